@@ -1,0 +1,183 @@
+"""Every error the product raises on purpose, in one tree.
+
+Each carries a stable ``code`` (for scripts and tables), whether trying again can help (``retryable``), the process
+exit code of the CLI and the HTTP status of the API. Messages say what happened, where, and what to do next; they
+never hold a token, a phone number or a name.
+
+    CdrError
+    ├── ConfigurationError              2   a setting is missing or wrong
+    ├── WarehouseError                  3
+    │   ├── WarehouseUnavailable            the server cannot be reached or started (retryable)
+    │   ├── WarehouseNewerThanCode          the database was migrated by a later version
+    │   └── WarehouseNotMigrated            the database lacks this version's tables
+    ├── UpstreamError                   4
+    │   ├── TransientUpstreamError          trying again may help: time-outs, 429, 5xx, broken pages (retryable)
+    │   └── PermanentUpstreamError          it will not
+    │       ├── UpstreamAuthError           401, 403
+    │       ├── UpstreamAccountNotFound     404, 410 on the account itself
+    │       └── UpstreamProtocolError       an answer that this client cannot trust
+    ├── UploadError                     5
+    │   ├── UnknownProfile                  no profile of that name
+    │   ├── InvalidProfile                  a profile file that contradicts itself
+    │   └── UnreadableUpload                a file that cannot be opened as its profile says
+    ├── AccountNotFound                 6   the warehouse knows no such account
+    ├── UnbalancedBatch                 7   rows were not all accounted for; nothing was merged
+    ├── ExportError                     8   a file or manifest could not be written whole
+    └── IncompleteNight                 9   some accounts failed; the others are done
+"""
+
+from typing import ClassVar
+
+
+class CdrError(Exception):
+    """Base of every error that the product raises on purpose.
+
+    Attributes:
+        code: stable identifier, lower case with underscores.
+        retryable: whether the same call may succeed later without anyone changing anything.
+        exit_code: what the CLI exits with.
+        http_status: what the API answers with.
+        hint: what to do next, for a person.
+    """
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigurationError(CdrError):
+    """A setting is missing or wrong."""
+
+    code = "configuration"
+    exit_code = 2
+
+
+class WarehouseError(CdrError):
+    """The warehouse refused or failed."""
+
+    code = "warehouse"
+    exit_code = 3
+
+
+class WarehouseUnavailable(WarehouseError):
+    """The server cannot be reached or started."""
+
+    code = "warehouse_unavailable"
+    retryable = True
+    http_status = 503
+
+
+class WarehouseNewerThanCode(WarehouseError):
+    """The database was migrated by a later version of this code."""
+
+    code = "warehouse_newer_than_code"
+
+
+class WarehouseNotMigrated(WarehouseError):
+    """The database lacks the tables of this version."""
+
+    code = "warehouse_not_migrated"
+
+
+class UpstreamError(CdrError):
+    """The switch's API failed or answered with something unusable."""
+
+    code = "upstream"
+    exit_code = 4
+    http_status = 502
+
+
+class TransientUpstreamError(UpstreamError):
+    """Trying again may help: a time-out, 429, 5xx or a page that did not arrive whole."""
+
+    code = "upstream_transient"
+    retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PermanentUpstreamError(UpstreamError):
+    """Trying again will not help."""
+
+    code = "upstream_permanent"
+
+
+class UpstreamAuthError(PermanentUpstreamError):
+    """The credentials were refused."""
+
+    code = "upstream_auth"
+
+
+class UpstreamAccountNotFound(PermanentUpstreamError):
+    """The switch knows no such account, or not under this API version."""
+
+    code = "upstream_account_not_found"
+
+
+class UpstreamProtocolError(PermanentUpstreamError):
+    """The switch answered with something this client cannot trust."""
+
+    code = "upstream_protocol"
+
+
+class UploadError(CdrError):
+    """A file could not be taken in."""
+
+    code = "upload"
+    exit_code = 5
+    http_status = 400
+
+
+class UnknownProfile(UploadError):
+    """No import profile has that name."""
+
+    code = "unknown_profile"
+
+
+class InvalidProfile(UploadError):
+    """A profile file is malformed or contradicts itself."""
+
+    code = "invalid_profile"
+
+
+class UnreadableUpload(UploadError):
+    """The file cannot be opened or decoded as its profile says."""
+
+    code = "unreadable_upload"
+
+
+class AccountNotFound(CdrError):
+    """The warehouse knows no such account."""
+
+    code = "account_not_found"
+    exit_code = 6
+    http_status = 404
+
+
+class UnbalancedBatch(CdrError):
+    """Rows read and rows accounted for differ; nothing of the batch was merged."""
+
+    code = "unbalanced_batch"
+    exit_code = 7
+
+
+class ExportError(CdrError):
+    """A file or its manifest could not be written whole."""
+
+    code = "export"
+    exit_code = 8
+
+
+class IncompleteNight(CdrError):
+    """Some accounts failed; the others are done. The message names the failed ones."""
+
+    code = "incomplete_night"
+    exit_code = 9

@@ -1,0 +1,59 @@
+"""Masks what must not leave in logs, errors and metadata: tokens, URLs' secrets, numbers, SIP users.
+
+One filter on the root logger covers our own lines and those of libraries (the HTTP client logs full URLs at INFO).
+"""
+
+import logging
+import re
+from typing import Final
+
+MASK: Final = "***"
+_RULES: Final = (
+    # auth_token=..., "auth_token": "...", api_key=..., X-Auth-Token: ..., password=...
+    (
+        re.compile(
+            r"(?i)(auth[_-]?token|api[_-]?key|credentials|password|secret|authorization)"
+            r"(\"?'?\s*[:=]\s*\"?'?)(?:bearer\s+|basic\s+)?[^\s\"'&,;}]+"
+        ),
+        rf"\1\2{MASK}",
+    ),
+    # user:password@ in a URL
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s:@]+:[^/\s@]+@"), rf"\1{MASK}@"),
+    # sip:user@host, tel:number
+    (re.compile(r"(?i)\b(sips?|tel):[^@\s;>,\"']+"), rf"\1:{MASK}"),
+    # a JSON Web Token
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"), MASK),
+    # E.164 and long dialled digits; dates, times and ids with letters stay readable
+    (re.compile(r"(?<![\w.:/-])\+?\d{7,15}(?![\w:/-])"), MASK),
+)
+
+
+def redact(text: str) -> str:
+    """``text`` with tokens, URL credentials, SIP users and phone numbers masked."""
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class RedactingFilter(logging.Filter):
+    """Rewrites each record's message in place, arguments merged, exception text included."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always lets the record pass, redacted."""
+        record.msg = redact(record.getMessage())
+        record.args = ()
+        if record.exc_info and record.exc_info[0] is not None:
+            record.msg += f" [{record.exc_info[0].__name__}: {redact(str(record.exc_info[1]))}]"
+            record.exc_info = None
+        record.exc_text = None
+        return True
+
+
+def configure_logging(level: str) -> None:
+    """One line a record on standard error, redacted, library chatter at WARNING."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.addFilter(RedactingFilter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in ("httpx2", "httpcore2", "alembic", "uvicorn.access", "stamina"):
+        logging.getLogger(name).setLevel(logging.WARNING)

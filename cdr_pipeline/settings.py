@@ -1,0 +1,261 @@
+"""Settings, read once at an entry point and passed down: environment variables ``CDR_*`` and an optional ``.env``.
+
+This is the only module that reads the environment. A real environment variable wins over the ``.env`` file of the
+working directory, which wins over the default.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cdr_pipeline.errors import ConfigurationError
+
+PREFIX = "CDR_"
+Dialect = Literal["auto", "seed_v1", "v2_k3", "v2_k43", "k5"]
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_LOOPBACK = ("http://127.", "http://localhost", "http://[::1]")
+
+
+def bundled(name: str) -> Path:
+    """A file or folder that ships with the code: beside the package in a checkout, inside it in a wheel."""
+    packaged = Path(__file__).resolve().parent / "_bundled" / name
+    return packaged if packaged.exists() else _CHECKOUT / name
+
+
+def _home() -> Path:
+    """Where run-time folders go by default: the checkout, or the working directory when installed from a wheel."""
+    return _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{name!r} is not an IANA time zone such as 'Europe/Berlin'") from error
+    return name
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _api_base(url: str | None) -> str | None:
+    if url is None:
+        return None
+    if not url.startswith("https://") and not url.startswith(_LOOPBACK):
+        raise ValueError("must start with https:// (plain http only to this machine)")
+    if "@" in url or "?" in url or "#" in url:
+        raise ValueError("must be scheme, host, port and path only; credentials go in CDR_API_TOKEN or CDR_API_KEY")
+    return url.rstrip("/")
+
+
+def _warehouse_scheme(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql://")
+    return url
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set. Unknown ``CDR_*`` variables are an error: they are usually a typo."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    api_url: Annotated[str | None, AfterValidator(_api_base)] = Field(
+        None, description="base of the switch's API, e.g. https://api.example.com:8443 (no /v1 or /v2)"
+    )
+    api_token: SecretStr | None = Field(None, description="authentication token, sent as X-Auth-Token")
+    api_key: SecretStr | None = Field(None, description="API key, exchanged for a token at /api_auth")
+    api_dialect: Dialect = Field("auto", description="auto, seed_v1, v2_k3, v2_k43 or k5")
+    api_details: bool = Field(
+        default=False, description="also fetch /cdrs/{id} for the fields that only details have"
+    )
+    api_page_size: int = Field(500, ge=1, le=10_000, description="rows asked for per page (v2)")
+    api_requests_per_second: float = Field(
+        8.0, gt=0, le=10_000, description="per account; a stock switch refills 10 tokens a second"
+    )
+    api_timeout_seconds: float = Field(60.0, gt=0, le=3600, description="longest wait for one answer")
+    collect_concurrency: int = Field(8, ge=1, le=64, description="accounts collected at the same time")
+    collect_overlap_hours: int = Field(
+        6, ge=0, le=720, description="how long after the end of a day its late saves are still asked for"
+    )
+
+    warehouse_url: Annotated[SecretStr | None, AfterValidator(_warehouse_scheme)] = Field(
+        None, description="postgresql://user@host/database; empty means the embedded server"
+    )
+    data_dir: AbsolutePath = Field(
+        default_factory=lambda: _home() / "cdr_data",
+        description="landing files, uploads, exports and the embedded warehouse",
+    )
+    dagster_home: AbsolutePath = Field(
+        default_factory=lambda: _home() / "dagster_home",
+        validation_alias="DAGSTER_HOME",
+        description="Dagster's instance folder (variable DAGSTER_HOME)",
+    )
+
+    time_zone: TimeZone = Field("UTC", description="the operator's zone: nightly schedule, new accounts")
+    nightly_at: str = Field(
+        "02:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="when the nightly run starts, HH:MM"
+    )
+    first_date: str = Field(
+        "2024-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="first business date that Dagster offers"
+    )
+    executor: Literal["in_process", "multiprocess"] = Field(
+        "in_process", description="in_process (fastest for five steps) or multiprocess"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe log line")
+
+    @property
+    def landing_dir(self) -> Path:
+        """Untouched bytes that came in."""
+        return self.data_dir / "landing"
+
+    @property
+    def upload_dir(self) -> Path:
+        """Drop folder: ``uploads/{account_id}/{profile}/file``."""
+        return self.data_dir / "uploads"
+
+    @property
+    def export_dir(self) -> Path:
+        """Daily files and their manifests."""
+        return self.data_dir / "exports"
+
+    @property
+    def warehouse_dir(self) -> Path:
+        """The embedded server's own folder."""
+        return self.data_dir / "warehouse"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingReport:
+    """One line of ``cdr-pipeline config check``.
+
+    Attributes:
+        variable: the environment variable.
+        value: its value, secrets masked.
+        source: ``environment``, ``.env`` or ``default``.
+        description: what it is for.
+        problem: what is wrong with it, empty when nothing is.
+    """
+
+    variable: str
+    value: str
+    source: str
+    description: str
+    problem: str = ""
+
+
+def variable_of(field: str) -> str:
+    """The environment variable that sets a field of ``Settings``."""
+    alias = Settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else PREFIX + field.upper()
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment and ``.env``.
+
+    Args:
+        environ: the environment to judge; the process's own when omitted.
+
+    Raises:
+        ConfigurationError: naming every variable that is wrong, unknown, or switches validation off.
+    """
+    reports, settings = inspect_settings(environ)
+    problems = [f"{report.variable}: {report.problem}" for report in reports if report.problem]
+    if settings is None or problems:
+        raise ConfigurationError(
+            "; ".join(problems), hint="'cdr-pipeline config check' lists every setting and where it comes from"
+        )
+    return settings
+
+
+def inspect_settings(
+    environ: Mapping[str, str] | None = None,
+) -> tuple[list[SettingReport], Settings | None]:
+    """Every setting with its masked value, source and problem, and the settings when they are valid."""
+    environment = dict(os.environ) if environ is None else dict(environ)
+    dotenv = _dotenv()
+    problems = _unknown_variables(environment | dotenv) | _validation_switches(environment)
+    settings: Settings | None = None
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False):
+            name = str(fault["loc"][0]) if fault["loc"] else PREFIX
+            variable = variable_of(name) if name in Settings.model_fields else name.upper()
+            problems[variable] = str(fault["msg"]).removeprefix("Value error, ")
+    reports = [
+        SettingReport(
+            variable=(variable := variable_of(field)),
+            value=_shown(field, settings),
+            source=_source(variable, environment, dotenv),
+            description=Settings.model_fields[field].description or "",
+            problem=problems.pop(variable, ""),
+        )
+        for field in Settings.model_fields
+    ]
+    reports += [
+        SettingReport(variable, "", _source(variable, environment, dotenv), "", problem)
+        for variable, problem in sorted(problems.items())
+    ]
+    return reports, settings
+
+
+def subprocess_environment(settings: Settings) -> dict[str, str]:
+    """The environment for a child process that must see the same settings, Dagster's home included."""
+    return dict(os.environ) | {
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "CDR_DATA_DIR": str(settings.data_dir),
+    }
+
+
+def _dotenv() -> dict[str, str]:
+    from dotenv import dotenv_values  # noqa: PLC0415 - only a report and a child process need it
+
+    return {name: value for name, value in dotenv_values(".env").items() if value is not None}
+
+
+def _unknown_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    known = {variable_of(field) for field in Settings.model_fields}
+    return {
+        name: "no such setting"
+        for name in variables
+        if name.startswith(PREFIX) and name not in known and not name.startswith("CDR_TEST_")
+    }
+
+
+def _validation_switches(environment: Mapping[str, str]) -> dict[str, str]:
+    """Pandera's own variables can switch value checks off in silence; money depends on them."""
+    problems: dict[str, str] = {}
+    if environment.get("PANDERA_VALIDATION_ENABLED", "true").lower() in {"false", "0"}:
+        problems["PANDERA_VALIDATION_ENABLED"] = "would let bad rows into the warehouse; unset it"
+    if environment.get("PANDERA_VALIDATION_DEPTH", "SCHEMA_AND_DATA") == "SCHEMA_ONLY":
+        problems["PANDERA_VALIDATION_DEPTH"] = "would let bad rows into the warehouse; unset it"
+    return problems
+
+
+def _source(variable: str, environment: Mapping[str, str], dotenv: Mapping[str, str]) -> str:
+    names = {name.upper() for name in environment}
+    if variable in names:
+        return "environment"
+    return ".env" if variable in {name.upper() for name in dotenv} else "default"
+
+
+def _shown(field: str, settings: Settings | None) -> str:
+    if settings is None:
+        return "?"
+    value = getattr(settings, field)
+    if value is None:
+        return ""
+    return "********" if isinstance(value, SecretStr) else str(value)
