@@ -1,0 +1,246 @@
+"""The field dictionary: every field of a CDR, once.
+
+The canonical frame's schema, the Pandera checks, the columns of the daily CSV, the warehouse's column list and the
+documentation (docs of ``cdr-pipeline fields``) are all generated from ``FIELDS``. Names are those of the seed's two
+tables; where the seed has none, the field's standard term. New fields are appended at the end of their kind of use:
+the order here is the order of the columns in finance's files, which only ever grows at the end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import polars as pl
+
+
+class Kind(StrEnum):
+    """How a value is typed. The value is the PostgreSQL type of its column."""
+
+    TEXT = "text"
+    SECONDS = "numeric(12,3)"
+    MONEY = "numeric(18,8)"
+    INSTANT = "timestamptz"
+    DATE = "date"
+    FLAG = "boolean"
+    PORT = "integer"
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """The Polars type of the canonical frame."""
+        return _DTYPES[self]
+
+
+_DTYPES: Final[dict[Kind, pl.DataType]] = {
+    Kind.TEXT: pl.String(),
+    Kind.SECONDS: pl.Decimal(12, 3),
+    Kind.MONEY: pl.Decimal(18, 8),
+    Kind.INSTANT: pl.Datetime("us", "UTC"),
+    Kind.DATE: pl.Date(),
+    Kind.FLAG: pl.Boolean(),
+    Kind.PORT: pl.Int32(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the canonical CDR.
+
+    Attributes:
+        name: column name in frames, warehouse and files.
+        kind: type.
+        description: what it means, with unit and clock, for people who read the files.
+        seed: its name in the seed's tables (``custom_channel_vars.realm`` for nested ones), empty when the seed has none.
+        list_key: its key in a row of Kazoo's list, empty when lists do not have it.
+        detail_path: its JSON path in a Kazoo detail document, empty when documents do not have it.
+        derived: how it is computed when no source delivers it as such; empty when it is taken as delivered.
+        required: no record is accepted without it.
+        minimum: smallest value accepted, in the field's own unit.
+        allowed: the only values accepted.
+        exported: whether it is a column of the daily CSV.
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    seed: str = ""
+    list_key: str = ""
+    detail_path: str = ""
+    derived: str = ""
+    required: bool = False
+    minimum: int | None = None
+    allowed: tuple[str, ...] = ()
+    exported: bool = True
+
+    @property
+    def detail_only(self) -> bool:
+        """Whether only ``/cdrs/{id}`` delivers it: a load without details must not erase it."""
+        return not self.list_key and (bool(self.detail_path) or self.name in _DERIVED_FROM_DETAILS)
+
+
+_DERIVED_FROM_DETAILS: Final = frozenset(
+    {"from_host", "to_host", "remote_rtp_address", "remote_rtp_port", "local_rtp_address", "local_rtp_port"}
+)
+_CCV: Final = "custom_channel_vars"
+
+FIELDS: Final[tuple[Field, ...]] = (
+    # identity
+    Field("account_id", Kind.TEXT, "Account that owns the record.", seed=f"{_CCV}.account_id", required=True),
+    Field("origin", Kind.TEXT, "Who delivered the record: api (the switch) or imported (a file).",
+          required=True, allowed=("api", "imported")),
+    Field("record_id", Kind.TEXT,
+          "Identity within account and origin: the switch's id, the file's own id, or a fingerprint.",
+          seed="id", list_key="id", detail_path="id", required=True),
+    Field("business_date", Kind.DATE, "Calendar day, in the account's zone, in which the call started.",
+          derived="started_at in the account's time zone", required=True),
+    # the call
+    Field("call_id", Kind.TEXT, "Unique id of the call leg.", seed="call_id", list_key="call_id",
+          detail_path="call_id"),
+    Field("other_leg_call_id", Kind.TEXT, "Id of the other leg of the call.", seed="other_leg_call_id",
+          list_key="other_leg_call_id", detail_path="other_leg_call_id"),
+    Field("bridge_id", Kind.TEXT, "Call id of the leg that this one was bridged from.", list_key="bridge_id",
+          detail_path=f"{_CCV}.bridge_id"),
+    Field("interaction_id", Kind.TEXT, "Shared by all legs of one interaction, transfers included.",
+          list_key="interaction_id", detail_path="interaction_id"),
+    Field("call_direction", Kind.TEXT, "inbound to or outbound from the switch.", seed="call_direction",
+          list_key="direction", detail_path="call_direction", allowed=("inbound", "outbound")),
+    Field("started_at", Kind.INSTANT, "When the leg started, UTC.", seed="timestamp", list_key="timestamp",
+          derived="list: timestamp; details: timestamp less duration_seconds (Gregorian seconds)", required=True),
+    Field("answered_at", Kind.INSTANT, "When the leg was answered, UTC; nothing when it was not.",
+          derived="ended_at less billing_seconds, where those are above 0"),
+    Field("ended_at", Kind.INSTANT, "When the leg ended, UTC.",
+          derived="started_at plus duration_seconds (the detail document's timestamp)"),
+    Field("duration_seconds", Kind.SECONDS, "Whole length of the leg, seconds, ringing included.",
+          seed="duration_seconds", list_key="duration_seconds", detail_path="duration_seconds", minimum=0),
+    Field("billing_seconds", Kind.SECONDS, "Length after answer, seconds.", seed="billing_seconds",
+          list_key="billing_seconds", detail_path="billing_seconds", minimum=0),
+    Field("ringing_seconds", Kind.SECONDS, "Time the far end rang, seconds.", seed="ringing_seconds",
+          detail_path="ringing_seconds", minimum=0),
+    Field("answered", Kind.FLAG, "Whether the call was answered: it has billable seconds or an answer time.",
+          derived="billing_seconds above 0, or an answer time was delivered"),
+    Field("hangup_cause", Kind.TEXT, "Why the leg ended, as the switch names it (NORMAL_CLEARING, ...).",
+          seed="hangup_cause", list_key="hangup_cause", detail_path="hangup_cause"),
+    Field("disposition", Kind.TEXT, "Outcome as the source states it (ANSWERED, NO ANSWER, ...).",
+          list_key="disposition", detail_path="disposition"),
+    # the parties
+    Field("caller_id_name", Kind.TEXT, "Name presented by the caller.", seed="caller_id_name",
+          list_key="caller_id_name", detail_path="caller_id_name"),
+    Field("caller_id_number", Kind.TEXT, "Number presented by the caller, as delivered.",
+          seed="caller_id_number", list_key="caller_id_number", detail_path="caller_id_number"),
+    Field("caller_e164", Kind.TEXT, "Caller's number in E.164; nothing when it is not a public number.",
+          derived="caller_id_number by the account's or profile's number plan"),
+    Field("callee_id_name", Kind.TEXT, "Name of the called party.", seed="callee_id_name",
+          list_key="callee_id_name", detail_path="callee_id_name"),
+    Field("callee_id_number", Kind.TEXT, "Number of the called party, as delivered.",
+          seed="callee_id_number", list_key="callee_id_number", detail_path="callee_id_number"),
+    Field("callee_e164", Kind.TEXT, "Called number in E.164; nothing when it is not a public number.",
+          derived="dialed_number, else callee_id_number, by the account's or profile's number plan"),
+    Field("digits_dialed", Kind.TEXT, "DTMF digits that were dialled (none when none were pressed).",
+          seed="digits_dialed", detail_path="digits_dialed"),
+    Field("dialed_number", Kind.TEXT, "Number that was dialled.", list_key="dialed_number"),
+    Field("calling_from", Kind.TEXT, "Number that the call came from.", list_key="calling_from"),
+    Field("cid_type", Kind.TEXT, "Source of the caller id.", seed="cid_type", detail_path="cid_type"),
+    # signalling
+    Field("to_uri", Kind.TEXT, "SIP URI called.", seed="to_uri", detail_path="to_uri"),
+    Field("from_uri", Kind.TEXT, "SIP URI of the caller.", seed="from_uri", detail_path="from_uri"),
+    Field("to_host", Kind.TEXT, "Host part of to_uri.", derived="to_uri"),
+    Field("from_host", Kind.TEXT, "Host part of from_uri.", derived="from_uri"),
+    Field("sip_to", Kind.TEXT, "user@realm of the SIP To header.", list_key="to", detail_path="to"),
+    Field("sip_from", Kind.TEXT, "user@realm of the SIP From header.", list_key="from", detail_path="from"),
+    Field("sip_request", Kind.TEXT, "user@realm of the SIP request line.", list_key="request",
+          detail_path="request"),
+    Field("user_agent", Kind.TEXT, "User agent reported by the device.", seed="user_agent",
+          detail_path="user_agent"),
+    # media
+    Field("remote_sdp", Kind.TEXT, "Session description of the far end at call setup.", seed="remote_sdp",
+          detail_path="remote_sdp", exported=False),
+    Field("local_sdp", Kind.TEXT, "Session description of the switch at call setup.", seed="local_sdp",
+          detail_path="local_sdp", exported=False),
+    Field("remote_rtp_address", Kind.TEXT, "IP address of the far end's media.", derived="remote_sdp, c= line"),
+    Field("remote_rtp_port", Kind.PORT, "Port of the far end's media.", derived="remote_sdp, m= line"),
+    Field("local_rtp_address", Kind.TEXT, "IP address of the switch's media.", derived="local_sdp, c= line"),
+    Field("local_rtp_port", Kind.PORT, "Port of the switch's media.", derived="local_sdp, m= line"),
+    Field("recording_url", Kind.TEXT, "Where the recording is.", list_key="recording_url",
+          detail_path="recording_url"),
+    Field("media_recordings", Kind.TEXT, "Recording ids, a JSON list.", list_key="media_recordings",
+          detail_path=f"{_CCV}.media_recordings"),
+    # the customer
+    Field("owner_id", Kind.TEXT, "User that owns the device.", list_key="owner_id",
+          detail_path=f"{_CCV}.owner_id"),
+    Field("authorizing_id", Kind.TEXT, "Device or resource that authorised the call.",
+          seed=f"{_CCV}.authorizing_id", list_key="authorizing_id", detail_path=f"{_CCV}.authorizing_id"),
+    Field("endpoint_id", Kind.TEXT, "Endpoint id.", seed=f"{_CCV}.endpoint_id",
+          detail_path=f"{_CCV}.endpoint_id"),
+    Field("tenant_id", Kind.TEXT, "Tenant id.", seed=f"{_CCV}.tenant_id", detail_path=f"{_CCV}.tenant_id"),
+    Field("access_group", Kind.TEXT, "Access group.", seed=f"{_CCV}.access_group",
+          detail_path=f"{_CCV}.access_group"),
+    Field("username", Kind.TEXT, "SIP user name that authenticated.", seed=f"{_CCV}.username",
+          detail_path=f"{_CCV}.username"),
+    Field("realm", Kind.TEXT, "SIP realm of the account.", seed=f"{_CCV}.realm", detail_path=f"{_CCV}.realm"),
+    Field("inception", Kind.TEXT, "Where the call entered the system.", seed=f"{_CCV}.inception",
+          detail_path=f"{_CCV}.inception"),
+    Field("resource_id", Kind.TEXT, "Carrier resource that took the call.", detail_path=f"{_CCV}.resource_id"),
+    # money
+    Field("cost", Kind.MONEY, "Price of the call, in cost_currency.", list_key="cost",
+          derived="Kazoo's cost is in 1/10000 dollar and is converted"),
+    Field("cost_currency", Kind.TEXT, "ISO 4217 code of cost and rate.", derived="USD for the switch's records"),
+    Field("rate", Kind.MONEY, "Price of one minute, in cost_currency.", list_key="rate"),
+    Field("rate_name", Kind.TEXT, "Name of the rate that applied.", list_key="rate_name",
+          detail_path=f"{_CCV}.rate_name"),
+    Field("call_type", Kind.TEXT, "How the account is billed for it (per_minute, flat_rate, ...).",
+          list_key="call_type", detail_path=f"{_CCV}.account_billing"),
+    Field("reseller_cost", Kind.MONEY, "Price to the reseller, in cost_currency.", list_key="reseller_cost"),
+    Field("reseller_call_type", Kind.TEXT, "How the reseller is billed for it.", list_key="reseller_call_type",
+          detail_path=f"{_CCV}.reseller_billing"),
+    Field("carrier", Kind.TEXT, "Carrier or system whose file delivered the record.",
+          derived="the import profile's carrier"),
+    Field("trunk", Kind.TEXT, "Trunk or gateway that carried the call."),
+    # the system
+    Field("call_priority", Kind.TEXT, "Priority of the call.", list_key="call_priority",
+          detail_path="call_priority"),
+    Field("handling_server_name", Kind.TEXT, "Media node in charge of the call.", seed="handling_server_name",
+          detail_path="handling_server_name"),
+    Field("media_server", Kind.TEXT, "Media server that handled the call.", list_key="media_server",
+          detail_path="media_server"),
+    Field("app_name", Kind.TEXT, "Application that wrote the record.", seed="app_name",
+          detail_path="app_name", exported=False),
+    Field("app_version", Kind.TEXT, "Version of that application.", seed="app_version",
+          detail_path="app_version", exported=False),
+    Field("event_name", Kind.TEXT, "Name of the event that carried the record.", seed="event_name",
+          detail_path="event_name", exported=False),
+    Field("event_category", Kind.TEXT, "Category of that event.", seed="event_category",
+          detail_path="event_category", exported=False),
+    Field("server_id", Kind.TEXT, "Server id.", seed="server_id", detail_path="server_id", exported=False),
+)
+
+BY_NAME: Final[dict[str, Field]] = {field.name: field for field in FIELDS}
+
+# Keys of a Kazoo list row that only restate another field in another notation. They are not stored again: the
+# landing file keeps them, and the API writes them anew from the field named here.
+RESTATED_LIST_KEYS: Final[dict[str, str]] = {
+    "datetime": "started_at",
+    "unix_timestamp": "started_at",
+    "rfc_1036": "started_at",
+    "iso_8601": "started_at",
+    "iso_8601_combined": "started_at",
+}
+
+
+def names(*, exported_only: bool = False) -> tuple[str, ...]:
+    """Column names in canonical order, of all fields or of those in the daily files."""
+    return tuple(field.name for field in FIELDS if field.exported or not exported_only)
+
+
+def canonical_schema() -> dict[str, pl.DataType]:
+    """The canonical frame's columns and types: one row per record, in the order of the dictionary."""
+    return {field.name: field.kind.dtype for field in FIELDS}
+
+
+def list_fields() -> Iterator[Field]:
+    """Fields that a row of Kazoo's list delivers."""
+    return (field for field in FIELDS if field.list_key)
+
+
+def detail_only_names() -> tuple[str, ...]:
+    """Columns that only detail documents fill."""
+    return tuple(field.name for field in FIELDS if field.detail_only)

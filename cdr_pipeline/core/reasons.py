@@ -1,0 +1,53 @@
+"""Reason codes of rejected and filtered rows. Stable: scripts and operators' notes refer to them."""
+
+from enum import StrEnum
+
+
+class Reject(StrEnum):
+    """Why a row was refused. The value is the code that files, tables and the API show."""
+
+    RAGGED_ROW = "ragged_row"
+    BROKEN_QUOTE = "broken_quote"
+    NUL_CHARACTER = "nul_character"
+    INVALID_JSON = "invalid_json"
+    NOT_A_RECORD = "not_a_record"
+    MISSING_VALUE = "missing_value"
+    NOT_A_NUMBER = "not_a_number"
+    NOT_A_TIME = "not_a_time"
+    TIME_EPOCH = "time_epoch"
+    TIME_GAP = "time_gap"
+    TIME_IN_FUTURE = "time_in_future"
+    OUT_OF_RANGE = "out_of_range"
+    NOT_ALLOWED = "not_allowed"
+    BILLING_EXCEEDS_DURATION = "billing_exceeds_duration"
+    SCIENTIFIC_NOTATION = "scientific_notation"
+    OTHER_ACCOUNT = "other_account"
+
+
+class Filtered(StrEnum):
+    """Why a line of a file is not a record: read and set aside, never lost."""
+
+    HEADER = "header"
+    TYPE_ROW = "type_row"
+    BLANK = "blank"
+    FOOTER = "footer"
+
+
+EXPLANATIONS: dict[Reject, str] = {
+    Reject.RAGGED_ROW: "the row has more or fewer fields than the file's layout",
+    Reject.BROKEN_QUOTE: "a quote is opened and never closed, or stands in the middle of a field",
+    Reject.NUL_CHARACTER: "the row contains a NUL character, which no text column can hold",
+    Reject.INVALID_JSON: "the text is not valid JSON",
+    Reject.NOT_A_RECORD: "valid JSON, but not a call record or a list of them",
+    Reject.MISSING_VALUE: "a field that every record needs is empty",
+    Reject.NOT_A_NUMBER: "the value cannot be read as a number",
+    Reject.NOT_A_TIME: "the value cannot be read as a time in the profile's format",
+    Reject.TIME_EPOCH: "the time is not in a known epoch (zero, Unix read as Gregorian, or the reverse)",
+    Reject.TIME_GAP: "local time that does not exist, or exists twice, on the day the clocks change",
+    Reject.TIME_IN_FUTURE: "the call starts in the future",
+    Reject.OUT_OF_RANGE: "the value is below the smallest that the field accepts",
+    Reject.NOT_ALLOWED: "the value is not one of those that the field accepts",
+    Reject.BILLING_EXCEEDS_DURATION: "more seconds are billed than the call lasted",
+    Reject.SCIENTIFIC_NOTATION: "an identifier such as 1.23E+15: a spreadsheet has damaged the file",
+    Reject.OTHER_ACCOUNT: "the record belongs to another account than the one asked for",
+}
