@@ -1,0 +1,209 @@
+"""Kazoo's list rows and detail documents to canonical rows.
+
+Every field is optional and may come as text, number, "" or not at all; what the dictionary does not name is kept in
+``extra_source``. Times: a list row's ``timestamp`` is the start of the leg, a document's is its end (kazoo-api).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import polars as pl
+
+from cdr_pipeline.core import sip
+from cdr_pipeline.core.fields import FIELDS, RESTATED_LIST_KEYS, Field, Kind
+from cdr_pipeline.core.numbers import e164
+from cdr_pipeline.core.profile import NumberPlan
+from cdr_pipeline.core.reasons import Reject
+from cdr_pipeline.core.rejection import Fault, sift
+from cdr_pipeline.core.schemas import EXTRA, LINE, RAW, Sifted, no_rejects, working_schema
+from cdr_pipeline.core.timestamps import instant_of
+
+DETAIL_SOURCE: Final = "detail_source"
+HAS_DETAIL: Final = "has_detail"
+_CCV: Final = "custom_channel_vars"
+_ACCOUNT_KEY: Final = "__account"
+_DETAIL_ACCOUNT: Final = "__detail_account"
+# One unit of Kazoo's cost is a 1/10000 of a dollar; its rate is in dollars, in the same row.
+_DOLLARS_PER_UNIT: Final = Decimal("0.0001")
+_CURRENCY: Final = "USD"
+
+LIST_KEYS: Final = frozenset(field.list_key for field in FIELDS if field.list_key)
+# Keys that a list row's extra need not repeat: stored as columns, or restatements of one.
+KNOWN_LIST_KEYS: Final = LIST_KEYS | RESTATED_LIST_KEYS.keys() | {"call_direction"}
+# The same for detail documents. custom_channel_vars stays whole: only some of its values are columns.
+KNOWN_DETAIL_KEYS: Final = frozenset(
+    field.detail_path for field in FIELDS if field.detail_path and "." not in field.detail_path
+) | {"timestamp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """JSON objects, one per line, as the source delivered them.
+
+    Attributes:
+        ndjson: the lines.
+        keys: union of the objects' keys.
+    """
+
+    ndjson: bytes
+    keys: frozenset[str]
+
+
+def normalize_list(
+    rows: Rows,
+    *,
+    account_id: str,
+    time_zone: str,
+    plan: NumberPlan,
+    first_line: int = 1,
+    details: Rows | None = None,
+) -> Sifted:
+    """Canonical rows of list rows, filled up from detail documents where those were fetched.
+
+    Args:
+        rows: list rows of one account.
+        account_id: the account that was asked.
+        time_zone: the account's zone; decides the business date.
+        plan: the account's number plan.
+        first_line: number of the first row within its window.
+        details: detail documents of some or all of the rows, joined by id.
+
+    Returns:
+        Rows in ``working_schema()`` plus ``has_detail`` and ``detail_source``, and rejects.
+    """
+    texts = _texts(rows, LIST_KEYS | {"call_direction"})
+    if texts.is_empty():
+        return Sifted(pl.DataFrame(schema=sifted_schema()), no_rejects())
+    surplus = rows.keys - KNOWN_LIST_KEYS
+    frame = texts.with_row_index(LINE, offset=first_line).with_columns(
+        pl.col(LINE).cast(pl.Int64),
+        direction=pl.coalesce("direction", "call_direction"),
+        **{EXTRA: pl.col(RAW) if surplus else pl.lit(None, pl.String)},
+    )
+    listed = frame.select(
+        LINE, RAW, EXTRA, *(pl.col(field.list_key).alias(field.name) for field in FIELDS if field.list_key)
+    )
+    joined = listed.join(_documents(details), on="record_id", how="left", maintain_order="left")
+    typed, faults = _typed(joined, account_id)
+    sifted = sift(typed, faults)
+    return Sifted(_derived(sifted.rows, account_id, time_zone, plan), sifted.rejects)
+
+
+def sifted_schema() -> dict[str, pl.DataType]:
+    """Columns of ``normalize_list``'s rows."""
+    return working_schema() | {HAS_DETAIL: pl.Boolean(), DETAIL_SOURCE: pl.String()}
+
+
+def _texts(rows: Rows, wanted: Iterable[str]) -> pl.DataFrame:
+    """Every wanted key as text ("" and missing alike are null), and the row itself as ``raw``."""
+    keys = sorted(wanted)
+    if not rows.ndjson:
+        return pl.DataFrame(schema={key: pl.String for key in [*keys, RAW]})
+    values = pl.read_ndjson(rows.ndjson, schema={key: pl.String for key in keys})
+    lines = pl.Series(RAW, [rows.ndjson.decode()]).str.split("\n").explode()
+    return values.with_columns(
+        pl.when(pl.col(keys).str.strip_chars() != "").then(pl.col(keys)).name.keep(), lines
+    )
+
+
+def _documents(details: Rows | None) -> pl.DataFrame:
+    """Detail-only fields by record id: one row per document, texts; ``detail_source`` is the document."""
+    detail_fields = [field for field in FIELDS if field.detail_only and field.detail_path]
+    top_level = sorted({field.detail_path.split(".")[0] for field in detail_fields} | {"id", _CCV})
+    texts = _texts(details or Rows(b"", frozenset()), top_level)
+    return texts.select(
+        pl.col("id").alias("record_id"),
+        pl.col(RAW).alias(DETAIL_SOURCE),
+        pl.lit(value=True).alias(HAS_DETAIL),
+        pl.col(_CCV).str.json_path_match("$.account_id").alias(_DETAIL_ACCOUNT),
+        *(_at_path(field).alias(field.name) for field in detail_fields),
+    ).unique("record_id", keep="last", maintain_order=True)
+
+
+def _at_path(field: Field) -> pl.Expr:
+    parent, _, child = field.detail_path.partition(".")
+    if not child:
+        return pl.col(parent)
+    value = pl.col(parent).str.json_path_match(f"$.{child}")
+    return pl.when(value != "").then(value)
+
+
+def _typed(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[Fault]]:
+    """Casts, strictly noted: a value that cannot be cast is a fault of its row, never a null."""
+    faults = [
+        Fault("record_id", Reject.NUL_CHARACTER, pl.col(RAW).str.contains(r"(^|[^\\])(\\\\)*\\u0000")),
+        Fault("account_id", Reject.OTHER_ACCOUNT, pl.col(_DETAIL_ACCOUNT) != account_id),
+        Fault("started_at", Reject.MISSING_VALUE, pl.col("__started_at").is_null()),
+        Fault("started_at", Reject.NOT_A_NUMBER, pl.col("__ticks").is_null()),
+        Fault("started_at", Reject.TIME_EPOCH, pl.col("started_at").is_null()),
+    ]
+    texts: list[pl.Expr] = []
+    casts: list[pl.Expr] = []
+    for field in FIELDS:
+        if field.kind not in (Kind.SECONDS, Kind.MONEY) or field.name not in frame.columns:
+            continue
+        text = f"__{field.name}"
+        texts.append(pl.col(field.name).alias(text))
+        casts.append(pl.col(field.name).str.strip_chars().cast(field.kind.dtype, strict=False))
+        faults.append(
+            Fault(
+                field.name, Reject.NOT_A_NUMBER, pl.col(text).is_not_null() & pl.col(field.name).is_null()
+            )
+        )
+    ticks = pl.col("started_at").str.strip_chars().str.replace(r"\.0+$", "").cast(pl.Int64, strict=False)
+    typed = (
+        frame.with_columns(*texts, pl.col("started_at").alias("__started_at"), ticks.alias("__ticks"))
+        .with_columns(*casts)
+        .with_columns(instant_of(pl.col("__ticks")).alias("started_at"))
+    )
+    return typed, faults
+
+
+def _derived(frame: pl.DataFrame, account_id: str, time_zone: str, plan: NumberPlan) -> pl.DataFrame:
+    """Everything that the dictionary derives, in its order and types."""
+    billed = pl.col("billing_seconds") > 0
+    in_dollars = [
+        (pl.col(name).cast(pl.Decimal(38, 8)) * pl.lit(_DOLLARS_PER_UNIT, pl.Decimal(38, 8))).cast(
+            Kind.MONEY.dtype
+        )
+        for name in ("cost", "reseller_cost")
+    ]
+    return (
+        frame.with_columns(
+            pl.lit(account_id).alias("account_id"),
+            pl.lit("api").alias("origin"),
+            (pl.col("started_at") + _span("duration_seconds")).alias("ended_at"),
+            *in_dollars,
+            pl.when(pl.col("media_recordings") != "[]").then(pl.col("media_recordings")).name.keep(),
+            pl.col(HAS_DETAIL).fill_null(value=False),
+            pl.lit(_CURRENCY).alias("cost_currency"),
+            billed.alias("answered"),
+            sip.host(pl.col("to_uri")).alias("to_host"),
+            sip.host(pl.col("from_uri")).alias("from_host"),
+            sip.rtp_address(pl.col("remote_sdp")).alias("remote_rtp_address"),
+            sip.rtp_port(pl.col("remote_sdp")).alias("remote_rtp_port"),
+            sip.rtp_address(pl.col("local_sdp")).alias("local_rtp_address"),
+            sip.rtp_port(pl.col("local_sdp")).alias("local_rtp_port"),
+            e164(pl.col("caller_id_number"), plan).alias("caller_e164"),
+            e164(pl.coalesce("dialed_number", "callee_id_number"), plan).alias("callee_e164"),
+        )
+        .with_columns(
+            pl.when(billed).then(pl.col("ended_at") - _span("billing_seconds")).alias("answered_at"),
+            pl.col("started_at").dt.convert_time_zone(time_zone).dt.date().alias("business_date"),
+        )
+        .pipe(_complete)
+    )
+
+
+def _span(seconds: str) -> pl.Expr:
+    return pl.duration(microseconds=(pl.col(seconds) * 1_000_000).cast(pl.Int64))
+
+
+def _complete(frame: pl.DataFrame) -> pl.DataFrame:
+    """All columns of the schema: fields that no Kazoo reply delivers are null."""
+    return frame.select(
+        pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in sifted_schema().items()
+    )

@@ -1,0 +1,47 @@
+"""Kazoo's clocks. Everything becomes an instant in UTC; the traps end here.
+
+Kazoo writes Gregorian seconds (seconds since year 0), white labels of it Unix seconds or Unix microseconds, as
+integers or as text. The magnitude tells them apart: no plausible call time of one epoch falls in the range of another.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import polars as pl
+
+GREGORIAN_UNIX_OFFSET: Final = 62_167_219_200
+
+# Plausible call times, 1990 to 2150, in each notation.
+_UNIX_SECONDS: Final = (631_152_000, 5_680_281_600)
+_GREGORIAN_SECONDS: Final = tuple(bound + GREGORIAN_UNIX_OFFSET for bound in _UNIX_SECONDS)
+_UNIX_MICROSECONDS: Final = tuple(bound * 1_000_000 for bound in _UNIX_SECONDS)
+
+
+def to_gregorian(moment: datetime) -> int:
+    """Whole Gregorian seconds of an aware datetime, rounded down (Kazoo's ``created_from``)."""
+    return int(moment.timestamp() // 1) + GREGORIAN_UNIX_OFFSET
+
+
+def from_gregorian(seconds: int) -> datetime:
+    """The UTC datetime of Gregorian seconds."""
+    return datetime.fromtimestamp(seconds - GREGORIAN_UNIX_OFFSET, tz=UTC)
+
+
+def instant_of(ticks: pl.Expr) -> pl.Expr:
+    """Instant in UTC of integers that count Gregorian seconds, Unix seconds or Unix microseconds.
+
+    Args:
+        ticks: Int64 expression.
+
+    Returns:
+        ``Datetime("us", "UTC")``; null where the number is in no known epoch (reason ``time_epoch``).
+    """
+    microseconds = (
+        pl.when(ticks.is_between(*_GREGORIAN_SECONDS))
+        .then((ticks - GREGORIAN_UNIX_OFFSET) * 1_000_000)
+        .when(ticks.is_between(*_UNIX_SECONDS))
+        .then(ticks * 1_000_000)
+        .when(ticks.is_between(*_UNIX_MICROSECONDS))
+        .then(ticks)
+    )
+    return pl.from_epoch(microseconds, time_unit="us").cast(pl.Datetime("us", "UTC"))

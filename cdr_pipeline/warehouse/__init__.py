@@ -1,0 +1,1 @@
+"""The only code that speaks PostgreSQL: embedded server, connections, migrations, loading, reading, the ledger."""

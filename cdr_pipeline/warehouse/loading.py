@@ -1,0 +1,205 @@
+"""Loads one batch: stage, drop duplicates, merge, and account for every row, in one transaction.
+
+Either all of a batch is in the warehouse, its ledger line included, or nothing is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import polars as pl
+import polars_hash as plh
+from psycopg import Connection
+
+from cdr_pipeline.core.accounting import BatchCounts
+from cdr_pipeline.core.fields import FIELDS, Kind
+from cdr_pipeline.core.identity import with_digests
+from cdr_pipeline.core.normalize.kazoo import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
+from cdr_pipeline.core.schemas import LINE, RAW
+from cdr_pipeline.warehouse.statements import STAGED, statement
+
+BatchKind = Literal["window", "upload"]
+_ORIGINS: dict[BatchKind, str] = {"window": "api", "upload": "imported"}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchHeader:
+    """What a batch is a load of.
+
+    Attributes:
+        account_id: whose records.
+        batch_id: identity of the load.
+        kind: a window of the switch's API, or an uploaded file.
+        source: landing path of a window, sha256 of an upload.
+        business_date: the day that the window was collected for; none for an upload.
+        run_id: the orchestrator's run, if any.
+        now: the load's time, UTC; stamps whatever it changes.
+    """
+
+    account_id: str
+    batch_id: UUID
+    kind: BatchKind
+    source: str
+    now: datetime
+    business_date: date | None = None
+    run_id: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """Origin of the batch's records."""
+        return _ORIGINS[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedBatch:
+    """What a load did.
+
+    Attributes:
+        counts: rows by class; they balance.
+        touched: business dates whose records changed.
+    """
+
+    counts: BatchCounts
+    touched: frozenset[date]
+
+
+@dataclass(slots=True)
+class BatchLoad:
+    """A batch being loaded; see ``batch_load``."""
+
+    connection: Connection[Any]
+    header: BatchHeader
+    staged: int = 0
+    rejected: int = 0
+    loaded: LoadedBatch | None = None
+    _parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        header = self.header
+        self._parameters = {
+            "account_id": header.account_id,
+            "batch_id": header.batch_id,
+            "now": header.now,
+            "origin": header.origin,
+            "kind": header.kind,
+            "source": header.source,
+            "run_id": header.run_id,
+            "business_date": header.business_date,
+            "known_list_keys": sorted(KNOWN_LIST_KEYS) if header.kind == "window" else [],
+            "known_detail_keys": sorted(KNOWN_DETAIL_KEYS),
+        }
+        self._execute("load/lock_account")
+
+    def stage(self, rows: pl.DataFrame) -> None:
+        """Adds validated rows.
+
+        Args:
+            rows: working schema with record ids, plus ``has_detail`` and ``detail_source`` for the switch's records;
+                one row per record as delivered, ``line`` unique within the batch.
+        """
+        if rows.is_empty():
+            return
+        if "has_detail" not in rows.columns:
+            rows = rows.with_columns(
+                pl.lit(value=False).alias("has_detail"), pl.lit(None, pl.String).alias("detail_source")
+            )
+        columns = [_copied(item.name, item.kind) for item in FIELDS]
+        chunk = with_digests(rows).select(
+            *columns,
+            *(pl.col(name) for name in STAGED[:5]),
+            pl.lit(str(self.header.batch_id)).alias("batch_id"),
+            pl.col(LINE).alias("source_line"),
+        )
+        with self.connection.cursor() as cursor, cursor.copy(statement("load/copy_stage")) as copy:
+            copy.write(chunk.write_csv(include_header=False).encode())
+        self.staged += rows.height
+
+    def reject(self, rejects: pl.DataFrame) -> None:
+        """Adds refused rows (``REJECT_SCHEMA``), each kept with file or window, line, field, reason and raw text."""
+        if rejects.is_empty():
+            return
+        per_line = pl.lit("") if self.header.kind == "window" else pl.col(LINE).cast(pl.String)
+        # Overlapping windows deliver the same bad row again; a file's bad line is known by file and line.
+        place = pl.lit("" if self.header.kind == "window" else self.header.source)
+        known = rejects.with_columns(
+            pl.concat_str(place, per_line, "reason", "field", RAW, separator="\x1f").alias("__key"),
+            pl.col(RAW).str.replace_all("\x00", "\\0", literal=True),
+        ).with_columns(plh.col("__key").chash.sha2_256().str.head(32).alias("reject_id"))
+        self._execute(
+            "load/keep_rejects",
+            reject_ids=known["reject_id"].to_list(),
+            lines=known[LINE].to_list(),
+            fields=known["field"].to_list(),
+            reasons=known["reason"].to_list(),
+            raws=known[RAW].to_list(),
+        )
+        self.rejected += rejects.height
+
+    def finish(self, *, read: int, filtered: int = 0) -> LoadedBatch:
+        """Merges what was staged and records the batch.
+
+        Args:
+            read: rows or logical lines that came in.
+            filtered: lines that are no records.
+
+        Raises:
+            UnbalancedBatch: read rows are not all accounted for; the transaction is rolled back by the caller's block.
+        """
+        duplicate = self._execute("load/drop_duplicates")
+        updated = self._execute("load/keep_history")
+        merged = self._execute("load/merge")
+        counts = BatchCounts(
+            read=read,
+            inserted=merged - updated,
+            updated=updated,
+            unchanged=self.staged - duplicate - merged,
+            duplicate=duplicate,
+            rejected=self.rejected,
+            filtered=filtered,
+        )
+        counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
+        touched = self._dates("load/touch_days") if merged else frozenset[date]()
+        self._execute("load/clear_stage")
+        self._execute(
+            "ledger/record_batch",
+            read=counts.read,
+            inserted=counts.inserted,
+            updated=counts.updated,
+            unchanged=counts.unchanged,
+            duplicate=counts.duplicate,
+            rejected=counts.rejected,
+            filtered=counts.filtered,
+        )
+        if self.header.kind == "window":
+            self._execute("ledger/record_loaded_window")
+        else:
+            self._execute("ledger/record_loaded_upload", sha256=self.header.source)
+        self.loaded = LoadedBatch(counts, touched)
+        return self.loaded
+
+    def _execute(self, name: str, **more: Any) -> int:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement(name), self._parameters | more)
+            return cursor.rowcount
+
+    def _dates(self, name: str) -> frozenset[date]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement(name), self._parameters)
+            return frozenset(row[0] for row in cursor)
+
+
+@contextmanager
+def batch_load(connection: Connection[Any], header: BatchHeader) -> Iterator[BatchLoad]:
+    """One batch in one transaction; nothing of it stays when the block raises."""
+    with connection.transaction():
+        yield BatchLoad(connection, header)
+
+
+def _copied(name: str, kind: Kind) -> pl.Expr:
+    """Instants as PostgreSQL reads them whatever the session's settings; everything else as Polars writes it."""
+    if kind is Kind.INSTANT:
+        return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
+    return pl.col(name)

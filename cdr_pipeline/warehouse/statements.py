@@ -1,0 +1,80 @@
+"""SQL statements, one per file under ``sql/``: values are bound, column lists come from the field dictionary."""
+
+from functools import cache
+from typing import Final, LiteralString, cast
+
+from psycopg import sql
+
+from cdr_pipeline.core.fields import BY_NAME, names
+from cdr_pipeline.settings import bundled
+
+# Columns of cdr beyond the canonical fields, in the order of the table.
+BOOKKEEPING: Final = (
+    "extra", "has_detail", "list_digest", "row_digest", "batch_id", "source_line", "changed_at",
+)  # fmt: skip
+# Columns of the stage beyond the canonical fields, in the order in which a chunk is written.
+STAGED: Final = (
+    "extra_source", "detail_source", "has_detail", "list_digest", "row_digest", "batch_id", "source_line",
+)  # fmt: skip
+
+
+@cache
+def statement(name: str) -> sql.Composed:
+    """The statement in ``sql/{name}.sql`` with its generated column lists filled in.
+
+    Args:
+        name: path below ``sql/`` without the ending, such as ``load/merge``.
+    """
+    text = (bundled("sql") / f"{name}.sql").read_text("utf-8")
+    # The files are part of the program, not input: this is what LiteralString stands for.
+    return sql.SQL(cast("LiteralString", text)).format(**_PARTS.get(name, {}))
+
+
+def _identifiers(columns: tuple[str, ...], table: str | None = None) -> sql.Composed:
+    parts = (sql.Identifier(column) if table is None else sql.Identifier(table, column) for column in columns)
+    return sql.SQL(", ").join(parts)
+
+
+def _merged_value(column: str) -> sql.Composable:
+    """What a changed record's column becomes: without new documents, the columns of the old ones stay."""
+    staged = sql.Identifier("staged", column)
+    present = sql.Identifier("present", column)
+    if column == "extra":
+        return sql.SQL(
+            "CASE WHEN staged.has_detail OR NOT present.has_detail THEN staged.extra"
+            " ELSE present.extra || staged.extra END"
+        )
+    if column == "has_detail":
+        return sql.SQL("present.has_detail OR staged.has_detail")
+    if column == "changed_at":
+        return sql.SQL("%(now)s")
+    if column in BY_NAME and BY_NAME[column].detail_only:
+        return sql.SQL("CASE WHEN staged.has_detail OR NOT present.has_detail THEN {} ELSE {} END").format(
+            staged, present
+        )
+    return staged
+
+
+def _assignments() -> sql.Composed:
+    keys = {"account_id", "origin", "record_id"}
+    return sql.SQL(",\n        ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(column), _merged_value(column))
+        for column in (*names(), *BOOKKEEPING)
+        if column not in keys
+    )
+
+
+def _inserted() -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("%(now)s") if column == "changed_at" else sql.Identifier("staged", column)
+        for column in (*names(), *BOOKKEEPING)
+    )
+
+
+_RECORD: Final = (*names(), *BOOKKEEPING)
+_PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
+    "load/copy_stage": {"columns": _identifiers((*names(), *STAGED))},
+    "load/keep_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
+    "load/merge": {"columns": _identifiers(_RECORD), "values": _inserted(), "assignments": _assignments()},
+    "read/day_records": {"columns": _identifiers(names(exported_only=True))},
+}
