@@ -152,18 +152,23 @@ class Ledger:
         window: LandedWindow,
         rows: int,
     ) -> None:
-        """A window's pages are on disk, whole."""
-        self._execute(
-            "ledger/record_landed_window",
-            account_id=account_id,
-            business_date=business_date,
-            starts_at=window.starts_at,
-            ends_at=window.ends_at,
-            dialect=window.dialect,
-            landing_path=window.landing_path,
-            rows=rows,
-            now=window.landed_at,
-        )
+        """A window's pages are on disk, whole; failed attempts that it covers are made good."""
+        place: dict[str, Any] = {
+            "account_id": account_id,
+            "business_date": business_date,
+            "starts_at": window.starts_at,
+            "ends_at": window.ends_at,
+        }
+        with self.connection.transaction():
+            self._execute("ledger/forget_failed_windows", **place)
+            self._execute(
+                "ledger/record_landed_window",
+                **place,
+                dialect=window.dialect,
+                landing_path=window.landing_path,
+                rows=rows,
+                now=window.landed_at,
+            )
 
     def record_failed_window(
         self,
@@ -201,6 +206,11 @@ class Ledger:
         """Windows of the day that are not loaded: what keeps it from being complete."""
         rows = self._rows("read/open_windows", account_id=account_id, business_date=business_date)
         return [OpenWindow(**row) for row in rows]
+
+    def loaded_windows(self, account_id: str, business_date: date) -> list[tuple[datetime, datetime]]:
+        """Start and end of the day's windows that are in the warehouse."""
+        rows = self._rows("read/loaded_windows", account_id=account_id, business_date=business_date)
+        return [(row["starts_at"], row["ends_at"]) for row in rows]
 
     def known_details(self, account_id: str, record_ids: list[str]) -> set[str]:
         """Which of these records have their detail document in the warehouse already."""

@@ -1,0 +1,48 @@
+"""The command line: ``cdr-pipeline``. Thin: parse, call a step, print; exit codes are those of the errors."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from cdr_pipeline import __version__
+from cdr_pipeline.errors import CdrError
+from cdr_pipeline.redaction import redact
+
+app = typer.Typer(
+    name="cdr-pipeline",
+    help="Call detail records from a Kazoo-family switch and from carriers' files: merged, checked, exported daily.\n\n"
+    "New here? 'cdr-pipeline demo' plays three nights against a simulated switch. Then 'cdr-pipeline ui' shows them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *, version: bool = typer.Option(False, "--version", callback=lambda wanted: _show_version(wanted=wanted), is_eager=True, help="Print the version and leave.")
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Entry point: runs the app; an error of ours becomes two lines and its exit code, never a traceback."""
+    from cdr_pipeline.cli import registry  # noqa: F401, PLC0415 - commands register themselves on import
+
+    try:
+        app()
+    except CdrError as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"[red]error[/red] [{error.code}] {redact(error.message)}", markup=True)
+        if error.hint:
+            console.print(f"  next: {error.hint}", markup=False)
+        if error.retryable:
+            console.print("  trying the same again later can help", markup=False)
+        sys.exit(error.exit_code)

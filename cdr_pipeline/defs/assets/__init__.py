@@ -1,0 +1,1 @@
+"""Assets, one a file, named as the tables and files they make."""

@@ -1,0 +1,75 @@
+"""Landing files of the switch's API."""
+
+import dagster as dg
+
+from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.resources import WorkplaceResource
+from cdr_pipeline.defs.scope import asked_accounts, asked_dates
+from cdr_pipeline.steps.collect_day import CollectedDay, CollectRequest, collect_day
+
+CHECK = "every_account_answered"
+
+
+def api_pages_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset ``api_pages``."""
+
+    @dg.asset(
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="landing",
+        kinds={"http", "file"},
+        pool="switch_api",
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK, asset="api_pages", description="Every account's windows of the day were collected whole."
+            )
+        ],
+    )
+    def api_pages(
+        context: dg.AssetExecutionContext, workplace: WorkplaceResource
+    ) -> dg.MaterializeResult[None]:
+        """Untouched pages of the switch's CDR API, one file per account and window.
+
+        A day is asked for by the time its records were saved, with an overlap for late saves. What is landed here can
+        be loaded again without asking the switch.
+        """
+        accounts = asked_accounts(context)
+        at = workplace.open(context)
+        collected = [collect_day(CollectRequest(day, accounts), at) for day in asked_dates(context)]
+        return _result(collected, accounts)
+
+    return api_pages
+
+
+def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.MaterializeResult[None]:
+    parts = [account for day in collected for account in day.accounts]
+    failures = [failure for day in collected for failure in day.failures]
+    per_account = [
+        (day.business_date, part.account_id, part.windows, part.pages, part.rows, "failed" if part.failure else "whole")
+        for day in collected
+        for part in day.accounts
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            **scope_metadata(accounts),
+            "accounts": len({part.account_id for part in parts}),
+            "accounts_failed": len({failure.account_id for failure in failures}),
+            "windows": sum(part.windows for part in parts),
+            "pages": sum(part.pages for part in parts),
+            "dagster/row_count": sum(part.rows for part in parts),
+            "bytes": sum(part.bytes for part in parts),
+            "per_account": table(("day", "account", "windows", "pages", "rows", "outcome"), per_account[:200]),
+            **failures_metadata(failures),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=CHECK,
+                passed=not failures,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "accounts_failed": len(failures),
+                    "what_to_do": "run the day again for the accounts named in failed_accounts; the others are done",
+                },
+            )
+        ],
+    )

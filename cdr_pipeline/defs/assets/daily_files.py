@@ -1,0 +1,90 @@
+"""Finance's files."""
+
+import dagster as dg
+
+from cdr_pipeline.core.fields import FIELDS
+from cdr_pipeline.defs.metadata import scope_metadata, table
+from cdr_pipeline.defs.resources import WorkplaceResource
+from cdr_pipeline.defs.scope import asked_accounts, asked_dates
+from cdr_pipeline.exports.verify import verify_file
+from cdr_pipeline.steps.export_days import ExportedDay, ExportRequest, export_days
+
+CHECK = "every_file_matches_its_manifest"
+
+
+def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset ``daily_files``."""
+
+    @dg.asset(
+        deps=["cdr"],
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="finance",
+        kinds={"csv", "file"},
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                columns=[
+                    dg.TableColumn(field.name, field.kind.value, description=field.description)
+                    for field in FIELDS
+                    if field.exported
+                ]
+            )
+        },
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset="daily_files",
+                description="Bytes, hash, rows and totals of every file equal what its manifest says.",
+            )
+        ],
+    )
+    def daily_files(
+        context: dg.AssetExecutionContext, workplace: WorkplaceResource
+    ) -> dg.MaterializeResult[None]:
+        """One CSV per account and business date, with a manifest that proves it whole.
+
+        Also remakes the file of every earlier open day whose records have changed. A file whose content is unchanged
+        is left alone to the byte.
+        """
+        accounts = asked_accounts(context)
+        at = workplace.open(context)
+        exported = export_days(ExportRequest(asked_dates(context), accounts), at)
+        return _result(exported, accounts, str(at.settings.export_dir))
+
+    return daily_files
+
+
+def _result(
+    exported: list[ExportedDay], accounts: list[str] | None, export_dir: str
+) -> dg.MaterializeResult[None]:
+    differences = {item.file.path.name: verify_file(item.file.path) for item in exported if item.file.changed}
+    broken = [(name, found) for name, found in differences.items() if found]
+    listed = [
+        (item.business_date, item.account_id, item.file.rows, item.file.size, item.file.sha256[:12], _outcome(item))
+        for item in exported
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            **scope_metadata(accounts),
+            "files": len(exported),
+            "files_written": sum(item.file.changed for item in exported),
+            "files_unchanged": sum(not item.file.changed for item in exported),
+            "earlier_days_written_again": sum(not item.asked for item in exported),
+            "dagster/row_count": sum(item.file.rows for item in exported),
+            "bytes": sum(item.file.size for item in exported),
+            "folder": dg.MetadataValue.path(export_dir),
+            "per_file": table(("day", "account", "rows", "bytes", "sha256", "outcome"), listed[:200]),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=CHECK,
+                passed=not broken,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={"files_checked": len(differences), "files_broken": len(broken)},
+            )
+        ],
+    )
+
+
+def _outcome(item: ExportedDay) -> str:
+    return "written" if item.file.changed else "unchanged"

@@ -1,0 +1,25 @@
+"""The nightly job: everything, for one business date."""
+
+from typing import Final
+
+import dagster as dg
+
+NIGHTLY: Final = "nightly"
+
+
+def nightly_job() -> dg.UnresolvedAssetJobDefinition:
+    """Collects, imports, merges and exports one business date; the same code runs every backfill."""
+    return dg.define_asset_job(
+        NIGHTLY,
+        selection=dg.AssetSelection.all(),
+        description="One business date: collect from the switch, take in uploads, merge, export.",
+    )
+
+
+def upload_job() -> dg.UnresolvedAssetJobDefinition:
+    """Takes in what lies in the drop folder, merges it, and remakes the files of the days that it changed."""
+    return dg.define_asset_job(
+        "import_uploads",
+        selection=dg.AssetSelection.assets("uploads", "cdr", "rejects", "daily_files"),
+        description="Waiting uploads: take in, merge, export the days that changed.",
+    )

@@ -1,0 +1,47 @@
+"""Results of steps as metadata that a controller would read. Never a number, a name or a token of a caller."""
+
+from collections.abc import Iterable, Mapping
+
+import dagster as dg
+
+from cdr_pipeline.core.accounting import BatchCounts
+from cdr_pipeline.steps.failure import AccountFailure
+
+
+def counts_metadata(counts: BatchCounts) -> dict[str, dg.MetadataValue]:
+    """Rows by class, as single numbers that the UI plots over time."""
+    return {
+        "rows_read": dg.MetadataValue.int(counts.read),
+        "rows_merged": dg.MetadataValue.int(counts.merged),
+        "rows_inserted": dg.MetadataValue.int(counts.inserted),
+        "rows_updated": dg.MetadataValue.int(counts.updated),
+        "rows_unchanged": dg.MetadataValue.int(counts.unchanged),
+        "rows_duplicate": dg.MetadataValue.int(counts.duplicate),
+        "rows_rejected": dg.MetadataValue.int(counts.rejected),
+        "rows_filtered": dg.MetadataValue.int(counts.filtered),
+    }
+
+
+def scope_metadata(accounts: list[str] | None) -> dict[str, dg.MetadataValue]:
+    """Whether the run was about all accounts or some: a day may be green for one account only."""
+    return {"scope": dg.MetadataValue.text("all accounts" if accounts is None else ", ".join(accounts))}
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> dg.MetadataValue:
+    """A Markdown table."""
+    header = list(header)
+    lines = [header, ["---"] * len(header), *rows]
+    return dg.MetadataValue.md("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
+
+
+def reasons_metadata(reasons: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
+    """Rejected rows by reason code, when there are any."""
+    return {"rejects_by_reason": table(("reason", "rows"), reasons.items())} if reasons else {}
+
+
+def failures_metadata(failures: Iterable[AccountFailure]) -> dict[str, dg.MetadataValue]:
+    """Accounts that failed, with code and message, when there are any."""
+    listed = [(item.account_id, item.code, "yes" if item.retryable else "no", item.message) for item in failures]
+    if not listed:
+        return {}
+    return {"failed_accounts": table(("account", "code", "retry", "what happened"), listed)}

@@ -1,0 +1,215 @@
+"""Collects one business date from the switch: every account's windows, page by page, into landing files.
+
+Nothing is interpreted here beyond what is needed to ask for the next page. What is landed can be loaded, and loaded
+again, without asking the switch.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from cdr_pipeline.core.business_day import day_bounds
+from cdr_pipeline.errors import CdrError, ConfigurationError
+from cdr_pipeline.sources.kazoo.client import KazooClient, WindowTooSlow
+from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.pages import record_ids
+from cdr_pipeline.sources.kazoo.windows import Window, plan_windows
+from cdr_pipeline.sources.landing import LandingWriter, window_path
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class CollectRequest:
+    """What to collect.
+
+    Attributes:
+        business_date: account-local day, each account in its own zone.
+        accounts: whose; all active ones when omitted.
+    """
+
+    business_date: date
+    accounts: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCollected:
+    """One account's part: windows and pages landed, rows in them, and what went wrong, if anything."""
+
+    account_id: str
+    windows: int = 0
+    pages: int = 0
+    rows: int = 0
+    bytes: int = 0
+    failure: AccountFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedDay:
+    """What was landed for a business date, account by account, in the order of their ids."""
+
+    business_date: date
+    accounts: tuple[AccountCollected, ...]
+
+    @property
+    def failures(self) -> tuple[AccountFailure, ...]:
+        """Accounts that could not be collected whole."""
+        return tuple(account.failure for account in self.accounts if account.failure is not None)
+
+
+def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
+    """Lands every window of the day for every account; one account's failure leaves the others alone.
+
+    A day is asked for by save time, from its first instant to ``collect_overlap_hours`` after its last, but never
+    beyond the present.
+
+    Raises:
+        ConfigurationError: no upstream is configured.
+        AccountNotFound: an account asked for is unknown.
+    """
+    if at.settings.api_url is None:
+        raise ConfigurationError(
+            "CDR_API_URL is not set: there is no switch to collect from",
+            hint="set CDR_API_URL and CDR_API_TOKEN or CDR_API_KEY; 'cdr-pipeline config check' shows what is set",
+        )
+    with at.ledger() as ledger:
+        accounts = ledger.accounts(request.accounts)
+    with (
+        KazooClient.from_settings(at.settings) as client,
+        ThreadPoolExecutor(at.settings.collect_concurrency, thread_name_prefix="collect") as pool,
+    ):
+        collected = pool.map(
+            lambda account: _collect_account(account, request.business_date, client, at), accounts
+        )
+        return CollectedDay(request.business_date, tuple(collected))
+
+
+def _collect_account(
+    account: Account, business_date: date, client: KazooClient, at: Workplace
+) -> AccountCollected:
+    done = AccountCollected(account.account_id)
+    failure: AccountFailure | None = None
+    with at.ledger() as ledger:
+        try:
+            dialect = _dialect(account, client, ledger, at)
+            windows = _windows(account, business_date, dialect, at)
+        except CdrError as error:
+            return AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
+        for window in windows:
+            try:
+                for landed in _land(account, business_date, window, dialect, client, ledger, at):
+                    done = AccountCollected(
+                        account.account_id,
+                        done.windows + landed.windows,
+                        done.pages + landed.pages,
+                        done.rows + landed.rows,
+                        done.bytes + landed.bytes,
+                    )
+            except CdrError as error:
+                failure = AccountFailure.of(account.account_id, error)
+                ledger.record_failed_window(
+                    account_id=account.account_id,
+                    business_date=business_date,
+                    starts_at=window.starts_at,
+                    ends_at=window.ends_at,
+                    error_code=error.code,
+                    error_message=error.message,
+                    now=at.clock(),
+                )
+                break
+    at.progress(f"collected {account.account_id}")
+    return AccountCollected(
+        done.account_id, done.windows, done.pages, done.rows, done.bytes, failure
+    )
+
+
+def _dialect(account: Account, client: KazooClient, ledger: Ledger, at: Workplace) -> Dialect:
+    if at.settings.api_dialect != "auto":
+        return Dialect(at.settings.api_dialect)
+    if account.dialect is not None:
+        return Dialect(account.dialect)
+    dialect = client.detect_dialect(account.account_id)
+    ledger.record_dialect(account.account_id, dialect.value)
+    return dialect
+
+
+def _windows(
+    account: Account, business_date: date, dialect: Dialect, at: Workplace
+) -> tuple[Window, ...]:
+    first, end = day_bounds(business_date, account.time_zone)
+    last = min(end + timedelta(hours=at.settings.collect_overlap_hours), _whole_second(at.clock()))
+    if last <= first:
+        raise ConfigurationError(
+            f"{business_date} has not begun in {account.time_zone}", hint="ask for a day that has begun"
+        )
+    return plan_windows(first, last, dialect)
+
+
+def _whole_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
+
+
+def _land(
+    account: Account,
+    business_date: date,
+    window: Window,
+    dialect: Dialect,
+    client: KazooClient,
+    ledger: Ledger,
+    at: Workplace,
+) -> Iterator[AccountCollected]:
+    """Lands a window; one that the switch is too slow for is halved until it answers or is one second long."""
+    try:
+        yield _land_whole(account, business_date, window, dialect, client, ledger, at)
+    except WindowTooSlow:
+        halves = window.halves()
+        if not halves:
+            raise
+        for half in halves:
+            yield from _land(account, business_date, half, dialect, client, ledger, at)
+
+
+def _land_whole(
+    account: Account,
+    business_date: date,
+    window: Window,
+    dialect: Dialect,
+    client: KazooClient,
+    ledger: Ledger,
+    at: Workplace,
+) -> AccountCollected:
+    landed_at = at.clock()
+    path = window_path(at.settings.landing_dir, account.account_id, window, landed_at)
+    pages = 0
+    with LandingWriter(path, account_id=account.account_id, window=window, dialect=dialect) as writer:
+        for body, page in client.pages(account.account_id, window, dialect):
+            writer.add(body, part="page", rows=page.rows)
+            pages += 1
+            if at.settings.api_details:
+                _land_details(account, page.ndjson, writer, client, ledger)
+    ledger.record_landed_window(
+        account_id=account.account_id,
+        business_date=business_date,
+        window=LandedWindow(
+            window.starts_at,
+            window.ends_at,
+            dialect.value,
+            str(path.relative_to(at.settings.landing_dir)),
+            landed_at,
+        ),
+        rows=writer.rows,
+    )
+    return AccountCollected(account.account_id, 1, pages, writer.rows, writer.bytes)
+
+
+def _land_details(
+    account: Account, ndjson: bytes, writer: LandingWriter, client: KazooClient, ledger: Ledger
+) -> None:
+    """Documents of a page's records that the warehouse does not hold yet, right after the page."""
+    ids = record_ids(ndjson)
+    known = ledger.known_details(account.account_id, ids)
+    for record_id in ids:
+        if record_id not in known:
+            writer.add(client.detail(account.account_id, record_id), part="detail", rows=0)

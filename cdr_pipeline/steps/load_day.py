@@ -1,0 +1,211 @@
+"""Loads what was landed for a business date: normalise, validate, merge, account for every row. Never asks the switch."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from uuid import uuid4
+
+from cdr_pipeline.core.accounting import BatchCounts
+from cdr_pipeline.core.business_day import day_bounds
+from cdr_pipeline.core.coverage import covered_through
+from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
+from cdr_pipeline.core.profile import NumberPlan
+from cdr_pipeline.core.validate import validate
+from cdr_pipeline.errors import CdrError, TransientUpstreamError
+from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.pages import Page, parse_detail, parse_page
+from cdr_pipeline.sources.landing import LandingFile
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
+from cdr_pipeline.warehouse.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load
+
+# Upstream clocks run ahead; a call that starts later than this is quarantined as a reject.
+_LEAD = timedelta(days=1)
+# Rows are staged in frames of about this many, whatever the size of a page.
+_CHUNK_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """What to load.
+
+    Attributes:
+        business_date: the day whose landed windows are loaded.
+        accounts: whose; all active ones when omitted.
+        replay: also windows that were loaded before, after a rule has changed.
+    """
+
+    business_date: date
+    accounts: Sequence[str] | None = None
+    replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLoaded:
+    """One account's part.
+
+    Attributes:
+        account_id: whose.
+        counts: rows by class over all windows; they balance.
+        reject_reasons: refused rows by reason code.
+        touched: business dates whose records changed.
+        complete: loaded windows cover the whole day without a gap.
+        failure: what went wrong, if anything.
+    """
+
+    account_id: str
+    counts: BatchCounts = BatchCounts()
+    reject_reasons: dict[str, int] = field(default_factory=dict[str, int])
+    touched: frozenset[date] = frozenset()
+    complete: bool = False
+    failure: AccountFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedDay:
+    """What was loaded for a business date, account by account, in the order of their ids."""
+
+    business_date: date
+    accounts: tuple[AccountLoaded, ...]
+
+    @property
+    def counts(self) -> BatchCounts:
+        """Rows by class over all accounts."""
+        return sum((account.counts for account in self.accounts), BatchCounts())
+
+    @property
+    def reject_reasons(self) -> dict[str, int]:
+        """Refused rows by reason over all accounts."""
+        total: Counter[str] = Counter()
+        for account in self.accounts:
+            total.update(account.reject_reasons)
+        return dict(sorted(total.items()))
+
+    @property
+    def failures(self) -> tuple[AccountFailure, ...]:
+        """Accounts that could not be loaded whole."""
+        return tuple(account.failure for account in self.accounts if account.failure is not None)
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """Accounts of which a window of the day is missing: never collected, failed, or not loaded."""
+        return tuple(account.account_id for account in self.accounts if not account.complete)
+
+
+def load_day(request: LoadRequest, at: Workplace) -> LoadedDay:
+    """Merges the day's landed windows, one transaction each; one account's failure leaves the others alone.
+
+    Raises:
+        AccountNotFound: an account asked for is unknown.
+    """
+    with at.ledger() as ledger:
+        accounts = ledger.accounts(request.accounts)
+        loaded = tuple(_load_account(account, request, ledger, at) for account in accounts)
+    return LoadedDay(request.business_date, loaded)
+
+
+def _load_account(
+    account: Account, request: LoadRequest, ledger: Ledger, at: Workplace
+) -> AccountLoaded:
+    counts, reasons, touched = BatchCounts(), Counter[str](), frozenset[date]()
+    failure: AccountFailure | None = None
+    windows = ledger.landed_windows(account.account_id, request.business_date, replay=request.replay)
+    for window in windows:
+        try:
+            loaded, rejected = _load_window(account, request.business_date, window, ledger, at)
+        except CdrError as error:
+            failure = AccountFailure.of(account.account_id, error)
+            break
+        counts += loaded.counts
+        reasons.update(rejected)
+        touched |= loaded.touched
+    complete = _note_completeness(account, request.business_date, ledger, at)
+    at.progress(f"loaded {account.account_id}")
+    return AccountLoaded(account.account_id, counts, dict(sorted(reasons.items())), touched, complete, failure)
+
+
+def _note_completeness(account: Account, business_date: date, ledger: Ledger, at: Workplace) -> bool:
+    """Whether loaded windows cover the whole day without a gap; if so the ledger is told up to when they reach."""
+    first, end = day_bounds(business_date, account.time_zone)
+    through = covered_through(first, ledger.loaded_windows(account.account_id, business_date))
+    if through < end:
+        return False
+    ledger.record_collected_day(
+        account_id=account.account_id,
+        business_date=business_date,
+        complete_through=through,
+        now=at.clock(),
+    )
+    return True
+
+
+def _load_window(
+    account: Account, business_date: date, window: LandedWindow, ledger: Ledger, at: Workplace
+) -> tuple[LoadedBatch, Counter[str]]:
+    landing = LandingFile.open(at.settings.landing_dir / window.landing_path)
+    now = at.clock()
+    header = BatchHeader(
+        account.account_id, uuid4(), "window", window.landing_path, now, business_date, at.run_id
+    )
+    reasons: Counter[str] = Counter()
+    read = 0
+    with batch_load(ledger.connection, header) as load:
+        for rows, details in _chunks(landing, Dialect(window.dialect)):
+            read += _stage(rows, details, read, account, load, reasons, at)
+        loaded = load.finish(read=read)
+    return loaded, reasons
+
+
+def _stage(
+    rows: Rows,
+    details: Rows,
+    read_before: int,
+    account: Account,
+    load: BatchLoad,
+    reasons: Counter[str],
+    at: Workplace,
+) -> int:
+    normalized = normalize_list(
+        rows,
+        account_id=account.account_id,
+        time_zone=account.time_zone,
+        plan=NumberPlan(country_code=account.country_code),
+        first_line=read_before + 1,
+        details=details,
+    )
+    accepted = validate(normalized.rows, latest=at.clock() + _LEAD)
+    load.stage(accepted.rows)
+    for rejects in (normalized.rejects, accepted.rejects):
+        load.reject(rejects)
+        reasons.update(rejects["reason"].to_list())
+    return normalized.rows.height + normalized.rejects.height
+
+
+def _chunks(landing: LandingFile, dialect: Dialect) -> Iterator[tuple[Rows, Rows]]:
+    """List rows and the documents that follow them, a few pages at a time."""
+    pages: list[Page] = []
+    documents: list[bytes] = []
+    for entry, body in landing.bodies():
+        if entry.part == "detail":
+            documents.append(parse_detail(body))
+            continue
+        if sum(page.rows for page in pages) >= _CHUNK_ROWS:
+            yield _joined(pages), _documents(documents)
+            pages, documents = [], []
+        page = parse_page(body, dialect)
+        if page.non_records:
+            raise TransientUpstreamError("a landed page holds entries that are no records")
+        pages.append(page)
+    if pages:
+        yield _joined(pages), _documents(documents)
+
+
+def _joined(pages: list[Page]) -> Rows:
+    keys = frozenset[str]().union(*(page.keys for page in pages))
+    return Rows(b"\n".join(page.ndjson for page in pages if page.rows), keys)
+
+
+def _documents(documents: list[bytes]) -> Rows:
+    return Rows(b"\n".join(documents), frozenset())
