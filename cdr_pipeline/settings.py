@@ -127,6 +127,11 @@ class Settings(BaseSettings):
         return self.data_dir / "uploads"
 
     @property
+    def profile_dir(self) -> Path:
+        """The operator's own import profiles, beside the built-in ones."""
+        return self.data_dir / "profiles"
+
+    @property
     def export_dir(self) -> Path:
         """Daily files and their manifests."""
         return self.data_dir / "exports"

@@ -74,6 +74,18 @@ class UploadRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LandedUpload:
+    """A file that has come in and is not merged yet."""
+
+    account_id: str
+    sha256: str
+    profile: str
+    time_zone: str | None
+    file_name: str
+    landing_path: str
+
+
+@dataclass(frozen=True, slots=True)
 class DayLedger:
     """What the ledger knows of an account's day, for its manifest."""
 
@@ -229,6 +241,10 @@ class Ledger:
         numbers = {name: row.pop(f"rows_{name}") for name in names}
         counts = None if numbers["read"] is None else BatchCounts(**numbers)
         return UploadRecord(**row, counts=counts)
+
+    def landed_uploads(self, account_ids: list[str]) -> list[LandedUpload]:
+        """Uploads of these accounts that wait to be loaded, in the order in which they came."""
+        return [LandedUpload(**row) for row in self._rows("read/landed_uploads", account_ids=account_ids)]
 
     def record_landed_upload(
         self,

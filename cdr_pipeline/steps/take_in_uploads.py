@@ -1,0 +1,104 @@
+"""Takes files in: copies their bytes to landing, known from then on by account and sha256, and notes them in the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdr_pipeline.errors import CdrError
+from cdr_pipeline.sources.landing import land_upload
+from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.sources.uploads.waiting import waiting_files
+from cdr_pipeline.steps.workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """A file to take in.
+
+    Attributes:
+        path: where it is now; its name is shown to people and never used as a path.
+        account_id: whose calls it holds.
+        profile: name of the import profile.
+        time_zone: IANA zone of its local times; the profile's, else the account's, when omitted.
+    """
+
+    path: Path
+    account_id: str
+    profile: str
+    time_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadTakenIn:
+    """A file that lies in landing; ``known`` when the same bytes of the same account had been loaded before."""
+
+    account_id: str
+    profile: str
+    file_name: str
+    sha256: str
+    size: int
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedUpload:
+    """A file that stays where it is: ``{account}/{profile}/{file}``, code and message of what is wrong."""
+
+    place: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What became of the files in the drop folder."""
+
+    files: tuple[UploadTakenIn, ...]
+    refused: tuple[RefusedUpload, ...]
+
+
+def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
+    """Lands one file. The file itself stays where it is.
+
+    Raises:
+        UnknownProfile, InvalidProfile: no usable profile of that name.
+        AccountNotFound: the warehouse does not know the account.
+        UnreadableUpload: it is no regular file, too large, or changed while it was read.
+    """
+    load_profile(request.profile, folder=at.settings.profile_dir)
+    with at.ledger() as ledger:
+        (account,) = ledger.accounts([request.account_id])
+        landed = land_upload(request.path, at.settings.landing_dir)
+        before = ledger.upload(account.account_id, landed.sha256)
+        known = before is not None and before.state == "loaded"
+        if not known:
+            ledger.record_landed_upload(
+                account_id=account.account_id,
+                sha256=landed.sha256,
+                profile=request.profile,
+                time_zone=request.time_zone,
+                file_name=request.path.name,
+                size=landed.size,
+                landing_path=str(landed.path.relative_to(at.settings.landing_dir)),
+                now=at.clock(),
+            )
+    return UploadTakenIn(
+        account.account_id, request.profile, request.path.name, landed.sha256, landed.size, known
+    )
+
+
+def take_in_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> TakenIn:
+    """Takes in what waits in the drop folder and removes it there; a file that is refused stays and is named."""
+    files: list[UploadTakenIn] = []
+    refused: list[RefusedUpload] = []
+    for file in waiting_files(at.settings.upload_dir):
+        if accounts is not None and file.account_id not in accounts:
+            continue
+        try:
+            files.append(take_in(UploadRequest(file.path, file.account_id, file.profile), at))
+        except CdrError as error:
+            place = str(file.path.relative_to(at.settings.upload_dir))
+            refused.append(RefusedUpload(place, error.code, error.message))
+        else:
+            file.path.unlink(missing_ok=True)
+    return TakenIn(tuple(files), tuple(refused))
