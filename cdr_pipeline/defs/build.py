@@ -8,18 +8,18 @@ from cdr_pipeline.defs.assets.daily_files import daily_files_asset
 from cdr_pipeline.defs.assets.uploads import uploads_asset
 from cdr_pipeline.defs.jobs import nightly_job, upload_job
 from cdr_pipeline.defs.partitions import business_days
-from cdr_pipeline.defs.resources import WorkplaceResource
+from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.schedules import nightly_schedule
 from cdr_pipeline.defs.sensors import upload_sensor
 from cdr_pipeline.settings import Settings
 
 
-def build_definitions(settings: Settings, *, workplace: WorkplaceResource | None = None) -> dg.Definitions:
+def build_definitions(settings: Settings, *, workplaces: Workplaces | None = None) -> dg.Definitions:
     """Everything that Dagster shows.
 
     Args:
         settings: zone, first date, time of the nightly run, executor.
-        workplace: where the steps work; from the run process's own settings when omitted.
+        workplaces: where the steps work; from the run process's own settings when omitted.
     """
     days = business_days(settings)
     nightly, imports = nightly_job(), upload_job()
@@ -29,6 +29,6 @@ def build_definitions(settings: Settings, *, workplace: WorkplaceResource | None
         jobs=[nightly, imports],
         schedules=[nightly_schedule(settings, nightly)],
         sensors=[upload_sensor(days, imports)],
-        resources={"workplace": workplace or WorkplaceResource()},
+        resources={"workplace": workplaces or Workplaces()},
         executor=executor,
     )

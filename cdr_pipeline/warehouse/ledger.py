@@ -133,13 +133,17 @@ class Ledger:
             now=now,
         )
 
+    def all_accounts(self) -> list[Account]:
+        """Every account, inactive ones included, in the order of their ids."""
+        return [Account(**row) for row in self._rows("read/accounts")]
+
     def accounts(self, only: Sequence[str] | None = None) -> list[Account]:
         """Active accounts, or those named, in the order of their ids.
 
         Raises:
             AccountNotFound: one of those named is unknown.
         """
-        known = {row["account_id"]: Account(**row) for row in self._rows("read/accounts")}
+        known = {account.account_id: account for account in self.all_accounts()}
         if only is None:
             return [account for account in known.values() if account.active]
         unknown = [account_id for account_id in only if account_id not in known]

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
-from cdr_pipeline.defs.resources import WorkplaceResource
+from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.scope import asked_accounts, asked_dates
 from cdr_pipeline.steps.collect_day import CollectedDay, CollectRequest, collect_day
 
@@ -26,7 +26,7 @@ def api_pages_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         ],
     )
     def api_pages(
-        context: dg.AssetExecutionContext, workplace: WorkplaceResource
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
     ) -> dg.MaterializeResult[None]:
         """Untouched pages of the switch's CDR API, one file per account and window.
 

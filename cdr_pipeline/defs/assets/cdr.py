@@ -15,7 +15,7 @@ from cdr_pipeline.defs.metadata import (
     scope_metadata,
     table,
 )
-from cdr_pipeline.defs.resources import WorkplaceResource
+from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.scope import asked_accounts, asked_dates, asked_replay
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.load_day import LoadedDay, LoadRequest, load_day
@@ -81,7 +81,7 @@ def cdr_assets(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         ],
     )
     def load(
-        context: dg.AssetExecutionContext, workplace: WorkplaceResource
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
     ) -> Iterator[dg.MaterializeResult[None]]:
         accounts = asked_accounts(context)
         at = workplace.open(context)

@@ -4,7 +4,7 @@ import dagster as dg
 
 from cdr_pipeline.core.fields import FIELDS
 from cdr_pipeline.defs.metadata import scope_metadata, table
-from cdr_pipeline.defs.resources import WorkplaceResource
+from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.scope import asked_accounts, asked_dates
 from cdr_pipeline.exports.verify import verify_file
 from cdr_pipeline.steps.export_days import ExportedDay, ExportRequest, export_days
@@ -39,7 +39,7 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         ],
     )
     def daily_files(
-        context: dg.AssetExecutionContext, workplace: WorkplaceResource
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
     ) -> dg.MaterializeResult[None]:
         """One CSV per account and business date, with a manifest that proves it whole.
 

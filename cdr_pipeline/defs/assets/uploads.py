@@ -3,7 +3,8 @@
 import dagster as dg
 
 from cdr_pipeline.defs.metadata import table
-from cdr_pipeline.defs.resources import WorkplaceResource
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.scope import asked_accounts
 from cdr_pipeline.steps.take_in_uploads import TakenIn, take_in_uploads
 
 CHECK = "every_file_has_a_place"
@@ -26,14 +27,14 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         ],
     )
     def uploads(
-        context: dg.AssetExecutionContext, workplace: WorkplaceResource
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
     ) -> dg.MaterializeResult[None]:
         """Files of carriers and other systems, taken in from the drop folder.
 
         A file dropped at ``uploads/{account_id}/{profile}/`` is copied to landing byte for byte, known from then on
         by its sha256, and removed from the drop folder.
         """
-        return _result(take_in_uploads(workplace.open(context)))
+        return _result(take_in_uploads(workplace.open(context), asked_accounts(context)))
 
     return uploads
 

@@ -1,0 +1,61 @@
+"""``cdr-pipeline accounts``: whose calls are collected."""
+
+from typing import Annotated
+
+import typer
+
+accounts_app = typer.Typer(help="Accounts whose calls are collected and imported.", no_args_is_help=True)
+
+
+@accounts_app.command("add")
+def add(
+    account_id: Annotated[str, typer.Argument(help="The switch's id of the account.")],
+    *,
+    name: Annotated[str, typer.Option(help="A name for people.")] = "",
+    time_zone: Annotated[
+        str | None, typer.Option(help="IANA zone that decides its business dates; CDR_TIME_ZONE when omitted.")
+    ] = None,
+    country_code: Annotated[
+        str | None, typer.Option(help="E.164 country code of its national numbers, digits only, such as 49.")
+    ] = None,
+    parent: Annotated[str | None, typer.Option(help="Id of the account above it.")] = None,
+    inactive: Annotated[bool, typer.Option("--inactive", help="Know it, but do not collect it.")] = False,
+) -> None:
+    """Make an account known, or change it."""
+    from cdr_pipeline.cli.console import out, workplace
+    from cdr_pipeline.steps.accounts import checked_account
+
+    with workplace("adding") as at, at.ledger() as ledger:
+        account = checked_account(
+            account_id=account_id,
+            name=name,
+            parent_id=parent,
+            time_zone=time_zone or at.settings.time_zone,
+            country_code=country_code,
+            active=not inactive,
+        )
+        ledger.add_account(account, now=at.clock())
+    out.print(f"account {account.account_id}: {account.time_zone}, {'active' if account.active else 'inactive'}")
+
+
+@accounts_app.command("list")
+def list_accounts() -> None:
+    """Show the accounts, with zone and the dialect their switch was found to speak."""
+    from cdr_pipeline.cli.console import out, table, workplace
+
+    with workplace("reading") as at, at.ledger() as ledger:
+        accounts = ledger.all_accounts()
+    listing = table("Accounts", "account", "name", "parent", "time zone", "country", "dialect", "active")
+    for account in accounts:
+        listing.add_row(
+            account.account_id,
+            account.name,
+            account.parent_id or "",
+            account.time_zone,
+            account.country_code or "",
+            account.dialect or "not contacted yet",
+            "yes" if account.active else "no",
+        )
+    out.print(listing)
+    if not accounts:
+        out.print("none yet: cdr-pipeline accounts add ID --time-zone Europe/Berlin")

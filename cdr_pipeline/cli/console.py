@@ -1,0 +1,48 @@
+"""What commands print with: tables on standard output, progress on standard error."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+from cdr_pipeline.redaction import configure_logging
+from cdr_pipeline.settings import Settings, load_settings
+from cdr_pipeline.steps.workplace import Progress, Workplace
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def ready_settings() -> Settings:
+    """Settings of this process, with logging set up. Raises ConfigurationError."""
+    settings = load_settings()
+    configure_logging(settings.log_level if settings.log_level == "DEBUG" else "WARNING")
+    return settings
+
+
+@contextmanager
+def workplace(doing: str) -> Iterator[Workplace]:
+    """A workplace whose progress is shown while the block runs."""
+    settings = ready_settings()
+    with progress(doing) as report:
+        yield Workplace.at(settings, progress=report)
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[Progress]:
+    """A spinner on a terminal, plain lines elsewhere."""
+    if not err.is_terminal:
+        yield lambda text: err.print(f"{doing}: {text}", markup=False)
+        return
+    with Status(doing, console=err) as spinner:
+        yield lambda text: spinner.update(f"{doing}: {text}")
+
+
+def table(title: str, *columns: str, numbers: frozenset[str] = frozenset()) -> Table:
+    """An empty table; columns named in ``numbers`` are set flush right."""
+    made = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return made

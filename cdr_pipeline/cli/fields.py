@@ -1,0 +1,10 @@
+"""``cdr-pipeline fields``: the field dictionary."""
+
+
+def fields() -> None:
+    """Print the columns of the daily files as a Markdown table: name, type, meaning, the seed's name, source."""
+    import typer
+
+    from cdr_pipeline.core.field_table import markdown_table
+
+    typer.echo(markdown_table())

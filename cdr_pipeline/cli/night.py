@@ -1,0 +1,29 @@
+"""``cdr-pipeline nightly``: the nightly job, now, for a day."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+
+def nightly(
+    *,
+    date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")],
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Load landed pages again even when they were loaded before.")
+    ] = False,
+) -> None:
+    """Run the nightly job for a business date in the Dagster instance, so that the UI shows it.
+
+    Collects the day from the switch, takes in waiting uploads, merges, and writes the daily files. Doing it again
+    changes nothing. Exits 9 when an account failed; the others are done.
+    """
+    from cdr_pipeline.cli.console import out, progress, ready_settings
+    from cdr_pipeline.defs.night import run_night
+
+    settings = ready_settings()
+    with progress(f"night of {date:%Y-%m-%d}") as report:
+        night = run_night(date.date(), settings, accounts=account, replay=replay, progress=report)
+    out.print(f"run {night.run_id}: {'done' if night.whole else 'incomplete'} in {night.seconds:.1f} s")
+    night.require_whole()

@@ -1,0 +1,50 @@
+"""``cdr-pipeline status``: what is in the warehouse."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+
+_FORMATS = ["%Y-%m-%d"]
+
+
+def status(
+    *,
+    first: Annotated[datetime | None, typer.Option("--from", formats=_FORMATS, help="First day shown.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_FORMATS, help="Last day shown.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+) -> None:
+    """Say what is in the warehouse, per account and day: rows by origin, how complete, which file, what is broken."""
+    from cdr_pipeline.cli.console import out, table, workplace
+
+    with workplace("reading") as at, at.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts(account)]
+        days = ledger.status(
+            accounts, first.date() if first else date.min, last.date() if last else date.max
+        )
+        reasons = ledger.reject_reasons(accounts)
+    numbers = frozenset({"api rows", "imported rows", "api minutes"})
+    listing = table(
+        "Warehouse", "account", "day", "state", "api rows", "imported rows", "api minutes", "complete through (UTC)",
+        "file", numbers=numbers,
+    )  # fmt: skip
+    for day in days:
+        through = f"{day.complete_through:%Y-%m-%d %H:%M}" if day.complete_through else "not collected"
+        listing.add_row(
+            day.account_id,
+            str(day.business_date),
+            day.state,
+            str(day.api_rows),
+            str(day.imported_rows),
+            f"{day.api_minutes:.1f}",
+            f"[red]{day.failed_windows} window(s) failed[/red]" if day.failed_windows else through,
+            day.path or "",
+        )
+    out.print(listing)
+    if reasons:
+        broken = table("Rejected rows", "account", "origin", "reason", "field", "rows", numbers=frozenset({"rows"}))
+        for row in reasons:
+            broken.add_row(row["account_id"], row["origin"], row["reason"], row["field"], str(row["row_count"]))
+        out.print(broken)
+    if not days:
+        out.print("nothing yet: 'cdr-pipeline nightly --date YYYY-MM-DD' collects a day")

@@ -1,0 +1,28 @@
+"""``cdr-pipeline ui``: Dagster's web page, with its daemon."""
+
+from typing import Annotated
+
+import typer
+
+
+def ui(
+    *,
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on; the page has no login of its own.")] = "127.0.0.1",
+) -> None:
+    """Open the Dagster UI: graph, runs, backfills, schedule and sensor. Ctrl-C stops it."""
+    import subprocess
+    import sys
+
+    from cdr_pipeline.cli.console import out, ready_settings
+    from cdr_pipeline.defs.instance import prepare_home
+    from cdr_pipeline.settings import subprocess_environment
+
+    settings = ready_settings()
+    prepare_home(settings)
+    out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops it)")
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "cdr_pipeline.definitions", "-h", host, "-p", str(port)]
+    try:
+        raise typer.Exit(subprocess.run(command, env=subprocess_environment(settings), check=False).returncode)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None

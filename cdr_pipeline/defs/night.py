@@ -1,0 +1,112 @@
+"""Runs the nightly job in this process and in the instance that the UI shows."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+
+import dagster as dg
+
+from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.instance import open_instance
+from cdr_pipeline.defs.jobs import NIGHTLY
+from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, REPLAY_TAG, business_days
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.errors import ConfigurationError, IncompleteNight
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.workplace import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """How a nightly run ended.
+
+    Attributes:
+        run_id: the run, as the UI lists it.
+        succeeded: every step ran to its end.
+        failed_checks: ``asset: check`` of checks of severity ERROR that are red.
+        seconds: how long it took, wall clock.
+        step_seconds: how long each step took.
+    """
+
+    run_id: str
+    succeeded: bool
+    failed_checks: tuple[str, ...]
+    seconds: float
+    step_seconds: dict[str, float]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every step ran and no check of severity ERROR is red."""
+        return self.succeeded and not self.failed_checks
+
+    def require_whole(self) -> None:
+        """Raises IncompleteNight, naming what is red."""
+        if not self.whole:
+            red = ", ".join(self.failed_checks) or "a step failed"
+            raise IncompleteNight(
+                f"run {self.run_id}: {red}",
+                hint="'cdr-pipeline status' names the accounts, 'cdr-pipeline ui' shows the run; mend and run the day again",
+            )
+
+
+def run_night(
+    business_date: date,
+    settings: Settings,
+    *,
+    accounts: Sequence[str] | None = None,
+    replay: bool = False,
+    progress: Progress | None = None,
+) -> Night:
+    """Runs the job ``nightly`` for one business date.
+
+    Raises:
+        ConfigurationError: the date is outside the days that Dagster knows.
+    """
+    key = business_date.isoformat()
+    if not business_days(settings).has_partition_key(key):
+        raise ConfigurationError(
+            f"{key} is not between CDR_FIRST_DATE ({settings.first_date}) and yesterday in {settings.time_zone}",
+            hint="set CDR_FIRST_DATE to an earlier day, or wait until the day has ended",
+        )
+    tags = {ACCOUNTS_TAG: ",".join(accounts)} if accounts else {}
+    if replay:
+        tags[REPLAY_TAG] = "true"
+    definitions = build_definitions(settings, workplaces=Workplaces(settings))
+    job = definitions.resolve_job_def(NIGHTLY)
+    begun = time.monotonic()
+    with open_instance(settings) as instance, _quiet():
+        if progress:
+            progress("collect, take in, merge, export")
+        result = job.execute_in_process(
+            instance=instance, partition_key=key, tags=tags, raise_on_error=False
+        )
+    return Night(
+        run_id=result.run_id,
+        succeeded=result.success,
+        failed_checks=tuple(
+            f"{check.asset_key.to_user_string()}: {check.check_name}"
+            for check in result.get_asset_check_evaluations()
+            if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
+        ),
+        seconds=time.monotonic() - begun,
+        step_seconds={
+            event.step_key or "": event.step_success_data.duration_ms / 1000
+            for event in result.all_events
+            if event.event_type is dg.DagsterEventType.STEP_SUCCESS
+        },
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Dagster prints every event to the terminal; the UI has them all."""
+    logger = logging.getLogger("dagster")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.settings import inspect_settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(("CDR_", "PANDERA_")) or name == "DAGSTER_HOME":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_defaults_need_nothing() -> None:
+    assert load_settings().time_zone == "UTC"
+
+
+def test_the_environment_wins_over_the_dotenv_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CDR_TIME_ZONE=Europe/Berlin\nCDR_NIGHTLY_AT=03:00\n")
+    monkeypatch.setenv("CDR_TIME_ZONE", "Asia/Tokyo")
+    settings = load_settings()
+    assert (settings.time_zone, settings.nightly_at) == ("Asia/Tokyo", "03:00")
+    sources = {report.variable: report.source for report in inspect_settings()[0]}
+    assert (sources["CDR_TIME_ZONE"], sources["CDR_NIGHTLY_AT"]) == ("environment", ".env")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CDR_TIME_ZONE", "Mars/Olympus"),
+        ("CDR_API_URL", "http://switch.example.com"),
+        ("CDR_API_URL", "https://user:secret@switch.example.com"),
+        ("CDR_WAREHOUSE_URL", "mysql://x"),
+        ("CDR_NIGHTLY_AT", "25:00"),
+        ("CDR_API_DIALECT", "v9"),
+        ("CDR_TIMEZONE", "UTC"),
+        ("PANDERA_VALIDATION_ENABLED", "False"),
+        ("PANDERA_VALIDATION_DEPTH", "SCHEMA_ONLY"),
+    ],
+)
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=variable):
+        load_settings()
+
+
+def test_plain_http_is_for_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDR_API_URL", "http://127.0.0.1:8090/")
+    assert load_settings().api_url == "http://127.0.0.1:8090"
+
+
+@pytest.mark.parametrize("variable", ["CDR_API_TOKEN", "CDR_API_KEY", "CDR_WAREHOUSE_URL"])
+def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "postgresql://u:CANARY_SECRET@h/d")
+    reports, settings = inspect_settings()
+    assert "CANARY_SECRET" not in repr(reports) + repr(settings)
+
+
+def test_a_wrong_secret_is_not_shown_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDR_WAREHOUSE_URL", "mysql://u:CANARY_SECRET@h/d")
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings()
+    assert "CANARY_SECRET" not in str(raised.value)
