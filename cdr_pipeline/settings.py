@@ -73,26 +73,24 @@ class Settings(BaseSettings):
     )
 
     api_url: Annotated[str | None, AfterValidator(_api_base)] = Field(
-        None, description="base of the switch's API, e.g. https://api.example.com:8443 (no /v1 or /v2)"
+        default=None, description="base of the switch's API, e.g. https://api.example.com:8443 (no /v1 or /v2)"
     )
-    api_token: SecretStr | None = Field(None, description="authentication token, sent as X-Auth-Token")
-    api_key: SecretStr | None = Field(None, description="API key, exchanged for a token at /api_auth")
-    api_dialect: Dialect = Field("auto", description="auto, seed_v1, v2_k3, v2_k43 or k5")
-    api_details: bool = Field(
-        default=False, description="also fetch /cdrs/{id} for the fields that only details have"
-    )
-    api_page_size: int = Field(500, ge=1, le=10_000, description="rows asked for per page (v2)")
+    api_token: SecretStr | None = Field(default=None, description="authentication token, sent as X-Auth-Token")
+    api_key: SecretStr | None = Field(default=None, description="API key, exchanged for a token at /api_auth")
+    api_dialect: Dialect = Field(default="auto", description="auto, seed_v1, v2_k3, v2_k43 or k5")
+    api_details: bool = Field(default=False, description="also fetch /cdrs/{id} for the fields that only details have")
+    api_page_size: int = Field(default=500, ge=1, le=10_000, description="rows asked for per page (v2)")
     api_requests_per_second: float = Field(
-        8.0, gt=0, le=10_000, description="per account; a stock switch refills 10 tokens a second"
+        default=8.0, gt=0, le=10_000, description="per account; a stock switch refills 10 tokens a second"
     )
-    api_timeout_seconds: float = Field(60.0, gt=0, le=3600, description="longest wait for one answer")
-    collect_concurrency: int = Field(8, ge=1, le=64, description="accounts collected at the same time")
+    api_timeout_seconds: float = Field(default=60.0, gt=0, le=3600, description="longest wait for one answer")
+    collect_concurrency: int = Field(default=8, ge=1, le=64, description="accounts collected at the same time")
     collect_overlap_hours: int = Field(
-        6, ge=0, le=720, description="how long after the end of a day its late saves are still asked for"
+        default=6, ge=0, le=720, description="how long after the end of a day its late saves are still asked for"
     )
 
     warehouse_url: Annotated[SecretStr | None, AfterValidator(_warehouse_scheme)] = Field(
-        None, description="postgresql://user@host/database; empty means the embedded server"
+        default=None, description="postgresql://user@host/database; empty means the embedded server"
     )
     data_dir: AbsolutePath = Field(
         default_factory=lambda: _home() / "cdr_data",
@@ -104,17 +102,17 @@ class Settings(BaseSettings):
         description="Dagster's instance folder (variable DAGSTER_HOME)",
     )
 
-    time_zone: TimeZone = Field("UTC", description="the operator's zone: nightly schedule, new accounts")
+    time_zone: TimeZone = Field(default="UTC", description="the operator's zone: nightly schedule, new accounts")
     nightly_at: str = Field(
-        "02:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="when the nightly run starts, HH:MM"
+        default="02:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="when the nightly run starts, HH:MM"
     )
     first_date: str = Field(
-        "2024-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="first business date that Dagster offers"
+        default="2024-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="first business date that Dagster offers"
     )
     executor: Literal["in_process", "multiprocess"] = Field(
-        "in_process", description="in_process (fastest for five steps) or multiprocess"
+        default="in_process", description="in_process (fastest for five steps) or multiprocess"
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe log line")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least severe log line")
 
     @property
     def landing_dir(self) -> Path:
@@ -180,7 +178,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     problems = [f"{report.variable}: {report.problem}" for report in reports if report.problem]
     if settings is None or problems:
         raise ConfigurationError(
-            "; ".join(problems), hint="'cdr-pipeline config check' lists every setting and where it comes from"
+            "; ".join(problems),
+            hint="'cdr-pipeline config check' lists every setting and where it comes from",
         )
     return settings
 

@@ -27,14 +27,21 @@ def _show_version(*, wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    *, version: bool = typer.Option(False, "--version", callback=lambda wanted: _show_version(wanted=wanted), is_eager=True, help="Print the version and leave.")
+    *,
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=lambda wanted: _show_version(wanted=wanted),
+        is_eager=True,
+        help="Print the version and leave.",
+    ),
 ) -> None:
     """Options of every command."""
 
 
 def main() -> None:
     """Entry point: runs the app; an error of ours becomes two lines and its exit code, never a traceback."""
-    from cdr_pipeline.cli import registry  # noqa: F401, PLC0415 - commands register themselves on import
+    from cdr_pipeline.cli import registry  # noqa: F401 - commands register themselves on import
 
     try:
         app()

@@ -13,7 +13,8 @@ def add(
     *,
     name: Annotated[str, typer.Option(help="A name for people.")] = "",
     time_zone: Annotated[
-        str | None, typer.Option(help="IANA zone that decides its business dates; CDR_TIME_ZONE when omitted.")
+        str | None,
+        typer.Option(help="IANA zone that decides its business dates; CDR_TIME_ZONE when omitted."),
     ] = None,
     country_code: Annotated[
         str | None, typer.Option(help="E.164 country code of its national numbers, digits only, such as 49.")

@@ -1,6 +1,6 @@
 """What commands print with: tables on standard output, progress on standard error."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -23,7 +23,7 @@ def ready_settings() -> Settings:
 
 
 @contextmanager
-def workplace(doing: str) -> Iterator[Workplace]:
+def workplace(doing: str) -> Generator[Workplace]:
     """A workplace whose progress is shown while the block runs."""
     settings = ready_settings()
     with progress(doing) as report:
@@ -31,7 +31,7 @@ def workplace(doing: str) -> Iterator[Workplace]:
 
 
 @contextmanager
-def progress(doing: str) -> Iterator[Progress]:
+def progress(doing: str) -> Generator[Progress]:
     """A spinner on a terminal, plain lines elsewhere."""
     if not err.is_terminal:
         yield lambda text: err.print(f"{doing}: {text}", markup=False)

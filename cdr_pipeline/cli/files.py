@@ -34,7 +34,14 @@ def import_file(
     listing.add_row(
         *map(
             str,
-            (counts.read, counts.merged, counts.unchanged, counts.duplicate, counts.rejected, counts.filtered),
+            (
+                counts.read,
+                counts.merged,
+                counts.unchanged,
+                counts.duplicate,
+                counts.rejected,
+                counts.filtered,
+            ),
         )
     )
     out.print(listing)
@@ -86,4 +93,6 @@ def verify_export(
         broken += bool(differences)
     out.print(f"{len(found)} file(s) checked, {broken} differ from their manifest")
     if broken:
-        raise ExportError(f"{broken} file(s) differ from their manifest", hint="fetch them again, or export the day again")
+        raise ExportError(
+            f"{broken} file(s) differ from their manifest", hint="fetch them again, or export the day again"
+        )

@@ -14,7 +14,8 @@ def simulate(
     calls_per_day: Annotated[int, typer.Option(min=0, help="Calls of each account on a working day.")] = 200,
     dialect: Annotated[str, typer.Option(help="seed_v1, v2_k3, v2_k43 or k5.")] = "v2_k43",
     documents: Annotated[
-        Path | None, typer.Option(exists=True, help="Serve these CDR documents (JSON) instead of made traffic.")
+        Path | None,
+        typer.Option(exists=True, help="Serve these CDR documents (JSON) instead of made traffic."),
     ] = None,
 ) -> None:
     """Serve the Kazoo CDR API from made traffic, or from a file of real documents. Ctrl-C stops it."""

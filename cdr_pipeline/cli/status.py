@@ -19,9 +19,7 @@ def status(
 
     with workplace("reading") as at, at.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts(account)]
-        days = ledger.status(
-            accounts, first.date() if first else date.min, last.date() if last else date.max
-        )
+        days = ledger.status(accounts, first.date() if first else date.min, last.date() if last else date.max)
         reasons = ledger.reject_reasons(accounts)
     numbers = frozenset({"api rows", "imported rows", "api minutes"})
     listing = table(

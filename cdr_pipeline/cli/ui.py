@@ -21,7 +21,18 @@ def ui(
     settings = ready_settings()
     prepare_home(settings)
     out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops it)")
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "cdr_pipeline.definitions", "-h", host, "-p", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-m",
+        "cdr_pipeline.definitions",
+        "-h",
+        host,
+        "-p",
+        str(port),
+    ]
     try:
         raise typer.Exit(subprocess.run(command, env=subprocess_environment(settings), check=False).returncode)
     except KeyboardInterrupt:

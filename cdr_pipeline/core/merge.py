@@ -71,7 +71,10 @@ def merge(present: pl.DataFrame, staged: pl.DataFrame) -> Merged:
     keeps_document = ~pl.col("has_detail") & pl.col("has_detail__present")
     updated = changed.with_columns(
         *(
-            pl.when(keeps_document).then(pl.col(f"{field.name}__present")).otherwise(pl.col(field.name)).alias(field.name)
+            pl.when(keeps_document)
+            .then(pl.col(f"{field.name}__present"))
+            .otherwise(pl.col(field.name))
+            .alias(field.name)
             for field in FIELDS
             if field.detail_only
         ),

@@ -41,9 +41,9 @@ def sift(frame: pl.DataFrame, faults: Sequence[Fault], columns: Sequence[str] | 
         kept = frame if columns is None else frame.select(columns)
         return Sifted(kept, pl.DataFrame(schema=REJECT_SCHEMA))
     marked = frame.with_columns(
-        pl.coalesce(
-            pl.when(fault.where).then(pl.lit(number, pl.Int32)) for number, fault in enumerate(faults)
-        ).alias(_FAULT)
+        pl.coalesce(pl.when(fault.where).then(pl.lit(number, pl.Int32)) for number, fault in enumerate(faults)).alias(
+            _FAULT
+        )
     )
     table = pl.DataFrame(
         {

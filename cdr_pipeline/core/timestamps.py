@@ -11,10 +11,9 @@ import polars as pl
 
 GREGORIAN_UNIX_OFFSET: Final = 62_167_219_200
 
-# Plausible call times, 1990 to 2150, in each notation.
-_UNIX_SECONDS: Final = (631_152_000, 5_680_281_600)
-_GREGORIAN_SECONDS: Final = tuple(bound + GREGORIAN_UNIX_OFFSET for bound in _UNIX_SECONDS)
-_UNIX_MICROSECONDS: Final = tuple(bound * 1_000_000 for bound in _UNIX_SECONDS)
+# Plausible call times, 1990 to 2150, in Unix seconds.
+_EARLIEST: Final = 631_152_000
+_LATEST: Final = 5_680_281_600
 
 
 def to_gregorian(moment: datetime) -> int:
@@ -37,11 +36,11 @@ def instant_of(ticks: pl.Expr) -> pl.Expr:
         ``Datetime("us", "UTC")``; null where the number is in no known epoch (reason ``time_epoch``).
     """
     microseconds = (
-        pl.when(ticks.is_between(*_GREGORIAN_SECONDS))
+        pl.when(ticks.is_between(_EARLIEST + GREGORIAN_UNIX_OFFSET, _LATEST + GREGORIAN_UNIX_OFFSET))
         .then((ticks - GREGORIAN_UNIX_OFFSET) * 1_000_000)
-        .when(ticks.is_between(*_UNIX_SECONDS))
+        .when(ticks.is_between(_EARLIEST, _LATEST))
         .then(ticks * 1_000_000)
-        .when(ticks.is_between(*_UNIX_MICROSECONDS))
+        .when(ticks.is_between(_EARLIEST * 1_000_000, _LATEST * 1_000_000))
         .then(ticks)
     )
     return pl.from_epoch(microseconds, time_unit="us").cast(pl.Datetime("us", "UTC"))

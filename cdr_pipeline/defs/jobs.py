@@ -1,13 +1,17 @@
 """The nightly job: everything, for one business date."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
+
+if TYPE_CHECKING:
+    # Dagster exports the function that makes it, not the type.
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
 NIGHTLY: Final = "nightly"
 
 
-def nightly_job() -> dg.UnresolvedAssetJobDefinition:
+def nightly_job() -> "AssetJob":
     """Collects, imports, merges and exports one business date; the same code runs every backfill."""
     return dg.define_asset_job(
         NIGHTLY,
@@ -16,7 +20,7 @@ def nightly_job() -> dg.UnresolvedAssetJobDefinition:
     )
 
 
-def upload_job() -> dg.UnresolvedAssetJobDefinition:
+def upload_job() -> "AssetJob":
     """Takes in what lies in the drop folder, merges it, and remakes the files of the days that it changed."""
     return dg.define_asset_job(
         "import_uploads",

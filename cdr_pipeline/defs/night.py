@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -48,7 +48,7 @@ class Night:
             red = ", ".join(self.failed_checks) or "a step failed"
             raise IncompleteNight(
                 f"run {self.run_id}: {red}",
-                hint="'cdr-pipeline status' names the accounts, 'cdr-pipeline ui' shows the run; mend and run the day again",
+                hint="'cdr-pipeline status' names the accounts, 'cdr-pipeline ui' shows the run; then run the day again",
             )
 
 
@@ -80,9 +80,7 @@ def run_night(
     with open_instance(settings) as instance, _quiet():
         if progress:
             progress("collect, take in, merge, export")
-        result = job.execute_in_process(
-            instance=instance, partition_key=key, tags=tags, raise_on_error=False
-        )
+        result = job.execute_in_process(instance=instance, partition_key=key, tags=tags, raise_on_error=False)
     return Night(
         run_id=result.run_id,
         succeeded=result.success,
@@ -101,7 +99,7 @@ def run_night(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Dagster prints every event to the terminal; the UI has them all."""
     logger = logging.getLogger("dagster")
     level = logger.level

@@ -1,14 +1,17 @@
 """Starts an import when a file has been dropped."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from cdr_pipeline.settings import load_settings
 from cdr_pipeline.sources.uploads.waiting import waiting_files
 
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
-def upload_sensor(
-    days: dg.DailyPartitionsDefinition, job: dg.UnresolvedAssetJobDefinition
-) -> dg.SensorDefinition:
+
+def upload_sensor(days: dg.DailyPartitionsDefinition, job: "AssetJob") -> dg.SensorDefinition:
     """One run per set of new files in the drop folder; a file is known by its place, size and time of change."""
 
     @dg.sensor(

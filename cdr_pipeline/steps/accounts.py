@@ -28,7 +28,8 @@ def checked_account(
     """
     if not _ACCOUNT_ID.fullmatch(account_id):
         raise ConfigurationError(
-            "an account id is 1 to 64 letters, digits, '-' or '_'", hint="copy it from the switch's API or portal"
+            "an account id is 1 to 64 letters, digits, '-' or '_'",
+            hint="copy it from the switch's API or portal",
         )
     try:
         ZoneInfo(time_zone)

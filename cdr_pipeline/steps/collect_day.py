@@ -80,15 +80,11 @@ def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
         KazooClient.from_settings(at.settings) as client,
         ThreadPoolExecutor(at.settings.collect_concurrency, thread_name_prefix="collect") as pool,
     ):
-        collected = pool.map(
-            lambda account: _collect_account(account, request.business_date, client, at), accounts
-        )
+        collected = pool.map(lambda account: _collect_account(account, request.business_date, client, at), accounts)
         return CollectedDay(request.business_date, tuple(collected))
 
 
-def _collect_account(
-    account: Account, business_date: date, client: KazooClient, at: Workplace
-) -> AccountCollected:
+def _collect_account(account: Account, business_date: date, client: KazooClient, at: Workplace) -> AccountCollected:
     done = AccountCollected(account.account_id)
     failure: AccountFailure | None = None
     with at.ledger() as ledger:
@@ -120,9 +116,7 @@ def _collect_account(
                 )
                 break
     at.progress(f"collected {account.account_id}")
-    return AccountCollected(
-        done.account_id, done.windows, done.pages, done.rows, done.bytes, failure
-    )
+    return AccountCollected(done.account_id, done.windows, done.pages, done.rows, done.bytes, failure)
 
 
 def _dialect(account: Account, client: KazooClient, ledger: Ledger, at: Workplace) -> Dialect:
@@ -135,9 +129,7 @@ def _dialect(account: Account, client: KazooClient, ledger: Ledger, at: Workplac
     return dialect
 
 
-def _windows(
-    account: Account, business_date: date, dialect: Dialect, at: Workplace
-) -> tuple[Window, ...]:
+def _windows(account: Account, business_date: date, dialect: Dialect, at: Workplace) -> tuple[Window, ...]:
     first, end = day_bounds(business_date, account.time_zone)
     last = min(end + timedelta(hours=at.settings.collect_overlap_hours), _whole_second(at.clock()))
     if last <= first:
@@ -204,9 +196,7 @@ def _land_whole(
     return AccountCollected(account.account_id, 1, pages, writer.rows, writer.bytes)
 
 
-def _land_details(
-    account: Account, ndjson: bytes, writer: LandingWriter, client: KazooClient, ledger: Ledger
-) -> None:
+def _land_details(account: Account, ndjson: bytes, writer: LandingWriter, client: KazooClient, ledger: Ledger) -> None:
     """Documents of a page's records that the warehouse does not hold yet, right after the page."""
     ids = record_ids(ndjson)
     known = ledger.known_details(account.account_id, ids)

@@ -62,9 +62,7 @@ def export_days(request: ExportRequest, at: Workplace) -> list[ExportedDay]:
         ]
 
 
-def _export_day(
-    account: Account, business_date: date, ledger: Ledger, at: Workplace, *, asked: bool
-) -> ExportedDay:
+def _export_day(account: Account, business_date: date, ledger: Ledger, at: Workplace, *, asked: bool) -> ExportedDay:
     # The number of changes is read before the records: a change in between makes the day due again, never lost.
     known = ledger.day(account.account_id, business_date)
     day = DailyFile(

@@ -1,4 +1,4 @@
-"""Loads what was landed for a business date: normalise, validate, merge, account for every row. Never asks the switch."""
+"""Loads what was landed for a business date: normalise, validate, merge, account for every row."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ class AccountLoaded:
     """
 
     account_id: str
-    counts: BatchCounts = BatchCounts()
+    counts: BatchCounts
     reject_reasons: dict[str, int] = field(default_factory=dict[str, int])
     touched: frozenset[date] = frozenset()
     complete: bool = False
@@ -106,9 +106,7 @@ def load_day(request: LoadRequest, at: Workplace) -> LoadedDay:
     return LoadedDay(request.business_date, loaded)
 
 
-def _load_account(
-    account: Account, request: LoadRequest, ledger: Ledger, at: Workplace
-) -> AccountLoaded:
+def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Workplace) -> AccountLoaded:
     counts, reasons, touched = BatchCounts(), Counter[str](), frozenset[date]()
     failure: AccountFailure | None = None
     windows = ledger.landed_windows(account.account_id, request.business_date, replay=request.replay)
@@ -146,9 +144,7 @@ def _load_window(
 ) -> tuple[LoadedBatch, Counter[str]]:
     landing = LandingFile.open(at.settings.landing_dir / window.landing_path)
     now = at.clock()
-    header = BatchHeader(
-        account.account_id, uuid4(), "window", window.landing_path, now, business_date, at.run_id
-    )
+    header = BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, at.run_id)
     reasons: Counter[str] = Counter()
     read = 0
     with batch_load(ledger.connection, header) as load:

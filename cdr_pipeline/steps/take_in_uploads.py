@@ -1,4 +1,4 @@
-"""Takes files in: copies their bytes to landing, known from then on by account and sha256, and notes them in the ledger."""
+"""Takes files in: their bytes are copied to landing, and the ledger knows them by account and sha256."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,9 +82,7 @@ def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
                 landing_path=str(landed.path.relative_to(at.settings.landing_dir)),
                 now=at.clock(),
             )
-    return UploadTakenIn(
-        account.account_id, request.profile, request.path.name, landed.sha256, landed.size, known
-    )
+    return UploadTakenIn(account.account_id, request.profile, request.path.name, landed.sha256, landed.size, known)
 
 
 def take_in_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> TakenIn:

@@ -1,6 +1,6 @@
 """What every step needs and none reads for itself: settings, the warehouse's address, the clock."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -66,7 +66,7 @@ class Workplace:
         return cls(settings, url, clock, progress, run_id)
 
     @contextmanager
-    def ledger(self) -> Iterator[Ledger]:
+    def ledger(self) -> Generator[Ledger]:
         """The ledger over a connection of its own; further statements of a step use ``ledger.connection``."""
         with connect(self.url) as connection:
             yield Ledger(connection)

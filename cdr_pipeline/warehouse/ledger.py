@@ -1,5 +1,6 @@
-"""The ledger: accounts, windows, uploads, days and files. It is the truth about what was done; Dagster's own
-database can be lost without losing anything.
+"""The ledger: accounts, windows, uploads, days and files.
+
+It is the truth about what was done; Dagster's own database can be lost without losing anything.
 """
 
 from collections.abc import Sequence
@@ -209,13 +210,9 @@ class Ledger:
             now=now,
         )
 
-    def landed_windows(
-        self, account_id: str, business_date: date, *, replay: bool = False
-    ) -> list[LandedWindow]:
+    def landed_windows(self, account_id: str, business_date: date, *, replay: bool = False) -> list[LandedWindow]:
         """Windows of the day that wait to be loaded; with ``replay`` every one whose pages are on disk."""
-        rows = self._rows(
-            "read/landed_windows", account_id=account_id, business_date=business_date, replay=replay
-        )
+        rows = self._rows("read/landed_windows", account_id=account_id, business_date=business_date, replay=replay)
         return [LandedWindow(**row) for row in rows]
 
     def open_windows(self, account_id: str, business_date: date) -> list[OpenWindow]:
@@ -275,9 +272,7 @@ class Ledger:
             now=now,
         )
 
-    def record_refused_upload(
-        self, *, account_id: str, sha256: str, error_code: str, error_message: str
-    ) -> None:
+    def record_refused_upload(self, *, account_id: str, sha256: str, error_code: str, error_message: str) -> None:
         """A file could not be opened as its profile says."""
         self._execute(
             "ledger/record_refused_upload",
@@ -349,21 +344,19 @@ class Ledger:
 
     def status(self, account_ids: list[str], first_date: date, last_date: date) -> list[DayStatus]:
         """What is in the warehouse, per account and day."""
-        rows = self._rows(
-            "read/status", account_ids=account_ids, first_date=first_date, last_date=last_date
-        )
+        rows = self._rows("read/status", account_ids=account_ids, first_date=first_date, last_date=last_date)
         return [DayStatus(**row) for row in rows]
 
     def reject_reasons(self, account_ids: list[str]) -> list[dict[str, Any]]:
         """Rejected rows by ``account_id, origin, reason, field`` with ``row_count``."""
         return self._rows("read/reject_reasons", account_ids=account_ids)
 
-    def _execute(self, name: str, **parameters: Any) -> int:
+    def _execute(self, name: str, /, **parameters: object) -> int:
         with self.connection.transaction(), self.connection.cursor() as cursor:
             cursor.execute(statement(name), parameters)
             return cursor.rowcount
 
-    def _rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+    def _rows(self, name: str, /, **parameters: object) -> list[dict[str, Any]]:
         with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
             cursor.execute(statement(name), parameters)
             return cursor.fetchall()

@@ -3,7 +3,7 @@
 Either all of a batch is in the warehouse, its ledger line included, or nothing is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -180,7 +180,7 @@ class BatchLoad:
         self.loaded = LoadedBatch(counts, touched)
         return self.loaded
 
-    def _execute(self, name: str, **more: Any) -> int:
+    def _execute(self, name: str, /, **more: object) -> int:
         with self.connection.cursor() as cursor:
             cursor.execute(statement(name), self._parameters | more)
             return cursor.rowcount
@@ -192,7 +192,7 @@ class BatchLoad:
 
 
 @contextmanager
-def batch_load(connection: Connection[Any], header: BatchHeader) -> Iterator[BatchLoad]:
+def batch_load(connection: Connection[Any], header: BatchHeader) -> Generator[BatchLoad]:
     """One batch in one transaction; nothing of it stays when the block raises."""
     with connection.transaction():
         yield BatchLoad(connection, header)

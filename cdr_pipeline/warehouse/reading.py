@@ -39,9 +39,7 @@ def day_records(
     ):
         lines = iter(copy)
         while chunk := b"".join(islice(lines, chunk_rows)):
-            texts = pl.read_csv(
-                io.BytesIO(chunk), has_header=False, new_columns=list(columns), infer_schema=False
-            )
+            texts = pl.read_csv(io.BytesIO(chunk), has_header=False, new_columns=list(columns), infer_schema=False)
             yield texts.select(_typed(name) for name in columns)
 
 

@@ -5,7 +5,9 @@ from cdr_pipeline.errors import UnbalancedBatch
 
 
 def test_a_balanced_batch_passes() -> None:
-    BatchCounts(read=6, inserted=1, updated=1, unchanged=1, duplicate=1, rejected=1, filtered=1).require_balance("batch")
+    BatchCounts(read=6, inserted=1, updated=1, unchanged=1, duplicate=1, rejected=1, filtered=1).require_balance(
+        "batch"
+    )
 
 
 def test_a_lost_row_is_an_error_that_names_the_batch() -> None:

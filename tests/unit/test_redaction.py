@@ -46,7 +46,7 @@ def test_arguments_and_exceptions_of_a_log_line_are_masked(caplog: pytest.LogCap
     logger = logging.getLogger("test_redaction")
     logger.addFilter(RedactingFilter())
     try:
-        raise ValueError("auth_token=CANARY")
+        int("auth_token=CANARY")
     except ValueError:
         logger.exception("failed for %s", "sip:CANARY@host")
     assert "CANARY" not in caplog.text

@@ -100,12 +100,10 @@ def _texts(rows: Rows, wanted: Iterable[str]) -> pl.DataFrame:
     """Every wanted key as text ("" and missing alike are null), and the row itself as ``raw``."""
     keys = sorted(wanted)
     if not rows.ndjson:
-        return pl.DataFrame(schema={key: pl.String for key in [*keys, RAW]})
-    values = pl.read_ndjson(rows.ndjson, schema={key: pl.String for key in keys})
+        return pl.DataFrame(schema=dict.fromkeys([*keys, RAW], pl.String))
+    values = pl.read_ndjson(rows.ndjson, schema=dict.fromkeys(keys, pl.String))
     lines = pl.Series(RAW, [rows.ndjson.decode()]).str.split("\n").explode()
-    return values.with_columns(
-        pl.when(pl.col(keys).str.strip_chars() != "").then(pl.col(keys)).name.keep(), lines
-    )
+    return values.with_columns(pl.when(pl.col(keys).str.strip_chars() != "").then(pl.col(keys)).name.keep(), lines)
 
 
 def _documents(details: Rows | None) -> pl.DataFrame:
@@ -147,11 +145,7 @@ def _typed(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[Fau
         text = f"__{field.name}"
         texts.append(pl.col(field.name).alias(text))
         casts.append(pl.col(field.name).str.strip_chars().cast(field.kind.dtype, strict=False))
-        faults.append(
-            Fault(
-                field.name, Reject.NOT_A_NUMBER, pl.col(text).is_not_null() & pl.col(field.name).is_null()
-            )
-        )
+        faults.append(Fault(field.name, Reject.NOT_A_NUMBER, pl.col(text).is_not_null() & pl.col(field.name).is_null()))
     ticks = pl.col("started_at").str.strip_chars().str.replace(r"\.0+$", "").cast(pl.Int64, strict=False)
     typed = (
         frame.with_columns(*texts, pl.col("started_at").alias("__started_at"), ticks.alias("__ticks"))
@@ -165,9 +159,7 @@ def _derived(frame: pl.DataFrame, account_id: str, time_zone: str, plan: NumberP
     """Everything that the dictionary derives, in its order and types."""
     billed = pl.col("billing_seconds") > 0
     in_dollars = [
-        (pl.col(name).cast(pl.Decimal(38, 8)) * pl.lit(_DOLLARS_PER_UNIT, pl.Decimal(38, 8))).cast(
-            Kind.MONEY.dtype
-        )
+        (pl.col(name).cast(pl.Decimal(38, 8)) * pl.lit(_DOLLARS_PER_UNIT, pl.Decimal(38, 8))).cast(Kind.MONEY.dtype)
         for name in ("cost", "reseller_cost")
     ]
     return (

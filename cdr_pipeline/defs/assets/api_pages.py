@@ -1,5 +1,7 @@
 """Landing files of the switch's API."""
 
+from typing import Any
+
 import dagster as dg
 
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
@@ -21,13 +23,15 @@ def api_pages_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         pool="switch_api",
         check_specs=[
             dg.AssetCheckSpec(
-                CHECK, asset="api_pages", description="Every account's windows of the day were collected whole."
+                CHECK,
+                asset="api_pages",
+                description="Every account's windows of the day were collected whole.",
             )
         ],
     )
     def api_pages(
         context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult[Any]:
         """Untouched pages of the switch's CDR API, one file per account and window.
 
         A day is asked for by the time its records were saved, with an overlap for late saves. What is landed here can
@@ -41,11 +45,18 @@ def api_pages_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     return api_pages
 
 
-def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.MaterializeResult[None]:
+def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.MaterializeResult[Any]:
     parts = [account for day in collected for account in day.accounts]
     failures = [failure for day in collected for failure in day.failures]
     per_account = [
-        (day.business_date, part.account_id, part.windows, part.pages, part.rows, "failed" if part.failure else "whole")
+        (
+            day.business_date,
+            part.account_id,
+            part.windows,
+            part.pages,
+            part.rows,
+            "failed" if part.failure else "whole",
+        )
         for day in collected
         for part in day.accounts
     ]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -82,7 +83,7 @@ def cdr_assets(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     )
     def load(
         context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         accounts = asked_accounts(context)
         at = workplace.open(context)
         loaded = [
@@ -101,21 +102,34 @@ def _total(loaded: list[LoadedDay], uploads: LoadedUploads) -> BatchCounts:
 
 def _cdr_result(
     loaded: list[LoadedDay], uploads: LoadedUploads, accounts: list[str] | None
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult[Any]:
     counts = _total(loaded, uploads)
     failures: list[AccountFailure] = [failure for day in loaded for failure in day.failures]
     missing = [(day.business_date, account_id) for day in loaded for account_id in day.incomplete]
     expected = sum(len(day.accounts) for day in loaded)
-    touched = {
-        date for day in loaded for account in day.accounts for date in account.touched
-    } | uploads.touched
+    touched = {date for day in loaded for account in day.accounts for date in account.touched} | uploads.touched
     per_account = [
-        (day.business_date, part.account_id, *_classes(part.counts), "complete" if part.complete else "incomplete")
+        (
+            day.business_date,
+            part.account_id,
+            *_classes(part.counts),
+            "complete" if part.complete else "incomplete",
+        )
         for day in loaded
         for part in day.accounts
     ]
     per_file = [(item.file_name, item.account_id, *_classes(item.counts), "loaded") for item in uploads.files]
-    header = ("day or file", "account", "read", "merged", "unchanged", "duplicate", "rejected", "filtered", "outcome")
+    header = (
+        "day or file",
+        "account",
+        "read",
+        "merged",
+        "unchanged",
+        "duplicate",
+        "rejected",
+        "filtered",
+        "outcome",
+    )
     return dg.MaterializeResult(
         asset_key="cdr",
         metadata={
@@ -157,7 +171,7 @@ def _classes(counts: BatchCounts) -> tuple[int, ...]:
     )
 
 
-def _rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.MaterializeResult[None]:
+def _rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.MaterializeResult[Any]:
     reasons: Counter[str] = Counter(uploads.reject_reasons)
     for day in loaded:
         reasons.update(day.reject_reasons)
@@ -174,7 +188,10 @@ def _rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.Mater
                 check_name=VALID,
                 passed=not reasons,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"rows_rejected": reasons.total(), **{reason: count for reason, count in reasons.items()}},
+                metadata={
+                    "rows_rejected": reasons.total(),
+                    **dict(reasons),
+                },
             )
         ],
     )

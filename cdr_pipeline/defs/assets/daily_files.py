@@ -1,5 +1,7 @@
 """Finance's files."""
 
+from typing import Any
+
 import dagster as dg
 
 from cdr_pipeline.core.fields import FIELDS
@@ -40,7 +42,7 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     )
     def daily_files(
         context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult[Any]:
         """One CSV per account and business date, with a manifest that proves it whole.
 
         Also remakes the file of every earlier open day whose records have changed. A file whose content is unchanged
@@ -54,13 +56,18 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     return daily_files
 
 
-def _result(
-    exported: list[ExportedDay], accounts: list[str] | None, export_dir: str
-) -> dg.MaterializeResult[None]:
+def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir: str) -> dg.MaterializeResult[Any]:
     differences = {item.file.path.name: verify_file(item.file.path) for item in exported if item.file.changed}
     broken = [(name, found) for name, found in differences.items() if found]
     listed = [
-        (item.business_date, item.account_id, item.file.rows, item.file.size, item.file.sha256[:12], _outcome(item))
+        (
+            item.business_date,
+            item.account_id,
+            item.file.rows,
+            item.file.size,
+            item.file.sha256[:12],
+            _outcome(item),
+        )
         for item in exported
     ]
     return dg.MaterializeResult(
