@@ -483,6 +483,14 @@ RESTATED_LIST_KEYS: Final[dict[str, str]] = {
     "iso_8601_combined": "started_at",
 }
 
+LIST_KEYS: Final = frozenset(field.list_key for field in FIELDS if field.list_key)
+# Keys of a list row, and of a detail document, that extra need not repeat: stored as columns, or restatements of one.
+# custom_channel_vars stays whole, for only some of its values are columns.
+KNOWN_LIST_KEYS: Final = LIST_KEYS | RESTATED_LIST_KEYS.keys() | {"call_direction"}
+KNOWN_DETAIL_KEYS: Final = frozenset(
+    field.detail_path for field in FIELDS if field.detail_path and "." not in field.detail_path
+) | {"timestamp"}
+
 
 def names(*, exported_only: bool = False) -> tuple[str, ...]:
     """Column names in canonical order, of all fields or of those in the daily files."""

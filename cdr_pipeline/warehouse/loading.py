@@ -15,9 +15,8 @@ import polars_hash as plh
 from psycopg import Connection
 
 from cdr_pipeline.core.accounting import BatchCounts
-from cdr_pipeline.core.fields import FIELDS, Kind
+from cdr_pipeline.core.fields import FIELDS, KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS, Kind
 from cdr_pipeline.core.identity import with_digests
-from cdr_pipeline.core.normalize.kazoo import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
 from cdr_pipeline.core.schemas import LINE, RAW
 from cdr_pipeline.warehouse.statements import STAGED, statement
 

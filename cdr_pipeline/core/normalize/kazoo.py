@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from cdr_pipeline.core import sip
-from cdr_pipeline.core.fields import FIELDS, RESTATED_LIST_KEYS, Field, Kind
+from cdr_pipeline.core.fields import FIELDS, KNOWN_LIST_KEYS, LIST_KEYS, Field, Kind
 from cdr_pipeline.core.numbers import e164
 from cdr_pipeline.core.profile import NumberPlan
 from cdr_pipeline.core.reasons import Reject
@@ -28,14 +28,6 @@ _DETAIL_ACCOUNT: Final = "__detail_account"
 # One unit of Kazoo's cost is a 1/10000 of a dollar; its rate is in dollars, in the same row.
 _DOLLARS_PER_UNIT: Final = Decimal("0.0001")
 _CURRENCY: Final = "USD"
-
-LIST_KEYS: Final = frozenset(field.list_key for field in FIELDS if field.list_key)
-# Keys that a list row's extra need not repeat: stored as columns, or restatements of one.
-KNOWN_LIST_KEYS: Final = LIST_KEYS | RESTATED_LIST_KEYS.keys() | {"call_direction"}
-# The same for detail documents. custom_channel_vars stays whole: only some of its values are columns.
-KNOWN_DETAIL_KEYS: Final = frozenset(
-    field.detail_path for field in FIELDS if field.detail_path and "." not in field.detail_path
-) | {"timestamp"}
 
 
 @dataclass(frozen=True, slots=True)
