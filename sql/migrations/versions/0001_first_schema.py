@@ -303,7 +303,16 @@ _STATEMENTS = (
 )
 
 _TABLES = (
-    "export_files", "days", "rejects", "uploads", "windows", "batches", "cdr_stage", "cdr_history", "cdr", "accounts",
+    "export_files",
+    "days",
+    "rejects",
+    "uploads",
+    "windows",
+    "batches",
+    "cdr_stage",
+    "cdr_history",
+    "cdr",
+    "accounts",
 )
 
 

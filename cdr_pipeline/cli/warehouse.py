@@ -1,0 +1,93 @@
+"""``cdr-pipeline warehouse``: the embedded server, and the tables of any."""
+
+from typing import Annotated
+
+import typer
+
+warehouse_app = typer.Typer(
+    help="The warehouse: an embedded PostgreSQL, or the server that CDR_WAREHOUSE_URL names.", no_args_is_help=True
+)
+
+
+@warehouse_app.command("start")
+def start() -> None:
+    """Start the embedded server and bring its tables up to date. Every other command does so when it needs to."""
+    from cdr_pipeline.cli.console import out, workplace
+
+    with workplace("starting") as at:
+        pass
+    out.print(f"the warehouse is up: {_shown(at.url)}", soft_wrap=True)
+
+
+@warehouse_app.command("stop")
+def stop() -> None:
+    """Stop the embedded server. Its data stay."""
+    from cdr_pipeline.cli.console import out, ready_settings
+    from cdr_pipeline.errors import ConfigurationError
+    from cdr_pipeline.warehouse.embedded import EmbeddedServer
+
+    settings = ready_settings()
+    if settings.warehouse_url is not None:
+        raise ConfigurationError(
+            "CDR_WAREHOUSE_URL names a server of your own", hint="stop it with its own tools; this command never does"
+        )
+    stopped = EmbeddedServer(settings.warehouse_dir).stop()
+    out.print("stopped" if stopped else "it was not running")
+
+
+@warehouse_app.command("status")
+def status() -> None:
+    """Say whether the warehouse answers, at which version its tables are, and how large it is. Starts nothing."""
+    from cdr_pipeline.cli.console import out, ready_settings
+    from cdr_pipeline.warehouse.embedded import EmbeddedServer
+    from cdr_pipeline.warehouse.migrate import current, head, scripts
+
+    settings = ready_settings()
+    newest, _ = head(scripts())
+    if settings.warehouse_url is not None:
+        url = settings.warehouse_url.get_secret_value()
+        out.print(f"own server {_shown(url)}: tables at revision {current(url) or 'none'}, this version's is {newest}")
+        return
+    server = EmbeddedServer(settings.warehouse_dir)
+    state = server.status()
+    if not state.running:
+        out.print(f"stopped; {state.bytes / 1e6:.0f} MB in {state.cluster}; 'cdr-pipeline warehouse start' starts it")
+        return
+    out.print(
+        f"running: PostgreSQL {state.version}, pid {state.pid}, {state.bytes / 1e6:.0f} MB in {state.cluster}",
+        soft_wrap=True,
+    )
+    out.print(f"tables at revision {current(server.url) or 'none'}, this version's is {newest}")
+
+
+@warehouse_app.command("url")
+def url(
+    *,
+    show_password: Annotated[bool, typer.Option("--show-password", help="Print the password too, if any.")] = False,
+) -> None:
+    """Print the warehouse's URL, for psql and other tools; the embedded server is started for it."""
+    from cdr_pipeline.cli.console import ready_settings
+    from cdr_pipeline.warehouse.engine import warehouse_url
+
+    found = warehouse_url(ready_settings())
+    typer.echo(found if show_password else _shown(found))
+
+
+@warehouse_app.command("migrate")
+def migrate() -> None:
+    """Bring the tables to this version's. A newer database is refused untouched."""
+    from cdr_pipeline.cli.console import out, ready_settings
+    from cdr_pipeline.warehouse.engine import warehouse_url
+    from cdr_pipeline.warehouse.migrate import upgrade
+
+    result = upgrade(warehouse_url(ready_settings()))
+    if result.before == result.after:
+        out.print(f"nothing to do: the tables are at revision {result.after}")
+    else:
+        out.print(f"migrated from {result.before or 'an empty database'} to revision {result.after}")
+
+
+def _shown(found: str) -> str:
+    from cdr_pipeline.redaction import redact
+
+    return redact(found)

@@ -1,0 +1,112 @@
+"""Brings the warehouse's tables to this version's, one process at a time, and refuses a newer database."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cdr_pipeline.errors import WarehouseNewerThanCode, WarehouseNotMigrated
+from cdr_pipeline.settings import bundled
+from cdr_pipeline.warehouse.engine import connect, engine
+
+_LOCK: Final = 7_230_114_226_001
+_REVISION: Final = re.compile(r'^(?P<key>revision|down_revision) = (?:"(?P<value>\w+)"|None)', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationResult:
+    """Revisions before and after; equal when there was nothing to do. None before means an empty database."""
+
+    before: str | None
+    after: str
+
+
+def scripts() -> Path:
+    """The folder of Alembic's scripts."""
+    return bundled("sql") / "migrations"
+
+
+def head(folder: Path) -> tuple[str, frozenset[str]]:
+    """The newest revision of a script folder and all known ones, read without importing Alembic."""
+    revisions: set[str] = set()
+    followed: set[str] = set()
+    for path in sorted((folder / "versions").glob("*.py")):
+        found = {match["key"]: match["value"] for match in _REVISION.finditer(path.read_text("utf-8"))}
+        revisions.add(found["revision"] or "")
+        if found.get("down_revision"):
+            followed.add(found["down_revision"] or "")
+    (newest,) = revisions - followed
+    return newest, frozenset(revisions)
+
+
+def current(url: str) -> str | None:
+    """The database's revision, None for one that was never migrated."""
+    with connect(url) as connection:
+        row = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+        if row is None or row[0] is None:
+            return None
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return str(found[0]) if found else None
+
+
+def require_current(url: str, folder: Path | None = None) -> None:
+    """Passes when the database is at this code's revision; costs a few milliseconds.
+
+    Raises:
+        WarehouseNotMigrated: it is older.
+        WarehouseNewerThanCode: its revision is unknown to this code.
+    """
+    newest, _ = head(folder or scripts())
+    found = _known(url, folder or scripts())
+    if found != newest:
+        raise WarehouseNotMigrated(
+            f"the warehouse is at revision {found or 'none'}, this version needs {newest}",
+            hint="run 'cdr-pipeline warehouse migrate' (make a backup first)",
+        )
+
+
+def upgrade(url: str, folder: Path | None = None) -> MigrationResult:
+    """Migrates to the newest revision, every migration in a transaction; a second process waits for the first.
+
+    Raises:
+        WarehouseNewerThanCode: nothing was touched.
+    """
+    folder = folder or scripts()
+    newest, _ = head(folder)
+    if _known(url, folder) == newest:
+        return MigrationResult(newest, newest)
+    with connect(url) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        try:
+            before = _known(url, folder)
+            if before != newest:
+                _run(url, folder)
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    return MigrationResult(before, newest)
+
+
+def _known(url: str, folder: Path) -> str | None:
+    found = current(url)
+    newest, revisions = head(folder)
+    if found is not None and found not in revisions:
+        raise WarehouseNewerThanCode(
+            f"the warehouse is at revision {found}, which this version (up to {newest}) does not know",
+            hint="install the version that migrated it, or a later one; nothing was touched",
+        )
+    return found
+
+
+def _run(url: str, folder: Path) -> None:
+    from alembic import command  # noqa: PLC0415 - slow to import and only needed when there is something to do
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    database = engine(url)
+    try:
+        with database.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        database.dispose()
