@@ -120,7 +120,7 @@ def _load(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace)
     if upload.time_zone is not None:
         profile = replace(profile, time_zone=upload.time_zone)
     try:
-        _, records = read_upload(at.settings.landing_dir / upload.landing_path, profile)
+        records = read_upload(at.settings.landing_dir / upload.landing_path, profile)
     except UnreadableUpload as error:
         ledger.record_refused_upload(
             account_id=account.account_id,

@@ -1,0 +1,1 @@
+"""Rows as delivered to canonical rows: one module for each way of delivery."""

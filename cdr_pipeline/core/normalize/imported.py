@@ -1,0 +1,172 @@
+"""Raw rows of a file to canonical rows, as its profile says. A value that cannot be read rejects its row."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+import polars as pl
+
+from cdr_pipeline.core import sip
+from cdr_pipeline.core.fields import BY_NAME, FIELDS, Kind
+from cdr_pipeline.core.local_time import instant, is_time
+from cdr_pipeline.core.numbers import e164
+from cdr_pipeline.core.profile import ACCOUNT_ZONE, Profile
+from cdr_pipeline.core.reasons import Reject
+from cdr_pipeline.core.rejection import Fault, sift
+from cdr_pipeline.core.schemas import EXTRA, LINE, RAW, Sifted, working_schema
+
+_TIMES: Final = ("started_at", "answered_at", "ended_at")
+_IDENTIFIERS: Final = ("record_id", "call_id", "other_leg_call_id", "caller_id_number", "callee_id_number", "dialed_number")
+_MICROSECONDS: Final = 1_000_000
+
+
+def normalize_imported(
+    records: pl.DataFrame,
+    profile: Profile,
+    *,
+    account_id: str,
+    account_time_zone: str,
+    account_country_code: str | None = None,
+) -> Sifted:
+    """Canonical rows of a file's raw rows.
+
+    Args:
+        records: ``line``, ``raw`` and one text column per source column, lower-case names.
+        profile: how the source speaks.
+        account_id: whose calls they are.
+        account_time_zone: decides the business date, and the zone of local times when the profile leaves it to it.
+        account_country_code: of national numbers, when the profile names none.
+
+    Returns:
+        Rows in ``working_schema()``, origin imported, ``record_id`` null where the profile has no native id, and
+        rejects. ``extra_source`` holds every source column that no field is made of.
+    """
+    zone = account_time_zone if profile.time_zone == ACCOUNT_ZONE else profile.time_zone
+    plan = profile.plan
+    if plan.country_code is None and account_country_code is not None:
+        plan = replace(plan, country_code=account_country_code)
+    texts = _texts(records, profile)
+    typed = _typed(texts, profile, zone)
+    has_identity = bool(profile.native_id) and set(profile.native_id) <= set(records.columns)
+    sifted = sift(typed, _faults(profile, has_identity=has_identity))
+    billed = pl.col("billing_seconds") > 0
+    rows = (
+        sifted.rows.pipe(_span_completed)
+        .with_columns(
+            pl.lit(account_id).alias("account_id"),
+            pl.lit("imported").alias("origin"),
+            pl.coalesce(billed | pl.col("answered_at").is_not_null(), billed).alias("answered"),
+            e164(pl.col("caller_id_number"), plan).alias("caller_e164"),
+            e164(pl.coalesce("dialed_number", "callee_id_number"), plan).alias("callee_e164"),
+            sip.host(pl.col("to_uri")).alias("to_host"),
+            sip.host(pl.col("from_uri")).alias("from_host"),
+            pl.col("started_at").dt.convert_time_zone(account_time_zone).dt.date().alias("business_date"),
+        )
+        .select(working_schema().keys())
+    )
+    return Sifted(rows, sifted.rejects)
+
+
+def _texts(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+    """Every canonical field as text under its name, the rest of the source as JSON."""
+    wanted = {name: [column for column in columns if column in records.columns] for name, columns in profile.fields.items()}
+    used = {columns[0] for columns in wanted.values() if columns} | set(profile.native_id)
+    native = [column for column in profile.native_id if column in records.columns]
+    texts = {name: pl.coalesce(columns) if columns else pl.lit(None, pl.String) for name, columns in wanted.items()}
+    texts |= {name: pl.lit(value) for name, value in profile.constants.items()}
+    texts |= {name: _translated(texts[name], words) for name, words in profile.values.items() if name in texts}
+    if native and native == list(profile.native_id):
+        texts["record_id"] = pl.concat_str(native, separator="/")
+    missing = {field.name: pl.lit(None, pl.String) for field in FIELDS if field.name not in texts}
+    rest = [column for column in records.columns if column not in used and column not in (LINE, RAW)]
+    extra = pl.struct(rest).struct.json_encode() if rest else pl.lit(None, pl.String)
+    return records.select(LINE, RAW, extra.alias(EXTRA), **texts, **missing)
+
+
+def _translated(text: pl.Expr, words: Mapping[str, str]) -> pl.Expr:
+    return text.str.to_lowercase().replace_strict(dict(words), default=text, return_dtype=pl.String)
+
+
+def _typed(texts: pl.DataFrame, profile: Profile, zone: str) -> pl.DataFrame:
+    """Typed columns beside their texts (``__name``), which the faults compare with."""
+    times = {name: _time_text(name, profile) for name in _TIMES}
+    kept = [text.alias(f"__{name}") for name, text in times.items()]
+    kept += [pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in (Kind.SECONDS, Kind.MONEY)]
+    casts = [
+        instant(text, profile.time_notation, profile.time_formats, zone).alias(name) for name, text in times.items()
+    ]
+    casts += [_seconds(name, profile) for name in ("duration_seconds", "billing_seconds", "ringing_seconds")]
+    casts += [_money(name, profile) for name in ("cost", "rate", "reseller_cost")]
+    currency = pl.col("cost_currency").str.to_uppercase()
+    if profile.currency:
+        currency = currency.fill_null(profile.currency)
+    casts += [pl.lit(None, field.kind.dtype).alias(field.name) for field in FIELDS if field.kind in (Kind.FLAG, Kind.PORT, Kind.DATE)]
+    return texts.with_columns(*kept).with_columns(*casts, currency.alias("cost_currency"))
+
+
+def _time_text(name: str, profile: Profile) -> pl.Expr:
+    text = pl.col(name)
+    return pl.when(text != "0").then(text) if profile.zero_is_no_time else text
+
+
+def _seconds(name: str, profile: Profile) -> pl.Expr:
+    text = pl.col(name).str.strip_chars()
+    exact = pl.Decimal(38, 6)
+    match profile.duration_unit:
+        case "seconds":
+            value = text.cast(exact, strict=False)
+        case "milliseconds":
+            value = text.cast(exact, strict=False) * pl.lit(Decimal("0.001"), exact)
+        case "minutes":
+            value = text.cast(exact, strict=False) * pl.lit(Decimal(60), exact)
+        case "hh:mm:ss":
+            parts = text.str.extract_groups(r"^(?:(\d{1,4}):)?(\d{1,2}):(\d{2})$")
+            hours, minutes, seconds = (parts.struct.field(str(number)).cast(pl.Int64) for number in (1, 2, 3))
+            value = hours.fill_null(0) * 3600 + minutes * 60 + seconds
+    return value.cast(Kind.SECONDS.dtype).alias(name)
+
+
+def _money(name: str, profile: Profile) -> pl.Expr:
+    value = pl.col(name).str.strip_chars().cast(pl.Decimal(38, 8), strict=False)
+    if profile.cost_scale and name != "rate":
+        value = value * pl.lit(Decimal(1).scaleb(-profile.cost_scale), pl.Decimal(38, 8))
+    return value.cast(Kind.MONEY.dtype).alias(name)
+
+
+def _faults(profile: Profile, *, has_identity: bool) -> list[Fault]:
+    unread = [
+        Fault(field.name, Reject.NOT_A_NUMBER, pl.col(f"__{field.name}").is_not_null() & pl.col(field.name).is_null())
+        for field in FIELDS
+        if field.kind in (Kind.SECONDS, Kind.MONEY)
+    ]
+    damaged = [
+        Fault(name, Reject.SCIENTIFIC_NOTATION, pl.col(name).str.contains(r"^\d(?:[.,]\d+)?[eE]\+?\d+$"))
+        for name in _IDENTIFIERS
+    ]
+    times: list[Fault] = []
+    for name in _TIMES:
+        text = pl.col(f"__{name}")
+        lost = text.is_not_null() & pl.col(name).is_null()
+        real = is_time(text, profile.time_notation, profile.time_formats)
+        times += [Fault(name, Reject.NOT_A_TIME, lost & ~real), Fault(name, Reject.TIME_GAP, lost)]
+    missing = [Fault("started_at", Reject.MISSING_VALUE, pl.col("__started_at").is_null())]
+    if has_identity:
+        missing.append(Fault("record_id", Reject.MISSING_VALUE, pl.col("record_id").is_null()))
+    return [*missing, *times, *unread, *damaged]
+
+
+def _span_completed(rows: pl.DataFrame) -> pl.DataFrame:
+    """End from duration, duration from end, answer from billed seconds: whichever the file left out."""
+    span = pl.duration(microseconds=(pl.col("duration_seconds") * _MICROSECONDS).cast(pl.Int64))
+    billed = pl.duration(microseconds=(pl.col("billing_seconds") * _MICROSECONDS).cast(pl.Int64))
+    length = (pl.col("ended_at") - pl.col("started_at")).dt.total_milliseconds().cast(pl.Decimal(38, 6))
+    measured = (length * pl.lit(Decimal("0.001"), pl.Decimal(38, 6))).cast(BY_NAME["duration_seconds"].kind.dtype)
+    return rows.with_columns(
+        pl.coalesce("ended_at", pl.col("started_at") + span).alias("ended_at"),
+        pl.coalesce("duration_seconds", measured).alias("duration_seconds"),
+    ).with_columns(
+        pl.coalesce(
+            "answered_at", pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - billed)
+        ).alias("answered_at")
+    )

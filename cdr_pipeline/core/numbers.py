@@ -1,0 +1,62 @@
+"""Dialled and presented numbers to E.164, by a number plan. Whatever is no public number has no E.164 form."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+# E.164 allows 15 digits; shorter than 8 is an extension, a service code or a fragment.
+_E164 = r"^[1-9]\d{7,14}$"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPlan:
+    """How a source writes numbers.
+
+    Attributes:
+        country_code: E.164 country code of national numbers, digits only; None when unknown.
+        national_prefix: trunk prefix of national numbers, such as 0; "" where there is none.
+        international_prefix: regular expression of what stands for ``+``, such as 00 or 011.
+        tech_prefix: carrier's prefix that is cut off first, if any.
+        bare_international: numbers without any prefix that begin with the country code are international.
+    """
+
+    country_code: str | None = None
+    national_prefix: str = "0"
+    international_prefix: str = "0{2,3}"
+    tech_prefix: str = ""
+    bare_international: bool = True
+
+
+def e164(text: pl.Expr, plan: NumberPlan) -> pl.Expr:
+    """``+`` and 8 to 15 digits, null for extensions, names, service codes and withheld numbers.
+
+    Args:
+        text: as delivered; ``sip:user@host`` and ``user@host`` are read by their user part.
+        plan: how the source writes numbers.
+    """
+    user = text.str.strip_chars().str.replace(r"(?i)^<?(?:sips?|tel):", "").str.extract(r"^([^@;>]*)", 1)
+    digits = user.str.replace_all(r"[ ().\-/]", "")
+    if plan.tech_prefix:
+        digits = digits.str.strip_prefix(plan.tech_prefix)
+    explicit = digits.str.extract(rf"^(?:\+|{plan.international_prefix})([1-9]\d{{7,14}})$", 1)
+    known = [explicit]
+    if plan.country_code:
+        known += _national(digits, plan, plan.country_code)
+    number = pl.coalesce(known)
+    return pl.when(number.str.contains(_E164)).then(pl.lit("+") + number)
+
+
+def _national(digits: pl.Expr, plan: NumberPlan, country_code: str) -> list[pl.Expr]:
+    """Readings that need the country code, most certain first."""
+    readings: list[pl.Expr] = []
+    if plan.bare_international:
+        readings.append(digits.str.extract(rf"^({country_code}\d{{8,}})$", 1))
+    if plan.national_prefix:
+        significant = digits.str.extract(rf"^{plan.national_prefix}([1-9]\d{{6,13}})$", 1)
+    else:
+        significant = digits.str.extract(r"^([1-9]\d{8,13})$", 1)
+    readings.append(pl.lit(country_code) + significant)
+    if country_code == "1":
+        # The North American plan has ten digits and needs no prefix for them.
+        readings.append(pl.lit("1") + digits.str.extract(r"^([2-9]\d{9})$", 1))
+    return readings
