@@ -6,8 +6,8 @@ again, without asking the switch.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.errors import CdrError, ConfigurationError
@@ -85,38 +85,15 @@ def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
 
 
 def _collect_account(account: Account, business_date: date, client: KazooClient, at: Workplace) -> AccountCollected:
-    done = AccountCollected(account.account_id)
-    failure: AccountFailure | None = None
     with at.ledger() as ledger:
         try:
             dialect = _dialect(account, client, ledger, at)
             windows = _windows(account, business_date, dialect, at)
         except CdrError as error:
             return AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
-        for window in windows:
-            try:
-                for landed in _land(account, business_date, window, dialect, client, ledger, at):
-                    done = AccountCollected(
-                        account.account_id,
-                        done.windows + landed.windows,
-                        done.pages + landed.pages,
-                        done.rows + landed.rows,
-                        done.bytes + landed.bytes,
-                    )
-            except CdrError as error:
-                failure = AccountFailure.of(account.account_id, error)
-                ledger.record_failed_window(
-                    account_id=account.account_id,
-                    business_date=business_date,
-                    starts_at=window.starts_at,
-                    ends_at=window.ends_at,
-                    error_code=error.code,
-                    error_message=error.message,
-                    now=at.clock(),
-                )
-                break
+        collected = _AccountCollector(account, business_date, dialect, client, ledger, at).collect(windows)
     at.progress(f"collected {account.account_id}")
-    return AccountCollected(done.account_id, done.windows, done.pages, done.rows, done.bytes, failure)
+    return collected
 
 
 def _dialect(account: Account, client: KazooClient, ledger: Ledger, at: Workplace) -> Dialect:
@@ -131,7 +108,7 @@ def _dialect(account: Account, client: KazooClient, ledger: Ledger, at: Workplac
 
 def _windows(account: Account, business_date: date, dialect: Dialect, at: Workplace) -> tuple[Window, ...]:
     first, end = day_bounds(business_date, account.time_zone)
-    last = min(end + timedelta(hours=at.settings.collect_overlap_hours), _whole_second(at.clock()))
+    last = min(end + timedelta(hours=at.settings.collect_overlap_hours), at.clock().replace(microsecond=0))
     if last <= first:
         raise ConfigurationError(
             f"{business_date} has not begun in {account.time_zone}", hint="ask for a day that has begun"
@@ -139,67 +116,82 @@ def _windows(account: Account, business_date: date, dialect: Dialect, at: Workpl
     return plan_windows(first, last, dialect)
 
 
-def _whole_second(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)
+@dataclass(frozen=True, slots=True)
+class _AccountCollector:
+    """Lands the windows of one account and day over one connection to the ledger."""
 
+    account: Account
+    business_date: date
+    dialect: Dialect
+    client: KazooClient
+    ledger: Ledger
+    at: Workplace
 
-def _land(
-    account: Account,
-    business_date: date,
-    window: Window,
-    dialect: Dialect,
-    client: KazooClient,
-    ledger: Ledger,
-    at: Workplace,
-) -> Iterator[AccountCollected]:
-    """Lands a window; one that the switch is too slow for is halved until it answers or is one second long."""
-    try:
-        yield _land_whole(account, business_date, window, dialect, client, ledger, at)
-    except WindowTooSlow:
-        halves = window.halves()
-        if not halves:
-            raise
-        for half in halves:
-            yield from _land(account, business_date, half, dialect, client, ledger, at)
+    def collect(self, windows: Sequence[Window]) -> AccountCollected:
+        """Lands them in order; the first that fails ends the account's part, what was landed stays."""
+        done = AccountCollected(self.account.account_id)
+        for window in windows:
+            try:
+                for landed in self._land(window):
+                    done = replace(
+                        done,
+                        windows=done.windows + 1,
+                        pages=done.pages + landed.pages,
+                        rows=done.rows + landed.rows,
+                        bytes=done.bytes + landed.bytes,
+                    )
+            except CdrError as error:
+                self._note_failure(window, error)
+                return replace(done, failure=AccountFailure.of(self.account.account_id, error))
+        return done
 
+    def _note_failure(self, window: Window, error: CdrError) -> None:
+        self.ledger.record_failed_window(
+            account_id=self.account.account_id,
+            business_date=self.business_date,
+            starts_at=window.starts_at,
+            ends_at=window.ends_at,
+            error_code=error.code,
+            error_message=error.message,
+            now=self.at.clock(),
+        )
 
-def _land_whole(
-    account: Account,
-    business_date: date,
-    window: Window,
-    dialect: Dialect,
-    client: KazooClient,
-    ledger: Ledger,
-    at: Workplace,
-) -> AccountCollected:
-    landed_at = at.clock()
-    path = window_path(at.settings.landing_dir, account.account_id, window, landed_at)
-    pages = 0
-    with LandingWriter(path, account_id=account.account_id, window=window, dialect=dialect) as writer:
-        for body, page in client.pages(account.account_id, window, dialect):
-            writer.add(body, part="page", rows=page.rows)
-            pages += 1
-            if at.settings.api_details:
-                _land_details(account, page.ndjson, writer, client, ledger)
-    ledger.record_landed_window(
-        account_id=account.account_id,
-        business_date=business_date,
-        window=LandedWindow(
-            window.starts_at,
-            window.ends_at,
-            dialect.value,
-            str(path.relative_to(at.settings.landing_dir)),
-            landed_at,
-        ),
-        rows=writer.rows,
-    )
-    return AccountCollected(account.account_id, 1, pages, writer.rows, writer.bytes)
+    def _land(self, window: Window) -> Iterator[AccountCollected]:
+        """A window that the switch is too slow for is halved until it answers or is one second long."""
+        try:
+            yield self._land_whole(window)
+        except WindowTooSlow:
+            halves = window.halves()
+            if halves is None:
+                raise
+            for half in halves:
+                yield from self._land(half)
 
+    def _land_whole(self, window: Window) -> AccountCollected:
+        account_id, landing_dir = self.account.account_id, self.at.settings.landing_dir
+        landed_at = self.at.clock()
+        path = window_path(landing_dir, account_id, window, landed_at)
+        pages = 0
+        with LandingWriter(path, account_id=account_id, window=window, dialect=self.dialect) as writer:
+            for body, page in self.client.pages(account_id, window, self.dialect):
+                writer.add(body, part="page", rows=page.rows)
+                pages += 1
+                if self.at.settings.api_details:
+                    self._land_details(page.ndjson, writer)
+        place = str(path.relative_to(landing_dir))
+        self.ledger.record_landed_window(
+            account_id=account_id,
+            business_date=self.business_date,
+            window=LandedWindow(window.starts_at, window.ends_at, self.dialect.value, place, landed_at),
+            rows=writer.rows,
+        )
+        return AccountCollected(account_id, 1, pages, writer.rows, writer.bytes)
 
-def _land_details(account: Account, ndjson: bytes, writer: LandingWriter, client: KazooClient, ledger: Ledger) -> None:
-    """Documents of a page's records that the warehouse does not hold yet, right after the page."""
-    ids = record_ids(ndjson)
-    known = ledger.known_details(account.account_id, ids)
-    for record_id in ids:
-        if record_id not in known:
-            writer.add(client.detail(account.account_id, record_id), part="detail", rows=0)
+    def _land_details(self, ndjson: bytes, writer: LandingWriter) -> None:
+        """Documents of a page's records that the warehouse does not hold yet, right after the page."""
+        ids = record_ids(ndjson)
+        known = self.ledger.known_details(self.account.account_id, ids)
+        for record_id in ids:
+            if record_id not in known:
+                body = self.client.detail(self.account.account_id, record_id, self.dialect)
+                writer.add(body, part="detail", rows=0)

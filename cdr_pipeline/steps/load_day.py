@@ -3,23 +3,25 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from uuid import uuid4
+
+import polars as pl
 
 from cdr_pipeline.core.accounting import BatchCounts
 from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.core.coverage import covered_through
 from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
-from cdr_pipeline.core.profile import NumberPlan
+from cdr_pipeline.core.numbers import NumberPlan
+from cdr_pipeline.core.schemas import Sifted
 from cdr_pipeline.core.validate import validate
-from cdr_pipeline.errors import CdrError, TransientUpstreamError
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.errors import CdrError
 from cdr_pipeline.sources.kazoo.pages import Page, parse_detail, parse_page
 from cdr_pipeline.sources.landing import LandingFile
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
-from cdr_pipeline.warehouse.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load
+from cdr_pipeline.warehouse.loading import BatchHeader, LoadedBatch, batch_load
 
 # Upstream clocks run ahead; a call that starts later than this is quarantined as a reject.
 _LEAD = timedelta(days=1)
@@ -148,39 +150,31 @@ def _load_window(
     reasons: Counter[str] = Counter()
     read = 0
     with batch_load(ledger.connection, header) as load:
-        for rows, details in _chunks(landing, Dialect(window.dialect)):
-            read += _stage(rows, details, read, account, load, reasons, at)
-        loaded = load.finish(read=read)
+        for rows, details in _chunks(landing):
+            chunk = _sifted(rows, details, account, first_line=read + 1, latest=now + _LEAD)
+            load.stage(chunk.rows)
+            load.reject(chunk.rejects)
+            reasons.update(chunk.rejects["reason"].to_list())
+            read += chunk.rows.height + chunk.rejects.height
+        loaded = load.finish(read=sum(entry.rows for entry in landing.entries))
     return loaded, reasons
 
 
-def _stage(
-    rows: Rows,
-    details: Rows,
-    read_before: int,
-    account: Account,
-    load: BatchLoad,
-    reasons: Counter[str],
-    at: Workplace,
-) -> int:
+def _sifted(rows: Rows, details: Rows, account: Account, *, first_line: int, latest: datetime) -> Sifted:
     normalized = normalize_list(
         rows,
         account_id=account.account_id,
         time_zone=account.time_zone,
         plan=NumberPlan(country_code=account.country_code),
-        first_line=read_before + 1,
+        first_line=first_line,
         details=details,
     )
-    accepted = validate(normalized.rows, latest=at.clock() + _LEAD)
-    load.stage(accepted.rows)
-    for rejects in (normalized.rejects, accepted.rejects):
-        load.reject(rejects)
-        reasons.update(rejects["reason"].to_list())
-    return normalized.rows.height + normalized.rejects.height
+    accepted = validate(normalized.rows, latest=latest)
+    return Sifted(accepted.rows, pl.concat([normalized.rejects, accepted.rejects]))
 
 
-def _chunks(landing: LandingFile, dialect: Dialect) -> Iterator[tuple[Rows, Rows]]:
-    """List rows and the documents that follow them, a few pages at a time."""
+def _chunks(landing: LandingFile) -> Iterator[tuple[Rows, Rows]]:
+    """List rows and the documents that follow them, some pages at a time."""
     pages: list[Page] = []
     documents: list[bytes] = []
     for entry, body in landing.bodies():
@@ -190,12 +184,8 @@ def _chunks(landing: LandingFile, dialect: Dialect) -> Iterator[tuple[Rows, Rows
         if sum(page.rows for page in pages) >= _CHUNK_ROWS:
             yield _joined(pages), _documents(documents)
             pages, documents = [], []
-        page = parse_page(body, dialect)
-        if page.non_records:
-            raise TransientUpstreamError("a landed page holds entries that are no records")
-        pages.append(page)
-    if pages:
-        yield _joined(pages), _documents(documents)
+        pages.append(parse_page(body))
+    yield _joined(pages), _documents(documents)
 
 
 def _joined(pages: list[Page]) -> Rows:

@@ -126,9 +126,7 @@ class EmbeddedServer:
             shutil.rmtree(self.cluster.parent, ignore_errors=True)
 
     def _connect(self, database: str) -> psycopg.Connection[Any]:
-        return psycopg.connect(
-            host=str(self.socket), user=_ROLE, dbname=database, connect_timeout=5, autocommit=True
-        )
+        return psycopg.connect(host=str(self.socket), user=_ROLE, dbname=database, connect_timeout=5, autocommit=True)
 
     def _answers(self) -> bool:
         """Whether the database accepts connections; waits while the server says that it is starting."""

@@ -44,9 +44,7 @@ class ServerUser:
 
     def reaches(self, path: Path) -> bool:
         """Whether the user can enter every folder on the way to ``path``, the last existing one included."""
-        return not self.switched or all(
-            self._enters(folder) for folder in (path, *path.parents) if folder.is_dir()
-        )
+        return not self.switched or all(self._enters(folder) for folder in (path, *path.parents) if folder.is_dir())
 
     def _enters(self, folder: Path) -> bool:
         state = folder.stat()

@@ -17,7 +17,14 @@ from cdr_pipeline.core.rejection import Fault, sift
 from cdr_pipeline.core.schemas import EXTRA, LINE, RAW, Sifted, working_schema
 
 _TIMES: Final = ("started_at", "answered_at", "ended_at")
-_IDENTIFIERS: Final = ("record_id", "call_id", "other_leg_call_id", "caller_id_number", "callee_id_number", "dialed_number")
+_IDENTIFIERS: Final = (
+    "record_id",
+    "call_id",
+    "other_leg_call_id",
+    "caller_id_number",
+    "callee_id_number",
+    "dialed_number",
+)
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -70,7 +77,9 @@ def normalize_imported(
 
 def _texts(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     """Every canonical field as text under its name, the rest of the source as JSON."""
-    wanted = {name: [column for column in columns if column in records.columns] for name, columns in profile.fields.items()}
+    wanted = {
+        name: [column for column in columns if column in records.columns] for name, columns in profile.fields.items()
+    }
     used = {columns[0] for columns in wanted.values() if columns} | set(profile.native_id)
     native = [column for column in profile.native_id if column in records.columns]
     texts = {name: pl.coalesce(columns) if columns else pl.lit(None, pl.String) for name, columns in wanted.items()}
@@ -92,7 +101,9 @@ def _typed(texts: pl.DataFrame, profile: Profile, zone: str) -> pl.DataFrame:
     """Typed columns beside their texts (``__name``), which the faults compare with."""
     times = {name: _time_text(name, profile) for name in _TIMES}
     kept = [text.alias(f"__{name}") for name, text in times.items()]
-    kept += [pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in (Kind.SECONDS, Kind.MONEY)]
+    kept += [
+        pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in (Kind.SECONDS, Kind.MONEY)
+    ]
     casts = [
         instant(text, profile.time_notation, profile.time_formats, zone).alias(name) for name, text in times.items()
     ]
@@ -101,7 +112,11 @@ def _typed(texts: pl.DataFrame, profile: Profile, zone: str) -> pl.DataFrame:
     currency = pl.col("cost_currency").str.to_uppercase()
     if profile.currency:
         currency = currency.fill_null(profile.currency)
-    casts += [pl.lit(None, field.kind.dtype).alias(field.name) for field in FIELDS if field.kind in (Kind.FLAG, Kind.PORT, Kind.DATE)]
+    casts += [
+        pl.lit(None, field.kind.dtype).alias(field.name)
+        for field in FIELDS
+        if field.kind in (Kind.FLAG, Kind.PORT, Kind.DATE)
+    ]
     return texts.with_columns(*kept).with_columns(*casts, currency.alias("cost_currency"))
 
 
@@ -166,7 +181,7 @@ def _span_completed(rows: pl.DataFrame) -> pl.DataFrame:
         pl.coalesce("ended_at", pl.col("started_at") + span).alias("ended_at"),
         pl.coalesce("duration_seconds", measured).alias("duration_seconds"),
     ).with_columns(
-        pl.coalesce(
-            "answered_at", pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - billed)
-        ).alias("answered_at")
+        pl.coalesce("answered_at", pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - billed)).alias(
+            "answered_at"
+        )
     )

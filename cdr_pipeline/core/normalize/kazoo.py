@@ -13,8 +13,7 @@ import polars as pl
 
 from cdr_pipeline.core import sip
 from cdr_pipeline.core.fields import FIELDS, KNOWN_LIST_KEYS, LIST_KEYS, Field, Kind
-from cdr_pipeline.core.numbers import e164
-from cdr_pipeline.core.profile import NumberPlan
+from cdr_pipeline.core.numbers import NumberPlan, e164
 from cdr_pipeline.core.reasons import Reject
 from cdr_pipeline.core.rejection import Fault, sift
 from cdr_pipeline.core.schemas import EXTRA, LINE, RAW, Sifted, no_rejects, working_schema

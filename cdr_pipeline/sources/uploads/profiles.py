@@ -29,7 +29,12 @@ from cdr_pipeline.errors import InvalidProfile, UnknownProfile
 
 _TOP_LEVEL = {"description", "native_id", "currency", "cost_scale", "duration_unit"}
 _TABLES = {"layout", "time", "plan", "fields", "constants", "values"}
-_TIME = {"notation": "time_notation", "formats": "time_formats", "zone": "time_zone", "zero_is_no_time": "zero_is_no_time"}
+_TIME = {
+    "notation": "time_notation",
+    "formats": "time_formats",
+    "zone": "time_zone",
+    "zero_is_no_time": "zero_is_no_time",
+}
 
 
 def list_profiles(folder: Path | None = None) -> dict[str, Profile]:
@@ -58,7 +63,11 @@ def load_profile(name: str, folder: Path | None = None) -> Profile:
 
 def _texts(folder: Path | None) -> dict[str, str]:
     shipped = resources.files("cdr_pipeline.sources.uploads") / "profiles"
-    found = {item.name.removesuffix(".toml"): item.read_text("utf-8") for item in shipped.iterdir() if item.name.endswith(".toml")}
+    found = {
+        item.name.removesuffix(".toml"): item.read_text("utf-8")
+        for item in shipped.iterdir()
+        if item.name.endswith(".toml")
+    }
     if folder is not None and folder.is_dir():
         found |= {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.toml"))}
     return found

@@ -62,9 +62,7 @@ def rejected_lines(text: str, reason: Reject) -> RawRecords:
     """Every physical line of a text that is not records at all, as rejects of one reason, blank ones filtered."""
     lines = _physical_lines(text)
     blank = lines[RAW].str.strip_chars() == ""
-    rejects = lines.filter(~blank).select(
-        LINE, pl.lit("").alias("field"), pl.lit(reason.value).alias("reason"), RAW
-    )
+    rejects = lines.filter(~blank).select(LINE, pl.lit("").alias("field"), pl.lit(reason.value).alias("reason"), RAW)
     frame = pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
     return RawRecords(frame, rejects, {Filtered.BLANK: int(blank.sum())}, lines.height)
 

@@ -1,0 +1,1 @@
+"""The switch's CDR API: what its versions do differently, which windows to ask for, and asking."""

@@ -1,0 +1,45 @@
+"""The versions of the API, and the facts in which they differ."""
+
+from enum import StrEnum
+from typing import Final
+
+# Longest span that a stock server answers: 31 days and an hour (crossbar.maximum_range).
+MAX_RANGE_SECONDS: Final = 2_682_000
+
+
+class Dialect(StrEnum):
+    """A way of speaking of the switch.
+
+    seed_v1 is API v1 of 3.22 and 4.0, the seed's own; v2_k3 is v2 of the same servers; v2_k43 is v2 of 4.3;
+    k5 is the open-sourced 5.x, which has no v1 any more.
+    """
+
+    SEED_V1 = "seed_v1"
+    V2_K3 = "v2_k3"
+    V2_K43 = "v2_k43"
+    K5 = "k5"
+
+    @property
+    def version(self) -> str:
+        """Path component of the API."""
+        return "v1" if self is Dialect.SEED_V1 else "v2"
+
+    @property
+    def paginated(self) -> bool:
+        """Whether a window comes in pages; v1 streams it whole."""
+        return self is not Dialect.SEED_V1
+
+    @property
+    def splits_at_months(self) -> bool:
+        """Whether a window must not cross a UTC month: those servers page each month's database apart."""
+        return self in (Dialect.SEED_V1, Dialect.V2_K3)
+
+    @property
+    def hides_month_edges(self) -> bool:
+        """Whether a call over a month's end is found only by a window that spans it (saved late, filed early)."""
+        return self in (Dialect.V2_K43, Dialect.K5)
+
+    @property
+    def repeats_seconds(self) -> bool:
+        """Whether the next page begins again with the whole second on which the last one ended."""
+        return self is Dialect.V2_K3

@@ -1,0 +1,209 @@
+"""Landing: the untouched bytes that came in, kept so that any day can be loaded again without asking the switch.
+
+A window is one file of gzip members, one for each reply, and an index beside it that is written last: a window without
+an index has not landed.
+"""
+
+import gzip
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Literal, Self
+
+import orjson
+
+from cdr_pipeline.errors import CdrError
+from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.windows import Window
+from cdr_pipeline.sources.uploads.opening import open_regular
+
+Part = Literal["page", "detail"]
+_SCHEMA: Final = 1
+_INDEX: Final = ".index.json"
+_CHUNK: Final = 1024**2
+
+
+class LandingDamaged(CdrError):
+    """A landing file is missing, cut or changed; collect the window again."""
+
+    code = "landing_damaged"
+    exit_code = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One reply in a landing file: where its gzip member lies, the hash of its body, and what it is."""
+
+    offset: int
+    length: int
+    sha256: str
+    rows: int
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class LandedFile:
+    """An uploaded file in landing."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+def window_path(landing_dir: Path, account_id: str, window: Window, landed_at: datetime) -> Path:
+    """Where a window of an account lands; each attempt has a path of its own, so that none destroys another's bytes."""
+    day = window.starts_at.astimezone(UTC)
+    name = f"{_stamp(window.starts_at)}--{_stamp(window.ends_at)}--{_stamp(landed_at)}{landed_at:%f}.pages.gz"
+    return landing_dir / "api" / account_id / f"{day:%Y}" / f"{day:%m}" / f"{day:%d}" / name
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+class LandingWriter:
+    """Writes one window; nothing of it is visible until the block ends well.
+
+    Args:
+        path: where the window lands.
+        account_id, window, dialect: kept in the index, so that the file explains itself.
+    """
+
+    def __init__(self, path: Path, *, account_id: str, window: Window, dialect: Dialect) -> None:
+        self.path = path
+        self.rows = 0
+        self.bytes = 0
+        self._about = {
+            "landing_schema": _SCHEMA,
+            "kind": "api_pages",
+            "account_id": account_id,
+            "starts_at": window.starts_at.isoformat(),
+            "ends_at": window.ends_at.isoformat(),
+            "dialect": dialect.value,
+        }
+        self._entries: list[Entry] = []
+        self._fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        self._handle: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._handle = _create(self._fresh)
+        return self
+
+    def add(self, body: bytes, *, part: Part, rows: int) -> None:
+        """Appends one reply."""
+        if self._handle is None:
+            raise ValueError("the landing file is not open")
+        member = gzip.compress(body, compresslevel=6, mtime=0)
+        entry = Entry(self._handle.tell(), len(member), hashlib.sha256(body).hexdigest(), rows, part)
+        self._handle.write(member)
+        self._entries.append(entry)
+        self.rows += rows
+        self.bytes += len(body)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._handle is None:
+            return
+        if kind is not None:
+            self._handle.close()
+            self._fresh.unlink(missing_ok=True)
+            return
+        _finish(self._handle)
+        self._fresh.replace(self.path)
+        index = self._about | {"rows": self.rows, "entries": [asdict(entry) for entry in self._entries]}
+        with _create(self._fresh) as handle:
+            handle.write(orjson.dumps(index, option=orjson.OPT_INDENT_2))
+            handle.flush()
+            os.fsync(handle.fileno())
+        self._fresh.replace(_index_of(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class LandingFile:
+    """A landed window, as its index describes it."""
+
+    path: Path
+    entries: tuple[Entry, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Reads the index.
+
+        Raises:
+            LandingDamaged: it is missing or unreadable.
+        """
+        try:
+            index = orjson.loads(_index_of(path).read_bytes())
+            return cls(path, tuple(Entry(**entry) for entry in index["entries"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise LandingDamaged(
+                f"landing file {path.name} has no readable index", hint="collect the day again"
+            ) from None
+
+    def bodies(self) -> Iterator[tuple[Entry, bytes]]:
+        """Every reply in order, one in memory at a time.
+
+        Raises:
+            LandingDamaged: one is not what the index says.
+        """
+        try:
+            with self.path.open("rb") as handle:
+                for entry in self.entries:
+                    handle.seek(entry.offset)
+                    body = gzip.decompress(handle.read(entry.length))
+                    if hashlib.sha256(body).hexdigest() != entry.sha256:
+                        raise LandingDamaged(f"landing file {self.path.name} has changed", hint="collect the day again")
+                    yield entry, body
+        except (OSError, EOFError):
+            raise LandingDamaged(
+                f"landing file {self.path.name} is missing or cut", hint="collect the day again"
+            ) from None
+
+
+def land_upload(source: Path, landing_dir: Path) -> LandedFile:
+    """Copies an uploaded file to landing under its sha256; the same bytes land once.
+
+    Raises:
+        UnreadableUpload: it is no regular file.
+    """
+    folder = landing_dir / "uploads"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = folder / f".{secrets.token_hex(8)}.part"
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        with open_regular(source) as content, _create(fresh) as handle:
+            while chunk := content.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                handle.write(chunk)
+            handle.flush()
+            os.fsync(handle.fileno())
+        name = digest.hexdigest()
+        target = folder / name[:2] / name
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return LandedFile(target, name, size)
+
+
+def _create(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _finish(handle: BinaryIO) -> None:
+    handle.flush()
+    os.fsync(handle.fileno())
+    handle.close()
+
+
+def _index_of(path: Path) -> Path:
+    return path.with_name(path.name + _INDEX)
