@@ -1,0 +1,28 @@
+"""The field dictionary as a table for people."""
+
+from cdr_pipeline.core.fields import FIELDS, Field
+
+
+def rows() -> list[tuple[str, str, str, str, str]]:
+    """Name, type, meaning, the seed's name and where the value comes from, for each column of the daily files."""
+    return [
+        (field.name, field.kind.value, field.description, field.seed, _source(field))
+        for field in FIELDS
+        if field.exported
+    ]
+
+
+def markdown_table() -> str:
+    """The table as Markdown."""
+    header = [("column", "type", "meaning", "seed", "from"), ("---",) * 5]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [*header, *rows()])
+
+
+def _source(field: Field) -> str:
+    if field.derived:
+        return field.derived
+    if field.list_key and field.detail_path:
+        return f"list `{field.list_key}`, document `{field.detail_path}`"
+    if field.list_key:
+        return f"list `{field.list_key}`"
+    return f"document `{field.detail_path}`" if field.detail_path else "imported files"

@@ -1,0 +1,89 @@
+"""What proves a daily file whole: written last, beside the file, as JSON."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from cdr_pipeline.errors import ExportError
+
+SCHEMA: Final = 1
+# What a manifest says of its own making; everything else follows from the file and the day.
+_OF_ITS_MAKING: Final = ("created_utc", "producer")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The manifest of one daily file.
+
+    Attributes:
+        manifest_schema: version of this list.
+        file: name of the CSV beside it.
+        sha256, bytes, rows: of the CSV, rows without the header.
+        columns: in order.
+        dialect: of the CSV.
+        account_id, business_date, time_zone: whose day, in which zone.
+        window_start_utc, window_end_utc: the day's bounds, half-open; 23, 24 or 25 hours apart.
+        watermark_utc: save time up to which the switch was asked; null while a window of the day is missing.
+        version, state, supersedes: 1, open and null until the day is sealed.
+        totals: by origin, never added up over origins.
+        rejected_rows: rows of the day's windows that were refused.
+        late_rows: rows that came after the day was sealed.
+        producer: name, version and run.
+        created_utc: when the manifest was written.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+    rows: int
+    columns: list[str]
+    dialect: str
+    account_id: str
+    business_date: str
+    time_zone: str
+    window_start_utc: str
+    window_end_utc: str
+    watermark_utc: str | None
+    version: int
+    state: str
+    supersedes: str | None
+    totals: dict[str, Any]
+    rejected_rows: int
+    late_rows: int
+    producer: dict[str, str | None]
+    created_utc: str
+    manifest_schema: int = SCHEMA
+
+    def says_the_same_as(self, other: "Manifest") -> bool:
+        """Whether both describe the same file and day, whenever and by whichever run they were made."""
+        mine, theirs = asdict(self), asdict(other)
+        return all(mine[key] == theirs[key] for key in mine if key not in _OF_ITS_MAKING)
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """JSON with sorted keys, indented, with a final line end."""
+    return orjson.dumps(asdict(manifest), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"
+
+
+def manifest_path(csv: Path) -> Path:
+    """Where the manifest of a daily file lies."""
+    return csv.with_name(csv.name + ".manifest.json")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a file.
+
+    Raises:
+        ExportError: it is missing, is no JSON, or lacks a key or has one too many.
+    """
+    try:
+        found = orjson.loads(path.read_bytes())
+        if not isinstance(found, dict) or found.keys() != {field.name for field in fields(Manifest)}:
+            raise ExportError(f"{path.name} is not a manifest of schema {SCHEMA}")
+        return Manifest(**found)
+    except OSError as error:
+        raise ExportError(f"{path.name} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise ExportError(f"{path.name} is not JSON") from None
