@@ -1,0 +1,110 @@
+"""How each version cuts a window into pages, faults included: they are what a client must cope with."""
+
+import base64
+import struct
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from cdr_pipeline.core.timestamps import from_gregorian
+from cdr_pipeline.simulator.traffic import Document
+from cdr_pipeline.sources.kazoo.dialects import Dialect
+
+DEFAULT_PAGE: Final = 50
+_HEAD: Final = bytes((131, 108, 0, 0, 0, 2, 110, 5, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asked for, Gregorian seconds."""
+
+    created_from: int
+    created_to: int
+    page_size: int = DEFAULT_PAGE
+    start_key: str | None = None
+    paginate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The documents of one page, its first key and the next one's."""
+
+    documents: list[Document]
+    start_key: str | None
+    next_start_key: str | None
+    page_size: int
+
+
+def cut(documents: list[Document], request: Request, dialect: Dialect) -> Cut:
+    """One page of the documents of an account that were saved in the window."""
+    months = _by_month(documents, request, dialect)
+    if dialect is Dialect.SEED_V1:
+        rows = [document for _, month in sorted(months.items()) for document in month]
+        return Cut(rows, _second(rows[0]) if rows else None, None, len(rows))
+    if dialect is Dialect.V2_K3:
+        return _cut_by_second(months, request)
+    rows = [document for _, month in sorted(months.items(), reverse=True) for document in month]
+    if request.start_key is not None:
+        limit = decode_key(request.start_key)
+        rows = [document for document in rows if (document["pvt_created"], document["_id"]) <= limit]
+    if not request.paginate:
+        return Cut(rows, None, None, len(rows))
+    page, after = rows[: request.page_size], rows[request.page_size : request.page_size + 1]
+    return Cut(
+        page,
+        encode_key(page[0]) if page else None,
+        encode_key(after[0]) if after else None,
+        len(page),
+    )
+
+
+def _by_month(documents: list[Document], request: Request, dialect: Dialect) -> dict[str, list[Document]]:
+    """Documents by the month's database that holds them, newest first; only the window's months are looked into.
+
+    On 4.3 a call over a month's edge lies in the month in which it began and was saved in the next: a window that
+    does not reach into the first month never finds it.
+    """
+    last = request.created_to
+    if dialect is Dialect.V2_K3 and request.start_key is not None:
+        last = int(request.start_key)
+    first_month, last_month = (f"{from_gregorian(moment):%Y%m}" for moment in (request.created_from, last))
+    kept = sorted(
+        (document for document in documents if request.created_from <= document["pvt_created"] <= last),
+        key=lambda document: (document["_id"][:6], document["pvt_created"], document["_id"]),
+        reverse=True,
+    )
+    grouped = {month: list(group) for month, group in groupby(kept, key=lambda document: document["_id"][:6])}
+    return {month: group for month, group in grouped.items() if first_month <= month <= last_month}
+
+
+def _cut_by_second(months: dict[str, list[Document]], request: Request) -> Cut:
+    """3.x: the page size holds for each month, and the next key is a whole second, whose rows come again."""
+    rows: list[Document] = []
+    following: str | None = None
+    for _, month in sorted(months.items()):
+        rows += month[: request.page_size]
+        if len(month) > request.page_size:
+            following = _second(month[request.page_size])
+    return Cut(rows, _second(rows[0]) if rows else None, following, request.page_size)
+
+
+def _second(document: Document) -> str:
+    return str(document["pvt_created"])
+
+
+def encode_key(document: Document) -> str:
+    """``[pvt_created, id]`` as an Erlang term in base64url without padding."""
+    identity = document["_id"].encode()
+    created = int(document["pvt_created"]).to_bytes(5, "little")
+    term = _HEAD + created + bytes((109,)) + struct.pack(">I", len(identity)) + identity + bytes((106,))
+    return base64.urlsafe_b64encode(term).decode().rstrip("=")
+
+
+def decode_key(key: str) -> tuple[int, str]:
+    """What ``encode_key`` encoded. Raises ValueError for anything else."""
+    term = base64.urlsafe_b64decode(key + "=" * (-len(key) % 4))
+    if not term.startswith(_HEAD):
+        raise ValueError("not a key of this server")
+    created = int.from_bytes(term[9:14], "little")
+    (length,) = struct.unpack(">I", term[15:19])
+    return created, term[19 : 19 + length].decode()

@@ -1,0 +1,249 @@
+"""The switch's HTTP API: routes, envelopes, errors and formats of each version."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+from cdr_pipeline.core.timestamps import to_gregorian
+from cdr_pipeline.simulator.listing import detail, list_row
+from cdr_pipeline.simulator.paging import DEFAULT_PAGE, Cut, cut
+from cdr_pipeline.simulator.paging import Request as Window
+from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, Dialect
+
+_CSV: Final = ("application/octet-stream", "text/csv", "text/comma-separated-values")
+_JSON: Final = ("application/json", "application/x-json", "*/*")
+_THREE: Final = (Dialect.SEED_V1, Dialect.V2_K3)
+
+
+class Refusal(Exception):
+    """An answer that is an error: HTTP status, Kazoo's message code, its data."""
+
+    def __init__(self, status: int, message: str, data: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Builds replies in the shape of the switch's version."""
+
+    switch: SimulatedSwitch
+    version: str
+
+    def envelope(self, data: Any, request_id: str, **more: Any) -> dict[str, Any]:
+        """The default, buffered envelope."""
+        base: dict[str, Any] = {"auth_token": self.switch.token, "status": "success", "request_id": request_id}
+        if self.switch.dialect in _THREE:
+            base["revision"] = "undefined"
+        else:
+            base |= self._node()
+        return base | {"data": data} | more
+
+    def listed(self, page: Cut, request_id: str, asked: int, *, paginate: bool) -> bytes:
+        """The streamed envelope of a list: rows first, then the trailer, on 4.3 and later every value as text."""
+        rows = [list_row(document, self.switch.dialect) for document in page.documents]
+        if self.switch.dialect in _THREE:
+            trailer: dict[str, Any] = {"page_size": asked if self.switch.dialect is Dialect.V2_K3 else page.page_size}
+            if page.next_start_key and self.switch.dialect is Dialect.V2_K3:
+                trailer["next_start_key"] = page.next_start_key
+            if page.start_key:
+                trailer["start_key"] = page.start_key
+            trailer |= {"request_id": request_id, "auth_token": self.switch.token}
+            return b'{"status":"success", "data":' + orjson.dumps(rows) + b", " + orjson.dumps(trailer)[1:]
+        if not rows:
+            return orjson.dumps(self.envelope([], request_id))
+        trailer = {}
+        if paginate:
+            trailer = {"start_key": page.start_key, "page_size": str(page.page_size)}
+            if page.next_start_key:
+                trailer["next_start_key"] = page.next_start_key
+        trailer |= {"status": "success", "request_id": request_id, **self._node(), "revision": secrets.token_hex(8)}
+        trailer["auth_token"] = self.switch.token
+        return b'{"data":' + orjson.dumps(rows) + b", " + orjson.dumps(trailer)[1:]
+
+    def refused(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
+        """The error envelope; v1 shows the bare text where v2 has an object with a message."""
+        data = refusal.data
+        if self.version == "v1" and isinstance(data, dict) and "message" in data:
+            data = data["message"]
+        found: dict[str, Any] = {
+            "data": data,
+            "error": str(refusal.status),
+            "message": refusal.message,
+            "status": "error",
+            "request_id": request_id,
+            "auth_token": "undefined" if self.switch.dialect in _THREE else "",
+        }
+        return found if self.switch.dialect in _THREE else found | self._node()
+
+    def _node(self) -> dict[str, str]:
+        now = datetime.now(UTC)
+        return {"node": "simulator", "version": "4.3.0", "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def build_app(switch: SimulatedSwitch) -> FastAPI:
+    """The application of a switch."""
+    app = FastAPI(title="simulated switch", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.api_route("/{version}/{path:path}", methods=["GET", "PUT", "POST", "PATCH", "DELETE"])
+    async def any_route(version: str, path: str, request: Request) -> Response:
+        answers = _Answers(switch, version)
+        request_id = secrets.token_hex(16)
+        try:
+            return await _route(switch, answers, path.strip("/").split("/"), request, request_id)
+        except Refusal as refusal:
+            body = answers.refused(refusal, request_id)
+            return Response(orjson.dumps(body), refusal.status, media_type="application/json")
+
+    return app
+
+
+async def _route(
+    switch: SimulatedSwitch, answers: _Answers, path: list[str], request: Request, request_id: str
+) -> Response:
+    if answers.version not in ("v1", "v2"):
+        raise Refusal(404, "not_found", {"message": "not found"})
+    if answers.version == "v1" and switch.dialect is Dialect.K5:
+        raise Refusal(410, "gone", {"message": "API version 1 is not supported"})
+    if answers.version == "v2" and switch.dialect is Dialect.SEED_V1:
+        raise Refusal(404, "not_found", {"message": "not found"})
+    if path == ["api_auth"]:
+        return await _log_in(switch, answers, request, request_id)
+    _require_token(switch, request)
+    match path:
+        case ["accounts", account_id, *rest]:
+            account = switch.account(account_id)
+            if account is None:
+                raise Refusal(404, "bad_identifier", {"cause": account_id, "message": "bad identifier"})
+            if request.method != "GET":
+                raise Refusal(405, "invalid_method", {"message": "method not allowed"})
+            if account_id in switch.failing:
+                raise Refusal(503, "datastore_unreachable", {"message": "datastore timeout"})
+        case _:
+            raise Refusal(404, "not_found", {"message": "not found"})
+    match rest:
+        case []:
+            data: Any = {"id": account.account_id, "name": account.name, "realm": account.realm}
+        case ["descendants" | "children"]:
+            below = [item for item in switch.accounts if item.parent_id == account_id]
+            data = [{"id": item.account_id, "name": item.name, "realm": item.realm} for item in below]
+        case ["cdrs"]:
+            return _list(switch, answers, account_id, request, request_id)
+        case ["cdrs", record_id]:
+            data = _detail(switch, account_id, record_id)
+        case _:
+            raise Refusal(404, "not_found", {"message": "not found"})
+    return Response(orjson.dumps(answers.envelope(data, request_id)), media_type="application/json")
+
+
+async def _log_in(switch: SimulatedSwitch, answers: _Answers, request: Request, request_id: str) -> Response:
+    if request.method != "PUT":
+        raise Refusal(405, "invalid_method", {"message": "method not allowed"})
+    try:
+        key = orjson.loads(await request.body())["data"]["api_key"]
+    except (ValueError, KeyError, TypeError):
+        raise Refusal(400, "parse_error", {"message": "failed to parse request body"}) from None
+    if key != switch.api_key:
+        raise Refusal(404, "bad identifier", ["api_key"])
+    body = answers.envelope({"account_id": switch.accounts[0].account_id}, request_id)
+    return Response(orjson.dumps(body), 201, media_type="application/json")
+
+
+def _require_token(switch: SimulatedSwitch, request: Request) -> None:
+    token = request.headers.get("x-auth-token") or request.query_params.get("auth_token", "")
+    bearer = request.headers.get("authorization", "")
+    if not token and switch.dialect not in _THREE and bearer.startswith("Bearer "):
+        token = bearer.removeprefix("Bearer ")
+    if not secrets.compare_digest(token, switch.token):
+        raise Refusal(401, "invalid_credentials", {"message": "invalid credentials"})
+
+
+def _detail(switch: SimulatedSwitch, account_id: str, record_id: str) -> dict[str, Any]:
+    if not record_id[:6].isdigit() or record_id[6:7] != "-":
+        raise Refusal(404, "could not find cdr with supplied id", {})
+    document = switch.document(account_id, record_id)
+    if document is None:
+        raise Refusal(404, "bad_identifier", {"cause": record_id, "message": "bad identifier"})
+    return detail(document, switch.dialect)
+
+
+def _list(switch: SimulatedSwitch, answers: _Answers, account_id: str, request: Request, request_id: str) -> Response:
+    accept = request.headers.get("accept", "*/*").split(",")[0].split(";")[0].strip()
+    if accept not in (*_CSV, *_JSON):
+        return Response(status_code=406)
+    window = _window(switch, request)
+    page = cut(switch.saved_between(account_id, window.created_from, window.created_to), window, switch.dialect)
+    if accept in _CSV:
+        return _csv(switch, page)
+    body = answers.listed(page, request_id, window.page_size, paginate=window.paginate)
+    return Response(body, media_type="application/json", headers={"x-request-id": request_id})
+
+
+def _window(switch: SimulatedSwitch, request: Request) -> Window:
+    """The window that was asked for; the texts and codes of what is wrong with it are those of the version."""
+    query = request.query_params
+    old = switch.dialect in _THREE
+    now = to_gregorian(datetime.now(UTC))
+    last = _whole(query.get("created_to")) or now
+    first = _whole(query.get("created_from")) or last - MAX_RANGE_SECONDS
+    status, message = (500, "invalid request") if old else (400, "validation error")
+    if first > last:
+        said = "created_from is prior to created_to" if old else f"created_to {last} is prior to created_from {first}"
+        raise Refusal(status, message, {"created_from": {"date_range": {"message": said, "cause": first}}})
+    if last - first > MAX_RANGE_SECONDS:
+        said = f"created_to {last} is more than {MAX_RANGE_SECONDS} seconds from created_from {first}"
+        raise Refusal(status, message, {"created_from": {"date_range": {"message": said, "cause": last}}})
+    size = query.get("page_size", str(DEFAULT_PAGE))
+    if not size.isdigit() or int(size) < 1:
+        raise Refusal(404, "faulty_request", {"message": "page size must be at least 1"})
+    paginate = old or query.get("paginate", "true") != "false"
+    return Window(first, last, int(size), query.get("start_key"), paginate)
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def _csv(switch: SimulatedSwitch, page: Cut) -> Response:
+    """CSV as the version writes it: without quotes on 3.x, with all of them since; times differ on 3.x."""
+    old = switch.dialect in _THREE
+    rows = [list_row(document, switch.dialect) for document in page.documents]
+    if not rows:
+        return Response(status_code=200 if old else 204)
+    if old:
+        for row, document in zip(rows, page.documents, strict=True):
+            row["timestamp"] = str(document["timestamp"])
+        content = "".join(",".join(map(str, cells)) + "\r\n" for cells in (rows[0], *(row.values() for row in rows)))
+        return Response(content, media_type="application/octet-stream", headers=_attached("cdrs.csv"))
+    names = ["ID" if name == "id" else name for name in rows[0]]
+    content = "".join(f"{_quoted(cells)}\n" for cells in (names, *(row.values() for row in rows)))
+    return Response(content, media_type="text/csv", headers=_attached(f"json_{secrets.token_hex(11)}.csv"))
+
+
+def _quoted(cells: Iterable[object]) -> str:
+    return ",".join('"' + str(cell).replace('"', '""') + '"' for cell in cells)
+
+
+def _attached(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def config(switch: SimulatedSwitch, host: str, port: int) -> uvicorn.Config:
+    """How the switch is served; no access log, whose lines would hold tokens of the query."""
+    return uvicorn.Config(
+        build_app(switch), host=host, port=port, access_log=False, log_level="warning", lifespan="off", ws="none"
+    )
+
+
+def serve(switch: SimulatedSwitch, *, host: str, port: int) -> None:
+    """Serves until it is interrupted."""
+    uvicorn.Server(config(switch, host, port)).run()

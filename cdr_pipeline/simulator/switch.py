@@ -1,0 +1,160 @@
+"""The simulated switch: accounts, credentials, and the documents that it has stored."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Self, cast
+
+import orjson
+
+from cdr_pipeline.core.timestamps import from_gregorian
+from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.simulator.traffic import Document, SimulatedAccount, documents_of_day
+from cdr_pipeline.sources.kazoo.dialects import Dialect
+
+_NAMES: Final = ("Example Logistics", "Sample Clinic", "Demo Bakery")
+_ZONES: Final = ("America/New_York", "Europe/Berlin", "UTC")
+# No simulated call is longer, and none is saved later after its end.
+_LONGEST: Final = timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class SimulatedSwitch:
+    """A switch with made traffic, or with the documents of a file.
+
+    Attributes:
+        accounts: its accounts.
+        token, api_key: what it accepts.
+        dialect: which version it plays.
+        seed, calls_per_day: of the made traffic.
+        stored: documents by account, when they come from a file.
+        failing: accounts for which it answers 503.
+    """
+
+    accounts: tuple[SimulatedAccount, ...]
+    token: str
+    api_key: str
+    dialect: Dialect = Dialect.V2_K43
+    seed: int = 1
+    calls_per_day: int = 200
+    stored: dict[str, list[Document]] | None = None
+    failing: frozenset[str] = field(default_factory=frozenset[str])
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        seed: int = 1,
+        accounts: int = 3,
+        calls_per_day: int = 200,
+        dialect: str = "v2_k43",
+        documents: Path | None = None,
+    ) -> Self:
+        """A switch whose accounts and credentials follow from the seed, or from the documents.
+
+        Raises:
+            ConfigurationError: the dialect is unknown, or the file holds no documents.
+        """
+        if dialect not in set(Dialect):
+            raise ConfigurationError(f"unknown dialect; there are: {', '.join(Dialect)}")
+        stored = None if documents is None else _stored(documents)
+        made = tuple(_account(seed, number) for number in range(accounts))
+        if stored is not None:
+            made = tuple(
+                SimulatedAccount(account_id, "From file", "file.example", "UTC") for account_id in sorted(stored)
+            )
+        return cls(made, _hex(seed, "token"), _hex(seed, "key") * 2, Dialect(dialect), seed, calls_per_day, stored)
+
+    def account(self, account_id: str) -> SimulatedAccount | None:
+        """The account of that id."""
+        return next((account for account in self.accounts if account.account_id == account_id), None)
+
+    def documents(self, account_id: str, day: date) -> list[Document]:
+        """Documents of the calls that began on a UTC day."""
+        if self.stored is not None:
+            return [doc for doc in self.stored.get(account_id, []) if from_gregorian(doc["timestamp"]).date() == day]
+        account = self.account(account_id)
+        if account is None:
+            return []
+        return _made(account, day, self.seed, self.calls_per_day, self.dialect.splits_at_months)
+
+    def saved_between(self, account_id: str, first: int, last: int) -> list[Document]:
+        """Documents saved in a span, Gregorian seconds, both ends included."""
+        if self.stored is not None:
+            documents = self.stored.get(account_id, [])
+        else:
+            day = (from_gregorian(first) - _LONGEST).date()
+            end = from_gregorian(last).date()
+            documents = []
+            while day <= end:
+                documents += self.documents(account_id, day)
+                day += timedelta(days=1)
+        return [document for document in documents if first <= document["pvt_created"] <= last]
+
+    def document(self, account_id: str, record_id: str) -> Document | None:
+        """The document of that id."""
+        for day in self._days_of(record_id):
+            for document in self.documents(account_id, day):
+                if document["_id"] == record_id:
+                    return document
+        for document in (self.stored or {}).get(account_id, []):
+            if document["_id"] == record_id:
+                return document
+        return None
+
+    def _days_of(self, record_id: str) -> list[date]:
+        """Days on which a call with that id may have begun: its month, and the last day of the one before."""
+        month = record_id[:6]
+        if self.stored is not None or not month.isdigit():
+            return []
+        first = date(int(month[:4]), int(month[4:]), 1)
+        return [first + timedelta(days=number) for number in range(-1, 31)]
+
+
+@lru_cache(maxsize=512)
+def _made(account: SimulatedAccount, day: date, seed: int, calls: int, month_of_hangup: bool) -> list[Document]:  # noqa: FBT001
+    return documents_of_day(account, day, seed=seed, calls=calls, month_of_hangup=month_of_hangup)
+
+
+def _hex(seed: int, what: str) -> str:
+    return hashlib.sha256(f"{seed}/{what}".encode()).hexdigest()[:32]
+
+
+def _account(seed: int, number: int) -> SimulatedAccount:
+    name = _NAMES[number % len(_NAMES)] + ("" if number < len(_NAMES) else f" {number}")
+    parent = None if number == 0 else _hex(seed, "account 0")
+    return SimulatedAccount(
+        _hex(seed, f"account {number}"), name, f"pbx{number}.example", _ZONES[number % len(_ZONES)], parent
+    )
+
+
+def _stored(path: Path) -> dict[str, list[Document]]:
+    """Documents of a file by account: one document, a list, or one a line.
+
+    What a document lacks is filled as Kazoo 5 does: its time from when it was created, its id from month and call id.
+    """
+    text = path.read_bytes()
+    try:
+        parsed: Any = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            parsed = [orjson.loads(line) for line in text.splitlines() if line.strip()]
+        except orjson.JSONDecodeError:
+            raise ConfigurationError(f"{path.name} holds no JSON documents") from None
+    documents = cast("list[Document]", parsed if isinstance(parsed, list) else [parsed])
+    found: dict[str, list[Document]] = {}
+    for document in documents:
+        account_id = str(
+            document.get("pvt_account_id") or document.get("custom_channel_vars", {}).get("account_id", "")
+        )
+        created = int(document.get("pvt_created") or document.get("timestamp") or 0)
+        if not account_id or not created:
+            raise ConfigurationError(f"{path.name} holds a document without account or time")
+        account_id = account_id.partition("-")[0]
+        filled = {"timestamp": created, "pvt_created": created} | document
+        filled["timestamp"] = int(filled["timestamp"])
+        filled.setdefault("_id", f"{from_gregorian(created):%Y%m}-{document['call_id']}")
+        found.setdefault(account_id, []).append(filled)
+    return found
