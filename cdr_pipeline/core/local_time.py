@@ -52,7 +52,7 @@ _ISO_LOCAL = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
 
 
 def _naive(text: pl.Expr, formats: Sequence[str]) -> pl.Expr:
-    return pl.coalesce(text.str.to_datetime(format, time_unit="us", strict=False, exact=True) for format in formats)
+    return pl.coalesce(text.str.to_datetime(layout, time_unit="us", strict=False, exact=True) for layout in formats)
 
 
 def _in_zone(naive: pl.Expr, zone: str) -> pl.Expr:

@@ -73,5 +73,5 @@ class Profile:
     duration_unit: DurationUnit = "seconds"
     currency: str = ""
     cost_scale: int = 0
-    plan: NumberPlan = NumberPlan()  # noqa: RUF009 - frozen
+    plan: NumberPlan = NumberPlan()
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])

@@ -1,11 +1,10 @@
 """Runs the nightly job in this process and in the instance that the UI shows."""
 
-import logging
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
@@ -15,8 +14,15 @@ from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, REPLAY_TAG, business_days
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
+from cdr_pipeline.redaction import redact
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.workplace import Progress
+
+if TYPE_CHECKING:
+    from dagster._core.execution.plan.objects import StepFailureData
+
+# Dagster prints every event to the terminal; the UI has them all.
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,7 @@ class Night:
         failed_checks: ``asset: check`` of checks of severity ERROR that are red.
         seconds: how long it took, wall clock.
         step_seconds: how long each step took.
+        step_errors: what stopped a step, for those that failed.
     """
 
     run_id: str
@@ -36,6 +43,7 @@ class Night:
     failed_checks: tuple[str, ...]
     seconds: float
     step_seconds: dict[str, float]
+    step_errors: dict[str, str]
 
     @property
     def whole(self) -> bool:
@@ -45,10 +53,11 @@ class Night:
     def require_whole(self) -> None:
         """Raises IncompleteNight, naming what is red."""
         if not self.whole:
-            red = ", ".join(self.failed_checks) or "a step failed"
+            errors = [f"{step}: {said}" for step, said in self.step_errors.items()]
+            red = "; ".join([*self.failed_checks, *errors])
             raise IncompleteNight(
                 f"run {self.run_id}: {red}",
-                hint="'cdr-pipeline status' names the accounts, 'cdr-pipeline ui' shows the run; then run the day again",
+                hint="'cdr-pipeline status' names the accounts, 'cdr-pipeline ui' shows the run; run the day again",
             )
 
 
@@ -77,10 +86,12 @@ def run_night(
     definitions = build_definitions(settings, workplaces=Workplaces(settings))
     job = definitions.resolve_job_def(NIGHTLY)
     begun = time.monotonic()
-    with open_instance(settings) as instance, _quiet():
+    with open_instance(settings) as instance:
         if progress:
             progress("collect, take in, merge, export")
-        result = job.execute_in_process(instance=instance, partition_key=key, tags=tags, raise_on_error=False)
+        result = job.execute_in_process(
+            instance=instance, partition_key=key, tags=tags, raise_on_error=False, run_config=_QUIET
+        )
     return Night(
         run_id=result.run_id,
         succeeded=result.success,
@@ -95,16 +106,17 @@ def run_night(
             for event in result.all_events
             if event.event_type is dg.DagsterEventType.STEP_SUCCESS
         },
+        step_errors={
+            event.step_key or "": _said(event.step_failure_data)
+            for event in result.all_events
+            if event.event_type is dg.DagsterEventType.STEP_FAILURE
+        },
     )
 
 
-@contextmanager
-def _quiet() -> Generator[None]:
-    """Dagster prints every event to the terminal; the UI has them all."""
-    logger = logging.getLogger("dagster")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _said(failure: "StepFailureData") -> str:
+    """The innermost error's own words, on one line."""
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return redact(error.message.strip().splitlines()[0]) if error is not None else "failed"

@@ -1,6 +1,6 @@
+# pyright: reportMissingTypeArgument=false
+# Dagster reads the return annotation and knows only the bare class.
 """Landing files of the switch's API."""
-
-from typing import Any
 
 import dagster as dg
 
@@ -29,9 +29,7 @@ def api_pages_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             )
         ],
     )
-    def api_pages(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
-    ) -> dg.MaterializeResult[Any]:
+    def api_pages(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> dg.MaterializeResult:
         """Untouched pages of the switch's CDR API, one file per account and window.
 
         A day is asked for by the time its records were saved, with an overlap for late saves. What is landed here can
@@ -45,7 +43,7 @@ def api_pages_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     return api_pages
 
 
-def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.MaterializeResult[Any]:
+def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.MaterializeResult:
     parts = [account for day in collected for account in day.accounts]
     failures = [failure for day in collected for failure in day.failures]
     per_account = [

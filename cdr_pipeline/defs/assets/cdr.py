@@ -1,8 +1,9 @@
+# pyright: reportMissingTypeArgument=false
+# Dagster reads the return annotation and knows only the bare class.
 """The warehouse's tables: records and rejects."""
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 
@@ -83,7 +84,7 @@ def cdr_assets(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     )
     def load(
         context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    ) -> Iterator[dg.MaterializeResult]:
         accounts = asked_accounts(context)
         at = workplace.open(context)
         loaded = [
@@ -100,9 +101,7 @@ def _total(loaded: list[LoadedDay], uploads: LoadedUploads) -> BatchCounts:
     return sum((day.counts for day in loaded), BatchCounts()) + uploads.counts
 
 
-def _cdr_result(
-    loaded: list[LoadedDay], uploads: LoadedUploads, accounts: list[str] | None
-) -> dg.MaterializeResult[Any]:
+def _cdr_result(loaded: list[LoadedDay], uploads: LoadedUploads, accounts: list[str] | None) -> dg.MaterializeResult:
     counts = _total(loaded, uploads)
     failures: list[AccountFailure] = [failure for day in loaded for failure in day.failures]
     missing = [(day.business_date, account_id) for day in loaded for account_id in day.incomplete]
@@ -143,11 +142,13 @@ def _cdr_result(
         check_results=[
             dg.AssetCheckResult(
                 check_name=BALANCE,
+                asset_key="cdr",
                 passed=counts.read == counts.accounted,
                 metadata={"rows_read": counts.read, "rows_accounted_for": counts.accounted},
             ),
             dg.AssetCheckResult(
                 check_name=COMPLETE,
+                asset_key="cdr",
                 passed=not missing,
                 severity=dg.AssetCheckSeverity.ERROR,
                 metadata={
@@ -171,7 +172,7 @@ def _classes(counts: BatchCounts) -> tuple[int, ...]:
     )
 
 
-def _rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.MaterializeResult[Any]:
+def _rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.MaterializeResult:
     reasons: Counter[str] = Counter(uploads.reject_reasons)
     for day in loaded:
         reasons.update(day.reject_reasons)
@@ -186,6 +187,7 @@ def _rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.Mater
         check_results=[
             dg.AssetCheckResult(
                 check_name=VALID,
+                asset_key="rejects",
                 passed=not reasons,
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={

@@ -1,6 +1,6 @@
+# pyright: reportMissingTypeArgument=false
+# Dagster reads the return annotation and knows only the bare class.
 """Finance's files."""
-
-from typing import Any
 
 import dagster as dg
 
@@ -40,9 +40,7 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
             )
         ],
     )
-    def daily_files(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
-    ) -> dg.MaterializeResult[Any]:
+    def daily_files(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> dg.MaterializeResult:
         """One CSV per account and business date, with a manifest that proves it whole.
 
         Also remakes the file of every earlier open day whose records have changed. A file whose content is unchanged
@@ -56,7 +54,7 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     return daily_files
 
 
-def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir: str) -> dg.MaterializeResult[Any]:
+def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir: str) -> dg.MaterializeResult:
     differences = {item.file.path.name: verify_file(item.file.path) for item in exported if item.file.changed}
     broken = [(name, found) for name, found in differences.items() if found]
     listed = [

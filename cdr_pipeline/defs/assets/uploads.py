@@ -1,6 +1,6 @@
+# pyright: reportMissingTypeArgument=false
+# Dagster reads the return annotation and knows only the bare class.
 """Landing files of carriers and other systems."""
-
-from typing import Any
 
 import dagster as dg
 
@@ -28,9 +28,7 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             )
         ],
     )
-    def uploads(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
-    ) -> dg.MaterializeResult[Any]:
+    def uploads(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> dg.MaterializeResult:
         """Files of carriers and other systems, taken in from the drop folder.
 
         A file dropped at ``uploads/{account_id}/{profile}/`` is copied to landing byte for byte, known from then on
@@ -41,7 +39,7 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     return uploads
 
 
-def _result(taken: TakenIn) -> dg.MaterializeResult[Any]:
+def _result(taken: TakenIn) -> dg.MaterializeResult:
     files = [(item.file_name, item.account_id, item.profile, item.size, item.sha256[:12]) for item in taken.files]
     refused = [(item.place, item.code, item.message) for item in taken.refused]
     return dg.MaterializeResult(
