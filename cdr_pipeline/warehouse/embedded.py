@@ -185,7 +185,9 @@ class EmbeddedServer:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             if self._postmaster() is None:
-                (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+                # What a killed server leaves behind; a zombie of it would make the new one believe it.
+                for left in (self.cluster / "postmaster.pid", *self.socket.glob(".s.PGSQL.*")):
+                    left.unlink(missing_ok=True)
             try:
                 self._run(
                     "pg_ctl", "start", "-D", str(self.cluster), "-l", str(self.log), "-w", "-t", str(_START_SECONDS),

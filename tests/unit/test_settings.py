@@ -1,18 +1,9 @@
-import os
 from pathlib import Path
 
 import pytest
 
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.settings import inspect_settings, load_settings
-
-
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith(("CDR_", "PANDERA_")) or name == "DAGSTER_HOME":
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 def test_defaults_need_nothing() -> None:

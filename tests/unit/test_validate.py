@@ -29,7 +29,7 @@ def test_a_valid_row_is_accepted() -> None:
         ({"started_at": None}, ("started_at", "missing_value")),
         ({"call_direction": "sideways"}, ("call_direction", "not_allowed")),
         ({"origin": "guessed"}, ("origin", "not_allowed")),
-        ({"duration_seconds": Decimal("-1")}, ("duration_seconds", "out_of_range")),
+        ({"duration_seconds": Decimal(-1)}, ("duration_seconds", "out_of_range")),
         ({"billing_seconds": Decimal(32)}, ("billing_seconds", "billing_exceeds_duration")),
         ({"started_at": LATEST + timedelta(seconds=1)}, ("started_at", "time_in_future")),
         ({"caller_id_name": "a\x00b"}, ("caller_id_name", "nul_character")),

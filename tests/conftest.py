@@ -1,0 +1,72 @@
+"""Fixtures of all tests: a real embedded server for the session, a fresh warehouse for each test that asks for one."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.migrate import upgrade
+
+sys.path.insert(0, str(Path(__file__).parent / "unit"))
+
+SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "samples"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tests see neither the developer's environment nor a .env file."""
+    for name in list(os.environ):
+        if name.startswith(("CDR_", "PANDERA_")) or name == "DAGSTER_HOME":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One server for the session (and worker), with a migrated template database."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("warehouse"))
+    server.ensure_running()
+    upgrade(server.url)
+    yield server
+    server.destroy()
+
+
+@pytest.fixture
+def warehouse_url(embedded_server: EmbeddedServer) -> Iterator[str]:
+    """URL of an empty warehouse of this version, gone after the test."""
+    name = f"test_{secrets.token_hex(6)}"
+    admin = embedded_server.url.replace("/cdr?", "/postgres?")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE cdr").format(sql.Identifier(name)))
+    yield embedded_server.url.replace("/cdr?", f"/{name}?")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def settings(warehouse_url: str, tmp_path: Path) -> Settings:
+    """Settings of a place of its own."""
+    return Settings(data_dir=tmp_path / "data", warehouse_url=warehouse_url, DAGSTER_HOME=tmp_path / "dagster_home")
+
+
+@pytest.fixture
+def at(settings: Settings) -> Workplace:
+    """A workplace on an empty warehouse; its clock stands still long after all test traffic."""
+    return Workplace.at(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
+
+
+@pytest.fixture
+def samples() -> Path:
+    """Real files that are not part of the project."""
+    if not SAMPLES.is_dir():
+        pytest.skip("the folder of real sample files is not beside this checkout")
+    return SAMPLES
