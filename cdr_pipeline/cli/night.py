@@ -11,7 +11,7 @@ def nightly(
     date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")],
     account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
     replay: Annotated[
-        bool, typer.Option("--replay", help="Load landed pages again even when they were loaded before.")
+        bool, typer.Option("--replay", help="Do not ask the switch: load what has landed once more.")
     ] = False,
 ) -> None:
     """Run the nightly job for a business date in the Dagster instance, so that the UI shows it.

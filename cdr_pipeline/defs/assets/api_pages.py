@@ -6,7 +6,7 @@ import dagster as dg
 
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
 from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import asked_accounts, asked_dates
+from cdr_pipeline.defs.scope import asked_accounts, asked_dates, asked_replay
 from cdr_pipeline.steps.collect_day import CollectedDay, CollectRequest, collect_day
 
 CHECK = "every_account_answered"
@@ -33,11 +33,12 @@ def api_pages_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         """Untouched pages of the switch's CDR API, one file per account and window.
 
         A day is asked for by the time its records were saved, with an overlap for late saves. What is landed here can
-        be loaded again without asking the switch.
+        be loaded again without asking the switch, which the run tag ``cdr/replay`` does.
         """
         accounts = asked_accounts(context)
         at = workplace.open(context)
-        collected = [collect_day(CollectRequest(day, accounts), at) for day in asked_dates(context)]
+        days_asked = [] if asked_replay(context) else asked_dates(context)
+        collected = [collect_day(CollectRequest(day, accounts), at) for day in days_asked]
         return _result(collected, accounts)
 
     return api_pages

@@ -1,0 +1,253 @@
+"""What the network and the switch do to a client, by the numbers of the fault list."""
+
+import gzip
+import logging
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import orjson
+import pytest
+import stamina
+from scripted_server import Reply, scripted_server
+
+from cdr_pipeline.errors import (
+    PermanentUpstreamError,
+    TransientUpstreamError,
+    UpstreamAccountNotFound,
+    UpstreamAuthError,
+    UpstreamProtocolError,
+)
+from cdr_pipeline.sources.kazoo import client as client_module
+from cdr_pipeline.sources.kazoo.client import KazooClient, WindowTooSlow
+from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.windows import Window
+
+TOKEN = "CANARY_TOK_0123456789"
+WINDOW = Window(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC))
+
+
+def page(*ids: str, next_key: str | None = None, **more: Any) -> bytes:
+    envelope: dict[str, Any] = {"data": [{"id": record_id} for record_id in ids], "page_size": "50"}
+    if next_key:
+        envelope["next_start_key"] = next_key
+    return orjson.dumps(envelope | {"status": "success", "auth_token": TOKEN} | more)
+
+
+def ids_of(url: str, *, dialect: Dialect = Dialect.V2_K43, **options: Any) -> list[str]:
+    """Ids of every row of the window."""
+    options = {"token": TOKEN, "requests_per_second": 10_000.0, "timeout_seconds": 3.0} | options
+    with KazooClient(url, **options) as client:
+        return [
+            row["id"]
+            for body, found in client.pages("acct", WINDOW, dialect)
+            for row in map(orjson.loads, found.ndjson.splitlines())
+            if TOKEN.encode() not in body
+        ]
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries() -> Iterator[None]:
+    """Retries as in life, but without waiting."""
+    with stamina.set_testing(testing=True, attempts=4, cap=True):
+        yield
+
+
+def test_a01_a_refused_connection_is_transient() -> None:
+    with pytest.raises(TransientUpstreamError):
+        ids_of("http://127.0.0.1:9")
+
+
+def test_a03_a_reply_that_stops_in_the_middle_is_asked_for_again() -> None:
+    whole = page("a", "b")
+    with scripted_server(Reply(whole, cut_after=10), Reply(whole)) as server:
+        assert ids_of(server.url) == ["a", "b"]
+    assert len(server.requests) == 2
+
+
+def test_a04_a_slow_drip_is_ended_by_the_deadline() -> None:
+    begun = time.monotonic()
+    with scripted_server(Reply(page("a"), drip=0.2)) as server, pytest.raises(TransientUpstreamError, match="longer"):
+        ids_of(server.url, timeout_seconds=0.5, attempts=1)
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a05_a_server_error_is_asked_again(status: int) -> None:
+    with scripted_server(Reply(b"", status), Reply(page("a"))) as server:
+        assert ids_of(server.url) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("-5", None),
+        ("abc", None),
+        ("1000000000", 1e9),
+        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3600),
+    ],
+)
+def test_a06_retry_after_is_understood_in_all_its_forms(header: str, seconds: float | None) -> None:
+    with scripted_server(Reply(b"{}", 429, {"Retry-After": header})) as server:
+        with pytest.raises(TransientUpstreamError) as raised:
+            ids_of(server.url, attempts=1)
+    found = raised.value.retry_after_seconds
+    assert found is None if seconds is None else found == pytest.approx(seconds, abs=5)
+
+
+def test_a06_a_huge_retry_after_is_capped() -> None:
+    error = TransientUpstreamError("429", retry_after_seconds=1e9)
+    assert client_module._worth_another_try(error) == 60.0
+
+
+def test_a07_a_refused_token_is_permanent_and_asked_once() -> None:
+    with scripted_server(Reply(b'{"message":"invalid_credentials"}', 401)) as server, pytest.raises(UpstreamAuthError):
+        ids_of(server.url)
+    assert len(server.requests) == 1
+
+
+def test_a07_an_expired_token_is_renewed_once_with_the_api_key() -> None:
+    login = orjson.dumps({"auth_token": "fresh", "status": "success", "data": {}})
+    with scripted_server(Reply(b"{}", 401), Reply(login, 201), Reply(page("a"))) as server:
+        assert ids_of(server.url, api_key="k" * 64) == ["a"]
+    assert [request.split()[0] for request in server.requests] == ["GET", "PUT", "GET"]
+    assert "fresh" in server.requests[2]
+
+
+def test_a07_a_refused_api_key_does_not_storm() -> None:
+    with scripted_server(Reply(b"{}", 401)) as server, pytest.raises(UpstreamAuthError, match="API key"):
+        ids_of(server.url, token="", api_key="k" * 64)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (403, UpstreamAuthError),
+        (404, UpstreamAccountNotFound),
+        (410, UpstreamAccountNotFound),
+        (405, UpstreamProtocolError),
+        (415, UpstreamProtocolError),
+    ],
+)
+def test_a08_a10_refusals_are_permanent(status: int, kind: type[Exception]) -> None:
+    with scripted_server(Reply(b"", status)) as server, pytest.raises(kind):
+        ids_of(server.url)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a09_a_range_error_is_permanent_even_with_status_500(status: int) -> None:
+    body = b'{"data":{"created_from":{"date_range":{"message":"too long"}}},"message":"invalid request"}'
+    with scripted_server(Reply(body, status)) as server, pytest.raises(UpstreamProtocolError):
+        ids_of(server.url)
+    assert len(server.requests) == 1
+
+
+def test_a10_html_with_status_200_is_no_page() -> None:
+    with scripted_server(Reply(b"<html>CANARY", 200, {"Content-Type": "text/html"})) as server:
+        with pytest.raises(TransientUpstreamError) as raised:
+            ids_of(server.url)
+    assert "CANARY" not in str(raised.value)
+
+
+def test_a11_redirects_are_not_followed_and_the_token_goes_nowhere() -> None:
+    with scripted_server(Reply(page("stolen"))) as other:
+        with scripted_server(Reply(b"", 302, {"Location": other.url})) as server:
+            with pytest.raises(UpstreamProtocolError, match="redirect"):
+                ids_of(server.url)
+        assert other.requests == []
+
+
+@pytest.mark.parametrize("end", [1, 20, 60])
+def test_a14_a_truncated_page_is_never_success(end: int) -> None:
+    whole = page("a", "b", "c")
+    with scripted_server(Reply(whole[:-end], length=None), Reply(whole)) as server:
+        assert ids_of(server.url) == ["a", "b", "c"]
+    assert len(server.requests) == 2
+
+
+def test_a14_rows_without_a_trailer_are_no_page() -> None:
+    with scripted_server(Reply(b'{"data":[{"id":"a"}]}')) as server, pytest.raises(TransientUpstreamError):
+        ids_of(server.url)
+
+
+def test_a15_a_body_shorter_than_promised_is_asked_for_again() -> None:
+    whole = page("a")
+    with scripted_server(Reply(whole, length=len(whole) + 9), Reply(whole)) as server:
+        assert ids_of(server.url) == ["a"]
+
+
+def test_a16_a_reply_that_unpacks_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_MAX_BODY_BYTES", 1_000_000)
+    bomb = gzip.compress(b" " * 50_000_000)
+    with scripted_server(Reply(bomb, 200, {"Content-Encoding": "gzip"})) as server:
+        with pytest.raises(UpstreamProtocolError, match="unpacks"):
+            ids_of(server.url)
+    assert len(server.requests) == 1
+
+
+def test_a20_a_key_that_comes_again_ends_the_walk() -> None:
+    with (
+        scripted_server(Reply(page("a", next_key="k1"))) as server,
+        pytest.raises(UpstreamProtocolError, match="same page"),
+    ):
+        ids_of(server.url)
+    assert len(server.requests) == 2
+
+
+def test_a20_a_cycle_of_keys_ends_the_walk() -> None:
+    cycle = [Reply(page("a", next_key=key)) for key in ("k1", "k2", "k1")]
+    with scripted_server(*cycle) as server, pytest.raises(UpstreamProtocolError):
+        ids_of(server.url)
+
+
+def test_a20_on_3x_more_rows_in_a_second_than_in_a_page_are_fetched_in_larger_pages() -> None:
+    with scripted_server(
+        Reply(page("a", "b", next_key="63602563961")),
+        Reply(page("a", "b", next_key="63602563961")),
+        Reply(page("a", "b", "c")),
+    ) as server:
+        assert set(ids_of(server.url, dialect=Dialect.V2_K3)) == {"a", "b", "c"}
+    assert "page_size=2000" in server.requests[-1]
+
+
+def test_a21_an_empty_page_with_a_next_key_is_not_the_end() -> None:
+    with scripted_server(Reply(page(next_key="k1")), Reply(page("a"))) as server:
+        assert ids_of(server.url) == ["a"]
+
+
+def test_a22_a_page_size_in_text_is_accepted() -> None:
+    with scripted_server(Reply(page("a", page_size="50"))) as server:
+        assert ids_of(server.url) == ["a"]
+
+
+def test_a34_the_echoed_token_is_cut_from_what_lands() -> None:
+    with scripted_server(Reply(page("a"))) as server, KazooClient(server.url, token=TOKEN) as client:
+        bodies = [body for body, _ in client.pages("acct", WINDOW, Dialect.V2_K43)]
+    assert TOKEN.encode() not in b"".join(bodies)
+
+
+def test_a_gateway_timeout_asks_for_a_shorter_window() -> None:
+    with scripted_server(Reply(b"<html>", 504)) as server, pytest.raises(WindowTooSlow):
+        ids_of(server.url)
+    assert len(server.requests) == 1
+
+
+def test_f01_the_token_is_in_no_log_line_and_no_url(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        with scripted_server(Reply(page("a", next_key="k1")), Reply(page("b"))) as server:
+            ids_of(server.url)
+    assert TOKEN not in caplog.text
+    assert all(TOKEN not in request.splitlines()[0] for request in server.requests)
+
+
+def test_errors_of_the_client_never_quote_the_reply() -> None:
+    body = orjson.dumps({"message": "+15550100042 was refused for CANARY", "data": TOKEN})
+    with scripted_server(Reply(body, 400)) as server, pytest.raises(PermanentUpstreamError) as raised:
+        ids_of(server.url)
+    assert "CANARY" not in str(raised.value)
+    assert "15550100042" not in str(raised.value)

@@ -1,0 +1,77 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.windows import Window
+from cdr_pipeline.sources.landing import LandingDamaged, LandingFile, LandingWriter, land_upload, window_path
+
+WINDOW = Window(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC))
+NOW = datetime(2026, 3, 3, 2, 30, tzinfo=UTC)
+
+
+def land(folder: Path, *bodies: bytes) -> Path:
+    """One landed window."""
+    path = window_path(folder, "acct", WINDOW, NOW)
+    with LandingWriter(path, account_id="acct", window=WINDOW, dialect=Dialect.K5) as writer:
+        for body in bodies:
+            writer.add(body, part="page", rows=1)
+    return path
+
+
+def test_bytes_come_back_untouched_and_in_order(tmp_path: Path) -> None:
+    path = land(tmp_path, b"one", b"", b"three \xff")
+    assert [body for _, body in LandingFile.open(path).bodies()] == [b"one", b"", b"three \xff"]
+
+
+def test_nothing_is_visible_when_collecting_fails(tmp_path: Path) -> None:
+    path = window_path(tmp_path, "acct", WINDOW, NOW)
+    with (
+        pytest.raises(RuntimeError),
+        LandingWriter(path, account_id="acct", window=WINDOW, dialect=Dialect.K5) as writer,
+    ):
+        writer.add(b"half", part="page", rows=1)
+        raise RuntimeError
+    assert [found for found in tmp_path.rglob("*") if found.is_file()] == []
+
+
+def test_a_window_without_its_index_has_not_landed(tmp_path: Path) -> None:
+    path = land(tmp_path, b"one")
+    path.with_name(path.name + ".index.json").unlink()
+    with pytest.raises(LandingDamaged):
+        LandingFile.open(path)
+
+
+def test_changed_and_cut_bytes_are_found(tmp_path: Path) -> None:
+    path = land(tmp_path, b"one" * 100)
+    whole = path.read_bytes()
+    for damaged in (whole[:-3], whole[:20] + b"\x00" + whole[21:], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(LandingDamaged):
+            list(LandingFile.open(path).bodies())
+
+
+def test_the_same_pages_make_the_same_bytes(tmp_path: Path) -> None:
+    assert land(tmp_path / "a", b"one").read_bytes() == land(tmp_path / "b", b"one").read_bytes()
+
+
+def test_landing_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    path = land(tmp_path, b"one")
+    assert path.stat().st_mode & 0o077 == 0
+    assert path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_an_upload_lands_once_under_its_hash(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_bytes(b"same")
+    first, second = (land_upload(tmp_path / name, tmp_path / "landing") for name in ("a.csv", "b.csv"))
+    assert first == second
+    assert first.path.read_bytes() == b"same"
+
+
+def test_a_link_does_not_land(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    with pytest.raises(UnreadableUpload):
+        land_upload(tmp_path / "link", tmp_path / "landing")

@@ -1,0 +1,52 @@
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdr_pipeline.core.numbers import NumberPlan, e164
+
+
+def one(text: str | None, plan: NumberPlan = NumberPlan("34")) -> str | None:  # noqa: B008 - frozen
+    """E.164 of one number."""
+    found: str | None = pl.select(e164(pl.lit(text, pl.String), plan)).item()
+    return found
+
+
+@pytest.mark.parametrize("text", ["0034688886392", "+34688886392", "34688886392", "00034688886392", "0688886392"])
+def test_one_number_in_all_its_forms(text: str) -> None:
+    assert one(text) == "+34688886392"
+
+
+@pytest.mark.parametrize("text", [None, "", "9007", "*97", "anonymous", "Zoë", "User 10", "+", "00", "1.23E+15"])
+def test_what_is_no_public_number_has_no_e164_form(text: str | None) -> None:
+    assert one(text) is None
+
+
+def test_uris_are_read_by_their_user_part() -> None:
+    assert one("sip:+447700900123@example.com;user=phone") == "+447700900123"
+
+
+def test_without_a_country_only_international_forms_are_known() -> None:
+    plan = NumberPlan()
+    assert (one("+447700900123", plan), one("07700900123", plan)) == ("+447700900123", None)
+
+
+def test_a_tech_prefix_is_cut_off() -> None:
+    assert one("9990034688886392", NumberPlan("34", tech_prefix="999")) == "+34688886392"
+
+
+def test_north_american_numbers_need_no_prefix() -> None:
+    assert one("2125550100", NumberPlan("1", national_prefix="1")) == "+12125550100"
+
+
+@given(st.text(max_size=20))
+def test_whatever_comes_out_is_plus_and_8_to_15_digits(text: str) -> None:
+    found = one(text)
+    assert found is None or (
+        found[0] == "+" and found[1:].isascii() and found[1:].isdigit() and 8 <= len(found) - 1 <= 15
+    )
+
+
+@given(st.integers(10**9, 10**14))
+def test_e164_stays_itself(number: int) -> None:
+    assert one(f"+{number}") == f"+{number}"
