@@ -62,7 +62,7 @@ class Profile:
 
     name: str
     description: str
-    layout: Layout = Layout()  # noqa: RUF009 - frozen
+    layout: Layout = Layout()
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     constants: Mapping[str, str] = field(default_factory=dict[str, str])
     native_id: tuple[str, ...] = ()

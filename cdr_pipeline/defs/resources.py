@@ -21,4 +21,4 @@ class Workplaces:
     def open(self, context: dg.AssetExecutionContext) -> Workplace:
         """A workplace whose progress goes to the run's log."""
         settings = self._settings or load_settings()
-        return Workplace.at(settings, clock=self._clock, progress=context.log.info, run_id=context.run_id)
+        return Workplace.at(settings, clock=self._clock, progress=context.log.info, run_id=context.run.run_id)

@@ -14,11 +14,11 @@ def asked_dates(context: dg.AssetExecutionContext) -> list[date]:
 
 def asked_accounts(context: dg.AssetExecutionContext) -> list[str] | None:
     """Accounts named by the run tag ``cdr/accounts`` (comma-separated), None for all."""
-    tag = context.run_tags.get(ACCOUNTS_TAG, "")
+    tag = context.run.tags.get(ACCOUNTS_TAG, "")
     accounts = [name.strip() for name in tag.split(",") if name.strip()]
     return accounts or None
 
 
 def asked_replay(context: dg.AssetExecutionContext) -> bool:
     """Whether the run tag ``cdr/replay`` asks to load again what was loaded before."""
-    return context.run_tags.get(REPLAY_TAG, "").lower() in {"true", "1", "yes"}
+    return context.run.tags.get(REPLAY_TAG, "").lower() in {"true", "1", "yes"}

@@ -51,7 +51,7 @@ def _load(connection: psycopg.Connection[Any], frame: pl.DataFrame, kind: Any) -
 
 def _state(connection: psycopg.Connection[Any], table: str) -> list[tuple[Any, ...]]:
     columns = ", ".join((*names(), "has_detail", "list_digest", "row_digest"))
-    return sorted(connection.execute(f"SELECT {columns} FROM {table}").fetchall(), key=repr)  # noqa: S608
+    return sorted(connection.execute(f"SELECT {columns} FROM {table}").fetchall(), key=repr)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

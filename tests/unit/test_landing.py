@@ -26,14 +26,18 @@ def test_bytes_come_back_untouched_and_in_order(tmp_path: Path) -> None:
     assert [body for _, body in LandingFile.open(path).bodies()] == [b"one", b"", b"three \xff"]
 
 
+def _half(writer: LandingWriter) -> None:
+    writer.add(b"half", part="page", rows=1)
+    raise RuntimeError
+
+
 def test_nothing_is_visible_when_collecting_fails(tmp_path: Path) -> None:
     path = window_path(tmp_path, "acct", WINDOW, NOW)
     with (
         pytest.raises(RuntimeError),
         LandingWriter(path, account_id="acct", window=WINDOW, dialect=Dialect.K5) as writer,
     ):
-        writer.add(b"half", part="page", rows=1)
-        raise RuntimeError
+        _half(writer)
     assert [found for found in tmp_path.rglob("*") if found.is_file()] == []
 
 

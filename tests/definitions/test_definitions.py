@@ -1,0 +1,144 @@
+"""The graph that Dagster shows, and a night through a real instance."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr
+
+from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.instance import open_instance, prepare_home
+from cdr_pipeline.defs.night import run_night
+from cdr_pipeline.errors import ConfigurationError, IncompleteNight
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.simulator.running import run_switch
+from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Account
+
+DAY = (datetime.now(UTC) - timedelta(days=2)).date()
+
+
+@pytest.fixture
+def switch() -> SimulatedSwitch:
+    return SimulatedSwitch.build(calls_per_day=20)
+
+
+@pytest.fixture
+def played(settings: Settings, switch: SimulatedSwitch) -> Iterator[Settings]:
+    with run_switch(switch) as running:
+        made = settings.model_copy(
+            update={
+                "api_url": running.url,
+                "api_token": SecretStr(switch.token),
+                "api_requests_per_second": 10_000.0,
+            }
+        )
+        with Workplace.at(made).ledger() as ledger:
+            for account in switch.accounts:
+                ledger.add_account(Account(account.account_id, time_zone=account.time_zone), now=datetime.now(UTC))
+        yield made
+
+
+def test_the_graph_is_the_one_that_is_documented(settings: Settings) -> None:
+    definitions = build_definitions(settings)
+    graph = {
+        "/".join(spec.key.path): sorted("/".join(dep.asset_key.path) for dep in spec.deps)
+        for spec in definitions.resolve_all_asset_specs()
+    }
+    assert graph == {
+        "api_pages": [],
+        "uploads": [],
+        "cdr": ["api_pages", "uploads"],
+        "rejects": ["api_pages", "uploads"],
+        "daily_files": ["cdr"],
+    }
+
+
+def test_definitions_load_and_every_asset_explains_itself(settings: Settings) -> None:
+    definitions = build_definitions(settings)
+    dg.Definitions.validate_loadable(definitions)
+    for spec in definitions.resolve_all_asset_specs():
+        assert spec.description
+        assert spec.group_name in ("landing", "warehouse", "finance")
+
+
+def test_the_schedule_runs_at_the_operators_hour_for_the_day_that_has_ended(settings: Settings) -> None:
+    made = settings.model_copy(update={"time_zone": "Europe/Berlin", "nightly_at": "03:15"})
+    schedule = build_definitions(made).resolve_schedule_def("nightly_schedule")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("15 3 * * *", "Europe/Berlin")
+
+
+def test_a_night_is_whole_and_shows_what_a_controller_asks(played: Settings) -> None:
+    night = run_night(DAY, played)
+    night.require_whole()
+    with open_instance(played) as instance:
+        found = {key: instance.get_latest_materialization_event(dg.AssetKey(key)) for key in ("cdr", "daily_files")}
+        run = instance.get_run_by_id(night.run_id)
+    assert run is not None
+    assert run.tags["dagster/partition"] == DAY.isoformat()
+    metadata = {
+        key: event.asset_materialization.metadata
+        for key, event in found.items()
+        if event and event.asset_materialization
+    }
+    cdr = {key: value.value for key, value in metadata["cdr"].items()}
+    assert cdr["rows_read"] == cdr["rows_merged"] > 0
+    assert {"rows_unchanged", "rows_duplicate", "rows_rejected", "rows_filtered", "batches", "scope"} <= cdr.keys()
+    assert metadata["daily_files"]["files_written"].value >= 3
+    assert metadata["daily_files"]["folder"].value == str(played.export_dir)
+
+
+def test_f03_dagsters_own_storage_holds_no_token_number_or_name(played: Settings, switch: SimulatedSwitch) -> None:
+    run_night(DAY, played)
+    stored = b"".join(path.read_bytes() for path in played.dagster_home.rglob("*") if path.is_file())
+    assert switch.token.encode() not in stored
+    for document in switch.documents(switch.accounts[0].account_id, DAY):
+        if document["caller_id_number"].startswith("+"):
+            assert document["caller_id_number"].encode() not in stored
+
+
+def test_one_accounts_night_says_so_and_the_day_stays_red_for_the_others(
+    played: Settings, switch: SimulatedSwitch
+) -> None:
+    only = switch.accounts[0].account_id
+    run_night(DAY, played, accounts=[only]).require_whole()
+    with open_instance(played) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("cdr"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["scope"].value == only
+    unreachable = played.model_copy(update={"api_url": "http://127.0.0.1:9", "api_dialect": "v2_k43"})
+    with pytest.raises(IncompleteNight, match="every_account_is_complete"):
+        run_night(DAY, unreachable, accounts=[switch.accounts[1].account_id]).require_whole()
+
+
+def test_a_day_that_has_not_ended_is_refused_with_the_reason(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="yesterday"):
+        run_night((datetime.now(UTC) + timedelta(days=2)).date(), settings)
+
+
+def test_the_sensor_asks_once_for_a_set_of_files(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CDR_DATA_DIR", str(tmp_path / "data"))
+    sensor = build_definitions(settings).resolve_sensor_def("upload_sensor")
+    with open_instance(settings) as instance:
+        context = dg.build_sensor_context(instance=instance)
+        assert isinstance(sensor(context), dg.SkipReason)
+        folder = tmp_path / "data" / "uploads" / "acct" / "generic"
+        folder.mkdir(parents=True)
+        (folder / "day.csv").write_text("id\n1\n")
+        first = sensor(context)
+        assert isinstance(first, dg.SensorResult)
+        assert first.run_requests is not None
+        assert len(first.run_requests) == 1
+        again = sensor(dg.build_sensor_context(instance=instance, cursor=first.cursor))
+        assert isinstance(again, dg.SkipReason)
+
+
+def test_a_fresh_home_gets_the_shipped_configuration(settings: Settings) -> None:
+    prepare_home(settings)
+    assert "telemetry" in (settings.dagster_home / "dagster.yaml").read_text()
