@@ -41,8 +41,9 @@ def _options(
 
 def main() -> None:
     """Entry point: runs the app; an error of ours becomes two lines and its exit code, never a traceback."""
-    from cdr_pipeline.cli import registry  # noqa: F401 - commands register themselves on import
+    from cdr_pipeline.cli.registry import register
 
+    register(app)
     try:
         app()
     except CdrError as error:

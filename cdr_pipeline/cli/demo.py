@@ -66,7 +66,7 @@ def _require_playground(settings: "Settings") -> None:
     real = [name for name in ("api_url", "warehouse_url") if getattr(settings, name) is not None]
     if real:
         raise ConfigurationError(
-            f"the demo makes up traffic and {' and '.join('CDR_' + name.upper() for name in real)} points at a real place",
+            f"the demo makes up traffic; {', '.join('CDR_' + name.upper() for name in real)} is a real place",
             hint="unset it for the demo, or keep the demo apart with its own CDR_DATA_DIR",
         )
 

@@ -1,6 +1,7 @@
-"""Hangs every command on the app. Heavy imports stay inside the commands, so that ``--help`` is quick."""
+"""Every command. Heavy imports stay inside the commands, so that ``--help`` is quick."""
 
-from cdr_pipeline.cli import app
+import typer
+
 from cdr_pipeline.cli.accounts import accounts_app
 from cdr_pipeline.cli.config import config_app
 from cdr_pipeline.cli.demo import demo
@@ -12,15 +13,18 @@ from cdr_pipeline.cli.status import status
 from cdr_pipeline.cli.ui import ui
 from cdr_pipeline.cli.warehouse import warehouse_app
 
-app.command()(demo)
-app.command()(nightly)
-app.command()(status)
-app.command("import")(import_file)
-app.command()(export)
-app.command("verify-export")(verify_export)
-app.command()(ui)
-app.command()(simulate)
-app.command()(fields)
-app.add_typer(accounts_app, name="accounts")
-app.add_typer(config_app, name="config")
-app.add_typer(warehouse_app, name="warehouse")
+
+def register(app: typer.Typer) -> None:
+    """Hangs every command on the app, in the order in which ``--help`` lists them."""
+    app.command()(demo)
+    app.command()(nightly)
+    app.command()(status)
+    app.command("import")(import_file)
+    app.command()(export)
+    app.command("verify-export")(verify_export)
+    app.command()(ui)
+    app.command()(simulate)
+    app.command()(fields)
+    app.add_typer(accounts_app, name="accounts")
+    app.add_typer(config_app, name="config")
+    app.add_typer(warehouse_app, name="warehouse")

@@ -30,11 +30,11 @@ def instant(text: pl.Expr, notation: TimeNotation, formats: Sequence[str], zone:
             exact = _iso_with_offset(trimmed)
             return pl.coalesce(exact, _in_zone(_naive(trimmed, _ISO_LOCAL), zone))
         case "epoch_seconds" | "gregorian_seconds":
-            return _fractional(trimmed, 1_000_000)
+            return _counted(trimmed)
         case "epoch_milliseconds":
-            return _fractional(trimmed, 1_000)
+            return pl.from_epoch(_whole(trimmed), time_unit="ms").cast(_UTC)
         case "any":
-            return pl.coalesce(instant(text, "iso8601", formats, zone), _fractional(trimmed, 1_000_000))
+            return pl.coalesce(instant(text, "iso8601", formats, zone), _counted(trimmed))
 
 
 def is_time(text: pl.Expr, notation: TimeNotation, formats: Sequence[str]) -> pl.Expr:
@@ -44,7 +44,7 @@ def is_time(text: pl.Expr, notation: TimeNotation, formats: Sequence[str]) -> pl
         return _naive(trimmed, formats).is_not_null()
     if notation in ("iso8601", "any"):
         iso = _iso_with_offset(trimmed).is_not_null() | _naive(trimmed, _ISO_LOCAL).is_not_null()
-        return iso | _fractional(trimmed, 1_000_000).is_not_null() if notation == "any" else iso
+        return iso | _counted(trimmed).is_not_null() if notation == "any" else iso
     return instant(text, notation, formats, "UTC").is_not_null()
 
 
@@ -66,10 +66,13 @@ def _iso_with_offset(text: pl.Expr) -> pl.Expr:
     return exact.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False)
 
 
-def _fractional(text: pl.Expr, ticks_per_unit: int) -> pl.Expr:
-    """Counted seconds or milliseconds, Unix or Gregorian by magnitude, with an optional fraction."""
-    whole = text.str.extract(r"^(\d{1,18})(?:\.\d+)?$", 1).cast(pl.Int64, strict=False)
-    if ticks_per_unit == 1_000:
-        return pl.from_epoch(pl.when(whole > 0).then(whole), time_unit="ms").cast(_UTC)
+def _counted(text: pl.Expr) -> pl.Expr:
+    """Counted seconds, Unix or Gregorian by magnitude, with an optional fraction."""
     fraction = (pl.lit("0.") + text.str.extract(r"\.(\d{1,6})\d*$", 1)).cast(pl.Float64).fill_null(0.0)
-    return instant_of(whole) + pl.duration(microseconds=(fraction * 1_000_000).round().cast(pl.Int64))
+    return instant_of(_whole(text)) + pl.duration(microseconds=(fraction * 1_000_000).round().cast(pl.Int64))
+
+
+def _whole(text: pl.Expr) -> pl.Expr:
+    """The whole part of a count above zero."""
+    whole = text.str.extract(r"^(\d{1,18})(?:\.\d+)?$", 1).cast(pl.Int64, strict=False)
+    return pl.when(whole > 0).then(whole)

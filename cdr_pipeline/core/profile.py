@@ -62,7 +62,7 @@ class Profile:
 
     name: str
     description: str
-    layout: Layout = Layout()
+    layout: Layout = field(default_factory=Layout)
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     constants: Mapping[str, str] = field(default_factory=dict[str, str])
     native_id: tuple[str, ...] = ()
@@ -73,5 +73,5 @@ class Profile:
     duration_unit: DurationUnit = "seconds"
     currency: str = ""
     cost_scale: int = 0
-    plan: NumberPlan = NumberPlan()
+    plan: NumberPlan = field(default_factory=NumberPlan)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])

@@ -15,6 +15,7 @@ from cdr_pipeline.simulator.listing import detail, list_row
 from cdr_pipeline.simulator.paging import DEFAULT_PAGE, Cut, cut
 from cdr_pipeline.simulator.paging import Request as Window
 from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.simulator.traffic import SimulatedAccount
 from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, Dialect
 
 _CSV: Final = ("application/octet-stream", "text/csv", "text/comma-separated-values")
@@ -25,7 +26,7 @@ _THREE: Final = (Dialect.SEED_V1, Dialect.V2_K3)
 class Refusal(Exception):
     """An answer that is an error: HTTP status, Kazoo's message code, its data."""
 
-    def __init__(self, status: int, message: str, data: Any) -> None:
+    def __init__(self, status: int, message: str, data: object) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
@@ -39,14 +40,14 @@ class _Answers:
     switch: SimulatedSwitch
     version: str
 
-    def envelope(self, data: Any, request_id: str, **more: Any) -> dict[str, Any]:
+    def envelope(self, data: object, request_id: str) -> dict[str, Any]:
         """The default, buffered envelope."""
         base: dict[str, Any] = {"auth_token": self.switch.token, "status": "success", "request_id": request_id}
         if self.switch.dialect in _THREE:
             base["revision"] = "undefined"
         else:
             base |= self._node()
-        return base | {"data": data} | more
+        return base | {"data": data}
 
     def listed(self, page: Cut, request_id: str, asked: int, *, paginate: bool) -> bytes:
         """The streamed envelope of a list: rows first, then the trailer, on 4.3 and later every value as text."""
@@ -110,39 +111,44 @@ def build_app(switch: SimulatedSwitch) -> FastAPI:
 async def _route(
     switch: SimulatedSwitch, answers: _Answers, path: list[str], request: Request, request_id: str
 ) -> Response:
-    if answers.version not in ("v1", "v2"):
-        raise Refusal(404, "not_found", {"message": "not found"})
-    if answers.version == "v1" and switch.dialect is Dialect.K5:
-        raise Refusal(410, "gone", {"message": "API version 1 is not supported"})
-    if answers.version == "v2" and switch.dialect is Dialect.SEED_V1:
-        raise Refusal(404, "not_found", {"message": "not found"})
+    _require_version(switch, answers.version)
     if path == ["api_auth"]:
         return await _log_in(switch, answers, request, request_id)
     _require_token(switch, request)
-    match path:
-        case ["accounts", account_id, *rest]:
-            account = switch.account(account_id)
-            if account is None:
-                raise Refusal(404, "bad_identifier", {"cause": account_id, "message": "bad identifier"})
-            if request.method != "GET":
-                raise Refusal(405, "invalid_method", {"message": "method not allowed"})
-            if account_id in switch.failing:
-                raise Refusal(503, "datastore_unreachable", {"message": "datastore timeout"})
-        case _:
-            raise Refusal(404, "not_found", {"message": "not found"})
-    match rest:
+    if path[0] != "accounts" or len(path) < 2:  # noqa: PLR2004 - the word and the id
+        raise Refusal(404, "not_found", {"message": "not found"})
+    account = _account(switch, path[1], request)
+    match path[2:]:
         case []:
-            data: Any = {"id": account.account_id, "name": account.name, "realm": account.realm}
+            data: object = {"id": account.account_id, "name": account.name, "realm": account.realm}
         case ["descendants" | "children"]:
-            below = [item for item in switch.accounts if item.parent_id == account_id]
+            below = [item for item in switch.accounts if item.parent_id == account.account_id]
             data = [{"id": item.account_id, "name": item.name, "realm": item.realm} for item in below]
         case ["cdrs"]:
-            return _list(switch, answers, account_id, request, request_id)
+            return _list(switch, answers, account.account_id, request, request_id)
         case ["cdrs", record_id]:
-            data = _detail(switch, account_id, record_id)
+            data = _detail(switch, account.account_id, record_id)
         case _:
             raise Refusal(404, "not_found", {"message": "not found"})
     return Response(orjson.dumps(answers.envelope(data, request_id)), media_type="application/json")
+
+
+def _require_version(switch: SimulatedSwitch, version: str) -> None:
+    if version == "v1" and switch.dialect is Dialect.K5:
+        raise Refusal(410, "gone", {"message": "API version 1 is not supported"})
+    if version not in ("v1", "v2") or (version == "v2" and switch.dialect is Dialect.SEED_V1):
+        raise Refusal(404, "not_found", {"message": "not found"})
+
+
+def _account(switch: SimulatedSwitch, account_id: str, request: Request) -> SimulatedAccount:
+    account = switch.account(account_id)
+    if account is None:
+        raise Refusal(404, "bad_identifier", {"cause": account_id, "message": "bad identifier"})
+    if request.method != "GET":
+        raise Refusal(405, "invalid_method", {"message": "method not allowed"})
+    if account_id in switch.failing:
+        raise Refusal(503, "datastore_unreachable", {"message": "datastore timeout"})
+    return account
 
 
 async def _log_in(switch: SimulatedSwitch, answers: _Answers, request: Request, request_id: str) -> Response:

@@ -15,6 +15,14 @@ Document = dict[str, Any]
 # Calls per hour of the day, relative: a hump before and one after noon.
 _HOURS: Final = (2, 1, 1, 1, 2, 4, 10, 25, 60, 90, 95, 80, 60, 75, 90, 85, 70, 50, 30, 20, 14, 9, 6, 4)
 _WEEKEND: Final = 0.35
+# Shares of calls: answered, outbound, between extensions, number withheld, transferred, hours long, saved at once.
+_ANSWERED: Final = 0.7
+_OUTBOUND: Final = 0.6
+_INTERNAL: Final = 0.15
+_WITHHELD: Final = 0.06
+_TRANSFERRED: Final = 0.05
+_HOURS_LONG: Final = 0.004
+_SAVED_AT_ONCE: Final = 0.98
 _UNANSWERED: Final = (
     ("NO_ANSWER", 34), ("ORIGINATOR_CANCEL", 26), ("USER_BUSY", 18), ("CALL_REJECTED", 7), ("NO_USER_RESPONSE", 6),
     ("UNALLOCATED_NUMBER", 5), ("NORMAL_TEMPORARY_FAILURE", 4),
@@ -73,14 +81,14 @@ def documents_of_day(
 
 def _call(account: SimulatedAccount, started: datetime, chance: random.Random) -> list[Document]:
     """The legs of one call: caller's leg, called leg, and a third one when it is transferred."""
-    answered = chance.random() < 0.7
+    answered = chance.random() < _ANSWERED
     ringing = chance.randint(2, 45)
     talking = _talk_seconds(chance) if answered else 0
-    outbound = chance.random() < 0.6
+    outbound = chance.random() < _OUTBOUND
     number, rate = _destination(chance)
     extension = str(chance.randint(1001, 1040))
-    internal = not outbound and chance.random() < 0.15
-    caller = extension if outbound or internal else ("anonymous" if chance.random() < 0.06 else number)
+    internal = not outbound and chance.random() < _INTERNAL
+    caller = extension if outbound or internal else ("anonymous" if chance.random() < _WITHHELD else number)
     callee = number if outbound else extension
     interaction = f"{to_gregorian(started)}-{chance.getrandbits(32):08x}"
     shared = _Call(account, started, interaction, number, chance)
@@ -96,7 +104,7 @@ def _call(account: SimulatedAccount, started: datetime, chance: random.Random) -
     b_leg["custom_channel_vars"]["bridge_id"] = a_leg["call_id"]
     if answered:
         a_leg["other_leg_call_id"], b_leg["other_leg_call_id"] = b_leg["call_id"], a_leg["call_id"]
-        if chance.random() < 0.05:
+        if chance.random() < _TRANSFERRED:
             legs.append(_transfer(shared, caller, a_leg, ringing + talking, chance))
     return legs
 
@@ -114,7 +122,7 @@ def _transfer(call: "_Call", caller: str, a_leg: Document, after: int, chance: r
 
 def _talk_seconds(chance: random.Random) -> int:
     """Most calls take a minute or two, a few take hours and pass midnight."""
-    if chance.random() < 0.004:
+    if chance.random() < _HOURS_LONG:
         return chance.randint(3600, 4 * 3600)
     return max(1, round(chance.lognormvariate(4.3, 1.0)))
 
@@ -151,7 +159,9 @@ class _Call:
         chance, account = self.chance, self.account
         began = self.started + timedelta(seconds=delay)
         ended = began + timedelta(seconds=ringing + talking)
-        saved = ended + timedelta(seconds=chance.randint(1, 5) if chance.random() < 0.98 else chance.randint(60, 1800))
+        saved = ended + timedelta(
+            seconds=chance.randint(1, 5) if chance.random() < _SAVED_AT_ONCE else chance.randint(60, 1800)
+        )
         call_id = f"{chance.getrandbits(128):032x}"[:24] + f"@{chance.choice(('10.26.0.7', '10.26.0.8'))}"
         far_host = "sip.carrier.example" if outward and direction == "outbound" else account.realm
         document: Document = {

@@ -43,7 +43,7 @@ def connect(url: str) -> Generator[psycopg.Connection[Any]]:
     except psycopg.Error as error:
         raise WarehouseUnavailable(
             f"the warehouse cannot be reached: {safe_message(error)}",
-            hint="'cdr-pipeline warehouse status' says whether it runs; 'cdr-pipeline config check' says where it should be",
+            hint="'cdr-pipeline warehouse status' says whether it runs, 'cdr-pipeline config check' where it should",
         ) from None
     with connection:
         try:

@@ -1,4 +1,4 @@
-# pyright: reportMissingTypeArgument=false
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
 """Landing files of the switch's API."""
 

@@ -1,4 +1,4 @@
-# pyright: reportMissingTypeArgument=false
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
 """The warehouse's tables: records and rejects."""
 
@@ -19,7 +19,6 @@ from cdr_pipeline.defs.metadata import (
 )
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.scope import asked_accounts, asked_dates, asked_replay
-from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.load_day import LoadedDay, LoadRequest, load_day
 from cdr_pipeline.steps.load_uploads import LoadedUploads, load_uploads
 
@@ -103,7 +102,7 @@ def _total(loaded: list[LoadedDay], uploads: LoadedUploads) -> BatchCounts:
 
 def _cdr_result(loaded: list[LoadedDay], uploads: LoadedUploads, accounts: list[str] | None) -> dg.MaterializeResult:
     counts = _total(loaded, uploads)
-    failures: list[AccountFailure] = [failure for day in loaded for failure in day.failures]
+    failures = [failure for day in loaded for failure in day.failures]
     missing = [(day.business_date, account_id) for day in loaded for account_id in day.incomplete]
     expected = sum(len(day.accounts) for day in loaded)
     touched = {date for day in loaded for account in day.accounts for date in account.touched} | uploads.touched

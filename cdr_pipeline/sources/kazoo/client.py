@@ -39,6 +39,9 @@ _CREATED: Final = 201
 _GATEWAY_TIMEOUT: Final = 504
 _TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 _UNAUTHORIZED: Final = 401
+_REFUSED: Final = frozenset({401, 403})
+_NOT_THERE: Final = frozenset({404, 410, 423})
+_REDIRECTS: Final = range(300, 400)
 
 
 class WindowTooSlow(TransientUpstreamError):
@@ -287,19 +290,22 @@ def _failure(place: str, status: int, headers: httpx2.Headers, body: bytes) -> E
     """The error that a status means. Texts of the reply stay out of it, except Kazoo's own short code."""
     code = error_code(body)
     said = f"account {place}: HTTP {status}{f' {code}' if code else ''}"
+    error: Exception = UpstreamProtocolError(said)
     if is_range_error(body):
-        return UpstreamProtocolError(f"{said}: the window is longer than the switch allows")
-    if status == _GATEWAY_TIMEOUT:
-        return WindowTooSlow(said)
-    if status in _TRANSIENT:
-        return TransientUpstreamError(said, retry_after_seconds=_retry_after(headers.get("retry-after")))
-    if status in (_UNAUTHORIZED, 403):
-        return UpstreamAuthError(said, hint="check CDR_API_TOKEN or CDR_API_KEY, and whether it may see this account")
-    if status in (404, 410, 423):
-        return UpstreamAccountNotFound(said, hint="check the account id and CDR_API_DIALECT")
-    if 300 <= status < 400:  # noqa: PLR2004 - the class of redirects
-        return UpstreamProtocolError(f"{said}: redirects are not followed", hint="set CDR_API_URL to the final address")
-    return UpstreamProtocolError(said)
+        error = UpstreamProtocolError(f"{said}: the window is longer than the switch allows")
+    elif status == _GATEWAY_TIMEOUT:
+        error = WindowTooSlow(said)
+    elif status in _TRANSIENT:
+        error = TransientUpstreamError(said, retry_after_seconds=_retry_after(headers.get("retry-after")))
+    elif status in _REFUSED:
+        error = UpstreamAuthError(said, hint="check CDR_API_TOKEN or CDR_API_KEY, and whether it may see this account")
+    elif status in _NOT_THERE:
+        error = UpstreamAccountNotFound(said, hint="check the account id and CDR_API_DIALECT")
+    elif status in _REDIRECTS:
+        error = UpstreamProtocolError(
+            f"{said}: redirects are not followed", hint="set CDR_API_URL to the final address"
+        )
+    return error
 
 
 def _retry_after(value: str | None) -> float | None:
