@@ -126,17 +126,17 @@ def _tell(nights: "dict[date, Night]", at: "Workplace", ready: float) -> None:
         status = ledger.status(accounts, min(nights), max(nights))
         reasons = ledger.reject_reasons(accounts)
     numbers = frozenset({"switch", "carrier", "minutes", "rows in file"})
-    happened = table("What is in the warehouse", "day", "account", "switch", "carrier", "minutes", "rows in file",
-                     "file", numbers=numbers)  # fmt: skip
+    happened = table(
+        "What is in the warehouse", "day", "account", "switch", "carrier", "minutes", "rows in file", numbers=numbers
+    )
     for item in sorted(status, key=lambda item: (item.business_date, item.account_id)):
         happened.add_row(
             str(item.business_date),
-            item.account_id[:8],
+            item.account_id,
             str(item.api_rows),
             str(item.imported_rows),
             f"{item.api_minutes:.0f}",
             str(item.row_count),
-            (item.path or "").rsplit("/", 1)[-1],
         )
     out.print(happened)
     stages = table("Seconds", "day", "collect", "take in", "merge", "export", "whole night",

@@ -21,7 +21,7 @@ def status(
         accounts = [item.account_id for item in ledger.accounts(account)]
         days = ledger.status(accounts, first.date() if first else date.min, last.date() if last else date.max)
         reasons = ledger.reject_reasons(accounts)
-    numbers = frozenset({"api rows", "imported rows", "api minutes"})
+    numbers = frozenset({"api rows", "imported rows", "api minutes", "rows in file"})
     listing = table(
         "Warehouse", "account", "day", "state", "api rows", "imported rows", "api minutes", "complete through (UTC)",
         "file", numbers=numbers,
@@ -36,7 +36,7 @@ def status(
             str(day.imported_rows),
             f"{day.api_minutes:.1f}",
             f"[red]{day.failed_windows} window(s) failed[/red]" if day.failed_windows else through,
-            day.path or "",
+            "no file" if day.row_count is None else str(day.row_count),
         )
     out.print(listing)
     if reasons:
