@@ -24,7 +24,7 @@ def status(
     numbers = frozenset({"api rows", "imported rows", "api minutes", "rows in file"})
     listing = table(
         "Warehouse", "account", "day", "state", "api rows", "imported rows", "api minutes", "complete through (UTC)",
-        "file", numbers=numbers,
+        "rows in file", numbers=numbers,
     )  # fmt: skip
     for day in days:
         through = f"{day.complete_through:%Y-%m-%d %H:%M}" if day.complete_through else "not collected"
