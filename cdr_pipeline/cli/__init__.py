@@ -48,7 +48,8 @@ def main() -> None:
         app()
     except CdrError as error:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"[red]error[/red] [{error.code}] {redact(error.message)}", markup=True)
+        console.print("error", style="red", end=" ")
+        console.print(f"[{error.code}] {redact(error.message)}", markup=False)
         if error.hint:
             console.print(f"  next: {error.hint}", markup=False)
         if error.retryable:

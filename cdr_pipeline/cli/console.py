@@ -1,7 +1,9 @@
 """What commands print with: tables on standard output, progress on standard error."""
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Final
 
 from rich.console import Console
 from rich.status import Status
@@ -11,7 +13,9 @@ from cdr_pipeline.redaction import configure_logging
 from cdr_pipeline.settings import Settings, load_settings
 from cdr_pipeline.steps.workplace import Progress, Workplace
 
-out = Console(highlight=False)
+# What is piped into a file or another program is not folded to a terminal's width.
+_PIPED_WIDTH: Final = 200
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 
