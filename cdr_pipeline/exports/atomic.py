@@ -1,5 +1,6 @@
-"""A file is written whole or not at all."""
+"""A file is written whole or not at all, and by one writer at a time."""
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -7,23 +8,33 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from cdr_pipeline.errors import ExportError
+
+_FOLDER_MODE: Final = 0o750
+_FILE_MODE: Final = 0o640
+_PART: Final = ".part"
 
 
 @dataclass(slots=True)
 class Writing:
-    """A file being written: counts and hashes what passes."""
+    """A file being written beside its target: counts and hashes what passes."""
 
+    target: Path
     path: Path
     handle: BinaryIO
     size: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
 
     def write(self, content: bytes) -> None:
-        """Appends."""
-        self.handle.write(content)
+        """Appends.
+
+        Raises:
+            ExportError: the disk refuses.
+        """
+        with _as_export_error(self.target, "written"):
+            self.handle.write(content)
         self.digest.update(content)
         self.size += len(content)
 
@@ -32,45 +43,98 @@ class Writing:
         """Hex digest of what was written so far."""
         return str(self.digest.hexdigest())
 
+    def place(self) -> None:
+        """Gives the file its name, durably: bytes first, then the name, then the folder.
+
+        Raises:
+            ExportError: it cannot be flushed or renamed.
+        """
+        with _as_export_error(self.target, "put in place"):
+            self.handle.flush()
+            os.fsync(self.handle.fileno())
+            self.handle.close()
+            self.path.replace(self.target)
+            _flush_folder(self.target.parent)
+
 
 @contextmanager
-def beside(path: Path) -> Generator[Writing]:
-    """A new file beside ``path``, flushed to disk when the block ends well; ``place`` it then, or it is removed.
+def beside(target: Path) -> Generator[Writing]:
+    """A new file beside ``target``, in a folder that exists. What is not placed when the block ends is removed.
 
     Raises:
-        ExportError: the folder or file cannot be written.
+        ExportError: the file cannot be made.
     """
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_PART}")
+    with _as_export_error(target, "written"):
+        handle = os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE), "wb")
     try:
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        handle = os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640), "wb")
-        with handle:
-            yield Writing(fresh, handle)
-            handle.flush()
-            os.fsync(handle.fileno())
+        yield Writing(target, fresh, handle)
+    finally:
+        # Closing may flush, and so may fail as the write did; whatever was lost here was going to be removed.
+        with _as_export_error(target, "closed"):
+            try:
+                handle.close()
+            finally:
+                fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Generator[None]:
+    """Makes the folder where it is missing and waits until no other process or thread writes into it.
+
+    Also removes what a writer that was killed left behind: under the lock, no part can belong to a living one.
+
+    Raises:
+        ExportError: the folder cannot be made or locked.
+    """
+    with _as_export_error(folder, "used"):
+        _make_folder(folder)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with _as_export_error(folder, "used"):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in folder.glob(f".*{_PART}"):
+                left.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(lock)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, durably: after a crash it does not come back. No file is no error.
+
+    Raises:
+        ExportError: it cannot be removed.
+    """
+    with _as_export_error(path, "removed"):
+        path.unlink(missing_ok=True)
+        _flush_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Every missing folder on the way too, each with the mode and each durable in its parent."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+    _flush_folder(folder.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _as_export_error(path: Path, what: str) -> Generator[None]:
+    """What the operating system refuses becomes an ExportError that names the file, never its content."""
+    try:
+        yield
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise ExportError(
-            f"{path.name} cannot be written: {error.strerror}", hint="check space and permissions, then export again"
+            f"{path.name} cannot be {what}: {error.strerror or type(error).__name__}",
+            hint="check space and permissions, then export again",
         ) from None
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def place(written: Path, target: Path) -> None:
-    """Gives a finished file its name, durably.
-
-    Raises:
-        ExportError: it cannot be renamed.
-    """
-    try:
-        written.replace(target)
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        written.unlink(missing_ok=True)
-        raise ExportError(f"{target.name} cannot be put in place: {error.strerror}") from None

@@ -14,7 +14,7 @@ from cdr_pipeline import __version__
 from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.core.fields import names
 from cdr_pipeline.errors import ExportError
-from cdr_pipeline.exports.atomic import Writing, beside, place
+from cdr_pipeline.exports.atomic import Writing, beside, remove, sole_writer
 from cdr_pipeline.exports.exact_csv import DIALECT, encode, header
 from cdr_pipeline.exports.manifest import Manifest, encode_manifest, manifest_path, read_manifest
 from cdr_pipeline.exports.totals import Totals
@@ -72,7 +72,7 @@ def write_daily_file(chunks: Iterable[pl.DataFrame], *, day: DailyFile, export_d
     """Writes the file and its manifest; an empty day is a header and a manifest.
 
     At no moment does a manifest describe another file than the one beside it: a changed file's old manifest goes
-    first, the new one comes last.
+    first, the new one comes last, and a second writer waits until the first is done. Memory is that of one chunk.
 
     Args:
         chunks: records of the day in the order ``started_at, origin, record_id``, the columns of the file.
@@ -84,23 +84,23 @@ def write_daily_file(chunks: Iterable[pl.DataFrame], *, day: DailyFile, export_d
     """
     path = day.path(export_dir)
     totals, rows = Totals(), 0
-    with beside(path) as writing:
+    with sole_writer(path.parent), beside(path) as writing:
         writing.write(header())
         last: tuple[object, ...] | None = None
         for chunk in chunks:
+            content = encode(chunk)
             last = _require_order(chunk, last)
-            writing.write(encode(chunk))
+            writing.write(content)
             totals.add(chunk)
             rows += chunk.height
-    manifest = _manifest(path, writing, rows, totals, day)
-    if _on_disk(path, manifest):
-        writing.path.unlink()
-        return WrittenFile(path, manifest.sha256, manifest.bytes, rows, changed=False)
-    manifest_path(path).unlink(missing_ok=True)
-    place(writing.path, path)
-    with beside(manifest_path(path)) as note:
-        note.write(encode_manifest(manifest))
-    place(note.path, manifest_path(path))
+        manifest = _manifest(path, writing, rows, totals, day)
+        if _on_disk(path, manifest):
+            return WrittenFile(path, manifest.sha256, manifest.bytes, rows, changed=False)
+        remove(manifest_path(path))
+        writing.place()
+        with beside(manifest_path(path)) as note:
+            note.write(encode_manifest(manifest))
+            note.place()
     return WrittenFile(path, manifest.sha256, manifest.bytes, rows, changed=True)
 
 

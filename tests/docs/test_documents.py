@@ -18,6 +18,7 @@ from cdr_pipeline.settings import Settings, variable_of
 from cdr_pipeline.sources.uploads.profiles import list_profiles
 
 ROOT = Path(__file__).parents[2]
+CALL = "from cdr_pipeline.cli import main; main()"
 README = (ROOT / "README.md").read_text()
 # The two tables of the seed, name by name.
 SEED = (ROOT / "tests/golden/seed_fields.txt").read_text().split()
@@ -117,7 +118,7 @@ def test_commands_end_with_the_documented_code_and_no_traceback(
     tmp_path: Path, variables: dict[str, str], arguments: list[str], code: int, said: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from cdr_pipeline.cli import main; main()", *(a.format(tmp=tmp_path) for a in arguments)],
+        [sys.executable, "-c", CALL, *(argument.format(tmp=tmp_path) for argument in arguments)],
         env=os.environ | {"CDR_DATA_DIR": str(tmp_path / "data")} | variables, capture_output=True, text=True,
         cwd=tmp_path, check=False,
     )  # fmt: skip
