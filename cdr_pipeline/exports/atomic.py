@@ -82,22 +82,32 @@ def beside(target: Path) -> Generator[Writing]:
 def sole_writer(folder: Path) -> Generator[None]:
     """Makes the folder where it is missing and waits until no other process or thread writes into it.
 
-    Also removes what a writer that was killed left behind: under the lock, no part can belong to a living one.
+    Also removes what a writer that was killed left behind: under the lock, no part can belong to a living one. Some
+    network file systems cannot lock a folder; there the writers of a day must be kept apart by whoever starts them.
 
     Raises:
-        ExportError: the folder cannot be made or locked.
+        ExportError: the folder cannot be made or opened.
     """
     with _as_export_error(folder, "used"):
         _make_folder(folder)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with _as_export_error(folder, "used"):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in folder.glob(f".*{_PART}"):
-                left.unlink(missing_ok=True)
+        if _locked(handle):
+            with _as_export_error(folder, "cleared of unfinished files"):
+                for left in folder.glob(f".*{_PART}"):
+                    left.unlink(missing_ok=True)
         yield
     finally:
-        os.close(lock)
+        os.close(handle)
+
+
+def _locked(folder: int) -> bool:
+    """Waits for the folder's lock, which its last open handle gives back; False where there are no such locks."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
 
 
 def remove(path: Path) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,15 @@ from cdr_pipeline.core.fields import names
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.atomic import Writing, beside, remove, sole_writer
 from cdr_pipeline.exports.exact_csv import DIALECT, encode, header
-from cdr_pipeline.exports.manifest import Manifest, encode_manifest, manifest_path, read_manifest
+from cdr_pipeline.exports.manifest import (
+    SCHEMA,
+    Manifest,
+    encode_manifest,
+    file_name,
+    manifest_path,
+    read_manifest,
+    utc_text,
+)
 from cdr_pipeline.exports.totals import Totals
 
 _ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -54,7 +62,7 @@ class DailyFile:
         if not _ACCOUNT_ID.fullmatch(self.account_id):
             raise ExportError("an account id is 1 to 64 letters, digits, '-' or '_'")
         folder = export_dir / self.account_id / f"{self.business_date:%Y}" / f"{self.business_date:%m}"
-        return folder / f"cdrs_{self.account_id}_{self.business_date.isoformat()}_v{self.version}.csv"
+        return folder / file_name(self.account_id, self.business_date.isoformat(), self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,7 @@ def _require_order(chunk: pl.DataFrame, last: tuple[object, ...] | None) -> tupl
 def _manifest(path: Path, writing: Writing, rows: int, totals: Totals, day: DailyFile) -> Manifest:
     first, end = day_bounds(day.business_date, day.time_zone)
     return Manifest(
+        manifest_schema=SCHEMA,
         file=path.name,
         sha256=writing.sha256,
         bytes=writing.size,
@@ -126,9 +135,9 @@ def _manifest(path: Path, writing: Writing, rows: int, totals: Totals, day: Dail
         account_id=day.account_id,
         business_date=day.business_date.isoformat(),
         time_zone=day.time_zone,
-        window_start_utc=_utc(first),
-        window_end_utc=_utc(end),
-        watermark_utc=_utc(day.watermark_utc) if day.watermark_utc else None,
+        window_start_utc=utc_text(first),
+        window_end_utc=utc_text(end),
+        watermark_utc=utc_text(day.watermark_utc) if day.watermark_utc else None,
         version=day.version,
         state="open",
         supersedes=None,
@@ -136,7 +145,7 @@ def _manifest(path: Path, writing: Writing, rows: int, totals: Totals, day: Dail
         rejected_rows=day.rejected_rows,
         late_rows=0,
         producer={"name": "cdr_pipeline", "version": __version__, "run_id": day.run_id},
-        created_utc=_utc(day.created_utc),
+        created_utc=utc_text(day.created_utc),
     )
 
 
@@ -149,7 +158,3 @@ def _on_disk(path: Path, manifest: Manifest) -> bool:
             return hashlib.file_digest(handle, "sha256").hexdigest() == manifest.sha256
     except (OSError, ExportError):
         return False
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -4,11 +4,13 @@ Nothing between two commas means "unknown"; text is never the empty string. Inst
 a fraction only when there is one; seconds have no trailing zeros; money has all its eight decimals.
 """
 
+import io
 from typing import Final
 
 import polars as pl
 
 from cdr_pipeline.core.fields import BY_NAME, Kind, names
+from cdr_pipeline.errors import ExportError
 
 DIALECT: Final = "exact"
 
@@ -22,12 +24,21 @@ def encode(records: pl.DataFrame) -> bytes:
     """Lines of records, without the header.
 
     Args:
-        records: the columns of ``names(exported_only=True)``, typed as in the field dictionary.
+        records: the columns of ``names(exported_only=True)``, typed as in the field dictionary; others are left out.
+
+    Raises:
+        ExportError: a column is missing or of another type. The formats below are right for theirs only: an instant
+            in another zone or a decimal of another scale would be written as another value.
     """
+    wrong = [name for name in names(exported_only=True) if records.schema.get(name) != BY_NAME[name].kind.dtype]
+    if wrong:
+        raise ExportError(f"not the columns of a daily file: {', '.join(wrong)} missing or of another type")
     if records.is_empty():
         return b""
+    lines = io.BytesIO()
     texts = records.select(_text(name) for name in names(exported_only=True))
-    return texts.write_csv(include_header=False, line_terminator="\r\n").encode()
+    texts.write_csv(lines, include_header=False, line_terminator="\r\n")
+    return lines.getvalue()
 
 
 def _text(name: str) -> pl.Expr:
@@ -41,5 +52,8 @@ def _text(name: str) -> pl.Expr:
             return column.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".").alias(name)
         case Kind.DATE:
             return column.dt.strftime("%Y-%m-%d")
+        case Kind.TEXT:
+            # CSV readers cannot tell the empty string from nothing, so there is only nothing.
+            return column.replace("", None)
         case _:
             return column

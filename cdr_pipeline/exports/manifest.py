@@ -1,10 +1,12 @@
 """What proves a daily file whole: written last, beside the file, as JSON."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Literal
 
 import orjson
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from cdr_pipeline.errors import ExportError
 
@@ -34,6 +36,9 @@ class Manifest:
         created_utc: when the manifest was written.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
+
+    manifest_schema: Literal[1]
     file: str
     sha256: str
     bytes: int
@@ -47,19 +52,31 @@ class Manifest:
     window_end_utc: str
     watermark_utc: str | None
     version: int
-    state: str
+    state: Literal["open", "sealed", "restated"]
     supersedes: str | None
     totals: dict[str, Any]
     rejected_rows: int
     late_rows: int
     producer: dict[str, str | None]
     created_utc: str
-    manifest_schema: int = SCHEMA
 
     def says_the_same_as(self, other: "Manifest") -> bool:
         """Whether both describe the same file and day, whenever and by whichever run they were made."""
         mine, theirs = asdict(self), asdict(other)
         return all(mine[key] == theirs[key] for key in mine if key not in _OF_ITS_MAKING)
+
+
+_STRICT: Final = TypeAdapter(Manifest)
+
+
+def file_name(account_id: str, business_date: str, version: int) -> str:
+    """Name of a daily file: ``cdrs_{account_id}_{yyyy-mm-dd}_v{n}.csv``."""
+    return f"cdrs_{account_id}_{business_date}_v{version}.csv"
+
+
+def utc_text(moment: datetime) -> str:
+    """An instant as manifests write it, whole seconds (rounded down, so that a watermark never promises more)."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -76,14 +93,14 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest in a file.
 
     Raises:
-        ExportError: it is missing, is no JSON, or lacks a key or has one too many.
+        ExportError: it is missing or unreadable, is no JSON, is of another schema, or has a key that is missing, one
+            too many or of another type.
     """
     try:
-        found = orjson.loads(path.read_bytes())
-        if not isinstance(found, dict) or found.keys() != {field.name for field in fields(Manifest)}:
-            raise ExportError(f"{path.name} is not a manifest of schema {SCHEMA}")
-        return Manifest(**found)
+        return _STRICT.validate_json(path.read_bytes())
     except OSError as error:
         raise ExportError(f"{path.name} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise ExportError(f"{path.name} is not JSON") from None
+    except ValidationError as error:
+        # Not the error's own text: that quotes the values.
+        wrong = sorted({".".join(map(str, found["loc"])) or found["type"] for found in error.errors()})
+        raise ExportError(f"{path.name} is not a manifest of schema {SCHEMA}: {', '.join(wrong)}") from None
