@@ -5,10 +5,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cdr_pipeline.core.numbers import NumberPlan
+from cdr_pipeline.core.schemas import LINE, RAW
 
 ACCOUNT_ZONE = "account"
 TimeNotation = Literal["local", "iso8601", "epoch_seconds", "epoch_milliseconds", "gregorian_seconds", "any"]
 DurationUnit = Literal["seconds", "milliseconds", "minutes", "hh:mm:ss"]
+
+
+def column_name(source: str) -> str:
+    """A source column's name in frames and profiles: lower case, and never that of our own ``line`` and ``raw``."""
+    name = source.strip().lower()
+    return f"source_{name}" if name in (LINE, RAW) else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +27,7 @@ class Layout:
         delimiter: one character.
         quoted: whether ``"`` quotes fields.
         header: whether the first line names the columns.
-        type_rows: lines after the header that state types.
+        type_rows: how many lines after the header may state types; a line that states none is a record.
         columns: without a header, the columns in order; one list for each number of fields that occurs.
         nulls: texts that mean "nothing" beside the empty one.
         encoding: of files that have no byte order mark.

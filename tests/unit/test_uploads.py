@@ -102,7 +102,7 @@ def test_header_type_row_and_blank_lines_are_filtered_by_kind() -> None:
 
 
 def test_a_header_that_names_a_column_twice_is_refused() -> None:
-    with pytest.raises(UnreadableUpload, match="twice: a"):
+    with pytest.raises(UnreadableUpload, match="twice: columns 1, 2"):
         delimited_records("a,A\n1,2\n", Layout())
 
 

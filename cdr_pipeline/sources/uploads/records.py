@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.profile import Layout
+from cdr_pipeline.core.profile import Layout, column_name
 from cdr_pipeline.core.reasons import Filtered, Reject
 from cdr_pipeline.core.rejection import Fault, sift
 from cdr_pipeline.core.schemas import LINE, RAW
@@ -14,6 +14,10 @@ from cdr_pipeline.errors import UnreadableUpload
 
 _FIELDS: Final = "__fields"
 _WIDTH: Final = "__width"
+_OPEN: Final = "__open"
+_RECORD: Final = "__record"
+# A column type as SQL writes it: INTEGER, VARCHAR(50), DECIMAL(10,2).
+_TYPE: Final = r'[ ]*"?[A-Za-z][A-Za-z_ ]*(?:\([0-9, ]*\))?"?[ ]*'
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ def delimited_records(text: str, layout: Layout) -> RawRecords:
     is opened and not closed. A field that is quoted in part (``"Name" <100>``) is kept as it stands.
 
     Raises:
-        UnreadableUpload: the header lacks every column that the profile could use, or names one twice.
+        UnreadableUpload: the header cannot be read as one line of names, or names a column twice.
     """
     lines = _logical_lines(text, layout)
     read = lines.height
@@ -49,9 +53,10 @@ def delimited_records(text: str, layout: Layout) -> RawRecords:
     lines = lines.filter(~blank)
     names: tuple[str, ...] = ()
     if layout.header and not lines.is_empty():
-        names = _header_names(_split(lines.head(1), layout)[_FIELDS].item(0).to_list())
-        filtered |= {Filtered.HEADER: 1, Filtered.TYPE_ROW: min(layout.type_rows, lines.height - 1)}
-        lines = lines.slice(1 + layout.type_rows)
+        names = _header_names(lines.head(1), layout)
+        type_rows = _type_rows(lines.slice(1, layout.type_rows), layout)
+        filtered |= {Filtered.HEADER: 1, Filtered.TYPE_ROW: type_rows}
+        lines = lines.slice(1 + type_rows)
     layouts = [names] if layout.header else [tuple(columns) for columns in layout.columns]
     sifted = sift(_split(lines, layout), _faults(layouts))
     frame = _named(sifted.rows, layouts, layout)
@@ -60,27 +65,35 @@ def delimited_records(text: str, layout: Layout) -> RawRecords:
 
 def rejected_lines(text: str, reason: Reject) -> RawRecords:
     """Every physical line of a text that is not records at all, as rejects of one reason, blank ones filtered."""
-    lines = _physical_lines(text)
+    lines = physical_lines(text)
     blank = lines[RAW].str.strip_chars() == ""
     rejects = lines.filter(~blank).select(LINE, pl.lit("").alias("field"), pl.lit(reason.value).alias("reason"), RAW)
     frame = pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
     return RawRecords(frame, rejects, {Filtered.BLANK: int(blank.sum())}, lines.height)
 
 
-def _physical_lines(text: str) -> pl.DataFrame:
-    """Lines by LF, CRLF or, where a file has no LF, CR; a final line end begins no further line."""
+def physical_lines(text: str) -> pl.DataFrame:
+    """``line`` (from 1) and ``raw`` by LF, CRLF or, where a file has no LF, CR; a final line end begins no line."""
+    return _without_cr(_lines(text))
+
+
+def _lines(text: str) -> pl.DataFrame:
+    """Physical lines that still have the CR of their CRLF, which belongs to the text inside a quoted field."""
     if "\n" not in text:
         text = text.replace("\r", "\n")
-    text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
     if not text:
         return pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
     return (
-        pl.DataFrame({RAW: [text]})
+        pl.DataFrame({RAW: [text.removesuffix("\n")]})
         .select(pl.col(RAW).str.split("\n"))
         .explode(RAW)
         .with_row_index(LINE, offset=1)
-        .with_columns(pl.col(LINE).cast(pl.Int64), pl.col(RAW).str.strip_suffix("\r"))
+        .with_columns(pl.col(LINE).cast(pl.Int64))
     )
+
+
+def _without_cr(lines: pl.DataFrame) -> pl.DataFrame:
+    return lines.with_columns(pl.col(RAW).str.strip_suffix("\r"))
 
 
 def _logical_lines(text: str, layout: Layout) -> pl.DataFrame:
@@ -89,60 +102,90 @@ def _logical_lines(text: str, layout: Layout) -> pl.DataFrame:
     A line opens a quoted field when the quotes up to and including it are odd in number. When the file ends inside
     one, its opening line and all that follow stay single lines, so that one lost quote swallows nothing.
     """
-    lines = _physical_lines(text)
+    lines = _lines(text)
     if not layout.quoted or lines.is_empty():
-        return lines
+        return _without_cr(lines)
     quotes = pl.col(RAW).str.count_matches('"', literal=True).cast(pl.Int64)
-    counted = lines.with_columns((quotes.cum_sum() % 2 == 1).alias("__open"))
-    if counted["__open"].item(-1):
-        closed = counted.filter(~pl.col("__open"))[LINE]
+    counted = lines.with_columns((quotes.cum_sum() % 2 == 1).alias(_OPEN))
+    if counted[_OPEN].item(-1):
+        closed = counted.filter(~pl.col(_OPEN))[LINE]
         last_closed = closed.max() if len(closed) else 0
-        counted = counted.with_columns(pl.col("__open") & (pl.col(LINE) <= last_closed))
-    if not counted["__open"].any():
-        return lines
-    record = (~pl.col("__open").shift(1, fill_value=False)).cum_sum()
-    return (
-        counted.with_columns(record.alias("__record"))
-        .group_by("__record", maintain_order=True)
-        .agg(pl.col(LINE).first(), pl.col(RAW).str.join("\n"))
-        .drop("__record")
+        counted = counted.with_columns(pl.col(_OPEN) & (pl.col(LINE) <= last_closed))
+    if not counted[_OPEN].any():
+        return _without_cr(lines)
+    record = (~pl.col(_OPEN).shift(1, fill_value=False)).cum_sum()
+    return _joined(counted.with_columns(record.alias(_RECORD)), layout)
+
+
+def _joined(lines: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """One row per logical line. Line ends belong to fields that are quoted from end to end and to no others.
+
+    Two lost quotes, or two inches in names, look like one field that holds all lines between them; such lines stay
+    single, so that no record disappears into its neighbour's field.
+    """
+    mark = _escaped(layout.delimiter)
+    one_line = rf'(?:"[^"\n]*"|[^{mark}"\n]+)*'
+    whole = rf'^(?:{mark}(?:[ ]*"(?:[^"]|"")*"[ ]*|{one_line}))*$'
+    records = _without_cr(
+        lines.group_by(_RECORD, maintain_order=True).agg(pl.col(LINE).first(), pl.col(RAW).str.join("\n"))
     )
+    sound = ~pl.col(RAW).str.contains("\n", literal=True) | (pl.lit(layout.delimiter) + pl.col(RAW)).str.contains(whole)
+    kept = records.filter(sound)
+    single = _without_cr(lines.join(kept, on=_RECORD, how="anti"))
+    return pl.concat([kept.select(LINE, RAW), single.select(LINE, RAW)]).sort(LINE)
 
 
 def _split(lines: pl.DataFrame, layout: Layout) -> pl.DataFrame:
-    """Adds the list of raw fields, each beginning with the delimiter, and their number.
+    """Adds the list of raw fields, each beginning with the delimiter, their number, and whether they are all of it.
 
     Every field matches ``delimiter, then quoted parts or anything but delimiter and quote``; what is left unmatched
     is a quote that is never closed.
     """
     mark = _escaped(layout.delimiter)
     field = rf'{mark}(?:"[^"]*"|[^{mark}"]+)*' if layout.quoted else rf"{mark}[^{mark}]*"
-    fields = (pl.lit(layout.delimiter) + pl.col(RAW)).str.extract_all(field)
-    return lines.with_columns(fields.alias(_FIELDS)).with_columns(
+    text = pl.lit(layout.delimiter) + pl.col(RAW)
+    return lines.with_columns(text.str.extract_all(field).alias(_FIELDS)).with_columns(
         pl.col(_FIELDS).list.len().alias(_WIDTH),
-        pl.col(_FIELDS).list.join("").str.len_bytes().alias("__matched"),
+        (pl.col(_FIELDS).list.join("").str.len_bytes() == text.str.len_bytes()).alias("__whole"),
     )
 
 
 def _escaped(delimiter: str) -> str:
-    return "\\t" if delimiter == "\t" else f"\\{delimiter}"
+    """The delimiter in a regular expression, whatever character it is."""
+    return rf"\x{{{ord(delimiter):x}}}"
 
 
-def _header_names(fields: Sequence[str]) -> tuple[str, ...]:
-    names = tuple(field[1:].strip().strip('"').strip().lower() for field in fields)
-    twice = sorted({name for name in names if names.count(name) > 1 and name})
+def _header_names(header: pl.DataFrame, layout: Layout) -> tuple[str, ...]:
+    """Names of the columns. What stands in the line is not repeated in errors: it may be a record's."""
+    split = _split(header, layout)
+    raw: str = header[RAW].item()
+    if not split["__whole"].item() or "\n" in raw or "\r" in raw:
+        raise UnreadableUpload(
+            "the header is not one line of names: a quote is never closed, or line ends of two kinds are mixed",
+            hint="check the first line of the file",
+        )
+    texts = [field[1:].strip().strip('"') for field in split[_FIELDS].item().to_list()]
+    names = [column_name(text) or f"column_{number}" for number, text in enumerate(texts, start=1)]
+    twice = [str(number) for number, name in enumerate(names, start=1) if names.count(name) > 1]
     if twice:
         raise UnreadableUpload(
-            f"the header names a column twice: {', '.join(twice)}", hint="give each column its own name"
+            f"the header names a column twice: columns {', '.join(twice)}", hint="give each column its own name"
         )
-    return tuple(name or f"column_{number}" for number, name in enumerate(names, start=1))
+    return tuple(names)
+
+
+def _type_rows(lines: pl.DataFrame, layout: Layout) -> int:
+    """How many of the lines that may state types do; a file without them begins with records at once."""
+    mark = _escaped(layout.delimiter)
+    stated = lines[RAW].str.contains(rf"^{_TYPE}(?:{mark}{_TYPE})*$")
+    return int(stated.cast(pl.Int64).cum_min().sum())
 
 
 def _faults(layouts: Sequence[tuple[str, ...]]) -> list[Fault]:
     widths = sorted({len(names) for names in layouts})
     return [
         Fault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains("\x00", literal=True)),
-        Fault("", Reject.BROKEN_QUOTE, pl.col("__matched") != pl.col(RAW).str.len_bytes() + 1),
+        Fault("", Reject.BROKEN_QUOTE, ~pl.col("__whole")),
         Fault("", Reject.RAGGED_ROW, ~pl.col(_WIDTH).is_in(widths)),
     ]
 
