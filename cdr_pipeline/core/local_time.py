@@ -1,13 +1,20 @@
 """Times as files write them, to instants in UTC. What does not name one instant exactly is refused, never guessed."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
 
 import polars as pl
 
 from cdr_pipeline.core.profile import TimeNotation
 from cdr_pipeline.core.timestamps import instant_of
 
-_UTC = pl.Datetime("us", "UTC")
+_ISO_LOCAL: Final = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
+_COUNT: Final = r"^[0-9]+(?:\.[0-9]+)?$"
+# Plausible call times: a year of 0026 or 20260 is a slip, and no database need hold it.
+_EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2150, 1, 1, tzinfo=UTC)
+_TOO_MANY_MILLISECONDS: Final = 10**14
 
 
 def instant(text: pl.Expr, notation: TimeNotation, formats: Sequence[str], zone: str) -> pl.Expr:
@@ -20,35 +27,39 @@ def instant(text: pl.Expr, notation: TimeNotation, formats: Sequence[str], zone:
         zone: IANA zone of local times, and of ISO 8601 times without an offset.
 
     Returns:
-        ``Datetime("us", "UTC")``; null where the text is not a time, or names none or two on a day of clock change.
+        ``Datetime("us", "UTC")``; null where the text is not a time, names none or two on a day of clock change, or
+        lies outside the years 1990 to 2149.
     """
-    trimmed = text.str.strip_chars()
-    match notation:
-        case "local":
-            return _in_zone(_naive(trimmed, formats), zone)
-        case "iso8601":
-            exact = _iso_with_offset(trimmed)
-            return pl.coalesce(exact, _in_zone(_naive(trimmed, _ISO_LOCAL), zone))
-        case "epoch_seconds" | "gregorian_seconds":
-            return _counted(trimmed)
-        case "epoch_milliseconds":
-            return pl.from_epoch(_whole(trimmed), time_unit="ms").cast(_UTC)
-        case "any":
-            return pl.coalesce(instant(text, "iso8601", formats, zone), _counted(trimmed))
+    found = _instant(text.str.strip_chars(), notation, formats, zone)
+    return pl.when(found.is_between(_EARLIEST, _LATEST, closed="left")).then(found)
 
 
 def is_time(text: pl.Expr, notation: TimeNotation, formats: Sequence[str]) -> pl.Expr:
-    """Whether the text is a time at all, leaving aside whether the zone's clocks ever showed it."""
-    trimmed = text.str.strip_chars()
-    if notation == "local":
-        return _naive(trimmed, formats).is_not_null()
-    if notation in ("iso8601", "any"):
-        iso = _iso_with_offset(trimmed).is_not_null() | _naive(trimmed, _ISO_LOCAL).is_not_null()
-        return iso | _counted(trimmed).is_not_null() if notation == "any" else iso
+    """Whether the text is a plausible time, leaving aside whether the zone's clocks ever showed it."""
     return instant(text, notation, formats, "UTC").is_not_null()
 
 
-_ISO_LOCAL = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
+def is_count(text: pl.Expr, notation: TimeNotation) -> pl.Expr:
+    """Whether the text counts seconds or milliseconds where the notation does, be they of a plausible time or not."""
+    if notation in ("local", "iso8601"):
+        return pl.lit(value=False)
+    return text.str.strip_chars().str.contains(_COUNT)
+
+
+def _instant(text: pl.Expr, notation: TimeNotation, formats: Sequence[str], zone: str) -> pl.Expr:
+    match notation:
+        case "local":
+            return _in_zone(_naive(text, formats), zone)
+        case "iso8601":
+            return pl.coalesce(_iso_with_offset(text), _in_zone(_naive(text, _ISO_LOCAL), zone))
+        case "epoch_seconds" | "gregorian_seconds":
+            return _counted(text)
+        case "epoch_milliseconds":
+            milliseconds = _whole(text)
+            possible = pl.when(milliseconds < _TOO_MANY_MILLISECONDS).then(milliseconds)
+            return pl.from_epoch(possible, time_unit="ms").cast(pl.Datetime("us", "UTC"))
+        case "any":
+            return pl.coalesce(_instant(text, "iso8601", formats, zone), _counted(text))
 
 
 def _naive(text: pl.Expr, formats: Sequence[str]) -> pl.Expr:

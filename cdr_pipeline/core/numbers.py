@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import polars as pl
 
 # E.164 allows 15 digits; shorter than 8 is an extension, a service code or a fragment.
-_E164 = r"^[1-9]\d{7,14}$"
+_E164 = r"^[1-9][0-9]{7,14}$"
+_IP_ADDRESS = r"^[0-9]{1,3}(?:\.[0-9]{1,3}){3}$"
+# +44 (0)20: the trunk prefix for callers within the country, which is no part of the international number.
+_OPTIONAL_TRUNK = r"^(\+[ ]?[1-9][0-9]{0,2}[ ]?)\([01]\)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,11 @@ def e164(text: pl.Expr, plan: NumberPlan) -> pl.Expr:
         plan: how the source writes numbers.
     """
     user = text.str.strip_chars().str.replace(r"(?i)^<?(?:sips?|tel):", "").str.extract(r"^([^@;>]*)", 1)
-    digits = user.str.replace_all(r"[ ().\-/]", "")
+    user = pl.when(~user.str.contains(_IP_ADDRESS)).then(user)
+    digits = user.str.replace(_OPTIONAL_TRUNK, "$1").str.replace_all(r"[ ().\-/]", "")
     if plan.tech_prefix:
         digits = digits.str.strip_prefix(plan.tech_prefix)
-    explicit = digits.str.extract(rf"^(?:\+|{plan.international_prefix})([1-9]\d{{7,14}})$", 1)
+    explicit = digits.str.extract(rf"^(?:\+|{plan.international_prefix})([1-9][0-9]{{7,14}})$", 1)
     known = [explicit]
     if plan.country_code:
         known += _national(digits, plan, plan.country_code)
@@ -50,13 +54,13 @@ def _national(digits: pl.Expr, plan: NumberPlan, country_code: str) -> list[pl.E
     """Readings that need the country code, most certain first."""
     readings: list[pl.Expr] = []
     if plan.bare_international:
-        readings.append(digits.str.extract(rf"^({country_code}\d{{8,}})$", 1))
+        readings.append(digits.str.extract(rf"^({country_code}[0-9]{{8,}})$", 1))
     if plan.national_prefix:
-        significant = digits.str.extract(rf"^{plan.national_prefix}([1-9]\d{{6,13}})$", 1)
+        significant = digits.str.extract(rf"^{plan.national_prefix}([1-9][0-9]{{6,13}})$", 1)
     else:
-        significant = digits.str.extract(r"^([1-9]\d{8,13})$", 1)
+        significant = digits.str.extract(r"^([1-9][0-9]{8,13})$", 1)
     readings.append(pl.lit(country_code) + significant)
     if country_code == "1":
         # The North American plan has ten digits and needs no prefix for them.
-        readings.append(pl.lit("1") + digits.str.extract(r"^([2-9]\d{9})$", 1))
+        readings.append(pl.lit("1") + digits.str.extract(r"^([2-9][0-9]{9})$", 1))
     return readings

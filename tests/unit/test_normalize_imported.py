@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -111,3 +113,34 @@ def test_amounts_are_exact() -> None:
 def test_national_numbers_take_the_accounts_country() -> None:
     row = sift(src="030 1234567", dst="0044 7700 900123").rows
     assert (row["caller_e164"].item(), row["callee_e164"].item()) == ("+49301234567", "+447700900123")
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ({"duration": "99999999999999"}, ("duration_seconds", "not_a_number")),
+        ({"cost": "12345678901.5"}, ("cost", "not_a_number")),
+        ({"start": "0001-01-01 00:00:00"}, ("started_at", "not_a_time")),
+        ({"end": "yesterday"}, ("ended_at", "not_a_time")),
+    ],
+)
+def test_a_value_too_large_for_its_field_rejects_its_row_alone(row: dict[str, str], fault: tuple[str, str]) -> None:
+    assert reject(**row) == fault
+
+
+def test_a_count_in_no_known_epoch_is_named_as_such() -> None:
+    profile = replace(PROFILE, time_notation="epoch_seconds")
+    assert sift(profile=profile, start="12").rejects["reason"].to_list() == ["time_epoch"]
+    assert sift(profile=profile, start="soon").rejects["reason"].to_list() == ["not_a_time"]
+
+
+@pytest.mark.parametrize("text", ["1:75", "00:60:00", "1.5", "90"])
+def test_what_is_no_hh_mm_ss_is_no_duration(text: str) -> None:
+    profile = replace(PROFILE, duration_unit="hh:mm:ss")
+    assert sift(profile=profile, duration=text).rejects["reason"].to_list() == ["not_a_number"]
+
+
+def test_columns_without_a_value_are_no_part_of_what_else_the_source_sent() -> None:
+    assert sift(colour=None).rows["extra_source"].item() is None
+    kept = sift(colour=None, shape='a "round"\none', size="2").rows["extra_source"].item()
+    assert json.loads(kept) == {"shape": 'a "round"\none', "size": "2"}

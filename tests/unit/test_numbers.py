@@ -50,3 +50,26 @@ def test_whatever_comes_out_is_plus_and_8_to_15_digits(text: str) -> None:
 @given(st.integers(10**9, 10**14))
 def test_e164_stays_itself(number: int) -> None:
     assert one(f"+{number}") == f"+{number}"
+
+
+def test_digits_of_other_scripts_are_no_digits() -> None:
+    assert one("+3٤٤٤٤٤٤٤٤") is None
+    assert one("+３４６８８８８６３９２") is None  # noqa: RUF001 - full-width digits
+
+
+def test_the_prefix_in_brackets_for_callers_within_the_country_is_left_out() -> None:
+    assert one("+44 (0)20 7946 0958", NumberPlan("44")) == "+442079460958"
+
+
+def test_the_area_code_in_brackets_is_part_of_the_number() -> None:
+    assert one("+1 (212) 555-0100", NumberPlan("1")) == "+12125550100"
+
+
+def test_an_ip_address_is_no_number() -> None:
+    assert one("192.168.100.200", NumberPlan("1")) is None
+
+
+@given(st.text(alphabet="+0123456789 ().-/*#@;٤a", max_size=20), st.sampled_from(["34", "1", "7", None]))
+def test_no_punctuation_makes_a_number_of_anything_else(text: str, country: str | None) -> None:
+    found = one(text, NumberPlan(country))
+    assert found is None or (found.isascii() and found[1:].isdigit() and 9 <= len(found) <= 16)

@@ -1,6 +1,6 @@
 """Raw rows of a file to canonical rows, as its profile says. A value that cannot be read rejects its row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -9,7 +9,7 @@ import polars as pl
 
 from cdr_pipeline.core import sip
 from cdr_pipeline.core.fields import BY_NAME, FIELDS, Kind
-from cdr_pipeline.core.local_time import instant, is_time
+from cdr_pipeline.core.local_time import instant, is_count, is_time
 from cdr_pipeline.core.numbers import e164
 from cdr_pipeline.core.profile import ACCOUNT_ZONE, Profile
 from cdr_pipeline.core.reasons import Reject
@@ -89,8 +89,20 @@ def _texts(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
         texts["record_id"] = pl.concat_str(native, separator="/")
     missing = {field.name: pl.lit(None, pl.String) for field in FIELDS if field.name not in texts}
     rest = [column for column in records.columns if column not in used and column not in (LINE, RAW)]
-    extra = pl.struct(rest).struct.json_encode() if rest else pl.lit(None, pl.String)
-    return records.select(LINE, RAW, extra.alias(EXTRA), **texts, **missing)
+    return records.select(LINE, RAW, _extra(rest).alias(EXTRA), **texts, **missing)
+
+
+def _extra(columns: Sequence[str]) -> pl.Expr:
+    """JSON object of the columns that have a value, null when none has."""
+    if not columns:
+        return pl.lit(None, pl.String)
+    # Polars writes {"name":"value"} for a struct of one; without the braces it is a member of the whole.
+    members = [pl.struct(column).struct.json_encode().str.slice(1).str.head(-1) for column in columns]
+    present = [
+        pl.when(pl.col(column).is_not_null()).then(member) for column, member in zip(columns, members, strict=True)
+    ]
+    joined = pl.concat_str(present, separator=",", ignore_nulls=True)
+    return pl.when(joined != "").then(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))
 
 
 def _translated(text: pl.Expr, words: Mapping[str, str]) -> pl.Expr:
@@ -136,17 +148,17 @@ def _seconds(name: str, profile: Profile) -> pl.Expr:
         case "minutes":
             value = text.cast(exact, strict=False) * pl.lit(Decimal(60), exact)
         case "hh:mm:ss":
-            parts = text.str.extract_groups(r"^(?:(\d{1,4}):)?(\d{1,2}):(\d{2})$")
+            parts = text.str.extract_groups(r"^(?:([0-9]{1,4}):)?([0-5]?[0-9]):([0-5][0-9])$")
             hours, minutes, seconds = (parts.struct.field(str(number)).cast(pl.Int64) for number in (1, 2, 3))
             value = hours.fill_null(0) * 3600 + minutes * 60 + seconds
-    return value.cast(Kind.SECONDS.dtype).alias(name)
+    return value.cast(Kind.SECONDS.dtype, strict=False).alias(name)
 
 
 def _money(name: str, profile: Profile) -> pl.Expr:
     value = pl.col(name).str.strip_chars().cast(pl.Decimal(38, 8), strict=False)
     if profile.cost_scale and name != "rate":
         value = value * pl.lit(Decimal(1).scaleb(-profile.cost_scale), pl.Decimal(38, 8))
-    return value.cast(Kind.MONEY.dtype).alias(name)
+    return value.cast(Kind.MONEY.dtype, strict=False).alias(name)
 
 
 def _faults(profile: Profile, *, has_identity: bool) -> list[Fault]:
@@ -164,7 +176,11 @@ def _faults(profile: Profile, *, has_identity: bool) -> list[Fault]:
         text = pl.col(f"__{name}")
         lost = text.is_not_null() & pl.col(name).is_null()
         real = is_time(text, profile.time_notation, profile.time_formats)
-        times += [Fault(name, Reject.NOT_A_TIME, lost & ~real), Fault(name, Reject.TIME_GAP, lost)]
+        times += [
+            Fault(name, Reject.TIME_GAP, lost & real),
+            Fault(name, Reject.TIME_EPOCH, lost & is_count(text, profile.time_notation)),
+            Fault(name, Reject.NOT_A_TIME, lost),
+        ]
     missing = [Fault("started_at", Reject.MISSING_VALUE, pl.col("__started_at").is_null())]
     if has_identity:
         missing.append(Fault("record_id", Reject.MISSING_VALUE, pl.col("record_id").is_null()))
