@@ -15,7 +15,8 @@ def rows() -> list[tuple[str, str, str, str, str]]:
 def markdown_table() -> str:
     """The table as Markdown."""
     header = [("column", "type", "meaning", "seed", "from"), ("---",) * 5]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [*header, *rows()])
+    body = [tuple(cell.replace("|", r"\|") for cell in cells) for cells in rows()]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [*header, *body])
 
 
 def _source(field: Field) -> str:
