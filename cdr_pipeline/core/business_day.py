@@ -7,7 +7,12 @@ from zoneinfo import ZoneInfo
 def day_bounds(business_date: date, time_zone: str) -> tuple[datetime, datetime]:
     """First instant of a local day and of the next one, UTC: a half-open interval; days tile time without gap.
 
-    Where midnight does not exist because clocks are put forward over it, the day begins when the clock first shows it.
+    Where midnight does not exist because clocks are put forward over it, the day begins when the clock first shows it;
+    a day that a zone left out (Samoa, 30 December 2011) is empty. Where clocks went back over midnight and the date
+    with them (Newfoundland until 2010), the day that had begun keeps the hour; no zone has done so since.
+
+    Raises:
+        ZoneInfoNotFoundError: no such time zone.
     """
     return _first_instant(business_date, time_zone), _first_instant(business_date + timedelta(days=1), time_zone)
 
