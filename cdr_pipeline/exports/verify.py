@@ -61,7 +61,7 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
         yield "file: the name is not that of the manifest's account, business date and version"
     try:
         first, end = day_bounds(date.fromisoformat(manifest.business_date), manifest.time_zone)
-    except (ValueError, ZoneInfoNotFoundError):
+    except (ValueError, ZoneInfoNotFoundError, OSError):  # OSError: "Europe" is a folder of the zone database
         yield "window: the business date or the time zone is none"
     else:
         if (manifest.window_start_utc, manifest.window_end_utc) != (utc_text(first), utc_text(end)):
