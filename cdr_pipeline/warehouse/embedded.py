@@ -39,6 +39,8 @@ max_connections = 100
 shared_buffers = 128MB
 max_wal_size = 2GB
 jit = off
+# A client that died must not keep its locks: its server process notices within seconds.
+client_connection_check_interval = '5s'
 timezone = 'UTC'
 log_timezone = 'UTC'
 # Rows hold phone numbers and names: no statement, value or key may reach the server's log.

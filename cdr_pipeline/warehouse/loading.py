@@ -21,6 +21,8 @@ from cdr_pipeline.core.schemas import LINE, RAW
 from cdr_pipeline.warehouse.statements import STAGED, statement
 
 BatchKind = Literal["window", "upload"]
+# Below this the planner's guess does no harm and the analysis would cost more than the merge.
+_WORTH_ANALYZING = 2_000
 _ORIGINS: dict[BatchKind, str] = {"window": "api", "upload": "imported"}
 
 
@@ -147,7 +149,9 @@ class BatchLoad:
         Raises:
             UnbalancedBatch: read rows are not all accounted for; the transaction is rolled back by the caller's block.
         """
-        duplicate = self._execute("load/drop_duplicates")
+        if self.staged > _WORTH_ANALYZING:
+            self._execute("load/analyze_stage")
+        duplicate = self._execute("load/drop_duplicates") if self._number("load/count_duplicates") else 0
         updated = self._execute("load/keep_history")
         merged = self._execute("load/merge")
         counts = BatchCounts(
@@ -183,6 +187,11 @@ class BatchLoad:
         with self.connection.cursor() as cursor:
             cursor.execute(statement(name), self._parameters | more)
             return cursor.rowcount
+
+    def _number(self, name: str) -> int:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement(name), self._parameters)
+            return int(next(cursor)[0])
 
     def _dates(self, name: str) -> frozenset[date]:
         with self.connection.cursor() as cursor:
