@@ -93,6 +93,38 @@ def test_d14_a_power_cut_at_any_point_leaves_nothing_that_lies(
     assert points >= 10
 
 
+def test_d14_what_one_step_rests_on_is_on_the_disk_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, records({}))
+    steps: list[str] = []
+    real = {name: getattr(os, name) for name in ("fsync", "unlink", "replace")}
+
+    def fsync(handle: int) -> None:
+        steps.append("flush folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "flush file")
+        real["fsync"](handle)
+
+    def unlink(path: Path, **kwargs: Any) -> None:
+        if not str(path).endswith(".part"):
+            steps.append(f"remove {''.join(Path(path).suffixes)}")
+        real["unlink"](path, **kwargs)
+
+    def rename(source: Path, target: Path) -> None:
+        steps.append(f"place {''.join(Path(target).suffixes)}")
+        real["replace"](source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic.os, "fsync", fsync)
+        patch.setattr(atomic.os, "unlink", unlink)
+        patch.setattr(atomic.os, "replace", rename)
+        write(tmp_path, records({}, {}))
+    assert steps == [
+        "remove .csv.manifest.json", "flush folder",
+        "flush file", "place .csv", "flush folder",
+        "flush file", "place .csv.manifest.json", "flush folder",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("call", DISK_CALLS)
 def test_d15_whatever_the_disk_refuses_is_an_export_error_and_leaves_nothing_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
