@@ -13,9 +13,9 @@ DurationUnit = Literal["seconds", "milliseconds", "minutes", "hh:mm:ss"]
 
 
 def column_name(source: str) -> str:
-    """A source column's name in frames and profiles: lower case, and never that of our own ``line`` and ``raw``."""
+    """A source column's name in frames and profiles: lower case, and never one that we use beside the source's."""
     name = source.strip().lower()
-    return f"source_{name}" if name in (LINE, RAW) else name
+    return f"source_{name}" if name in (LINE, RAW) or name.startswith("__") else name
 
 
 @dataclass(frozen=True, slots=True)

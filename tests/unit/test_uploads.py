@@ -225,8 +225,8 @@ def test_an_unknown_profile_suggests_a_close_one() -> None:
         ("[layout", "not TOML"),
         ("colour = 1", "unknown key colour"),
         ("[fields]\nstartd_at = 'x'", "did you mean 'started_at'"),
-        ("[layout]\nheader = false", "must name the columns"),
-        ("[layout]\ndelimiter = ';;'", "one character"),
+        ("[layout]\nheader = false\n[fields]\nstarted_at = 'start'", "must name the columns"),
+        ("[layout]\ndelimiter = ';;'\n[fields]\nstarted_at = 'start'", "one character"),
     ],
 )
 def test_a_faulty_profile_names_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
@@ -236,5 +236,5 @@ def test_a_faulty_profile_names_what_is_wrong(tmp_path: Path, text: str, said: s
 
 
 def test_the_operators_own_profile_wins(tmp_path: Path) -> None:
-    (tmp_path / "generic.toml").write_text("description = 'mine'")
+    (tmp_path / "generic.toml").write_text("description = 'mine'\n[fields]\nstarted_at = 'start'")
     assert load_profile("generic", tmp_path).description == "mine"

@@ -25,6 +25,7 @@ _IDENTIFIERS: Final = (
     "callee_id_number",
     "dialed_number",
 )
+_NUMBERS: Final = (Kind.SECONDS, Kind.MONEY, Kind.PORT)
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -113,21 +114,22 @@ def _typed(texts: pl.DataFrame, profile: Profile, zone: str) -> pl.DataFrame:
     """Typed columns beside their texts (``__name``), which the faults compare with."""
     times = {name: _time_text(name, profile) for name in _TIMES}
     kept = [text.alias(f"__{name}") for name, text in times.items()]
-    kept += [
-        pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in (Kind.SECONDS, Kind.MONEY)
-    ]
+    kept += [pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in _NUMBERS]
     casts = [
         instant(text, profile.time_notation, profile.time_formats, zone).alias(name) for name, text in times.items()
     ]
     casts += [_seconds(name, profile) for name in ("duration_seconds", "billing_seconds", "ringing_seconds")]
     casts += [_money(name, profile) for name in ("cost", "rate", "reseller_cost")]
+    casts += [
+        pl.col(field.name).str.strip_chars().cast(field.kind.dtype, strict=False)
+        for field in FIELDS
+        if field.kind is Kind.PORT
+    ]
     currency = pl.col("cost_currency").str.to_uppercase()
     if profile.currency:
         currency = currency.fill_null(profile.currency)
     casts += [
-        pl.lit(None, field.kind.dtype).alias(field.name)
-        for field in FIELDS
-        if field.kind in (Kind.FLAG, Kind.PORT, Kind.DATE)
+        pl.lit(None, field.kind.dtype).alias(field.name) for field in FIELDS if field.kind in (Kind.FLAG, Kind.DATE)
     ]
     return texts.with_columns(*kept).with_columns(*casts, currency.alias("cost_currency"))
 
@@ -165,7 +167,7 @@ def _faults(profile: Profile, *, has_identity: bool) -> list[Fault]:
     unread = [
         Fault(field.name, Reject.NOT_A_NUMBER, pl.col(f"__{field.name}").is_not_null() & pl.col(field.name).is_null())
         for field in FIELDS
-        if field.kind in (Kind.SECONDS, Kind.MONEY)
+        if field.kind in _NUMBERS
     ]
     damaged = [
         Fault(name, Reject.SCIENTIFIC_NOTATION, pl.col(name).str.contains(r"^\d(?:[.,]\d+)?[eE]\+?\d+$"))

@@ -1,62 +1,109 @@
 """Text of a JSON file to raw rows: a document, a list, an envelope with ``data``, or one document a line."""
 
-from typing import Any, Final, cast
+from collections.abc import Sequence
+from typing import Final, cast
 
 import orjson
 import polars as pl
 
-from cdr_pipeline.core.profile import Layout
+from cdr_pipeline.core.profile import Layout, column_name
 from cdr_pipeline.core.reasons import Filtered, Reject
 from cdr_pipeline.core.rejection import Fault, sift
 from cdr_pipeline.core.schemas import LINE, RAW
-from cdr_pipeline.sources.uploads.records import RawRecords, rejected_lines
+from cdr_pipeline.sources.uploads.records import RawRecords, physical_lines, rejected_lines
 
 # A call record has at least one of these; an error envelope or a settings file has none.
-_RECORD_KEYS: Final = frozenset({"call_id", "id", "_id", "uniqueid", "uuid", "sid"})
+_RECORD_KEYS: Final = frozenset({"call_id", "callid", "id", "_id", "uniqueid", "uuid", "sid"})
+_UNREADABLE: Final = object()
 
 
-def json_records(text: str, layout: Layout) -> RawRecords:
+def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozenset()) -> RawRecords:
     """Rows of JSON text: one text column per top-level key, nested values as JSON text.
 
     Text that is no JSON, or JSON that is not records, is rejected line by line, so that every line is accounted for.
-    ``line`` counts records where the text is one JSON value, physical lines where it is one value a line.
+    ``line`` counts records where the text is one JSON value, physical lines where it is one value a line; there, a
+    line that cannot be read costs no other one.
+
+    Args:
+        text: of the whole file.
+        layout: its null texts are used.
+        record_keys: keys, lower case, of which a record of this source has at least one, beside the usual ones.
     """
     try:
-        parsed = _parsed(text)
+        items = _unwrapped(orjson.loads(text))
     except orjson.JSONDecodeError:
-        return rejected_lines(text, Reject.INVALID_JSON)
-    if not parsed or not any(isinstance(item, dict) and _RECORD_KEYS & item.keys() for item in parsed):
+        return _line_records(text, layout, record_keys)
+    if not _are_records(items, record_keys):
         return rejected_lines(text, Reject.NOT_A_RECORD)
-    return _framed(parsed, layout)
+    raws = pl.Series(RAW, [orjson.dumps(item).decode() for item in items])
+    lines = pl.Series(LINE, range(1, len(items) + 1), dtype=pl.Int64)
+    return _framed(pl.DataFrame([lines, raws]), items, layout)
 
 
-def _parsed(text: str) -> list[Any]:
-    """The records of a text, in order."""
+def _line_records(text: str, layout: Layout, record_keys: frozenset[str]) -> RawRecords:
+    """One document a line, which the first line that is not blank decides."""
+    lines = physical_lines(text)
+    blank = lines[RAW].str.strip_chars() == ""
+    written = lines.filter(~blank)
+    items = [_value(line) for line in written[RAW]]
+    if not items or not isinstance(items[0], dict):
+        return rejected_lines(text, Reject.INVALID_JSON)
+    if not _are_records(items, record_keys):
+        return rejected_lines(text, Reject.NOT_A_RECORD)
+    records = _framed(written, items, layout)
+    return RawRecords(records.frame, records.rejects, {Filtered.BLANK: int(blank.sum())}, lines.height)
+
+
+def _value(line: str) -> object:
     try:
-        whole = orjson.loads(text)
+        return orjson.loads(line)
     except orjson.JSONDecodeError:
-        return [orjson.loads(line) for line in text.splitlines() if line.strip()]
+        return _UNREADABLE
+
+
+def _unwrapped(whole: object) -> list[object]:
+    """The records of one JSON value, in order."""
     if isinstance(whole, dict) and isinstance(whole.get("data"), list | dict):
         whole = whole["data"]
-    return cast("list[Any]", whole) if isinstance(whole, list) else [whole]
+    return cast("list[object]", whole) if isinstance(whole, list) else [whole]
 
 
-def _framed(parsed: list[Any], layout: Layout) -> RawRecords:
-    keys = sorted(frozenset[str]().union(*(item.keys() for item in parsed if isinstance(item, dict))))
-    lines = [orjson.dumps(item) for item in parsed]
-    objects = b"\n".join(line if line.startswith(b"{") else b"{}" for line in lines)
+def _are_records(items: Sequence[object], record_keys: frozenset[str]) -> bool:
+    known = _RECORD_KEYS | record_keys
+    return any(isinstance(item, dict) and any(column_name(key) in known for key in item) for item in items)
+
+
+def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout) -> RawRecords:
+    """Rows of the items; ``lines`` has ``line`` and ``raw`` of each."""
+    keys = sorted(frozenset[str]().union(*(item.keys() for item in items if isinstance(item, dict))))
+    objects = b"\n".join(orjson.dumps(item if isinstance(item, dict) else {}) for item in items)
     values = pl.read_ndjson(objects, schema=dict.fromkeys(keys, pl.String))
-    frame = (
-        values.with_columns(pl.when(~pl.col(keys).is_in(["", *layout.nulls])).then(pl.col(keys)).name.keep())
-        .with_columns(pl.Series(RAW, [line.decode() for line in lines]))
-        .with_row_index(LINE, offset=1)
-        .with_columns(pl.col(LINE).cast(pl.Int64))
-    )
+    texts = values.select(pl.when(~pl.col(keys).is_in(["", *layout.nulls])).then(pl.col(keys)).name.keep())
+    kinds = [_kind(item) for item in items]
+    frame = pl.concat([lines, texts.rename(_names(keys)), pl.DataFrame({"__kind": kinds})], how="horizontal")
     sifted = sift(
         frame,
         [
-            Fault("", Reject.NOT_A_RECORD, ~pl.col(RAW).str.starts_with("{")),
-            Fault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains(r"(^|[^\\])(\\\\)*\\u0000")),
+            Fault("", Reject.INVALID_JSON, pl.col("__kind") == "unreadable"),
+            Fault("", Reject.NOT_A_RECORD, pl.col("__kind") == "other"),
+            Fault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains(r"\x00|(^|[^\\])(\\\\)*\\u0000")),
         ],
     )
-    return RawRecords(sifted.rows, sifted.rejects, {Filtered.BLANK: 0}, frame.height)
+    return RawRecords(sifted.rows.drop("__kind"), sifted.rejects, {Filtered.BLANK: 0}, frame.height)
+
+
+def _kind(item: object) -> str:
+    if item is _UNREADABLE:
+        return "unreadable"
+    return "record" if isinstance(item, dict) else "other"
+
+
+def _names(keys: Sequence[str]) -> dict[str, str]:
+    """Column of each key: its lower-case name, which a key that is lower case already has before all others."""
+    names: dict[str, str] = {}
+    for key in sorted(keys, key=lambda key: key != column_name(key)):
+        name = column_name(key)
+        while name in names.values():
+            name = f"source_{name}"
+        names[key] = name
+    return names

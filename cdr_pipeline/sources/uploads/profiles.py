@@ -14,17 +14,22 @@ A profile is one TOML file named after it. Its tables and keys are those of ``co
     [values.call_direction]               # the source's word = the canonical one
 """
 
+import codecs
 import tomllib
+from collections.abc import Mapping
 from dataclasses import fields as dataclass_fields
-from dataclasses import replace
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final
+from zoneinfo import available_timezones
+
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
 
 from cdr_pipeline.core.fields import BY_NAME
-from cdr_pipeline.core.numbers import NumberPlan
-from cdr_pipeline.core.profile import Layout, Profile
+from cdr_pipeline.core.numbers import NumberPlan, e164
+from cdr_pipeline.core.profile import ACCOUNT_ZONE, Layout, Profile, column_name
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile
 
 _TOP_LEVEL = {"description", "native_id", "currency", "cost_scale", "duration_unit"}
@@ -35,10 +40,21 @@ _TIME = {
     "zone": "time_zone",
     "zero_is_no_time": "zero_is_no_time",
 }
+# What the import itself works out: from the account, from other fields, or from the native id.
+_WORKED_OUT: Final = frozenset(
+    {"account_id", "origin", "record_id", "business_date", "answered", "caller_e164", "callee_e164"}
+    | {"to_host", "from_host"}
+)
+_MAPPABLE: Final = BY_NAME.keys() - _WORKED_OUT
+_PROFILE: Final = TypeAdapter(Profile)
 
 
 def list_profiles(folder: Path | None = None) -> dict[str, Profile]:
-    """Every profile by name: the built-in ones and those in ``folder``, which win over built-in ones of their name."""
+    """Every profile by name: the built-in ones and those in ``folder``, which win over built-in ones of their name.
+
+    Raises:
+        InvalidProfile: one of them is faulty.
+    """
     return {name: _read(name, text) for name, text in sorted(_texts(folder).items())}
 
 
@@ -51,7 +67,7 @@ def load_profile(name: str, folder: Path | None = None) -> Profile:
 
     Raises:
         UnknownProfile: there is none; close names are suggested.
-        InvalidProfile: its file is not TOML, or has a key or column that nothing knows.
+        InvalidProfile: its file is not TOML, has a key or field that nothing knows, or contradicts itself.
     """
     texts = _texts(folder)
     if name not in texts:
@@ -69,8 +85,15 @@ def _texts(folder: Path | None) -> dict[str, str]:
         if item.name.endswith(".toml")
     }
     if folder is not None and folder.is_dir():
-        found |= {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.toml"))}
+        found |= {path.stem: _own(path) for path in sorted(folder.glob("*.toml"))}
     return found
+
+
+def _own(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidProfile(f"profile {path.stem} is not UTF-8 text at byte {error.start}") from None
 
 
 def _read(name: str, text: str) -> Profile:
@@ -79,59 +102,110 @@ def _read(name: str, text: str) -> Profile:
     except tomllib.TOMLDecodeError as error:
         raise InvalidProfile(f"profile {name} is not TOML: {error}") from None
     _known_keys(name, "", source, _TOP_LEVEL | _TABLES)
-    time = cast("dict[str, Any]", source.get("time", {}))
-    _known_keys(name, "time.", time, set(_TIME))
-    wanted = {**source.get("fields", {}), **source.get("constants", {}), **source.get("values", {})}
-    _known_keys(name, "fields.", wanted, set(BY_NAME))
+    for table in _TABLES:
+        if not isinstance(source.get(table, {}), dict):
+            raise InvalidProfile(f"profile {name}: {table} is a table, [{table}]")
+    _known_keys(name, "time.", source.get("time", {}), set(_TIME))
+    _known_keys(name, "layout.", source.get("layout", {}), {field.name for field in dataclass_fields(Layout)})
+    _known_keys(name, "plan.", source.get("plan", {}), {field.name for field in dataclass_fields(NumberPlan)})
+    for table in ("fields", "constants", "values"):
+        _known_keys(name, f"{table}.", source.get(table, {}), set(_MAPPABLE))
     try:
-        profile = Profile(name=name, description=str(source.get("description", "")))
-        return replace(
-            profile,
-            layout=_layout(name, source.get("layout", {})),
-            plan=_plan(name, source.get("plan", {})),
-            fields={field: _columns(columns) for field, columns in source.get("fields", {}).items()},
-            constants={field: str(value) for field, value in source.get("constants", {}).items()},
-            values={field: _words(words) for field, words in source.get("values", {}).items()},
-            **{key: _frozen(source[key]) for key in _TOP_LEVEL & source.keys() - {"description"}},
-            **{_TIME[key]: _frozen(value) for key, value in time.items()},
-        )
-    except (TypeError, AttributeError) as error:
-        raise InvalidProfile(f"profile {name}: a value has the wrong type ({error})") from None
+        profile = _PROFILE.validate_python(_spelled_out(name, source))
+    except ValidationError as errors:
+        first = errors.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidProfile(f"profile {name}: {place}: {first['msg']}") from None
+    fault = _fault(profile)
+    if fault:
+        raise InvalidProfile(f"profile {name}: {fault}")
+    return profile
 
 
-def _known_keys(name: str, table: str, source: dict[str, Any], known: set[str]) -> None:
+def _known_keys(name: str, table: str, source: Mapping[str, Any], known: set[str]) -> None:
     for key in source.keys() - known:
         close = get_close_matches(key, known, n=1)
         guess = f"; did you mean {close[0]!r}?" if close else ""
         raise InvalidProfile(f"profile {name}: unknown key {table}{key}{guess}")
 
 
-def _layout(name: str, source: dict[str, Any]) -> Layout:
-    _known_keys(name, "layout.", source, {field.name for field in dataclass_fields(Layout)})
-    lists = source.get("columns", [])
-    if lists and isinstance(lists[0], str):
-        lists = [lists]
-    columns = tuple(tuple(column.lower() for column in names) for names in lists)
-    layout = replace(Layout(), **{**{key: _frozen(value) for key, value in source.items()}, "columns": columns})
-    if layout.format == "delimited" and not layout.header and not columns:
-        raise InvalidProfile(f"profile {name}: without a header, layout.columns must name the columns")
-    if len(layout.delimiter) != 1:
-        raise InvalidProfile(f"profile {name}: layout.delimiter is one character")
-    return layout
+def _spelled_out(name: str, source: dict[str, Any]) -> dict[str, Any]:
+    """The keys of ``Profile``, short forms made long, columns and words in lower case; what is wrong stays wrong."""
+    layout = dict(source.get("layout", {}))
+    lists = _listed(layout.get("columns", []))
+    if isinstance(lists, list):
+        lists = [lists] if lists and isinstance(lists[0], str) else lists
+        layout["columns"] = [_columns(names) for names in lists]
+    return {
+        "name": name,
+        "description": source.get("description", ""),
+        "layout": layout,
+        "plan": source.get("plan", {}),
+        "fields": {field: _columns(columns) for field, columns in source.get("fields", {}).items()},
+        "constants": source.get("constants", {}),
+        "values": {field: _words(words) for field, words in source.get("values", {}).items()},
+        **{key: source[key] for key in _TOP_LEVEL & source.keys() - {"description", "native_id"}},
+        **{_TIME[key]: value for key, value in source.get("time", {}).items()},
+        "native_id": _columns(source.get("native_id", [])),
+    }
 
 
-def _plan(name: str, source: dict[str, Any]) -> NumberPlan:
-    _known_keys(name, "plan.", source, {field.name for field in dataclass_fields(NumberPlan)})
-    return replace(NumberPlan(), **source)
+def _fault(profile: Profile) -> str:
+    """What contradicts itself in a profile whose types are right; empty when nothing does."""
+    layout, zone = profile.layout, profile.time_zone
+    widths = [len(names) for names in layout.columns]
+    listed = {column for names in layout.columns for column in names}
+    named = {column for columns in profile.fields.values() for column in columns} | set(profile.native_id)
+    faults = {
+        "fields.started_at must name the column of the start of a call": not profile.fields.get("started_at"),
+        "without a header, layout.columns must name the columns": (
+            layout.format == "delimited" and not layout.header and not layout.columns
+        ),
+        "layout.columns names a column twice": any(len(set(names)) < len(names) for names in layout.columns),
+        "layout.columns has two lists of one length": len(set(widths)) < len(widths),
+        "a field or native_id names a column that layout.columns lacks": (
+            layout.format == "delimited" and not layout.header and not named <= listed
+        ),
+        "time.formats names no format": profile.time_notation == "local" and not profile.time_formats,
+        "layout.delimiter is one character, and neither a quote nor a line end": (
+            len(layout.delimiter) != 1 or layout.delimiter in '"\r\n'
+        ),
+        "layout.encoding is no encoding that is known": not _is_encoding(layout.encoding),
+        "time.zone is neither account nor an IANA time zone": zone != ACCOUNT_ZONE
+        and zone not in available_timezones(),
+        "plan: country_code is digits, and prefixes are regular expressions": not _is_usable(profile.plan),
+    }
+    return next((fault for fault, present in faults.items() if present), "")
 
 
-def _columns(source: str | list[str]) -> tuple[str, ...]:
-    return (source.lower(),) if isinstance(source, str) else tuple(column.lower() for column in source)
+def _is_encoding(name: str) -> bool:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        return False
+    return True
 
 
-def _words(source: dict[str, str]) -> dict[str, str]:
-    return {word.lower(): meaning for word, meaning in source.items()}
+def _is_usable(plan: NumberPlan) -> bool:
+    if plan.country_code is not None and not plan.country_code.isdecimal():
+        return False
+    try:
+        pl.select(e164(pl.lit("0"), plan))
+    except pl.exceptions.ComputeError:
+        return False
+    return True
 
 
-def _frozen(value: object) -> object:
-    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
+def _listed(source: object) -> object:
+    return [source] if isinstance(source, str) else source
+
+
+def _columns(source: object) -> object:
+    listed = _listed(source)
+    if not isinstance(listed, list):
+        return listed
+    return [column_name(column) if isinstance(column, str) else column for column in listed]
+
+
+def _words(source: object) -> object:
+    return {word.lower(): meaning for word, meaning in source.items()} if isinstance(source, dict) else source
