@@ -125,6 +125,21 @@ def test_d14_what_one_step_rests_on_is_on_the_disk_before_the_next(
     ]  # fmt: skip
 
 
+def test_d14_new_folders_are_on_the_disk_before_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: set[int] = set()
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        flushed.add(os.fstat(handle).st_ino)
+        real(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic.os, "fsync", fsync)
+        path = write(tmp_path / "exports", records({})).path
+    above = [folder for folder in path.parents if folder.is_relative_to(tmp_path)]
+    assert {folder.stat().st_ino for folder in above} <= flushed
+
+
 @pytest.mark.parametrize("call", DISK_CALLS)
 def test_d15_whatever_the_disk_refuses_is_an_export_error_and_leaves_nothing_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
