@@ -12,6 +12,7 @@ never hold a token, a phone number or a name.
     │   └── WarehouseNotMigrated            the database lacks this version's tables
     ├── UpstreamError                   4
     │   ├── TransientUpstreamError          trying again may help: time-outs, 429, 5xx, broken pages (retryable)
+    │   │   └── WindowTooHeavy                  a shorter window may work: 504, or a reply above the bound
     │   └── PermanentUpstreamError          it will not
     │       ├── UpstreamAuthError           401, 403
     │       ├── UpstreamAccountNotFound     404, 410 on the account itself
@@ -21,6 +22,7 @@ never hold a token, a phone number or a name.
     │   ├── InvalidProfile                  a profile file that contradicts itself
     │   └── UnreadableUpload                a file that cannot be opened as its profile says
     ├── AccountNotFound                 6   the warehouse knows no such account
+    ├── ClaimLost                       4   another process took over while this one stood still (retryable)
     ├── UnbalancedBatch                 7   rows were not all accounted for; nothing was merged
     ├── ExportError                     8   a file or manifest could not be written whole
     └── IncompleteNight                 9   some accounts failed; the others are done
@@ -104,6 +106,12 @@ class TransientUpstreamError(UpstreamError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class WindowTooHeavy(TransientUpstreamError):
+    """The switch, or a gateway before it, gave up on a window, or its reply is above the bound; halve the window."""
+
+    code = "upstream_window_too_heavy"
+
+
 class PermanentUpstreamError(UpstreamError):
     """Trying again will not help."""
 
@@ -160,6 +168,14 @@ class AccountNotFound(CdrError):
     code = "account_not_found"
     exit_code = 6
     http_status = 404
+
+
+class ClaimLost(CdrError):
+    """The lease on what this process was collecting ran out and another one took over; nothing was recorded."""
+
+    code = "claim_lost"
+    retryable = True
+    exit_code = 4
 
 
 class UnbalancedBatch(CdrError):

@@ -7,11 +7,13 @@ working directory, which wins over the default.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cdr_pipeline.errors import ConfigurationError
@@ -19,7 +21,6 @@ from cdr_pipeline.errors import ConfigurationError
 PREFIX = "CDR_"
 Dialect = Literal["auto", "seed_v1", "v2_k3", "v2_k43", "k5"]
 _CHECKOUT = Path(__file__).resolve().parent.parent
-_LOOPBACK = ("http://127.", "http://localhost", "http://[::1]")
 
 
 def bundled(name: str) -> Path:
@@ -45,14 +46,25 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
-def _api_base(url: str | None) -> str | None:
+def _api_base(url: str | None, info: ValidationInfo) -> str | None:
     if url is None:
         return None
-    if not url.startswith("https://") and not url.startswith(_LOOPBACK):
+    plain_allowed = bool(info.data.get("api_send_token_unencrypted")) or _this_machine(url)
+    if not url.startswith("https://") and not (url.startswith("http://") and plain_allowed):
         raise ValueError("must start with https:// (plain http only to this machine)")
     if "@" in url or "?" in url or "#" in url:
-        raise ValueError("must be scheme, host, port and path only; credentials go in CDR_API_TOKEN or CDR_API_KEY")
+        raise ValueError(
+            "must be scheme, host, port and path only; credentials go in CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN"
+        )
     return url.rstrip("/")
+
+
+def _this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _warehouse_scheme(url: SecretStr | None) -> SecretStr | None:
@@ -72,16 +84,31 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
     )
 
+    # Before the URL, whose check looks at it.
+    api_send_token_unencrypted: bool = Field(
+        default=False, description="allow plain http to other machines: anyone on the way can read token and calls"
+    )
     api_url: Annotated[str | None, AfterValidator(_api_base)] = Field(
         default=None, description="base of the switch's API, e.g. https://api.example.com:8443 (no /v1 or /v2)"
     )
     api_token: SecretStr | None = Field(default=None, description="authentication token, sent as X-Auth-Token")
     api_key: SecretStr | None = Field(default=None, description="API key, exchanged for a token at /api_auth")
+    api_user: str | None = Field(default=None, description="user name, where there is no API key (user_auth)")
+    api_password: SecretStr | None = Field(default=None, description="the user's password; only its hash is sent")
+    api_account_name: str | None = Field(default=None, description="account name that the user belongs to")
+    api_account_realm: str | None = Field(default=None, description="or the account's realm")
+    api_user_method: Literal["md5", "sha"] = Field(default="md5", description="how the password is hashed")
+    api_token_in_query: bool = Field(
+        default=False, description="send the token as ?auth_token=, for servers that take it no other way"
+    )
     api_dialect: Dialect = Field(default="auto", description="auto, seed_v1, v2_k3, v2_k43 or k5")
     api_details: bool = Field(default=False, description="also fetch /cdrs/{id} for the fields that only details have")
     api_page_size: int = Field(default=500, ge=1, le=10_000, description="rows asked for per page (v2)")
     api_requests_per_second: float = Field(
         default=8.0, gt=0, le=10_000, description="per account; a stock switch refills 10 tokens a second"
+    )
+    api_host_requests_per_second: float = Field(
+        default=200.0, gt=0, le=100_000, description="of all accounts together, below what the host can bear"
     )
     api_timeout_seconds: float = Field(default=60.0, gt=0, le=3600, description="longest wait for one answer")
     collect_concurrency: int = Field(default=8, ge=1, le=64, description="accounts collected at the same time")
@@ -113,6 +140,11 @@ class Settings(BaseSettings):
         default="in_process", description="in_process (fastest for five steps) or multiprocess"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least severe log line")
+
+    @property
+    def session_dir(self) -> Path:
+        """Tokens of the switch, shared by this machine's processes; readable by the owner only."""
+        return self.data_dir / "session"
 
     @property
     def landing_dir(self) -> Path:

@@ -39,6 +39,39 @@ def add(
     out.print(f"account {account.account_id}: {account.time_zone}, {'active' if account.active else 'inactive'}")
 
 
+@accounts_app.command("sync")
+def sync(
+    *,
+    root: Annotated[
+        str | None, typer.Option(help="Account whose tree is walked; the credentials' own when omitted.")
+    ] = None,
+    deactivate_missing: Annotated[
+        bool, typer.Option("--deactivate-missing", help="Stop collecting accounts that the switch no longer has.")
+    ] = False,
+) -> None:
+    """Learn the account tree from the switch: every account below the root, with its name and time zone.
+
+    What was set here (zone, country code, inactive) stays as it is. Doing it again changes nothing.
+    """
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.steps.sync_accounts import SyncRequest, sync_accounts
+
+    with workplace("walking the account tree") as at:
+        synced = sync_accounts(SyncRequest(root, deactivate_missing), at)
+    out.print(
+        f"below {synced.root}: {len(synced.added)} added, {len(synced.changed)} changed, "
+        f"{len(synced.unchanged)} unchanged, {len(synced.missing)} no longer on the switch"
+    )
+    outcome = "deactivated" if deactivate_missing else "missing; --deactivate-missing stops collecting it"
+    if synced.missing or synced.refused:
+        listing = table("Look at these", "account", "what")
+        for account_id in synced.missing:
+            listing.add_row(account_id, outcome)
+        for account_id, why in synced.refused:
+            listing.add_row(account_id, why)
+        out.print(listing)
+
+
 @accounts_app.command("list")
 def list_accounts() -> None:
     """Show the accounts, with zone and the dialect their switch was found to speak."""
@@ -59,4 +92,4 @@ def list_accounts() -> None:
         )
     out.print(listing)
     if not accounts:
-        out.print("none yet: cdr-pipeline accounts add ID --time-zone Europe/Berlin")
+        out.print("none yet: 'cdr-pipeline accounts sync' asks the switch, 'accounts add ID' adds one by hand")

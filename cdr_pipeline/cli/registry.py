@@ -3,6 +3,7 @@
 import typer
 
 from cdr_pipeline.cli.accounts import accounts_app
+from cdr_pipeline.cli.collect import collect
 from cdr_pipeline.cli.config import config_app
 from cdr_pipeline.cli.demo import demo
 from cdr_pipeline.cli.fields import fields
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Hangs every command on the app, in the order in which ``--help`` lists them."""
     app.command()(demo)
     app.command()(nightly)
+    app.command()(collect)
     app.command()(status)
     app.command("import")(import_file)
     app.command()(export)

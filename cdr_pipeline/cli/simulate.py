@@ -17,6 +17,10 @@ def simulate(
         Path | None,
         typer.Option(exists=True, help="Serve these CDR documents (JSON) instead of made traffic."),
     ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="What goes wrong, by name; may be given several times. An unknown one lists all."),
+    ] = None,
 ) -> None:
     """Serve the Kazoo CDR API from made traffic, or from a file of real documents. Ctrl-C stops it."""
     from cdr_pipeline.cli.console import out
@@ -24,7 +28,12 @@ def simulate(
     from cdr_pipeline.simulator.switch import SimulatedSwitch
 
     switch = SimulatedSwitch.build(
-        seed=seed, accounts=accounts, calls_per_day=calls_per_day, dialect=dialect, documents=documents
+        seed=seed,
+        accounts=accounts,
+        calls_per_day=calls_per_day,
+        dialect=dialect,
+        documents=documents,
+        faults=fault or (),
     )
     out.print(f"CDR_API_URL=http://127.0.0.1:{port}")
     out.print(f"CDR_API_TOKEN={switch.token}")

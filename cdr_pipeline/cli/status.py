@@ -1,11 +1,22 @@
 """``cdr-pipeline status``: what is in the warehouse."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from cdr_pipeline.warehouse.ledger import DayStatus
+
 _FORMATS = ["%Y-%m-%d"]
+
+
+def _completeness(day: "DayStatus", through: str) -> str:
+    if day.failed_windows:
+        return f"[red]{day.failed_windows} window(s) failed[/red]"
+    if day.volume in ("thin", "empty"):
+        return f"{through} [red]{day.volume}: usual {day.usual_rows} rows[/red]"
+    return through
 
 
 def status(
@@ -35,7 +46,7 @@ def status(
             str(day.api_rows),
             str(day.imported_rows),
             f"{day.api_minutes:.1f}",
-            f"[red]{day.failed_windows} window(s) failed[/red]" if day.failed_windows else through,
+            _completeness(day, through),
             "no file" if day.row_count is None else str(day.row_count),
         )
     out.print(listing)

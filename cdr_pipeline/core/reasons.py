@@ -9,6 +9,7 @@ class Reject(StrEnum):
     RAGGED_ROW = "ragged_row"
     BROKEN_QUOTE = "broken_quote"
     NUL_CHARACTER = "nul_character"
+    INVALID_TEXT = "invalid_text"
     INVALID_JSON = "invalid_json"
     NOT_A_RECORD = "not_a_record"
     MISSING_VALUE = "missing_value"
@@ -37,6 +38,7 @@ EXPLANATIONS: dict[Reject, str] = {
     Reject.RAGGED_ROW: "the row has more or fewer fields than the file's layout",
     Reject.BROKEN_QUOTE: "a quote is opened and never closed, or stands in the middle of a field",
     Reject.NUL_CHARACTER: "the row contains a NUL character, which no text column can hold",
+    Reject.INVALID_TEXT: "the row contains bytes or surrogates that are no Unicode text",
     Reject.INVALID_JSON: "the text is not valid JSON",
     Reject.NOT_A_RECORD: "valid JSON, but not a call record or a list of them",
     Reject.MISSING_VALUE: "a field that every record needs is empty",

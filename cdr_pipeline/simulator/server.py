@@ -1,5 +1,6 @@
 """The switch's HTTP API: routes, envelopes, errors and formats of each version."""
 
+import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from cdr_pipeline.core.timestamps import to_gregorian
+from cdr_pipeline.simulator.faults.catalogue import fault_of
+from cdr_pipeline.simulator.faults.fault import FaultySwitch
 from cdr_pipeline.simulator.listing import detail, list_row
 from cdr_pipeline.simulator.paging import DEFAULT_PAGE, Cut, cut
 from cdr_pipeline.simulator.paging import Request as Window
@@ -20,6 +23,8 @@ from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, Dialect
 
 _CSV: Final = ("application/octet-stream", "text/csv", "text/comma-separated-values")
 _JSON: Final = ("application/json", "application/x-json", "*/*")
+# What 5.x says of its rate limit in buffered replies; the limit itself is the fault "bucket".
+_TOKENS_LEFT: Final = 99
 _THREE: Final = (Dialect.SEED_V1, Dialect.V2_K3)
 
 
@@ -47,6 +52,8 @@ class _Answers:
             base["revision"] = "undefined"
         else:
             base |= self._node()
+        if self.switch.dialect is Dialect.K5:
+            base["tokens"] = {"consumed": 1, "remaining": _TOKENS_LEFT}
         return base | {"data": data}
 
     def listed(self, page: Cut, request_id: str, asked: int, *, paginate: bool) -> bytes:
@@ -91,8 +98,8 @@ class _Answers:
         return {"node": "simulator", "version": "4.3.0", "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def build_app(switch: SimulatedSwitch) -> FastAPI:
-    """The application of a switch."""
+def build_app(switch: SimulatedSwitch) -> FastAPI | FaultySwitch:
+    """The application of a switch, behind its faults if it has any."""
     app = FastAPI(title="simulated switch", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.api_route("/{version}/{path:path}", methods=["GET", "PUT", "POST", "PATCH", "DELETE"])
@@ -105,6 +112,8 @@ def build_app(switch: SimulatedSwitch) -> FastAPI:
             body = answers.refused(refusal, request_id)
             return Response(orjson.dumps(body), refusal.status, media_type="application/json")
 
+    if switch.faults:
+        return FaultySwitch(app, [fault_of(name) for name in switch.faults])
     return app
 
 
@@ -112,7 +121,7 @@ async def _route(
     switch: SimulatedSwitch, answers: _Answers, path: list[str], request: Request, request_id: str
 ) -> Response:
     _require_version(switch, answers.version)
-    if path == ["api_auth"]:
+    if path in (["api_auth"], ["user_auth"]):
         return await _log_in(switch, answers, request, request_id)
     _require_token(switch, request)
     if path[0] != "accounts" or len(path) < 2:  # noqa: PLR2004 - the word and the id
@@ -120,10 +129,14 @@ async def _route(
     account = _account(switch, path[1], request)
     match path[2:]:
         case []:
-            data: object = {"id": account.account_id, "name": account.name, "realm": account.realm}
+            data: object = {
+                "id": account.account_id,
+                "name": account.name,
+                "realm": account.realm,
+                "timezone": account.time_zone,
+            }
         case ["descendants" | "children"]:
-            below = [item for item in switch.accounts if item.parent_id == account.account_id]
-            data = [{"id": item.account_id, "name": item.name, "realm": item.realm} for item in below]
+            return _descendants(switch, answers, account, request, request_id)
         case ["cdrs"]:
             return _list(switch, answers, account.account_id, request, request_id)
         case ["cdrs", record_id]:
@@ -155,13 +168,43 @@ async def _log_in(switch: SimulatedSwitch, answers: _Answers, request: Request, 
     if request.method != "PUT":
         raise Refusal(405, "invalid_method", {"message": "method not allowed"})
     try:
-        key = orjson.loads(await request.body())["data"]["api_key"]
+        data = orjson.loads(await request.body())["data"]
     except (ValueError, KeyError, TypeError):
         raise Refusal(400, "parse_error", {"message": "failed to parse request body"}) from None
-    if key != switch.api_key:
-        raise Refusal(404, "bad identifier", ["api_key"])
+    if request.url.path.endswith("/api_auth"):
+        if data.get("api_key") != switch.api_key:
+            raise Refusal(404, "bad identifier", ["api_key"])
+    else:
+        owner = switch.accounts[0]
+        known = data.get("account_name") == owner.name or data.get("account_realm") == owner.realm
+        if not known or data.get("credentials") != _user_credentials(switch, data.get("method", "md5")):
+            raise Refusal(401, "invalid_credentials", {"message": "invalid credentials"})
     body = answers.envelope({"account_id": switch.accounts[0].account_id}, request_id)
     return Response(orjson.dumps(body), 201, media_type="application/json")
+
+
+def _user_credentials(switch: SimulatedSwitch, method: str) -> str:
+    """Hash of "user:password", the user in lower case."""
+    digest = hashlib.new("sha1" if method == "sha" else "md5", usedforsecurity=False)
+    digest.update(":".join(switch.user).encode())
+    return digest.hexdigest()
+
+
+def _descendants(
+    switch: SimulatedSwitch, answers: _Answers, account: SimulatedAccount, request: Request, request_id: str
+) -> Response:
+    """Accounts below one, paged on v2 by opaque keys."""
+    below = [item for item in switch.accounts if item.parent_id == account.account_id]
+    size = len(below) if answers.version == "v1" else DEFAULT_PAGE
+    start = int(request.query_params.get("start_key", "0"))
+    rows = [
+        {"id": item.account_id, "name": item.name, "realm": item.realm, "tree": [account.account_id]}
+        for item in below[start : start + size]
+    ]
+    body = answers.envelope(rows, request_id) | {"page_size": len(rows)}
+    if start + size < len(below):
+        body["next_start_key"] = str(start + size)
+    return Response(orjson.dumps(body), media_type="application/json")
 
 
 def _require_token(switch: SimulatedSwitch, request: Request) -> None:

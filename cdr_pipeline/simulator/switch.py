@@ -1,6 +1,7 @@
 """The simulated switch: accounts, credentials, and the documents that it has stored."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
@@ -31,6 +32,7 @@ class SimulatedSwitch:
         seed, calls_per_day: of the made traffic.
         stored: documents by account, when they come from a file.
         failing: accounts for which it answers 503.
+        faults: names of what goes wrong, see ``simulator.faults``.
     """
 
     accounts: tuple[SimulatedAccount, ...]
@@ -41,6 +43,12 @@ class SimulatedSwitch:
     calls_per_day: int = 200
     stored: dict[str, list[Document]] | None = None
     failing: frozenset[str] = field(default_factory=frozenset[str])
+    faults: tuple[str, ...] = ()
+
+    @property
+    def user(self) -> tuple[str, str]:
+        """Name and password of the user whose credentials it accepts besides the API key."""
+        return "operator", _hex(self.seed, "password")
 
     @classmethod
     def build(
@@ -51,6 +59,7 @@ class SimulatedSwitch:
         calls_per_day: int = 200,
         dialect: str = "v2_k43",
         documents: Path | None = None,
+        faults: Sequence[str] = (),
     ) -> Self:
         """A switch whose accounts and credentials follow from the seed, or from the documents.
 
@@ -65,7 +74,16 @@ class SimulatedSwitch:
             made = tuple(
                 SimulatedAccount(account_id, "From file", "file.example", "UTC") for account_id in sorted(stored)
             )
-        return cls(made, _hex(seed, "token"), _hex(seed, "key") * 2, Dialect(dialect), seed, calls_per_day, stored)
+        return cls(
+            accounts=made,
+            token=f"simulated-token-{_hex(seed, 'token')}",
+            api_key=_hex(seed, "key") * 2,
+            dialect=Dialect(dialect),
+            seed=seed,
+            calls_per_day=calls_per_day,
+            stored=stored,
+            faults=tuple(faults),
+        )
 
     def account(self, account_id: str) -> SimulatedAccount | None:
         """The account of that id."""

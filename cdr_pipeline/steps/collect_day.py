@@ -4,21 +4,25 @@ Nothing is interpreted here beyond what is needed to ask for the next page. What
 again, without asking the switch.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from cdr_pipeline.core.business_day import day_bounds
-from cdr_pipeline.errors import CdrError, ConfigurationError
-from cdr_pipeline.sources.kazoo.client import KazooClient, WindowTooSlow
+from cdr_pipeline.errors import CdrError, ClaimLost, ConfigurationError, WindowTooHeavy
+from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import Dialect
 from cdr_pipeline.sources.kazoo.pages import record_ids
 from cdr_pipeline.sources.kazoo.windows import Window, plan_windows
 from cdr_pipeline.sources.landing import LandingWriter, window_path
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
+from cdr_pipeline.warehouse.ledger import Account, Claim, LandedWindow, Ledger
+
+# Longer than one request may be tried for; a process that is killed is not waited for, one that stands still is.
+_LEASE_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +40,21 @@ class CollectRequest:
 
 @dataclass(frozen=True, slots=True)
 class AccountCollected:
-    """One account's part: windows and pages landed, rows in them, and what went wrong, if anything."""
+    """One account's part.
+
+    Attributes:
+        account_id: whose.
+        windows, pages, rows, bytes: what was landed.
+        elsewhere: another process collects this day of this account; nothing was done here.
+        failure: what went wrong, if anything.
+    """
 
     account_id: str
     windows: int = 0
     pages: int = 0
     rows: int = 0
     bytes: int = 0
+    elsewhere: bool = False
     failure: AccountFailure | None = None
 
 
@@ -58,6 +70,11 @@ class CollectedDay:
         """Accounts that could not be collected whole."""
         return tuple(account.failure for account in self.accounts if account.failure is not None)
 
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Accounts that another process is collecting."""
+        return tuple(account.account_id for account in self.accounts if account.elsewhere)
+
 
 def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
     """Lands every window of the day for every account; one account's failure leaves the others alone.
@@ -72,7 +89,7 @@ def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
     if at.settings.api_url is None:
         raise ConfigurationError(
             "CDR_API_URL is not set: there is no switch to collect from",
-            hint="set CDR_API_URL and CDR_API_TOKEN or CDR_API_KEY; 'cdr-pipeline config check' shows what is set",
+            hint="set it, and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; 'cdr-pipeline config check' shows what is set",
         )
     with at.ledger() as ledger:
         accounts = ledger.accounts(request.accounts)
@@ -86,12 +103,18 @@ def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
 
 def _collect_account(account: Account, business_date: date, client: KazooClient, at: Workplace) -> AccountCollected:
     with at.ledger() as ledger:
+        claim = ledger.claim(account.account_id, business_date, lease_seconds=_LEASE_SECONDS)
+        if claim is None:
+            at.progress(f"{account.account_id} is being collected by another process")
+            return AccountCollected(account.account_id, elsewhere=True)
         try:
             dialect = _dialect(account, client, ledger, at)
             windows = _windows(account, business_date, dialect, at)
+            collected = _AccountCollector(account, claim, dialect, client, ledger, at).collect(windows)
         except CdrError as error:
-            return AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
-        collected = _AccountCollector(account, business_date, dialect, client, ledger, at).collect(windows)
+            collected = AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
+        finally:
+            ledger.release(claim)
     at.progress(f"collected {account.account_id}")
     return collected
 
@@ -121,11 +144,12 @@ class _AccountCollector:
     """Lands the windows of one account and day over one connection to the ledger."""
 
     account: Account
-    business_date: date
+    claim: Claim
     dialect: Dialect
     client: KazooClient
     ledger: Ledger
     at: Workplace
+    renewed_at: list[float] = field(default_factory=lambda: [time.monotonic()])
 
     def collect(self, windows: Sequence[Window]) -> AccountCollected:
         """Lands them in order; the first that fails ends the account's part, what was landed stays."""
@@ -140,6 +164,8 @@ class _AccountCollector:
                         rows=done.rows + landed.rows,
                         bytes=done.bytes + landed.bytes,
                     )
+            except ClaimLost:
+                raise
             except CdrError as error:
                 self._note_failure(window, error)
                 return replace(done, failure=AccountFailure.of(self.account.account_id, error))
@@ -147,8 +173,7 @@ class _AccountCollector:
 
     def _note_failure(self, window: Window, error: CdrError) -> None:
         self.ledger.record_failed_window(
-            account_id=self.account.account_id,
-            business_date=self.business_date,
+            claim=self.claim,
             starts_at=window.starts_at,
             ends_at=window.ends_at,
             error_code=error.code,
@@ -157,15 +182,15 @@ class _AccountCollector:
         )
 
     def _land(self, window: Window) -> Iterator[AccountCollected]:
-        """A window that the switch is too slow for is halved until it answers or is one second long."""
+        """A window that is too heavy for the switch is halved until it answers or is one second long."""
         try:
             yield self._land_whole(window)
-        except WindowTooSlow:
-            halves = window.halves()
-            if halves is None:
+        except WindowTooHeavy:
+            lighter = window.lighter()
+            if not lighter:
                 raise
-            for half in halves:
-                yield from self._land(half)
+            for part in lighter:
+                yield from self._land(part)
 
     def _land_whole(self, window: Window) -> AccountCollected:
         account_id, landing_dir = self.account.account_id, self.at.settings.landing_dir
@@ -174,14 +199,14 @@ class _AccountCollector:
         pages = 0
         with LandingWriter(path, account_id=account_id, window=window, dialect=self.dialect) as writer:
             for body, page in self.client.pages(account_id, window, self.dialect):
-                writer.add(body, part="page", rows=page.rows)
+                self._keep_claim()
+                writer.add_page(body, page)
                 pages += 1
                 if self.at.settings.api_details:
                     self._land_details(page.ndjson, writer)
         place = str(path.relative_to(landing_dir))
         self.ledger.record_landed_window(
-            account_id=account_id,
-            business_date=self.business_date,
+            claim=self.claim,
             window=LandedWindow(window.starts_at, window.ends_at, self.dialect.value, place, landed_at),
             rows=writer.rows,
         )
@@ -193,5 +218,12 @@ class _AccountCollector:
         known = self.ledger.known_details(self.account.account_id, ids)
         for record_id in ids:
             if record_id not in known:
-                body = self.client.detail(self.account.account_id, record_id, self.dialect)
-                writer.add(body, part="detail", rows=0)
+                self._keep_claim()
+                writer.add_detail(self.client.detail(self.account.account_id, record_id, self.dialect))
+
+    def _keep_claim(self) -> None:
+        """Renews the lease well before it runs out, and stops a process that stood still longer than that."""
+        now = time.monotonic()
+        if now - self.renewed_at[0] > _LEASE_SECONDS / 6:
+            self.ledger.renew(self.claim)
+            self.renewed_at[0] = now

@@ -1,5 +1,6 @@
 """Loads what was landed for a business date: normalise, validate, merge, account for every row."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +14,19 @@ from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.core.coverage import covered_through
 from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
 from cdr_pipeline.core.numbers import NumberPlan
+from cdr_pipeline.core.reasons import Reject
 from cdr_pipeline.core.schemas import Sifted
 from cdr_pipeline.core.validate import validate
+from cdr_pipeline.core.volume import Volume, compared_days, judge_volume
 from cdr_pipeline.errors import CdrError
-from cdr_pipeline.sources.kazoo.pages import Page, parse_detail, parse_page
+from cdr_pipeline.sources.kazoo.pages import cut_page, parse_detail, parse_page
 from cdr_pipeline.sources.landing import LandingFile
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
 from cdr_pipeline.warehouse.loading import BatchHeader, LoadedBatch, batch_load
+
+_log = logging.getLogger(__name__)
 
 # Upstream clocks run ahead; a call that starts later than this is quarantined as a reject.
 _LEAD = timedelta(days=1)
@@ -54,6 +59,7 @@ class AccountLoaded:
         reject_reasons: refused rows by reason code.
         touched: business dates whose records changed.
         complete: loaded windows cover the whole day without a gap.
+        volume: of a complete day, beside what is usual; None for an incomplete one.
         failure: what went wrong, if anything.
     """
 
@@ -62,7 +68,13 @@ class AccountLoaded:
     reject_reasons: dict[str, int] = field(default_factory=dict[str, int])
     touched: frozenset[date] = frozenset()
     complete: bool = False
+    volume: Volume | None = None
     failure: AccountFailure | None = None
+
+    @property
+    def foreign_rows(self) -> int:
+        """Rows that the switch delivered though they belong to another account."""
+        return self.reject_reasons.get(Reject.OTHER_ACCOUNT, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +133,44 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Wo
         counts += loaded.counts
         reasons.update(rejected)
         touched |= loaded.touched
-    complete = _note_completeness(account, request.business_date, ledger, at)
+    volume = _note_completeness(account, request.business_date, ledger, at)
+    loaded_account = AccountLoaded(
+        account.account_id,
+        counts,
+        dict(sorted(reasons.items())),
+        touched,
+        complete=volume is not None,
+        volume=volume,
+        failure=failure,
+    )
+    if loaded_account.foreign_rows:
+        _log.error(
+            "account %s: the switch delivered %d rows of another account; they are rejected",
+            account.account_id,
+            loaded_account.foreign_rows,
+        )
     at.progress(f"loaded {account.account_id}")
-    return AccountLoaded(account.account_id, counts, dict(sorted(reasons.items())), touched, complete, failure)
+    return loaded_account
 
 
-def _note_completeness(account: Account, business_date: date, ledger: Ledger, at: Workplace) -> bool:
-    """Whether loaded windows cover the whole day without a gap; if so the ledger is told up to when they reach."""
+def _note_completeness(account: Account, business_date: date, ledger: Ledger, at: Workplace) -> Volume | None:
+    """The day's volume when loaded windows cover it without a gap; the ledger is told up to when they reach."""
     first, end = day_bounds(business_date, account.time_zone)
     through = covered_through(first, ledger.loaded_windows(account.account_id, business_date))
     if through < end:
-        return False
+        return None
+    compared = compared_days(business_date)
+    volumes = ledger.day_volumes(account.account_id, compared)
+    rows = ledger.count_records(account.account_id, business_date)
+    volume = judge_volume(rows, [volumes[day] for day in compared if day in volumes])
     ledger.record_collected_day(
         account_id=account.account_id,
         business_date=business_date,
         complete_through=through,
+        volume=volume,
         now=at.clock(),
     )
-    return True
+    return volume
 
 
 def _load_window(
@@ -175,23 +207,27 @@ def _sifted(rows: Rows, details: Rows, account: Account, *, first_line: int, lat
 
 def _chunks(landing: LandingFile) -> Iterator[tuple[Rows, Rows]]:
     """List rows and the documents that follow them, some pages at a time."""
-    pages: list[Page] = []
+    pages: list[bytes] = []
+    keys: set[str] = set()
     documents: list[bytes] = []
+    held = 0
     for entry, body in landing.bodies():
         if entry.part == "detail":
             documents.append(parse_detail(body))
             continue
-        if sum(page.rows for page in pages) >= _CHUNK_ROWS:
-            yield _joined(pages), _documents(documents)
-            pages, documents = [], []
-        pages.append(parse_page(body))
-    yield _joined(pages), _documents(documents)
+        if held >= _CHUNK_ROWS:
+            yield _joined(pages, keys), _joined(documents, set())
+            pages, keys, documents, held = [], set(), [], 0
+        if entry.keys is None:
+            page = parse_page(body)
+            pages.append(page.ndjson)
+            keys |= page.keys
+        else:
+            pages.append(cut_page(body))
+            keys |= set(entry.keys)
+        held += entry.rows
+    yield _joined(pages, keys), _joined(documents, set())
 
 
-def _joined(pages: list[Page]) -> Rows:
-    keys = frozenset[str]().union(*(page.keys for page in pages))
-    return Rows(b"\n".join(page.ndjson for page in pages if page.rows), keys)
-
-
-def _documents(documents: list[bytes]) -> Rows:
-    return Rows(b"\n".join(documents), frozenset())
+def _joined(parts: list[bytes], keys: set[str]) -> Rows:
+    return Rows(b"\n".join(part for part in parts if part), frozenset(keys))

@@ -12,7 +12,8 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from cdr_pipeline.core.accounting import BatchCounts
-from cdr_pipeline.errors import AccountNotFound
+from cdr_pipeline.core.volume import Volume
+from cdr_pipeline.errors import AccountNotFound, ClaimLost
 from cdr_pipeline.warehouse.statements import statement
 
 
@@ -48,6 +49,16 @@ class LandedWindow:
     dialect: str
     landing_path: str
     landed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease on collecting an account's day; its fence is greater than that of everyone who held it before."""
+
+    account_id: str
+    business_date: date
+    fence: int
+    lease_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,8 @@ class DayStatus:
     imported_rows: int
     api_minutes: float
     failed_windows: int
+    volume: str | None
+    usual_rows: int | None
     path: str | None
     row_count: int | None
 
@@ -161,22 +174,76 @@ class Ledger:
 
     # windows
 
+    def claim(self, account_id: str, business_date: date, *, lease_seconds: float) -> Claim | None:
+        """The right to collect an account's day, None while another process that is alive holds it.
+
+        It is alive when its session is connected and its lease has not run out by the warehouse's clock. Whoever is
+        taken for dead and is not finds its fence outdated when it records something.
+        """
+        place: dict[str, Any] = {"account_id": account_id, "business_date": business_date}
+        with self.connection.transaction():
+            self._execute("ledger/open_collection", **place)
+            (held,) = self._rows("ledger/lock_collection", **place)
+            if held.pop("leased"):
+                fence = held.pop("fence")
+                (session,) = self._rows("read/session_alive", **held)
+                if session["alive"]:
+                    return None
+            else:
+                fence = held["fence"]
+            (own,) = self._rows("read/own_session")
+            claim = Claim(account_id, business_date, fence + 1, lease_seconds)
+            self._execute("ledger/take_collection", **place, **own, fence=claim.fence, lease_seconds=lease_seconds)
+        return claim
+
+    def renew(self, claim: Claim) -> None:
+        """Keeps a claim for another lease.
+
+        Raises:
+            ClaimLost: another process has it.
+        """
+        renewed = self._execute(
+            "ledger/renew_collection",
+            account_id=claim.account_id,
+            business_date=claim.business_date,
+            fence=claim.fence,
+            lease_seconds=claim.lease_seconds,
+        )
+        if not renewed:
+            raise ClaimLost(
+                f"account {claim.account_id}: another process has taken over {claim.business_date}",
+                hint="nothing is lost: the other process collects the day",
+            )
+
+    def release(self, claim: Claim) -> None:
+        """Gives a claim back; one that was lost is left to its holder."""
+        self._execute(
+            "ledger/release_collection",
+            account_id=claim.account_id,
+            business_date=claim.business_date,
+            fence=claim.fence,
+        )
+
     def record_landed_window(
         self,
         *,
-        account_id: str,
-        business_date: date,
+        claim: Claim,
         window: LandedWindow,
         rows: int,
     ) -> None:
-        """A window's pages are on disk, whole; failed attempts that it covers are made good."""
+        """A window's pages are on disk, whole; failed attempts that it covers are made good.
+
+        Raises:
+            ClaimLost: another process collects the day.
+        """
         place: dict[str, Any] = {
-            "account_id": account_id,
-            "business_date": business_date,
+            "account_id": claim.account_id,
+            "business_date": claim.business_date,
             "starts_at": window.starts_at,
             "ends_at": window.ends_at,
         }
         with self.connection.transaction():
+            self.renew(claim)
             self._execute("ledger/forget_failed_windows", **place)
             self._execute(
                 "ledger/record_landed_window",
@@ -190,25 +257,30 @@ class Ledger:
     def record_failed_window(
         self,
         *,
-        account_id: str,
-        business_date: date,
+        claim: Claim,
         starts_at: datetime,
         ends_at: datetime,
         error_code: str,
         error_message: str,
         now: datetime,
     ) -> None:
-        """A window could not be collected."""
-        self._execute(
-            "ledger/record_failed_window",
-            account_id=account_id,
-            business_date=business_date,
-            starts_at=starts_at,
-            ends_at=ends_at,
-            error_code=error_code,
-            error_message=error_message,
-            now=now,
-        )
+        """A window could not be collected.
+
+        Raises:
+            ClaimLost: another process collects the day.
+        """
+        with self.connection.transaction():
+            self.renew(claim)
+            self._execute(
+                "ledger/record_failed_window",
+                account_id=claim.account_id,
+                business_date=claim.business_date,
+                starts_at=starts_at,
+                ends_at=ends_at,
+                error_code=error_code,
+                error_message=error_message,
+                now=now,
+            )
 
     def landed_windows(self, account_id: str, business_date: date, *, replay: bool = False) -> list[LandedWindow]:
         """Windows of the day that wait to be loaded; with ``replay`` every one whose pages are on disk."""
@@ -284,15 +356,27 @@ class Ledger:
 
     # days and files
 
+    def day_volumes(self, account_id: str, business_dates: list[date]) -> dict[date, int]:
+        """The switch's records on those of the days that were collected whole."""
+        rows = self._rows("read/day_volumes", account_id=account_id, business_dates=business_dates)
+        return {row["business_date"]: row["row_count"] for row in rows}
+
+    def count_records(self, account_id: str, business_date: date) -> int:
+        """The switch's records of a day."""
+        (row,) = self._rows("read/count_records", account_id=account_id, business_date=business_date)
+        return int(row["row_count"])
+
     def record_collected_day(
-        self, *, account_id: str, business_date: date, complete_through: datetime, now: datetime
+        self, *, account_id: str, business_date: date, complete_through: datetime, volume: Volume, now: datetime
     ) -> None:
-        """Every window of the day is loaded."""
+        """Every window of the day is loaded, and its volume has been judged."""
         self._execute(
             "ledger/record_collected_day",
             account_id=account_id,
             business_date=business_date,
             complete_through=complete_through,
+            volume=volume.verdict,
+            usual_rows=volume.usual_rows,
             now=now,
         )
 

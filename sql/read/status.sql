@@ -7,6 +7,8 @@ SELECT
     days.complete_through,
     days.changed_at,
     days.exported_at,
+    days.volume,
+    days.usual_rows,
     coalesce(records.api_rows, 0) AS api_rows,
     coalesce(records.imported_rows, 0) AS imported_rows,
     coalesce(records.api_minutes, 0) AS api_minutes,

@@ -19,6 +19,7 @@ from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.session import Credentials
 from cdr_pipeline.sources.kazoo.windows import plan_windows
 
 DAY = date(2026, 3, 2)
@@ -53,7 +54,7 @@ def window() -> dict[str, int]:
 
 
 def test_the_client_finds_out_the_dialect(switch: SimulatedSwitch, url: str) -> None:
-    with KazooClient(url, token=switch.token, requests_per_second=10_000) as client:
+    with KazooClient(url, Credentials(token=switch.token), requests_per_second=10_000) as client:
         assert client.detect_dialect(account(switch)) is switch.dialect
 
 
@@ -62,7 +63,7 @@ def test_the_union_of_all_pages_is_the_truth(switch: SimulatedSwitch, url: str, 
     first = datetime(2026, 2, 27, 12, tzinfo=UTC)
     last = first + timedelta(days=days)
     found: set[str] = set()
-    with KazooClient(url, token=switch.token, page_size=7, requests_per_second=10_000) as client:
+    with KazooClient(url, Credentials(token=switch.token), page_size=7, requests_per_second=10_000) as client:
         for asked in plan_windows(first, last, switch.dialect):
             for _, page in client.pages(account(switch), asked, switch.dialect):
                 found |= {orjson.loads(line)["id"] for line in page.ndjson.splitlines()}
@@ -117,7 +118,7 @@ def test_only_reading_is_allowed(switch: SimulatedSwitch, url: str) -> None:
 
 
 def test_an_api_key_buys_a_token(switch: SimulatedSwitch, url: str) -> None:
-    with KazooClient(url, api_key=switch.api_key, requests_per_second=10_000) as client:
+    with KazooClient(url, Credentials(api_key=switch.api_key), requests_per_second=10_000) as client:
         asked = plan_windows(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC), switch.dialect)[0]
         assert sum(page.rows for _, page in client.pages(account(switch), asked, switch.dialect)) > 0
 

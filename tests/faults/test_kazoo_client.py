@@ -19,10 +19,12 @@ from cdr_pipeline.errors import (
     UpstreamAccountNotFound,
     UpstreamAuthError,
     UpstreamProtocolError,
+    WindowTooHeavy,
 )
 from cdr_pipeline.sources.kazoo import client as client_module
-from cdr_pipeline.sources.kazoo.client import KazooClient, WindowTooSlow
+from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.session import Credentials
 from cdr_pipeline.sources.kazoo.windows import Window
 
 TOKEN = "CANARY_TOK_0123456789"
@@ -38,8 +40,9 @@ def page(*ids: str, next_key: str | None = None, **more: Any) -> bytes:
 
 def ids_of(url: str, *, dialect: Dialect = Dialect.V2_K43, **options: Any) -> list[str]:
     """Ids of every row of the window."""
-    options = {"token": TOKEN, "requests_per_second": 10_000.0, "timeout_seconds": 3.0} | options
-    with KazooClient(url, **options) as client:
+    credentials = Credentials(token=options.pop("token", TOKEN), api_key=options.pop("api_key", ""))
+    options = {"requests_per_second": 10_000.0, "timeout_seconds": 3.0} | options
+    with KazooClient(url, credentials, **options) as client:
         return [
             row["id"]
             for body, found in client.pages("acct", WINDOW, dialect)
@@ -120,7 +123,7 @@ def test_a07_an_expired_token_is_renewed_once_with_the_api_key() -> None:
 
 
 def test_a07_a_refused_api_key_does_not_storm() -> None:
-    with scripted_server(Reply(b"{}", 401)) as server, pytest.raises(UpstreamAuthError, match="API key"):
+    with scripted_server(Reply(b"{}", 401)) as server, pytest.raises(UpstreamAuthError, match="credentials"):
         ids_of(server.url, token="", api_key="k" * 64)
     assert len(server.requests) == 1
 
@@ -149,11 +152,17 @@ def test_a09_a_range_error_is_permanent_even_with_status_500(status: int) -> Non
     assert len(server.requests) == 1
 
 
-def test_a10_html_with_status_200_is_no_page() -> None:
+def test_a10_html_with_status_200_is_asked_once_more_and_then_permanent() -> None:
     with scripted_server(Reply(b"<html>CANARY", 200, {"Content-Type": "text/html"})) as server:
-        with pytest.raises(TransientUpstreamError) as raised:
+        with pytest.raises(UpstreamProtocolError) as raised:
             ids_of(server.url)
     assert "CANARY" not in str(raised.value)
+    assert len(server.requests) == 2
+
+
+def test_a10_html_that_goes_away_does_no_harm() -> None:
+    with scripted_server(Reply(b"<html>", 200, {"Content-Type": "text/html"}), Reply(page("a"))) as server:
+        assert ids_of(server.url) == ["a"]
 
 
 def test_a11_redirects_are_not_followed_and_the_token_goes_nowhere() -> None:
@@ -187,7 +196,7 @@ def test_a16_a_reply_that_unpacks_without_end_is_stopped(monkeypatch: pytest.Mon
     monkeypatch.setattr(client_module, "_MAX_BODY_BYTES", 1_000_000)
     bomb = gzip.compress(b" " * 50_000_000)
     with scripted_server(Reply(bomb, 200, {"Content-Encoding": "gzip"})) as server:
-        with pytest.raises(UpstreamProtocolError, match="unpacks"):
+        with pytest.raises(WindowTooHeavy, match="unpacks"):
             ids_of(server.url)
     assert len(server.requests) == 1
 
@@ -228,13 +237,13 @@ def test_a22_a_page_size_in_text_is_accepted() -> None:
 
 
 def test_a34_the_echoed_token_is_cut_from_what_lands() -> None:
-    with scripted_server(Reply(page("a"))) as server, KazooClient(server.url, token=TOKEN) as client:
+    with scripted_server(Reply(page("a"))) as server, KazooClient(server.url, Credentials(token=TOKEN)) as client:
         bodies = [body for body, _ in client.pages("acct", WINDOW, Dialect.V2_K43)]
     assert TOKEN.encode() not in b"".join(bodies)
 
 
 def test_a_gateway_timeout_asks_for_a_shorter_window() -> None:
-    with scripted_server(Reply(b"<html>", 504)) as server, pytest.raises(WindowTooSlow):
+    with scripted_server(Reply(b"<html>", 504)) as server, pytest.raises(WindowTooHeavy):
         ids_of(server.url)
     assert len(server.requests) == 1
 

@@ -17,7 +17,7 @@ def land(folder: Path, *bodies: bytes) -> Path:
     path = window_path(folder, "acct", WINDOW, NOW)
     with LandingWriter(path, account_id="acct", window=WINDOW, dialect=Dialect.K5) as writer:
         for body in bodies:
-            writer.add(body, part="page", rows=1)
+            writer.add_detail(body)
     return path
 
 
@@ -27,7 +27,7 @@ def test_bytes_come_back_untouched_and_in_order(tmp_path: Path) -> None:
 
 
 def _half(writer: LandingWriter) -> None:
-    writer.add(b"half", part="page", rows=1)
+    writer.add_detail(b"half")
     raise RuntimeError
 
 

@@ -49,15 +49,25 @@ def test_on_43_every_months_edge_in_the_span_lies_inside_a_whole_window(
 
 
 @given(MOMENT, st.integers(1, MAX_RANGE_SECONDS))
-def test_halves_make_the_window(start: datetime, seconds: int) -> None:
-    halves = Window(start, start + timedelta(seconds=seconds)).halves()
+def test_a_window_that_is_too_heavy_is_halved_down_to_a_second(start: datetime, seconds: int) -> None:
+    lighter = Window(start, start + timedelta(seconds=seconds)).lighter()
     if seconds == 1:
-        assert halves is None
+        assert lighter == ()
     else:
-        assert halves is not None
-        assert halves[0].starts_at == start
-        assert halves[0].ends_at == halves[1].starts_at
-        assert halves[1].ends_at == start + timedelta(seconds=seconds)
+        assert lighter[0].starts_at == start
+        assert lighter[0].ends_at == lighter[1].starts_at
+        assert lighter[1].ends_at == start + timedelta(seconds=seconds)
+
+
+def test_a_window_over_a_months_edge_shrinks_around_the_edge() -> None:
+    edge = datetime(2026, 6, 1, tzinfo=UTC)
+    window: Window | None = Window(edge - timedelta(hours=1), edge + timedelta(days=1), whole=True)
+    widths: list[float] = []
+    while window:
+        assert window.starts_at < edge < window.ends_at
+        widths.append((window.ends_at - edge).total_seconds())
+        window = next(iter(window.lighter()), None)
+    assert widths == [86_400, 21_600, 5_400, 1_350, 337, 84, 21, 5, 1]
 
 
 def test_a26_neighbouring_windows_share_no_second() -> None:

@@ -54,7 +54,7 @@ def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.Mat
             part.windows,
             part.pages,
             part.rows,
-            "failed" if part.failure else "whole",
+            "failed" if part.failure else "collected elsewhere" if part.elsewhere else "whole",
         )
         for day in collected
         for part in day.accounts
@@ -64,6 +64,7 @@ def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.Mat
             **scope_metadata(accounts),
             "accounts": len({part.account_id for part in parts}),
             "accounts_failed": len({failure.account_id for failure in failures}),
+            "accounts_collected_elsewhere": len({name for day in collected for name in day.elsewhere}),
             "windows": sum(part.windows for part in parts),
             "pages": sum(part.pages for part in parts),
             "dagster/row_count": sum(part.rows for part in parts),

@@ -25,6 +25,8 @@ from cdr_pipeline.steps.load_uploads import LoadedUploads, load_uploads
 BALANCE = "every_row_is_accounted_for"
 VALID = "every_row_is_valid"
 COMPLETE = "every_account_is_complete"
+VOLUME = "volume_is_usual"
+FOREIGN = "no_row_of_another_account"
 
 
 def cdr_assets(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -75,6 +77,19 @@ def cdr_assets(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
                 COMPLETE,
                 asset="cdr",
                 description="Loaded windows cover the whole day of every account that is expected.",
+            ),
+            dg.AssetCheckSpec(
+                VOLUME,
+                asset="cdr",
+                description=(
+                    "No account's day is empty or thin beside the same weekday of the four weeks before: a switch may "
+                    "answer 'no rows' where its database failed."
+                ),
+            ),
+            dg.AssetCheckSpec(
+                FOREIGN,
+                asset="rejects",
+                description="The switch delivered no row that belongs to another account than the one asked for.",
             ),
             dg.AssetCheckSpec(
                 VALID, asset="rejects", description="No row broke a rule of the field dictionary (Pandera)."
@@ -156,7 +171,66 @@ def _cdr_result(loaded: list[LoadedDay], uploads: LoadedUploads, accounts: list[
                     **({"missing": table(("day", "account"), missing[:200])} if missing else {}),
                 },
             ),
+            _volume_result(loaded),
         ],
+    )
+
+
+def _volume_result(loaded: list[LoadedDay]) -> dg.AssetCheckResult:
+    judged = [
+        (day.business_date, part.account_id, part.volume)
+        for day in loaded
+        for part in day.accounts
+        if part.volume is not None
+    ]
+    suspicious = [
+        (day, account_id, volume.rows, volume.usual_rows, volume.verdict)
+        for day, account_id, volume in judged
+        if volume.suspicious
+    ]
+    return dg.AssetCheckResult(
+        check_name=VOLUME,
+        asset_key="cdr",
+        passed=not suspicious,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "account_days_judged": sum(volume.verdict != "unknown" for _, _, volume in judged),
+            "threshold": "below 30 % of the median of the same weekday in the four weeks before",
+            **(
+                {
+                    "suspicious": table(("day", "account", "rows", "usual rows", "verdict"), suspicious[:200]),
+                    "what_to_do": "collect the day again; when it stays thin, ask the switch's operator",
+                }
+                if suspicious
+                else {}
+            ),
+        },
+    )
+
+
+def _foreign_result(loaded: list[LoadedDay]) -> dg.AssetCheckResult:
+    foreign = [
+        (day.business_date, part.account_id, part.foreign_rows)
+        for day in loaded
+        for part in day.accounts
+        if part.foreign_rows
+    ]
+    return dg.AssetCheckResult(
+        check_name=FOREIGN,
+        asset_key="rejects",
+        passed=not foreign,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "rows": sum(rows for _, _, rows in foreign),
+            **(
+                {
+                    "accounts": table(("day", "account asked", "foreign rows"), foreign[:200]),
+                    "what_to_do": "the rows are rejected, not merged; ask the switch's operator how tenants got mixed",
+                }
+                if foreign
+                else {}
+            ),
+        },
     )
 
 
@@ -184,6 +258,7 @@ def _rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.Mater
             **({"what_they_mean": table(("reason", "rows", "meaning"), explained)} if explained else {}),
         },
         check_results=[
+            _foreign_result(loaded),
             dg.AssetCheckResult(
                 check_name=VALID,
                 asset_key="rejects",
@@ -193,6 +268,6 @@ def _rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.Mater
                     "rows_rejected": reasons.total(),
                     **dict(reasons),
                 },
-            )
+            ),
         ],
     )

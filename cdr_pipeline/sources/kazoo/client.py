@@ -1,15 +1,15 @@
 """Asks the switch. What comes back is whole and free of the token, or it is an error that says whether to ask again."""
 
-import threading
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, Self
-from urllib.parse import quote
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar, cast
+from urllib.parse import quote, urlsplit
 
 import httpx2
-import orjson
 import stamina
 
 from cdr_pipeline.errors import (
@@ -19,14 +19,28 @@ from cdr_pipeline.errors import (
     UpstreamAccountNotFound,
     UpstreamAuthError,
     UpstreamProtocolError,
+    WindowTooHeavy,
 )
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.dialects import Dialect
 from cdr_pipeline.sources.kazoo.pace import Pace
-from cdr_pipeline.sources.kazoo.pages import Page, error_code, is_range_error, parse_detail, parse_page, without_token
+from cdr_pipeline.sources.kazoo.pages import (
+    Page,
+    data_of,
+    error_code,
+    is_range_error,
+    next_key_of,
+    parse_detail,
+    parse_page,
+    token_of,
+    without_token,
+)
+from cdr_pipeline.sources.kazoo.session import Credentials, Session
 from cdr_pipeline.sources.kazoo.windows import Window
 
-_MAX_BODY_BYTES: Final = 256 * 1024**2
+_Answer = TypeVar("_Answer")
+# Parsed, a reply of this size takes about 150 MB.
+_MAX_BODY_BYTES: Final = 64 * 1024**2
 _MAX_PAGES: Final = 100_000
 _LARGEST_PAGE: Final = 10_000
 _WHOLE_WINDOW: Final = 1_000_000
@@ -36,6 +50,7 @@ _TOTAL_SECONDS: Final = 600.0
 _JSON: Final = ("application/json", "application/x-json")
 _OK: Final = 200
 _CREATED: Final = 201
+_TOO_MANY: Final = 429
 _GATEWAY_TIMEOUT: Final = 504
 _TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 _UNAUTHORIZED: Final = 401
@@ -44,53 +59,51 @@ _NOT_THERE: Final = frozenset({404, 410, 423})
 _REDIRECTS: Final = range(300, 400)
 
 
-class WindowTooSlow(TransientUpstreamError):
-    """A gateway in front of the switch gave up on a window; a shorter one may work."""
-
-    code = "upstream_window_too_slow"
-
-
 class KazooClient:
     """One switch, one set of credentials. Safe for several threads; use as a context manager.
 
     Args:
         base_url: scheme, host, port.
-        token: authentication token, if there is one.
-        api_key: exchanged for a token when there is none, or when the server no longer takes it.
+        credentials: token, API key or user.
+        session_dir: where the token is shared with other processes; None keeps it in memory.
         page_size: rows asked for per page.
         requests_per_second: per account.
+        host_requests_per_second: of all accounts together.
         timeout_seconds: longest wait for one answer, body included.
-        transport: for tests.
+        token_in_query: for servers that take the token no other way.
         attempts: how often one request is tried.
-        pace: for tests.
+        verify: certificate authorities to trust besides the system's, for tests; verification cannot be switched off.
+        clock: for tests.
     """
 
     def __init__(
         self,
         base_url: str,
+        credentials: Credentials,
         *,
-        token: str = "",
-        api_key: str = "",
+        session_dir: Path | None = None,
         page_size: int = 500,
         requests_per_second: float = 8.0,
+        host_requests_per_second: float = 200.0,
         timeout_seconds: float = 60.0,
-        transport: httpx2.BaseTransport | None = None,
+        token_in_query: bool = False,
         attempts: int = _ATTEMPTS,
+        verify: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base = base_url
-        self._token = token
-        self._api_key = api_key
+        self._host = urlsplit(base_url).hostname or "the switch"
+        self._session = Session(credentials, session_dir, credentials.fingerprint(base_url))
         self._page_size = page_size
         self._timeout = timeout_seconds
+        self._token_in_query = token_in_query
         self._attempts = attempts
         self._clock = clock
-        self._pace = Pace(requests_per_second)
-        self._login = threading.Lock()
+        self.pace = Pace(requests_per_second, host_requests_per_second)
         self._http = httpx2.Client(
             timeout=httpx2.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds)),
             follow_redirects=False,
-            transport=transport,
+            verify=True if verify is None else verify,
             headers={"Accept": "application/json", "User-Agent": "cdr_pipeline"},
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=64),
         )
@@ -100,19 +113,19 @@ class KazooClient:
         """A client as configured.
 
         Raises:
-            ConfigurationError: no URL, or neither token nor key.
+            ConfigurationError: no URL, or no credentials.
         """
         if settings.api_url is None:
             raise ConfigurationError("CDR_API_URL is not set: there is no switch to collect from")
-        if settings.api_token is None and settings.api_key is None:
-            raise ConfigurationError("neither CDR_API_TOKEN nor CDR_API_KEY is set")
         return cls(
             settings.api_url,
-            token=settings.api_token.get_secret_value() if settings.api_token else "",
-            api_key=settings.api_key.get_secret_value() if settings.api_key else "",
+            Credentials.from_settings(settings),
+            session_dir=settings.session_dir,
             page_size=settings.api_page_size,
             requests_per_second=settings.api_requests_per_second,
+            host_requests_per_second=settings.api_host_requests_per_second,
             timeout_seconds=settings.api_timeout_seconds,
+            token_in_query=settings.api_token_in_query,
         )
 
     def __enter__(self) -> Self:
@@ -149,7 +162,7 @@ class KazooClient:
         whole seconds in larger pages, so that the walk always ends.
 
         Raises:
-            WindowTooSlow: a shorter window may work.
+            WindowTooHeavy: a shorter window may work.
             TransientUpstreamError, PermanentUpstreamError: as their names say.
         """
         path = f"/{dialect.version}/accounts/{quote(account_id, safe='')}/cdrs"
@@ -182,44 +195,112 @@ class KazooClient:
         parse_detail(body)
         return body
 
+    def descendants(self, account_id: str, *, version: str = "v2") -> list[dict[str, Any]]:
+        """Every account below one, as the switch lists them (id, name, realm, tree), all pages.
+
+        Raises:
+            TransientUpstreamError, PermanentUpstreamError: as their names say.
+        """
+        path = f"/{version}/accounts/{quote(account_id, safe='')}/descendants"
+        query: dict[str, str] = {}
+        found: list[dict[str, Any]] = []
+        seen: set[str] = set()
+        while True:
+            body = self._get(account_id, path, query)
+            data = data_of(body)
+            if not isinstance(data, list):
+                raise UpstreamProtocolError(f"account {account_id}: its descendants came in no list")
+            found += [row for row in cast("list[Any]", data) if isinstance(row, dict)]
+            key = next_key_of(body)
+            if key is None:
+                return found
+            if key in seen:
+                raise UpstreamProtocolError(f"account {account_id}: the server repeats the same page for ever")
+            seen.add(key)
+            query = {"start_key": key}
+
+    def account(self, account_id: str, *, version: str = "v2") -> dict[str, Any]:
+        """An account's own document (id, name, realm, timezone ...).
+
+        Raises:
+            TransientUpstreamError, PermanentUpstreamError: as their names say.
+        """
+        data = data_of(self._get(account_id, f"/{version}/accounts/{quote(account_id, safe='')}", {}))
+        if not isinstance(data, dict):
+            raise UpstreamProtocolError(f"account {account_id}: its document is none")
+        return cast("dict[str, Any]", data)
+
+    def own_account(self) -> str:
+        """Id of the account that the credentials belong to, as the login's answer names it.
+
+        Raises:
+            ConfigurationError: there is only a token, which names no account.
+            UpstreamAuthError: refused.
+        """
+        if not self._session.credentials.renewable:
+            raise ConfigurationError("a token does not say whose it is", hint="name the account with --root")
+        account: list[str] = []
+        self._session.renew(self._session.token(), lambda: self._log_in(account))
+        if not account:
+            raise ConfigurationError("the switch did not say whose credentials these are", hint="name it with --root")
+        return account[0]
+
     def _page(self, account_id: str, path: str, query: dict[str, str]) -> tuple[bytes, Page]:
-        for attempt in self._retries():
-            with attempt:
-                body = self._once(account_id, path, query)
-                return body, parse_page(body)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        def asked() -> tuple[bytes, Page]:
+            body = self._once(account_id, path, query)
+            page = parse_page(body)
+            _require_whole(page, query)
+            self.pace.answered(account_id, page.tokens_left)
+            return body, page
+
+        return self._tried(asked)
 
     def _get(self, account_id: str, path: str, query: dict[str, str]) -> bytes:
-        for attempt in self._retries():
-            with attempt:
-                return self._once(account_id, path, query)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        def asked() -> bytes:
+            body = self._once(account_id, path, query)
+            self.pace.answered(account_id)
+            return body
 
-    def _retries(self) -> Iterator[stamina.Attempt]:
-        return iter(
-            stamina.retry_context(
-                on=_worth_another_try,
-                attempts=self._attempts,
-                timeout=_TOTAL_SECONDS,
-                wait_initial=0.5,
-                wait_max=_LONGEST_WAIT_SECONDS,
-            )
-        )
+        return self._tried(asked)
+
+    def _tried(self, asked: Callable[[], _Answer]) -> _Answer:
+        """Asks until there is an answer that can be trusted, with backoff, jitter and an end.
+
+        A reply that is no JSON at all is asked for once more and then taken for what the address serves.
+        """
+        other_than_json = 0
+        for attempt in stamina.retry_context(
+            on=_worth_another_try,
+            attempts=self._attempts,
+            timeout=_TOTAL_SECONDS,
+            wait_initial=0.5,
+            wait_max=_LONGEST_WAIT_SECONDS,
+        ):
+            with attempt:
+                try:
+                    return asked()
+                except _NotJson as error:
+                    other_than_json += 1
+                    if other_than_json > 1:
+                        raise UpstreamProtocolError(error.message, hint="check CDR_API_URL") from None
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _once(self, account_id: str, path: str, query: dict[str, str]) -> bytes:
         """One request, and one more after a fresh login when the token has expired."""
-        token = self._current_token()
-        self._pace.wait(account_id)
+        token = self._session.token() or self._renewed("")
+        self.pace.wait(account_id)
         status, headers, body = self._exchange("GET", path, query, token)
-        if status == _UNAUTHORIZED and self._api_key:
-            token = self._fresh_token(instead_of=token)
+        if status == _UNAUTHORIZED and self._session.credentials.renewable:
+            token = self._renewed(token)
+            self.pace.wait(account_id)
             status, headers, body = self._exchange("GET", path, query, token)
+        if status == _TOO_MANY:
+            self.pace.refused(account_id, _capped(_retry_after(headers.get("retry-after"))))
         if status != _OK:
             raise _failure(account_id, status, headers, body)
         if not headers.get("content-type", "").lower().startswith(_JSON):
-            raise TransientUpstreamError(
-                f"account {account_id}: the reply is not JSON but something else with status 200"
-            )
+            raise _NotJson(f"account {account_id}: the reply is not JSON but something else with status 200")
         return without_token(body, token)
 
     def _exchange(
@@ -227,7 +308,11 @@ class KazooClient:
     ) -> tuple[int, httpx2.Headers, bytes]:
         """Sends and reads whole, within one deadline and one bound on the decoded size."""
         deadline = self._clock() + self._timeout
-        headers = {"X-Auth-Token": token} if token else {}
+        headers: dict[str, str] = {}
+        if token and self._token_in_query:
+            query = query | {"auth_token": token}
+        elif token:
+            headers["X-Auth-Token"] = token
         if content is not None:
             headers["Content-Type"] = "application/json"
         received = bytearray()
@@ -238,52 +323,83 @@ class KazooClient:
                 for chunk in response.iter_bytes():
                     received += chunk
                     if len(received) > _MAX_BODY_BYTES:
-                        raise UpstreamProtocolError(
+                        raise WindowTooHeavy(
                             f"a reply unpacks to more than {_MAX_BODY_BYTES // 1024**2} MiB",
                             hint="lower CDR_API_PAGE_SIZE",
                         )
                     if self._clock() > deadline:
-                        raise TransientUpstreamError(f"a reply took longer than {self._timeout:g} s")
+                        raise TransientUpstreamError(f"a reply of {self._host} took longer than {self._timeout:g} s")
                 return response.status_code, response.headers, bytes(received)
         except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-            raise TransientUpstreamError(f"the switch did not answer whole: {type(error).__name__}") from None
+            if _is_certificate_error(error):
+                raise PermanentUpstreamError(
+                    f"the certificate of {self._host} cannot be trusted",
+                    hint="the switch needs a valid one; an own authority is named by SSL_CERT_FILE",
+                ) from None
+            raise TransientUpstreamError(f"{self._host} did not answer whole: {type(error).__name__}") from None
         except httpx2.HTTPError as error:
-            raise PermanentUpstreamError(f"the switch cannot be asked: {type(error).__name__}") from None
+            raise PermanentUpstreamError(f"{self._host} cannot be asked: {type(error).__name__}") from None
 
-    def _current_token(self) -> str:
-        if not self._token and self._api_key:
-            return self._fresh_token(instead_of="")
-        return self._token
+    def _renewed(self, expired: str) -> str:
+        """A token in place of the one that is refused."""
+        return self._session.renew(expired, self._log_in)
 
-    def _fresh_token(self, *, instead_of: str) -> str:
-        """A new token for the API key; when several threads lose the same token, one logs in for all."""
-        with self._login:
-            if self._token != instead_of:
-                return self._token
-            request = orjson.dumps({"data": {"api_key": self._api_key}})
-            for version in ("v2", "v1"):
-                status, headers, body = self._exchange("PUT", f"/{version}/api_auth", {}, "", request)
-                if status in (_OK, _CREATED):
-                    token = orjson.loads(body).get("auth_token")
-                    if isinstance(token, str) and token:
-                        self._token = token
-                        return token
-                if status not in (404, 410):
-                    break
-            if status in _TRANSIENT:
-                raise _failure("login", status, headers, body)
-            raise UpstreamAuthError(
-                f"the switch refuses the API key (HTTP {status})", hint="check CDR_API_KEY; nothing was collected"
-            )
+    def _log_in(self, account: list[str] | None = None) -> str:
+        """Buys a token. The login's own bucket is the host's: it costs 35 of an account's requests."""
+        route, content = self._session.credentials.login()
+        status, headers, body = 0, httpx2.Headers(), b""
+        for version in ("v2", "v1"):
+            status, headers, body = self._exchange("PUT", f"/{version}/{route}", {}, "", content)
+            if status in (_OK, _CREATED):
+                token, owner = token_of(body)
+                if token:
+                    if account is not None and owner:
+                        account.append(owner)
+                    return token
+            if status not in _NOT_THERE:
+                break
+        if status in _TRANSIENT:
+            raise _failure("login", status, headers, body)
+        raise UpstreamAuthError(
+            f"the switch refuses the credentials (HTTP {status})",
+            hint=f"check {self._session.credentials.setting}; nothing was collected",
+        )
+
+
+class _NotJson(TransientUpstreamError):
+    """Status 200, but no JSON: a captive portal, a maintenance page, the wrong address."""
+
+
+def _require_whole(page: Page, query: dict[str, str]) -> None:
+    """A page that says how many rows it has must have them; those servers fill pages up while there are more rows.
+
+    On 3.x the number is the size that was asked for and a page may be short, so only an answer in text is held to it.
+    """
+    said = page.page_size
+    counted = "node" in page.envelope and "page_size" in query
+    if counted and said is not None and said != page.rows:
+        raise TransientUpstreamError(f"a page came short: {page.rows} of {said} rows")
+
+
+def _is_certificate_error(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _worth_another_try(error: Exception) -> bool | float:
     """Whether to ask again, and after how long when the server has said so."""
-    if not isinstance(error, TransientUpstreamError) or isinstance(error, WindowTooSlow):
+    if not isinstance(error, TransientUpstreamError) or isinstance(error, WindowTooHeavy):
         return False
-    if error.retry_after_seconds is not None:
-        return min(error.retry_after_seconds, _LONGEST_WAIT_SECONDS)
-    return True
+    wait = _capped(error.retry_after_seconds)
+    return True if wait is None else wait
+
+
+def _capped(seconds: float | None) -> float | None:
+    return None if seconds is None else min(seconds, _LONGEST_WAIT_SECONDS)
 
 
 def _failure(place: str, status: int, headers: httpx2.Headers, body: bytes) -> Exception:
@@ -294,11 +410,11 @@ def _failure(place: str, status: int, headers: httpx2.Headers, body: bytes) -> E
     if is_range_error(body):
         error = UpstreamProtocolError(f"{said}: the window is longer than the switch allows")
     elif status == _GATEWAY_TIMEOUT:
-        error = WindowTooSlow(said)
+        error = WindowTooHeavy(said)
     elif status in _TRANSIENT:
         error = TransientUpstreamError(said, retry_after_seconds=_retry_after(headers.get("retry-after")))
     elif status in _REFUSED:
-        error = UpstreamAuthError(said, hint="check CDR_API_TOKEN or CDR_API_KEY, and whether it may see this account")
+        error = UpstreamAuthError(said, hint="check the credentials, and whether they may see this account")
     elif status in _NOT_THERE:
         error = UpstreamAccountNotFound(said, hint="check the account id and CDR_API_DIALECT")
     elif status in _REDIRECTS:

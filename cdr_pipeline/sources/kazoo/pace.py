@@ -1,30 +1,102 @@
-"""Keeps requests below what the server's token bucket refills."""
+"""Keeps requests below what the server's token buckets refill, and learns when the server says that it was too much.
+
+A stock switch keeps a bucket of 100 tokens for each client and account, refills ten a second and takes one a request
+and 35 a login; a white label's numbers are its own.
+"""
 
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+# What is left in the server's bucket for others who use the same account from the same address.
+_RESERVE: Final = 10
+_SLOWEST_PER_SECOND: Final = 0.2
+_BURST_SECONDS: Final = 2.0
+# Every answer gives back this share of the full rate after a refusal has halved it.
+_RECOVERY: Final = 0.02
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """Requests that may go out now, refilled at a rate."""
+
+    rate: float
+    level: float
+    filled_at: float
+    closed_until: float = 0.0
+
+    def take(self, now: float, burst: float) -> float:
+        """Takes one request out, perhaps out of the future; returns the seconds until it may go out."""
+        if now > self.filled_at:
+            self.level = min(burst, self.level + (now - self.filled_at) * self.rate)
+            self.filled_at = now
+        self.level -= 1.0
+        return max(0.0 if self.level >= 0 else -self.level / self.rate, self.closed_until - now)
 
 
 class Pace:
-    """At most so many requests a second for each account, evenly spaced; safe for several threads."""
+    """A budget of requests for each account and one for the whole host; safe for several threads.
+
+    Args:
+        per_second: of one account, when the server has not complained.
+        host_per_second: of all accounts together.
+        clock, sleep: for tests.
+    """
 
     def __init__(
         self,
         per_second: float,
+        host_per_second: float = 10_000.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._interval = 1.0 / per_second
+        self._full = per_second
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._free_at: dict[str, float] = {}
+        self._host_rate = host_per_second
+        self._host = _Bucket(host_per_second, self._burst(host_per_second), clock())
+        self._accounts: dict[str, _Bucket] = {}
 
     def wait(self, account_id: str) -> None:
-        """Returns when the account's next request may go out."""
+        """Returns when the account's next request may go out; waiting accounts do not hold up others."""
         with self._lock:
             now = self._clock()
-            turn = max(now, self._free_at.get(account_id, now))
-            self._free_at[account_id] = turn + self._interval
-        if turn > now:
-            self._sleep(turn - now)
+            bucket = self._of(account_id)
+            seconds = max(
+                bucket.take(now, self._burst(bucket.rate)), self._host.take(now, self._burst(self._host_rate))
+            )
+        if seconds > 0:
+            self._sleep(seconds)
+
+    def refused(self, account_id: str, retry_after_seconds: float | None) -> None:
+        """The server said 429: half the account's rate from now on, and nothing before it wants to be asked again."""
+        with self._lock:
+            bucket = self._of(account_id)
+            bucket.rate = max(bucket.rate / 2, _SLOWEST_PER_SECOND)
+            bucket.level = min(bucket.level, 0.0)
+            bucket.closed_until = self._clock() + (retry_after_seconds or 1.0 / bucket.rate)
+
+    def answered(self, account_id: str, tokens_left: int | None = None) -> None:
+        """The server answered, perhaps saying how many requests its own bucket still holds."""
+        with self._lock:
+            bucket = self._of(account_id)
+            bucket.rate = min(self._full, bucket.rate + _RECOVERY * self._full)
+            if tokens_left is not None and tokens_left < _RESERVE:
+                bucket.level = min(bucket.level, float(tokens_left - _RESERVE))
+
+    def rate(self, account_id: str) -> float:
+        """Requests a second that the account is asked with at present."""
+        with self._lock:
+            return self._of(account_id).rate
+
+    def _of(self, account_id: str) -> _Bucket:
+        if account_id not in self._accounts:
+            self._accounts[account_id] = _Bucket(self._full, self._burst(self._full), self._clock())
+        return self._accounts[account_id]
+
+    @staticmethod
+    def _burst(rate: float) -> float:
+        return max(1.0, rate * _BURST_SECONDS)

@@ -1,16 +1,31 @@
-"""What a reply says. A page counts only when its body is whole: JSON that closes, rows, and the trailer behind them."""
+"""What a reply says. A page counts only when its body is whole: JSON that closes, rows, and the trailer behind them.
 
+White labels of the switch drift: keys in capitals, numbers as text. Keys are folded here, so that nobody below needs to
+know; types are read leniently where they are normalised.
+"""
+
+import json
 import re
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
+import msgspec
 import orjson
 import polars as pl
 
+from cdr_pipeline.core.normalize.kazoo import INVALID_TEXT
 from cdr_pipeline.errors import TransientUpstreamError
 
-_TOKEN: Final = re.compile(rb'("auth_token"\s*:\s*)"[^"\\]*(?:\\.[^"\\]*)*"')
+_TOKEN: Final = re.compile(rb'("auth_token"\s*:\s*)"[^"\\]*(?:\\.[^"\\]*)*"', re.IGNORECASE)
 _CODE: Final = re.compile(r"[a-zA-Z_ ]{1,60}")
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SPACED_COLON: Final = (b" :", b"\n:", b"\r:", b"\t:")
+
+# Rows are cut out of the body as they stand: only their keys become objects, which is several times as fast as parsing.
+_Row = dict[str, msgspec.Raw]
+_ENVELOPE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_CUT: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_ROWS: Final = msgspec.json.Decoder(list[_Row])
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +33,14 @@ class Page:
     """One page of a list.
 
     Attributes:
-        ndjson: the rows, one compact JSON object a line.
+        ndjson: the rows, one JSON object a line, as the server wrote them but for folded keys.
         rows: their number.
         keys: union of their keys.
         next_start_key: where the next page begins, None on the last.
         envelope: keys of the envelope, which tell the server's version.
+        plain: the rows stand in the body just so; ``cut_page`` finds them without looking at their keys.
+        page_size: what the envelope says about the number of rows; None when it says nothing.
+        tokens_left: requests that the server's rate limit still allows, where it says so (5.x).
     """
 
     ndjson: bytes
@@ -30,41 +48,99 @@ class Page:
     keys: frozenset[str]
     next_start_key: str | None
     envelope: frozenset[str]
+    plain: bool = True
+    page_size: int | None = None
+    tokens_left: int | None = None
 
 
 def parse_page(body: bytes) -> Page:
     """The page in a reply.
 
+    A row whose text is no Unicode (lone surrogates, broken UTF-8) is kept, repaired and marked, so that it alone is
+    rejected.
+
     Raises:
-        TransientUpstreamError: it is cut, is no JSON, or is no list of rows; asking again can help.
+        TransientUpstreamError: it is cut, is no JSON, says a key twice, or is no list of rows; asking again can help.
     """
-    envelope = _envelope(body)
-    rows = envelope.get("data")
-    if envelope.get("status") != "success" or not isinstance(rows, list):
+    try:
+        body.decode()
+        raw, rows = _rows_of(body)
+        plain = True
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        body = _repaired(body)
+        plain = False
+        try:
+            raw, rows = _rows_of(body)
+        except (msgspec.MsgspecError, RecursionError):
+            raise TransientUpstreamError("a reply is not whole: its JSON does not close") from None
+    if _text(raw.get("status")) != "success" or rows is None:
         raise TransientUpstreamError("a page came without rows or without its trailer")
-    rows = cast("list[Any]", rows)
-    if not all(isinstance(row, dict) for row in rows):
-        raise TransientUpstreamError("a page holds entries that are no records")
-    key = envelope.get("next_start_key")
+    _require_single_keys(bytes(raw["data"]), rows)
+    if any(key != key.lower() for key in frozenset[str]().union(*rows)):
+        rows = [_folded(row) for row in rows]
+        plain = False
+        lines = list(map(msgspec.json.encode, rows))
+    else:
+        lines = list(map(bytes, _CUT.decode(raw["data"])))
+    key = _text(raw.get("next_start_key"))
     return Page(
-        ndjson=b"\n".join(map(orjson.dumps, rows)),
-        rows=len(rows),
-        keys=frozenset[str]().union(*(row.keys() for row in rows)),
-        next_start_key=str(key) if key else None,
-        envelope=frozenset(envelope),
+        ndjson=_joined(lines),
+        rows=len(lines),
+        keys=frozenset[str]().union(*rows),
+        next_start_key=key or None,
+        envelope=frozenset(raw),
+        plain=plain,
+        page_size=_whole(_text(raw.get("page_size"))),
+        tokens_left=_tokens_left(raw.get("tokens")),
     )
 
 
+def cut_page(body: bytes) -> bytes:
+    """The rows of a page that was found plain when it landed, one JSON object a line."""
+    raw = _ENVELOPE.decode(body)
+    raw = raw if "data" in raw else _folded(raw)
+    return _joined(list(map(bytes, _CUT.decode(raw["data"]))))
+
+
 def parse_detail(body: bytes) -> bytes:
-    """The document in a detail reply, as compact JSON.
+    """The document in a detail reply, as compact JSON with folded keys.
 
     Raises:
         TransientUpstreamError: there is none.
     """
-    document = _envelope(body).get("data")
+    document = data_of(body)
     if not isinstance(document, dict):
         raise TransientUpstreamError("a detail reply holds no document")
     return orjson.dumps(document)
+
+
+def data_of(body: bytes) -> Any:  # noqa: ANN401 - an object, a list or a text, whatever the route gives
+    """The ``data`` of a reply, its keys folded to lower case.
+
+    Raises:
+        TransientUpstreamError: the reply is not whole.
+    """
+    return _folded_deep(_envelope(body).get("data"))
+
+
+def token_of(body: bytes) -> tuple[str, str]:
+    """The token that a login's answer brings, and the account that it is for; "" for what it does not say.
+
+    The token stands at the top level, the account within ``data`` (Kazoo).
+    """
+    try:
+        envelope = _folded_deep(_envelope(body))
+    except TransientUpstreamError:
+        return "", ""
+    token, data = envelope.get("auth_token"), envelope.get("data")
+    owner = cast("dict[str, Any]", data).get("account_id") if isinstance(data, dict) else None
+    return token if isinstance(token, str) else "", owner if isinstance(owner, str) else ""
+
+
+def next_key_of(body: bytes) -> str | None:
+    """Where the next page of a reply begins, None on the last one."""
+    key = _envelope(body).get("next_start_key")
+    return str(key) if key else None
 
 
 def record_ids(ndjson: bytes) -> list[str]:
@@ -95,11 +171,110 @@ def without_token(body: bytes, token: str) -> bytes:
     return cut.replace(token.encode(), b"") if token else cut
 
 
+def _joined(lines: list[bytes]) -> bytes:
+    joined = b"\n".join(lines)
+    if joined.count(b"\n") >= max(len(lines), 1) or b"\r" in joined:
+        # Between the tokens of a pretty-printed row; inside a text a line break is always escaped.
+        joined = b"\n".join(line.replace(b"\n", b" ").replace(b"\r", b" ") for line in lines)
+    return joined
+
+
+def _rows_of(body: bytes) -> tuple[_Row, list[_Row] | None]:
+    """The envelope and its rows, every value still in JSON."""
+    raw = _ENVELOPE.decode(body)
+    raw = raw if "data" in raw else _folded(raw)
+    return raw, _ROWS.decode(raw["data"]) if "data" in raw else None
+
+
+def _folded(row: _Row) -> _Row:
+    """Keys in lower case; one that is there in lower case already is not overwritten."""
+    return {(low if (low := key.lower()) not in row else key): value for key, value in row.items()}
+
+
+def _folded_deep(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        known = cast("dict[str, Any]", value)
+        return {
+            (low if (low := key.lower()) not in known else key): _folded_deep(child) for key, child in known.items()
+        }
+    if isinstance(value, list):
+        return [_folded_deep(child) for child in cast("list[Any]", value)]
+    return value
+
+
+def _require_single_keys(data: bytes, rows: list[_Row]) -> None:
+    """Every parser keeps one of two equal keys; which one is a guess that this client does not make."""
+    pairs = data.count(b'":') - data.count(b'\\":')
+    if pairs == sum(map(len, rows)) and not any(spaced in data for spaced in _SPACED_COLON):
+        return
+    _strictly(data.decode())
+
+
+def _strictly(text: str) -> Any:  # noqa: ANN401 - any JSON
+    """Parses by the letter of the standard: no key twice, no NaN.
+
+    Raises:
+        TransientUpstreamError: it does not parse.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_single, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise TransientUpstreamError("a reply is not whole: its JSON does not close or contradicts itself") from None
+
+
+def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("the same key twice")
+    return found
+
+
+def _refuse(_: str) -> NoReturn:
+    raise ValueError("not a JSON number")
+
+
+def _repaired(body: bytes) -> bytes:
+    """A body whose JSON closes but whose text is no Unicode, with the rows that this concerns marked.
+
+    Raises:
+        TransientUpstreamError: the JSON does not close, or holds something else than rows.
+    """
+    envelope = _strictly(body.decode("utf-8", "surrogateescape"))
+    folded = _folded_deep(envelope) if isinstance(envelope, dict) else {}
+    rows = folded.get("data")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in cast("list[Any]", rows)):
+        raise TransientUpstreamError("a page holds entries that are no records")
+    folded["data"] = [_unicode(row) for row in cast("list[dict[str, Any]]", rows)]
+    text = json.dumps(folded, ensure_ascii=False)
+    return _LONE_SURROGATE.sub("\ufffd", text).encode()
+
+
+def _unicode(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {INVALID_TEXT: "true"} if _LONE_SURROGATE.search(json.dumps(row, ensure_ascii=False)) else row
+
+
+def _text(raw: msgspec.Raw | None) -> str:
+    """A scalar of the envelope as text, "" when it is missing or none."""
+    value = None if raw is None else msgspec.json.decode(raw)
+    return str(value) if isinstance(value, str | int) else ""
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _tokens_left(raw: msgspec.Raw | None) -> int | None:
+    tokens = None if raw is None else msgspec.json.decode(raw)
+    left = cast("dict[str, Any]", tokens).get("remaining") if isinstance(tokens, dict) else None
+    return left if isinstance(left, int) else None
+
+
 def _envelope(body: bytes) -> dict[str, Any]:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise TransientUpstreamError("a reply is not whole: its JSON does not close") from None
+        parsed = _strictly(_LONE_SURROGATE.sub("\ufffd", body.decode("utf-8", "replace")))
     if not isinstance(parsed, dict):
         raise TransientUpstreamError("a reply is no envelope")
-    return cast("dict[str, Any]", parsed)
+    found = cast("dict[str, Any]", parsed)
+    return found if "data" in found else {key.lower(): value for key, value in found.items()}

@@ -7,7 +7,9 @@ from typing import Final
 from cdr_pipeline.core.timestamps import to_gregorian
 from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, Dialect
 
-_EDGE: Final = timedelta(days=1)
+# Across a month's edge: into the old month far enough to have its database read, into the new one for a day-long call.
+_BEFORE_EDGE: Final = timedelta(hours=1)
+_AFTER_EDGE: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
 
 
@@ -35,13 +37,19 @@ class Window:
         """Last Gregorian second."""
         return to_gregorian(self.ends_at) - 1
 
-    def halves(self) -> tuple["Window", "Window"] | None:
-        """Two windows that make this one, None for one that is a second long or must stay whole."""
+    def lighter(self) -> tuple["Window", ...]:
+        """Windows to ask for when this one is too heavy for the switch; none when nothing lighter makes sense.
+
+        An ordinary window gives its two halves. One across a month's edge must go on lying across it: it shrinks
+        around the edge, and then misses only calls over the edge that were saved later than its new end.
+        """
         seconds = int((self.ends_at - self.starts_at) / _SECOND)
-        if seconds < 2 or self.whole:  # noqa: PLR2004 - two seconds make two halves
-            return None
-        middle = self.starts_at + timedelta(seconds=seconds // 2)
-        return Window(self.starts_at, middle), Window(middle, self.ends_at)
+        if not self.whole:
+            middle = self.starts_at + timedelta(seconds=seconds // 2)
+            return (Window(self.starts_at, middle), Window(middle, self.ends_at)) if seconds > 1 else ()
+        edge = _this_month(self.ends_at - _SECOND)
+        after = int((self.ends_at - edge) / _SECOND) // 4
+        return (Window(edge - _SECOND, edge + timedelta(seconds=after), whole=True),) if after else ()
 
 
 def plan_windows(first: datetime, last: datetime, dialect: Dialect) -> tuple[Window, ...]:
@@ -67,14 +75,17 @@ def plan_windows(first: datetime, last: datetime, dialect: Dialect) -> tuple[Win
         windows.append(Window(starts_at, ends_at))
         starts_at = ends_at
     if dialect.hides_month_edges:
-        edge = _this_month(first - _EDGE)
+        edge = _this_month(first - _AFTER_EDGE)
         while edge < last:
-            if edge + _EDGE > first:
+            if edge + _AFTER_EDGE > first:
                 edges.append(edge)
             edge = _next_month(edge)
     return (
         *windows,
-        *(Window(edge - _EDGE, min(edge + _EDGE, max(last, edge + _SECOND)), whole=True) for edge in edges),
+        *(
+            Window(edge - _BEFORE_EDGE, min(edge + _AFTER_EDGE, max(last, edge + _SECOND)), whole=True)
+            for edge in edges
+        ),
     )
 
 

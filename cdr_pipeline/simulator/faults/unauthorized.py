@@ -1,0 +1,25 @@
+"""A07: the token has expired in the middle of a run."""
+
+from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+
+
+class Unauthorized(Fault):
+    """Refuses the token of the second list."""
+
+    name = "unauthorized"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lists = 0
+
+    def strikes(self, request: object) -> bool:
+        """Only the second list."""
+        if not super().concerns(request):  # type: ignore[arg-type]
+            return False
+        self._lists += 1
+        return self._lists == 2  # noqa: PLR2004 - in the middle of a run, not at its start
+
+    async def strike(self, exchange: Exchange) -> None:
+        """As 4.3 says it."""
+        body = b'{"data":{},"error":"401","message":"invalid credentials","status":"error"}'
+        await exchange.give(Reply(401, {"content-type": "application/json"}, body))

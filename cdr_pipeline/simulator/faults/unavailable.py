@@ -1,0 +1,16 @@
+"""A05: the database is away for a moment."""
+
+from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+
+
+class Unavailable(Fault):
+    """Answers the first list with 503."""
+
+    name = "unavailable"
+
+    async def strike(self, exchange: Exchange) -> None:
+        """As the switch says it."""
+        body = (
+            b'{"data":{"message":"datastore timeout"},"error":"503","message":"datastore_unreachable","status":"error"}'
+        )
+        await exchange.give(Reply(503, {"content-type": "application/json"}, body))
