@@ -12,7 +12,8 @@ never hold a token, a phone number or a name.
     │   └── WarehouseNotMigrated            the database lacks this version's tables
     ├── UpstreamError                   4
     │   ├── TransientUpstreamError          trying again may help: time-outs, 429, 5xx, broken pages (retryable)
-    │   │   └── WindowTooHeavy                  a shorter window may work: 504, or a reply above the bound
+    │   │   └── WindowTooHeavy                  a gateway gave up on the window (504); a shorter one may work
+    │   │       └── ReplyTooLarge                   a reply above the bound; a shorter window may work, the same not
     │   └── PermanentUpstreamError          it will not
     │       ├── UpstreamAuthError           401, 403
     │       ├── UpstreamAccountNotFound     404, 410 on the account itself
@@ -107,9 +108,16 @@ class TransientUpstreamError(UpstreamError):
 
 
 class WindowTooHeavy(TransientUpstreamError):
-    """The switch, or a gateway before it, gave up on a window, or its reply is above the bound; halve the window."""
+    """A gateway before the switch gave up on a window; half of it may work."""
 
     code = "upstream_window_too_heavy"
+
+
+class ReplyTooLarge(WindowTooHeavy):
+    """A reply unpacks to more than the client takes; half of the window may work, the same one never will."""
+
+    code = "upstream_reply_too_large"
+    retryable = False
 
 
 class PermanentUpstreamError(UpstreamError):

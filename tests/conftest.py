@@ -17,7 +17,7 @@ from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.migrate import upgrade
 
-sys.path.insert(0, str(Path(__file__).parent / "unit"))
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 # A shared machine stalls now and then; what is too slow is for the benchmarks to show.
 hypothesis.settings.register_profile("default", deadline=None)

@@ -89,7 +89,7 @@ def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
     if at.settings.api_url is None:
         raise ConfigurationError(
             "CDR_API_URL is not set: there is no switch to collect from",
-            hint="set it, and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; 'cdr-pipeline config check' shows what is set",
+            hint="set it and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; see 'cdr-pipeline config check'",
         )
     with at.ledger() as ledger:
         accounts = ledger.accounts(request.accounts)
@@ -189,8 +189,10 @@ class _AccountCollector:
             lighter = window.lighter()
             if not lighter:
                 raise
-            for part in lighter:
-                yield from self._land(part)
+        else:
+            return
+        for part in lighter:
+            yield from self._land(part)
 
     def _land_whole(self, window: Window) -> AccountCollected:
         account_id, landing_dir = self.account.account_id, self.at.settings.landing_dir

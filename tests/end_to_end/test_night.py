@@ -4,10 +4,10 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
-from pydantic import SecretStr
+import stamina
+from nights import DAY, night, playing, warehouse
 
 from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.core.timestamps import to_gregorian
@@ -16,26 +16,18 @@ from cdr_pipeline.simulator.carrier_file import carrier_file
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.dialects import Dialect
-from cdr_pipeline.steps.collect_day import CollectedDay, CollectRequest, collect_day
 from cdr_pipeline.steps.export_days import ExportRequest, export_days
-from cdr_pipeline.steps.load_day import LoadedDay, LoadRequest, load_day
+from cdr_pipeline.steps.load_day import LoadRequest, load_day
 from cdr_pipeline.steps.load_uploads import load_uploads
 from cdr_pipeline.steps.take_in_uploads import take_in_uploads
 from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.ledger import Account
-
-DAY = date(2026, 3, 2)
 
 
-def playing(at: Workplace, switch: SimulatedSwitch, url: str, **more: Any) -> Workplace:
-    """The workplace, pointed at a switch whose accounts it knows."""
-    settings = at.settings.model_copy(
-        update={"api_url": url, "api_token": SecretStr(switch.token), "api_requests_per_second": 10_000.0} | more
-    )
-    with at.ledger() as ledger:
-        for account in switch.accounts:
-            ledger.add_account(Account(account.account_id, time_zone=account.time_zone), now=at.clock())
-    return replace(at, settings=settings)
+@pytest.fixture(autouse=True)
+def _quick_retries() -> Iterator[None]:
+    """Retries as in life, but without waiting."""
+    with stamina.set_testing(testing=True, attempts=5, cap=True):
+        yield
 
 
 @pytest.fixture
@@ -47,17 +39,6 @@ def switch() -> SimulatedSwitch:
 def place(at: Workplace, switch: SimulatedSwitch) -> Iterator[Workplace]:
     with run_switch(switch) as running:
         yield playing(at, switch, running.url, api_details=True)
-
-
-def night(at: Workplace, day: date = DAY, accounts: list[str] | None = None) -> tuple[CollectedDay, LoadedDay]:
-    """Collects and loads a day."""
-    return collect_day(CollectRequest(day, accounts), at), load_day(LoadRequest(day, accounts), at)
-
-
-def warehouse(at: Workplace, query: str) -> list[tuple[Any, ...]]:
-    """Rows of a query."""
-    with at.ledger() as ledger:
-        return ledger.connection.execute(query).fetchall()  # type: ignore[arg-type]
 
 
 def test_every_call_of_the_day_is_there_once_with_its_fields(place: Workplace, switch: SimulatedSwitch) -> None:

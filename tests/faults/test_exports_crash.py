@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from test_exports import DAY, records, write
+from daily_files import DAY, records, write
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports import atomic
@@ -22,7 +22,7 @@ from cdr_pipeline.exports.daily_file import write_daily_file
 from cdr_pipeline.exports.manifest import manifest_path
 from cdr_pipeline.exports.verify import verify_file, verify_tree
 
-UNIT = Path(__file__).parents[1] / "unit"
+SUPPORT = Path(__file__).parents[1] / "support"
 # Whatever changes something on disk, in the order in which the writer may call it.
 DISK_CALLS = ("mkdir", "open", "fsync", "unlink", "replace")
 
@@ -167,7 +167,7 @@ def test_d15_whatever_the_disk_refuses_is_an_export_error_and_leaves_nothing_hal
 def test_d15_a_file_larger_than_allowed_leaves_nothing(tmp_path: Path) -> None:
     program = (
         "import sys, resource, signal; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
-        "import test_exports as t; from cdr_pipeline.errors import ExportError;"
+        "import daily_files as t; from cdr_pipeline.errors import ExportError;"
         "frame = t.records({'caller_id_name': 'x' * 300_000});"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
@@ -175,7 +175,7 @@ def test_d15_a_file_larger_than_allowed_leaves_nothing(tmp_path: Path) -> None:
         "except ExportError as error: print(error.code, error)"
     )
     said = subprocess.run(
-        [sys.executable, "-c", program, str(UNIT), str(tmp_path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, str(SUPPORT), str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == "export cdrs_acct_2026-03-02_v1.csv cannot be written: File too large"
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -200,13 +200,13 @@ def test_p8_an_error_names_the_file_and_nothing_of_its_content(tmp_path: Path, m
 
 def test_d14_a_killed_writer_leaves_a_part_that_the_next_one_removes(tmp_path: Path) -> None:
     program = (
-        "import sys, os, signal; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_exports as t\n"
+        "import sys, os, signal; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import daily_files as t\n"
         "def chunks():\n"
         "    yield t.records({'caller_id_name': 'x' * 100_000})\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "t.write_daily_file(chunks(), day=t.DAY, export_dir=Path(sys.argv[2]))"
     )
-    killed = subprocess.run([sys.executable, "-c", program, str(UNIT), str(tmp_path)], check=False)
+    killed = subprocess.run([sys.executable, "-c", program, str(SUPPORT), str(tmp_path)], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert visible(tmp_path) == []
     assert len(hidden(tmp_path)) == 1
@@ -304,7 +304,7 @@ def test_only_the_group_may_read_and_no_one_else_enters(tmp_path: Path) -> None:
 
 def test_memory_is_that_of_one_chunk(tmp_path: Path) -> None:
     program = (
-        "import sys, resource; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_exports as t;"
+        "import sys, resource; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import daily_files as t;"
         "import polars as pl;"
         "name = pl.col('n').cast(pl.String).str.zfill(9);"
         "cut = lambda k: t.records({'user_agent': 'x' * 1_000}).join("
@@ -314,7 +314,7 @@ def test_memory_is_that_of_one_chunk(tmp_path: Path) -> None:
         "export(4); few = peak(); size = export(24).size; print(peak() - few, size // 1024 // 1024)"
     )
     said = subprocess.run(
-        [sys.executable, "-c", program, str(UNIT), str(tmp_path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, str(SUPPORT), str(tmp_path)], capture_output=True, text=True, check=True
     )
     more, size = map(int, said.stdout.split())
     assert size > 120

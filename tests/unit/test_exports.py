@@ -8,54 +8,18 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import orjson
 import polars as pl
 import pytest
-from records import STARTED, rows
+from daily_files import COLUMNS, DAY, NASTY, records, write
+from records import STARTED
 
-from cdr_pipeline.core.fields import names
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports import atomic
-from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, write_daily_file
 from cdr_pipeline.exports.exact_csv import encode, header
 from cdr_pipeline.exports.manifest import manifest_path, read_manifest
 from cdr_pipeline.exports.verify import verify_file, verify_tree
-
-COLUMNS = list(names(exported_only=True))
-DAY = DailyFile(
-    account_id="acct",
-    business_date=date(2026, 3, 2),
-    version=1,
-    time_zone="Europe/Berlin",
-    watermark_utc=None,
-    rejected_rows=0,
-    run_id="run-1",
-    created_utc=datetime(2026, 3, 3, 3, tzinfo=UTC),
-)
-NASTY = [
-    "plain",
-    "comma, here",
-    'a "quote"',
-    "line\nend",
-    "lone\rreturn",
-    "emoji 🌙",
-    "\u202eright to left",
-    "=1+1",
-    ";",
-]
-
-
-def records(*changes: dict[str, Any]) -> pl.DataFrame:
-    """Rows of a daily file."""
-    return rows(*changes).select(COLUMNS)
-
-
-def write(folder: Path, *chunks: pl.DataFrame, day: DailyFile = DAY) -> WrittenFile:
-    """One daily file."""
-    return write_daily_file(chunks, day=day, export_dir=folder)
-
 
 # the dialect
 
@@ -102,13 +66,14 @@ def test_columns_are_only_ever_appended() -> None:
 
 def test_d18_the_bytes_do_not_depend_on_locale_zone_hash_seed_or_threads() -> None:
     program = (
-        "import sys, hashlib; sys.path.insert(0, sys.argv[1]); import test_exports as t;"
-        "print(hashlib.sha256(t.encode(t.records(*({'caller_id_name': n} for n in t.NASTY)))).hexdigest())"
+        "import sys, hashlib; sys.path.insert(0, sys.argv[1]); import daily_files as t;"
+        "from cdr_pipeline.exports.exact_csv import encode;"
+        "print(hashlib.sha256(encode(t.records(*({'caller_id_name': n} for n in t.NASTY)))).hexdigest())"
     )
     here = hashlib.sha256(encode(records(*({"caller_id_name": text} for text in NASTY)))).hexdigest()
     for odd in ({"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"}, {"LANG": "C", "LC_ALL": "C", "POLARS_MAX_THREADS": "1"}):
         said = subprocess.run(
-            [sys.executable, "-c", program, str(Path(__file__).parent)],
+            [sys.executable, "-c", program, str(Path(__file__).parents[1] / "support")],
             env=os.environ | odd, capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert said.stdout.strip() == here

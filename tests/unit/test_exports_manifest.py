@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from test_exports import DAY, records, write
+from daily_files import DAY, records, write
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.manifest import encode_manifest, manifest_path, read_manifest, utc_text

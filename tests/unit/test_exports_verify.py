@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import polars as pl
 import pytest
-from test_exports import DAY, NASTY, records, write
+from daily_files import DAY, NASTY, records, write
 
 from cdr_pipeline.exports import verify
 from cdr_pipeline.exports.manifest import manifest_path

@@ -1,10 +1,13 @@
 """A16: a small reply that unpacks without end."""
 
-import gzip
+import zlib
+from functools import cache
+from typing import Final
 
 from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
 
-_UNPACKED = 200 * 1024**2
+_MEBIBYTES: Final = 200
+_GZIP: Final = 31
 
 
 class Bomb(Fault):
@@ -15,5 +18,12 @@ class Bomb(Fault):
 
     async def strike(self, exchange: Exchange) -> None:
         """Sends the packed blanks."""
-        packed = gzip.compress(b" " * _UNPACKED, compresslevel=9)
-        await exchange.give(Reply(200, {"content-type": "application/json", "content-encoding": "gzip"}, packed))
+        headers = {"content-type": "application/json", "content-encoding": "gzip"}
+        await exchange.give(Reply(200, headers, _packed()))
+
+
+@cache
+def _packed() -> bytes:
+    packer = zlib.compressobj(9, wbits=_GZIP)
+    blanks = b" " * 1024**2
+    return b"".join(packer.compress(blanks) for _ in range(_MEBIBYTES)) + packer.flush()

@@ -1,4 +1,4 @@
-"""A38: the switch's own rate limit: 100 requests an account at once, ten more a second, and no word of when to return."""
+"""A38: the switch's own rate limit: 100 requests an account at once, ten more a second, and no hint when to return."""
 
 import time
 

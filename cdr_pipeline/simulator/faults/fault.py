@@ -93,8 +93,8 @@ class Fault(ABC):
         return True
 
     def concerns(self, request: Request) -> bool:
-        """Whether the fault has to do with such requests: lists of records, unless a case says otherwise."""
-        return request.url.path.endswith("/cdrs")
+        """Whether the fault has to do with such requests: lists of a window, unless a case says otherwise."""
+        return request.url.path.endswith("/cdrs") and "created_from" in request.query_params
 
     @abstractmethod
     async def strike(self, exchange: Exchange) -> None:

@@ -1,5 +1,7 @@
 """A07: the token has expired in the middle of a run."""
 
+from starlette.requests import Request
+
 from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
 
 
@@ -12,9 +14,9 @@ class Unauthorized(Fault):
         super().__init__()
         self._lists = 0
 
-    def strikes(self, request: object) -> bool:
+    def strikes(self, request: Request) -> bool:
         """Only the second list."""
-        if not super().concerns(request):  # type: ignore[arg-type]
+        if not self.concerns(request):
             return False
         self._lists += 1
         return self._lists == 2  # noqa: PLR2004 - in the middle of a run, not at its start

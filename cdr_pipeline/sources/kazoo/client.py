@@ -36,6 +36,7 @@ from cdr_pipeline.sources.kazoo.pages import (
     without_token,
 )
 from cdr_pipeline.sources.kazoo.session import Credentials, Session
+from cdr_pipeline.sources.kazoo.unpacking import Unpacking
 from cdr_pipeline.sources.kazoo.windows import Window
 
 _Answer = TypeVar("_Answer")
@@ -104,7 +105,7 @@ class KazooClient:
             timeout=httpx2.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds)),
             follow_redirects=False,
             verify=True if verify is None else verify,
-            headers={"Accept": "application/json", "User-Agent": "cdr_pipeline"},
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "cdr_pipeline"},
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=64),
         )
 
@@ -141,9 +142,8 @@ class KazooClient:
             UpstreamError: as any request.
         """
         try:
-            page = parse_page(
-                self._get(account_id, f"/v2/accounts/{quote(account_id, safe='')}/cdrs", {"page_size": "1"})
-            )
+            path = f"/v2/accounts/{quote(account_id, safe='')}/cdrs"
+            _, page = self._page(account_id, path, {"page_size": "1"})
         except UpstreamAccountNotFound:
             self._get(account_id, f"/v1/accounts/{quote(account_id, safe='')}", {})
             return Dialect.SEED_V1
@@ -315,21 +315,16 @@ class KazooClient:
             headers["X-Auth-Token"] = token
         if content is not None:
             headers["Content-Type"] = "application/json"
-        received = bytearray()
         try:
             with self._http.stream(
                 method, self._base + path, params=query, headers=headers, content=content
             ) as response:
-                for chunk in response.iter_bytes():
-                    received += chunk
-                    if len(received) > _MAX_BODY_BYTES:
-                        raise WindowTooHeavy(
-                            f"a reply unpacks to more than {_MAX_BODY_BYTES // 1024**2} MiB",
-                            hint="lower CDR_API_PAGE_SIZE",
-                        )
+                body = Unpacking(response.headers.get("content-encoding", ""), limit=_MAX_BODY_BYTES)
+                for chunk in response.iter_raw():
+                    body.feed(chunk)
                     if self._clock() > deadline:
                         raise TransientUpstreamError(f"a reply of {self._host} took longer than {self._timeout:g} s")
-                return response.status_code, response.headers, bytes(received)
+                return response.status_code, response.headers, body.finished()
         except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
             if _is_certificate_error(error):
                 raise PermanentUpstreamError(
