@@ -1,5 +1,6 @@
 """Fixtures of all tests: a real embedded server for the session, a fresh warehouse for each test that asks for one."""
 
+import logging
 import os
 import secrets
 import sys
@@ -12,12 +13,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+from canaries import leaks_in, leaks_in_log
+
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.migrate import upgrade
-
-sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 # A shared machine stalls now and then; what is too slow is for the benchmarks to show.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -33,6 +36,17 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         if name.startswith(("CDR_", "PANDERA_")) or name == "DAGSTER_HOME":
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks(tmp_path: Path, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -> Iterator[None]:
+    """P8, after every test: no token in any file or log line, no number or name in logs and Dagster's storage."""
+    caplog.set_level(logging.INFO)
+    yield
+    if request.node.get_closest_marker("plants_canaries"):
+        return
+    said = "\n".join(record.getMessage() for record in caplog.get_records("call"))
+    assert leaks_in(tmp_path) + leaks_in_log(said) == []
 
 
 @pytest.fixture(scope="session")

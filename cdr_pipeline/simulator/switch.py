@@ -96,7 +96,7 @@ class SimulatedSwitch:
         account = self.account(account_id)
         if account is None:
             return []
-        return _made(account, day, self.seed, self.calls_per_day, self.dialect.splits_at_months)
+        return _made(account, day, self.seed, self.calls_per_day, not self.dialect.hides_month_edges)
 
     def saved_between(self, account_id: str, first: int, last: int) -> list[Document]:
         """Documents saved in a span, Gregorian seconds, both ends included."""

@@ -180,29 +180,37 @@ def _load_window(
     now = at.clock()
     header = BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, at.run_id)
     reasons: Counter[str] = Counter()
-    read = 0
     with batch_load(ledger.connection, header) as load:
-        for rows, details in _chunks(landing):
-            chunk = _sifted(rows, details, account, first_line=read + 1, latest=now + _LEAD)
+        for chunk in normalized_chunks(landing, account, latest=now + _LEAD):
             load.stage(chunk.rows)
             load.reject(chunk.rejects)
             reasons.update(chunk.rejects["reason"].to_list())
-            read += chunk.rows.height + chunk.rejects.height
         loaded = load.finish(read=sum(entry.rows for entry in landing.entries))
     return loaded, reasons
 
 
-def _sifted(rows: Rows, details: Rows, account: Account, *, first_line: int, latest: datetime) -> Sifted:
-    normalized = normalize_list(
-        rows,
-        account_id=account.account_id,
-        time_zone=account.time_zone,
-        plan=NumberPlan(country_code=account.country_code),
-        first_line=first_line,
-        details=details,
-    )
-    accepted = validate(normalized.rows, latest=latest)
-    return Sifted(accepted.rows, pl.concat([normalized.rejects, accepted.rejects]))
+def normalized_chunks(landing: LandingFile, account: Account, *, latest: datetime) -> Iterator[Sifted]:
+    """The rows of a landed window, normalised and validated, in frames of bounded size.
+
+    Args:
+        landing: the window's pages and documents.
+        account: whose records; its zone and number plan decide.
+        latest: no call may start after this instant.
+    """
+    read = 0
+    for rows, details in _chunks(landing):
+        normalized = normalize_list(
+            rows,
+            account_id=account.account_id,
+            time_zone=account.time_zone,
+            plan=NumberPlan(country_code=account.country_code),
+            first_line=read + 1,
+            details=details,
+        )
+        accepted = validate(normalized.rows, latest=latest)
+        chunk = Sifted(accepted.rows, pl.concat([normalized.rejects, accepted.rejects]))
+        read += chunk.rows.height + chunk.rejects.height
+        yield chunk
 
 
 def _chunks(landing: LandingFile) -> Iterator[tuple[Rows, Rows]]:

@@ -63,7 +63,7 @@ def test_stopped_and_started_again_it_has_its_rows(server: EmbeddedServer) -> No
 
 
 @pytest.mark.parametrize("whole_family", [True, False], ids=["server and children", "server alone"])
-def test_killed_it_comes_back_with_every_committed_row(server: EmbeddedServer, whole_family: bool) -> None:  # noqa: FBT001
+def test_killed_it_comes_back_with_every_committed_row(server: EmbeddedServer, whole_family: bool) -> None:
     _put(server)
     pid = server.status().pid
     assert pid is not None

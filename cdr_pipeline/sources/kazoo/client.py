@@ -1,5 +1,6 @@
 """Asks the switch. What comes back is whole and free of the token, or it is an error that says whether to ask again."""
 
+import logging
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,10 @@ from cdr_pipeline.sources.kazoo.pages import (
 from cdr_pipeline.sources.kazoo.session import Credentials, Session
 from cdr_pipeline.sources.kazoo.unpacking import Unpacking
 from cdr_pipeline.sources.kazoo.windows import Window
+
+# They write every URL at INFO, and a URL may hold the token where a server takes it no other way.
+for _name in ("httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 _Answer = TypeVar("_Answer")
 # Parsed, a reply of this size takes about 150 MB.

@@ -30,13 +30,12 @@ class Dialect(StrEnum):
         return self is not Dialect.SEED_V1
 
     @property
-    def splits_at_months(self) -> bool:
-        """Whether a window must not cross a UTC month: those servers page each month's database apart."""
-        return self in (Dialect.SEED_V1, Dialect.V2_K3)
-
-    @property
     def hides_month_edges(self) -> bool:
-        """Whether a call over a month's end is found only by a window that spans it (saved late, filed early)."""
+        """Whether a call over a month's end is found only by a window that spans it.
+
+        Since 4.3 a record is filed under the month in which the call began, but asked for by when it was saved;
+        before, under the month in which it was saved.
+        """
         return self in (Dialect.V2_K43, Dialect.K5)
 
     @property

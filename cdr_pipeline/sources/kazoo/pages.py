@@ -17,6 +17,7 @@ from cdr_pipeline.core.normalize.kazoo import INVALID_TEXT
 from cdr_pipeline.errors import TransientUpstreamError
 
 _TOKEN: Final = re.compile(rb'("auth_token"\s*:\s*)"[^"\\]*(?:\\.[^"\\]*)*"', re.IGNORECASE)
+_SHORTEST_TOKEN: Final = 16
 _CODE: Final = re.compile(r"[a-zA-Z_ ]{1,60}")
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SPACED_COLON: Final = (b" :", b"\n:", b"\r:", b"\t:")
@@ -166,9 +167,12 @@ def is_range_error(body: bytes) -> bool:
 
 
 def without_token(body: bytes, token: str) -> bytes:
-    """The body without the token that the server echoes, by name and by value."""
+    """The body without the token that the server echoes, by name and by value.
+
+    Real tokens have 32 characters and more; one as short as a word is only cut by name, lest it be cut out of words.
+    """
     cut = _TOKEN.sub(rb'\1""', body)
-    return cut.replace(token.encode(), b"") if token else cut
+    return cut.replace(token.encode(), b"") if len(token) >= _SHORTEST_TOKEN else cut
 
 
 def _joined(lines: list[bytes]) -> bytes:

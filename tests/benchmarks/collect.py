@@ -1,0 +1,113 @@
+"""Benchmark ``collect``: pages over loopback HTTP to normalised frames, beside downloading and parsing the same bytes.
+
+    python tests/benchmarks/collect.py [--rows 1000000] [--page-size 500]
+
+The limit is one connection, httpx2, and orjson on every body. Ours is the step itself: claims, pace, verification of
+each page, landing with hash and compression, and then the landed pages normalised and validated. The last lines show
+many accounts at once.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import httpx2
+import orjson
+from measuring import line, measured
+
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.sources.landing import LandingFile
+from cdr_pipeline.steps.collect_day import CollectRequest, collect_day
+from cdr_pipeline.steps.load_day import normalized_chunks
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.ledger import Account
+
+DAY = date(2026, 3, 2)
+LATEST = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@contextmanager
+def pages(rows: int, page_size: int) -> Iterator[str]:
+    """The address of a server in a process of its own."""
+    program = [sys.executable, str(Path(__file__).with_name("page_server.py")), str(rows), str(page_size)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        server.kill()
+
+
+def download_and_parse(url: str) -> int:
+    """The limit: every page fetched and parsed by the fastest library, nothing else."""
+    rows, key = 0, "0"
+    with httpx2.Client() as client:
+        while key is not None:
+            page = orjson.loads(client.get(f"{url}/v2/accounts/a/cdrs", params={"start_key": key}).content)
+            rows += len(page["data"])
+            key = page.get("next_start_key")
+    return rows
+
+
+def workplace(folder: str, url: str, concurrency: int) -> Workplace:
+    """A place with its own embedded warehouse."""
+    settings = Settings(
+        data_dir=Path(folder), api_url=url, api_token="t" * 32, api_dialect="k5", api_page_size=10_000,
+        api_requests_per_second=10_000, api_host_requests_per_second=100_000, collect_concurrency=concurrency,
+        collect_overlap_hours=0,
+    )  # fmt: skip
+    return Workplace.at(settings, clock=lambda: datetime(2026, 3, 4, tzinfo=UTC))
+
+
+def collect(folder: str, url: str, accounts: int, concurrency: int) -> int:
+    """The step ``collect_day``."""
+    at = workplace(folder, url, concurrency)
+    with at.ledger() as ledger:
+        for number in range(accounts):
+            ledger.add_account(Account(f"a{number:04d}"), now=at.clock())
+    collected = collect_day(CollectRequest(DAY), at)
+    assert not collected.failures, collected.failures[0]
+    return sum(part.rows for part in collected.accounts)
+
+
+def normalise(folder: str) -> int:
+    """What the load does with landed pages before it stages them."""
+    rows = 0
+    for path in sorted(Path(folder).glob("landing/api/*/*/*/*/*.pages.gz")):
+        for chunk in normalized_chunks(LandingFile.open(path), Account("a0000", country_code="1"), latest=LATEST):
+            assert chunk.rejects.is_empty(), chunk.rejects["reason"][0]
+            rows += chunk.rows.height
+    return rows
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--page-size", type=int, default=500)
+    asked = parser.parse_args()
+    print(f"{asked.rows:,} rows in pages of {asked.page_size}")
+    with pages(asked.rows, asked.page_size) as url, tempfile.TemporaryDirectory() as folder:
+        limit = measured(download_and_parse, url)
+        rows = limit.result
+        best = rows / limit.seconds
+        print(line("limit: download, orjson", rows, limit, best))
+        collected = measured(collect, folder, url, 1, 1)
+        print(line("collect: download, verify, land", collected.result, collected, best))
+        frames = measured(normalise, folder)
+        print(line("landing to normalised, validated frames", frames.result, frames, best))
+        both = rows / (collected.seconds + frames.seconds)
+        print(f"{'both, one after the other':44s} {'':10s} {both:11,.0f} rows/s {'':11s} {both / best:8.2f}")
+        EmbeddedServer(Path(folder) / "warehouse").destroy()
+    with pages(asked.rows // 200, asked.page_size) as url, tempfile.TemporaryDirectory() as folder:
+        many = measured(collect, folder, url, 200, 8)
+        print(line("collect: 200 accounts, 8 at once", many.result, many, best))
+        EmbeddedServer(Path(folder) / "warehouse").destroy()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""A year of nights for every dialect: calls over midnight, month and clock changes, hundreds saved within a second."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from nights import night, playing, require_sound, warehouse
+
+from cdr_pipeline.core.timestamps import from_gregorian, to_gregorian
+from cdr_pipeline.simulator.running import run_switch
+from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.steps.workplace import Workplace
+
+FIRST, DAYS = date(2025, 10, 15), 365
+ZONE_OFFSETS_CHANGE = (datetime(2025, 11, 2, 6, tzinfo=UTC), datetime(2026, 3, 8, 7, tzinfo=UTC))
+
+
+def documents_of_a_year(switch: SimulatedSwitch) -> list[dict[str, Any]]:
+    """A few calls a day, and crowds where it hurts: around midnights of months, clock changes, one single second."""
+    account = switch.accounts[0].account_id
+    found = [leg for number in range(DAYS) for leg in switch.documents(account, FIRST + timedelta(days=number))]
+    template = found[0]
+    edges = [datetime(2025 + (9 + n) // 12, (9 + n) % 12 + 1, 1, tzinfo=UTC) for n in range(1, 12)]
+    for edge in (*edges, *ZONE_OFFSETS_CHANGE):
+        for number in range(12):
+            began = edge - timedelta(seconds=(number - 3) * 40)
+            found.append(_leg(template, switch, began, 1 + number * 600, f"edge-{edge:%Y%m%d}-{number}"))
+    crowded = datetime(2026, 1, 20, 15, tzinfo=UTC)
+    for number in range(400):
+        seconds = number % 50
+        found.append(_leg(template, switch, crowded - timedelta(seconds=seconds), seconds, f"crowd-{number}"))
+    return found
+
+
+def _leg(
+    template: dict[str, Any], switch: SimulatedSwitch, began: datetime, seconds: int, call_id: str
+) -> dict[str, Any]:
+    saved = began + timedelta(seconds=seconds)
+    month = began if switch.dialect.hides_month_edges else saved
+    return template | {
+        "_id": f"{month:%Y%m}-{call_id}",
+        "call_id": call_id,
+        "timestamp": to_gregorian(saved),
+        "pvt_created": to_gregorian(saved),
+        "duration_seconds": seconds,
+        "billing_seconds": seconds,
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", Dialect, ids=str)
+def test_a_year_of_nights_ends_in_the_exact_truth(at: Workplace, dialect: Dialect) -> None:
+    made = SimulatedSwitch.build(accounts=1, calls_per_day=3, dialect=dialect)
+    account = made.accounts[0]
+    documents = documents_of_a_year(made)
+    with run_switch(replace(made, stored={account.account_id: documents})) as running:
+        place = playing(at, made, running.url, api_page_size=60, api_dialect=dialect.value)
+        for number in range(DAYS + 1):
+            day = FIRST + timedelta(days=number)
+            morning = datetime(day.year, day.month, day.day, 7, 30, tzinfo=UTC) + timedelta(days=1)
+            collected, loaded = night(replace(place, clock=lambda now=morning: now), day)
+            assert collected.failures == ()
+            assert loaded.incomplete == ()
+    truth = {
+        leg["_id"]: (
+            from_gregorian(int(leg["timestamp"]) - int(leg["duration_seconds"])),
+            int(leg["duration_seconds"]),
+        )
+        for leg in documents
+    }
+    found = warehouse(place, "SELECT record_id, started_at, duration_seconds::int FROM cdr")
+    assert {record_id: (started, seconds) for record_id, started, seconds in found} == truth
+    assert len(found) == len(truth)
+    days = warehouse(
+        place, "SELECT count(*) FROM cdr WHERE business_date <> (started_at AT TIME ZONE 'America/New_York')::date"
+    )
+    assert days == [(0,)]
+    require_sound(place)
