@@ -8,6 +8,8 @@ import re
 from typing import Final
 
 MASK: Final = "***"
+# A name with a line break or a terminal's escape code in it must not write log lines of its own.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _RULES: Final = (
     # auth_token=..., "auth_token": "...", api_key=..., X-Auth-Token: ..., password=...
     (
@@ -35,8 +37,12 @@ def redact(text: str) -> str:
     return text
 
 
+def _escaped(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape").decode()
+
+
 class RedactingFilter(logging.Filter):
-    """Rewrites each record's message in place, arguments merged, exception text included."""
+    """Rewrites each record's message in place, arguments merged, exception text included; one record is one line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always lets the record pass, redacted."""
@@ -46,6 +52,7 @@ class RedactingFilter(logging.Filter):
             record.msg += f" [{record.exc_info[0].__name__}: {redact(str(record.exc_info[1]))}]"
             record.exc_info = None
         record.exc_text = None
+        record.msg = _CONTROL.sub(_escaped, str(record.msg))
         return True
 
 

@@ -63,6 +63,13 @@ def test_a01_a_refused_connection_is_transient() -> None:
         ids_of("http://127.0.0.1:9")
 
 
+def test_a02_a_host_that_does_not_resolve_is_transient_and_named_without_its_query() -> None:
+    with pytest.raises(TransientUpstreamError, match=r"nowhere\.invalid") as raised:
+        ids_of("http://nowhere.invalid")
+    assert "created_from" not in str(raised.value)
+    assert "CANARY" not in str(raised.value)
+
+
 def test_a03_a_reply_that_stops_in_the_middle_is_asked_for_again() -> None:
     whole = page("a", "b")
     with scripted_server(Reply(whole, cut_after=10), Reply(whole)) as server:

@@ -39,12 +39,22 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str
         load_settings()
 
 
-def test_plain_http_is_for_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CDR_API_URL", "http://127.0.0.1:8090/")
-    assert load_settings().api_url == "http://127.0.0.1:8090"
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.8.9.1"])
+def test_a12_plain_http_is_for_this_machine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("CDR_API_URL", f"http://{host}:8090/")
+    assert load_settings().api_url == f"http://{host}:8090"
 
 
-@pytest.mark.parametrize("variable", ["CDR_API_TOKEN", "CDR_API_KEY", "CDR_WAREHOUSE_URL"])
+@pytest.mark.parametrize("host", ["10.0.0.1", "127.evil.example", "localhost.evil.example", "switch.example.com"])
+def test_a12_to_other_machines_only_when_someone_says_so(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("CDR_API_URL", f"http://{host}")
+    with pytest.raises(ConfigurationError, match="CDR_API_URL"):
+        load_settings()
+    monkeypatch.setenv("CDR_API_SEND_TOKEN_UNENCRYPTED", "true")
+    assert load_settings().api_url == f"http://{host}"
+
+
+@pytest.mark.parametrize("variable", ["CDR_API_TOKEN", "CDR_API_KEY", "CDR_API_PASSWORD", "CDR_WAREHOUSE_URL"])
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "postgresql://u:CANARY_SECRET@h/d")
     reports, settings = inspect_settings()
