@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 import stamina
+from stamina.instrumentation import RetryDetails
 
 from cdr_pipeline.errors import (
     ConfigurationError,
@@ -43,6 +44,16 @@ from cdr_pipeline.sources.kazoo.windows import Window
 # They write every URL at INFO, and a URL may hold the token where a server takes it no other way.
 for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
+
+_log = logging.getLogger(__name__)
+
+
+def _say(details: RetryDetails) -> None:
+    """One line of our own log a retry, instead of a library's to standard output."""
+    _log.info("%s; asked again in %.1f s", details.caused_by, details.wait_for)
+
+
+stamina.instrumentation.set_on_retry_hooks([_say])
 
 _Answer = TypeVar("_Answer")
 # Parsed, a reply of this size takes about 150 MB.
