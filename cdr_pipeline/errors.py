@@ -21,7 +21,9 @@ never hold a token, a phone number or a name.
     ├── UploadError                     5
     │   ├── UnknownProfile                  no profile of that name
     │   ├── InvalidProfile                  a profile file that contradicts itself
-    │   └── UnreadableUpload                a file that cannot be opened as its profile says
+    │   ├── UnreadableUpload                a file that cannot be opened as its profile says
+    │   │   └── ControlTotalsDiffer             the file states other totals than it has
+    │   └── UploadHeld                      it repeats records of another file: a person decides
     ├── AccountNotFound                 6   the warehouse knows no such account
     ├── ClaimLost                       4   another process took over while this one stood still (retryable)
     ├── UnbalancedBatch                 7   rows were not all accounted for; nothing was merged
@@ -168,6 +170,23 @@ class UnreadableUpload(UploadError):
     """The file cannot be opened or decoded as its profile says."""
 
     code = "unreadable_upload"
+
+
+class ControlTotalsDiffer(UnreadableUpload):
+    """The header or trailer of the file states other totals than its records have: it is cut or damaged."""
+
+    code = "control_totals_differ"
+
+
+class UploadHeld(UploadError):
+    """The file repeats records of another file; it waits until a person releases or discards it."""
+
+    code = "upload_held"
+    http_status = 409
+
+    def __init__(self, message: str, *, overlap_rows: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.overlap_rows = overlap_rows
 
 
 class AccountNotFound(CdrError):

@@ -116,6 +116,10 @@ class Settings(BaseSettings):
         default=6, ge=0, le=720, description="how long after the end of a day its late saves are still asked for"
     )
 
+    upload_settle_seconds: float = Field(
+        default=5.0, ge=0, le=86_400, description="a dropped file is whole when it has not changed for so long"
+    )
+
     warehouse_url: Annotated[SecretStr | None, AfterValidator(_warehouse_scheme)] = Field(
         default=None, description="postgresql://user@host/database; empty means the embedded server"
     )

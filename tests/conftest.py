@@ -74,7 +74,12 @@ def warehouse_url(embedded_server: EmbeddedServer) -> Iterator[str]:
 @pytest.fixture
 def settings(warehouse_url: str, tmp_path: Path) -> Settings:
     """Settings of a place of its own."""
-    return Settings(data_dir=tmp_path / "data", warehouse_url=warehouse_url, DAGSTER_HOME=tmp_path / "dagster_home")
+    return Settings(
+        data_dir=tmp_path / "data",
+        warehouse_url=warehouse_url,
+        DAGSTER_HOME=tmp_path / "dagster_home",
+        upload_settle_seconds=0,
+    )
 
 
 @pytest.fixture

@@ -43,8 +43,10 @@ def demo(
                 "api_url": running.url,
                 "api_token": SecretStr(switch.token),
                 "api_details": True,
-                # The simulated switch has no rate limit to respect.
+                # The simulated switch has no rate limit to respect, and its carrier's file is whole at once.
                 "api_requests_per_second": 10_000.0,
+                "api_host_requests_per_second": 100_000.0,
+                "upload_settle_seconds": 0,
             }
         )
         at = Workplace.at(played, progress=report)

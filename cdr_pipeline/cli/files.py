@@ -2,9 +2,12 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cdr_pipeline.core.accounting import BatchCounts
 
 _DATE = typer.Option("--date", formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")
 _ACCOUNTS = typer.Option("--account", help="Only this account; may be given several times.")
@@ -18,40 +21,62 @@ def import_file(
     time_zone: Annotated[
         str | None, typer.Option(help="IANA zone of the file's local times, when not the account's.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen, line by line if asked, and change nothing.")
+    ] = False,
+    classes: Annotated[
+        Path | None, typer.Option(help="With --dry-run: write the class of every line to this CSV file.")
+    ] = None,
 ) -> None:
-    """Import one file, tagged imported: every line is merged, known, duplicate, rejected or filtered."""
-    from cdr_pipeline.cli.console import out, table, workplace
+    """Import one file, tagged imported: every line is merged, known, duplicate, rejected or filtered.
+
+    A file that repeats records of another file is held until 'uploads release' or 'uploads discard'.
+    """
+    from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.export_days import ExportRequest, export_days
-    from cdr_pipeline.steps.load_uploads import import_upload
+    from cdr_pipeline.steps.load_uploads import import_upload, preview_upload
     from cdr_pipeline.steps.take_in_uploads import UploadRequest
 
+    request = UploadRequest(file, account, profile, time_zone)
+    if dry_run:
+        with workplace("looking") as at:
+            preview = preview_upload(request, at)
+        _print_counts(f"{file.name} ({profile}), nothing changed", preview.counts)
+        _print_reasons(preview.reject_reasons, preview.filtered_reasons)
+        if preview.overlap_rows > 1:
+            out.print(f"it would be held: {preview.overlap_rows} records were delivered by another file before")
+        if classes is not None:
+            preview.lines.write_csv(classes)
+            out.print(f"class of every line: {classes}")
+        return
     with workplace("importing") as at:
-        loaded = import_upload(UploadRequest(file, account, profile, time_zone), at)
+        loaded = import_upload(request, at)
         exported = export_days(ExportRequest((), [account]), at)
-    counts = loaded.counts
-    columns = ("read", "merged", "unchanged", "duplicate", "rejected", "filtered")
-    listing = table(f"{loaded.file_name} ({profile})", *columns, numbers=frozenset(columns))
-    listing.add_row(
-        *map(
-            str,
-            (
-                counts.read,
-                counts.merged,
-                counts.unchanged,
-                counts.duplicate,
-                counts.rejected,
-                counts.filtered,
-            ),
-        )
-    )
-    out.print(listing)
+    _print_counts(f"{loaded.file_name} ({profile})", loaded.counts)
     if loaded.known:
         out.print("these bytes were imported before; the counts are those of the first time")
-    for kind, reasons in (("rejected", loaded.reject_reasons), ("filtered", loaded.filtered_reasons)):
-        for reason, number in reasons.items():
-            out.print(f"  {kind}: {number} {reason}")
+    _print_reasons(loaded.reject_reasons, loaded.filtered_reasons)
+    if loaded.reject_reasons:
+        out.print(f"to mend them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")
     if exported:
         out.print(f"{len(exported)} daily file(s) written below {at.settings.export_dir}")
+
+
+def _print_counts(title: str, counts: "BatchCounts") -> None:
+    from cdr_pipeline.cli.console import out, table
+
+    columns = ("read", "merged", "unchanged", "duplicate", "rejected", "filtered")
+    listing = table(title, *columns, numbers=frozenset(columns))
+    listing.add_row(*(str(getattr(counts, column)) for column in columns))
+    out.print(listing)
+
+
+def _print_reasons(rejected: dict[str, int], filtered: dict[str, int]) -> None:
+    from cdr_pipeline.cli.console import out
+
+    for kind, reasons in (("rejected", rejected), ("filtered", filtered)):
+        for reason, number in reasons.items():
+            out.print(f"  {kind}: {number} {reason}")
 
 
 def export(

@@ -9,9 +9,12 @@ from cdr_pipeline.cli.demo import demo
 from cdr_pipeline.cli.fields import fields
 from cdr_pipeline.cli.files import export, import_file, verify_export
 from cdr_pipeline.cli.night import nightly
+from cdr_pipeline.cli.profiles import profiles_app
+from cdr_pipeline.cli.rejects import rejects_app
 from cdr_pipeline.cli.simulate import simulate
 from cdr_pipeline.cli.status import status
 from cdr_pipeline.cli.ui import ui
+from cdr_pipeline.cli.uploads import uploads_app
 from cdr_pipeline.cli.warehouse import warehouse_app
 
 
@@ -28,5 +31,8 @@ def register(app: typer.Typer) -> None:
     app.command()(simulate)
     app.command()(fields)
     app.add_typer(accounts_app, name="accounts")
+    app.add_typer(uploads_app, name="uploads")
+    app.add_typer(rejects_app, name="rejects")
+    app.add_typer(profiles_app, name="profiles")
     app.add_typer(config_app, name="config")
     app.add_typer(warehouse_app, name="warehouse")

@@ -11,13 +11,29 @@ from cdr_pipeline.core.schemas import EXTRA, LINE, RAW
 _SEPARATOR: Final = "\x1f"
 _NOTHING: Final = "\x00"
 _LENGTH: Final = 32
+# What a record is known by is no part of what is compared: an occurrence may be numbered anew.
+_KEY: Final = ("account_id", "origin", "record_id")
+
+
+def with_correction_ids(rows: pl.DataFrame, corrects: str) -> pl.DataFrame:
+    """Fills the record ids that the source did not give for rows that correct an upload's rejected lines.
+
+    They are known by the first upload and their line in it: a line that is corrected twice is the same record.
+
+    Args:
+        rows: working schema; ``line`` is that of the first upload.
+        corrects: sha256 of the first upload.
+    """
+    known = pl.concat_str(pl.lit("fx"), pl.lit(corrects[:_LENGTH]), pl.col(LINE).cast(pl.String), separator="-")
+    return rows.with_columns(pl.coalesce("record_id", known).alias("record_id"))
 
 
 def with_record_ids(rows: pl.DataFrame) -> pl.DataFrame:
     """Fills the record ids that the source did not give with fingerprints.
 
     A fingerprint is ``fp-<sha256 of the row's text, 32 hex>-<occurrence>``: two equal rows in one file may be two
-    calls, so the second is occurrence 2. The same file fed again gives the same ids.
+    calls, so the second is occurrence 2. The same file fed again gives the same ids. The occurrence is that within
+    these rows; whoever stages a file in several parts numbers it through.
 
     Args:
         rows: working schema, one row per record, ordered by ``line``.
@@ -50,7 +66,7 @@ def with_digests(rows: pl.DataFrame) -> pl.DataFrame:
         The same rows plus ``list_digest`` (over what every load delivers) and ``row_digest`` (over all, details
         included): 32 hex digits of a sha256 that is the same on any machine and version.
     """
-    listed = [field.name for field in FIELDS if not field.detail_only]
+    listed = [field.name for field in FIELDS if not field.detail_only and field.name not in _KEY]
     detailed = [field.name for field in FIELDS if field.detail_only]
     return (
         rows.with_columns(

@@ -23,6 +23,8 @@ class Reject(StrEnum):
     BILLING_EXCEEDS_DURATION = "billing_exceeds_duration"
     SCIENTIFIC_NOTATION = "scientific_notation"
     OTHER_ACCOUNT = "other_account"
+    UNKNOWN_ZONE = "unknown_zone"
+    BROKEN_CALL = "broken_call"
 
 
 class Filtered(StrEnum):
@@ -32,6 +34,9 @@ class Filtered(StrEnum):
     TYPE_ROW = "type_row"
     BLANK = "blank"
     FOOTER = "footer"
+    PREAMBLE = "preamble"
+    RECORD_TYPE = "record_type"
+    SEGMENT = "segment"
 
 
 EXPLANATIONS: dict[Reject, str] = {
@@ -51,5 +56,7 @@ EXPLANATIONS: dict[Reject, str] = {
     Reject.NOT_ALLOWED: "the value is not one of those that the field accepts",
     Reject.BILLING_EXCEEDS_DURATION: "more seconds are billed than the call lasted",
     Reject.SCIENTIFIC_NOTATION: "an identifier such as 1.23E+15: a spreadsheet has damaged the file",
+    Reject.UNKNOWN_ZONE: "the row's time zone is no IANA name, offset, or abbreviation that the profile explains",
+    Reject.BROKEN_CALL: "a row of a call of several rows, of which the last is not in the file",
     Reject.OTHER_ACCOUNT: "the record belongs to another account than the one asked for",
 }

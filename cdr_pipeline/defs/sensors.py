@@ -21,7 +21,8 @@ def upload_sensor(days: dg.DailyPartitionsDefinition, job: "AssetJob") -> dg.Sen
         description="Watches the drop folder uploads/{account_id}/{profile}/ and imports what is new.",
     )
     def waiting_uploads(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        files = waiting_files(load_settings().upload_dir)
+        settings = load_settings()
+        files = waiting_files(settings.upload_dir, settle_seconds=settings.upload_settle_seconds)
         if not files:
             return dg.SkipReason("no file is waiting")
         state = ";".join(file.stamp for file in files)

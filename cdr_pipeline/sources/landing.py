@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final, Literal, Self
 
 import orjson
 
-from cdr_pipeline.errors import CdrError
+from cdr_pipeline.errors import CdrError, UnreadableUpload
 from cdr_pipeline.sources.kazoo.dialects import Dialect
 from cdr_pipeline.sources.kazoo.pages import Page
 from cdr_pipeline.sources.kazoo.windows import Window
@@ -205,10 +205,14 @@ def land_upload(source: Path, landing_dir: Path) -> LandedFile:
     size = 0
     try:
         with open_regular(source) as content, _create(fresh) as handle:
+            before = os.fstat(content.fileno())
             while chunk := content.read(_CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
                 handle.write(chunk)
+            after = os.fstat(content.fileno())
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
+                raise UnreadableUpload(f"{source.name} changed while it was read", hint="wait until it is whole")
             handle.flush()
             os.fsync(handle.fileno())
         name = digest.hexdigest()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cdr_pipeline.core.series import place_of
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.sources.landing import land_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
@@ -20,12 +21,14 @@ class UploadRequest:
         account_id: whose calls it holds.
         profile: name of the import profile.
         time_zone: IANA zone of its local times; the profile's, else the account's, when omitted.
+        corrects: sha256 of the upload whose rejected lines it feeds again, if it is a corrected reject file.
     """
 
     path: Path
     account_id: str
     profile: str
     time_zone: str | None = None
+    corrects: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
         AccountNotFound: the warehouse does not know the account.
         UnreadableUpload: it is no regular file, too large, or changed while it was read.
     """
-    load_profile(request.profile, folder=at.settings.profile_dir)
+    profile = load_profile(request.profile, folder=at.settings.profile_dir)
+    place = place_of(request.path.name, profile.control)
     with at.ledger() as ledger:
         (account,) = ledger.accounts([request.account_id])
         landed = land_upload(request.path, at.settings.landing_dir)
@@ -81,6 +85,9 @@ def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
                 size=landed.size,
                 landing_path=str(landed.path.relative_to(at.settings.landing_dir)),
                 now=at.clock(),
+                corrects=request.corrects,
+                file_date=place.file_date,
+                file_sequence=place.sequence,
             )
     return UploadTakenIn(account.account_id, request.profile, request.path.name, landed.sha256, landed.size, known)
 
@@ -89,7 +96,8 @@ def take_in_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> Tak
     """Takes in what waits in the drop folder and removes it there; a file that is refused stays and is named."""
     files: list[UploadTakenIn] = []
     refused: list[RefusedUpload] = []
-    for file in waiting_files(at.settings.upload_dir):
+    settled = at.settings.upload_settle_seconds
+    for file in waiting_files(at.settings.upload_dir, settle_seconds=settled):
         if accounts is not None and file.account_id not in accounts:
             continue
         try:
@@ -99,4 +107,5 @@ def take_in_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> Tak
             refused.append(RefusedUpload(place, error.code, error.message))
         else:
             file.path.unlink(missing_ok=True)
+            file.marker.unlink(missing_ok=True)
     return TakenIn(tuple(files), tuple(refused))

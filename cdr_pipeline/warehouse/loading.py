@@ -3,7 +3,7 @@
 Either all of a batch is in the warehouse, its ledger line included, or nothing is.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -77,6 +77,7 @@ class BatchLoad:
     rejected: int = 0
     loaded: LoadedBatch | None = None
     _parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    _duplicate: int | None = None
 
     def __post_init__(self) -> None:
         header = self.header
@@ -139,19 +140,47 @@ class BatchLoad:
         )
         self.rejected += rejects.height
 
-    def finish(self, *, read: int, filtered: int = 0) -> LoadedBatch:
+    def settle(self) -> None:
+        """Leaves one staged row per record, numbered through the whole file where it is known by its text."""
+        if self._duplicate is not None:
+            return
+        if self.staged > _WORTH_ANALYZING:
+            self._execute("load/analyze_stage")
+        repeated = self._number("load/count_duplicates")
+        if repeated and self.header.kind == "upload":
+            self._execute("load/renumber_occurrences")
+            repeated = self._number("load/count_duplicates")
+        self._duplicate = self._execute("load/drop_duplicates") if repeated else 0
+
+    def overlap(self) -> int:
+        """How many staged records stand in the warehouse already, the same in everything."""
+        self.settle()
+        return self._number("load/count_overlap")
+
+    def classes(self) -> pl.DataFrame:
+        """What a merge would do: ``line`` and ``row_class`` (inserted, updated, unchanged) of each staged record."""
+        self.settle()
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement("load/staged_classes"), self._parameters)
+            return pl.DataFrame(cursor.fetchall(), schema={LINE: pl.Int64, "row_class": pl.String}, orient="row")
+
+    def close_corrected(self, corrects: str, lines: Sequence[int]) -> None:
+        """Closes the rejects of an earlier upload whose lines this one feeds again."""
+        self._execute("load/close_corrected_rejects", corrects=corrects, lines=list(lines))
+
+    def finish(self, *, read: int, filtered: int = 0, record: bool = True) -> LoadedBatch:
         """Merges what was staged and records the batch.
 
         Args:
             read: rows or logical lines that came in.
             filtered: lines that are no records.
+            record: whether the ledger learns of it; a preview, which is rolled back, has nothing that it could.
 
         Raises:
             UnbalancedBatch: read rows are not all accounted for; the transaction is rolled back by the caller's block.
         """
-        if self.staged > _WORTH_ANALYZING:
-            self._execute("load/analyze_stage")
-        duplicate = self._execute("load/drop_duplicates") if self._number("load/count_duplicates") else 0
+        self.settle()
+        duplicate = self._duplicate or 0
         updated = self._execute("load/keep_history")
         merged = self._execute("load/merge")
         counts = BatchCounts(
@@ -166,6 +195,9 @@ class BatchLoad:
         counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
         touched = self._dates("load/touch_days") if merged else frozenset[date]()
         self._execute("load/clear_stage")
+        self.loaded = LoadedBatch(counts, touched)
+        if not record:
+            return self.loaded
         self._execute(
             "ledger/record_batch",
             read=counts.read,
@@ -180,7 +212,6 @@ class BatchLoad:
             self._execute("ledger/record_loaded_window")
         else:
             self._execute("ledger/record_loaded_upload", sha256=self.header.source)
-        self.loaded = LoadedBatch(counts, touched)
         return self.loaded
 
     def _execute(self, name: str, /, **more: object) -> int:
@@ -200,9 +231,9 @@ class BatchLoad:
 
 
 @contextmanager
-def batch_load(connection: Connection[Any], header: BatchHeader) -> Generator[BatchLoad]:
-    """One batch in one transaction; nothing of it stays when the block raises."""
-    with connection.transaction():
+def batch_load(connection: Connection[Any], header: BatchHeader, *, keep: bool = True) -> Generator[BatchLoad]:
+    """One batch in one transaction; nothing of it stays when the block raises, or when it is not to be kept."""
+    with connection.transaction(force_rollback=not keep):
         yield BatchLoad(connection, header)
 
 

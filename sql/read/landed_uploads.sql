@@ -6,7 +6,9 @@ SELECT
     profile,
     time_zone,
     file_name,
-    landing_path
+    landing_path,
+    corrects,
+    decided_at IS NOT NULL AS released
 FROM uploads
 WHERE account_id = any(%(account_ids)s) AND state = 'landed'
 ORDER BY received_at, account_id, sha256

@@ -1,4 +1,4 @@
--- Purpose:     how many rows were rejected, by reason.   Parameters: account_ids (array).
+-- Purpose:     how many rejected rows are open, by reason.   Parameters: account_ids (array).
 -- Grain:       account_id, origin, reason, field.   Locks: none.
 SELECT
     account_id,
@@ -7,6 +7,6 @@ SELECT
     field,
     count(*) AS row_count
 FROM rejects
-WHERE account_id = any(%(account_ids)s)
+WHERE account_id = any(%(account_ids)s) AND state = 'open'
 GROUP BY account_id, origin, reason, field
 ORDER BY account_id, origin, reason, field

@@ -124,6 +124,7 @@ def test_the_sensor_asks_once_for_a_set_of_files(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CDR_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("CDR_UPLOAD_SETTLE_SECONDS", "0")
     sensor = build_definitions(settings).resolve_sensor_def("upload_sensor")
     with open_instance(settings) as instance:
         context = dg.build_sensor_context(instance=instance)

@@ -47,7 +47,8 @@ def test_every_field_counts_in_the_row_digest() -> None:
     }
     (plain,) = _digests(rows({}))[1]
     for field in FIELDS:
-        assert _digests(rows({field.name: samples[field.kind]}))[1] != [plain], field.name
+        counts = field.name not in ("account_id", "origin", "record_id")  # what it is known by, not what it says
+        assert (_digests(rows({field.name: samples[field.kind]}))[1] != [plain]) is counts, field.name
 
 
 def test_fields_that_only_details_fill_do_not_count_in_the_list_digest() -> None:

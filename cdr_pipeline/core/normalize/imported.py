@@ -1,5 +1,6 @@
 """Raw rows of a file to canonical rows, as its profile says. A value that cannot be read rejects its row."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -9,7 +10,7 @@ import polars as pl
 
 from cdr_pipeline.core import sip
 from cdr_pipeline.core.fields import BY_NAME, FIELDS, Kind
-from cdr_pipeline.core.local_time import instant, is_count, is_time
+from cdr_pipeline.core.local_time import instant, is_count, is_time, is_zone
 from cdr_pipeline.core.numbers import e164
 from cdr_pipeline.core.profile import ACCOUNT_ZONE, Profile
 from cdr_pipeline.core.reasons import Reject
@@ -26,7 +27,10 @@ _IDENTIFIERS: Final = (
     "dialed_number",
 )
 _NUMBERS: Final = (Kind.SECONDS, Kind.MONEY, Kind.PORT)
+_MINUTES: Final = re.compile(r"-?[0-9]{1,3}")
 _MICROSECONDS: Final = 1_000_000
+_ZONE: Final = "__zone"
+_ACCOUNT: Final = "__account"
 
 
 def normalize_imported(
@@ -50,14 +54,16 @@ def normalize_imported(
         Rows in ``working_schema()``, origin imported, ``record_id`` null where the profile has no native id, and
         rejects. ``extra_source`` holds every source column that no field is made of.
     """
+    records = _combined(records, profile)
     zone = account_time_zone if profile.time_zone == ACCOUNT_ZONE else profile.time_zone
     plan = profile.plan
     if plan.country_code is None and account_country_code is not None:
         plan = replace(plan, country_code=account_country_code)
     texts = _texts(records, profile)
-    typed = _typed(texts, profile, zone)
+    zones = _zones(texts, profile)
+    typed = _typed(texts, profile, zone, zones)
     has_identity = bool(profile.native_id) and set(profile.native_id) <= set(records.columns)
-    sifted = sift(typed, _faults(profile, has_identity=has_identity))
+    sifted = sift(typed, _faults(profile, zones, account_id, has_identity=has_identity))
     billed = pl.col("billing_seconds") > 0
     rows = (
         sifted.rows.pipe(_span_completed)
@@ -76,12 +82,39 @@ def normalize_imported(
     return Sifted(rows, sifted.rejects)
 
 
+def _combined(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+    """Adds the columns that a profile makes of several, each null where one of its parts is."""
+    parts = {
+        name: [pl.col(column).str.strip_chars() for column in columns]
+        for name, columns in profile.combine.items()
+        if set(columns) <= set(records.columns)
+    }
+    return records.with_columns(pl.concat_str(texts, separator=" ").alias(name) for name, texts in parts.items())
+
+
+def _zones(texts: pl.DataFrame, profile: Profile) -> dict[str, str]:
+    """Words of the file's zone column to IANA names or offsets, those that mean something."""
+    if not profile.zone_column:
+        return {}
+    words = texts[_ZONE].drop_nulls().unique(maintain_order=True).to_list()
+    if profile.zone_notation == "minutes_west":
+        meant = {word: _offset(-int(word)) for word in words if _MINUTES.fullmatch(word)}
+    else:
+        meant = {word: profile.zones.get(word.lower(), word) for word in words}
+    return {word: zone for word, zone in meant.items() if is_zone(zone)}
+
+
+def _offset(minutes_east: int) -> str:
+    return f"{'-' if minutes_east < 0 else '+'}{abs(minutes_east) // 60:02d}:{abs(minutes_east) % 60:02d}"
+
+
 def _texts(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     """Every canonical field as text under its name, the rest of the source as JSON."""
     wanted = {
         name: [column for column in columns if column in records.columns] for name, columns in profile.fields.items()
     }
     used = {columns[0] for columns in wanted.values() if columns} | set(profile.native_id)
+    used |= {part for name in used & profile.combine.keys() for part in profile.combine[name]}
     native = [column for column in profile.native_id if column in records.columns]
     texts = {name: pl.coalesce(columns) if columns else pl.lit(None, pl.String) for name, columns in wanted.items()}
     texts |= {name: pl.lit(value) for name, value in profile.constants.items()}
@@ -90,7 +123,12 @@ def _texts(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
         texts["record_id"] = pl.concat_str(native, separator="/")
     missing = {field.name: pl.lit(None, pl.String) for field in FIELDS if field.name not in texts}
     rest = [column for column in records.columns if column not in used and column not in (LINE, RAW)]
-    return records.select(LINE, RAW, _extra(rest).alias(EXTRA), **texts, **missing)
+    aside = {_ZONE: profile.zone_column, _ACCOUNT: profile.account_column}
+    kept = {
+        name: pl.col(column).str.strip_chars() if column in records.columns else pl.lit(None, pl.String)
+        for name, column in aside.items()
+    }
+    return records.select(LINE, RAW, _extra(rest).alias(EXTRA), **texts, **missing, **kept)
 
 
 def _extra(columns: Sequence[str]) -> pl.Expr:
@@ -110,14 +148,12 @@ def _translated(text: pl.Expr, words: Mapping[str, str]) -> pl.Expr:
     return text.str.to_lowercase().replace_strict(dict(words), default=text, return_dtype=pl.String)
 
 
-def _typed(texts: pl.DataFrame, profile: Profile, zone: str) -> pl.DataFrame:
+def _typed(texts: pl.DataFrame, profile: Profile, zone: str, zones: Mapping[str, str]) -> pl.DataFrame:
     """Typed columns beside their texts (``__name``), which the faults compare with."""
     times = {name: _time_text(name, profile) for name in _TIMES}
     kept = [text.alias(f"__{name}") for name, text in times.items()]
     kept += [pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in _NUMBERS]
-    casts = [
-        instant(text, profile.time_notation, profile.time_formats, zone).alias(name) for name, text in times.items()
-    ]
+    casts = [_instant(text, profile, zone, zones).alias(name) for name, text in times.items()]
     casts += [_seconds(name, profile) for name in ("duration_seconds", "billing_seconds", "ringing_seconds")]
     casts += [_money(name, profile) for name in ("cost", "rate", "reseller_cost")]
     casts += [
@@ -134,13 +170,33 @@ def _typed(texts: pl.DataFrame, profile: Profile, zone: str) -> pl.DataFrame:
     return texts.with_columns(*kept).with_columns(*casts, currency.alias("cost_currency"))
 
 
+def _instant(text: pl.Expr, profile: Profile, zone: str, zones: Mapping[str, str]) -> pl.Expr:
+    """In the row's own zone where the file names one, else in the file's."""
+    notation, formats = profile.time_notation, profile.time_formats
+    if not profile.zone_column:
+        return instant(text, notation, formats, zone)
+    own = [
+        pl.when(pl.col(_ZONE) == word).then(instant(text, notation, formats, meant)) for word, meant in zones.items()
+    ]
+    return pl.coalesce([*own, pl.when(pl.col(_ZONE).is_null()).then(instant(text, notation, formats, zone))])
+
+
+def _number(name: str, profile: Profile) -> pl.Expr:
+    """A number's text with a point for its decimals and nothing between its thousands, null when it is written else."""
+    text = pl.col(name).str.strip_chars()
+    if profile.decimal_mark == ".":
+        return text
+    written = pl.when(text.str.contains(r"^[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?$")).then(text)
+    return written.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+
+
 def _time_text(name: str, profile: Profile) -> pl.Expr:
     text = pl.col(name)
     return pl.when(text != "0").then(text) if profile.zero_is_no_time else text
 
 
 def _seconds(name: str, profile: Profile) -> pl.Expr:
-    text = pl.col(name).str.strip_chars()
+    text = pl.col(name).str.strip_chars() if profile.duration_unit == "hh:mm:ss" else _number(name, profile)
     exact = pl.Decimal(38, 6)
     match profile.duration_unit:
         case "seconds":
@@ -150,20 +206,24 @@ def _seconds(name: str, profile: Profile) -> pl.Expr:
         case "minutes":
             value = text.cast(exact, strict=False) * pl.lit(Decimal(60), exact)
         case "hh:mm:ss":
+            # Other columns of such files count seconds, as Avaya's ringing time does.
             parts = text.str.extract_groups(r"^(?:([0-9]{1,4}):)?([0-5]?[0-9]):([0-5][0-9])$")
             hours, minutes, seconds = (parts.struct.field(str(number)).cast(pl.Int64) for number in (1, 2, 3))
-            value = hours.fill_null(0) * 3600 + minutes * 60 + seconds
+            plain = text.str.extract(r"^([0-9]{1,9})$", 1).cast(pl.Int64)
+            value = pl.coalesce(hours.fill_null(0) * 3600 + minutes * 60 + seconds, plain)
     return value.cast(Kind.SECONDS.dtype, strict=False).alias(name)
 
 
 def _money(name: str, profile: Profile) -> pl.Expr:
-    value = pl.col(name).str.strip_chars().cast(pl.Decimal(38, 8), strict=False)
+    value = _number(name, profile).cast(pl.Decimal(38, 8), strict=False)
+    if profile.charges_are_negative and name != "rate":
+        value = -value
     if profile.cost_scale and name != "rate":
         value = value * pl.lit(Decimal(1).scaleb(-profile.cost_scale), pl.Decimal(38, 8))
     return value.cast(Kind.MONEY.dtype, strict=False).alias(name)
 
 
-def _faults(profile: Profile, *, has_identity: bool) -> list[Fault]:
+def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_identity: bool) -> list[Fault]:
     unread = [
         Fault(field.name, Reject.NOT_A_NUMBER, pl.col(f"__{field.name}").is_not_null() & pl.col(field.name).is_null())
         for field in FIELDS
@@ -183,23 +243,38 @@ def _faults(profile: Profile, *, has_identity: bool) -> list[Fault]:
             Fault(name, Reject.TIME_EPOCH, lost & is_count(text, profile.time_notation)),
             Fault(name, Reject.NOT_A_TIME, lost),
         ]
-    missing = [Fault("started_at", Reject.MISSING_VALUE, pl.col("__started_at").is_null())]
+    given = pl.col("__started_at").is_not_null()
+    if "started_at" not in profile.fields:
+        given = pl.col("__ended_at").is_not_null() & pl.col("__duration_seconds").is_not_null()
+    missing = [Fault("started_at", Reject.MISSING_VALUE, ~given)]
+    if profile.account_column:
+        whose = pl.col(_ACCOUNT).replace(dict(profile.account_names))
+        missing.append(Fault("account_id", Reject.OTHER_ACCOUNT, whose != account_id))
+    if profile.zone_column:
+        known = pl.col(_ZONE).is_null() | pl.col(_ZONE).is_in(list(zones))
+        missing.append(Fault("started_at", Reject.UNKNOWN_ZONE, ~known))
     if has_identity:
         missing.append(Fault("record_id", Reject.MISSING_VALUE, pl.col("record_id").is_null()))
     return [*missing, *times, *unread, *damaged]
 
 
 def _span_completed(rows: pl.DataFrame) -> pl.DataFrame:
-    """End from duration, duration from end, answer from billed seconds: whichever the file left out."""
+    """What the file left out: start from end and duration, these from each other, answer from billed seconds."""
     span = pl.duration(microseconds=(pl.col("duration_seconds") * _MICROSECONDS).cast(pl.Int64))
     billed = pl.duration(microseconds=(pl.col("billing_seconds") * _MICROSECONDS).cast(pl.Int64))
     length = (pl.col("ended_at") - pl.col("started_at")).dt.total_milliseconds().cast(pl.Decimal(38, 6))
     measured = (length * pl.lit(Decimal("0.001"), pl.Decimal(38, 6))).cast(BY_NAME["duration_seconds"].kind.dtype)
-    return rows.with_columns(
-        pl.coalesce("ended_at", pl.col("started_at") + span).alias("ended_at"),
-        pl.coalesce("duration_seconds", measured).alias("duration_seconds"),
-    ).with_columns(
-        pl.coalesce("answered_at", pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - billed)).alias(
-            "answered_at"
+    return (
+        rows.with_columns(
+            pl.coalesce("started_at", pl.col("ended_at") - span).alias("started_at"),
+        )
+        .with_columns(
+            pl.coalesce("ended_at", pl.col("started_at") + span).alias("ended_at"),
+            pl.coalesce("duration_seconds", measured).alias("duration_seconds"),
+        )
+        .with_columns(
+            pl.coalesce("answered_at", pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - billed)).alias(
+                "answered_at"
+            )
         )
     )

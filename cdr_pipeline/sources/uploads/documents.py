@@ -1,6 +1,6 @@
 """Text of a JSON file to raw rows: a document, a list, an envelope with ``data``, or one document a line."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, cast
 
 import orjson
@@ -10,7 +10,9 @@ from cdr_pipeline.core.profile import Layout, column_name
 from cdr_pipeline.core.reasons import Filtered, Reject
 from cdr_pipeline.core.rejection import Fault, sift
 from cdr_pipeline.core.schemas import LINE, RAW
-from cdr_pipeline.sources.uploads.records import RawRecords, physical_lines, rejected_lines
+from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.sources.uploads.opening import MAX_WHOLE_BYTES
+from cdr_pipeline.sources.uploads.records import RawRecords, blocks, physical_lines, rejected_lines
 
 # A call record has at least one of these; an error envelope or a settings file has none.
 _RECORD_KEYS: Final = frozenset({"call_id", "callid", "id", "_id", "uniqueid", "uuid", "sid"})
@@ -40,16 +42,49 @@ def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozen
     return _framed(pl.DataFrame([lines, raws]), items, layout)
 
 
-def _line_records(text: str, layout: Layout, record_keys: frozenset[str]) -> RawRecords:
+def json_blocks(
+    pieces: Callable[[], Iterable[str]], layout: Layout, record_keys: frozenset[str] = frozenset()
+) -> Iterator[RawRecords]:
+    """Rows of JSON text in pieces: block by block where it is one document a line, whole where it is one value.
+
+    Args:
+        pieces: gives the text from its beginning.
+        layout: its null texts are used.
+        record_keys: as in ``json_records``.
+
+    Raises:
+        UnreadableUpload: one value is larger than may be held.
+    """
+    first = next((piece for piece in pieces() if piece.strip()), "")
+    line, end, _ = first.lstrip().partition("\n")
+    if not (end and line.startswith("{") and isinstance(_value(line), dict)):
+        held: list[str] = []
+        size = 0
+        for piece in pieces():
+            size += len(piece)
+            if size > MAX_WHOLE_BYTES:
+                raise UnreadableUpload(
+                    f"one JSON value of more than {MAX_WHOLE_BYTES // 1024**2} MiB", hint="give one document a line"
+                )
+            held.append(piece)
+        yield json_records("".join(held), layout, record_keys)
+        return
+    for text, first_line in blocks(pieces(), quoted=False):
+        yield _line_records(text, layout, record_keys, first_line=first_line)
+
+
+def _line_records(text: str, layout: Layout, record_keys: frozenset[str], *, first_line: int = 1) -> RawRecords:
     """One document a line, which the first line that is not blank decides."""
-    lines = physical_lines(text)
+    lines = physical_lines(text).with_columns(pl.col(LINE) + (first_line - 1))
     blank = lines[RAW].str.strip_chars() == ""
     written = lines.filter(~blank)
     items = [_value(line) for line in written[RAW]]
-    if not items or not isinstance(items[0], dict):
+    if first_line == 1 and (not items or not isinstance(items[0], dict)):
         return rejected_lines(text, Reject.INVALID_JSON)
-    if not _are_records(items, record_keys):
+    if first_line == 1 and not _are_records(items, record_keys):
         return rejected_lines(text, Reject.NOT_A_RECORD)
+    if not items:
+        return rejected_lines(text, Reject.INVALID_JSON)
     records = _framed(written, items, layout)
     return RawRecords(records.frame, records.rejects, {Filtered.BLANK: int(blank.sum())}, lines.height)
 
@@ -77,7 +112,7 @@ def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout) -> Raw
     """Rows of the items; ``lines`` has ``line`` and ``raw`` of each."""
     keys = sorted(frozenset[str]().union(*(item.keys() for item in items if isinstance(item, dict))))
     objects = b"\n".join(orjson.dumps(item if isinstance(item, dict) else {}) for item in items)
-    values = pl.read_ndjson(objects, schema=dict.fromkeys(keys, pl.String))
+    values = pl.read_ndjson(objects, schema=dict.fromkeys(keys, pl.String)) if keys else pl.DataFrame()
     texts = values.select(pl.when(~pl.col(keys).is_in(["", *layout.nulls])).then(pl.col(keys)).name.keep())
     kinds = [_kind(item) for item in items]
     frame = pl.concat([lines, texts.rename(_names(keys)), pl.DataFrame({"__kind": kinds})], how="horizontal")

@@ -7,7 +7,12 @@ A profile is one TOML file named after it. Its tables and keys are those of ``co
     currency    = "EUR"
 
     [layout]                              # format, delimiter, quoted, header, type_rows, columns, nulls, ...
-    [time]                                # notation, formats, zone ("account" or an IANA name), zero_is_no_time
+    [layout.widths]                       # of fixed-width text: column = [first character, number of characters]
+    [time]                                # notation, formats, zone ("account" or an IANA name), zero_is_no_time, ...
+    [combine]                             # new column = ["date column", "time column"]
+    [segments]                            # calls of several rows: key, continued, more, sums, last
+    [control]                             # line with totals, name of files in a series, every, grace_days
+    [rating]                              # increment_seconds, minimum_seconds
     [plan]                                # country_code, national_prefix, international_prefix, tech_prefix
     [fields]                              # canonical field = "column" or ["first choice", "second choice"]
     [constants]                           # canonical field = "value"
@@ -15,6 +20,7 @@ A profile is one TOML file named after it. Its tables and keys are those of ``co
 """
 
 import codecs
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields as dataclass_fields
@@ -28,17 +34,28 @@ import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from cdr_pipeline.core.fields import BY_NAME
+from cdr_pipeline.core.local_time import is_zone
 from cdr_pipeline.core.numbers import NumberPlan, e164
-from cdr_pipeline.core.profile import ACCOUNT_ZONE, Layout, Profile, column_name
+from cdr_pipeline.core.profile import ACCOUNT_ZONE, Control, Layout, Profile, Rating, Segments, column_name
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile
 
-_TOP_LEVEL = {"description", "native_id", "currency", "cost_scale", "duration_unit"}
-_TABLES = {"layout", "time", "plan", "fields", "constants", "values"}
+_TOP_LEVEL = {
+    "description", "native_id", "currency", "cost_scale", "duration_unit", "decimal_mark", "account_column", "overlap",
+    "charges_are_negative",
+}  # fmt: skip
+_TABLES = {
+    "layout", "time", "plan", "fields", "constants", "values", "combine", "segments", "control", "rating",
+    "account_names",
+}  # fmt: skip
 _TIME = {
     "notation": "time_notation",
     "formats": "time_formats",
     "zone": "time_zone",
     "zero_is_no_time": "zero_is_no_time",
+    "zone_column": "zone_column",
+    "zones": "zones",
+    "zone_notation": "zone_notation",
+    "precision": "time_precision",
 }
 # What the import itself works out: from the account, from other fields, or from the native id.
 _WORKED_OUT: Final = frozenset(
@@ -47,6 +64,7 @@ _WORKED_OUT: Final = frozenset(
 )
 _MAPPABLE: Final = BY_NAME.keys() - _WORKED_OUT
 _PROFILE: Final = TypeAdapter(Profile)
+_SHAPES: Final = {"plan": NumberPlan, "segments": Segments, "control": Control, "rating": Rating}
 
 
 def list_profiles(folder: Path | None = None) -> dict[str, Profile]:
@@ -75,6 +93,19 @@ def load_profile(name: str, folder: Path | None = None) -> Profile:
         guess = f" (did you mean {close[0]!r}?)" if close else ""
         raise UnknownProfile(f"there is no profile of that name{guess}", hint=f"there are: {', '.join(sorted(texts))}")
     return _read(name, texts[name])
+
+
+def profile_text(name: str, folder: Path | None = None) -> str:
+    """The TOML of a profile. Raises UnknownProfile when there is none of that name."""
+    texts = _texts(folder)
+    if name not in texts:
+        raise UnknownProfile("there is no profile of that name", hint=f"there are: {', '.join(sorted(texts))}")
+    return texts[name]
+
+
+def check_profile(path: Path) -> Profile:
+    """The profile in a file that need not lie in its folder yet. Raises InvalidProfile, saying what is wrong."""
+    return _read(path.stem, _own(path))
 
 
 def _texts(folder: Path | None) -> dict[str, str]:
@@ -107,7 +138,8 @@ def _read(name: str, text: str) -> Profile:
             raise InvalidProfile(f"profile {name}: {table} is a table, [{table}]")
     _known_keys(name, "time.", source.get("time", {}), set(_TIME))
     _known_keys(name, "layout.", source.get("layout", {}), {field.name for field in dataclass_fields(Layout)})
-    _known_keys(name, "plan.", source.get("plan", {}), {field.name for field in dataclass_fields(NumberPlan)})
+    for table, shape in _SHAPES.items():
+        _known_keys(name, f"{table}.", source.get(table, {}), {field.name for field in dataclass_fields(shape)})
     for table in ("fields", "constants", "values"):
         _known_keys(name, f"{table}.", source.get(table, {}), set(_MAPPABLE))
     try:
@@ -136,6 +168,11 @@ def _spelled_out(name: str, source: dict[str, Any]) -> dict[str, Any]:
     if isinstance(lists, list):
         lists = [lists] if lists and isinstance(lists[0], str) else lists
         layout["columns"] = [_columns(names) for names in lists]
+    layout |= {key: _columns(layout[key]) for key in ("repair",) if key in layout}
+    layout |= {key: _named(layout[key]) for key in ("widths", "shapes") if key in layout}
+    segments = dict(source.get("segments", {}))
+    segments |= {key: _columns(segments[key]) for key in ("key", "sums", "last") if key in segments}
+    segments |= {key: _name(segments[key]) for key in ("continued",) if key in segments}
     return {
         "name": name,
         "description": source.get("description", ""),
@@ -147,6 +184,14 @@ def _spelled_out(name: str, source: dict[str, Any]) -> dict[str, Any]:
         **{key: source[key] for key in _TOP_LEVEL & source.keys() - {"description", "native_id"}},
         **{_TIME[key]: value for key, value in source.get("time", {}).items()},
         "native_id": _columns(source.get("native_id", [])),
+        "combine": {column_name(name): _columns(columns) for name, columns in source.get("combine", {}).items()},
+        "segments": segments,
+        "control": source.get("control", {}),
+        "rating": source.get("rating", {}),
+        "account_names": source.get("account_names", {}),
+        "zones": _words(source.get("time", {}).get("zones", {})),
+        "zone_column": _name(source.get("time", {}).get("zone_column", "")),
+        "account_column": _name(source.get("account_column", "")),
     }
 
 
@@ -156,8 +201,25 @@ def _fault(profile: Profile) -> str:
     widths = [len(names) for names in layout.columns]
     listed = {column for names in layout.columns for column in names}
     named = {column for columns in profile.fields.values() for column in columns} | set(profile.native_id)
+    named = named - profile.combine.keys() | {column for parts in profile.combine.values() for column in parts}
+    ends = bool(profile.fields.get("ended_at") and profile.fields.get("duration_seconds"))
     faults = {
-        "fields.started_at must name the column of the start of a call": not profile.fields.get("started_at"),
+        "fields.started_at must name the column of the start of a call, or ended_at and duration_seconds theirs": (
+            not profile.fields.get("started_at") and not ends
+        ),
+        "layout.widths must name the columns of fixed-width text, each from character 1 on": (
+            layout.format == "fixed"
+            and not (layout.widths and all(start > 0 and length > 0 for start, length in layout.widths.values()))
+        ),
+        "layout.repair needs one list of columns that names them, and layout.shapes of others": bool(layout.repair)
+        and not (len(layout.columns) == 1 and {*layout.repair, *layout.shapes} <= listed and layout.shapes),
+        "layout.more_columns needs one list of columns": layout.more_columns and len(layout.columns) != 1,
+        "layout.escape is one character": len(layout.escape) > 1,
+        "segments needs key and continued": bool(profile.segments.key) != bool(profile.segments.continued),
+        "an expression of layout or control cannot be used": not all(map(_is_expression, _expressions(profile))),
+        "control.line needs a group rows, seconds or cost": bool(profile.control.line)
+        and not re.search(r"\(\?P<(?:rows|seconds|cost)>", profile.control.line),
+        "time.zones names no zone": not all(map(is_zone, profile.zones.values())),
         "without a header, layout.columns must name the columns": (
             layout.format == "delimited" and not layout.header and not layout.columns
         ),
@@ -186,6 +248,21 @@ def _is_encoding(name: str) -> bool:
     return True
 
 
+def _expressions(profile: Profile) -> list[str]:
+    layout, control = profile.layout, profile.control
+    return [layout.unwrap, *layout.skip, *layout.footer, *layout.shapes.values(), control.line, control.name]
+
+
+def _is_expression(text: str) -> bool:
+    """Whether both the standard library and Polars can compile it."""
+    try:
+        re.compile(text)
+        pl.select(pl.lit("").str.contains(text or "x"))
+    except (re.error, pl.exceptions.ComputeError):
+        return False
+    return True
+
+
 def _is_usable(plan: NumberPlan) -> bool:
     if plan.country_code is not None and not plan.country_code.isdecimal():
         return False
@@ -205,6 +282,14 @@ def _columns(source: object) -> object:
     if not isinstance(listed, list):
         return listed
     return [column_name(column) if isinstance(column, str) else column for column in listed]
+
+
+def _name(source: object) -> object:
+    return column_name(source) if isinstance(source, str) and source else source
+
+
+def _named(source: object) -> object:
+    return {column_name(name): value for name, value in source.items()} if isinstance(source, dict) else source
 
 
 def _words(source: object) -> object:

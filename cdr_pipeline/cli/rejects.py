@@ -1,0 +1,88 @@
+"""``cdr-pipeline rejects``: refused rows, exported to be corrected, and fed again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+rejects_app = typer.Typer(help="Rows that were refused: list, export, correct, feed again.", no_args_is_help=True)
+_ACCOUNT = typer.Option("--account", help="Only this account.")
+
+
+@rejects_app.command("list")
+def list_rejects(
+    *,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+    state: Annotated[str, typer.Option(help="open or corrected.")] = "open",
+) -> None:
+    """Show refused rows by file or window, reason and field, with what the reason means."""
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.core.reasons import EXPLANATIONS, Reject
+
+    with workplace("reading") as at, at.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts(account)]
+        found = ledger.reject_sources(accounts, state=state)
+    numbers = frozenset({"rows", "first line"})
+    listing = table(
+        f"Rejected rows, {state}", "upload", "account", "file or window", "reason", "field", "rows", "first line",
+        "meaning", numbers=numbers,
+    )  # fmt: skip
+    for row in found:
+        imported = row["origin"] == "imported"
+        listing.add_row(
+            row["source"][:12] if imported else "",
+            row["account_id"],
+            row["file_name"] or Path(row["source"]).name,
+            row["reason"],
+            row["field"],
+            str(row["row_count"]),
+            str(row["first_line"]),
+            EXPLANATIONS[Reject(row["reason"])],
+        )
+    out.print(listing)
+    if any(row["origin"] == "imported" for row in found):
+        out.print("to mend them: 'cdr-pipeline rejects export UPLOAD --out FILE', correct FILE, 'rejects replay FILE'")
+
+
+@rejects_app.command("export")
+def export(
+    upload: Annotated[str, typer.Argument(help="Id of the upload, or the beginning of it.")],
+    *,
+    file: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output when omitted.")] = None,
+    account: Annotated[str | None, _ACCOUNT] = None,
+) -> None:
+    """Write an upload's open rejects in the format of its file, with three columns more: upload, line, reason.
+
+    Correct the other columns by hand and feed the file again with 'rejects replay'.
+    """
+    import sys
+
+    from cdr_pipeline.cli.console import err, workplace
+    from cdr_pipeline.steps.rejects import export_rejects
+
+    with workplace("exporting") as at:
+        rejects = export_rejects(upload, at, account)
+    if file is None:
+        sys.stdout.writelines(rejects.lines)
+    else:
+        with file.open("w", encoding="utf-8", newline="") as handle:
+            handle.writelines(rejects.lines)
+    err.print(f"{rejects.rows} rejected row(s) of {rejects.upload.file_name}", markup=False)
+
+
+@rejects_app.command("replay")
+def replay(
+    file: Annotated[Path, typer.Argument(help="A reject file that was corrected.")],
+    *,
+    account: Annotated[str | None, _ACCOUNT] = None,
+) -> None:
+    """Feed a corrected reject file: what is right now is merged and closed, what is not is a reject again."""
+    from cdr_pipeline.cli.console import out, workplace
+    from cdr_pipeline.steps.rejects import replay_rejects
+
+    with workplace("replaying") as at:
+        loaded = replay_rejects(file, at, account)
+    counts = loaded.counts
+    out.print(f"{counts.read} lines: {counts.merged} merged, {counts.unchanged} unchanged, {counts.rejected} rejected")
+    for reason, number in loaded.reject_reasons.items():
+        out.print(f"  rejected: {number} {reason}")

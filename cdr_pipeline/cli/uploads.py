@@ -1,0 +1,71 @@
+"""``cdr-pipeline uploads``: files that came in, and those that wait for a decision."""
+
+from typing import Annotated
+
+import typer
+
+uploads_app = typer.Typer(help="Files that came in, and those that wait for a decision.", no_args_is_help=True)
+_ACCOUNT = typer.Option("--account", help="Only this account.")
+_UPLOAD = typer.Argument(help="Id of the upload, or the beginning of it; 'uploads list' shows it.")
+_BY = typer.Option("--by", help="Who decides; kept with the upload.")
+
+
+@uploads_app.command("list")
+def list_uploads(
+    *,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="landed, held, loaded, refused or discarded; may be given several times.")
+    ] = None,
+) -> None:
+    """Show uploads, newest first: what became of them, and which repeat records of another file (held)."""
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.warehouse.ledger import UPLOAD_STATES
+
+    with workplace("reading") as at, at.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts(account)]
+        found = ledger.uploads(accounts, states=state or UPLOAD_STATES)
+    numbers = frozenset({"read", "merged", "rejected"})
+    listing = table("Uploads", "upload", "account", "file", "profile", "received", "state", *sorted(numbers), "note",
+                    numbers=numbers)  # fmt: skip
+    for upload in found:
+        note = upload.error_message or (f"corrects {upload.corrects[:12]}" if upload.corrects else "")
+        merged = None if upload.rows_inserted is None else upload.rows_inserted + (upload.rows_updated or 0)
+        counts = {"read": upload.rows_read, "merged": merged, "rejected": upload.rows_rejected}
+        listing.add_row(
+            upload.sha256[:12],
+            upload.account_id,
+            upload.file_name,
+            upload.profile,
+            f"{upload.received_at:%Y-%m-%d %H:%M}",
+            upload.state,
+            *("" if counts[name] is None else str(counts[name]) for name in sorted(numbers)),
+            note,
+        )
+    out.print(listing)
+
+
+@uploads_app.command("release")
+def release(
+    upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
+) -> None:
+    """Load a held file after all: records that another file has too stay as they are, the others are merged."""
+    from cdr_pipeline.cli.console import out, workplace
+    from cdr_pipeline.steps.decide_uploads import release_upload
+
+    with workplace("releasing") as at:
+        loaded = release_upload(upload, at, decided_by=by, account_id=account)
+    out.print(f"{loaded.file_name}: {loaded.counts.merged} merged, {loaded.counts.unchanged} unchanged")
+
+
+@uploads_app.command("discard")
+def discard(
+    upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
+) -> None:
+    """Never load a held file; its bytes stay in landing."""
+    from cdr_pipeline.cli.console import out, workplace
+    from cdr_pipeline.steps.decide_uploads import discard_upload
+
+    with workplace("discarding") as at:
+        discarded = discard_upload(upload, at, decided_by=by, account_id=account)
+    out.print(f"{discarded.file_name} is discarded")

@@ -1,0 +1,76 @@
+"""Calls that a source spreads over several rows, joined into one record each (Avaya's continuation rows)."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from cdr_pipeline.core.profile import Profile
+from cdr_pipeline.core.reasons import Reject
+from cdr_pipeline.core.rejection import Fault, sift
+from cdr_pipeline.core.schemas import LINE, RAW
+
+_KEY = "__call"
+_NUMBER = "__number"
+_MORE = "__more"
+_CLOCK = r"^(?:([0-9]+):)?([0-9]{1,2}):([0-9]{2})$"
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Rows by what became of them: one per call, those of calls that do not end, and how many were joined to others."""
+
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+    joined: int
+
+
+def join_segments(records: pl.DataFrame, profile: Profile) -> Joined:
+    """One row per call.
+
+    A call's rows share their key and follow each other until one says that no more do; a source begins its keys again
+    after a restart, and then a new call begins. Rows of a call without an end are rejects.
+
+    Args:
+        records: ``line``, ``raw`` and text columns, in the order of the file, of all of it.
+        profile: whose segments say how.
+    """
+    segments = profile.segments
+    if not segments.key or records.is_empty():
+        return Joined(records, sift(records, []).rejects, 0)
+    more = (pl.col(segments.continued) == segments.more).fill_null(value=False)
+    marked = records.with_columns(
+        pl.concat_str([pl.col(column).fill_null("") for column in segments.key], separator="\x1f").alias(_KEY),
+        more.alias(_MORE),
+    ).with_columns((~pl.col(_MORE)).cum_sum().over(_KEY).sub((~pl.col(_MORE)).cast(pl.Int64)).alias(_NUMBER))
+    call = [_KEY, _NUMBER]
+    whole = marked.with_columns((~pl.col(_MORE)).any().over(call).alias("__whole"))
+    sifted = sift(whole, [Fault(segments.continued, Reject.BROKEN_CALL, ~pl.col("__whole"))])
+    rows = sifted.rows
+    kept = [column for column in records.columns if column not in (LINE, RAW, *segments.sums, *segments.last)]
+    calls = rows.group_by(call, maintain_order=True).agg(
+        pl.col(LINE).first(),
+        pl.col(RAW).str.join("\n"),
+        *(pl.col(column).first() for column in kept),
+        *(pl.col(column).last() for column in segments.last),
+        *(_total(column, profile) for column in segments.sums),
+    )
+    return Joined(calls.select(records.columns).sort(LINE), sifted.rejects, rows.height - calls.height)
+
+
+def _total(column: str, profile: Profile) -> pl.Expr:
+    """The sum of a column in its own notation; a value that cannot be read makes the sum unreadable, not smaller."""
+    text = pl.col(column).str.strip_chars()
+    readable = text.is_null() | text.str.contains(_CLOCK if profile.duration_unit == "hh:mm:ss" else r"^[0-9]+$")
+    if profile.duration_unit == "hh:mm:ss":
+        parts = text.str.extract_groups(_CLOCK)
+        hours, minutes, seconds = (parts.struct.field(str(number)).cast(pl.Int64).fill_null(0) for number in (1, 2, 3))
+        total = (hours * 3600 + minutes * 60 + seconds).sum()
+        written = pl.format(
+            "{}:{}:{}",
+            total // 3600,
+            (total // 60 % 60).cast(pl.String).str.zfill(2),
+            (total % 60).cast(pl.String).str.zfill(2),
+        )
+    else:
+        written = text.cast(pl.Int64, strict=False).sum().cast(pl.String)
+    return pl.when(readable.all()).then(written).otherwise(text.drop_nulls().first()).alias(column)

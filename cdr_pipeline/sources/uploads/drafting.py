@@ -1,0 +1,278 @@
+"""Drafts a profile for a file that nobody has described yet: says what it decided, and what no file can tell."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from cdr_pipeline.core.profile import Profile, column_name
+from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.sources.uploads.opening import text_pieces
+from cdr_pipeline.sources.uploads.profiles import list_profiles
+
+_SAMPLE_LINES: Final = 500
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_ENCODINGS: Final = ("utf-8", "cp1252")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
+_CLOCK: Final = re.compile(r"(?:[0-9]+:)?[0-9]{1,2}:[0-9]{2}")
+_TYPE: Final = re.compile(r"[A-Z][A-Z ]*(?:\([0-9, ]*\))?")
+_OFFSET: Final = re.compile(r".*[0-9](?:Z|[+-][0-9]{2}:?[0-9]{2})")
+_DECIMAL_COMMA: Final = re.compile(r"[0-9.]*,[0-9]{1,8}")
+# Orders of a date, by what stands in the file.
+_DAY_FIRST: Final = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%y %H:%M:%S", "%d-%m-%Y %H:%M:%S")
+_MONTH_FIRST: Final = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%y %H:%M:%S", "%m-%d-%Y %H:%M:%S")
+_PLAIN: Final = (
+    "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M:%S",
+    "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%Y%m%d%H%M%S", "%Y%m%d%H%M%S.%f", "%a %b %d %H:%M:%S %Y",
+    "%d-%b-%Y %H:%M:%S", "%d %b %Y %H:%M:%S",
+)  # fmt: skip
+_EPOCHS: Final = (
+    ("epoch_seconds", 631_152_000, 4_102_444_800),
+    ("epoch_milliseconds", 631_152_000_000, 4_102_444_800_000),
+    ("gregorian_seconds", 62_798_371_200, 66_269_664_000),
+)
+_IDS: Final = ("id", "uuid", "callid", "call_id", "record_id", "uniqueid", "cdr_id", "pkid", "sid", "acctid")
+UNKNOWN_ZONE: Final = "FILL IN, such as Europe/Berlin"
+UNKNOWN_FORMAT: Final = "FILL IN: %d/%m/%Y %H:%M:%S or %m/%d/%Y %H:%M:%S"
+
+
+@dataclass(slots=True)
+class Draft:
+    """A profile that was drafted.
+
+    Attributes:
+        text: TOML; it does not pass ``profiles check`` while something is to be filled in.
+        decided: what the file shows.
+        unknown: what it does not, in words.
+        resembles: built-in profiles that may fit as they are.
+    """
+
+    text: str = ""
+    decided: list[str] = field(default_factory=list[str])
+    unknown: list[str] = field(default_factory=list[str])
+    resembles: list[str] = field(default_factory=list[str])
+
+
+def draft_profile(path: Path, folder: Path | None = None) -> Draft:
+    """Looks at the beginning of a file and drafts a profile.
+
+    Args:
+        path: the file, packed or not.
+        folder: the operator's own profiles, which are compared with too.
+
+    Raises:
+        UnreadableUpload: it cannot be opened, or holds no rows.
+    """
+    draft = Draft()
+    encoding, text = _text(path)
+    draft.decided.append(f"encoding {encoding}")
+    lines = [line for line in text.splitlines()[:_SAMPLE_LINES] if line.strip()]
+    if not lines:
+        raise UnreadableUpload(f"{path.name} holds no lines")
+    if lines[0].lstrip().startswith(("{", "[")):
+        return _json_draft(text, encoding, draft)
+    delimiter = _delimiter(lines)
+    rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    rows = [row for row in rows if len(row) == width]
+    draft.decided.append(f"{width} columns, delimiter {delimiter!r}")
+    header, type_rows, records = _header(rows)
+    names = [column_name(cell) for cell in header] if header else [f"column_{n}" for n in range(1, width + 1)]
+    draft.decided.append("a header line" if header else "no header line")
+    if type_rows:
+        draft.decided.append("a row of types under the header")
+    columns = {name: [row[place].strip() for row in records] for place, name in enumerate(names)}
+    layout = [f"delimiter = {_quoted(delimiter)}", f"encoding = {_quoted(encoding)}"]
+    layout += ["header = true"] if header else ["header = false", f"columns = {_list(names)}"]
+    layout += ["type_rows = 1"] if type_rows else []
+    nulls = [word for word in ("NULL", "\\N", "NA", "-") if any(word in values for values in columns.values())]
+    layout += [f"nulls = {_list(nulls)}"] if nulls else []
+    draft.resembles = [
+        name
+        for name, profile in list_profiles(folder).items()
+        if name != "generic" and _fits(profile, names, bool(header))
+    ]
+    return _written(draft, columns, layout)
+
+
+def _text(path: Path) -> tuple[str, str]:
+    for encoding in _ENCODINGS:
+        try:
+            return encoding, _beginning(text_pieces(path, encoding))
+        except UnreadableUpload:
+            if encoding == _ENCODINGS[-1]:
+                raise
+    raise AssertionError("unreachable: the last encoding returns or raises")
+
+
+def _beginning(pieces: Iterator[str]) -> str:
+    return next((piece for piece in pieces if piece.strip()), "")
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """The one that cuts most lines into the same number of fields."""
+
+    def score(delimiter: str) -> tuple[float, int]:
+        widths = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter))
+        width, times = widths.most_common(1)[0]
+        return (times / len(lines) if width > 1 else 0.0, width)
+
+    return max(_DELIMITERS, key=score)
+
+
+def _header(rows: Sequence[list[str]]) -> tuple[list[str], bool, Sequence[list[str]]]:
+    """Names of the columns, whether a row of types follows, and the records. No cell of a header is a number."""
+    first = [cell.strip() for cell in rows[0]]
+    words = all(cell and not _NUMBER.fullmatch(cell) and not _is_time(cell) for cell in first)
+    if not words or len(set(first)) < len(first):
+        return [], False, rows
+    types = len(rows) > 1 and all(_TYPE.fullmatch(cell.strip().strip('"')) for cell in rows[1])
+    return first, types, rows[1 + types :]
+
+
+def _is_time(text: str) -> bool:
+    return any(_matches(text, layout) for layout in (*_PLAIN, *_DAY_FIRST, *_MONTH_FIRST))
+
+
+def _matches(text: str, layout: str) -> bool:
+    try:
+        datetime.strptime(text, layout)  # noqa: DTZ007 - only whether it can be read
+    except ValueError:
+        return False
+    return True
+
+
+def _fits(profile: Profile, names: Sequence[str], *, header: bool) -> bool:
+    """Whether a known profile reads files with these columns."""
+    if profile.layout.format != "delimited" or profile.layout.header != header:
+        return False
+    if not header:
+        return any(len(columns) == len(names) for columns in profile.layout.columns)
+    needed = [columns for columns in profile.fields.values() if columns]
+    found = sum(any(column in names for column in columns) for columns in needed)
+    return found > len(needed) * 0.7
+
+
+def _json_draft(text: str, encoding: str, draft: Draft) -> Draft:
+    draft.decided.append("JSON")
+    try:
+        whole = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        whole = [orjson.loads(line) for line in text.splitlines()[:_SAMPLE_LINES] if line.strip()[-1:] == "}"]
+        draft.decided.append("one document a line")
+    if isinstance(whole, dict) and isinstance(whole.get("data"), list):
+        whole = whole["data"]
+    items = [item for item in (whole if isinstance(whole, list) else [whole]) if isinstance(item, dict)]
+    if not items:
+        raise UnreadableUpload("the JSON holds no objects")
+    names = sorted({column_name(key) for item in items for key in item})
+    folded = [{column_name(key): value for key, value in item.items()} for item in items]
+    columns = {name: ["" if item.get(name) is None else str(item[name]) for item in folded] for name in names}
+    return _written(draft, columns, ['format = "json"', f"encoding = {_quoted(encoding)}"])
+
+
+def _written(draft: Draft, columns: dict[str, list[str]], layout: list[str]) -> Draft:
+    """The draft's text: the tables of a profile, in the order in which they are documented."""
+    fields = _fields(columns)
+    lines = ['description = "FILL IN: which system writes such files"']
+    identity = next((name for name in _IDS if name in columns and _is_identity(columns[name])), None)
+    if identity:
+        lines.append(f"native_id = {_list([identity])}")
+        draft.decided.append(f"{identity} identifies a record: it is never empty and never twice")
+    else:
+        draft.unknown.append("no column identifies a record: a fingerprint of the row and its occurrence will")
+    lines += _duration(columns, fields, draft)
+    money = [value for name in ("cost", "rate") if name in fields for value in columns[fields[name]] if value]
+    if money:
+        draft.unknown.append("which currency the money is in")
+        lines.append('currency = "FILL IN, such as EUR"')
+    commas = [value for value in money if _DECIMAL_COMMA.fullmatch(value)]
+    if commas and all(value in commas or value.isdecimal() for value in money):
+        lines.append('decimal_mark = ","')
+        draft.decided.append("decimals follow a comma")
+    lines += ["", "[layout]", *layout, "", "[time]", *_time(columns, fields, draft), "", "[fields]"]
+    lines += [f"{name} = {_quoted(column)}" for name, column in fields.items()]
+    rest = [name for name in columns if name not in fields.values()]
+    if "started_at" not in fields:
+        draft.unknown.append("which column is the start of a call")
+        lines.append('started_at = "FILL IN"')
+    if rest:
+        lines.append(f"# not used, kept with the record: {', '.join(rest)}")
+        draft.unknown.append(f"what these columns mean: {', '.join(rest)}")
+    draft.text = "\n".join(lines) + "\n"
+    return draft
+
+
+def _is_identity(values: Sequence[str]) -> bool:
+    return all(values) and len(set(values)) == len(values)
+
+
+def _fields(columns: dict[str, list[str]]) -> dict[str, str]:
+    """Canonical field to column, by the names that known profiles use for it; each column once."""
+    found: dict[str, str] = {}
+    for profile in sorted(list_profiles().values(), key=lambda profile: profile.name != "generic"):
+        for name, candidates in profile.fields.items():
+            column = next((item for item in candidates if item in columns and item not in found.values()), None)
+            if column and name not in found:
+                found[name] = column
+    return found
+
+
+def _duration(columns: dict[str, list[str]], fields: dict[str, str], draft: Draft) -> list[str]:
+    name = next((name for name in ("duration_seconds", "billing_seconds") if name in fields), None)
+    values = [value for value in columns[fields[name]] if value] if name else []
+    if not values:
+        draft.unknown.append("how long calls are: no column of durations was found")
+        return []
+    if all(_CLOCK.fullmatch(value) for value in values):
+        draft.decided.append("durations are HH:MM:SS")
+        return ['duration_unit = "hh:mm:ss"']
+    if all(value.isdecimal() for value in values):
+        draft.decided.append("durations are whole numbers, taken for seconds")
+        return []
+    draft.unknown.append("the unit of durations: they have decimals; seconds, milliseconds or minutes")
+    return ['duration_unit = "FILL IN: seconds, milliseconds or minutes"']
+
+
+def _time(columns: dict[str, list[str]], fields: dict[str, str], draft: Draft) -> list[str]:
+    values = [value for value in columns.get(fields.get("started_at", ""), []) if value and value != "0"]
+    if not values:
+        return [f"zone = {_quoted(UNKNOWN_ZONE)}"]
+    for notation, low, high in _EPOCHS:
+        if all(_NUMBER.fullmatch(value) and low <= float(value.replace(",", ".")) < high for value in values):
+            draft.decided.append(f"times are {notation.replace('_', ' ')}, which have no zone")
+            return [f"notation = {_quoted(notation)}"]
+    if all(_OFFSET.fullmatch(value) for value in values):
+        draft.decided.append("times are ISO 8601 with an offset")
+        return ['notation = "iso8601"']
+    draft.unknown.append("the zone of the times: the file does not say")
+    zone = f"zone = {_quoted(UNKNOWN_ZONE)}"
+    plain, day_first, month_first = (_fitting(values, orders) for orders in (_PLAIN, _DAY_FIRST, _MONTH_FIRST))
+    if day_first and month_first:
+        draft.unknown.append("whether the day or the month comes first: every date of the sample fits both")
+        return [f"formats = {_list([UNKNOWN_FORMAT])}", zone]
+    fitting = plain or day_first or month_first
+    if fitting:
+        draft.decided.append(f"times are written {fitting[0]}")
+        return [f"formats = {_list(fitting[:1])}", zone]
+    draft.unknown.append("how the times are written")
+    return [f"formats = {_list([UNKNOWN_FORMAT])}", zone]
+
+
+def _fitting(values: Sequence[str], layouts: Sequence[str]) -> list[str]:
+    return [layout for layout in layouts if all(_matches(value, layout) for value in values)]
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
+def _list(texts: Sequence[str]) -> str:
+    return "[" + ", ".join(map(_quoted, texts)) + "]"

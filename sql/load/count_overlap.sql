@@ -1,0 +1,11 @@
+-- Purpose:     how many staged records of a file stand in the warehouse already, the same in everything.
+-- Parameters:  account_id, batch_id.   Grain: one row.   Locks: none.
+SELECT count(*) AS overlap
+FROM cdr_stage AS staged
+INNER JOIN cdr
+    ON
+        cdr.account_id = staged.account_id
+        AND cdr.origin = staged.origin
+        AND cdr.record_id = staged.record_id
+        AND cdr.list_digest = staged.list_digest
+WHERE staged.account_id = %(account_id)s AND staged.batch_id = %(batch_id)s
