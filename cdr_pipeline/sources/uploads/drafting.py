@@ -97,7 +97,7 @@ def draft_profile(path: Path, folder: Path | None = None) -> Draft:
     draft.resembles = [
         name
         for name, profile in list_profiles(folder).items()
-        if name != "generic" and _fits(profile, names, bool(header))
+        if name != "generic" and _fits(profile, names, header=bool(header))
     ]
     return _written(draft, columns, layout)
 

@@ -1,0 +1,33 @@
+"""The ledger: accounts, windows, uploads, days and files.
+
+It is the truth about what was done; Dagster's own database can be lost without losing anything. One file a table group.
+"""
+
+from cdr_pipeline.warehouse.ledger.accounts import Account, AccountTable
+from cdr_pipeline.warehouse.ledger.days import DayStatus, DayTable, KnownDay
+from cdr_pipeline.warehouse.ledger.uploads import (
+    UPLOAD_STATES,
+    LandedUpload,
+    UploadLine,
+    UploadRecord,
+    UploadTable,
+)
+from cdr_pipeline.warehouse.ledger.windows import Claim, LandedWindow, OpenWindow, WindowTable
+
+__all__ = [
+    "UPLOAD_STATES",
+    "Account",
+    "Claim",
+    "DayStatus",
+    "KnownDay",
+    "LandedUpload",
+    "LandedWindow",
+    "Ledger",
+    "OpenWindow",
+    "UploadLine",
+    "UploadRecord",
+]
+
+
+class Ledger(AccountTable, WindowTable, UploadTable, DayTable):
+    """Reads and writes the ledger over one connection; each call is its own transaction unless one is open."""

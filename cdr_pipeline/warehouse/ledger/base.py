@@ -1,0 +1,25 @@
+"""How the ledger speaks: one statement a call, in a transaction of its own unless one is open."""
+
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from cdr_pipeline.warehouse.statements import statement
+
+
+class LedgerTables:
+    """Runs named statements over one connection."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self.connection = connection
+
+    def _execute(self, name: str, /, **parameters: object) -> int:
+        with self.connection.transaction(), self.connection.cursor() as cursor:
+            cursor.execute(statement(name), parameters)
+            return cursor.rowcount
+
+    def _rows(self, name: str, /, **parameters: object) -> list[dict[str, Any]]:
+        with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(statement(name), parameters)
+            return cursor.fetchall()

@@ -1,0 +1,172 @@
+"""Windows of the switch's API and who collects them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from cdr_pipeline.errors import ClaimLost
+from cdr_pipeline.warehouse.ledger.base import LedgerTables
+
+
+@dataclass(frozen=True, slots=True)
+class LandedWindow:
+    """A window whose pages are on disk."""
+
+    starts_at: datetime
+    ends_at: datetime
+    dialect: str
+    landing_path: str
+    landed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease on collecting an account's day; its fence is greater than that of everyone who held it before."""
+
+    account_id: str
+    business_date: date
+    fence: int
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWindow:
+    """A window that is not loaded yet, and why."""
+
+    starts_at: datetime
+    ends_at: datetime
+    state: str
+    error_code: str | None
+    error_message: str | None
+
+
+class WindowTable(LedgerTables):
+    """Windows, by account and business date, and the leases on collecting them."""
+
+    def claim(self, account_id: str, business_date: date, *, lease_seconds: float) -> Claim | None:
+        """The right to collect an account's day, None while another process that is alive holds it.
+
+        It is alive when its session is connected and its lease has not run out by the warehouse's clock. Whoever is
+        taken for dead and is not finds its fence outdated when it records something.
+        """
+        place: dict[str, Any] = {"account_id": account_id, "business_date": business_date}
+        with self.connection.transaction():
+            self._execute("ledger/open_collection", **place)
+            (held,) = self._rows("ledger/lock_collection", **place)
+            if held.pop("leased"):
+                fence = held.pop("fence")
+                (session,) = self._rows("read/session_alive", **held)
+                if session["alive"]:
+                    return None
+            else:
+                fence = held["fence"]
+            (own,) = self._rows("read/own_session")
+            claim = Claim(account_id, business_date, fence + 1, lease_seconds)
+            self._execute("ledger/take_collection", **place, **own, fence=claim.fence, lease_seconds=lease_seconds)
+        return claim
+
+    def renew(self, claim: Claim) -> None:
+        """Keeps a claim for another lease.
+
+        Raises:
+            ClaimLost: another process has it.
+        """
+        renewed = self._execute(
+            "ledger/renew_collection",
+            account_id=claim.account_id,
+            business_date=claim.business_date,
+            fence=claim.fence,
+            lease_seconds=claim.lease_seconds,
+        )
+        if not renewed:
+            raise ClaimLost(
+                f"account {claim.account_id}: another process has taken over {claim.business_date}",
+                hint="nothing is lost: the other process collects the day",
+            )
+
+    def release(self, claim: Claim) -> None:
+        """Gives a claim back; one that was lost is left to its holder."""
+        self._execute(
+            "ledger/release_collection",
+            account_id=claim.account_id,
+            business_date=claim.business_date,
+            fence=claim.fence,
+        )
+
+    def record_landed_window(
+        self,
+        *,
+        claim: Claim,
+        window: LandedWindow,
+        rows: int,
+    ) -> None:
+        """A window's pages are on disk, whole; failed attempts that it covers are made good.
+
+        Raises:
+            ClaimLost: another process collects the day.
+        """
+        place: dict[str, Any] = {
+            "account_id": claim.account_id,
+            "business_date": claim.business_date,
+            "starts_at": window.starts_at,
+            "ends_at": window.ends_at,
+        }
+        with self.connection.transaction():
+            self.renew(claim)
+            self._execute("ledger/forget_failed_windows", **place)
+            self._execute(
+                "ledger/record_landed_window",
+                **place,
+                dialect=window.dialect,
+                landing_path=window.landing_path,
+                rows=rows,
+                now=window.landed_at,
+            )
+
+    def record_failed_window(
+        self,
+        *,
+        claim: Claim,
+        starts_at: datetime,
+        ends_at: datetime,
+        error_code: str,
+        error_message: str,
+        now: datetime,
+    ) -> None:
+        """A window could not be collected.
+
+        Raises:
+            ClaimLost: another process collects the day.
+        """
+        with self.connection.transaction():
+            self.renew(claim)
+            self._execute(
+                "ledger/record_failed_window",
+                account_id=claim.account_id,
+                business_date=claim.business_date,
+                starts_at=starts_at,
+                ends_at=ends_at,
+                error_code=error_code,
+                error_message=error_message,
+                now=now,
+            )
+
+    def landed_windows(self, account_id: str, business_date: date, *, replay: bool = False) -> list[LandedWindow]:
+        """Windows of the day that wait to be loaded; with ``replay`` every one whose pages are on disk."""
+        rows = self._rows("read/landed_windows", account_id=account_id, business_date=business_date, replay=replay)
+        return [LandedWindow(**row) for row in rows]
+
+    def open_windows(self, account_id: str, business_date: date) -> list[OpenWindow]:
+        """Windows of the day that are not loaded: what keeps it from being complete."""
+        rows = self._rows("read/open_windows", account_id=account_id, business_date=business_date)
+        return [OpenWindow(**row) for row in rows]
+
+    def loaded_windows(self, account_id: str, business_date: date) -> list[tuple[datetime, datetime]]:
+        """Start and end of the day's windows that are in the warehouse."""
+        rows = self._rows("read/loaded_windows", account_id=account_id, business_date=business_date)
+        return [(row["starts_at"], row["ends_at"]) for row in rows]
+
+    def known_details(self, account_id: str, record_ids: list[str]) -> set[str]:
+        """Which of these records have their detail document in the warehouse already."""
+        rows = self._rows("read/known_details", account_id=account_id, record_ids=record_ids)
+        return {row["record_id"] for row in rows}
