@@ -134,6 +134,7 @@ class Profile:
         time_zone: IANA zone of local times; ``account`` for the account's own.
         zero_is_no_time: a time of 0 means "did not happen".
         duration_unit: of durations.
+        duration_units: canonical field to its own unit, where it differs (Avaya counts ringing in seconds).
         currency: ISO 4217 code of money, empty when the file has none or names it itself.
         cost_scale: decimal places by which cost is shifted: 4 for Kazoo's 1/10000.
         plan: how numbers are written.
@@ -164,6 +165,7 @@ class Profile:
     time_zone: str = ACCOUNT_ZONE
     zero_is_no_time: bool = False
     duration_unit: DurationUnit = "seconds"
+    duration_units: Mapping[str, DurationUnit] = field(default_factory=dict[str, DurationUnit])
     currency: str = ""
     cost_scale: int = 0
     plan: NumberPlan = field(default_factory=NumberPlan)

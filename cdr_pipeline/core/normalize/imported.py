@@ -196,9 +196,10 @@ def _time_text(name: str, profile: Profile) -> pl.Expr:
 
 
 def _seconds(name: str, profile: Profile) -> pl.Expr:
-    text = pl.col(name).str.strip_chars() if profile.duration_unit == "hh:mm:ss" else _number(name, profile)
+    unit = profile.duration_units.get(name, profile.duration_unit)
+    text = pl.col(name).str.strip_chars() if unit == "hh:mm:ss" else _number(name, profile)
     exact = pl.Decimal(38, 6)
-    match profile.duration_unit:
+    match unit:
         case "seconds":
             value = text.cast(exact, strict=False)
         case "milliseconds":
@@ -206,11 +207,9 @@ def _seconds(name: str, profile: Profile) -> pl.Expr:
         case "minutes":
             value = text.cast(exact, strict=False) * pl.lit(Decimal(60), exact)
         case "hh:mm:ss":
-            # Other columns of such files count seconds, as Avaya's ringing time does.
             parts = text.str.extract_groups(r"^(?:([0-9]{1,4}):)?([0-5]?[0-9]):([0-5][0-9])$")
             hours, minutes, seconds = (parts.struct.field(str(number)).cast(pl.Int64) for number in (1, 2, 3))
-            plain = text.str.extract(r"^([0-9]{1,9})$", 1).cast(pl.Int64)
-            value = pl.coalesce(hours.fill_null(0) * 3600 + minutes * 60 + seconds, plain)
+            value = hours.fill_null(0) * 3600 + minutes * 60 + seconds
     return value.cast(Kind.SECONDS.dtype, strict=False).alias(name)
 
 

@@ -13,6 +13,7 @@ _KEY = "__call"
 _NUMBER = "__number"
 _MORE = "__more"
 _CLOCK = r"^(?:([0-9]+):)?([0-9]{1,2}):([0-9]{2})$"
+_COUNT = r"^[0-9]+$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +53,32 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> Joined:
         pl.col(RAW).str.join("\n"),
         *(pl.col(column).first() for column in kept),
         *(pl.col(column).last() for column in segments.last),
-        *(_total(column, profile) for column in segments.sums),
+        *(_total(column) for column in segments.sums),
     )
     return Joined(calls.select(records.columns).sort(LINE), sifted.rejects, rows.height - calls.height)
 
 
-def _total(column: str, profile: Profile) -> pl.Expr:
-    """The sum of a column in its own notation; a value that cannot be read makes the sum unreadable, not smaller."""
+def _total(column: str) -> pl.Expr:
+    """The sum of a column in its own notation, clock or count; a value that is neither makes the sum unreadable."""
     text = pl.col(column).str.strip_chars()
-    readable = text.is_null() | text.str.contains(_CLOCK if profile.duration_unit == "hh:mm:ss" else r"^[0-9]+$")
-    if profile.duration_unit == "hh:mm:ss":
-        parts = text.str.extract_groups(_CLOCK)
-        hours, minutes, seconds = (parts.struct.field(str(number)).cast(pl.Int64).fill_null(0) for number in (1, 2, 3))
-        total = (hours * 3600 + minutes * 60 + seconds).sum()
-        written = pl.format(
-            "{}:{}:{}",
-            total // 3600,
-            (total // 60 % 60).cast(pl.String).str.zfill(2),
-            (total % 60).cast(pl.String).str.zfill(2),
-        )
-    else:
-        written = text.cast(pl.Int64, strict=False).sum().cast(pl.String)
-    return pl.when(readable.all()).then(written).otherwise(text.drop_nulls().first()).alias(column)
+    parts = text.str.extract_groups(_CLOCK)
+    hours, minutes, seconds = (parts.struct.field(str(number)).cast(pl.Int64).fill_null(0) for number in (1, 2, 3))
+    total = (hours * 3600 + minutes * 60 + seconds).sum()
+    clock = pl.format(
+        "{}:{}:{}",
+        total // 3600,
+        (total // 60 % 60).cast(pl.String).str.zfill(2),
+        (total % 60).cast(pl.String).str.zfill(2),
+    )
+    count = text.cast(pl.Int64, strict=False).sum().cast(pl.String)
+    given = text.drop_nulls()
+    return (
+        pl.when(given.len() == 0)
+        .then(None)
+        .when(given.str.contains(_CLOCK).all())
+        .then(clock)
+        .when(given.str.contains(_COUNT).all())
+        .then(count)
+        .otherwise(given.str.join("+"))
+        .alias(column)
+    )

@@ -9,6 +9,7 @@ A profile is one TOML file named after it. Its tables and keys are those of ``co
     [layout]                              # format, delimiter, quoted, header, type_rows, columns, nulls, ...
     [layout.widths]                       # of fixed-width text: column = [first character, number of characters]
     [time]                                # notation, formats, zone ("account" or an IANA name), zero_is_no_time, ...
+    [duration_units]                      # canonical field = "seconds", where it is not duration_unit
     [combine]                             # new column = ["date column", "time column"]
     [segments]                            # calls of several rows: key, continued, more, sums, last
     [control]                             # line with totals, name of files in a series, every, grace_days
@@ -45,7 +46,7 @@ _TOP_LEVEL = {
 }  # fmt: skip
 _TABLES = {
     "layout", "time", "plan", "fields", "constants", "values", "combine", "segments", "control", "rating",
-    "account_names",
+    "account_names", "duration_units",
 }  # fmt: skip
 _TIME = {
     "notation": "time_notation",
@@ -140,7 +141,7 @@ def _read(name: str, text: str) -> Profile:
     _known_keys(name, "layout.", source.get("layout", {}), {field.name for field in dataclass_fields(Layout)})
     for table, shape in _SHAPES.items():
         _known_keys(name, f"{table}.", source.get(table, {}), {field.name for field in dataclass_fields(shape)})
-    for table in ("fields", "constants", "values"):
+    for table in ("fields", "constants", "values", "duration_units"):
         _known_keys(name, f"{table}.", source.get(table, {}), set(_MAPPABLE))
     try:
         profile = _PROFILE.validate_python(_spelled_out(name, source))
@@ -188,6 +189,7 @@ def _spelled_out(name: str, source: dict[str, Any]) -> dict[str, Any]:
         "segments": segments,
         "control": source.get("control", {}),
         "rating": source.get("rating", {}),
+        "duration_units": source.get("duration_units", {}),
         "account_names": source.get("account_names", {}),
         "zones": _words(source.get("time", {}).get("zones", {})),
         "zone_column": _name(source.get("time", {}).get("zone_column", "")),
