@@ -27,6 +27,9 @@ never hold a token, a phone number or a name.
     ├── AccountNotFound                 6   the warehouse knows no such account
     ├── ClaimLost                       4   another process took over while this one stood still (retryable)
     ├── UnbalancedBatch                 7   rows were not all accounted for; nothing was merged
+    ├── ReconciliationError             7
+    │   ├── InvalidSide                     a side lacks columns or values that the matcher needs
+    │   └── UnbalancedReconciliation        rows, seconds or money by class do not add up to what came in
     ├── ExportError                     8   a file or manifest could not be written whole
     └── IncompleteNight                 9   some accounts failed; the others are done
 """
@@ -210,6 +213,25 @@ class UnbalancedBatch(CdrError):
 
     code = "unbalanced_batch"
     exit_code = 7
+
+
+class ReconciliationError(CdrError):
+    """Two sides could not be compared."""
+
+    code = "reconciliation"
+    exit_code = 7
+
+
+class InvalidSide(ReconciliationError):
+    """A side lacks columns or values that the matcher needs."""
+
+    code = "invalid_side"
+
+
+class UnbalancedReconciliation(ReconciliationError):
+    """Rows, seconds or money by class do not add up to what came in; no result is given."""
+
+    code = "unbalanced_reconciliation"
 
 
 class ExportError(CdrError):

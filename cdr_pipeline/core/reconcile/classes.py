@@ -1,0 +1,66 @@
+"""What can become of a row of either side. Every row gets exactly one class."""
+
+from enum import StrEnum
+from typing import Final
+
+import polars as pl
+
+
+class MatchClass(StrEnum):
+    """Outcomes in the order of severity: where two apply to a pair, the later one is its class.
+
+    ``matched`` and ``matched_tol`` (inside tolerance) are no breaks, nor are ``out_of_interval`` (the other side's file
+    does not cover the time) and ``unbillable`` (not answered, 0 s, or free of charge). ``rejected`` rows never reach
+    the matcher: whoever reads the file counts them.
+    """
+
+    MATCHED = "matched"
+    MATCHED_TOL = "matched_tol"
+    DURATION_MISMATCH = "duration_mismatch"
+    COST_MISMATCH = "cost_mismatch"
+    BOTH_MISMATCH = "both_mismatch"
+    TIME_MISMATCH = "time_mismatch"
+    ANSWER_MISMATCH = "answer_mismatch"
+    NUMBER_ONLY = "number_only"
+    MISSING_AT_CARRIER = "missing_at_carrier"
+    MISSING_IN_SWITCH = "missing_in_switch"
+    DUP_A = "dup_a"
+    DUP_B = "dup_b"
+    OUT_OF_INTERVAL = "out_of_interval"
+    UNBILLABLE = "unbillable"
+    REJECTED = "rejected"
+
+    @property
+    def is_break(self) -> bool:
+        """Whether somebody has to look."""
+        return self not in _AGREED
+
+
+class Cause(StrEnum):
+    """Why a pair differs, where it can be told. The first that explains the difference to the last decimal."""
+
+    CURRENCY = "currency"
+    FEE = "fee"
+    ROUNDING = "rounding"
+    INCREMENT = "increment"
+    RATE = "rate"
+    DURATION = "duration"
+    ZONE = "zone"
+    START_OR_END = "start_or_end"
+    CLOCK = "clock"
+
+
+_AGREED: Final = frozenset(
+    {MatchClass.MATCHED, MatchClass.MATCHED_TOL, MatchClass.OUT_OF_INTERVAL, MatchClass.UNBILLABLE}
+)
+CLASSES: Final = tuple(MatchClass)
+CAUSES: Final = tuple(Cause)
+# An Enum column is one byte a row where the text would be sixteen.
+CLASS_TYPE: Final = pl.Enum([item.value for item in CLASSES])
+CAUSE_TYPE: Final = pl.Enum([item.value for item in CAUSES])
+SIDE_TYPE: Final = pl.Enum(["switch", "carrier"])
+
+
+def code_of(item: MatchClass | Cause) -> int:
+    """Place of a class or cause in its Enum."""
+    return CLASSES.index(item) if isinstance(item, MatchClass) else CAUSES.index(item)
