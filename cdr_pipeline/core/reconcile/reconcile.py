@@ -9,7 +9,6 @@ from cdr_pipeline.core.reconcile.reconciled import MONEY, OFFSET_SCHEMA, PAIR_SC
 from cdr_pipeline.core.reconcile.rules import Rules
 from cdr_pipeline.core.reconcile.side import require_side
 
-
 _SECOND: Final = 1_000
 
 

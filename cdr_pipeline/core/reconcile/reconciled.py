@@ -58,7 +58,8 @@ class Reconciled:
 
     Attributes:
         pairs: ``PAIR_SCHEMA``, one row per pair, ordered by ``switch_row_id``; no row of a side is in two.
-            ``ambiguous``: another pairing was as good, and this is one of equals. ``delta_ms``: carrier less switch, offset taken out.
+            ``ambiguous``: another pairing was as good, and this is one of equals.
+            ``delta_ms``: carrier less switch, offset taken out.
             ``duration_difference_ms``: carrier less switch, or less its billed length where that is nearer.
             ``amount_difference``: carrier less what was expected; null where nothing was.
         rows: ``ROW_SCHEMA``, one row per row of either side, the switch's first, each side ordered by ``row_id``.
