@@ -18,6 +18,7 @@ from cdr_pipeline.core.accounting import BatchCounts
 from cdr_pipeline.core.fields import FIELDS, KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS, Kind
 from cdr_pipeline.core.identity import with_digests
 from cdr_pipeline.core.schemas import LINE, RAW
+from cdr_pipeline.warehouse.partitions import add_missing_partitions
 from cdr_pipeline.warehouse.statements import STAGED, statement
 
 BatchKind = Literal["window", "upload"]
@@ -78,6 +79,7 @@ class BatchLoad:
     loaded: LoadedBatch | None = None
     _parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     _duplicate: int | None = None
+    _dates_staged: set[date] = field(default_factory=set[date])
 
     def __post_init__(self) -> None:
         header = self.header
@@ -118,6 +120,7 @@ class BatchLoad:
         with self.connection.cursor() as cursor, cursor.copy(statement("load/copy_stage")) as copy:
             copy.write(chunk.write_csv(include_header=False).encode())
         self.staged += rows.height
+        self._dates_staged.update(rows["business_date"].unique())
 
     def reject(self, rejects: pl.DataFrame) -> None:
         """Adds refused rows (``REJECT_SCHEMA``), each kept with file or window, line, field, reason and raw text."""
@@ -181,6 +184,7 @@ class BatchLoad:
         """
         self.settle()
         duplicate = self._duplicate or 0
+        add_missing_partitions(self.connection, self._dates_staged)
         updated = self._execute("load/keep_history")
         merged = self._execute("load/merge")
         counts = BatchCounts(
@@ -193,7 +197,7 @@ class BatchLoad:
             filtered=filtered,
         )
         counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
-        touched = self._dates("load/touch_days") if merged else frozenset[date]()
+        touched = self._touched("load/touch_days") if merged else frozenset[date]()
         self._execute("load/clear_stage")
         self.loaded = LoadedBatch(counts, touched)
         if not record:
@@ -224,7 +228,7 @@ class BatchLoad:
             cursor.execute(statement(name), self._parameters)
             return int(next(cursor)[0])
 
-    def _dates(self, name: str) -> frozenset[date]:
+    def _touched(self, name: str) -> frozenset[date]:
         with self.connection.cursor() as cursor:
             cursor.execute(statement(name), self._parameters)
             return frozenset(row[0] for row in cursor)

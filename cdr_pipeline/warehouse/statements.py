@@ -25,9 +25,19 @@ def statement(name: str) -> sql.Composed:
     Args:
         name: path below ``sql/`` without the ending, such as ``load/merge``.
     """
+    return _template(name).format(**_PARTS.get(name, {}))
+
+
+def named(name: str, /, **parts: sql.Composable) -> sql.Composed:
+    """The statement in ``sql/{name}.sql`` with names of tables and constants, which cannot be bound, of this call."""
+    return _template(name).format(**parts)
+
+
+@cache
+def _template(name: str) -> sql.SQL:
     text = (bundled("sql") / f"{name}.sql").read_text("utf-8")
     # The files are part of the program, not input: this is what LiteralString stands for.
-    return sql.SQL(cast("LiteralString", text)).format(**_PARTS.get(name, {}))
+    return sql.SQL(cast("LiteralString", text))
 
 
 def _identifiers(columns: tuple[str, ...], table: str | None = None) -> sql.Composed:

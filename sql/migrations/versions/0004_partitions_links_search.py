@@ -1,14 +1,140 @@
-"""To be filled in by its issue."""
+"""Records in monthly partitions, links between the two records of a leg, the merged view, indexes for searching.
+
+Records and their history move into tables that are partitioned by the month of business_date; what is there goes with
+them. There is no default partition on purpose: a row in it would keep its month's partition from ever being attached.
+"""
+
+from alembic import op
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+# Each column of the view by the rule that fills it; a test compares them with the rules of core/links.py.
+_LEG = ("record_id", "business_date", "call_id", "call_direction", "started_at")
+_TOGETHER = {
+    "leg.duration_seconds IS NULL": ("ended_at", "duration_seconds"),
+    "leg.billing_seconds IS NULL": ("answered_at", "billing_seconds", "answered"),
+    "leg.remote_rtp_address IS NULL": ("remote_rtp_address", "remote_rtp_port"),
+    "leg.local_rtp_address IS NULL": ("local_rtp_address", "local_rtp_port"),
+    "coalesce(leg.cost, 0) = 0 AND twin.cost IS NOT NULL": ("cost", "cost_currency", "rate"),
+}
+_COLUMNS = """
+    account_id origin record_id business_date call_id other_leg_call_id bridge_id interaction_id call_direction
+    started_at answered_at ended_at duration_seconds billing_seconds ringing_seconds answered hangup_cause disposition
+    caller_id_name caller_id_number caller_e164 callee_id_name callee_id_number callee_e164 digits_dialed dialed_number
+    calling_from cid_type to_uri from_uri to_host from_host sip_to sip_from sip_request user_agent remote_sdp local_sdp
+    remote_rtp_address remote_rtp_port local_rtp_address local_rtp_port recording_url media_recordings owner_id
+    authorizing_id endpoint_id tenant_id access_group username realm inception resource_id cost cost_currency rate
+    rate_name call_type reseller_cost reseller_call_type carrier trunk call_priority handling_server_name media_server
+    app_name app_version event_name event_category server_id
+""".split()
+
+_LINKS = """
+    CREATE TABLE cdr_links (
+        account_id              text NOT NULL,
+        imported_record_id      text NOT NULL,
+        imported_business_date  date NOT NULL,
+        api_record_id           text NOT NULL,
+        api_business_date       date NOT NULL,
+        basis                   text NOT NULL CHECK (basis IN ('call_id', 'reconciled')),
+        batch_id                uuid,
+        run_id                  text,
+        linked_at               timestamptz NOT NULL,
+        PRIMARY KEY (account_id, imported_record_id),
+        CONSTRAINT cdr_links_one_per_api_record UNIQUE (account_id, api_record_id)
+    )
+"""
+
+
+def _value(column: str) -> str:
+    if column == "account_id" or column in _LEG:
+        return f"leg.{column}"
+    if column == "origin":
+        return "CASE WHEN twin.record_id IS NULL THEN leg.origin ELSE 'api+imported' END AS origin"
+    for condition, members in _TOGETHER.items():
+        if column in members:
+            return f"CASE WHEN {condition} THEN twin.{column} ELSE leg.{column} END AS {column}"
+    return f"coalesce(leg.{column}, twin.{column}) AS {column}"
+
+
+def _merged() -> str:
+    """One row per leg; a left join to nothing leaves every column of twin null, so that leg's values stand."""
+    values = ",\n            ".join(_value(column) for column in _COLUMNS)
+    return f"""
+        CREATE VIEW cdr_merged WITH (security_invoker = true) AS
+        SELECT
+            {values},
+            CASE WHEN twin.record_id IS NULL THEN leg.extra ELSE twin.extra || leg.extra END AS extra,
+            leg.batch_id,
+            leg.source_line,
+            greatest(leg.changed_at, twin.changed_at, link.linked_at) AS changed_at,
+            twin.record_id AS linked_record_id
+        FROM cdr AS leg
+        LEFT JOIN cdr_links AS link
+            ON
+                link.account_id = leg.account_id
+                AND link.api_record_id = leg.record_id
+                AND leg.origin = 'api'
+        LEFT JOIN cdr AS twin
+            ON
+                twin.account_id = link.account_id
+                AND twin.origin = 'imported'
+                AND twin.record_id = link.imported_record_id
+                AND twin.business_date = link.imported_business_date
+        WHERE NOT EXISTS (
+            SELECT 1
+            FROM cdr_links AS shown
+            WHERE
+                shown.account_id = leg.account_id
+                AND shown.imported_record_id = leg.record_id
+                AND leg.origin = 'imported'
+        )
+    """
+
+
+def _partitioned(table: str, key: str) -> None:
+    """Moves a table's rows into a partitioned one of the same columns."""
+    op.execute(f"ALTER TABLE {table} RENAME TO {table}_whole")
+    op.execute(f"ALTER INDEX {table}_pkey RENAME TO {table}_whole_pkey")
+    op.execute(f"CREATE TABLE {table} (LIKE {table}_whole, PRIMARY KEY ({key})) PARTITION BY RANGE (business_date)")
+    months = op.get_bind().exec_driver_sql(
+        f"SELECT DISTINCT date_trunc('month', business_date)::date FROM {table}_whole ORDER BY 1"
+    )
+    for (month,) in months.fetchall():
+        end = month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
+        op.execute(
+            f"CREATE TABLE {table}_y{month:%Y}m{month:%m} PARTITION OF {table} FOR VALUES FROM ('{month}') TO ('{end}')"
+        )
+    op.execute(f"INSERT INTO {table} SELECT * FROM {table}_whole")
+    op.execute(f"DROP TABLE {table}_whole")
+
 
 def upgrade() -> None:
-    """Adds nothing yet."""
+    """Partitions the records, and adds links, view and indexes."""
+    op.execute("DROP INDEX cdr_by_day")
+    op.execute("DROP INDEX cdr_by_call")
+    _partitioned("cdr", "account_id, origin, record_id, business_date")
+    _partitioned("cdr_history", "account_id, origin, record_id, replaced_by, business_date")
+    op.execute("CREATE INDEX cdr_by_time ON cdr (account_id, started_at, record_id)")
+    op.execute("CREATE INDEX cdr_by_call ON cdr (account_id, call_id)")
+    op.execute(_LINKS)
+    op.execute(_merged())
 
 
 def downgrade() -> None:
-    """Takes nothing away yet."""
+    """Puts the records back into tables of one piece; links are dropped."""
+    op.execute("DROP VIEW cdr_merged")
+    op.execute("DROP TABLE cdr_links")
+    for table, key in (
+        ("cdr", "account_id, origin, record_id"),
+        ("cdr_history", "account_id, origin, record_id, replaced_by"),
+    ):
+        op.execute(f"CREATE TABLE {table}_whole (LIKE {table}, PRIMARY KEY ({key}))")
+        op.execute(f"INSERT INTO {table}_whole SELECT * FROM {table}")
+        op.execute(f"DROP TABLE {table}")
+        op.execute(f"ALTER TABLE {table}_whole RENAME TO {table}")
+        op.execute(f"ALTER INDEX {table}_whole_pkey RENAME TO {table}_pkey")
+    op.execute("CREATE INDEX cdr_by_day ON cdr (account_id, business_date, started_at, origin, record_id)")
+    op.execute("CREATE INDEX cdr_by_call ON cdr (account_id, call_id)")
