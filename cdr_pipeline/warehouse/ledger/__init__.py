@@ -5,6 +5,7 @@ It is the truth about what was done; Dagster's own database can be lost without 
 
 from cdr_pipeline.warehouse.ledger.accounts import Account, AccountTable
 from cdr_pipeline.warehouse.ledger.days import DayStatus, DayTable, KnownDay
+from cdr_pipeline.warehouse.ledger.reconciliations import DayReconciliation, ReconciliationTable
 from cdr_pipeline.warehouse.ledger.uploads import (
     UPLOAD_STATES,
     LandedUpload,
@@ -18,6 +19,7 @@ __all__ = [
     "UPLOAD_STATES",
     "Account",
     "Claim",
+    "DayReconciliation",
     "DayStatus",
     "KnownDay",
     "LandedUpload",
@@ -29,5 +31,5 @@ __all__ = [
 ]
 
 
-class Ledger(AccountTable, WindowTable, UploadTable, DayTable):
+class Ledger(AccountTable, WindowTable, UploadTable, DayTable, ReconciliationTable):
     """Reads and writes the ledger over one connection; each call is its own transaction unless one is open."""
