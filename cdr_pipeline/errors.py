@@ -21,6 +21,7 @@ never hold a token, a phone number or a name.
     ├── UploadError                     5
     │   ├── UnknownProfile                  no profile of that name
     │   ├── InvalidProfile                  a profile file that contradicts itself
+    │   │   └── InvalidRateCard                 a carrier's rate card that cannot be used
     │   ├── UnreadableUpload                a file that cannot be opened as its profile says
     │   │   └── ControlTotalsDiffer             the file states other totals than it has
     │   └── UploadHeld                      it repeats records of another file: a person decides
@@ -167,6 +168,12 @@ class InvalidProfile(UploadError):
     """A profile file is malformed or contradicts itself."""
 
     code = "invalid_profile"
+
+
+class InvalidRateCard(InvalidProfile):
+    """The rate card that a profile names cannot be read, or a line of it is no price."""
+
+    code = "invalid_rate_card"
 
 
 class UnreadableUpload(UploadError):

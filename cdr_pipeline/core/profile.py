@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cdr_pipeline.core.carrier_rules import CarrierRules
 from cdr_pipeline.core.numbers import NumberPlan
 from cdr_pipeline.core.schemas import LINE, RAW
 
@@ -152,6 +153,7 @@ class Profile:
         segments: how a call is spread over several rows, if it is.
         control: totals, names and series.
         rating: increments.
+        reconcile: how its records are compared with the switch's.
     """
 
     name: str
@@ -183,3 +185,4 @@ class Profile:
     segments: Segments = field(default_factory=Segments)
     control: Control = field(default_factory=Control)
     rating: Rating = field(default_factory=Rating)
+    reconcile: CarrierRules = field(default_factory=CarrierRules)

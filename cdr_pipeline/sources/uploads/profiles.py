@@ -14,6 +14,7 @@ A profile is one TOML file named after it. Its tables and keys are those of ``co
     [segments]                            # calls of several rows: key, continued, more, sums, last
     [control]                             # line with totals, name of files in a series, every, grace_days
     [rating]                              # increment_seconds, minimum_seconds
+    [reconcile]                           # carrier, direction, trunks, tolerances, rate_card, ... of CarrierRules
     [plan]                                # country_code, national_prefix, international_prefix, tech_prefix
     [fields]                              # canonical field = "column" or ["first choice", "second choice"]
     [constants]                           # canonical field = "value"
@@ -34,6 +35,7 @@ from zoneinfo import available_timezones
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
+from cdr_pipeline.core.carrier_rules import CarrierRules
 from cdr_pipeline.core.fields import BY_NAME
 from cdr_pipeline.core.local_time import is_zone
 from cdr_pipeline.core.numbers import NumberPlan, e164
@@ -46,7 +48,7 @@ _TOP_LEVEL = {
 }  # fmt: skip
 _TABLES = {
     "layout", "time", "plan", "fields", "constants", "values", "combine", "segments", "control", "rating",
-    "account_names", "duration_units",
+    "account_names", "reconcile", "duration_units",
 }  # fmt: skip
 _TIME = {
     "notation": "time_notation",
@@ -65,7 +67,13 @@ _WORKED_OUT: Final = frozenset(
 )
 _MAPPABLE: Final = BY_NAME.keys() - _WORKED_OUT
 _PROFILE: Final = TypeAdapter(Profile)
-_SHAPES: Final = {"plan": NumberPlan, "segments": Segments, "control": Control, "rating": Rating}
+_SHAPES: Final = {
+    "plan": NumberPlan,
+    "segments": Segments,
+    "control": Control,
+    "rating": Rating,
+    "reconcile": CarrierRules,
+}
 
 
 def list_profiles(folder: Path | None = None) -> dict[str, Profile]:
@@ -189,6 +197,7 @@ def _spelled_out(name: str, source: dict[str, Any]) -> dict[str, Any]:
         "segments": segments,
         "control": source.get("control", {}),
         "rating": source.get("rating", {}),
+        "reconcile": source.get("reconcile", {}),
         "duration_units": source.get("duration_units", {}),
         "account_names": source.get("account_names", {}),
         "zones": _words(source.get("time", {}).get("zones", {})),
@@ -237,6 +246,11 @@ def _fault(profile: Profile) -> str:
         "layout.encoding is no encoding that is known": not _is_encoding(layout.encoding),
         "time.zone is neither account nor an IANA time zone": zone != ACCOUNT_ZONE
         and zone not in available_timezones(),
+        "reconcile.increments is first/next in seconds, such as 60/6": not re.fullmatch(
+            r"|[1-9]\d*/[1-9]\d*", profile.reconcile.increments
+        ),
+        "reconcile.rate_card is the name of a file beside the profile": "/" in profile.reconcile.rate_card
+        or profile.reconcile.rate_card.startswith("."),
         "plan: country_code is digits, and prefixes are regular expressions": not _is_usable(profile.plan),
     }
     return next((fault for fault, present in faults.items() if present), "")

@@ -1,0 +1,128 @@
+"""How a carrier is reconciled: the section ``[reconcile]`` of an import profile, and the matcher's rules made of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, Literal
+
+import polars as pl
+
+from cdr_pipeline.core.reconcile.legs import Direction, LegRule, is_billable_leg
+from cdr_pipeline.core.reconcile.rates import Increment, RateCard, RoundingMode
+from cdr_pipeline.core.reconcile.rules import Rules
+
+_MILLISECONDS: Final = 1_000
+# As long as the shortest number that people outside can call; a national one whose country is unknown counts too.
+_NO_EXTENSION: Final = r"^[^@]*(?:[0-9][^0-9@]*){7}"
+_PRECISION_MS: Final[Mapping[str, int]] = {"minute": 60_000}
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierRules:
+    """What a profile says about reconciling its records. Seconds, unless a name says otherwise.
+
+    Attributes:
+        carrier: name in the field ``carrier`` that these rules are for; empty for the records of this profile.
+        direction: the legs that the carrier bills: outbound (it takes our calls), inbound (it brings calls), any.
+        trunks: its values of trunk, resource_id or authorizing_id; without any, every leg that leaves for a number
+            that is no extension, or comes in.
+        nightly: reconciled every night; false for systems whose files are no carrier's, compared when asked for.
+        clock: which time is compared: of the answer, of the start, or auto: the answer where both sides know it.
+        window_seconds: how far apart the clocks may see one call, once their offset is taken out.
+        fallback_seconds: the same for what found no partner; such pairs are time breaks.
+        duration_tolerance_seconds: difference of length that is no break.
+        amount_tolerance: difference of a call's price that is no break.
+        compare_amounts: without a rate card, whether the switch's prices are what the carrier should charge. Say false
+            where they are those to customers.
+        increments: billing steps as ``first/next``, such as 60/6; those of ``[rating]`` when empty.
+        places: decimals of the carrier's prices.
+        rounding: of what is beyond them.
+        rate_card: name of a CSV file beside the operator's profiles: what the carrier should charge.
+        free_destinations: names of destinations that cost nothing.
+        offset_seconds: carrier's clock less the switch's, where it is known; found from the calls otherwise.
+        tolerated_exposure_share: money at risk, as a share of what the carrier charges, above which a day is red.
+        tolerated_break_share: breaks, as a share of the calls, above which a day is red.
+        lateness_days: how long after a day late records may come; until then it is reconciled again when they do.
+    """
+
+    carrier: str = ""
+    direction: Direction = "outbound"
+    trunks: tuple[str, ...] = ()
+    nightly: bool = True
+    clock: Literal["auto", "answer", "start"] = "auto"
+    window_seconds: int = 30
+    fallback_seconds: int = 120
+    duration_tolerance_seconds: int = 2
+    amount_tolerance: Decimal = Decimal(0)
+    compare_amounts: bool = True
+    increments: str = ""
+    places: int = 4
+    rounding: RoundingMode = "half_up"
+    rate_card: str = ""
+    free_destinations: tuple[str, ...] = ()
+    offset_seconds: int | None = None
+    tolerated_exposure_share: Decimal = Decimal("0.01")
+    tolerated_break_share: Decimal = Decimal("0.05")
+    lateness_days: int = 7
+
+
+def is_compared(carrier: CarrierRules) -> pl.Expr:
+    """Whether one of the switch's records (canonical columns) is a leg that the carrier bills; never null."""
+    billable = is_billable_leg(LegRule(carrier.direction, frozenset(carrier.trunks)))
+    if carrier.trunks:
+        return billable
+    leaves = (pl.col("call_direction") == "outbound").fill_null(value=False)
+    public = pl.col("callee_e164").is_not_null() | pl.col("callee_id_number").str.contains(_NO_EXTENSION)
+    return billable & (~leaves | public.fill_null(value=False))
+
+
+def matching_rules(
+    carrier: CarrierRules,
+    *,
+    increment: Increment,
+    currency: str,
+    precision: str,
+    rate_card: RateCard | None = None,
+    interval: tuple[datetime, datetime] | None = None,
+) -> Rules:
+    """The matcher's rules for a carrier.
+
+    Args:
+        carrier: its section.
+        increment: billing steps, as ``billing_steps`` gives them.
+        currency: of amounts that name none.
+        precision: of the carrier's clock, as in ``Profile.time_precision``.
+        rate_card: what the carrier should charge on the day, if known.
+        interval: half-open, the time whose rows are classified.
+    """
+    return Rules(
+        window_ms=carrier.window_seconds * _MILLISECONDS,
+        fallback_window_ms=carrier.fallback_seconds * _MILLISECONDS,
+        duration_tolerance_ms=carrier.duration_tolerance_seconds * _MILLISECONDS,
+        amount_tolerance=carrier.amount_tolerance,
+        increment=increment,
+        precision_ms=_PRECISION_MS.get(precision, 0),
+        currency=currency,
+        compare_amounts=carrier.compare_amounts,
+        rate_card=rate_card,
+        rounding_places=carrier.places,
+        free_destinations=frozenset(carrier.free_destinations),
+        offset_ms=None if carrier.offset_seconds is None else carrier.offset_seconds * _MILLISECONDS,
+        interval=interval,
+    )
+
+
+def billing_steps(carrier: CarrierRules, *, increment_seconds: int, minimum_seconds: int) -> Increment:
+    """Billing steps: those that the section states, else those of ``[rating]``, else to the second.
+
+    Raises:
+        ValueError: ``increments`` is not two whole numbers above 0 with a slash between.
+    """
+    if not carrier.increments:
+        following = increment_seconds or 1
+        return Increment(minimum_seconds or following, following)
+    first, _, following = carrier.increments.partition("/")
+    if not (first.isdecimal() and following.isdecimal() and int(first) and int(following)):
+        raise ValueError("increments are written first/next in seconds, such as 60/6")
+    return Increment(int(first), int(following))
