@@ -32,7 +32,9 @@ never hold a token, a phone number or a name.
     │   ├── InvalidSide                     a side lacks columns or values that the matcher needs
     │   └── UnbalancedReconciliation        rows, seconds or money by class do not add up to what came in
     ├── ExportError                     8   a file or manifest could not be written whole
-    └── IncompleteNight                 9   some accounts failed; the others are done
+    ├── IncompleteNight                 9   some accounts failed; the others are done
+    ├── SomethingIsBroken               11  a check-up found what a person has to mend
+    └── AlertNotSent                    12  neither webhook nor mail took an alert (retryable)
 """
 
 from typing import ClassVar
@@ -253,3 +255,18 @@ class IncompleteNight(CdrError):
 
     code = "incomplete_night"
     exit_code = 9
+
+
+class SomethingIsBroken(CdrError):
+    """A check-up found something that does not mend itself; what and how is printed line by line."""
+
+    code = "something_is_broken"
+    exit_code = 11
+
+
+class AlertNotSent(CdrError):
+    """An alert could not be handed over; the message names the channel, never its address."""
+
+    code = "alert_not_sent"
+    retryable = True
+    exit_code = 12

@@ -7,6 +7,7 @@ working directory, which wins over the default.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -70,6 +71,12 @@ def _this_machine(url: str) -> bool:
 def _warehouse_scheme(url: SecretStr | None) -> SecretStr | None:
     if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql://")
+    return url
+
+
+def _smtp_scheme(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(("smtp://", "smtps://")):
+        raise ValueError("must start with smtp:// or smtps://")
     return url
 
 
@@ -137,11 +144,28 @@ class Settings(BaseSettings):
     nightly_at: str = Field(
         default="02:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="when the nightly run starts, HH:MM"
     )
+    nightly_grace_minutes: int = Field(
+        default=60, ge=5, le=720, description="a night that has not begun so long after its time was missed"
+    )
     first_date: str = Field(
         default="2024-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="first business date that Dagster offers"
     )
     executor: Literal["in_process", "multiprocess"] = Field(
         default="in_process", description="in_process (fastest for five steps) or multiprocess"
+    )
+    step_retry_seconds: float = Field(
+        default=60.0, ge=0, le=3600, description="pause before a step that failed for a passing reason is tried again"
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        default=None, description="alerts are posted here as JSON; the address itself is often the secret"
+    )
+    alert_mail_to: str | None = Field(default=None, description="alerts go to these addresses, with commas between")
+    alert_mail_from: str = Field(default="cdr-pipeline@localhost", description="sender of alerts")
+    alert_smtp_url: Annotated[SecretStr | None, AfterValidator(_smtp_scheme)] = Field(
+        default=None, description="smtp://user:password@host:587 (STARTTLS where offered) or smtps://host"
+    )
+    alert_exposure: Decimal | None = Field(
+        default=None, ge=0, description="alert when a day's reconciliation leaves more money open than this"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least severe log line")
 
@@ -169,6 +193,11 @@ class Settings(BaseSettings):
     def export_dir(self) -> Path:
         """Daily files and their manifests."""
         return self.data_dir / "exports"
+
+    @property
+    def report_dir(self) -> Path:
+        """One page per night."""
+        return self.data_dir / "reports"
 
     @property
     def warehouse_dir(self) -> Path:

@@ -7,12 +7,15 @@ import dagster as dg
 from cdr_pipeline.defs.assets.api_pages import api_pages_asset
 from cdr_pipeline.defs.assets.cdr import cdr_assets
 from cdr_pipeline.defs.assets.daily_files import daily_files_asset
+from cdr_pipeline.defs.assets.night_report import night_report_asset, standing_check
 from cdr_pipeline.defs.assets.uploads import uploads_asset
-from cdr_pipeline.defs.jobs import nightly_job, upload_job
+from cdr_pipeline.defs.graph import finished
+from cdr_pipeline.defs.jobs import check_up_job, nightly_job, upload_job
 from cdr_pipeline.defs.partitions import business_days
 from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.schedules import nightly_schedule
-from cdr_pipeline.defs.sensors import upload_sensor
+from cdr_pipeline.defs.schedules import check_up_schedule, nightly_schedule
+from cdr_pipeline.defs.sensors.missed_nights import missed_nights_sensor
+from cdr_pipeline.defs.sensors.uploads import upload_sensor
 from cdr_pipeline.settings import Settings
 
 
@@ -23,17 +26,26 @@ def build_definitions(settings: Settings, *, workplaces: Workplaces | None = Non
         settings: zone, first date, time of the nightly run, executor.
         workplaces: where the steps work; from the run process's own settings when omitted.
     """
+    places = workplaces or Workplaces()
     with warnings.catch_warnings():
         # Single-run backfills are what the design rests on; Dagster calls them beta.
         warnings.simplefilter("ignore", dg.BetaWarning)
         days = business_days(settings)
-        nightly, imports = nightly_job(), upload_job()
+        nightly, imports, check_up = nightly_job(), upload_job(), check_up_job()
         executor = dg.multiprocess_executor if settings.executor == "multiprocess" else dg.in_process_executor
+        assets = [
+            api_pages_asset(days, settings),
+            uploads_asset(days),
+            cdr_assets(days, settings),
+            daily_files_asset(days),
+            night_report_asset(days),
+        ]
         return dg.Definitions(
-            assets=[api_pages_asset(days), uploads_asset(days), cdr_assets(days), daily_files_asset(days)],
-            jobs=[nightly, imports],
-            schedules=[nightly_schedule(settings, nightly)],
-            sensors=[upload_sensor(days, imports)],
-            resources={"workplace": workplaces or Workplaces()},
+            assets=finished(assets, settings),
+            asset_checks=[standing_check()],
+            jobs=[nightly, imports, check_up],
+            schedules=[nightly_schedule(settings, days, nightly), check_up_schedule(check_up)],
+            sensors=[upload_sensor(days, imports, places), missed_nights_sensor(days, nightly, places)],
+            resources={"workplace": places},
             executor=executor,
         )

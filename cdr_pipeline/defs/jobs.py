@@ -1,4 +1,4 @@
-"""The nightly job: everything, for one business date."""
+"""The jobs: the night, and what happens between nights."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
 NIGHTLY: Final = "nightly"
+STANDING_CHECK: Final = "nothing_is_broken"
 
 
 def nightly_job() -> "AssetJob":
@@ -16,7 +17,7 @@ def nightly_job() -> "AssetJob":
     return dg.define_asset_job(
         NIGHTLY,
         selection=dg.AssetSelection.all(),
-        description="One business date: collect from the switch, take in uploads, merge, export.",
+        description="One business date: collect from the switch, take in uploads, merge, export, report.",
     )
 
 
@@ -26,4 +27,13 @@ def upload_job() -> "AssetJob":
         "import_uploads",
         selection=dg.AssetSelection.assets("uploads", "cdr", "rejects", "daily_files"),
         description="Waiting uploads: take in, merge, export the days that changed.",
+    )
+
+
+def check_up_job() -> "AssetJob":
+    """Evaluates the standing check by itself."""
+    return dg.define_asset_job(
+        "check_up",
+        selection=dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("night_report"), STANDING_CHECK)),
+        description="What is broken now, since when, and the command that mends it.",
     )

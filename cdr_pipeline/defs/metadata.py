@@ -6,6 +6,7 @@ import dagster as dg
 
 from cdr_pipeline.core.accounting import BatchCounts
 from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.night_page import markdown_table
 
 
 def counts_metadata(counts: BatchCounts) -> dict[str, dg.MetadataValue]:
@@ -29,9 +30,7 @@ def scope_metadata(accounts: list[str] | None) -> dict[str, dg.MetadataValue]:
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> dg.MetadataValue:
     """A Markdown table."""
-    header = list(header)
-    lines = [header, ["---"] * len(header), *rows]
-    return dg.MetadataValue.md("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
+    return dg.MetadataValue.md(markdown_table(header, rows))
 
 
 def reasons_metadata(reasons: Mapping[str, int]) -> dict[str, dg.MetadataValue]:

@@ -12,6 +12,11 @@ from cdr_pipeline.settings import Settings
 
 ACCOUNTS_TAG: Final = "cdr/accounts"
 REPLAY_TAG: Final = "cdr/replay"
+# What has started a run that nobody started by hand: schedule, upload, missed_night, late_data, check_up.
+TRIGGER_TAG: Final = "cdr/trigger"
+# The night that a run of the sensor missed_nights makes good.
+DUE_TAG: Final = "cdr/due"
+PARTITION_TAG: Final = "dagster/partition"
 
 
 def business_days(settings: Settings) -> dg.DailyPartitionsDefinition:

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from cdr_pipeline.defs.process import PROCESS_TAG, own_process
 from cdr_pipeline.settings import Settings, load_settings
 from cdr_pipeline.steps.workplace import Clock, Workplace, utc_now
 
@@ -18,7 +19,12 @@ class Workplaces:
         self._settings = settings
         self._clock = clock
 
-    def open(self, context: dg.AssetExecutionContext) -> Workplace:
-        """A workplace whose progress goes to the run's log."""
+    def open(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Workplace:
+        """A workplace whose progress goes to the run's log; the run learns which process executes it."""
         settings = self._settings or load_settings()
+        context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: own_process()})
         return Workplace.at(settings, clock=self._clock, progress=context.log.info, run_id=context.run.run_id)
+
+    def aside(self) -> Workplace:
+        """A workplace outside of any run: for sensors, which only look."""
+        return Workplace.at(self._settings or load_settings(), clock=self._clock)

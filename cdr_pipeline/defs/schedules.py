@@ -1,21 +1,52 @@
-"""When the nightly run starts."""
+"""What starts by the clock: the nightly run and the check-up."""
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from cdr_pipeline.defs.partitions import TRIGGER_TAG
 from cdr_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.partitions.partitioned_schedule import (
-        UnresolvedPartitionedAssetScheduleDefinition as PartitionedSchedule,
-    )
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
 
-def nightly_schedule(settings: Settings, job: "AssetJob") -> "dg.ScheduleDefinition | PartitionedSchedule":
+def nightly_schedule(settings: Settings, days: dg.DailyPartitionsDefinition, job: "AssetJob") -> dg.ScheduleDefinition:
     """Every night at ``CDR_NIGHTLY_AT`` in the operator's zone, for the day that has just ended."""
-    hour, minute = settings.nightly_at.split(":")
-    return dg.build_schedule_from_partitioned_job(
-        job, hour_of_day=int(hour), minute_of_hour=int(minute), name="nightly_schedule"
+    hour, minute = map(int, settings.nightly_at.split(":"))
+    grace = timedelta(minutes=settings.nightly_grace_minutes)
+
+    @dg.schedule(
+        name="nightly_schedule",
+        job=job,
+        cron_schedule=f"{minute} {hour} * * *",
+        execution_timezone=settings.time_zone,
+        description=(
+            "The day that has just ended in the operator's zone. A time that was missed by more than "
+            "CDR_NIGHTLY_GRACE_MINUTES is left to the sensor missed_nights, so that no night runs twice."
+        ),
+    )
+    def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        began = context.scheduled_execution_time
+        day = str((began.astimezone(ZoneInfo(settings.time_zone)) - timedelta(days=1)).date())
+        if not days.has_partition_key(day):
+            return dg.SkipReason(f"{day} is before CDR_FIRST_DATE")
+        if datetime.now(UTC) - began > grace:
+            return dg.SkipReason(f"the night of {day} was missed: the sensor missed_nights runs it in its turn")
+        return dg.RunRequest(run_key=day, partition_key=day, tags={TRIGGER_TAG: "schedule"})
+
+    return nightly
+
+
+def check_up_schedule(job: "AssetJob") -> dg.ScheduleDefinition:
+    """Every hour: looks for what is broken, so that the check is never older than that."""
+    return dg.ScheduleDefinition(
+        name="check_up_schedule",
+        job=job,
+        cron_schedule="5 * * * *",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        tags={TRIGGER_TAG: "check_up"},
+        description="Evaluates the check nothing_is_broken.",
     )

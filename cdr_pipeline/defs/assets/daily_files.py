@@ -4,7 +4,8 @@
 
 import dagster as dg
 
-from cdr_pipeline.core.fields import FIELDS
+from cdr_pipeline.defs.columns import file_columns, file_lineage
+from cdr_pipeline.defs.failure import told_apart
 from cdr_pipeline.defs.metadata import scope_metadata, table
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.scope import asked_accounts, asked_dates
@@ -23,15 +24,7 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name="finance",
         kinds={"csv", "file"},
-        metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[
-                    dg.TableColumn(field.name, field.kind.value, description=field.description)
-                    for field in FIELDS
-                    if field.exported
-                ]
-            )
-        },
+        metadata={"dagster/column_schema": file_columns()},
         check_specs=[
             dg.AssetCheckSpec(
                 CHECK,
@@ -46,10 +39,11 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         Also remakes the file of every earlier open day whose records have changed. A file whose content is unchanged
         is left alone to the byte.
         """
-        accounts = asked_accounts(context)
-        at = workplace.open(context)
-        exported = export_days(ExportRequest(asked_dates(context), accounts), at)
-        return _result(exported, accounts, str(at.settings.export_dir))
+        with told_apart(context):
+            accounts = asked_accounts(context)
+            at = workplace.open(context)
+            exported = export_days(ExportRequest(asked_dates(context), accounts), at)
+            return _result(exported, accounts, str(at.settings.export_dir))
 
     return daily_files
 
@@ -77,6 +71,7 @@ def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir:
             "earlier_days_written_again": sum(not item.asked for item in exported),
             "dagster/row_count": sum(item.file.rows for item in exported),
             "bytes": sum(item.file.size for item in exported),
+            "dagster/column_lineage": file_lineage(),
             "folder": dg.MetadataValue.path(export_dir),
             "per_file": table(("day", "account", "rows", "bytes", "sha256", "outcome"), listed[:200]),
         },

@@ -4,6 +4,7 @@
 
 import dagster as dg
 
+from cdr_pipeline.defs.failure import told_apart
 from cdr_pipeline.defs.metadata import table
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.scope import asked_accounts
@@ -34,7 +35,8 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         A file dropped at ``uploads/{account_id}/{profile}/`` is copied to landing byte for byte, known from then on
         by its sha256, and removed from the drop folder.
         """
-        return _result(take_in_uploads(workplace.open(context), asked_accounts(context)))
+        with told_apart(context):
+            return _result(take_in_uploads(workplace.open(context), asked_accounts(context)))
 
     return uploads
 

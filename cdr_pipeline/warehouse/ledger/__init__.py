@@ -5,6 +5,7 @@ It is the truth about what was done; Dagster's own database can be lost without 
 
 from cdr_pipeline.warehouse.ledger.accounts import Account, AccountTable
 from cdr_pipeline.warehouse.ledger.days import DayStatus, DayTable, KnownDay
+from cdr_pipeline.warehouse.ledger.health import HealthTable, HourOfTraffic, NightAccount
 from cdr_pipeline.warehouse.ledger.reconciliations import DayReconciliation, ReconciliationTable
 from cdr_pipeline.warehouse.ledger.uploads import (
     UPLOAD_STATES,
@@ -21,15 +22,17 @@ __all__ = [
     "Claim",
     "DayReconciliation",
     "DayStatus",
+    "HourOfTraffic",
     "KnownDay",
     "LandedUpload",
     "LandedWindow",
     "Ledger",
+    "NightAccount",
     "OpenWindow",
     "UploadLine",
     "UploadRecord",
 ]
 
 
-class Ledger(AccountTable, WindowTable, UploadTable, DayTable, ReconciliationTable):
+class Ledger(AccountTable, WindowTable, UploadTable, DayTable, HealthTable, ReconciliationTable):
     """Reads and writes the ledger over one connection; each call is its own transaction unless one is open."""

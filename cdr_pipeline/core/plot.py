@@ -1,0 +1,98 @@
+"""Small plots as SVG: columns over a line, with a scale and labels. Pure text; no drawing library is needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+_WIDTH: Final = 640
+_HEIGHT: Final = 200
+_LEFT: Final = 56
+_TOP: Final = 34
+_BOTTOM: Final = 24
+_COLOURS: Final = ("#2f6fb2", "#e08a1e", "#4c9a52", "#8a5aa8")
+_MOST_LABELS: Final = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of columns: its name, and a height for every label."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+def columns_svg(title: str, labels: Sequence[str], series: Sequence[Series]) -> str:
+    """Columns of several series stood on each other, one column a label.
+
+    Args:
+        title: what is shown, with the unit.
+        labels: what stands under the columns; not all of them when there are many.
+        series: at least one, each with as many values as there are labels, none negative.
+    """
+    heights = [sum(item.values[place] for item in series) for place in range(len(labels))]
+    top = _scale_top(max(heights, default=0))
+    parts = [_head(title), *_scale(top), *_legend(series)]
+    step = (_WIDTH - _LEFT - 8) / max(1, len(labels))
+    every = -(-len(labels) // _MOST_LABELS)
+    for place, label in enumerate(labels):
+        left = _LEFT + place * step
+        floor = _HEIGHT - _BOTTOM
+        for number, item in enumerate(series):
+            height = item.values[place] / top * (_HEIGHT - _TOP - _BOTTOM)
+            floor -= height
+            if height:
+                parts.append(
+                    f'<rect x="{left + step * 0.1:.1f}" y="{floor:.1f}" width="{step * 0.8:.1f}"'
+                    f' height="{height:.1f}" fill="{_COLOURS[number % len(_COLOURS)]}"/>'
+                )
+        if place % every == 0:
+            parts.append(_text(left + step / 2, _HEIGHT - 8, label, anchor="middle"))
+    return "".join([*parts, "</svg>"])
+
+
+def _head(title: str) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}"'
+        f' viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" font-family="sans-serif" font-size="11">'
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>' + _text(8, 16, title, size=13)
+    )
+
+
+def _scale(top: float) -> list[str]:
+    parts: list[str] = []
+    for share in (0.0, 0.5, 1.0):
+        height = _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+        parts += [
+            f'<line x1="{_LEFT}" y1="{height:.1f}" x2="{_WIDTH - 8}" y2="{height:.1f}" stroke="#cccccc"/>',
+            _text(_LEFT - 6, height + 4, f"{top * share:,.10g}", anchor="end"),
+        ]
+    return parts
+
+
+def _legend(series: Sequence[Series]) -> list[str]:
+    parts: list[str] = []
+    right = _WIDTH - 8.0
+    for number, item in reversed(list(enumerate(series))):
+        right -= 7.0 * len(item.name) + 20
+        parts += [
+            f'<rect x="{right:.0f}" y="7" width="10" height="10" fill="{_COLOURS[number % len(_COLOURS)]}"/>',
+            _text(right + 14, 16, item.name),
+        ]
+    return parts
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 11) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="#333333">{escape(text)}</text>'
+    )
+
+
+def _scale_top(highest: float) -> float:
+    """The smallest of 2, 4, 10, 20, 40, 100 ... that nothing rises above."""
+    top = 2.0
+    for factor in (2.0, 2.5, 2.0) * 20:
+        if top >= highest:
+            break
+        top *= factor
+    return top

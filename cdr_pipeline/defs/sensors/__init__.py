@@ -1,0 +1,1 @@
+"""What starts runs, or speaks up, by itself: one sensor a file."""

@@ -1,0 +1,127 @@
+"""What is broken now, since when, and the command that mends it: read off the ledger, which is the truth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from cdr_pipeline.steps.due_nights import DueNight, due_nights
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Ledger
+
+# A file is remade by the run that changes its day; one that is still behind after this was forgotten.
+_FORGOTTEN = timedelta(hours=6)
+# A thin day is worth a look for a week; then it is how the day was.
+_LOOKED_AT = timedelta(days=7)
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One thing that does not mend itself.
+
+    Attributes:
+        what: in words, without personal data.
+        code: stable identifier of its kind or cause.
+        since: when it broke, UTC.
+        mend: the command that mends it, or leads to the person who can.
+    """
+
+    what: str
+    code: str
+    since: datetime
+    mend: str
+
+    @property
+    def key(self) -> str:
+        """The same as long as it is the same thing that is broken."""
+        return f"{self.code}: {self.what}"
+
+
+def what_is_broken(at: Workplace) -> list[Broken]:
+    """Everything that is broken, the longest broken first; empty when all is well."""
+    nights = due_nights(at)
+    with at.ledger() as ledger:
+        account_ids = [account.account_id for account in ledger.accounts()]
+        found = [
+            *_nights(nights, at),
+            *_collections(ledger, account_ids),
+            *_uploads(ledger, account_ids),
+            *_files(ledger, account_ids, at.clock()),
+            *_volumes(ledger, account_ids, at.clock()),
+        ]
+    return sorted(found, key=lambda item: (item.since, item.key))
+
+
+def _nights(nights: list[DueNight], at: Workplace) -> Iterator[Broken]:
+    settings = at.settings
+    for night in nights:
+        if not night.accounts:
+            continue
+        began = datetime.combine(
+            night.business_date + timedelta(days=1),
+            time.fromisoformat(settings.nightly_at),
+            tzinfo=ZoneInfo(settings.time_zone),
+        )
+        who = "no account" if night.everybody else f"not {_some(night.accounts)}"
+        yield Broken(
+            f"night of {night.business_date}: {who} has been collected whole",
+            "night_missing" if night.everybody else "night_incomplete",
+            began.astimezone(at.clock().tzinfo),
+            f"cdr-pipeline nightly --date {night.business_date}",
+        )
+
+
+def _collections(ledger: Ledger, account_ids: list[str]) -> Iterator[Broken]:
+    by_day: dict[tuple[date, str], list[tuple[str, datetime]]] = {}
+    for day in ledger.failed_days(account_ids):
+        place = (day.business_date, day.error_code or "upstream")
+        by_day.setdefault(place, []).append((day.account_id, day.since))
+    for (business_date, code), parts in by_day.items():
+        accounts = [account_id for account_id, _ in parts]
+        only = "".join(f" --account {account_id}" for account_id in accounts) if len(accounts) <= _NAMED else ""
+        yield Broken(
+            f"{business_date}: the switch could not be asked for {_some(accounts)}",
+            code,
+            min(since for _, since in parts),
+            f"cdr-pipeline nightly --date {business_date}{only}",
+        )
+
+
+def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Broken]:
+    for upload in ledger.stuck_uploads(account_ids):
+        short = upload.sha256[:12]
+        held = upload.state == "held"
+        yield Broken(
+            f"upload {short} of account {upload.account_id} "
+            + ("repeats another file and waits for a decision" if held else "could not be read"),
+            upload.error_code or upload.state,
+            upload.since,
+            f"cdr-pipeline uploads {'release' if held else 'list'}" + (f" {short}" if held else ""),
+        )
+
+
+def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Broken]:
+    for files in ledger.outdated_files(account_ids, before=now - _FORGOTTEN):
+        yield Broken(
+            f"{files.business_date}: the files of {files.accounts} account(s) do not show their latest records",
+            "file_outdated",
+            files.since,
+            f"cdr-pipeline export --date {files.business_date}",
+        )
+
+
+def _volumes(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Broken]:
+    for day in ledger.suspicious_days(account_ids, first_date=(now - _LOOKED_AT).date()):
+        yield Broken(
+            f"{day.business_date}: account {day.account_id} is {day.volume} beside the usual {day.usual_rows} rows",
+            "volume_unusual",
+            day.since,
+            f"cdr-pipeline nightly --date {day.business_date} --account {day.account_id}",
+        )
+
+
+def _some(accounts: "tuple[str, ...] | list[str]") -> str:
+    named = ", ".join(accounts[:_NAMED])
+    more = len(accounts) - _NAMED
+    return f"{named} and {more} more" if more > 0 else named
