@@ -25,7 +25,8 @@ def graph_text(definitions: dg.Definitions) -> str:
             f"asset {key.to_user_string()}",
             f"  after: {', '.join(sorted(parent.to_user_string() for parent in node.parent_keys)) or '-'}",
             f"  group: {node.group_name}; kinds: {', '.join(sorted(spec.kinds))}; owners: {', '.join(spec.owners)}",
-            f"  columns: {'documented' if _columns(spec) else '-'}; pools: {', '.join(sorted(node.pools or ())) or '-'}",
+            f"  columns: {'documented' if _columns(spec) else '-'}",
+            f"  pools: {', '.join(sorted(node.pools or ())) or '-'}",
             f"  fresh: {spec.freshness_policy}",
         ]
     for key in sorted(graph.asset_check_keys):
