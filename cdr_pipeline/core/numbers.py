@@ -6,6 +6,7 @@ import polars as pl
 
 # E.164 allows 15 digits; shorter than 8 is an extension, a service code or a fragment.
 _E164 = r"^[1-9][0-9]{7,14}$"
+_DIGITS = r"^\+?[0-9]+$"
 _IP_ADDRESS = r"^[0-9]{1,3}(?:\.[0-9]{1,3}){3}$"
 # +44 (0)20: the trunk prefix for callers within the country, which is no part of the international number.
 _OPTIONAL_TRUNK = r"^(\+[ ]?[1-9][0-9]{0,2}[ ]?)\([01]\)"
@@ -37,17 +38,36 @@ def e164(text: pl.Expr, plan: NumberPlan) -> pl.Expr:
         text: as delivered; ``sip:user@host`` and ``user@host`` are read by their user part.
         plan: how the source writes numbers.
     """
-    user = text.str.strip_chars().str.replace(r"(?i)^<?(?:sips?|tel):", "").str.extract(r"^([^@;>]*)", 1)
-    user = pl.when(~user.str.contains(_IP_ADDRESS)).then(user)
-    digits = user.str.replace(_OPTIONAL_TRUNK, "$1").str.replace_all(r"[ ().\-/]", "")
+    return text.map_batches(lambda numbers: _e164(numbers, plan), return_dtype=pl.String, is_elementwise=True)
+
+
+def _e164(numbers: pl.Series, plan: NumberPlan) -> pl.Series:
+    """Step by step, for an expression of them all would work out each step once for every use of it."""
+    name = numbers.name
+    odd = (~numbers.str.contains(_DIGITS)).fill_null(value=False).arg_true()
+    digits = numbers if odd.is_empty() else numbers.scatter(odd, _digits_of(numbers.gather(odd)))
+    frame = digits.alias("digits").to_frame()
+    cut = pl.col("digits")
     if plan.tech_prefix:
-        digits = digits.str.strip_prefix(plan.tech_prefix)
-    explicit = digits.str.extract(rf"^(?:\+|{plan.international_prefix})([1-9][0-9]{{7,14}})$", 1)
-    known = [explicit]
+        frame = frame.with_columns(cut.str.strip_prefix(plan.tech_prefix))
+    known = [cut.str.extract(rf"^(?:\+|{plan.international_prefix})([1-9][0-9]{{7,14}})$", 1)]
     if plan.country_code:
-        known += _national(digits, plan, plan.country_code)
-    number = pl.coalesce(known)
-    return pl.when(number.str.contains(_E164)).then(pl.lit("+") + number)
+        known += _national(cut, plan, plan.country_code)
+    found = frame.select(pl.coalesce(known).alias("number"))
+    number = pl.col("number")
+    return found.select(pl.when(number.str.contains(_E164)).then(pl.lit("+") + number)).to_series().alias(name)
+
+
+def _digits_of(texts: pl.Series) -> pl.Series:
+    """Digits, and a + before them, of what is written with more than those; null for an IP address."""
+    text = pl.col("text")
+    user = (
+        texts.alias("text")
+        .to_frame()
+        .select(text.str.strip_chars().str.replace(r"(?i)^<?(?:sips?|tel):", "").str.extract(r"^([^@;>]*)", 1))
+    )
+    bare = user.select(text.str.replace(_OPTIONAL_TRUNK, "$1").str.replace_all(r"[ ().\-/]", "").alias("bare"))
+    return user.hstack(bare).select(pl.when(~text.str.contains(_IP_ADDRESS)).then("bare")).to_series()
 
 
 def _national(digits: pl.Expr, plan: NumberPlan, country_code: str) -> list[pl.Expr]:

@@ -44,6 +44,7 @@ class Layout:
         footer: regular expressions of lines that state totals or the end.
         repair: columns whose values may hold the delimiter unquoted; a row that is too wide is mended where only one of
             them can have it (CSV of Kazoo 3.x).
+        required: columns that the header must name: a file without them is refused, for they may have been renamed.
         more_columns: a row may have further fields than ``columns`` names; they are kept together as column ``more``.
         shapes: column to the regular expression that its values match; tells which mending is right.
     """
@@ -65,6 +66,7 @@ class Layout:
     footer: tuple[str, ...] = ()
     repair: tuple[str, ...] = ()
     shapes: Mapping[str, str] = field(default_factory=dict[str, str])
+    required: tuple[str, ...] = ()
     more_columns: bool = False
 
 

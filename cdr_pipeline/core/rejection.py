@@ -40,11 +40,14 @@ def sift(frame: pl.DataFrame, faults: Sequence[Fault], columns: Sequence[str] | 
     if not faults or frame.is_empty():
         kept = frame if columns is None else frame.select(columns)
         return Sifted(kept, pl.DataFrame(schema=REJECT_SCHEMA))
-    marked = frame.with_columns(
+    found = frame.select(
         pl.coalesce(pl.when(fault.where).then(pl.lit(number, pl.Int32)) for number, fault in enumerate(faults)).alias(
             _FAULT
         )
-    )
+    ).to_series()
+    if found.null_count() == len(found):
+        return Sifted(frame if columns is None else frame.select(columns), pl.DataFrame(schema=REJECT_SCHEMA))
+    marked = frame.with_columns(found)
     table = pl.DataFrame(
         {
             _FAULT: range(len(faults)),

@@ -236,9 +236,9 @@ def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_
     for name in _TIMES:
         text = pl.col(f"__{name}")
         lost = text.is_not_null() & pl.col(name).is_null()
-        real = is_time(text, profile.time_notation, profile.time_formats)
+        real = is_time(pl.when(lost).then(text), profile.time_notation, profile.time_formats)
         times += [
-            Fault(name, Reject.TIME_GAP, lost & real),
+            Fault(name, Reject.TIME_GAP, real),
             Fault(name, Reject.TIME_EPOCH, lost & is_count(text, profile.time_notation)),
             Fault(name, Reject.NOT_A_TIME, lost),
         ]
@@ -259,21 +259,20 @@ def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_
 
 def _span_completed(rows: pl.DataFrame) -> pl.DataFrame:
     """What the file left out: start from end and duration, these from each other, answer from billed seconds."""
-    span = pl.duration(microseconds=(pl.col("duration_seconds") * _MICROSECONDS).cast(pl.Int64))
-    billed = pl.duration(microseconds=(pl.col("billing_seconds") * _MICROSECONDS).cast(pl.Int64))
-    length = (pl.col("ended_at") - pl.col("started_at")).dt.total_milliseconds().cast(pl.Decimal(38, 6))
-    measured = (length * pl.lit(Decimal("0.001"), pl.Decimal(38, 6))).cast(BY_NAME["duration_seconds"].kind.dtype)
-    return (
-        rows.with_columns(
-            pl.coalesce("started_at", pl.col("ended_at") - span).alias("started_at"),
-        )
-        .with_columns(
-            pl.coalesce("ended_at", pl.col("started_at") + span).alias("ended_at"),
-            pl.coalesce("duration_seconds", measured).alias("duration_seconds"),
-        )
-        .with_columns(
-            pl.coalesce("answered_at", pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - billed)).alias(
-                "answered_at"
-            )
-        )
-    )
+    if rows["started_at"].null_count():
+        rows = rows.with_columns(pl.coalesce("started_at", pl.col("ended_at") - _span("duration_seconds")))
+    if rows["ended_at"].null_count():
+        rows = rows.with_columns(pl.coalesce("ended_at", pl.col("started_at") + _span("duration_seconds")))
+    if rows["duration_seconds"].null_count():
+        length = (pl.col("ended_at") - pl.col("started_at")).dt.total_milliseconds().cast(pl.Decimal(38, 6))
+        measured = (length * pl.lit(Decimal("0.001"), pl.Decimal(38, 6))).cast(BY_NAME["duration_seconds"].kind.dtype)
+        rows = rows.with_columns(pl.coalesce("duration_seconds", measured))
+    if rows["answered_at"].null_count():
+        answered = pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - _span("billing_seconds"))
+        rows = rows.with_columns(pl.coalesce("answered_at", answered))
+    return rows
+
+
+def _span(name: str) -> pl.Expr:
+    """Seconds as a span of time. Their twelve digits are exact in a float, and so are their microseconds."""
+    return pl.duration(microseconds=(pl.col(name).cast(pl.Float64) * _MICROSECONDS).round().cast(pl.Int64))

@@ -18,7 +18,8 @@ from cdr_pipeline.core.schemas import LINE, RAW
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.documents import json_records
 from cdr_pipeline.sources.uploads.opening import read_text, text_pieces
-from cdr_pipeline.sources.uploads.records import LineRecords, RawRecords, logical_lines
+from cdr_pipeline.sources.uploads.lines import logical_lines
+from cdr_pipeline.sources.uploads.records import RawRecords, delimited_records
 
 COLUMNS: Final = ("reject_upload", "reject_line", "reject_reason")
 _UPLOAD_DIGITS: Final = 16
@@ -91,8 +92,7 @@ def _read_lines(text: str, profile: Profile) -> Correction:
     )
     _require_marked(found)
     body = pl.concat([header.select(RAW), found.select(pl.col("__raw").alias(RAW))])[RAW]
-    reader = LineRecords(layout)
-    records = reader.block("\n".join(body.to_list()) + "\n", 1)
+    records = delimited_records("\n".join(body.to_list()) + "\n", layout)
     starts = (1 + body.str.count_matches("\n", literal=True).cast(pl.Int64)).cum_sum().shift(1, fill_value=0) + 1
     places = pl.DataFrame({LINE: starts.slice(header.height), "__line": found["__line"]})
     return _correction(found["__upload"][0], records, places)

@@ -1,6 +1,7 @@
 """Text of a JSON file to raw rows: a document, a list, an envelope with ``data``, or one document a line."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, cast
 
 import orjson
@@ -9,10 +10,11 @@ import polars as pl
 from cdr_pipeline.core.profile import Layout, column_name
 from cdr_pipeline.core.reasons import Filtered, Reject
 from cdr_pipeline.core.rejection import Fault, sift
-from cdr_pipeline.core.schemas import LINE, RAW
+from cdr_pipeline.core.schemas import LINE, RAW, REJECT_SCHEMA
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.opening import MAX_WHOLE_BYTES
-from cdr_pipeline.sources.uploads.records import RawRecords, blocks, physical_lines, rejected_lines
+from cdr_pipeline.sources.uploads.lines import BLOCK, LONGEST_LINE, line_blocks, physical_lines
+from cdr_pipeline.sources.uploads.records import ASIDE_SCHEMA, RawRecords, rejected_lines, set_aside
 
 # A call record has at least one of these; an error envelope or a settings file has none.
 _RECORD_KEYS: Final = frozenset({"call_id", "callid", "id", "_id", "uniqueid", "uuid", "sid"})
@@ -34,16 +36,24 @@ def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozen
     try:
         items = _unwrapped(orjson.loads(text))
     except orjson.JSONDecodeError:
-        return _line_records(text, layout, record_keys)
-    if not _are_records(items, record_keys):
+        lines = physical_lines(text)
+        written = lines.filter(lines[RAW].str.strip_chars() != "")[RAW]
+        if written.is_empty() or not isinstance(_value(written.item(0)), dict):
+            return rejected_lines(text, Reject.INVALID_JSON)
+        return _line_records(lines, layout, record_keys)
+    if not any(_is_record(item, record_keys) for item in items):
         return rejected_lines(text, Reject.NOT_A_RECORD)
     raws = pl.Series(RAW, [orjson.dumps(item).decode() for item in items])
-    lines = pl.Series(LINE, range(1, len(items) + 1), dtype=pl.Int64)
-    return _framed(pl.DataFrame([lines, raws]), items, layout)
+    numbers = pl.int_range(1, len(items) + 1, dtype=pl.Int64, eager=True).alias(LINE)
+    return _framed(pl.DataFrame([numbers, raws]), items, layout, record_keys)
 
 
 def json_blocks(
-    pieces: Callable[[], Iterable[str]], layout: Layout, record_keys: frozenset[str] = frozenset()
+    pieces: Callable[[], Iterable[str]],
+    layout: Layout,
+    record_keys: frozenset[str] = frozenset(),
+    *,
+    block: int = BLOCK,
 ) -> Iterator[RawRecords]:
     """Rows of JSON text in pieces: block by block where it is one document a line, whole where it is one value.
 
@@ -51,42 +61,50 @@ def json_blocks(
         pieces: gives the text from its beginning.
         layout: its null texts are used.
         record_keys: as in ``json_records``.
+        block: characters worked on at once.
 
     Raises:
         UnreadableUpload: one value is larger than may be held.
     """
-    first = next((piece for piece in pieces() if piece.strip()), "")
-    line, end, _ = first.lstrip().partition("\n")
-    if not (end and line.startswith("{") and isinstance(_value(line), dict)):
-        held: list[str] = []
-        size = 0
-        for piece in pieces():
-            size += len(piece)
-            if size > MAX_WHOLE_BYTES:
-                raise UnreadableUpload(
-                    f"one JSON value of more than {MAX_WHOLE_BYTES // 1024**2} MiB", hint="give one document a line"
-                )
-            held.append(piece)
-        yield json_records("".join(held), layout, record_keys)
+    if _is_one_a_line(pieces()):
+        for lines in line_blocks(pieces(), replace(layout, quoted=False), block=block):
+            yield _line_records(lines, layout, record_keys)
         return
-    for text, first_line in blocks(pieces(), quoted=False):
-        yield _line_records(text, layout, record_keys, first_line=first_line)
+    held: list[str] = []
+    size = 0
+    for piece in pieces():
+        size += len(piece)
+        if size > MAX_WHOLE_BYTES:
+            raise UnreadableUpload(
+                f"one JSON value of more than {MAX_WHOLE_BYTES // 1024**2} MiB", hint="give one document a line"
+            )
+        held.append(piece)
+    yield json_records("".join(held), layout, record_keys)
 
 
-def _line_records(text: str, layout: Layout, record_keys: frozenset[str], *, first_line: int = 1) -> RawRecords:
-    """One document a line, which the first line that is not blank decides."""
-    lines = physical_lines(text).with_columns(pl.col(LINE) + (first_line - 1))
+def _is_one_a_line(pieces: Iterable[str]) -> bool:
+    """Whether the first line that is not blank is a document of its own, with other lines after it."""
+    held = ""
+    for piece in pieces:
+        held = (held + piece).lstrip()
+        line, end, _ = held.partition("\n")
+        if end:
+            return line.startswith("{") and isinstance(_value(line), dict)
+        if len(held) > LONGEST_LINE:
+            return False
+    return False
+
+
+def _line_records(lines: pl.DataFrame, layout: Layout, record_keys: frozenset[str]) -> RawRecords:
+    """One document a line."""
     blank = lines[RAW].str.strip_chars() == ""
     written = lines.filter(~blank)
-    items = [_value(line) for line in written[RAW]]
-    if first_line == 1 and (not items or not isinstance(items[0], dict)):
-        return rejected_lines(text, Reject.INVALID_JSON)
-    if first_line == 1 and not _are_records(items, record_keys):
-        return rejected_lines(text, Reject.NOT_A_RECORD)
-    if not items:
-        return rejected_lines(text, Reject.INVALID_JSON)
-    records = _framed(written, items, layout)
-    return RawRecords(records.frame, records.rejects, {Filtered.BLANK: int(blank.sum())}, lines.height)
+    aside = set_aside(lines.filter(blank), Filtered.BLANK)
+    if written.is_empty():
+        frame = pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
+        return RawRecords(frame, pl.DataFrame(schema=REJECT_SCHEMA), aside, lines.height)
+    records = _framed(written, [_value(line) for line in written[RAW]], layout, record_keys)
+    return RawRecords(records.frame, records.rejects, aside, lines.height)
 
 
 def _value(line: str) -> object:
@@ -103,19 +121,21 @@ def _unwrapped(whole: object) -> list[object]:
     return cast("list[object]", whole) if isinstance(whole, list) else [whole]
 
 
-def _are_records(items: Sequence[object], record_keys: frozenset[str]) -> bool:
+def _is_record(item: object, record_keys: frozenset[str]) -> bool:
     known = _RECORD_KEYS | record_keys
-    return any(isinstance(item, dict) and any(column_name(key) in known for key in item) for item in items)
+    return isinstance(item, dict) and any(column_name(key) in known for key in item)
 
 
-def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout) -> RawRecords:
+def _framed(
+    lines: pl.DataFrame, items: Sequence[object], layout: Layout, record_keys: frozenset[str]
+) -> RawRecords:
     """Rows of the items; ``lines`` has ``line`` and ``raw`` of each."""
     keys = sorted(frozenset[str]().union(*(item.keys() for item in items if isinstance(item, dict))))
     objects = b"\n".join(orjson.dumps(item if isinstance(item, dict) else {}) for item in items)
     values = pl.read_ndjson(objects, schema=dict.fromkeys(keys, pl.String)) if keys else pl.DataFrame()
     texts = values.select(pl.when(~pl.col(keys).is_in(["", *layout.nulls])).then(pl.col(keys)).name.keep())
-    kinds = [_kind(item) for item in items]
-    frame = pl.concat([lines, texts.rename(_names(keys)), pl.DataFrame({"__kind": kinds})], how="horizontal")
+    kinds = pl.Series("__kind", [_kind(item, record_keys) for item in items])
+    frame = pl.concat([lines, texts.rename(_names(keys)), kinds.to_frame()], how="horizontal")
     sifted = sift(
         frame,
         [
@@ -124,13 +144,14 @@ def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout) -> Raw
             Fault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains(r"\x00|(^|[^\\])(\\\\)*\\u0000")),
         ],
     )
-    return RawRecords(sifted.rows.drop("__kind"), sifted.rejects, {Filtered.BLANK: 0}, frame.height)
+    aside = pl.DataFrame(schema=ASIDE_SCHEMA)
+    return RawRecords(sifted.rows.drop("__kind"), sifted.rejects, aside, frame.height)
 
 
-def _kind(item: object) -> str:
+def _kind(item: object, record_keys: frozenset[str]) -> str:
     if item is _UNREADABLE:
         return "unreadable"
-    return "record" if isinstance(item, dict) else "other"
+    return "record" if _is_record(item, record_keys) else "other"
 
 
 def _names(keys: Sequence[str]) -> dict[str, str]:

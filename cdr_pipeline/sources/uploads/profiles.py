@@ -177,7 +177,7 @@ def _spelled_out(name: str, source: dict[str, Any]) -> dict[str, Any]:
     if isinstance(lists, list):
         lists = [lists] if lists and isinstance(lists[0], str) else lists
         layout["columns"] = [_columns(names) for names in lists]
-    layout |= {key: _columns(layout[key]) for key in ("repair",) if key in layout}
+    layout |= {key: _columns(layout[key]) for key in ("repair", "required") if key in layout}
     layout |= {key: _named(layout[key]) for key in ("widths", "shapes") if key in layout}
     segments = dict(source.get("segments", {}))
     segments |= {key: _columns(segments[key]) for key in ("key", "sums", "last") if key in segments}
