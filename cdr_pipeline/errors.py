@@ -23,7 +23,8 @@ never hold a token, a phone number or a name.
     │   ├── InvalidProfile                  a profile file that contradicts itself
     │   │   └── InvalidRateCard                 a carrier's rate card that cannot be used
     │   ├── UnreadableUpload                a file that cannot be opened as its profile says
-    │   │   └── ControlTotalsDiffer             the file states other totals than it has
+    │   │   ├── ControlTotalsDiffer             the file states other totals than it has
+    │   │   └── AmbiguousDates                  its dates can be read with the day or the month first
     │   └── UploadHeld                      it repeats records of another file: a person decides
     ├── AccountNotFound                 6   the warehouse knows no such account
     ├── ClaimLost                       4   another process took over while this one stood still (retryable)
@@ -188,6 +189,12 @@ class ControlTotalsDiffer(UnreadableUpload):
     """The header or trailer of the file states other totals than its records have: it is cut or damaged."""
 
     code = "control_totals_differ"
+
+
+class AmbiguousDates(UnreadableUpload):
+    """The file's dates can be read with the day or the month first, and nothing says which."""
+
+    code = "ambiguous_dates"
 
 
 class UploadHeld(UploadError):

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from cdr_pipeline.core.accounting import BatchCounts
 
+_LINES_SHOWN = 100
 _DATE = typer.Option("--date", formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")
 _ACCOUNTS = typer.Option("--account", help="Only this account; may be given several times.")
 
@@ -22,10 +25,11 @@ def import_file(
         str | None, typer.Option(help="IANA zone of the file's local times, when not the account's.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen, line by line if asked, and change nothing.")
+        bool, typer.Option("--dry-run", help="Say what would happen, line by line, and change nothing.")
     ] = False,
     classes: Annotated[
-        Path | None, typer.Option(help="With --dry-run: write the class of every line to this CSV file.")
+        Path | None,
+        typer.Option(help="With --dry-run: write the class of every line to this CSV file, not to the screen."),
     ] = None,
 ) -> None:
     """Import one file, tagged imported: every line is merged, known, duplicate, rejected or filtered.
@@ -34,7 +38,8 @@ def import_file(
     """
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.export_days import ExportRequest, export_days
-    from cdr_pipeline.steps.load_uploads import import_upload, preview_upload
+    from cdr_pipeline.steps.load_uploads import import_upload
+    from cdr_pipeline.steps.preview_upload import preview_upload
     from cdr_pipeline.steps.take_in_uploads import UploadRequest
 
     request = UploadRequest(file, account, profile, time_zone)
@@ -43,11 +48,9 @@ def import_file(
             preview = preview_upload(request, at)
         _print_counts(f"{file.name} ({profile}), nothing changed", preview.counts)
         _print_reasons(preview.reject_reasons, preview.filtered_reasons)
+        _print_lines(preview.lines, classes)
         if preview.overlap_rows > 1:
             out.print(f"it would be held: {preview.overlap_rows} records were delivered by another file before")
-        if classes is not None:
-            preview.lines.write_csv(classes)
-            out.print(f"class of every line: {classes}")
         return
     with workplace("importing") as at:
         loaded = import_upload(request, at)
@@ -55,6 +58,8 @@ def import_file(
     _print_counts(f"{loaded.file_name} ({profile})", loaded.counts)
     if loaded.known:
         out.print("these bytes were imported before; the counts are those of the first time")
+    elif loaded.counts.updated:
+        out.print(f"{loaded.counts.updated} record(s) say other than an earlier file did; their history is kept")
     _print_reasons(loaded.reject_reasons, loaded.filtered_reasons)
     if loaded.reject_reasons:
         out.print(f"to mend them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")
@@ -62,11 +67,29 @@ def import_file(
         out.print(f"{len(exported)} daily file(s) written below {at.settings.export_dir}")
 
 
+def _print_lines(lines: "pl.DataFrame", classes: Path | None) -> None:
+    """The class of every line, into a file or on the screen; there, of the first ones."""
+    from cdr_pipeline.cli.console import out, table
+
+    if classes is not None:
+        lines.write_csv(classes)
+        out.print(f"class of every line: {classes}", markup=False)
+        return
+    listing = table("Lines", *lines.columns, numbers=frozenset({"line"}))
+    for row in lines.head(_LINES_SHOWN).iter_rows():
+        listing.add_row(*("" if value is None else str(value) for value in row))
+    out.print(listing)
+    if lines.height > _LINES_SHOWN:
+        out.print(f"and {lines.height - _LINES_SHOWN} more lines: --classes FILE writes them all")
+
+
 def _print_counts(title: str, counts: "BatchCounts") -> None:
+    from rich.markup import escape
+
     from cdr_pipeline.cli.console import out, table
 
     columns = ("read", "merged", "unchanged", "duplicate", "rejected", "filtered")
-    listing = table(title, *columns, numbers=frozenset(columns))
+    listing = table(escape(title), *columns, numbers=frozenset(columns))
     listing.add_row(*(str(getattr(counts, column)) for column in columns))
     out.print(listing)
 

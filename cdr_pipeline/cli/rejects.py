@@ -16,6 +16,8 @@ def list_rejects(
     state: Annotated[str, typer.Option(help="open or corrected.")] = "open",
 ) -> None:
     """Show refused rows by file or window, reason and field, with what the reason means."""
+    from rich.markup import escape
+
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.core.reasons import EXPLANATIONS, Reject
 
@@ -32,7 +34,7 @@ def list_rejects(
         listing.add_row(
             row["source"][:12] if imported else "",
             row["account_id"],
-            row["file_name"] or Path(row["source"]).name,
+            escape(row["file_name"] or Path(row["source"]).name),
             row["reason"],
             row["field"],
             str(row["row_count"]),

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cdr_pipeline.warehouse.ledger import DayStatus
+    from collections.abc import Sequence
+
+    from cdr_pipeline.steps.upload_series import Series
+    from cdr_pipeline.warehouse.ledger import DayStatus, UploadLine
 
 _FORMATS = ["%Y-%m-%d"]
 
@@ -19,6 +22,38 @@ def _completeness(day: "DayStatus", through: str) -> str:
     return through
 
 
+def _print_files(series: "Sequence[Series]", waiting: "Sequence[UploadLine]") -> None:
+    """Files that are missing, late or skipped in their series, and those that wait for a person."""
+    from rich.markup import escape
+
+    from cdr_pipeline.cli.console import out, table
+
+    if series:
+        listing = table("Files in series", "account", "profile", "files", "last day", "missing days", "missing numbers",
+                        "late files", numbers=frozenset({"files"}))  # fmt: skip
+        for item in series:
+            listing.add_row(
+                item.account_id,
+                item.profile,
+                str(item.files),
+                "" if item.last_date is None else str(item.last_date),
+                _red(", ".join(map(str, item.missing_days))),
+                _red(", ".join(map(str, item.missing_numbers))),
+                escape(", ".join(item.late_files)),
+            )
+        out.print(listing)
+    if waiting:
+        listing = table("Files that wait for a person", "upload", "account", "file", "state", "why")
+        for upload in waiting:
+            why = escape(upload.error_message or "")
+            listing.add_row(upload.sha256[:12], upload.account_id, escape(upload.file_name), upload.state, why)
+        out.print(listing)
+
+
+def _red(text: str) -> str:
+    return f"[red]{text}[/red]" if text else ""
+
+
 def status(
     *,
     first: Annotated[datetime | None, typer.Option("--from", formats=_FORMATS, help="First day shown.")] = None,
@@ -27,11 +62,14 @@ def status(
 ) -> None:
     """Say what is in the warehouse, per account and day: rows by origin, how complete, which file, what is broken."""
     from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.steps.upload_series import upload_series
 
     with workplace("reading") as at, at.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts(account)]
         days = ledger.status(accounts, first.date() if first else date.min, last.date() if last else date.max)
         reasons = ledger.reject_reasons(accounts)
+        waiting = ledger.uploads(accounts, states=("held", "refused"))
+    series = upload_series(at, accounts)
     numbers = frozenset({"api rows", "imported rows", "api minutes", "rows in file"})
     listing = table(
         "Warehouse", "account", "day", "state", "api rows", "imported rows", "api minutes", "complete through (UTC)",
@@ -50,6 +88,7 @@ def status(
             "no file" if day.row_count is None else str(day.row_count),
         )
     out.print(listing)
+    _print_files(series, waiting)
     if reasons:
         broken = table("Rejected rows", "account", "origin", "reason", "field", "rows", numbers=frozenset({"rows"}))
         for row in reasons:

@@ -19,6 +19,8 @@ def list_uploads(
     ] = None,
 ) -> None:
     """Show uploads, newest first: what became of them, and which repeat records of another file (held)."""
+    from rich.markup import escape
+
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.warehouse.ledger import UPLOAD_STATES
 
@@ -35,12 +37,12 @@ def list_uploads(
         listing.add_row(
             upload.sha256[:12],
             upload.account_id,
-            upload.file_name,
+            escape(upload.file_name),
             upload.profile,
             f"{upload.received_at:%Y-%m-%d %H:%M}",
             upload.state,
             *("" if counts[name] is None else str(counts[name]) for name in sorted(numbers)),
-            note,
+            escape(note),
         )
     out.print(listing)
 
@@ -55,7 +57,7 @@ def release(
 
     with workplace("releasing") as at:
         loaded = release_upload(upload, at, decided_by=by, account_id=account)
-    out.print(f"{loaded.file_name}: {loaded.counts.merged} merged, {loaded.counts.unchanged} unchanged")
+    out.print(f"{loaded.file_name}: {loaded.counts.merged} merged, {loaded.counts.unchanged} unchanged", markup=False)
 
 
 @uploads_app.command("discard")
@@ -68,4 +70,24 @@ def discard(
 
     with workplace("discarding") as at:
         discarded = discard_upload(upload, at, decided_by=by, account_id=account)
-    out.print(f"{discarded.file_name} is discarded")
+    out.print(f"{discarded.file_name} is discarded", markup=False)
+
+
+@uploads_app.command("replay")
+def replay(upload: Annotated[str, _UPLOAD], *, account: Annotated[str | None, _ACCOUNT] = None) -> None:
+    """Read a loaded file again under today's profile and rules: what reads differently is updated, its history kept."""
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.steps.load_uploads import replay_upload
+    from cdr_pipeline.steps.rejects import find_upload
+
+    with workplace("reading again") as at:
+        with at.ledger() as ledger:
+            found = find_upload(ledger, upload, account)
+        replayed = replay_upload(found, at)
+    columns = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered")
+    listing = table("Read again", "", *columns, numbers=frozenset(columns))
+    for name, counts in (("before", replayed.before), ("now", replayed.upload.counts)):
+        listing.add_row(name, *(str(getattr(counts, column)) for column in columns))
+    out.print(listing)
+    if replayed.left_over:
+        out.print(f"{replayed.left_over} record(s) of the earlier reading are not in this one; they stay")

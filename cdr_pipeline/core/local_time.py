@@ -47,6 +47,24 @@ def is_time(text: pl.Expr, notation: TimeNotation, formats: Sequence[str]) -> pl
     return instant(text, notation, formats, "UTC").is_not_null()
 
 
+def rival_formats(formats: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Formats that differ from another one of the list only in whether the day or the month comes first: both kinds."""
+    rivals = [layout for layout in formats if _swapped(layout) in formats]
+    day_first = tuple(layout for layout in rivals if layout.index("%d") < layout.index("%m"))
+    return day_first, tuple(layout for layout in rivals if layout not in day_first)
+
+
+def _swapped(layout: str) -> str | None:
+    if "%d" not in layout or "%m" not in layout:
+        return None
+    return layout.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
+
+
+def is_local_time(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
+    """Whether each text is a local time in one of the formats."""
+    return _naive(texts.str.strip_chars(), formats).is_not_null()
+
+
 def is_count(text: pl.Expr, notation: TimeNotation) -> pl.Expr:
     """Whether the text counts seconds or milliseconds where the notation does, be they of a plausible time or not."""
     if notation in ("local", "iso8601", "rfc2822"):

@@ -1,5 +1,7 @@
 """A person's decision about a held file."""
 
+from collections.abc import Sequence
+
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.steps.load_uploads import LoadedUpload, load_taken
 from cdr_pipeline.steps.rejects import find_upload
@@ -26,6 +28,13 @@ def discard_upload(upload: str, at: Workplace, *, decided_by: str, account_id: s
         UnreadableUpload: there is no such upload, or it is not held.
     """
     return _decided(upload, at, release=False, decided_by=decided_by, account_id=account_id)
+
+
+def held_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> int:
+    """How many files wait for a decision."""
+    with at.ledger() as ledger:
+        known = [account.account_id for account in ledger.accounts(accounts)]
+        return len(ledger.uploads(known, states=("held",)))
 
 
 def _decided(upload: str, at: Workplace, *, release: bool, decided_by: str, account_id: str | None) -> UploadLine:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cdr_pipeline.core.series import place_of
 from cdr_pipeline.errors import CdrError
@@ -10,6 +11,8 @@ from cdr_pipeline.sources.landing import land_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.waiting import waiting_files
 from cdr_pipeline.steps.workplace import Workplace
+
+_LONGEST_NAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,11 @@ class TakenIn:
     refused: tuple[RefusedUpload, ...]
 
 
+def shown_name(name: str) -> str:
+    """A file's name for people: what cannot be printed, or turns writing around, becomes ?; never used as a path."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)[:_LONGEST_NAME]
+
+
 def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
     """Lands one file. The file itself stays where it is.
 
@@ -69,7 +77,8 @@ def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
         UnreadableUpload: it is no regular file, too large, or changed while it was read.
     """
     profile = load_profile(request.profile, folder=at.settings.profile_dir)
-    place = place_of(request.path.name, profile.control)
+    name = shown_name(request.path.name)
+    place = place_of(name, profile.control)
     with at.ledger() as ledger:
         (account,) = ledger.accounts([request.account_id])
         landed = land_upload(request.path, at.settings.landing_dir)
@@ -81,7 +90,7 @@ def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
                 sha256=landed.sha256,
                 profile=request.profile,
                 time_zone=request.time_zone,
-                file_name=request.path.name,
+                file_name=name,
                 size=landed.size,
                 landing_path=str(landed.path.relative_to(at.settings.landing_dir)),
                 now=at.clock(),
@@ -89,7 +98,7 @@ def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
                 file_date=place.file_date,
                 file_sequence=place.sequence,
             )
-    return UploadTakenIn(account.account_id, request.profile, request.path.name, landed.sha256, landed.size, known)
+    return UploadTakenIn(account.account_id, request.profile, name, landed.sha256, landed.size, known)
 
 
 def take_in_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> TakenIn:
@@ -103,7 +112,7 @@ def take_in_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> Tak
         try:
             files.append(take_in(UploadRequest(file.path, file.account_id, file.profile), at))
         except CdrError as error:
-            place = str(file.path.relative_to(at.settings.upload_dir))
+            place = shown_name(str(file.path.relative_to(at.settings.upload_dir)))
             refused.append(RefusedUpload(place, error.code, error.message))
         else:
             file.path.unlink(missing_ok=True)

@@ -171,6 +171,14 @@ class BatchLoad:
         """Closes the rejects of an earlier upload whose lines this one feeds again."""
         self._execute("load/close_corrected_rejects", corrects=corrects, lines=list(lines))
 
+    def close_mended(self) -> None:
+        """Closes the rejects of an upload that is read again, where their lines are records now."""
+        self._execute("load/close_mended_rejects")
+
+    def left_over(self) -> int:
+        """How many records of earlier readings of an upload this one has not staged."""
+        return self._number("load/count_left_over")
+
     def finish(self, *, read: int, filtered: int = 0, record: bool = True) -> LoadedBatch:
         """Merges what was staged and records the batch.
 

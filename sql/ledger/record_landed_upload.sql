@@ -14,5 +14,8 @@ ON CONFLICT (account_id, sha256) DO UPDATE SET
     state = excluded.state,
     error_code = NULL,
     error_message = NULL,
-    received_at = excluded.received_at
+    received_at = excluded.received_at,
+    corrects = excluded.corrects,
+    file_date = excluded.file_date,
+    file_sequence = excluded.file_sequence
 WHERE uploads.state IN ('landed', 'refused')

@@ -7,6 +7,7 @@ SELECT
     uploads.landing_path,
     uploads.error_code,
     uploads.error_message,
+    uploads.overlap_rows,
     batches.rows_read,
     batches.rows_inserted,
     batches.rows_updated,

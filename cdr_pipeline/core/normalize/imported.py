@@ -54,7 +54,7 @@ def normalize_imported(
         Rows in ``working_schema()``, origin imported, ``record_id`` null where the profile has no native id, and
         rejects. ``extra_source`` holds every source column that no field is made of.
     """
-    records = _combined(records, profile)
+    records = combined(records, profile)
     zone = account_time_zone if profile.time_zone == ACCOUNT_ZONE else profile.time_zone
     plan = profile.plan
     if plan.country_code is None and account_country_code is not None:
@@ -82,7 +82,7 @@ def normalize_imported(
     return Sifted(rows, sifted.rejects)
 
 
-def _combined(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+def combined(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     """Adds the columns that a profile makes of several, each null where one of its parts is."""
     parts = {
         name: [pl.col(column).str.strip_chars() for column in columns]

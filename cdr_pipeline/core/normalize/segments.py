@@ -7,7 +7,7 @@ import polars as pl
 from cdr_pipeline.core.profile import Profile
 from cdr_pipeline.core.reasons import Reject
 from cdr_pipeline.core.rejection import Fault, sift
-from cdr_pipeline.core.schemas import LINE, RAW
+from cdr_pipeline.core.schemas import LINE, RAW, no_rejects
 
 _KEY = "__call"
 _NUMBER = "__number"
@@ -18,15 +18,15 @@ _COUNT = r"^[0-9]+$"
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Rows by what became of them: one per call, those of calls that do not end, and how many were joined to others."""
+    """Rows by what became of them: one per call, those of calls that do not end, lines that were joined to others."""
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
-    joined: int
+    joined: pl.Series
 
 
 def join_segments(records: pl.DataFrame, profile: Profile) -> Joined:
-    """One row per call.
+    """One row per call; its line is the first one's, its raw text all of theirs.
 
     A call's rows share their key and follow each other until one says that no more do; a source begins its keys again
     after a restart, and then a new call begins. Rows of a call without an end are rejects.
@@ -37,7 +37,7 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> Joined:
     """
     segments = profile.segments
     if not segments.key or records.is_empty():
-        return Joined(records, sift(records, []).rejects, 0)
+        return Joined(records, no_rejects(), records[LINE].clear())
     more = (pl.col(segments.continued) == segments.more).fill_null(value=False)
     marked = records.with_columns(
         pl.concat_str([pl.col(column).fill_null("") for column in segments.key], separator="\x1f").alias(_KEY),
@@ -46,16 +46,16 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> Joined:
     call = [_KEY, _NUMBER]
     whole = marked.with_columns((~pl.col(_MORE)).any().over(call).alias("__whole"))
     sifted = sift(whole, [Fault(segments.continued, Reject.BROKEN_CALL, ~pl.col("__whole"))])
-    rows = sifted.rows
     kept = [column for column in records.columns if column not in (LINE, RAW, *segments.sums, *segments.last)]
-    calls = rows.group_by(call, maintain_order=True).agg(
+    calls = sifted.rows.group_by(call, maintain_order=True).agg(
         pl.col(LINE).first(),
         pl.col(RAW).str.join("\n"),
         *(pl.col(column).first() for column in kept),
         *(pl.col(column).last() for column in segments.last),
         *(_total(column) for column in segments.sums),
     )
-    return Joined(calls.select(records.columns).sort(LINE), sifted.rejects, rows.height - calls.height)
+    joined = sifted.rows.join(calls, on=LINE, how="anti", maintain_order="left")[LINE]
+    return Joined(calls.select(records.columns).sort(LINE), sifted.rejects, joined)
 
 
 def _total(column: str) -> pl.Expr:

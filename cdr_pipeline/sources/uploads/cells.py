@@ -48,7 +48,9 @@ def cells(lines: pl.DataFrame, layouts: Sequence[tuple[str, ...]], layout: Layou
             if not found.is_empty():
                 parts.append(found)
                 left = found.height < rest.height
-                rest = rest.join(found.select(LINE), on=LINE, how="anti", maintain_order="left") if left else rest.clear()
+                rest = (
+                    rest.join(found.select(LINE), on=LINE, how="anti", maintain_order="left") if left else rest.clear()
+                )
     if rest.is_empty():
         return sift(_together(parts), [])
     split = split_line(rest, layout)

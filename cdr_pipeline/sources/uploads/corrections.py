@@ -17,8 +17,8 @@ from cdr_pipeline.core.profile import Profile
 from cdr_pipeline.core.schemas import LINE, RAW
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.documents import json_records
-from cdr_pipeline.sources.uploads.opening import read_text, text_pieces
 from cdr_pipeline.sources.uploads.lines import logical_lines
+from cdr_pipeline.sources.uploads.opening import read_text, text_pieces
 from cdr_pipeline.sources.uploads.records import RawRecords, delimited_records
 
 COLUMNS: Final = ("reject_upload", "reject_line", "reject_reason")

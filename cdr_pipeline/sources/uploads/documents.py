@@ -12,8 +12,8 @@ from cdr_pipeline.core.reasons import Filtered, Reject
 from cdr_pipeline.core.rejection import Fault, sift
 from cdr_pipeline.core.schemas import LINE, RAW, REJECT_SCHEMA
 from cdr_pipeline.errors import UnreadableUpload
-from cdr_pipeline.sources.uploads.opening import MAX_WHOLE_BYTES
 from cdr_pipeline.sources.uploads.lines import BLOCK, LONGEST_LINE, line_blocks, physical_lines
+from cdr_pipeline.sources.uploads.opening import MAX_WHOLE_BYTES
 from cdr_pipeline.sources.uploads.records import ASIDE_SCHEMA, RawRecords, rejected_lines, set_aside
 
 # A call record has at least one of these; an error envelope or a settings file has none.
@@ -126,9 +126,7 @@ def _is_record(item: object, record_keys: frozenset[str]) -> bool:
     return isinstance(item, dict) and any(column_name(key) in known for key in item)
 
 
-def _framed(
-    lines: pl.DataFrame, items: Sequence[object], layout: Layout, record_keys: frozenset[str]
-) -> RawRecords:
+def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout, record_keys: frozenset[str]) -> RawRecords:
     """Rows of the items; ``lines`` has ``line`` and ``raw`` of each."""
     keys = sorted(frozenset[str]().union(*(item.keys() for item in items if isinstance(item, dict))))
     objects = b"\n".join(orjson.dumps(item if isinstance(item, dict) else {}) for item in items)

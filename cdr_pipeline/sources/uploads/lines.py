@@ -135,11 +135,7 @@ def _joins(marked: pl.DataFrame, layout: Layout) -> pl.Series:
     found = [
         # Pairs of one parity do not overlap: each line is in one of them or in none.
         marked.with_columns(
-            pl.when(pl.col(_COUNT) % 2 == parity)
-            .then(_COUNT)
-            .when(pl.col(_ODD))
-            .then(pl.col(_COUNT) - 1)
-            .alias(_PAIR)
+            pl.when(pl.col(_COUNT) % 2 == parity).then(_COUNT).when(pl.col(_ODD)).then(pl.col(_COUNT) - 1).alias(_PAIR)
         )
         .filter((pl.col(_PAIR) > 0) & (pl.col(_PAIR) < last))
         .with_columns((pl.col(RAW).str.len_chars() + 1).sum().over(_PAIR).alias("__length"))

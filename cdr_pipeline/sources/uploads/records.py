@@ -1,7 +1,6 @@
 """Lines of a file to raw rows, every one accounted for. Columnar: no loop over lines."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -191,5 +190,3 @@ def _type_rows(lines: pl.DataFrame, layout: Layout) -> int:
     mark = escaped(layout.delimiter)
     stated = lines[RAW].str.contains(rf"^{_TYPE}(?:{mark}{_TYPE})*$")
     return int(stated.cast(pl.Int64).cum_min().sum())
-
-

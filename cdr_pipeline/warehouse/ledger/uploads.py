@@ -23,6 +23,7 @@ class UploadRecord:
     landing_path: str
     error_code: str | None
     error_message: str | None
+    overlap_rows: int | None
     counts: BatchCounts | None
 
 
@@ -153,6 +154,11 @@ class UploadTable(LedgerTables):
         rows = self._rows("read/rejects", account_id=account_id, source=source, state=state)
         schema = {"line": pl.Int64, "field": pl.String, "reason": pl.String, "raw": pl.String}
         return pl.DataFrame(rows, schema=schema)
+
+    def upload_reject_reasons(self, account_id: str, source: str) -> dict[str, int]:
+        """Rejected lines of an upload by reason, those that were corrected since included."""
+        rows = self._rows("read/upload_reject_reasons", account_id=account_id, source=source)
+        return {row["reason"]: row["row_count"] for row in rows}
 
     def reject_sources(self, account_ids: list[str], *, state: str = "open") -> list[dict[str, Any]]:
         """Rejected rows by account, origin, source, reason and field, with ``row_count`` and ``first_line``."""

@@ -29,7 +29,7 @@ def upgrade() -> None:
         ALTER TABLE rejects
             ADD COLUMN corrected_by text,
             ADD COLUMN state text NOT NULL DEFAULT 'open'
-            CHECK (state IN ('open', 'corrected', 'dismissed'))
+            CHECK (state IN ('open', 'corrected'))
         """
     )
 
