@@ -11,6 +11,8 @@ from cdr_pipeline.core.schemas import EXTRA, LINE, RAW
 _SEPARATOR: Final = "\x1f"
 _NOTHING: Final = "\x00"
 _LENGTH: Final = 32
+# How ids begin that are made of a row's text.
+FINGERPRINT: Final = "fp-"
 # What a record is known by is no part of what is compared: an occurrence may be numbered anew.
 _KEY: Final = ("account_id", "origin", "record_id")
 
@@ -49,7 +51,7 @@ def with_record_ids(rows: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             pl.coalesce(
                 pl.col("record_id"),
-                pl.concat_str(pl.lit("fp"), "__print", "__occurrence", separator="-"),
+                pl.concat_str(pl.lit(FINGERPRINT), "__print", pl.lit("-"), "__occurrence"),
             ).alias("record_id")
         )
         .drop("__print", "__occurrence")

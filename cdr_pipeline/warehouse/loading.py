@@ -15,11 +15,13 @@ import polars_hash as plh
 from psycopg import Connection
 
 from cdr_pipeline.core.accounting import BatchCounts
-from cdr_pipeline.core.fields import FIELDS, KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS, Kind
-from cdr_pipeline.core.identity import with_digests
+from cdr_pipeline.core.fields import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
 from cdr_pipeline.core.schemas import LINE, RAW
+from cdr_pipeline.errors import UnbalancedBatch
+from cdr_pipeline.warehouse.links import link_batch
 from cdr_pipeline.warehouse.partitions import add_missing_partitions
-from cdr_pipeline.warehouse.statements import STAGED, statement
+from cdr_pipeline.warehouse.staging import open_stage, stage_rows
+from cdr_pipeline.warehouse.statements import statement
 
 BatchKind = Literal["window", "upload"]
 # Below this the planner's guess does no harm and the analysis would cost more than the merge.
@@ -78,8 +80,9 @@ class BatchLoad:
     rejected: int = 0
     loaded: LoadedBatch | None = None
     _parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    known: int = 0
     _duplicate: int | None = None
-    _dates_staged: set[date] = field(default_factory=set[date])
+    _own_stage: bool = True
 
     def __post_init__(self) -> None:
         header = self.header
@@ -96,6 +99,7 @@ class BatchLoad:
             "known_detail_keys": sorted(KNOWN_DETAIL_KEYS),
         }
         self._execute("load/lock_account")
+        self._own_stage = open_stage(self.connection)
 
     def stage(self, rows: pl.DataFrame) -> None:
         """Adds validated rows.
@@ -104,23 +108,9 @@ class BatchLoad:
             rows: working schema with record ids, plus ``has_detail`` and ``detail_source`` for the switch's records;
                 one row per record as delivered, ``line`` unique within the batch.
         """
-        if rows.is_empty():
-            return
-        if "has_detail" not in rows.columns:
-            rows = rows.with_columns(
-                pl.lit(value=False).alias("has_detail"), pl.lit(None, pl.String).alias("detail_source")
-            )
-        columns = [_copied(item.name, item.kind) for item in FIELDS]
-        chunk = with_digests(rows).select(
-            *columns,
-            *(pl.col(name) for name in STAGED[:5]),
-            pl.lit(str(self.header.batch_id)).alias("batch_id"),
-            pl.col(LINE).alias("source_line"),
-        )
-        with self.connection.cursor() as cursor, cursor.copy(statement("load/copy_stage")) as copy:
-            copy.write(chunk.write_csv(include_header=False).encode())
-        self.staged += rows.height
-        self._dates_staged.update(rows["business_date"].unique())
+        if rows.height:
+            self.known += stage_rows(self.connection, rows, self._parameters)
+            self.staged += rows.height
 
     def reject(self, rejects: pl.DataFrame) -> None:
         """Adds refused rows (``REJECT_SCHEMA``), each kept with file or window, line, field, reason and raw text."""
@@ -192,21 +182,19 @@ class BatchLoad:
         """
         self.settle()
         duplicate = self._duplicate or 0
-        add_missing_partitions(self.connection, self._dates_staged)
-        updated = self._execute("load/keep_history")
-        merged = self._execute("load/merge")
+        inserted, updated, touched = self._merge() if self.staged > self.known else (0, 0, frozenset[date]())
         counts = BatchCounts(
             read=read,
-            inserted=merged - updated,
+            inserted=inserted,
             updated=updated,
-            unchanged=self.staged - duplicate - merged,
+            unchanged=self.staged - duplicate - inserted - updated,
             duplicate=duplicate,
             rejected=self.rejected,
             filtered=filtered,
         )
         counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
-        touched = self._touched("load/touch_days") if merged else frozenset[date]()
-        self._execute("load/clear_stage")
+        if not self._own_stage:
+            self._execute("load/clear_stage")
         self.loaded = LoadedBatch(counts, touched)
         if not record:
             return self.loaded
@@ -236,10 +224,32 @@ class BatchLoad:
             cursor.execute(statement(name), self._parameters)
             return int(next(cursor)[0])
 
-    def _touched(self, name: str) -> frozenset[date]:
+    def _merge(self) -> tuple[int, int, frozenset[date]]:
+        """Rows inserted, rows updated, and the days whose legs changed."""
         with self.connection.cursor() as cursor:
-            cursor.execute(statement(name), self._parameters)
-            return frozenset(row[0] for row in cursor)
+            cursor.execute(statement("load/affected_days"), self._parameters)
+            affected = cursor.fetchall()
+        if not affected:
+            return 0, 0, frozenset()
+        gone_to = {row[0] for row in affected}
+        come_from = {row[1] for row in affected if row[1] is not None}
+        add_missing_partitions(self.connection, gone_to)
+        updated = 0
+        if come_from:
+            before = self._execute("load/keep_history", present_dates=sorted(come_from))
+            updated = self._execute("load/update_records", present_dates=sorted(come_from))
+            known = sum(row[2] for row in affected if row[1] is not None)
+            if not before == updated == known:
+                raise UnbalancedBatch(
+                    f"account {self.header.account_id}: {known} records are known to change and {updated} did",
+                    hint="records were removed from the table cdr by other means; restore them from a backup",
+                )
+        inserted = self._execute("load/insert_records")
+        self._execute("load/keep_keys")
+        touched = gone_to | come_from
+        touched |= link_batch(self.connection, self._parameters, gone_to, come_from)
+        self._execute("load/touch_days", dates=sorted(touched))
+        return inserted, updated, frozenset(touched)
 
 
 @contextmanager
@@ -247,10 +257,3 @@ def batch_load(connection: Connection[Any], header: BatchHeader, *, keep: bool =
     """One batch in one transaction; nothing of it stays when the block raises, or when it is not to be kept."""
     with connection.transaction(force_rollback=not keep):
         yield BatchLoad(connection, header)
-
-
-def _copied(name: str, kind: Kind) -> pl.Expr:
-    """Instants as PostgreSQL reads them whatever the session's settings; everything else as Polars writes it."""
-    if kind is Kind.INSTANT:
-        return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
-    return pl.col(name)

@@ -15,6 +15,12 @@ BOOKKEEPING: Final = (
 # Columns of the stage beyond the canonical fields, in the order in which a chunk is written.
 STAGED: Final = (
     "extra_source", "detail_source", "has_detail", "list_digest", "row_digest", "batch_id", "source_line",
+    "believed_equal",
+)  # fmt: skip
+# What of it is filled for a record that the warehouse has already: enough to see that a batch holds it twice.
+BELIEVED_EQUAL: Final = (
+    "account_id", "origin", "record_id", "business_date", "ended_at", "has_detail", "list_digest", "row_digest",
+    "batch_id", "source_line", "believed_equal",
 )  # fmt: skip
 
 
@@ -83,8 +89,10 @@ def _inserted() -> sql.Composed:
 
 _RECORD: Final = (*names(), *BOOKKEEPING)
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
+    "load/copy_believed_equal": {"columns": _identifiers(BELIEVED_EQUAL)},
     "load/copy_stage": {"columns": _identifiers((*names(), *STAGED))},
     "load/keep_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
-    "load/merge": {"columns": _identifiers(_RECORD), "values": _inserted(), "assignments": _assignments()},
+    "load/insert_records": {"columns": _identifiers(_RECORD), "values": _inserted()},
+    "load/update_records": {"assignments": _assignments()},
     "read/day_records": {"columns": _identifiers(names(exported_only=True))},
 }

@@ -2,10 +2,10 @@
 -- Parameters:  account_id, batch_id.   Grain: one row.   Locks: none.
 SELECT count(*) AS overlap
 FROM cdr_stage AS staged
-INNER JOIN cdr
+INNER JOIN cdr_keys AS present
     ON
-        cdr.account_id = staged.account_id
-        AND cdr.origin = staged.origin
-        AND cdr.record_id = staged.record_id
-        AND cdr.list_digest = staged.list_digest
+        present.account_id = staged.account_id
+        AND present.origin = staged.origin
+        AND present.record_id = staged.record_id
+        AND present.list_digest = staged.list_digest::uuid
 WHERE staged.account_id = %(account_id)s AND staged.batch_id = %(batch_id)s

@@ -3,15 +3,15 @@
 SELECT
     staged.source_line,
     CASE
-        WHEN cdr.record_id IS NULL THEN 'inserted'
-        WHEN staged.list_digest <> cdr.list_digest THEN 'updated'
+        WHEN present.record_id IS NULL THEN 'inserted'
+        WHEN staged.list_digest::uuid <> present.list_digest THEN 'updated'
         ELSE 'unchanged'
     END AS row_class
 FROM cdr_stage AS staged
-LEFT JOIN cdr
+LEFT JOIN cdr_keys AS present
     ON
-        cdr.account_id = staged.account_id
-        AND cdr.origin = staged.origin
-        AND cdr.record_id = staged.record_id
+        present.account_id = staged.account_id
+        AND present.origin = staged.origin
+        AND present.record_id = staged.record_id
 WHERE staged.account_id = %(account_id)s AND staged.batch_id = %(batch_id)s
 ORDER BY staged.source_line

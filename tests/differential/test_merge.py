@@ -58,7 +58,7 @@ def _state(connection: psycopg.Connection[Any], table: str) -> list[tuple[Any, .
 @given(batches=st.lists(BATCH, min_size=1, max_size=4), kind=st.sampled_from(["window", "upload"]))
 def test_sql_and_reference_agree(warehouse_url: str, batches: list[Any], kind: Any) -> None:
     with connect(warehouse_url) as connection:
-        connection.execute("TRUNCATE cdr, cdr_history, batches, days")
+        connection.execute("TRUNCATE cdr, cdr_keys, cdr_links, cdr_history, batches, days")
         origin = "api" if kind == "window" else "imported"
         present = with_digests(_staged([], origin)).select(*names(), "has_detail", "list_digest", "row_digest")
         replaced: list[tuple[Any, ...]] = []
@@ -81,7 +81,7 @@ def test_the_order_of_pages_does_not_matter(warehouse_url: str, batch: list[Any]
     with connect(warehouse_url) as connection:
         states: list[Any] = []
         for _ in range(2):
-            connection.execute("TRUNCATE cdr, cdr_history, batches, days")
+            connection.execute("TRUNCATE cdr, cdr_keys, cdr_links, cdr_history, batches, days")
             _load(connection, _staged(batch, "api"), "window")
             states.append(_state(connection, "cdr"))
             order.shuffle(batch)

@@ -141,6 +141,7 @@ def test_a_day_is_loaded_again_from_landing_without_the_switch(place: Workplace,
     night(place)
     before = warehouse(place, "SELECT * FROM cdr ORDER BY account_id, record_id")
     warehouse(place, "DELETE FROM cdr RETURNING 1")
+    warehouse(place, "DELETE FROM cdr_keys RETURNING 1")
     loaded = load_day(LoadRequest(DAY, replay=True), at)
     assert loaded.counts.inserted == len(before)
     columns = "account_id, record_id, started_at, user_agent, extra, row_digest"

@@ -2,6 +2,8 @@
 
 Records and their history move into tables that are partitioned by the month of business_date; what is there goes with
 them. There is no default partition on purpose: a row in it would keep its month's partition from ever being attached.
+A key of a partitioned table must hold the column it is partitioned by, so it cannot forbid that one record stands in two
+months: cdr_keys does, and finds a record by one look-up however many months there are.
 """
 
 from alembic import op
@@ -14,10 +16,10 @@ depends_on = None
 # Each column of the view by the rule that fills it; a test compares them with the rules of core/links.py.
 _LEG = ("record_id", "business_date", "call_id", "call_direction", "started_at")
 _TOGETHER = {
-    "leg.duration_seconds IS NULL": ("ended_at", "duration_seconds"),
-    "leg.billing_seconds IS NULL": ("answered_at", "billing_seconds", "answered"),
-    "leg.remote_rtp_address IS NULL": ("remote_rtp_address", "remote_rtp_port"),
-    "leg.local_rtp_address IS NULL": ("local_rtp_address", "local_rtp_port"),
+    "leg.duration_seconds IS NULL AND twin.duration_seconds IS NOT NULL": ("ended_at", "duration_seconds"),
+    "leg.billing_seconds IS NULL AND twin.billing_seconds IS NOT NULL": ("answered_at", "billing_seconds", "answered"),
+    "leg.remote_rtp_address IS NULL AND twin.remote_rtp_address IS NOT NULL": ("remote_rtp_address", "remote_rtp_port"),
+    "leg.local_rtp_address IS NULL AND twin.local_rtp_address IS NOT NULL": ("local_rtp_address", "local_rtp_port"),
     "coalesce(leg.cost, 0) = 0 AND twin.cost IS NOT NULL": ("cost", "cost_currency", "rate"),
 }
 _COLUMNS = """
@@ -44,6 +46,30 @@ _LINKS = """
         linked_at               timestamptz NOT NULL,
         PRIMARY KEY (account_id, imported_record_id),
         CONSTRAINT cdr_links_one_per_api_record UNIQUE (account_id, api_record_id)
+    )
+"""
+
+_KEYS = """
+    CREATE TABLE cdr_keys (
+        account_id     text NOT NULL,
+        origin         text NOT NULL,
+        record_id      text NOT NULL,
+        business_date  date NOT NULL,
+        list_digest    uuid NOT NULL,
+        row_digest     uuid NOT NULL,
+        has_detail     boolean NOT NULL,
+        PRIMARY KEY (account_id, origin, record_id)
+    )
+"""
+_LINK_STAGE = """
+    CREATE UNLOGGED TABLE cdr_link_stage (
+        account_id     text NOT NULL,
+        batch_id       uuid NOT NULL,
+        origin         text NOT NULL,
+        record_id      text NOT NULL,
+        business_date  date NOT NULL,
+        partner_id     text,
+        partner_date   date
     )
 """
 
@@ -119,6 +145,14 @@ def upgrade() -> None:
     _partitioned("cdr_history", "account_id, origin, record_id, replaced_by, business_date")
     op.execute("CREATE INDEX cdr_by_time ON cdr (account_id, started_at, record_id)")
     op.execute("CREATE INDEX cdr_by_call ON cdr (account_id, call_id)")
+    op.execute(_KEYS)
+    op.execute(
+        "INSERT INTO cdr_keys SELECT account_id, origin, record_id, business_date, list_digest::uuid, row_digest::uuid,"
+        " has_detail FROM cdr"
+    )
+    op.execute("ALTER TABLE cdr_stage ADD COLUMN believed_equal boolean NOT NULL")
+    op.execute(_LINK_STAGE)
+    op.execute("CREATE INDEX cdr_link_stage_by_batch ON cdr_link_stage (account_id, batch_id, origin, record_id)")
     op.execute(_LINKS)
     op.execute(_merged())
 
@@ -126,7 +160,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Puts the records back into tables of one piece; links are dropped."""
     op.execute("DROP VIEW cdr_merged")
-    op.execute("DROP TABLE cdr_links")
+    op.execute("DROP TABLE cdr_links, cdr_link_stage, cdr_keys")
+    op.execute("ALTER TABLE cdr_stage DROP COLUMN believed_equal")
     for table, key in (
         ("cdr", "account_id, origin, record_id"),
         ("cdr_history", "account_id, origin, record_id, replaced_by"),
