@@ -6,6 +6,7 @@ from cdr_pipeline.cli.accounts import accounts_app
 from cdr_pipeline.cli.collect import collect
 from cdr_pipeline.cli.config import config_app
 from cdr_pipeline.cli.demo import demo
+from cdr_pipeline.cli.doctor import doctor
 from cdr_pipeline.cli.fields import fields
 from cdr_pipeline.cli.files import export, import_file, verify_export
 from cdr_pipeline.cli.night import nightly
@@ -14,6 +15,7 @@ from cdr_pipeline.cli.rejects import rejects_app
 from cdr_pipeline.cli.simulate import simulate
 from cdr_pipeline.cli.status import status
 from cdr_pipeline.cli.ui import ui
+from cdr_pipeline.cli.up import up
 from cdr_pipeline.cli.uploads import uploads_app
 from cdr_pipeline.cli.warehouse import warehouse_app
 
@@ -27,6 +29,8 @@ def register(app: typer.Typer) -> None:
     app.command("import")(import_file)
     app.command()(export)
     app.command("verify-export")(verify_export)
+    app.command()(doctor)
+    app.command()(up)
     app.command()(ui)
     app.command()(simulate)
     app.command()(fields)

@@ -59,10 +59,17 @@ def status(
     first: Annotated[datetime | None, typer.Option("--from", formats=_FORMATS, help="First day shown.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=_FORMATS, help="Last day shown.")] = None,
     account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+    night: Annotated[
+        bool, typer.Option("--night", help="One page instead: was last night (or that of --to) good? Exits 9 if not.")
+    ] = False,
 ) -> None:
     """Say what is in the warehouse, per account and day: rows by origin, how complete, which file, what is broken."""
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.steps.upload_series import upload_series
+
+    if night:
+        _say_night(last.date() if last else None)
+        return
 
     with workplace("reading") as at, at.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts(account)]
@@ -96,3 +103,34 @@ def status(
         out.print(broken)
     if not days:
         out.print("nothing yet: 'cdr-pipeline nightly --date YYYY-MM-DD' collects a day")
+
+
+def _say_night(day: date | None) -> None:
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.errors import IncompleteNight
+    from cdr_pipeline.steps.night_report import last_night, night_report
+
+    with workplace("reading") as at:
+        report = night_report(day or last_night(at), at)
+    out.print(f"Night of {report.business_date}: {report.verdict}", markup=False)
+    counts = report.counts
+    numbers = ("read", "merged", "unchanged", "duplicate", "rejected", "filtered")
+    rows = table("Rows of the switch", *numbers, numbers=frozenset(numbers))
+    rows.add_row(*(str(getattr(counts, name)) for name in numbers))
+    out.print(rows)
+    totals = table(
+        "By origin", "origin", "rows", "billed minutes", "money", numbers=frozenset({"rows", "billed minutes"})
+    )
+    for item in report.totals:
+        money = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(item.money.items()))
+        totals.add_row(item.origin, str(item.rows), f"{item.minutes:,}", money)
+    out.print(totals)
+    if report.broken:
+        broken = table("Broken now", "what", "code", "since (UTC)", "mended by")
+        for item in report.broken:
+            broken.add_row(item.what, item.code, f"{item.since:%Y-%m-%d %H:%M}", item.mend)
+        out.print(broken)
+    if not report.good:
+        raise IncompleteNight(
+            f"night of {report.business_date}: {report.verdict}", hint="the table above has the command for each part"
+        )

@@ -1,0 +1,70 @@
+"""``cdr-pipeline up``: daemon, web page and API of one machine, together."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cdr_pipeline.cli.children import Child
+
+
+def up(
+    *,
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; the Dagster UI has no login of its own.")
+    ] = "127.0.0.1",
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Also serve the records by the HTTP API.")] = False,
+) -> None:
+    """Run everything that one machine needs: schedule and sensors, Dagster UI, and with --api the HTTP API.
+
+    Lines of all of them are printed with their name in front. One that falls is started again. Ctrl-C or SIGTERM ends
+    them all, and none outlives this command; runs that are on their way end with them and are repeated by
+    'missed_nights'.
+    """
+    import tempfile
+
+    from cdr_pipeline.cli.children import Children
+    from cdr_pipeline.cli.console import out, ready_settings
+    from cdr_pipeline.defs.instance import prepare_home
+    from cdr_pipeline.errors import SomethingIsBroken
+    from cdr_pipeline.redaction import redact
+    from cdr_pipeline.settings import subprocess_environment
+    from cdr_pipeline.steps.workplace import Workplace
+
+    settings = ready_settings()
+    prepare_home(settings)
+    # The embedded warehouse is started once, here, and not by three processes at the same time.
+    Workplace.at(settings)
+    out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops everything)")
+    # Short, since the path of a socket has a limit, and nobody else's.
+    with tempfile.TemporaryDirectory(prefix="cdr_") as folder:
+        kept = Children(
+            _children(Path(folder), host, port, api=api),
+            subprocess_environment(settings),
+            lambda name, line: out.print(f"{name:>6} | {redact(line)}", markup=False, soft_wrap=True),
+        ).run()
+    if not kept:
+        raise SomethingIsBroken("a part could not be kept running", hint="its last lines say why")
+
+
+def _children(folder: Path, host: str, port: int, *, api: bool) -> "list[Child]":
+    import sys
+
+    from cdr_pipeline.cli.children import Child
+
+    socket, workspace = folder / "code.sock", folder / "workspace.yaml"
+    workspace.write_text(
+        f"load_from:\n  - grpc_server: {{socket: {socket}, location_name: cdr_pipeline}}\n", encoding="utf-8"
+    )
+    python = [sys.executable, "-m"]
+    # One code server for both: without it, daemon and web page would each load all the code.
+    code = [*python, "dagster", "code-server", "start", "-m", "cdr_pipeline.definitions", "--socket", str(socket),
+            "--location-name", "cdr_pipeline", "--use-python-environment-entry-point",
+            "--log-level", "warning"]  # fmt: skip
+    daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
+    page = [*python, "dagster_webserver", "-h", host, "-p", str(port), "-w", str(workspace), "--log-level", "warning"]
+    serve = [sys.executable, "-c", "from cdr_pipeline.cli import main; main()", "serve"]
+    children = [Child("code", code, opens=socket), Child("daemon", daemon), Child("ui", page)]
+    return [*children, Child("api", serve)] if api else children

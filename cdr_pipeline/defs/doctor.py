@@ -1,0 +1,112 @@
+"""A check-up of everything at once: definitions, warehouse, nights, and Dagster's own runs and daemon."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import dagster as dg
+from dagster._core.storage.dagster_run import RunRecord
+
+from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.instance import open_instance
+from cdr_pipeline.defs.partitions import PARTITION_TAG
+from cdr_pipeline.defs.process import PROCESS_TAG, is_gone
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.health import Broken, what_is_broken
+from cdr_pipeline.steps.workplace import Clock, Workplace, utc_now
+
+_ACTIVE: Final = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+# A run that changes processes between two steps says nothing for a few seconds.
+_QUIET: Final = timedelta(minutes=1)
+# A run of which no process has been heard yet may still be starting.
+_STARTING: Final = timedelta(minutes=15)
+_HEARTBEAT: Final = timedelta(minutes=3)
+_MEND: Final = "cdr-pipeline doctor --mend"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckUp:
+    """What a check-up found, and what of it was mended on the way."""
+
+    broken: tuple[Broken, ...]
+    mended: tuple[Broken, ...]
+
+
+def check_up(settings: Settings, *, mend: bool, clock: Clock = utc_now, quiet: timedelta = _QUIET) -> CheckUp:
+    """Looks at everything; with ``mend`` ends the runs whose process is gone.
+
+    Args:
+        settings: of this process.
+        mend: whether to change anything at all.
+        clock: current time in UTC.
+        quiet: how long a run must have said nothing.
+
+    Raises:
+        WarehouseError: the warehouse cannot be used.
+    """
+    dg.Definitions.validate_loadable(build_definitions(settings))
+    at = Workplace.at(settings, clock=clock)
+    with open_instance(settings) as instance:
+        dead = [(record, _as_broken(record)) for record in dead_runs(instance, clock(), quiet)]
+        if mend:
+            for record, _ in dead:
+                end_run(instance, record)
+        found = [*what_is_broken(at), *_daemon(instance, clock())]
+    gone = tuple(broken for _, broken in dead)
+    return CheckUp(tuple(found) if mend else (*gone, *found), gone if mend else ())
+
+
+def dead_runs(instance: dg.DagsterInstance, now: datetime, quiet: timedelta) -> list[RunRecord]:
+    """Runs that Dagster takes for running though their process is gone, on this machine.
+
+    A run of another machine is left alone: nothing is known about its processes here.
+    """
+    return [
+        record
+        for record in instance.get_run_records(dg.RunsFilter(statuses=_ACTIVE))
+        if _is_dead(record, now - record.update_timestamp.astimezone(UTC), quiet)
+    ]
+
+
+def _is_dead(record: RunRecord, silent: timedelta, quiet: timedelta) -> bool:
+    process = record.dagster_run.tags.get(PROCESS_TAG)
+    if process is None:
+        return silent > _STARTING
+    return silent >= quiet and is_gone(process) is True
+
+
+def end_run(instance: dg.DagsterInstance, record: RunRecord) -> None:
+    """Says that the run has ended: canceled where that was asked for, failed otherwise."""
+    if record.dagster_run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(record.dagster_run, "Its process is gone; ended by the check-up.")
+    else:
+        instance.report_run_failed(record.dagster_run, "Its process is gone; ended by the check-up.")
+
+
+def _as_broken(record: RunRecord) -> Broken:
+    run = record.dagster_run
+    day = run.tags.get(PARTITION_TAG)
+    return Broken(
+        f"run {run.run_id} of {run.job_name}{f' for {day}' if day else ''} is listed as {run.status.value.lower()}, "
+        "but its process is gone",
+        "run_without_process",
+        record.update_timestamp.astimezone(UTC),
+        _MEND,
+    )
+
+
+def _daemon(instance: dg.DagsterInstance, now: datetime) -> Iterator[Broken]:
+    """Whether the daemon that runs schedules and sensors is alive; one that was never started is nobody's trouble."""
+    beats = [
+        status.last_heartbeat.timestamp for status in instance.get_daemon_statuses().values() if status.last_heartbeat
+    ]
+    if not beats:
+        return
+    last = datetime.fromtimestamp(max(beats), UTC)
+    if now - last > _HEARTBEAT:
+        yield Broken("the daemon that runs schedule and sensors does not run", "daemon_down", last, "cdr-pipeline up")
