@@ -1,19 +1,25 @@
 """Two sides in, every row of both accounted for: the order of the steps."""
 
-from typing import Final
-
+import numpy as np
 import polars as pl
 
-from cdr_pipeline.core.reconcile.classes import CAUSE_TYPE, CLASS_TYPE, SIDE_TYPE
-from cdr_pipeline.core.reconcile.reconciled import MONEY, OFFSET_SCHEMA, PAIR_SCHEMA, SECONDS, TOTAL_SCHEMA, Reconciled
+from cdr_pipeline.core.reconcile.calls import Flags, currencies_of, read_calls
+from cdr_pipeline.core.reconcile.clock import clock_between
+from cdr_pipeline.core.reconcile.comparison import Comparison
+from cdr_pipeline.core.reconcile.frames import destinations, offset_frame, pairs_frame, rows_frame, shared
+from cdr_pipeline.core.reconcile.matching import Matches, match
+from cdr_pipeline.core.reconcile.outcome import RowOutcome, pair_outcome, row_outcomes
+from cdr_pipeline.core.reconcile.reconciled import Reconciled
 from cdr_pipeline.core.reconcile.rules import Rules
 from cdr_pipeline.core.reconcile.side import require_side
-
-_SECOND: Final = 1_000
+from cdr_pipeline.core.reconcile.tariff import tariff_of
+from cdr_pipeline.core.reconcile.totals import require_balance, totals_of
 
 
 def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.LazyFrame, rules: Rules) -> Reconciled:
     """Matches the switch's legs with the carrier's records and classifies every row of both.
+
+    A LazyFrame over files is read column by column and never held whole.
 
     Args:
         switch: ``SIDE_SCHEMA``, any order.
@@ -21,74 +27,46 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
         rules: what is accepted.
 
     Raises:
-        InvalidSide: a side is not in ``SIDE_SCHEMA``.
+        InvalidSide: a side is not in ``SIDE_SCHEMA``, or a row id repeats.
         UnbalancedReconciliation: the result does not add up to what came in.
     """
     ours, theirs = switch.lazy(), carrier.lazy()
     require_side(ours, "switch")
     require_side(theirs, "carrier")
-    a, b = (_numbered(side) for side in (ours, theirs))
-    joined = a.join(b, on=["caller", "callee", "nth"], how="inner", suffix="_b").filter(
-        (pl.col("started_at_b") - pl.col("started_at")).abs() <= pl.duration(milliseconds=rules.window_ms)
-    )
-    off = pl.col("duration_ms_b") - pl.col("duration_ms")
-    pairs = (
-        joined.select(
-            pl.col("row_id").alias("switch_row_id"),
-            pl.col("row_id_b").alias("carrier_row_id"),
-            pl.when(off.abs() < _SECOND)
-            .then(pl.lit("matched"))
-            .when(off.abs() <= rules.duration_tolerance_ms)
-            .then(pl.lit("matched_tol"))
-            .otherwise(pl.lit("duration_mismatch"))
-            .cast(CLASS_TYPE)
-            .alias("class"),
-            pl.lit(value=False).alias("ambiguous"),
-            (pl.col("started_at_b") - pl.col("started_at")).dt.total_milliseconds().alias("delta_ms"),
-            off.alias("duration_difference_ms"),
-            (pl.col("amount_b") - pl.col("amount")).cast(MONEY).alias("amount_difference"),
-            pl.lit(None, CAUSE_TYPE).alias("cause"),
-        )
-        .select(PAIR_SCHEMA.keys())
-        .sort("switch_row_id")
-    )
+    currencies = currencies_of((ours, theirs), rules)
+    a = read_calls("switch", ours, currencies, rules)
+    b = read_calls("carrier", theirs, currencies, rules)
+    clock = clock_between(a, b, rules)
+    tariff_a, tariff_b = tariff_of(a, rules, currencies), tariff_of(b, rules, currencies)
+    it = Comparison(a, b, clock.on_switch(b.start_ms), clock, tariff_a, rules)
+    matches = match(it)
+    outcome = pair_outcome(it, matches)
+    rows_a, rows_b = row_outcomes(it, matches, outcome)
+    counted_a, counted_b = _counted(it, rows_b, matches)
+    names_a, names_b = destinations(a, tariff_a), destinations(b, tariff_b)
+    named_a = shared(names_b, names_a, matches.carrier, matches.switch)
+    names_a = names_a.zip_with(names_a.is_not_null(), shared(names_a, names_b, matches.switch, matches.carrier))
+    pairs = pairs_frame(a, b, matches, outcome, counted_a)
     rows = pl.concat(
         [
-            _rows(a, pairs, "switch", "missing_at_carrier"),
-            _rows(b, pairs, "carrier", "missing_in_switch"),
+            rows_frame(a, rows_a, tariff_a, names_a, counted_a),
+            rows_frame(b, rows_b, tariff_b, named_a, counted_b),
         ]
     )
-    totals = (
-        rows.group_by("destination", "class", "side")
-        .agg(
-            pl.len().cast(pl.Int64).alias("rows"),
-            pl.col("seconds", "billed_seconds", "amount", "exposure").sum(),
-        )
-        .select(pl.col(name).cast(dtype) for name, dtype in TOTAL_SCHEMA.items())
-        .sort("destination", "class", "side")
-    )
-    offset = pl.DataFrame([["offset_unknown", 0, 0.0, 0, 0, "", None, 0]], schema=OFFSET_SCHEMA, orient="row")
-    return Reconciled(pairs, rows, totals, offset)
+    totals = totals_of(rows)
+    require_balance(totals, a, counted_a)
+    require_balance(totals, b, counted_b)
+    return Reconciled(pairs, rows, totals, offset_frame(clock), matches.narrowed)
 
 
-def _numbered(side: pl.LazyFrame) -> pl.DataFrame:
-    order = pl.col("row_id").cum_count().over("caller", "callee", order_by=["started_at", "row_id"])
-    return side.with_columns(order.alias("nth")).collect()
-
-
-def _rows(side: pl.DataFrame, pairs: pl.DataFrame, name: str, missing: str) -> pl.DataFrame:
-    partner = pairs.select(pl.col(f"{name}_row_id").alias("row_id"), "class")
-    found = side.join(partner, on="row_id", how="left", maintain_order="left")
-    billable = pl.col("answered") & (pl.col("duration_ms") > 0)
-    unmatched = pl.when(billable).then(pl.lit(missing)).otherwise(pl.lit("unbillable")).cast(CLASS_TYPE)
-    exposure = pl.when(pl.col("class").is_null() & (pl.lit(name) == "carrier")).then(pl.col("amount"))
-    return found.select(
-        pl.lit(name).cast(SIDE_TYPE).alias("side"),
-        "row_id",
-        pl.coalesce(pl.col("class"), unmatched).alias("class"),
-        (pl.col("duration_ms").cast(pl.Decimal(38, 3)) / 1000).cast(SECONDS).alias("seconds"),
-        (pl.col("duration_ms") // 1000).alias("billed_seconds"),
-        pl.col("amount").cast(MONEY),
-        exposure.cast(MONEY).fill_null(0).alias("exposure"),
-        pl.col("destination").fill_null(""),
-    ).sort("row_id")
+def _counted(it: Comparison, of_carrier: RowOutcome, matches: Matches) -> tuple[Flags, Flags]:
+    """Rows that the result is about: of the interval, where a pair belongs to the time of the switch's row."""
+    switch, carrier_start, rules = it.switch, it.carrier_start, it.rules
+    if rules.interval is None:
+        return np.ones(switch.count, np.bool_), np.ones(len(carrier_start), np.bool_)
+    first, end = (round(moment.timestamp() * 1_000) for moment in rules.interval)
+    inside = (switch.start_ms >= first) & (switch.start_ms < end)
+    at = carrier_start.copy()
+    paired = of_carrier.pair >= 0
+    at[paired] = switch.start_ms[matches.switch[of_carrier.pair[paired]]]
+    return inside, (at >= first) & (at < end)

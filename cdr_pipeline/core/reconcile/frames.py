@@ -1,0 +1,107 @@
+"""Arrays of outcomes back to the frames that are given out."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cdr_pipeline.core.reconcile.calls import Calls, Flags
+from cdr_pipeline.core.reconcile.classes import CAUSE_TYPE, CLASS_TYPE, SIDE_TYPE
+from cdr_pipeline.core.reconcile.clock import Clock
+from cdr_pipeline.core.reconcile.matching import Matches
+from cdr_pipeline.core.reconcile.outcome import Codes, PairOutcome, RowOutcome
+from cdr_pipeline.core.reconcile.rates import Integers, as_decimal, billed_seconds
+from cdr_pipeline.core.reconcile.reconciled import MONEY, OFFSET_SCHEMA, PAIR_SCHEMA, ROW_SCHEMA
+from cdr_pipeline.core.reconcile.tariff import Tariff
+
+_MILLI_PLACES = 3
+
+
+def pairs_frame(switch: Calls, carrier: Calls, matches: Matches, outcome: PairOutcome, counted: Flags) -> pl.DataFrame:
+    """``PAIR_SCHEMA`` of the pairs that count."""
+    # Rows are in the order of their ids, and so are the pairs.
+    order = np.argsort(matches.switch, kind="stable")
+    order = order[counted[matches.switch[order]]]
+    difference = _money(outcome.amount_difference[order])
+    known = pl.Series(outcome.amount_known[order])
+    return pl.DataFrame(
+        {
+            "switch_row_id": switch.column("row_id").gather(matches.switch[order]),
+            "carrier_row_id": carrier.column("row_id").gather(matches.carrier[order]),
+            "class": _enum(outcome.classes[order], CLASS_TYPE),
+            "ambiguous": matches.ambiguous[order],
+            "delta_ms": outcome.delta_ms[order],
+            "duration_difference_ms": outcome.duration_difference_ms[order],
+            "amount_difference": difference.set(~known, None),
+            "cause": _enum(outcome.causes[order], CAUSE_TYPE),
+        },
+        schema=PAIR_SCHEMA,
+    )
+
+
+def rows_frame(
+    calls: Calls, outcome: RowOutcome, tariff: Tariff, destination: pl.Series, counted: Flags
+) -> pl.DataFrame:
+    """``ROW_SCHEMA`` of a side's rows that count."""
+    rows = np.flatnonzero(counted)
+    steps = [part if isinstance(part, int) else part[rows] for part in tariff.steps()]
+    length = calls.duration_ms[rows]
+    amount = calls.column("amount").gather(rows).cast(MONEY)
+    return pl.DataFrame(
+        {
+            "side": pl.repeat(calls.name, len(rows), dtype=pl.String, eager=True).cast(SIDE_TYPE),
+            "row_id": calls.column("row_id").gather(rows),
+            "class": _enum(outcome.classes[rows], CLASS_TYPE),
+            "seconds": as_decimal(pl.Series(length), _MILLI_PLACES),
+            "billed_seconds": billed_seconds(length, steps[0], steps[1]),
+            "amount": amount,
+            "exposure": _money(outcome.exposure[rows]),
+            "destination": destination.gather(rows).fill_null(""),
+        },
+        schema=ROW_SCHEMA,
+    )
+
+
+def destinations(calls: Calls, tariff: Tariff) -> pl.Series:
+    """Name of each row's destination: the card's, else the side's own."""
+    own = calls.column("destination")
+    by_card = tariff.destinations()
+    return own if by_card is None else by_card.zip_with(by_card.is_not_null(), own)
+
+
+def shared(own: pl.Series, other: pl.Series, mine: npt.NDArray[np.int32], others: npt.NDArray[np.int32]) -> pl.Series:
+    """Destinations of a side whose pairs are called as the other side calls them, where that has a name."""
+    named = other.gather(others)
+    has = named.is_not_null().to_numpy()
+    if not has.any():
+        return own
+    place = np.full(len(own), -1, np.int64)
+    place[mine[has]] = others[has]
+    partner = other.gather(np.maximum(place, 0))
+    return partner.zip_with(pl.Series(place >= 0), own)
+
+
+def offset_frame(clock: Clock) -> pl.DataFrame:
+    """``OFFSET_SCHEMA``, one row."""
+    row = (
+        clock.status,
+        clock.offset_ms,
+        round(clock.drift_ppm, 3),
+        clock.spread_ms,
+        clock.pairs,
+        clock.finding,
+        clock.jump_at,
+        clock.jump_ms,
+    )
+    return pl.DataFrame([row], schema=OFFSET_SCHEMA, orient="row")
+
+
+def _money(amounts: Integers) -> pl.Series:
+    if not amounts.any():
+        return pl.repeat(0, len(amounts), dtype=pl.Int64, eager=True).cast(MONEY)
+    return as_decimal(pl.Series(amounts))
+
+
+def _enum(codes: Codes, dtype: pl.Enum) -> pl.Series:
+    """Codes to an Enum column; -1 is null."""
+    names = pl.Series([*dtype.categories, None], dtype=dtype)
+    return names.gather(np.where(codes < 0, len(dtype.categories), codes))
