@@ -9,7 +9,8 @@ never hold a token, a phone number or a name.
     ├── WarehouseError                  3
     │   ├── WarehouseUnavailable            the server cannot be reached or started (retryable)
     │   ├── WarehouseNewerThanCode          the database was migrated by a later version
-    │   └── WarehouseNotMigrated            the database lacks this version's tables
+    │   ├── WarehouseNotMigrated            the database lacks this version's tables
+    │   └── ReaderNotAdmitted               the role that reads for one account is missing, or sees too much
     ├── UpstreamError                   4
     │   ├── TransientUpstreamError          trying again may help: time-outs, 429, 5xx, broken pages (retryable)
     │   │   └── WindowTooHeavy                  a gateway gave up on the window (504); a shorter one may work
@@ -95,6 +96,12 @@ class WarehouseNotMigrated(WarehouseError):
     """The database lacks the tables of this version."""
 
     code = "warehouse_not_migrated"
+
+
+class ReaderNotAdmitted(WarehouseError):
+    """The role that reads on behalf of one account is missing, or could see the rows of others."""
+
+    code = "reader_not_admitted"
 
 
 class UpstreamError(CdrError):

@@ -77,10 +77,15 @@ def url(
 def migrate() -> None:
     """Bring the tables to this version's. A newer database is refused untouched."""
     from cdr_pipeline.cli.console import out, ready_settings
-    from cdr_pipeline.warehouse.engine import warehouse_url
+    from cdr_pipeline.warehouse.engine import connect, warehouse_url
     from cdr_pipeline.warehouse.migrate import upgrade
+    from cdr_pipeline.warehouse.tenancy import READER, admit_reader
 
-    result = upgrade(warehouse_url(ready_settings()))
+    found = warehouse_url(ready_settings())
+    result = upgrade(found)
+    with connect(found) as connection:
+        if not admit_reader(connection):
+            out.print(f"this user may not make the role {READER}, which reads for one account: an administrator must")
     if result.before == result.after:
         out.print(f"nothing to do: the tables are at revision {result.after}")
     else:

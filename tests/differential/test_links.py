@@ -75,7 +75,7 @@ def _links(connection: psycopg.Connection[Any]) -> set[tuple[str, str]]:
     return set(connection.execute("SELECT imported_record_id, api_record_id FROM cdr_links").fetchall())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrivals=st.lists(RECORD, min_size=1, max_size=8))
 def test_links_and_view_follow_from_the_records_alone(warehouse_url: str, arrivals: list[dict[str, Any]]) -> None:
     with connect(warehouse_url) as connection:
@@ -192,7 +192,7 @@ def test_the_view_has_the_dictionarys_columns_and_those_of_its_provenance(wareho
         found = connection.execute("SELECT * FROM cdr_merged LIMIT 0").description
     assert found is not None
     assert [column.name for column in found] == [
-        *names(), "extra", "batch_id", "source_line", "changed_at", "linked_record_id",
+        *names(), "extra", "batch_id", "source_line", "changed_at", "linked_record_id", "leg_origin",
     ]  # fmt: skip
 
 

@@ -73,6 +73,65 @@ _LINK_STAGE = """
     )
 """
 
+# A table that the reader may read shows it the rows of the accounts in its scope, a setting of the transaction, and
+# without one none. Tables of later migrations call this too.
+_ISOLATE = """
+    CREATE FUNCTION cdr_isolate(isolated regclass) RETURNS void LANGUAGE plpgsql AS $body$
+    BEGIN
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', isolated);
+        EXECUTE format(
+            $policy$
+                CREATE POLICY within_scope ON %s FOR SELECT USING (
+                    account_id = ANY ((SELECT nullif(current_setting('cdr.account_scope', true), ''))::text[])
+                )
+            $policy$,
+            isolated
+        );
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cdr_reader') THEN
+            EXECUTE format('GRANT SELECT ON %s TO cdr_reader', isolated);
+        END IF;
+    END
+    $body$
+"""
+# The role belongs to the server, not to this database: another database may have made it, may be making it now, or
+# who migrates may not make roles. Then an administrator does, and this is called once more.
+_READER = """
+    CREATE FUNCTION cdr_admit_reader() RETURNS boolean LANGUAGE plpgsql AS $body$
+    DECLARE
+        isolated regclass;
+    BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cdr_reader') THEN
+            BEGIN
+                CREATE ROLE cdr_reader NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOINHERIT;
+            EXCEPTION
+                WHEN duplicate_object OR unique_violation THEN NULL;
+                WHEN insufficient_privilege THEN RETURN false;
+            END;
+        END IF;
+        IF NOT pg_has_role(current_user, 'cdr_reader', 'MEMBER') THEN
+            BEGIN
+                EXECUTE format('GRANT cdr_reader TO %I', current_user);
+            EXCEPTION
+                WHEN insufficient_privilege THEN RETURN false;
+            END;
+        END IF;
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO cdr_reader', current_schema());
+        FOR isolated IN
+            SELECT oid
+            FROM pg_class
+            WHERE relnamespace = current_schema()::regnamespace AND (relrowsecurity OR relname = 'cdr_merged')
+        LOOP
+            EXECUTE format('GRANT SELECT ON %s TO cdr_reader', isolated);
+        END LOOP;
+        RETURN true;
+    END
+    $body$
+"""
+_ISOLATED = (
+    "accounts", "batches", "cdr", "cdr_history", "cdr_keys", "cdr_links", "days", "export_files", "rejects", "uploads",
+    "windows",
+)  # fmt: skip
+
 
 def _value(column: str) -> str:
     if column == "account_id" or column in _LEG:
@@ -96,7 +155,8 @@ def _merged() -> str:
             leg.batch_id,
             leg.source_line,
             greatest(leg.changed_at, twin.changed_at, link.linked_at) AS changed_at,
-            twin.record_id AS linked_record_id
+            twin.record_id AS linked_record_id,
+            leg.origin AS leg_origin
         FROM cdr AS leg
         LEFT JOIN cdr_links AS link
             ON
@@ -155,11 +215,21 @@ def upgrade() -> None:
     op.execute("CREATE INDEX cdr_link_stage_by_batch ON cdr_link_stage (account_id, batch_id, origin, record_id)")
     op.execute(_LINKS)
     op.execute(_merged())
+    op.execute(_ISOLATE)
+    op.execute(_READER)
+    for table in _ISOLATED:
+        op.execute(f"SELECT cdr_isolate('{table}')")
+    op.execute("SELECT cdr_admit_reader()")
 
 
 def downgrade() -> None:
     """Puts the records back into tables of one piece; links are dropped."""
     op.execute("DROP VIEW cdr_merged")
+    op.execute("DROP FUNCTION cdr_admit_reader")
+    for table in _ISOLATED:
+        op.execute(f"DROP POLICY within_scope ON {table}")
+        op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    op.execute("DROP FUNCTION cdr_isolate")
     op.execute("DROP TABLE cdr_links, cdr_link_stage, cdr_keys")
     op.execute("ALTER TABLE cdr_stage DROP COLUMN believed_equal")
     for table, key in (

@@ -1,0 +1,98 @@
+"""Reading on behalf of an account: a role that sees the account's subtree and nothing else, whatever is asked.
+
+The role ``cdr_reader`` owns nothing, cannot bypass row level security, and sees the rows of the accounts that the
+transaction has set as its scope; without a scope it sees none. The scope and the role end with the transaction, so a
+pooled connection carries nothing over to the next request.
+"""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+from psycopg import AsyncConnection, Connection, sql
+from psycopg.pq import TransactionStatus
+
+from cdr_pipeline.errors import AccountNotFound, ReaderNotAdmitted, WarehouseError
+from cdr_pipeline.warehouse.statements import statement
+
+READER: Final = "cdr_reader"
+_SECONDS: Final = 30.0
+
+
+@contextmanager
+def scoped(connection: Connection[Any], account_id: str, *, seconds: float = _SECONDS) -> Generator[tuple[str, ...]]:
+    """A read-only transaction that sees the account and those below it.
+
+    Args:
+        connection: idle; the transaction is opened here, because a scope set within another one would outlive it.
+        account_id: root of the subtree.
+        seconds: how long each statement may take.
+
+    Yields:
+        The accounts that are seen, the root first.
+
+    Raises:
+        AccountNotFound: there is no such account.
+        ReaderNotAdmitted: the role is missing, or could see more than its scope.
+    """
+    _require_idle(connection.info.transaction_status)
+    with connection.transaction():
+        found = connection.execute(statement("read/account_scope"), {"account_id": account_id}).fetchone()
+        accounts = _accounts(account_id, found)
+        for command in _entering(accounts, seconds):
+            connection.execute(command)
+        yield accounts
+
+
+@asynccontextmanager
+async def scoped_async(
+    connection: AsyncConnection[Any], account_id: str, *, seconds: float = _SECONDS
+) -> AsyncGenerator[tuple[str, ...]]:
+    """``scoped`` over an asynchronous connection."""
+    _require_idle(connection.info.transaction_status)
+    async with connection.transaction():
+        cursor = await connection.execute(statement("read/account_scope"), {"account_id": account_id})
+        accounts = _accounts(account_id, await cursor.fetchone())
+        for command in _entering(accounts, seconds):
+            await connection.execute(command)
+        yield accounts
+
+
+def admit_reader(connection: Connection[Any]) -> bool:
+    """Makes the role where this user may, and lets it read what is isolated; returns whether it is ready."""
+    with connection.transaction():
+        return connection.execute(statement("ledger/admit_reader")).fetchone() == (True,)
+
+
+def _require_idle(status: TransactionStatus) -> None:
+    if status is not TransactionStatus.IDLE:
+        raise WarehouseError("a scope needs a transaction of its own, and this connection is within one")
+
+
+def _accounts(account_id: str, found: tuple[Any, ...] | None) -> tuple[str, ...]:
+    accounts, reader_exists, reader_sees_all, may_become_reader = found or ([], False, False, False)
+    if not accounts:
+        raise AccountNotFound(f"no account {account_id}", hint="'cdr-pipeline accounts list' shows those there are")
+    if not reader_exists or not may_become_reader:
+        raise ReaderNotAdmitted(
+            f"the role {READER} is missing or not granted to this user",
+            hint=f"as an administrator: CREATE ROLE {READER} NOLOGIN; GRANT {READER} TO the pipeline's user; "
+            "then run 'cdr-pipeline warehouse migrate'",
+        )
+    if reader_sees_all:
+        raise ReaderNotAdmitted(
+            f"the role {READER} can see rows outside its scope",
+            hint=f"ALTER ROLE {READER} NOSUPERUSER NOBYPASSRLS, and let it own no table",
+        )
+    return tuple(accounts)
+
+
+def _entering(accounts: tuple[str, ...], seconds: float) -> tuple[sql.SQL | sql.Composed, ...]:
+    """SET LOCAL throughout: a cluster passes it on to its nodes, unlike set_config."""
+    scope = "{" + ",".join('"' + name.replace("\\", r"\\").replace('"', r"\"") + '"' for name in accounts) + "}"
+    return (
+        sql.SQL("SET TRANSACTION READ ONLY"),
+        sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(f"{int(seconds * 1000)}ms")),
+        sql.SQL("SET LOCAL cdr.account_scope = {}").format(sql.Literal(scope)),
+        sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(READER)),
+    )
