@@ -8,6 +8,7 @@ never hold a token, a phone number or a name.
     ├── ConfigurationError              2   a setting is missing or wrong
     ├── WarehouseError                  3
     │   ├── WarehouseUnavailable            the server cannot be reached or started (retryable)
+    │   ├── WarehouseTimeout                a search took longer than it may
     │   ├── WarehouseNewerThanCode          the database was migrated by a later version
     │   ├── WarehouseNotMigrated            the database lacks this version's tables
     │   └── ReaderNotAdmitted               the role that reads for one account is missing, or sees too much
@@ -37,6 +38,8 @@ never hold a token, a phone number or a name.
     ├── IncompleteNight                 9   some accounts failed; the others are done
     ├── SomethingIsBroken               11  a check-up found what a person has to mend
     └── AlertNotSent                    12  neither webhook nor mail took an alert (retryable)
+    ├── RequestRefused                  1   the API cannot serve a request as it was asked (see api/refusals.py)
+    └── IncompleteNight                 9   some accounts failed; the others are done
 """
 
 from typing import ClassVar
@@ -84,6 +87,13 @@ class WarehouseUnavailable(WarehouseError):
     code = "warehouse_unavailable"
     retryable = True
     http_status = 503
+
+
+class WarehouseTimeout(WarehouseError):
+    """A search took longer than it may; a narrower one may be quick enough."""
+
+    code = "warehouse_timeout"
+    http_status = 504
 
 
 class WarehouseNewerThanCode(WarehouseError):
@@ -284,3 +294,24 @@ class AlertNotSent(CdrError):
     code = "alert_not_sent"
     retryable = True
     exit_code = 12
+
+
+class RequestRefused(CdrError):
+    """The API cannot serve a request as it was asked.
+
+    Attributes:
+        status: what the API answers with.
+        said: Kazoo's short word for it, or ours.
+        data: what the envelope's ``data`` holds; on v1 each ``{"message": text}`` in it becomes the text.
+        headers: more headers of the answer.
+    """
+
+    code = "request_refused"
+    http_status = 400
+
+    def __init__(self, status: int, said: str, data: object, headers: dict[str, str] | None = None) -> None:
+        super().__init__(said)
+        self.status = status
+        self.said = said
+        self.data = data
+        self.headers = headers or {}

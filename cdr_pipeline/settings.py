@@ -21,6 +21,9 @@ from cdr_pipeline.errors import ConfigurationError
 
 PREFIX = "CDR_"
 Dialect = Literal["auto", "seed_v1", "v2_k3", "v2_k43", "k5"]
+# Set for worker processes, not by operators.
+_WORKERS = "_CDR_SERVE_WORKERS"
+_FIGURES = "PROMETHEUS_MULTIPROC_DIR"
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -139,6 +142,19 @@ class Settings(BaseSettings):
         validation_alias="DAGSTER_HOME",
         description="Dagster's instance folder (variable DAGSTER_HOME)",
     )
+
+    serve_connections: int = Field(
+        default=8, ge=2, le=200, description="connections to the warehouse of each process that serves the API"
+    )
+    serve_search_seconds: float = Field(default=15.0, gt=0, le=600, description="longest search; then 504")
+    serve_download_seconds: float = Field(default=900.0, gt=0, le=86_400, description="longest download")
+    serve_requests_per_second: float = Field(
+        default=100.0, ge=0, le=100_000, description="of one token, bursts of ten seconds' worth; 0 means no limit"
+    )
+    serve_upload_bytes: int = Field(
+        default=256 * 1024**2, ge=1024, le=64 * 1024**3, description="longest body of an upload"
+    )
+    serve_docs: bool = Field(default=True, description="serve /docs and /openapi.json")
 
     time_zone: TimeZone = Field(default="UTC", description="the operator's zone: nightly schedule, new accounts")
     nightly_at: str = Field(
@@ -287,6 +303,17 @@ def subprocess_environment(settings: Settings) -> dict[str, str]:
         "DAGSTER_HOME": str(settings.dagster_home),
         "CDR_DATA_DIR": str(settings.data_dir),
     }
+
+
+def count_together(folder: Path, workers: int) -> None:
+    """Tells the processes that will serve the API how many they are, and where their figures are added up."""
+    os.environ[_FIGURES] = str(folder)
+    os.environ[_WORKERS] = str(workers)
+
+
+def worker_count() -> int:
+    """Among how many processes the API is served, as ``count_together`` said."""
+    return int(os.environ.get(_WORKERS, "1"))
 
 
 def _dotenv() -> dict[str, str]:

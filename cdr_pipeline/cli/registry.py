@@ -12,8 +12,10 @@ from cdr_pipeline.cli.files import export, import_file, verify_export
 from cdr_pipeline.cli.night import nightly
 from cdr_pipeline.cli.profiles import profiles_app
 from cdr_pipeline.cli.rejects import rejects_app
+from cdr_pipeline.cli.serve import serve
 from cdr_pipeline.cli.simulate import simulate
 from cdr_pipeline.cli.status import status
+from cdr_pipeline.cli.tokens import tokens_app
 from cdr_pipeline.cli.ui import ui
 from cdr_pipeline.cli.up import up
 from cdr_pipeline.cli.uploads import uploads_app
@@ -32,11 +34,13 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
     app.command()(up)
     app.command()(ui)
+    app.command()(serve)
     app.command()(simulate)
     app.command()(fields)
     app.add_typer(accounts_app, name="accounts")
     app.add_typer(uploads_app, name="uploads")
     app.add_typer(rejects_app, name="rejects")
     app.add_typer(profiles_app, name="profiles")
+    app.add_typer(tokens_app, name="tokens")
     app.add_typer(config_app, name="config")
     app.add_typer(warehouse_app, name="warehouse")

@@ -14,7 +14,7 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.warehouse.embedded import EmbeddedServer
 
 # Text of instants must not depend on whose server it is.
-_SESSION: Final = {
+SESSION: Final = {
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
     "intervalstyle": "postgres",
@@ -47,7 +47,7 @@ def connect(url: str) -> Generator[psycopg.Connection[Any]]:
         ) from None
     with connection:
         try:
-            for name, value in _SESSION.items():
+            for name, value in SESSION.items():
                 connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
             yield connection
         except psycopg.OperationalError as error:

@@ -154,6 +154,7 @@ def _merged() -> str:
             CASE WHEN twin.record_id IS NULL THEN leg.extra ELSE twin.extra || leg.extra END AS extra,
             leg.batch_id,
             leg.source_line,
+            coalesce(leg.ended_at, leg.started_at) AS saved_at,
             greatest(leg.changed_at, twin.changed_at, link.linked_at) AS changed_at,
             twin.record_id AS linked_record_id,
             leg.origin AS leg_origin

@@ -1,0 +1,110 @@
+"""The application: routes under /v1 and /v2, errors in the envelope, the gate around everything."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from cdr_pipeline import __version__
+from cdr_pipeline.api.documentation import SECURITY
+from cdr_pipeline.api.envelope import refused
+from cdr_pipeline.api.gate import Gate
+from cdr_pipeline.api.metrics import Metrics
+from cdr_pipeline.api.rates import Rates
+from cdr_pipeline.api.refusals import no_such
+from cdr_pipeline.api.routes import accounts, cdrs, health, tokens
+from cdr_pipeline.api.service import Service
+from cdr_pipeline.errors import CdrError, RequestRefused
+from cdr_pipeline.steps.search_records import RecordSearch
+from cdr_pipeline.steps.workplace import Workplace
+
+_SAID: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
+# Longest first: "/cdrs/{id}" would take the words of its neighbours for ids.
+_ROUTERS: Final = (tokens.router, cdrs.router, accounts.router)
+
+
+def create_app(at: Workplace, *, workers: int = 1) -> Gate:
+    """The API over a workplace.
+
+    Args:
+        at: settings, warehouse, clock.
+        workers: how many processes serve it together.
+    """
+    settings = at.settings
+    records = RecordSearch(
+        at, settings.serve_connections, settings.serve_search_seconds, settings.serve_download_seconds
+    )
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncGenerator[None]:
+        await records.open()
+        yield
+        await records.close()
+
+    app = FastAPI(
+        title="CDR API",
+        description="Call detail records of a switch and of carriers' files, one row a leg.",
+        version=__version__,
+        lifespan=running,
+        docs_url="/docs" if settings.serve_docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.serve_docs else None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.service = Service(at, records, Rates(settings.serve_requests_per_second, workers, time.monotonic))
+    app.state.metrics = Metrics(shared=workers > 1)
+    for version in ("/v1", "/v2"):
+        for router in _ROUTERS:
+            app.include_router(router, prefix=version)
+    app.include_router(health.router)
+    app.add_exception_handler(CdrError, _refuse)
+    app.add_exception_handler(HTTPException, _refuse_http)
+    app.add_exception_handler(RequestValidationError, _refuse_validation)
+    app.openapi = lambda: _openapi(app)
+    return Gate(app, app.state.metrics)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return f"{route.name}{route.path_format}".replace("/", "_").replace("{", "").replace("}", "")
+
+
+def _version(request: Request) -> str:
+    return "v1" if request.url.path.startswith("/v1/") else "v2"
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CdrError)  # noqa: S101 - registered for nothing else
+    return refused(error, request.state.request_id, _version(request))
+
+
+async def _refuse_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    said, text = _SAID.get(error.status_code, ("faulty_request", "faulty request"))
+    refusal = RequestRefused(error.status_code, said, {"message": text}, dict(error.headers or {}))
+    return refused(refusal, request.state.request_id, _version(request))
+
+
+async def _refuse_validation(request: Request, _: Exception) -> Response:
+    """Only ids of paths are typed by the framework, and none of those is wrong in a way that exists."""
+    return refused(no_such("bad_identifier"), request.state.request_id, _version(request))
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        schema.setdefault("components", {})["securitySchemes"] = SECURITY
+        for path in schema["paths"].values():
+            for operation in path.values():
+                # The framework's own answer to a wrong parameter does not occur.
+                if operation.get("responses", {}).get("422", {}).get("description") == "Validation Error":
+                    del operation["responses"]["422"]
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,63 @@
+"""Bodies of requests: never more than is allowed, never longer than is allowed, whole or not at all."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Final
+
+from fastapi import Request
+
+from cdr_pipeline.api.refusals import parse_error, too_large
+from cdr_pipeline.errors import RequestRefused
+
+_SMALL: Final = 16 * 1024
+# A body must come at this pace at least, after a grace; whoever drips is cut off.
+_GRACE_SECONDS: Final = 30.0
+_SLOWEST_BYTES_PER_SECOND: Final = 16 * 1024
+
+
+async def read_small(request: Request) -> bytes:
+    """A short JSON body. Raises RequestRefused: 408, 413."""
+    return b"".join([piece async for piece in _pieces(request, _SMALL)])
+
+
+async def save_body(request: Request, path: Path, limit: int) -> int:
+    """Writes a body to a file of its own and gives its size; memory does not grow with it.
+
+    Raises:
+        RequestRefused: 413 too long, 408 too slow, 400 cut off; the caller removes what is there.
+    """
+    size = 0
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as handle:
+        async for piece in _pieces(request, limit):
+            size += len(piece)
+            handle.write(piece)
+    stated = request.headers.get("content-length")
+    if stated is not None and stated.isdigit() and int(stated) != size:
+        raise parse_error()
+    return size
+
+
+async def _pieces(request: Request, limit: int) -> AsyncGenerator[bytes]:
+    stated = request.headers.get("content-length", "0")
+    if not stated.isdigit() or int(stated) > limit:
+        raise too_large(limit)
+    size = 0
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    stream = aiter(request.stream())
+    while True:
+        allowed = _GRACE_SECONDS + size / _SLOWEST_BYTES_PER_SECOND - (loop.time() - begun)
+        try:
+            piece = await asyncio.wait_for(anext(stream, None), max(0.0, allowed))
+        except TimeoutError:
+            raise RequestRefused(
+                408, "request_timeout", {"message": "the body came too slowly"}, {"Connection": "close"}
+            ) from None
+        if piece is None:
+            return
+        size += len(piece)
+        if size > limit:
+            raise too_large(limit)
+        yield piece

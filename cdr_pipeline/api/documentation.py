@@ -1,0 +1,246 @@
+"""What the OpenAPI document says of each group of routes: parameters, forms of answers, errors, with examples."""
+
+from typing import Any, Final
+
+from cdr_pipeline.api.filters import FILTERS
+from cdr_pipeline.api.negotiation import CSV_TYPES
+from cdr_pipeline.core.document import KNOWN_PATHS
+from cdr_pipeline.warehouse.list_columns import NAMES
+
+Schema = dict[str, Any]
+_NUMBERS: Final = frozenset(("duration_seconds", "billing_seconds", "ringing_seconds"))
+_TEXT: Final[Schema] = {"type": "string"}
+
+
+def _object(properties: dict[str, Schema], *, required: tuple[str, ...] = (), closed: bool = False) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": not closed,
+    }
+
+
+def _column(name: str) -> Schema:
+    if name in _NUMBERS:
+        return {"oneOf": [{"type": "number", "minimum": 0}, {"type": "string", "const": ""}]}
+    if name == "media_recordings":
+        return {"oneOf": [{"type": "array", "items": _TEXT}, _TEXT]}
+    return _TEXT
+
+
+ROW: Final = _object({name: _column(name) for name in NAMES}, required=NAMES)
+_ROWS: Final[Schema] = {"type": "array", "items": ROW}
+_DOCUMENT: Final = _object({"id": _TEXT, "timestamp": {"type": "integer"}}, required=("id", "timestamp"))
+_ENVELOPE: Final[dict[str, Schema]] = {
+    "status": {"type": "string", "const": "success"},
+    "request_id": _TEXT,
+    "node": _TEXT,
+    "version": _TEXT,
+    "timestamp": {"type": "string", "format": "date-time"},
+    "start_key": _TEXT,
+    "next_start_key": _TEXT,
+    "page_size": {"oneOf": [_TEXT, {"type": "integer"}]},
+    "auth_token": _TEXT,
+}
+_ERROR: Final = _object(
+    {
+        "data": {},
+        "error": {"type": "string", "pattern": "^[45][0-9][0-9]$"},
+        "message": _TEXT,
+        "status": {"type": "string", "const": "error"},
+        "request_id": _TEXT,
+        "node": _TEXT,
+        "version": _TEXT,
+        "timestamp": {"type": "string", "format": "date-time"},
+    },
+    required=("data", "error", "message", "status", "request_id"),
+    closed=True,
+)
+ERRORS: Final[dict[int, str]] = {
+    400: "a parameter is not what it should be: field and rule",
+    401: "no token, or none that opens anything",
+    403: "the token may not do this",
+    404: "no such thing in the token's subtree",
+    405: "not a method of this route",
+    406: "no form that the client takes",
+    408: "the body came too slowly",
+    409: "not now: a file is held, or the same request is being worked on",
+    413: "the body is too long",
+    414: "the URL is too long",
+    415: "the body is in a form that is not read",
+    422: "an Idempotency-Key that came with another request",
+    429: "too fast; Retry-After says when",
+    431: "the headers are too long",
+    500: "a fault of ours; the request id finds it in the log",
+    503: "the warehouse is away; Retry-After says when to ask again",
+    504: "the search took too long",
+}
+_EXAMPLE_ERROR: Final = {
+    "data": {"created_from": {"date_range": {"message": "created_to 63 is prior to created_from 64", "cause": 64}}},
+    "error": "400",
+    "message": "validation error",
+    "status": "error",
+    "request_id": "0f2a",
+    "node": "cdr_pipeline",
+    "version": "4.3.0",
+    "timestamp": "2026-11-24T10:00:00Z",
+}
+
+
+def _enveloped(data: Schema) -> Schema:
+    return _object({"data": data} | _ENVELOPE, required=("data", "status", "request_id"))
+
+
+def _query(name: str, description: str, example: str, schema: Schema | None = None) -> Schema:
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": description,
+        "schema": schema or _TEXT,
+        "example": example,
+    }
+
+
+_ACCEPT: Final = _query(
+    "accept", "form of the answer where the header Accept admits JSON", "text/csv",
+    {"type": "string", "enum": ["json", "csv", "application/json", "text/csv"]},
+)  # fmt: skip
+_FLAG: Final[Schema] = {"type": "string", "enum": ["true", "false"]}
+_MOMENT: Final[Schema] = {
+    "type": "string",
+    "pattern": r"^(6[2-7]\d{9}|2[0-9]{3}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(Z|[+-]\d\d:\d\d))$",
+}
+_WHOLE: Final[Schema] = {"type": "string", "pattern": "^[0-9]{1,8}$"}
+_SCHEMAS: Final[dict[str, Schema]] = {
+    "area_code": {"type": "string", "pattern": r"^\+?[0-9]{1,8}$"},
+    "prefix": {"type": "string", "pattern": r"^\+?[0-9]{1,15}$"},
+    "ip": {"type": "string", "format": "ipv4"},
+    "rtp": {"type": "string", "format": "ipv4"},
+    "sip": {"type": "string", "pattern": r"^[a-z0-9.@-]{1,100}$"},
+    "to": {"type": "string", "pattern": r"^\+?[0-9]{1,15}\*?$"},
+    "from": {"type": "string", "pattern": r"^\+?[0-9]{1,15}\*?$"},
+    "origin": {"type": "string", "enum": ["api", "imported", "api+imported"]},
+    "direction": {"type": "string", "enum": ["inbound", "outbound"]},
+    "answered": _FLAG,
+    "min_duration": _WHOLE,
+    "max_duration": _WHOLE,
+    "min_billing": _WHOLE,
+    "max_billing": _WHOLE,
+    "business_date": {"type": "string", "format": "date"},
+    "started_from": _MOMENT,
+    "started_to": _MOMENT,
+    "search": {"type": "string", "pattern": r"^[A-Za-z0-9]{2,100}$"},
+}
+_PERIOD: Final = [
+    _query("created_from", "saved then or later; Gregorian, Unix or ISO 8601; inclusive", "63946000000", _MOMENT),
+    _query("created_to", "saved then or earlier; at most 31 days and an hour after", "63946086400", _MOMENT),
+]
+_KAZOO: Final = [
+    _query("filter_hangup_cause", f"filter_KEY: text at a key of the document: {', '.join(KNOWN_PATHS)}", "NO_ANSWER"),
+    _query("filter_not_call_direction", "filter_not_KEY: anything else", "inbound"),
+    *(
+        _query(
+            name, f"{name.replace('_', ' ')} of the document", "user_agent", {"type": "string", "enum": ["user_agent"]}
+        )
+        for name in ("has_key", "key_missing", "has_value", "value_missing")
+    ),
+    _query("modified_from", "changed then or later", "63946000000", _MOMENT),
+    _query("modified_to", "changed then or earlier", "63946086400", _MOMENT),
+]
+_OURS: Final = [
+    _query(name, f"{item.description}; repeated: any of them", item.example, _SCHEMAS.get(name))
+    for name, item in FILTERS.items()
+]
+_PAGING: Final = [
+    _query("page_size", "rows of a page (v2)", "50", {"type": "string", "pattern": "^([1-9][0-9]{0,3}|10000)$"}),
+    _query("start_key", "next_start_key of the page before", "g2wAAA"),
+    _query("paginate", "false: everything in one answer", "false", _FLAG),
+    _query("ascending", "oldest first", "true", _FLAG),
+    _query("descending", "newest first, as by default", "true", _FLAG),
+    _query(
+        "utc_offset", "seconds added to the column datetime", "3600", {"type": "string", "pattern": "^-?[0-9]{1,4}$"}
+    ),
+    _query("file_name", "name of a CSV download", "calls"),
+    _ACCEPT,
+]
+SECURITY: Final[Schema] = {
+    "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "query": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "auth_token",
+        "description": "as the seed has it; deprecated, for URLs end up in logs and histories",
+    },
+}
+_ANY_TOKEN: Final = [{"token": []}, {"bearer": []}, {"query": []}]
+
+
+class Group:
+    """What the routes of a group have in common in the document."""
+
+    def __init__(
+        self,
+        data: Schema,
+        parameters: list[Schema],
+        *,
+        example: object,
+        codes: tuple[int, ...] = (),
+        status: int = 200,
+        csv: bool = True,
+        extra: Schema | None = None,
+    ) -> None:
+        self.status = status
+        content: Schema = {"application/json": {"schema": _enveloped(data), "example": {"data": example}}}
+        if csv:
+            content |= {media: {"schema": _TEXT} for media in CSV_TYPES}
+        self.responses: dict[int | str, dict[str, Any]] = {status: {"description": "done", "content": content}}
+        for code in sorted({400, 401, 404, 406, 414, 429, 431, 500, 503, 504} | set(codes)):
+            self.responses[code] = {
+                "description": ERRORS[code],
+                "content": {"application/json": {"schema": _ERROR, "example": _EXAMPLE_ERROR}},
+            }
+        self.extra: Schema = {"parameters": parameters, "security": _ANY_TOKEN} | (extra or {})
+
+
+def described(group: Group) -> dict[str, Any]:
+    """Arguments of a route's decorator."""
+    return {"responses": group.responses, "openapi_extra": group.extra}
+
+
+LIST: Final = Group(
+    _ROWS, [*_PERIOD, *_PAGING, *_OURS, *_KAZOO], example=[{"id": "202611-call", "duration_seconds": 61}]
+)
+SUMMARY: Final = Group(
+    {"type": "object"},
+    [*_PERIOD, _ACCEPT, *_OURS, *_KAZOO],
+    example={"inbound": {"pbx0.example": {"did_us": {"total": 61}}}},
+)
+DETAIL: Final = Group(
+    {"oneOf": [_DOCUMENT, {"type": "array", "items": _DOCUMENT}]}, [_ACCEPT], example={"id": "202611-call"}
+)
+ACCOUNT: Final = Group({"type": "object"}, [_ACCEPT], example={"id": "a1", "timezone": "Europe/Berlin"})
+ACCOUNTS: Final = Group({"type": "array"}, [_ACCEPT, _PAGING[1]], example=[{"id": "a1"}])
+TOKEN: Final = Group({"type": "object"}, [_ACCEPT], example={"account_id": "a1", "scope": "read"})
+LOGIN: Final = Group(
+    {"type": "object"},
+    [],
+    example={"account_id": "a1"},
+    codes=(408, 413, 415),
+    status=201,
+    csv=False,
+    extra={
+        "security": [],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": _object({"data": _object({"api_key": _TEXT}, required=("api_key",))}, required=("data",)),
+                    "example": {"data": {"api_key": "0123456789abcdef"}},
+                }
+            },
+        },
+    },
+)

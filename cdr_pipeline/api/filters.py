@@ -1,0 +1,309 @@
+"""Filters of a request: the switch's own, with its meaning, and ours, under names that none of its prefixes begins.
+
+Different filters are combined with AND, the values of one that is repeated with OR. An unknown name is an error that
+lists the known ones: a filter that is left out in silence shows calls that were not asked for.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from ipaddress import ip_network
+from typing import Final, get_args
+
+import orjson
+
+from cdr_pipeline.api.refusals import invalid, unknown_parameters
+from cdr_pipeline.api.times import instant
+from cdr_pipeline.core.document import KNOWN_PATHS, known_path
+from cdr_pipeline.core.search import AnyOf, Compare, Condition, Operator, PathEquals, PathPresence, Presence
+from cdr_pipeline.warehouse.ledger import Account
+
+# The whole query of a request, filters and all.
+MOST_PARAMETERS: Final = 100
+_LONGEST_VALUE: Final = 1_024
+_MOST_VALUES: Final = 500
+_ORIGINS: Final = ("api", "imported", "api+imported")
+_NUMBERS_TO: Final = ("callee_e164", "callee_id_number", "dialed_number")
+_NUMBERS_FROM: Final = ("caller_e164", "caller_id_number", "calling_from")
+_E164: Final = ("caller_e164", "callee_e164")
+_SIP: Final = ("sip_to", "sip_from", "sip_request", "to_uri", "from_uri")
+_CALL_ID_PREFIX: Final = re.compile(r"^\d{6}-")
+_SEARCHED: Final = (
+    "record_id", "call_id", "caller_id_name", "callee_id_name", "caller_id_number", "callee_id_number",
+    "dialed_number", "caller_e164", "callee_e164", "sip_from", "sip_to", "hangup_cause", "user_agent", "carrier",
+)  # fmt: skip
+_SHORTEST_TEXT: Final = 2
+
+Values = tuple[str, ...]
+Build = Callable[[str, Values, Account], Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One of our own filters.
+
+    Attributes:
+        build: the condition of its values.
+        description: for the documentation.
+        example: a value.
+    """
+
+    build: Build
+    description: str
+    example: str
+
+
+def conditions_of(query: Iterable[tuple[str, str]], account: Account, controls: frozenset[str]) -> list[Condition]:
+    """The conditions of a query.
+
+    Args:
+        query: names and values in their order.
+        account: whose calls are asked for.
+        controls: names with another meaning on this route, such as page_size.
+
+    Raises:
+        RequestRefused: 400, naming field and rule, or the unknown names and the known ones.
+    """
+    values: dict[str, list[str]] = {}
+    for name, value in query:
+        if name not in controls:
+            values.setdefault(name, []).append(value)
+    unknown = [name for name in values if name not in FILTERS and not _is_kazoo(name)]
+    if unknown:
+        shown = [name if re.fullmatch(r"[\w.\[\]-]{1,64}", name) else "?" for name in unknown]
+        raise unknown_parameters(shown, [*FILTERS, *KAZOO_FILTERS, *sorted(controls)])
+    found: list[Condition] = []
+    for name, given in values.items():
+        if len(given) > _MOST_VALUES or any(len(value) > _LONGEST_VALUE for value in given):
+            raise invalid(name, "length", f"at most {_MOST_VALUES} values of {_LONGEST_VALUE} characters")
+        if any("\x00" in value for value in given):
+            raise invalid(name, "text", "must not contain NUL")
+        if name in FILTERS:
+            found.append(FILTERS[name].build(name, tuple(given), account))
+        else:
+            found += [_kazoo(name, value) for value in given]
+    return found
+
+
+# --- the switch's own ------------------------------------------------------------------------------------------------
+
+_PRESENCES: Final = get_args(Presence)
+KAZOO_FILTERS: Final = ("filter_KEY", "filter_not_KEY", *_PRESENCES, "modified_from", "modified_to")
+
+
+def _is_kazoo(name: str) -> bool:
+    return name.startswith("filter_") or name in KAZOO_FILTERS
+
+
+def _kazoo(name: str, value: str) -> Condition:
+    if name in _PRESENCES:
+        return PathPresence(_path(name, value), name)  # type: ignore[arg-type]
+    if name == "modified_from":
+        return Compare(("changed_at",), Operator.AT_LEAST, (instant(name, value),))
+    if name == "modified_to":
+        return Compare(("changed_at",), Operator.AT_MOST, (instant(name, value),))
+    negated = name.startswith("filter_not_")
+    path = _path(name, name.removeprefix("filter_not_" if negated else "filter_"))
+    values = _listed(name, value)
+    if path[-1].endswith("call_id"):
+        values = tuple(_CALL_ID_PREFIX.sub("", item) for item in values)
+    return PathEquals(path, values, negated)
+
+
+def _path(name: str, text: str) -> tuple[str, ...]:
+    path = known_path(text)
+    if path is None:
+        raise invalid(
+            name, "key", f"no such key of the detail document; there are: {', '.join(KNOWN_PATHS)}"
+        )  # fmt: skip
+    return path
+
+
+def _listed(name: str, value: str) -> tuple[str, ...]:
+    """A JSON list stands for any of its members; everything else is the text itself."""
+    if not value.startswith("["):
+        return (value,)
+    try:
+        found = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return (value,)
+    if len(found) > _MOST_VALUES:
+        raise invalid(name, "length", f"at most {_MOST_VALUES} values")
+    return tuple(item if isinstance(item, str) else orjson.dumps(item).decode() for item in found)
+
+
+# --- ours ------------------------------------------------------------------------------------------------------------
+
+
+def _equals(*columns: str) -> Build:
+    return lambda _name, values, _account: Compare(columns, Operator.EQUALS, values)
+
+
+def _number(*columns: str) -> Build:
+    """A number as delivered or in E.164; ``*`` at the end for all that begin so; ``user@host`` as SIP has it."""
+
+    def build(name: str, values: Values, _account: Account) -> Condition:
+        parts: list[Compare] = []
+        whole = tuple(_bare(value) for value in values if not value.endswith("*") and "@" not in value)
+        begun = tuple(_bare(value[:-1]) for value in values if value.endswith("*"))
+        addresses = tuple(value for value in values if "@" in value)
+        if any(not value for value in whole + begun):
+            raise invalid(name, "number", "must be a number, the beginning of one with * behind it, or user@host")
+        if whole:
+            digits = tuple({*whole, *(f"+{value}" for value in whole if not value.startswith("+"))})
+            parts.append(Compare(columns, Operator.EQUALS, digits))
+        if begun:
+            parts.append(Compare(columns, Operator.PREFIX, begun))
+        if addresses:
+            side = ("sip_to", "to_uri", "sip_request") if columns == _NUMBERS_TO else ("sip_from", "from_uri")
+            parts.append(_address(side, addresses))
+        return AnyOf(tuple(parts))
+
+    return build
+
+
+def _address(columns: tuple[str, ...], addresses: Values) -> Compare:
+    """``user@host`` with or without the scheme."""
+    bare = [value.removeprefix("sip:") for value in addresses]
+    return Compare(columns, Operator.EQUALS, tuple(bare + [f"sip:{value}" for value in bare]))
+
+
+def _bare(value: str) -> str:
+    """A number without what people write between its digits; a plus sign may have become a space on the way."""
+    return re.sub(r"[ ().\-/]", "", "+" + value[1:] if value.startswith(" ") else value)
+
+
+def _prefix(name: str, values: Values, _account: Account) -> Condition:
+    prefixes = tuple(_bare(value) for value in values)
+    if not all(re.fullmatch(r"\+?\d{1,15}", value) for value in prefixes):
+        raise invalid(name, "number", "must be the first digits of a number, with + and country code for E.164")
+    columns = (*_NUMBERS_FROM, *_NUMBERS_TO)
+    return Compare(columns, Operator.PREFIX, prefixes)
+
+
+def _area_code(name: str, values: Values, account: Account) -> Condition:
+    """Digits behind the account's country code; with + the country code is given."""
+    prefixes: list[str] = []
+    for value in map(_bare, values):
+        if not re.fullmatch(r"\+?\d{1,8}", value):
+            raise invalid(name, "number", "must be an area code, such as 212, or +4930 with its country code")
+        country = account.country_code or "1"
+        prefixes.append(value if value.startswith("+") else f"+{country}{value.lstrip('0')}")
+    return Compare(_E164, Operator.PREFIX, tuple(prefixes))
+
+
+def _within(*columns: str) -> Build:
+    def build(name: str, values: Values, _account: Account) -> Condition:
+        try:
+            networks = tuple(str(ip_network(value, strict=False)) for value in values)
+        except ValueError:
+            raise invalid(name, "address", "must be an IP address or a network such as 192.0.2.0/24") from None
+        return Compare(columns, Operator.WITHIN, networks)
+
+    return build
+
+
+def _sip(name: str, values: Values, _account: Account) -> Condition:
+    """An address ``user@host``, or a host or realm."""
+    if not all(re.fullmatch(r"(sips?:)?[^\s%*]{1,255}", value) for value in values):
+        raise invalid(name, "sip", "must be user@host, or a host")
+    addresses = tuple(value for value in values if "@" in value)
+    hosts = tuple(value.removeprefix("sip:").lower() for value in values if "@" not in value)
+    parts: list[Compare] = []
+    if addresses:
+        parts.append(_address(_SIP, addresses))
+    if hosts:
+        parts.append(Compare(("to_host", "from_host", "realm"), Operator.EQUALS, hosts))
+        parts += [Compare(("sip_to", "sip_from"), Operator.SUFFIX, tuple(f"@{host}" for host in hosts))]
+    return AnyOf(tuple(parts))
+
+
+def _origin(name: str, values: Values, _account: Account) -> Condition:
+    # A plus sign that was not encoded has become a space.
+    origins = tuple(value.replace(" ", "+") for value in values)
+    if not set(origins) <= set(_ORIGINS):
+        raise invalid(name, "allowed", f"must be one of: {', '.join(_ORIGINS)}")
+    return Compare(("origin",), Operator.EQUALS, origins)
+
+
+def _direction(name: str, values: Values, _account: Account) -> Condition:
+    if not set(values) <= {"inbound", "outbound"}:
+        raise invalid(name, "allowed", "must be one of: inbound, outbound")
+    return Compare(("call_direction",), Operator.EQUALS, values)
+
+
+def _answered(name: str, values: Values, _account: Account) -> Condition:
+    if not set(values) <= {"true", "false"}:
+        raise invalid(name, "allowed", "must be one of: true, false")
+    return Compare(("answered",), Operator.EQUALS, tuple(value == "true" for value in values))
+
+
+def _bound(column: str, operator: Operator) -> Build:
+    def build(name: str, values: Values, _account: Account) -> Condition:
+        if len(values) != 1 or not re.fullmatch(r"\d{1,8}", values[0]):
+            raise invalid(name, "number", "must be whole seconds, given once")
+        return Compare((column,), operator, (int(values[0]),))
+
+    return build
+
+
+def _business_date(name: str, values: Values, _account: Account) -> Condition:
+    try:
+        days = tuple(date.fromisoformat(value) for value in values)
+    except ValueError:
+        raise invalid(name, "date", "must be a calendar date such as 2026-11-23") from None
+    return Compare(("business_date",), Operator.EQUALS, days)
+
+
+def _started(operator: Operator) -> Build:
+    def build(name: str, values: Values, _account: Account) -> Condition:
+        if len(values) != 1:
+            raise invalid(name, "once", "must be given once")
+        return Compare(("started_at",), operator, (instant(name, values[0]),))
+
+    return build
+
+
+def _search(name: str, values: Values, _account: Account) -> Condition:
+    if any(len(value.strip()) < _SHORTEST_TEXT for value in values):
+        raise invalid(name, "length", f"at least {_SHORTEST_TEXT} characters")
+    return Compare(_SEARCHED, Operator.CONTAINS, tuple(value.strip() for value in values))
+
+
+FILTERS: Final[dict[str, Filter]] = {
+    "customer": Filter(
+        _equals("account_id", "owner_id", "tenant_id", "realm", "endpoint_id", "access_group"),
+        "account, owner, tenant, realm, endpoint or access group",
+        "pbx0.example",
+    ),
+    "owner": Filter(_equals("owner_id"), "user that owns the device", "5e6b0c"),
+    "tenant": Filter(_equals("tenant_id"), "tenant", "tenant-7"),
+    "realm": Filter(_equals("realm"), "SIP realm of the account", "pbx0.example"),
+    "endpoint": Filter(_equals("endpoint_id", "authorizing_id"), "endpoint or device", "device-1"),
+    "group": Filter(_equals("access_group"), "access group", "sales"),
+    "area_code": Filter(_area_code, "area code of either number, behind the country code of the account", "212"),
+    "prefix": Filter(_prefix, "first digits of either number", "+4930"),
+    "to": Filter(_number(*_NUMBERS_TO), "number called, its beginning with *, or user@host", "+4930*"),
+    "from": Filter(_number(*_NUMBERS_FROM), "number calling, its beginning with *, or user@host", "+12125550100"),
+    "ip": Filter(
+        _within("from_host", "to_host", "remote_rtp_address", "local_rtp_address"),
+        "address or network of signalling or media",
+        "192.0.2.0/24",
+    ),
+    "sip": Filter(_sip, "SIP address user@host, or a host or realm", "user@pbx0.example"),
+    "rtp": Filter(_within("remote_rtp_address", "local_rtp_address"), "address or network of media", "198.51.100.7"),
+    "origin": Filter(_origin, "who delivered the record: api, imported or api+imported", "imported"),
+    "cause": Filter(_equals("hangup_cause"), "hangup cause", "NORMAL_CLEARING"),
+    "direction": Filter(_direction, "inbound or outbound", "inbound"),
+    "answered": Filter(_answered, "whether the call was answered", "true"),
+    "carrier": Filter(_equals("carrier"), "carrier whose file delivered the record", "kazoo"),
+    "min_duration": Filter(_bound("duration_seconds", Operator.AT_LEAST), "at least so many seconds", "60"),
+    "max_duration": Filter(_bound("duration_seconds", Operator.AT_MOST), "at most so many seconds", "3600"),
+    "min_billing": Filter(_bound("billing_seconds", Operator.AT_LEAST), "at least so many billed seconds", "1"),
+    "max_billing": Filter(_bound("billing_seconds", Operator.AT_MOST), "at most so many billed seconds", "3600"),
+    "business_date": Filter(_business_date, "day, in the account's zone, in which the call started", "2026-11-23"),
+    "started_from": Filter(_started(Operator.AT_LEAST), "started then or later", "2026-11-23T08:00:00Z"),
+    "started_to": Filter(_started(Operator.AT_MOST), "started then or earlier", "2026-11-23T18:00:00Z"),
+    "search": Filter(_search, "text in names, numbers, ids, addresses, hangup cause or user agent", "bakery"),
+}

@@ -1,0 +1,118 @@
+"""The outermost layer of the API: bounds of URL and headers, ids, headers of every answer, access log, last errors."""
+
+import logging
+import re
+import secrets
+import time
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cdr_pipeline.api.envelope import refused
+from cdr_pipeline.api.filters import FILTERS, KAZOO_FILTERS
+from cdr_pipeline.api.metrics import Metrics
+from cdr_pipeline.errors import CdrError, RequestRefused
+from cdr_pipeline.redaction import MASK
+
+_log = logging.getLogger("cdr_pipeline.api")
+_LONGEST_URL: Final = 16 * 1024
+_LONGEST_HEADERS: Final = 32 * 1024
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# A structured date (RFC 9745): tokens in URLs are discouraged since the first version.
+_DEPRECATED: Final = b"@1767225600"
+_ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+# Names of parameters that may stand in a log; any other name may itself be a secret.
+_NAMED: Final = frozenset((*FILTERS, *KAZOO_FILTERS)) | {
+    "auth_token", "created_from", "created_to", "page_size", "start_key", "paginate", "accept", "ascending",
+    "descending", "utc_offset", "file_name", "profile", "time_zone", "dry_run", "from_date", "to_date",
+}  # fmt: skip
+
+
+class Gate:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request; an error that nobody caught becomes a 500 that says only its id."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers.get(b"x-request-id", b""))
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        begun = time.perf_counter()
+        status, size = 0, 0
+
+        async def say(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_more_headers(state, request_id)]
+            else:
+                size += len(message.get("body", b""))
+            await send(message)
+
+        version = "v1" if scope["path"].startswith("/v1/") else "v2"
+        try:
+            _require_bounded(scope)
+            await self._app(scope, receive, say)
+        except Exception as error:
+            if status:
+                # Something has been said: only a broken connection tells that it is not whole.
+                _log.warning("broke off request=%s: %s", request_id, type(error).__name__)
+                status = 500
+                raise
+            if not isinstance(error, CdrError):
+                _log.error("fault request=%s", request_id, exc_info=error)
+                error = RequestRefused(500, "unspecified_fault", {"message": "unspecified fault"})
+            await refused(error, request_id, version)(scope, receive, say)
+        finally:
+            seconds = time.perf_counter() - begun
+            route = _route(scope)
+            self._metrics.note(route, scope["method"], status, seconds)
+            _log.info(
+                "%s %s%s %d %d B %.1f ms token=%s request=%s",
+                scope["method"] if scope["method"].isalpha() else "?", route, masked_query(scope["query_string"]),
+                status, size, seconds * 1000, state.get("token_id", "-"), request_id,
+            )  # fmt: skip
+
+
+def masked_query(query: bytes) -> str:
+    """The names of a query's known parameters, never a value: it may be a token or a number in any spelling."""
+    if not query:
+        return ""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=None)
+    names = [name if name in _NAMED else "?" for name, _ in pairs[:20]]
+    return "?" + "&".join(f"{name}={MASK}" for name in names)
+
+
+def _require_bounded(scope: Scope) -> None:
+    length = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    if length > _LONGEST_URL:
+        raise RequestRefused(414, "uri_too_long", {"message": f"at most {_LONGEST_URL} bytes"})
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > _LONGEST_HEADERS:
+        raise RequestRefused(431, "headers_too_large", {"message": f"at most {_LONGEST_HEADERS} bytes"})
+
+
+def _request_id(given: bytes) -> str:
+    """The client's id where it is harmless in headers and logs, else a new one."""
+    text = given.decode("latin-1")
+    return text if _REQUEST_ID.fullmatch(text) else secrets.token_hex(16)
+
+
+def _more_headers(state: dict[str, Any], request_id: str) -> list[tuple[bytes, bytes]]:
+    found = [*_ALWAYS, (b"x-request-id", request_id.encode())]
+    if state.get("token_in_query"):
+        found.append((b"deprecation", _DEPRECATED))
+    return found
+
+
+def _route(scope: Scope) -> str:
+    """The route's pattern, from a closed list: never a path with ids in it."""
+    route = scope.get("route")
+    return str(getattr(route, "path", "unmatched"))

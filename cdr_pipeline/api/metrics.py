@@ -1,0 +1,38 @@
+"""Figures for Prometheus. Labels come from closed lists: routes by their pattern, methods, classes of status."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+_METHODS: Final = frozenset(("GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"))
+_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """Requests by route, method and class of status, and their seconds.
+
+    Args:
+        shared: several workers count together, in files of the folder PROMETHEUS_MULTIPROC_DIR.
+    """
+
+    def __init__(self, *, shared: bool) -> None:
+        self._registry = CollectorRegistry()
+        own = None if shared else self._registry
+        self._requests = Counter("cdr_api_requests_total", "requests", ["route", "method", "status"], registry=own)
+        self._seconds = Histogram(
+            "cdr_api_request_seconds", "seconds of a request", ["route"], buckets=_BUCKETS, registry=own
+        )
+        if shared:
+            MultiProcessCollector(self._registry)
+
+    def note(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One request is done."""
+        kind = f"{status // 100}xx" if status else "none"
+        self._requests.labels(route, method if method in _METHODS else "other", kind).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def text(self) -> bytes:
+        """What Prometheus scrapes, of all workers."""
+        return generate_latest(self._registry)

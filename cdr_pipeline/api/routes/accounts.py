@@ -1,0 +1,69 @@
+"""Accounts: one, the next level below it, all below it."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from cdr_pipeline.api.answers import EVERYWHERE, answer, request_id, wanted
+from cdr_pipeline.api.auth import Caller, reader
+from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, described
+from cdr_pipeline.api.envelope import JSON, success
+from cdr_pipeline.api.negotiation import form_of
+from cdr_pipeline.api.refusals import bad_cursor
+from cdr_pipeline.api.service import service_of
+
+router = APIRouter(tags=["accounts"])
+Reader = Annotated[Caller, Depends(reader)]
+_PAGE: Final = 50
+_WHOLE: Final = 100_000
+_LONGEST_ID: Final = 64
+_KNOWN: Final = EVERYWHERE | {"start_key"}
+
+
+@router.get("/accounts/{account_id}", summary="An account", **described(ACCOUNT))
+async def account(request: Request, caller: Reader) -> Response:
+    """Name and time zone of an account."""
+    found = caller.account
+    data = {"id": found.account_id, "name": found.name, "realm": "", "timezone": found.time_zone}
+    return answer(request, wanted(request), data, name="account")
+
+
+@router.get("/accounts/{account_id}/children", summary="Accounts of the next level", **described(ACCOUNTS))
+async def children(request: Request, caller: Reader) -> Response:
+    """Accounts right below an account."""
+    return await _below(request, caller, deep=False)
+
+
+@router.get("/accounts/{account_id}/descendants", summary="Accounts below", **described(ACCOUNTS))
+async def descendants(request: Request, caller: Reader) -> Response:
+    """All accounts below an account, at any depth."""
+    return await _below(request, caller, deep=True)
+
+
+async def _below(request: Request, caller: Caller, *, deep: bool) -> Response:
+    media = wanted(request)
+    paged = not request.url.path.startswith("/v1/") and form_of(media) == "json"
+    after = request.query_params.get("start_key", "") if paged else ""
+    if len(after) > _LONGEST_ID or "\x00" in after:
+        raise bad_cursor()
+    limit = _PAGE if paged else _WHOLE
+    found = await service_of(request).records.children(
+        caller.account.account_id, deep=deep, after=after, limit=limit + 1
+    )
+    rows: list[dict[str, Any]] = [
+        {
+            "id": row["account_id"],
+            "name": row["name"],
+            "realm": "",
+            "tree": row["tree"],
+            "timezone": row["time_zone"],
+        }
+        for row in found[:limit]
+    ]
+    if form_of(media) == "csv":
+        return answer(request, media, rows, name="accounts")
+    more: dict[str, object] = {"page_size": len(rows)}
+    if len(found) > limit:
+        more["next_start_key"] = rows[-1]["id"]
+    return Response(success(rows, request_id(request), **more), media_type=JSON)

@@ -1,0 +1,217 @@
+"""Lists, details, interactions, legs and summaries of records."""
+
+from dataclasses import replace
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from cdr_pipeline.api.answers import EVERYWHERE, answer, csv_stream, json_stream, request_id, wanted
+from cdr_pipeline.api.auth import Caller, reader
+from cdr_pipeline.api.cursors import Cursor, seal, search_digest, unseal
+from cdr_pipeline.api.documentation import DETAIL, LIST, SUMMARY, described
+from cdr_pipeline.api.envelope import JSON, listed
+from cdr_pipeline.api.filters import MOST_PARAMETERS, conditions_of
+from cdr_pipeline.api.negotiation import form_of
+from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
+from cdr_pipeline.api.service import service_of
+from cdr_pipeline.api.times import span_of
+from cdr_pipeline.core.search import Clock, Compare, Condition, Operator, Search, Span
+
+router = APIRouter(tags=["records"])
+Reader = Annotated[Caller, Depends(reader)]
+
+DEFAULT_PAGE: Final = 50
+LARGEST_PAGE: Final = 10_000
+_PERIOD: Final = frozenset(("created_from", "created_to"))
+_ORDER: Final = frozenset(("ascending", "descending"))
+_PAGING: Final = frozenset(("page_size", "start_key", "paginate", "is_chunked"))
+_CONTROLS: Final = EVERYWHERE | _PERIOD | _ORDER | _PAGING | {"utc_offset"}
+_LARGEST_OFFSET: Final = 86_400
+_CDR_ID_PREFIX: Final = 6
+
+
+@router.get("/accounts/{account_id}/cdrs", summary="List records", **described(LIST))
+async def list_records(request: Request, caller: Reader) -> Response:
+    """Records of an account that were saved in a period, newest first; v2 in pages, v1 and CSV whole."""
+    return await _list(request, caller, "saved_at")
+
+
+@router.get("/accounts/{account_id}/users/{user_id}/cdrs", summary="List a user's records", **described(LIST))
+async def list_user_records(request: Request, caller: Reader, user_id: str) -> Response:
+    """Records of the devices of one user."""
+    return await _list(request, caller, "saved_at", user_id=user_id)
+
+
+@router.get("/accounts/{account_id}/cdrs/interaction", summary="List interactions", **described(LIST))
+async def list_interactions(request: Request, caller: Reader) -> Response:
+    """One row an interaction: its first leg; the period is that of its start."""
+    return await _list(request, caller, "started_at", interactions=True)
+
+
+@router.get(
+    "/accounts/{account_id}/users/{user_id}/cdrs/interaction", summary="List a user's interactions", **described(LIST)
+)
+async def list_user_interactions(request: Request, caller: Reader, user_id: str) -> Response:
+    """One row an interaction of one user's devices."""
+    return await _list(request, caller, "started_at", user_id=user_id, interactions=True)
+
+
+@router.get("/accounts/{account_id}/cdrs/legs/{leg_id:path}", summary="Legs of an interaction", **described(DETAIL))
+async def legs(request: Request, caller: Reader, leg_id: str) -> Response:
+    """Detail documents of all legs of an interaction, by its id or by that of one leg, oldest first."""
+    media = _only(request, EVERYWHERE)
+    found = await service_of(request).records.legs(caller.account.account_id, _identity(leg_id))
+    if not found:
+        raise no_such("could not find legs for supplied id")
+    return answer(request, media, found, name="legs")
+
+
+@router.get("/accounts/{account_id}/cdrs/summary", summary="Seconds by rate and kind of number", **described(SUMMARY))
+async def summary(request: Request, caller: Reader) -> Response:
+    """Billed seconds by direction, far side, kind of number and rate; each leg counts once."""
+    media = wanted(request)
+    search = _search(request, caller, "saved_at")
+    rows = await service_of(request).records.summary(search)
+    if form_of(media) == "csv":
+        return answer(request, media, [{key: str(value or "") for key, value in row.items()} for row in rows])
+    data: dict[str, Any] = {}
+    for row in rows:
+        kinds = data.setdefault(row["direction"], {}).setdefault(row["domain"], {})
+        rates = kinds.setdefault(row["classifier"], {"total": 0})
+        seconds = int(row["seconds"])
+        rates["total"] += seconds
+        if row["rate_name"]:
+            rates[row["rate_name"]] = rates.get(row["rate_name"], 0) + seconds
+    return answer(request, media, data)
+
+
+@router.get("/accounts/{account_id}/cdrs/{cdr_id:path}", summary="Detail of a record", **described(DETAIL))
+async def detail(request: Request, caller: Reader, cdr_id: str) -> Response:
+    """The detail document of one record; its timestamp is the end of the leg."""
+    media = _only(request, EVERYWHERE)
+    found = await service_of(request).records.record(caller.account.account_id, _identity(cdr_id))
+    if found is None:
+        if cdr_id[:_CDR_ID_PREFIX].isdigit() and cdr_id[_CDR_ID_PREFIX : _CDR_ID_PREFIX + 1] == "-":
+            raise no_such("bad_identifier", {"cause": cdr_id, "message": "bad identifier"})
+        raise no_such("could not find cdr with supplied id")
+    return answer(request, media, found, name="cdr")
+
+
+async def _list(
+    request: Request, caller: Caller, clock: Clock, *, user_id: str | None = None, interactions: bool = False
+) -> Response:
+    media = wanted(request)
+    records = service_of(request).records
+    query = request.query_params
+    size = _page_size(query.get("page_size"))
+    search = _search(request, caller, clock, user_id=user_id, interactions=interactions)
+    if form_of(media) == "csv":
+        return await csv_stream(request, media, records.csv_rows(search), "cdrs")
+    if request.url.path.startswith("/v1/") or _flag(request, "paginate", default=True) is False:
+        return await json_stream(request, records.json_rows(search))
+    return await _page(request, caller, search, size)
+
+
+async def _page(request: Request, caller: Caller, search: Search, size: int) -> Response:
+    """One page; the walk keeps the period and the moment with which its first page began."""
+    records = service_of(request).records
+    secret = await records.cursor_secret()
+    chosen = [item for item in request.query_params.multi_items() if item[0] not in EVERYWHERE | _PAGING]
+    digest = search_digest(caller.account.account_id, request.url.path, chosen)
+    known_at, start = service_of(request).at.clock(), None
+    if "start_key" in request.query_params:
+        cursor = unseal(request.query_params["start_key"], digest, secret)
+        known_at, start = cursor.known_at, cursor.key
+        if search.span is not None:
+            search = replace(search, span=Span(search.clock, cursor.first, cursor.last))
+    page = await records.page(replace(search, known_at=known_at), size=size, start=start)
+    keys = {"start_key": page.first, "next_start_key": page.following}
+    first, last = (search.span.first, search.span.last) if search.span else (known_at, known_at)
+    sealed = {
+        name: None if key is None else seal(Cursor(key, known_at, first, last), digest, secret)
+        for name, key in keys.items()
+    }
+    body = listed(
+        page.rows,
+        request_id(request),
+        keys={"start_key": sealed["start_key"], "page_size": str(len(page.rows))}
+        | {"next_start_key": sealed["next_start_key"]},
+    )
+    return Response(body, media_type=JSON)
+
+
+def _search(
+    request: Request, caller: Caller, clock: Clock, *, user_id: str | None = None, interactions: bool = False
+) -> Search:
+    """What the query asks for. Raises RequestRefused: 400 with field and rule."""
+    query = request.query_params
+    pairs = query.multi_items()
+    if len(pairs) > MOST_PARAMETERS:
+        raise invalid("query", "length", f"at most {MOST_PARAMETERS} parameters")
+    for name in _CONTROLS - {"auth_token"}:
+        if len(query.getlist(name)) > 1:
+            raise invalid(name, "once", "must be given once")
+    conditions: list[Condition] = conditions_of(pairs, caller.account, _CONTROLS)
+    if user_id is not None:
+        conditions.append(Compare(("owner_id",), Operator.EQUALS, (_identity(user_id),)))
+    # A business day is a bound of its own.
+    bounded = "business_date" in query and not _PERIOD & set(query)
+    return Search(
+        accounts=(caller.account.account_id,),
+        conditions=tuple(conditions),
+        span=None if bounded else span_of(query, clock, service_of(request).at.clock()),
+        ascending=_ascending(request),
+        interactions=interactions,
+        utc_offset=_utc_offset(query.get("utc_offset")),
+    )
+
+
+def _only(request: Request, known: frozenset[str]) -> str:
+    """Media type of a route that takes no filters. Raises RequestRefused: 400, 406."""
+    unknown = sorted({name for name in request.query_params if name not in known})
+    if unknown:
+        raise unknown_parameters(["?"] * len(unknown), sorted(known))
+    return wanted(request)
+
+
+def _identity(text: str) -> str:
+    """An id as a value; no id has a NUL, which no column can hold."""
+    if "\x00" in text:
+        raise no_such("bad_identifier", {"message": "bad identifier"})
+    return text
+
+
+def _page_size(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_PAGE
+    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 9 or not 1 <= int(text) <= LARGEST_PAGE:  # noqa: PLR2004 - digits
+        raise invalid(
+            "page_size", "range", f"must be a whole number from 1 to {LARGEST_PAGE}; paginate=false lists everything"
+        )
+    return int(text)
+
+
+def _flag(request: Request, name: str, *, default: bool) -> bool:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if text not in ("true", "false"):
+        raise invalid(name, "allowed", "must be one of: true, false")
+    return text == "true"
+
+
+def _ascending(request: Request) -> bool:
+    return _flag(request, "ascending", default=False) or not _flag(request, "descending", default=True)
+
+
+def _utc_offset(text: str | None) -> int:
+    if text is None:
+        return 0
+    try:
+        seconds = int(text)
+    except ValueError:
+        raise invalid("utc_offset", "number", "utc_offset must be a number") from None
+    if abs(seconds) > _LARGEST_OFFSET:
+        raise invalid("utc_offset", "range", "must be seconds of at most a day")
+    return seconds

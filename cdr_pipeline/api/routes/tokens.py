@@ -1,0 +1,86 @@
+"""Logging in with an API key, looking at a token, giving it back."""
+
+from datetime import timedelta
+from typing import Final, cast
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from cdr_pipeline.api.answers import answer, request_id, wanted
+from cdr_pipeline.api.auth import authenticate
+from cdr_pipeline.api.bodies import read_small
+from cdr_pipeline.api.documentation import LOGIN, TOKEN, described
+from cdr_pipeline.api.envelope import JSON, success
+from cdr_pipeline.api.negotiation import BODY_JSON, body_form
+from cdr_pipeline.api.refusals import no_such, parse_error, unauthorized, unsupported
+from cdr_pipeline.api.service import service_of
+from cdr_pipeline.steps.api_tokens import buy_token, revoke_token
+from cdr_pipeline.warehouse.tokens import Token
+
+router = APIRouter(tags=["tokens"])
+# As the switch's own tokens.
+_LIFE: Final = timedelta(hours=1)
+_LONGEST_KEY: Final = 4_096
+# A login is worth many requests, as on the switch: keys are not for guessing.
+_COST: Final = 5.0
+
+
+@router.put("/api_auth", status_code=201, summary="Buy a token with an API key", **described(LOGIN))
+async def api_auth(request: Request) -> Response:
+    """Exchanges an API key, which is a token of the command line, for one that lives an hour."""
+    service = service_of(request)
+    service.rates.require_unsuspected(request)
+    if body_form(request.headers.get("content-type")) != "json":
+        raise unsupported(BODY_JSON)
+    key = _key_of(await read_small(request))
+    found = await service.records.authorize(key, None)
+    now = service.at.clock()
+    if found is None or not found.token.alive(now):
+        service.rates.note_failure(request)
+        raise no_such("bad identifier", ["api_key"]) if found is None else unauthorized()
+    request.state.token_id = found.token.token_id
+    service.rates.take(found.token.token_id, _COST)
+    token = await run_in_threadpool(buy_token, found.token, min(now + _LIFE, found.token.expires_at), service.at)
+    data = {"account_id": found.token.account_id, "scope": found.token.scope}
+    body = success(data, request_id(request), auth_token=token)
+    return Response(body, 201, media_type=JSON)
+
+
+@router.get("/token_auth", summary="The token of the request", **described(TOKEN))
+async def token_auth(request: Request) -> Response:
+    """What the token opens, and until when."""
+    media = wanted(request)
+    token, _ = await authenticate(request)
+    return answer(request, media, _said(token), name="token")
+
+
+@router.delete("/token_auth", summary="Give the token back", **described(TOKEN))
+async def give_back(request: Request) -> Response:
+    """Revokes the token of the request."""
+    media = wanted(request)
+    token, _ = await authenticate(request)
+    service = service_of(request)
+    await run_in_threadpool(revoke_token, token.token_id, service.at)
+    return answer(request, media, _said(token), name="token")
+
+
+def _said(token: Token) -> dict[str, object]:
+    return {
+        "account_id": token.account_id,
+        "token_id": token.token_id,
+        "scope": token.scope,
+        "expires_at": token.expires_at.isoformat(),
+    }
+
+
+def _key_of(body: bytes) -> str:
+    try:
+        data = orjson.loads(body)["data"]
+        key = cast("object", data["api_key"])
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise parse_error() from None
+    if not isinstance(key, str) or not 1 <= len(key) <= _LONGEST_KEY:
+        raise parse_error()
+    return key

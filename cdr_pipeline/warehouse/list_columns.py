@@ -1,0 +1,97 @@
+"""The columns of Kazoo's list as SQL over a row of the merged view: its names, order and texts since 4.3.
+
+Two forms of the same columns, for JSON and for CSV; they differ where JSON has numbers and lists. Behind Kazoo's 35
+columns, which keep their order, stand those of the seed's list that Kazoo left out, and what tells the origin.
+"""
+
+from typing import Final, LiteralString
+
+from psycopg import sql
+
+# The session prints instants as "2026-11-24 21:39:02.123456+00": UTC, ISO.
+_STARTED: Final[LiteralString] = "record.started_at::text"
+_SECONDS: Final[LiteralString] = "(extract(epoch FROM date_trunc('second', record.started_at))::bigint)"
+
+
+def _text(column: LiteralString) -> LiteralString:
+    return "coalesce(record." + column + ", '')"
+
+
+# Name, SQL of its text. Python's braces are not used here, so that the pieces stay literal.
+_COLUMNS: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
+    ("id", "record.record_id"),
+    ("call_id", _text("call_id")),
+    ("caller_id_number", _text("caller_id_number")),
+    ("caller_id_name", _text("caller_id_name")),
+    ("callee_id_number", _text("callee_id_number")),
+    ("callee_id_name", _text("callee_id_name")),
+    ("duration_seconds", "coalesce(trim_scale(record.duration_seconds)::text, '')"),
+    ("billing_seconds", "coalesce(trim_scale(record.billing_seconds)::text, '')"),
+    ("timestamp", "(" + _SECONDS + " + 62167219200)::text"),
+    ("hangup_cause", _text("hangup_cause")),
+    ("disposition", _text("disposition")),
+    ("other_leg_call_id", _text("other_leg_call_id")),
+    ("owner_id", _text("owner_id")),
+    ("to", _text("sip_to")),
+    ("from", _text("sip_from")),
+    ("direction", _text("call_direction")),
+    ("request", _text("sip_request")),
+    ("authorizing_id", "coalesce(nullif(record.authorizing_id, record.account_id), '')"),
+    ("cost", "coalesce(trim_scale(record.cost * 10000)::text, '0')"),
+    ("dialed_number", _text("dialed_number")),
+    ("calling_from", _text("calling_from")),
+    ("datetime", "left((record.started_at + make_interval(secs => %(utc_offset)s))::text, 19)"),
+    ("unix_timestamp", _SECONDS + "::text"),
+    ("rfc_1036", """to_char(record.started_at, 'Dy, DD Mon YYYY HH24:MI:SS "GMT"')"""),
+    ("iso_8601", "left(" + _STARTED + ", 10)"),
+    ("iso_8601_combined", "left(" + _STARTED + ", 10) || 'T' || substr(" + _STARTED + ", 12, 8) || 'Z'"),
+    ("call_type", _text("call_type")),
+    ("rate", "coalesce(trim_scale(record.rate)::text, '0.0')"),
+    ("rate_name", _text("rate_name")),
+    ("bridge_id", _text("bridge_id")),
+    ("recording_url", _text("recording_url")),
+    ("media_recordings", "coalesce(record.media_recordings, '')"),
+    ("media_server", _text("media_server")),
+    ("call_priority", _text("call_priority")),
+    ("interaction_id", _text("interaction_id")),
+    ("call_direction", _text("call_direction")),
+    ("ringing_seconds", "coalesce(trim_scale(record.ringing_seconds)::text, '')"),
+    ("digits_dialed", _text("digits_dialed")),
+    ("to_uri", _text("to_uri")),
+    ("from_uri", _text("from_uri")),
+    ("origin", "record.origin"),
+    ("cost_currency", _text("cost_currency")),
+    ("business_date", "record.business_date::text"),
+)
+
+
+def _number(column: LiteralString) -> LiteralString:
+    return "coalesce(to_json(trim_scale(record." + column + ")), '\"\"'::json)"
+
+
+_RECORDINGS: Final[LiteralString] = (
+    "CASE WHEN record.media_recordings IS NULL THEN '[]'::json"
+    """ WHEN record.media_recordings ~ '^\\[("[^"\\\\[:cntrl:]]*"(, ?"[^"\\\\[:cntrl:]]*")*)?\\]$'"""
+    " THEN record.media_recordings::json ELSE to_json(record.media_recordings) END"
+)
+_JSON: Final[dict[LiteralString, LiteralString]] = {
+    "duration_seconds": _number("duration_seconds"),
+    "billing_seconds": _number("billing_seconds"),
+    "ringing_seconds": _number("ringing_seconds"),
+    "media_recordings": _RECORDINGS,
+}
+_INCEPTION: Final[tuple[LiteralString, LiteralString]] = (
+    "inception_direction",
+    "CASE record.call_direction WHEN 'inbound' THEN 'termination' WHEN 'outbound' THEN 'origination' ELSE '' END",
+)
+
+NAMES: Final = tuple(name for name, _ in _COLUMNS)
+
+
+def list_columns(*, as_json: bool, interactions: bool = False) -> sql.Composed:
+    """The select list over ``record``, a row of the merged view; needs the parameter ``utc_offset``."""
+    columns = (*_COLUMNS, _INCEPTION) if interactions else _COLUMNS
+    return sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(sql.SQL(_JSON.get(name, text) if as_json else text), sql.Identifier(name))
+        for name, text in columns
+    )

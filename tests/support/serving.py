@@ -1,0 +1,126 @@
+"""The API on a free loopback port, over a tree of accounts with records; and a client of it."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import polars as pl
+import uvicorn
+from records import rows
+
+from cdr_pipeline.api.app import create_app
+from cdr_pipeline.api.serving import config
+from cdr_pipeline.core.timestamps import to_gregorian
+from cdr_pipeline.steps.api_tokens import TokenRequest, create_token
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.loading import BatchHeader, batch_load
+
+# top > self > child; sibling beside self; stranger in a tree of its own.
+TREE = {"top": None, "self": "top", "child": "self", "sibling": "top", "stranger": None}
+STARTED = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+PERIOD = {"created_from": "2026-03-01T00:00:00Z", "created_to": "2026-03-31T00:00:00Z"}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running API."""
+
+    url: str
+    at: Workplace
+    tokens: dict[str, str]
+
+    def client(self, token: str | None = None, **headers: str) -> httpx2.Client:
+        """A client with a token of its own."""
+        sent = headers | ({} if token is None else {"X-Auth-Token": token})
+        return httpx2.Client(base_url=self.url, headers=sent, timeout=30)
+
+    def get(self, path: str, account: str = "self", token: str | None = None, **query: Any) -> httpx2.Response:
+        """One request with the reading token of an account."""
+        headers = query.pop("headers", {})
+        with self.client(token or self.tokens[account], **headers) as client:
+            return client.get(path, params=query)
+
+
+def know(at: Workplace, tree: dict[str, str | None] = TREE) -> None:
+    """Makes the accounts known."""
+    with at.ledger() as ledger:
+        for account_id, parent_id in tree.items():
+            ledger.add_account(Account(account_id, f"name of {account_id}", parent_id, country_code="1"), now=at.clock())
+
+
+def store(at: Workplace, account_id: str, *changes: dict[str, Any], origin: str = "api", now: datetime | None = None) -> None:
+    """Loads records: one a change, saved half a minute after each other."""
+    made = rows(
+        *(
+            {
+                "account_id": account_id,
+                "origin": origin,
+                "record_id": f"202603-call{number}",
+                "call_id": f"call{number}",
+                "started_at": STARTED + timedelta(seconds=30 * number),
+                "ended_at": STARTED + timedelta(seconds=30 * number + 30),
+                "hangup_cause": "NORMAL_CLEARING",
+            }
+            | change
+            for number, change in enumerate(changes, start=1)
+        )
+    ).with_columns(
+        # What a change moves in time ends and is filed accordingly.
+        ended_at=pl.col("started_at") + pl.duration(microseconds=(pl.col("duration_seconds") * 1_000_000).cast(pl.Int64)),
+        business_date=pl.col("started_at").dt.date(),
+    )
+    header = BatchHeader(
+        account_id, uuid4(), "window" if origin == "api" else "upload", "test", now or at.clock(),
+        business_date=date(2026, 3, 2) if origin == "api" else None,
+    )  # fmt: skip
+    with at.ledger() as ledger, batch_load(ledger.connection, header) as load:
+        load.stage(made)
+        load.finish(read=made.height)
+
+
+def token_for(at: Workplace, account_id: str, scope: str = "read", days: int = 30) -> str:
+    """A token of an account."""
+    return create_token(TokenRequest(account_id, scope, "test", days), at).token
+
+
+@contextmanager
+def serving(at: Workplace, **settings: Any) -> Iterator[Served]:
+    """Serves the workplace while the block runs; a reading token for each account of the tree."""
+    placed = replace(at, settings=at.settings.model_copy(update=settings))
+    know(at)
+    tokens = {account_id: token_for(at, account_id) for account_id in TREE}
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = uvicorn.Server(config(create_app(placed), host="127.0.0.1", port=port))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="api", daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 10
+        while not server.started:
+            if time.monotonic() > deadline or not thread.is_alive():
+                raise RuntimeError("the API did not start")
+            time.sleep(0.005)
+        yield Served(f"http://127.0.0.1:{port}", placed, tokens)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=15)
+        listener.close()
+
+
+def gregorian(moment: datetime) -> str:
+    """As the switch writes it."""
+    return str(to_gregorian(moment))
+
+
+def seconds(value: str) -> Decimal:
+    """Seconds of a record."""
+    return Decimal(value).quantize(Decimal("0.001"))
