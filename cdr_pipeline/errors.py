@@ -37,9 +37,8 @@ never hold a token, a phone number or a name.
     ├── ExportError                     8   a file or manifest could not be written whole
     ├── IncompleteNight                 9   some accounts failed; the others are done
     ├── SomethingIsBroken               11  a check-up found what a person has to mend
-    └── AlertNotSent                    12  neither webhook nor mail took an alert (retryable)
-    ├── RequestRefused                  1   the API cannot serve a request as it was asked (see api/refusals.py)
-    └── IncompleteNight                 9   some accounts failed; the others are done
+    ├── AlertNotSent                    12  neither webhook nor mail took an alert (retryable)
+    └── RequestRefused                  1   the API cannot serve a request as it was asked (see api/refusals.py)
 """
 
 from typing import ClassVar

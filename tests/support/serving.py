@@ -54,10 +54,14 @@ def know(at: Workplace, tree: dict[str, str | None] = TREE) -> None:
     """Makes the accounts known."""
     with at.ledger() as ledger:
         for account_id, parent_id in tree.items():
-            ledger.add_account(Account(account_id, f"name of {account_id}", parent_id, country_code="1"), now=at.clock())
+            ledger.add_account(
+                Account(account_id, f"name of {account_id}", parent_id, country_code="1"), now=at.clock()
+            )
 
 
-def store(at: Workplace, account_id: str, *changes: dict[str, Any], origin: str = "api", now: datetime | None = None) -> None:
+def store(
+    at: Workplace, account_id: str, *changes: dict[str, Any], origin: str = "api", now: datetime | None = None
+) -> None:
     """Loads records: one a change, saved half a minute after each other."""
     made = rows(
         *(
@@ -75,7 +79,8 @@ def store(at: Workplace, account_id: str, *changes: dict[str, Any], origin: str 
         )
     ).with_columns(
         # What a change moves in time ends and is filed accordingly.
-        ended_at=pl.col("started_at") + pl.duration(microseconds=(pl.col("duration_seconds") * 1_000_000).cast(pl.Int64)),
+        ended_at=pl.col("started_at")
+        + pl.duration(microseconds=(pl.col("duration_seconds") * 1_000_000).cast(pl.Int64)),
         business_date=pl.col("started_at").dt.date(),
     )
     header = BatchHeader(
