@@ -166,8 +166,12 @@ class Settings(BaseSettings):
     first_date: str = Field(
         default="2024-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="first business date that Dagster offers"
     )
-    executor: Literal["in_process", "multiprocess"] = Field(
-        default="in_process", description="in_process (fastest for five steps) or multiprocess"
+    executor: Literal["in_process", "multiprocess", "celery", "k8s"] = Field(
+        default="in_process",
+        description="who runs steps: in_process (fastest on one machine), multiprocess, celery, k8s",
+    )
+    executor_config: AbsolutePath | None = Field(
+        default=None, description="YAML file whose 'execution: config:' configures the executor, e.g. Celery's broker"
     )
     step_retry_seconds: float = Field(
         default=60.0, ge=0, le=3600, description="pause before a step that failed for a passing reason is tried again"

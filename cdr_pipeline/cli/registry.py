@@ -6,6 +6,7 @@ from cdr_pipeline.cli.accounts import accounts_app
 from cdr_pipeline.cli.collect import collect
 from cdr_pipeline.cli.config import config_app
 from cdr_pipeline.cli.demo import demo
+from cdr_pipeline.cli.deployment import deployment_app
 from cdr_pipeline.cli.doctor import doctor
 from cdr_pipeline.cli.fields import fields
 from cdr_pipeline.cli.files import export, import_file, verify_export
@@ -43,4 +44,5 @@ def register(app: typer.Typer) -> None:
     app.add_typer(profiles_app, name="profiles")
     app.add_typer(tokens_app, name="tokens")
     app.add_typer(config_app, name="config")
+    app.add_typer(deployment_app, name="deployment")
     app.add_typer(warehouse_app, name="warehouse")

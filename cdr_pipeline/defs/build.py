@@ -9,6 +9,7 @@ from cdr_pipeline.defs.assets.cdr import cdr_assets
 from cdr_pipeline.defs.assets.daily_files import daily_files_asset
 from cdr_pipeline.defs.assets.night_report import night_report_asset, standing_check
 from cdr_pipeline.defs.assets.uploads import uploads_asset
+from cdr_pipeline.defs.executors import executor_for
 from cdr_pipeline.defs.graph import finished
 from cdr_pipeline.defs.jobs import check_up_job, nightly_job, upload_job
 from cdr_pipeline.defs.partitions import business_days
@@ -32,7 +33,6 @@ def build_definitions(settings: Settings, *, workplaces: Workplaces | None = Non
         warnings.simplefilter("ignore", dg.BetaWarning)
         days = business_days(settings)
         nightly, imports, check_up = nightly_job(), upload_job(), check_up_job()
-        executor = dg.multiprocess_executor if settings.executor == "multiprocess" else dg.in_process_executor
         assets = [
             api_pages_asset(days, settings),
             uploads_asset(days),
@@ -47,5 +47,5 @@ def build_definitions(settings: Settings, *, workplaces: Workplaces | None = Non
             schedules=[nightly_schedule(settings, days, nightly), check_up_schedule(check_up)],
             sensors=[upload_sensor(days, imports, places), missed_nights_sensor(days, nightly, places)],
             resources={"workplace": places},
-            executor=executor,
+            executor=executor_for(settings),
         )

@@ -29,6 +29,10 @@ from cdr_pipeline.warehouse.unprivileged import ServerUser, binaries, cluster_fo
 _ROLE: Final = "cdr"
 _DATABASE: Final = "cdr"
 _START_SECONDS: Final = 60
+_STOP_SECONDS: Final = 15
+_SHUTTING_DOWN: Final = "shutting down"
+# What a server says that will accept connections, or be gone, in a moment.
+_PASSING: Final = ("starting up", "not yet accepting", "in recovery mode", _SHUTTING_DOWN)
 _SETTINGS: Final = """\
 # Written anew at every start; put your own settings into postgresql.conf.
 listen_addresses = ''
@@ -105,7 +109,7 @@ class EmbeddedServer:
         with self._locked():
             if self._postmaster() is None:
                 return False
-            self._run("pg_ctl", "stop", "-D", str(self.cluster), "-m", "fast", "-w", "-t", str(_START_SECONDS))
+            self._end()
             return True
 
     def status(self) -> ServerStatus:
@@ -131,18 +135,40 @@ class EmbeddedServer:
         return psycopg.connect(host=str(self.socket), user=_ROLE, dbname=database, connect_timeout=5, autocommit=True)
 
     def _answers(self) -> bool:
-        """Whether the database accepts connections; waits while the server says that it is starting."""
+        """Whether the database accepts connections; waits while the server starts, recovers or shuts down.
+
+        Raises:
+            WarehouseUnavailable: it is still recovering after a minute; it goes on, and is not to be disturbed.
+        """
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
                 self._connect(_DATABASE).close()
             except psycopg.OperationalError as error:
-                starting = "starting up" in str(error) or "not yet accepting" in str(error)
-                if not starting or time.monotonic() > deadline:
+                said = str(error)
+                if not any(state in said for state in _PASSING):
                     return False
+                if time.monotonic() > deadline:
+                    if _SHUTTING_DOWN in said:
+                        return False
+                    raise WarehouseUnavailable(
+                        "the warehouse is still recovering from a crash", hint="it goes on by itself; try again later"
+                    ) from None
                 time.sleep(0.05)
             else:
                 return True
+
+    def _end(self) -> None:
+        """Stops the server that runs; at once when it does not end in time, which loses nothing that was committed.
+
+        PostgreSQL 18 that is told to stop just when it recovers from a crash waits for ever.
+        """
+        stop = ("stop", "-D", str(self.cluster), "-w", "-t", str(_STOP_SECONDS))
+        try:
+            self._run("pg_ctl", *stop, "-m", "fast")
+        except WarehouseUnavailable:
+            if self._postmaster() is not None:
+                self._run("pg_ctl", *stop, "-m", "immediate")
 
     @contextmanager
     def _locked(self) -> Generator[None]:
@@ -180,6 +206,9 @@ class EmbeddedServer:
         self.user.owns(config)
 
     def _start(self) -> None:
+        if self._postmaster() is not None:
+            # It hangs in its shutdown, or somebody has swept its socket away: nobody can use it.
+            self._end()
         self._make_socket_folder()
         self._write_settings(self.cluster)
         self.log.touch(mode=0o600)

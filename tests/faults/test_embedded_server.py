@@ -73,12 +73,34 @@ def test_killed_it_comes_back_with_every_committed_row(server: EmbeddedServer, w
     assert _kept(server) == 1
 
 
-def test_a_killed_backend_is_survived(server: EmbeddedServer) -> None:
+@pytest.mark.parametrize("pause", [0.0, 0.05, 0.2])
+def test_a_killed_backend_is_survived(server: EmbeddedServer, pause: float) -> None:
     _put(server)
+    _kill_a_backend(server)
+    time.sleep(pause)
+    assert _kept(server) == 1
+
+
+@pytest.mark.slow
+def test_one_that_is_told_to_stop_while_it_recovers_stops(server: EmbeddedServer) -> None:
+    _put(server)
+    _kill_a_backend(server)
+    begun = time.monotonic()
+    assert server.stop()
+    assert time.monotonic() - begun < 40
+    assert _kept(server) == 1
+
+
+def test_one_whose_socket_was_swept_away_is_started_again(server: EmbeddedServer) -> None:
+    _put(server)
+    for left in server.socket.iterdir():
+        left.unlink()
+    assert _kept(server) == 1
+
+
+def _kill_a_backend(server: EmbeddedServer) -> None:
     with psycopg.connect(server.url) as connection:
         os.kill(connection.info.backend_pid, signal.SIGKILL)
-        time.sleep(0.2)
-    assert _kept(server) == 1
 
 
 def test_a_stale_pid_file_with_a_living_stranger_is_not_believed(server: EmbeddedServer) -> None:
