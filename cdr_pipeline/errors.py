@@ -35,6 +35,10 @@ never hold a token, a phone number or a name.
     │   ├── InvalidSide                     a side lacks columns or values that the matcher needs
     │   └── UnbalancedReconciliation        rows, seconds or money by class do not add up to what came in
     ├── ExportError                     8   a file or manifest could not be written whole
+    │   ├── DayNotSealable                  a day is asked to be sealed or restated that cannot be
+    │   ├── SealedFileDamaged               a sealed file is missing or has other bytes than were sealed
+    │   └── DeliveryError                   a target cannot be reached or failed (retryable)
+    │       └── DeliveryRefused                 it is not the one that is known, or holds another file of that name
     ├── IncompleteNight                 9   some accounts failed; the others are done
     ├── SomethingIsBroken               11  a check-up found what a person has to mend
     ├── AlertNotSent                    12  neither webhook nor mail took an alert (retryable)
@@ -271,6 +275,33 @@ class ExportError(CdrError):
 
     code = "export"
     exit_code = 8
+
+
+class DayNotSealable(ExportError):
+    """The day cannot be sealed or restated as it stands; the message names what is in the way."""
+
+    code = "day_not_sealable"
+    http_status = 409
+
+
+class SealedFileDamaged(ExportError):
+    """A sealed file is missing or is not the one that was sealed; nothing can be built upon it."""
+
+    code = "sealed_file_damaged"
+
+
+class DeliveryError(ExportError):
+    """A target cannot be reached, or failed while a file was sent; the file waits and is sent again."""
+
+    code = "delivery"
+    retryable = True
+
+
+class DeliveryRefused(DeliveryError):
+    """A target that is not the known one, that refuses, or that holds another file of the same name."""
+
+    code = "delivery_refused"
+    retryable = False
 
 
 class IncompleteNight(CdrError):

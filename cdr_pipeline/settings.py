@@ -24,6 +24,7 @@ Dialect = Literal["auto", "seed_v1", "v2_k3", "v2_k43", "k5"]
 # Set for worker processes, not by operators.
 _WORKERS = "_CDR_SERVE_WORKERS"
 _FIGURES = "PROMETHEUS_MULTIPROC_DIR"
+EXPORT_DIALECTS = ("exact", "spreadsheet", "xlsx", "parquet", "redacted")
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -61,6 +62,15 @@ def _api_base(url: str | None, info: ValidationInfo) -> str | None:
             "must be scheme, host, port and path only; credentials go in CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN"
         )
     return url.rstrip("/")
+
+
+def _known_dialects(listed: str) -> str:
+    asked = [name.strip() for name in listed.split(",") if name.strip()]
+    unknown = sorted(set(asked) - set(EXPORT_DIALECTS))
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: not among {', '.join(EXPORT_DIALECTS)}")
+    # The exact file is what the others are made of, and what is sealed.
+    return ",".join(name for name in EXPORT_DIALECTS if name in {"exact", *asked})
 
 
 def _this_machine(url: str) -> bool:
@@ -128,6 +138,19 @@ class Settings(BaseSettings):
 
     upload_settle_seconds: float = Field(
         default=5.0, ge=0, le=86_400, description="a dropped file is whole when it has not changed for so long"
+    )
+
+    export_dialects: Annotated[str, AfterValidator(_known_dialects)] = Field(
+        default="exact", description="files of a day, with commas: exact, spreadsheet, xlsx, parquet, redacted"
+    )
+    export_compression: Literal["none", "gzip", "zstd"] = Field(
+        default="none", description="how the CSV files of a day are packed"
+    )
+    seal_after_days: int = Field(
+        default=3, ge=0, le=366, description="how long after its end a day stays open for late records"
+    )
+    redaction_key: SecretStr | None = Field(
+        default=None, description="key by which numbers are replaced in redacted files; never delivered"
     )
 
     warehouse_url: Annotated[SecretStr | None, AfterValidator(_warehouse_scheme)] = Field(
@@ -218,6 +241,11 @@ class Settings(BaseSettings):
     def report_dir(self) -> Path:
         """One page per night."""
         return self.data_dir / "reports"
+
+    @property
+    def targets_file(self) -> Path:
+        """Where daily files are delivered to; readable by the owner only, for it may hold passwords."""
+        return self.data_dir / "targets.toml"
 
     @property
     def warehouse_dir(self) -> Path:

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from cdr_pipeline.errors import ExportError
 
 _FOLDER_MODE: Final = 0o750
 _FILE_MODE: Final = 0o640
+_SEALED_MODE: Final = 0o440
 _PART: Final = ".part"
 
 
@@ -27,8 +29,8 @@ class Writing:
     size: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
 
-    def write(self, content: bytes) -> None:
-        """Appends.
+    def write(self, content: bytes) -> int:
+        """Appends; how many bytes, as files say it.
 
         Raises:
             ExportError: the disk refuses.
@@ -37,20 +39,26 @@ class Writing:
             self.handle.write(content)
         self.digest.update(content)
         self.size += len(content)
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing: a part need not be seen before it is placed."""
 
     @property
     def sha256(self) -> str:
         """Hex digest of what was written so far."""
         return str(self.digest.hexdigest())
 
-    def place(self) -> None:
-        """Gives the file its name, durably: bytes first, then the name, then the folder.
+    def place(self, *, sealed: bool = False) -> None:
+        """Gives the file its name, durably: bytes first, then the name, then the folder. A sealed one is read-only.
 
         Raises:
             ExportError: it cannot be flushed or renamed.
         """
         with _as_export_error(self.target, "put in place"):
             self.handle.flush()
+            if sealed:
+                os.fchmod(self.handle.fileno(), _SEALED_MODE)
             os.fsync(self.handle.fileno())
             self.handle.close()
             self.path.replace(self.target)
@@ -95,7 +103,10 @@ def sole_writer(folder: Path) -> Generator[None]:
         if _locked(handle):
             with _as_export_error(folder, "cleared of unfinished files"):
                 for left in folder.glob(f".*{_PART}"):
-                    left.unlink(missing_ok=True)
+                    if left.is_dir():
+                        shutil.rmtree(left)
+                    else:
+                        left.unlink(missing_ok=True)
         yield
     finally:
         os.close(handle)
@@ -119,6 +130,16 @@ def remove(path: Path) -> None:
     with _as_export_error(path, "removed"):
         path.unlink(missing_ok=True)
         _flush_folder(path.parent)
+
+
+def make_read_only(path: Path) -> None:
+    """Takes everybody's right to write to a file.
+
+    Raises:
+        ExportError: it cannot be changed.
+    """
+    with _as_export_error(path, "made read-only"):
+        path.chmod(_SEALED_MODE)
 
 
 def _make_folder(folder: Path) -> None:

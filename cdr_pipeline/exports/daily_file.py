@@ -1,34 +1,23 @@
-"""Writes the daily file of one account, then its manifest; leaves both alone when nothing would change."""
+"""Writes the exact file of one account's day and announces it; leaves both alone when nothing would change."""
 
 import hashlib
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final
-
-import polars as pl
+from typing import Any, Literal
 
 from cdr_pipeline import __version__
 from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.core.fields import names
-from cdr_pipeline.errors import ExportError
-from cdr_pipeline.exports.atomic import Writing, beside, remove, sole_writer
-from cdr_pipeline.exports.exact_csv import DIALECT, encode, header
-from cdr_pipeline.exports.manifest import (
-    SCHEMA,
-    Manifest,
-    encode_manifest,
-    file_name,
-    manifest_path,
-    read_manifest,
-    utc_text,
-)
-from cdr_pipeline.exports.totals import Totals
-
-_ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ORDER: Final = ("started_at", "origin", "record_id")
+from cdr_pipeline.errors import ExportError, SealedFileDamaged
+from cdr_pipeline.exports.atomic import Writing, beside, make_read_only, remove, sole_writer
+from cdr_pipeline.exports.compression import Compression, Packer, packer
+from cdr_pipeline.exports.dialects import Dialect, file_name, manifest_path, month_folder
+from cdr_pipeline.exports.exact_csv import header
+from cdr_pipeline.exports.manifest import SCHEMA, Manifest, encode_manifest, read_manifest, utc_text
+from cdr_pipeline.exports.sums import add_sum
+from cdr_pipeline.exports.totals import Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +26,16 @@ class DailyFile:
 
     Attributes:
         account_id, business_date, version: make the name.
-        time_zone: the account's; gives the day its bounds.
+        time_zone: the account's on that day; gives the day its bounds.
         watermark_utc: save time up to which the day was collected, None while it is incomplete.
-        rejected_rows: of the day's windows.
+        rejected_rows, corrected_rows: of the day's windows.
         run_id: the run that writes it.
         created_utc: now.
+        state: of the day once the file is announced.
+        supersedes: sha256 of the exact file of the version before.
+        next_time_zone: of the next day, where it is another one.
+        reconciliation: what the day's reconciliation came to.
+        compression: how CSV files are packed.
     """
 
     account_id: str
@@ -52,17 +46,21 @@ class DailyFile:
     rejected_rows: int
     run_id: str | None
     created_utc: datetime
+    corrected_rows: int = 0
+    state: Literal["open", "sealed", "restated"] = "open"
+    supersedes: str | None = None
+    next_time_zone: str | None = None
+    reconciliation: dict[str, str | int] = field(default_factory=lambda: {"status": "none"})
+    compression: Compression = "none"
 
-    def path(self, export_dir: Path) -> Path:
+    def path(self, export_dir: Path, dialect: Dialect = Dialect.EXACT) -> Path:
         """``{account_id}/{yyyy}/{mm}/cdrs_{account_id}_{date}_v{n}.csv``.
 
         Raises:
             ExportError: the account id could leave its folder.
         """
-        if not _ACCOUNT_ID.fullmatch(self.account_id):
-            raise ExportError("an account id is 1 to 64 letters, digits, '-' or '_'")
-        folder = export_dir / self.account_id / f"{self.business_date:%Y}" / f"{self.business_date:%m}"
-        return folder / file_name(self.account_id, self.business_date.isoformat(), self.version)
+        name = file_name(self.account_id, self.business_date.isoformat(), self.version, dialect, self.compression)
+        return month_folder(export_dir, self.account_id, self.business_date) / name
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,83 +68,189 @@ class WrittenFile:
     """A daily file on disk; ``changed`` when this call wrote a byte of it or of its manifest."""
 
     path: Path
-    sha256: str
-    size: int
-    rows: int
+    manifest: Manifest
     changed: bool
 
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+        return self.manifest.sha256
 
-def write_daily_file(chunks: Iterable[pl.DataFrame], *, day: DailyFile, export_dir: Path) -> WrittenFile:
-    """Writes the file and its manifest; an empty day is a header and a manifest.
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.manifest.bytes
+
+    @property
+    def rows(self) -> int:
+        """Rows of the file."""
+        return self.manifest.rows
+
+
+@dataclass(slots=True)
+class Content:
+    """Lines on their way into a file: hashed as they are, packed as they go."""
+
+    writing: Writing
+    compression: InitVar[Compression]
+    _packer: Packer = field(init=False)
+    _digest: Any = field(default_factory=hashlib.sha256, init=False)
+
+    def __post_init__(self, compression: Compression) -> None:
+        self._packer = packer(compression)
+
+    def write(self, lines: bytes) -> None:
+        """Appends lines."""
+        self._digest.update(lines)
+        if packed := self._packer.compress(lines):
+            self.writing.write(packed)
+
+    def finish(self) -> str:
+        """Writes what the packer still holds; the hash of all lines."""
+        if rest := self._packer.flush():
+            self.writing.write(rest)
+        return str(self._digest.hexdigest())
+
+
+def write_daily_file(
+    contents: Iterable[bytes], *, day: DailyFile, export_dir: Path, announce: bool = True
+) -> WrittenFile:
+    """Writes the exact file and its manifest; an empty day is a header and a manifest.
 
     At no moment does a manifest describe another file than the one beside it: a changed file's old manifest goes
     first, the new one comes last, and a second writer waits until the first is done. Memory is that of one chunk.
 
     Args:
-        chunks: records of the day in the order ``started_at, origin, record_id``, the columns of the file.
+        contents: lines of the day in the order ``started_at, origin, record_id``, as the exact dialect writes them.
         day: which.
         export_dir: root of all exports.
+        announce: whether the manifest is written too; without it nobody takes the file for one.
 
     Raises:
         ExportError: it cannot be written, or the records are out of order.
     """
-    path = day.path(export_dir)
-    totals, rows = Totals(), 0
+
+    def produce(writing: Writing) -> Manifest:
+        content, control = Content(writing, day.compression), Control(names(exported_only=True))
+        content.write(header())
+        for lines in contents:
+            control.add_lines(lines)
+            content.write(lines)
+        digest = content.finish()
+        return replace(
+            manifest_of(day, Dialect.EXACT, writing, digest), rows=control.rows, totals=control.totals.as_json()
+        )
+
+    return write_file(day.path(export_dir), produce, announce=announce)
+
+
+def write_file(path: Path, produce: Callable[[Writing], Manifest], *, announce: bool = True) -> WrittenFile:
+    """Writes any file of a day by the same order of steps.
+
+    Args:
+        path: where it goes.
+        produce: writes it and says what its manifest is.
+        announce: whether the manifest is written too.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
     with sole_writer(path.parent), beside(path) as writing:
-        writing.write(header())
-        last: tuple[object, ...] | None = None
-        for chunk in chunks:
-            content = encode(chunk)
-            last = _require_order(chunk, last)
-            writing.write(content)
-            totals.add(chunk)
-            rows += chunk.height
-        manifest = _manifest(path, writing, rows, totals, day)
-        if _on_disk(path, manifest):
-            return WrittenFile(path, manifest.sha256, manifest.bytes, rows, changed=False)
+        manifest = produce(writing)
+        if announce and _on_disk(path, manifest):
+            return WrittenFile(path, read_manifest(manifest_path(path)), changed=False)
         remove(manifest_path(path))
         writing.place()
-        with beside(manifest_path(path)) as note:
-            note.write(encode_manifest(manifest))
-            note.place()
-    return WrittenFile(path, manifest.sha256, manifest.bytes, rows, changed=True)
+        if announce:
+            _announce(path, manifest.sha256, encode_manifest(manifest), sealed=False)
+    return WrittenFile(path, manifest, changed=True)
 
 
-def _require_order(chunk: pl.DataFrame, last: tuple[object, ...] | None) -> tuple[object, ...] | None:
-    """The last key of the chunk; keys only grow, within it and from the chunk before."""
-    if chunk.is_empty():
-        return last
-    keys = chunk.select(_ORDER)
-    if not keys.equals(keys.sort(_ORDER)) or (last is not None and keys.row(0) < last):
-        raise ExportError("records of a daily file are out of order; nothing was written")
-    return keys.row(-1)
+def publish(path: Path, sha256: str, manifest: bytes) -> bool:
+    """Announces a sealed file: its bytes are compared once more, nobody may write to it, its manifest comes last.
+
+    Args:
+        path: the file.
+        sha256: what was sealed.
+        manifest: what is announced, as the ledger keeps it.
+
+    Returns:
+        Whether it was not announced so before.
+
+    Raises:
+        ExportError: the file is missing or has other bytes, or the manifest cannot be written.
+    """
+    with sole_writer(path.parent):
+        require_bytes(path, sha256)
+        make_read_only(path)
+        try:
+            if manifest_path(path).read_bytes() == manifest:
+                return False
+        except FileNotFoundError:
+            pass
+        _announce(path, sha256, manifest, sealed=True)
+    return True
 
 
-def _manifest(path: Path, writing: Writing, rows: int, totals: Totals, day: DailyFile) -> Manifest:
-    first, end = day_bounds(day.business_date, day.time_zone)
+def require_bytes(path: Path, sha256: str) -> None:
+    """Refuses a file that is not the one that was sealed.
+
+    Raises:
+        SealedFileDamaged: it is missing, unreadable or has other bytes.
+    """
+    try:
+        with path.open("rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise SealedFileDamaged(
+            f"{path.name} was sealed and cannot be read: {error.strerror}", hint="put it back from a copy"
+        ) from None
+    if found != sha256:
+        raise SealedFileDamaged(
+            f"{path.name} was sealed with other bytes than it has now", hint="put it back from a copy"
+        )
+
+
+def manifest_of(day: DailyFile, dialect: Dialect, writing: Writing, content_sha256: str) -> Manifest:
+    """What a manifest says of any file of the day; rows and totals are for the caller to fill in."""
+    first, _ = day_bounds(day.business_date, day.time_zone)
+    _, end = day_bounds(day.business_date, day.next_time_zone or day.time_zone)
     return Manifest(
         manifest_schema=SCHEMA,
-        file=path.name,
+        file=writing.target.name,
         sha256=writing.sha256,
         bytes=writing.size,
-        rows=rows,
+        rows=0,
+        content_sha256=content_sha256,
         columns=list(names(exported_only=True)),
-        dialect=DIALECT,
+        dialect=dialect.value,
+        compression=day.compression if dialect.is_text else "none",
+        rule=None,
         account_id=day.account_id,
         business_date=day.business_date.isoformat(),
         time_zone=day.time_zone,
+        next_time_zone=day.next_time_zone,
         window_start_utc=utc_text(first),
         window_end_utc=utc_text(end),
         watermark_utc=utc_text(day.watermark_utc) if day.watermark_utc else None,
         version=day.version,
-        state="open",
-        supersedes=None,
-        totals=totals.as_json(),
+        state=day.state,
+        supersedes=day.supersedes,
+        totals={},
         rejected_rows=day.rejected_rows,
+        corrected_rows=day.corrected_rows,
         late_rows=0,
+        reconciliation=day.reconciliation,
         producer={"name": "cdr_pipeline", "version": __version__, "run_id": day.run_id},
         created_utc=utc_text(day.created_utc),
     )
+
+
+def _announce(path: Path, sha256: str, manifest: bytes, *, sealed: bool) -> None:
+    add_sum(path, sha256)
+    with beside(manifest_path(path)) as note:
+        note.write(manifest)
+        note.place(sealed=sealed)
 
 
 def _on_disk(path: Path, manifest: Manifest) -> bool:

@@ -5,19 +5,17 @@ a fraction only when there is one; seconds have no trailing zeros; money has all
 """
 
 import io
-from typing import Final
+from collections.abc import Sequence
 
 import polars as pl
 
 from cdr_pipeline.core.fields import BY_NAME, Kind, names
 from cdr_pipeline.errors import ExportError
 
-DIALECT: Final = "exact"
 
-
-def header() -> bytes:
-    """The first line."""
-    return (",".join(names(exported_only=True)) + "\r\n").encode()
+def header(columns: Sequence[str] | None = None) -> bytes:
+    """The first line, of today's columns when none are given."""
+    return (",".join(names(exported_only=True) if columns is None else columns) + "\r\n").encode()
 
 
 def encode(records: pl.DataFrame) -> bytes:
@@ -33,12 +31,43 @@ def encode(records: pl.DataFrame) -> bytes:
     wrong = [name for name in names(exported_only=True) if records.schema.get(name) != BY_NAME[name].kind.dtype]
     if wrong:
         raise ExportError(f"not the columns of a daily file: {', '.join(wrong)} missing or of another type")
-    if records.is_empty():
+    return lines(to_text(records, names(exported_only=True)))
+
+
+def lines(texts: pl.DataFrame) -> bytes:
+    """Lines of cells that are written already, without the header.
+
+    Args:
+        texts: every column text; null is nothing.
+    """
+    if texts.is_empty():
         return b""
-    lines = io.BytesIO()
-    texts = records.select(_text(name) for name in names(exported_only=True))
-    texts.write_csv(lines, include_header=False, line_terminator="\r\n")
-    return lines.getvalue()
+    written = io.BytesIO()
+    texts.write_csv(written, include_header=False, line_terminator="\r\n")
+    return written.getvalue()
+
+
+def to_text(records: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Typed columns of the field dictionary as the text that stands in the file."""
+    return records.select(_text(name) for name in columns)
+
+
+def typed(columns: Sequence[str]) -> list[pl.Expr]:
+    """The other way: each column that the field dictionary knows, of its type; others stay text."""
+    return [_typed(name) for name in columns]
+
+
+def from_server(content: bytes) -> bytes:
+    """Lines as PostgreSQL's COPY writes them, its own line ends and empty strings put right.
+
+    The statement that reads a day formats every value, so that its bytes are those of ``encode`` but for two things:
+    lines end with LF, and an empty string is a pair of quotes.
+
+    Args:
+        content: whole lines.
+    """
+    texts = pl.read_csv(io.BytesIO(content), has_header=False, infer_schema=False)
+    return lines(texts.select(pl.all().replace("", None)))
 
 
 def _text(name: str) -> pl.Expr:
@@ -56,4 +85,18 @@ def _text(name: str) -> pl.Expr:
             # CSV readers cannot tell the empty string from nothing, so there is only nothing.
             return column.replace("", None)
         case _:
-            return column
+            return column.cast(pl.String)
+
+
+def _typed(name: str) -> pl.Expr:
+    column = pl.col(name)
+    kind = BY_NAME[name].kind if name in BY_NAME else Kind.TEXT
+    match kind:
+        case Kind.INSTANT:
+            return column.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", time_zone="UTC")
+        case Kind.DATE:
+            return column.str.to_date("%Y-%m-%d")
+        case Kind.FLAG:
+            return pl.when(column.is_not_null()).then(column == "true").alias(name)
+        case _:
+            return column.cast(kind.dtype)

@@ -1,6 +1,6 @@
 """What proves a daily file whole: written last, beside the file, as JSON."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -21,17 +21,24 @@ class Manifest:
 
     Attributes:
         manifest_schema: version of this list.
-        file: name of the CSV beside it.
-        sha256, bytes, rows: of the CSV, rows without the header.
+        file: name of the file beside it.
+        sha256, bytes, rows: of the file, rows without the header.
+        content_sha256: of the rows as the exact dialect writes them, header included, unpacked: equal in all dialects
+            of a version but the redacted one.
         columns: in order.
-        dialect: of the CSV.
+        dialect, compression: how the file is written and packed.
+        rule: how its cells were changed (``apostrophe-v1``, ``keyed-hash-v1``); null where they stand as they are.
         account_id, business_date, time_zone: whose day, in which zone.
-        window_start_utc, window_end_utc: the day's bounds, half-open; 23, 24 or 25 hours apart.
+        next_time_zone: zone of the next day where the account changed its zone in between, else null.
+        window_start_utc, window_end_utc: the day's bounds, half-open; 23, 24 or 25 hours apart but for a zone change.
         watermark_utc: save time up to which the switch was asked; null while a window of the day is missing.
-        version, state, supersedes: 1, open and null until the day is sealed.
-        totals: by origin, never added up over origins.
-        rejected_rows: rows of the day's windows that were refused.
-        late_rows: rows that came after the day was sealed.
+        version, state: open (may change), sealed (final), restated (a later version of a sealed day, final too).
+        supersedes: sha256 of the same file of the version before; null for the first.
+        reasons: an adjustment's rows by reason; empty elsewhere.
+        totals: by origin and of all; an adjustment's by change.
+        rejected_rows, corrected_rows: of the day's windows, refused, and of those mended since.
+        late_rows: rows that this version has, changed or lost against the one before.
+        reconciliation: status, breaks and exposure of the day when the file was made.
         producer: name, version and run.
         created_utc: when the manifest was written.
     """
@@ -43,11 +50,15 @@ class Manifest:
     sha256: str
     bytes: int
     rows: int
+    content_sha256: str
     columns: list[str]
     dialect: str
+    compression: Literal["none", "gzip", "zstd"]
+    rule: str | None
     account_id: str
     business_date: str
     time_zone: str
+    next_time_zone: str | None
     window_start_utc: str
     window_end_utc: str
     watermark_utc: str | None
@@ -56,9 +67,12 @@ class Manifest:
     supersedes: str | None
     totals: dict[str, Any]
     rejected_rows: int
+    corrected_rows: int
     late_rows: int
+    reconciliation: dict[str, str | int]
     producer: dict[str, str | None]
     created_utc: str
+    reasons: dict[str, int] = field(default_factory=dict[str, int])
 
     def says_the_same_as(self, other: "Manifest") -> bool:
         """Whether both describe the same file and day, whenever and by whichever run they were made."""
@@ -67,11 +81,6 @@ class Manifest:
 
 
 _STRICT: Final = TypeAdapter(Manifest)
-
-
-def file_name(account_id: str, business_date: str, version: int) -> str:
-    """Name of a daily file: ``cdrs_{account_id}_{yyyy-mm-dd}_v{n}.csv``."""
-    return f"cdrs_{account_id}_{business_date}_v{version}.csv"
 
 
 def utc_text(moment: datetime) -> str:
@@ -84,23 +93,32 @@ def encode_manifest(manifest: Manifest) -> bytes:
     return orjson.dumps(asdict(manifest), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"
 
 
-def manifest_path(csv: Path) -> Path:
-    """Where the manifest of a daily file lies."""
-    return csv.with_name(csv.name + ".manifest.json")
+def decode_manifest(text: bytes | str, name: str = "the text") -> Manifest:
+    """The manifest that a text is.
+
+    Args:
+        text: JSON.
+        name: what to call it when it is none.
+
+    Raises:
+        ExportError: it is no JSON, is of another schema, or has a key that is missing, one too many or of another type.
+    """
+    try:
+        return _STRICT.validate_json(text)
+    except ValidationError as error:
+        # Not the error's own text: that quotes the values.
+        wrong = sorted({".".join(map(str, found["loc"])) or found["type"] for found in error.errors()})
+        raise ExportError(f"{name} is not a manifest of schema {SCHEMA}: {', '.join(wrong)}") from None
 
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest in a file.
 
     Raises:
-        ExportError: it is missing or unreadable, is no JSON, is of another schema, or has a key that is missing, one
-            too many or of another type.
+        ExportError: it is missing or unreadable, or is no manifest.
     """
     try:
-        return _STRICT.validate_json(path.read_bytes())
+        text = path.read_bytes()
     except OSError as error:
         raise ExportError(f"{path.name} cannot be read: {error.strerror}") from None
-    except ValidationError as error:
-        # Not the error's own text: that quotes the values.
-        wrong = sorted({".".join(map(str, found["loc"])) or found["type"] for found in error.errors()})
-        raise ExportError(f"{path.name} is not a manifest of schema {SCHEMA}: {', '.join(wrong)}") from None
+    return decode_manifest(text, path.name)

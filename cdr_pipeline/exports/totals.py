@@ -1,15 +1,26 @@
-"""Control totals of a daily file, by origin: what finance compares before it trusts a file."""
+"""Control totals of a daily file: what finance compares before it trusts a file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from functools import reduce
+from typing import Any, Final
 
 import polars as pl
 
+from cdr_pipeline.core.fields import BY_NAME, Kind
+from cdr_pipeline.errors import ExportError
+
+# The key under which all rows of a file are added up: each is one leg, whoever delivered it.
+ALL: Final = "all"
+_COUNTED: Final = ("answered", "duration_seconds", "billing_seconds", "cost", "cost_currency")
+_ORDER: Final = ("started_at", "origin", "record_id")
+_NUMBERS: Final = (Kind.SECONDS, Kind.MONEY)
+
 
 @dataclass(slots=True)
-class OriginTotals:
-    """Totals of one origin; money by currency, ``""`` where a record names none."""
+class GroupTotals:
+    """Totals of some rows; money by currency, ``""`` where a record names none."""
 
     legs: int = 0
     answered_legs: int = 0
@@ -17,20 +28,47 @@ class OriginTotals:
     billing_seconds: Decimal = Decimal(0)
     cost: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
 
+    def plus(self, other: "GroupTotals") -> "GroupTotals":
+        """Both together."""
+        return GroupTotals(
+            self.legs + other.legs,
+            self.answered_legs + other.answered_legs,
+            self.duration_seconds + other.duration_seconds,
+            self.billing_seconds + other.billing_seconds,
+            {
+                currency: self.cost.get(currency, Decimal(0)) + other.cost.get(currency, Decimal(0))
+                for currency in self.cost.keys() | other.cost.keys()
+            },
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; decimals as text, so that no reader rounds them."""
+        return {
+            "legs": self.legs,
+            "answered_legs": self.answered_legs,
+            "duration_seconds": plain(self.duration_seconds),
+            "billing_seconds": plain(self.billing_seconds),
+            "cost": {currency: f"{amount:.8f}" for currency, amount in sorted(self.cost.items())},
+        }
+
 
 @dataclass(slots=True)
 class Totals:
-    """Totals that grow chunk by chunk. Never added up over origins: the same call may stand in both."""
+    """Totals by a column, ``origin`` in a daily file, that grow chunk by chunk."""
 
-    by_origin: dict[str, OriginTotals] = field(default_factory=dict[str, OriginTotals])
+    by: tuple[str, ...] = ("origin",)
+    groups: dict[str, GroupTotals] = field(default_factory=dict[str, GroupTotals])
 
     def add(self, records: pl.DataFrame) -> None:
         """Counts a chunk in.
 
         Args:
-            records: at least ``origin, answered, duration_seconds, billing_seconds, cost, cost_currency``.
+            records: at least the columns ``by`` and ``answered, duration_seconds, billing_seconds, cost,
+                cost_currency``, typed.
         """
-        sums = records.group_by("origin", pl.col("cost_currency").fill_null("")).agg(
+        sums = records.group_by(
+            pl.concat_str(*self.by, separator=" ").alias("group"), pl.col("cost_currency").fill_null("")
+        ).agg(
             pl.len().alias("legs"),
             pl.col("answered").sum().alias("answered_legs"),
             pl.col("duration_seconds").sum(),
@@ -38,30 +76,86 @@ class Totals:
             pl.col("cost").sum(),
             pl.col("cost").count().alias("priced"),
         )
-        for row in sums.sort("origin", "cost_currency").iter_rows(named=True):
-            total = self.by_origin.setdefault(row["origin"], OriginTotals())
-            total.legs += row["legs"]
-            total.answered_legs += row["answered_legs"]
-            total.duration_seconds += row["duration_seconds"] or Decimal(0)
-            total.billing_seconds += row["billing_seconds"] or Decimal(0)
-            if row["priced"]:
-                currency = row["cost_currency"]
-                total.cost[currency] = total.cost.get(currency, Decimal(0)) + row["cost"]
+        for row in sums.sort("group", "cost_currency").iter_rows(named=True):
+            priced = {row["cost_currency"]: row["cost"]} if row["priced"] else {}
+            more = GroupTotals(
+                row["legs"],
+                row["answered_legs"],
+                row["duration_seconds"] or Decimal(0),
+                row["billing_seconds"] or Decimal(0),
+                priced,
+            )
+            self.groups[row["group"]] = self.groups.get(row["group"], GroupTotals()).plus(more)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values in a fixed order; decimals as text, so that no reader rounds them."""
-        return {
-            origin: {
-                "legs": total.legs,
-                "answered_legs": total.answered_legs,
-                "duration_seconds": _plain(total.duration_seconds),
-                "billing_seconds": _plain(total.billing_seconds),
-                "cost": {currency: f"{amount:.8f}" for currency, amount in sorted(total.cost.items())},
-            }
-            for origin, total in sorted(self.by_origin.items())
-        }
+        """By group in a fixed order and, where the groups are origins, all of them together."""
+        found = {group: total.as_json() for group, total in sorted(self.groups.items())}
+        if self.by == ("origin",):
+            found[ALL] = reduce(GroupTotals.plus, self.groups.values(), GroupTotals()).as_json()
+        return found
 
 
-def _plain(seconds: Decimal) -> str:
+@dataclass(slots=True)
+class Control:
+    """Counts what is in the very bytes that are written, and that they are in order.
+
+    Attributes:
+        columns: of the lines.
+        totals: so far.
+        rows: so far.
+    """
+
+    columns: Sequence[str]
+    totals: Totals = field(default_factory=Totals)
+    rows: int = 0
+    _last: tuple[str, ...] | None = None
+
+    def add_lines(self, content: bytes) -> None:
+        """Counts lines in.
+
+        Raises:
+            ExportError: they are out of order, or are no lines of a daily file.
+        """
+        if not content:
+            return
+        wanted = [name for name in self.columns if name in {*self.totals.by, *_COUNTED, *_ORDER}]
+        try:
+            scan = pl.scan_csv(content, has_header=False, infer_schema=False, new_columns=list(self.columns))
+            texts = scan.select(wanted).collect()
+            self.totals.add(counted(texts))
+        except pl.exceptions.PolarsError:
+            raise ExportError("what the warehouse delivered are no lines of a daily file; nothing was written") from None
+        self.rows += texts.height
+        self._require_order(texts)
+
+    def _require_order(self, texts: pl.DataFrame) -> None:
+        """Keys only grow, within the lines and from those before."""
+        # Without the Z a whole second sorts before its fractions.
+        keys = texts.select(pl.col("started_at").str.strip_suffix("Z"), "origin", "record_id")
+        started, origin, record = (pl.col(name) for name in _ORDER)
+        before = [column.shift(1) for column in (started, origin, record)]
+        grows = (started > before[0]) | (
+            (started == before[0]) & ((origin > before[1]) | ((origin == before[1]) & (record > before[2])))
+        )
+        ordered = keys.select(grows.slice(1).all()).item() and (self._last is None or keys.row(0) > self._last)
+        if not ordered:
+            raise ExportError("records of a daily file are out of order; nothing was written")
+        self._last = keys.row(-1)
+
+
+def counted(texts: pl.DataFrame) -> pl.DataFrame:
+    """The columns that are counted, typed; others stay text.
+
+    Raises:
+        PolarsError: a number is none.
+    """
+    return texts.with_columns(
+        pl.col("answered") == "true",
+        *(pl.col(name).cast(BY_NAME[name].kind.dtype) for name in _COUNTED if BY_NAME[name].kind in _NUMBERS),
+    )
+
+
+def plain(seconds: Decimal) -> str:
+    """Seconds without trailing zeros."""
     text = f"{seconds:.3f}".rstrip("0")
     return text.removesuffix(".")

@@ -9,6 +9,7 @@ from records import rows
 
 from cdr_pipeline.core.fields import names
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, write_daily_file
+from cdr_pipeline.exports.exact_csv import encode
 
 COLUMNS = list(names(exported_only=True))
 DAY = DailyFile(
@@ -41,4 +42,4 @@ def records(*changes: dict[str, Any]) -> pl.DataFrame:
 
 def write(folder: Path, *chunks: pl.DataFrame, day: DailyFile = DAY) -> WrittenFile:
     """One daily file."""
-    return write_daily_file(chunks, day=day, export_dir=folder)
+    return write_daily_file(map(encode, chunks), day=day, export_dir=folder)

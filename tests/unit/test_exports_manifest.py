@@ -8,7 +8,8 @@ import pytest
 from daily_files import DAY, records, write
 
 from cdr_pipeline.errors import ExportError
-from cdr_pipeline.exports.manifest import encode_manifest, manifest_path, read_manifest, utc_text
+from cdr_pipeline.exports.dialects import manifest_path
+from cdr_pipeline.exports.manifest import encode_manifest, read_manifest, utc_text
 
 
 @pytest.fixture

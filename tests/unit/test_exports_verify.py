@@ -14,7 +14,7 @@ import pytest
 from daily_files import DAY, NASTY, records, write
 
 from cdr_pipeline.exports import verify
-from cdr_pipeline.exports.manifest import manifest_path
+from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.verify import verify_file, verify_tree
 
 CANARY = "+15550109876"
@@ -102,7 +102,13 @@ def test_d16_a_file_of_anything_is_a_difference_not_a_crash(path: Path, content:
         ({"time_zone": "../../etc/passwd"}, "window"),
         ({"window_start_utc": "2026-03-02T00:00:00Z"}, "window"),
         ({"window_end_utc": ""}, "window"),
-        ({"dialect": "spreadsheet"}, "dialect"),
+        ({"dialect": "papyrus"}, "dialect"),
+        ({"dialect": "spreadsheet"}, "rule"),
+        ({"compression": "gzip"}, "file"),
+        ({"supersedes": "0" * 64}, "supersedes"),
+        ({"content_sha256": "0" * 64}, "content_sha256"),
+        ({"next_time_zone": "Asia/Tokyo"}, "window"),
+        ({"reasons": {"late": 1}}, "reasons"),
         ({"file": "another.csv"}, "file"),
         ({"sha256": "0" * 64}, "sha256"),
     ],
@@ -172,6 +178,6 @@ def test_many_rows_with_line_ends_in_their_text_are_counted_right(tmp_path: Path
 
 
 def test_a_tree_is_good_when_each_of_its_files_is(tmp_path: Path) -> None:
-    days = [replace(DAY, business_date=date(2026, 3, 2)), replace(DAY, version=2)]
+    days = [replace(DAY, business_date=date(2026, 3, 2)), replace(DAY, version=2, state="restated", supersedes="0" * 64)]
     written = {write(tmp_path, records({}), day=day).path for day in days}
     assert verify_tree(tmp_path) == {path: [] for path in written}

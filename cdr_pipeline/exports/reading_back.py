@@ -1,0 +1,58 @@
+"""Reads a daily file of any dialect back as the cells of the exact one, some rows at a time."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from cdr_pipeline.core.fields import BY_NAME
+from cdr_pipeline.errors import ExportError
+from cdr_pipeline.exports import spreadsheet
+from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.exact_csv import to_text
+from cdr_pipeline.exports.workbook import read_workbook
+
+_CHUNK_ROWS: Final = 50_000
+
+
+def read_cells(path: Path, dialect: Dialect, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """The rows of a file in their order, every cell as the exact dialect writes it.
+
+    Args:
+        path: the file; packed or not is seen by its content.
+        dialect: how it is written.
+        columns: those it must have, in their order.
+
+    Raises:
+        ExportError: it is not of this dialect, or has other columns.
+    """
+    try:
+        match dialect:
+            case Dialect.XLSX:
+                frames = read_workbook(path)
+            case Dialect.PARQUET:
+                frames = (
+                    to_text(typed, typed.columns) if set(typed.columns) <= BY_NAME.keys() else typed
+                    for typed in _batches(pl.scan_parquet(path, glob=False))
+                )
+            case Dialect.SPREADSHEET:
+                frames = (spreadsheet.undone(cells) for cells in _batches(scan_cells(path)))
+            case _:
+                frames = _batches(scan_cells(path))
+        for frame in frames:
+            if frame.columns != list(columns):
+                raise ExportError(f"{path.name} has other columns than its manifest says")
+            yield frame
+    except pl.exceptions.PolarsError:
+        raise ExportError(f"{path.name} is no whole file of the dialect {dialect}") from None
+
+
+def scan_cells(path: Path) -> pl.LazyFrame:
+    """A CSV, every column text."""
+    # glob=False: a folder may have [brackets] in its name.
+    return pl.scan_csv(path, infer_schema=False, glob=False)
+
+
+def _batches(scan: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    return scan.collect_batches(chunk_size=_CHUNK_ROWS, maintain_order=True)

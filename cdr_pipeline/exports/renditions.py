@@ -1,0 +1,94 @@
+"""A day's other files, each made of its exact file, so that all of them hold the same rows."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Final, cast
+
+import polars as pl
+
+from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.exports import redacted, spreadsheet
+from cdr_pipeline.exports.atomic import Writing
+from cdr_pipeline.exports.daily_file import Content, DailyFile, WrittenFile, manifest_of, write_file
+from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.exact_csv import header, lines, typed
+from cdr_pipeline.exports.manifest import Manifest
+from cdr_pipeline.exports.reading_back import read_cells, scan_cells
+from cdr_pipeline.exports.workbook import write_workbook
+
+_PARQUET_ROWS: Final = 100_000
+
+
+def write_rendition(
+    dialect: Dialect,
+    exact: WrittenFile,
+    *,
+    day: DailyFile,
+    export_dir: Path,
+    redaction_key: str | None = None,
+    announce: bool = True,
+) -> WrittenFile:
+    """Writes one dialect of a day from its exact file.
+
+    Args:
+        dialect: which; not exact itself.
+        exact: the day's exact file, on disk.
+        day: as the exact file was written for; ``supersedes`` is that of this dialect.
+        export_dir: root of all exports.
+        redaction_key: what the masks of ``redacted`` depend on.
+        announce: whether the manifest is written too.
+
+    Raises:
+        ConfigurationError: ``redacted`` without a key.
+        ExportError: it cannot be written.
+    """
+    columns = exact.manifest.columns
+
+    def cells() -> Iterator[pl.DataFrame]:
+        return read_cells(exact.path, Dialect.EXACT, columns)
+
+    def produce(writing: Writing) -> Manifest:
+        content_sha256, rule = exact.manifest.content_sha256, None
+        match dialect:
+            case Dialect.SPREADSHEET:
+                rule = spreadsheet.RULE
+                content = Content(writing, day.compression)
+                content.write(spreadsheet.header(columns))
+                for frame in cells():
+                    content.write(spreadsheet.encode(frame))
+                content.finish()
+            case Dialect.REDACTED:
+                rule = redacted.RULE
+                content = Content(writing, day.compression)
+                content.write(header(columns))
+                for frame in cells():
+                    content.write(lines(redacted.redacted(frame, _required(redaction_key))))
+                content_sha256 = content.finish()
+            case Dialect.XLSX:
+                write_workbook(cells(), columns, cast("IO[bytes]", writing), writing.target.parent)
+            case _:
+                _write_parquet(exact.path, columns, writing)
+        made = manifest_of(day, dialect, writing, content_sha256)
+        return replace(
+            made, rows=exact.rows, totals=exact.manifest.totals, columns=columns, rule=rule,
+            late_rows=exact.manifest.late_rows,
+        )  # fmt: skip
+
+    return write_file(day.path(export_dir, dialect), produce, announce=announce)
+
+
+def _write_parquet(exact: Path, columns: list[str], writing: Writing) -> None:
+    scan_cells(exact).select(typed(columns)).sink_parquet(
+        cast("IO[bytes]", writing), compression="zstd", row_group_size=_PARQUET_ROWS, maintain_order=True
+    )
+
+
+def _required(key: str | None) -> str:
+    if key is None:
+        raise ConfigurationError(
+            "redacted files need a key",
+            hint="set CDR_REDACTION_KEY to a long random text, and keep it: other keys make other masks",
+        )
+    return key
+

@@ -1,0 +1,144 @@
+"""The dialect ``xlsx``: a workbook in which every cell is text, so that nothing is rounded, run or read as a date.
+
+A sheet holds so many rows and no more; what does not fit goes on in the next sheet, under the same header.
+"""
+
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any, Final
+from xml.etree import ElementTree as ET
+
+import polars as pl
+import xlsxwriter
+
+from cdr_pipeline.errors import ExportError
+
+SHEET_ROWS: Final = 1_048_575  # without the header
+_CELL_CHARACTERS: Final = 32_767
+# A workbook says when it was made; the same rows must be the same bytes whenever they are written.
+_MADE: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - the format knows no zone
+_MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_BATCH_ROWS: Final = 20_000
+
+
+def write_workbook(
+    chunks: Iterable[pl.DataFrame], columns: Sequence[str], target: IO[bytes], folder: Path, sheet_rows: int = SHEET_ROWS
+) -> None:
+    """Writes the cells of the exact dialect; memory is that of a row, the rest waits in files beside the target.
+
+    Args:
+        chunks: text columns.
+        columns: their names, for a day without rows too.
+        target: where the workbook goes.
+        folder: where unfinished parts may lie while it is written.
+        sheet_rows: rows of one sheet.
+
+    Raises:
+        ExportError: a cell is longer than a workbook can hold.
+    """
+    with TemporaryDirectory(dir=folder, prefix=".workbook.", suffix=".part") as unfinished:
+        book = xlsxwriter.Workbook(
+            target,
+            {
+                "constant_memory": True,
+                "tmpdir": unfinished,
+                "strings_to_formulas": False,
+                "strings_to_numbers": False,
+                "strings_to_urls": False,
+            },
+        )
+        book.set_properties({"created": _MADE})
+        written, sheet = 0, _sheet(book, 1, columns)
+        for chunk in chunks:
+            _require_short(chunk)
+            # The library takes one cell at a time.
+            for row in chunk.iter_rows():
+                if written and written % sheet_rows == 0:
+                    sheet = _sheet(book, written // sheet_rows + 1, columns)
+                place = written % sheet_rows + 1
+                for column, text in enumerate(row):
+                    if text is not None:
+                        sheet.write_string(place, column, text)
+                written += 1
+        book.close()
+
+
+def read_workbook(path: Path) -> Iterator[pl.DataFrame]:
+    """The cells of a workbook that was written here, all sheets after each other, header lines left out.
+
+    Raises:
+        ExportError: it is no such workbook.
+    """
+    try:
+        with zipfile.ZipFile(path) as book:
+            sheets = sorted(
+                (name for name in book.namelist() if name.startswith("xl/worksheets/sheet")),
+                key=lambda name: int("".join(filter(str.isdigit, name))),
+            )
+            for name in sheets:
+                with book.open(name) as sheet:
+                    yield from _frames(_rows(sheet))
+    except (zipfile.BadZipFile, ET.ParseError, ValueError, KeyError, OSError):
+        raise ExportError(f"{path.name} is no workbook of daily files") from None
+
+
+def _sheet(book: Any, number: int, columns: Sequence[str]) -> Any:
+    sheet = book.add_worksheet(f"cdrs_{number}")
+    sheet.freeze_panes(1, 0)
+    for place, name in enumerate(columns):
+        sheet.write_string(0, place, name)
+    return sheet
+
+
+def _require_short(chunk: pl.DataFrame) -> None:
+    lengths = chunk.select(pl.all().str.len_chars().max().fill_null(0))
+    long = [name for name in lengths.columns if lengths[name].item() > _CELL_CHARACTERS] if chunk.height else []
+    if long:
+        raise ExportError(
+            f"a cell of {', '.join(long)} is longer than a workbook can hold",
+            hint="leave xlsx out of CDR_EXPORT_DIALECTS for this account; the other files hold it",
+        )
+
+
+def _rows(sheet: IO[bytes]) -> Iterator[dict[str, str]]:
+    """Text by column letter, row by row."""
+    row: dict[str, str] = {}
+    for _, element in ET.iterparse(sheet):  # noqa: S314 - the parser bounds entities itself since 2.4
+        if element.tag == f"{_MAIN}c":
+            letters = element.attrib["r"].rstrip("0123456789")
+            row[letters] = _unescaped("".join(text.text or "" for text in element.iter(f"{_MAIN}t")))
+        elif element.tag == f"{_MAIN}row":
+            yield row
+            row = {}
+            element.clear()
+
+
+def _frames(rows: Iterator[dict[str, str]]) -> Iterator[pl.DataFrame]:
+    heads = next(rows, {})
+    names = list(heads.values())
+    schema = dict.fromkeys(names, pl.String())
+    batch: list[list[str | None]] = []
+    for row in rows:
+        batch.append([row.get(letters) for letters in heads])
+        if len(batch) == _BATCH_ROWS:
+            yield pl.DataFrame(batch, schema=schema, orient="row")
+            batch = []
+    yield pl.DataFrame(batch, schema=schema, orient="row")
+
+
+def _unescaped(text: str) -> str:
+    """Control characters stand as ``_x000D_`` in a workbook."""
+    if "_x" not in text:
+        return text
+    parts = text.split("_x")
+    kept = [parts[0]]
+    for part in parts[1:]:
+        code, rest = part[:4], part[5:]
+        if part[4:5] == "_" and len(code) == 4 and all(digit in "0123456789ABCDEFabcdef" for digit in code):  # noqa: PLR2004
+            kept += [chr(int(code, 16)), rest]
+        else:
+            kept += ["_x", part]
+    return "".join(kept)
