@@ -47,15 +47,12 @@ class Differences:
     def in_order(self) -> pl.DataFrame:
         """All of them: added, changed (before, then after), withdrawn; by start within."""
         rank = {"added": 0, "changed": 1, "withdrawn": 2}
-        return (
-            pl.concat([self.before, self.after])
-            .sort(
-                pl.col("change").replace_strict(rank),
-                pl.col("started_at").str.strip_suffix("Z"),
-                pl.col("record_id"),
-                pl.col("side").replace_strict({"before": 0, "after": 1}),
-                maintain_order=True,
-            )
+        return pl.concat([self.before, self.after]).sort(
+            pl.col("change").replace_strict(rank),
+            pl.col("started_at").str.strip_suffix("Z"),
+            pl.col("record_id"),
+            pl.col("side").replace_strict({"before": 0, "after": 1}),
+            maintain_order=True,
         )
 
 
@@ -167,4 +164,3 @@ def _rows(cells: pl.LazyFrame, reasons: pl.DataFrame, side: str, columns: Sequen
         .select(*COLUMNS, *columns)
         .collect(engine="streaming")
     )
-

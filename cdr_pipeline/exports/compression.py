@@ -1,7 +1,6 @@
 """Packed files: the same content is the same bytes, whoever packs it and whenever."""
 
 import zlib
-from pathlib import Path
 from typing import Final, Literal, Protocol
 
 import zstandard
@@ -44,8 +43,3 @@ def packer(compression: Compression) -> Packer:
             return zstandard.ZstdCompressor(level=_ZSTD_LEVEL, threads=0).compressobj()
         case "none":
             return _Unpacked()
-
-
-def compression_of(path: Path) -> Compression:
-    """How a file is packed, by its name."""
-    return next((kind for kind, suffix in SUFFIXES.items() if suffix and path.name.endswith(suffix)), "none")

@@ -57,19 +57,6 @@ def typed(columns: Sequence[str]) -> list[pl.Expr]:
     return [_typed(name) for name in columns]
 
 
-def from_server(content: bytes) -> bytes:
-    """Lines as PostgreSQL's COPY writes them, its own line ends and empty strings put right.
-
-    The statement that reads a day formats every value, so that its bytes are those of ``encode`` but for two things:
-    lines end with LF, and an empty string is a pair of quotes.
-
-    Args:
-        content: whole lines.
-    """
-    texts = pl.read_csv(io.BytesIO(content), has_header=False, infer_schema=False)
-    return lines(texts.select(pl.all().replace("", None)))
-
-
 def _text(name: str) -> pl.Expr:
     column = pl.col(name)
     match BY_NAME[name].kind:

@@ -91,4 +91,3 @@ def _required(key: str | None) -> str:
             hint="set CDR_REDACTION_KEY to a long random text, and keep it: other keys make other masks",
         )
     return key
-

@@ -124,7 +124,9 @@ class Control:
             texts = scan.select(wanted).collect()
             self.totals.add(counted(texts))
         except pl.exceptions.PolarsError:
-            raise ExportError("what the warehouse delivered are no lines of a daily file; nothing was written") from None
+            raise ExportError(
+                "what the warehouse delivered are no lines of a daily file; nothing was written"
+            ) from None
         self.rows += texts.height
         self._require_order(texts)
 

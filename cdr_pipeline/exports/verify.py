@@ -61,9 +61,7 @@ def verify_file(path: Path) -> list[str]:
 def _contradictions(manifest: Manifest, dialect: Dialect) -> Iterator[str]:
     """Where the manifest is at odds with itself: only an edited one is."""
     try:
-        name = file_name(
-            manifest.account_id, manifest.business_date, manifest.version, dialect, manifest.compression
-        )
+        name = file_name(manifest.account_id, manifest.business_date, manifest.version, dialect, manifest.compression)
     except ExportError:
         name = None
     if manifest.file != name:
@@ -150,9 +148,7 @@ def _sum_differences(path: Path) -> list[str]:
     except ExportError as error:
         return [error.message]
     found: list[str] = []
-    announced = {
-        note.name.removesuffix(MANIFEST_SUFFIX): note for note in path.parent.glob(f"*{MANIFEST_SUFFIX}")
-    }
+    announced = {note.name.removesuffix(MANIFEST_SUFFIX): note for note in path.parent.glob(f"*{MANIFEST_SUFFIX}")}
     for name in sorted(listed.keys() | announced.keys()):
         try:
             said = read_manifest(announced[name]).sha256 if name in announced else None

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Final
+from typing import IO, Final
 from xml.etree import ElementTree as ET
 
 import polars as pl
 import xlsxwriter
+from xlsxwriter.worksheet import Worksheet
 
 from cdr_pipeline.errors import ExportError
 
@@ -25,7 +26,11 @@ _BATCH_ROWS: Final = 20_000
 
 
 def write_workbook(
-    chunks: Iterable[pl.DataFrame], columns: Sequence[str], target: IO[bytes], folder: Path, sheet_rows: int = SHEET_ROWS
+    chunks: Iterable[pl.DataFrame],
+    columns: Sequence[str],
+    target: IO[bytes],
+    folder: Path,
+    sheet_rows: int = SHEET_ROWS,
 ) -> None:
     """Writes the cells of the exact dialect; memory is that of a row, the rest waits in files beside the target.
 
@@ -85,7 +90,7 @@ def read_workbook(path: Path) -> Iterator[pl.DataFrame]:
         raise ExportError(f"{path.name} is no workbook of daily files") from None
 
 
-def _sheet(book: Any, number: int, columns: Sequence[str]) -> Any:
+def _sheet(book: xlsxwriter.Workbook, number: int, columns: Sequence[str]) -> Worksheet:
     sheet = book.add_worksheet(f"cdrs_{number}")
     sheet.freeze_panes(1, 0)
     for place, name in enumerate(columns):

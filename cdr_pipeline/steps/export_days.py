@@ -1,15 +1,20 @@
 """Writes the daily files: the day that is asked for, and every earlier open day whose records have changed since."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
+from typing import Literal
 
-from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, write_daily_file
+from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, require_bytes, write_daily_file
+from cdr_pipeline.exports.dialects import Dialect, manifest_path
+from cdr_pipeline.exports.manifest import read_manifest
+from cdr_pipeline.exports.renditions import write_rendition
+from cdr_pipeline.steps.publish_days import publish_day
 from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.ledger import Account, Ledger
-from cdr_pipeline.warehouse.reading import day_records
-
-_VERSION = 1
+from cdr_pipeline.warehouse.ledger import Account, KnownDay, Ledger
+from cdr_pipeline.warehouse.reading import day_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +34,37 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportedDay:
-    """One account's file of one day.
+    """One account's files of one day.
 
     Attributes:
         account_id: whose.
         business_date: of which day.
-        file: path, size, hash, totals, and whether a byte changed.
+        file: the exact one: path, size, hash, totals, and whether a byte changed.
         asked: the day was asked for; otherwise it was written because its records had changed.
+        others: files in other dialects.
+        late_pending: the day is sealed, and records have come or changed since; its files stay as they are.
     """
 
     account_id: str
     business_date: date
     file: WrittenFile
     asked: bool
+    others: tuple[WrittenFile, ...] = ()
+    late_pending: bool = False
+
+    @property
+    def state(self) -> str:
+        """Of the day: open, sealed, restated or late_pending."""
+        return "late_pending" if self.late_pending else self.file.manifest.state
 
 
 def export_days(request: ExportRequest, at: Workplace) -> list[ExportedDay]:
-    """Writes the files, each whole or not at all; unchanged ones are left alone to the byte.
+    """Writes the files, each whole or not at all; unchanged ones are left alone to the byte, sealed ones always.
 
     Raises:
         AccountNotFound: an account asked for is unknown.
         ExportError: a file could not be written.
+        SealedFileDamaged: a sealed day that is asked for has no file, or another one.
     """
     with at.ledger() as ledger:
         accounts = {account.account_id: account for account in ledger.accounts(request.accounts)}
@@ -62,35 +77,138 @@ def export_days(request: ExportRequest, at: Workplace) -> list[ExportedDay]:
         ]
 
 
-def _export_day(account: Account, business_date: date, ledger: Ledger, at: Workplace, *, asked: bool) -> ExportedDay:
-    # The number of changes is read before the records: a change in between makes the day due again, never lost.
-    known = ledger.day(account.account_id, business_date)
-    day = DailyFile(
+def write_version(
+    account: Account,
+    business_date: date,
+    known: KnownDay,
+    ledger: Ledger,
+    at: Workplace,
+    *,
+    version: int,
+    state: Literal["open", "restated"] = "open",
+    superseded: dict[str, str] | None = None,
+) -> list[WrittenFile]:
+    """Writes all dialects of a day, the exact one first.
+
+    Args:
+        account: whose day.
+        business_date: which.
+        known: what the ledger knew before the records are read.
+        ledger: in a transaction in which the day is held or locked.
+        at: where.
+        version: which; files of an open one are announced at once.
+        state: of the day with these files.
+        superseded: sha256 of the files of the version before, by dialect.
+    """
+    day = day_of(account, business_date, known, ledger, at, version=version, state=state)
+    before = superseded or {}
+    announce = state == "open"
+    with closing(day_lines(ledger.connection, account.account_id, business_date)) as contents:
+        exact = write_daily_file(
+            contents,
+            day=replace(day, supersedes=before.get(Dialect.EXACT)),
+            export_dir=at.settings.export_dir,
+            announce=announce,
+        )
+    key = at.settings.redaction_key.get_secret_value() if at.settings.redaction_key else None
+    others = (Dialect(name) for name in at.settings.export_dialects.split(",") if name != Dialect.EXACT)
+    return [
+        exact,
+        *(
+            write_rendition(
+                dialect,
+                exact,
+                # A dialect that the version before did not have supersedes that version's exact file.
+                day=replace(day, supersedes=before.get(dialect, before.get(Dialect.EXACT))),
+                export_dir=at.settings.export_dir,
+                redaction_key=key,
+                announce=announce,
+            )
+            for dialect in others
+        ),
+    ]
+
+
+def day_of(
+    account: Account,
+    business_date: date,
+    known: KnownDay,
+    ledger: Ledger,
+    at: Workplace,
+    *,
+    version: int,
+    state: Literal["open", "sealed", "restated"],
+) -> DailyFile:
+    """What the manifests of a day say beyond its rows."""
+    reconciled = ledger.reconciliation_of(account.account_id, business_date)
+    return DailyFile(
         account_id=account.account_id,
         business_date=business_date,
         time_zone=account.time_zone,
-        version=_VERSION,
+        version=version,
         watermark_utc=known.complete_through,
         rejected_rows=known.rejected_rows,
+        corrected_rows=known.corrected_rows,
+        state=state,
+        reconciliation={
+            "status": reconciled.status,
+            "breaks": reconciled.breaks,
+            "exposure": f"{reconciled.exposure:.8f}",
+        },
+        compression=at.settings.export_compression,
         run_id=at.run_id,
         created_utc=at.clock(),
     )
-    written = write_daily_file(
-        day_records(ledger.connection, account.account_id, business_date),
-        day=day,
-        export_dir=at.settings.export_dir,
-    )
+
+
+def note_file(file: WrittenFile, ledger: Ledger, at: Workplace, *, manifest: str | None = None) -> None:
+    """Enters a file in the ledger, with its manifest's text where that is final."""
     ledger.record_export_file(
-        account_id=account.account_id,
-        business_date=business_date,
-        version=_VERSION,
-        dialect="exact",
-        path=str(written.path.relative_to(at.settings.export_dir)),
-        sha256=written.sha256,
-        size=written.size,
-        rows=written.rows,
-        changes=known.changes,
+        account_id=file.manifest.account_id,
+        business_date=date.fromisoformat(file.manifest.business_date),
+        version=file.manifest.version,
+        dialect=file.manifest.dialect,
+        path=str(file.path.relative_to(at.settings.export_dir)),
+        sha256=file.sha256,
+        content_sha256=file.manifest.content_sha256,
+        size=file.size,
+        rows=file.rows,
+        manifest=manifest,
         now=at.clock(),
     )
+
+
+def _export_day(account: Account, business_date: date, ledger: Ledger, at: Workplace, *, asked: bool) -> ExportedDay:
+    with ledger.held_day(account.account_id, business_date):
+        # The number of changes is read before the records: a change in between makes the day due again, never lost.
+        known = ledger.day(account.account_id, business_date)
+        if known.state != "open":
+            return _sealed_day(account.account_id, business_date, known, ledger, at, asked=asked)
+        exact, *others = write_version(account, business_date, known, ledger, at, version=known.version)
+        for file in (exact, *others):
+            note_file(file, ledger, at)
+        ledger.record_exported_day(account.account_id, business_date, changes=known.changes, now=at.clock())
     at.progress(f"exported {account.account_id} {business_date}")
-    return ExportedDay(account.account_id, business_date, written, asked)
+    return ExportedDay(account.account_id, business_date, exact, asked, tuple(others))
+
+
+def _sealed_day(
+    account_id: str, business_date: date, known: KnownDay, ledger: Ledger, at: Workplace, *, asked: bool
+) -> ExportedDay:
+    """The files of a sealed day as they are."""
+    if known.published_at is None:
+        publish_day(account_id, business_date, known.version, ledger, at)
+    files = {file.dialect: file for file in ledger.export_files(account_id, business_date, known.version)}
+    kept = {
+        dialect: WrittenFile(path, read_manifest(manifest_path(path)), changed=False)
+        for dialect, path in (
+            (name, _sealed_path(at.settings.export_dir, file.path, file.sha256)) for name, file in files.items()
+        )
+    }
+    exact = kept.pop(Dialect.EXACT)
+    return ExportedDay(account_id, business_date, exact, asked, tuple(kept.values()), late_pending=known.late_pending)
+
+
+def _sealed_path(export_dir: Path, path: str, sha256: str) -> Path:
+    require_bytes(export_dir / path, sha256)
+    return export_dir / path

@@ -1,7 +1,8 @@
-"""Reads records out of the warehouse as frames, chunk by chunk, so that memory does not grow with the day."""
+"""Reads records out of the warehouse in the notation of the daily file, chunk by chunk: memory does not grow."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from itertools import islice
 from typing import Any, Final
@@ -9,48 +10,60 @@ from typing import Any, Final
 import polars as pl
 from psycopg import Connection
 
-from cdr_pipeline.core.fields import BY_NAME, Kind, names
 from cdr_pipeline.warehouse.statements import statement
 
-_CHUNK_ROWS: Final = 50_000
+_CHUNK_ROWS: Final = 20_000
 
 
-def day_records(
+def day_lines(
     connection: Connection[Any], account_id: str, business_date: date, *, chunk_rows: int = _CHUNK_ROWS
-) -> Iterator[pl.DataFrame]:
-    """One account's records of one business date.
+) -> Generator[bytes]:
+    """One account's legs of one business date, as the server itself formats them.
+
+    The next chunk is fetched while the caller is at work with the one before.
 
     Args:
-        connection: to the warehouse; busy until the iterator is exhausted.
+        connection: to the warehouse; busy until the iterator is exhausted or closed.
         account_id: whose.
         business_date: of which day.
-        chunk_rows: most rows in one frame.
+        chunk_rows: most rows in one chunk.
 
     Yields:
-        Frames of the daily file's columns, typed as in the field dictionary, grain one record, ordered by
-        ``started_at, origin, record_id`` (byte order) within and across frames.
+        Lines of the exact dialect without a header, the columns of the daily file, grain one leg of ``cdr_merged``,
+        ordered by ``started_at, origin, record_id`` (byte order) within and across chunks.
     """
-    columns = names(exported_only=True)
+    chunks = _chunks(connection, account_id, business_date, chunk_rows)
+    with ThreadPoolExecutor(1, thread_name_prefix="day_lines") as reader:
+        try:
+            coming = reader.submit(next, chunks, None)
+            while (chunk := coming.result()) is not None:
+                coming = reader.submit(next, chunks, None)
+                yield chunk
+        finally:
+            reader.submit(chunks.close).result()
+
+
+def _chunks(connection: Connection[Any], account_id: str, business_date: date, chunk_rows: int) -> Generator[bytes]:
     parameters = {"account_id": account_id, "business_date": business_date}
     with (
         connection.transaction(),
         connection.cursor() as cursor,
-        cursor.copy(statement("read/day_records"), parameters) as copy,
+        cursor.copy(statement("read/day_lines"), parameters) as copy,
     ):
-        lines = iter(copy)
-        while chunk := b"".join(islice(lines, chunk_rows)):
-            texts = pl.read_csv(io.BytesIO(chunk), has_header=False, new_columns=list(columns), infer_schema=False)
-            yield texts.select(_typed(name) for name in columns)
+        rows = iter(copy)
+        while chunk := list(islice(rows, chunk_rows)):
+            yield _with_own_line_ends(b"".join(chunk), len(chunk))
 
 
-def _typed(name: str) -> pl.Expr:
-    """PostgreSQL's text of a value to its type; every format here is what the session's ISO settings print."""
-    kind = BY_NAME[name].kind
-    column = pl.col(name)
-    if kind is Kind.INSTANT:
-        return column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit="us", time_zone="UTC")
-    if kind is Kind.DATE:
-        return column.str.to_date("%Y-%m-%d")
-    if kind is Kind.FLAG:
-        return column == "t"
-    return column.cast(kind.dtype)
+def _with_own_line_ends(lines: bytes, rows: int) -> bytes:
+    """CRLF at the end of each line; nothing in place of an empty string, which COPY writes as a pair of quotes.
+
+    A chunk in which line ends stand within cells, or in which some cell might be an empty string, is read and written
+    anew; those are rare, and the others cost no more than a copy.
+    """
+    if lines.count(b"\n") == rows and b',"",' not in lines and b',""\n' not in lines:
+        return lines.replace(b"\n", b"\r\n")
+    cells = pl.read_csv(io.BytesIO(lines), has_header=False, infer_schema=False)
+    written = io.BytesIO()
+    cells.select(pl.all().replace("", None)).write_csv(written, include_header=False, line_terminator="\r\n")
+    return written.getvalue()

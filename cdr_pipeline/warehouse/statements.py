@@ -5,7 +5,7 @@ from typing import Final, LiteralString, cast
 
 from psycopg import sql
 
-from cdr_pipeline.core.fields import BY_NAME, names
+from cdr_pipeline.core.fields import BY_NAME, Kind, names
 from cdr_pipeline.settings import bundled
 
 # Columns of cdr beyond the canonical fields, in the order of the table.
@@ -87,6 +87,20 @@ def _inserted() -> sql.Composed:
     )
 
 
+def _cell(column: str) -> sql.Composable:
+    """A column in the notation of the daily file's exact dialect; the session prints ISO instants in UTC."""
+    name = sql.Identifier(column)
+    match BY_NAME[column].kind:
+        case Kind.INSTANT:
+            return sql.SQL("replace(left({}::text, -3), ' ', 'T') || 'Z'").format(name)
+        case Kind.SECONDS:
+            return sql.SQL("trim_scale({})").format(name)
+        case Kind.FLAG:
+            return sql.SQL("{}::text").format(name)
+        case _:
+            return name
+
+
 _RECORD: Final = (*names(), *BOOKKEEPING)
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "load/copy_believed_equal": {"columns": _identifiers(BELIEVED_EQUAL)},
@@ -94,5 +108,5 @@ _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "load/keep_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
     "load/insert_records": {"columns": _identifiers(_RECORD), "values": _inserted()},
     "load/update_records": {"assignments": _assignments()},
-    "read/day_records": {"columns": _identifiers(names(exported_only=True))},
+    "read/day_lines": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names(exported_only=True))},
 }

@@ -44,6 +44,7 @@ LEFT JOIN export_files
     ON
         export_files.account_id = days.account_id
         AND export_files.business_date = days.business_date
+        AND export_files.version = days.version
         AND export_files.dialect = 'exact'
 WHERE
     days.account_id = any(%(account_ids)s)

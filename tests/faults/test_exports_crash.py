@@ -312,7 +312,8 @@ def test_memory_is_that_of_one_chunk(tmp_path: Path) -> None:
         "cut = lambda k: t.records({'user_agent': 'x' * 1_000}).join("
         "pl.DataFrame({'n': range(k * 5_000, k * 5_000 + 5_000)}), how='cross').with_columns(record_id=name).drop('n');"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024;"
-        "export = lambda k: t.write_daily_file((t.encode(cut(n)) for n in range(k)), day=t.DAY, export_dir=Path(sys.argv[2]));"
+        "cuts = lambda k: (t.encode(cut(n)) for n in range(k));"
+        "export = lambda k: t.write_daily_file(cuts(k), day=t.DAY, export_dir=Path(sys.argv[2]));"
         "export(4); few = peak(); size = export(24).size; print(peak() - few, size // 1024 // 1024)"
     )
     said = subprocess.run(

@@ -17,8 +17,8 @@ from records import STARTED
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports import atomic
-from cdr_pipeline.exports.exact_csv import encode, header
 from cdr_pipeline.exports.dialects import manifest_path
+from cdr_pipeline.exports.exact_csv import encode, header
 from cdr_pipeline.exports.manifest import read_manifest
 from cdr_pipeline.exports.verify import verify_file, verify_tree
 

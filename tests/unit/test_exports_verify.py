@@ -178,6 +178,9 @@ def test_many_rows_with_line_ends_in_their_text_are_counted_right(tmp_path: Path
 
 
 def test_a_tree_is_good_when_each_of_its_files_is(tmp_path: Path) -> None:
-    days = [replace(DAY, business_date=date(2026, 3, 2)), replace(DAY, version=2, state="restated", supersedes="0" * 64)]
+    days = [
+        replace(DAY, business_date=date(2026, 3, 2)),
+        replace(DAY, version=2, state="restated", supersedes="0" * 64),
+    ]
     written = {write(tmp_path, records({}), day=day).path for day in days}
     assert verify_tree(tmp_path) == {path: [] for path in written}

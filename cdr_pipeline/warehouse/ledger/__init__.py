@@ -4,6 +4,15 @@ It is the truth about what was done; Dagster's own database can be lost without 
 """
 
 from cdr_pipeline.warehouse.ledger.accounts import Account, AccountTable
+from cdr_pipeline.warehouse.ledger.day_states import (
+    DayBatch,
+    DayEvent,
+    DayLine,
+    DayObstacles,
+    DayStateTable,
+    ExportFile,
+    RecordPlace,
+)
 from cdr_pipeline.warehouse.ledger.days import DayStatus, DayTable, KnownDay
 from cdr_pipeline.warehouse.ledger.health import HealthTable, HourOfTraffic, NightAccount
 from cdr_pipeline.warehouse.ledger.reconciliations import DayReconciliation, ReconciliationTable
@@ -20,8 +29,13 @@ __all__ = [
     "UPLOAD_STATES",
     "Account",
     "Claim",
+    "DayBatch",
+    "DayEvent",
+    "DayLine",
+    "DayObstacles",
     "DayReconciliation",
     "DayStatus",
+    "ExportFile",
     "HourOfTraffic",
     "KnownDay",
     "LandedUpload",
@@ -29,10 +43,11 @@ __all__ = [
     "Ledger",
     "NightAccount",
     "OpenWindow",
+    "RecordPlace",
     "UploadLine",
     "UploadRecord",
 ]
 
 
-class Ledger(AccountTable, WindowTable, UploadTable, DayTable, HealthTable, ReconciliationTable):
+class Ledger(AccountTable, WindowTable, UploadTable, DayTable, DayStateTable, HealthTable, ReconciliationTable):
     """Reads and writes the ledger over one connection; each call is its own transaction unless one is open."""

@@ -9,11 +9,23 @@ from cdr_pipeline.warehouse.ledger.base import LedgerTables
 
 @dataclass(frozen=True, slots=True)
 class KnownDay:
-    """What the ledger knows of an account's day, for its manifest."""
+    """What the ledger knows of an account's day, for its manifest and its state."""
 
-    complete_through: datetime | None
+    state: str
+    version: int
     changes: int
+    exported_changes: int
+    complete_through: datetime | None
+    volume: str | None
+    sealed_at: datetime | None
+    published_at: datetime | None
     rejected_rows: int
+    corrected_rows: int
+
+    @property
+    def late_pending(self) -> bool:
+        """Whether records came or changed since the day was sealed."""
+        return self.state != "open" and self.exported_changes < self.changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +94,37 @@ class DayTable(LedgerTables):
         dialect: str,
         path: str,
         sha256: str,
+        content_sha256: str,
         size: int,
         rows: int,
-        changes: int,
+        manifest: str | None,
         now: datetime,
     ) -> None:
-        """A daily file and its manifest are on disk and show the day's first ``changes`` changes."""
-        with self.connection.transaction():
-            self._execute(
-                "ledger/record_export_file",
-                account_id=account_id,
-                business_date=business_date,
-                version=version,
-                dialect=dialect,
-                path=path,
-                sha256=sha256,
-                bytes=size,
-                rows=rows,
-                now=now,
-            )
-            self._execute(
-                "ledger/record_exported_day",
-                account_id=account_id,
-                business_date=business_date,
-                changes=changes,
-                now=now,
-            )
+        """A daily file is on disk; the text of its manifest is kept where it is final."""
+        self._execute(
+            "ledger/record_export_file",
+            account_id=account_id,
+            business_date=business_date,
+            version=version,
+            dialect=dialect,
+            path=path,
+            sha256=sha256,
+            content_sha256=content_sha256,
+            bytes=size,
+            rows=rows,
+            manifest=manifest,
+            now=now,
+        )
+
+    def record_exported_day(self, account_id: str, business_date: date, *, changes: int, now: datetime) -> None:
+        """The open day's files show its first ``changes`` changes."""
+        self._execute(
+            "ledger/record_exported_day",
+            account_id=account_id,
+            business_date=business_date,
+            changes=changes,
+            now=now,
+        )
 
     def status(self, account_ids: list[str], first_date: date, last_date: date) -> list[DayStatus]:
         """What is in the warehouse, per account and day."""

@@ -1,0 +1,174 @@
+"""Restates sealed days whose records have changed since: a new version beside the old one, which stays as it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from cdr_pipeline.errors import CdrError, DayNotSealable, SealedFileDamaged
+from cdr_pipeline.exports.adjustment import differences, write_adjustment
+from cdr_pipeline.exports.atomic import remove
+from cdr_pipeline.exports.daily_file import WrittenFile, require_bytes
+from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.manifest import encode_manifest
+from cdr_pipeline.steps.export_days import day_of, note_file, write_version
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.publish_days import publish_day, publish_pending
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Account, ExportFile, KnownDay, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class RestateRequest:
+    """Which days to restate.
+
+    Attributes:
+        actor: who answers for it; a person, or the name of the rule that runs by itself.
+        reason: why now.
+        business_dates: these, where they are late_pending; every such day when omitted.
+        accounts: whose; all active ones when omitted.
+    """
+
+    actor: str
+    reason: str
+    business_dates: Sequence[date] | None = None
+    accounts: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestatedDay:
+    """What became of one account's day.
+
+    Attributes:
+        account_id, business_date: whose, which.
+        outcome: ``restated`` now; ``unchanged``, its late changes undid each other; ``refused``, a load of the account
+            runs; ``failed``.
+        version: of its newest files.
+        late_rows: records added, changed and withdrawn against the version before.
+        reasons: those records by reason.
+        files: of the new version, the adjustment last.
+        failure: what went wrong, if anything.
+    """
+
+    account_id: str
+    business_date: date
+    outcome: Literal["restated", "unchanged", "refused", "failed"]
+    version: int
+    late_rows: int = 0
+    reasons: dict[str, int] | None = None
+    files: tuple[WrittenFile, ...] = ()
+    failure: AccountFailure | None = None
+
+
+def restate_days(request: RestateRequest, at: Workplace) -> list[RestatedDay]:
+    """Writes a new version of every day that is late_pending, and what it adjusts; one day's failure leaves the others.
+
+    Raises:
+        AccountNotFound: an account asked for is unknown.
+        DayNotSealable: nobody answers for it, or there is no reason.
+    """
+    if not (request.actor.strip() and request.reason.strip()):
+        raise DayNotSealable("a restatement needs the name of who answers for it, and a reason")
+    with at.ledger() as ledger:
+        accounts = {account.account_id: account for account in ledger.accounts(request.accounts)}
+        publish_pending(list(accounts), ledger, at)
+        late = ledger.days_in_state(list(accounts), "late")
+        wanted = None if request.business_dates is None else set(request.business_dates)
+        return [
+            _restate_day(accounts[account_id], day, request, ledger, at)
+            for account_id, day in late
+            if wanted is None or day in wanted
+        ]
+
+
+def _restate_day(
+    account: Account, business_date: date, request: RestateRequest, ledger: Ledger, at: Workplace
+) -> RestatedDay:
+    known = ledger.day(account.account_id, business_date)
+    day = RestatedDay(account.account_id, business_date, "unchanged", known.version)
+    try:
+        with ledger.locked_day(account.account_id, business_date) as quiet:
+            known = ledger.day(account.account_id, business_date)
+            if not known.late_pending:
+                return replace(day, version=known.version)
+            if not quiet:
+                return replace(day, outcome="refused", version=known.version)
+            day = _restate(account, business_date, known, request, ledger=ledger, at=at)
+        if day.outcome == "restated":
+            publish_day(account.account_id, business_date, day.version, ledger, at)
+    except CdrError as error:
+        return replace(day, outcome="failed", failure=AccountFailure.of(account.account_id, error))
+    at.progress(f"{day.outcome} {account.account_id} {business_date}")
+    return day
+
+
+def _restate(
+    account: Account, business_date: date, known: KnownDay, request: RestateRequest, *, ledger: Ledger, at: Workplace
+) -> RestatedDay:
+    """Writes the next version from the records, and the adjustment from the two versions' files."""
+    before = {file.dialect: file for file in ledger.export_files(account.account_id, business_date, known.version)}
+    old, old_path = _sealed_exact(before, at)
+    version = known.version + 1
+    written = write_version(
+        account,
+        business_date,
+        known,
+        ledger,
+        at,
+        version=version,
+        state="restated",
+        superseded={dialect: file.sha256 for dialect, file in before.items()},
+    )
+    found = differences(old_path, written[0].path)
+    if not found.late_rows:
+        for file in written:
+            remove(file.path)
+        ledger.record_unchanged_day(account.account_id, business_date, changes=known.changes)
+        return RestatedDay(account.account_id, business_date, "unchanged", known.version)
+    day = day_of(account, business_date, known, ledger, at, version=version, state="restated")
+    adjustment = write_adjustment(
+        found,
+        exact=written[0],
+        day=replace(day, supersedes=old.sha256),
+        export_dir=at.settings.export_dir,
+        announce=False,
+    )
+    files = [
+        replace(file, manifest=replace(file.manifest, late_rows=found.late_rows)) for file in (*written, adjustment)
+    ]
+    for file in files:
+        note_file(file, ledger, at, manifest=encode_manifest(file.manifest).decode())
+    ledger.record_final_day(
+        account_id=account.account_id,
+        business_date=business_date,
+        event="restated",
+        version=version,
+        changes=known.changes,
+        actor=request.actor,
+        reason=request.reason,
+        overridden=[],
+        before_sha256=old.content_sha256,
+        after_sha256=files[0].manifest.content_sha256,
+        now=at.clock(),
+        run_id=at.run_id,
+    )
+    return RestatedDay(
+        account.account_id,
+        business_date,
+        "restated",
+        version,
+        late_rows=found.late_rows,
+        reasons=adjustment.manifest.reasons,
+        files=tuple(files),
+    )
+
+
+def _sealed_exact(files: dict[str, ExportFile], at: Workplace) -> tuple[ExportFile, Path]:
+    """The exact file that is superseded, to the byte what was sealed."""
+    old = files.get(Dialect.EXACT)
+    if old is None:
+        raise SealedFileDamaged("the ledger knows no exact file of the sealed version", hint="restore the warehouse")
+    path = at.settings.export_dir / old.path
+    require_bytes(path, old.sha256)
+    return old, path
