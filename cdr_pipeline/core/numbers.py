@@ -7,6 +7,8 @@ import polars as pl
 # E.164 allows 15 digits; shorter than 8 is an extension, a service code or a fragment.
 _E164 = r"^[1-9][0-9]{7,14}$"
 _DIGITS = r"^\+?[0-9]+$"
+# "Name" <number>, the caller id of Asterisk and its kin.
+_NAMED = r"^.*<([^<>]*)>$"
 _IP_ADDRESS = r"^[0-9]{1,3}(?:\.[0-9]{1,3}){3}$"
 # +44 (0)20: the trunk prefix for callers within the country, which is no part of the international number.
 _OPTIONAL_TRUNK = r"^(\+[ ]?[1-9][0-9]{0,2}[ ]?)\([01]\)"
@@ -64,7 +66,12 @@ def _digits_of(texts: pl.Series) -> pl.Series:
     user = (
         texts.alias("text")
         .to_frame()
-        .select(text.str.strip_chars().str.replace(r"(?i)^<?(?:sips?|tel):", "").str.extract(r"^([^@;>]*)", 1))
+        .select(
+            text.str.strip_chars()
+            .str.replace(_NAMED, "$1")
+            .str.replace(r"(?i)^<?(?:sips?|tel):", "")
+            .str.extract(r"^([^@;>]*)", 1)
+        )
     )
     bare = user.select(text.str.replace(_OPTIONAL_TRUNK, "$1").str.replace_all(r"[ ().\-/]", "").alias("bare"))
     return user.hstack(bare).select(pl.when(~text.str.contains(_IP_ADDRESS)).then("bare")).to_series()

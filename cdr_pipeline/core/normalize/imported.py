@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from cdr_pipeline.core import sip
-from cdr_pipeline.core.fields import BY_NAME, FIELDS, Kind
+from cdr_pipeline.core.fields import FIELDS, Kind
 from cdr_pipeline.core.local_time import instant, is_count, is_time, is_zone
 from cdr_pipeline.core.numbers import e164
 from cdr_pipeline.core.profile import ACCOUNT_ZONE, Profile
@@ -28,6 +28,8 @@ _IDENTIFIERS: Final = (
 )
 _NUMBERS: Final = (Kind.SECONDS, Kind.MONEY, Kind.PORT)
 _MINUTES: Final = re.compile(r"-?[0-9]{1,3}")
+# 1.23E+15: without the sign it may be an id in hexadecimal.
+_SPREADSHEET: Final = r"^[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+$"
 _MICROSECONDS: Final = 1_000_000
 _ZONE: Final = "__zone"
 _ACCOUNT: Final = "__account"
@@ -65,12 +67,15 @@ def normalize_imported(
     has_identity = bool(profile.native_id) and set(profile.native_id) <= set(records.columns)
     sifted = sift(typed, _faults(profile, zones, account_id, has_identity=has_identity))
     billed = pl.col("billing_seconds") > 0
+    # A file that tells when calls were answered, tells of this one that it was not.
+    tells = any(column in records.columns for column in profile.fields.get("answered_at", ()))
+    unanswered = pl.when(pl.lit(tells) & pl.col("answered_at").is_null()).then(pl.lit(value=False))
     rows = (
         sifted.rows.pipe(_span_completed)
         .with_columns(
             pl.lit(account_id).alias("account_id"),
             pl.lit("imported").alias("origin"),
-            pl.coalesce(billed | pl.col("answered_at").is_not_null(), billed).alias("answered"),
+            pl.coalesce(billed | pl.col("answered_at").is_not_null(), billed, unanswered).alias("answered"),
             e164(pl.col("caller_id_number"), plan).alias("caller_e164"),
             e164(pl.coalesce("dialed_number", "callee_id_number"), plan).alias("callee_e164"),
             sip.host(pl.col("to_uri")).alias("to_host"),
@@ -229,8 +234,7 @@ def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_
         if field.kind in _NUMBERS
     ]
     damaged = [
-        Fault(name, Reject.SCIENTIFIC_NOTATION, pl.col(name).str.contains(r"^\d(?:[.,]\d+)?[eE]\+?\d+$"))
-        for name in _IDENTIFIERS
+        Fault(name, Reject.SCIENTIFIC_NOTATION, pl.col(name).str.contains(_SPREADSHEET)) for name in _IDENTIFIERS
     ]
     times: list[Fault] = []
     for name in _TIMES:
@@ -258,19 +262,24 @@ def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_
 
 
 def _span_completed(rows: pl.DataFrame) -> pl.DataFrame:
-    """What the file left out: start from end and duration, these from each other, answer from billed seconds."""
+    """What the file left out: start from end and duration, these from each other, answer and billed seconds too."""
     if rows["started_at"].null_count():
         rows = rows.with_columns(pl.coalesce("started_at", pl.col("ended_at") - _span("duration_seconds")))
     if rows["ended_at"].null_count():
         rows = rows.with_columns(pl.coalesce("ended_at", pl.col("started_at") + _span("duration_seconds")))
     if rows["duration_seconds"].null_count():
-        length = (pl.col("ended_at") - pl.col("started_at")).dt.total_milliseconds().cast(pl.Decimal(38, 6))
-        measured = (length * pl.lit(Decimal("0.001"), pl.Decimal(38, 6))).cast(BY_NAME["duration_seconds"].kind.dtype)
-        rows = rows.with_columns(pl.coalesce("duration_seconds", measured))
+        rows = rows.with_columns(pl.coalesce("duration_seconds", _seconds_between("started_at", "ended_at")))
     if rows["answered_at"].null_count():
         answered = pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - _span("billing_seconds"))
         rows = rows.with_columns(pl.coalesce("answered_at", answered))
+    if rows["billing_seconds"].null_count():
+        rows = rows.with_columns(pl.coalesce("billing_seconds", _seconds_between("answered_at", "ended_at")))
     return rows
+
+
+def _seconds_between(first: str, last: str) -> pl.Expr:
+    length = (pl.col(last) - pl.col(first)).dt.total_milliseconds().cast(pl.Decimal(38, 6))
+    return (length * pl.lit(Decimal("0.001"), pl.Decimal(38, 6))).cast(Kind.SECONDS.dtype)
 
 
 def _span(name: str) -> pl.Expr:

@@ -24,6 +24,7 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
 _CLOCK: Final = re.compile(r"(?:[0-9]+:)?[0-9]{1,2}:[0-9]{2}")
 _TYPE: Final = re.compile(r"[A-Z][A-Z ]*(?:\([0-9, ]*\))?")
 _OFFSET: Final = re.compile(r".*[0-9](?:Z|[+-][0-9]{2}:?[0-9]{2})")
+_COMPACT: Final = re.compile(r"[0-9]{14}(?:\.[0-9]+)?")
 _DECIMAL_COMMA: Final = re.compile(r"[0-9.]*,[0-9]{1,8}")
 # Orders of a date, by what stands in the file.
 _DAY_FIRST: Final = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%y %H:%M:%S", "%d-%m-%Y %H:%M:%S")
@@ -89,6 +90,11 @@ def draft_profile(path: Path, folder: Path | None = None) -> Draft:
     if type_rows:
         draft.decided.append("a row of types under the header")
     columns = {name: [row[place].strip() for row in records] for place, name in enumerate(names)}
+    if width == 1:
+        raise UnreadableUpload(
+            f"{path.name} has no delimiter that cuts its lines into equally many fields",
+            hint='fixed-width text takes [layout] format = "fixed" and [layout.widths]',
+        )
     layout = [f"delimiter = {_quoted(delimiter)}", f"encoding = {_quoted(encoding)}"]
     layout += ["header = true"] if header else ["header = false", f"columns = {_list(names)}"]
     layout += ["type_rows = 1"] if type_rows else []
@@ -142,6 +148,9 @@ def _is_time(text: str) -> bool:
 
 
 def _matches(text: str, layout: str) -> bool:
+    if layout.startswith("%Y%m%d%H") and not _COMPACT.fullmatch(text):
+        # Python reads fewer digits too: a telephone number would be a time.
+        return False
     try:
         datetime.strptime(text, layout)  # noqa: DTZ007 - only whether it can be read
     except ValueError:
@@ -162,30 +171,39 @@ def _fits(profile: Profile, names: Sequence[str], *, header: bool) -> bool:
 
 def _json_draft(text: str, encoding: str, draft: Draft) -> Draft:
     draft.decided.append("JSON")
-    try:
-        whole = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        whole = [orjson.loads(line) for line in text.splitlines()[:_SAMPLE_LINES] if line.strip()[-1:] == "}"]
+    whole = _value(text)
+    if whole is None:
+        whole = [_value(line) for line in text.splitlines()[:_SAMPLE_LINES]]
         draft.decided.append("one document a line")
     if isinstance(whole, dict) and isinstance(whole.get("data"), list):
         whole = whole["data"]
     items = [item for item in (whole if isinstance(whole, list) else [whole]) if isinstance(item, dict)]
     if not items:
-        raise UnreadableUpload("the JSON holds no objects")
+        raise UnreadableUpload("it is no JSON, or holds no objects", hint="look at the file")
     names = sorted({column_name(key) for item in items for key in item})
     folded = [{column_name(key): value for key, value in item.items()} for item in items]
     columns = {name: ["" if item.get(name) is None else str(item[name]) for item in folded] for name in names}
     return _written(draft, columns, ['format = "json"', f"encoding = {_quoted(encoding)}"])
 
 
+def _value(text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
 def _written(draft: Draft, columns: dict[str, list[str]], layout: list[str]) -> Draft:
     """The draft's text: the tables of a profile, in the order in which they are documented."""
     fields = _fields(columns)
+    if "started_at" not in fields and (found := _time_column(columns)):
+        fields["started_at"] = found
+        draft.decided.append(f"{found} is the first column of times, taken for the start of a call")
     lines = ['description = "FILL IN: which system writes such files"']
     identity = next((name for name in _IDS if name in columns and _is_identity(columns[name])), None)
     if identity:
         lines.append(f"native_id = {_list([identity])}")
-        draft.decided.append(f"{identity} identifies a record: it is never empty and never twice")
+        draft.decided.append(f"{identity} identifies a record: it is never empty and never twice in the sample")
     else:
         draft.unknown.append("no column identifies a record: a fingerprint of the row and its occurrence will")
     lines += _duration(columns, fields, draft)
@@ -208,6 +226,15 @@ def _written(draft: Draft, columns: dict[str, list[str]], layout: list[str]) -> 
         draft.unknown.append(f"what these columns mean: {', '.join(rest)}")
     draft.text = "\n".join(lines) + "\n"
     return draft
+
+
+def _time_column(columns: dict[str, list[str]]) -> str | None:
+    """The first column whose values are all times."""
+    for name, values in columns.items():
+        given = [value for value in values if value]
+        if given and all(_is_time(value) for value in given):
+            return name
+    return None
 
 
 def _is_identity(values: Sequence[str]) -> bool:
@@ -248,7 +275,7 @@ def _time(columns: dict[str, list[str]], fields: dict[str, str], draft: Draft) -
     for notation, low, high in _EPOCHS:
         if all(_NUMBER.fullmatch(value) and low <= float(value.replace(",", ".")) < high for value in values):
             draft.decided.append(f"times are {notation.replace('_', ' ')}, which have no zone")
-            return [f"notation = {_quoted(notation)}"]
+            return [f"notation = {_quoted(notation)}", *_zero(columns, fields, draft)]
     if all(_OFFSET.fullmatch(value) for value in values):
         draft.decided.append("times are ISO 8601 with an offset")
         return ['notation = "iso8601"']
@@ -261,9 +288,19 @@ def _time(columns: dict[str, list[str]], fields: dict[str, str], draft: Draft) -
     fitting = plain or day_first or month_first
     if fitting:
         draft.decided.append(f"times are written {fitting[0]}")
-        return [f"formats = {_list(fitting[:1])}", zone]
+        # Where Python's strptime has .%f, Polars has %.f.
+        return [f"formats = {_list([fitting[0].replace('.%f', '%.f')])}", zone]
     draft.unknown.append("how the times are written")
     return [f"formats = {_list([UNKNOWN_FORMAT])}", zone]
+
+
+def _zero(columns: dict[str, list[str]], fields: dict[str, str], draft: Draft) -> list[str]:
+    """Counted times of which some are 0: it did not happen."""
+    times = [columns[fields[name]] for name in ("started_at", "answered_at", "ended_at") if name in fields]
+    if not any("0" in values for values in times):
+        return []
+    draft.decided.append("a time of 0 stands for none")
+    return ["zero_is_no_time = true"]
 
 
 def _fitting(values: Sequence[str], layouts: Sequence[str]) -> list[str]:

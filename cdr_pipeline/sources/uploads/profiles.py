@@ -66,6 +66,8 @@ _WORKED_OUT: Final = frozenset(
     | {"to_host", "from_host"}
 )
 _MAPPABLE: Final = BY_NAME.keys() - _WORKED_OUT
+_FILL_IN: Final = "FILL IN"
+_CURRENCY: Final = re.compile(r"(?:[A-Z]{3})?")
 _PROFILE: Final = TypeAdapter(Profile)
 _SHAPES: Final = {
     "plan": NumberPlan,
@@ -141,6 +143,7 @@ def _read(name: str, text: str) -> Profile:
         source = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidProfile(f"profile {name} is not TOML: {error}") from None
+    _filled_in(name, text)
     _known_keys(name, "", source, _TOP_LEVEL | _TABLES)
     for table in _TABLES:
         if not isinstance(source.get(table, {}), dict):
@@ -161,6 +164,13 @@ def _read(name: str, text: str) -> Profile:
     if fault:
         raise InvalidProfile(f"profile {name}: {fault}")
     return profile
+
+
+def _filled_in(name: str, text: str) -> None:
+    """A draft says FILL IN where no file can tell; it is no profile before somebody has."""
+    left = [str(number) for number, line in enumerate(text.splitlines(), start=1) if _FILL_IN in line]
+    if left:
+        raise InvalidProfile(f"profile {name}: still to be filled in: line {', '.join(left)}")
 
 
 def _known_keys(name: str, table: str, source: Mapping[str, Any], known: set[str]) -> None:
@@ -243,6 +253,7 @@ def _fault(profile: Profile) -> str:
         "layout.delimiter is one character, and neither a quote nor a line end": (
             len(layout.delimiter) != 1 or layout.delimiter in '"\r\n'
         ),
+        "currency is no ISO 4217 code such as EUR": not _CURRENCY.fullmatch(profile.currency),
         "layout.encoding is no encoding that is known": not _is_encoding(layout.encoding),
         "time.zone is neither account nor an IANA time zone": zone != ACCOUNT_ZONE
         and zone not in available_timezones(),
@@ -257,11 +268,13 @@ def _fault(profile: Profile) -> str:
 
 
 def _is_encoding(name: str) -> bool:
+    """Whether it is an encoding of text; those that can yield half a character are none."""
     try:
-        codecs.lookup(name)
-    except LookupError:
+        "a".encode(name)
+        codecs.getincrementaldecoder(name)
+    except (LookupError, UnicodeError):
         return False
-    return True
+    return "escape" not in name.lower() and codecs.lookup(name).name != "utf-7"
 
 
 def _expressions(profile: Profile) -> list[str]:

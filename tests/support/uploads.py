@@ -1,0 +1,85 @@
+"""Files to import, and what must be true after any import."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from nights import require_sound, warehouse
+
+from cdr_pipeline.core.normalize.imported import normalize_imported
+from cdr_pipeline.core.normalize.segments import join_segments
+from cdr_pipeline.core.profile import Profile
+from cdr_pipeline.core.schemas import LINE
+from cdr_pipeline.sources.uploads.parse import read_upload
+from cdr_pipeline.steps.load_uploads import LoadedUpload, import_upload
+from cdr_pipeline.steps.take_in_uploads import UploadRequest
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Account
+
+EXAMPLES = Path(__file__).parents[1] / "golden" / "uploads"
+HEADER = "id,caller,callee,start_time,duration_seconds,billing_seconds,cost,currency\n"
+
+
+def carrier_row(number: int, *, cost: str = "0.01", seconds: str = "60", **more: str) -> str:
+    """One line of a file that the profile ``generic`` reads."""
+    values = {
+        "id": f"c{number}",
+        "caller": "+12125550100",
+        "callee": f"+4420555{number:05d}",
+        "start": f"2026-03-02T09:{number // 60 % 60:02d}:{number % 60:02d}Z",
+        "duration": seconds,
+        "billed": seconds,
+        "cost": cost,
+        "currency": "USD",
+    } | more
+    return ",".join(values.values()) + "\n"
+
+
+def carrier_text(*numbers: int, **more: str) -> str:
+    """A file that the profile ``generic`` reads."""
+    return HEADER + "".join(carrier_row(number, **more) for number in numbers)
+
+
+def opened(at: Workplace, *accounts: str, time_zone: str = "Europe/Berlin") -> Workplace:
+    """The workplace, with these accounts."""
+    with at.ledger() as ledger:
+        for account in accounts or ("acct",):
+            ledger.add_account(Account(account, time_zone=time_zone), now=at.clock())
+    return at
+
+
+def fed(
+    at: Workplace, path: Path, content: str | bytes, profile: str = "generic", account: str = "acct"
+) -> LoadedUpload:
+    """Writes a file and imports it; the batch must be sound."""
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    loaded = import_upload(UploadRequest(path, account, profile), at)
+    require_sound(at)
+    return loaded
+
+
+def own_profile(at: Workplace, name: str, text: str) -> None:
+    """Writes a profile of the operator's own."""
+    at.settings.profile_dir.mkdir(parents=True, exist_ok=True)
+    (at.settings.profile_dir / f"{name}.toml").write_text(text)
+
+
+def stored(at: Workplace, columns: str = "record_id", where: str = "true") -> list[tuple[Any, ...]]:
+    """Imported records."""
+    return warehouse(
+        at, f"SELECT {columns} FROM cdr WHERE origin = 'imported' AND {where} ORDER BY started_at, record_id"
+    )
+
+
+def normalized(path: Path, profile: Profile, zone: str = "Europe/Berlin") -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Canonical rows of a file, all its rejects, and how many lines it has."""
+    rows: list[pl.DataFrame] = []
+    rejects: list[pl.DataFrame] = []
+    read = 0
+    for records in read_upload(path, profile):
+        joined = join_segments(records.frame, profile)
+        sifted = normalize_imported(joined.rows, profile, account_id="acct", account_time_zone=zone)
+        rows.append(sifted.rows)
+        rejects += [records.rejects, joined.rejects, sifted.rejects]
+        read += records.read
+    return pl.concat(rows).sort(LINE), pl.concat(rejects).sort(LINE), read
