@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from cdr_pipeline.errors import UnreadableUpload
-from cdr_pipeline.sources.uploads.corrections import read_correction, reject_file
+from cdr_pipeline.sources.uploads.corrections import ENCODING, read_correction, reject_file
 from cdr_pipeline.sources.uploads.opening import read_text
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.steps.load_uploads import LoadedUpload, load_taken
@@ -91,7 +91,7 @@ def replay_rejects(path: Path, at: Workplace, account_id: str | None = None) -> 
 
 def _upload_of(path: Path) -> str:
     """The upload that a reject file's lines name, found without knowing its format."""
-    text = read_text(path, "utf-8")
+    text = read_text(path, ENCODING)
     marks = _MARKED_LINE.findall(text) + _MARKED_DOCUMENT.findall(text)
     if not marks:
         raise UnreadableUpload(

@@ -54,7 +54,7 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> Joined:
         *(pl.col(column).last() for column in segments.last),
         *(_total(column) for column in segments.sums),
     )
-    joined = sifted.rows.join(calls, on=LINE, how="anti", maintain_order="left")[LINE]
+    joined = sifted.rows.filter(pl.int_range(pl.len()).over(call) > 0)[LINE]
     return Joined(calls.select(records.columns).sort(LINE), sifted.rejects, joined)
 
 

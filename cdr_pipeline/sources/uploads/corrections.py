@@ -21,6 +21,8 @@ from cdr_pipeline.sources.uploads.lines import logical_lines
 from cdr_pipeline.sources.uploads.opening import read_text, text_pieces
 from cdr_pipeline.sources.uploads.records import RawRecords, delimited_records
 
+# Of every reject file, whatever its source's is.
+ENCODING: Final = "utf-8"
 COLUMNS: Final = ("reject_upload", "reject_line", "reject_reason")
 _UPLOAD_DIGITS: Final = 16
 _REASON: Final = r'"?[a-z_]+(?::[a-z_0-9]*)?"?\s*$'
@@ -57,8 +59,10 @@ def reject_file(source: Path, profile: Profile, sha256: str, rejects: pl.DataFra
         why = f"{reason}:{field}" if field else reason
         if profile.layout.format == "json":
             yield _json_line(raw, sha256[:_UPLOAD_DIGITS], line, why) + "\n"
-        else:
-            yield mark.join((raw, sha256[:_UPLOAD_DIGITS], str(line), why)) + "\n"
+            continue
+        # A call of several rows was rejected as a whole: each row is corrected on its own.
+        for row in raw.split("\n") if profile.segments.key else (raw,):
+            yield mark.join((row, sha256[:_UPLOAD_DIGITS], str(line), why)) + "\n"
 
 
 def read_correction(path: Path, profile: Profile) -> Correction:
@@ -67,7 +71,7 @@ def read_correction(path: Path, profile: Profile) -> Correction:
     Raises:
         UnreadableUpload: its lines lack the three columns or are of several uploads, or it cannot be read.
     """
-    text = read_text(path, profile.layout.encoding)
+    text = read_text(path, ENCODING)
     return _read_json(text, profile) if profile.layout.format == "json" else _read_lines(text, profile)
 
 
