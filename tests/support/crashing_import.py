@@ -1,0 +1,39 @@
+"""Imports a file in a process of its own that dies at a named point.
+
+Usage: crashing_import.py WAREHOUSE_URL DATA_DIR FILE POINT
+"""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import crashing_night
+from crashing_night import die, once, then
+from pydantic import SecretStr
+
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps import load_uploads, take_in_uploads
+from cdr_pipeline.steps.load_uploads import import_upload
+from cdr_pipeline.steps.take_in_uploads import UploadRequest
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.loading import BatchLoad
+
+crashing_night.POINTS = {
+    "none": (None, "", lambda wrapped: wrapped),
+    "before_landing": (take_in_uploads, "land_upload", lambda _: die),
+    "after_landing": (take_in_uploads, "land_upload", lambda wrapped: then(wrapped, die)),
+    "after_landed_record": (Ledger, "record_landed_upload", lambda wrapped: then(wrapped, die)),
+    "after_stage": (BatchLoad, "stage", lambda wrapped: then(wrapped, die)),
+    "after_rejects": (BatchLoad, "reject", lambda wrapped: then(wrapped, once(die))),
+    "before_commit": (BatchLoad, "finish", lambda wrapped: then(wrapped, die)),
+    "after_commit": (load_uploads, "_loaded", lambda _: die),
+}
+POINTS = tuple(crashing_night.POINTS)
+
+if __name__ == "__main__":
+    warehouse_url, data_dir, file, point = sys.argv[1:]
+    crashing_night.rig(point)
+    settings = Settings(data_dir=Path(data_dir), warehouse_url=SecretStr(warehouse_url))
+    at = Workplace.at(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
+    import_upload(UploadRequest(Path(file), "acct", "generic"), at)
