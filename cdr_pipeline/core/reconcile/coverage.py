@@ -31,9 +31,9 @@ def outside(
     if not len(other_start_ms):
         return np.zeros(len(start_ms), np.bool_)
     found = np.zeros(len(start_ms), np.bool_)
-    before = alone & (start_ms < other_start_ms.min() - window_ms)
-    after = alone & (start_ms > other_start_ms.max() + window_ms)
-    for beyond in (before, after):
-        if beyond.sum() >= _NOT_CHANCE:
-            found |= beyond
+    first_ms, last_ms = other_start_ms.min(), other_start_ms.max()
+    if (alone & (start_ms < first_ms - window_ms)).sum() >= _NOT_CHANCE:
+        found |= alone & (start_ms < first_ms)
+    if (alone & (start_ms > last_ms + window_ms)).sum() >= _NOT_CHANCE:
+        found |= alone & (start_ms > last_ms)
     return found

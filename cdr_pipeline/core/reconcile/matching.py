@@ -17,6 +17,7 @@ from cdr_pipeline.core.reconcile.moved import moved_edges
 from cdr_pipeline.core.reconcile.passes import Pass
 
 _ROW_BITS: Final = 32
+_HALF: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,9 @@ def _answered_once(it: Comparison, found: _Found) -> Paired:
     apart = np.abs(it.carrier_start[edges.carrier] - switch.start_ms[edges.switch])
     weights = rules.weights
     hidden = switch.withheld[edges.switch] | carrier.withheld[edges.carrier]
-    cost = weights.far * (apart / window) + weights.withheld * hidden + weights.other_length * (billed_a != billed_b)
+    core = _HALF * (apart / it.clock.deviation_ms) ** 2
+    cost = np.minimum(core, weights.tail + weights.far * (apart / window))
+    cost += weights.withheld * hidden + weights.answered_once * (billed_a != billed_b)
     weight = np.where(billed_a & billed_b, 0, weights.cut - np.rint(cost)).astype(np.int32)
     paired = assign(edges.switch, edges.carrier, weight, switch.start_ms, it.carrier_start)
     kept = switch.billable[paired.switch] | carrier.billable[paired.carrier]

@@ -21,16 +21,18 @@ class Weights:
         other_length: lengths beyond the tolerance.
         very_other_length: more, for each doubling or halving, up to twice this.
         other_amount: amounts that differ although lengths agree.
+        answered_once: one side says that nobody answered.
     """
 
     cut: int = 12_000
-    withheld: int = 4_000
+    withheld: int = 2_500
     tail: int = 3_000
     far: int = 4_000
     off_by_second: int = 800
     other_length: int = 5_500
     very_other_length: int = 1_000
     other_amount: int = 500
+    answered_once: int = 2_500
 
 
 @dataclass(frozen=True, slots=True)
