@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import polars as pl
+from known_truth import KnownTruth
 
 from cdr_pipeline.core.reconcile import Reconciled
-from known_truth import KnownTruth
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class _Day:
     def share(self, of: float) -> Any:
         return self.random.random(self.count) < of
 
-    def truth(self) -> KnownTruth:
+    def truth(self) -> KnownTruth:  # noqa: PLR0915 - the day is told in one piece, fault after fault
         faults, random = self.faults, self.random
         a_start = self.start // 1_000 * 1_000
         lost_b = self.share(faults.missing_at_carrier)

@@ -11,7 +11,7 @@ from cdr_pipeline.core.reconcile.rates import Integers
 
 _SIGN_FREE_BITS: Final = 63
 # Nearest rows on either side of a time that are looked at; a hot number has more within the window.
-_HALF: Final = 24
+_HALF: Final = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ _HOUR_MS: Final = 3_600_000
 _PURE: Final = 0.98
 _SECOND_SHARE: Final = 0.02
 _PIECES: Final = 24
-_LEAST_SPREAD_MS: Final = 300.0
+_LEAST_SPREAD_MS: Final = 700.0
 # Median absolute deviation to standard deviation of a normal distribution.
 _DEVIATION: Final = 1.4826
 _STEADY_PPM: Final = 2.0

@@ -16,10 +16,10 @@ Weighted = npt.NDArray[np.int32]
 _SECOND_MS: Final = 1_000
 _HALF: Final = 500
 # Beyond this, one length is so different from the other that more makes no difference.
-_DOUBLINGS: Final = 2.0
+_DOUBLINGS: Final = 1.5
 
 
-def pair_weights(it: Comparison, edges: Edges, window_ms: int) -> Weighted:
+def pair_weights(it: Comparison, edges: Edges) -> Weighted:
     """Cut less cost of every candidate, in thousandths of a nat; 0 or less where two rows alone are better.
 
     Whole numbers make the best assignment the same on every machine.
@@ -27,14 +27,10 @@ def pair_weights(it: Comparison, edges: Edges, window_ms: int) -> Weighted:
     Args:
         it: the two sides; the spread of their clocks decides which times are usual.
         edges: the candidates.
-        window_ms: within which they were looked for.
     """
-    switch, carrier, clock, rules = it.switch, it.carrier, it.clock, it.rules
+    switch, carrier, rules = it.switch, it.carrier, it.rules
     weights = rules.weights
-    apart = np.abs(it.carrier_start[edges.carrier] - switch.start_ms[edges.switch])
-    unusual = np.maximum(apart - (clock.precision_ms // 2 if clock.precision_ms > _SECOND_MS else 0), 0)
-    core = _HALF * (unusual / clock.deviation_ms) ** 2
-    cost = np.minimum(core, weights.tail + weights.far * (unusual / window_ms))
+    cost = time_cost(it, edges)
     lengths = switch.duration_ms[edges.switch], carrier.duration_ms[edges.carrier]
     cost += _of_lengths(*lengths, it.tariff.steps(edges.switch), rules)
     hidden = switch.withheld[edges.switch] | carrier.withheld[edges.carrier]
@@ -43,6 +39,17 @@ def pair_weights(it: Comparison, edges: Edges, window_ms: int) -> Weighted:
         known = switch.priced[edges.switch] & carrier.priced[edges.carrier]
         cost[known & (switch.amount[edges.switch] != carrier.amount[edges.carrier])] += weights.other_amount
     return (weights.cut - np.rint(cost)).astype(np.int32)
+
+
+def time_cost(it: Comparison, edges: Edges) -> npt.NDArray[np.float64]:
+    """Half the squared deviation near the usual difference, a tail beyond it that rises to the edge of the window."""
+    clock, rules = it.clock, it.rules
+    apart = np.abs(it.carrier_start[edges.carrier] - it.switch.start_ms[edges.switch])
+    unusual = np.maximum(apart - (clock.precision_ms // 2 if clock.precision_ms > _SECOND_MS else 0), 0)
+    core = _HALF * (unusual / clock.deviation_ms) ** 2
+    reach = np.minimum(unusual / rules.window_ms, 1.0)
+    beyond = np.maximum(unusual - rules.window_ms, 0) / rules.fallback_window_ms
+    return np.minimum(core, rules.weights.tail + rules.weights.far * reach + rules.weights.late * beyond)
 
 
 def _of_lengths(switch_ms: Integers, carrier_ms: Integers, steps: Steps, rules: Rules) -> npt.NDArray[np.float64]:

@@ -11,13 +11,12 @@ from cdr_pipeline.core.reconcile.call_ids import paired_by_call_id
 from cdr_pipeline.core.reconcile.calls import Flags, Rows
 from cdr_pipeline.core.reconcile.candidates import Edges, candidates, is_among
 from cdr_pipeline.core.reconcile.comparison import Comparison
-from cdr_pipeline.core.reconcile.cost import pair_weights
+from cdr_pipeline.core.reconcile.cost import pair_weights, time_cost
 from cdr_pipeline.core.reconcile.duplicates import later_twins, repeats, twin_keys
 from cdr_pipeline.core.reconcile.moved import moved_edges
 from cdr_pipeline.core.reconcile.passes import Pass
 
 _ROW_BITS: Final = 32
-_HALF: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def match(it: Comparison) -> Matches:
     def within(window_ms: int) -> Paired:
         edges = candidates(it, window_ms, found.free_a, found.free_b)
         found.narrowed += edges.narrowed
-        weight = pair_weights(it, edges, window_ms)
+        weight = pair_weights(it, edges)
         return assign(edges.switch, edges.carrier, weight, switch.start_ms, it.carrier_start)
 
     slack = it.clock.precision_ms // 2 if it.clock.precision_ms > 1_000 else 0  # noqa: PLR2004 - whole seconds need none
@@ -128,15 +127,11 @@ def _answered_once(it: Comparison, found: _Found) -> Paired:
     open_a, open_b = found.free_a | attempt_a, found.free_b | attempt_b
     open_a &= is_among(switch.dialled, carrier.dialled[open_b])
     open_b &= is_among(carrier.dialled, switch.dialled[open_a])
-    window = rules.fallback_window_ms
-    edges = candidates(it, window, open_a, open_b)
+    edges = candidates(it, rules.fallback_window_ms, open_a, open_b)
     billed_a, billed_b = switch.billable[edges.switch], carrier.billable[edges.carrier]
-    apart = np.abs(it.carrier_start[edges.carrier] - switch.start_ms[edges.switch])
     weights = rules.weights
     hidden = switch.withheld[edges.switch] | carrier.withheld[edges.carrier]
-    core = _HALF * (apart / it.clock.deviation_ms) ** 2
-    cost = np.minimum(core, weights.tail + weights.far * (apart / window))
-    cost += weights.withheld * hidden + weights.answered_once * (billed_a != billed_b)
+    cost = time_cost(it, edges) + weights.withheld * hidden + weights.answered_once * (billed_a != billed_b)
     weight = np.where(billed_a & billed_b, 0, weights.cut - np.rint(cost)).astype(np.int32)
     paired = assign(edges.switch, edges.carrier, weight, switch.start_ms, it.carrier_start)
     kept = switch.billable[paired.switch] | carrier.billable[paired.carrier]

@@ -17,9 +17,10 @@ class Weights:
         withheld: the number of the caller is not known on one side.
         tail: a time outside the clock's usual spread.
         far: more, at the edge of the window.
+        late: and more, at the edge of the fallback window.
         off_by_second: per second of difference in length inside the tolerance.
         other_length: lengths beyond the tolerance.
-        very_other_length: more, for each doubling or halving, up to twice this.
+        very_other_length: more, for each doubling or halving, up to one and a half.
         other_amount: amounts that differ although lengths agree.
         answered_once: one side says that nobody answered.
     """
@@ -28,6 +29,7 @@ class Weights:
     withheld: int = 2_500
     tail: int = 3_000
     far: int = 4_000
+    late: int = 1_500
     off_by_second: int = 800
     other_length: int = 5_500
     very_other_length: int = 1_000
