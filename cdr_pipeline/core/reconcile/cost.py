@@ -15,6 +15,7 @@ from cdr_pipeline.core.reconcile.tariff import Steps
 Weighted = npt.NDArray[np.int32]
 _SECOND_MS: Final = 1_000
 _HALF: Final = 500
+_NAT: Final = 1_000
 # Beyond this, one length is so different from the other that more makes no difference.
 _DOUBLINGS: Final = 1.5
 
@@ -33,8 +34,7 @@ def pair_weights(it: Comparison, edges: Edges) -> Weighted:
     cost = time_cost(it, edges)
     lengths = switch.duration_ms[edges.switch], carrier.duration_ms[edges.carrier]
     cost += _of_lengths(*lengths, it.tariff.steps(edges.switch), rules)
-    hidden = switch.withheld[edges.switch] | carrier.withheld[edges.carrier]
-    cost[hidden] += weights.withheld
+    cost += withheld_cost(it, edges)
     if rules.compare_amounts and rules.rate_card is None:
         known = switch.priced[edges.switch] & carrier.priced[edges.carrier]
         cost[known & (switch.amount[edges.switch] != carrier.amount[edges.carrier])] += weights.other_amount
@@ -50,6 +50,19 @@ def time_cost(it: Comparison, edges: Edges) -> npt.NDArray[np.float64]:
     reach = np.minimum(unusual / rules.window_ms, 1.0)
     beyond = np.maximum(unusual - rules.window_ms, 0) / rules.fallback_window_ms
     return np.minimum(core, rules.weights.tail + rules.weights.far * reach + rules.weights.late * beyond)
+
+
+def withheld_cost(it: Comparison, edges: Edges) -> npt.NDArray[np.float64]:
+    """More, the more rows a row without caller could belong to: what tells them apart then has to be stronger."""
+    hidden_a, hidden_b = it.switch.withheld[edges.switch], it.carrier.withheld[edges.carrier]
+    hidden = np.flatnonzero(hidden_a | hidden_b)
+    cost = np.zeros(len(edges.switch))
+    if len(hidden):
+        of_a = np.bincount(edges.switch[hidden], minlength=it.switch.count)[edges.switch[hidden]]
+        of_b = np.bincount(edges.carrier[hidden], minlength=it.carrier.count)[edges.carrier[hidden]]
+        choices = np.maximum(np.where(hidden_a[hidden], of_a, 1), np.where(hidden_b[hidden], of_b, 1))
+        cost[hidden] = it.rules.weights.withheld + _NAT * np.log(choices)
+    return cost
 
 
 def _of_lengths(switch_ms: Integers, carrier_ms: Integers, steps: Steps, rules: Rules) -> npt.NDArray[np.float64]:

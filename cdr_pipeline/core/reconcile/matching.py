@@ -11,7 +11,7 @@ from cdr_pipeline.core.reconcile.call_ids import paired_by_call_id
 from cdr_pipeline.core.reconcile.calls import Flags, Rows
 from cdr_pipeline.core.reconcile.candidates import Edges, candidates, is_among
 from cdr_pipeline.core.reconcile.comparison import Comparison
-from cdr_pipeline.core.reconcile.cost import pair_weights, time_cost
+from cdr_pipeline.core.reconcile.cost import pair_weights, time_cost, withheld_cost
 from cdr_pipeline.core.reconcile.duplicates import later_twins, repeats, twin_keys
 from cdr_pipeline.core.reconcile.moved import moved_edges
 from cdr_pipeline.core.reconcile.passes import Pass
@@ -130,8 +130,7 @@ def _answered_once(it: Comparison, found: _Found) -> Paired:
     edges = candidates(it, rules.fallback_window_ms, open_a, open_b)
     billed_a, billed_b = switch.billable[edges.switch], carrier.billable[edges.carrier]
     weights = rules.weights
-    hidden = switch.withheld[edges.switch] | carrier.withheld[edges.carrier]
-    cost = time_cost(it, edges) + weights.withheld * hidden + weights.answered_once * (billed_a != billed_b)
+    cost = time_cost(it, edges) + withheld_cost(it, edges) + weights.answered_once * (billed_a != billed_b)
     weight = np.where(billed_a & billed_b, 0, weights.cut - np.rint(cost)).astype(np.int32)
     paired = assign(edges.switch, edges.carrier, weight, switch.start_ms, it.carrier_start)
     kept = switch.billable[paired.switch] | carrier.billable[paired.carrier]

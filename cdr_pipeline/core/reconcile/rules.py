@@ -14,7 +14,7 @@ class Weights:
 
     Attributes:
         cut: a pair that costs as much or more is worse than two rows without partner.
-        withheld: the number of the caller is not known on one side.
+        withheld: the caller is not known on one side; the logarithm of the number of candidates comes on top.
         tail: a time outside the clock's usual spread.
         far: more, at the edge of the window.
         late: and more, at the edge of the fallback window.
