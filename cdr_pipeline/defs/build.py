@@ -15,6 +15,7 @@ from cdr_pipeline.defs.jobs import check_up_job, nightly_job, upload_job
 from cdr_pipeline.defs.partitions import business_days
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.schedules import check_up_schedule, nightly_schedule
+from cdr_pipeline.defs.sensors.alerts import failed_run_alert, red_alert
 from cdr_pipeline.defs.sensors.missed_nights import missed_nights_sensor
 from cdr_pipeline.defs.sensors.uploads import upload_sensor
 from cdr_pipeline.settings import Settings
@@ -44,8 +45,13 @@ def build_definitions(settings: Settings, *, workplaces: Workplaces | None = Non
             assets=finished(assets, settings),
             asset_checks=[standing_check()],
             jobs=[nightly, imports, check_up],
-            schedules=[nightly_schedule(settings, days, nightly), check_up_schedule(check_up)],
-            sensors=[upload_sensor(days, imports, places), missed_nights_sensor(days, nightly, places)],
+            schedules=[nightly_schedule(settings, days, nightly), check_up_schedule(settings, check_up)],
+            sensors=[
+                upload_sensor(days, imports, places),
+                missed_nights_sensor(days, nightly, places),
+                failed_run_alert(),
+                red_alert(places),
+            ],
             resources={"workplace": places},
             executor=executor_for(settings),
         )

@@ -23,6 +23,8 @@ def nightly_schedule(settings: Settings, days: dg.DailyPartitionsDefinition, job
         job=job,
         cron_schedule=f"{minute} {hour} * * *",
         execution_timezone=settings.time_zone,
+        # Without a switch there is nothing that could run by itself.
+        default_status=dg.DefaultScheduleStatus.RUNNING if settings.api_url else dg.DefaultScheduleStatus.STOPPED,
         description=(
             "The day that has just ended in the operator's zone. A time that was missed by more than "
             "CDR_NIGHTLY_GRACE_MINUTES is left to the sensor missed_nights, so that no night runs twice."
@@ -40,13 +42,14 @@ def nightly_schedule(settings: Settings, days: dg.DailyPartitionsDefinition, job
     return nightly
 
 
-def check_up_schedule(job: "AssetJob") -> dg.ScheduleDefinition:
+def check_up_schedule(settings: Settings, job: "AssetJob") -> dg.ScheduleDefinition:
     """Every hour: looks for what is broken, so that the check is never older than that."""
     return dg.ScheduleDefinition(
         name="check_up_schedule",
         job=job,
         cron_schedule="5 * * * *",
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        execution_timezone=settings.time_zone,
         tags={TRIGGER_TAG: "check_up"},
         description="Evaluates the check nothing_is_broken.",
     )

@@ -19,10 +19,11 @@ from cdr_pipeline.sources.kazoo.windows import Window, plan_windows
 from cdr_pipeline.sources.landing import LandingWriter, window_path
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.ledger import Account, Claim, LandedWindow, Ledger
+from cdr_pipeline.warehouse.ledger import Account, Claim, Collection, LandedWindow, Ledger
 
 # Longer than one request may be tried for; a process that is killed is not waited for, one that stands still is.
 _LEASE_SECONDS = 900.0
+_NEVER_TAKEN = Collection(fence=0, given_back=True, failed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class AccountCollected:
     Attributes:
         account_id: whose.
         windows, pages, rows, bytes: what was landed.
-        elsewhere: another process collects this day of this account; nothing was done here.
+        elsewhere: another process collects this day of this account, or has done so since this one was asked;
+            nothing was done here.
         failure: what went wrong, if anything.
     """
 
@@ -72,7 +74,7 @@ class CollectedDay:
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
-        """Accounts that another process is collecting."""
+        """Accounts that another process is collecting, or has collected meanwhile."""
         return tuple(account.account_id for account in self.accounts if account.elsewhere)
 
 
@@ -93,16 +95,26 @@ def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
         )
     with at.ledger() as ledger:
         accounts = ledger.accounts(request.accounts)
+        begun = ledger.collections([account.account_id for account in accounts], request.business_date)
+    day = request.business_date
     with (
         KazooClient.from_settings(at.settings) as client,
         ThreadPoolExecutor(at.settings.collect_concurrency, thread_name_prefix="collect") as pool,
     ):
-        collected = pool.map(lambda account: _collect_account(account, request.business_date, client, at), accounts)
-        return CollectedDay(request.business_date, tuple(collected))
+        collected = pool.map(
+            lambda account: _collect_account(account, day, client, at, begun.get(account.account_id, _NEVER_TAKEN)),
+            accounts,
+        )
+        return CollectedDay(day, tuple(collected))
 
 
-def _collect_account(account: Account, business_date: date, client: KazooClient, at: Workplace) -> AccountCollected:
+def _collect_account(
+    account: Account, business_date: date, client: KazooClient, at: Workplace, begun: Collection
+) -> AccountCollected:
     with at.ledger() as ledger:
+        if _done_meanwhile(ledger.collections([account.account_id], business_date).get(account.account_id), begun):
+            at.progress(f"{account.account_id} has been collected by another process meanwhile")
+            return AccountCollected(account.account_id, elsewhere=True)
         claim = ledger.claim(account.account_id, business_date, lease_seconds=_LEASE_SECONDS)
         if claim is None:
             at.progress(f"{account.account_id} is being collected by another process")
@@ -117,6 +129,16 @@ def _collect_account(account: Account, business_date: date, client: KazooClient,
             ledger.release(claim)
     at.progress(f"collected {account.account_id}")
     return collected
+
+
+def _done_meanwhile(now: Collection | None, begun: Collection) -> bool:
+    """Whether another process had the day when this one was asked, or took it since, and has finished it well.
+
+    A night that schedule, page and command line start at the same time is so collected once.
+    """
+    if now is None or not now.given_back or now.failed:
+        return False
+    return now.fence > begun.fence or not begun.given_back
 
 
 def _dialect(account: Account, client: KazooClient, ledger: Ledger, at: Workplace) -> Dialect:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from cdr_pipeline.steps.due_nights import DueNight, due_nights
@@ -49,6 +49,7 @@ def what_is_broken(at: Workplace) -> list[Broken]:
             *_uploads(ledger, account_ids),
             *_files(ledger, account_ids, at.clock()),
             *_volumes(ledger, account_ids, at.clock()),
+            *_reconciliations(ledger, account_ids, at),
         ]
     return sorted(found, key=lambda item: (item.since, item.key))
 
@@ -119,6 +120,23 @@ def _volumes(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[
             day.since,
             f"cdr-pipeline nightly --date {day.business_date} --account {day.account_id}",
         )
+
+
+def _reconciliations(ledger: Ledger, account_ids: list[str], at: Workplace) -> Iterator[Broken]:
+    limit = at.settings.alert_exposure
+    for day in ledger.open_exposure(account_ids, first_date=(at.clock() - _LOOKED_AT).date()):
+        ended = datetime.combine(day.business_date + timedelta(days=1), time(), tzinfo=UTC)
+        look = f"cdr-pipeline status --night --to {day.business_date}"
+        if limit is not None and day.exposure > limit:
+            yield Broken(
+                f"{day.business_date}: {day.breaks} breaks leave {day.exposure:.2f} {day.currency} open, "
+                f"more than {limit}",
+                "exposure",
+                ended,
+                look,
+            )
+        elif day.red:
+            yield Broken(f"{day.business_date}: {day.red} reconciliation(s) are red", "reconciliation_red", ended, look)
 
 
 def _some(accounts: "tuple[str, ...] | list[str]") -> str:

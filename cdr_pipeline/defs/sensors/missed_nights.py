@@ -40,6 +40,8 @@ def missed_nights_sensor(
     )
     def missed_nights(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         at = workplaces.aside()
+        if at.settings.api_url is None:
+            return dg.SkipReason("CDR_API_URL is not set: there is no switch to collect from")
         nights = [
             night for night in due_nights(at) if night.accounts and days.has_partition_key(str(night.business_date))
         ]

@@ -26,6 +26,7 @@ def upload_sensor(days: dg.DailyPartitionsDefinition, job: "AssetJob", workplace
         name="upload_sensor",
         job=job,
         minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Watches the drop folder uploads/{account_id}/{profile}/ and imports what is new and has not changed for "
             "CDR_UPLOAD_SETTLE_SECONDS. The days that a file changes are exported by the run itself while they are "

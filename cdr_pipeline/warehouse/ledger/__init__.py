@@ -23,12 +23,13 @@ from cdr_pipeline.warehouse.ledger.uploads import (
     UploadRecord,
     UploadTable,
 )
-from cdr_pipeline.warehouse.ledger.windows import Claim, LandedWindow, OpenWindow, WindowTable
+from cdr_pipeline.warehouse.ledger.windows import Claim, Collection, LandedWindow, OpenWindow, WindowTable
 
 __all__ = [
     "UPLOAD_STATES",
     "Account",
     "Claim",
+    "Collection",
     "DayBatch",
     "DayEvent",
     "DayLine",

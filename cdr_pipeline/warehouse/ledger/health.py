@@ -74,6 +74,17 @@ class HourOfTraffic:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenExposure:
+    """What the reconciliations of a day leave open: breaks, money in its currency, and how many of them are red."""
+
+    business_date: date
+    currency: str
+    breaks: int
+    exposure: Decimal
+    red: int
+
+
+@dataclass(frozen=True, slots=True)
 class NightAccount:
     """How an account's day stands; the file's columns are None while there is none."""
 
@@ -122,6 +133,11 @@ class HealthTable(LedgerTables):
         """Days since ``first_date`` that are far emptier than usual."""
         rows = self._rows("read/suspicious_days", account_ids=list(account_ids), first_date=first_date)
         return [SuspiciousDay(**row) for row in rows]
+
+    def open_exposure(self, account_ids: Sequence[str], *, first_date: date) -> list[OpenExposure]:
+        """Money that the newest reconciliations leave open, by day and currency."""
+        rows = self._rows("read/open_exposure", account_ids=list(account_ids), first_date=first_date)
+        return [OpenExposure(**row) for row in rows]
 
     def day_traffic(self, account_ids: Sequence[str], business_dates: Sequence[date]) -> list[HourOfTraffic]:
         """Records of these days by hour, origin and currency."""

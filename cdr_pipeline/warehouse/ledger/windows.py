@@ -30,6 +30,21 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Collection:
+    """An account's day as its collectors have left it.
+
+    Attributes:
+        fence: how often it was taken.
+        given_back: whoever had it has finished, well or not.
+        failed: a window of it could not be collected.
+    """
+
+    fence: int
+    given_back: bool
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OpenWindow:
     """A window that is not loaded yet, and why."""
 
@@ -42,6 +57,11 @@ class OpenWindow:
 
 class WindowTable(LedgerTables):
     """Windows, by account and business date, and the leases on collecting them."""
+
+    def collections(self, account_ids: list[str], business_date: date) -> dict[str, Collection]:
+        """How collectors have left the day of each account that was ever taken."""
+        rows = self._rows("read/collections", account_ids=account_ids, business_date=business_date)
+        return {row.pop("account_id"): Collection(**row) for row in rows}
 
     def claim(self, account_id: str, business_date: date, *, lease_seconds: float) -> Claim | None:
         """The right to collect an account's day, None while another process that is alive holds it.
