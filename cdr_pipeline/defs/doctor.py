@@ -81,11 +81,12 @@ def _is_dead(record: RunRecord, silent: timedelta, quiet: timedelta) -> bool:
 
 
 def end_run(instance: dg.DagsterInstance, record: RunRecord) -> None:
-    """Says that the run has ended: canceled where that was asked for, failed otherwise."""
+    """Says that the run has ended, canceled where that was asked for or failed. Its places in pools are freed."""
     if record.dagster_run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(record.dagster_run, "Its process is gone; ended by the check-up.")
     else:
         instance.report_run_failed(record.dagster_run, "Its process is gone; ended by the check-up.")
+    instance.event_log_storage.free_concurrency_slots_for_run(record.dagster_run.run_id)
 
 
 def _as_broken(record: RunRecord) -> Broken:

@@ -123,7 +123,10 @@ def _collect_account(
             dialect = _dialect(account, client, ledger, at)
             windows = _windows(account, business_date, dialect, at)
             collected = _AccountCollector(account, claim, dialect, client, ledger, at).collect(windows)
+        except ClaimLost as error:
+            collected = AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
         except CdrError as error:
+            _note_no_window(account, claim, error, ledger, at)
             collected = AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
         finally:
             ledger.release(claim)
@@ -149,6 +152,19 @@ def _dialect(account: Account, client: KazooClient, ledger: Ledger, at: Workplac
     dialect = client.detect_dialect(account.account_id)
     ledger.record_dialect(account.account_id, dialect.value)
     return dialect
+
+
+def _note_no_window(account: Account, claim: Claim, error: CdrError, ledger: Ledger, at: Workplace) -> None:
+    """The switch could not even be asked for a window: that stands at the day's first second, which any day covers."""
+    first, _ = day_bounds(claim.business_date, account.time_zone)
+    ledger.record_failed_window(
+        claim=claim,
+        starts_at=first,
+        ends_at=first + timedelta(seconds=1),
+        error_code=error.code,
+        error_message=error.message,
+        now=at.clock(),
+    )
 
 
 def _windows(account: Account, business_date: date, dialect: Dialect, at: Workplace) -> tuple[Window, ...]:
