@@ -1,6 +1,6 @@
 """Reading for the API: who asks, and what of the merged records they may see. Each call is one short transaction."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,23 +66,23 @@ class RecordSearch:
 
     async def page(self, search: Search, *, size: int, start: PageKey | None) -> FoundPage:
         """One page. Raises WarehouseTimeout, WarehouseUnavailable."""
-        async with self._reading() as connection:
+        async with self._reading(search.accounts) as connection:
             return await find_page(connection, search, size=size, start=start)
 
     async def record(self, account_id: str, record_id: str) -> dict[str, Any] | None:
         """The detail document of one leg. Raises WarehouseUnavailable."""
-        async with self._reading() as connection:
+        async with self._reading([account_id]) as connection:
             found = await find_record(connection, account_id, record_id)
         return None if found is None else document_of(found)
 
     async def legs(self, account_id: str, identity: str) -> list[dict[str, Any]]:
         """Detail documents of the legs of an interaction, oldest first. Raises WarehouseUnavailable."""
-        async with self._reading() as connection:
+        async with self._reading([account_id]) as connection:
             return [document_of(record) for record in await find_legs(connection, account_id, identity)]
 
     async def summary(self, search: Search) -> list[dict[str, Any]]:
         """``direction, domain, classifier, rate_name, seconds``. Raises WarehouseTimeout, WarehouseUnavailable."""
-        async with self._reading() as connection:
+        async with self._reading(search.accounts) as connection:
             return await find_summary(connection, search)
 
     async def children(self, account_id: str, *, deep: bool, after: str, limit: int) -> list[dict[str, Any]]:
@@ -92,18 +92,21 @@ class RecordSearch:
 
     async def json_rows(self, search: Search) -> Stream:
         """All list rows as JSON, separated by commas, in pieces. Raises WarehouseTimeout, WarehouseUnavailable."""
-        async with self._downloading() as connection, aclosing(stream_json(connection, search)) as pieces:
+        async with (
+            self._downloading(search.accounts) as connection,
+            aclosing(stream_json(connection, search)) as pieces,
+        ):
             async for piece in pieces:
                 yield piece
 
     async def csv_rows(self, search: Search) -> Stream:
         """All list rows as CSV with a header, in pieces. Raises WarehouseTimeout, WarehouseUnavailable."""
-        async with self._downloading() as connection, aclosing(stream_csv(connection, search)) as pieces:
+        async with self._downloading(search.accounts) as connection, aclosing(stream_csv(connection, search)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    def _reading(self) -> AbstractAsyncContextManager[Reading]:
-        return reading(self._pool, seconds=self.statement_seconds)
+    def _reading(self, accounts: Sequence[str] | None = None) -> AbstractAsyncContextManager[Reading]:
+        return reading(self._pool, seconds=self.statement_seconds, accounts=accounts)
 
-    def _downloading(self) -> AbstractAsyncContextManager[Reading]:
-        return reading(self._pool, seconds=self.download_seconds)
+    def _downloading(self, accounts: Sequence[str]) -> AbstractAsyncContextManager[Reading]:
+        return reading(self._pool, seconds=self.download_seconds, accounts=accounts)

@@ -14,6 +14,9 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
+from cdr_pipeline.core.document import BY_PATH
+from cdr_pipeline.core.search import AnyOf, Compare, Condition, Operator, PathEquals
+
 # Column, and what must hold of it beyond the comparison for its index to have the row; see migration 0004.
 _INDEXED: Final[dict[str, LiteralString]] = {
     "call_id": "TRUE",
@@ -58,6 +61,33 @@ class Sought:
     columns: tuple[str, ...]
     values: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+
+
+def sought_by(condition: Condition) -> Sought | None:
+    """What a condition of a search looks for; None where no index could know it."""
+    match condition:
+        case AnyOf():
+            return _together([sought_by(part) for part in condition.parts])
+        case Compare(operator=Operator.EQUALS):
+            return Sought(condition.columns, values=tuple(map(str, condition.values)))
+        case Compare(operator=Operator.PREFIX):
+            return Sought(condition.columns, prefixes=tuple(map(str, condition.values)))
+        case Compare(operator=Operator.WITHIN):
+            return within_networks(condition.columns, map(str, condition.values))
+        case PathEquals(negated=False):
+            field = BY_PATH.get(condition.path)
+            return None if field is None or "" in condition.values else Sought((field.name,), condition.values)
+        case _:
+            return None
+
+
+def _together(parts: list[Sought | None]) -> Sought | None:
+    """One search for several of the same columns."""
+    found = [part for part in parts if part is not None]
+    if len(found) != len(parts) or len({part.columns for part in found}) != 1:
+        return None
+    values = tuple(value for part in found for value in part.values)
+    return Sought(found[0].columns, values, tuple(prefix for part in found for prefix in part.prefixes))
 
 
 def within_networks(columns: tuple[str, ...], networks: Iterable[str]) -> Sought | None:

@@ -3,7 +3,7 @@
 The pool mends itself: a connection that broke is replaced, and while the warehouse is away requests are told so.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cdr_pipeline.errors import WarehouseError, WarehouseTimeout, WarehouseUnavailable
 from cdr_pipeline.warehouse.engine import SESSION, safe_message
+from cdr_pipeline.warehouse.tenancy import enter_scope
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 Reading = AsyncConnection[Any]
@@ -41,12 +42,20 @@ async def _configure(connection: AsyncConnection[Any]) -> None:
 
 
 @asynccontextmanager
-async def reading(pool: Pool, *, seconds: float) -> AsyncGenerator[AsyncConnection[Any]]:
+async def reading(
+    pool: Pool, *, seconds: float, accounts: Sequence[str] | None = None
+) -> AsyncGenerator[AsyncConnection[Any]]:
     """A read-only transaction whose statements may take so long each.
+
+    Args:
+        pool: of connections.
+        seconds: for one statement.
+        accounts: sees their rows and no others, by row level security; None sees all that the pipeline's user sees.
 
     Raises:
         WarehouseUnavailable: no connection within the wait, or it broke.
         WarehouseTimeout: a statement took too long; the connection is healthy afterwards.
+        ReaderNotAdmitted: the role that sees single accounts is missing.
         WarehouseError: the database refuses a statement; values are left out of the message.
     """
     try:
@@ -55,6 +64,8 @@ async def reading(pool: Pool, *, seconds: float) -> AsyncGenerator[AsyncConnecti
                 "SELECT set_config('transaction_read_only', 'on', true), set_config('statement_timeout', %s, true)",
                 [f"{int(seconds * 1000)}ms"],
             )
+            if accounts is not None:
+                await enter_scope(connection, accounts)
             yield connection
     except psycopg.errors.QueryCanceled:
         raise WarehouseTimeout(

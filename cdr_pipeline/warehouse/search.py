@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row
 
-from cdr_pipeline.core.search import PageKey, Search
+from cdr_pipeline.core.search import PageKey, Search, Span
+from cdr_pipeline.warehouse.candidates import narrowed, sought_by
 from cdr_pipeline.warehouse.conditions import Bound, condition_sql
 from cdr_pipeline.warehouse.list_columns import list_columns
 from cdr_pipeline.warehouse.statements import named, statement
@@ -133,6 +134,7 @@ def _conditions(search: Search, bound: Bound) -> sql.Composed:
         parts.append(sql.SQL("record.account_id = ANY({})").format(bound.add(list(search.accounts))))
     if search.span is not None:
         parts += _within(search, bound)
+    parts += _narrowing(search, bound)
     parts += [condition_sql(condition, bound) for condition in search.conditions]
     if search.interactions:
         parts.append(
@@ -148,18 +150,31 @@ def _conditions(search: Search, bound: Bound) -> sql.Composed:
     return sql.SQL(" AND ").join(parts)
 
 
+def _narrowing(search: Search, bound: Bound) -> list[sql.Composable]:
+    """Conditions that let an index find the few legs that others then decide among."""
+    dates = None if search.span is None else _dates(search.span)
+    sought = [found for found in map(sought_by, search.conditions) if found is not None]
+    parts = [narrowed(found, search.accounts, bound.add, dates) for found in sought]
+    return [part for part in parts if part is not None]
+
+
+def _dates(span: Span) -> tuple[date, date]:
+    first_day = (span.first - _LONGEST if span.clock == "saved_at" else span.first - _DAY).date()
+    return first_day, (span.last + _DAY).date()
+
+
 def _within(search: Search, bound: Bound) -> list[sql.Composable]:
     span = search.span
     if span is None:
         return []
     # A span counts whole seconds: its last second is in it to the end.
     clock = sql.Identifier(span.clock)
-    first_day = (span.first - _LONGEST if span.clock == "saved_at" else span.first - _DAY).date()
+    first_day, last_day = _dates(span)
     return [
         sql.SQL("record.{} >= {}").format(clock, bound.add(span.first)),
         sql.SQL("record.{} < {}").format(clock, bound.add(span.last + timedelta(seconds=1))),
         sql.SQL("record.business_date >= {}").format(bound.add(first_day)),
-        sql.SQL("record.business_date <= {}").format(bound.add((span.last + _DAY).date())),
+        sql.SQL("record.business_date <= {}").format(bound.add(last_day)),
     ]
 
 

@@ -5,11 +5,12 @@ transaction has set as its scope; without a scope it sees none. The scope and th
 pooled connection carries nothing over to the next request.
 """
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from psycopg import AsyncConnection, Connection, sql
+from psycopg.errors import InsufficientPrivilege, InvalidParameterValue
 from psycopg.pq import TransactionStatus
 
 from cdr_pipeline.errors import AccountNotFound, ReaderNotAdmitted, WarehouseError
@@ -58,6 +59,19 @@ async def scoped_async(
         yield accounts
 
 
+async def enter_scope(connection: AsyncConnection[Any], accounts: Sequence[str]) -> None:
+    """Sees, until the open transaction ends, the rows of these accounts and no others.
+
+    Raises:
+        ReaderNotAdmitted: the role is missing or not granted.
+    """
+    try:
+        for command in _becoming_reader(accounts):
+            await connection.execute(command)
+    except (InvalidParameterValue, InsufficientPrivilege):
+        raise _not_admitted() from None
+
+
 def admit_reader(connection: Connection[Any]) -> bool:
     """Makes the role where this user may, and lets it read what is isolated; returns whether it is ready."""
     with connection.transaction():
@@ -74,11 +88,7 @@ def _accounts(account_id: str, found: tuple[Any, ...] | None) -> tuple[str, ...]
     if not accounts:
         raise AccountNotFound(f"no account {account_id}", hint="'cdr-pipeline accounts list' shows those there are")
     if not reader_exists or not may_become_reader:
-        raise ReaderNotAdmitted(
-            f"the role {READER} is missing or not granted to this user",
-            hint=f"as an administrator: CREATE ROLE {READER} NOLOGIN; GRANT {READER} TO the pipeline's user; "
-            "then run 'cdr-pipeline warehouse migrate'",
-        )
+        raise _not_admitted()
     if reader_sees_all:
         raise ReaderNotAdmitted(
             f"the role {READER} can see rows outside its scope",
@@ -87,12 +97,26 @@ def _accounts(account_id: str, found: tuple[Any, ...] | None) -> tuple[str, ...]
     return tuple(accounts)
 
 
-def _entering(accounts: tuple[str, ...], seconds: float) -> tuple[sql.SQL | sql.Composed, ...]:
-    """SET LOCAL throughout: a cluster passes it on to its nodes, unlike set_config."""
-    scope = "{" + ",".join('"' + name.replace("\\", r"\\").replace('"', r"\"") + '"' for name in accounts) + "}"
+def _not_admitted() -> ReaderNotAdmitted:
+    return ReaderNotAdmitted(
+        f"the role {READER} is missing or not granted to this user",
+        hint=f"as an administrator: CREATE ROLE {READER} NOLOGIN; GRANT {READER} TO the pipeline's user; "
+        "then run 'cdr-pipeline warehouse migrate'",
+    )
+
+
+def _entering(accounts: Sequence[str], seconds: float) -> tuple[sql.SQL | sql.Composed, ...]:
     return (
         sql.SQL("SET TRANSACTION READ ONLY"),
         sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(f"{int(seconds * 1000)}ms")),
+        *_becoming_reader(accounts),
+    )
+
+
+def _becoming_reader(accounts: Sequence[str]) -> tuple[sql.Composed, ...]:
+    """SET LOCAL throughout: a cluster passes it on to its nodes, unlike set_config."""
+    scope = "{" + ",".join('"' + name.replace("\\", r"\\").replace('"', r"\"") + '"' for name in accounts) + "}"
+    return (
         sql.SQL("SET LOCAL cdr.account_scope = {}").format(sql.Literal(scope)),
         sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(READER)),
     )
