@@ -16,7 +16,7 @@ def ui(
 
     from cdr_pipeline.cli.console import out, ready_settings
     from cdr_pipeline.defs.instance import prepare_home
-    from cdr_pipeline.settings import subprocess_environment
+    from cdr_pipeline.settings import bundled, subprocess_environment
 
     settings = ready_settings()
     prepare_home(settings)
@@ -26,8 +26,9 @@ def ui(
         "-m",
         "dagster",
         "dev",
-        "-m",
-        "cdr_pipeline.definitions",
+        # By the workspace, so that schedules and sensors switched on here are those of 'up' and of production.
+        "-w",
+        str(bundled("workspace.yaml")),
         "-h",
         host,
         "-p",

@@ -59,6 +59,16 @@ def test_a14_a_body_that_ends_anywhere_before_its_end_is_no_page(
         b'{"data":[{"id":Infinity}],"status":"success"}',
         b'{"data":[{"id":1e999}],"status":"success"} x',
         b'{"data":[{"id":01}],"status":"success"}',
+    ],
+)
+def test_a19_the_same_key_twice_and_numbers_that_are_none_are_no_page(body: bytes) -> None:
+    with pytest.raises(TransientUpstreamError):
+        parse_page(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         b'{"data":[{"id":"a"}],"status":"error"}',
         b'{"data":[{"id":"a"}]}',
         b'{"data":[["a"]],"status":"success"}',
@@ -67,11 +77,22 @@ def test_a14_a_body_that_ends_anywhere_before_its_end_is_no_page(
         b'[{"id":"a"}]',
         b"<html>",
         b"",
+    ],
+)
+def test_a14_what_has_no_rows_or_no_trailer_is_no_page(body: bytes) -> None:
+    with pytest.raises(TransientUpstreamError):
+        parse_page(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         b'{"data":' + b"[" * 20_000 + b"]" * 20_000 + b',"status":"success"}',
         b'{"data":[' + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b'],"status":"success"}',
     ],
+    ids=["lists", "objects"],
 )
-def test_a17_a19_what_contradicts_itself_or_has_no_end_is_no_page(body: bytes) -> None:
+def test_a17_what_is_nested_without_end_is_no_page(body: bytes) -> None:
     with pytest.raises(TransientUpstreamError):
         parse_page(body)
 
