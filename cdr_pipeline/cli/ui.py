@@ -11,7 +11,7 @@ def ui(
     host: Annotated[str, typer.Option(help="Address to listen on; the page has no login of its own.")] = "127.0.0.1",
 ) -> None:
     """Open the Dagster UI: graph, runs, backfills, schedule and sensor. Ctrl-C stops it."""
-    import subprocess
+    import os
     import sys
 
     from cdr_pipeline.cli.console import out, ready_settings
@@ -21,6 +21,7 @@ def ui(
     settings = ready_settings()
     prepare_home(settings)
     out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops it)")
+    sys.stdout.flush()
     command = [
         sys.executable,
         "-m",
@@ -34,7 +35,5 @@ def ui(
         "-p",
         str(port),
     ]
-    try:
-        raise typer.Exit(subprocess.run(command, env=subprocess_environment(settings), check=False).returncode)
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+    # In this process's place: whatever ends it, a signal to its number included, ends Dagster and its children.
+    os.execve(sys.executable, command, subprocess_environment(settings))  # noqa: S606 - there is no shell to start

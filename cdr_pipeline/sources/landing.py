@@ -27,6 +27,9 @@ Part = Literal["page", "detail"]
 _SCHEMA: Final = 1
 _INDEX: Final = ".index.json"
 _CHUNK: Final = 1024**2
+# landing/api/{account}/{yyyy}/{mm}/{dd} and landing/uploads: mkdir gives the mode to the last one only.
+_WINDOW_LEVELS: Final = 6
+_UPLOAD_LEVELS: Final = 2
 # Twice as fast as the default and a quarter larger: a night waits for it, a disk does not.
 _LEVEL: Final = 3
 
@@ -104,7 +107,7 @@ class LandingWriter:
         self._handle: BinaryIO | None = None
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(self.path.parent, levels=_WINDOW_LEVELS)
         self._handle = _create(self._fresh)
         return self
 
@@ -199,7 +202,7 @@ def land_upload(source: Path, landing_dir: Path) -> LandedFile:
         UnreadableUpload: it is no regular file.
     """
     folder = landing_dir / "uploads"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(folder, levels=_UPLOAD_LEVELS)
     fresh = folder / f".{secrets.token_hex(8)}.part"
     digest = hashlib.sha256()
     size = 0
@@ -222,6 +225,14 @@ def land_upload(source: Path, landing_dir: Path) -> LandedFile:
     finally:
         fresh.unlink(missing_ok=True)
     return LandedFile(target, name, size)
+
+
+def _make_private(folder: Path, *, levels: int) -> None:
+    """Makes a folder and what is missing above it; the innermost ``levels`` are their owner's alone."""
+    inner = [folder, *folder.parents][:levels]
+    inner[-1].parent.mkdir(parents=True, exist_ok=True)
+    for one in reversed(inner):
+        one.mkdir(mode=0o700, exist_ok=True)
 
 
 def _create(path: Path) -> BinaryIO:
