@@ -248,6 +248,11 @@ class Settings(BaseSettings):
         return self.data_dir / "targets.toml"
 
     @property
+    def reconciliation_dir(self) -> Path:
+        """Pages of reconciled days."""
+        return self.data_dir / "reconciliation"
+
+    @property
     def warehouse_dir(self) -> Path:
         """The embedded server's own folder."""
         return self.data_dir / "warehouse"

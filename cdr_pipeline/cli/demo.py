@@ -109,13 +109,14 @@ def _add_accounts(switch: "SimulatedSwitch", at: "Workplace") -> None:
 def _play(day: "date", switch: "SimulatedSwitch", at: "Workplace", report: "Progress") -> "Night":
     """Drops the carriers' files of the day and runs its night."""
     from cdr_pipeline.defs.night import run_night
-    from cdr_pipeline.simulator.carrier_file import carrier_file
+    from cdr_pipeline.simulator.carrier_file import carrier_file, documents_of_business_day
 
     report(f"{day}: carriers' files")
     for account in switch.accounts:
         folder = at.settings.upload_dir / account.account_id / "generic"
         folder.mkdir(parents=True, exist_ok=True)
-        content = carrier_file(switch.documents(account.account_id, day), account_id=account.account_id).content
+        documents = documents_of_business_day(switch, account, day)
+        content = carrier_file(documents, account_id=account.account_id).content
         (folder / f"carrier_{day}.csv").write_bytes(content)
     return run_night(day, at.settings, progress=lambda text: report(f"{day}: {text}"))
 

@@ -12,6 +12,7 @@ from cdr_pipeline.cli.fields import fields
 from cdr_pipeline.cli.files import export, import_file, verify_export
 from cdr_pipeline.cli.night import nightly
 from cdr_pipeline.cli.profiles import profiles_app
+from cdr_pipeline.cli.reconcile import reconcile
 from cdr_pipeline.cli.rejects import rejects_app
 from cdr_pipeline.cli.serve import serve
 from cdr_pipeline.cli.simulate import simulate
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command("import")(import_file)
     app.command()(export)
     app.command("verify-export")(verify_export)
+    app.command()(reconcile)
     app.command()(doctor)
     app.command()(up)
     app.command()(ui)

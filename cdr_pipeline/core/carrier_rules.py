@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
 import polars as pl
 
 from cdr_pipeline.core.reconcile.legs import Direction, LegRule, is_billable_leg
 from cdr_pipeline.core.reconcile.rates import Increment, RateCard, RoundingMode
 from cdr_pipeline.core.reconcile.rules import Rules
+from cdr_pipeline.core.reconcile.sides import Clock
 
 _MILLISECONDS: Final = 1_000
 # As long as the shortest number that people outside can call; a national one whose country is unknown counts too.
@@ -28,9 +29,10 @@ class CarrierRules:
         trunks: its values of trunk, resource_id or authorizing_id; without any, every leg that leaves for a number
             that is no extension, or comes in.
         nightly: reconciled every night; false for systems whose files are no carrier's, compared when asked for.
-        clock: which time is compared: of the answer, of the start, or auto: the answer where both sides know it.
+        clock: which time is compared: of the answer, or of the start where the carrier's only time is that.
         window_seconds: how far apart the clocks may see one call, once their offset is taken out.
         fallback_seconds: the same for what found no partner; such pairs are time breaks.
+        reach_hours: how far beyond a day's edges records are looked at: a wrong zone, an end for a start.
         duration_tolerance_seconds: difference of length that is no break.
         amount_tolerance: difference of a call's price that is no break.
         compare_amounts: without a rate card, whether the switch's prices are what the carrier should charge. Say false
@@ -50,9 +52,10 @@ class CarrierRules:
     direction: Direction = "outbound"
     trunks: tuple[str, ...] = ()
     nightly: bool = True
-    clock: Literal["auto", "answer", "start"] = "auto"
+    clock: Clock = "answer"
     window_seconds: int = 30
     fallback_seconds: int = 120
+    reach_hours: int = 26
     duration_tolerance_seconds: int = 2
     amount_tolerance: Decimal = Decimal(0)
     compare_amounts: bool = True
@@ -101,6 +104,7 @@ def matching_rules(
         fallback_window_ms=carrier.fallback_seconds * _MILLISECONDS,
         duration_tolerance_ms=carrier.duration_tolerance_seconds * _MILLISECONDS,
         amount_tolerance=carrier.amount_tolerance,
+        number_window_ms=carrier.reach_hours * 3600 * _MILLISECONDS,
         increment=increment,
         precision_ms=_PRECISION_MS.get(precision, 0),
         currency=currency,

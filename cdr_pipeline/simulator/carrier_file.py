@@ -4,16 +4,23 @@ import csv
 import io
 import random
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
+from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.core.timestamps import from_gregorian
 from cdr_pipeline.simulator.listing import cost_units
-from cdr_pipeline.simulator.traffic import Document
+from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.simulator.traffic import Document, SimulatedAccount
 
+# The switch's documents name their resource so.
+CARRIER: Final = "carrier-1"
+# Where nobody called.
+_ELSEWHERE: Final = {"callee_id_number": "+12125550199"}
 _HEADER: Final = (
     "id", "account", "caller", "callee", "start_time", "answer_time", "end_time", "duration_seconds",
-    "billing_seconds", "status", "rate_per_minute", "cost", "currency",
+    "billing_seconds", "status", "rate_per_minute", "cost", "currency", "carrier",
 )  # fmt: skip
 
 
@@ -72,11 +79,26 @@ def carrier_file(documents: list[Document], *, account_id: str) -> CarrierFile:
             writer.writerow(row)
             lines += 1
     for call_id, document in zip(extra, billed, strict=False):
-        writer.writerow([call_id, *_row(document, longer=False, dearer=False)[1:]])
+        writer.writerow([call_id, *_row(document | _ELSEWHERE, longer=False, dearer=False)[1:]])
         lines += 1
     text.write("this line is cut o\r\n")
     writer.writerow(
-        ["bad-time", "", "+12125550100", "+12125550101", "not a time", "", "", 1, 1, "answered", "0.01", "0.01", "USD"]
+        [
+            "bad-time",
+            "",
+            "+12125550100",
+            "+12125550101",
+            "not a time",
+            "",
+            "",
+            1,
+            1,
+            "answered",
+            "0.01",
+            "0.01",
+            "USD",
+            CARRIER,
+        ]
     )
     return CarrierFile(
         text.getvalue().encode(),
@@ -84,6 +106,17 @@ def carrier_file(documents: list[Document], *, account_id: str) -> CarrierFile:
         2,
         Differences(tuple(missing), tuple(extra), tuple(longer), tuple(dearer), tuple(twice)),
     )
+
+
+def documents_of_business_day(switch: SimulatedSwitch, account: SimulatedAccount, day: date) -> list[Document]:
+    """Documents of the legs that began on a calendar day of the account's zone: what a carrier bills for that day."""
+    first, end = day_bounds(day, account.time_zone)
+    return [
+        document
+        for near in (day - timedelta(days=1), day, day + timedelta(days=1))
+        for document in switch.documents(account.account_id, near)
+        if first <= from_gregorian(int(document["timestamp"]) - int(document["duration_seconds"])) < end
+    ]
 
 
 def _row(document: Document, *, longer: bool, dearer: bool) -> list[object]:
@@ -96,5 +129,5 @@ def _row(document: Document, *, longer: bool, dearer: bool) -> list[object]:
     return [
         document["call_id"], document["pvt_account_id"], document["caller_id_number"], document["callee_id_number"],
         f"{started:%Y-%m-%dT%H:%M:%SZ}", f"{answered:%Y-%m-%dT%H:%M:%SZ}", f"{ended:%Y-%m-%dT%H:%M:%SZ}",
-        document["duration_seconds"], seconds, "answered", f"{rate:.4f}", f"{cost:.4f}", "USD",
+        document["duration_seconds"], seconds, "answered", f"{rate:.4f}", f"{cost:.4f}", "USD", CARRIER,
     ]  # fmt: skip

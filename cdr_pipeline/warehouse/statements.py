@@ -6,6 +6,7 @@ from typing import Final, LiteralString, cast
 from psycopg import sql
 
 from cdr_pipeline.core.fields import BY_NAME, Kind, names
+from cdr_pipeline.core.outcomes import COMPARED, OUTCOME_SCHEMA
 from cdr_pipeline.settings import bundled
 
 # Columns of cdr beyond the canonical fields, in the order of the table.
@@ -108,5 +109,12 @@ _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "load/keep_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
     "load/insert_records": {"columns": _identifiers(_RECORD), "values": _inserted()},
     "load/update_records": {"assignments": _assignments()},
+    "reconcile/copy_switch_records": {"columns": _identifiers(COMPARED)},
+    "reconcile/copy_carrier_records": {"columns": _identifiers(COMPARED, "cdr")},
+    "reconcile/copy_outcomes": {
+        "columns": _identifiers(
+            ("account_id", "carrier", "business_date", "since_version", "found_at", *OUTCOME_SCHEMA)
+        )
+    },
     "read/day_lines": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names(exported_only=True))},
 }

@@ -1,0 +1,225 @@
+"""The page of a carrier's day: self-contained, read in a minute, printed on paper. Same input, same bytes."""
+
+import hashlib
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from cdr_pipeline.core.breaks import Break, OpenBreaks, TrendDay
+from cdr_pipeline.core.verdict import Totals
+from cdr_pipeline.exports.reconciliation_charts import Bars, bars_of
+from cdr_pipeline.exports.reconciliation_words import (
+    amount,
+    cause_words,
+    class_meaning,
+    class_name,
+    minutes,
+    number,
+    seconds,
+    span_words,
+)
+
+_AGES: Final = ((1, "up to 1 day"), (7, "2 to 7 days"), (28, "8 to 28 days"), (None, "older"))
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTotal:
+    """One class of one destination; seconds and money of both sides."""
+
+    destination: str
+    match_class: str
+    is_break: bool
+    switch_rows: int
+    carrier_rows: int
+    switch_seconds: Decimal
+    carrier_seconds: Decimal
+    switch_amount: Decimal
+    carrier_amount: Decimal
+    exposure: Decimal
+
+    @property
+    def outcomes(self) -> int:
+        """Pairs and lonely records; a class is of pairs or of lonely records, never of both for one destination."""
+        return max(self.switch_rows, self.carrier_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPage:
+    """What the page shows.
+
+    Attributes:
+        totals: of every destination and class.
+        calls: breaks to drill down to, the largest amount at risk first.
+        trend: the carrier's days up to this one.
+        open_breaks: undecided breaks up to this day.
+        method: rules and thresholds, as name and value.
+    """
+
+    account_id: str
+    account_name: str
+    carrier: str
+    business_date: date
+    time_zone: str
+    version: int
+    status: str
+    light: str
+    findings: list[str]
+    currency: str
+    switch: Totals
+    carrier_side: Totals
+    breaks: int
+    exposure: Decimal
+    offset_status: str
+    offset_ms: int
+    drift_ppm: float
+    spread_ms: int
+    offset_pairs: int
+    appeared: int
+    resolved: int
+    changed: int
+    totals: list[ClassTotal]
+    calls: list[Break]
+    trend: list[TrendDay]
+    open_breaks: list[OpenBreaks]
+    method: list[tuple[str, str]]
+    reconciled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """Several class totals added up."""
+
+    name: str
+    outcomes: int
+    switch_rows: int
+    carrier_rows: int
+    switch_seconds: Decimal
+    carrier_seconds: Decimal
+    switch_amount: Decimal
+    carrier_amount: Decimal
+    exposure: Decimal
+    breaks: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Age:
+    words: str
+    breaks: int
+    exposure: Decimal
+
+
+def render(page: ReportPage) -> bytes:
+    """The page as UTF-8. Every value is escaped, nothing is loaded, nothing runs."""
+    style = _text("reconciliation_report.css")
+    by_class = _sums(page.totals, lambda item: item.match_class)
+    breaks = [item for item in by_class if item.breaks]
+    return (
+        _template()
+        .render(
+            page=page,
+            style=Markup(style),  # noqa: S704 - our own file
+            style_hash=b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+            classes=sorted(breaks, key=lambda item: (-item.exposure, -item.breaks, item.name)),
+            agreed=[item for item in by_class if not item.breaks],
+            largest=max((item.exposure for item in breaks), default=Decimal(0)),
+            destinations=_destinations(page),
+            ages=_ages(page),
+            trend_money=_trend(page, "exposure"),
+            trend_breaks=_trend(page, "breaks"),
+            zone=ZoneInfo(page.time_zone),
+        )
+        .encode()
+    )
+
+
+def _destinations(page: ReportPage) -> list[tuple[_Sum, list[ClassTotal], list[Break]]]:
+    """Destinations with breaks, each with its classes and calls; the largest amount at risk first."""
+    calls: dict[str, list[Break]] = defaultdict(list)
+    for call in page.calls:
+        calls[call.destination].append(call)
+    classes: dict[str, list[ClassTotal]] = defaultdict(list)
+    for item in page.totals:
+        classes[item.destination].append(item)
+    sums = sorted(
+        _sums(page.totals, lambda item: item.destination), key=lambda item: (-item.exposure, -item.breaks, item.name)
+    )
+    return [(item, classes[item.name], calls[item.name]) for item in sums]
+
+
+def _sums(totals: list[ClassTotal], key: Callable[[ClassTotal], str]) -> list[_Sum]:
+    groups: dict[str, list[ClassTotal]] = defaultdict(list)
+    for item in totals:
+        groups[key(item)].append(item)
+    return [
+        _Sum(
+            name,
+            sum(item.outcomes for item in items),
+            sum(item.switch_rows for item in items),
+            sum(item.carrier_rows for item in items),
+            sum((item.switch_seconds for item in items), Decimal(0)),
+            sum((item.carrier_seconds for item in items), Decimal(0)),
+            sum((item.switch_amount for item in items), Decimal(0)),
+            sum((item.carrier_amount for item in items), Decimal(0)),
+            sum((item.exposure for item in items if item.is_break), Decimal(0)),
+            sum(item.outcomes for item in items if item.is_break),
+        )
+        for name, items in sorted(groups.items())
+    ]
+
+
+def _ages(page: ReportPage) -> list[_Age]:
+    """Undecided breaks up to this day, by how long ago the calls were when this version was made."""
+    today = page.reconciled_at.astimezone(ZoneInfo(page.time_zone)).date()
+    found: list[_Age] = []
+    above = -1
+    for limit, words in _AGES:
+        days = [
+            item
+            for item in page.open_breaks
+            if above < max((today - item.business_date).days, 0)
+            and (limit is None or (today - item.business_date).days <= limit)
+        ]
+        found.append(
+            _Age(words, sum(item.break_count for item in days), sum((item.exposure for item in days), Decimal(0)))
+        )
+        above = limit if limit is not None else above
+    return found
+
+
+def _trend(page: ReportPage, value: str) -> Bars:
+    known = {day.business_date: day for day in page.trend}
+    return bars_of(
+        page.business_date,
+        {day: Decimal(getattr(item, value)) for day, item in known.items()},
+        {day for day, item in known.items() if item.light == "red"},
+    )
+
+
+def _text(name: str) -> str:
+    return (resources.files("cdr_pipeline.exports") / name).read_text("utf-8")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "number": number,
+        "amount": amount,
+        "minutes": minutes,
+        "seconds": seconds,
+        "span": span_words,
+        "class_name": class_name,
+        "class_meaning": class_meaning,
+        "cause": cause_words,
+    }
+    return environment.from_string(_text("reconciliation_report.html"))

@@ -1,0 +1,90 @@
+"""Words and numbers of reconciliation reports, as a controller reads them."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+# Name and meaning of each class.
+CLASSES: Final[dict[str, tuple[str, str]]] = {
+    "matched": ("Matched", "both sides have it and agree"),
+    "matched_tol": ("Matched within tolerance", "the lengths differ by no more than is tolerated"),
+    "duration_mismatch": ("Other duration", "the carrier's length differs by more than is tolerated"),
+    "cost_mismatch": ("Other price", "the length agrees, the price does not"),
+    "both_mismatch": ("Other duration and price", "neither the length nor the price agrees"),
+    "time_mismatch": ("Other time", "the same call at a time too far off: wrong zone, end for start, neighbour day"),
+    "answer_mismatch": ("Answered on one side only", "one side says that it was answered, the other not"),
+    "number_only": ("Numbers agree only", "same numbers and length, at another time: perhaps the same call"),
+    "missing_at_carrier": ("Missing at the carrier", "we carried it and the carrier has not billed it: watch"),
+    "missing_in_switch": ("Missing in the switch", "the carrier bills a call that we do not know: dispute"),
+    "dup_a": ("Twice in the switch", "the switch has the record twice"),
+    "dup_b": ("Billed twice", "the carrier has the record twice: dispute"),
+    "out_of_interval": ("Not covered", "the other side's records do not cover its time"),
+    "unbillable": ("Not billable", "not answered, of no length, or free"),
+    "rejected": ("Rejected", "the line could not be read"),
+}
+CAUSES: Final[dict[str, str]] = {
+    "currency": "other currency",
+    "fee": "set-up fee",
+    "rounding": "rounding",
+    "increment": "billing increment",
+    "rate": "rate",
+    "duration": "duration",
+    "zone": "time zone",
+    "start_or_end": "end for start, or start for end",
+    "clock": "clock",
+}
+_CENT: Final = Decimal("0.01")
+_MOST_PLACES: Final = 8
+_MILLISECONDS: Final = 1_000
+_MINUTE: Final = 60
+_HOUR: Final = 3_600
+
+
+def class_name(name: str) -> str:
+    """What people call a class."""
+    return CLASSES[name][0]
+
+
+def class_meaning(name: str) -> str:
+    """What it means."""
+    return CLASSES[name][1]
+
+
+def cause_words(name: str) -> str:
+    """What people call a cause."""
+    return CAUSES[name]
+
+
+def number(value: int) -> str:
+    """A whole number, in threes."""
+    return f"{value:,}"
+
+
+def amount(value: Decimal | None, *, places: int = 2) -> str:
+    """Money, with as many decimals as it has, and at least two; nothing where there is none."""
+    if value is None:
+        return ""
+    plain = Decimal(value).normalize()
+    exponent = plain.as_tuple().exponent
+    shown = max(places, min(_MOST_PLACES, -exponent if isinstance(exponent, int) else places))
+    return f"{plain:,.{shown}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def minutes(value: Decimal) -> str:
+    """Seconds as minutes with two decimals."""
+    return f"{(Decimal(value) / _MINUTE).quantize(_CENT, ROUND_HALF_EVEN):,}".replace("-", "\N{MINUS SIGN}")
+
+
+def seconds(value: Decimal | None) -> str:
+    """Seconds without idle zeros."""
+    return "" if value is None else f"{Decimal(value).normalize():f}".replace("-", "\N{MINUS SIGN}")
+
+
+def span_words(milliseconds: int) -> str:
+    """A signed length of time in the units that people use: ``+1 h 0 min 2.4 s``."""
+    sign = "\N{MINUS SIGN}" if milliseconds < 0 else "+"
+    left = Decimal(abs(milliseconds)) / _MILLISECONDS
+    hours, left = divmod(left, _HOUR)
+    whole, left = divmod(left, _MINUTE)
+    parts = [f"{hours} h"] if hours else []
+    parts += [f"{whole} min"] if hours or whole else []
+    return f"{sign}{' '.join([*parts, f'{left.normalize():f} s'])}"
