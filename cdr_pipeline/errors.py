@@ -33,6 +33,7 @@ never hold a token, a phone number or a name.
     ├── UnbalancedBatch                 7   rows were not all accounted for; nothing was merged
     ├── ReconciliationError             7
     │   ├── InvalidSide                     a side lacks columns or values that the matcher needs
+    │   ├── BreakNotFound               2   no break of the newest reconciliations has that id
     │   └── UnbalancedReconciliation        rows, seconds or money by class do not add up to what came in
     ├── ExportError                     8   a file or manifest could not be written whole
     │   ├── DayNotSealable                  a day is asked to be sealed or restated that cannot be
@@ -262,6 +263,14 @@ class InvalidSide(ReconciliationError):
     """A side lacks columns or values that the matcher needs."""
 
     code = "invalid_side"
+
+
+class BreakNotFound(ReconciliationError):
+    """No break, or more than one, of the newest reconciliations is what was asked for."""
+
+    code = "break_not_found"
+    exit_code = 2
+    http_status = 404
 
 
 class UnbalancedReconciliation(ReconciliationError):

@@ -3,6 +3,7 @@
 import typer
 
 from cdr_pipeline.cli.accounts import accounts_app
+from cdr_pipeline.cli.breaks import breaks_app
 from cdr_pipeline.cli.collect import collect
 from cdr_pipeline.cli.config import config_app
 from cdr_pipeline.cli.demo import demo
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(accounts_app, name="accounts")
     app.add_typer(uploads_app, name="uploads")
     app.add_typer(rejects_app, name="rejects")
+    app.add_typer(breaks_app, name="breaks")
     app.add_typer(profiles_app, name="profiles")
     app.add_typer(tokens_app, name="tokens")
     app.add_typer(config_app, name="config")
