@@ -8,14 +8,17 @@ from cdr_pipeline.defs.assets.api_pages import api_pages_asset
 from cdr_pipeline.defs.assets.cdr import cdr_assets
 from cdr_pipeline.defs.assets.daily_files import daily_files_asset
 from cdr_pipeline.defs.assets.night_report import night_report_asset, standing_check
+from cdr_pipeline.defs.assets.sealed_days import sealed_days_asset
 from cdr_pipeline.defs.assets.uploads import uploads_asset
 from cdr_pipeline.defs.executors import executor_for
 from cdr_pipeline.defs.graph import finished
 from cdr_pipeline.defs.jobs import check_up_job, nightly_job, upload_job
+from cdr_pipeline.defs.late_data import late_data_job
 from cdr_pipeline.defs.partitions import business_days
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.schedules import check_up_schedule, nightly_schedule
 from cdr_pipeline.defs.sensors.alerts import failed_run_alert, red_alert
+from cdr_pipeline.defs.sensors.late_data import late_data_sensor
 from cdr_pipeline.defs.sensors.missed_nights import missed_nights_sensor
 from cdr_pipeline.defs.sensors.uploads import upload_sensor
 from cdr_pipeline.settings import Settings
@@ -39,16 +42,18 @@ def build_definitions(settings: Settings, *, workplaces: Workplaces | None = Non
             uploads_asset(days),
             cdr_assets(days, settings),
             daily_files_asset(days),
+            sealed_days_asset(days),
             night_report_asset(days),
         ]
         return dg.Definitions(
             assets=finished(assets, settings),
             asset_checks=[standing_check()],
-            jobs=[nightly, imports, check_up],
+            jobs=[nightly, imports, check_up, late_data_job()],
             schedules=[nightly_schedule(settings, days, nightly), check_up_schedule(settings, check_up)],
             sensors=[
                 upload_sensor(days, imports, places),
                 missed_nights_sensor(days, nightly, places),
+                late_data_sensor(places),
                 failed_run_alert(),
                 red_alert(places),
             ],

@@ -28,7 +28,7 @@ def retry_policy(settings: Settings) -> dg.RetryPolicy:
 
 
 @contextmanager
-def told_apart(context: dg.AssetExecutionContext) -> Generator[None]:
+def told_apart(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Generator[None]:
     """Turns errors of the block into failures that say by code whether trying again can help.
 
     Raises:
@@ -55,7 +55,7 @@ def told_apart(context: dg.AssetExecutionContext) -> Generator[None]:
         ) from None
 
 
-def stop_run_retries(context: dg.AssetExecutionContext, code: str) -> None:
+def stop_run_retries(context: dg.AssetExecutionContext | dg.OpExecutionContext, code: str) -> None:
     """Tags the run so that its own retries stop, and with what has stopped it."""
     context.instance.add_run_tags(context.run.run_id, {_MAX_RUN_RETRIES: "0", FAILURE_TAG: code})
 

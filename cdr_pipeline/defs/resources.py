@@ -6,6 +6,8 @@ from cdr_pipeline.defs.process import PROCESS_TAG, own_process
 from cdr_pipeline.settings import Settings, load_settings
 from cdr_pipeline.steps.workplace import Clock, Workplace, utc_now
 
+_Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
+
 
 class Workplaces:
     """Opens the workplace of a run.
@@ -19,7 +21,7 @@ class Workplaces:
         self._settings = settings
         self._clock = clock
 
-    def open(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Workplace:
+    def open(self, context: _Context) -> Workplace:
         """A workplace whose progress goes to the run's log; the run learns which process executes it."""
         settings = self._settings or load_settings()
         context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: own_process()})

@@ -102,16 +102,18 @@ def table(name: str, rows: int, stages: dict[str, float], seconds: float, peak: 
         print(f"    {stage:30s} {part:8.1f} s {part / seconds:8.1%}")
 
 
-def warehouse_peak(folder: str) -> float:
-    """Resident memory of all processes of the embedded server now, without what they share, in MB."""
+def warehouse_memory(folder: str) -> float:
+    """Memory of the embedded server's processes now, shared pages counted once, in MB."""
+    server = (Path(folder) / "data" / "warehouse").rglob("postmaster.pid")
+    leader = next(server).read_text().split()[0]
     total = 0
     for state in Path("/proc").glob("[0-9]*/smaps_rollup"):
         try:
-            if b"postgres" in (state.parent / "cmdline").read_bytes():
-                total += sum(int(line.split()[1]) for line in state.read_text().splitlines() if line.startswith("Pss:"))
+            parent = (state.parent / "stat").read_text().rpartition(")")[2].split()[1]
+            if leader in (parent, state.parent.name):
+                total += sum(int(row.split()[1]) for row in state.read_text().splitlines() if row.startswith("Pss:"))
         except OSError:
             continue
-    del folder
     return total / 1024
 
 
@@ -122,7 +124,7 @@ def play(accounts: int, rows: int, *, dagster_too: bool = True) -> None:
             prepare(folder, accounts)
             part = measured(plain, folder, url)
             table(f"{accounts} accounts, steps alone", rows, part.result, part.seconds, part.peak_mb)
-            print(f"    warehouse processes, memory {warehouse_peak(folder):28.0f} MB")
+            print(f"    {'warehouse, all its processes':30s} {warehouse_memory(folder):22.0f} MB")
             EmbeddedServer(Path(folder) / "data" / "warehouse").destroy()
         if not dagster_too:
             return

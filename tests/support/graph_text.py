@@ -34,7 +34,7 @@ def graph_text(definitions: dg.Definitions) -> str:
     for job in sorted(repository.get_all_jobs(), key=lambda job: job.name):
         if not job.name.startswith("__"):
             keys = sorted(key.to_user_string() for key in job.asset_layer.selected_asset_keys)
-            lines.append(f"job {job.name}: {', '.join(keys) or 'checks'}")
+            lines.append(f"job {job.name}: {', '.join(keys) or 'no asset'}")
     for schedule in sorted(repository.schedule_defs, key=lambda schedule: schedule.name):
         lines.append(
             f"schedule {schedule.name}: {schedule.cron_schedule} {schedule.execution_timezone} -> {schedule.job_name}"

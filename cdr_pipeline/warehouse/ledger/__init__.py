@@ -14,7 +14,7 @@ from cdr_pipeline.warehouse.ledger.day_states import (
     RecordPlace,
 )
 from cdr_pipeline.warehouse.ledger.days import DayStatus, DayTable, KnownDay
-from cdr_pipeline.warehouse.ledger.health import HealthTable, HourOfTraffic, NightAccount
+from cdr_pipeline.warehouse.ledger.health import HealthTable, HourOfTraffic, LateDay, NightAccount
 from cdr_pipeline.warehouse.ledger.reconciliations import DayReconciliation, ReconciliationTable
 from cdr_pipeline.warehouse.ledger.uploads import (
     UPLOAD_STATES,
@@ -41,6 +41,7 @@ __all__ = [
     "KnownDay",
     "LandedUpload",
     "LandedWindow",
+    "LateDay",
     "Ledger",
     "NightAccount",
     "OpenWindow",

@@ -51,6 +51,15 @@ class OutdatedFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class LateDay:
+    """An account's day that changed after its file was written; ``changes`` counts all changes it ever had."""
+
+    account_id: str
+    business_date: date
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
 class SuspiciousDay:
     """A day that was collected whole and is far emptier than usual."""
 
@@ -128,6 +137,11 @@ class HealthTable(LedgerTables):
         """Dates whose files have not shown a change made before that instant."""
         rows = self._rows("read/outdated_files", account_ids=list(account_ids), before=before)
         return [OutdatedFiles(**row) for row in rows]
+
+    def late_days(self, account_ids: Sequence[str], *, before: datetime) -> list[LateDay]:
+        """Days of any state whose file does not show a change made before that instant."""
+        rows = self._rows("read/late_days", account_ids=list(account_ids), before=before)
+        return [LateDay(**row) for row in rows]
 
     def suspicious_days(self, account_ids: Sequence[str], *, first_date: date) -> list[SuspiciousDay]:
         """Days since ``first_date`` that are far emptier than usual."""

@@ -1,0 +1,77 @@
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
+# Dagster reads the return annotation and knows only the bare class.
+"""Days that have become final."""
+
+from collections import Counter
+
+import dagster as dg
+
+from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.scope import asked_accounts
+from cdr_pipeline.steps.seal_days import SealedDay, SealRequest, seal_days
+
+CHECK = "every_due_day_is_sealed"
+_LISTED = 200
+
+
+def sealed_days_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset ``sealed_days``."""
+
+    @dg.asset(
+        deps=["daily_files"],
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="finance",
+        kinds={"file", "json"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset="sealed_days",
+                description="No day whose grace period is over is kept open by something that waits for a person.",
+            )
+        ],
+    )
+    def sealed_days(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> dg.MaterializeResult:
+        """Manifests that say "sealed": a day whose grace period is over is final, if nothing is in the way.
+
+        Whatever night runs, all due days are looked at. A sealed file never changes; what comes later is restated as a
+        new version by the sensor `late_data`.
+        """
+        with told_apart(context):
+            accounts = asked_accounts(context)
+            return _result(seal_days(SealRequest(accounts=accounts), workplace.open(context)), accounts)
+
+    return sealed_days
+
+
+def _result(days: list[SealedDay], accounts: list[str] | None) -> dg.MaterializeResult:
+    outcomes = Counter(day.outcome for day in days)
+    waiting = [day for day in days if day.outcome in ("refused", "failed")]
+    obstacles = Counter(obstacle.value for day in waiting for obstacle in day.obstacles)
+    listed = [
+        (day.business_date, day.account_id, day.outcome, ", ".join(obstacle.value for obstacle in day.obstacles) or "-")
+        for day in (*waiting, *(day for day in days if day not in waiting))
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            **scope_metadata(accounts),
+            "days_sealed": outcomes["sealed"],
+            "days_kept_open": len(waiting),
+            **({"days": table(("day", "account", "outcome", "in the way"), listed[:_LISTED])} if listed else {}),
+            **({"in_the_way": table(("obstacle", "days"), sorted(obstacles.items()))} if obstacles else {}),
+            **failures_metadata(day.failure for day in days if day.failure is not None),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=CHECK,
+                passed=not waiting,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    "days_kept_open": len(waiting),
+                    "what_to_do": "mend what is in the way, or seal in spite of it: 'cdr-pipeline days seal'",
+                },
+            )
+        ],
+    )
