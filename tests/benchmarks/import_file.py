@@ -1,0 +1,186 @@
+"""Benchmark ``import_file``: a carrier's CSV from bytes to merged rows, beside dlt and beside the limit of COPY.
+
+    python tests/benchmarks/import_file.py [--rows 2000000] [--peer] [--profile generic]
+
+All three write into the same embedded PostgreSQL. The limit copies the very rows that the import stages, already as
+CSV text, into an unlogged table of the columns of ``cdr``, without an index: what any program must at least do that
+brings these rows into this database. dlt (extra ``bench``) reads the file with the csv module, in the way of its own
+documentation, and merges on the record's id; ``--peer-rows`` makes its file shorter, since it takes long.
+"""
+
+import argparse
+import csv
+import os
+import random
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import psycopg
+from measuring import Measured, line, measured
+from psycopg import sql
+
+from cdr_pipeline.core.fields import names
+from cdr_pipeline.core.identity import with_record_ids
+from cdr_pipeline.core.normalize.imported import normalize_imported
+from cdr_pipeline.core.validate import validate
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.sources.uploads.parse import read_upload
+from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.steps.load_uploads import import_upload
+from cdr_pipeline.steps.take_in_uploads import UploadRequest
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.ledger import Account
+
+ACCOUNT = "carrier-account"
+COLUMNS = (
+    "id", "call_id", "caller", "callee", "start_time", "answer_time", "end_time", "duration_seconds", "billing_seconds",
+    "status", "rate_per_minute", "cost", "currency", "trunk", "prefix", "destination_name",
+)  # fmt: skip
+LATEST = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def write_file(path: Path, rows: int) -> None:
+    """A carrier's file of four weeks of calls: 16 columns, some of them quoted, about 195 bytes a line."""
+    chance = random.Random(1)
+    first = datetime(2026, 3, 2, tzinfo=UTC)
+    with path.open("w", newline="") as file:
+        file.write(",".join(COLUMNS) + "\r\n")
+        for number in range(rows):
+            start = first + timedelta(seconds=number * 86_400 * 28 // rows)
+            length = chance.randrange(5, 900)
+            billed = max(0, length - chance.randrange(30))
+            end = start + timedelta(seconds=length)
+            answer = f"{end - timedelta(seconds=billed):%Y-%m-%dT%H:%M:%SZ}" if billed else ""
+            file.write(
+                f"C{number:010d},{chance.getrandbits(64):016x}@192.0.2.{number % 250},+1212555{number % 10_000:04d},"
+                f'"+4930{chance.randrange(10**6, 10**7)}",{start:%Y-%m-%dT%H:%M:%SZ},{answer},{end:%Y-%m-%dT%H:%M:%SZ},'
+                f"{length},{billed},{'answered' if billed else 'no answer'},0.0120,{billed * 0.0002:.6f},USD,"
+                f'gw{number % 7},4930,"Germany, Berlin"\r\n'
+            )
+
+
+def workplace(folder: str) -> Workplace:
+    """A place with its own embedded warehouse."""
+    at = Workplace.at(Settings(data_dir=Path(folder)), clock=lambda: datetime(2026, 5, 1, tzinfo=UTC))
+    with at.ledger() as ledger:
+        ledger.add_account(Account(ACCOUNT, time_zone="Europe/Berlin", country_code="49"), now=at.clock())
+    return at
+
+
+def import_it(folder: str, file: str, profile: str) -> int:
+    """The step."""
+    loaded = import_upload(UploadRequest(Path(file), ACCOUNT, profile), workplace(folder))
+    assert loaded.counts.rejected == 0, loaded.reject_reasons
+    return loaded.counts.merged
+
+
+def frames_of(file: str, profile: str) -> Iterator[pl.DataFrame]:
+    """Accepted rows, as the import stages them."""
+    spoken = load_profile(profile)
+    for records in read_upload(Path(file), spoken):
+        sifted = normalize_imported(
+            records.frame, spoken, account_id=ACCOUNT, account_time_zone="Europe/Berlin", account_country_code="49"
+        )
+        yield validate(with_record_ids(sifted.rows), latest=LATEST).rows
+
+
+def parse_it(file: str, profile: str) -> int:
+    """Bytes to validated frames, without a database."""
+    return sum(frame.height for frame in frames_of(file, profile))
+
+
+def prepare_limit(file: str, profile: str, target: str) -> int:
+    """Writes the rows as the CSV that COPY takes; not measured."""
+    rows = 0
+    with Path(target).open("wb") as out:
+        for frame in frames_of(file, profile):
+            frame.select(names()).write_csv(out, include_header=False)
+            rows += frame.height
+    return rows
+
+
+def copy_it(folder: str, target: str) -> int:
+    """The limit: one COPY of ready text into an unlogged table of the canonical columns."""
+    at = workplace(folder)
+    columns = sql.SQL(", ").join(map(sql.Identifier, names()))
+    with psycopg.connect(at.url) as connection, connection.cursor() as cursor:
+        cursor.execute(sql.SQL("CREATE UNLOGGED TABLE bare AS SELECT {} FROM cdr WITH NO DATA").format(columns))
+        with cursor.copy("COPY bare FROM STDIN (FORMAT csv)") as copy, Path(target).open("rb") as source:
+            while chunk := source.read(1024**2):
+                copy.write(chunk)
+        connection.commit()
+        cursor.execute("SELECT count(*) FROM bare")
+        return int(next(cursor)[0])
+
+
+def peer_it(folder: str, file: str) -> int:
+    """Dlt, as its documentation has it: a resource that yields rows of the csv module, merge on the id."""
+    os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": f"{folder}/dlt"}
+    import dlt  # noqa: PLC0415 - only in the extra bench
+
+    at = workplace(folder)
+
+    @dlt.resource(name="calls", write_disposition="merge", primary_key="id")
+    def calls() -> Iterator[list[dict[str, str]]]:
+        with Path(file).open(newline="") as source:
+            batch: list[dict[str, str]] = []
+            for row in csv.DictReader(source):
+                batch.append(row)
+                if len(batch) == 10_000:
+                    yield batch
+                    batch = []
+            yield batch
+
+    pipeline = dlt.pipeline(
+        pipeline_name="peer",
+        pipelines_dir=f"{folder}/dlt",
+        destination=dlt.destinations.postgres(
+            at.url.split("?", maxsplit=1)[0] + "?" + at.url.split("?", maxsplit=1)[1]
+        ),
+        dataset_name="peer",
+    )
+    pipeline.run(calls())
+    with psycopg.connect(at.url) as connection:
+        return int(next(connection.execute("SELECT count(*) FROM peer.calls"))[0])
+
+
+def with_server(part: Measured, folder: str) -> Measured:
+    """The measurement; its server is gone."""
+    EmbeddedServer(Path(folder) / "warehouse").destroy()
+    return part
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--peer-rows", type=int, default=0)
+    parser.add_argument("--profile", default="generic")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        file, ready = f"{scratch}/calls.csv", f"{scratch}/ready.csv"
+        write_file(Path(file), asked.rows)
+        print(f"{asked.rows:,} lines, {Path(file).stat().st_size / 1e6:,.0f} MB, profile {asked.profile}")
+        prepare_limit(file, asked.profile, ready)
+        limit = with_server(measured(copy_it, f"{scratch}/limit", ready), f"{scratch}/limit")
+        Path(ready).unlink()
+        best = limit.result / limit.seconds
+        print(line("limit: COPY into an unlogged bare table", limit.result, limit, best), flush=True)
+        parsed = measured(parse_it, file, asked.profile)
+        print(line("bytes to validated frames", parsed.result, parsed, best), flush=True)
+        ours = with_server(measured(import_it, f"{scratch}/ours", file, asked.profile), f"{scratch}/ours")
+        print(line("import: bytes to merged rows", ours.result, ours, best), flush=True)
+        if asked.peer_rows:
+            write_file(Path(file), asked.peer_rows)
+            peer = with_server(measured(peer_it, f"{scratch}/peer", file), f"{scratch}/peer")
+            print(line("dlt, merge on the id", peer.result, peer, best), flush=True)
+            ratio = (ours.result / ours.seconds) / (peer.result / peer.seconds)
+            print(f"import is {ratio:.1f} times as fast as dlt")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Drafts of profiles: what the file shows is decided, what it does not show is left open and said."""
+
+from pathlib import Path
+
+import pytest
+
+from cdr_pipeline.errors import InvalidProfile, UnreadableUpload
+from cdr_pipeline.sources.uploads.drafting import draft_profile
+from cdr_pipeline.sources.uploads.profiles import check_profile
+
+# sample: profiles that it resembles, what is decided, what is not known
+SAMPLES = {
+    "asterisk_pjsip_Master.csv": (["asterisk_custom"], "no header line", "the zone"),
+    "cisco_cucm_cdr_typed_header.txt": (["cucm"], "a row of types under the header", "what these columns mean"),
+    "freepbx_cdr_report_download.csv": (["freepbx"], "times are written %Y-%m-%d %H:%M:%S", "the zone"),
+    "freeswitch_docs_Master.csv": (["freeswitch"], "no header line", "the zone"),
+    "generic_epoch_e164_cdrs.csv": ([], "times are epoch seconds, which have no zone", "which currency"),
+    "kazoo_couch_fixture_cdr.json": ([], "JSON", "which column is the start"),
+    "pbxware_asterisk_cdr_NULL_strings.csv": (["freepbx", "pbxware"], "a header line", "the zone"),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_real_file_is_recognised_and_what_it_cannot_say_is_named(samples: Path, name: str) -> None:
+    resembles, decided, unknown = SAMPLES[name]
+    draft = draft_profile(samples / name)
+    assert draft.resembles == resembles
+    assert decided in draft.decided
+    assert any(text.startswith(unknown) for text in draft.unknown)
+
+
+@pytest.mark.parametrize("name", ["kazoo_list_page_3.21.txt"])
+def test_a_page_that_only_looks_like_json_is_refused(samples: Path, name: str) -> None:
+    with pytest.raises(UnreadableUpload, match="no JSON"):
+        draft_profile(samples / name)
+
+
+def drafted(tmp_path: Path, text: str | bytes) -> tuple[str, list[str], list[str]]:
+    """Text, what is decided, what is not known."""
+    (tmp_path / "f.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    draft = draft_profile(tmp_path / "f.csv")
+    return draft.text, draft.decided, draft.unknown
+
+
+@pytest.mark.parametrize(
+    ("time", "line"),
+    [
+        ("1772442000", 'notation = "epoch_seconds"'),
+        ("1772442000123", 'notation = "epoch_milliseconds"'),
+        ("63939661200", 'notation = "gregorian_seconds"'),
+        ("2026-03-02T09:00:00Z", 'notation = "iso8601"'),
+        ("2026-03-02 09:00:00", 'formats = ["%Y-%m-%d %H:%M:%S"]'),
+        ("13/03/2026 09:00", 'formats = ["%d/%m/%Y %H:%M"]'),
+        ("03/13/2026 09:00:00", 'formats = ["%m/%d/%Y %H:%M:%S"]'),
+        ("20260302090000.5", 'formats = ["%Y%m%d%H%M%S%.f"]'),
+        ("3rd of March", 'formats = ["FILL IN: %d/%m/%Y %H:%M:%S or %m/%d/%Y %H:%M:%S"]'),
+    ],
+)
+def test_times_are_recognised_by_what_they_can_only_be(tmp_path: Path, time: str, line: str) -> None:
+    assert line in drafted(tmp_path, f"id,start\n1,{time}\n")[0].splitlines()
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_the_delimiter_is_the_one_that_cuts_all_lines_alike(tmp_path: Path, mark: str) -> None:
+    text = f"id{mark}start{mark}name\n1{mark}2026-03-02 09:00:00{mark}a\n2{mark}2026-03-02 09:00:00{mark}b\n"
+    assert f"3 columns, delimiter {mark!r}" in drafted(tmp_path, text)[1]
+
+
+def test_durations_money_nulls_and_encoding_are_looked_at(tmp_path: Path) -> None:
+    lines = [
+        "id;start;duration;cost;name", "1;2026-03-02 09:00:00;00:01:05;0,05;Zoë", "2;2026-03-02 09:01:00;00:00:05;NULL;",
+    ]  # fmt: skip
+    text, decided, unknown = drafted(tmp_path, "\n".join(lines).encode("cp1252"))
+    assert "encoding cp1252" in decided
+    assert "durations are HH:MM:SS" in decided
+    assert 'nulls = ["NULL"]' in text
+    assert "which currency the money is in" in unknown
+
+
+def test_durations_with_decimals_have_no_unit_that_a_file_could_tell(tmp_path: Path) -> None:
+    _, _, unknown = drafted(tmp_path, "id,start,duration\n1,2026-03-02 09:00:00,1.5\n")
+    assert any("unit of durations" in text for text in unknown)
+
+
+def test_a_draft_is_no_profile_before_it_is_filled_in(tmp_path: Path) -> None:
+    text, *_ = drafted(tmp_path, "id,start\n1,2026-03-02 09:00:00\n")
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(InvalidProfile, match="still to be filled in: line 1, "):
+        check_profile(tmp_path / "mine.toml")
+    (tmp_path / "mine.toml").write_text(
+        text.replace("FILL IN: which system writes such files", "x").replace("FILL IN, such as Europe/Berlin", "UTC")
+    )
+    assert check_profile(tmp_path / "mine.toml").time_zone == "UTC"
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "one column\nof text\n"])
+def test_a_file_without_rows_or_columns_is_no_model_for_a_profile(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UnreadableUpload):
+        drafted(tmp_path, text)
