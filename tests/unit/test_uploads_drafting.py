@@ -68,8 +68,10 @@ def test_the_delimiter_is_the_one_that_cuts_all_lines_alike(tmp_path: Path, mark
 
 def test_durations_money_nulls_and_encoding_are_looked_at(tmp_path: Path) -> None:
     lines = [
-        "id;start;duration;cost;name", "1;2026-03-02 09:00:00;00:01:05;0,05;Zoë", "2;2026-03-02 09:01:00;00:00:05;NULL;",
-    ]  # fmt: skip
+        "id;start;duration;cost;name",
+        "1;2026-03-02 09:00:00;00:01:05;0,05;Zoë",
+        "2;2026-03-02 09:01:00;00:00:05;NULL;",
+    ]
     text, decided, unknown = drafted(tmp_path, "\n".join(lines).encode("cp1252"))
     assert "encoding cp1252" in decided
     assert "durations are HH:MM:SS" in decided
