@@ -1,6 +1,5 @@
-"""``cdr-pipeline import``, ``export`` and ``verify-export``: files in, files out, files checked."""
+"""``cdr-pipeline import``: a carrier's file in."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
     from cdr_pipeline.core.accounting import BatchCounts
 
 _LINES_SHOWN = 100
-_DATE = typer.Option("--date", formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")
-_ACCOUNTS = typer.Option("--account", help="Only this account; may be given several times.")
 
 
 def import_file(
@@ -100,47 +97,3 @@ def _print_reasons(rejected: dict[str, int], filtered: dict[str, int]) -> None:
     for kind, reasons in (("rejected", rejected), ("filtered", filtered)):
         for reason, number in reasons.items():
             out.print(f"  {kind}: {number} {reason}")
-
-
-def export(
-    *,
-    date: Annotated[datetime, _DATE],
-    account: Annotated[list[str] | None, _ACCOUNTS] = None,
-) -> None:
-    """Write the daily files of a business date, and of every open day whose records have changed."""
-    from cdr_pipeline.cli.console import out, table, workplace
-    from cdr_pipeline.steps.export_days import ExportRequest, export_days
-
-    with workplace("exporting") as at:
-        exported = export_days(ExportRequest([date.date()], account), at)
-    listing = table("Daily files", "account", "day", "rows", "file", "outcome", numbers=frozenset({"rows"}))
-    for item in exported:
-        listing.add_row(
-            item.account_id,
-            str(item.business_date),
-            str(item.file.rows),
-            str(item.file.path),
-            "written" if item.file.changed else "unchanged",
-        )
-    out.print(listing)
-
-
-def verify_export(
-    path: Annotated[Path, typer.Argument(exists=True, help="A daily file, or a folder of them.")],
-) -> None:
-    """Check daily files against their manifests, offline. Exits 8 and names what differs."""
-    from cdr_pipeline.cli.console import out
-    from cdr_pipeline.errors import ExportError
-    from cdr_pipeline.exports.verify import verify_file, verify_tree
-
-    found = verify_tree(path) if path.is_dir() else {path: verify_file(path)}
-    broken = 0
-    for file, differences in sorted(found.items()):
-        for difference in differences:
-            out.print(f"{file}: {difference}", markup=False)
-        broken += bool(differences)
-    out.print(f"{len(found)} file(s) checked, {broken} differ from their manifest")
-    if broken:
-        raise ExportError(
-            f"{broken} file(s) differ from their manifest", hint="fetch them again, or export the day again"
-        )

@@ -6,11 +6,14 @@ from cdr_pipeline.cli.accounts import accounts_app
 from cdr_pipeline.cli.breaks import breaks_app
 from cdr_pipeline.cli.collect import collect
 from cdr_pipeline.cli.config import config_app
+from cdr_pipeline.cli.days import days_app
+from cdr_pipeline.cli.deliver import deliver, deliveries_app
 from cdr_pipeline.cli.demo import demo
 from cdr_pipeline.cli.deployment import deployment_app
 from cdr_pipeline.cli.doctor import doctor
+from cdr_pipeline.cli.exports import export, verify_export
 from cdr_pipeline.cli.fields import fields
-from cdr_pipeline.cli.files import export, import_file, verify_export
+from cdr_pipeline.cli.files import import_file
 from cdr_pipeline.cli.night import nightly
 from cdr_pipeline.cli.profiles import profiles_app
 from cdr_pipeline.cli.reconcile import reconcile
@@ -35,6 +38,7 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
     app.command("verify-export")(verify_export)
     app.command()(reconcile)
+    app.command()(deliver)
     app.command()(doctor)
     app.command()(up)
     app.command()(ui)
@@ -42,6 +46,8 @@ def register(app: typer.Typer) -> None:
     app.command()(simulate)
     app.command()(fields)
     app.add_typer(accounts_app, name="accounts")
+    app.add_typer(days_app, name="days")
+    app.add_typer(deliveries_app, name="deliveries")
     app.add_typer(uploads_app, name="uploads")
     app.add_typer(rejects_app, name="rejects")
     app.add_typer(breaks_app, name="breaks")

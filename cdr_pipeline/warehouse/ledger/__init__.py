@@ -14,6 +14,7 @@ from cdr_pipeline.warehouse.ledger.day_states import (
     RecordPlace,
 )
 from cdr_pipeline.warehouse.ledger.days import DayStatus, DayTable, KnownDay
+from cdr_pipeline.warehouse.ledger.deliveries import Delivery, DeliveryTable, DueFile
 from cdr_pipeline.warehouse.ledger.health import HealthTable, HourOfTraffic, LateDay, NightAccount
 from cdr_pipeline.warehouse.ledger.reconciliations import DayReconciliation, ReconciliationTable
 from cdr_pipeline.warehouse.ledger.uploads import (
@@ -36,6 +37,8 @@ __all__ = [
     "DayObstacles",
     "DayReconciliation",
     "DayStatus",
+    "Delivery",
+    "DueFile",
     "ExportFile",
     "HourOfTraffic",
     "KnownDay",
@@ -51,5 +54,7 @@ __all__ = [
 ]
 
 
-class Ledger(AccountTable, WindowTable, UploadTable, DayTable, DayStateTable, HealthTable, ReconciliationTable):
+class Ledger(
+    AccountTable, WindowTable, UploadTable, DayTable, DayStateTable, DeliveryTable, HealthTable, ReconciliationTable
+):
     """Reads and writes the ledger over one connection; each call is its own transaction unless one is open."""

@@ -1,0 +1,183 @@
+"""``cdr-pipeline days``: which days are final, and why one changed."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from cdr_pipeline.warehouse.ledger import Ledger
+
+days_app = typer.Typer(help="Days that are open, sealed or restated.", no_args_is_help=True)
+_ACCOUNTS = typer.Option("--account", help="Only this account; may be given several times.")
+_DATES = typer.Option("--date", formats=["%Y-%m-%d"], help="Business date; may be given several times.")
+_DAYS_SHOWN = 31
+
+
+@days_app.command("list")
+def list_days(
+    *,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")] = None,
+    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    state: Annotated[str | None, typer.Option(help="Only open, sealed, restated or late_pending.")] = None,
+) -> None:
+    """Show days with state, version, file and late records; a sealed day with late records is late_pending."""
+    from datetime import timedelta
+
+    from cdr_pipeline.cli.console import out, table, workplace
+
+    with workplace("reading") as at, at.ledger() as ledger:
+        end = last.date() if last else at.clock().date()
+        begin = first.date() if first else end - timedelta(days=_DAYS_SHOWN)
+        accounts = [item.account_id for item in ledger.accounts(account)]
+        lines = ledger.day_lines(accounts, begin, end)
+    numbers = frozenset({"version", "rows", "late"})
+    listing = table(
+        f"Days {begin} to {end}", "account", "day", "state", "version", "rows", "late", "sealed", "sha256",
+        numbers=numbers,
+    )  # fmt: skip
+    for line in lines:
+        if state is None or line.state == state:
+            listing.add_row(
+                line.account_id,
+                str(line.business_date),
+                line.state,
+                str(line.version),
+                "" if line.rows is None else str(line.rows),
+                str(line.late_rows or ""),
+                f"{line.sealed_at:%Y-%m-%d %H:%M}" if line.sealed_at else "",
+                (line.sha256 or "")[:12],
+            )
+    out.print(listing)
+
+
+@days_app.command("seal")
+def seal(
+    *,
+    date: Annotated[list[datetime] | None, _DATES] = None,
+    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    override: Annotated[
+        bool, typer.Option("--override", help="In spite of what is in the way; demands --by and --reason.")
+    ] = False,
+    by: Annotated[str, typer.Option(help="Who answers for it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+) -> None:
+    """Make files final: those of every day whose grace period is over, or of these days. Exits 8 when one cannot be."""
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.errors import DayNotSealable
+    from cdr_pipeline.steps.seal_days import Override, SealRequest, seal_days
+
+    request = SealRequest(_dates(date), account, Override(by, reason) if override else None)
+    with workplace("sealing") as at:
+        found = seal_days(request, at)
+    listing = table("Sealed days", "account", "day", "outcome", "in the way")
+    for day in found:
+        wrong = day.failure.message if day.failure else ", ".join(day.obstacles)
+        listing.add_row(day.account_id, str(day.business_date), day.outcome, wrong)
+    out.print(listing)
+    refused = [day for day in found if day.outcome in ("refused", "failed")]
+    if refused and date:
+        raise DayNotSealable(
+            f"{len(refused)} day(s) stay open",
+            hint="remove what is in the way, or seal with --override --by NAME --reason TEXT",
+        )
+
+
+@days_app.command("restate")
+def restate(
+    *,
+    by: Annotated[str, typer.Option(help="Who answers for it.")],
+    reason: Annotated[str, typer.Option(help="Why now.")],
+    date: Annotated[list[datetime] | None, _DATES] = None,
+    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+) -> None:
+    """Write a new version of sealed days with late records, and files of what it adjusts; the old ones stay."""
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.errors import DayNotSealable
+    from cdr_pipeline.steps.restate_days import RestateRequest, restate_days
+
+    with workplace("restating") as at:
+        found = restate_days(RestateRequest(by, reason, _dates(date), account), at)
+    listing = table("Restated days", "account", "day", "outcome", "version", "records", "why")
+    for day in found:
+        why = (
+            day.failure.message if day.failure else ", ".join(f"{n} {code}" for code, n in (day.reasons or {}).items())
+        )
+        listing.add_row(day.account_id, str(day.business_date), day.outcome, str(day.version), str(day.late_rows), why)
+    out.print(listing)
+    failed = [day for day in found if day.outcome in ("refused", "failed")]
+    if failed:
+        raise DayNotSealable(f"{len(failed)} day(s) were not restated", hint="see the list; then try again")
+
+
+@days_app.command("why")
+def why(
+    *,
+    date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Business date.")] = None,
+    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    record: Annotated[str | None, typer.Option(help="Id of a record: which file is it in?")] = None,
+) -> None:
+    """Why did this day change: loads that touched it, seals and restatements. Or which file a record is in."""
+    from cdr_pipeline.cli.console import workplace
+
+    with workplace("reading") as at, at.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts(account)]
+        if record is not None:
+            _print_places(ledger, accounts, record)
+            return
+        if date is None:
+            raise typer.BadParameter("give --date, or --record")
+        for account_id in accounts:
+            _print_story(ledger, account_id, date.date())
+
+
+def _print_places(ledger: "Ledger", accounts: list[str], record: str) -> None:
+    from cdr_pipeline.cli.console import out, table
+
+    listing = table("Where it stands", "account", "day", "origin", "state", "version", "file")
+    for place in ledger.record_places(accounts, record):
+        listing.add_row(
+            place.account_id, str(place.business_date), place.origin, place.state, str(place.version), place.path or ""
+        )
+    out.print(listing)
+
+
+def _print_story(ledger: "Ledger", account_id: str, day: "dt.date") -> None:
+    from pathlib import Path
+
+    from cdr_pipeline.cli.console import out, table
+
+    numbers = frozenset({"records", "replaced"})
+    listing = table(f"{account_id} {day}: loads", "when", "kind", "from", "records", "replaced", "run", numbers=numbers)
+    for batch in ledger.day_batches(account_id, day):
+        listing.add_row(
+            f"{batch.loaded_at:%Y-%m-%d %H:%M:%S}",
+            batch.kind,
+            batch.file_name or Path(batch.source).name,
+            str(batch.records),
+            str(batch.replaced),
+            (batch.run_id or "")[:8],
+        )
+    out.print(listing)
+    events = table(
+        f"{account_id} {day}: seals", "when", "what", "version", "by", "why", "overridden", "before", "after"
+    )
+    for event in ledger.day_events(account_id, day):
+        events.add_row(
+            f"{event.happened_at:%Y-%m-%d %H:%M:%S}",
+            event.event,
+            str(event.version),
+            event.actor,
+            event.reason,
+            ", ".join(event.overridden),
+            (event.before_sha256 or "")[:12],
+            event.after_sha256[:12],
+        )
+    out.print(events)
+
+
+def _dates(given: list[datetime] | None) -> "list[dt.date] | None":
+    return [moment.date() for moment in given] if given else None

@@ -1,0 +1,56 @@
+"""``cdr-pipeline export`` and ``verify-export``: finance's files written and checked."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_DATE = typer.Option("--date", formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")
+_ACCOUNTS = typer.Option("--account", help="Only this account; may be given several times.")
+
+
+def export(
+    *,
+    date: Annotated[datetime, _DATE],
+    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+) -> None:
+    """Write the daily files of a business date, and of every open day whose records have changed."""
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.steps.export_days import ExportRequest, export_days
+
+    with workplace("exporting") as at:
+        exported = export_days(ExportRequest([date.date()], account), at)
+    listing = table("Daily files", "account", "day", "state", "rows", "file", "outcome", numbers=frozenset({"rows"}))
+    for item in exported:
+        for file in (item.file, *item.others):
+            listing.add_row(
+                item.account_id,
+                str(item.business_date),
+                item.state,
+                str(file.rows),
+                str(file.path),
+                "written" if file.changed else "unchanged",
+            )
+    out.print(listing)
+
+
+def verify_export(
+    path: Annotated[Path, typer.Argument(exists=True, help="A daily file, or a folder of them.")],
+) -> None:
+    """Check daily files of any dialect against their manifests, offline. Exits 8 and names what differs."""
+    from cdr_pipeline.cli.console import out
+    from cdr_pipeline.errors import ExportError
+    from cdr_pipeline.exports.verify import verify_file, verify_tree
+
+    found = verify_tree(path) if path.is_dir() else {path: verify_file(path)}
+    broken = 0
+    for file, differences in sorted(found.items()):
+        for difference in differences:
+            out.print(f"{file}: {difference}", markup=False)
+        broken += bool(differences)
+    out.print(f"{len(found)} file(s) checked, {broken} differ from their manifest")
+    if broken:
+        raise ExportError(
+            f"{broken} file(s) differ from their manifest", hint="fetch them again, or export the day again"
+        )

@@ -1,0 +1,1 @@
+"""Daily files to where others fetch them: folders, object stores, SFTP servers."""

@@ -1,0 +1,146 @@
+"""Delivers files of sealed days to the targets; what a target does not take stays due, and the day stays sealed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from fsspec.spec import AbstractFileSystem
+
+from cdr_pipeline.errors import CdrError, ConfigurationError, DeliveryError
+from cdr_pipeline.exports.delivery.places import open_place
+from cdr_pipeline.exports.delivery.sending import Parcel, send
+from cdr_pipeline.exports.delivery.targets import Target, load_targets
+from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.publish_days import publish_pending
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Delivery, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverRequest:
+    """What to deliver.
+
+    Attributes:
+        accounts: whose files; those of all active ones when omitted.
+        targets: where to; everywhere when omitted.
+        again: also what was refused, and what was delivered: the same bytes are compared, and sent where they are gone.
+    """
+
+    accounts: Sequence[str] | None = None
+    targets: Sequence[str] | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredFile:
+    """What became of one file at one target.
+
+    Attributes:
+        account_id, target, path: whose, where, which.
+        outcome: ``delivered``; ``pending``, the target is down and the file is due still; ``refused``.
+        age: since it was due.
+        receipt: of a delivered one.
+        failure: of the others, where this call tried.
+    """
+
+    account_id: str
+    target: str
+    path: str
+    outcome: Literal["delivered", "pending", "refused"]
+    age: timedelta
+    receipt: str | None = None
+    failure: AccountFailure | None = None
+
+
+def deliver_files(request: DeliverRequest, at: Workplace) -> list[DeliveredFile]:
+    """Sends what is due. A target that fails is not asked again in this call; the others get their files.
+
+    Raises:
+        AccountNotFound: an account asked for is unknown.
+        ConfigurationError: a target asked for is unknown, or the file of targets is wrong.
+    """
+    targets = {target.name: target for target in load_targets(at.settings.targets_file)}
+    unknown = sorted(set(request.targets or ()) - targets.keys())
+    if unknown:
+        raise ConfigurationError(f"no such target: {', '.join(unknown)}", hint="see targets.toml in the data folder")
+    wanted = [targets[name] for name in (request.targets or targets)]
+    with at.ledger() as ledger:
+        accounts = [account.account_id for account in ledger.accounts(request.accounts)]
+        publish_pending(accounts, ledger, at)
+        delivered: list[DeliveredFile] = []
+        for target in wanted:
+            delivered += _deliver_to(target, accounts, ledger, at, again=request.again)
+    return delivered
+
+
+def _deliver_to(
+    target: Target, accounts: Sequence[str], ledger: Ledger, at: Workplace, *, again: bool
+) -> list[DeliveredFile]:
+    states = ["pending", "refused", "delivered"] if again else ["pending"]
+    mine = [account_id for account_id in accounts if not target.accounts or account_id in target.accounts]
+    ledger.queue_deliveries(mine, target.name, target.dialects or list(Dialect), now=at.clock())
+    due = [delivery for delivery in ledger.deliveries(mine, states) if delivery.target == target.name]
+    if not due:
+        return []
+    due.sort(key=lambda delivery: (delivery.business_date, delivery.account_id, delivery.version, delivery.path))
+    try:
+        files, root = open_place(target)
+    except DeliveryError as error:
+        return [_failed(delivery, error, ledger, at) for delivery in due]
+    return _send_all(due, target, files, root, states, ledger=ledger, at=at)
+
+
+def _send_all(
+    due: Sequence[Delivery],
+    target: Target,
+    files: AbstractFileSystem,
+    root: str,
+    states: Sequence[str],
+    *,
+    ledger: Ledger,
+    at: Workplace,
+) -> list[DeliveredFile]:
+    sent: list[DeliveredFile] = []
+    down: DeliveryError | None = None
+    for delivery in due:
+        if down is not None:
+            sent.append(_failed(delivery, down, ledger, at))
+            continue
+        try:
+            with ledger.locked_delivery(delivery, states) as file:
+                if file is None:
+                    continue
+                parcel = Parcel(
+                    at.settings.export_dir / file.path, file.path, file.sha256, file.size, file.manifest.encode()
+                )
+                receipt = send(parcel, target, files, root)
+                ledger.record_delivery(delivery, state="delivered", now=at.clock(), receipt=receipt)
+        except DeliveryError as error:
+            down = error if error.retryable else None
+            sent.append(_failed(delivery, error, ledger, at))
+        except CdrError as error:
+            sent.append(_failed(delivery, error, ledger, at))
+        else:
+            at.progress(f"delivered {file.path} to {target.name}")
+            age = at.clock() - delivery.due_at
+            sent.append(DeliveredFile(delivery.account_id, target.name, file.path, "delivered", age, receipt))
+    return sent
+
+
+def _failed(delivery: Delivery, error: CdrError, ledger: Ledger, at: Workplace) -> DeliveredFile:
+    """The file is due still, or waits for a person; one that had arrived before stays so."""
+    outcome: Literal["pending", "refused"] = "pending" if error.retryable else "refused"
+    if delivery.state != "delivered":
+        ledger.record_delivery(
+            delivery, state=outcome, now=at.clock(), error_code=error.code, error_message=error.message
+        )
+    return DeliveredFile(
+        delivery.account_id,
+        delivery.target,
+        delivery.path,
+        outcome,
+        delivery.age(at.clock()),
+        failure=AccountFailure.of(delivery.account_id, error),
+    )

@@ -1,0 +1,123 @@
+"""Daily files beside the server's own COPY of the same rows: one large account, and many small ones.
+
+Usage: python tests/benchmarks/export.py [--rows 2000000] [--accounts 1000]
+"""
+
+import argparse
+import tempfile
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from measuring import line, measured
+from psycopg import sql
+
+from cdr_pipeline.core.fields import names
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.export_days import ExportRequest, export_days
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.ledger import Account
+
+DAY = date(2026, 3, 2)
+# A record of realistic width, made by the server: about 600 bytes a line.
+MADE = """
+    INSERT INTO cdr (
+        account_id, origin, record_id, business_date, call_id, other_leg_call_id, interaction_id, call_direction,
+        started_at, answered_at, ended_at, duration_seconds, billing_seconds, answered, hangup_cause, caller_id_name,
+        caller_id_number, caller_e164, callee_id_number, callee_e164, dialed_number, to_uri, from_uri, to_host,
+        from_host, sip_to, sip_from, sip_request, user_agent, owner_id, authorizing_id, realm, cost, cost_currency,
+        rate, rate_name, call_type, media_server, extra, has_detail, list_digest, row_digest, batch_id, source_line,
+        changed_at
+    )
+    SELECT
+        'a' || lpad((n / {rows})::text, 5, '0'), 'api', '202603-' || md5(n::text), '2026-03-02',
+        md5(n::text) || '@host',
+        md5((n + 1)::text) || '@host', n::text || '-' || left(md5(n::text), 8),
+        CASE n % 2 WHEN 0 THEN 'inbound' ELSE 'outbound' END, moment, moment + interval '4 seconds',
+        moment + make_interval(secs => n % 600), n % 600, n % 590, n % 590 > 0, 'NORMAL_CLEARING',
+        'Caller ' || n % 1000, '+1555010' || lpad((n % 10000)::text, 4, '0'),
+        '+1555010' || lpad((n % 10000)::text, 4, '0'), '5550100', '+15550100000', '5550100',
+        'sip:5550100@pbx.example.com', 'sip:user' || n % 100 || '@pbx.example.com', 'pbx.example.com',
+        'pbx.example.com', '5550100@pbx.example.com', 'user' || n % 100 || '@pbx.example.com',
+        '5550100@pbx.example.com', 'Phone/1.2.3', md5((n % 100)::text), md5((n % 200)::text), 'pbx.example.com',
+        (n % 1000)::numeric / 10000, 'USD', 0.01, 'domestic', 'per_minute', 'media1.example.com', '{{}}', false,
+        md5(n::text), md5(n::text), gen_random_uuid(), n, now()
+    FROM (
+        SELECT n, timestamptz '2026-03-02 00:00:00+00' + (n % 86400) * interval '1 second' AS moment
+        FROM generate_series({first}, {last}) AS n
+    ) AS numbered
+"""
+
+
+def filled(folder: str, accounts: int, rows: int) -> Workplace:
+    """A place with its own warehouse of so many accounts with so many rows each."""
+    at = _place(folder)
+    with at.ledger() as ledger:
+        ledger.connection.execute("SELECT 1")
+        ledger.connection.execute(
+            "CREATE TABLE cdr_y2026m03 PARTITION OF cdr FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')"
+        )
+        step = 500_000
+        for first in range(0, accounts * rows, step):
+            last = min(first + step, accounts * rows) - 1
+            ledger.connection.execute(
+                sql.SQL(MADE).format(rows=sql.Literal(rows), first=sql.Literal(first), last=sql.Literal(last))
+            )
+        ledger.connection.execute("VACUUM ANALYZE cdr")
+        for number in range(accounts):
+            ledger.add_account(Account(f"a{number:05d}"), now=at.clock())
+    return at
+
+
+def server_alone(folder: str) -> int:
+    """COPY of the same rows in the same order, account by account, thrown away; bytes."""
+    at, size = _place(folder), 0
+    columns = sql.SQL(", ").join(map(sql.Identifier, names(exported_only=True)))
+    with at.ledger() as ledger:
+        for account in ledger.accounts():
+            query = sql.SQL(
+                "COPY (SELECT {} FROM cdr_merged WHERE account_id = {} AND business_date = {}"
+                ' ORDER BY started_at, origin COLLATE "C", record_id COLLATE "C") TO STDOUT (FORMAT csv)'
+            ).format(columns, sql.Literal(account.account_id), sql.Literal(DAY))
+            with ledger.connection.cursor().copy(query) as copy:
+                for row in copy:
+                    size += len(row)
+    return size
+
+
+def export(folder: str) -> int:
+    """The step ``export_days``: files, hashes, totals, manifests, fsync; rows."""
+    return sum(day.file.rows for day in export_days(ExportRequest([DAY]), _place(folder)))
+
+
+def _place(folder: str) -> Workplace:
+    return Workplace.at(Settings(data_dir=Path(folder)), clock=lambda: datetime(2026, 3, 4, tzinfo=UTC))
+
+
+def compared(accounts: int, rows: int) -> None:
+    """Two lines of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            filled(folder, accounts, rows)
+            copied = measured(server_alone, folder)
+            best = accounts * rows / copied.seconds
+            title = f"{accounts:,} x {rows:,} rows, {copied.result / 2**20:,.0f} MB"
+            print(line(f"limit: server's COPY, {title}", accounts * rows, copied, best), flush=True)
+            exported = measured(export, folder)
+            print(line(f"export_days, {title}", exported.result, exported, best), flush=True)
+        finally:
+            EmbeddedServer(Path(folder) / "warehouse").destroy()
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--accounts", type=int, default=1_000)
+    asked = parser.parse_args()
+    compared(1, asked.rows)
+    compared(asked.accounts, asked.rows // asked.accounts)
+
+
+if __name__ == "__main__":
+    main()
