@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from nights import night, playing, require_sound, warehouse
@@ -14,7 +15,19 @@ from cdr_pipeline.sources.kazoo.dialects import Dialect
 from cdr_pipeline.steps.workplace import Workplace
 
 FIRST, DAYS = date(2025, 10, 15), 365
+ZONE = "America/New_York"
 ZONE_OFFSETS_CHANGE = (datetime(2025, 11, 2, 6, tzinfo=UTC), datetime(2026, 3, 8, 7, tzinfo=UTC))
+# The account's own midnights: around the days of 25 and 23 hours, at the year's end, on an ordinary day.
+MIDNIGHTS = (
+    date(2025, 11, 2),
+    date(2025, 11, 3),
+    date(2026, 3, 8),
+    date(2026, 3, 9),
+    date(2026, 1, 1),
+    date(2026, 5, 12),
+)
+# In the middle of a day, and in the last second of a month.
+CROWDED_SECONDS = (datetime(2026, 1, 20, 15, tzinfo=UTC), datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC))
 
 
 def documents_of_a_year(switch: SimulatedSwitch) -> list[dict[str, Any]]:
@@ -23,14 +36,16 @@ def documents_of_a_year(switch: SimulatedSwitch) -> list[dict[str, Any]]:
     found = [leg for number in range(DAYS) for leg in switch.documents(account, FIRST + timedelta(days=number))]
     template = found[0]
     edges = [datetime(2025 + (9 + n) // 12, (9 + n) % 12 + 1, 1, tzinfo=UTC) for n in range(1, 12)]
+    edges += [datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(ZONE)).astimezone(UTC) for day in MIDNIGHTS]
     for edge in (*edges, *ZONE_OFFSETS_CHANGE):
         for number in range(12):
             began = edge - timedelta(seconds=(number - 3) * 40)
-            found.append(_leg(template, switch, began, 1 + number * 600, f"edge-{edge:%Y%m%d}-{number}"))
-    crowded = datetime(2026, 1, 20, 15, tzinfo=UTC)
-    for number in range(400):
-        seconds = number % 50
-        found.append(_leg(template, switch, crowded - timedelta(seconds=seconds), seconds, f"crowd-{number}"))
+            found.append(_leg(template, switch, began, 1 + number * 600, f"edge-{edge:%Y%m%d%H}-{number}"))
+    for crowded in CROWDED_SECONDS:
+        for number in range(300):
+            seconds = number % 50
+            began = crowded - timedelta(seconds=seconds)
+            found.append(_leg(template, switch, began, seconds, f"crowd-{crowded:%d}-{number}"))
     return found
 
 
@@ -50,10 +65,12 @@ def _leg(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("dialect", Dialect, ids=str)
 def test_a_year_of_nights_ends_in_the_exact_truth(at: Workplace, dialect: Dialect) -> None:
     made = SimulatedSwitch.build(accounts=1, calls_per_day=3, dialect=dialect)
     account = made.accounts[0]
+    assert account.time_zone == ZONE
     documents = documents_of_a_year(made)
     with run_switch(replace(made, stored={account.account_id: documents})) as running:
         place = playing(at, made, running.url, api_page_size=60, api_dialect=dialect.value)
@@ -73,8 +90,6 @@ def test_a_year_of_nights_ends_in_the_exact_truth(at: Workplace, dialect: Dialec
     found = warehouse(place, "SELECT record_id, started_at, duration_seconds::int FROM cdr")
     assert {record_id: (started, seconds) for record_id, started, seconds in found} == truth
     assert len(found) == len(truth)
-    days = warehouse(
-        place, "SELECT count(*) FROM cdr WHERE business_date <> (started_at AT TIME ZONE 'America/New_York')::date"
-    )
+    days = warehouse(place, f"SELECT count(*) FROM cdr WHERE business_date <> (started_at AT TIME ZONE '{ZONE}')::date")
     assert days == [(0,)]
     require_sound(place)

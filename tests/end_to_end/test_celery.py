@@ -28,6 +28,7 @@ from cdr_pipeline.warehouse.embedded import EmbeddedServer
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="no broker here: redis-server is not installed"),
     pytest.mark.skipif(find_spec("dagster_celery") is None, reason="the extra celery is not installed"),
     pytest.mark.skipif(find_spec("dagster_postgres") is None, reason="the extra postgres is not installed"),
