@@ -16,11 +16,13 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import polars as pl
 import psycopg
 from measuring import Measured, line, measured
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from cdr_pipeline.core.fields import names
 from cdr_pipeline.core.identity import with_record_ids
@@ -121,8 +123,15 @@ def peer_it(folder: str, file: str) -> int:
     """Dlt, as its documentation has it: a resource that yields rows of the csv module, merge on the id."""
     os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": f"{folder}/dlt"}
     import dlt  # noqa: PLC0415 - only in the extra bench
+    from dlt.destinations.impl.postgres.configuration import PostgresCredentials  # noqa: PLC0415
 
     at = workplace(folder)
+    known = conninfo_to_dict(at.url)
+    # The embedded server has no port: a folder stands for the host, and in a URL it is written with %2F.
+    host = quote(str(known["host"]), safe="")
+    credentials = PostgresCredentials(
+        f"postgresql://{known['user']}:none@{host}:{known.get('port', 5432)}/{known['dbname']}"
+    )
 
     @dlt.resource(name="calls", write_disposition="merge", primary_key="id")
     def calls() -> Iterator[list[dict[str, str]]]:
@@ -138,9 +147,7 @@ def peer_it(folder: str, file: str) -> int:
     pipeline = dlt.pipeline(
         pipeline_name="peer",
         pipelines_dir=f"{folder}/dlt",
-        destination=dlt.destinations.postgres(
-            at.url.split("?", maxsplit=1)[0] + "?" + at.url.split("?", maxsplit=1)[1]
-        ),
+        destination=dlt.destinations.postgres(credentials),
         dataset_name="peer",
     )
     pipeline.run(calls())
