@@ -12,7 +12,7 @@ from cdr_pipeline.core.profile import TimeNotation
 from cdr_pipeline.core.timestamps import instant_of
 
 _ISO_LOCAL: Final = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
-_OFFSET: Final = re.compile(r"([+-])(\d{2}):?(\d{2})")
+_OFFSET: Final = re.compile(r"([+-])(0[0-9]|1[0-4]):?([0-5][0-9])")
 _ISO_PLAIN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}$"
 _ISO_ZULU: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}[Zz]$"
 _INSTANT: Final = pl.Datetime("us", "UTC")

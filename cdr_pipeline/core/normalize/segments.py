@@ -12,8 +12,8 @@ from cdr_pipeline.core.schemas import LINE, RAW, no_rejects
 _KEY = "__call"
 _NUMBER = "__number"
 _MORE = "__more"
-_CLOCK = r"^(?:([0-9]+):)?([0-9]{1,2}):([0-9]{2})$"
-_COUNT = r"^[0-9]+$"
+_CLOCK = r"^(?:([0-9]{1,6}):)?([0-9]{1,2}):([0-9]{2})$"
+_COUNT = r"^[0-9]{1,12}$"
 
 
 @dataclass(frozen=True, slots=True)
