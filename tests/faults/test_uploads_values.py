@@ -1,9 +1,11 @@
-"""Values in files: numbers, dates, formulas, other tenants, bad lines, changed rules. Cases B16 to B20, B22, B25."""
+"""Values in files: numbers, dates, formulas, other tenants, bad lines, changed rules. Cases B15 to B20, B22, B25."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from nights import require_sound, warehouse
+from records import rows
 from uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
 from cdr_pipeline.core.reasons import EXPLANATIONS, Reject
@@ -11,6 +13,7 @@ from cdr_pipeline.errors import AmbiguousDates, UnreadableUpload
 from cdr_pipeline.steps.load_uploads import replay_upload
 from cdr_pipeline.steps.rejects import export_rejects, find_upload
 from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.loading import BatchHeader, batch_load
 
 BOTH_ORDERS = '[time]\nformats = ["%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S"]\n[fields]\nstarted_at = "start"\n'
 DAYS = "start\n03/04/2026 10:00:00\n"
@@ -213,3 +216,25 @@ def test_b25_a_file_that_was_never_loaded_is_not_read_again(place: Workplace, tm
         (upload,) = ledger.uploads(["acct"])
     with pytest.raises(UnreadableUpload, match="is refused, not loaded"):
         replay_upload(upload, place)
+
+
+# B15
+
+
+def test_b15_a_record_of_the_switch_with_the_same_call_id_is_the_same_leg_and_counts_once(
+    place: Workplace, tmp_path: Path
+) -> None:
+    leg = rows({"account_id": "acct", "call_id": "leg-1", "cost": None, "caller_id_name": "Ada"}).drop("raw")
+    with place.ledger() as ledger:
+        header = BatchHeader("acct", uuid4(), "window", "landing/page", place.clock(), leg["business_date"].item())
+        with batch_load(ledger.connection, header) as load:
+            load.stage(leg)
+            load.finish(read=1)
+    text = "id,call_id,start_time,billing_seconds,cost,currency\nx1,leg-1,2026-03-02T09:30:00Z,20,0.05,EUR\n"
+    loaded = fed(place, tmp_path / "f.csv", text)
+    assert loaded.counts.inserted == 1
+    assert warehouse(place, "SELECT origin, record_id, source_line FROM cdr ORDER BY origin") == [
+        ("api", "r1", 1), ("imported", "x1", 2),
+    ]  # fmt: skip
+    merged = "SELECT origin, record_id, linked_record_id, caller_id_name, cost::float, cost_currency FROM cdr_merged"
+    assert warehouse(place, merged) == [("api+imported", "r1", "x1", "Ada", 0.05, "EUR")]
