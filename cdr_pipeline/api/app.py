@@ -19,7 +19,7 @@ from cdr_pipeline.api.gate import Gate
 from cdr_pipeline.api.metrics import Metrics
 from cdr_pipeline.api.rates import Rates
 from cdr_pipeline.api.refusals import no_such
-from cdr_pipeline.api.routes import accounts, cdrs, health, tokens
+from cdr_pipeline.api.routes import accounts, cdrs, days, health, tokens, uploads
 from cdr_pipeline.api.service import Service
 from cdr_pipeline.errors import CdrError, RequestRefused
 from cdr_pipeline.steps.search_records import RecordSearch
@@ -27,7 +27,7 @@ from cdr_pipeline.steps.workplace import Workplace
 
 _SAID: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
 # Longest first: "/cdrs/{id}" would take the words of its neighbours for ids.
-_ROUTERS: Final = (tokens.router, cdrs.router, accounts.router)
+_ROUTERS: Final = (tokens.router, uploads.router, days.router, cdrs.router, accounts.router)
 
 
 def create_app(at: Workplace, *, workers: int = 1) -> Gate:

@@ -244,3 +244,63 @@ LOGIN: Final = Group(
         },
     },
 )
+_UPLOADED: Final = _object({"state": _TEXT, "counts": {"type": "object"}}, required=("state",))
+UPLOAD: Final = Group(
+    _UPLOADED,
+    [
+        _query("profile", "how the file is read: a profile's name; generic for CSV, kazoo_json for JSON", "asterisk"),
+        _query("time_zone", "IANA zone of its local times; the account's when omitted", "Europe/Berlin"),
+        _query("dry_run", "only say what would become of it", "true", _FLAG),
+        _query("file_name", "for people", "calls.csv"),
+        _ACCEPT,
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "the same request again gets the first answer for a day",
+            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+            "example": "2026-11-23-carrier-1",
+        },
+    ],
+    example={"upload_id": "9f86d081", "state": "loaded", "counts": {"read": 2, "inserted": 1, "filtered": 1}},
+    codes=(403, 408, 409, 413, 415, 422),
+    status=201,
+    extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "text/csv": {
+                    "schema": _TEXT,
+                    "example": "caller,callee,start_time,duration\r\n100,200,2026-11-23T10:00:00Z,60\r\n",
+                },
+                "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+            },
+        }
+    },
+)
+UPLOAD.responses[200] = UPLOAD.responses[201] | {"description": "known before, or a dry run"}
+UPLOADS: Final = Group(
+    {"oneOf": [{"type": "array", "items": _UPLOADED}, _UPLOADED]},
+    [_ACCEPT],
+    example=[{"upload_id": "9f86d081", "state": "loaded"}],
+)
+REJECTS: Final = Group(
+    {"type": "array", "items": _object({"line": {"type": "integer"}, "reason": _TEXT}, required=("line", "reason"))},
+    [_ACCEPT],
+    example=[{"line": 7, "field": "started_at", "reason": "not_a_time", "raw": "..."}],
+)
+_DATE: Final[Schema] = {"type": "string", "format": "date"}
+DAYS: Final = Group(
+    {"oneOf": [{"type": "array", "items": {"type": "object"}}, {"type": "object"}]},
+    [
+        _query("from_date", "first business date", "2026-11-01", _DATE),
+        _query("to_date", "last business date", "2026-11-23", _DATE),
+        _ACCEPT,
+    ],
+    example=[{"business_date": "2026-11-23", "state": "sealed"}],
+)
+FILE: Final = Group({}, [], example=None, csv=False)
+FILE.responses[200] = {
+    "description": "the file",
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}

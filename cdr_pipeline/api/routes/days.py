@@ -1,0 +1,85 @@
+"""Days and their files: what is collected, sealed and reconciled; the daily files with their manifests."""
+
+from datetime import date, timedelta
+from typing import Annotated, Final
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse, Response
+
+from cdr_pipeline.api.answers import EVERYWHERE, answer, wanted
+from cdr_pipeline.api.auth import Caller, reader
+from cdr_pipeline.api.documentation import DAYS, FILE, described
+from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
+from cdr_pipeline.api.service import service_of
+from cdr_pipeline.steps.published_files import MOST_DAYS, find_file, list_days, list_files
+
+router = APIRouter(tags=["days and files"])
+Reader = Annotated[Caller, Depends(reader)]
+_KNOWN: Final = EVERYWHERE | {"from_date", "to_date"}
+_MONTH: Final = timedelta(days=31)
+
+
+@router.get("/accounts/{account_id}/days", summary="States of days", **described(DAYS))
+async def days(request: Request, caller: Reader) -> Response:
+    """State, records by origin, and reconciliation of each day."""
+    media, (first, last) = wanted(request), _span(request)
+    found = await to_thread.run_sync(list_days, caller.account.account_id, first, last, service_of(request).at)
+    return answer(request, media, found, name="days")
+
+
+@router.get("/accounts/{account_id}/days/{business_date}", summary="State of a day", **described(DAYS))
+async def day(request: Request, caller: Reader, business_date: str) -> Response:
+    """State, records by origin, and reconciliation of one day."""
+    media = wanted(request)
+    try:
+        asked = date.fromisoformat(business_date)
+    except ValueError:
+        raise no_such("bad_identifier", {"message": "bad identifier"}) from None
+    found = await to_thread.run_sync(list_days, caller.account.account_id, asked, asked, service_of(request).at)
+    if not found:
+        raise no_such("bad_identifier", {"cause": business_date, "message": "bad identifier"})
+    return answer(request, media, found[0], name="day")
+
+
+@router.get("/accounts/{account_id}/exports", summary="List daily files", **described(DAYS))
+async def exports(request: Request, caller: Reader) -> Response:
+    """Daily files with their manifests."""
+    media, (first, last) = wanted(request), _span(request)
+    found = await to_thread.run_sync(list_files, caller.account.account_id, first, last, service_of(request).at)
+    return answer(request, media, found, name="exports")
+
+
+@router.get("/accounts/{account_id}/exports/{file_id}", summary="Download a daily file", **described(FILE))
+async def export(request: Request, caller: Reader, file_id: str) -> Response:
+    """A daily file, byte by byte as it was sealed; Digest is its sha256."""
+    found = await to_thread.run_sync(find_file, caller.account.account_id, file_id, service_of(request).at)
+    if found is None:
+        raise no_such("bad_identifier", {"message": "bad identifier"})
+    return FileResponse(
+        found.path,
+        media_type="application/octet-stream",
+        filename=found.path.name,
+        headers={"X-Content-SHA256": found.sha256},
+    )
+
+
+def _span(request: Request) -> tuple[date, date]:
+    """``from_date`` and ``to_date``, both inclusive; the last month when omitted. Raises RequestRefused: 400."""
+    query = request.query_params
+    unknown = {name for name in query if name not in _KNOWN}
+    if unknown:
+        raise unknown_parameters(["?"] * len(unknown), sorted(_KNOWN))
+    today = service_of(request).at.clock().date()
+    last = _date("to_date", query["to_date"]) if "to_date" in query else today + timedelta(days=1)
+    first = _date("from_date", query["from_date"]) if "from_date" in query else max(date.min + _MONTH, last) - _MONTH
+    if not 0 <= (last - first).days < MOST_DAYS:
+        raise invalid("from_date", "date_range", f"must be no later than to_date and less than {MOST_DAYS} days before")
+    return first, last
+
+
+def _date(name: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise invalid(name, "date", "must be a calendar date such as 2026-11-23") from None

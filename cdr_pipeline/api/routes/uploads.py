@@ -1,0 +1,153 @@
+"""Uploads: files of carriers and other systems, tagged imported, loaded at once; what became of them."""
+
+import re
+import secrets
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import available_timezones
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from cdr_pipeline.api.answers import EVERYWHERE, answer, wanted
+from cdr_pipeline.api.auth import Caller, reader, uploader
+from cdr_pipeline.api.bodies import save_body
+from cdr_pipeline.api.documentation import REJECTS, UPLOAD, UPLOADS, described
+from cdr_pipeline.api.negotiation import Form, body_form
+from cdr_pipeline.api.refusals import conflict, invalid, no_such, other_request, unknown_parameters
+from cdr_pipeline.api.service import service_of
+from cdr_pipeline.steps.receive_upload import ReceivedFile, Reply, receive_upload, rejects_of, uploads_of
+from cdr_pipeline.steps.workplace import Workplace
+
+router = APIRouter(tags=["uploads"])
+Reader = Annotated[Caller, Depends(reader)]
+Uploader = Annotated[Caller, Depends(uploader)]
+
+_KNOWN: Final = EVERYWHERE | {"profile", "time_zone", "dry_run"}
+_PROFILES: Final[dict[Form, str]] = {"csv": "generic", "json": "kazoo_json"}
+_PROFILE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_UPLOAD_ID: Final = re.compile(r"[0-9a-f]{64}")
+_LONGEST_NAME: Final = 100
+# Loads compete for the same disks; further ones wait with their bodies on disk.
+_AT_A_TIME: Final = CapacityLimiter(2)
+_STATUS: Final = {"created": 201, "known": 200, "previewed": 200}
+
+
+@router.put("/accounts/{account_id}/cdrs", status_code=201, summary="Upload records", **described(UPLOAD))
+async def put_records(request: Request, caller: Uploader) -> Response:
+    """Loads a file of records at once, all of it or nothing; the same bytes again change nothing."""
+    return await _upload(request, caller)
+
+
+@router.post("/accounts/{account_id}/cdrs", status_code=201, summary="Upload records", **described(UPLOAD))
+async def post_records(request: Request, caller: Uploader) -> Response:
+    """Loads a file of records at once, all of it or nothing; the same bytes again change nothing."""
+    return await _upload(request, caller)
+
+
+@router.get("/accounts/{account_id}/uploads", summary="List uploads", **described(UPLOADS))
+async def list_uploads(request: Request, caller: Reader) -> Response:
+    """Uploads of an account, newest first, with their states and counts."""
+    media = wanted(request)
+    found = await to_thread.run_sync(uploads_of, caller.account.account_id, service_of(request).at)
+    return answer(request, media, found, name="uploads")
+
+
+@router.get("/accounts/{account_id}/uploads/{upload_id}", summary="State of an upload", **described(UPLOADS))
+async def upload_state(request: Request, caller: Reader, upload_id: str) -> Response:
+    """State and counts of an upload."""
+    media = wanted(request)
+    at = service_of(request).at
+    found = await to_thread.run_sync(uploads_of, caller.account.account_id, at, _id(upload_id))
+    if not found:
+        raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
+    return answer(request, media, found[0], name="upload")
+
+
+@router.get("/accounts/{account_id}/uploads/{upload_id}/rejects", summary="Rejected lines", **described(REJECTS))
+async def upload_rejects(request: Request, caller: Reader, upload_id: str) -> Response:
+    """Open rejected lines of an upload: line, field, reason and the line as it came."""
+    media = wanted(request)
+    at = service_of(request).at
+    found = await to_thread.run_sync(rejects_of, caller.account.account_id, _id(upload_id), at)
+    if found is None:
+        raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
+    return answer(request, media, found, name="rejects")
+
+
+async def _upload(request: Request, caller: Caller) -> Response:
+    media = wanted(request)
+    form = body_form(request.headers.get("content-type"))
+    at = service_of(request).at
+    with _folder(at) as folder:
+        path = folder / _file_name(request, form)
+        received = _described(request, caller, form, path)
+        if not await save_body(request, path, at.settings.serve_upload_bytes):
+            raise invalid("body", "empty", "the body is empty: send the file itself")
+        reply = await to_thread.run_sync(receive_upload, received, at, limiter=_AT_A_TIME)
+    return _answered(request, media, reply)
+
+
+def _answered(request: Request, media: str, reply: Reply) -> Response:
+    if reply.outcome == "working":
+        raise conflict("idempotency_in_flight", "a request with this Idempotency-Key is being worked on")
+    if reply.outcome == "other":
+        raise other_request()
+    if reply.outcome == "held":
+        raise conflict(
+            "upload_held", "it repeats records of another file and waits for a person to decide", **reply.data
+        )
+    made = answer(request, media, reply.data, status=_STATUS[reply.outcome], name="upload")
+    if reply.repeated:
+        made.headers["Idempotent-Replayed"] = "true"
+    return made
+
+
+def _described(request: Request, caller: Caller, form: Form, path: Path) -> ReceivedFile:
+    """What the query says about the file. Raises RequestRefused: 400."""
+    query = request.query_params
+    unknown = {name for name in query if name not in _KNOWN}
+    if unknown:
+        raise unknown_parameters(["?"] * len(unknown), sorted(_KNOWN))
+    profile = query.get("profile", _PROFILES[form])
+    if not _PROFILE.fullmatch(profile):
+        raise invalid("profile", "name", "must be the name of a profile: 'cdr-pipeline profiles list' shows them")
+    time_zone = query.get("time_zone")
+    if time_zone is not None and time_zone not in available_timezones():
+        raise invalid("time_zone", "zone", "must be an IANA time zone such as Europe/Berlin")
+    dry_run = query.get("dry_run", "false")
+    if dry_run not in ("true", "false"):
+        raise invalid("dry_run", "allowed", "must be one of: true, false")
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise invalid("Idempotency-Key", "text", "must be 1 to 255 visible ASCII characters")
+    return ReceivedFile(path, caller.account.account_id, profile, time_zone, dry_run == "true", key)
+
+
+@contextmanager
+def _folder(at: Workplace) -> Generator[Path]:
+    """A folder for one body, gone afterwards whatever happened."""
+    folder = at.settings.data_dir / "serve" / "bodies" / secrets.token_hex(8)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _file_name(request: Request, form: Form) -> str:
+    """The name that people see; made of harmless characters, it can lead nowhere."""
+    given = request.headers.get("x-file-name") or request.query_params.get("file_name") or ""
+    return _FILE_NAME.sub("_", given).strip("._")[:_LONGEST_NAME] or f"upload.{form}"
+
+
+def _id(text: str) -> str:
+    if not _UPLOAD_ID.fullmatch(text):
+        raise no_such("bad_identifier", {"message": "bad identifier"})
+    return text
