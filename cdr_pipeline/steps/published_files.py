@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import orjson
 
-from cdr_pipeline.exports.manifest import manifest_path
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger.files import PublishedFile
 
@@ -36,7 +35,7 @@ def list_files(account_id: str, first: date, last: date, at: Workplace) -> list[
                 "bytes": file.bytes,
                 "rows": file.row_count,
                 "written_at": file.written_at.isoformat(),
-                "manifest": _manifest(at.settings.export_dir / file.path),
+                "manifest": None if file.manifest is None else orjson.loads(file.manifest),
             }
             for file in ledger.published_files(account_id, first, last)
         ]
@@ -80,10 +79,3 @@ def list_days(account_id: str, first: date, last: date, at: Workplace) -> list[d
                 }
             )
     return days
-
-
-def _manifest(path: Path) -> object:
-    try:
-        return orjson.loads(manifest_path(path).read_bytes())
-    except (OSError, orjson.JSONDecodeError):
-        return None

@@ -8,7 +8,8 @@ SELECT
     sha256,
     bytes,
     row_count,
-    written_at
+    written_at,
+    manifest
 FROM export_files
 WHERE account_id = %(account_id)s AND business_date BETWEEN %(first_date)s AND %(last_date)s
 ORDER BY business_date, version, dialect

@@ -17,8 +17,8 @@ KAZOO = """
 """.split()  # noqa: SIM905 - read as a table
 # The seed's first table.
 SEED_LIST = """
-    id digits_dialed duration_seconds billing_seconds ringing_seconds call_direction timestamp hangup_cause call_id to_uri
-    from_uri
+    id digits_dialed duration_seconds billing_seconds ringing_seconds call_direction timestamp hangup_cause call_id
+    to_uri from_uri
 """.split()  # noqa: SIM905 - read as a table
 FULL = {
     "caller_id_number": "+12125550100",

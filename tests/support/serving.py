@@ -18,6 +18,7 @@ from records import rows
 
 from cdr_pipeline.api.app import create_app
 from cdr_pipeline.api.serving import config
+from cdr_pipeline.core.fields import BY_NAME, Kind
 from cdr_pipeline.core.timestamps import to_gregorian
 from cdr_pipeline.steps.api_tokens import TokenRequest, create_token
 from cdr_pipeline.steps.workplace import Workplace
@@ -30,13 +31,25 @@ STARTED = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 PERIOD = {"created_from": "2026-03-01T00:00:00Z", "created_to": "2026-03-31T00:00:00Z"}
 
 
+class Tokens(dict[str, str]):
+    """Reading tokens by account, made when they are asked for."""
+
+    def __init__(self, at: Workplace) -> None:
+        super().__init__()
+        self._at = at
+
+    def __missing__(self, account_id: str) -> str:
+        self[account_id] = token_for(self._at, account_id)
+        return self[account_id]
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A running API."""
 
     url: str
     at: Workplace
-    tokens: dict[str, str]
+    tokens: "Tokens"
 
     def client(self, token: str | None = None, **headers: str) -> httpx2.Client:
         """A client with a token of its own."""
@@ -74,7 +87,7 @@ def store(
                 "ended_at": STARTED + timedelta(seconds=30 * number + 30),
                 "hangup_cause": "NORMAL_CLEARING",
             }
-            | change
+            | {key: _typed(key, value) for key, value in change.items()}
             for number, change in enumerate(changes, start=1)
         )
     ).with_columns(
@@ -102,7 +115,6 @@ def serving(at: Workplace, **settings: Any) -> Iterator[Served]:
     """Serves the workplace while the block runs; a reading token for each account of the tree."""
     placed = replace(at, settings=at.settings.model_copy(update=settings))
     know(at)
-    tokens = {account_id: token_for(at, account_id) for account_id in TREE}
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     server = uvicorn.Server(config(create_app(placed), host="127.0.0.1", port=port))
@@ -114,7 +126,7 @@ def serving(at: Workplace, **settings: Any) -> Iterator[Served]:
             if time.monotonic() > deadline or not thread.is_alive():
                 raise RuntimeError("the API did not start")
             time.sleep(0.005)
-        yield Served(f"http://127.0.0.1:{port}", placed, tokens)
+        yield Served(f"http://127.0.0.1:{port}", placed, Tokens(placed))
     finally:
         server.should_exit = True
         thread.join(timeout=15)
@@ -126,6 +138,6 @@ def gregorian(moment: datetime) -> str:
     return str(to_gregorian(moment))
 
 
-def seconds(value: str) -> Decimal:
-    """Seconds of a record."""
-    return Decimal(value).quantize(Decimal("0.001"))
+def _typed(name: str, value: Any) -> Any:
+    """Numbers of records are exact."""
+    return Decimal(value) if isinstance(value, str) and BY_NAME[name].kind in (Kind.SECONDS, Kind.MONEY) else value

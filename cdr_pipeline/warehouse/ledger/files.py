@@ -30,6 +30,7 @@ class PublishedFile:
     bytes: int
     row_count: int
     written_at: datetime
+    manifest: str | None
 
     @property
     def file_id(self) -> str:
