@@ -16,6 +16,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as the server calls it
         super().__init__(*args, **more)
+        # Its lines would hold whole URLs, tokens and numbers included; the gate writes ours.
+        self.access_log = False
         self._unknown_bytes = 0
         self._known = False
         self._deadline: asyncio.TimerHandle | None = None

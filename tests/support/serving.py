@@ -1,5 +1,6 @@
 """The API on a free loopback port, over a tree of accounts with records; and a client of it."""
 
+import logging
 import socket
 import threading
 import time
@@ -24,6 +25,10 @@ from cdr_pipeline.steps.api_tokens import TokenRequest, create_token
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.loading import BatchHeader, batch_load
+
+# The client of the tests writes every URL at INFO.
+for _name in ("httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 # top > self > child; sibling beside self; stranger in a tree of its own.
 TREE = {"top": None, "self": "top", "child": "self", "sibling": "top", "stranger": None}
