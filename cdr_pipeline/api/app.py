@@ -1,5 +1,6 @@
 """The application: routes under /v1 and /v2, errors in the envelope, the gate around everything."""
 
+import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from cdr_pipeline.errors import CdrError, RequestRefused
 from cdr_pipeline.steps.search_records import RecordSearch
 from cdr_pipeline.steps.workplace import Workplace
 
+_log = logging.getLogger(__name__)
 _SAID: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
 # Longest first: "/cdrs/{id}" would take the words of its neighbours for ids.
 _ROUTERS: Final = (tokens.router, uploads.router, days.router, cdrs.router, accounts.router)
@@ -68,6 +70,7 @@ def create_app(at: Workplace, *, workers: int = 1) -> Gate:
     app.add_exception_handler(CdrError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_validation)
+    app.add_exception_handler(Exception, _refuse_fault)
     app.openapi = lambda: _openapi(app)
     return Gate(app, app.state.metrics)
 
@@ -95,6 +98,14 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
 async def _refuse_validation(request: Request, _: Exception) -> Response:
     """Only ids of paths are typed by the framework, and none of those is wrong in a way that exists."""
     return refused(no_such("bad_identifier"), request.state.request_id, _version(request))
+
+
+async def _refuse_fault(request: Request, error: Exception) -> Response:
+    """What nobody foresaw: the log has it under the request's id, the client has the id."""
+    _log.error("fault request=%s", request.state.request_id, exc_info=error)
+    request.state.answered = True
+    refusal = RequestRefused(500, "unspecified_fault", {"message": "unspecified fault"})
+    return refused(refusal, request.state.request_id, _version(request))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -62,6 +62,8 @@ class Gate:
             _require_bounded(scope)
             await self._app(scope, receive, say)
         except Exception as error:
+            if state.get("answered"):
+                return
             if status:
                 # Something has been said: only a broken connection tells that it is not whole.
                 _log.warning("broke off request=%s: %s", request_id, type(error).__name__)

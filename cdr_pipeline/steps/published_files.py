@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.ledger.files import PublishedFile
+from cdr_pipeline.warehouse.ledger.files import FileTable, PublishedFile
 
 MOST_DAYS: Final = 366
 
@@ -37,7 +37,7 @@ def list_files(account_id: str, first: date, last: date, at: Workplace) -> list[
                 "written_at": file.written_at.isoformat(),
                 "manifest": None if file.manifest is None else orjson.loads(file.manifest),
             }
-            for file in ledger.published_files(account_id, first, last)
+            for file in FileTable(ledger.connection).published_files(account_id, first, last)
         ]
 
 
@@ -47,7 +47,7 @@ def find_file(account_id: str, file_id: str, at: Workplace) -> FoundFile | None:
         key = PublishedFile.key_of(file_id)
         if key is None:
             return None
-        files = ledger.published_files(account_id, key.business_date, key.business_date)
+        files = FileTable(ledger.connection).published_files(account_id, key.business_date, key.business_date)
     found = next((file for file in files if file.file_id == file_id), None)
     if found is None:
         return None
