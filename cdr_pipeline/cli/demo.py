@@ -128,6 +128,9 @@ def _tell(nights: "dict[date, Night]", at: "Workplace", ready: float) -> None:
         accounts = [account.account_id for account in ledger.accounts()]
         status = ledger.status(accounts, min(nights), max(nights))
         reasons = ledger.reject_reasons(accounts)
+        verdicts = {
+            (day, account_id): ledger.reconciliation_of(account_id, day) for day in nights for account_id in accounts
+        }
     numbers = frozenset({"switch", "carrier", "minutes", "rows in file"})
     happened = table(
         "What is in the warehouse", "day", "account", "switch", "carrier", "minutes", "rows in file", numbers=numbers
@@ -142,12 +145,23 @@ def _tell(nights: "dict[date, Night]", at: "Workplace", ready: float) -> None:
             str(item.row_count),
         )
     out.print(happened)
-    stages = table("Seconds", "day", "collect", "take in", "merge", "export", "whole night",
-                   numbers=frozenset({"collect", "take in", "merge", "export", "whole night"}))  # fmt: skip
+    compared = table(
+        "Switch against carrier", "day", "account", "light", "breaks", "USD at risk",
+        numbers=frozenset({"breaks", "USD at risk"}),
+    )  # fmt: skip
+    for (day, account_id), verdict in verdicts.items():
+        compared.add_row(str(day), account_id, verdict.status, str(verdict.breaks), f"{verdict.exposure:.4f}")
+    out.print(compared)
+    timed = ("collect", "take in", "merge", "reconcile", "export", "whole night")
+    stages = table("Seconds", "day", *timed, numbers=frozenset(timed))
     for day, night in nights.items():
-        steps = [f"{night.step_seconds.get(key, 0):.1f}" for key in ("api_pages", "uploads", "load", "daily_files")]
+        steps = [
+            f"{night.step_seconds.get(key, 0):.1f}"
+            for key in ("api_pages", "uploads", "load", "reconciliation", "daily_files")
+        ]
         stages.add_row(str(day), *steps, f"{night.seconds:.1f}")
     out.print(stages)
     rejected = sum(row["row_count"] for row in reasons)
     out.print(f"warehouse ready in {ready:.1f} s; {rejected} rows rejected, each kept with its reason")
     out.print(f"files and manifests: {at.settings.export_dir}", soft_wrap=True)
+    out.print(f"a page for each carrier's day: {at.settings.reconciliation_dir}", soft_wrap=True)

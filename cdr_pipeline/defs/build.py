@@ -8,6 +8,7 @@ from cdr_pipeline.defs.assets.api_pages import api_pages_asset
 from cdr_pipeline.defs.assets.cdr import cdr_assets
 from cdr_pipeline.defs.assets.daily_files import daily_files_asset
 from cdr_pipeline.defs.assets.night_report import night_report_asset, standing_check
+from cdr_pipeline.defs.assets.reconciliation import reconciliation_asset
 from cdr_pipeline.defs.assets.sealed_days import sealed_days_asset
 from cdr_pipeline.defs.assets.uploads import uploads_asset
 from cdr_pipeline.defs.executors import executor_for
@@ -41,6 +42,7 @@ def build_definitions(settings: Settings, *, workplaces: Workplaces | None = Non
             api_pages_asset(days, settings),
             uploads_asset(days),
             cdr_assets(days, settings),
+            reconciliation_asset(days),
             daily_files_asset(days),
             sealed_days_asset(days),
             night_report_asset(days),

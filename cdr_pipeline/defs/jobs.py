@@ -13,11 +13,11 @@ STANDING_CHECK: Final = "nothing_is_broken"
 
 
 def nightly_job() -> "AssetJob":
-    """Collects, imports, merges and exports one business date; the same code runs every backfill."""
+    """Collects, imports, merges, reconciles and exports one business date; the same code runs every backfill."""
     return dg.define_asset_job(
         NIGHTLY,
         selection=dg.AssetSelection.all(),
-        description="One business date: collect from the switch, take in uploads, merge, export, report.",
+        description="One business date: collect from the switch, take in uploads, merge, reconcile, export, report.",
     )
 
 

@@ -19,7 +19,7 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     """The asset ``daily_files``."""
 
     @dg.asset(
-        deps=["cdr"],
+        deps=["cdr", "reconciliation"],
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name="finance",

@@ -1,0 +1,136 @@
+"""Controls of a day's completeness: each says what was measured, against which threshold, and what it saw."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from statistics import median
+from typing import Final
+
+# A source with fewer calls than this, in a day or an hour, is never judged: chance rules.
+_BUSY: Final = 20
+_LEAST_SHARE: Final = Decimal("0.3")
+_MOST_SHARE: Final = Decimal(3)
+
+
+class ControlName(StrEnum):
+    """What is controlled."""
+
+    FILES = "no_file_is_missing_in_a_series"
+    CALLS = "calls_are_usual"
+    MINUTES = "minutes_are_usual"
+    HOURS = "no_busy_hour_is_empty"
+    VALUES = "no_value_is_absurd"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One control of one source.
+
+    Attributes:
+        name: what is controlled.
+        account_id: whose.
+        source: the switch, a carrier, or the profile of a series of files.
+        value: what was measured.
+        threshold: what is allowed.
+        passed: whether it is.
+        evidence: what was seen; no personal data.
+    """
+
+    name: ControlName
+    account_id: str
+    source: str
+    value: str
+    threshold: str
+    passed: bool
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDay:
+    """Calls and minutes of one source on one day; calls also by hour (UTC)."""
+
+    calls: int
+    minutes: Decimal
+    hours: Mapping[int, int]
+
+
+NO_CALLS: Final = SourceDay(0, Decimal(0), {})
+
+
+def judge_traffic(account_id: str, source: str, day: SourceDay, earlier: Sequence[SourceDay]) -> list[Control]:
+    """Calls, minutes and busy hours of a source, beside the same weekday of the weeks before.
+
+    Args:
+        account_id: whose.
+        source: the switch or a carrier.
+        day: the day.
+        earlier: the days that it is compared with, those without any call left out.
+    """
+    calls = [item.calls for item in earlier]
+    minutes = [item.minutes for item in earlier]
+    return [
+        _usual(ControlName.CALLS, account_id, source, Decimal(day.calls), [Decimal(item) for item in calls]),
+        _usual(ControlName.MINUTES, account_id, source, day.minutes, minutes),
+        _hours(account_id, source, day, earlier),
+    ]
+
+
+def _usual(name: ControlName, account_id: str, source: str, value: Decimal, earlier: list[Decimal]) -> Control:
+    usual = median(earlier) if earlier else Decimal(0)
+    low, high = usual * _LEAST_SHARE, usual * _MOST_SHARE
+    return Control(
+        name,
+        account_id,
+        source,
+        f"{value:.0f}",
+        f"{low:.0f} to {high:.0f}" if usual >= _BUSY else "none: too few days or calls to compare with",
+        usual < _BUSY or low <= value <= high,
+        f"same weekday before: {', '.join(f'{item:.0f}' for item in earlier) or 'none'}",
+    )
+
+
+def _hours(account_id: str, source: str, day: SourceDay, earlier: Sequence[SourceDay]) -> Control:
+    usual = {hour: median([item.hours.get(hour, 0) for item in earlier]) if earlier else 0 for hour in range(24)}
+    empty = [hour for hour in range(24) if usual[hour] >= _BUSY and not day.hours.get(hour)]
+    return Control(
+        ControlName.HOURS,
+        account_id,
+        source,
+        str(len(empty)),
+        "0",
+        not empty,
+        ", ".join(f"{hour:02d} h UTC: usually {usual[hour]:.0f} calls" for hour in empty)
+        or "every busy hour has calls",
+    )
+
+
+def judge_values(account_id: str, source: str, absurd: Mapping[str, int]) -> Control:
+    """Values that cannot be true: counts by kind."""
+    found = {kind: count for kind, count in absurd.items() if count}
+    return Control(
+        ControlName.VALUES,
+        account_id,
+        source,
+        str(sum(found.values())),
+        "0",
+        not found,
+        ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in found.items()) or "none",
+    )
+
+
+def judge_series(
+    account_id: str, profile: str, missing_days: Sequence[date], missing_numbers: Sequence[int]
+) -> Control:
+    """Files that a series lacks."""
+    days = [str(day) for day in missing_days]
+    return Control(
+        ControlName.FILES,
+        account_id,
+        profile,
+        str(len(missing_days) + len(missing_numbers)),
+        "0",
+        not missing_days and not missing_numbers,
+        ", ".join([*days[:10], *(f"number {item}" for item in missing_numbers[:10])]) or "none",
+    )
