@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from cdr_pipeline.core.breaks import Break, OpenBreaks, TrendDay
+from cdr_pipeline.core.reconcile import MatchClass
 from cdr_pipeline.core.verdict import Totals
 from cdr_pipeline.exports.reconciliation_charts import Bars, bars_of
 from cdr_pipeline.exports.reconciliation_words import (
@@ -143,15 +144,16 @@ def render(page: ReportPage) -> bytes:
 
 
 def _destinations(page: ReportPage) -> list[tuple[_Sum, list[ClassTotal], list[Break]]]:
-    """Destinations with breaks, each with its classes and calls; the largest amount at risk first."""
+    """Destinations, each with its classes and calls; the largest amount at risk first. Sums are of what is billable."""
     calls: dict[str, list[Break]] = defaultdict(list)
     for call in page.calls:
         calls[call.destination].append(call)
     classes: dict[str, list[ClassTotal]] = defaultdict(list)
     for item in page.totals:
         classes[item.destination].append(item)
+    billable = [item for item in page.totals if item.match_class != MatchClass.UNBILLABLE.value]
     sums = sorted(
-        _sums(page.totals, lambda item: item.destination), key=lambda item: (-item.exposure, -item.breaks, item.name)
+        _sums(billable, lambda item: item.destination), key=lambda item: (-item.exposure, -item.breaks, item.name)
     )
     return [(item, classes[item.name], calls[item.name]) for item in sums]
 
