@@ -94,14 +94,17 @@ class Content:
     writing: Writing
     compression: InitVar[Compression]
     _packer: Packer = field(init=False)
-    _digest: Any = field(default_factory=hashlib.sha256, init=False)
+    _digest: Any = field(init=False)
 
     def __post_init__(self, compression: Compression) -> None:
         self._packer = packer(compression)
+        # What is not packed is hashed once, as it is written.
+        self._digest = self.writing.digest if compression == "none" else hashlib.sha256()
 
     def write(self, lines: bytes) -> None:
         """Appends lines."""
-        self._digest.update(lines)
+        if self._digest is not self.writing.digest:
+            self._digest.update(lines)
         if packed := self._packer.compress(lines):
             self.writing.write(packed)
 

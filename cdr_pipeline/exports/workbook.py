@@ -3,8 +3,10 @@
 A sheet holds so many rows and no more; what does not fit goes on in the next sheet, under the same header.
 """
 
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +24,7 @@ _CELL_CHARACTERS: Final = 32_767
 # A workbook says when it was made; the same rows must be the same bytes whenever they are written.
 _MADE: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - the format knows no zone
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _BATCH_ROWS: Final = 20_000
 
 
@@ -55,20 +58,21 @@ def write_workbook(
                 "strings_to_urls": False,
             },
         )
-        book.set_properties({"created": _MADE})
-        written, sheet = 0, _sheet(book, 1, columns)
-        for chunk in chunks:
-            _require_short(chunk)
-            # The library takes one cell at a time.
-            for row in chunk.iter_rows():
-                if written and written % sheet_rows == 0:
-                    sheet = _sheet(book, written // sheet_rows + 1, columns)
-                place = written % sheet_rows + 1
-                for column, text in enumerate(row):
-                    if text is not None:
-                        sheet.write_string(place, column, text)
-                written += 1
-        book.close()
+        # Closed in any case: what was begun lies in files, and the target of a failed one is thrown away.
+        with closing(book):
+            book.set_properties({"created": _MADE})
+            written, sheet = 0, _sheet(book, 1, columns)
+            for chunk in chunks:
+                _require_short(chunk)
+                # The library takes one cell at a time.
+                for row in chunk.iter_rows():
+                    if written and written % sheet_rows == 0:
+                        sheet = _sheet(book, written // sheet_rows + 1, columns)
+                    place = written % sheet_rows + 1
+                    for column, text in enumerate(row):
+                        if text is not None:
+                            sheet.write_string(place, column, text)
+                    written += 1
 
 
 def read_workbook(path: Path) -> Iterator[pl.DataFrame]:
@@ -135,15 +139,5 @@ def _frames(rows: Iterator[dict[str, str]]) -> Iterator[pl.DataFrame]:
 
 
 def _unescaped(text: str) -> str:
-    """Control characters stand as ``_x000D_`` in a workbook."""
-    if "_x" not in text:
-        return text
-    parts = text.split("_x")
-    kept = [parts[0]]
-    for part in parts[1:]:
-        code, rest = part[:4], part[5:]
-        if part[4:5] == "_" and len(code) == 4 and all(digit in "0123456789ABCDEFabcdef" for digit in code):  # noqa: PLR2004
-            kept += [chr(int(code, 16)), rest]
-        else:
-            kept += ["_x", part]
-    return "".join(kept)
+    """Control characters stand as ``_x000D_`` in a workbook, and what looks so in the text as ``_x005F_x000D_``."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text

@@ -1,11 +1,12 @@
 """Writes the daily files: the day that is asked for, and every earlier open day whose records have changed since."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, require_bytes, write_daily_file
 from cdr_pipeline.exports.dialects import Dialect, manifest_path
@@ -15,6 +16,9 @@ from cdr_pipeline.steps.publish_days import publish_day
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Account, KnownDay, Ledger
 from cdr_pipeline.warehouse.reading import day_lines
+
+# While one writer waits for the disk, for a file is only announced when it is safe there, others read and write.
+_WRITERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,12 @@ def export_days(request: ExportRequest, at: Workplace) -> list[ExportedDay]:
         accounts = {account.account_id: account for account in ledger.accounts(request.accounts)}
         asked = [(account_id, day) for day in request.business_dates for account_id in accounts]
         changed = ledger.days_to_export(list(accounts)) if request.changed_days else []
-        others = sorted(set(changed) - set(asked))
-        return [
-            _export_day(accounts[account_id], day, ledger, at, asked=number < len(asked))
-            for number, (account_id, day) in enumerate(asked + others)
-        ]
+    others = sorted(set(changed) - set(asked))
+    due = [(accounts[account_id], day, number < len(asked)) for number, (account_id, day) in enumerate(asked + others)]
+    writers = min(_WRITERS, len(due)) or 1
+    with ThreadPoolExecutor(writers, thread_name_prefix="export_days") as pool:
+        shares = list(pool.map(lambda first: _export_share(due[first::writers], at), range(writers)))
+    return [shares[number % writers][number // writers] for number in range(len(due))]
 
 
 def write_version(
@@ -176,6 +181,12 @@ def note_file(file: WrittenFile, ledger: Ledger, at: Workplace, *, manifest: str
         manifest=manifest,
         now=at.clock(),
     )
+
+
+def _export_share(due: Sequence[tuple[Account, date, bool]], at: Workplace) -> list[ExportedDay]:
+    """One writer's part, over a connection of its own."""
+    with at.ledger() as ledger:
+        return [_export_day(account, day, ledger, at, asked=asked) for account, day, asked in due]
 
 
 def _export_day(account: Account, business_date: date, ledger: Ledger, at: Workplace, *, asked: bool) -> ExportedDay:
