@@ -95,9 +95,16 @@ def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
                 landing_path=str(landed.path.relative_to(at.settings.landing_dir)),
                 now=at.clock(),
                 corrects=request.corrects,
-                file_date=place.file_date,
-                file_sequence=place.sequence,
             )
+        ledger.record_upload_name(
+            account_id=account.account_id,
+            sha256=landed.sha256,
+            file_name=name,
+            profile=request.profile,
+            file_date=place.file_date,
+            file_sequence=place.sequence,
+            now=at.clock(),
+        )
     return UploadTakenIn(account.account_id, request.profile, name, landed.sha256, landed.size, known)
 
 

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from cdr_pipeline.core.series import missing_days, missing_numbers
 from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger.uploads import UploadName
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,10 @@ def upload_series(at: Workplace, accounts: Sequence[str] | None = None) -> list[
     }
     with at.ledger() as ledger:
         known = [account.account_id for account in ledger.accounts(accounts)]
-        uploads = ledger.uploads(known, states=("landed", "held", "loaded"))
-    groups = defaultdict(list)
-    for upload in uploads:
-        if upload.profile in profiles and upload.corrects is None:
-            groups[upload.account_id, upload.profile].append(upload)
+        names = ledger.upload_names(known, list(profiles))
+    groups = defaultdict[tuple[str, str], list[UploadName]](list)
+    for name in names:
+        groups[name.account_id, name.profile].append(name)
     found: list[Series] = []
     for (account_id, name), files in sorted(groups.items()):
         control = profiles[name].control

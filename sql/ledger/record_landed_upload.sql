@@ -1,11 +1,10 @@
 -- Purpose:     a file has come in; one that was refused before may be fed again under another profile.
 -- Parameters:  as named.   Grain: account_id, sha256.   Locks: the row.   Idempotent: yes.
 INSERT INTO uploads (
-    account_id, sha256, profile, time_zone, file_name, bytes, landing_path, state, received_at, corrects, file_date,
-    file_sequence
+    account_id, sha256, profile, time_zone, file_name, bytes, landing_path, state, received_at, corrects
 ) VALUES (
     %(account_id)s, %(sha256)s, %(profile)s, %(time_zone)s, %(file_name)s, %(bytes)s, %(landing_path)s, 'landed',
-    %(now)s, %(corrects)s, %(file_date)s, %(file_sequence)s
+    %(now)s, %(corrects)s
 )
 ON CONFLICT (account_id, sha256) DO UPDATE SET
     profile = excluded.profile,
@@ -15,7 +14,5 @@ ON CONFLICT (account_id, sha256) DO UPDATE SET
     error_code = NULL,
     error_message = NULL,
     received_at = excluded.received_at,
-    corrects = excluded.corrects,
-    file_date = excluded.file_date,
-    file_sequence = excluded.file_sequence
+    corrects = excluded.corrects
 WHERE uploads.state IN ('landed', 'refused')

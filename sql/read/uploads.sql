@@ -10,8 +10,6 @@ SELECT
     uploads.state,
     uploads.received_at,
     uploads.corrects,
-    uploads.file_date,
-    uploads.file_sequence,
     uploads.overlap_rows,
     uploads.decided_by,
     uploads.error_code,

@@ -199,6 +199,18 @@ def test_names_that_say_nothing_and_profiles_without_series_are_no_series(place:
     assert (series.files, series.whole, series.last_date) == (1, True, None)
 
 
+def test_days_without_calls_are_no_missing_days_though_their_files_are_the_same_bytes(
+    place: Workplace, tmp_path: Path
+) -> None:
+    own_profile(place, "series", SERIES)
+    then = replace(place, clock=lambda: datetime(2026, 3, 6, 12, tzinfo=UTC))
+    for day in (2, 3, 4):
+        fed(then, tmp_path / f"cdr_202603{day:02d}_{day}.csv", "start,billed\n", "series")
+    (series,) = upload_series(then)
+    assert (series.files, series.last_date, series.whole) == (3, date(2026, 3, 4), True)
+    assert warehouse(place, "SELECT count(*) FROM uploads") == [(1,)]
+
+
 # the same bytes
 
 

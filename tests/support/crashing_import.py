@@ -24,6 +24,7 @@ crashing_night.POINTS = {
     "before_landing": (take_in_uploads, "land_upload", lambda _: die),
     "after_landing": (take_in_uploads, "land_upload", lambda wrapped: then(wrapped, die)),
     "after_landed_record": (Ledger, "record_landed_upload", lambda wrapped: then(wrapped, die)),
+    "after_name": (Ledger, "record_upload_name", lambda wrapped: then(wrapped, die)),
     "after_stage": (BatchLoad, "stage", lambda wrapped: then(wrapped, die)),
     "after_rejects": (BatchLoad, "reject", lambda wrapped: then(wrapped, once(die))),
     "before_commit": (BatchLoad, "finish", lambda wrapped: then(wrapped, die)),

@@ -54,8 +54,6 @@ class UploadLine:
     state: str
     received_at: datetime
     corrects: str | None
-    file_date: date | None
-    file_sequence: int | None
     overlap_rows: int | None
     decided_by: str | None
     error_code: str | None
@@ -64,6 +62,18 @@ class UploadLine:
     rows_inserted: int | None
     rows_updated: int | None
     rows_rejected: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadName:
+    """A name under which a file came, and what it says about the file's place in a series."""
+
+    account_id: str
+    profile: str
+    file_name: str
+    file_date: date | None
+    file_sequence: int | None
+    received_at: datetime
 
 
 class UploadTable(LedgerTables):
@@ -96,8 +106,6 @@ class UploadTable(LedgerTables):
         landing_path: str,
         now: datetime,
         corrects: str | None = None,
-        file_date: date | None = None,
-        file_sequence: int | None = None,
     ) -> None:
         """A file has come in: by itself, or to correct rejected lines of the upload ``corrects``."""
         self._execute(
@@ -111,9 +119,35 @@ class UploadTable(LedgerTables):
             landing_path=landing_path,
             now=now,
             corrects=corrects,
+        )
+
+    def record_upload_name(
+        self,
+        *,
+        account_id: str,
+        sha256: str,
+        file_name: str,
+        profile: str,
+        file_date: date | None,
+        file_sequence: int | None,
+        now: datetime,
+    ) -> None:
+        """A file has come in under this name, be its bytes known or not."""
+        self._execute(
+            "ledger/record_upload_name",
+            account_id=account_id,
+            sha256=sha256,
+            file_name=file_name,
+            profile=profile,
             file_date=file_date,
             file_sequence=file_sequence,
+            now=now,
         )
+
+    def upload_names(self, account_ids: list[str], profiles: list[str]) -> list[UploadName]:
+        """Names of files of these profiles, newest first; those refused, discarded or correcting others left out."""
+        rows = self._rows("read/upload_names", account_ids=account_ids, profiles=profiles)
+        return [UploadName(**row) for row in rows]
 
     def uploads(
         self, account_ids: list[str], *, sha256_prefix: str = "", states: Sequence[str] = UPLOAD_STATES

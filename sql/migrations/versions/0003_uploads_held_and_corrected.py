@@ -15,8 +15,6 @@ def upgrade() -> None:
         """
         ALTER TABLE uploads
             ADD COLUMN corrects text,
-            ADD COLUMN file_date date,
-            ADD COLUMN file_sequence bigint,
             ADD COLUMN overlap_rows bigint,
             ADD COLUMN decided_by text,
             ADD COLUMN decided_at timestamptz,
@@ -32,10 +30,26 @@ def upgrade() -> None:
             CHECK (state IN ('open', 'corrected'))
         """
     )
+    # The same bytes may come under many names: two days without calls are two empty files.
+    op.execute(
+        """
+        CREATE TABLE upload_names (
+            account_id     text NOT NULL,
+            sha256         text NOT NULL,
+            file_name      text NOT NULL,
+            profile        text NOT NULL,
+            file_date      date,
+            file_sequence  bigint,
+            received_at    timestamptz NOT NULL,
+            PRIMARY KEY (account_id, sha256, file_name)
+        )
+        """
+    )
 
 
 def downgrade() -> None:
     """Takes them away; uploads that wait or were discarded become refused."""
+    op.execute("DROP TABLE upload_names")
     op.execute("ALTER TABLE rejects DROP COLUMN corrected_by, DROP COLUMN state")
     op.execute("UPDATE uploads SET state = 'refused' WHERE state IN ('held', 'discarded')")
     op.execute(
@@ -43,8 +57,6 @@ def downgrade() -> None:
         ALTER TABLE uploads
             DROP CONSTRAINT uploads_state_check,
             DROP COLUMN corrects,
-            DROP COLUMN file_date,
-            DROP COLUMN file_sequence,
             DROP COLUMN overlap_rows,
             DROP COLUMN decided_by,
             DROP COLUMN decided_at,
