@@ -31,6 +31,7 @@ class Child:
         command: how it is started.
         opens: a socket that it makes when it is ready; those after it are started then, not before.
         process: while it runs.
+        reader: relays its lines.
         falls: when it ended by itself, on the monotonic clock.
     """
 
@@ -38,6 +39,7 @@ class Child:
     command: Sequence[str]
     opens: Path | None = None
     process: "subprocess.Popen[str] | None" = None
+    reader: threading.Thread | None = None
     falls: list[float] = field(default_factory=list[float])
 
 
@@ -83,7 +85,8 @@ class Children:
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - before any thread
         )
-        threading.Thread(target=self._relay, args=(child.name, child.process.stdout), daemon=True).start()
+        child.reader = threading.Thread(target=self._relay, args=(child.name, child.process.stdout), daemon=True)
+        child.reader.start()
 
     def _await(self, child: Child) -> None:
         while child.opens is not None and not child.opens.exists() and not self._stopping.wait(0.1):
@@ -91,8 +94,11 @@ class Children:
                 self._stopping.set()
 
     def _relay(self, name: str, lines: IO[str] | None) -> None:
-        for line in lines or ():
-            self._say(name, line.rstrip("\n"))
+        if lines is None:
+            return
+        with lines:
+            for line in lines:
+                self._say(name, line.rstrip("\n"))
 
     def _keep(self, child: Child) -> bool:
         """Starts a child again that has ended; False when it does so all the time."""
@@ -124,6 +130,9 @@ class Children:
             # Also what a child has left behind in its group.
             _kill_group(process.pid, signal.SIGKILL)
             process.wait()
+        for child in self._children:
+            if child.reader is not None:
+                child.reader.join(2)
 
 
 def _die_with_parent() -> None:
