@@ -7,6 +7,7 @@ import dagster as dg
 from cdr_pipeline.defs.assets.api_pages import api_pages_asset
 from cdr_pipeline.defs.assets.cdr import cdr_assets
 from cdr_pipeline.defs.assets.daily_files import daily_files_asset
+from cdr_pipeline.defs.assets.delivered_files import delivered_files_asset
 from cdr_pipeline.defs.assets.night_report import night_report_asset, standing_check
 from cdr_pipeline.defs.assets.reconciliation import reconciliation_asset
 from cdr_pipeline.defs.assets.sealed_days import sealed_days_asset
@@ -45,6 +46,7 @@ def build_definitions(settings: Settings, *, workplaces: Workplaces | None = Non
             reconciliation_asset(days),
             daily_files_asset(days),
             sealed_days_asset(days),
+            delivered_files_asset(days),
             night_report_asset(days),
         ]
         return dg.Definitions(

@@ -9,6 +9,7 @@ from cdr_pipeline.defs.failure import told_apart
 from cdr_pipeline.defs.metadata import table
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG
 from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.steps.deliver_files import DeliverRequest, deliver_files
 from cdr_pipeline.steps.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.restate_days import RestateRequest, restate_days
 
@@ -27,7 +28,7 @@ def late_data_job() -> dg.JobDefinition:
 
     @dg.op(
         name="export_and_restate",
-        description="Exports open days whose records have changed; writes the next version of sealed ones.",
+        description="Exports changed open days; writes and delivers the next version of sealed ones.",
         pool="warehouse",
     )
     def export_and_restate(context: dg.OpExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> None:
@@ -36,6 +37,7 @@ def late_data_job() -> dg.JobDefinition:
             accounts = _accounts(context.run.tags)
             exported = export_days(ExportRequest((), accounts), at)
             restated = restate_days(RestateRequest(ACTOR, _REASON, accounts=accounts), at)
+            delivered = deliver_files(DeliverRequest(accounts=accounts), at)
             rows = [
                 *((item.business_date, item.account_id, "exported", item.file.rows) for item in exported),
                 *((item.business_date, item.account_id, item.outcome, item.late_rows) for item in restated),
@@ -44,6 +46,8 @@ def late_data_job() -> dg.JobDefinition:
                 {
                     "days_exported": len(exported),
                     "days_restated": sum(item.outcome == "restated" for item in restated),
+                    "files_delivered": sum(item.outcome == "delivered" for item in delivered),
+                    "files_not_delivered": sum(item.outcome != "delivered" for item in delivered),
                     "days_failed": sum(item.failure is not None for item in restated),
                     "days": table(("day", "account", "outcome", "rows, or late rows"), rows[:_LISTED]),
                 }

@@ -49,6 +49,7 @@ def what_is_broken(at: Workplace) -> list[Broken]:
             *_uploads(ledger, account_ids),
             *_files(ledger, account_ids, at.clock()),
             *_volumes(ledger, account_ids, at.clock()),
+            *_deliveries(ledger, account_ids, at.clock()),
             *_reconciliations(ledger, account_ids, at),
         ]
     return sorted(found, key=lambda item: (item.since, item.key))
@@ -106,9 +107,26 @@ def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Br
     for files in ledger.outdated_files(account_ids, before=now - _FORGOTTEN):
         yield Broken(
             f"{files.business_date}: the files of {files.accounts} account(s) do not show their latest records",
-            "file_outdated",
+            "file_outdated" if files.still_open else "restatement_due",
             files.since,
-            f"cdr-pipeline export --date {files.business_date}",
+            f"cdr-pipeline {'export' if files.still_open else 'days restate --by NAME --reason WHY'}"
+            f" --date {files.business_date}",
+        )
+
+
+def _deliveries(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Broken]:
+    by_target: dict[tuple[str, str, str], list[datetime]] = {}
+    for delivery in ledger.deliveries(account_ids, ["pending", "refused"]):
+        if delivery.state == "refused" or delivery.age(now) > _FORGOTTEN:
+            place = (delivery.target, delivery.state, delivery.error_code or "delivery")
+            by_target.setdefault(place, []).append(delivery.due_at)
+    for (target, state, code), due in by_target.items():
+        again = " --again" if state == "refused" else ""
+        yield Broken(
+            f"{len(due)} file(s) have not arrived at {target}",
+            code,
+            min(due),
+            f"cdr-pipeline deliver --target {target}{again}",
         )
 
 

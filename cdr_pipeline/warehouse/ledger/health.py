@@ -43,9 +43,10 @@ class StuckUpload:
 
 @dataclass(frozen=True, slots=True)
 class OutdatedFiles:
-    """Open days of a date whose files do not show their records."""
+    """Days of a date, open or final, whose files do not show their records."""
 
     business_date: date
+    still_open: bool
     accounts: int
     since: datetime
 
