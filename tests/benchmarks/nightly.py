@@ -104,8 +104,9 @@ def table(name: str, rows: int, stages: dict[str, float], seconds: float, peak: 
 
 def warehouse_memory(folder: str) -> float:
     """Memory of the embedded server's processes now, shared pages counted once, in MB."""
-    server = (Path(folder) / "data" / "warehouse").rglob("postmaster.pid")
-    leader = next(server).read_text().split()[0]
+    with Workplace.at(settings_for(folder, "http://127.0.0.1:9")).ledger() as ledger:
+        ((place,),) = ledger.connection.execute("SHOW data_directory").fetchall()
+    leader = (Path(place) / "postmaster.pid").read_text().split()[0]
     total = 0
     for state in Path("/proc").glob("[0-9]*/smaps_rollup"):
         try:
