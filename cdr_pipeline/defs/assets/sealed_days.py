@@ -20,7 +20,7 @@ def sealed_days_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     """The asset ``sealed_days``."""
 
     @dg.asset(
-        deps=["daily_files"],
+        deps=["daily_files", "reconciliation"],
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name="finance",
