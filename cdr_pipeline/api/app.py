@@ -91,8 +91,19 @@ async def _refuse(request: Request, error: Exception) -> Response:
 async def _refuse_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     said, text = _SAID.get(error.status_code, ("faulty_request", "faulty request"))
-    refusal = RequestRefused(error.status_code, said, {"message": text}, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # noqa: PLR2004 - the one that says what is allowed
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    refusal = RequestRefused(error.status_code, said, {"message": text}, headers)
     return refused(refusal, request.state.request_id, _version(request))
+
+
+def _methods(request: Request) -> set[str]:
+    """Every method of a path; several routes may share it, and each knows only its own."""
+    path = request.url.path
+    bare = path[len("/v1") :] if path.startswith(("/v1/", "/v2/")) else path
+    routes = [route for router in (*_ROUTERS, health.router) for route in router.routes if isinstance(route, APIRoute)]
+    return {method for route in routes if route.path_regex.match(bare) for method in route.methods or ()}
 
 
 async def _refuse_validation(request: Request, _: Exception) -> Response:

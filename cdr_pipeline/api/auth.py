@@ -19,6 +19,7 @@ _INCLUDES: Final[dict[Scope, frozenset[Scope]]] = {
 }
 # Tokens of the switch are longer than ours; nothing longer than this is looked up.
 _LONGEST: Final = 4_096
+_UNAUTHORIZED: Final = 401
 _BEARER: Final = "bearer "
 IN_QUERY: Final = "auth_token"
 
@@ -60,15 +61,17 @@ async def authenticate(request: Request, account_id: str | None = None) -> tuple
         WarehouseUnavailable: nobody can be asked.
     """
     service = service_of(request)
-    service.rates.require_unsuspected(request)
     try:
         token = token_of(request)
+        service.rates.require_unsuspected(request, token)
         found = await service.records.authorize(token, account_id)
         if found is None or not found.token.alive(service.at.clock()):
             raise unauthorized()
-    except RequestRefused:
-        service.rates.note_failure(request)
+    except RequestRefused as refusal:
+        if refusal.status == _UNAUTHORIZED:
+            service.rates.note_failure(request)
         raise
+    service.rates.note_success(token)
     request.state.token_id = found.token.token_id
     service.rates.take(found.token.token_id)
     return found.token, found.account

@@ -175,7 +175,7 @@ SECURITY: Final[Schema] = {
         "description": "as the seed has it; deprecated, for URLs end up in logs and histories",
     },
 }
-_ANY_TOKEN: Final = [{"token": []}, {"bearer": []}, {"query": []}]
+_ANY_TOKEN: Final = [{"token": []}, {"bearer": []}]
 
 
 class Group:

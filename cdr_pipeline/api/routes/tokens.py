@@ -31,10 +31,10 @@ _COST: Final = 5.0
 async def api_auth(request: Request) -> Response:
     """Exchanges an API key, which is a token of the command line, for one that lives an hour."""
     service = service_of(request)
-    service.rates.require_unsuspected(request)
     if body_form(request.headers.get("content-type")) != "json":
         raise unsupported(BODY_JSON)
     key = _key_of(await read_small(request))
+    service.rates.require_unsuspected(request, key)
     found = await service.records.authorize(key, None)
     now = service.at.clock()
     if found is None or not found.token.alive(now):

@@ -1,0 +1,59 @@
+"""How fast clients may ask, by a clock that is told."""
+
+from dataclasses import dataclass
+
+import pytest
+from fastapi import Request
+
+from cdr_pipeline.api.rates import Buckets, Rates
+from cdr_pipeline.errors import RequestRefused
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def request_from(address: str) -> Request:
+    return Request({"type": "http", "client": (address, 1), "headers": []})
+
+
+def test_a_bucket_fills_again_and_says_when_it_will_hold_enough() -> None:
+    clock = Clock()
+    buckets = Buckets(2.0, 4.0, clock)
+    assert [buckets.wait_for("a", 1, take=True) for _ in range(5)] == [0, 0, 0, 0, 1]
+    assert buckets.wait_for("b", 4, take=True) == 0
+    clock.now = 1.0
+    assert [buckets.wait_for("a", 1, take=True) for _ in range(3)] == [0, 0, 1]
+
+
+def test_a_neighbour_who_guesses_tokens_keeps_out_nobody_whose_token_was_right_before() -> None:
+    rates = Rates(10.0, 1, Clock())
+    rates.note_success("right")
+    for _ in range(30):
+        rates.note_failure(request_from("192.0.2.1"))
+    rates.require_unsuspected(request_from("192.0.2.1"), "right")
+    rates.require_unsuspected(request_from("192.0.2.2"), "new")
+    with pytest.raises(RequestRefused) as refused:
+        rates.require_unsuspected(request_from("192.0.2.1"), "new")
+    assert refused.value.status == 429
+    assert int(refused.value.headers["Retry-After"]) >= 1
+
+
+def test_several_processes_share_one_limit() -> None:
+    rates = Rates(4.0, 4, Clock())
+    for _ in range(10):
+        rates.take("t")
+    with pytest.raises(RequestRefused):
+        rates.take("t")
+
+
+def test_no_limit_is_no_limit() -> None:
+    rates = Rates(0.0, 1, Clock())
+    for _ in range(1_000):
+        rates.take("t")
+        rates.note_failure(request_from("192.0.2.1"))
+    rates.require_unsuspected(request_from("192.0.2.1"), "any")
