@@ -35,6 +35,32 @@ def export(
     out.print(listing)
 
 
+def export_month(
+    *,
+    month: Annotated[datetime, typer.Option("--month", formats=["%Y-%m"], help="Month, YYYY-MM.")],
+    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    journal: Annotated[
+        str | None, typer.Option(help="Journal lines for netsuite, qbo or xero instead, split as it needs them.")
+    ] = None,
+) -> None:
+    """Write a month from its days' files: all rows and a summary, or journal lines for a ledger's import."""
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.exports.month import LIMITS
+    from cdr_pipeline.steps.export_month import MonthRequest
+    from cdr_pipeline.steps.export_month import export_month as write
+
+    preset = next((name for name in LIMITS if name == journal), None)
+    if journal is not None and preset is None:
+        raise typer.BadParameter(f"--journal is one of {', '.join(LIMITS)}")
+    with workplace("exporting") as at:
+        written = write(MonthRequest(month.date(), account, preset), at)
+    listing = table("Files of the month", "account", "days", "state", "file", numbers=frozenset({"days"}))
+    for item in written:
+        for file in item.files:
+            listing.add_row(item.account_id, str(item.days), "final" if item.final else "provisional", str(file))
+    out.print(listing)
+
+
 def verify_export(
     path: Annotated[Path, typer.Argument(exists=True, help="A daily file, or a folder of them.")],
 ) -> None:

@@ -11,7 +11,7 @@ from cdr_pipeline.cli.deliver import deliver, deliveries_app
 from cdr_pipeline.cli.demo import demo
 from cdr_pipeline.cli.deployment import deployment_app
 from cdr_pipeline.cli.doctor import doctor
-from cdr_pipeline.cli.exports import export, verify_export
+from cdr_pipeline.cli.exports import export, export_month, verify_export
 from cdr_pipeline.cli.fields import fields
 from cdr_pipeline.cli.files import import_file
 from cdr_pipeline.cli.night import nightly
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
     app.command("import")(import_file)
     app.command()(export)
+    app.command("export-month")(export_month)
     app.command("verify-export")(verify_export)
     app.command()(reconcile)
     app.command()(deliver)

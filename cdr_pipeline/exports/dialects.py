@@ -11,6 +11,8 @@ from cdr_pipeline.exports.compression import SUFFIXES, Compression
 
 _ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MANIFEST_SUFFIX: Final = ".manifest.json"
+# What the names of files begin with that are made of a month's days.
+MONTH_FILES: Final = ("month_", "summary_", "journal_")
 
 
 class Dialect(StrEnum):
@@ -81,8 +83,8 @@ def manifest_path(file: Path) -> Path:
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether a file must have a manifest beside it."""
+    """Whether a file must have a manifest beside it; those of a month have a note of another kind."""
     name = path.name
-    return not name.startswith(".") and any(
+    return not name.startswith((".", *MONTH_FILES)) and any(
         name.endswith(suffix + packed) for suffix in (".csv", ".xlsx", ".parquet") for packed in SUFFIXES.values()
     )

@@ -1,6 +1,6 @@
 """Control totals of a daily file: what finance compares before it trusts a file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
@@ -27,6 +27,17 @@ class GroupTotals:
     duration_seconds: Decimal = Decimal(0)
     billing_seconds: Decimal = Decimal(0)
     cost: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any]) -> "GroupTotals":
+        """Totals as a manifest states them."""
+        return cls(
+            stated["legs"],
+            stated["answered_legs"],
+            Decimal(stated["duration_seconds"]),
+            Decimal(stated["billing_seconds"]),
+            {currency: Decimal(amount) for currency, amount in stated["cost"].items()},
+        )
 
     def plus(self, other: "GroupTotals") -> "GroupTotals":
         """Both together."""

@@ -20,6 +20,7 @@ from cdr_pipeline.exports.adjustment import reasons_of
 from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX, Dialect, file_name, is_data_file, manifest_path
 from cdr_pipeline.exports.exact_csv import header, lines
 from cdr_pipeline.exports.manifest import Manifest, read_manifest, utc_text
+from cdr_pipeline.exports.month import NOTE_SUFFIX, verify_month
 from cdr_pipeline.exports.reading_back import read_cells, scan_cells
 from cdr_pipeline.exports.redacted import RULE as REDACTED_RULE
 from cdr_pipeline.exports.totals import Totals, counted
@@ -32,6 +33,9 @@ def verify_tree(folder: Path) -> dict[Path, list[str]]:
     files = {path for path in folder.rglob("*") if path.is_file() and is_data_file(path)}
     files |= {path.with_name(path.name.removesuffix(MANIFEST_SUFFIX)) for path in folder.rglob(f"*{MANIFEST_SUFFIX}")}
     found = {path: verify_file(path) for path in sorted(files)}
+    for note in sorted(folder.rglob(f"*{NOTE_SUFFIX}")):
+        path = note.with_name(note.name.removesuffix(NOTE_SUFFIX))
+        found[path] = verify_month(path)
     return found | {path: found for path in sorted(folder.rglob(sums.NAME)) if (found := _sum_differences(path))}
 
 

@@ -11,6 +11,8 @@ from days import DAY, PERSON, collected, deliver, export, files, later, loading,
 
 from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.exports.verify import verify_tree
+from cdr_pipeline.steps import restate_days as restate_step
+from cdr_pipeline.steps import seal_days as seal_step
 from cdr_pipeline.steps.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.seal_days import Obstacle, Override, SealedDay, SealRequest, seal_days
 from cdr_pipeline.steps.workplace import Workplace
@@ -236,4 +238,46 @@ def test_an_imported_record_that_is_linked_later_leaves_its_row_and_says_so(plac
     assert restated.reasons == {"linked": 2}
     totals = restated.files[0].manifest.totals
     assert (totals["all"]["legs"], totals["api"]["legs"], totals["api+imported"]["legs"]) == (2, 1, 1)
+    whole(place)
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+def test_d14_what_was_sealed_by_a_process_that_died_is_announced_by_the_next(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(seal_step, "publish_day", die)
+        with pytest.raises(Died):
+            seal(place)
+    assert manifest(export(later(place, hours=1)).file.path).state == "sealed"
+    assert seal(place).outcome == "already"
+    assert [event.event for event in events(place)] == ["sealed"]
+    whole(place)
+
+
+@pytest.mark.parametrize("point", ["write_adjustment", "note_file", "publish_day"])
+def test_d14_a_restatement_that_died_is_no_version_or_a_whole_one(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise Died
+
+    seal(place)
+    deliver(place, {"record_id": "c"})
+    with monkeypatch.context() as patch:
+        patch.setattr(restate_step, point, die)
+        with pytest.raises(Died):
+            restate(place)
+    announced = [path.name for path in place.settings.export_dir.rglob("*_v2*.manifest.json")]
+    assert announced == []
+    again = restate_days(RestateRequest("A. Controller", "late file of a carrier"), later(place, hours=1))
+    # What the ledger had already is only announced.
+    assert [day.outcome for day in again] == ([] if point == "publish_day" else ["restated"])
+    assert (state(place), len(events(place))) == ("restated", 2)
     whole(place)
