@@ -17,6 +17,7 @@ from cdr_pipeline.cli.files import import_file
 from cdr_pipeline.cli.night import nightly
 from cdr_pipeline.cli.profiles import profiles_app
 from cdr_pipeline.cli.reconcile import reconcile
+from cdr_pipeline.cli.reconcile_files import reconcile_files
 from cdr_pipeline.cli.rejects import rejects_app
 from cdr_pipeline.cli.serve import serve
 from cdr_pipeline.cli.simulate import simulate
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
     app.command("export-month")(export_month)
     app.command("verify-export")(verify_export)
+    app.command("reconcile-files")(reconcile_files)
     app.command()(reconcile)
     app.command()(deliver)
     app.command()(doctor)

@@ -1,7 +1,7 @@
 """A side as arrays, in an order that does not depend on the order it came in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -38,7 +38,7 @@ class Calls:
         amount: units of 1e-8; 0 where there is none.
         priced: whether there is an amount.
         currency: code of the currency within the reconciliation.
-        billable: answered with a length, or charged nevertheless, and not free.
+        billable: answered with a length and not free, or charged by the carrier nevertheless.
         answered: the side says so.
         dialled: hash of the called number; 0 where there is none.
         dialled_check: a second one.
@@ -71,6 +71,11 @@ class Calls:
     def column(self, name: str) -> pl.Series:
         """A column of the source, in the order of the arrays."""
         return _ordered(self.source, self.order, pl.col(name))
+
+    def without_numbers(self) -> "Calls":
+        """The same without the hashes, which a third of the memory goes to; for when everything is paired."""
+        none = np.zeros(0, np.uint64)
+        return replace(self, dialled=none, dialled_check=none, caller=none, caller_check=none)
 
     def block(self) -> Hashes:
         """Hash of both numbers."""
@@ -118,7 +123,8 @@ def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: 
     codes = {currency: code for code, currency in enumerate(currencies)}
     default = pl.col("currency").str.to_uppercase().fill_null(rules.currency)
     currency = _ordered(side, order, default.replace_strict(codes, return_dtype=pl.UInt8)).to_numpy()
-    charged = amount > 0
+    # Whatever a carrier charges has to be explained; what a switch writes beside an attempt is no bill.
+    charged = amount > 0 if name == "carrier" else np.zeros(len(amount), np.bool_)
     billable = (answered & (length > 0)) | charged
     if rules.free_destinations:
         free = pl.col("destination").is_in(sorted(rules.free_destinations)).fill_null(value=False)

@@ -101,7 +101,7 @@ def _near(keys_a: Hashes, keys_b: Hashes, window_ms: int) -> tuple[Rows, Rows, i
     crowded = high - low > 2 * _HALF
     narrowed = int(crowded.sum())
     if narrowed:
-        place = np.searchsorted(sorted_b, sorted_a[crowded]).astype(np.int32)
+        place = _places(sorted_a, sorted_b)[crowded]
         low[crowded] = np.maximum(low[crowded], place - _HALF)
         high[crowded] = np.minimum(high[crowded], place + _HALF)
     counts = high - low
@@ -113,8 +113,15 @@ def _near(keys_a: Hashes, keys_b: Hashes, window_ms: int) -> tuple[Rows, Rows, i
     )
     if crowd.any():
         # The same bound from the other side, so that a swap of the sides gives the same pairs.
-        middle = np.searchsorted(sorted_a, sorted_b).astype(np.int32)[place_b]
+        middle = _places(sorted_b, sorted_a)[place_b]
         kept = ~crowd[place_b] | ((place_a >= middle - _HALF) & (place_a < middle + _HALF))
         place_a, place_b = place_a[kept], place_b[kept]
         narrowed += int(crowd.sum())
     return order_a[place_a].astype(np.int32), order_b[place_b].astype(np.int32), narrowed
+
+
+def _places(keys: Hashes, among: Hashes) -> Rows:
+    """Where each key belongs among others, both sorted; the k-th of equal keys beside the k-th of those."""
+    first = np.searchsorted(among, keys)
+    nth = np.arange(len(keys)) - np.searchsorted(keys, keys)
+    return np.minimum(first + nth, np.searchsorted(among, keys, "right")).astype(np.int32)

@@ -18,6 +18,8 @@ _FAILED: Final = (
     "congestion", "rejected", "unanswered", "not answered", "missed",
 )  # fmt: skip
 _MILLISECONDS: Final = 1_000
+# Enough to tell calls apart together with their times, and no more than the shortest way to write a number has.
+_TELLING_DIGITS: Final = 8
 _TYPES: Final = pl.Schema(SIDE_SCHEMA)
 
 
@@ -64,6 +66,19 @@ def _columns(clock: Clock) -> dict[str, pl.Expr]:
         "answered": answered,
         "destination": _text("rate_name"),
     }
+
+
+def ending(side: pl.DataFrame) -> pl.DataFrame:
+    """A side with the last digits of its public numbers instead of them: +49 30 1, 0049 30 1 and 030 1 end alike."""
+    numbers = ("caller", "callee")
+    digits = {name: pl.col(name).str.replace_all(r"[+ ().\-/#]", "") for name in numbers}
+    return side.with_columns(
+        pl.when(text.str.contains(rf"^[0-9]{{{_TELLING_DIGITS},}}$"))
+        .then(text.str.tail(_TELLING_DIGITS))
+        .otherwise(name)
+        .alias(name)
+        for name, text in digits.items()
+    )
 
 
 def caller_or_nothing(text: pl.Expr) -> pl.Expr:
