@@ -12,7 +12,7 @@ from cdr_pipeline.core.local_time import instant
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.core.numbers import NumberPlan
-from cdr_pipeline.core.profile import Profile
+from cdr_pipeline.core.profile import Layout, Profile
 from cdr_pipeline.core.schemas import LINE, RAW
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.parse import read_upload
@@ -22,6 +22,7 @@ _NOBODY: Final = "loose"
 _DETAILS: Final = "custom_channel_vars"
 _EXPORT: Final = ("started_at", "record_id")
 _FLAGS: Final = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+_JSON: Final = Profile("json", "records of our export as JSON", layout=Layout(format="json"), native_id=("record_id",))
 _SUFFIXES: Final = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
 
 
@@ -111,9 +112,8 @@ def _columns(path: Path, kind: str) -> frozenset[str]:
             return frozenset(name.strip().lower() for name in pl.read_csv(path, n_rows=0, infer_schema=False).columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UnreadableUpload(f"{path.name} cannot be read: {type(error).__name__}", hint="look at its form") from None
-    # One document is enough to know a file of JSON by.
-    json = Profile("json", "", layout=replace(Profile("json", "").layout, format="json"))
-    first = next(iter(read_upload(path, json)), None)
+    # The first documents are enough to know a file of JSON by.
+    first = next(iter(read_upload(path, _JSON)), None)
     return frozenset(() if first is None else first.frame.columns)
 
 
@@ -124,9 +124,8 @@ def _exported(path: Path, kind: str) -> LooseFile:
     elif kind == "csv":
         found = pl.read_csv(path, infer_schema=False)
     else:
-        json = Profile("json", "", layout=replace(Profile("json", "").layout, format="json"))
-        found = pl.concat([records.frame for records in read_upload(path, json)], how="diagonal")
-    found = found.rename({name: name.strip().lower() for name in found.columns})
+        found = pl.concat([records.frame for records in read_upload(path, _JSON)], how="diagonal")
+    found = found.rename({name: name.strip().lower() for name in found.columns}).drop(LINE, RAW, strict=False)
     typed = found.select(
         _typed(name, found.schema.get(name)).alias(name) for name in canonical_schema() if BY_NAME[name].exported
     )
