@@ -11,7 +11,7 @@ from cdr_pipeline.exports.adjustment import differences, write_adjustment
 from cdr_pipeline.exports.atomic import remove
 from cdr_pipeline.exports.daily_file import WrittenFile, require_bytes
 from cdr_pipeline.exports.dialects import Dialect
-from cdr_pipeline.exports.manifest import encode_manifest
+from cdr_pipeline.exports.manifest import decode_manifest, encode_manifest
 from cdr_pipeline.steps.export_days import day_of, note_file, write_version
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.publish_days import publish_day, publish_pending
@@ -109,6 +109,9 @@ def _restate(
     """Writes the next version from the records, and the adjustment from the two versions' files."""
     before = {file.dialect: file for file in ledger.export_files(account.account_id, business_date, known.version)}
     old, old_path = _sealed_exact(before, at)
+    if old.manifest is not None:
+        # The account may have moved to another zone since; the day keeps the bounds under which it was sealed.
+        account = replace(account, time_zone=decode_manifest(old.manifest).time_zone)
     version = known.version + 1
     written = write_version(
         account,

@@ -16,7 +16,7 @@ from cdr_pipeline.steps import seal_days as seal_step
 from cdr_pipeline.steps.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.seal_days import Obstacle, Override, SealedDay, SealRequest, seal_days
 from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.ledger import DayEvent
+from cdr_pipeline.warehouse.ledger import Account, DayEvent
 
 ONE = {"record_id": "a", "cost": Decimal("0.5"), "cost_currency": "USD"}
 TWO = {"record_id": "b"}
@@ -238,6 +238,18 @@ def test_an_imported_record_that_is_linked_later_leaves_its_row_and_says_so(plac
     assert restated.reasons == {"linked": 2}
     totals = restated.files[0].manifest.totals
     assert (totals["all"]["legs"], totals["api"]["legs"], totals["api+imported"]["legs"]) == (2, 1, 1)
+    whole(place)
+
+
+def test_d12_an_account_that_moves_to_another_zone_keeps_the_bounds_of_its_sealed_days(place: Workplace) -> None:
+    first = seal(place).files[0].manifest
+    with place.ledger() as ledger:
+        ledger.add_account(Account("acct", time_zone="Asia/Tokyo"), now=place.clock())
+    assert export(place).file.manifest == first
+    deliver(place, {"record_id": "c"})
+    second = restate(place).files[0].manifest
+    for key in ("time_zone", "window_start_utc", "window_end_utc"):
+        assert getattr(second, key) == getattr(first, key)
     whole(place)
 
 

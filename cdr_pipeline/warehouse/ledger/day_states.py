@@ -11,7 +11,6 @@ from cdr_pipeline.warehouse.ledger.base import LedgerTables
 
 _FIRST = date(1990, 1, 1)
 _LAST = date(2149, 12, 31)
-DayEventKind = Literal["sealed", "restated", "erased"]
 
 
 @dataclass(frozen=True, slots=True)

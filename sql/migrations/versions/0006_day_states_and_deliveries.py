@@ -1,4 +1,4 @@
-"""Versions and seals of days, their audit, deliveries, zones by date, erasures."""
+"""Versions and seals of days, their audit, deliveries."""
 
 from alembic import op
 
@@ -26,7 +26,7 @@ _STATEMENTS = (
         account_id     text NOT NULL,
         business_date  date NOT NULL,
         event_id       uuid NOT NULL,
-        event          text NOT NULL CHECK (event IN ('sealed', 'restated', 'erased')),
+        event          text NOT NULL CHECK (event IN ('sealed', 'restated')),
         version        integer NOT NULL,
         actor          text NOT NULL,
         reason         text NOT NULL,
@@ -58,28 +58,6 @@ _STATEMENTS = (
         PRIMARY KEY (account_id, target, path)
     )
     """,
-    """
-    CREATE TABLE account_time_zones (
-        account_id  text NOT NULL,
-        valid_from  date NOT NULL,
-        time_zone   text NOT NULL,
-        set_at      timestamptz NOT NULL,
-        PRIMARY KEY (account_id, valid_from)
-    )
-    """,
-    """
-    CREATE TABLE erasures (
-        account_id    text NOT NULL,
-        erasure_id    uuid NOT NULL,
-        number_hash   text NOT NULL,
-        actor         text NOT NULL,
-        reason        text NOT NULL,
-        records       bigint NOT NULL,
-        files         bigint NOT NULL,
-        erased_at     timestamptz NOT NULL,
-        PRIMARY KEY (account_id, erasure_id)
-    )
-    """,
 )
 
 
@@ -91,7 +69,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Takes them away; sealed days stay marked so."""
-    for table in ("erasures", "account_time_zones", "deliveries", "day_events"):
+    for table in ("deliveries", "day_events"):
         op.execute(f"DROP TABLE {table}")
     op.execute("ALTER TABLE export_files DROP COLUMN manifest, DROP COLUMN content_sha256")
     op.execute("ALTER TABLE days DROP COLUMN published_at, DROP COLUMN sealed_at, DROP COLUMN version")
