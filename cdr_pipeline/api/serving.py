@@ -15,6 +15,8 @@ from cdr_pipeline.steps.workplace import Workplace
 
 _KEEP_ALIVE_SECONDS: Final = 30
 _STOP_SECONDS: Final = 30
+# A busy machine takes its time to start a process; one that is killed for that never starts.
+_START_SECONDS: Final = 120
 
 
 def config(app: Gate | str, *, host: str, port: int, workers: int = 1) -> uvicorn.Config:
@@ -33,6 +35,7 @@ def config(app: Gate | str, *, host: str, port: int, workers: int = 1) -> uvicor
         date_header=True,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_STOP_SECONDS,
+        timeout_worker_healthcheck=_START_SECONDS,
     )
 
 
