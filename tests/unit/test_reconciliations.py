@@ -206,6 +206,23 @@ def test_a_day_whose_file_has_not_come_is_provisional(place: Workplace) -> None:
         assert ledger.reconciliation_of("acct", DAY).status == "provisional"
 
 
+def test_a_carrier_whose_files_have_stopped_is_missed(place: Workplace) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    one(place)
+    legs(place, [start + timedelta(days=7) for start in starts(40)], prefix="t")
+    version = one(place, DAY + timedelta(days=7)).kept.version
+    assert (version.status, version.switch_rows, version.carrier_rows) == ("provisional", 40, 0)
+    assert "no record of the carrier for this day has come yet" in version.findings
+
+
+def test_records_of_a_day_that_the_switch_does_not_have_are_all_at_risk(place: Workplace) -> None:
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    version = one(place).kept.version
+    assert (version.light, version.breaks, version.exposure) == ("red", 40, Decimal("4.00"))
+    assert classes(place) == {"missing_in_switch": 40}
+
+
 def test_decisions_survive_reruns_and_earlier_ones_stay(place: Workplace) -> None:
     legs(place, starts(40))
     deliver(place, *(line(i, start, cost="0.20" if i < 2 else "0.10") for i, start in enumerate(starts(39))))
