@@ -8,6 +8,8 @@ never hold a token, a phone number or a name.
     ├── ConfigurationError              2   a setting is missing or wrong
     ├── WarehouseError                  3
     │   ├── WarehouseUnavailable            the server cannot be reached or started (retryable)
+    │   │   └── WarehouseContended              others stood in the way: deadlock, lock time-out (retryable)
+    │   ├── WarehouseReadOnly               a standby, or a user that may only read
     │   ├── WarehouseTimeout                a search took longer than it may
     │   ├── WarehouseNewerThanCode          the database was migrated by a later version
     │   ├── WarehouseNotMigrated            the database lacks this version's tables
@@ -98,6 +100,18 @@ class WarehouseTimeout(WarehouseError):
 
     code = "warehouse_timeout"
     http_status = 504
+
+
+class WarehouseContended(WarehouseUnavailable):
+    """Another transaction stood in the way; this one was rolled back and can be run again as a whole."""
+
+    code = "warehouse_contended"
+
+
+class WarehouseReadOnly(WarehouseError):
+    """The server is a standby, or its user may only read."""
+
+    code = "warehouse_read_only"
 
 
 class WarehouseNewerThanCode(WarehouseError):

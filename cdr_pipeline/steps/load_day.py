@@ -24,7 +24,7 @@ from cdr_pipeline.sources.landing import LandingFile
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
-from cdr_pipeline.warehouse.loading import BatchHeader, LoadedBatch, batch_load
+from cdr_pipeline.warehouse.loading import BatchHeader, LoadedBatch, batch_load, retried_load
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Wo
     windows = ledger.landed_windows(account.account_id, request.business_date, replay=request.replay)
     for window in windows:
         try:
-            loaded, rejected = _load_window(account, request.business_date, window, ledger, at)
+            loaded, rejected = retried_load(_load_window, account, request.business_date, window, ledger, at)
         except CdrError as error:
             failure = AccountFailure.of(account.account_id, error)
             break

@@ -7,17 +7,19 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import polars as pl
 import polars_hash as plh
+import stamina
 from psycopg import Connection
 
 from cdr_pipeline.core.accounting import BatchCounts
 from cdr_pipeline.core.fields import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
 from cdr_pipeline.core.schemas import LINE, RAW
-from cdr_pipeline.errors import UnbalancedBatch
+from cdr_pipeline.errors import UnbalancedBatch, WarehouseContended
+from cdr_pipeline.warehouse.engine import translated
 from cdr_pipeline.warehouse.links import link_batch
 from cdr_pipeline.warehouse.partitions import add_missing_partitions
 from cdr_pipeline.warehouse.staging import open_stage, stage_rows
@@ -26,6 +28,10 @@ from cdr_pipeline.warehouse.statements import statement
 BatchKind = Literal["window", "upload"]
 # Below this the planner's guess does no harm and the analysis would cost more than the merge.
 _WORTH_ANALYZING = 2_000
+# Runs a whole load again, a few times at most, when another transaction stood in its way.
+retried_load: Final = stamina.RetryingCaller(attempts=4, timeout=None, wait_initial=0.05, wait_max=2.0).on(
+    WarehouseContended
+)
 _ORIGINS: dict[BatchKind, str] = {"window": "api", "upload": "imported"}
 
 
@@ -254,6 +260,11 @@ class BatchLoad:
 
 @contextmanager
 def batch_load(connection: Connection[Any], header: BatchHeader, *, keep: bool = True) -> Generator[BatchLoad]:
-    """One batch in one transaction; nothing of it stays when the block raises, or when it is not to be kept."""
-    with connection.transaction(force_rollback=not keep):
+    """One batch in one transaction; nothing of it stays when the block raises, or when it is not to be kept.
+
+    Raises:
+        WarehouseContended: another transaction stood in the way; the same batch may be loaded again at once.
+        WarehouseUnavailable: the connection broke. Whether the batch is in the warehouse, the ledger knows.
+    """
+    with translated(), connection.transaction(force_rollback=not keep):
         yield BatchLoad(connection, header)

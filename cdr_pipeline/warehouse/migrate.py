@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cdr_pipeline.errors import WarehouseNewerThanCode, WarehouseNotMigrated
+from cdr_pipeline.errors import WarehouseNewerThanCode, WarehouseNotMigrated, WarehouseReadOnly
 from cdr_pipeline.settings import bundled
 from cdr_pipeline.warehouse.engine import connect, engine
 
 _LOCK: Final = 7_230_114_226_001
+_READ_ONLY: Final = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
 _REVISION: Final = re.compile(r'^(?P<key>revision|down_revision) = (?:"(?P<value>\w+)"|None)', re.MULTILINE)
 
 
@@ -42,6 +43,11 @@ def head(folder: Path) -> tuple[str, frozenset[str]]:
 def current(url: str) -> str | None:
     """The database's revision, None for one that was never migrated."""
     with connect(url) as connection:
+        if connection.execute(_READ_ONLY).fetchone() == (True,):
+            raise WarehouseReadOnly(
+                "the warehouse only lets itself be read",
+                hint="it may be a standby: point CDR_WAREHOUSE_URL at the primary",
+            )
         row = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
         if row is None or row[0] is None:
             return None
