@@ -1,8 +1,14 @@
 """``cdr-pipeline warehouse``: the embedded server, and the tables of any."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cdr_pipeline.warehouse.embedded import EmbeddedServer
 
 warehouse_app = typer.Typer(
     help="The warehouse: an embedded PostgreSQL, or the server that CDR_WAREHOUSE_URL names.", no_args_is_help=True
@@ -90,6 +96,53 @@ def migrate() -> None:
         out.print(f"nothing to do: the tables are at revision {result.after}")
     else:
         out.print(f"migrated from {result.before or 'an empty database'} to revision {result.after}")
+
+
+@warehouse_app.command("backup")
+def backup(file: Annotated[Path, typer.Argument(help="File to write; replaced once the new one is whole.")]) -> None:
+    """Write the whole embedded warehouse into one file, as of one moment. Loads may go on."""
+    from cdr_pipeline.cli.console import out
+    from cdr_pipeline.warehouse.backup import back_up
+
+    out.print(f"{back_up(_embedded(), file) / 1e6:.1f} MB in {file}", soft_wrap=True)
+
+
+@warehouse_app.command("restore")
+def restore(file: Annotated[Path, typer.Argument(help="A file that backup wrote.", exists=True)]) -> None:
+    """Replace the embedded warehouse with a backup. What was there stays as the database cdr_before_restore."""
+    from cdr_pipeline.cli.console import out
+    from cdr_pipeline.warehouse.backup import restore as put_back
+    from cdr_pipeline.warehouse.migrate import upgrade
+
+    server = _embedded()
+    put_back(server, file)
+    upgrade(server.url)
+    out.print("restored; 'cdr-pipeline collect --replay' loads what was landed since the backup")
+
+
+@warehouse_app.command("distribute")
+def distribute() -> None:
+    """Spread the tables of a Citus database over its nodes, by account. Again after an update that adds tables."""
+    from cdr_pipeline.cli.console import out, ready_settings
+    from cdr_pipeline.warehouse.cluster import distribute as spread
+    from cdr_pipeline.warehouse.engine import connect, warehouse_url
+
+    with connect(warehouse_url(ready_settings())) as connection:
+        placed = spread(connection)
+    out.print(f"placed by account: {', '.join(placed)}" if placed else "nothing to do: every table is placed")
+
+
+def _embedded() -> EmbeddedServer:
+    from cdr_pipeline.cli.console import ready_settings
+    from cdr_pipeline.errors import ConfigurationError
+    from cdr_pipeline.warehouse.embedded import EmbeddedServer
+
+    settings = ready_settings()
+    if settings.warehouse_url is not None:
+        raise ConfigurationError(
+            "CDR_WAREHOUSE_URL names a server of your own", hint="use its own pg_dump and pg_restore"
+        )
+    return EmbeddedServer(settings.warehouse_dir)
 
 
 def _shown(found: str) -> str:
