@@ -7,7 +7,7 @@ version of PostgreSQL, make a backup, install the new version with an empty data
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import psycopg
 from psycopg import sql
@@ -87,7 +87,13 @@ def _admin(server: EmbeddedServer) -> psycopg.Connection[Any]:
     return psycopg.connect(server.url.replace("/cdr?", "/postgres?"), autocommit=True)
 
 
-def _run(server: EmbeddedServer, program: str, *arguments: str, **streams: Any) -> None:
+def _run(
+    server: EmbeddedServer,
+    program: str,
+    *arguments: str,
+    stdin: IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
+) -> None:
     """Runs a program as this process's user: it is who may connect, and who may read and write the file."""
     command = [str(binaries(server.user) / program), f"--host={server.socket}", "--username=cdr", *arguments]
     done = subprocess.run(
@@ -95,7 +101,8 @@ def _run(server: EmbeddedServer, program: str, *arguments: str, **streams: Any) 
         stderr=subprocess.PIPE,
         check=False,
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
-        **streams,
+        stdin=stdin,
+        stdout=stdout,
     )
     if done.returncode:
         # What follows the first line may quote rows.

@@ -39,7 +39,7 @@ def faults(text: str) -> list[str]:
     if changes and VOLATILE.search(changes[1]) and written and written[1] not in LOCAL:
         found.append("the server's clock or chance in an update")
     found += [f"a join without the account: {part[:60]}" for part in joins(statement) if "account_id" not in part]
-    for kind in (r"\bMERGE INTO\b", r"\bUPDATE\b.*\bSET\b.*\bFROM\b", r"\bDELETE FROM\b.*\bUSING\b"):
+    for kind in (r"\bMERGE INTO\b", r"^\s*UPDATE\b.*\bSET\b.*(?<!DISTINCT )\bFROM\b", r"\bDELETE FROM\b.*\bUSING\b"):
         if re.search(kind, statement, re.DOTALL) and not re.search(r"account_id\s*=", statement):
             found.append("a change by another table without the account")
     return found
