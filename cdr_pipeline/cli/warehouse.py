@@ -1,7 +1,5 @@
 """``cdr-pipeline warehouse``: the embedded server, and the tables of any."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -132,7 +130,7 @@ def distribute() -> None:
     out.print(f"placed by account: {', '.join(placed)}" if placed else "nothing to do: every table is placed")
 
 
-def _embedded() -> EmbeddedServer:
+def _embedded() -> "EmbeddedServer":
     from cdr_pipeline.cli.console import ready_settings
     from cdr_pipeline.errors import ConfigurationError
     from cdr_pipeline.warehouse.embedded import EmbeddedServer
