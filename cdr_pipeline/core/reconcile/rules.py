@@ -26,7 +26,7 @@ class Weights:
     """
 
     cut: int = 12_000
-    withheld: int = 2_500
+    withheld: int = 1_500
     tail: int = 3_000
     far: int = 4_000
     late: int = 1_500
