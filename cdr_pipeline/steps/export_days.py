@@ -116,7 +116,10 @@ def write_version(
             announce=announce,
         )
     key = at.settings.redaction_key.get_secret_value() if at.settings.redaction_key else None
-    others = (Dialect(name) for name in at.settings.export_dialects.split(",") if name != Dialect.EXACT)
+    # Files of a dialect that is no longer asked for are kept up with the others: none is left behind as provisional.
+    there = {file.dialect for file in ledger.export_files(account.account_id, business_date, version)}
+    asked = there.union(at.settings.export_dialects.split(","))
+    others = (dialect for dialect in Dialect if dialect in asked and dialect not in (Dialect.EXACT, Dialect.ADJUSTMENT))
     return [
         exact,
         *(

@@ -2,6 +2,7 @@
 
 import stat
 import threading
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -56,6 +57,13 @@ def test_a_sealed_file_says_so_and_nobody_may_write_to_it(place: Workplace) -> N
     modes = {stat.S_IMODE(mode) for name, (_, mode) in files(place).items() if "SHA256SUMS" not in name}
     assert modes == {0o440}
     assert state(place) == "sealed"
+    whole(place)
+
+
+def test_a_file_of_a_dialect_that_is_no_longer_asked_for_is_sealed_with_the_others(place: Workplace) -> None:
+    more = replace(place, settings=place.settings.model_copy(update={"export_dialects": "exact,parquet"}))
+    export(more)
+    assert [manifest(file.path).state for file in seal(place).files] == ["sealed", "sealed"]
     whole(place)
 
 
