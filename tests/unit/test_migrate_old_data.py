@@ -12,8 +12,8 @@ ROWS = """
     INSERT INTO cdr (account_id, origin, record_id, business_date, started_at, cost, extra, has_detail, list_digest,
         row_digest, batch_id, source_line, changed_at)
     SELECT 'acct', origin, 'r' || n, date '2025-11-15' + n * 20,
-        timestamptz '2025-11-15 12:00Z' + n * interval '20 days', n, '{"k": 1}', true, md5('l' || n), md5('r' || n), gen_random_uuid(), n,
-        timestamptz '2026-03-01Z'
+        timestamptz '2025-11-15 12:00Z' + n * interval '20 days', n, '{"k": 1}', true, md5('l' || n), md5('r' || n),
+        gen_random_uuid(), n, timestamptz '2026-03-01Z'
     FROM generate_series(1, 6) AS n, unnest(ARRAY['api', 'imported']) AS origin
 """
 SHOWN = "SELECT origin, record_id, business_date, started_at, cost, extra, list_digest FROM cdr ORDER BY 1, 2"
