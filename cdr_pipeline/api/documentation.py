@@ -224,6 +224,7 @@ DETAIL: Final = Group(
 ACCOUNT: Final = Group({"type": "object"}, [_ACCEPT], example={"id": "a1", "timezone": "Europe/Berlin"})
 ACCOUNTS: Final = Group({"type": "array"}, [_ACCEPT, _PAGING[1]], example=[{"id": "a1"}])
 TOKEN: Final = Group({"type": "object"}, [_ACCEPT], example={"account_id": "a1", "scope": "read"})
+_KEY: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 4_096}
 LOGIN: Final = Group(
     {"type": "object"},
     [],
@@ -237,7 +238,7 @@ LOGIN: Final = Group(
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": _object({"data": _object({"api_key": _TEXT}, required=("api_key",))}, required=("data",)),
+                    "schema": _object({"data": _object({"api_key": _KEY}, required=("api_key",))}, required=("data",)),
                     "example": {"data": {"api_key": "0123456789abcdef"}},
                 }
             },
