@@ -8,17 +8,14 @@ many accounts at once.
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx2
 import orjson
 from measuring import line, measured
+from serving import served_pages
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.landing import LandingFile
@@ -30,16 +27,6 @@ from cdr_pipeline.warehouse.ledger import Account
 
 DAY = date(2026, 3, 2)
 LATEST = datetime(2027, 1, 1, tzinfo=UTC)
-
-
-@contextmanager
-def pages(rows: int, page_size: int) -> Iterator[str]:
-    """The address of a server in a process of its own."""
-    program = [sys.executable, str(Path(__file__).with_name("page_server.py")), str(rows), str(page_size)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout
-        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        server.kill()
 
 
 def download_and_parse(url: str) -> int:
@@ -91,7 +78,7 @@ def main() -> None:
     parser.add_argument("--page-size", type=int, default=500)
     asked = parser.parse_args()
     print(f"{asked.rows:,} rows in pages of {asked.page_size}")
-    with pages(asked.rows, asked.page_size) as url, tempfile.TemporaryDirectory() as folder:
+    with served_pages(asked.rows, asked.page_size) as url, tempfile.TemporaryDirectory() as folder:
         limit = measured(download_and_parse, url)
         rows = limit.result
         best = rows / limit.seconds
@@ -103,7 +90,7 @@ def main() -> None:
         both = rows / (collected.seconds + frames.seconds)
         print(f"{'both, one after the other':44s} {'':10s} {both:11,.0f} rows/s {'':11s} {both / best:8.2f}")
         EmbeddedServer(Path(folder) / "warehouse").destroy()
-    with pages(asked.rows // 200, asked.page_size) as url, tempfile.TemporaryDirectory() as folder:
+    with served_pages(asked.rows // 200, asked.page_size) as url, tempfile.TemporaryDirectory() as folder:
         many = measured(collect, folder, url, 200, 8)
         print(line("collect: 200 accounts, 8 at once", many.result, many, best))
         EmbeddedServer(Path(folder) / "warehouse").destroy()

@@ -10,17 +10,14 @@ same rows an account.
 import argparse
 import multiprocessing
 import resource
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from measuring import measured
+from serving import served_pages
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.collect_day import CollectRequest, collect_day
@@ -34,16 +31,6 @@ from cdr_pipeline.warehouse.ledger import Account
 
 DAY = date(2026, 3, 2)
 PAGE_SIZE = 500
-
-
-@contextmanager
-def pages(rows_an_account: int) -> Iterator[str]:
-    """The address of a page server in a process of its own."""
-    program = [sys.executable, str(Path(__file__).with_name("page_server.py")), str(rows_an_account), str(PAGE_SIZE)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout
-        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        server.kill()
 
 
 def settings_for(folder: str, url: str) -> Settings:
@@ -120,7 +107,7 @@ def warehouse_memory(folder: str) -> float:
 
 def play(accounts: int, rows: int, *, dagster_too: bool = True) -> None:
     """Both nights on fresh places, then the same night once more."""
-    with pages(rows // accounts) as url:
+    with served_pages(rows // accounts, PAGE_SIZE) as url:
         with tempfile.TemporaryDirectory() as folder:
             prepare(folder, accounts)
             part = measured(plain, folder, url)
