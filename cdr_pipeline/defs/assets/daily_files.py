@@ -2,6 +2,8 @@
 # Dagster reads the return annotation and knows only the bare class.
 """Finance's files."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from cdr_pipeline.defs.columns import file_columns, file_lineage
@@ -43,48 +45,59 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
             accounts = asked_accounts(context)
             at = workplace.open(context)
             exported = export_days(ExportRequest(asked_dates(context), accounts), at)
-            return _result(exported, accounts, str(at.settings.export_dir))
+            return _result(exported, accounts, at.settings.export_dir)
 
     return daily_files
 
 
-def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir: str) -> dg.MaterializeResult:
-    differences = {item.file.path.name: verify_file(item.file.path) for item in exported if item.file.changed}
-    broken = [(name, found) for name, found in differences.items() if found]
-    listed = [
-        (
-            item.business_date,
-            item.account_id,
-            item.file.rows,
-            item.file.size,
-            item.file.sha256[:12],
-            _outcome(item),
-        )
-        for item in exported
-    ]
+def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir: Path) -> dg.MaterializeResult:
+    written = [file for item in exported for file in (item.file, *item.others) if file.changed]
+    broken = [file.path.name for file in written if verify_file(file.path)]
+    header = ("day", "account", "state", "version", "rows", "bytes", "sha256", "outcome", "file")
     return dg.MaterializeResult(
         metadata={
             **scope_metadata(accounts),
-            "files": len(exported),
-            "files_written": sum(item.file.changed for item in exported),
-            "files_unchanged": sum(not item.file.changed for item in exported),
+            "days": len(exported),
+            "days_late_pending": sum(item.late_pending for item in exported),
+            "files": sum(1 + len(item.others) for item in exported),
+            "files_written": len(written),
             "earlier_days_written_again": sum(not item.asked for item in exported),
             "dagster/row_count": sum(item.file.rows for item in exported),
             "bytes": sum(item.file.size for item in exported),
             "dagster/column_lineage": file_lineage(),
-            "folder": dg.MetadataValue.path(export_dir),
-            "per_file": table(("day", "account", "rows", "bytes", "sha256", "outcome"), listed[:200]),
+            "folder": dg.MetadataValue.path(str(export_dir)),
+            "per_day": table(header, [_line(item, export_dir) for item in exported[:200]]),
         },
         check_results=[
             dg.AssetCheckResult(
                 check_name=CHECK,
                 passed=not broken,
                 severity=dg.AssetCheckSeverity.ERROR,
-                metadata={"files_checked": len(differences), "files_broken": len(broken)},
+                metadata={
+                    "files_checked": len(written),
+                    "files_broken": len(broken),
+                    **({"broken": table(("file",), [(name,) for name in broken[:200]])} if broken else {}),
+                },
             )
         ],
     )
 
 
-def _outcome(item: ExportedDay) -> str:
-    return "written" if item.file.changed else "unchanged"
+def _line(item: ExportedDay, export_dir: Path) -> tuple[object, ...]:
+    """What a controller asks of a day: final or not, how many rows, and where the file is."""
+    manifest = item.file.manifest
+    if item.late_pending:
+        outcome = "late records wait for a restatement"
+    else:
+        outcome = "written" if item.file.changed else "unchanged"
+    return (
+        item.business_date,
+        item.account_id,
+        manifest.state,
+        manifest.version,
+        item.file.rows,
+        item.file.size,
+        item.file.sha256[:12],
+        outcome,
+        item.file.path.relative_to(export_dir),
+    )
