@@ -13,6 +13,7 @@ never hold a token, a phone number or a name.
     │   ├── WarehouseTimeout                a search took longer than it may
     │   ├── WarehouseNewerThanCode          the database was migrated by a later version
     │   ├── WarehouseNotMigrated            the database lacks this version's tables
+    │   ├── MigrationEdited                 a migration that was applied has been changed since
     │   └── ReaderNotAdmitted               the role that reads for one account is missing, or sees too much
     ├── UpstreamError                   4
     │   ├── TransientUpstreamError          trying again may help: time-outs, 429, 5xx, broken pages (retryable)
@@ -124,6 +125,12 @@ class WarehouseNotMigrated(WarehouseError):
     """The database lacks the tables of this version."""
 
     code = "warehouse_not_migrated"
+
+
+class MigrationEdited(WarehouseError):
+    """A migration's file is not the one that the database was migrated with: its tables may be others than it says."""
+
+    code = "migration_edited"
 
 
 class ReaderNotAdmitted(WarehouseError):

@@ -1,11 +1,12 @@
 """Brings the warehouse's tables to this version's, one process at a time, and refuses a newer database."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cdr_pipeline.errors import WarehouseNewerThanCode, WarehouseNotMigrated, WarehouseReadOnly
+from cdr_pipeline.errors import MigrationEdited, WarehouseNewerThanCode, WarehouseNotMigrated, WarehouseReadOnly
 from cdr_pipeline.settings import bundled
 from cdr_pipeline.warehouse.engine import connect, engine
 
@@ -32,12 +33,16 @@ def head(folder: Path) -> tuple[str, frozenset[str]]:
     revisions: set[str] = set()
     followed: set[str] = set()
     for path in sorted((folder / "versions").glob("*.py")):
-        found = {match["key"]: match["value"] for match in _REVISION.finditer(path.read_text("utf-8"))}
+        found = _revisions(path)
         revisions.add(found["revision"] or "")
         if found.get("down_revision"):
             followed.add(found["down_revision"] or "")
     (newest,) = revisions - followed
     return newest, frozenset(revisions)
+
+
+def _revisions(path: Path) -> dict[str, str | None]:
+    return {match["key"]: match["value"] for match in _REVISION.finditer(path.read_text("utf-8"))}
 
 
 def current(url: str) -> str | None:
@@ -55,12 +60,18 @@ def current(url: str) -> str | None:
         return str(found[0]) if found else None
 
 
+def checksum(path: str | Path) -> str:
+    """SHA-256 of a migration's text, however its lines end."""
+    return hashlib.sha256(Path(path).read_text("utf-8").encode()).hexdigest()
+
+
 def require_current(url: str, folder: Path | None = None) -> None:
     """Passes when the database is at this code's revision; costs a few milliseconds.
 
     Raises:
         WarehouseNotMigrated: it is older.
         WarehouseNewerThanCode: its revision is unknown to this code.
+        MigrationEdited: a migration that it was made by has been edited since.
     """
     newest, _ = head(folder or scripts())
     found = _known(url, folder or scripts())
@@ -75,7 +86,7 @@ def upgrade(url: str, folder: Path | None = None) -> MigrationResult:
     """Migrates to the newest revision, every migration in a transaction; a second process waits for the first.
 
     Raises:
-        WarehouseNewerThanCode: nothing was touched.
+        WarehouseNewerThanCode, MigrationEdited: nothing was touched.
     """
     folder = folder or scripts()
     newest, _ = head(folder)
@@ -100,7 +111,23 @@ def _known(url: str, folder: Path) -> str | None:
             f"the warehouse is at revision {found}, which this version (up to {newest}) does not know",
             hint="install the version that migrated it, or a later one; nothing was touched",
         )
+    if found is not None:
+        _require_unedited(url, folder)
     return found
+
+
+def _require_unedited(url: str, folder: Path) -> None:
+    with connect(url) as connection:
+        if connection.execute("SELECT to_regclass('migration_checksums')").fetchone() == (None,):
+            return
+        applied = dict(connection.execute("SELECT revision, sha256 FROM migration_checksums").fetchall())
+    for path in sorted((folder / "versions").glob("*.py")):
+        revision = _revisions(path)["revision"]
+        if applied.get(revision or "", checksum(path)) != checksum(path):
+            raise MigrationEdited(
+                f"checksum mismatch: migration {revision} was edited after the warehouse was migrated with it",
+                hint="put the released file back (install the package again); a change is a new migration",
+            )
 
 
 def _run(url: str, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Group C: the database is killed, contended, full or asked for too much; whole batches come through, or none."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,12 +22,12 @@ from psycopg import sql
 from records import STARTED, rows
 
 from cdr_pipeline.core.validate import validate
-from cdr_pipeline.errors import WarehouseContended, WarehouseReadOnly, WarehouseUnavailable
+from cdr_pipeline.errors import MigrationEdited, WarehouseContended, WarehouseReadOnly, WarehouseUnavailable
 from cdr_pipeline.warehouse.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.engine import connect
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 from cdr_pipeline.warehouse.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load, retried_load
-from cdr_pipeline.warehouse.migrate import require_current, upgrade
+from cdr_pipeline.warehouse.migrate import require_current, scripts, upgrade
 from cdr_pipeline.warehouse.tenancy import scoped
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
@@ -288,6 +290,25 @@ def test_c08_a_warehouse_that_can_only_be_read_is_refused_at_the_start(warehouse
         with pytest.raises(WarehouseReadOnly, match="only lets itself be read") as raised:
             check(warehouse_url)
         assert "primary" in raised.value.hint
+
+
+def test_c09_an_edited_migration_that_was_applied_stops_everything_until_it_is_put_back(
+    warehouse_url: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(scripts(), folder)
+    require_current(warehouse_url, folder)
+    (edited,) = (folder / "versions").glob("0002_*.py")
+    released = edited.read_text()
+    edited.write_text(released + "# harmless, they said\n")
+    for check in (require_current, upgrade):
+        with pytest.raises(MigrationEdited, match="checksum mismatch: migration 0002") as raised:
+            check(warehouse_url, folder)
+        assert raised.value.code == "migration_edited"
+        assert "put the released file back" in raised.value.hint
+    edited.write_bytes(released.replace("\n", "\r\n").encode())
+    require_current(warehouse_url, folder)
+    assert upgrade(warehouse_url, folder).after is not None
 
 
 def test_c10_a_search_that_takes_too_long_ends_and_its_connection_goes_on(warehouse_url: str) -> None:
