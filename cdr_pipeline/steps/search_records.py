@@ -42,7 +42,7 @@ class RecordSearch:
     _secret: bytes = b""
 
     def __post_init__(self) -> None:
-        self._pool = read_pool(self.at.url, connections=self.connections)
+        self._pool = read_pool(self.at.url, connections=self.connections, seconds=self.statement_seconds)
 
     async def open(self) -> None:
         """Starts connecting; the warehouse may be away."""

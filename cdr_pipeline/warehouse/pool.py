@@ -1,6 +1,8 @@
 """Pooled, asynchronous connections for reading: each request is one read-only transaction with a time limit.
 
-The pool mends itself: a connection that broke is replaced, and while the warehouse is away requests are told so.
+A request waits for the warehouse as seldom as it can: what a transaction begins with goes there in one piece, and what
+needs no scope is a statement of its own. The pool mends itself: a connection that broke is replaced, and while the
+warehouse is away requests are told so.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -13,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cdr_pipeline.errors import WarehouseError, WarehouseTimeout, WarehouseUnavailable
 from cdr_pipeline.warehouse.engine import SESSION, safe_message
-from cdr_pipeline.warehouse.tenancy import enter_scope
+from cdr_pipeline.warehouse.tenancy import begin_scoped
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 Reading = AsyncConnection[Any]
@@ -21,8 +23,21 @@ Reading = AsyncConnection[Any]
 _WAIT_SECONDS: Final = 5.0
 
 
-def read_pool(url: str, *, connections: int, wait_seconds: float = _WAIT_SECONDS) -> Pool:
-    """A pool that is not open yet; the warehouse may be away when it opens."""
+def read_pool(url: str, *, connections: int, seconds: float, wait_seconds: float = _WAIT_SECONDS) -> Pool:
+    """A pool that is not open yet; the warehouse may be away when it opens.
+
+    Args:
+        url: of the warehouse.
+        connections: most of them.
+        seconds: that a statement may take unless its transaction says otherwise.
+        wait_seconds: how long a request waits for a free one.
+    """
+    settings = SESSION | {"default_transaction_read_only": "on", "statement_timeout": f"{int(seconds * 1000)}ms"}
+    commands = [sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(of)) for name, of in settings.items()]
+
+    async def configure(connection: AsyncConnection[Any]) -> None:
+        await connection.execute(sql.SQL("; ").join(commands))
+
     return AsyncConnectionPool(
         url,
         min_size=min(2, connections),
@@ -30,27 +45,23 @@ def read_pool(url: str, *, connections: int, wait_seconds: float = _WAIT_SECONDS
         timeout=wait_seconds,
         max_waiting=connections * 50,
         reconnect_timeout=30,
-        configure=_configure,
+        configure=configure,
         open=False,
         kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "cdr_pipeline api"},
     )
-
-
-async def _configure(connection: AsyncConnection[Any]) -> None:
-    for name, value in SESSION.items():
-        await connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
 
 
 @asynccontextmanager
 async def reading(
     pool: Pool, *, seconds: float, accounts: Sequence[str] | None = None
 ) -> AsyncGenerator[AsyncConnection[Any]]:
-    """A read-only transaction whose statements may take so long each.
+    """A connection that can only read.
 
     Args:
         pool: of connections.
-        seconds: for one statement.
-        accounts: sees their rows and no others, by row level security; None sees all that the pipeline's user sees.
+        seconds: for one statement of a scope.
+        accounts: in one transaction, sees their rows and no others, by row level security; None sees all that the
+            pipeline's user sees, each statement being its own transaction.
 
     Raises:
         WarehouseUnavailable: no connection within the wait, or it broke.
@@ -59,13 +70,10 @@ async def reading(
         WarehouseError: the database refuses a statement; values are left out of the message.
     """
     try:
-        async with pool.connection() as connection, connection.transaction():
-            await connection.execute(
-                "SELECT set_config('transaction_read_only', 'on', true), set_config('statement_timeout', %s, true)",
-                [f"{int(seconds * 1000)}ms"],
-            )
+        # The pool's context ends what was begun: it commits, or rolls back what failed.
+        async with pool.connection() as connection:
             if accounts is not None:
-                await enter_scope(connection, accounts)
+                await begin_scoped(connection, accounts, seconds=seconds)
             yield connection
     except psycopg.errors.QueryCanceled:
         raise WarehouseTimeout(

@@ -20,8 +20,8 @@ from cdr_pipeline.warehouse.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.engine import connect
 from cdr_pipeline.warehouse.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.migrate import upgrade
-from cdr_pipeline.warehouse.search import _composed
-from cdr_pipeline.warehouse.tenancy import enter_scope
+from cdr_pipeline.warehouse.search import _composed, find_page
+from cdr_pipeline.warehouse.tenancy import begin_scoped
 
 # Enough rows for the planner to mind.
 pytestmark = pytest.mark.slow
@@ -77,14 +77,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 async def _plan_and_ids(url: str, search: Search) -> tuple[str, set[str]]:
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        async with connection.transaction():
-            await enter_scope(connection, search.accounts)
-            query, bound = _composed("search/page", search, None, as_json=True)
-            values: dict[str, Any] = bound.values | {"row_limit": 50, "utc_offset": 0}
-            explained = await connection.execute(psycopg.sql.SQL("EXPLAIN ANALYZE ") + query, values)
-            plan = "\n".join(row[0] for row in await explained.fetchall())
-            found = await connection.execute(query, values)
-            return plan, {row[1] for row in await found.fetchall()}
+        await begin_scoped(connection, search.accounts)
+        query, bound = _composed("search/page", search, None, as_json=True)
+        values: dict[str, Any] = bound.values | {"row_limit": 50, "utc_offset": 0}
+        explained = await connection.execute(psycopg.sql.SQL("EXPLAIN ANALYZE ") + query, values)
+        plan = "\n".join(row[0] for row in await explained.fetchall())
+        found = await connection.execute(query, values)
+        return plan, {row[1] for row in await found.fetchall()}
 
 
 def _search(*conditions: Any, span: Span | None = SPAN) -> Search:
@@ -147,6 +146,23 @@ def test_other_filters_read_no_more_than_the_time_asked_for(filled: str, conditi
     assert ids
     assert "Seq Scan on cdr_y" not in plan
     assert _read_rows(plan) < RECORDS / 5
+
+
+def test_a_search_that_is_asked_often_is_still_planned_for_what_it_looks_for(filled: str) -> None:
+    search = _search(Compare(("caller_e164", "callee_e164"), Operator.PREFIX, ("+4930",)))
+
+    async def ask_often() -> list[tuple[int, int]]:
+        async with await AsyncConnection.connect(filled, autocommit=True) as connection:
+            for _ in range(15):
+                await begin_scoped(connection, search.accounts)
+                await find_page(connection, search, size=50, start=None)
+                await connection.commit()
+            plans = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%cdr_merged%'"
+            return await (await connection.execute(plans)).fetchall()
+
+    ((generic, custom),) = asyncio.run(ask_often())
+    assert generic == 0
+    assert custom > 5
 
 
 def test_a_value_that_only_the_linked_file_has_is_found(filled: str) -> None:
