@@ -8,7 +8,9 @@ import gzip
 import hashlib
 import os
 import secrets
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +34,8 @@ _WINDOW_LEVELS: Final = 6
 _UPLOAD_LEVELS: Final = 2
 # Twice as fast as the default and a quarter larger: a night waits for it, a disk does not.
 _LEVEL: Final = 3
+# Replies that wait to be packed while the next one is fetched; each may be as large as the client takes.
+_WAITING: Final = 2
 
 
 class LandingDamaged(CdrError):
@@ -85,9 +89,15 @@ def _stamp(moment: datetime) -> str:
 class LandingWriter:
     """Writes one window; nothing of it is visible until the block ends well.
 
+    Replies are packed, hashed and written in their order by a thread of the writer's own, while the next one is
+    fetched. What goes wrong there is raised by a later call or by the end of the block.
+
     Args:
         path: where the window lands.
         account_id, window, dialect: kept in the index, so that the file explains itself.
+
+    Attributes:
+        rows, bytes: what was added so far.
     """
 
     def __init__(self, path: Path, *, account_id: str, window: Window, dialect: Dialect) -> None:
@@ -105,6 +115,8 @@ class LandingWriter:
         self._entries: list[Entry] = []
         self._fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         self._handle: BinaryIO | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="land")
+        self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         _make_private(self.path.parent, levels=_WINDOW_LEVELS)
@@ -122,23 +134,33 @@ class LandingWriter:
     def _add(self, body: bytes, *, part: Part, rows: int, keys: tuple[str, ...] | None) -> None:
         if self._handle is None:
             raise ValueError("the landing file is not open")
-        member = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
-        entry = Entry(self._handle.tell(), len(member), hashlib.sha256(body).hexdigest(), rows, part, keys)
-        self._handle.write(member)
-        self._entries.append(entry)
+        while len(self._waiting) >= _WAITING:
+            self._waiting.popleft().result()
+        self._waiting.append(self._thread.submit(self._write, self._handle, body, part, rows, keys))
         self.rows += rows
         self.bytes += len(body)
+
+    def _write(self, handle: BinaryIO, body: bytes, part: Part, rows: int, keys: tuple[str, ...] | None) -> None:
+        member = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
+        self._entries.append(Entry(handle.tell(), len(member), hashlib.sha256(body).hexdigest(), rows, part, keys))
+        handle.write(member)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._handle is None:
             return
+        self._thread.shutdown(cancel_futures=kind is not None)
         if kind is not None:
-            self._handle.close()
-            self._fresh.unlink(missing_ok=True)
+            self._discard(self._handle)
             return
-        _finish(self._handle)
+        try:
+            for written in self._waiting:
+                written.result()
+            _finish(self._handle)
+        except BaseException:
+            self._discard(self._handle)
+            raise
         self._fresh.replace(self.path)
         index = self._about | {"rows": self.rows, "entries": [asdict(entry) for entry in self._entries]}
         with _create(self._fresh) as handle:
@@ -146,6 +168,10 @@ class LandingWriter:
             handle.flush()
             os.fsync(handle.fileno())
         self._fresh.replace(_index_of(self.path))
+
+    def _discard(self, handle: BinaryIO) -> None:
+        handle.close()
+        self._fresh.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

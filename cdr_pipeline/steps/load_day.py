@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 # Upstream clocks run ahead; a call that starts later than this is quarantined as a reject.
 _LEAD = timedelta(days=1)
 # Rows are staged in frames of about this many, whatever the size of a page.
-_CHUNK_ROWS = 25_000
+_CHUNK_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)

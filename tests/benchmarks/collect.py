@@ -50,12 +50,17 @@ def workplace(folder: str, url: str, concurrency: int) -> Workplace:
     return Workplace.at(settings, clock=lambda: datetime(2026, 3, 4, tzinfo=UTC))
 
 
-def collect(folder: str, url: str, accounts: int, concurrency: int) -> int:
-    """The step ``collect_day``."""
-    at = workplace(folder, url, concurrency)
+def prepare(folder: str, url: str, accounts: int) -> None:
+    """Starts the warehouse and makes the accounts known, once for all nights."""
+    at = workplace(folder, url, 1)
     with at.ledger() as ledger:
         for number in range(accounts):
             ledger.add_account(Account(f"a{number:04d}"), now=at.clock())
+
+
+def collect(folder: str, url: str, concurrency: int) -> int:
+    """The step ``collect_day``."""
+    at = workplace(folder, url, concurrency)
     collected = collect_day(CollectRequest(DAY), at)
     assert not collected.failures, collected.failures[0]
     return sum(part.rows for part in collected.accounts)
@@ -83,7 +88,8 @@ def main() -> None:
         rows = limit.result
         best = rows / limit.seconds
         print(line("limit: download, orjson", rows, limit, best))
-        collected = measured(collect, folder, url, 1, 1)
+        prepare(folder, url, 1)
+        collected = measured(collect, folder, url, 1)
         print(line("collect: download, verify, land", collected.result, collected, best))
         frames = measured(normalise, folder)
         print(line("landing to normalised, validated frames", frames.result, frames, best))
@@ -91,7 +97,8 @@ def main() -> None:
         print(f"{'both, one after the other':44s} {'':10s} {both:11,.0f} rows/s {'':11s} {both / best:8.2f}")
         EmbeddedServer(Path(folder) / "warehouse").destroy()
     with served_pages(asked.rows // 200, asked.page_size) as url, tempfile.TemporaryDirectory() as folder:
-        many = measured(collect, folder, url, 200, 8)
+        prepare(folder, url, 200)
+        many = measured(collect, folder, url, 8)
         print(line("collect: 200 accounts, 8 at once", many.result, many, best))
         EmbeddedServer(Path(folder) / "warehouse").destroy()
 

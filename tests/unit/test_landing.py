@@ -1,3 +1,4 @@
+import errno
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def test_nothing_is_visible_when_collecting_fails(tmp_path: Path) -> None:
         LandingWriter(path, account_id="acct", window=WINDOW, dialect=Dialect.K5) as writer,
     ):
         _half(writer)
+    assert [found for found in tmp_path.rglob("*") if found.is_file()] == []
+
+
+def _fail_to_pack(*_: object, **__: object) -> bytes:
+    raise OSError(errno.ENOSPC, "no space left")
+
+
+@pytest.mark.parametrize("replies", [1, 20], ids=["the-last-reply", "one-of-many"])
+def test_a_reply_that_cannot_be_written_fails_the_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replies: int
+) -> None:
+    monkeypatch.setattr("cdr_pipeline.sources.landing.gzip.compress", _fail_to_pack)
+    with pytest.raises(OSError, match="no space left"):
+        land(tmp_path, *[b"one"] * replies)
     assert [found for found in tmp_path.rglob("*") if found.is_file()] == []
 
 
