@@ -15,6 +15,7 @@ import polars as pl
 
 from cdr_pipeline.core.normalize.kazoo import INVALID_TEXT
 from cdr_pipeline.errors import TransientUpstreamError
+from cdr_pipeline.sources.kazoo.alike import alike_rows
 
 # By exact names: a pattern that ignores case is tried at every quote of a page.
 _TOKENS: Final = {
@@ -76,6 +77,10 @@ def parse_page(body: bytes) -> Page:
     """
     try:
         _require_unicode(body)
+        raw = _envelope_of(body)
+        alike = alike_rows(bytes(raw["data"])) if _whole_envelope(raw) else None
+        if alike is not None:
+            return _page(raw, bytes(raw["data"]), *alike, plain=True)
         raw, rows = _rows_of(body)
         plain = True
     except (msgspec.MsgspecError, RecursionError, pl.exceptions.PolarsError):
@@ -85,7 +90,7 @@ def parse_page(body: bytes) -> Page:
             raw, rows = _rows_of(body)
         except (msgspec.MsgspecError, RecursionError):
             raise TransientUpstreamError("a reply is not whole: its JSON does not close") from None
-    if _text(raw.get("status")) != "success" or rows is None:
+    if not _whole_envelope(raw) or rows is None:
         raise TransientUpstreamError("a page came without rows or without its trailer")
     listed = bytes(raw["data"])
     _require_single_keys(listed, rows)
@@ -95,10 +100,14 @@ def parse_page(body: bytes) -> Page:
         plain = False
         listed = msgspec.json.encode(rows)
         keys = frozenset[str]().union(*rows)
+    return _page(raw, listed, len(rows), keys, plain=plain)
+
+
+def _page(raw: _Row, listed: bytes, rows: int, keys: frozenset[str], *, plain: bool) -> Page:
     key = _text(raw.get("next_start_key"))
     return Page(
         listed=listed,
-        rows=len(rows),
+        rows=rows,
         keys=keys,
         next_start_key=key or None,
         envelope=frozenset(raw),
@@ -110,9 +119,7 @@ def parse_page(body: bytes) -> Page:
 
 def cut_page(body: bytes) -> bytes:
     """The rows of a page that was found plain when it landed, one JSON object a line."""
-    raw = _ENVELOPE.decode(body)
-    raw = raw if "data" in raw else _folded(raw)
-    return _lines_of(raw["data"])
+    return _lines_of(_envelope_of(body)["data"])
 
 
 def parse_detail(body: bytes) -> bytes:
@@ -201,10 +208,18 @@ def _lines_of(listed: bytes | msgspec.Raw) -> bytes:
     return joined
 
 
+def _envelope_of(body: bytes) -> _Row:
+    raw = _ENVELOPE.decode(body)
+    return raw if "data" in raw else _folded(raw)
+
+
+def _whole_envelope(raw: _Row) -> bool:
+    return "data" in raw and _text(raw.get("status")) == "success"
+
+
 def _rows_of(body: bytes) -> tuple[_Row, list[_Row] | None]:
     """The envelope and its rows, every value still in JSON."""
-    raw = _ENVELOPE.decode(body)
-    raw = raw if "data" in raw else _folded(raw)
+    raw = _envelope_of(body)
     return raw, _ROWS.decode(raw["data"]) if "data" in raw else None
 
 
