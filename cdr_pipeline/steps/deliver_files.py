@@ -8,7 +8,7 @@ from typing import Literal
 from fsspec.spec import AbstractFileSystem
 
 from cdr_pipeline.errors import CdrError, ConfigurationError, DeliveryError
-from cdr_pipeline.exports.delivery.places import open_place
+from cdr_pipeline.exports.delivery.places import opened_place
 from cdr_pipeline.exports.delivery.sending import Parcel, send
 from cdr_pipeline.exports.delivery.targets import Target, load_targets
 from cdr_pipeline.exports.dialects import Dialect
@@ -86,10 +86,10 @@ def _deliver_to(
         return []
     due.sort(key=lambda delivery: (delivery.business_date, delivery.account_id, delivery.version, delivery.path))
     try:
-        files, root = open_place(target)
+        with opened_place(target) as (files, root):
+            return _send_all(due, target, files, root, states, ledger=ledger, at=at)
     except DeliveryError as error:
         return [_failed(delivery, error, ledger, at) for delivery in due]
-    return _send_all(due, target, files, root, states, ledger=ledger, at=at)
 
 
 def _send_all(

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from serving import PERIOD, Served, serving, store, token_for
+from serving import PERIOD, Served, logged, serving, store, token_for
 
 from cdr_pipeline.api.filters import FILTERS, KAZOO_FILTERS
 from cdr_pipeline.api.gate import masked_query
@@ -68,7 +68,7 @@ def test_e02_the_seeds_token_in_the_query_works_and_is_called_deprecated(
     assert re.fullmatch(r"@\d+", answer.headers["deprecation"])
     assert answer.headers["cache-control"] == "no-store"
     assert token not in answer.text
-    assert "auth_token=***" in caplog.text
+    logged(caplog, "auth_token=***")
     assert token not in caplog.text
     assert "deprecation" not in api.get(LIST, token=token, **PERIOD).headers
 
@@ -93,7 +93,7 @@ def test_e03_tokens_in_path_referer_and_body_are_not_logged_either(
         client.get("/SECRETSECRET")
         client.put("/v2/api_auth", json={"data": {"api_key": "SECRETSECRET"}})
         client.post(LIST, content=b'{"auth_token":"SECRETSECRET"}', headers={"Content-Type": "application/json"})
-    assert "cdr_pipeline.api" in caplog.text
+    logged(caplog, "POST")
     assert "SECRETSECRET" not in caplog.text
 
 

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from serving import PERIOD, STARTED, Served, serving, store, token_for
+from serving import PERIOD, STARTED, Served, logged, serving, store, token_for
 
 from cdr_pipeline.api import protocol
 from cdr_pipeline.api.bodies import _SMALL
@@ -326,7 +326,7 @@ def test_e22_a_fault_of_ours_says_its_id_and_nothing_else(
     assert (body["error"], body["message"], body["request_id"]) == ("500", "unspecified_fault", "find-me")
     assert "SELECT" not in answer.text
     assert "Traceback" not in answer.text
-    assert "find-me" in caplog.text
+    logged(caplog, "find-me")
 
 
 def test_e23_a_get_changes_nothing(api: Served) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 import orjson
 from measuring import line, measured
-from serving import served_pages
+from served_pages import served_pages
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.landing import LandingFile

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from measuring import measured
-from serving import served_pages
+from served_pages import served_pages
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.collect_day import CollectRequest, collect_day

@@ -192,7 +192,8 @@ def test_the_view_has_the_dictionarys_columns_and_those_of_its_provenance(wareho
         found = connection.execute("SELECT * FROM cdr_merged LIMIT 0").description
     assert found is not None
     assert [column.name for column in found] == [
-        *names(), "extra", "batch_id", "source_line", "changed_at", "linked_record_id", "leg_origin",
+        *names(), "extra", "batch_id", "source_line", "saved_at", "changed_at", "linked_record_id",
+        "leg_origin",
     ]  # fmt: skip
 
 

@@ -183,8 +183,6 @@ def test_d25_an_sftp_target_without_known_hosts_is_refused_when_it_is_read(place
         send(place)
 
 
-# What the SSH library leaves of a connection that was cut under it is collected, and complained of, here.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_d25_a_connection_cut_in_the_middle_leaves_the_file_due_and_the_next_call_delivers(
     place: Workplace, sftp: SftpServer
 ) -> None:

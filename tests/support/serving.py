@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx2
 import polars as pl
+import pytest
 import uvicorn
 from records import rows
 
@@ -146,3 +147,11 @@ def gregorian(moment: datetime) -> str:
 def _typed(name: str, value: Any) -> Any:
     """Numbers of records are exact."""
     return Decimal(value) if isinstance(value, str) and BY_NAME[name].kind in (Kind.SECONDS, Kind.MONEY) else value
+
+
+def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    """The log says so, within a moment: a request's line is written after its answer is."""
+    deadline = time.monotonic() + 10
+    while text not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert text in caplog.text

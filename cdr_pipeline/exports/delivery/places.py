@@ -1,13 +1,14 @@
 """Opens a target: one interface over folders, object stores and SFTP, errors told apart by whether to try again."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import asyncssh
 import fsspec
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from fsspec.asyn import sync
 from fsspec.exceptions import FSTimeoutError
 from fsspec.spec import AbstractFileSystem
 from sshfs import SSHFileSystem
@@ -16,15 +17,26 @@ from cdr_pipeline.errors import DeliveryError, DeliveryRefused
 from cdr_pipeline.exports.delivery.targets import Target
 
 _CONNECT_SECONDS: Final = 20
+_CLOSE_SECONDS: Final = 5
 
 
-def open_place(target: Target) -> tuple[AbstractFileSystem, str]:
-    """The file system of a target and the folder in it; a fresh connection, for an old one may be dead.
+@contextmanager
+def opened_place(target: Target) -> Generator[tuple[AbstractFileSystem, str]]:
+    """The file system of a target and the folder in it; a fresh connection, which ends with the block.
 
     Raises:
         DeliveryRefused: the host's key is unknown or another one, or the credentials are refused.
         DeliveryError: it cannot be reached.
     """
+    files, folder = _open(target)
+    try:
+        yield files, folder
+    finally:
+        if isinstance(files, SSHFileSystem):
+            _hang_up(files)
+
+
+def _open(target: Target) -> tuple[AbstractFileSystem, str]:
     with as_delivery_error(target):
         parts = urlsplit(target.url)
         match target.kind:
@@ -60,6 +72,17 @@ def as_delivery_error(target: Target) -> Generator[None]:
     # ValueError is what sshfs raises when a connected host opens no channel.
     except (OSError, asyncssh.Error, BotoCoreError, ClientError, FSTimeoutError, ValueError) as error:
         raise DeliveryError(f"target {target.name}: it cannot be reached or failed ({type(error).__name__})") from None
+
+
+def _hang_up(files: SSHFileSystem) -> None:
+    """Ends the connection now; the library would only when its object is collected."""
+
+    async def close() -> None:
+        files.client.close()
+        await files.client.wait_closed()
+
+    with suppress(OSError, asyncssh.Error, FSTimeoutError):
+        sync(files.loop, close, timeout=_CLOSE_SECONDS)
 
 
 def _ssh_options(target: Target) -> dict[str, Any]:
