@@ -108,9 +108,15 @@ def _composed(name: str, search: Search, start: PageKey | None, *, as_json: bool
     clock = sql.Identifier(search.clock)
     if start is not None:
         compared = sql.SQL(">=") if search.ascending else sql.SQL("<=")
-        conditions += sql.SQL(" AND (record.{}, record.record_id, record.origin) {} ({}, {}, {})").format(
-            clock, compared, bound.add(start.moment), bound.add(start.record_id), bound.add(start.origin)
-        )
+        moment = bound.add(start.moment)
+        # No index knows an origin, which the link decides; the first comparison takes it to the place nevertheless.
+        conditions += sql.SQL(
+            " AND record.{clock} {compared} {moment}"
+            " AND (record.{clock}, record.record_id, record.origin) {compared} ({moment}, {record}, {origin})"
+        ).format(
+            clock=clock, compared=compared, moment=moment, record=bound.add(start.record_id),
+            origin=bound.add(start.origin),
+        )  # fmt: skip
     direction = sql.SQL(" ASC") if search.ascending else sql.SQL(" DESC")
     order = sql.SQL(", ").join(
         sql.SQL("record.{}").format(sql.Identifier(column)) + direction
