@@ -15,6 +15,7 @@ from cdr_pipeline.warehouse.search import (
     find_page,
     find_record,
     find_summary,
+    is_read_in_order,
     stream_csv,
     stream_json,
 )
@@ -66,7 +67,7 @@ class RecordSearch:
 
     async def page(self, search: Search, *, size: int, start: PageKey | None) -> FoundPage:
         """One page. Raises WarehouseTimeout, WarehouseUnavailable."""
-        async with self._reading(search.accounts) as connection:
+        async with self._reading(search.accounts, in_order=is_read_in_order(search)) as connection:
             return await find_page(connection, search, size=size, start=start)
 
     async def record(self, account_id: str, record_id: str) -> dict[str, Any] | None:
@@ -105,8 +106,10 @@ class RecordSearch:
             async for piece in pieces:
                 yield piece
 
-    def _reading(self, accounts: Sequence[str] | None = None) -> AbstractAsyncContextManager[Reading]:
-        return reading(self._pool, seconds=self.statement_seconds, accounts=accounts)
+    def _reading(
+        self, accounts: Sequence[str] | None = None, *, in_order: bool = False
+    ) -> AbstractAsyncContextManager[Reading]:
+        return reading(self._pool, seconds=self.statement_seconds, accounts=accounts, in_order=in_order)
 
     def _downloading(self, accounts: Sequence[str]) -> AbstractAsyncContextManager[Reading]:
         return reading(self._pool, seconds=self.download_seconds, accounts=accounts)

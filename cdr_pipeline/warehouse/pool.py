@@ -53,7 +53,7 @@ def read_pool(url: str, *, connections: int, seconds: float, wait_seconds: float
 
 @asynccontextmanager
 async def reading(
-    pool: Pool, *, seconds: float, accounts: Sequence[str] | None = None
+    pool: Pool, *, seconds: float, accounts: Sequence[str] | None = None, in_order: bool = False
 ) -> AsyncGenerator[AsyncConnection[Any]]:
     """A connection that can only read.
 
@@ -62,6 +62,7 @@ async def reading(
         seconds: for one statement of a scope.
         accounts: in one transaction, sees their rows and no others, by row level security; None sees all that the
             pipeline's user sees, each statement being its own transaction.
+        in_order: of a scope: rows are to be read in the order in which they are asked for.
 
     Raises:
         WarehouseUnavailable: no connection within the wait, or it broke.
@@ -73,7 +74,7 @@ async def reading(
         # The pool's context ends what was begun: it commits, or rolls back what failed.
         async with pool.connection() as connection:
             if accounts is not None:
-                await begin_scoped(connection, accounts, seconds=seconds)
+                await begin_scoped(connection, accounts, seconds=seconds, in_order=in_order)
             yield connection
     except psycopg.errors.QueryCanceled:
         raise WarehouseTimeout(

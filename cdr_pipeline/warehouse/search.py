@@ -33,6 +33,11 @@ class FoundPage:
     following: PageKey | None
 
 
+def is_read_in_order(search: Search) -> bool:
+    """Whether a page is best read in the order of time: within a period, where no index finds legs by what they say."""
+    return search.span is not None and not _narrowing(search, Bound())
+
+
 async def find_page(connection: AsyncConnection[Any], search: Search, *, size: int, start: PageKey | None) -> FoundPage:
     """One page of a search, beginning with the leg that ``start`` names."""
     query, bound = _composed("search/page", search, start, as_json=True)

@@ -13,14 +13,14 @@ import pytest
 from psycopg import AsyncConnection
 from records import rows
 
-from cdr_pipeline.core.search import Compare, Operator, PathEquals, Search, Span
+from cdr_pipeline.core.search import Compare, Operator, PageKey, PathEquals, Search, Span
 from cdr_pipeline.warehouse.candidates import Sought, narrowed, sought_by, within_networks
 from cdr_pipeline.warehouse.conditions import Bound
 from cdr_pipeline.warehouse.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.engine import connect
 from cdr_pipeline.warehouse.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.migrate import upgrade
-from cdr_pipeline.warehouse.search import _composed, find_page
+from cdr_pipeline.warehouse.search import _composed, find_page, is_read_in_order
 from cdr_pipeline.warehouse.tenancy import begin_scoped
 
 # Enough rows for the planner to mind.
@@ -75,10 +75,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.destroy()
 
 
-async def _plan_and_ids(url: str, search: Search) -> tuple[str, set[str]]:
+async def _plan_and_ids(url: str, search: Search, start: PageKey | None = None) -> tuple[str, set[str]]:
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        await begin_scoped(connection, search.accounts)
-        query, bound = _composed("search/page", search, None, as_json=True)
+        await begin_scoped(connection, search.accounts, in_order=is_read_in_order(search))
+        query, bound = _composed("search/page", search, start, as_json=True)
         values: dict[str, Any] = bound.values | {"row_limit": 50, "utc_offset": 0}
         explained = await connection.execute(psycopg.sql.SQL("EXPLAIN ANALYZE ") + query, values)
         plan = "\n".join(row[0] for row in await explained.fetchall())
@@ -146,6 +146,30 @@ def test_other_filters_read_no_more_than_the_time_asked_for(filled: str, conditi
     assert ids
     assert "Seq Scan on cdr_y" not in plan
     assert _read_rows(plan) < RECORDS / 5
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        None,
+        Compare(("hangup_cause",), Operator.EQUALS, ("NORMAL_CLEARING",)),
+        Compare(("owner_id", "realm", "origin"), Operator.EQUALS, ("api",)),
+    ],
+    ids=["none", "hangup cause", "customer"],
+)
+def test_a_page_by_the_end_of_the_call_reads_little_of_its_period(filled: str, condition: Any) -> None:
+    span = Span("saved_at", FIRST, FIRST + timedelta(days=60))
+    plan, ids = asyncio.run(_plan_and_ids(filled, _search(*([] if condition is None else [condition]), span=span)))
+    assert len(ids) == 50
+    assert _read_rows(plan) < 500, plan
+
+
+def test_a_page_far_into_a_walk_does_not_read_what_is_before_it(filled: str) -> None:
+    start = PageKey(FIRST + timedelta(days=20), "zzz", "api")
+    search = _search(span=Span("saved_at", FIRST, FIRST + timedelta(days=60)))
+    plan, ids = asyncio.run(_plan_and_ids(filled, search, start))
+    assert len(ids) == 50
+    assert _read_rows(plan) < 500, plan
 
 
 def test_a_search_that_is_asked_often_is_still_planned_for_what_it_looks_for(filled: str) -> None:
