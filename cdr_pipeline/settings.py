@@ -238,6 +238,11 @@ class Settings(BaseSettings):
         return self.data_dir / "exports"
 
     @property
+    def archive_dir(self) -> Path:
+        """Records that were removed from the warehouse, in Parquet."""
+        return self.data_dir / "archive"
+
+    @property
     def report_dir(self) -> Path:
         """One page per night."""
         return self.data_dir / "reports"

@@ -25,6 +25,7 @@ class Reject(StrEnum):
     OTHER_ACCOUNT = "other_account"
     UNKNOWN_ZONE = "unknown_zone"
     BROKEN_CALL = "broken_call"
+    MONTH_REMOVED = "month_removed"
 
 
 class Filtered(StrEnum):
@@ -58,5 +59,6 @@ EXPLANATIONS: dict[Reject, str] = {
     Reject.SCIENTIFIC_NOTATION: "an identifier such as 1.23E+15: a spreadsheet has damaged the file",
     Reject.UNKNOWN_ZONE: "the row's time zone is no IANA name, offset, or abbreviation that the profile explains",
     Reject.BROKEN_CALL: "a row of a call of several rows, of which the last is not in the file",
+    Reject.MONTH_REMOVED: "the month was removed by the account's retention policy; of the record only its id is kept",
     Reject.OTHER_ACCOUNT: "the record belongs to another account than the one asked for",
 }

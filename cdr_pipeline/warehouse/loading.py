@@ -22,6 +22,7 @@ from cdr_pipeline.errors import UnbalancedBatch, WarehouseContended
 from cdr_pipeline.warehouse.engine import translated
 from cdr_pipeline.warehouse.links import link_batch
 from cdr_pipeline.warehouse.partitions import add_missing_partitions
+from cdr_pipeline.warehouse.removed import removed_months, sift_removed
 from cdr_pipeline.warehouse.staging import open_stage, stage_rows
 from cdr_pipeline.warehouse.statements import statement
 
@@ -89,6 +90,7 @@ class BatchLoad:
     known: int = 0
     _duplicate: int | None = None
     _own_stage: bool = True
+    _removed: frozenset[date] = frozenset()
 
     def __post_init__(self) -> None:
         header = self.header
@@ -105,15 +107,20 @@ class BatchLoad:
             "known_detail_keys": sorted(KNOWN_DETAIL_KEYS),
         }
         self._execute("load/lock_account")
+        self._removed = removed_months(self.connection, header.account_id)
         self._own_stage = open_stage(self.connection)
 
     def stage(self, rows: pl.DataFrame) -> None:
-        """Adds validated rows.
+        """Adds validated rows; those of a month that was removed by policy are rejected.
 
         Args:
             rows: working schema with record ids, plus ``has_detail`` and ``detail_source`` for the switch's records;
                 one row per record as delivered, ``line`` unique within the batch.
         """
+        if self._removed:
+            sifted = sift_removed(rows, self._removed)
+            self.reject(sifted.rejects)
+            rows = sifted.rows
         if rows.height:
             self.known += stage_rows(self.connection, rows, self._parameters)
             self.staged += rows.height

@@ -20,6 +20,7 @@ def add_missing_partitions(connection: Connection[Any], business_dates: Iterable
         First days of the months that were missing.
     """
     months = sorted({day.replace(day=1) for day in business_dates})
+    connection.execute(statement("retention/hold_partitions"))
     if not _missing(connection, months):
         return ()
     connection.execute(statement("load/lock_partitions"))

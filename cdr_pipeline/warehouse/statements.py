@@ -25,6 +25,14 @@ BELIEVED_EQUAL: Final = (
 )  # fmt: skip
 
 
+# What masking leaves of a record: these without their last four characters, those not at all.
+MASKED: Final = (
+    "caller_id_number", "caller_e164", "callee_id_number", "callee_e164", "digits_dialed", "dialed_number",
+    "calling_from", "to_uri", "from_uri", "sip_to", "sip_from", "sip_request", "username",
+)  # fmt: skip
+EMPTIED: Final = ("caller_id_name", "callee_id_name", "remote_sdp", "local_sdp", "recording_url")
+
+
 @cache
 def statement(name: str) -> sql.Composed:
     """The statement in ``sql/{name}.sql`` with its generated column lists filled in.
@@ -102,6 +110,27 @@ def _cell(column: str) -> sql.Composable:
             return name
 
 
+def _masks() -> dict[str, sql.Composable]:
+    """Value of every column that masking changes."""
+    masked: dict[str, sql.Composable] = {
+        name: sql.SQL("cdr_masked({})").format(sql.Identifier(name)) for name in MASKED
+    }
+    return masked | dict.fromkeys(EMPTIED, sql.SQL("NULL::text")) | {"extra": sql.SQL("'{}'::jsonb")}
+
+
+def _masking(table: str) -> dict[str, sql.Composable]:
+    masks = _masks()
+    return {
+        "table": sql.Identifier(table),
+        "assignments": sql.SQL(",\n    ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in masks.items()
+        ),
+        "before": _identifiers(tuple(masks)),
+        "after": sql.SQL(", ").join(masks.values()),
+    }
+
+
+MASKED_TABLES: Final = (_masking("cdr"), _masking("cdr_history"))
 _RECORD: Final = (*names(), *BOOKKEEPING)
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "load/copy_believed_equal": {"columns": _identifiers(BELIEVED_EQUAL)},
@@ -116,5 +145,6 @@ _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
             ("account_id", "carrier", "business_date", "since_version", "found_at", *OUTCOME_SCHEMA)
         )
     },
+    "retention/copy_month": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names())},
     "read/day_lines": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names(exported_only=True))},
 }

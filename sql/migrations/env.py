@@ -3,7 +3,7 @@
 In the same transaction the checksum of the migration's file is noted, so that a later edit of it is found.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from alembic import context
 from sqlalchemy import text
@@ -24,7 +24,10 @@ def _note_checksum(*, step: Any, **_: Any) -> None:
 
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, transaction_per_migration=True, on_version_apply=_note_checksum)
+# It is called with more than it takes by name, and typed as if by place.
+context.configure(
+    connection=connection, transaction_per_migration=True, on_version_apply=cast("Any", _note_checksum)
+)
 with context.begin_transaction():
     context.run_migrations()
 connection.commit()

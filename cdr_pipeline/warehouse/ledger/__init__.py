@@ -17,6 +17,7 @@ from cdr_pipeline.warehouse.ledger.days import DayStatus, DayTable, KnownDay
 from cdr_pipeline.warehouse.ledger.deliveries import Delivery, DeliveryTable, DueFile
 from cdr_pipeline.warehouse.ledger.health import HealthTable, HourOfTraffic, LateDay, NightAccount
 from cdr_pipeline.warehouse.ledger.reconciliations import DayReconciliation, ReconciliationTable
+from cdr_pipeline.warehouse.ledger.retention import MonthRemoval, RetentionPolicy, RetentionTable
 from cdr_pipeline.warehouse.ledger.uploads import (
     UPLOAD_STATES,
     LandedUpload,
@@ -46,15 +47,25 @@ __all__ = [
     "LandedWindow",
     "LateDay",
     "Ledger",
+    "MonthRemoval",
     "NightAccount",
     "OpenWindow",
     "RecordPlace",
+    "RetentionPolicy",
     "UploadLine",
     "UploadRecord",
 ]
 
 
 class Ledger(
-    AccountTable, WindowTable, UploadTable, DayTable, DayStateTable, DeliveryTable, HealthTable, ReconciliationTable
+    AccountTable,
+    WindowTable,
+    UploadTable,
+    DayTable,
+    DayStateTable,
+    DeliveryTable,
+    HealthTable,
+    ReconciliationTable,
+    RetentionTable,
 ):
     """Reads and writes the ledger over one connection; each call is its own transaction unless one is open."""

@@ -1,0 +1,68 @@
+"""Parquet files of records that leave the warehouse: whole, typed, the same bytes for the same records."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, cast
+
+import polars as pl
+
+from cdr_pipeline.core.fields import names
+from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.exports.exact_csv import typed
+
+# What follows the fields, in the order in which the warehouse writes it.
+_BOOKKEEPING: Final = (
+    "extra", "has_detail", "list_digest", "row_digest", "batch_id", "source_line", "changed_at", "linked_record_id",
+)  # fmt: skip
+_ROW_GROUP: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedFile:
+    """A file that was written: where, its hash, its records."""
+
+    path: Path
+    sha256: str
+    rows: int
+
+
+def write_archive(records: Iterable[bytes], target: Path) -> ArchivedFile:
+    """Writes records, each with every column; replaces a file of that name that a killed run left.
+
+    Args:
+        records: CSV without a header, the fields and the bookkeeping; at least one.
+        target: the file; read-only afterwards.
+
+    Raises:
+        ExportError: the disk refuses; nothing has the target's name then.
+    """
+    with sole_writer(target.parent), beside(target.with_suffix(".csv")) as plain, beside(target) as packed:
+        for chunk in records:
+            plain.write(chunk)
+        plain.handle.flush()
+        columns = [*names(), *_BOOKKEEPING]
+        cells = pl.scan_csv(plain.path, has_header=False, new_columns=columns, infer_schema=False, glob=False).select(
+            *typed(names()),
+            *(_bookkeeping(name) for name in _BOOKKEEPING),
+        )
+        cells.sink_parquet(
+            cast("IO[bytes]", packed), compression="zstd", row_group_size=_ROW_GROUP, maintain_order=True
+        )
+        packed.handle.flush()
+        rows = int(pl.scan_parquet(packed.path, glob=False).select(pl.len()).collect().item())
+        packed.place(sealed=True)
+        return ArchivedFile(target, packed.sha256, rows)
+
+
+def _bookkeeping(name: str) -> pl.Expr:
+    column = pl.col(name)
+    match name:
+        case "has_detail":
+            return (column == "true").alias(name)
+        case "source_line":
+            return column.cast(pl.Int64)
+        case "changed_at":
+            return column.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", time_zone="UTC")
+        case _:
+            return column

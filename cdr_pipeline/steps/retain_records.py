@@ -1,0 +1,147 @@
+"""Removes, archives and masks old records as each account's policy says; totals of what is removed are kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Literal
+
+from cdr_pipeline.errors import CdrError, UnbalancedBatch
+from cdr_pipeline.exports.archive import ArchivedFile, write_archive
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Ledger, MonthRemoval, RetentionPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class RetainedMonth:
+    """What became of a month that is older than its account's policy keeps.
+
+    Attributes:
+        account_id, month: whose, and its first day.
+        outcome: ``removed`` now; ``due``, in a dry run; ``refused``, while some days are open or late; ``failed``.
+        records: that were removed, or would be.
+        unfinished: days that are in the way.
+        archived: the file in which they are now.
+        failure: what went wrong, if anything.
+    """
+
+    account_id: str
+    month: date
+    outcome: Literal["removed", "due", "refused", "failed"]
+    records: int = 0
+    unfinished: tuple[date, ...] = ()
+    archived: ArchivedFile | None = None
+    failure: AccountFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What a run did: months, records masked by account, months whose partitions were dropped."""
+
+    months: tuple[RetainedMonth, ...]
+    masked: dict[str, int]
+    dropped: tuple[date, ...]
+
+    @property
+    def failures(self) -> tuple[AccountFailure, ...]:
+        """Of months that could not be removed."""
+        return tuple(month.failure for month in self.months if month.failure is not None)
+
+
+def set_policy(
+    account_id: str,
+    at: Workplace,
+    *,
+    keep_months: int | None,
+    archive: bool,
+    mask_after_days: int | None,
+    actor: str,
+) -> RetentionPolicy:
+    """Says what becomes of an account's old records, in place of what was said before.
+
+    Raises:
+        AccountNotFound: no such account.
+    """
+    with at.ledger() as ledger:
+        ledger.accounts([account_id])
+        policy = RetentionPolicy(account_id, keep_months, archive, mask_after_days, actor, at.clock())
+        ledger.set_retention(policy)
+    return policy
+
+
+def list_policies(at: Workplace) -> list[RetentionPolicy]:
+    """Every policy, in the order of the accounts."""
+    with at.ledger() as ledger:
+        return ledger.retention_policies()
+
+
+def retain_records(at: Workplace, *, dry_run: bool = False) -> Retained:
+    """Applies every policy. Whatever dies in between is done by the next run; what is done is not done again.
+
+    A month is removed whole, in a transaction of its own, once all of its days are sealed or restated and their files
+    show all changes. A leg belongs to the day of its API record, and its imported record goes with it. Files that were
+    exported stay; records of a removed month that come again are rejected (``month_removed``).
+
+    Args:
+        at: where.
+        dry_run: only says which months are due.
+    """
+    months: list[RetainedMonth] = []
+    masked: dict[str, int] = {}
+    with at.ledger() as ledger:
+        for policy in ledger.retention_policies():
+            months += [_retain_month(policy, month, ledger, at, dry_run=dry_run) for month in _due(policy, ledger, at)]
+            if policy.mask_after_days is not None and not dry_run:
+                before = at.clock().date() - timedelta(days=policy.mask_after_days)
+                masked[policy.account_id] = _mask(policy.account_id, before, ledger)
+        dropped = () if dry_run else ledger.drop_empty_partitions()
+    return Retained(tuple(months), masked, dropped)
+
+
+def _due(policy: RetentionPolicy, ledger: Ledger, at: Workplace) -> Sequence[date]:
+    if policy.keep_months is None:
+        return ()
+    today = at.clock().date()
+    kept = today.year * 12 + today.month - 1 - policy.keep_months
+    return ledger.months_to_remove(policy.account_id, date(kept // 12, kept % 12 + 1, 1))
+
+
+def _retain_month(
+    policy: RetentionPolicy, month: date, ledger: Ledger, at: Workplace, *, dry_run: bool
+) -> RetainedMonth:
+    found = RetainedMonth(policy.account_id, month, "due")
+    try:
+        with ledger.removal(policy.account_id, month) as removal:
+            if unfinished := removal.unfinished_days():
+                return replace(found, outcome="refused", unfinished=unfinished)
+            found = replace(found, records=removal.count())
+            if dry_run:
+                return found
+            archived = _archive(removal, at) if policy.archive and found.records else None
+            deleted = removal.remove(
+                records=found.records,
+                archived_path=None if archived is None else str(archived.path.relative_to(at.settings.archive_dir)),
+                archived_sha256=None if archived is None else archived.sha256,
+                now=at.clock(),
+            )
+            if {deleted, found.records if archived is None else archived.rows} != {found.records}:
+                raise UnbalancedBatch(
+                    f"account {policy.account_id}, {month:%Y-%m}: {found.records} records known, {deleted} there",
+                    hint="records were removed from the table cdr by other means; restore them from a backup",
+                )
+    except CdrError as error:
+        return replace(found, outcome="failed", failure=AccountFailure.of(policy.account_id, error))
+    at.progress(f"removed {policy.account_id} {month:%Y-%m}")
+    return replace(found, outcome="removed", archived=archived)
+
+
+def _archive(removal: MonthRemoval, at: Workplace) -> ArchivedFile:
+    folder = at.settings.archive_dir / removal.account_id / f"{removal.month:%Y}"
+    return write_archive(removal.records(), folder / f"cdr_{removal.account_id}_{removal.month:%Y-%m}.parquet")
+
+
+def _mask(account_id: str, before: date, ledger: Ledger) -> int:
+    """Month by month: loads of the account wait for one at most."""
+    days = ledger.finished_days(account_id, before)
+    return sum(ledger.mask(account_id, list(month)) for _, month in groupby(days, lambda day: (day.year, day.month)))
