@@ -8,7 +8,8 @@ from typing import Any
 from cdr_pipeline.core.document import document_of
 from cdr_pipeline.core.search import PageKey, Search
 from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.pool import Pool, Reading, read_pool, reading
+from cdr_pipeline.warehouse.migrate import require_revision
+from cdr_pipeline.warehouse.pool import Pool, Reading, read_pool, reading, schema_revision
 from cdr_pipeline.warehouse.search import (
     FoundPage,
     find_legs,
@@ -58,9 +59,21 @@ class RecordSearch:
         async with self._reading() as connection:
             return await authorize(connection, token, account_id)
 
-    async def cursor_secret(self, *, fresh: bool = False) -> bytes:
-        """The key that signs cursors, remembered unless it is to be fresh. Raises WarehouseUnavailable."""
-        if fresh or not self._secret:
+    async def require_ready(self) -> None:
+        """Passes when the warehouse answers, with the tables of this version.
+
+        Raises:
+            WarehouseUnavailable: it does not.
+            WarehouseNotMigrated: the tables are older.
+            WarehouseNewerThanCode: they are newer.
+        """
+        async with self._reading() as connection:
+            revision = await schema_revision(connection)
+        require_revision(revision)
+
+    async def cursor_secret(self) -> bytes:
+        """The key that signs cursors, remembered. Raises WarehouseUnavailable."""
+        if not self._secret:
             async with self._reading() as connection:
                 self._secret = await cursor_secret(connection)
         return self._secret

@@ -73,9 +73,19 @@ def require_current(url: str, folder: Path | None = None) -> None:
         WarehouseNewerThanCode: its revision is unknown to this code.
         MigrationEdited: a migration that it was made by has been edited since.
     """
+    folder = folder or scripts()
+    require_revision(_known(url, folder), folder)
+
+
+def require_revision(found: str | None, folder: Path | None = None) -> None:
+    """Passes when a database's revision is this code's.
+
+    Raises:
+        WarehouseNotMigrated: it is older.
+        WarehouseNewerThanCode: this code does not know it.
+    """
     newest, _ = head(folder or scripts())
-    found = _known(url, folder or scripts())
-    if found != newest:
+    if _require_known(found, folder or scripts()) != newest:
         raise WarehouseNotMigrated(
             f"the warehouse is at revision {found or 'none'}, this version needs {newest}",
             hint="run 'cdr-pipeline warehouse migrate' (make a backup first)",
@@ -104,15 +114,19 @@ def upgrade(url: str, folder: Path | None = None) -> MigrationResult:
 
 
 def _known(url: str, folder: Path) -> str | None:
-    found = current(url)
+    found = _require_known(current(url), folder)
+    if found is not None:
+        _require_unedited(url, folder)
+    return found
+
+
+def _require_known(found: str | None, folder: Path) -> str | None:
     newest, revisions = head(folder)
     if found is not None and found not in revisions:
         raise WarehouseNewerThanCode(
             f"the warehouse is at revision {found}, which this version (up to {newest}) does not know",
             hint="install the version that migrated it, or a later one; nothing was touched",
         )
-    if found is not None:
-        _require_unedited(url, folder)
     return found
 
 

@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cdr_pipeline.errors import WarehouseError, WarehouseTimeout, WarehouseUnavailable
 from cdr_pipeline.warehouse.engine import SESSION, safe_message
+from cdr_pipeline.warehouse.statements import statement
 from cdr_pipeline.warehouse.tenancy import begin_scoped
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
@@ -86,3 +87,9 @@ async def reading(
         raise WarehouseUnavailable(f"the warehouse failed: {safe_message(error)}") from None
     except psycopg.Error as error:
         raise WarehouseError(f"the warehouse refused: {safe_message(error)}") from None
+
+
+async def schema_revision(connection: AsyncConnection[Any]) -> str | None:
+    """The revision of the tables; None for a database without any."""
+    row = await (await connection.execute(statement("read/schema_revision"))).fetchone()
+    return str(row[0]) if row else None

@@ -9,11 +9,27 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from serving import know, store, token_for
+from serving import know, serving, store, token_for
 
 from cdr_pipeline.steps.workplace import Workplace
 
 CALL = "from cdr_pipeline.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("revision", "code"), [("0001", "warehouse_not_migrated"), ("9999", "warehouse_newer_than_code")]
+)
+def test_tables_of_another_version_are_not_ready(at: Workplace, revision: str, code: str) -> None:
+    with serving(at) as api:
+        assert httpx2.get(f"{api.url}/readyz").status_code == 200
+        with at.ledger() as ledger:
+            (found,) = ledger.connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
+            ledger.connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+            answer = httpx2.get(f"{api.url}/readyz")
+            ledger.connection.execute("UPDATE alembic_version SET version_num = %s", [found])
+        assert (answer.status_code, answer.json()) == (503, {"status": code})
+        assert answer.headers["Retry-After"] == "5"
+        assert httpx2.get(f"{api.url}/readyz").status_code == 200
 
 
 @pytest.mark.slow

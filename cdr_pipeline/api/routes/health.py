@@ -16,11 +16,15 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="Ready", responses={503: {"description": "the warehouse is away"}})
+@router.get(
+    "/readyz",
+    summary="Ready",
+    responses={503: {"description": "the warehouse is away, or its tables are another version's"}},
+)
 async def readyz(request: Request) -> JSONResponse:
-    """The warehouse answers too."""
+    """The warehouse answers too, with the tables of this version."""
     try:
-        await service_of(request).records.cursor_secret(fresh=True)
+        await service_of(request).records.require_ready()
     except CdrError as error:
         return JSONResponse({"status": error.code}, 503, {"Retry-After": "5"})
     return JSONResponse({"status": "ok"})
