@@ -23,6 +23,8 @@ Reader = Annotated[Caller, Depends(reader)]
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 10_000
+# Who lists everything may name a page of any size: nothing is cut into pages, as with the switch.
+_ANY_PAGE: Final = 999_999_999
 _PERIOD: Final = frozenset(("created_from", "created_to"))
 _ORDER: Final = frozenset(("ascending", "descending"))
 _PAGING: Final = frozenset(("page_size", "start_key", "paginate", "is_chunked"))
@@ -104,11 +106,12 @@ async def _list(
     media = wanted(request)
     records = service_of(request).records
     query = request.query_params
-    size = _page_size(query.get("page_size"))
+    whole = request.url.path.startswith("/v1/") or not _flag(request, "paginate", default=True)
+    size = _page_size(query.get("page_size"), most=_ANY_PAGE if whole else LARGEST_PAGE)
     search = _search(request, caller, clock, user_id=user_id, interactions=interactions)
     if form_of(media) == "csv":
         return await csv_stream(request, media, records.csv_rows(search), "cdrs")
-    if request.url.path.startswith("/v1/") or _flag(request, "paginate", default=True) is False:
+    if whole:
         return await json_stream(request, records.json_rows(search))
     return await _page(request, caller, search, size)
 
@@ -182,13 +185,11 @@ def _identity(text: str) -> str:
     return text
 
 
-def _page_size(text: str | None) -> int:
+def _page_size(text: str | None, *, most: int) -> int:
     if text is None:
         return DEFAULT_PAGE
-    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 9 or not 1 <= int(text) <= LARGEST_PAGE:  # noqa: PLR2004 - digits
-        raise invalid(
-            "page_size", "range", f"must be a whole number from 1 to {LARGEST_PAGE}; paginate=false lists everything"
-        )
+    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 9 or not 1 <= int(text) <= most:  # noqa: PLR2004 - digits
+        raise invalid("page_size", "range", f"must be a whole number from 1 to {most}; paginate=false lists everything")
     return int(text)
 
 
