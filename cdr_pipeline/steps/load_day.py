@@ -3,8 +3,11 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from queue import SimpleQueue
 from uuid import uuid4
 
 import polars as pl
@@ -32,6 +35,9 @@ _log = logging.getLogger(__name__)
 _LEAD = timedelta(days=1)
 # Rows are staged in frames of about this many, whatever the size of a page.
 _CHUNK_ROWS = 10_000
+# Accounts loaded at the same time, each over a connection of its own: while one waits for the warehouse, another's rows
+# are made ready. More would only hold more frames in memory.
+_MOST_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +120,24 @@ def load_day(request: LoadRequest, at: Workplace) -> LoadedDay:
     Raises:
         AccountNotFound: an account asked for is unknown.
     """
-    with at.ledger() as ledger:
-        accounts = ledger.accounts(request.accounts)
-        loaded = tuple(_load_account(account, request, ledger, at) for account in accounts)
+    free = SimpleQueue[Ledger]()
+
+    def load(account: Account) -> AccountLoaded:
+        ledger = free.get()
+        try:
+            return _load_account(account, request, ledger, at)
+        finally:
+            free.put(ledger)
+
+    with ExitStack() as connections:
+        first = connections.enter_context(at.ledger())
+        accounts = first.accounts(request.accounts)
+        free.put(first)
+        at_once = max(1, min(_MOST_AT_ONCE, at.settings.collect_concurrency, len(accounts)))
+        for _ in range(at_once - 1):
+            free.put(connections.enter_context(at.ledger()))
+        with ThreadPoolExecutor(at_once, thread_name_prefix="load") as pool:
+            loaded = tuple(pool.map(load, accounts))
     return LoadedDay(request.business_date, loaded)
 
 

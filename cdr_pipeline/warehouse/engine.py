@@ -23,6 +23,13 @@ SESSION: Final = {
     "lock_timeout": "600s",
     "idle_in_transaction_session_timeout": "3600s",
 }
+# All in one round trip: a night opens a connection for each account.
+_SESSION_SET: Final = sql.SQL("SELECT {}").format(
+    sql.SQL(", ").join(
+        sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
+        for name, value in SESSION.items()
+    )
+)
 # What servers say whose connections are all taken; the code of the error is not passed on to who cannot connect.
 _ALL_TAKEN: Final = ("too many clients", "remaining connection slots", "too many connections")
 _FREE_CONNECTION_SECONDS: Final = 15.0
@@ -45,8 +52,7 @@ def connect(url: str) -> Generator[psycopg.Connection[Any]]:
         WarehouseError: the database refuses a statement; values of rows are left out of the message.
     """
     with _opened(url) as connection, translated():
-        for name, value in SESSION.items():
-            connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+        connection.execute(_SESSION_SET)
         yield connection
 
 
