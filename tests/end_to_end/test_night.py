@@ -16,6 +16,7 @@ from cdr_pipeline.simulator.carrier_file import carrier_file
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.steps.collect_day import CollectRequest, collect_day
 from cdr_pipeline.steps.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.load_day import LoadRequest, load_day
 from cdr_pipeline.steps.load_uploads import load_uploads
@@ -147,6 +148,20 @@ def test_a_day_is_loaded_again_from_landing_without_the_switch(place: Workplace,
     columns = "account_id, record_id, started_at, user_agent, extra, row_digest"
     again = warehouse(place, f"SELECT {columns} FROM cdr ORDER BY account_id, record_id")
     assert len(again) == len(before)
+
+
+def test_a_damaged_landing_fails_its_account_alone_and_results_stand_in_the_order_of_ids(
+    place: Workplace, switch: SimulatedSwitch
+) -> None:
+    ids = sorted(account.account_id for account in switch.accounts)
+    collect_day(CollectRequest(DAY), place)
+    for pages in (place.settings.landing_dir / "api" / ids[0]).rglob("*.pages.gz"):
+        pages.write_bytes(pages.read_bytes()[:-9])
+    loaded = load_day(LoadRequest(DAY), place)
+    assert [account.account_id for account in loaded.accounts] == ids
+    assert [failure.account_id for failure in loaded.failures] == ids[:1]
+    assert loaded.incomplete == (ids[0],)
+    assert warehouse(place, "SELECT DISTINCT account_id FROM cdr ORDER BY 1") == [(one,) for one in ids[1:]]
 
 
 def test_a_one_account_run_leaves_the_day_incomplete_for_the_others(place: Workplace, switch: SimulatedSwitch) -> None:
