@@ -49,7 +49,7 @@ def export_month(
     from cdr_pipeline.steps.export_month import MonthRequest
     from cdr_pipeline.steps.export_month import export_month as write
 
-    preset = next((name for name in LIMITS if name == journal), None)
+    preset = {str(name): name for name in LIMITS}.get(journal or "")
     if journal is not None and preset is None:
         raise typer.BadParameter(f"--journal is one of {', '.join(LIMITS)}")
     with workplace("exporting") as at:

@@ -51,11 +51,15 @@ def export_month(request: MonthRequest, at: Workplace) -> list[MonthWritten]:
         for account in ledger.accounts(request.accounts):
             sources = _sources(account.account_id, first, last, ledger, at)
             folder = month_folder(at.settings.export_dir, account.account_id, first)
-            place = {"account_id": account.account_id, "month": first, "folder": folder}
             if request.preset:
-                files = write_journal(sources, preset=request.preset, **place)
+                files = write_journal(
+                    sources, preset=request.preset, account_id=account.account_id, month=first, folder=folder
+                )
             else:
-                files = [write_month(sources, **place), write_summary(sources, **place)]
+                files = [
+                    write(sources, account_id=account.account_id, month=first, folder=folder)
+                    for write in (write_month, write_summary)
+                ]
             final = all(source.manifest.state != "open" for source in sources)
             written.append(MonthWritten(account.account_id, tuple(files), len(sources), final=final))
             at.progress(f"month of {account.account_id}")
