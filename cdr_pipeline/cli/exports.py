@@ -45,11 +45,12 @@ def export_month(
 ) -> None:
     """Write a month from its days' files: all rows and a summary, or journal lines for a ledger's import."""
     from cdr_pipeline.cli.console import out, table, workplace
-    from cdr_pipeline.exports.month import LIMITS
+    from cdr_pipeline.exports.month import LIMITS, Preset
     from cdr_pipeline.steps.export_month import MonthRequest
     from cdr_pipeline.steps.export_month import export_month as write
 
-    preset = {str(name): name for name in LIMITS}.get(journal or "")
+    presets: dict[str, Preset] = {name: name for name in LIMITS}
+    preset = presets.get(journal or "")
     if journal is not None and preset is None:
         raise typer.BadParameter(f"--journal is one of {', '.join(LIMITS)}")
     with workplace("exporting") as at:
