@@ -52,7 +52,7 @@ def demo(
         at = Workplace.at(played, progress=report)
         ready = time.monotonic() - begun
         _add_accounts(switch, at)
-        dates = _last_days(settings, days)
+        dates = _last_days(days)
         nights = {day: _play(day, switch, at, report) for day in dates}
     _tell(nights, at, ready)
     out.print(f"\n{days} nights in {time.monotonic() - begun:.1f} s. Look at them:  cdr-pipeline ui")
@@ -73,11 +73,12 @@ def _require_playground(settings: "Settings") -> None:
         )
 
 
-def _last_days(settings: "Settings", days: int) -> "list[date]":
+def _last_days(days: int) -> "list[date]":
+    """Days that have ended everywhere: an account west of the operator would still be in its last one."""
     from datetime import datetime, timedelta
     from zoneinfo import ZoneInfo
 
-    today = datetime.now(ZoneInfo(settings.time_zone)).date()
+    today = datetime.now(ZoneInfo("Etc/GMT+12")).date()
     return [today - timedelta(days=number) for number in range(days, 0, -1)]
 
 
