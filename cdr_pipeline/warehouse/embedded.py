@@ -4,7 +4,6 @@ Only the programs of the wheel are used. Its own manager believes a handle file 
 kill; here the server is asked first, and whatever is found on disk is only believed when the system confirms it.
 """
 
-import fcntl
 import hashlib
 import os
 import pwd
@@ -13,8 +12,6 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +21,7 @@ import psycopg
 from psycopg import sql
 
 from cdr_pipeline.errors import WarehouseUnavailable
+from cdr_pipeline.file_lock import file_lock
 from cdr_pipeline.warehouse.unprivileged import ServerUser, binaries, cluster_folder, server_user
 
 _ROLE: Final = "cdr"
@@ -97,7 +95,7 @@ class EmbeddedServer:
         """
         if self._answers():
             return self.url
-        with self._locked():
+        with file_lock(self.home / "lock"):
             if not self._answers():
                 self._initialise()
                 self._start()
@@ -106,7 +104,7 @@ class EmbeddedServer:
 
     def stop(self) -> bool:
         """Stops the server, open transactions rolled back; returns whether it had been running."""
-        with self._locked():
+        with file_lock(self.home / "lock"):
             if self._postmaster() is None:
                 return False
             self._end()
@@ -169,16 +167,6 @@ class EmbeddedServer:
         except WarehouseUnavailable:
             if self._postmaster() is not None:
                 self._run("pg_ctl", *stop, "-m", "immediate")
-
-    @contextmanager
-    def _locked(self) -> Generator[None]:
-        """One process at a time; the kernel lets go when its holder dies."""
-        handle = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
 
     def _initialise(self) -> None:
         """Makes the cluster under another name first, so that a half-made one is never taken for whole."""

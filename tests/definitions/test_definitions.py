@@ -1,6 +1,7 @@
 """The graph that Dagster shows, and a night through a real instance."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -121,3 +122,11 @@ def test_the_sensor_asks_once_for_a_set_of_files(
 def test_a_fresh_home_gets_the_shipped_configuration(settings: Settings) -> None:
     prepare_home(settings)
     assert "telemetry" in (settings.dagster_home / "dagster.yaml").read_text()
+
+
+def test_a_fresh_home_opened_by_many_at_once_is_made_once(settings: Settings) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        instances = list(threads.map(lambda _: open_instance(settings), range(16)))
+    assert {instance.get_runs_count() for instance in instances} == {0}
+    for instance in instances:
+        instance.dispose()

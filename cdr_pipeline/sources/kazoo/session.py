@@ -4,7 +4,6 @@ A login costs 35 of the 100 requests that a switch allows in ten seconds, and lo
 process logs in for all, and a refusal is remembered for a while.
 """
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -19,6 +18,7 @@ from typing import Any, Final, cast
 import orjson
 
 from cdr_pipeline.errors import ConfigurationError, UpstreamAuthError
+from cdr_pipeline.file_lock import file_lock
 from cdr_pipeline.settings import Settings
 
 # How long a refusal keeps every process here from trying the same credentials again.
@@ -159,12 +159,8 @@ class Session:
             yield
             return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self.folder / f"{self.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with file_lock(self.folder / f"{self.name}.lock"):
             yield
-        finally:
-            os.close(handle)
 
     def _stored(self) -> dict[str, Any]:
         if self.folder is None:
