@@ -70,10 +70,8 @@ def test_the_union_of_what_comes_back_is_the_truth(
     documents = corpus(calls, dialect)
     client = KazooClient(
         "http://127.0.0.1", Credentials(token="t"), page_size=page_size, requests_per_second=1e6,
-        host_requests_per_second=1e6,
+        host_requests_per_second=1e6, transport=serve(documents, dialect),
     )  # fmt: skip
-    client._http.close()
-    client._http = httpx2.Client(transport=serve(documents, dialect))
     found: list[str] = []
     with client:
         for window in plan_windows(*span, dialect):

@@ -21,9 +21,10 @@ from cdr_pipeline.errors import (
     UpstreamProtocolError,
     WindowTooHeavy,
 )
-from cdr_pipeline.sources.kazoo import client as client_module
+from cdr_pipeline.sources.kazoo import connection as connection_module
 from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.refusals import worth_another_try
 from cdr_pipeline.sources.kazoo.session import Credentials
 from cdr_pipeline.sources.kazoo.windows import Window
 
@@ -112,7 +113,7 @@ def test_a06_retry_after_is_understood_in_all_its_forms(header: str, seconds: fl
 
 def test_a06_a_huge_retry_after_is_capped() -> None:
     error = TransientUpstreamError("429", retry_after_seconds=1e9)
-    assert client_module._worth_another_try(error) == 60.0
+    assert worth_another_try(error) == 60.0
 
 
 def test_a07_a_refused_token_is_permanent_and_asked_once() -> None:
@@ -200,7 +201,7 @@ def test_a15_a_body_shorter_than_promised_is_asked_for_again() -> None:
 
 
 def test_a16_a_reply_that_unpacks_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_MAX_BODY_BYTES", 1_000_000)
+    monkeypatch.setattr(connection_module, "_MAX_BODY_BYTES", 1_000_000)
     bomb = gzip.compress(b" " * 50_000_000)
     with scripted_server(Reply(bomb, 200, {"Content-Encoding": "gzip"})) as server:
         with pytest.raises(WindowTooHeavy, match="unpacks"):
