@@ -7,17 +7,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from pydantic import SecretStr
+from played import playing
 
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.instance import open_instance, prepare_home
 from cdr_pipeline.defs.night import run_night
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.ledger import Account
 
 DAY = (datetime.now(UTC) - timedelta(days=2)).date()
 
@@ -29,18 +26,7 @@ def switch() -> SimulatedSwitch:
 
 @pytest.fixture
 def played(settings: Settings, switch: SimulatedSwitch) -> Iterator[Settings]:
-    with run_switch(switch) as running:
-        made = settings.model_copy(
-            update={
-                "api_url": running.url,
-                "api_token": SecretStr(switch.token),
-                "api_requests_per_second": 10_000.0,
-                "step_retry_seconds": 0,
-            }
-        )
-        with Workplace.at(made).ledger() as ledger:
-            for account in switch.accounts:
-                ledger.add_account(Account(account.account_id, time_zone=account.time_zone), now=datetime.now(UTC))
+    with playing(settings, switch) as made:
         yield made
 
 

@@ -1,12 +1,10 @@
 """Nights over HTTP, through the steps, into a real warehouse and onto disk."""
 
 import gzip
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-import stamina
 from nights import DAY, night, playing, warehouse
 
 from cdr_pipeline.core.business_day import day_bounds
@@ -24,22 +22,9 @@ from cdr_pipeline.steps.take_in_uploads import take_in_uploads
 from cdr_pipeline.steps.workplace import Workplace
 
 
-@pytest.fixture(autouse=True)
-def _quick_retries() -> Iterator[None]:
-    """Retries as in life, but without waiting."""
-    with stamina.set_testing(testing=True, attempts=5, cap=True):
-        yield
-
-
 @pytest.fixture
 def switch() -> SimulatedSwitch:
     return SimulatedSwitch.build(calls_per_day=40)
-
-
-@pytest.fixture
-def place(at: Workplace, switch: SimulatedSwitch) -> Iterator[Workplace]:
-    with run_switch(switch) as running:
-        yield playing(at, switch, running.url, api_details=True)
 
 
 def test_every_call_of_the_day_is_there_once_with_its_fields(place: Workplace, switch: SimulatedSwitch) -> None:

@@ -1,32 +1,16 @@
 """The switch against a carrier, over HTTP, through the steps, into a real warehouse and onto a page."""
 
-from collections.abc import Iterator
-
 import pytest
-import stamina
 from carriers import carriers_night, reconciled
-from nights import DAY, playing, warehouse
+from nights import DAY, warehouse
 
-from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.workplace import Workplace
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries() -> Iterator[None]:
-    with stamina.set_testing(testing=True, attempts=5, cap=True):
-        yield
 
 
 @pytest.fixture
 def switch() -> SimulatedSwitch:
     return SimulatedSwitch.build(calls_per_day=120)
-
-
-@pytest.fixture
-def place(at: Workplace, switch: SimulatedSwitch) -> Iterator[Workplace]:
-    with run_switch(switch) as running:
-        yield playing(at, switch, running.url, api_details=True)
 
 
 def breaks_of(at: Workplace, account_id: str) -> dict[str, set[str]]:
