@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cdr_pipeline.cli.erase import erase
 from cdr_pipeline.cli.retention import retention_app
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ warehouse_app = typer.Typer(
     help="The warehouse: an embedded PostgreSQL, or the server that CDR_WAREHOUSE_URL names.", no_args_is_help=True
 )
 warehouse_app.add_typer(retention_app, name="retention")
+warehouse_app.command("erase")(erase)
 
 
 @warehouse_app.command("start")

@@ -20,6 +20,7 @@ from cdr_pipeline.core.fields import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
 from cdr_pipeline.core.schemas import LINE, RAW
 from cdr_pipeline.errors import UnbalancedBatch, WarehouseContended
 from cdr_pipeline.warehouse.engine import translated
+from cdr_pipeline.warehouse.erased import mask_erased
 from cdr_pipeline.warehouse.links import link_batch
 from cdr_pipeline.warehouse.partitions import add_missing_partitions
 from cdr_pipeline.warehouse.removed import removed_months, sift_removed
@@ -259,6 +260,8 @@ class BatchLoad:
                 )
         inserted = self._execute("load/insert_records")
         self._execute("load/keep_keys")
+        # What was erased stays so, in whatever form its record comes again.
+        mask_erased(self.connection, self.header.account_id)
         touched = gone_to | come_from
         touched |= link_batch(self.connection, self._parameters, gone_to, come_from)
         self._execute("load/touch_days", dates=sorted(touched))

@@ -131,8 +131,11 @@ def _masking(table: str) -> dict[str, sql.Composable]:
 
 
 MASKED_TABLES: Final = (_masking("cdr"), _masking("cdr_history"))
+# What an erasure looks through, a line each: no number is read across two of them.
+_SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(_identifiers((*MASKED, *EMPTIED)))
 _RECORD: Final = (*names(), *BOOKKEEPING)
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
+    "erasure/find_records": {"searched": _SEARCHED},
     "load/copy_believed_equal": {"columns": _identifiers(BELIEVED_EQUAL)},
     "load/copy_stage": {"columns": _identifiers((*names(), *STAGED))},
     "load/keep_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},

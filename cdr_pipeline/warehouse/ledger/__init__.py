@@ -15,6 +15,7 @@ from cdr_pipeline.warehouse.ledger.day_states import (
 )
 from cdr_pipeline.warehouse.ledger.days import DayStatus, DayTable, KnownDay
 from cdr_pipeline.warehouse.ledger.deliveries import Delivery, DeliveryTable, DueFile
+from cdr_pipeline.warehouse.ledger.erasures import ErasureTable, ShownFile
 from cdr_pipeline.warehouse.ledger.health import HealthTable, HourOfTraffic, LateDay, NightAccount
 from cdr_pipeline.warehouse.ledger.reconciliations import DayReconciliation, ReconciliationTable
 from cdr_pipeline.warehouse.ledger.retention import MonthRemoval, RetentionPolicy, RetentionTable
@@ -52,6 +53,7 @@ __all__ = [
     "OpenWindow",
     "RecordPlace",
     "RetentionPolicy",
+    "ShownFile",
     "UploadLine",
     "UploadRecord",
 ]
@@ -64,6 +66,7 @@ class Ledger(
     DayTable,
     DayStateTable,
     DeliveryTable,
+    ErasureTable,
     HealthTable,
     ReconciliationTable,
     RetentionTable,
