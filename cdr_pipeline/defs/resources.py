@@ -3,6 +3,7 @@
 import dagster as dg
 
 from cdr_pipeline.defs.process import PROCESS_TAG, own_process
+from cdr_pipeline.defs.progress import PacedProgress
 from cdr_pipeline.settings import Settings, load_settings
 from cdr_pipeline.steps.workplace import Clock, Workplace, utc_now
 
@@ -25,7 +26,9 @@ class Workplaces:
         """A workplace whose progress goes to the run's log; the run learns which process executes it."""
         settings = self._settings or load_settings()
         context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: own_process()})
-        return Workplace.at(settings, clock=self._clock, progress=context.log.info, run_id=context.run.run_id)
+        return Workplace.at(
+            settings, clock=self._clock, progress=PacedProgress(context.log.info), run_id=context.run.run_id
+        )
 
     def aside(self) -> Workplace:
         """A workplace outside of any run: for sensors, which only look."""

@@ -7,8 +7,10 @@ again, without asking the switch.
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from queue import SimpleQueue
 
 from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.errors import CdrError, ClaimLost, ConfigurationError, WindowTooHeavy
@@ -93,43 +95,52 @@ def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
             "CDR_API_URL is not set: there is no switch to collect from",
             hint="set it and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; see 'cdr-pipeline config check'",
         )
-    with at.ledger() as ledger:
-        accounts = ledger.accounts(request.accounts)
-        begun = ledger.collections([account.account_id for account in accounts], request.business_date)
     day = request.business_date
-    with (
-        KazooClient.from_settings(at.settings) as client,
-        ThreadPoolExecutor(at.settings.collect_concurrency, thread_name_prefix="collect") as pool,
-    ):
-        collected = pool.map(
-            lambda account: _collect_account(account, day, client, at, begun.get(account.account_id, _NEVER_TAKEN)),
-            accounts,
-        )
-        return CollectedDay(day, tuple(collected))
+    free = SimpleQueue[Ledger]()
+
+    def collect(account: Account) -> AccountCollected:
+        ledger = free.get()
+        try:
+            before = begun.get(account.account_id, _NEVER_TAKEN)
+            return _collect_account(account, day, client, ledger, at, begun=before)
+        finally:
+            free.put(ledger)
+
+    with ExitStack() as connections:
+        first = connections.enter_context(at.ledger())
+        accounts = first.accounts(request.accounts)
+        begun = first.collections([account.account_id for account in accounts], day)
+        client = connections.enter_context(KazooClient.from_settings(at.settings))
+        free.put(first)
+        # A connection for each that collects, not for each account: the server makes a process of every one.
+        at_once = max(1, min(at.settings.collect_concurrency, len(accounts)))
+        for _ in range(at_once - 1):
+            free.put(connections.enter_context(at.ledger()))
+        with ThreadPoolExecutor(at_once, thread_name_prefix="collect") as pool:
+            return CollectedDay(day, tuple(pool.map(collect, accounts)))
 
 
 def _collect_account(
-    account: Account, business_date: date, client: KazooClient, at: Workplace, begun: Collection
+    account: Account, business_date: date, client: KazooClient, ledger: Ledger, at: Workplace, *, begun: Collection
 ) -> AccountCollected:
-    with at.ledger() as ledger:
-        if _done_meanwhile(ledger.collections([account.account_id], business_date).get(account.account_id), begun):
-            at.progress(f"{account.account_id} has been collected by another process meanwhile")
-            return AccountCollected(account.account_id, elsewhere=True)
-        claim = ledger.claim(account.account_id, business_date, lease_seconds=_LEASE_SECONDS)
-        if claim is None:
-            at.progress(f"{account.account_id} is being collected by another process")
-            return AccountCollected(account.account_id, elsewhere=True)
-        try:
-            dialect = _dialect(account, client, ledger, at)
-            windows = _windows(account, business_date, dialect, at)
-            collected = _AccountCollector(account, claim, dialect, client, ledger, at).collect(windows)
-        except ClaimLost as error:
-            collected = AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
-        except CdrError as error:
-            _note_no_window(account, claim, error, ledger, at)
-            collected = AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
-        finally:
-            ledger.release(claim)
+    if _done_meanwhile(ledger.collections([account.account_id], business_date).get(account.account_id), begun):
+        at.progress(f"{account.account_id} has been collected by another process meanwhile")
+        return AccountCollected(account.account_id, elsewhere=True)
+    claim = ledger.claim(account.account_id, business_date, lease_seconds=_LEASE_SECONDS)
+    if claim is None:
+        at.progress(f"{account.account_id} is being collected by another process")
+        return AccountCollected(account.account_id, elsewhere=True)
+    try:
+        dialect = _dialect(account, client, ledger, at)
+        windows = _windows(account, business_date, dialect, at)
+        collected = _AccountCollector(account, claim, dialect, client, ledger, at).collect(windows)
+    except ClaimLost as error:
+        collected = AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
+    except CdrError as error:
+        _note_no_window(account, claim, error, ledger, at)
+        collected = AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
+    finally:
+        ledger.release(claim)
     at.progress(f"collected {account.account_id}")
     return collected
 
