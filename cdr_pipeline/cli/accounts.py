@@ -1,5 +1,6 @@
 """``cdr-pipeline accounts``: whose calls are collected."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -20,13 +21,17 @@ def add(
         str | None, typer.Option(help="E.164 country code of its national numbers, digits only, such as 49.")
     ] = None,
     parent: Annotated[str | None, typer.Option(help="Id of the account above it.")] = None,
+    zone_from: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First day in a new zone; the first that is still empty when omitted."),
+    ] = None,
     inactive: Annotated[bool, typer.Option("--inactive", help="Know it, but do not collect it.")] = False,
 ) -> None:
-    """Make an account known, or change it."""
+    """Make an account known, or change it. When its zone changes, days that it has had keep theirs."""
     from cdr_pipeline.cli.console import out, workplace
-    from cdr_pipeline.steps.accounts import checked_account
+    from cdr_pipeline.steps.accounts import add_account, checked_account
 
-    with workplace("adding") as at, at.ledger() as ledger:
+    with workplace("adding") as at:
         account = checked_account(
             account_id=account_id,
             name=name,
@@ -35,8 +40,9 @@ def add(
             country_code=country_code,
             active=not inactive,
         )
-        ledger.add_account(account, now=at.clock())
-    out.print(f"account {account.account_id}: {account.time_zone}, {'active' if account.active else 'inactive'}")
+        moved = add_account(account, at, zone_from=zone_from.date() if zone_from else None)
+    since = f" from {moved} on" if moved else ""
+    out.print(f"account {account.account_id}: {account.time_zone}{since}, {'active' if account.active else 'inactive'}")
 
 
 @accounts_app.command("sync")
@@ -85,7 +91,7 @@ def list_accounts() -> None:
             account.account_id,
             account.name,
             account.parent_id or "",
-            account.time_zone,
+            ", ".join([*(f"{zone.time_zone} until {zone.until}" for zone in account.earlier_zones), account.time_zone]),
             account.country_code or "",
             account.dialect or "not contacted yet",
             "yes" if account.active else "no",

@@ -1,10 +1,12 @@
 """Accounts as people state them, checked before the ledger learns of them."""
 
 import re
+from datetime import date, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Account
 
 # Account ids become folder names; this is what keeps them inside their folder.
@@ -42,3 +44,38 @@ def checked_account(
             f"{country_code!r} is not a country code", hint="one to three digits without + or 00, such as 49"
         )
     return Account(account_id, name, parent_id, time_zone, country_code, active=active)
+
+
+def add_account(account: Account, at: Workplace, *, zone_from: date | None = None) -> date | None:
+    """Makes an account known, or changes it. Days that it has had keep their zone, and their records their day.
+
+    Args:
+        account: as it is to be.
+        at: where.
+        zone_from: first day in the new zone, where the zone is another one: the first day that has not begun and
+            holds nothing when omitted.
+
+    Returns:
+        The first day in the new zone, where the account moves from one to another.
+
+    Raises:
+        ConfigurationError: a day from ``zone_from`` on lies in the earlier zone already.
+    """
+    with at.ledger() as ledger:
+        known = {item.account_id: item for item in ledger.all_accounts()}.get(account.account_id)
+        newest = ledger.newest_day(account.account_id)
+        if known is None or known.time_zone == account.time_zone or (newest is None and zone_from is None):
+            ledger.add_account(account, now=at.clock())
+            return None
+        # A move that lies in the future is one of the days that stay as they are.
+        taken = [newest, *(zone.until - timedelta(days=1) for zone in known.earlier_zones)]
+        last = max((day for day in taken if day is not None), default=None)
+        today = max(at.clock().astimezone(ZoneInfo(zone)).date() for zone in (known.time_zone, account.time_zone))
+        moved = zone_from or max(today, last or today) + timedelta(days=1)
+        if last is not None and moved <= last:
+            raise ConfigurationError(
+                f"{last} lies in {known.time_zone} already",
+                hint=f"move the account from {last + timedelta(days=1)} on, or later",
+            )
+        ledger.move_account(account, until=moved, before=known.time_zone, now=at.clock())
+        return moved

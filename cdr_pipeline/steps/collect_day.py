@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from queue import SimpleQueue
 
-from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.errors import CdrError, ClaimLost, ConfigurationError, WindowTooHeavy
 from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import Dialect
@@ -167,7 +166,7 @@ def _dialect(account: Account, client: KazooClient, ledger: Ledger, at: Workplac
 
 def _note_no_window(account: Account, claim: Claim, error: CdrError, ledger: Ledger, at: Workplace) -> None:
     """The switch could not even be asked for a window: that stands at the day's first second, which any day covers."""
-    first, _ = day_bounds(claim.business_date, account.time_zone)
+    first, _ = account.zones.bounds(claim.business_date)
     ledger.record_failed_window(
         claim=claim,
         starts_at=first,
@@ -179,11 +178,11 @@ def _note_no_window(account: Account, claim: Claim, error: CdrError, ledger: Led
 
 
 def _windows(account: Account, business_date: date, dialect: Dialect, at: Workplace) -> tuple[Window, ...]:
-    first, end = day_bounds(business_date, account.time_zone)
+    first, end = account.zones.bounds(business_date)
     last = min(end + timedelta(hours=at.settings.collect_overlap_hours), at.clock().replace(microsecond=0))
     if last <= first:
         raise ConfigurationError(
-            f"{business_date} has not begun in {account.time_zone}", hint="ask for a day that has begun"
+            f"{business_date} has not begun in {account.zones.on(business_date)}", hint="ask for a day that has begun"
         )
     return plan_windows(first, last, dialect)
 

@@ -5,7 +5,6 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from cdr_pipeline import errors
-from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.workplace import Workplace
@@ -76,7 +75,7 @@ def _night(day: date, parts: list[tuple[str, bool, str | None]], accounts: int) 
 
 
 def _has_ended(account: Account, business_date: date, now: datetime) -> bool:
-    _, end = day_bounds(business_date, account.time_zone)
+    _, end = account.zones.bounds(business_date)
     return end <= now
 
 

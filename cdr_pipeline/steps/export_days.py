@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
@@ -149,10 +149,12 @@ def day_of(
 ) -> DailyFile:
     """What the manifests of a day say beyond its rows."""
     reconciled = ledger.reconciliation_of(account.account_id, business_date)
+    zone, following = (account.zones.on(business_date + timedelta(days=days)) for days in (0, 1))
     return DailyFile(
         account_id=account.account_id,
         business_date=business_date,
-        time_zone=account.time_zone,
+        time_zone=zone,
+        next_time_zone=None if following == zone else following,
         version=version,
         watermark_utc=known.complete_through,
         rejected_rows=known.rejected_rows,

@@ -13,7 +13,6 @@ from uuid import uuid4
 import polars as pl
 
 from cdr_pipeline.core.accounting import BatchCounts
-from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.core.coverage import covered_through
 from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
 from cdr_pipeline.core.numbers import NumberPlan
@@ -176,7 +175,7 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Wo
 
 def _note_completeness(account: Account, business_date: date, ledger: Ledger, at: Workplace) -> Volume | None:
     """The day's volume when loaded windows cover it without a gap; the ledger is told up to when they reach."""
-    first, end = day_bounds(business_date, account.time_zone)
+    first, end = account.zones.bounds(business_date)
     through = covered_through(first, ledger.loaded_windows(account.account_id, business_date))
     if through < end:
         return None
@@ -227,6 +226,7 @@ def normalized_chunks(landing: LandingFile, account: Account, *, latest: datetim
             plan=NumberPlan(country_code=account.country_code),
             first_line=read + 1,
             details=details,
+            earlier_zones=account.earlier_zones,
         )
         accepted = validate(normalized.rows, latest=latest)
         chunk = Sifted(accepted.rows, pl.concat([normalized.rejects, accepted.rejects]))

@@ -10,7 +10,6 @@ import orjson
 import polars as pl
 
 from cdr_pipeline import __version__
-from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.core.carrier_rules import billing_steps, is_compared, matching_rules
 from cdr_pipeline.core.outcomes import outcomes_of, require_whole, totals_of
 from cdr_pipeline.core.profile import Profile
@@ -56,7 +55,7 @@ def reconcile_carrier(
     rules = _rules(what, profile, at)
     # Counted before the records are read: a change in between makes the day due again.
     seen, through = ledger.day_state(what.account_id, what.business_date)
-    starts_at, ends_at = day_bounds(what.business_date, account.time_zone)
+    starts_at, ends_at = account.zones.bounds(what.business_date)
     complete = through is not None and through >= ends_at
     legs, records = compared_records(ledger.connection, what, _span(what, account, profile))
     legs = legs.filter(is_compared(profile.reconcile))
@@ -96,7 +95,7 @@ def reconcile_carrier(
 
 
 def _span(what: CarrierDay, account: Account, profile: Profile) -> Span:
-    starts_at, ends_at = day_bounds(what.business_date, account.time_zone)
+    starts_at, ends_at = account.zones.bounds(what.business_date)
     reach = timedelta(hours=profile.reconcile.reach_hours)
     days = timedelta(days=reach.days + 1)
     return Span(starts_at - reach, ends_at + reach, what.business_date - days, what.business_date + days)

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
+from cdr_pipeline.core.account_zones import EarlierZone
 from cdr_pipeline.errors import CdrError, DayNotSealable, SealedFileDamaged
 from cdr_pipeline.exports.adjustment import differences, write_adjustment
 from cdr_pipeline.exports.atomic import remove
@@ -110,8 +111,10 @@ def _restate(
     before = {file.dialect: file for file in ledger.export_files(account.account_id, business_date, known.version)}
     old, old_path = _sealed_exact(before, at)
     if old.manifest is not None:
-        # The account may have moved to another zone since; the day keeps the bounds under which it was sealed.
-        account = replace(account, time_zone=decode_manifest(old.manifest).time_zone)
+        # Whatever the account's zones are said to be now, the day keeps the bounds under which it was sealed.
+        sealed = decode_manifest(old.manifest)
+        own = EarlierZone(sealed.time_zone, business_date + timedelta(days=1))
+        account = replace(account, time_zone=sealed.next_time_zone or sealed.time_zone, earlier_zones=(own,))
     version = known.version + 1
     written = write_version(
         account,

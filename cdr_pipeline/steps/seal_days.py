@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
-from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.errors import CdrError, DayNotSealable
 from cdr_pipeline.exports.daily_file import WrittenFile
 from cdr_pipeline.exports.manifest import encode_manifest, utc_text
@@ -188,5 +187,5 @@ def _obstacles(account: Account, business_date: date, known: KnownDay, ledger: L
 
 
 def _in_grace(account: Account, business_date: date, at: Workplace) -> bool:
-    _, end = day_bounds(business_date, account.time_zone)
+    _, end = account.zones.bounds(business_date)
     return at.clock() < end + timedelta(days=at.settings.seal_after_days)

@@ -75,6 +75,7 @@ class UploadBatch:
             account_id=self.account.account_id,
             account_time_zone=self.account.time_zone,
             account_country_code=self.account.country_code,
+            earlier_zones=self.account.earlier_zones,
         )
         known = (
             with_record_ids(normalized.rows)

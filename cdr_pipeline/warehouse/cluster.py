@@ -7,8 +7,8 @@ from psycopg import Connection
 from cdr_pipeline.errors import WarehouseError
 from cdr_pipeline.warehouse.statements import statement
 
-# Small, and joined with everything: a copy on each node.
-REFERENCE: Final = frozenset({"accounts"})
+# Small, and joined with everything or with one another: a copy on each node.
+REFERENCE: Final = frozenset({"accounts", "account_zones"})
 # Leases are taken by the coordinator's own clock and joined with nothing; they stay there.
 LOCAL: Final = frozenset({"collections", "alembic_version", "migration_checksums"})
 

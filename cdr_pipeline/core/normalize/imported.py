@@ -9,10 +9,11 @@ from typing import Final
 import polars as pl
 
 from cdr_pipeline.core import sip
+from cdr_pipeline.core.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.core.fields import FIELDS, Kind
 from cdr_pipeline.core.local_time import instant, is_count, is_time, is_zone
 from cdr_pipeline.core.numbers import e164
-from cdr_pipeline.core.profile import ACCOUNT_ZONE, Profile
+from cdr_pipeline.core.profile import ACCOUNT_ZONE, Profile, TimeNotation
 from cdr_pipeline.core.reasons import Reject
 from cdr_pipeline.core.rejection import Fault, sift
 from cdr_pipeline.core.schemas import EXTRA, LINE, RAW, Sifted, working_schema
@@ -42,6 +43,7 @@ def normalize_imported(
     account_id: str,
     account_time_zone: str,
     account_country_code: str | None = None,
+    earlier_zones: Sequence[EarlierZone] = (),
 ) -> Sifted:
     """Canonical rows of a file's raw rows.
 
@@ -51,19 +53,21 @@ def normalize_imported(
         account_id: whose calls they are.
         account_time_zone: decides the business date, and the zone of local times when the profile leaves it to it.
         account_country_code: of national numbers, when the profile names none.
+        earlier_zones: in which the account's days were before, oldest first.
 
     Returns:
         Rows in ``working_schema()``, origin imported, ``record_id`` null where the profile has no native id, and
         rejects. ``extra_source`` holds every source column that no field is made of.
     """
     records = combined(records, profile)
-    zone = account_time_zone if profile.time_zone == ACCOUNT_ZONE else profile.time_zone
+    account_zones = AccountZones(account_time_zone, tuple(earlier_zones))
+    local = account_zones if profile.time_zone == ACCOUNT_ZONE else AccountZones(profile.time_zone)
     plan = profile.plan
     if plan.country_code is None and account_country_code is not None:
         plan = replace(plan, country_code=account_country_code)
     texts = _texts(records, profile)
     zones = _zones(texts, profile)
-    typed = _typed(texts, profile, zone, zones)
+    typed = _typed(texts, profile, local, zones)
     has_identity = bool(profile.native_id) and set(profile.native_id) <= set(records.columns)
     sifted = sift(typed, _faults(profile, zones, account_id, has_identity=has_identity))
     billed = pl.col("billing_seconds") > 0
@@ -80,7 +84,7 @@ def normalize_imported(
             e164(pl.coalesce("dialed_number", "callee_id_number"), plan).alias("callee_e164"),
             sip.host(pl.col("to_uri")).alias("to_host"),
             sip.host(pl.col("from_uri")).alias("from_host"),
-            pl.col("started_at").dt.convert_time_zone(account_time_zone).dt.date().alias("business_date"),
+            account_zones.business_date(pl.col("started_at")).alias("business_date"),
         )
         .select(working_schema().keys())
     )
@@ -153,12 +157,12 @@ def _translated(text: pl.Expr, words: Mapping[str, str]) -> pl.Expr:
     return text.str.to_lowercase().replace_strict(dict(words), default=text, return_dtype=pl.String)
 
 
-def _typed(texts: pl.DataFrame, profile: Profile, zone: str, zones: Mapping[str, str]) -> pl.DataFrame:
+def _typed(texts: pl.DataFrame, profile: Profile, local: AccountZones, zones: Mapping[str, str]) -> pl.DataFrame:
     """Typed columns beside their texts (``__name``), which the faults compare with."""
     times = {name: _time_text(name, profile) for name in _TIMES}
     kept = [text.alias(f"__{name}") for name, text in times.items()]
     kept += [pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in _NUMBERS]
-    casts = [_instant(text, profile, zone, zones).alias(name) for name, text in times.items()]
+    casts = [_instant(text, profile, local, zones).alias(name) for name, text in times.items()]
     casts += [_seconds(name, profile) for name in ("duration_seconds", "billing_seconds", "ringing_seconds")]
     casts += [_money(name, profile) for name in ("cost", "rate", "reseller_cost")]
     casts += [
@@ -175,15 +179,24 @@ def _typed(texts: pl.DataFrame, profile: Profile, zone: str, zones: Mapping[str,
     return texts.with_columns(*kept).with_columns(*casts, currency.alias("cost_currency"))
 
 
-def _instant(text: pl.Expr, profile: Profile, zone: str, zones: Mapping[str, str]) -> pl.Expr:
+def _instant(text: pl.Expr, profile: Profile, local: AccountZones, zones: Mapping[str, str]) -> pl.Expr:
     """In the row's own zone where the file names one, else in the file's."""
     notation, formats = profile.time_notation, profile.time_formats
     if not profile.zone_column:
-        return instant(text, notation, formats, zone)
+        return _local_instant(text, notation, formats, local)
     own = [
         pl.when(pl.col(_ZONE) == word).then(instant(text, notation, formats, meant)) for word, meant in zones.items()
     ]
-    return pl.coalesce([*own, pl.when(pl.col(_ZONE).is_null()).then(instant(text, notation, formats, zone))])
+    return pl.coalesce([*own, pl.when(pl.col(_ZONE).is_null()).then(_local_instant(text, notation, formats, local))])
+
+
+def _local_instant(text: pl.Expr, notation: TimeNotation, formats: Sequence[str], local: AccountZones) -> pl.Expr:
+    """Local times in the zone of the day that they name; others are the same instant in any zone."""
+    found = instant(text, notation, formats, local.time_zone)
+    named = instant(text, notation, formats, "UTC").dt.date()
+    for zone in reversed(local.earlier):
+        found = pl.when(named < zone.until).then(instant(text, notation, formats, zone.time_zone)).otherwise(found)
+    return found
 
 
 def _number(name: str, profile: Profile) -> pl.Expr:

@@ -4,7 +4,7 @@ Every field is optional and may come as text, number, "" or not at all; what the
 ``extra_source``. Times: a list row's ``timestamp`` is the start of the leg, a document's is its end (kazoo-api).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from cdr_pipeline.core import sip
+from cdr_pipeline.core.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.core.fields import FIELDS, KNOWN_LIST_KEYS, LIST_KEYS, Field, Kind
 from cdr_pipeline.core.numbers import NumberPlan, e164
 from cdr_pipeline.core.reasons import Reject
@@ -52,6 +53,7 @@ def normalize_list(
     plan: NumberPlan,
     first_line: int = 1,
     details: Rows | None = None,
+    earlier_zones: Sequence[EarlierZone] = (),
 ) -> Sifted:
     """Canonical rows of list rows, filled up from detail documents where those were fetched.
 
@@ -62,6 +64,7 @@ def normalize_list(
         plan: the account's number plan.
         first_line: number of the first row within its window.
         details: detail documents of some or all of the rows, joined by id.
+        earlier_zones: in which the account's days were before, oldest first.
 
     Returns:
         Rows in ``working_schema()`` plus ``has_detail`` and ``detail_source``, and rejects.
@@ -86,7 +89,8 @@ def normalize_list(
     joined = listed.join(_documents(details), on="record_id", how="left", maintain_order="left")
     typed, faults = _typed(joined, account_id)
     sifted = sift(typed, faults)
-    return Sifted(_derived(sifted.rows, account_id, time_zone, plan), sifted.rejects)
+    zones = AccountZones(time_zone, tuple(earlier_zones))
+    return Sifted(_derived(sifted.rows, account_id, zones, plan), sifted.rejects)
 
 
 def sifted_schema() -> dict[str, pl.DataType]:
@@ -163,7 +167,7 @@ def _holds_nul(frame: pl.DataFrame) -> pl.Expr:
     return pl.col(RAW).str.contains(r"(^|[^\\])(\\\\)*\\u0000")
 
 
-def _derived(frame: pl.DataFrame, account_id: str, time_zone: str, plan: NumberPlan) -> pl.DataFrame:
+def _derived(frame: pl.DataFrame, account_id: str, zones: AccountZones, plan: NumberPlan) -> pl.DataFrame:
     """Everything that the dictionary derives, in its order and types."""
     billed = pl.col("billing_seconds") > 0
     in_dollars = [
@@ -191,7 +195,7 @@ def _derived(frame: pl.DataFrame, account_id: str, time_zone: str, plan: NumberP
         )
         .with_columns(
             pl.when(billed).then(pl.col("ended_at") - _span("billing_seconds")).alias("answered_at"),
-            pl.col("started_at").dt.convert_time_zone(time_zone).dt.date().alias("business_date"),
+            zones.business_date(pl.col("started_at")).alias("business_date"),
         )
         .pipe(_complete)
     )
