@@ -169,6 +169,19 @@ def test_d08_a_repeated_record_is_a_duplicate_and_equal_calls_on_both_sides_are_
     assert classes_of(reconcile(side({}, {}), side({}, prefix="b"), RULES))["a2"] == "dup_a"
 
 
+def test_d08_equal_calls_that_both_sides_have_are_calls_also_where_the_carrier_is_late() -> None:
+    late = {"at": 80}
+    result = reconcile(side({}, {}), side(late, late, prefix="b"), replace(RULES, offset_ms=0))
+    assert pairs_of(result) == [("a1", "b1", "time_mismatch"), ("a2", "b2", "time_mismatch")]
+
+
+def test_a_pair_that_was_one_of_too_many_choices_at_first_is_no_break_of_time() -> None:
+    calls = [{"caller": f"+49301000{number:03d}"} for number in range(40)]
+    records = [*calls[:-1], {"caller": None, "duration_ms": 150_000, "amount": Decimal("0.25")}]
+    result = reconcile(side(*calls), side(*records, prefix="b"), RULES)
+    assert classes_of(result)["a40"] == classes_of(result)["b40"] == "duration_mismatch"
+
+
 def test_d08_swapping_the_sides_swaps_the_pairs() -> None:
     one_side = side({}, {}, {"at": 5}, {"at": 9, "caller": None}, {"at": 12})
     other = side({"at": 1}, {"at": 1}, {"at": 6, "caller": None}, {"at": 30}, prefix="b")

@@ -68,6 +68,11 @@ class Clock:
         return max(self.spread_ms * _DEVIATION, _LEAST_SPREAD_MS)
 
     @property
+    def slack_ms(self) -> int:
+        """What a clock of whole minutes adds to every window; whole seconds need nothing."""
+        return self.precision_ms // 2 if self.precision_ms > _BIN_MS else 0
+
+    @property
     def jump_at(self) -> datetime | None:
         """The jump's time."""
         return None if self.jump_at_ms is None else datetime.fromtimestamp(self.jump_at_ms // 1_000, UTC)

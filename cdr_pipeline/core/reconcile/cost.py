@@ -45,7 +45,7 @@ def time_cost(it: Comparison, edges: Edges) -> npt.NDArray[np.float64]:
     """Half the squared deviation near the usual difference, a tail beyond it that rises to the edge of the window."""
     clock, rules = it.clock, it.rules
     apart = np.abs(it.carrier_start[edges.carrier] - it.switch.start_ms[edges.switch])
-    unusual = np.maximum(apart - (clock.precision_ms // 2 if clock.precision_ms > _SECOND_MS else 0), 0)
+    unusual = np.maximum(apart - clock.slack_ms, 0)
     core = _HALF * (unusual / clock.deviation_ms) ** 2
     reach = np.minimum(unusual / rules.window_ms, 1.0)
     beyond = np.maximum(unusual - rules.window_ms, 0) / rules.fallback_window_ms

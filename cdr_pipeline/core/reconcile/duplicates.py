@@ -34,13 +34,14 @@ def later_twins(keys: Hashes) -> tuple[Flags, Flags]:
     return later, any_
 
 
-def repeats(keys: Hashes, twins: Flags, paired: Flags) -> Flags:
+def repeats(keys: Hashes, twins: Flags, paired: Flags, *, none_paired: bool) -> Flags:
     """Rows without partner that repeat: an equal row has a partner, or stands before them.
 
     Args:
         keys: of ``twin_keys``.
         twins: rows that have an equal one.
         paired: rows that have a partner.
+        none_paired: whether equals without any partner among them count, all but the first.
     """
     found = np.zeros(len(keys), np.bool_)
     rows = np.flatnonzero(twins)
@@ -51,5 +52,8 @@ def repeats(keys: Hashes, twins: Flags, paired: Flags) -> Flags:
     ordered = keys[rows][order]
     after = np.zeros(len(rows), np.bool_)
     after[1:] = ordered[1:] == ordered[:-1]
+    if not none_paired:
+        first = np.maximum.accumulate(np.where(after, 0, np.arange(len(rows))))
+        after &= paired[rows][order[first]]
     found[rows[order[after]]] = True
     return found & ~paired

@@ -82,14 +82,18 @@ def match(it: Comparison) -> Matches:
         weight = pair_weights(it, edges)
         return assign(edges.switch, edges.carrier, weight, switch.start_ms, it.carrier_start)
 
-    slack = it.clock.precision_ms // 2 if it.clock.precision_ms > 1_000 else 0  # noqa: PLR2004 - whole seconds need none
+    slack = it.clock.slack_ms
     found.add(within(rules.window_ms + slack), Pass.WINDOW)
-    repeated_a = repeats(keys_a, twins_a, ~found.free_a) & switch.billable
-    repeated_b = repeats(keys_b, twins_b, ~found.free_b) & carrier.billable
+    # Equals that all came late are no repeats yet: the wider window may find a partner for each.
+    found.free_a &= ~repeats(keys_a, twins_a, ~found.free_a, none_paired=False)
+    found.free_b &= ~repeats(keys_b, twins_b, ~found.free_b, none_paired=False)
+    found.add(within(rules.fallback_window_ms + slack), Pass.FALLBACK)
+    paired_a, paired_b = found.rows()
+    repeated_a = repeats(keys_a, twins_a, paired_a | ~switch.billable, none_paired=True)
+    repeated_b = repeats(keys_b, twins_b, paired_b | ~carrier.billable, none_paired=True)
     del keys_a, keys_b
     found.free_a &= ~repeated_a
     found.free_b &= ~repeated_b
-    found.add(within(rules.fallback_window_ms + slack), Pass.FALLBACK)
     found.add(_answered_once(it, found), Pass.ANSWER)
     edges, weight, how = moved_edges(it, found.free_a, found.free_b)
     moved = assign(edges.switch, edges.carrier, weight, switch.start_ms, it.carrier_start)

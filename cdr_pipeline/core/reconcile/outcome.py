@@ -52,8 +52,10 @@ def pair_outcome(it: Comparison, matches: Matches) -> PairOutcome:
     lengths = switch.duration_ms[rows_a], carrier.duration_ms[rows_b]
     gap = length_gap(*lengths, *it.tariff.steps(rows_a), rules.duration_tolerance_ms)
     money = money_gap(it, rows_a, rows_b, gap)
-    late = (matches.how == Pass.FALLBACK) | (matches.how == Pass.ZONE) | (matches.how == Pass.START_OR_END)
+    late = (matches.how == Pass.ZONE) | (matches.how == Pass.START_OR_END)
+    # The fallback also pairs what is near in time and was one of too many choices before; its time is no break.
     late |= (matches.how == Pass.CALL_ID) & (np.abs(delta) > rules.window_ms)
+    late |= (matches.how == Pass.FALLBACK) & (np.abs(delta) > rules.window_ms + it.clock.slack_ms)
     one_sided = switch.billable[rows_a] != carrier.billable[rows_b]
     cost_wrong, length_wrong = ~money.within, ~gap.within
     classes = np.full(len(rows_a), code_of(MatchClass.MATCHED), np.int8)
