@@ -17,7 +17,8 @@ from cdr_pipeline.core.reconcile import RateCard, Reconciled, Rules, reconcile
 from cdr_pipeline.core.reconcile.classes import CLASS_TYPE, SIDE_TYPE, MatchClass
 from cdr_pipeline.core.reconcile.clock_choice import two_sides
 from cdr_pipeline.core.reconcile.legs import Direction, LegRule, is_billable_leg
-from cdr_pipeline.core.reconcile.reconciled import MONEY, ROW_SCHEMA, SECONDS
+from cdr_pipeline.core.reconcile.reconciled import CURRENCY_TYPE, DESTINATION_TYPE, MONEY, ROW_SCHEMA, SECONDS
+from cdr_pipeline.core.reconcile.sides import currency_of
 from cdr_pipeline.core.reconcile.totals import totals_of
 from cdr_pipeline.core.schemas import LINE
 from cdr_pipeline.exports.atomic import beside
@@ -103,11 +104,11 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
     planless = rules.rate_card is None and request.country_code is None and profile.plan.country_code is None
     result = reconcile(*two_sides(compared, records, rules, by_last_digits=planless), rules)
     aside = [
-        _set_aside(legs.filter(~pl.col("billed")), "switch", MatchClass.UNBILLABLE),
-        _set_aside(repeated_a, "switch", MatchClass.DUP_A),
-        _set_aside(repeated_b, "carrier", MatchClass.DUP_B),
-        _rejected(ours, "switch"),
-        _rejected(theirs, "carrier"),
+        _set_aside(legs.filter(~pl.col("billed")), "switch", MatchClass.UNBILLABLE, rules.currency),
+        _set_aside(repeated_a, "switch", MatchClass.DUP_A, rules.currency),
+        _set_aside(repeated_b, "carrier", MatchClass.DUP_B, rules.currency),
+        _rejected(ours, "switch", rules.currency),
+        _rejected(theirs, "carrier", rules.currency),
     ]
     rows = pl.concat([result.rows, *aside]).sort("side", "row_id", "class", maintain_order=True)
     whole = replace(result, rows=rows, totals=totals_of(rows))
@@ -160,7 +161,7 @@ def _last_of_each(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return rows.filter(last), rows.filter(~last)
 
 
-def _set_aside(rows: pl.DataFrame, side: str, item: MatchClass) -> pl.DataFrame:
+def _set_aside(rows: pl.DataFrame, side: str, item: MatchClass, currency: str) -> pl.DataFrame:
     seconds = pl.coalesce("billing_seconds", "duration_seconds").fill_null(0)
     charged = pl.col("cost").fill_null(0) if item is not MatchClass.UNBILLABLE else pl.lit(0)
     return rows.select(
@@ -169,20 +170,22 @@ def _set_aside(rows: pl.DataFrame, side: str, item: MatchClass) -> pl.DataFrame:
         pl.lit(item.value).cast(CLASS_TYPE).alias("class"),
         seconds.cast(SECONDS).alias("seconds"),
         pl.lit(0, pl.Int64).alias("billed_seconds"),
+        currency_of(pl.col("cost_currency"), currency).cast(CURRENCY_TYPE).alias("currency"),
         pl.col("cost").cast(MONEY).alias("amount"),
         charged.cast(MONEY).alias("exposure"),
-        pl.lit("").alias("destination"),
+        pl.lit("").cast(DESTINATION_TYPE).alias("destination"),
     )
 
 
-def _rejected(file: LooseFile, side: str) -> pl.DataFrame:
+def _rejected(file: LooseFile, side: str, currency: str) -> pl.DataFrame:
     rows = file.rejects.select(
         pl.lit(side).alias("side"),
         (pl.lit("line ") + pl.col(LINE).cast(pl.String)).alias("row_id"),
         pl.lit(MatchClass.REJECTED.value).alias("class"),
     )
     missing = [name for name in ROW_SCHEMA if name not in rows.columns]
-    values = [pl.lit("" if name == "destination" else None if name == "amount" else 0).alias(name) for name in missing]
+    plain = {"destination": "", "currency": currency, "amount": None}
+    values = [pl.lit(plain.get(name, 0)).alias(name) for name in missing]
     return rows.with_columns(values).select(pl.col(name).cast(dtype) for name, dtype in ROW_SCHEMA.items())
 
 
@@ -201,7 +204,7 @@ def _totals(
     request: ReconcileFilesRequest, result: Reconciled, not_compared: int, rejected: Mapping[str, int]
 ) -> bytes:
     (offset,) = result.offset.with_columns(pl.col("step_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).to_dicts()
-    by_class = result.totals.group_by("class", "side").agg(
+    by_class = result.totals.group_by("class", "side", "currency").agg(
         pl.col("rows", "seconds", "billed_seconds", "amount", "exposure").sum()
     )
     whole: dict[str, Any] = {
@@ -211,7 +214,7 @@ def _totals(
         "pairs": result.pairs.height,
         "ambiguous_pairs": int(result.pairs["ambiguous"].sum()),
         "offset": offset,
-        "classes": _plain(by_class.sort("class", "side")),
+        "classes": _plain(by_class.sort("class", "side", "currency")),
         "destinations": _plain(result.totals),
     }
     return (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()

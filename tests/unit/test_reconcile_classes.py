@@ -279,6 +279,16 @@ def test_destinations_are_called_alike_on_both_sides_so_that_totals_compare() ->
     ]
 
 
+def test_totals_never_add_amounts_of_two_currencies() -> None:
+    calls = [{"caller": f"+4930100{number}"} for number in range(3)]
+    foreign = [calls[0], calls[1] | {"currency": "usd"}, calls[2] | {"currency": None}]
+    totals = reconcile(side(*calls), side(*foreign, prefix="b"), RULES).totals.filter(pl.col("side") == "carrier")
+    assert totals.select("class", "currency", "rows", "amount", "exposure").rows() == [
+        ("cost_mismatch", "USD", 1, Decimal("0.10"), Decimal("0.10")),
+        ("matched", "EUR", 2, Decimal("0.20"), Decimal(0)),
+    ]
+
+
 def test_a_side_of_another_shape_is_refused() -> None:
     with pytest.raises(InvalidSide, match="switch side lacks caller"):
         reconcile(side({}).drop("caller"), side({}), RULES)

@@ -11,7 +11,7 @@ import polars as pl
 from cdr_pipeline.core.numbers import NumberPlan, e164
 from cdr_pipeline.core.reconcile.rates import Integers
 from cdr_pipeline.core.reconcile.rules import Rules
-from cdr_pipeline.core.reconcile.sides import caller_or_nothing
+from cdr_pipeline.core.reconcile.sides import caller_or_nothing, currency_of
 from cdr_pipeline.errors import InvalidSide
 
 Hashes = npt.NDArray[np.uint64]
@@ -66,16 +66,23 @@ class Calls:
     @property
     def count(self) -> int:
         """Number of rows."""
-        return len(self.start_ms)
+        return len(self.duration_ms)
 
-    def column(self, name: str) -> pl.Series:
-        """A column of the source, in the order of the arrays."""
-        return _ordered(self.source, self.order, pl.col(name))
+    def column(self, name: str, dtype: pl.DataType | None = None) -> pl.Series:
+        """A column of the source, in the order of the arrays; read as another type if one is given."""
+        return _ordered(self.source, self.order, pl.col(name) if dtype is None else pl.col(name).cast(dtype))
 
     def without_numbers(self) -> "Calls":
         """The same without the hashes, which a third of the memory goes to; for when everything is paired."""
         none = np.zeros(0, np.uint64)
         return replace(self, dialled=none, dialled_check=none, caller=none, caller_check=none)
+
+    def settled(self) -> "Calls":
+        """Lengths and amounts only, in a third of the memory; for when every row has its class."""
+        none, no_flags = np.zeros(0, np.int64), np.zeros(0, np.bool_)
+        return replace(
+            self.without_numbers(), order=None, start_ms=none, billable=no_flags, answered=no_flags, withheld=no_flags
+        )
 
     def block(self) -> Hashes:
         """Hash of both numbers."""
@@ -121,7 +128,7 @@ def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: 
     price = _ordered(side, order, pl.col("amount"))
     amount = price.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
     codes = {currency: code for code, currency in enumerate(currencies)}
-    default = pl.col("currency").str.to_uppercase().fill_null(rules.currency)
+    default = currency_of(pl.col("currency"), rules.currency)
     currency = _ordered(side, order, default.replace_strict(codes, return_dtype=pl.UInt8)).to_numpy()
     # Whatever a carrier charges has to be explained; what a switch writes beside an attempt is no bill.
     charged = amount > 0 if name == "carrier" else np.zeros(len(amount), np.bool_)

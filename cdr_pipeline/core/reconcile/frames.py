@@ -1,5 +1,9 @@
 """Arrays of outcomes back to the frames that are given out."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -10,14 +14,24 @@ from cdr_pipeline.core.reconcile.clock import Clock
 from cdr_pipeline.core.reconcile.matching import Matches
 from cdr_pipeline.core.reconcile.outcome import Codes, PairOutcome, RowOutcome
 from cdr_pipeline.core.reconcile.rates import Integers, as_decimal, billed_seconds
-from cdr_pipeline.core.reconcile.reconciled import MONEY, OFFSET_SCHEMA, PAIR_SCHEMA, ROW_SCHEMA
+from cdr_pipeline.core.reconcile.reconciled import (
+    CURRENCY_TYPE,
+    DESTINATION_TYPE,
+    MONEY,
+    OFFSET_SCHEMA,
+    PAIR_SCHEMA,
+    ROW_SCHEMA,
+)
 from cdr_pipeline.core.reconcile.tariff import Tariff
 
 _MILLI_PLACES = 3
+_Value = TypeVar("_Value", bound=np.generic)
 
 
-def pairs_frame(switch: Calls, carrier: Calls, matches: Matches, outcome: PairOutcome, counted: Flags) -> pl.DataFrame:
-    """``PAIR_SCHEMA`` of the pairs that count."""
+def pairs_frame(
+    switch_ids: pl.Series, carrier_ids: pl.Series, matches: Matches, outcome: PairOutcome, counted: Flags
+) -> pl.DataFrame:
+    """``PAIR_SCHEMA`` of the pairs that count; ids in the order of the arrays."""
     # Rows are in the order of their ids, and so are the pairs.
     order = np.argsort(matches.switch, kind="stable")
     order = order[counted[matches.switch[order]]]
@@ -25,8 +39,8 @@ def pairs_frame(switch: Calls, carrier: Calls, matches: Matches, outcome: PairOu
     known = pl.Series(outcome.amount_known[order])
     return pl.DataFrame(
         {
-            "switch_row_id": switch.column("row_id").gather(matches.switch[order]),
-            "carrier_row_id": carrier.column("row_id").gather(matches.carrier[order]),
+            "switch_row_id": switch_ids.gather(matches.switch[order]),
+            "carrier_row_id": carrier_ids.gather(matches.carrier[order]),
             "class": _enum(outcome.classes[order], CLASS_TYPE),
             "ambiguous": matches.ambiguous[order],
             "delta_ms": outcome.delta_ms[order],
@@ -38,43 +52,63 @@ def pairs_frame(switch: Calls, carrier: Calls, matches: Matches, outcome: PairOu
     )
 
 
-def rows_frame(
-    calls: Calls, outcome: RowOutcome, tariff: Tariff, destination: pl.Series, counted: Flags
-) -> pl.DataFrame:
-    """``ROW_SCHEMA`` of a side's rows that count."""
-    rows = np.flatnonzero(counted)
-    steps = [part if isinstance(part, int) else part[rows] for part in tariff.steps()]
-    length = calls.duration_ms[rows]
-    amount = calls.column("amount").gather(rows).cast(MONEY)
+@dataclass(frozen=True, slots=True)
+class SideOutcome:
+    """A side with what became of it, one value a row each; gigabytes, so let go of it when its frame is made.
+
+    Attributes:
+        calls: the side.
+        ids: names of its rows.
+        outcome: classes and exposures.
+        tariff: its billing steps.
+        destination: ``DESTINATION_TYPE``, null where there is none.
+        counted: rows that the result is about.
+    """
+
+    calls: Calls
+    ids: pl.Series
+    outcome: RowOutcome
+    tariff: Tariff
+    destination: pl.Series
+    counted: Flags
+
+
+def rows_frame(side: SideOutcome, currencies: Sequence[str]) -> pl.DataFrame:
+    """``ROW_SCHEMA`` of a side's rows that count; currencies in the order of their codes."""
+    calls, outcome = side.calls, side.outcome
+    rows = None if side.counted.all() else np.flatnonzero(side.counted)
+    steps = [part if isinstance(part, int) or rows is None else part[rows] for part in side.tariff.steps()]
+    length = _chosen(calls.duration_ms, rows)
+    names = pl.Series(currencies, dtype=pl.String).cast(CURRENCY_TYPE)
     return pl.DataFrame(
         {
-            "side": pl.repeat(calls.name, len(rows), dtype=pl.String, eager=True).cast(SIDE_TYPE),
-            "row_id": calls.column("row_id").gather(rows),
-            "class": _enum(outcome.classes[rows], CLASS_TYPE),
+            "side": pl.repeat(calls.name, len(length), dtype=pl.String, eager=True).cast(SIDE_TYPE),
+            "row_id": side.ids if rows is None else side.ids.gather(rows),
+            "class": _enum(_chosen(outcome.classes, rows), CLASS_TYPE),
             "seconds": as_decimal(pl.Series(length), _MILLI_PLACES),
             "billed_seconds": billed_seconds(length, steps[0], steps[1]),
-            "amount": amount,
-            "exposure": _money(outcome.exposure[rows]),
-            "destination": destination.gather(rows).fill_null(""),
+            "currency": names.gather(_chosen(calls.currency, rows)),
+            "amount": _amounts(calls, rows),
+            "exposure": _money(_chosen(outcome.exposure, rows)),
+            "destination": (side.destination if rows is None else side.destination.gather(rows)).fill_null(""),
         },
         schema=ROW_SCHEMA,
     )
 
 
 def destinations(calls: Calls, tariff: Tariff) -> pl.Series:
-    """Name of each row's destination: the card's, else the side's own."""
-    own = calls.column("destination")
+    """Name of each row's destination: the card's, else the side's own; ``DESTINATION_TYPE``, null for none."""
+    own = calls.column("destination", DESTINATION_TYPE)
     by_card = tariff.destinations()
     return own if by_card is None else by_card.zip_with(by_card.is_not_null(), own)
 
 
 def shared(own: pl.Series, other: pl.Series, mine: npt.NDArray[np.int32], others: npt.NDArray[np.int32]) -> pl.Series:
     """Destinations of a side whose pairs are called as the other side calls them, where that has a name."""
-    named = other.gather(others)
-    has = named.is_not_null().to_numpy()
+    has = other.is_not_null().to_numpy()[others]
     if not has.any():
         return own
-    place = np.full(len(own), -1, np.int64)
+    place = np.full(len(own), -1, np.int32)
     place[mine[has]] = others[has]
     partner = other.gather(np.maximum(place, 0))
     return partner.zip_with(pl.Series(place >= 0), own)
@@ -93,6 +127,17 @@ def offset_frame(clock: Clock) -> pl.DataFrame:
         clock.jump_ms,
     )
     return pl.DataFrame([row], schema=OFFSET_SCHEMA, orient="row")
+
+
+def _chosen(values: npt.NDArray[_Value], rows: npt.NDArray[np.int64] | None) -> npt.NDArray[_Value]:
+    return values if rows is None else values[rows]
+
+
+def _amounts(calls: Calls, rows: npt.NDArray[np.int64] | None) -> pl.Series:
+    """Amounts as they came, null where a row has none."""
+    priced = _chosen(calls.priced, rows)
+    amounts = as_decimal(pl.Series(_chosen(calls.amount, rows)))
+    return amounts if priced.all() else amounts.set(pl.Series(~priced), None)
 
 
 def _money(amounts: Integers) -> pl.Series:

@@ -14,6 +14,7 @@ UNITS: Final = 100_000_000
 _PLACES: Final = 8
 _SECONDS_A_MINUTE: Final = 60
 _MILLISECONDS: Final = 1_000
+_PIECE: Final = 1_000_000
 Integers = npt.NDArray[np.int64]
 RoundingMode = Literal["half_up", "up", "down"]
 
@@ -95,7 +96,9 @@ def as_decimal(amounts: pl.Series, places: int = _PLACES) -> pl.Series:
     """Whole units to a Decimal column of so many places."""
     exact = pl.Decimal(38, places)
     unit = pl.Series([Decimal(1).scaleb(-places)], dtype=exact)
-    return amounts.cast(pl.Decimal(38, 0)).cast(exact) * unit
+    # Piece by piece: a decimal has 16 bytes, and so has each step on the way to it.
+    pieces = [amounts.slice(start, _PIECE) for start in range(0, max(len(amounts), 1), _PIECE)]
+    return pl.concat([piece.cast(pl.Decimal(38, 0)).cast(exact) * unit for piece in pieces])
 
 
 def rate_rows(numbers: pl.Series, rates: Sequence[Rate]) -> Integers:

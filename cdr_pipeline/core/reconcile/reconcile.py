@@ -8,14 +8,14 @@ import polars as pl
 from cdr_pipeline.core.reconcile.calls import Flags, currencies_of, read_calls
 from cdr_pipeline.core.reconcile.clock import clock_between
 from cdr_pipeline.core.reconcile.comparison import Comparison
-from cdr_pipeline.core.reconcile.frames import destinations, offset_frame, pairs_frame, rows_frame, shared
+from cdr_pipeline.core.reconcile.frames import SideOutcome, destinations, offset_frame, pairs_frame, rows_frame, shared
 from cdr_pipeline.core.reconcile.matching import Matches, match
 from cdr_pipeline.core.reconcile.outcome import RowOutcome, pair_outcome, row_outcomes
 from cdr_pipeline.core.reconcile.reconciled import Reconciled
 from cdr_pipeline.core.reconcile.rules import Rules
 from cdr_pipeline.core.reconcile.side import require_side
 from cdr_pipeline.core.reconcile.tariff import tariff_of
-from cdr_pipeline.core.reconcile.totals import require_balance, totals_of
+from cdr_pipeline.core.reconcile.totals import TOTAL_KEY, require_balance, totals_of
 
 
 def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.LazyFrame, rules: Rules) -> Reconciled:
@@ -49,21 +49,27 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     rows_a, rows_b = row_outcomes(it, matches, outcome)
     counted_a, counted_b = _counted(it, rows_b, matches)
     names_a, names_b = destinations(a, tariff_a), destinations(b, tariff_b)
-    named_a = shared(names_b, names_a, matches.carrier, matches.switch)
-    names_a = names_a.zip_with(names_a.is_not_null(), shared(names_a, names_b, matches.switch, matches.carrier))
-    pairs = pairs_frame(a, b, matches, outcome, counted_a)
+    named_b = shared(names_b, names_a, matches.carrier, matches.switch)
+    named_a = names_a.zip_with(names_a.is_not_null(), shared(names_a, names_b, matches.switch, matches.carrier))
+    ids_a, ids_b = a.column("row_id"), b.column("row_id")
+    pairs = pairs_frame(ids_a, ids_b, matches, outcome, counted_a)
     narrowed = matches.narrowed
-    del it, matches, outcome
-    rows = pl.concat(
-        [
-            rows_frame(a, rows_a, tariff_a, names_a, counted_a),
-            rows_frame(b, rows_b, tariff_b, named_a, counted_b),
-        ]
-    )
-    totals = totals_of(rows)
-    require_balance(totals, a, counted_a)
-    require_balance(totals, b, counted_b)
-    return Reconciled(pairs, rows, totals, offset_frame(clock), narrowed)
+    sides = [
+        SideOutcome(b.settled(), ids_b, rows_b, tariff_b, named_b, counted_b),
+        SideOutcome(a.settled(), ids_a, rows_a, tariff_a, named_a, counted_a),
+    ]
+    del it, matches, outcome, a, b, ids_a, ids_b, rows_a, rows_b, tariff_a, tariff_b
+    del names_a, names_b, named_a, named_b, counted_a, counted_b
+    rows: list[pl.DataFrame] = []
+    totals: list[pl.DataFrame] = []
+    while sides:
+        side = sides.pop()
+        rows.append(rows_frame(side, currencies))
+        totals.append(totals_of(rows[-1]))
+        require_balance(totals[-1], side.calls, side.counted)
+        del side
+    whole = pl.concat(totals).sort(TOTAL_KEY)
+    return Reconciled(pairs, pl.concat(rows), whole, offset_frame(clock), narrowed)
 
 
 def _counted(it: Comparison, of_carrier: RowOutcome, matches: Matches) -> tuple[Flags, Flags]:

@@ -81,6 +81,11 @@ def ending(side: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def currency_of(text: pl.Expr, default: str) -> pl.Expr:
+    """A currency as it is compared: in capitals, the default one where none is named."""
+    return text.str.to_uppercase().fill_null(default)
+
+
 def caller_or_nothing(text: pl.Expr) -> pl.Expr:
     """A caller's number in lower case, null where it is one of the ways to withhold it."""
     plain = text.str.strip_chars().str.to_lowercase()

@@ -10,6 +10,7 @@ import polars as pl
 
 from cdr_pipeline.core.reconcile.calls import Calls
 from cdr_pipeline.core.reconcile.rates import Integers, Rate, RateCard, billed_seconds, price, rate_rows, units
+from cdr_pipeline.core.reconcile.reconciled import DESTINATION_TYPE
 from cdr_pipeline.core.reconcile.rules import Rules
 
 Steps = tuple[Integers | int, Integers | int]
@@ -58,10 +59,11 @@ class Tariff:
         return price(seconds, self.per_minute[index], self.fee[index], self.card.places, self.card.rounding)
 
     def destinations(self) -> pl.Series | None:
-        """Name of each row's destination by the card, null where it has none; None without a card."""
+        """``DESTINATION_TYPE``: each row's destination by the card, null where it has none; None without a card."""
         if self.rate is None or self.card is None:
             return None
         names = pl.Series([rate.destination for rate in self.card.rates] + [None], dtype=pl.String)
+        names = names.cast(DESTINATION_TYPE)
         return names.gather(np.where(self.rate == _UNRATED, len(self.card.rates), self.rate))
 
 

@@ -1,4 +1,4 @@
-"""Totals by destination, class and side, and the proof that they are all that came in."""
+"""Totals by destination, class, side and currency, and the proof that they are all that came in."""
 
 import numpy as np
 import polars as pl
@@ -8,17 +8,18 @@ from cdr_pipeline.core.reconcile.rates import as_decimal
 from cdr_pipeline.core.reconcile.reconciled import TOTAL_SCHEMA
 from cdr_pipeline.errors import UnbalancedReconciliation
 
-_KEY = ("destination", "class", "side")
+# What a total is of, in the order of the totals.
+TOTAL_KEY = ("destination", "class", "side", "currency")
 
 
 def totals_of(rows: pl.DataFrame) -> pl.DataFrame:
     """``TOTAL_SCHEMA`` of rows in ``ROW_SCHEMA``; a row without destination counts under ""."""
     return (
         rows.lazy()
-        .group_by(pl.col("destination").fill_null(""), "class", "side")
+        .group_by(pl.col("destination").fill_null(""), "class", "side", "currency")
         .agg(pl.len().alias("rows"), pl.col("seconds", "billed_seconds", "amount", "exposure").sum())
         .select(pl.col(name).cast(dtype) for name, dtype in TOTAL_SCHEMA.items())
-        .sort(_KEY)
+        .sort(TOTAL_KEY)
         .collect()
     )
 
