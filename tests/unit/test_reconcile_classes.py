@@ -284,8 +284,8 @@ def test_totals_never_add_amounts_of_two_currencies() -> None:
     foreign = [calls[0], calls[1] | {"currency": "usd"}, calls[2] | {"currency": None}]
     totals = reconcile(side(*calls), side(*foreign, prefix="b"), RULES).totals.filter(pl.col("side") == "carrier")
     assert totals.select("class", "currency", "rows", "amount", "exposure").rows() == [
-        ("cost_mismatch", "USD", 1, Decimal("0.10"), Decimal("0.10")),
         ("matched", "EUR", 2, Decimal("0.20"), Decimal(0)),
+        ("cost_mismatch", "USD", 1, Decimal("0.10"), Decimal("0.10")),
     ]
 
 
