@@ -18,11 +18,9 @@ from psycopg import Connection
 from cdr_pipeline.core.accounting import BatchCounts
 from cdr_pipeline.core.fields import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
 from cdr_pipeline.core.schemas import LINE, RAW
-from cdr_pipeline.errors import UnbalancedBatch, WarehouseContended
+from cdr_pipeline.errors import WarehouseContended
 from cdr_pipeline.warehouse.engine import translated
-from cdr_pipeline.warehouse.erased import mask_erased
-from cdr_pipeline.warehouse.links import link_batch
-from cdr_pipeline.warehouse.partitions import add_missing_partitions
+from cdr_pipeline.warehouse.merging import NOTHING_MERGED, merge_staged
 from cdr_pipeline.warehouse.removed import removed_months, sift_removed
 from cdr_pipeline.warehouse.staging import open_stage, stage_rows
 from cdr_pipeline.warehouse.statements import statement
@@ -196,12 +194,14 @@ class BatchLoad:
         """
         self.settle()
         duplicate = self._duplicate or 0
-        inserted, updated, touched = self._merge() if self.staged > self.known else (0, 0, frozenset[date]())
+        merged = NOTHING_MERGED
+        if self.staged > self.known:
+            merged = merge_staged(self.connection, self._parameters, own_stage=self._own_stage)
         counts = BatchCounts(
             read=read,
-            inserted=inserted,
-            updated=updated,
-            unchanged=self.staged - duplicate - inserted - updated,
+            inserted=merged.inserted,
+            updated=merged.updated,
+            unchanged=self.staged - duplicate - merged.inserted - merged.updated,
             duplicate=duplicate,
             rejected=self.rejected,
             filtered=filtered,
@@ -209,7 +209,7 @@ class BatchLoad:
         counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
         if not self._own_stage:
             self._execute("load/clear_stage")
-        self.loaded = LoadedBatch(counts, touched)
+        self.loaded = LoadedBatch(counts, merged.touched)
         if not record:
             return self.loaded
         self._execute(
@@ -237,35 +237,6 @@ class BatchLoad:
         with self.connection.cursor() as cursor:
             cursor.execute(statement(name), self._parameters)
             return int(next(cursor)[0])
-
-    def _merge(self) -> tuple[int, int, frozenset[date]]:
-        """Rows inserted, rows updated, and the days whose legs changed."""
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement("load/affected_days"), self._parameters)
-            affected = cursor.fetchall()
-        if not affected:
-            return 0, 0, frozenset()
-        gone_to = {row[0] for row in affected}
-        come_from = {row[1] for row in affected if row[1] is not None}
-        add_missing_partitions(self.connection, gone_to)
-        updated = 0
-        if come_from:
-            before = self._execute("load/keep_history", present_dates=sorted(come_from))
-            updated = self._execute("load/update_records", present_dates=sorted(come_from))
-            known = sum(row[2] for row in affected if row[1] is not None)
-            if not before == updated == known:
-                raise UnbalancedBatch(
-                    f"account {self.header.account_id}: {known} records are known to change and {updated} did",
-                    hint="records were removed from the table cdr by other means; restore them from a backup",
-                )
-        inserted = self._execute("load/insert_records")
-        self._execute("load/keep_keys")
-        # What was erased stays so, in whatever form its record comes again.
-        mask_erased(self.connection, self.header.account_id)
-        touched = gone_to | come_from
-        touched |= link_batch(self.connection, self._parameters, gone_to, come_from)
-        self._execute("load/touch_days", dates=sorted(touched))
-        return inserted, updated, frozenset(touched)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Monthly partitions of the records and of their history, made when the first record of a month comes in."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from datetime import date
 from typing import Any, Final
 
@@ -14,24 +15,35 @@ PARTITIONED: Final = ("cdr", "cdr_history")
 def add_missing_partitions(connection: Connection[Any], business_dates: Iterable[date]) -> tuple[date, ...]:
     """Makes the partitions that records of these dates need, in the open transaction.
 
-    Only the creation of a month waits for others that create one; readers and loads of other months go on.
-
     Returns:
         First days of the months that were missing.
     """
+    with missing_partitions(connection, business_dates) as added:
+        return added
+
+
+@contextmanager
+def missing_partitions(connection: Connection[Any], business_dates: Iterable[date]) -> Generator[tuple[date, ...]]:
+    """First days of the months that were missing; their tables become partitions when the block ends.
+
+    Until then they are this transaction's alone and have no index: rows that are put into them come under indexes that
+    are built by sorting, which costs a fraction of adding each row to each. Only the creation of a month waits for
+    others that create one; readers and loads of other months go on.
+    """
     months = sorted({day.replace(day=1) for day in business_dates})
     connection.execute(statement("retention/hold_partitions"))
-    if not _missing(connection, months):
-        return ()
-    connection.execute(statement("load/lock_partitions"))
-    added = _missing(connection, months)
+    added: list[date] = []
+    if _missing(connection, months):
+        connection.execute(statement("load/lock_partitions"))
+        added = _missing(connection, months)
     for month in added:
         for table in PARTITIONED:
-            names = {"table": sql.Identifier(table), "partition": sql.Identifier(partition_name(table, month))}
-            bounds = {"first_day": sql.Literal(month), "end_day": sql.Literal(next_month(month))}
-            connection.execute(named("load/add_partition", **names))
-            connection.execute(named("load/attach_partition", **names, **bounds))
-    return tuple(added)
+            connection.execute(named("load/add_partition", **_names(table, month)))
+    yield tuple(added)
+    for month in added:
+        bounds = {"first_day": sql.Literal(month), "end_day": sql.Literal(next_month(month))}
+        for table in PARTITIONED:
+            connection.execute(named("load/attach_partition", **_names(table, month), **bounds))
 
 
 def partition_name(table: str, month: date) -> str:
@@ -46,3 +58,7 @@ def next_month(month: date) -> date:
 
 def _missing(connection: Connection[Any], months: list[date]) -> list[date]:
     return [row[0] for row in connection.execute(statement("load/missing_months"), {"months": months})]
+
+
+def _names(table: str, month: date) -> dict[str, sql.Composable]:
+    return {"table": sql.Identifier(table), "partition": sql.Identifier(partition_name(table, month))}

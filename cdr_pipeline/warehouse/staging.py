@@ -1,5 +1,6 @@
 """Brings rows into the stage: whole ones by COPY, those that the warehouse has already by their keys alone."""
 
+from io import BytesIO
 from typing import Any, Final
 
 import polars as pl
@@ -18,10 +19,13 @@ def open_stage(connection: Connection[Any]) -> bool:
 
     On a cluster there is none: the shared, distributed stage is used, and cleared by whoever has filled it.
     """
-    if connection.execute(statement("load/is_cluster")).fetchone() == (True,):
+    found = connection.execute(statement("load/stage_state")).fetchone()
+    if found is not None and found[0]:
         return False
     for stage in _STAGES:
         connection.execute(named("load/open_stage", stage=sql.Identifier(stage)))
+    if found is None or not found[1]:
+        connection.execute(named("load/stage_plainly", stage=sql.Identifier("pg_temp", _STAGES[0])))
     return True
 
 
@@ -84,8 +88,10 @@ def _believed_equal(connection: Connection[Any], rows: pl.DataFrame, parameters:
 
 
 def _copy(connection: Connection[Any], name: str, chunk: pl.DataFrame) -> None:
+    written = BytesIO()
+    chunk.write_csv(written, include_header=False)
     with connection.cursor() as cursor, cursor.copy(statement(name)) as copy:
-        copy.write(chunk.write_csv(include_header=False).encode())
+        copy.write(written.getbuffer())
 
 
 def _copied(name: str, kind: Kind) -> pl.Expr:

@@ -45,7 +45,7 @@ def statement(name: str) -> sql.Composed:
 
 def named(name: str, /, **parts: sql.Composable) -> sql.Composed:
     """The statement in ``sql/{name}.sql`` with names of tables and constants, which cannot be bound, of this call."""
-    return _template(name).format(**parts)
+    return _template(name).format(**_PARTS.get(name, {}), **parts)
 
 
 @cache

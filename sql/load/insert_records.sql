@@ -1,9 +1,10 @@
 -- Purpose:     insert the staged records that the warehouse does not know.
--- Parameters:  account_id, batch_id, now; known_list_keys, known_detail_keys: keys that are columns already and need no
---              copy in extra; columns and values generated from the field dictionary.
+-- Parameters:  table: cdr, or the table of a month that is not its partition yet; account_id, batch_id, now; dates
+--              (array): business dates of the records that go there; known_list_keys, known_detail_keys: keys that
+--              are columns already and need no copy in extra; columns and values generated from the field dictionary.
 -- Grain:       account_id, origin, record_id.
 -- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
-INSERT INTO cdr ({columns})
+INSERT INTO {table} ({columns})
 SELECT {values}
 FROM (
     SELECT
@@ -16,6 +17,7 @@ FROM (
         account_id = %(account_id)s
         AND batch_id = %(batch_id)s
         AND NOT believed_equal
+        AND business_date = any(%(dates)s::date [])
 ) AS staged
 WHERE NOT EXISTS (
     SELECT 1

@@ -27,6 +27,7 @@ from cdr_pipeline.warehouse.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.engine import connect
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 from cdr_pipeline.warehouse.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load, retried_load
+from cdr_pipeline.warehouse.merging import WORTH_FILLING
 from cdr_pipeline.warehouse.migrate import require_current, scripts, upgrade
 from cdr_pipeline.warehouse.tenancy import scoped
 
@@ -232,6 +233,41 @@ def test_a_new_month_makes_no_reader_wait(warehouse_url: str) -> None:
         reader.execute("SELECT count(*) FROM cdr").fetchone()
         _load(warehouse_url, {"record_id": "a", "business_date": date(2027, 1, 1)})
         assert reader.execute("SELECT count(*) FROM cdr").fetchone() == (1,)
+
+
+def test_a_new_month_is_filled_before_it_has_indexes_and_then_has_them_all(warehouse_url: str) -> None:
+    many: Records = [{"record_id": f"r{n}", "business_date": date(2026, 4, n % 30 + 1)} for n in range(WORTH_FILLING)]
+    few: Records = [{"record_id": "next month", "business_date": date(2026, 5, 1)}]
+    known: Records = [{"record_id": "known", "business_date": date(2026, 3, 1)}]
+    _load(warehouse_url, *known)
+    with psycopg.connect(warehouse_url) as reader:
+        assert reader.execute("SELECT count(*) FROM cdr").fetchone() == (1,)
+        first = _load(warehouse_url, *many, *few, *known)
+        assert reader.execute("SELECT count(*) FROM cdr").fetchone() == (WORTH_FILLING + 2,)
+    assert (first.counts.inserted, first.counts.unchanged) == (WORTH_FILLING + 1, 1)
+    again = _load(warehouse_url, *many, *few, *known)
+    assert again.counts.unchanged == WORTH_FILLING + 2
+    with connect(warehouse_url) as connection:
+        indexes = connection.execute(
+            "SELECT count(*) FROM pg_index WHERE indisvalid AND indrelid IN"
+            " ('cdr'::regclass, 'cdr_y2026m03'::regclass, 'cdr_y2026m04'::regclass, 'cdr_y2026m05'::regclass)"
+            " GROUP BY indrelid"
+        ).fetchall()
+    assert len(indexes) == 4
+    assert len(set(indexes)) == 1
+    assert _count(warehouse_url, "cdr_keys") == _count(warehouse_url, "cdr") == WORTH_FILLING + 2
+
+
+def test_a_new_month_that_was_filled_in_vain_leaves_nothing(warehouse_url: str) -> None:
+    many: Records = [{"record_id": f"r{n}", "business_date": date(2026, 4, 1)} for n in range(WORTH_FILLING)]
+    with connect(warehouse_url) as connection:
+        header = BatchHeader("acct", uuid4(), "window", "source", NOW, date(2026, 3, 2))
+        with batch_load(connection, header, keep=False) as load:
+            load.stage(rows(*({"account_id": "acct"} | record for record in many)))
+            assert load.finish(read=len(many)).counts.inserted == len(many)
+        tables = connection.execute("SELECT to_regclass('cdr_y2026m04'), to_regclass('cdr_history_y2026m04')")
+        assert tables.fetchone() == (None, None)
+    assert _load(warehouse_url, *many).counts.inserted == len(many)
 
 
 def test_a_moved_record_stands_once_in_its_new_month(warehouse_url: str) -> None:
