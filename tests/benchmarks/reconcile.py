@@ -1,7 +1,8 @@
 """Benchmark ``reconcile``: calls with faults and known truth; quality by scenario, then speed beside simpler methods.
 
     python tests/benchmarks/reconcile.py [--calls 1000000] [--days 1] [--scenario-calls 100000]
-                                         [--growth 250000 500000] [--hot 1000000]
+                                         [--growth 250000 500000 1000000 2000000] [--hot 1000000]
+                                         [--held-out 500000]
 
 Quality: precision and recall of pairs, the worst F1 of a class, and money that is not in its class, for every fault
 alone and for all mixed. Speed: all faults mixed, written to Parquet first, so that memory is that of the work and not
@@ -10,31 +11,35 @@ of the making. The peers get the true offset for nothing and do less: pairs only
 
 import argparse
 import gc
+import math
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import polars as pl
-from grading import grade, grade_pairs
-from known_truth import MIXED, SCENARIOS, Faults, KnownTruth, calls_of_a_day
+from grading import grade, grade_pairs, tied_rows
+from known_truth import HELD_OUT, MIXED, SCENARIOS, Faults, KnownTruth, calls_of_a_day
 from measuring import Measured, measured
 
 from cdr_pipeline.core.reconcile import reconcile
 
 _WINDOW: Final = 30
-_HOT: Final = Faults(**{name: getattr(MIXED, name) for name in MIXED.__slots__} | {"one_hot": 0.33})
+_HOT: Final = replace(MIXED, one_hot=0.33)
+_HELD_OUT_HOT: Final = replace(HELD_OUT, one_hot=0.25)
+_HELD_OUT_SEED: Final = 20_26
 _DAY_OF: Final = 1_000_000
 
 
-def make(calls: int, days: int, faults: Faults, folder: Path) -> tuple[int, int]:
+def make(calls: int, days: int, faults: Faults, folder: Path, seed: int = 1) -> tuple[int, int]:
     """Writes a day's sides and truth; returns their numbers of rows."""
-    truth = calls_of_a_day(calls, faults, days=days)
+    truth = calls_of_a_day(calls, faults, days=days, seed=seed)
     truth.switch.write_parquet(folder / "switch.parquet")
     truth.carrier.write_parquet(folder / "carrier.parquet")
     truth.pairs.write_parquet(folder / "pairs.parquet")
@@ -42,8 +47,8 @@ def make(calls: int, days: int, faults: Faults, folder: Path) -> tuple[int, int]
     return truth.switch.height, truth.carrier.height
 
 
-def ours(folder: Path, faults: Faults) -> int:
-    """The reconciliation, from the files to its frames; the result is written for grading."""
+def ours(folder: Path, faults: Faults) -> float:
+    """The reconciliation, from the files to its frames, written for grading; returns its processor seconds."""
     rules = calls_of_a_day(10, faults).rules
     begun, used = time.perf_counter(), time.process_time()
     result = reconcile(*_sides(folder), rules)
@@ -54,7 +59,7 @@ def ours(folder: Path, faults: Faults) -> int:
     print(f"  offset {result.offset['offset_ms'].item()} ms ({result.offset['status'].item()}),"
           f" {result.pairs['ambiguous'].sum():,} ambiguous pairs, {result.narrowed:,} rows narrowed;"
           f" {seconds:.1f} s, {used:.1f} s of processor, {peak / 1024:,.0f} MB", flush=True)  # fmt: skip
-    return result.pairs.height
+    return used
 
 
 def nearest(folder: Path, offset_ms: int) -> int:
@@ -124,19 +129,34 @@ def graded(folder: Path) -> tuple[float, float]:
     return grade_pairs(found, KnownTruth(nothing, nothing, truth, nothing, calls_of_a_day(10, MIXED).rules))
 
 
-def worst_class(folder: Path) -> tuple[str, float, Any]:
-    """Class with the smallest F1 and money that is in another class than it belongs to."""
-    both = pl.read_parquet(folder / "found_rows.parquet").select("row_id", said=pl.col("class").cast(pl.String)).join(
-        pl.read_parquet(folder / "classes.parquet"), on="row_id"
-    )  # fmt: skip
-    counts = both.group_by("said", "class").agg(pl.len(), pl.col("amount").sum())
+def judged(folder: Path, faults: Faults) -> str:
+    """The class with the smallest F1; rows and money that are in another class than in truth, and how many are tied."""
+    truth = pl.read_parquet(folder / "classes.parquet")
+    both = (
+        pl.read_parquet(folder / "found_rows.parquet")
+        .select("row_id", said=pl.col("class").cast(pl.String))
+        .join(truth, on="row_id")
+    )
+    counts = both.group_by("said", "class").agg(pl.len())
     scores: dict[str, float] = {}
     for name in sorted({*counts["class"]}):
         said, true = counts.filter(pl.col("said") == name), counts.filter(pl.col("class") == name)
         hit = said.filter(pl.col("class") == name)["len"].sum()
         scores[name] = 2 * hit / (said["len"].sum() + true["len"].sum())
-    name = min(scores, key=scores.__getitem__)
-    return name, scores[name], counts.filter(pl.col("said") != pl.col("class"))["amount"].sum()
+    worst = min(scores, key=scores.__getitem__)
+    found, pairs = (pl.read_parquet(folder / f"{name}.parquet") for name in ("found_pairs", "pairs"))
+    places = [
+        pl.read_parquet(folder / f"{name}.parquet", columns=["row_id", "started_at", "duration_ms"])
+        for name in ("switch", "carrier")
+    ]
+    elsewhere = both.filter(pl.col("said") != pl.col("class")).join(
+        tied_rows(found, pairs, places[0], places[1], faults), on="row_id", how="left"
+    )
+    tied = elsewhere.filter(pl.col("tied").fill_null(value=False))
+    return (
+        f"worst F1 {scores[worst]:.5f} ({worst}); in another class {elsewhere.height} rows of "
+        f"{elsewhere['amount'].sum() or 0:.2f}, of these tied {tied.height} of {tied['amount'].sum() or 0:.2f}"
+    )
 
 
 def report(name: str, part: Measured, quality: tuple[float, float], rows: int, more: str = "") -> None:
@@ -161,15 +181,28 @@ def scenarios(calls: int) -> None:
         )
 
 
-def speed(calls: int, days: int, faults: Faults, title: str, peers: list[Callable[..., int]]) -> None:
+def growth(sizes: list[int]) -> None:
+    print("\nGrowth, all faults mixed, one day: processor seconds, beside what n log n makes of the first")
+    first = 0.0
+    for calls in sizes:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            measured(make, calls, 1, MIXED, folder)
+            part = measured(ours, folder, MIXED)
+        per_step = part.result / (calls * math.log(calls))
+        first = first or per_step
+        print(f"{calls:11,} calls {part.result:8.1f} s of processor {part.peak_mb:8,.0f} MB"
+              f"  {per_step / first:5.2f} of n log n", flush=True)  # fmt: skip
+
+
+def speed(calls: int, days: int, faults: Faults, title: str, peers: list[Callable[..., int]], seed: int = 1) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = measured(make, calls, days, faults, folder).result
+        rows = measured(make, calls, days, faults, folder, seed).result
         print(f"\n{title}: {rows[0]:,} x {rows[1]:,} rows, {days} days", flush=True)
         part = measured(ours, folder, faults)
-        worst = measured(worst_class, folder).result
-        more = f"worst F1 {worst[1]:.5f} ({worst[0]}), money misplaced {worst[2] or 0:.2f}"
-        report("reconcile (classes, money, totals)", part, measured(graded, folder).result, sum(rows), more)
+        quality = measured(graded, folder).result
+        report("reconcile (classes, money, totals)", part, quality, sum(rows), measured(judged, folder, faults).result)
         for peer in peers:
             part = measured(peer, folder, faults.offset_ms)
             report(
@@ -183,13 +216,18 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=1_000_000)
     parser.add_argument("--days", type=int, default=0, help="days the calls are spread over; one a million when 0")
     parser.add_argument("--scenario-calls", type=int, default=100_000)
-    parser.add_argument("--growth", type=int, nargs="*", default=[250_000, 500_000])
+    parser.add_argument("--growth", type=int, nargs="*", default=[250_000, 500_000, 1_000_000, 2_000_000])
     parser.add_argument("--hot", type=int, default=1_000_000)
+    parser.add_argument("--held-out", type=int, default=500_000)
     arguments = parser.parse_args()
     if arguments.scenario_calls:
         scenarios(arguments.scenario_calls)
-    for calls in arguments.growth:
-        speed(calls, 1, MIXED, "Growth", [])
+    if arguments.growth:
+        growth(arguments.growth)
+    if arguments.held_out:
+        speed(arguments.held_out, 1, HELD_OUT, "Held out: all faults, otherwise made", [], _HELD_OUT_SEED)
+        title = "Held out: a number with a quarter of all calls"
+        speed(arguments.held_out, 1, _HELD_OUT_HOT, title, [], _HELD_OUT_SEED)
     if arguments.hot:
         speed(arguments.hot, 1, _HOT, "One number takes a third of all calls", [])
     if arguments.calls:
