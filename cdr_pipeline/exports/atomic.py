@@ -122,13 +122,16 @@ def _locked(folder: int) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Removes a file, durably: after a crash it does not come back. No file is no error.
+    """Removes a file, durably: after a crash it does not come back. No file is no error, and nothing to be flushed.
 
     Raises:
         ExportError: it cannot be removed.
     """
     with _as_export_error(path, "removed"):
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
         _flush_folder(path.parent)
 
 

@@ -1,6 +1,6 @@
 """What proves a daily file whole: written last, beside the file, as JSON."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -76,7 +76,7 @@ class Manifest:
 
     def says_the_same_as(self, other: "Manifest") -> bool:
         """Whether both describe the same file and day, whenever and by whichever run they were made."""
-        mine, theirs = asdict(self), asdict(other)
+        mine, theirs = _stated(self), _stated(other)
         return all(mine[key] == theirs[key] for key in mine if key not in _OF_ITS_MAKING)
 
 
@@ -90,7 +90,12 @@ def utc_text(moment: datetime) -> str:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """JSON with sorted keys, indented, with a final line end."""
-    return orjson.dumps(asdict(manifest), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"
+    return orjson.dumps(_stated(manifest), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"
+
+
+def _stated(manifest: Manifest) -> dict[str, Any]:
+    """Every key with its value, which is not copied: there is one manifest a file, and many files a night."""
+    return {item.name: getattr(manifest, item.name) for item in fields(manifest)}
 
 
 def decode_manifest(text: bytes | str, name: str = "the text") -> Manifest:
