@@ -61,7 +61,11 @@ def _one_column(column: str, condition: Compare, bound: Bound) -> sql.Composable
     name = sql.Identifier("record", column)
     match condition.operator:
         case Operator.EQUALS:
-            return sql.SQL("{} = ANY({})").format(name, bound.add(_typed(column, condition.values)))
+            values = _typed(column, condition.values)
+            # The order of an index that begins with the column stands only behind a single value.
+            single = len(values) == 1
+            form = sql.SQL("{} = {}") if single else sql.SQL("{} = ANY({})")
+            return form.format(name, bound.add(values[0] if single else values))
         case Operator.PREFIX:
             return _like(name, [_escaped(value) + "%" for value in condition.values], bound, sql.SQL("LIKE"))
         case Operator.SUFFIX:

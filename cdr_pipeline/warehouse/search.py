@@ -8,7 +8,7 @@ from typing import Any, Final
 from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row
 
-from cdr_pipeline.core.search import PageKey, Search, Span
+from cdr_pipeline.core.search import Compare, Operator, PageKey, Search, Span
 from cdr_pipeline.warehouse.candidates import narrowed, sought_by
 from cdr_pipeline.warehouse.conditions import Bound, condition_sql
 from cdr_pipeline.warehouse.list_columns import list_columns
@@ -34,8 +34,8 @@ class FoundPage:
 
 
 def is_read_in_order(search: Search) -> bool:
-    """Whether a page is best read in the order of time: within a period, where no index finds legs by what they say."""
-    return search.span is not None and not _narrowing(search, Bound())
+    """Whether a page is best read in the order of time: of a period or one day, where no index finds what legs say."""
+    return (search.span is not None or _is_of_one_day(search)) and not _narrowing(search, Bound())
 
 
 async def find_page(connection: AsyncConnection[Any], search: Search, *, size: int, start: PageKey | None) -> FoundPage:
@@ -159,6 +159,16 @@ def _conditions(search: Search, bound: Bound) -> sql.Composed:
     if search.known_at is not None:
         parts.append(_known(search, bound))
     return sql.SQL(" AND ").join(parts)
+
+
+def _is_of_one_day(search: Search) -> bool:
+    return any(
+        isinstance(condition, Compare)
+        and condition.columns == ("business_date",)
+        and condition.operator is Operator.EQUALS
+        and len(condition.values) == 1
+        for condition in search.conditions
+    )
 
 
 def _narrowing(search: Search, bound: Bound) -> list[sql.Composable]:

@@ -20,7 +20,8 @@ from cdr_pipeline.warehouse.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.engine import connect
 from cdr_pipeline.warehouse.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.migrate import upgrade
-from cdr_pipeline.warehouse.search import _composed, find_page, is_read_in_order
+from cdr_pipeline.warehouse.search import _composed, find_legs, find_page, is_read_in_order
+from cdr_pipeline.warehouse.statements import statement
 from cdr_pipeline.warehouse.tenancy import begin_scoped
 
 # Enough rows for the planner to mind.
@@ -51,6 +52,11 @@ def _records(origin: str, count: int) -> pl.DataFrame:
         pl.concat_str(pl.lit("198.51.100."), few).alias("remote_rtp_address"),
         pl.concat_str(pl.lit("gw"), few, pl.lit(".example")).alias("to_host"),
         pl.when(rare).then(pl.lit("USER_BUSY")).otherwise(pl.lit("NORMAL_CLEARING")).alias("hangup_cause"),
+        # Calls of three legs; of every other hundred the switch only says the bridge, which is the first leg's call.
+        pl.when(number // 100 % 2 == 0).then(pl.concat_str(pl.lit("together-"), (number // 3).cast(pl.String)))
+        .alias("interaction_id"),
+        pl.when(number // 100 % 2 == 1).then(pl.concat_str(pl.lit("call-"), (number // 4 * 4).cast(pl.String)))
+        .alias("bridge_id"),
         number.alias("line"),
     )  # fmt: skip
 
@@ -162,6 +168,44 @@ def test_a_page_by_the_end_of_the_call_reads_little_of_its_period(filled: str, c
     plan, ids = asyncio.run(_plan_and_ids(filled, _search(*([] if condition is None else [condition]), span=span)))
     assert len(ids) == 50
     assert _read_rows(plan) < 500, plan
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [None, Compare(("hangup_cause",), Operator.EQUALS, ("NORMAL_CLEARING",))],
+    ids=["none", "hangup cause"],
+)
+def test_a_page_of_one_business_day_is_read_in_the_order_in_which_its_calls_ended(filled: str, condition: Any) -> None:
+    day = Compare(("business_date",), Operator.EQUALS, (date(2026, 2, 10),))
+    search = _search(day, *([] if condition is None else [condition]), span=None)
+    plan, ids = asyncio.run(_plan_and_ids(filled, search))
+    assert len(ids) == 50
+    assert _read_rows(plan) < 100, plan
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        ("together-70", {"a-210", "a-211", "a-212"}),
+        ("a-211", {"a-210", "a-211", "a-212"}),
+        ("a-302", {"a-300", "a-301", "a-302", "a-303"}),
+        ("nothing", set[str]()),
+    ],
+    ids=["interaction", "a leg of one", "a leg of a bridge", "unknown"],
+)
+def test_legs_of_a_call_are_found_by_an_index(filled: str, identity: str, expected: set[str]) -> None:
+    async def ask() -> tuple[str, set[str]]:
+        async with await AsyncConnection.connect(filled, autocommit=True) as connection:
+            await begin_scoped(connection, ["acct"])
+            values = {"account_id": "acct", "identity": identity, "row_limit": 1000}
+            explained = await connection.execute(psycopg.sql.SQL("EXPLAIN ANALYZE ") + statement("search/legs"), values)
+            plan = "\n".join(row[0] for row in await explained.fetchall())
+            return plan, {row["record_id"] for row in await find_legs(connection, "acct", identity)}
+
+    plan, found = asyncio.run(ask())
+    assert found == expected
+    assert "Seq Scan on cdr_y" not in plan, plan
+    assert _read_rows(plan) < 100, plan
 
 
 def test_a_page_far_into_a_walk_does_not_read_what_is_before_it(filled: str) -> None:
