@@ -64,8 +64,12 @@ def unseal(text: str, digest: str, secret: bytes) -> Cursor:
     signature, body = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
     if not hmac.compare_digest(signature, _signature(body, secret)):
         raise bad_cursor()
-    version, given, known_at, first, last, moment, record_id, origin = orjson.loads(body)
-    if version != _VERSION or given != digest:
+    # The version first: in another one there may be more to it, or less.
+    version, *rest = orjson.loads(body)
+    if version != _VERSION:
+        raise bad_cursor()
+    given, known_at, first, last, moment, record_id, origin = rest
+    if given != digest:
         raise bad_cursor()
     return Cursor(PageKey(_moment(moment), record_id, origin), _moment(known_at), _moment(first), _moment(last))
 

@@ -186,10 +186,15 @@ class LandingFile:
         """Reads the index.
 
         Raises:
-            LandingDamaged: it is missing or unreadable.
+            LandingDamaged: it is missing or unreadable, or of a schema that this version does not know.
         """
         try:
             index = orjson.loads(_index_of(path).read_bytes())
+            if index["landing_schema"] != _SCHEMA:
+                raise LandingDamaged(
+                    f"landing file {path.name} is of another schema than {_SCHEMA}",
+                    hint="load it with the version that landed it, or collect the day again",
+                )
             return cls(path, tuple(_entry(entry) for entry in index["entries"]))
         except (OSError, ValueError, KeyError, TypeError):
             raise LandingDamaged(

@@ -2,11 +2,10 @@
 
 import psycopg
 import pytest
-from alembic import command
-from alembic.config import Config
+from old_versions import first_version_at
 
-from cdr_pipeline.warehouse.engine import connect, engine
-from cdr_pipeline.warehouse.migrate import require_current, scripts, upgrade
+from cdr_pipeline.warehouse.engine import connect
+from cdr_pipeline.warehouse.migrate import require_current, upgrade
 
 ROWS = """
     INSERT INTO cdr (account_id, origin, record_id, business_date, started_at, cost, extra, has_detail, list_digest,
@@ -21,17 +20,7 @@ SHOWN = "SELECT origin, record_id, business_date, started_at, cost, extra, list_
 
 @pytest.fixture
 def first_version(warehouse_url: str) -> str:
-    with psycopg.connect(warehouse_url, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
-    config = Config()
-    config.set_main_option("script_location", str(scripts()))
-    database = engine(warehouse_url)
-    with database.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-    database.dispose()
-    return warehouse_url
+    return first_version_at(warehouse_url)
 
 
 def test_rows_of_the_first_version_come_through_every_migration(first_version: str) -> None:
