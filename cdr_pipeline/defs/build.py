@@ -19,7 +19,9 @@ from cdr_pipeline.defs.late_data import late_data_job
 from cdr_pipeline.defs.partitions import business_days
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.schedules import check_up_schedule, nightly_schedule
+from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.defs.sensors.alerts import failed_run_alert, red_alert
+from cdr_pipeline.defs.sensors.dead_runs import dead_runs_sensor
 from cdr_pipeline.defs.sensors.late_data import late_data_sensor
 from cdr_pipeline.defs.sensors.missed_nights import missed_nights_sensor
 from cdr_pipeline.defs.sensors.uploads import upload_sensor
@@ -58,9 +60,10 @@ def build_definitions(settings: Settings, *, workplaces: Workplaces | None = Non
                 upload_sensor(days, imports, places),
                 missed_nights_sensor(days, nightly, places),
                 late_data_sensor(places),
+                dead_runs_sensor(settings, places),
                 failed_run_alert(),
                 red_alert(places),
             ],
-            resources={"workplace": places},
+            resources={"workplace": places, "scope": Scope()},
             executor=executor_for(settings),
         )

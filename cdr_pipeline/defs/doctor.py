@@ -9,22 +9,13 @@ import dagster as dg
 from dagster._core.storage.dagster_run import RunRecord
 
 from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.dead_runs import QUIET, dead_runs, end_run
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.partitions import PARTITION_TAG
-from cdr_pipeline.defs.process import PROCESS_TAG, is_gone
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.health import Broken, what_is_broken
 from cdr_pipeline.steps.workplace import Clock, Workplace, utc_now
 
-_ACTIVE: Final = [
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-# A run that changes processes between two steps says nothing for a few seconds.
-_QUIET: Final = timedelta(minutes=1)
-# A run of which no process has been heard yet may still be starting.
-_STARTING: Final = timedelta(minutes=15)
 _HEARTBEAT: Final = timedelta(minutes=3)
 _MEND: Final = "cdr-pipeline doctor --mend"
 
@@ -37,7 +28,7 @@ class CheckUp:
     mended: tuple[Broken, ...]
 
 
-def check_up(settings: Settings, *, mend: bool, clock: Clock = utc_now, quiet: timedelta = _QUIET) -> CheckUp:
+def check_up(settings: Settings, *, mend: bool, clock: Clock = utc_now, quiet: timedelta = QUIET) -> CheckUp:
     """Looks at everything; with ``mend`` ends the runs whose process is gone.
 
     Args:
@@ -59,34 +50,6 @@ def check_up(settings: Settings, *, mend: bool, clock: Clock = utc_now, quiet: t
         found = [*what_is_broken(at), *_daemon(instance, clock())]
     gone = tuple(broken for _, broken in dead)
     return CheckUp(tuple(found) if mend else (*gone, *found), gone if mend else ())
-
-
-def dead_runs(instance: dg.DagsterInstance, now: datetime, quiet: timedelta) -> list[RunRecord]:
-    """Runs that Dagster takes for running though their process is gone, on this machine.
-
-    A run of another machine is left alone: nothing is known about its processes here.
-    """
-    return [
-        record
-        for record in instance.get_run_records(dg.RunsFilter(statuses=_ACTIVE))
-        if _is_dead(record, now - record.update_timestamp.astimezone(UTC), quiet)
-    ]
-
-
-def _is_dead(record: RunRecord, silent: timedelta, quiet: timedelta) -> bool:
-    process = record.dagster_run.tags.get(PROCESS_TAG)
-    if process is None:
-        return silent > _STARTING
-    return silent >= quiet and is_gone(process) is True
-
-
-def end_run(instance: dg.DagsterInstance, record: RunRecord) -> None:
-    """Says that the run has ended, canceled where that was asked for or failed. Its places in pools are freed."""
-    if record.dagster_run.status is dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceled(record.dagster_run, "Its process is gone; ended by the check-up.")
-    else:
-        instance.report_run_failed(record.dagster_run, "Its process is gone; ended by the check-up.")
-    instance.event_log_storage.free_concurrency_slots_for_run(record.dagster_run.run_id)
 
 
 def _as_broken(record: RunRecord) -> Broken:

@@ -12,6 +12,7 @@ from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, REPLAY_TAG, business_days
+from cdr_pipeline.defs.process import PROCESS_TAG, own_process
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
 from cdr_pipeline.redaction import redact
@@ -80,7 +81,7 @@ def run_night(
             f"{key} is not between CDR_FIRST_DATE ({settings.first_date}) and yesterday in {settings.time_zone}",
             hint="set CDR_FIRST_DATE to an earlier day, or wait until the day has ended",
         )
-    tags = {ACCOUNTS_TAG: ",".join(accounts)} if accounts else {}
+    tags = {PROCESS_TAG: own_process()} | ({ACCOUNTS_TAG: ",".join(accounts)} if accounts else {})
     if replay:
         tags[REPLAY_TAG] = "true"
     definitions = build_definitions(settings, workplaces=Workplaces(settings))

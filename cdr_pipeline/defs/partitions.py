@@ -1,7 +1,8 @@
 """One partition per business date; accounts fan out inside the step.
 
 Account-by-date partitions were measured and refused: 1,000 accounts cost minutes and tens of megabytes of events a
-night where daily partitions cost a second. One account is run alone by the run tag ``cdr/accounts``.
+night where daily partitions cost a second. One account is run alone by the run tag ``cdr/accounts``, or by the run's
+config.
 """
 
 from typing import Final

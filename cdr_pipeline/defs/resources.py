@@ -1,5 +1,7 @@
 """The one resource: where a run's steps work. It holds no secret; settings are read where the step runs."""
 
+from datetime import datetime
+
 import dagster as dg
 
 from cdr_pipeline.defs.process import PROCESS_TAG, own_process
@@ -29,6 +31,10 @@ class Workplaces:
         return Workplace.at(
             settings, clock=self._clock, progress=PacedProgress(context.log.info), run_id=context.run.run_id
         )
+
+    def now(self) -> datetime:
+        """Current time in UTC."""
+        return self._clock()
 
     def aside(self) -> Workplace:
         """A workplace outside of any run: for sensors, which only look."""

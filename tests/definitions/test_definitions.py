@@ -7,14 +7,17 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from played import playing
+from played import QUIET, playing
 
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.instance import open_instance, prepare_home
+from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.night import run_night
+from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.steps.workplace import Workplace
 
 DAY = (datetime.now(UTC) - timedelta(days=2)).date()
 
@@ -78,6 +81,32 @@ def test_one_accounts_night_says_so_and_the_day_stays_red_for_the_others(
     unreachable = played.model_copy(update={"api_url": "http://127.0.0.1:9", "api_dialect": "v2_k43"})
     with pytest.raises(IncompleteNight, match="every_account_is_complete"):
         run_night(DAY, unreachable, accounts=[switch.accounts[1].account_id]).require_whole()
+
+
+def test_one_account_is_run_alone_by_run_config_over_several_days(played: Settings, switch: SimulatedSwitch) -> None:
+    only = switch.accounts[1].account_id
+    job = build_definitions(played, workplaces=Workplaces(played)).resolve_job_def(NIGHTLY)
+    config = QUIET | {"resources": {"scope": {"config": {"accounts": [only]}}}}
+    days = {"start": str(DAY - timedelta(days=1)), "end": str(DAY)}
+    tags = {f"dagster/asset_partition_range_{edge}": day for edge, day in days.items()}
+    with open_instance(played) as instance:
+        assert job.execute_in_process(instance=instance, tags=tags, run_config=config).success
+        event = instance.get_latest_materialization_event(dg.AssetKey("daily_files"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["scope"].value == only
+    with Workplace.at(played).ledger() as ledger:
+        found = ledger.connection.execute("SELECT DISTINCT account_id FROM cdr").fetchall()
+        collected = ledger.connection.execute("SELECT DISTINCT business_date FROM collections ORDER BY 1").fetchall()
+    assert found == [(only,)]
+    assert [str(day) for (day,) in collected] == [*days.values()]
+
+
+def test_a_config_that_names_what_there_is_not_is_refused_before_anything_runs(settings: Settings) -> None:
+    job = build_definitions(settings).resolve_job_def(NIGHTLY)
+    assert dg.validate_run_config(job, {"resources": {"scope": {"config": {"accounts": ["a"], "replay": True}}}})
+    with pytest.raises(dg.DagsterInvalidConfigError, match="account_ids"):
+        dg.validate_run_config(job, {"resources": {"scope": {"config": {"account_ids": ["a"]}}}})
 
 
 def test_a_day_that_has_not_ended_is_refused_with_the_reason(settings: Settings) -> None:

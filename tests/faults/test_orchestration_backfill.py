@@ -24,9 +24,14 @@ from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.engine import connect
 
-# The whole thing is also played by hand with 400 days: CDR_TEST_BACKFILL_DAYS=400.
+# The whole thing is also played by hand with 400 days, in half an hour: CDR_TEST_BACKFILL_DAYS=400 pytest -n 0 -m slow
+# --timeout 7200 -k g03.
 DAYS = int(os.environ.get("CDR_TEST_BACKFILL_DAYS", "12"))
 KILLS = 4
+_PROGRESS = """
+    SELECT (SELECT count(*) FROM windows) + (SELECT count(*) FROM windows WHERE state = 'loaded')
+        + (SELECT count(*) FROM export_files)
+"""
 
 
 @pytest.mark.slow
@@ -37,11 +42,12 @@ def test_g03_a_backfill_killed_at_random_and_resumed_ends_as_a_clean_one(
     chance = random.Random(3)
     first, last = str(DAY - timedelta(days=DAYS - 1)), str(DAY)
     with playing(settings, switch) as killed, _other_warehouse(embedded_server) as url:
+        whole = 3 * DAYS * len(switch.accounts)
         for number in range(KILLS):
             process = _backfill(killed, first, last)
-            time.sleep(4 + chance.random() * DAYS * (number + 1) / KILLS)
+            _await_progress(killed, process, whole * (number + chance.random()) / KILLS)
             process.send_signal(signal.SIGKILL)
-            process.wait()
+            assert process.wait() == -signal.SIGKILL
             check_up(killed, mend=True, quiet=timedelta(0))
         assert _backfill(killed, first, last).wait() == 0
         fresh = settings.model_copy(update={"warehouse_url": url, "data_dir": tmp_path / "clean"})
@@ -60,6 +66,17 @@ def test_p05_a_backfill_over_a_sealed_day_changes_no_byte_of_it(settings: Settin
         assert run_job(played, instance, DAY).success
         assert files
         assert {path: path.read_bytes() for path in files} == files
+
+
+def _await_progress(settings: Settings, process: "subprocess.Popen[bytes]", so_far: float) -> None:
+    """Until so many windows have landed, windows been loaded and files been written, all together."""
+    with Workplace.at(settings).ledger() as ledger:
+        while True:
+            ((done,),) = ledger.connection.execute(_PROGRESS).fetchall()
+            if done >= so_far:
+                return
+            assert process.poll() is None, f"ended with {process.returncode} at {done} of {so_far}"
+            time.sleep(0.05)
 
 
 def _backfill(settings: Settings, first: str, last: str) -> "subprocess.Popen[bytes]":

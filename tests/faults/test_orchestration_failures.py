@@ -14,10 +14,11 @@ from dagster._core.events import RunFailureReason
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from played import DAY, playing, run_job
 
+from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.doctor import check_up
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.night import run_night
-from cdr_pipeline.defs.process import PROCESS_TAG
+from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
 from cdr_pipeline.settings import Settings, load_settings
 from cdr_pipeline.simulator.switch import SimulatedSwitch
@@ -172,6 +173,27 @@ def test_g04_a_run_killed_by_sigkill_is_found_ended_and_its_night_taken_over(
     run_night(DAY, played).require_whole()
 
 
+def test_g04_a_run_killed_by_sigkill_is_ended_by_the_daemon_and_its_place_in_the_pool_is_free_again(
+    played: Settings, nights: list["subprocess.Popen[bytes]"]
+) -> None:
+    running = _start_night(played)
+    nights.append(running)
+    later = Workplaces(played, clock=lambda: datetime.now(UTC) + timedelta(minutes=2))
+    sensor = build_definitions(played, workplaces=later).resolve_sensor_def("dead_runs")
+    _await_run(played, running)
+    with open_instance(played) as instance:
+        (run,) = instance.get_runs()
+        assert "every run has" in str(sensor(dg.build_sensor_context(instance=instance)))
+        assert instance.event_log_storage.get_concurrency_run_ids() == {run.run_id}
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
+        assert instance.event_log_storage.get_concurrency_run_ids() == {run.run_id}
+        assert "1 run(s) ended" in str(sensor(dg.build_sensor_context(instance=instance)))
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
+        assert instance.event_log_storage.get_concurrency_run_ids() == set()
+    run_night(DAY, played).require_whole()
+
+
 def test_g04_a_run_that_stands_still_is_alive_and_left_alone(
     played: Settings, nights: list["subprocess.Popen[bytes]"]
 ) -> None:
@@ -217,12 +239,12 @@ def _start_night(settings: Settings) -> "subprocess.Popen[bytes]":
 
 
 def _await_run(settings: Settings, process: "subprocess.Popen[bytes]") -> None:
-    """Until the run says which process executes it."""
+    """Until the run is in a step and has its place in a pool."""
     for _ in range(600):
         assert process.poll() is None
         if (settings.dagster_home / "dagster.yaml").exists():
             with open_instance(settings) as instance:
-                if any(PROCESS_TAG in run.tags for run in instance.get_runs()):
+                if instance.event_log_storage.get_concurrency_run_ids():
                     return
         time.sleep(0.1)
     raise AssertionError("the night did not begin")

@@ -10,7 +10,7 @@ from cdr_pipeline.defs.columns import page_columns
 from cdr_pipeline.defs.failure import retry_policy, told_apart
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
 from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import asked_accounts, asked_dates, asked_replay
+from cdr_pipeline.defs.scope import Scope, asked_dates
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.collect_day import CollectedDay, CollectRequest, collect_day
 
@@ -37,16 +37,18 @@ def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> d
             )
         ],
     )
-    def api_pages(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> dg.MaterializeResult:
+    def api_pages(
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+    ) -> dg.MaterializeResult:
         """Untouched pages of the switch's CDR API, one file per account and window.
 
         A day is asked for by the time its records were saved, with an overlap for late saves. What is landed here can
         be loaded again without asking the switch, which the run tag ``cdr/replay`` does.
         """
         with told_apart(context):
-            accounts = asked_accounts(context)
+            accounts = scope.asked_accounts(context)
             at = workplace.open(context)
-            days_asked = [] if asked_replay(context) else asked_dates(context)
+            days_asked = [] if scope.asked_replay(context) else asked_dates(context)
             collected = [collect_day(CollectRequest(day, accounts), at) for day in days_asked]
             _ask_again(context, collected, policy)
             return _result(collected, accounts)

@@ -19,7 +19,7 @@ from cdr_pipeline.defs.assets.cdr_results import (
 from cdr_pipeline.defs.columns import record_columns, reject_columns
 from cdr_pipeline.defs.failure import retry_policy, told_apart
 from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import asked_accounts, asked_dates, asked_replay
+from cdr_pipeline.defs.scope import Scope, asked_dates
 from cdr_pipeline.defs.traffic import whats_in_the_warehouse
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.load_day import LoadRequest, load_day
@@ -90,14 +90,16 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
         ],
     )
     def load(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
     ) -> Iterator[dg.MaterializeResult]:
         with told_apart(context):
-            accounts = asked_accounts(context)
+            accounts = scope.asked_accounts(context)
             at = workplace.open(context)
             days_asked = asked_dates(context)
             begun = at.clock()
-            loaded = [load_day(LoadRequest(day, accounts, replay=asked_replay(context)), at) for day in days_asked]
+            loaded = [
+                load_day(LoadRequest(day, accounts, replay=scope.asked_replay(context)), at) for day in days_asked
+            ]
             uploads = load_uploads(at, accounts)
             shown = whats_in_the_warehouse(days_asked, touched_days(loaded, uploads), accounts, begun, at)
             yield cdr_result(loaded, uploads, accounts, shown)

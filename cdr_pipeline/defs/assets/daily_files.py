@@ -10,7 +10,7 @@ from cdr_pipeline.defs.columns import file_columns, file_lineage
 from cdr_pipeline.defs.failure import told_apart
 from cdr_pipeline.defs.metadata import scope_metadata, table
 from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import asked_accounts, asked_dates
+from cdr_pipeline.defs.scope import Scope, asked_dates
 from cdr_pipeline.exports.verify import verify_file
 from cdr_pipeline.steps.export_days import ExportedDay, ExportRequest, export_days
 
@@ -35,14 +35,16 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
             )
         ],
     )
-    def daily_files(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> dg.MaterializeResult:
+    def daily_files(
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+    ) -> dg.MaterializeResult:
         """One CSV per account and business date, with a manifest that proves it whole.
 
         Also remakes the file of every earlier open day whose records have changed. A file whose content is unchanged
         is left alone to the byte.
         """
         with told_apart(context):
-            accounts = asked_accounts(context)
+            accounts = scope.asked_accounts(context)
             at = workplace.open(context)
             exported = export_days(ExportRequest(asked_dates(context), accounts), at)
             return _result(exported, accounts, at.settings.export_dir)

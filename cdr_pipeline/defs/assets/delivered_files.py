@@ -9,7 +9,7 @@ import dagster as dg
 from cdr_pipeline.defs.failure import told_apart
 from cdr_pipeline.defs.metadata import scope_metadata, table
 from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import asked_accounts
+from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.deliver_files import DeliveredFile, DeliverRequest, deliver_files
 
 CHECK = "every_file_has_arrived"
@@ -34,14 +34,14 @@ def delivered_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefini
         ],
     )
     def delivered_files(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
     ) -> dg.MaterializeResult:
         """Files of sealed days at the targets of `targets.toml`, manifest last, each with a receipt.
 
         Whatever night runs, all that is due is sent; what a target did not take stays due.
         """
         with told_apart(context):
-            accounts = asked_accounts(context)
+            accounts = scope.asked_accounts(context)
             return _result(deliver_files(DeliverRequest(accounts=accounts), workplace.open(context)), accounts)
 
     return delivered_files

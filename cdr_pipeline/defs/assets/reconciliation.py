@@ -12,7 +12,7 @@ from cdr_pipeline.core.controls import Control, ControlName
 from cdr_pipeline.defs.failure import told_apart
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
 from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import asked_accounts, asked_dates
+from cdr_pipeline.defs.scope import Scope, asked_dates
 from cdr_pipeline.errors import UnbalancedReconciliation
 from cdr_pipeline.steps.controls import control_day
 from cdr_pipeline.steps.reconcile_day import ReconciledCarrier, ReconciledDay, ReconcileRequest, reconcile_day
@@ -64,7 +64,7 @@ def reconciliation_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         ],
     )
     def reconciliation(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
     ) -> dg.MaterializeResult:
         """What became of every call that a carrier bills: matched, or a break of a class, with the money at risk.
 
@@ -72,7 +72,7 @@ def reconciliation_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         are linked and count once from then on. Each carrier's day has a page below `reconciliation/`.
         """
         with told_apart(context):
-            accounts = asked_accounts(context)
+            accounts = scope.asked_accounts(context)
             at = workplace.open(context)
             asked = asked_dates(context)
             done = [reconcile_day(ReconcileRequest(day, accounts, changed_days=day == min(asked)), at) for day in asked]

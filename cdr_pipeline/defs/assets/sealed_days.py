@@ -9,7 +9,7 @@ import dagster as dg
 from cdr_pipeline.defs.failure import told_apart
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
 from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import asked_accounts
+from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.seal_days import SealedDay, SealRequest, seal_days
 
 CHECK = "every_due_day_is_sealed"
@@ -33,14 +33,16 @@ def sealed_days_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
             )
         ],
     )
-    def sealed_days(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> dg.MaterializeResult:
+    def sealed_days(
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+    ) -> dg.MaterializeResult:
         """Manifests that say "sealed": a day whose grace period is over is final, if nothing is in the way.
 
         Whatever night runs, all due days are looked at. A sealed file never changes; what comes later is restated as a
         new version by the sensor `late_data`.
         """
         with told_apart(context):
-            accounts = asked_accounts(context)
+            accounts = scope.asked_accounts(context)
             return _result(seal_days(SealRequest(accounts=accounts), workplace.open(context)), accounts)
 
     return sealed_days

@@ -9,7 +9,7 @@ import dagster as dg
 from cdr_pipeline.defs.failure import told_apart
 from cdr_pipeline.defs.metadata import table
 from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import asked_accounts
+from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.decide_uploads import held_uploads
 from cdr_pipeline.steps.take_in_uploads import TakenIn, take_in_uploads
 from cdr_pipeline.steps.upload_series import Series, upload_series
@@ -45,14 +45,16 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             ),
         ],
     )
-    def uploads(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> dg.MaterializeResult:
+    def uploads(
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+    ) -> dg.MaterializeResult:
         """Files of carriers and other systems, taken in from the drop folder.
 
         A file dropped at ``uploads/{account_id}/{profile}/`` is copied to landing byte for byte, known from then on
         by its sha256, and removed from the drop folder.
         """
         with told_apart(context):
-            at, accounts = workplace.open(context), asked_accounts(context)
+            at, accounts = workplace.open(context), scope.asked_accounts(context)
             taken = take_in_uploads(at, accounts)
             return _result(taken, upload_series(at, accounts), held_uploads(at, accounts))
 
