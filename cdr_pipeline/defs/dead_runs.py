@@ -1,4 +1,4 @@
-"""Runs that Dagster takes for running though their process is gone: places in pools are theirs, nights wait for them."""
+"""Runs that Dagster takes for running though their process is gone: they hold places in pools, and nights wait."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
