@@ -16,6 +16,7 @@ import dagster as dg
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.redaction import redact
 from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.failure import FAULT, said_of
 
 _MAX_RUN_RETRIES: Final = "dagster/max_retries"
 FAILURE_TAG: Final = "cdr/failure"
@@ -47,10 +48,10 @@ def told_apart(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Gen
     except (dg.Failure, dg.RetryRequested):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, its text must not be stored
-        stop_run_retries(context, "fault_of_the_program")
+        stop_run_retries(context, FAULT)
         raise dg.Failure(
-            f"[fault_of_the_program] {type(error).__name__} in {_place(error)}",
-            metadata={"code": "fault_of_the_program", "where": dg.MetadataValue.md(_frames(error))},
+            f"[{FAULT}] {said_of(error)}",
+            metadata={"code": FAULT, "where": dg.MetadataValue.md(_frames(error))},
             allow_retries=False,
         ) from None
 
@@ -58,11 +59,6 @@ def told_apart(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Gen
 def stop_run_retries(context: dg.AssetExecutionContext | dg.OpExecutionContext, code: str) -> None:
     """Tags the run so that its own retries stop, and with what has stopped it."""
     context.instance.add_run_tags(context.run.run_id, {_MAX_RUN_RETRIES: "0", FAILURE_TAG: code})
-
-
-def _place(error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
 def _frames(error: Exception) -> str:

@@ -1,8 +1,14 @@
 """What went wrong with one account while the others went on."""
 
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from cdr_pipeline.errors import CdrError
+
+# Code of an error that nobody has foreseen.
+FAULT: Final = "fault_of_the_program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +24,14 @@ class AccountFailure:
     def of(cls, account_id: str, error: CdrError) -> "AccountFailure":
         """The failure that an error means for an account."""
         return cls(account_id, error.code, error.retryable, error.message)
+
+    @classmethod
+    def of_fault(cls, account_id: str, what: str, error: Exception) -> "AccountFailure":
+        """The failure that an unforeseen error means for an account, at work on ``what``."""
+        return cls(account_id, FAULT, retryable=False, message=f"{what}: {said_of(error)}")
+
+
+def said_of(error: Exception) -> str:
+    """An unforeseen error's kind and place. Its own words may hold values of rows."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"

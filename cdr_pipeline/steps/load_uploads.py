@@ -19,7 +19,7 @@ from cdr_pipeline.steps.take_in_uploads import UploadRequest, UploadTakenIn, tak
 from cdr_pipeline.steps.upload_batch import UploadBatch, in_zone
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger, UploadLine
-from cdr_pipeline.warehouse.loading import BatchHeader, LoadedBatch, batch_load
+from cdr_pipeline.warehouse.loading import BatchHeader, LoadedBatch, batch_load, retried_load
 
 # One record that another file has too may be chance; two are a pattern.
 _OVERLAP_ROWS: Final = 2
@@ -98,7 +98,8 @@ class LoadedUploads:
 def load_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> LoadedUploads:
     """Merges every landed file, one transaction each.
 
-    One that cannot be read is on record as refused; one that repeats records of another file is held.
+    One that cannot be read is on record as refused; one that repeats records of another file is held; one over which
+    the program itself fails stays landed, and is tried again by the next call.
 
     Raises:
         AccountNotFound: an account asked for is unknown.
@@ -110,11 +111,14 @@ def load_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> Loaded
         known = {account.account_id: account for account in ledger.accounts(accounts)}
         for upload in ledger.landed_uploads(list(known)):
             try:
-                files.append(_load(upload, known[upload.account_id], ledger, at))
+                files.append(retried_load(_load, upload, known[upload.account_id], ledger, at))
             except UploadHeld as error:
                 held.append(AccountFailure.of(upload.account_id, error))
             except CdrError as error:
                 failures.append(AccountFailure.of(upload.account_id, error))
+            except Exception as error:  # noqa: BLE001 - one file's fault must not keep the others out
+                what = f"{upload.file_name} ({upload.sha256[:12]})"
+                failures.append(AccountFailure.of_fault(upload.account_id, what, error))
     return LoadedUploads(tuple(files), tuple(failures), tuple(held))
 
 
@@ -142,7 +146,7 @@ def load_taken(taken: UploadTakenIn, at: Workplace) -> LoadedUpload:
         landed = ledger.landed_uploads([account.account_id])
         waiting = [item for item in landed if item.sha256 == taken.sha256]
         if waiting:
-            return _load(waiting[0], account, ledger, at)
+            return retried_load(_load, waiting[0], account, ledger, at)
         before = ledger.upload(account.account_id, taken.sha256)
         if before is not None and before.state == "loaded":
             return _as_before(account, taken.sha256, ledger)
@@ -178,12 +182,18 @@ def replay_upload(upload: UploadLine, at: Workplace) -> ReplayedUpload:
             raise UnreadableUpload(
                 f"upload {upload.sha256[:12]} is {upload.state}, not loaded", hint="only a loaded file is read again"
             )
-        with _batch(landed, account, ledger, at) as batch:
-            _stage(landed, batch)
-            batch.load.close_mended()
-            left_over = batch.load.left_over()
-            loaded = batch.load.finish(read=batch.read, filtered=batch.filtered.total())
+        batch, loaded, left_over = retried_load(_read_again, landed, account, ledger, at)
     return ReplayedUpload(_loaded(landed, batch, loaded), before.counts, left_over)
+
+
+def _read_again(
+    upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace
+) -> tuple[UploadBatch, LoadedBatch, int]:
+    with _batch(upload, account, ledger, at) as batch:
+        _stage(upload, batch)
+        batch.load.close_mended()
+        left_over = batch.load.left_over()
+        return batch, batch.load.finish(read=batch.read, filtered=batch.filtered.total()), left_over
 
 
 def _load(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace) -> LoadedUpload:

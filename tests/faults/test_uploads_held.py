@@ -1,19 +1,25 @@
 """Files that repeat others, files that come twice, files that come in series."""
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 from nights import require_sound, warehouse
 from uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
-from cdr_pipeline.errors import UnreadableUpload, UploadHeld
+from cdr_pipeline.core.schemas import Sifted
+from cdr_pipeline.core.validate import validate
+from cdr_pipeline.errors import UnreadableUpload, UploadHeld, WarehouseContended
 from cdr_pipeline.steps.decide_uploads import discard_upload, held_uploads, release_upload
 from cdr_pipeline.steps.load_uploads import import_upload, load_uploads
 from cdr_pipeline.steps.take_in_uploads import UploadRequest, take_in_uploads
 from cdr_pipeline.steps.upload_series import upload_series
 from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.loading import BatchLoad
 
 SERIES = """
 [fields]
@@ -117,6 +123,16 @@ def test_a_profile_of_cumulative_files_merges_what_repeats(place: Workplace, tmp
     assert (again.counts.unchanged, again.counts.merged) == (3, 1)
 
 
+def failing_over(rows: int) -> Callable[..., Sifted]:
+    """Validation with a fault that shows over so many rows."""
+
+    def failing(frame: pl.DataFrame, *, latest: datetime) -> Sifted:
+        assert 1 / (frame.height - rows)
+        return validate(frame, latest=latest)
+
+    return failing
+
+
 def test_the_night_holds_what_repeats_and_loads_the_rest(place: Workplace, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, 3))
     folder = place.settings.upload_dir / "acct" / "generic"
@@ -128,6 +144,48 @@ def test_the_night_holds_what_repeats_and_loads_the_rest(place: Workplace, tmp_p
     assert [file.file_name for file in loaded.files] == ["c.csv"]
     assert [failure.code for failure in loaded.held] == ["upload_held"]
     assert loaded.failures == ()
+
+
+def test_a_file_over_which_the_program_fails_is_named_and_the_others_are_loaded(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = place.settings.upload_dir / "acct" / "generic"
+    folder.mkdir(parents=True)
+    (folder / "a.csv").write_text(carrier_text(1, 2))
+    (folder / "b.csv").write_text(carrier_text(7, 8, 9))
+    take_in_uploads(place)
+    with monkeypatch.context() as broken:
+        broken.setattr("cdr_pipeline.steps.upload_batch.validate", failing_over(3))
+        loaded = load_uploads(place)
+    assert [file.file_name for file in loaded.files] == ["a.csv"]
+    (failure,) = loaded.failures
+    assert (failure.account_id, failure.code, failure.retryable) == ("acct", "fault_of_the_program", False)
+    assert re.fullmatch(r"b\.csv \([0-9a-f]{12}\): ZeroDivisionError in test_uploads_held\.py:\d+", failure.message)
+    require_sound(place)
+    assert [file.counts.merged for file in load_uploads(place).files] == [3]
+
+
+def test_c03_a_file_that_another_load_stands_in_the_way_of_is_loaded_again(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+    settle = BatchLoad.settle
+
+    def contended(load: BatchLoad) -> None:
+        tries.append(load.staged)
+        if len(tries) == 1:
+            raise WarehouseContended("a deadlock")
+        settle(load)
+
+    monkeypatch.setattr(BatchLoad, "settle", contended)
+    assert fed(place, tmp_path / "a.csv", carrier_text(1, 2)).counts.merged == 2
+    assert len(set(tries)) == 1
+    (folder := place.settings.upload_dir / "acct" / "generic").mkdir(parents=True)
+    (folder / "b.csv").write_text(carrier_text(3))
+    tries.clear()
+    take_in_uploads(place)
+    assert [file.counts.merged for file in load_uploads(place).files] == [1]
+    assert load_uploads(place).failures == ()
 
 
 # totals that files state
