@@ -7,6 +7,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+import s3fs.core
 import stamina
 from days import ACCOUNT, collected, deliver, export, later, restate, seal, state
 from delivery_servers import ObjectStore, SftpServer, object_store, sftp_server
@@ -224,6 +225,34 @@ def test_d26_an_object_that_arrives_damaged_is_found_and_sent_again(place: Workp
     (sent,) = send(place)
     assert sent.outcome == "delivered"
     assert store.objects[f"bucket/in/{NAME}"] == local(place)
+
+
+@pytest.mark.parametrize("lost", [0, 1], ids=["all at once", "one again"])
+def test_d26_a_large_object_goes_in_parts_and_one_that_is_refused_goes_again(
+    place: Workplace, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    to_store(place, store)
+    store.lose_part = lost
+    monkeypatch.setattr(s3fs.core, "calculate_chunksize", lambda *_, **__: 20_000)
+    (sent,) = send(place)
+    assert (sent.outcome, store.lose_part, store.parts) == ("delivered", 0, {})
+    assert sorted(store.objects) == [f"bucket/in/{NAME}", f"bucket/in/{NAME}.manifest.json"]
+    assert store.objects[f"bucket/in/{NAME}"] == local(place)
+    assert store.order[-1].endswith(".manifest.json")
+
+
+def test_d26_parts_that_never_arrive_leave_no_object_and_the_file_due(
+    place: Workplace, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_store(place, store)
+    store.lose_part = 100
+    monkeypatch.setattr(s3fs.core, "calculate_chunksize", lambda *_, **__: 20_000)
+    (sent,) = send(place)
+    assert (sent.outcome, store.objects, store.parts) == ("pending", {}, {})
+    assert store.aborted > 0
+    store.lose_part = 0
+    (sent,) = send(later(place, hours=1))
+    assert (sent.outcome, store.objects[f"bucket/in/{NAME}"]) == ("delivered", local(place))
 
 
 def test_d27_a_target_that_is_down_leaves_the_day_sealed_and_the_file_due_with_its_age(

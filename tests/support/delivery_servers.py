@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncssh
 
@@ -92,12 +92,22 @@ def sftp_server(place: Path) -> Iterator[SftpServer]:
 
 @dataclass
 class ObjectStore:
-    """Objects by key, and how many requests are still to be answered with SlowDown."""
+    """Objects by key, uploads in parts that nobody has ended, and how many requests are still to go wrong.
+
+    Attributes:
+        slow_down: requests to be answered with SlowDown.
+        damage: objects to arrive without their last byte.
+        lose_part: requests with the second part of an upload to be refused.
+        aborted: uploads in parts that were given up by their sender.
+    """
 
     url: str = ""
     objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
     slow_down: int = 0
     damage: int = 0
+    lose_part: int = 0
+    parts: dict[str, dict[int, bytes]] = field(default_factory=dict[str, dict[int, bytes]])
+    aborted: int = 0
     order: list[str] = field(default_factory=list[str])
 
 
@@ -132,6 +142,9 @@ class _S3(BaseHTTPRequestHandler):
         body = self._body()
         if self._slow():
             return
+        if upload := self._query("uploadId"):
+            self._take_part(upload, int(self._query("partNumber")), body)
+            return
         source = self.headers.get("x-amz-copy-source")
         if source:
             body = self.store.objects[unquote(source).lstrip("/")]
@@ -143,6 +156,17 @@ class _S3(BaseHTTPRequestHandler):
         tag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
         reply = f"<CopyObjectResult><ETag>{tag}</ETag></CopyObjectResult>".encode() if source else b""
         self._answer(200, reply, ETag=tag)
+
+    def _query(self, name: str) -> str:
+        return parse_qs(urlsplit(self.path).query, keep_blank_values=True).get(name, [""])[0]
+
+    def _take_part(self, upload: str, number: int, body: bytes) -> None:
+        if number == 2 and self.store.lose_part:
+            self.store.lose_part -= 1
+            self._answer(400, b"<Error><Code>BadDigest</Code><Message>The part is damaged.</Message></Error>")
+            return
+        self.store.parts[upload][number] = body
+        self._answer(200, ETag=f'"{number}"')
 
     def _body(self) -> bytes:
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -182,11 +206,30 @@ class _S3(BaseHTTPRequestHandler):
             )  # fmt: skip
 
     def do_DELETE(self) -> None:
+        if upload := self._query("uploadId"):
+            del self.store.parts[upload]
+            self.store.aborted += 1
+            self._answer(204)
+            return
         self.store.objects.pop(self._key(), None)
         self._answer(204)
 
     def do_POST(self) -> None:
         body = self._body().decode()
+        if upload := self._query("uploadId"):
+            parts = self.store.parts.pop(upload)
+            self.store.objects[self._key()] = b"".join(parts[number] for number in sorted(parts))
+            self.store.order.append(self._key())
+            self._answer(200, b"<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>")
+            return
+        if "uploads" in urlsplit(self.path).query:
+            upload = f"upload-{len(self.store.order)}-{self.store.aborted}"
+            self.store.parts[upload] = {}
+            self._answer(
+                200,
+                f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>".encode(),
+            )
+            return
         for key in body.split("<Key>")[1:]:
             self.store.objects.pop(f"{self._key().rstrip('/')}/{key.partition('</Key>')[0]}", None)
         self._answer(200, b"<DeleteResult></DeleteResult>")
