@@ -15,10 +15,12 @@ def ui(
     import sys
 
     from cdr_pipeline.cli.console import out, ready_settings
+    from cdr_pipeline.cli.ports import require_free
     from cdr_pipeline.defs.instance import prepare_home
     from cdr_pipeline.settings import bundled, subprocess_environment
 
     settings = ready_settings()
+    require_free(host, port, "--port")
     prepare_home(settings)
     out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops it)")
     sys.stdout.flush()

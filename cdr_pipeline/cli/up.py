@@ -16,6 +16,7 @@ def up(
         str, typer.Option(help="Address to listen on; the Dagster UI has no login of its own.")
     ] = "127.0.0.1",
     api: Annotated[bool, typer.Option("--api/--no-api", help="Also serve the records by the HTTP API.")] = False,
+    api_port: Annotated[int, typer.Option(help="Port of the HTTP API, on this machine.")] = 8000,
 ) -> None:
     """Run everything that one machine needs: schedule and sensors, Dagster UI, and with --api the HTTP API.
 
@@ -27,6 +28,7 @@ def up(
 
     from cdr_pipeline.cli.children import Children
     from cdr_pipeline.cli.console import out, ready_settings
+    from cdr_pipeline.cli.ports import require_free
     from cdr_pipeline.defs.instance import prepare_home
     from cdr_pipeline.errors import SomethingIsBroken
     from cdr_pipeline.redaction import redact
@@ -34,14 +36,19 @@ def up(
     from cdr_pipeline.steps.workplace import Workplace
 
     settings = ready_settings()
+    require_free(host, port, "--port")
+    if api:
+        require_free("127.0.0.1", api_port, "--api-port")
     prepare_home(settings)
     # The embedded warehouse is started once, here, and not by three processes at the same time.
     Workplace.at(settings)
     out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops everything)")
+    if api:
+        out.print(f"HTTP API at http://127.0.0.1:{api_port}/v2")
     # Short, since the path of a socket has a limit, and nobody else's.
     with tempfile.TemporaryDirectory(prefix="cdr_") as folder:
         kept = Children(
-            _children(Path(folder), host, port, api=api),
+            _children(Path(folder), host, port, api_port=api_port if api else None),
             subprocess_environment(settings),
             lambda name, line: out.print(f"{name:>6} | {redact(line)}", markup=False, soft_wrap=True),
         ).run()
@@ -49,7 +56,7 @@ def up(
         raise SomethingIsBroken("a part could not be kept running", hint="its last lines say why")
 
 
-def _children(folder: Path, host: str, port: int, *, api: bool) -> "list[Child]":
+def _children(folder: Path, host: str, port: int, *, api_port: int | None) -> "list[Child]":
     import sys
 
     from cdr_pipeline.cli.children import Child
@@ -65,6 +72,8 @@ def _children(folder: Path, host: str, port: int, *, api: bool) -> "list[Child]"
             "--log-level", "warning"]  # fmt: skip
     daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
     page = [*python, "dagster_webserver", "-h", host, "-p", str(port), "-w", str(workspace), "--log-level", "warning"]
-    serve = [sys.executable, "-c", "from cdr_pipeline.cli import main; main()", "serve"]
     children = [Child("code", code, opens=socket), Child("daemon", daemon), Child("ui", page)]
-    return [*children, Child("api", serve)] if api else children
+    if api_port is None:
+        return children
+    serve = [sys.executable, "-c", "from cdr_pipeline.cli import main; main()", "serve", "--port", str(api_port)]
+    return [*children, Child("api", serve)]

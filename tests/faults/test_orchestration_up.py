@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 
 from cdr_pipeline.cli.children import Child, Children
+from cdr_pipeline.errors import ConfigurationError
 
 CLI = "from cdr_pipeline.cli import main; main()"
 SLEEP = [sys.executable, "-c", "import time; print('awake', flush=True); time.sleep(600)"]
@@ -121,28 +123,33 @@ def test_no_child_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_up_serves_the_page_mends_a_killed_daemon_and_leaves_nothing_behind(tmp_path: Path, warehouse_url: str) -> None:
+def test_up_serves_page_and_api_mends_a_killed_daemon_and_leaves_nothing_behind_after_ctrl_c(
+    tmp_path: Path, warehouse_url: str
+) -> None:
     environment = os.environ | {
         "CDR_DATA_DIR": str(tmp_path / "data"),
         "DAGSTER_HOME": str(tmp_path / "home"),
         "CDR_WAREHOUSE_URL": warehouse_url,
     }
     heard = Heard()
+    page, api = _free_ports()
     up = subprocess.Popen(
-        [sys.executable, "-c", CLI, "up", "--port", "23917"], env=environment, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
+        [sys.executable, "-c", CLI, "up", "--port", page, "--api", "--api-port", api], env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert up.stdout
     lines = up.stdout
     reading = threading.Thread(target=lambda: [heard("up", line) for line in lines], daemon=True)
     reading.start()
     try:
-        _await_page("http://127.0.0.1:23917/server_info")
+        _await_page(f"http://127.0.0.1:{page}/server_info")
+        _await_page(f"http://127.0.0.1:{api}/readyz")
         started = _below(up.pid)
         daemon = next(pid for pid, command in started.items() if "dagster._daemon" in command)
         os.kill(daemon, signal.SIGKILL)
         heard.wait_for("ended with code -9: starting it again")
-        up.send_signal(signal.SIGTERM)
+        # Ctrl-C.
+        up.send_signal(signal.SIGINT)
         assert up.wait(40) == 0
     finally:
         up.kill()
@@ -151,6 +158,37 @@ def test_up_serves_the_page_mends_a_killed_daemon_and_leaves_nothing_behind(tmp_
         lines.close()
     time.sleep(0.5)
     assert [command for pid, command in started.items() if not gone(pid)] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [(["up"], "--port"), (["up", "--api"], "--api-port"), (["ui"], "--port")], ids=str
+)
+def test_a_port_that_is_taken_is_named_before_anything_is_started(
+    tmp_path: Path, warehouse_url: str, command: list[str], option: str
+) -> None:
+    home = tmp_path / "home"
+    environment = os.environ | {
+        "CDR_DATA_DIR": str(tmp_path / "data"), "DAGSTER_HOME": str(home), "CDR_WAREHOUSE_URL": warehouse_url,
+    }  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(taken.getsockname()[1])
+        if option == "--api-port":
+            command = [*command, "--port", str(other.getsockname()[1])]
+            other.close()
+        done = subprocess.run(
+            [sys.executable, "-c", CLI, *command, option, port],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == ConfigurationError.exit_code
+    assert f"127.0.0.1:{port} cannot be listened on" in done.stderr.replace("\n", " ")
+    assert f"choose another with {option}" in " ".join(done.stderr.split())
+    assert not home.exists()
+
+
+def _free_ports() -> tuple[str, str]:
+    """Two ports that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        return str(one.getsockname()[1]), str(two.getsockname()[1])
 
 
 def _await_page(url: str) -> None:
