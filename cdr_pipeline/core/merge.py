@@ -35,14 +35,15 @@ class Merged:
 def deduplicated(staged: pl.DataFrame) -> pl.DataFrame:
     """One row per record.
 
-    Of the switch's rows the one that ends last stays, then the greatest digest, so that the order of pages does not
-    matter; of a file's rows the last line stays, because a later line corrects.
+    Of the switch's rows the one that ends last stays, then the greatest digest, then one with a document, so that the
+    order of pages does not matter; of a file's rows the last line stays, because a later line corrects.
     """
     from_switch = pl.col("origin") == "api"
     return (
         staged.sort(
             pl.when(from_switch).then(pl.col("ended_at")),
             pl.when(from_switch).then(pl.col("row_digest")),
+            pl.when(from_switch).then(pl.col("has_detail")),
             LINE,
             nulls_last=False,
         )

@@ -1,6 +1,7 @@
 -- Purpose:     leave one row per record in the stage; the number of rows deleted is the batch's duplicates.
---              Of the switch's rows the one that ends last stays, then the greatest digest, so that the order of
---              pages does not matter; of a file's rows the last line stays, because a later line corrects.
+--              Of the switch's rows the one that ends last stays, then the greatest digest, then one with a document,
+--              so that the order of pages does not matter; of a file's rows the last line stays, because a later
+--              line corrects.
 -- Parameters:  account_id, batch_id.
 -- Grain:       account_id, origin, record_id.
 -- Locks:       the stage's rows of this batch.   Idempotent: yes.
@@ -14,6 +15,7 @@ USING (
             ORDER BY
                 CASE WHEN origin = 'api' THEN ended_at END DESC NULLS LAST,
                 CASE WHEN origin = 'api' THEN row_digest END DESC NULLS LAST,
+                CASE WHEN origin = 'api' THEN has_detail END DESC NULLS LAST,
                 source_line DESC
         ) AS place
     FROM cdr_stage

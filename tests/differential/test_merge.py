@@ -2,12 +2,13 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 from uuid import uuid4
 
 import polars as pl
 import psycopg
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from records import STARTED, rows
 
@@ -76,6 +77,7 @@ def test_sql_and_reference_agree(warehouse_url: str, batches: list[Any], kind: A
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(batch=[({"record_id": "a"}, True), ({"record_id": "a"}, False)], order=Random(1))
 @given(batch=BATCH, order=st.randoms())
 def test_the_order_of_pages_does_not_matter(warehouse_url: str, batch: list[Any], order: Any) -> None:
     with connect(warehouse_url) as connection:
