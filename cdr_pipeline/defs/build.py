@@ -10,6 +10,7 @@ from cdr_pipeline.defs.assets.daily_files import daily_files_asset
 from cdr_pipeline.defs.assets.delivered_files import delivered_files_asset
 from cdr_pipeline.defs.assets.night_report import night_report_asset, standing_check
 from cdr_pipeline.defs.assets.reconciliation import reconciliation_asset
+from cdr_pipeline.defs.assets.retained_records import retained_records_asset
 from cdr_pipeline.defs.assets.sealed_days import sealed_days_asset
 from cdr_pipeline.defs.assets.uploads import uploads_asset
 from cdr_pipeline.defs.executors import executor_for
@@ -48,6 +49,7 @@ def build_definitions(settings: Settings, *, workplaces: Workplaces | None = Non
             reconciliation_asset(days),
             daily_files_asset(days),
             sealed_days_asset(days),
+            retained_records_asset(days),
             delivered_files_asset(days),
             night_report_asset(days),
         ]

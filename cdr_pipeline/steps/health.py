@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from cdr_pipeline.steps.due_nights import DueNight, due_nights
+from cdr_pipeline.steps.retain_records import due_months, months_after
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Ledger
 
@@ -13,6 +14,8 @@ from cdr_pipeline.warehouse.ledger import Ledger
 _FORGOTTEN = timedelta(hours=6)
 # A thin day is worth a look for a week; then it is how the day was.
 _LOOKED_AT = timedelta(days=7)
+# Longer than from one night to the end of the next.
+_A_NIGHT = timedelta(days=2)
 _NAMED = 3
 
 
@@ -51,6 +54,7 @@ def what_is_broken(at: Workplace) -> list[Broken]:
             *_volumes(ledger, account_ids, at.clock()),
             *_deliveries(ledger, account_ids, at.clock()),
             *_reconciliations(ledger, account_ids, at),
+            *_retention(ledger, at.clock()),
         ]
     return sorted(found, key=lambda item: (item.since, item.key))
 
@@ -155,6 +159,21 @@ def _reconciliations(ledger: Ledger, account_ids: list[str], at: Workplace) -> I
             )
         elif day.red:
             yield Broken(f"{day.business_date}: {day.red} reconciliation(s) are red", "reconciliation_red", ended, look)
+
+
+def _retention(ledger: Ledger, now: datetime) -> Iterator[Broken]:
+    """Every night applies the policies: a month that is still there two days after it was due could not be removed."""
+    for policy in ledger.retention_policies():
+        due = due_months(policy, ledger, (now - _A_NIGHT).date())
+        if not due or policy.keep_months is None or now - policy.set_at < _A_NIGHT:
+            continue
+        first = datetime.combine(months_after(due[0], policy.keep_months + 1), time(), tzinfo=UTC)
+        yield Broken(
+            f"account {policy.account_id}: {len(due)} month(s) from {due[0]:%Y-%m} on should have been removed",
+            "retention_due",
+            max(first, policy.set_at),
+            "cdr-pipeline warehouse retention run",
+        )
 
 
 def _some(accounts: "tuple[str, ...] | list[str]") -> str:

@@ -37,16 +37,17 @@ class RetainedMonth:
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """What a run did: months, records masked by account, months whose partitions were dropped."""
+    """What a run did: months, records masked by account, months whose partitions were dropped, accounts not masked."""
 
     months: tuple[RetainedMonth, ...]
     masked: dict[str, int]
     dropped: tuple[date, ...]
+    unmasked: tuple[AccountFailure, ...] = ()
 
     @property
     def failures(self) -> tuple[AccountFailure, ...]:
-        """Of months that could not be removed."""
-        return tuple(month.failure for month in self.months if month.failure is not None)
+        """Of months that could not be removed and of accounts that could not be masked."""
+        return (*(month.failure for month in self.months if month.failure is not None), *self.unmasked)
 
 
 def set_policy(
@@ -76,8 +77,10 @@ def list_policies(at: Workplace) -> list[RetentionPolicy]:
         return ledger.retention_policies()
 
 
-def retain_records(at: Workplace, *, dry_run: bool = False) -> Retained:
-    """Applies every policy. Whatever dies in between is done by the next run; what is done is not done again.
+def retain_records(at: Workplace, *, accounts: Sequence[str] | None = None, dry_run: bool = False) -> Retained:
+    """Applies every policy, one account's failure leaving the others alone.
+
+    Whatever dies in between is done by the next run; what is done is not done again.
 
     A month is removed whole, in a transaction of its own, once all of its days are sealed or restated and their files
     show all changes. A leg belongs to the day of its API record, and its imported record goes with it. Files that were
@@ -85,26 +88,40 @@ def retain_records(at: Workplace, *, dry_run: bool = False) -> Retained:
 
     Args:
         at: where.
+        accounts: whose policies; everybody's when omitted.
         dry_run: only says which months are due.
     """
     months: list[RetainedMonth] = []
     masked: dict[str, int] = {}
+    unmasked: list[AccountFailure] = []
+    today = at.clock().date()
     with at.ledger() as ledger:
         for policy in ledger.retention_policies():
-            months += [_retain_month(policy, month, ledger, at, dry_run=dry_run) for month in _due(policy, ledger, at)]
+            if accounts is not None and policy.account_id not in accounts:
+                continue
+            due = due_months(policy, ledger, today)
+            months += [_retain_month(policy, month, ledger, at, dry_run=dry_run) for month in due]
             if policy.mask_after_days is not None and not dry_run:
-                before = at.clock().date() - timedelta(days=policy.mask_after_days)
-                masked[policy.account_id] = _mask(policy.account_id, before, ledger)
+                before = today - timedelta(days=policy.mask_after_days)
+                try:
+                    masked[policy.account_id] = _mask(policy.account_id, before, ledger)
+                except CdrError as error:
+                    unmasked.append(AccountFailure.of(policy.account_id, error))
         dropped = () if dry_run else ledger.drop_empty_partitions()
-    return Retained(tuple(months), masked, dropped)
+    return Retained(tuple(months), masked, dropped, tuple(unmasked))
 
 
-def _due(policy: RetentionPolicy, ledger: Ledger, at: Workplace) -> Sequence[date]:
+def due_months(policy: RetentionPolicy, ledger: Ledger, today: date) -> Sequence[date]:
+    """First days of the months that are older than a policy keeps and still there."""
     if policy.keep_months is None:
         return ()
-    today = at.clock().date()
-    kept = today.year * 12 + today.month - 1 - policy.keep_months
-    return ledger.months_to_remove(policy.account_id, date(kept // 12, kept % 12 + 1, 1))
+    return ledger.months_to_remove(policy.account_id, months_after(today, -policy.keep_months))
+
+
+def months_after(day: date, months: int) -> date:
+    """First day of the month so many months after that of a day."""
+    number = day.year * 12 + day.month - 1 + months
+    return date(number // 12, number % 12 + 1, 1)
 
 
 def _retain_month(

@@ -172,7 +172,7 @@ def main() -> None:
         file, ready = f"{scratch}/calls.csv", f"{scratch}/ready.csv"
         write_file(Path(file), asked.rows)
         print(f"{asked.rows:,} lines, {Path(file).stat().st_size / 1e6:,.0f} MB, profile {asked.profile}")
-        prepare_limit(file, asked.profile, ready)
+        measured(prepare_limit, file, asked.profile, ready)
         limit = with_server(measured(copy_it, f"{scratch}/limit", ready), f"{scratch}/limit")
         Path(ready).unlink()
         best = limit.result / limit.seconds

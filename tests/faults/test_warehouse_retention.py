@@ -1,21 +1,27 @@
 """Old records go by policy: whole months, their totals kept, archived on the way; or their numbers are masked."""
 
+import warnings
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
-from days import ACCOUNT, DAY, PERSON, collected, deliver, files, seal
+from days import ACCOUNT, DAY, PERSON, collected, deliver, files, later, seal
 from psycopg import sql
 
 from cdr_pipeline.core.fields import canonical_schema
-from cdr_pipeline.errors import AccountNotFound, WarehouseError
+from cdr_pipeline.defs.assets.retained_records import retained_records_asset
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.scope import Scope
+from cdr_pipeline.errors import AccountNotFound, WarehouseContended, WarehouseError
 from cdr_pipeline.exports import archive as archive_file
+from cdr_pipeline.steps.health import what_is_broken
 from cdr_pipeline.steps.retain_records import Retained, RetainedMonth, list_policies, retain_records, set_policy
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.engine import connect
-from cdr_pipeline.warehouse.ledger import MonthRemoval
+from cdr_pipeline.warehouse.ledger import Ledger, MonthRemoval
 
 MARCH = date(2026, 3, 1)
 NEXT = date(2026, 4, 1)
@@ -220,3 +226,52 @@ def test_a_policy_is_of_a_known_account_and_replaces_the_one_before(at: Workplac
     assert [(one.keep_months, one.archive, one.mask_after_days, one.set_by) for one in list_policies(at)] == [
         (24, False, 90, "A. Controller")
     ]
+
+
+def test_a_night_applies_the_policies_and_says_what_it_removed(place: Workplace) -> None:
+    seal(place)
+    policy(place, keep=7, archive=True)
+    result = applied(place)
+    assert counts(place)["cdr"] == 1
+    (night,) = result.asset_materializations_for_node("retained_records")
+    assert (night.metadata["records_removed"].value, night.metadata["records_archived"].value) == (3, 3)
+    assert [check.passed for check in result.get_asset_check_evaluations()] == [True]
+
+
+def test_what_a_night_cannot_remove_is_red_and_stands_in_the_list_until_it_is_gone(place: Workplace) -> None:
+    policy(place, keep=7)
+    assert [check.passed for check in applied(place).get_asset_check_evaluations()] == [False]
+    assert overdue(place) == []
+    third_day = later(place, days=2)
+    assert overdue(third_day) == [f"account {ACCOUNT}: 1 month(s) from 2026-03 on should have been removed"]
+    seal(third_day)
+    applied(third_day)
+    assert overdue(third_day) == []
+
+
+def test_an_account_that_cannot_be_masked_leaves_the_others_and_is_named(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(place, keep=None, mask=1)
+
+    def busy(*_: object) -> int:
+        raise WarehouseContended("another load is at work")
+
+    monkeypatch.setattr(Ledger, "mask", busy)
+    seal(place)
+    assert [(one.account_id, one.code) for one in retain_records(place).failures] == [(ACCOUNT, "warehouse_contended")]
+
+
+def applied(at: Workplace) -> dg.ExecuteInProcessResult:
+    """The asset of a night, materialized here."""
+    days = dg.DailyPartitionsDefinition("2026-03-01")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        asset = retained_records_asset(days)
+    places = Workplaces(at.settings, clock=at.clock)
+    return dg.materialize([asset], partition_key=f"{DAY}", resources={"workplace": places, "scope": Scope()})
+
+
+def overdue(at: Workplace) -> list[str]:
+    """What the check-up says of retention."""
+    return [item.what for item in what_is_broken(at) if item.code == "retention_due"]

@@ -20,7 +20,7 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
 
     @dg.asset(
         name=KEY,
-        deps=["cdr", "rejects", "daily_files", "sealed_days", "delivered_files"],
+        deps=["cdr", "rejects", "daily_files", "sealed_days", "delivered_files", "retained_records"],
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name="finance",
