@@ -1,0 +1,149 @@
+"""Benchmark ``reconcile_warehouse``: a carrier's day out of the warehouse, compared, and kept with its links.
+
+    python tests/benchmarks/reconcile_warehouse.py [--calls 100000]
+
+The limit is the comparison alone, of the same frames in memory: what is above it is reading, outcomes and writing. The
+second line reconciles the day again with one record more, the third with nothing new.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+import polars as pl
+from measuring import Measured, line, measured
+from records import rows
+
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.load_uploads import load_uploads
+from cdr_pipeline.steps.reconcile_day import ReconcileRequest, reconcile_day
+from cdr_pipeline.steps.take_in_uploads import take_in_uploads
+from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.loading import BatchHeader, batch_load
+
+ACCOUNT = "acct"
+DAY = date(2026, 3, 2)
+MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
+HEADER = "id,call_id,caller,callee,start_time,answer_time,duration_seconds,billing_seconds,cost,currency,carrier"
+
+
+def place(folder: str) -> Workplace:
+    """A workplace with an embedded warehouse below a folder."""
+    return Workplace.at(
+        Settings(data_dir=Path(folder) / "data", DAGSTER_HOME=Path(folder) / "dagster_home",
+                 api_url="http://127.0.0.1:9", api_token="t" * 32, first_date="2026-03-01")
+    )  # fmt: skip
+
+
+def prepare(folder: str, calls: int) -> None:
+    """Loads a day's legs and the carrier's records; every hundredth record lacks its leg, every fiftieth costs more."""
+    at = place(folder)
+    base = rows({"record_id": "s", "business_date": DAY, "call_direction": "outbound", "answered": True,
+                 "duration_seconds": Decimal(60), "billing_seconds": Decimal(60), "cost": Decimal("0.10"),
+                 "cost_currency": "USD", "caller_id_number": "+442079460001", "caller_e164": "+442079460001",
+                 "started_at": MIDNIGHT})  # fmt: skip
+    number = pl.int_range(0, calls, eager=True).alias("number")
+    began = pl.lit(MIDNIGHT) + pl.duration(milliseconds=pl.col("number") * (86_000_000 // calls))
+    made = base.select(pl.all().repeat_by(calls).explode()).with_columns(number).with_columns(
+        pl.format("leg-{}", "number").alias("record_id"),
+        pl.format("call-{}", "number").alias("call_id"),
+        *(began.cast(base.schema["started_at"]).alias(name) for name in ("started_at", "answered_at")),
+        *(pl.format("+4477{}", pl.col("number").cast(pl.String).str.zfill(8)).alias(name)
+          for name in ("callee_id_number", "callee_e164")),
+    )  # fmt: skip
+    with at.ledger() as ledger:
+        ledger.add_account(Account(ACCOUNT), now=MIDNIGHT)
+        header = BatchHeader(ACCOUNT, uuid4(), "window", "w", now=MIDNIGHT, business_date=DAY)
+        with batch_load(ledger.connection, header) as load:
+            load.stage(made.filter(pl.col("number") % 100 != 0).select(base.columns))
+            load.finish(read=load.staged)
+    text = made.select(
+        pl.concat_str(
+            pl.format("rec-{},", "number"), pl.lit(",+442079460001,"), "callee_e164",
+            pl.col("started_at").dt.strftime(",%Y-%m-%dT%H:%M:%SZ,%Y-%m-%dT%H:%M:%SZ,60,60,"),
+            pl.when(pl.col("number") % 50 == 1).then(pl.lit("0.12")).otherwise(pl.lit("0.10")), pl.lit(",USD,bell"),
+        )
+    )  # fmt: skip
+    deliver(at, "day.csv", "\n".join([HEADER, *text.to_series().to_list()]) + "\n")
+
+
+def deliver(at: Workplace, name: str, content: str) -> None:
+    """A file of the carrier, loaded."""
+    folder = at.settings.upload_dir / ACCOUNT / "generic"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(content)
+    # A file that is still warm may not be whole yet, and would be left for the next run.
+    os.utime(folder / name, (0, 0))
+    take_in_uploads(at)
+    loaded = load_uploads(at)
+    assert not loaded.failures, loaded.failures[0]
+
+
+def one_more(folder: str) -> None:
+    """One more record of the carrier."""
+    line = "more,,+442079460001,+447799999999,2026-03-02T12:00:00Z,2026-03-02T12:00:00Z,60,60,0.10,USD,bell"
+    deliver(place(folder), "more.csv", f"{HEADER}\n{line}\n")
+
+
+def compared(folder: str) -> tuple[int, float]:
+    """Reconciles the day; breaks and processor seconds of this process."""
+    at = place(folder)
+    used = time.process_time()
+    done = reconcile_day(ReconcileRequest(DAY), at)
+    assert not done.failures, done.failures[0]
+    (item,) = done.carriers
+    return item.kept.version.breaks, time.process_time() - used
+
+
+def alone(folder: str) -> tuple[int, float]:
+    """The limit: reading aside, the matcher on the same records."""
+    from cdr_pipeline.core.carrier_rules import CarrierRules, matching_rules  # noqa: PLC0415 - only here
+    from cdr_pipeline.core.reconcile import Increment, reconcile  # noqa: PLC0415
+    from cdr_pipeline.core.reconcile.sides import carrier_side, switch_side  # noqa: PLC0415
+    from cdr_pipeline.warehouse.reconciliations import CarrierDay, Span, compared_records  # noqa: PLC0415
+
+    far = timedelta(days=2)
+    span = Span(MIDNIGHT - far, MIDNIGHT + far, DAY - far, DAY + far)
+    with place(folder).ledger() as ledger:
+        legs, records = compared_records(ledger.connection, CarrierDay(ACCOUNT, "bell", DAY), span)
+    rules = matching_rules(CarrierRules(), increment=Increment(), currency="USD", precision="second")
+    ours, theirs = switch_side(legs), carrier_side(records)
+    begun, used = time.perf_counter(), time.process_time()
+    reconcile(ours, theirs, rules)
+    print(f"  of which the comparison alone {time.perf_counter() - begun:.1f} s", flush=True)
+    return legs.height, time.process_time() - used
+
+
+def _line(name: str, part: Measured, calls: int) -> None:
+    print(f"{line(name, calls, part)}  {part.result[1]:.1f} s of processor here", flush=True)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=100_000)
+    calls = parser.parse_args().calls
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            measured(prepare, folder, calls)
+            _line("limit: read and compared, nothing kept", measured(alone, folder), calls)
+            _line("a day: read, compared, kept, linked", measured(compared, folder), calls)
+            measured(one_more, folder)
+            _line("again with one record more", measured(compared, folder), calls)
+            _line("again with nothing new", measured(compared, folder), calls)
+        finally:
+            EmbeddedServer(place(folder).settings.data_dir / "warehouse").destroy()
+
+
+if __name__ == "__main__":
+    main()
