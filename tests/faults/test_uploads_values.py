@@ -16,6 +16,7 @@ from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.loading import BatchHeader, batch_load
 
 BOTH_ORDERS = '[time]\nformats = ["%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S"]\n[fields]\nstarted_at = "start"\n'
+BOTH_AND_ENDS = BOTH_ORDERS.replace("[time]", '[time]\nnotation = "any"') + 'ended_at = "end"\n'
 DAYS = "start\n03/04/2026 10:00:00\n"
 
 
@@ -106,6 +107,31 @@ def test_b17_dates_of_both_orders_refuse_the_file(place: Workplace, tmp_path: Pa
     text = DAYS + "13/04/2026 10:00:00\n04/13/2026 10:00:00\n"
     with pytest.raises(AmbiguousDates, match="day first and dates with the month first"):
         fed(place, tmp_path / "f.csv", text, "both")
+
+
+@pytest.mark.parametrize(
+    ("ends", "first"),
+    [
+        (["1775210400"], "2026-04-03"),
+        (["1772618400"], "2026-03-04"),
+        (["2026-04-03T10:05:00Z"], "2026-04-03"),
+        (["2026-03-04 10:05:00"], "2026-03-04"),
+        (["1772618400", "2026-04-03T10:05:00Z"], None),
+        (["1788170400"], None),
+    ],
+    ids=["epoch, day", "epoch, month", "ISO, day", "ISO, month", "contradiction", "neither"],
+)
+def test_b17_a_time_beside_the_date_that_has_one_order_decides_or_refuses_the_file(
+    place: Workplace, tmp_path: Path, ends: list[str], first: str | None
+) -> None:
+    own_profile(place, "both", BOTH_AND_ENDS)
+    text = "start,end\n" + "".join(f"03/04/2026 10:00:00,{end}\n" for end in ends)
+    if first is None:
+        with pytest.raises(AmbiguousDates):
+            fed(place, tmp_path / "f.csv", text, "both")
+        return
+    assert fed(place, tmp_path / "f.csv", text, "both").counts.merged == 1
+    assert stored(place, "business_date::text") == [(first,)]
 
 
 def test_b17_a_profile_that_names_one_order_needs_no_proof(place: Workplace, tmp_path: Path) -> None:
