@@ -1,245 +1,309 @@
-"""How fast the API answers over a large warehouse: pages, filters, details, whole periods as CSV, uploads.
+"""Benchmark ``api``: pages, filters, details, whole periods as CSV, many clients, uploads, over a large warehouse.
 
-Usage: api.py [ROWS] [FOLDER]. Every part is measured beside the same query by psycopg without a web server.
+    python tests/benchmarks/api.py [--rows 1000000] [--keep FOLDER | --use FOLDER]
+
+``--keep`` leaves the filled warehouse in the folder, ``--use`` measures one that is there. Every part stands beside the
+same statement by psycopg without a web server. The crowd of clients is a process of its own.
 """
 
+import argparse
+import http.client
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import psutil
 import psycopg
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from filled_warehouse import ACCOUNTS, DAYS, FIRST, LARGE, fill, workplace_of
+from measuring import measured
+from psycopg import sql
 
 from cdr_pipeline.api.filters import conditions_of
 from cdr_pipeline.api.times import instant
 from cdr_pipeline.core.search import Search, Span
-from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.api_tokens import TokenRequest, create_token
-from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.migrate import upgrade
-from cdr_pipeline.warehouse.partitions import add_missing_partitions
-from cdr_pipeline.warehouse.search import _composed
+from cdr_pipeline.warehouse.search import _composed, is_read_in_order
+from cdr_pipeline.warehouse.statements import statement
 
-ACCOUNTS = 50
-FIRST = date(2026, 1, 1)
-DAYS = 90
 PORT = 18_733
-# Numbers, addresses and causes vary as real ones do; half of all legs are of one large account.
-FILL = """
-INSERT INTO cdr (
-    account_id, origin, record_id, business_date, call_id, call_direction, started_at, ended_at, duration_seconds,
-    billing_seconds, answered, hangup_cause, caller_id_number, caller_e164, callee_id_number, callee_e164,
-    caller_id_name,
-    from_host, to_host, sip_to, sip_from, remote_rtp_address, owner_id, realm, cost, cost_currency, rate, carrier,
-    interaction_id, extra, has_detail, list_digest, row_digest, batch_id, source_line, changed_at
-)
-SELECT
-    CASE WHEN n %% 2 = 0 THEN 'a7' ELSE 'a' || (n %% {accounts}) END, 'api',
-    to_char(started, 'YYYYMM') || '-' || md5(n::text), started::date, md5(n::text),
-    CASE WHEN n %% 2 = 0 THEN 'inbound' ELSE 'outbound' END, started, started + make_interval(secs => n %% 600),
-    n %% 600, greatest(0, n %% 600 - 10), n %% 600 > 10,
-    (ARRAY['NORMAL_CLEARING', 'NO_ANSWER', 'USER_BUSY', 'ORIGINATOR_CANCEL'])[1 + n %% 4],
-    '+1' || (2000000000 + n %% 7000003), '+1' || (2000000000 + n %% 7000003),
-    '+49' || (30000000 + n %% 5000011), '+49' || (30000000 + n %% 5000011), 'Caller ' || n %% 1000,
-    '10.' || n %% 200 || '.' || n %% 251 || '.7', 'pbx' || n %% {accounts} || '.example',
-    (n %% 300) || '@pbx' || n %% {accounts} || '.example', (n %% 977) || '@carrier.example',
-    '198.51.' || n %% 256 || '.' || n %% 250, 'u' || n %% 400, 'pbx' || n %% {accounts} || '.example',
-    (n %% 600) * 0.0001, 'USD', 0.01, 'acme', (63000000000 + n / 3)::text, '{{}}', false,
-    md5(n::text), md5(n::text), gen_random_uuid(), n, '2026-04-01'
-FROM (
-    SELECT n, %(first)s::timestamptz + n * make_interval(secs => {step}) AS started
-    FROM generate_series(1, %(rows)s) AS n
-) AS made
-"""
+CLIENTS = 100
+PAGES_EACH = 20
+DIRECT_CLIENTS = 16
+CSV_ROWS = 1_000_000
+UPLOADED = 100_000
+# A kind of page is asked for so often, or as often as fits into so many seconds.
+MOST_REQUESTS = 100
+MOST_SECONDS = 6.0
+MONTH = {"created_from": "2026-02-01T00:00:00Z", "created_to": "2026-02-28T23:59:59Z"}
 
 
 def main() -> None:
-    """Builds the warehouse, measures, takes it away."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    folder = Path(sys.argv[2] if len(sys.argv) > 2 else "cdr_benchmark").absolute()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    server = EmbeddedServer(folder / "warehouse")
-    server.ensure_running()
-    try:
-        upgrade(server.url)
-        at = Workplace.at(Settings(data_dir=folder / "data", warehouse_url=server.url, DAGSTER_HOME=folder / "home"))
-        begun = time.perf_counter()
-        fill(at, rows)
-        print(f"{rows:,} rows made in {time.perf_counter() - begun:.0f} s, {ACCOUNTS} accounts, {DAYS} days")
-        measure(at, server.url, rows, folder)
-    finally:
-        server.destroy()
-        shutil.rmtree(folder, ignore_errors=True)
+    """Fills where needed, measures, takes away what nobody wants to keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument("--keep", type=Path, metavar="FOLDER")
+    kept.add_argument("--use", type=Path, metavar="FOLDER")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        Path(scratch).chmod(0o755)
+        folder = (asked.use or asked.keep or Path(scratch)).absolute()
+        if asked.use is None:
+            begun = time.perf_counter()
+            fill(folder, asked.rows)
+            print(f"{asked.rows:,} rows made in {time.perf_counter() - begun:.0f} s")
+        server, at = workplace_of(folder)
+        try:
+            token = create_token(TokenRequest("a0", "upload", "bench", 1), at).token
+            with psycopg.connect(server.url, autocommit=True) as connection:
+                rows = one(
+                    connection, "SELECT sum(reltuples) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'cdr_y%'"
+                )
+                print(f"{int(rows):,} rows, {ACCOUNTS} accounts, half of all in one, {DAYS} days")
+                with serving(server.url, folder, workers=1) as process:
+                    pages(connection, token)
+                    crowd(server.url, token, workers=1)
+                    download(connection, token, process, rows)
+                    upload(connection, token)
+                with serving(server.url, folder, workers=2):
+                    crowd(server.url, token, workers=2)
+        finally:
+            server.stop()
+            if asked.use is None and asked.keep is None:
+                server.destroy()
 
 
-def fill(at: Workplace, rows: int) -> None:
-    """Records of the accounts, spread evenly over the days."""
-    with at.ledger() as ledger:
-        for number in range(ACCOUNTS):
-            ledger.add_account(Account(f"a{number}", parent_id=None if number == 0 else "a0"), now=at.clock())
-        connection = ledger.connection
-        with connection.transaction():
-            add_missing_partitions(connection, [FIRST + timedelta(day) for day in range(DAYS + 1)])
-        connection.execute("SET synchronous_commit = off")
-        connection.execute(
-            FILL.format(accounts=ACCOUNTS, step=DAYS * 86_400 / rows),  # type: ignore[arg-type]
-            {"first": FIRST, "rows": rows},
-        )
-        connection.execute("VACUUM ANALYZE cdr")
+def pages(connection: psycopg.Connection[Any], token: str) -> None:
+    """Pages of every kind and details, one client."""
+    day = {"created_from": "2026-02-10T00:00:00Z", "created_to": "2026-02-10T23:59:59Z"}
+    number, record, interaction = connection.execute(
+        "SELECT caller_e164, record_id, interaction_id FROM cdr WHERE account_id = %s AND origin = 'api'"
+        " AND business_date = '2026-02-10' LIMIT 1 OFFSET 99",
+        [LARGE],
+    ).fetchone() or ("", "", "")
+    kinds: dict[str, dict[str, str]] = {
+        "account and day": day,
+        "business_date": {"business_date": "2026-02-10"},
+        "a month": MONTH,
+        "filter_hangup_cause": MONTH | {"filter_hangup_cause": "USER_BUSY"},
+        "from (a number)": MONTH | {"from": number},
+        "prefix +493000": MONTH | {"prefix": "+493000"},
+        "area_code 212": MONTH | {"area_code": "212"},
+        "ip 10.7.7.0/24": MONTH | {"ip": "10.7.7.0/24"},
+        "rtp 198.51.7.7": MONTH | {"rtp": "198.51.7.7"},
+        "sip carrier.example": MONTH | {"sip": "carrier.example"},
+        "customer u7": MONTH | {"customer": "u7"},
+        "min_duration 590": MONTH | {"min_duration": "590"},
+        "origin api+imported": MONTH | {"origin": "api+imported"},
+        "search caller 77": MONTH | {"search": "caller 77"},
+    }
+    print(f"\n{'one client':44s} {'p50 ms':>8s} {'p99 ms':>8s} {'psycopg p50':>12s}")
+    with httpx2.Client(base_url=f"http://127.0.0.1:{PORT}", headers={"X-Auth-Token": token}, timeout=60) as client:
+        for name, query in kinds.items():
+            found, bound = page_statement(connection, query)
+            direct = timed(lambda found=found, bound=bound: connection.execute(found, bound).fetchall())
+            path = f"/v2/accounts/{LARGE}/cdrs"
+            show(f"page of 50, {name}", timed(lambda query=query, path=path: ask(client, path, query)), direct)
+        connection.execute("RESET enable_sort")
+        for name, path, text, bound in (
+            ("detail", f"/cdrs/{record}", "search/record", {"record_id": record}),
+            ("legs of a call", f"/cdrs/legs/{interaction}", "search/legs",
+             {"identity": interaction, "row_limit": 1000}),
+        ):  # fmt: skip
+            values = bound | {"account_id": LARGE}
+            direct = timed(lambda text=text, values=values: connection.execute(statement(text), values).fetchall())
+            show(name, timed(lambda path=path: ask(client, f"/v2/accounts/{LARGE}{path}", {})), direct)
 
 
-def measure(at: Workplace, url: str, rows: int, folder: Path) -> None:
-    """Every part, each printed as a line."""
-    token = create_token(TokenRequest("a0", "upload", "bench", 1), at).token
-    with (
-        serving(url, folder) as process,
-        httpx2.Client(base_url=f"http://127.0.0.1:{PORT}", headers={"X-Auth-Token": token}, timeout=600) as client,
-        psycopg.connect(url, autocommit=True) as connection,
-    ):
-        # As the API's own transactions have it.
-        connection.execute("SET plan_cache_mode = force_custom_plan")
-        month = {"created_from": "2026-02-01T00:00:00Z", "created_to": "2026-02-28T23:59:59Z"}
-        day = {"created_from": "2026-02-10T00:00:00Z", "created_to": "2026-02-10T23:59:59Z"}
-        number = connection.execute(
-            "SELECT caller_e164, record_id FROM cdr WHERE account_id='a7' LIMIT 1 OFFSET 99"
-        ).fetchone()
-        assert number is not None
-        queries: dict[str, dict[str, str]] = {
-            "page of 50, account and day": day,
-            "page of 50, business_date": {"business_date": "2026-02-10"},
-            "page of 50, a month": month,
-            "filter_hangup_cause": month | {"filter_hangup_cause": "USER_BUSY"},
-            "from (exact number)": month | {"from": number[0]},
-            "prefix +4930": month | {"prefix": "+493000"},
-            "area_code 212": month | {"area_code": "212"},
-            "ip /24": month | {"ip": "10.7.7.0/24"},
-            "rtp address": month | {"rtp": "198.51.7.7"},
-            "sip host": month | {"sip": "carrier.example"},
-            "customer (owner)": month | {"customer": "u7"},
-            "min_duration": month | {"min_duration": "590"},
-            "search text": month | {"search": "caller 77"},
-        }
-        print(f"\n{'one client':34s} {'p50 ms':>8s} {'p99 ms':>8s}   psycopg p50 ms")
-        for name, query in queries.items():
-            times = timed(lambda query=query: client.get("/v2/accounts/a7/cdrs", params=query).raise_for_status(), 60)
-            print(f"{name:34s} {_p(times, 50):8.1f} {_p(times, 99):8.1f}   {bare(connection, query):8.1f}")
-        detail = timed(lambda: client.get(f"/v2/accounts/a7/cdrs/{number[1]}").raise_for_status(), 200)
-        print(f"{'detail':34s} {_p(detail, 50):8.1f} {_p(detail, 99):8.1f}")
-        crowd(token, rows)
-        download(client, connection, process)
-        upload(client)
+def ask(client: httpx2.Client, path: str, query: dict[str, str]) -> None:
+    """One request."""
+    client.get(path, params=query).raise_for_status()
 
 
-def crowd(token: str, rows: int) -> None:
-    """A hundred clients that ask for pages one after the other."""
-    times: list[float] = []
-    lock = threading.Lock()
+def show(name: str, served: list[float], direct: list[float]) -> None:
+    """A line of the table."""
+    print(f"{name:44s} {_p(served, 50):8.1f} {_p(served, 99):8.1f} {_p(direct, 50):12.1f}", flush=True)
 
-    def ask(seed: int) -> None:
+
+def crowd(url: str, token: str, *, workers: int) -> None:
+    """A hundred clients that ask for pages one after the other; beside them, connections without a web server."""
+    served = measured(ask_together, token)
+    times: list[float] = served.result
+    print(f"\n{CLIENTS} clients, pages of 50, workers {workers}: {len(times) / served.seconds:.0f} pages/s,"
+          f" p50 {_p(times, 50):.0f} ms, p99 {_p(times, 99):.0f} ms", flush=True)  # fmt: skip
+    direct = measured(query_together, url)
+    times = direct.result
+    print(f"{DIRECT_CLIENTS} connections by psycopg: {len(times) / direct.seconds:.0f} pages/s,"
+          f" p50 {_p(times, 50):.0f} ms, p99 {_p(times, 99):.0f} ms", flush=True)  # fmt: skip
+
+
+def ask_together(token: str) -> list[float]:
+    """Seconds of every page that all clients asked for."""
+
+    def ask(seed: int) -> list[float]:
         chance = random.Random(seed)
-        with httpx2.Client(base_url=f"http://127.0.0.1:{PORT}", headers={"X-Auth-Token": token}, timeout=60) as client:
-            for _ in range(20):
-                day = FIRST + timedelta(chance.randrange(DAYS))
-                query = {"created_from": f"{day}T00:00:00Z", "created_to": f"{day}T23:59:59Z"}
-                begun = time.perf_counter()
-                client.get(f"/v2/accounts/a{chance.randrange(ACCOUNTS)}/cdrs", params=query).raise_for_status()
-                with lock:
-                    times.append(time.perf_counter() - begun)
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
 
+        def page() -> None:
+            account, query = any_page(chance)
+            text = "&".join(f"{name}={value}" for name, value in query.items())
+            connection.request("GET", f"/v2/accounts/{account}/cdrs?{text}", headers={"X-Auth-Token": token})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == http.HTTPStatus.OK
+
+        return timed(page, PAGES_EACH, seconds=60)
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return [seconds for times in pool.map(ask, range(CLIENTS)) for seconds in times]
+
+
+def query_together(url: str) -> list[float]:
+    """Seconds of every page that all connections asked for."""
+
+    def ask(seed: int) -> list[float]:
+        chance = random.Random(seed)
+        with psycopg.connect(url, autocommit=True) as connection:
+
+            def page() -> None:
+                account, query = any_page(chance)
+                found, bound = page_statement(connection, query, account)
+                connection.execute(found, bound).fetchall()
+
+            return timed(page, CLIENTS * PAGES_EACH // DIRECT_CLIENTS, seconds=30)
+
+    with ThreadPoolExecutor(DIRECT_CLIENTS) as pool:
+        return [seconds for times in pool.map(ask, range(DIRECT_CLIENTS)) for seconds in times]
+
+
+def any_page(chance: random.Random) -> tuple[str, dict[str, str]]:
+    """An account and the query of one of its days."""
+    day = FIRST + timedelta(chance.randrange(DAYS))
+    return f"a{chance.randrange(ACCOUNTS)}", {
+        "created_from": f"{day}T00:00:00Z", "created_to": f"{day}T23:59:59Z"
+    }  # fmt: skip
+
+
+def download(connection: psycopg.Connection[Any], token: str, process: subprocess.Popen[bytes], rows: float) -> None:
+    """Days of the large account as CSV, beside COPY without a web server: of the same statement, and of the table."""
+    days = max(1, min(28, round(CSV_ROWS / (rows / 2 / DAYS * 0.95))))
+    last = date(2026, 2, 1) + timedelta(days - 1)
+    period = {"created_from": "2026-02-01T00:00:00Z", "created_to": f"{last}T23:59:59Z"}
+    watched, peak, done = psutil.Process(process.pid), [0, 0], threading.Event()
+
+    def watch() -> None:
+        peak[0] = watched.memory_info().rss
+        while not done.wait(0.05):
+            peak[1] = max(peak[1], watched.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    lines = size = 0
+    headers = {"X-Auth-Token": token, "Accept": "text/csv"}
     begun = time.perf_counter()
-    with ThreadPoolExecutor(100) as pool:
-        list(pool.map(ask, range(100)))
-    total = time.perf_counter() - begun
-    print(f"\n100 clients, pages of 50 over {rows:,} rows: {len(times) / total:.0f} pages/s,"
-          f" p50 {_p(times, 50):.0f} ms, p99 {_p(times, 99):.0f} ms")  # fmt: skip
-
-
-def download(client: httpx2.Client, connection: psycopg.Connection[Any], process: subprocess.Popen[bytes]) -> None:
-    """A month of an account as CSV, beside COPY of the same columns without a web server."""
-    month = {"created_from": "2026-02-01T00:00:00Z", "created_to": "2026-02-28T23:59:59Z"}
-    begun = time.perf_counter()
-    lines = size = peak = 0
-    with client.stream("GET", "/v2/accounts/a7/cdrs", params=month, headers={"Accept": "text/csv"}) as answer:
-        for piece in answer.iter_bytes():
+    client = httpx2.Client(base_url=f"http://127.0.0.1:{PORT}", headers=headers, timeout=600)
+    with client, client.stream("GET", f"/v2/accounts/{LARGE}/cdrs", params=period) as answer:
+        for piece in answer.iter_raw():
             lines += piece.count(b"\n")
             size += len(piece)
-            peak = max(peak, psutil.Process(process.pid).memory_info().rss)
     seconds = time.perf_counter() - begun
-    begun = time.perf_counter()
-    query, bound = _composed("search/stream_csv", searched(month), None, as_json=False)
-    with connection.cursor() as cursor, cursor.copy(query, bound.values | {"utc_offset": 0}) as copy:
-        for _ in copy:
-            pass
-    same = time.perf_counter() - begun
-    begun = time.perf_counter()
-    raw = (
-        "COPY (SELECT * FROM cdr WHERE account_id = 'a7' AND business_date BETWEEN '2026-02-01' AND '2026-02-28')"
+    done.set()
+    watcher.join()
+    query, bound = _composed("search/stream_csv", searched(period), None, as_json=False)
+    same = copied(connection, query, bound.values | {"utc_offset": 0})
+    raw = sql.SQL(
+        "COPY (SELECT * FROM cdr WHERE account_id = {} AND business_date BETWEEN '2026-02-01' AND {})"
         " TO STDOUT (FORMAT csv)"
-    )
-    with connection.cursor() as cursor, cursor.copy(raw) as copy:
-        for _ in copy:
-            pass
-    plain = time.perf_counter() - begun
+    ).format(LARGE, last)
+    plain = copied(connection, raw, None)
     print(f"\nCSV of {lines - 1:,} rows, {size / 1e6:.0f} MB: {lines / seconds:,.0f} rows/s; the same COPY by psycopg"
           f" {lines / same:,.0f} rows/s (ratio {same / seconds:.2f}); raw COPY of the table {lines / plain:,.0f} rows/s"
-          f" (ratio {plain / seconds:.2f}); server's memory at most {peak / 2**20:.0f} MB")  # fmt: skip
+          f" (ratio {plain / seconds:.2f}); server's memory {peak[0] / 2**20:.0f} MB before,"
+          f" {peak[1] / 2**20:.0f} MB at most", flush=True)  # fmt: skip
 
 
-def upload(client: httpx2.Client) -> None:
-    """100,000 rows as CSV."""
-    lines = ["id,caller,callee,start_time,duration,cost,currency"]
-    lines += [f"u{n},100,200,2026-03-0{1 + n % 9}T10:{n % 60:02d}:00Z,{n % 600},0.01,USD" for n in range(100_000)]
+def copied(connection: psycopg.Connection[Any], query: sql.Composed, values: dict[str, Any] | None) -> float:
+    """Seconds of a COPY."""
     begun = time.perf_counter()
-    answer = client.post(
-        "/v2/accounts/a0/cdrs", content="\r\n".join(lines).encode(), headers={"Content-Type": "text/csv"}
+    with connection.cursor() as cursor, cursor.copy(query, values) as copy:
+        for _ in copy:
+            pass
+    return time.perf_counter() - begun
+
+
+def upload(connection: psycopg.Connection[Any], token: str) -> None:
+    """A file of records that nobody knows, beside COPY of its lines into a table without an index."""
+    run = uuid4().hex[:8]
+    lines = ["id,caller,callee,start_time,duration,cost,currency"]
+    lines += [f"{run}-{n},100,200,2026-03-0{1 + n % 9}T10:{n % 60:02d}:00Z,{n % 600},0.01,USD" for n in range(UPLOADED)]
+    body = "\r\n".join(lines).encode()
+    headers = {"X-Auth-Token": token, "Content-Type": "text/csv"}
+    begun = time.perf_counter()
+    answer = httpx2.post(
+        f"http://127.0.0.1:{PORT}/v2/accounts/a0/cdrs", content=body, headers=headers, timeout=600
     ).raise_for_status()
     seconds = time.perf_counter() - begun
-    counts = answer.json()["data"]["counts"]
-    print(f"upload of {counts['inserted']:,} rows: {counts['inserted'] / seconds:,.0f} rows/s ({seconds:.1f} s)")
+    inserted = answer.json()["data"]["counts"]["inserted"]
+    connection.execute("CREATE TEMPORARY TABLE raw (a text, b text, c text, d timestamptz, e int, f numeric, g text)")
+    begun = time.perf_counter()
+    with connection.cursor() as cursor, cursor.copy("COPY raw FROM STDIN (FORMAT csv, HEADER)") as copy:
+        copy.write(body)
+    plain = time.perf_counter() - begun
+    print(f"upload of {inserted:,} rows: {inserted / seconds:,.0f} rows/s ({seconds:.1f} s); raw COPY of the lines"
+          f" {inserted / plain:,.0f} rows/s (ratio {plain / seconds:.2f})", flush=True)  # fmt: skip
 
 
-def timed(part: Callable[[], object], times: int) -> list[float]:
-    """Seconds of each call."""
-    found: list[float] = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        part()
-        found.append(time.perf_counter() - begun)
-    return found
+def page_statement(
+    connection: psycopg.Connection[Any], query: dict[str, str], account: str = LARGE
+) -> tuple[sql.Composed, dict[str, Any]]:
+    """The statement of a first page, on a connection that plans it as the API does."""
+    search = searched(query, account)
+    connection.execute("SET plan_cache_mode = force_custom_plan")
+    connection.execute("SET enable_sort = off" if is_read_in_order(search) else "RESET enable_sort")
+    found, bound = _composed("search/page", search, None, as_json=True)
+    return found, bound.values | {"row_limit": 51, "utc_offset": 0}
 
 
-def bare(connection: psycopg.Connection[Any], query: dict[str, str]) -> float:
-    """Median of the page's own statement without filters other than the period, in milliseconds."""
-    found, bound = _composed("search/page", searched(query), None, as_json=True)
-    values = bound.values | {"row_limit": 51, "utc_offset": 0}
-    return _p(timed(lambda: connection.execute(found, values).fetchall(), 20), 50)
-
-
-def searched(query: dict[str, str]) -> Search:
+def searched(query: dict[str, str], account: str = LARGE) -> Search:
     """The search of a query, as the API reads it."""
-    conditions = conditions_of(query.items(), Account("a7"), frozenset(("created_from", "created_to")))
+    conditions = conditions_of(query.items(), Account(account), frozenset(("created_from", "created_to")))
     span = None
     if "created_from" in query:
         span = Span(
             "saved_at", instant("created_from", query["created_from"]), instant("created_to", query["created_to"])
         )
-    return Search(("a7",), tuple(conditions), span)
+    return Search((account,), tuple(conditions), span, known_at=datetime.now(UTC))
+
+
+def one(connection: psycopg.Connection[Any], query: str) -> float:
+    """The single value of a query."""
+    (value,) = connection.execute(query).fetchone() or (0,)
+    return float(value)
+
+
+def timed(part: Callable[[], object], times: int = MOST_REQUESTS, *, seconds: float = MOST_SECONDS) -> list[float]:
+    """Seconds of each call; the first one, which warms up, does not count. At least two count."""
+    part()
+    found: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(found) < times and (len(found) < 2 or time.perf_counter() < end):
+        begun = time.perf_counter()
+        part()
+        found.append(time.perf_counter() - begun)
+    return found
 
 
 def _p(times: list[float], percent: int) -> float:
@@ -247,15 +311,16 @@ def _p(times: list[float], percent: int) -> float:
 
 
 class serving:  # noqa: N801 - reads as what it does
-    """The command as an operator starts it, in two processes."""
+    """The command as an operator starts it."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, *, workers: int) -> None:
+        self._workers = str(workers)
         self._variables = {"CDR_WAREHOUSE_URL": url, "CDR_DATA_DIR": str(folder / "data"), "CDR_LOG_LEVEL": "WARNING",
                            "CDR_SERVE_REQUESTS_PER_SECOND": "0"}  # fmt: skip
 
     def __enter__(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", "from cdr_pipeline.cli import main; main()", "serve", "--port", str(PORT)]
-        self._process = subprocess.Popen([*command, "--workers", "1"], env=os.environ | self._variables)
+        self._process = subprocess.Popen([*command, "--workers", self._workers], env=os.environ | self._variables)
         for _ in range(300):
             try:
                 httpx2.get(f"http://127.0.0.1:{PORT}/readyz").raise_for_status()
