@@ -271,7 +271,7 @@ UPLOAD: Final = Group(
             "required": True,
             "content": {
                 "text/csv": {
-                    "schema": _TEXT,
+                    "schema": {"type": "string", "minLength": 1},
                     "example": "caller,callee,start_time,duration\r\n100,200,2026-11-23T10:00:00Z,60\r\n",
                 },
                 "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},

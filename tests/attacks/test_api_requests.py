@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from serving import PERIOD, STARTED, Served, logged, serving, store, token_for
@@ -13,6 +14,8 @@ from cdr_pipeline.api import protocol
 from cdr_pipeline.api.bodies import _SMALL
 from cdr_pipeline.api.routes import cdrs
 from cdr_pipeline.core.fields import FIELDS
+from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.exports.delivery.targets import load_targets
 from cdr_pipeline.steps.workplace import Workplace
 
 LIST = "/v2/accounts/self/cdrs"
@@ -346,6 +349,39 @@ def test_e23_a_get_changes_nothing(api: Served) -> None:
     for path in ("", "/cdrs", "/cdrs/202603-call1", "/cdrs/summary", "/uploads", "/exports", "/days"):
         assert api.get(f"/v2/accounts/self{path}").status_code == 200
     assert state() == before
+
+
+def test_e25_no_request_sends_the_server_anywhere(at: Workplace) -> None:
+    known = {path.name for path in at.settings.data_dir.iterdir()} if at.settings.data_dir.exists() else set[str]()
+    with socket.create_server(("127.0.0.1", 0)) as inside, serving(at) as api:
+        inside.setblocking(False)
+        place = f"http://127.0.0.1:{inside.getsockname()[1]}/latest/meta-data"
+        for name in ("base_url", "api_url", "target", "url", "webhook_url", "callback", "proxy", "file"):
+            assert fault(api, name, **{name: place})
+        headers = {
+            "X-Auth-Token": token_for(at, "self", "admin"), "Content-Type": "application/json",
+            "X-Forwarded-Host": place, "Referer": place, "Origin": place,
+        }  # fmt: skip
+        row = {
+            "id": "202603-e25", "call_id": "e25", "timestamp": "63939663000", "duration_seconds": 1,
+            "recording_url": place, "delivery_target": place, "base_url": "file:///etc/passwd",
+        }  # fmt: skip
+        with api.client() as client:
+            answer = client.post(LIST, content=json.dumps([row]), headers=headers, params={"profile": "kazoo_json"})
+            assert answer.is_success, answer.text
+            stored = client.get(f"{LIST}/202603-e25", headers={"X-Auth-Token": headers["X-Auth-Token"]})
+        assert stored.json()["data"]["recording_url"] == place
+        with pytest.raises(BlockingIOError):
+            inside.accept()
+    # Where files are delivered to is a file of the operator's, which no request writes.
+    assert not at.settings.targets_file.exists() or at.settings.targets_file.name in known
+
+
+@pytest.mark.parametrize("url", ["http://169.254.169.254/", "file:///etc", "ftp://127.0.0.1/", "gopher://127.0.0.1/"])
+def test_e25_files_are_delivered_by_known_schemes_only(tmp_path: Path, url: str) -> None:
+    (tmp_path / "targets.toml").write_text(f'[inside]\nurl = "{url}"\n', "utf-8")
+    with pytest.raises(ConfigurationError, match="url must begin with sftp://, s3:// or /"):
+        load_targets(tmp_path / "targets.toml")
 
 
 def test_e26_a_download_is_an_attachment_that_no_browser_guesses_about_or_keeps(api: Served) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import httpx2
@@ -288,7 +288,7 @@ def searched(query: dict[str, str], account: str = LARGE) -> Search:
     return Search((account,), tuple(conditions), span, known_at=datetime.now(UTC))
 
 
-def one(connection: psycopg.Connection[Any], query: str) -> float:
+def one(connection: psycopg.Connection[Any], query: LiteralString) -> float:
     """The single value of a query."""
     (value,) = connection.execute(query).fetchone() or (0,)
     return float(value)

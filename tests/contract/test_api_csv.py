@@ -2,8 +2,13 @@
 
 import csv
 import io
+import shutil
+import subprocess
+from datetime import timedelta
+from pathlib import Path
 
 import httpx2
+import openpyxl
 import pytest
 from serving import PERIOD, STARTED, Served, serving, store
 
@@ -15,6 +20,11 @@ NASTY = 'O"Hara, Zoë\r\n=1+1;\\x'
 def table(text: str) -> list[dict[str, str]]:
     """Rows of a CSV text."""
     return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """Lines of a CSV text, the header first."""
+    return list(csv.reader(io.StringIO(text, newline="")))
 
 
 def test_the_seeds_own_request_downloads_the_whole_period(at: Workplace) -> None:
@@ -34,6 +44,33 @@ def test_the_seeds_own_request_downloads_the_whole_period(at: Workplace) -> None
     for name, value in listed[0].items():
         if name != "media_recordings":
             assert rows[0][name] == str(value)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed")
+def test_the_seeds_command_line_downloads_what_a_spreadsheet_opens(at: Workplace, tmp_path: Path) -> None:
+    with serving(at) as api:
+        # Recent, since the seed's request names no period; the workplace's clock stands still.
+        store(at, "self", *({"caller_id_name": NASTY, "started_at": at.clock() - timedelta(hours=1)} for _ in range(3)))
+        url = f"{api.url}/v1/accounts/self/cdrs?auth_token={api.tokens['self']}"
+        done = subprocess.run(
+            ["curl", "-v", "-sS", "-H", "Accept: application/octet-stream", url],
+            capture_output=True, check=True, timeout=60,
+        )  # fmt: skip
+    assert b"< HTTP/1.1 200 OK" in done.stderr
+    downloaded = tmp_path / "cdrs.csv"
+    downloaded.write_bytes(done.stdout)
+    subprocess.run(
+        ["soffice", f"-env:UserInstallation=file://{tmp_path}/office", "--headless",
+         "--infilter=CSV:44,34,76,1,,0,true", "--convert-to", "xlsx", "--outdir", str(tmp_path), str(downloaded)],
+        capture_output=True, check=True, timeout=120,
+    )  # fmt: skip
+    opened = list(openpyxl.load_workbook(tmp_path / "cdrs.xlsx").active.iter_rows(values_only=True))  # type: ignore[union-attr]
+    header, *lines = table_rows(done.stdout.decode())
+    assert [str(cell) for cell in opened[0]] == header
+    assert len(opened) == len(lines) + 1 == 4
+    assert [str(row[0]) for row in opened[1:]] == [line[0] for line in lines]
 
 
 def test_every_cell_is_quoted(api: Served) -> None:
