@@ -1,11 +1,11 @@
 """Benchmark ``import_file``: a carrier's CSV from bytes to merged rows, beside dlt and beside the limit of COPY.
 
-    python tests/benchmarks/import_file.py [--rows 2000000] [--peer] [--profile generic]
+    python tests/benchmarks/import_file.py [--rows 2000000] [--peer-rows 50000] [--profile generic]
 
 All three write into the same embedded PostgreSQL. The limit copies the very rows that the import stages, already as
 CSV text, into an unlogged table of the columns of ``cdr``, without an index: what any program must at least do that
 brings these rows into this database. dlt (extra ``bench``) reads the file with the csv module, in the way of its own
-documentation, and merges on the record's id; ``--peer-rows`` makes its file shorter, since it takes long.
+documentation, and merges on the record's id; without ``--peer-rows``, the length of its file, it is left out.
 """
 
 import argparse

@@ -7,6 +7,7 @@ The limit is the server's own COPY of a prepared binary file into an unlogged ta
 """
 
 import argparse
+import os
 import stat
 import tempfile
 from datetime import UTC, date, datetime
@@ -88,6 +89,7 @@ def prepare(url: str, rows: int, file: str) -> None:
 
 def dlt_merge(url: str, rows: int) -> int:
     """dlt's merge of the same columns, from Arrow."""
+    os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
     import dlt  # noqa: PLC0415 - an extra of its own
 
     names = psycopg.conninfo.conninfo_to_dict(url)
