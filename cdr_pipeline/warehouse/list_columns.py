@@ -4,7 +4,8 @@ Two forms of the same columns, for JSON and for CSV; they differ where JSON has 
 columns, which keep their order, stand those of the seed's list that Kazoo left out, and what tells the origin.
 """
 
-from typing import Final, LiteralString
+from functools import cache
+from typing import Final, LiteralString, cast
 
 from psycopg import sql
 
@@ -88,10 +89,15 @@ _INCEPTION: Final[tuple[LiteralString, LiteralString]] = (
 NAMES: Final = tuple(name for name, _ in _COLUMNS)
 
 
-def list_columns(*, as_json: bool, interactions: bool = False) -> sql.Composed:
-    """The select list over ``record``, a row of the merged view; needs the parameter ``utc_offset``."""
+@cache
+def list_columns(*, as_json: bool, interactions: bool = False) -> sql.SQL:
+    """The select list over ``record``, a row of the merged view; needs the parameter ``utc_offset``.
+
+    Written out once: every request needs the same text.
+    """
     columns = (*_COLUMNS, _INCEPTION) if interactions else _COLUMNS
-    return sql.SQL(", ").join(
+    composed = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(sql.SQL(_JSON.get(name, text) if as_json else text), sql.Identifier(name))
         for name, text in columns
     )
+    return sql.SQL(cast("LiteralString", composed.as_string(None)))
