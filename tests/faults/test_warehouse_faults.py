@@ -228,6 +228,18 @@ def test_c05_accounts_that_open_a_new_month_at_once_neither_deadlock_nor_lose_a_
     assert len(_state(warehouse_url)) == 12
 
 
+def test_c05_accounts_that_fill_a_new_month_at_once_neither_deadlock_nor_lose_a_row(warehouse_url: str) -> None:
+    barrier = threading.Barrier(2)
+
+    def work(account: str) -> None:
+        many = [{"record_id": f"r{n}", "business_date": date(2026, 4, n % 30 + 1)} for n in range(WORTH_FILLING)]
+        barrier.wait(20)
+        assert _load(warehouse_url, *many, account=account).counts.inserted == WORTH_FILLING
+
+    _together(lambda: work("p"), lambda: work("q"))
+    assert _count(warehouse_url, "cdr") == 2 * WORTH_FILLING
+
+
 def test_a_new_month_makes_no_reader_wait(warehouse_url: str) -> None:
     with psycopg.connect(warehouse_url) as reader:
         reader.execute("SELECT count(*) FROM cdr").fetchone()
