@@ -68,7 +68,7 @@ def list_breaks(
             item.cause or "",
             f"{_shown(item.switch_seconds)} / {_shown(item.carrier_seconds)}",
             f"{_shown(item.switch_amount)} / {_shown(item.carrier_amount)}",
-            f"{_shown(item.exposure)} {item.currency}",
+            f"{_shown(item.exposure)} {item.exposure_currency}",
             item.state,
         )
     out.print(listing)

@@ -37,7 +37,7 @@ class Break:
     Attributes:
         match_class: as in ``core.reconcile.MatchClass``.
         outcome_id: its id; another amount, class or partner is another break.
-        exposure: what the carrier charges too much, in ``currency``; below zero what it charges too little.
+        exposure: what the carrier charges too much, in ``exposure_currency``; below zero what it charges too little.
         delta_ms: carrier's time less the switch's, the clocks' offset taken out.
         found_at: when it was first found.
         decision: the latest, if any.
@@ -81,6 +81,11 @@ class Break:
     reason: str | None
     decided_by: str | None
     decided_at: datetime | None
+
+    @property
+    def exposure_currency(self) -> str:
+        """Currency of the exposure: the record's own where it names one."""
+        return self.carrier_currency or self.currency
 
     @property
     def state(self) -> str:

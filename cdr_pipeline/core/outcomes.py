@@ -18,6 +18,7 @@ _NOTHING: Final = "\x00"
 
 # One row per outcome: a pair, or a record without partner.
 #   outcome_id   fingerprint of all that a person judges by; another amount or partner is another outcome
+#   exposure     in the carrier's currency where it has a record, else in the switch's
 #   started_at   the switch's time of the call, or the carrier's with the offset taken out
 OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
     "outcome_id": pl.String(),
@@ -37,7 +38,11 @@ OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
     "carrier_amount": _MONEY,
     "exposure": _MONEY,
     "delta_ms": pl.Int64(),
+    "switch_currency": pl.String(),
+    "carrier_currency": pl.String(),
 }
+# Columns that are kept of an outcome; its currencies are those of its records.
+KEPT: Final = tuple(name for name in OUTCOME_SCHEMA if not name.endswith("_currency"))
 # Columns of a record that a comparison reads.
 COMPARED: Final = (
     "record_id", "business_date", "call_id", "other_leg_call_id", "bridge_id", "call_direction", "started_at",
@@ -48,6 +53,10 @@ COMPARED: Final = (
 _FINGERPRINTED: Final = (
     "class", "switch_record_id", "carrier_record_id", "switch_seconds", "carrier_seconds", "switch_amount",
     "carrier_amount", "exposure",
+)  # fmt: skip
+_COUNTED: Final = (
+    "switch_record_id", "carrier_record_id", "switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount",
+    "exposure",
 )  # fmt: skip
 _BREAKS: Final = [item.value for item in MatchClass if item.is_break]
 # Pairs that are certainly one call. Equal numbers hours apart may be two.
@@ -132,26 +141,44 @@ def _side(reconciled: Reconciled, side: str, places: pl.DataFrame, *, shift_ms: 
             pl.col("seconds").alias(f"{side}_seconds"),
             pl.col("amount").alias(f"{side}_amount"),
             "exposure",
+            pl.col("currency").cast(pl.String).alias(f"{side}_currency"),
         )
     )
 
 
 def totals_of(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Totals to drill down: one row per destination and class, in that order.
+    """Totals to drill down: one row per destination, class and currency, in that order.
+
+    Where the sides of a pair are in two currencies, the pair counts in the carrier's, and the switch's amount stands
+    in a row of its own currency, without records.
 
     Returns:
-        ``destination, class, is_break, switch_rows, carrier_rows, switch_seconds, carrier_seconds, switch_amount,
-        carrier_amount, exposure``; the exposure is the money at risk: what is charged too little is not set off.
+        ``destination, class, is_break, currency, switch_rows, carrier_rows, switch_seconds, carrier_seconds,
+        switch_amount, carrier_amount, exposure``; the exposure is the money at risk: what is charged too little is not
+        set off.
     """
+    key = ("destination", "class", "is_break", "currency")
+    whole = outcomes.with_columns(currency=currency_of_outcome(), exposure=at_risk())
+    foreign = (pl.col("switch_currency") != pl.col("currency")).fill_null(value=False)
+    nothing = {name: pl.lit(None, outcomes.schema[name]) for name in _COUNTED if name != "switch_amount"}
+    parts = [
+        whole.with_columns(switch_amount=pl.when(~foreign).then("switch_amount")),
+        whole.filter(foreign).with_columns(currency=pl.col("switch_currency"), **nothing),
+    ]
     return (
-        outcomes.group_by("destination", "class", "is_break")
+        pl.concat(parts)
+        .group_by(key)
         .agg(
             pl.col("switch_record_id", "carrier_record_id").count().cast(pl.Int64).name.map(_rows_name),
-            pl.col("switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount").sum(),
-            at_risk().sum().alias("exposure"),
+            pl.col("switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount", "exposure").sum(),
         )
-        .sort("destination", "class")
+        .sort("destination", "class", "currency")
     )
+
+
+def currency_of_outcome() -> pl.Expr:
+    """Currency of an outcome's exposure, "" where neither side names one."""
+    return pl.coalesce("carrier_currency", "switch_currency").fill_null("")
 
 
 def at_risk() -> pl.Expr:

@@ -8,10 +8,13 @@ from typing import Any, Final
 import polars as pl
 
 from cdr_pipeline.core.carrier_rules import CarrierRules
-from cdr_pipeline.core.outcomes import at_risk
+from cdr_pipeline.core.outcomes import at_risk, currency_of_outcome
 from cdr_pipeline.core.reconcile.classes import MatchClass
 
 _PER_CENT: Final = Decimal(100)
+_OTHER_PRICE: Final = [MatchClass.COST_MISMATCH.value, MatchClass.BOTH_MISMATCH.value]
+# Of fewer calls nothing is said about most of them.
+_ENOUGH_CALLS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Verdict:
         findings: why, and what else a person should know first; no personal data.
         switch, carrier: both sides' totals.
         breaks: outcomes that somebody has to look at.
-        exposure: money at risk.
+        exposure: money at risk, as the totals in the day's currency only.
     """
 
     status: str
@@ -45,18 +48,22 @@ class Verdict:
     exposure: Decimal
 
 
-def judge(outcomes: pl.DataFrame, rules: CarrierRules, *, complete: bool, offset: Mapping[str, Any]) -> Verdict:
+def judge(
+    outcomes: pl.DataFrame, rules: CarrierRules, *, currency: str, complete: bool, offset: Mapping[str, Any]
+) -> Verdict:
     """Judges a day.
 
     Args:
         outcomes: ``OUTCOME_SCHEMA``, of the day.
         rules: what is tolerated.
+        currency: of the day; money in others is judged by itself, named in a finding, and never added.
         complete: the switch was asked for the whole day.
         offset: the row of ``Reconciled.offset``.
     """
-    ours, theirs = _side(outcomes, "switch"), _side(outcomes, "carrier")
+    ours, theirs = _side(outcomes, "switch", currency), _side(outcomes, "carrier", currency)
     breaks = int(outcomes["is_break"].sum())
-    exposure = outcomes.filter("is_break").select(at_risk().sum()).item() or Decimal(0)
+    at_stake = _at_stake(outcomes, currency)
+    exposure = at_stake[currency][0]
     uncovered = outcomes.filter(pl.col("class") == MatchClass.OUT_OF_INTERVAL.value).height
     calls = outcomes.height - outcomes.filter(pl.col("class") == MatchClass.UNBILLABLE.value).height
     late = {
@@ -67,16 +74,33 @@ def judge(outcomes: pl.DataFrame, rules: CarrierRules, *, complete: bool, offset
         ),
     }
     too_much = {
-        f"money at risk is {_share(exposure, theirs.amount):.2f} % of what the carrier charges, "
-        f"tolerated is {rules.tolerated_exposure_share * _PER_CENT:.2f} %": (
-            _share(exposure, theirs.amount) > rules.tolerated_exposure_share * _PER_CENT
-        ),
+        f"money at risk{f' in {unit}' if unit != currency else ''} is {_share(risk, charged):.2f} % of what the "
+        f"carrier charges, tolerated is {rules.tolerated_exposure_share * _PER_CENT:.2f} %": (
+            _share(risk, charged) > rules.tolerated_exposure_share * _PER_CENT
+        )
+        for unit, (risk, charged) in at_stake.items()
+    }
+    too_much |= {
         f"breaks are {_share(Decimal(breaks), Decimal(calls)):.2f} % of the calls, "
         f"tolerated is {rules.tolerated_break_share * _PER_CENT:.2f} %": (
             _share(Decimal(breaks), Decimal(calls)) > rules.tolerated_break_share * _PER_CENT
         ),
     }
-    said = [text for text, holds in (too_much | late).items() if holds]
+    priced_otherwise = outcomes["class"].is_in(_OTHER_PRICE).sum()
+    doubtful = {
+        f"{charged or 0:.4f} {unit} charged and {risk:.4f} {unit} at risk besides: not added to the totals": bool(
+            risk or charged
+        )
+        for unit, (risk, charged) in at_stake.items()
+        if unit != currency
+    }
+    doubtful |= {
+        "most prices are not the switch's: where those are what customers pay, the profile should say "
+        "compare_amounts = false or name a rate_card": (
+            rules.compare_amounts and not rules.rate_card and 2 * priced_otherwise > calls and calls >= _ENOUGH_CALLS
+        )
+    }
+    said = [text for text, holds in (too_much | late | doubtful).items() if holds]
     if offset["finding"]:
         said.append(str(offset["finding"]))
     return Verdict(
@@ -90,12 +114,25 @@ def judge(outcomes: pl.DataFrame, rules: CarrierRules, *, complete: bool, offset
     )
 
 
-def _side(outcomes: pl.DataFrame, side: str) -> Totals:
+def _side(outcomes: pl.DataFrame, side: str, currency: str) -> Totals:
     billable = pl.col("class") != MatchClass.UNBILLABLE.value
     of_side = outcomes.filter(pl.col(f"{side}_record_id").is_not_null(), billable)
-    priced = of_side[f"{side}_amount"].count() > 0
-    seconds, amount = of_side.select(pl.col(f"{side}_seconds", f"{side}_amount").sum()).row(0)
-    return Totals(of_side.height, seconds, amount if priced else None)
+    ours = of_side.filter(pl.col(f"{side}_currency").fill_null("") == currency)
+    priced = ours[f"{side}_amount"].count() > 0
+    amount = ours.select(pl.col(f"{side}_amount").sum()).item()
+    return Totals(of_side.height, of_side.select(pl.col(f"{side}_seconds").sum()).item(), amount if priced else None)
+
+
+def _at_stake(outcomes: pl.DataFrame, currency: str) -> dict[str, tuple[Decimal, Decimal | None]]:
+    """Money at risk, and what the carrier charges in all, by currency; the day's own currency first."""
+    billable = outcomes.filter(pl.col("class") != MatchClass.UNBILLABLE.value)
+    by_currency = (
+        billable.group_by(currency_of_outcome().alias("currency"))
+        .agg(at_risk().filter("is_break").sum(), pl.col("carrier_amount").sum().alias("charged"))
+        .sort("currency")
+    )
+    found = {unit: (risk or Decimal(0), charged or None) for unit, risk, charged in by_currency.rows()}
+    return {currency: found.pop(currency, (Decimal(0), None))} | found
 
 
 def _share(part: Decimal, whole: Decimal | None) -> Decimal:

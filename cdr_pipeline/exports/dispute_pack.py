@@ -39,7 +39,7 @@ _NUMERIC: Final = frozenset(
 _NAMED: Final = {"charged_too_much": "exposure", "time_difference_ms": "delta_ms"}
 _TOTALS: Final = (
     "Class", "What it means", "Breaks", "Seconds, switch", "Seconds, carrier", "Amount, switch", "Amount, carrier",
-    "Charged too much", "Charged too little",
+    "Charged too much", "Charged too little", "Currency",
 )  # fmt: skip
 # What a spreadsheet would run when a CSV file is opened in it; signs of numbers that are dialled do no harm.
 _FORMULA: Final = ("=", "@", "\t", "\r", "+", "-")
@@ -163,20 +163,30 @@ def _write(sheet: Worksheet, row: int, line: Sequence[str | int | Decimal], styl
 
 
 def _totals(breaks: Sequence[Break]) -> list[tuple[str | int | Decimal, ...]]:
-    """One line a class, and one a cause below it where causes are known; then all."""
-    groups: dict[tuple[str, str], list[Break]] = defaultdict(list)
+    """One line a class, and one a cause below it where causes are known; then all. Each currency by itself."""
+    groups: dict[tuple[str, str, str], list[Break]] = defaultdict(list)
     for item in breaks:
-        groups[item.match_class, item.cause or ""].append(item)
-    lines = [
-        (class_name(name), f"{class_meaning(name)}{f' ({CAUSES[cause]})' if cause else ''}", *_sums(items))
-        for (name, cause), items in sorted(groups.items())
+        groups[item.match_class, item.cause or "", item.exposure_currency].append(item)
+    lines: list[tuple[str | int | Decimal, ...]] = [
+        (class_name(name), f"{class_meaning(name)}{f' ({CAUSES[cause]})' if cause else ''}", *_sums(items), currency)
+        for (name, cause, currency), items in sorted(groups.items())
     ]
-    return [*lines, ("All", "", *_sums(breaks))]
+    for currency in sorted({item.exposure_currency for item in breaks}) or [""]:
+        of_currency = [item for item in breaks if item.exposure_currency == currency]
+        lines.append(("All", "", *_sums(of_currency), currency))
+    return lines
 
 
 def _sums(breaks: Sequence[Break]) -> tuple[int | Decimal, ...]:
     columns = ("switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount")
-    sums = [sum((getattr(item, name) or Decimal(0) for item in breaks), Decimal(0)) for name in columns]
+    sums = [sum((_added(item, name) for item in breaks), Decimal(0)) for name in columns]
     much = sum((max(item.exposure, Decimal(0)) for item in breaks), Decimal(0))
     little = sum((max(-item.exposure, Decimal(0)) for item in breaks), Decimal(0))
     return len(breaks), *sums, much, little
+
+
+def _added(item: Break, name: str) -> Decimal:
+    """A value to add up; the switch's price does not count where the carrier charged in another currency."""
+    foreign = name == "switch_amount" and item.cause == "currency"
+    value: Decimal | None = None if foreign else getattr(item, name)
+    return value or Decimal(0)

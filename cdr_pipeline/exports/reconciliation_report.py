@@ -4,7 +4,7 @@ import hashlib
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -35,7 +35,7 @@ _AGES: Final = ((1, "up to 1 day"), (7, "2 to 7 days"), (28, "8 to 28 days"), (N
 
 @dataclass(frozen=True, slots=True)
 class ClassTotal:
-    """One class of one destination; seconds and money of both sides."""
+    """One class of one destination and currency, "" for the day's; seconds and money of both sides."""
 
     destination: str
     match_class: str
@@ -47,6 +47,7 @@ class ClassTotal:
     switch_amount: Decimal
     carrier_amount: Decimal
     exposure: Decimal
+    currency: str = ""
 
     @property
     def outcomes(self) -> int:
@@ -122,7 +123,7 @@ class _Age:
 def render(page: ReportPage) -> bytes:
     """The page as UTF-8. Every value is escaped, nothing is loaded, nothing runs."""
     style = _text("reconciliation_report.css")
-    by_class = _sums(page.totals, lambda item: item.match_class)
+    by_class = _sums(_of_the_day(page), lambda item: item.match_class)
     breaks = [item for item in by_class if item.breaks]
     return (
         _template()
@@ -151,11 +152,17 @@ def _destinations(page: ReportPage) -> list[tuple[_Sum, list[ClassTotal], list[B
     classes: dict[str, list[ClassTotal]] = defaultdict(list)
     for item in page.totals:
         classes[item.destination].append(item)
-    billable = [item for item in page.totals if item.match_class != MatchClass.UNBILLABLE.value]
+    billable = [item for item in _of_the_day(page) if item.match_class != MatchClass.UNBILLABLE.value]
     sums = sorted(
         _sums(billable, lambda item: item.destination), key=lambda item: (-item.exposure, -item.breaks, item.name)
     )
     return [(item, classes[item.name], calls[item.name]) for item in sums]
+
+
+def _of_the_day(page: ReportPage) -> list[ClassTotal]:
+    """Totals to add up: all records, and the money that is in the day's currency."""
+    none = {name: Decimal(0) for name in ("switch_amount", "carrier_amount", "exposure")}
+    return [item if item.currency in ("", page.currency) else replace(item, **none) for item in page.totals]
 
 
 def _sums(totals: list[ClassTotal], key: Callable[[ClassTotal], str]) -> list[_Sum]:

@@ -74,16 +74,17 @@ def reconcile_carrier(
         .then(pl.col("switch_date") == what.business_date)
         .otherwise((pl.col("started_at") >= starts_at) & (pl.col("started_at") < ends_at))
     )
-    outcomes = outcomes.filter(of_the_day)
+    currency = _currency(profile, records, legs)
+    named = pl.col("switch_currency", "carrier_currency").replace("", currency)
+    outcomes = outcomes.filter(of_the_day).with_columns(named)
     require_whole(
         outcomes,
         legs.filter(pl.col("business_date") == what.business_date),
         f"{what.carrier}, {what.business_date}",
     )
     offset = reconciled.offset.row(0, named=True)
-    verdict = judge(outcomes, profile.reconcile, complete=complete, offset=offset)
+    verdict = judge(outcomes, profile.reconcile, currency=currency, complete=complete, offset=offset)
     version = _version(verdict, basis, outcomes, offset)
-    currency = profile.currency or _commonest(records["cost_currency"])
     return write_version(
         ledger.connection,
         what,
@@ -142,9 +143,15 @@ def _plain(value: object) -> object:
     return sorted(map(str, value)) if isinstance(value, AbstractSet) else str(value)
 
 
-def _commonest(currencies: pl.Series) -> str:
-    counted = currencies.drop_nulls().value_counts().sort(["count", currencies.name], descending=[True, False])
-    return str(counted[0, currencies.name]) if counted.height else ""
+def _currency(profile: Profile, *sides: pl.DataFrame) -> str:
+    """The day's currency: that of most records of the carrier, else the profile's, else that of most legs."""
+    for side in sides:
+        counted = side["cost_currency"].drop_nulls().str.to_uppercase().value_counts()
+        if counted.height:
+            return str(counted.sort(["count", "cost_currency"], descending=[True, False])[0, "cost_currency"])
+        if profile.currency:
+            break
+    return profile.currency
 
 
 def _version(verdict: Verdict, basis: Basis, outcomes: pl.DataFrame, offset: dict[str, Any]) -> dict[str, Any]:

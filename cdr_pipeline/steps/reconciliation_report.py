@@ -90,7 +90,7 @@ def _page(kept: KeptVersion, account: Account, rules: CarrierRules, ledger: Ledg
             most=_MOST_CALLS,
         ),
         trend=ledger.trend(day.account_id, day.carrier, first, day.business_date),
-        open_breaks=ledger.open_breaks(day.account_id, day.carrier, day.business_date),
+        open_breaks=ledger.open_breaks(day.account_id, day.carrier, day.business_date, version.currency),
         method=method_of(kept, rules),
         reconciled_at=kept.reconciled_at,
     )
@@ -105,6 +105,7 @@ def _class_total(row: dict[str, Any]) -> ClassTotal:
         is_break=row["is_break"],
         switch_rows=row["switch_rows"],
         carrier_rows=row["carrier_rows"],
+        currency=row.get("currency", ""),
         **exact,
     )
 

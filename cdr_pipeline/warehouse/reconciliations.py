@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from cdr_pipeline.core.fields import BY_NAME, Kind
-from cdr_pipeline.core.outcomes import COMPARED, LINKED_CLASSES, OUTCOME_SCHEMA, Changes, changes_between
+from cdr_pipeline.core.outcomes import COMPARED, KEPT, LINKED_CLASSES, Changes, changes_between
 from cdr_pipeline.warehouse.links import Link, set_links, withdraw_links
 from cdr_pipeline.warehouse.statements import statement
 
@@ -213,7 +213,7 @@ def _insert(connection: Connection[Any], day: CarrierDay, number: int, added: pl
         pl.lit(now.isoformat()).alias("found_at"),
         *(
             pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") if name == "started_at" else pl.col(name)
-            for name in OUTCOME_SCHEMA
+            for name in KEPT
         ),
     )
     with connection.cursor() as cursor, cursor.copy(statement("reconcile/copy_outcomes")) as copy:

@@ -6,7 +6,7 @@ from typing import Final, LiteralString, cast
 from psycopg import sql
 
 from cdr_pipeline.core.fields import BY_NAME, Kind, names
-from cdr_pipeline.core.outcomes import COMPARED, OUTCOME_SCHEMA
+from cdr_pipeline.core.outcomes import COMPARED, KEPT
 from cdr_pipeline.settings import bundled
 
 # Columns of cdr beyond the canonical fields, in the order of the table.
@@ -144,9 +144,7 @@ _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "reconcile/copy_switch_records": {"columns": _identifiers(COMPARED)},
     "reconcile/copy_carrier_records": {"columns": _identifiers(COMPARED, "cdr")},
     "reconcile/copy_outcomes": {
-        "columns": _identifiers(
-            ("account_id", "carrier", "business_date", "since_version", "found_at", *OUTCOME_SCHEMA)
-        )
+        "columns": _identifiers(("account_id", "carrier", "business_date", "since_version", "found_at", *KEPT))
     },
     "retention/copy_month": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names())},
     "read/day_lines": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names(exported_only=True))},

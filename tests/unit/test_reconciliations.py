@@ -1,17 +1,22 @@
 """Reconciliations as they are kept: versions, links, decisions, day edges, rates. Records written by hand."""
 
+import csv
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from carriers import drop, reconciled
 from nights import warehouse
+from openpyxl import load_workbook
 from records import rows
+from typer.testing import CliRunner
 
+from cdr_pipeline.cli.breaks import breaks_app
 from cdr_pipeline.errors import BreakNotFound
 from cdr_pipeline.steps.breaks import BreakFilter, decide_breaks, list_breaks
 from cdr_pipeline.steps.reconcile_day import ReconciledCarrier, ReconcileRequest, reconcile_day
@@ -251,6 +256,56 @@ def test_another_amount_is_another_break_and_open_again(place: Workplace) -> Non
     assert (kept.appeared, kept.resolved, kept.changed) == (0, 0, 1)
     (again,) = list_breaks(BreakFilter(), place)
     assert (again.state, again.exposure) == ("open", Decimal("6.90000000"))
+
+
+def test_amounts_of_two_currencies_are_never_added(place: Workplace) -> None:
+    legs(place, starts(40))
+    theirs = [line(i, start) for i, start in enumerate(starts(40))]
+    theirs[0] = theirs[0].replace("USD", "EUR").replace("0.10", "7.00")
+    theirs.append(line(50, MORNING + timedelta(hours=9), id_="extra", cost="0.30"))
+    deliver(place, *theirs)
+    item = one(place)
+    said = item.kept.version
+    assert (said.currency, said.exposure, said.carrier_amount) == ("USD", Decimal("0.30"), Decimal("4.20"))
+    assert (said.light, said.breaks, said.carrier_rows) == ("red", 2, 41)
+    assert "7.0000 EUR charged and 7.0000 EUR at risk besides: not added to the totals" in said.findings
+    money = {(row["class"], row["currency"]): (row["switch_amount"], row["carrier_amount"]) for row in said.totals}
+    assert money["cost_mismatch", "EUR"] == (0, Decimal("7.00"))
+    assert money["cost_mismatch", "USD"] == (Decimal("0.10"), 0)
+    assert {part.exposure_currency: part.exposure for part in list_breaks(BreakFilter(), place)} == {
+        "EUR": Decimal("7.00"),
+        "USD": Decimal("0.30"),
+    }
+    text = item.report.read_text()
+    assert "Other price, EUR" in text
+    assert "7.30" not in text
+
+
+def test_where_most_prices_differ_the_day_says_that_the_switchs_may_be_the_customers(place: Workplace) -> None:
+    legs(place, starts(40), cost="0.50")
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    assert any("compare_amounts = false" in finding for finding in one(place).kept.version.findings)
+
+
+def test_breaks_export_writes_the_pack_by_command(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    legs(place, starts(40))
+    theirs = [line(i, start, cost="0.20" if i == 3 else "0.10") for i, start in enumerate(starts(40))]
+    deliver(place, *theirs, line(50, MORNING + timedelta(hours=9), id_="extra"))
+    one(place)
+    monkeypatch.setenv("CDR_WAREHOUSE_URL", place.url)
+    monkeypatch.setenv("CDR_DATA_DIR", str(place.settings.data_dir))
+    asked = ["export", "--date", str(DAY), "--account", "acct", "--carrier", "bell", "--out", str(tmp_path / "pack")]
+    done = CliRunner().invoke(breaks_app, asked)
+    assert done.exit_code == 0, done.output
+    assert "2 break(s)" in done.output
+    with (tmp_path / "pack" / f"dispute_bell_acct_{DAY}.csv").open(newline="") as file:
+        found = {row["class"]: (row["charged_too_much"], row["carrier_record_id"]) for row in csv.DictReader(file)}
+    assert found == {"cost_mismatch": ("0.10000000", "c3"), "missing_in_switch": ("0.10000000", "extra")}
+    book = load_workbook(tmp_path / "pack" / f"dispute_bell_acct_{DAY}.xlsx", read_only=True)
+    (everything,) = [row for row in book["Totals"].iter_rows(values_only=True) if row[0] == "All"]
+    assert (everything[2], everything[-3:]) == (2, (0.2, 0, "USD"))
 
 
 @pytest.mark.parametrize("wanted", ["ffffffff", "ff", ""])

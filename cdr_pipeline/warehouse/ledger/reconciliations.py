@@ -107,9 +107,11 @@ class ReconciliationTable(LedgerTables):
         )
         return [TrendDay(**row) for row in rows]
 
-    def open_breaks(self, account_id: str, carrier: str, last_date: date) -> list[OpenBreaks]:
-        """Undecided breaks of a carrier up to a day, by business date."""
-        rows = self._rows("reconcile/aging", account_id=account_id, carrier=carrier, last_date=last_date)
+    def open_breaks(self, account_id: str, carrier: str, last_date: date, currency: str) -> list[OpenBreaks]:
+        """Undecided breaks of a carrier up to a day, by business date; the money of those in one currency."""
+        rows = self._rows(
+            "reconcile/aging", account_id=account_id, carrier=carrier, last_date=last_date, currency=currency
+        )
         return [OpenBreaks(**row) for row in rows]
 
     def breaks(
