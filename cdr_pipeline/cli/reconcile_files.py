@@ -87,11 +87,13 @@ def _print(made: "ReconciledFiles") -> None:
 
     result = made.result
     numbers = frozenset({"rows", "seconds", "amount", "exposure"})
-    listing = table("Reconciled", "side", "class", "rows", "seconds", "amount", "exposure", numbers=numbers)
-    by_class = result.totals.group_by("side", "class").agg(pl.col("rows", "seconds", "amount", "exposure").sum())
-    for row in by_class.sort("side", "class").iter_rows(named=True):
+    listing = table("Reconciled", "side", "class", "rows", "seconds", "amount", "exposure", "currency", numbers=numbers)
+    by_class = result.totals.group_by("side", "class", "currency").agg(
+        pl.col("rows", "seconds", "amount", "exposure").sum()
+    )
+    for row in by_class.sort("side", "class", "currency").iter_rows(named=True):
         money = (f"{row[name]:f}" for name in ("seconds", "amount", "exposure"))
-        listing.add_row(row["side"], row["class"], str(row["rows"]), *money)
+        listing.add_row(row["side"], row["class"], str(row["rows"]), *money, row["currency"])
     out.print(listing)
     offset = result.offset.row(0, named=True)
     out.print(

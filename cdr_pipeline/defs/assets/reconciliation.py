@@ -98,7 +98,7 @@ def _result(
             **scope_metadata(accounts),
             "carriers": len(carriers),
             "breaks": sum(item.kept.version.breaks for item in carriers),
-            "exposure": float(sum((item.kept.version.exposure for item in carriers), Decimal(0))),
+            **_exposures(carriers),
             "versions_written": sum(item.kept.fresh for item in carriers),
             "earlier_days_done_again": sum(not item.asked for item in carriers),
             "folder": dg.MetadataValue.path(folder),
@@ -129,6 +129,17 @@ def _result(
             *(_control(name, controls) for name in ControlName),
         ],
     )  # fmt: skip
+
+
+def _exposures(carriers: Sequence[ReconciledCarrier]) -> dict[str, float]:
+    """Money at risk, one number a currency; a plain name where there is only one, so that its line goes on."""
+    found: dict[str, Decimal] = {}
+    for item in carriers:
+        version = item.kept.version
+        found[version.currency] = found.get(version.currency, Decimal(0)) + version.exposure
+    if len(found) <= 1:
+        return {"exposure": float(sum(found.values(), Decimal(0)))}
+    return {f"exposure_{currency or 'unknown'}": float(amount) for currency, amount in sorted(found.items())}
 
 
 def _line(item: ReconciledCarrier) -> tuple[object, ...]:
