@@ -21,8 +21,6 @@ A profile is one TOML file named after it. Its tables and keys are those of ``co
     [values.call_direction]               # the source's word = the canonical one
 """
 
-import codecs
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields as dataclass_fields
@@ -30,17 +28,15 @@ from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import available_timezones
 
-import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from cdr_pipeline.core.carrier_rules import CarrierRules
 from cdr_pipeline.core.fields import BY_NAME
-from cdr_pipeline.core.local_time import is_zone
-from cdr_pipeline.core.numbers import NumberPlan, e164
-from cdr_pipeline.core.profile import ACCOUNT_ZONE, Control, Layout, Profile, Rating, Segments, column_name
+from cdr_pipeline.core.numbers import NumberPlan
+from cdr_pipeline.core.profile import Control, Layout, Profile, Rating, Segments, column_name
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile
+from cdr_pipeline.sources.uploads.contradictions import contradiction
 
 _TOP_LEVEL = {
     "description", "native_id", "currency", "cost_scale", "duration_unit", "decimal_mark", "account_column", "overlap",
@@ -67,7 +63,6 @@ _WORKED_OUT: Final = frozenset(
 )
 _MAPPABLE: Final = BY_NAME.keys() - _WORKED_OUT
 _FILL_IN: Final = "FILL IN"
-_CURRENCY: Final = re.compile(r"(?:[A-Z]{3})?")
 _PROFILE: Final = TypeAdapter(Profile)
 _SHAPES: Final = {
     "plan": NumberPlan,
@@ -160,7 +155,7 @@ def _read(name: str, text: str) -> Profile:
         first = errors.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise InvalidProfile(f"profile {name}: {place}: {first['msg']}") from None
-    fault = _fault(profile)
+    fault = contradiction(profile)
     if fault:
         raise InvalidProfile(f"profile {name}: {fault}")
     return profile
@@ -214,92 +209,6 @@ def _spelled_out(name: str, source: dict[str, Any]) -> dict[str, Any]:
         "zone_column": _name(source.get("time", {}).get("zone_column", "")),
         "account_column": _name(source.get("account_column", "")),
     }
-
-
-def _fault(profile: Profile) -> str:
-    """What contradicts itself in a profile whose types are right; empty when nothing does."""
-    layout, zone = profile.layout, profile.time_zone
-    widths = [len(names) for names in layout.columns]
-    listed = {column for names in layout.columns for column in names}
-    named = {column for columns in profile.fields.values() for column in columns} | set(profile.native_id)
-    named = named - profile.combine.keys() | {column for parts in profile.combine.values() for column in parts}
-    ends = bool(profile.fields.get("ended_at") and profile.fields.get("duration_seconds"))
-    faults = {
-        "fields.started_at must name the column of the start of a call, or ended_at and duration_seconds theirs": (
-            not profile.fields.get("started_at") and not ends
-        ),
-        "layout.widths must name the columns of fixed-width text, each from character 1 on": (
-            layout.format == "fixed"
-            and not (layout.widths and all(start > 0 and length > 0 for start, length in layout.widths.values()))
-        ),
-        "layout.repair needs one list of columns that names them, and layout.shapes of others": bool(layout.repair)
-        and not (len(layout.columns) == 1 and {*layout.repair, *layout.shapes} <= listed and layout.shapes),
-        "layout.more_columns needs one list of columns": layout.more_columns and len(layout.columns) != 1,
-        "layout.escape is one character": len(layout.escape) > 1,
-        "segments needs key and continued": bool(profile.segments.key) != bool(profile.segments.continued),
-        "an expression of layout or control cannot be used": not all(map(_is_expression, _expressions(profile))),
-        "control.line needs a group rows, seconds or cost": bool(profile.control.line)
-        and not re.search(r"\(\?P<(?:rows|seconds|cost)>", profile.control.line),
-        "time.zones names no zone": not all(map(is_zone, profile.zones.values())),
-        "without a header, layout.columns must name the columns": (
-            layout.format == "delimited" and not layout.header and not layout.columns
-        ),
-        "layout.columns names a column twice": any(len(set(names)) < len(names) for names in layout.columns),
-        "layout.columns has two lists of one length": len(set(widths)) < len(widths),
-        "a field or native_id names a column that layout.columns lacks": (
-            layout.format == "delimited" and not layout.header and not named <= listed
-        ),
-        "time.formats names no format": profile.time_notation == "local" and not profile.time_formats,
-        "layout.delimiter is one character, and neither a quote nor a line end": (
-            len(layout.delimiter) != 1 or layout.delimiter in '"\r\n'
-        ),
-        "currency is no ISO 4217 code such as EUR": not _CURRENCY.fullmatch(profile.currency),
-        "layout.encoding is no encoding that is known": not _is_encoding(layout.encoding),
-        "time.zone is neither account nor an IANA time zone": zone != ACCOUNT_ZONE
-        and zone not in available_timezones(),
-        "reconcile.increments is first/next in seconds, such as 60/6": not re.fullmatch(
-            r"|[1-9]\d*/[1-9]\d*", profile.reconcile.increments
-        ),
-        "reconcile.rate_card is the name of a file beside the profile": "/" in profile.reconcile.rate_card
-        or profile.reconcile.rate_card.startswith("."),
-        "plan: country_code is digits, and prefixes are regular expressions": not _is_usable(profile.plan),
-    }
-    return next((fault for fault, present in faults.items() if present), "")
-
-
-def _is_encoding(name: str) -> bool:
-    """Whether it is an encoding of text; those that can yield half a character are none."""
-    try:
-        "a".encode(name)
-        codecs.getincrementaldecoder(name)
-    except (LookupError, UnicodeError):
-        return False
-    return "escape" not in name.lower() and codecs.lookup(name).name != "utf-7"
-
-
-def _expressions(profile: Profile) -> list[str]:
-    layout, control = profile.layout, profile.control
-    return [layout.unwrap, *layout.skip, *layout.footer, *layout.shapes.values(), control.line, control.name]
-
-
-def _is_expression(text: str) -> bool:
-    """Whether both the standard library and Polars can compile it."""
-    try:
-        re.compile(text)
-        pl.select(pl.lit("").str.contains(text or "x"))
-    except (re.error, pl.exceptions.ComputeError):
-        return False
-    return True
-
-
-def _is_usable(plan: NumberPlan) -> bool:
-    if plan.country_code is not None and not plan.country_code.isdecimal():
-        return False
-    try:
-        pl.select(e164(pl.lit("0"), plan))
-    except pl.exceptions.ComputeError:
-        return False
-    return True
 
 
 def _listed(source: object) -> object:
