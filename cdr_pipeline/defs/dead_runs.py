@@ -8,12 +8,8 @@ from dagster._core.storage.dagster_run import RunRecord
 
 from cdr_pipeline.defs.process import PROCESS_TAG, is_gone
 
-_ACTIVE: Final = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+_BEFORE_START: Final = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
+_ACTIVE: Final = [*_BEFORE_START, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 # A run that changes processes between two steps says nothing for a few seconds.
 QUIET: Final = timedelta(minutes=1)
 # A run of which no process has been heard yet may still be starting.
@@ -35,7 +31,8 @@ def dead_runs(instance: dg.DagsterInstance, now: datetime, quiet: timedelta) -> 
 def _is_dead(record: RunRecord, silent: timedelta, quiet: timedelta) -> bool:
     process = record.dagster_run.tags.get(PROCESS_TAG)
     if process is None:
-        return silent > _STARTING
+        # One that has started says its process with its first step, which may be waiting for its place in a pool.
+        return record.dagster_run.status in _BEFORE_START and silent > _STARTING
     return silent >= quiet and is_gone(process) is True
 
 

@@ -15,8 +15,10 @@ from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from played import DAY, playing, run_job
 
 from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.dead_runs import dead_runs
 from cdr_pipeline.defs.doctor import check_up
 from cdr_pipeline.defs.instance import open_instance
+from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.night import run_night
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
@@ -202,6 +204,23 @@ def test_g04_a_run_that_stands_still_is_alive_and_left_alone(
     _await_run(played, running)
     os.kill(running.pid, signal.SIGSTOP)
     assert check_up(played, mend=True, quiet=timedelta(0)).mended == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "dead"),
+    [
+        (dg.DagsterRunStatus.STARTING, True),  # its process never came
+        (dg.DagsterRunStatus.STARTED, False),  # its first step waits for its place in a pool
+    ],
+)
+def test_g04_a_run_that_has_named_no_process_is_dead_only_before_it_has_started(
+    settings: Settings, status: dg.DagsterRunStatus, dead: bool
+) -> None:
+    job = build_definitions(settings).resolve_job_def(NIGHTLY)
+    with open_instance(settings) as instance:
+        instance.create_run_for_job(job, status=status, tags={"dagster/partition": str(DAY)})
+        later = datetime.now(UTC) + timedelta(hours=1)
+        assert len(dead_runs(instance, later, timedelta(0))) == dead
 
 
 @pytest.fixture
