@@ -145,7 +145,7 @@ def crowd(url: str, token: str, *, workers: int) -> None:
     times: list[float]
     times, refused = served.result
     print(f"\n{CLIENTS} clients, pages of 50, workers {workers}: {len(times) / served.seconds:.0f} pages/s,"
-          f" p50 {_p(times, 50):.0f} ms, p99 {_p(times, 99):.0f} ms, {refused} refused (503, 504)", flush=True)  # fmt: skip
+          f" p50 {_p(times, 50):.0f} ms, p99 {_p(times, 99):.0f} ms, {refused} turned away", flush=True)  # fmt: skip
     direct = measured(query_together, url)
     times = direct.result
     print(f"{DIRECT_CLIENTS} connections by psycopg: {len(times) / direct.seconds:.0f} pages/s,"
