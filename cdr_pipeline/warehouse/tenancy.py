@@ -19,8 +19,12 @@ from cdr_pipeline.warehouse.statements import statement
 READER: Final = "cdr_reader"
 _SECONDS: Final = 30.0
 # Nobody knows how many rows a condition on a column of the merged view lets through: PostgreSQL believes that few, and
-# reads a whole period for a page that the first hundred rows fill.
-_IN_ORDER: Final = sql.SQL("SET LOCAL enable_sort = off")
+# reads a whole period for a page that the first hundred rows fill. Behind row level security it also believes that an
+# account has few links, and compared each leg with all of them kept in memory; looked up one by one they cost a
+# fiftieth. Workers are of no use to a page and are missed by the others who ask.
+_IN_ORDER: Final = sql.SQL(
+    "SET LOCAL enable_sort = off; SET LOCAL enable_material = off; SET LOCAL max_parallel_workers_per_gather = 0"
+)
 
 
 @contextmanager
@@ -125,17 +129,13 @@ def _entering(accounts: Sequence[str], seconds: float) -> tuple[sql.SQL | sql.Co
 
     A search is planned for the values it looks for: a plan for any values, which the server would change over to after
     some runs of a prepared statement, knows neither the months of a period nor how many legs a prefix finds, and took
-    a hundred times as long. Behind row level security the server believes that an account has few links, and compared
-    each leg with all of them kept in memory; looked up one by one they cost a fiftieth. Workers are of no use to a page
-    and are missed by the others who ask.
+    a hundred times as long.
     """
     scope = "{" + ",".join('"' + name.replace("\\", r"\\").replace('"', r"\"") + '"' for name in accounts) + "}"
     return (
         sql.SQL("SET TRANSACTION READ ONLY"),
         sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(f"{int(seconds * 1000)}ms")),
         sql.SQL("SET LOCAL plan_cache_mode = force_custom_plan"),
-        sql.SQL("SET LOCAL enable_material = off"),
-        sql.SQL("SET LOCAL max_parallel_workers_per_gather = 0"),
         sql.SQL("SET LOCAL cdr.account_scope = {}").format(sql.Literal(scope)),
         sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(READER)),
     )
