@@ -41,6 +41,7 @@ never hold a token, a phone number or a name.
     ├── ExportError                     8   a file or manifest could not be written whole
     │   ├── DayNotSealable                  a day is asked to be sealed or restated that cannot be
     │   ├── SealedFileDamaged               a sealed file is missing or has other bytes than were sealed
+    │   ├── SealedFileExists                a sealed file is on disk where another one would be written
     │   └── DeliveryError                   a target cannot be reached or failed (retryable)
     │       └── DeliveryRefused                 it is not the one that is known, or holds another file of that name
     ├── IncompleteNight                 9   some accounts failed; the others are done
@@ -318,6 +319,13 @@ class SealedFileDamaged(ExportError):
     """A sealed file is missing or is not the one that was sealed; nothing can be built upon it."""
 
     code = "sealed_file_damaged"
+
+
+class SealedFileExists(ExportError):
+    """A final file of the day is on disk and the ledger does not know it; a final file is never replaced."""
+
+    code = "sealed_file_exists"
+    http_status = 409
 
 
 class DeliveryError(ExportError):

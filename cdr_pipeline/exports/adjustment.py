@@ -123,7 +123,7 @@ def write_adjustment(
             reasons=reasons_of(rows),
         )  # fmt: skip
 
-    return write_file(day.path(export_dir, Dialect.ADJUSTMENT), produce, announce=announce)
+    return write_file(day.path(export_dir, Dialect.ADJUSTMENT), produce, day=day, announce=announce)
 
 
 def adjustment_totals(rows: Iterable[pl.DataFrame]) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Parquet files of records that leave the warehouse: whole, typed, the same bytes for the same records."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import IO, Final, cast
 import polars as pl
 
 from cdr_pipeline.core.fields import names
+from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.atomic import beside, sole_writer
 from cdr_pipeline.exports.exact_csv import typed
 
@@ -28,11 +30,12 @@ class ArchivedFile:
 
 
 def write_archive(records: Iterable[bytes], target: Path) -> ArchivedFile:
-    """Writes records, each with every column; replaces a file of that name that a killed run left.
+    """Writes records, each with every column. An archived file is never replaced.
 
     Args:
         records: CSV without a header, the fields and the bookkeeping; at least one.
-        target: the file; read-only afterwards.
+        target: the file; read-only afterwards. Where a file of that name has other bytes, such as one that was written
+            before the warehouse was restored, the new file gets the next free number: ``name.2.parquet``.
 
     Raises:
         ExportError: the disk refuses; nothing has the target's name then.
@@ -51,8 +54,23 @@ def write_archive(records: Iterable[bytes], target: Path) -> ArchivedFile:
         )
         packed.handle.flush()
         rows = int(pl.scan_parquet(packed.path, glob=False).select(pl.len()).collect().item())
+        number, free = 1, target
+        while free.exists():
+            if _hash(free) == packed.sha256:
+                return ArchivedFile(free, packed.sha256, rows)
+            number += 1
+            free = target.with_name(f"{target.stem}.{number}{target.suffix}")
+        packed.target = free
         packed.place(sealed=True)
-        return ArchivedFile(target, packed.sha256, rows)
+        return ArchivedFile(free, packed.sha256, rows)
+
+
+def _hash(path: Path) -> str:
+    try:
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise ExportError(f"{path.name} cannot be read: {error.strerror}", hint="check its permissions") from None
 
 
 def _bookkeeping(name: str) -> pl.Expr:

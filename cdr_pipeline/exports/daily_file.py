@@ -1,23 +1,27 @@
 """Writes the exact file of one account's day and announces it; leaves both alone when nothing would change."""
 
 import hashlib
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import InitVar, dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from cdr_pipeline import __version__
 from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.core.fields import names
-from cdr_pipeline.errors import ExportError, SealedFileDamaged
+from cdr_pipeline.errors import ExportError, SealedFileDamaged, SealedFileExists
 from cdr_pipeline.exports.atomic import Writing, beside, make_read_only, remove, sole_writer
 from cdr_pipeline.exports.compression import Compression, Packer, packer
-from cdr_pipeline.exports.dialects import Dialect, file_name, manifest_path, month_folder
+from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX, Dialect, day_of_name, file_name, manifest_path, month_folder
 from cdr_pipeline.exports.exact_csv import header
 from cdr_pipeline.exports.manifest import SCHEMA, Manifest, encode_manifest, read_manifest, utc_text
 from cdr_pipeline.exports.sums import add_sum
 from cdr_pipeline.exports.totals import Control
+
+_REPAIR: Final = "'cdr-pipeline days repair' gets it from a delivery target or the warehouse, or says what to do"
+_ANY_WRITE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +148,26 @@ def write_daily_file(
             manifest_of(day, Dialect.EXACT, writing, digest), rows=control.rows, totals=control.totals.as_json()
         )
 
-    return write_file(day.path(export_dir), produce, announce=announce)
+    return write_file(day.path(export_dir), produce, day=day, announce=announce)
 
 
-def write_file(path: Path, produce: Callable[[Writing], Manifest], *, announce: bool = True) -> WrittenFile:
+def write_file(
+    path: Path, produce: Callable[[Writing], Manifest], *, day: DailyFile, announce: bool = True
+) -> WrittenFile:
     """Writes any file of a day by the same order of steps.
 
     Args:
         path: where it goes.
         produce: writes it and says what its manifest is.
+        day: which day and version the file shows.
         announce: whether the manifest is written too.
 
     Raises:
+        SealedFileExists: a final file of this version, or of a later one, is on disk.
         ExportError: it cannot be written.
     """
     with sole_writer(path.parent), beside(path) as writing:
+        _require_not_final(path, day)
         manifest = produce(writing)
         if announce and _on_disk(path, manifest):
             return WrittenFile(path, read_manifest(manifest_path(path)), changed=False)
@@ -181,18 +190,69 @@ def publish(path: Path, sha256: str, manifest: bytes) -> bool:
         Whether it was not announced so before.
 
     Raises:
+        SealedFileExists: a manifest on disk announces another final file of that name.
         ExportError: the file is missing or has other bytes, or the manifest cannot be written.
     """
     with sole_writer(path.parent):
         require_bytes(path, sha256)
-        make_read_only(path)
         try:
             if manifest_path(path).read_bytes() == manifest:
+                make_read_only(path)
+                add_sum(path, sha256)
                 return False
         except FileNotFoundError:
             pass
+        else:
+            if is_final(manifest_path(path)):
+                raise _kept(path.name)
+        make_read_only(path)
         _announce(path, sha256, manifest, sealed=True)
     return True
+
+
+def is_final(path: Path) -> bool:
+    """Whether a manifest announces a file that never changes: it says so, or it is read-only and cannot be read."""
+    try:
+        return read_manifest(path).state != "open"
+    except ExportError:
+        return _read_only(path)
+
+
+def final_manifests(folder: Path, account_id: str, business_date: date) -> dict[int, list[Path]]:
+    """Manifests of a day's final files on disk, by version."""
+    found: dict[int, list[Path]] = {}
+    for path in folder.glob(f"cdrs_{account_id}_{business_date}_v*{MANIFEST_SUFFIX}"):
+        named = day_of_name(path.name)
+        if named is not None and named[:2] == (account_id, business_date) and is_final(path):
+            found.setdefault(named[2], []).append(path)
+    return found
+
+
+def _require_not_final(path: Path, day: DailyFile) -> None:
+    """Refuses to write a version of a day that is final on disk, whatever the ledger says.
+
+    A file that is read-only and has lost its manifest counts as final: files become read-only when they are sealed.
+    """
+    final = final_manifests(path.parent, day.account_id, day.business_date)
+    for version in sorted(final, reverse=True):
+        if version >= day.version:
+            raise _kept(final[version][0].name.removesuffix(MANIFEST_SUFFIX))
+    if _read_only(path):
+        raise _kept(path.name)
+
+
+def _kept(name: str) -> SealedFileExists:
+    return SealedFileExists(
+        f"{name} is final on disk and differs from what the ledger knows of the day; nothing was written",
+        hint="'cdr-pipeline days adopt' enters final files into the ledger; later records are then restated",
+    )
+
+
+def _read_only(path: Path) -> bool:
+    try:
+        return not path.stat().st_mode & _ANY_WRITE
+    except OSError:
+        return False
 
 
 def require_bytes(path: Path, sha256: str) -> None:
@@ -205,13 +265,9 @@ def require_bytes(path: Path, sha256: str) -> None:
         with path.open("rb") as handle:
             found = hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
-        raise SealedFileDamaged(
-            f"{path.name} was sealed and cannot be read: {error.strerror}", hint="put it back from a copy"
-        ) from None
+        raise SealedFileDamaged(f"{path.name} was sealed and cannot be read: {error.strerror}", hint=_REPAIR) from None
     if found != sha256:
-        raise SealedFileDamaged(
-            f"{path.name} was sealed with other bytes than it has now", hint="put it back from a copy"
-        )
+        raise SealedFileDamaged(f"{path.name} was sealed with other bytes than it has now", hint=_REPAIR)
 
 
 def manifest_of(day: DailyFile, dialect: Dialect, writing: Writing, content_sha256: str) -> Manifest:

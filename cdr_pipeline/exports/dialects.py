@@ -10,6 +10,7 @@ from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.compression import SUFFIXES, Compression
 
 _ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DAILY_NAME: Final = re.compile(r"cdrs_([A-Za-z0-9_-]{1,64})_(\d{4}-\d{2}-\d{2})_v([1-9]\d{0,8})\..+")
 MANIFEST_SUFFIX: Final = ".manifest.json"
 # What the names of files begin with that are made of a month's days.
 MONTH_FILES: Final = ("month_", "summary_", "journal_")
@@ -70,6 +71,17 @@ def file_name(
         raise ExportError("an account id is 1 to 64 letters, digits, '-' or '_'")
     packed = SUFFIXES[compression] if dialect.is_text else ""
     return f"cdrs_{account_id}_{business_date}_v{version}{dialect.suffix}{packed}"
+
+
+def day_of_name(name: str) -> tuple[str, date, int] | None:
+    """Account, business date and version that the name of a daily file or of its manifest states."""
+    found = _DAILY_NAME.fullmatch(name)
+    if found is None:
+        return None
+    try:
+        return found[1], date.fromisoformat(found[2]), int(found[3])
+    except ValueError:
+        return None
 
 
 def month_folder(export_dir: Path, account_id: str, day: date) -> Path:

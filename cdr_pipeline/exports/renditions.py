@@ -75,7 +75,7 @@ def write_rendition(
             late_rows=exact.manifest.late_rows,
         )  # fmt: skip
 
-    return write_file(day.path(export_dir, dialect), produce, announce=announce)
+    return write_file(day.path(export_dir, dialect), produce, day=day, announce=announce)
 
 
 def _write_parquet(exact: Path, columns: list[str], writing: Writing) -> None:

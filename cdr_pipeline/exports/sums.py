@@ -23,14 +23,16 @@ def read_sums(folder: Path) -> dict[str, str]:
 
 
 def add_sum(file: Path, sha256: str) -> None:
-    """Enters a file that has just been placed; files that are gone are struck out. The caller is the sole writer.
+    """Enters a file that has just been placed. The caller is the sole writer.
+
+    An entry whose file is missing stays: ``sha256sum --check`` must name what is lost.
 
     Raises:
         ExportError: the list cannot be written.
     """
     folder = file.parent
     known = read_sums(folder)
-    kept = {name: digest for name, digest in known.items() if (folder / name).is_file()} | {file.name: sha256}
+    kept = known | {file.name: sha256}
     if kept == known:
         return
     with beside(folder / NAME) as writing:

@@ -160,6 +160,8 @@ def _sum_differences(path: Path) -> list[str]:
             continue  # the file's own check says so
         if name not in listed:
             found.append(f"{name}: it is not in the list")
+        elif name not in announced and not (path.parent / name).is_file():
+            found.append(f"{name}: it is listed, and neither the file nor its manifest is there")
         elif said is not None and listed[name] != said:
             found.append(f"{name}: the list has another hash than the manifest")
     return found
