@@ -8,7 +8,7 @@ import orjson
 from fastapi.responses import Response
 
 from cdr_pipeline.errors import CdrError, RequestRefused
-from cdr_pipeline.redaction import redact
+from cdr_pipeline.privacy.redaction import redact
 
 # The version of the switch's API that is spoken, which its clients look at; not that of this program.
 _SPOKEN: Final = "4.3.0"

@@ -13,7 +13,7 @@ from cdr_pipeline.api.envelope import refused
 from cdr_pipeline.api.filters import FILTERS, KAZOO_FILTERS
 from cdr_pipeline.api.metrics import Metrics
 from cdr_pipeline.errors import CdrError, RequestRefused
-from cdr_pipeline.redaction import MASK
+from cdr_pipeline.privacy.redaction import MASK
 
 _log = logging.getLogger("cdr_pipeline.api")
 _LONGEST_URL: Final = 16 * 1024

@@ -9,7 +9,7 @@ from uvicorn.supervisors import Multiprocess
 from cdr_pipeline.api.app import create_app
 from cdr_pipeline.api.gate import Gate
 from cdr_pipeline.api.protocol import BoundedProtocol
-from cdr_pipeline.redaction import configure_logging
+from cdr_pipeline.privacy.redaction import configure_logging
 from cdr_pipeline.settings import Settings, count_together, load_settings, worker_count
 from cdr_pipeline.steps.workplace import Workplace
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from cdr_pipeline import __version__
 from cdr_pipeline.errors import CdrError
-from cdr_pipeline.redaction import redact
+from cdr_pipeline.privacy.redaction import redact
 
 app = typer.Typer(
     name="cdr-pipeline",

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from cdr_pipeline.redaction import configure_logging
+from cdr_pipeline.privacy.redaction import configure_logging
 from cdr_pipeline.settings import Settings, load_settings
 from cdr_pipeline.steps.workplace import Progress, Workplace
 

@@ -31,7 +31,7 @@ def up(
     from cdr_pipeline.cli.ports import require_free
     from cdr_pipeline.defs.instance import prepare_home
     from cdr_pipeline.errors import SomethingIsBroken
-    from cdr_pipeline.redaction import redact
+    from cdr_pipeline.privacy.redaction import redact
     from cdr_pipeline.settings import subprocess_environment
     from cdr_pipeline.steps.workplace import Workplace
 

@@ -149,6 +149,6 @@ def _embedded() -> "EmbeddedServer":
 
 
 def _shown(found: str) -> str:
-    from cdr_pipeline.redaction import redact
+    from cdr_pipeline.privacy.redaction import redact
 
     return redact(found)

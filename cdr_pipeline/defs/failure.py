@@ -14,7 +14,7 @@ from typing import Final
 import dagster as dg
 
 from cdr_pipeline.errors import CdrError
-from cdr_pipeline.redaction import redact
+from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.failure import FAULT, said_of
 

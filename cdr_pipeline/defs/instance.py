@@ -4,7 +4,7 @@ import shutil
 
 import dagster as dg
 
-from cdr_pipeline.file_lock import file_lock
+from cdr_pipeline.files.lock import file_lock
 from cdr_pipeline.settings import Settings, bundled
 
 

@@ -15,7 +15,7 @@ from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, REPLAY_TAG, business_days
 from cdr_pipeline.defs.process import PROCESS_TAG, own_process
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
-from cdr_pipeline.redaction import redact
+from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.workplace import Progress
 

@@ -12,12 +12,15 @@ from cdr_pipeline.core.fields import names
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.atomic import beside, sole_writer
 from cdr_pipeline.exports.exact_csv import typed
+from cdr_pipeline.files.durable import PRIVATE_FOLDER
 
 # What follows the fields, in the order in which the warehouse writes it.
 _BOOKKEEPING: Final = (
     "extra", "has_detail", "list_digest", "row_digest", "batch_id", "source_line", "changed_at", "linked_record_id",
 )  # fmt: skip
 _ROW_GROUP: Final = 20_000
+# Whole records, of which people get at most the daily files.
+_ARCHIVE_MODE: Final = 0o400
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,11 @@ def write_archive(records: Iterable[bytes], target: Path) -> ArchivedFile:
     Raises:
         ExportError: the disk refuses; nothing has the target's name then.
     """
-    with sole_writer(target.parent), beside(target.with_suffix(".csv")) as plain, beside(target) as packed:
+    with (
+        sole_writer(target.parent, mode=PRIVATE_FOLDER),
+        beside(target.with_suffix(".csv")) as plain,
+        beside(target) as packed,
+    ):
         for chunk in records:
             plain.write(chunk)
         plain.handle.flush()
@@ -61,7 +68,7 @@ def write_archive(records: Iterable[bytes], target: Path) -> ArchivedFile:
             number += 1
             free = target.with_name(f"{target.stem}.{number}{target.suffix}")
         packed.target = free
-        packed.place(sealed=True)
+        packed.place(mode=_ARCHIVE_MODE)
         return ArchivedFile(free, packed.sha256, rows)
 
 

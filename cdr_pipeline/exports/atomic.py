@@ -1,31 +1,28 @@
-"""A file is written whole or not at all, and by one writer at a time."""
+"""Files that people fetch: written whole or not at all, by one writer at a time, errors told as ExportError."""
 
 import fcntl
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from cdr_pipeline.errors import ExportError
+from cdr_pipeline.files import durable
 
-_FOLDER_MODE: Final = 0o750
-_FILE_MODE: Final = 0o640
-_SEALED_MODE: Final = 0o440
-_PART: Final = ".part"
+FOLDER_MODE: Final = 0o750
+FILE_MODE: Final = 0o640
+SEALED_MODE: Final = 0o440
 
 
 @dataclass(slots=True)
-class Writing:
+class Writing(durable.NewFile):
     """A file being written beside its target: counts and hashes what passes."""
 
-    target: Path
-    path: Path
-    handle: BinaryIO
+    mode: int = FILE_MODE
     size: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
 
@@ -41,42 +38,37 @@ class Writing:
         self.size += len(content)
         return len(content)
 
-    def flush(self) -> None:
-        """Nothing: a part need not be seen before it is placed."""
-
     @property
     def sha256(self) -> str:
         """Hex digest of what was written so far."""
         return str(self.digest.hexdigest())
 
-    def place(self, *, sealed: bool = False) -> None:
-        """Gives the file its name, durably: bytes first, then the name, then the folder. A sealed one is read-only.
+    def place(self, *, mode: int | None = None) -> None:
+        """Gives the file its name and its permissions, durably; the folder may have to be flushed for it.
 
         Raises:
             ExportError: it cannot be flushed or renamed.
         """
         with _as_export_error(self.target, "put in place"):
-            self.handle.flush()
-            if sealed:
-                os.fchmod(self.handle.fileno(), _SEALED_MODE)
-            os.fsync(self.handle.fileno())
-            self.handle.close()
-            self.path.replace(self.target)
-            _flush_folder(self.target.parent)
+            durable.NewFile.place(self, mode=self.mode if mode is None else mode)
 
 
 @contextmanager
-def beside(target: Path) -> Generator[Writing]:
+def beside(target: Path, *, mode: int = FILE_MODE) -> Generator[Writing]:
     """A new file beside ``target``, in a folder that exists. What is not placed when the block ends is removed.
+
+    Args:
+        target: the file that is created or replaced.
+        mode: its permissions once it is placed; until then only its owner can read it.
 
     Raises:
         ExportError: the file cannot be made.
     """
-    fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_PART}")
+    fresh = durable.hidden_name(target)
     with _as_export_error(target, "written"):
-        handle = os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE), "wb")
+        handle = durable.create(fresh)
     try:
-        yield Writing(target, fresh, handle)
+        yield Writing(target, fresh, handle, mode=mode)
     finally:
         # Closing may flush, and so may fail as the write did; whatever was lost here was going to be removed.
         with _as_export_error(target, "closed"):
@@ -87,7 +79,7 @@ def beside(target: Path) -> Generator[Writing]:
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Generator[None]:
+def sole_writer(folder: Path, *, mode: int = FOLDER_MODE) -> Generator[None]:
     """Makes the folder where it is missing and waits until no other process or thread writes into it.
 
     Also removes what a writer that was killed left behind: under the lock, no part can belong to a living one. Some
@@ -97,12 +89,12 @@ def sole_writer(folder: Path) -> Generator[None]:
         ExportError: the folder cannot be made or opened.
     """
     with _as_export_error(folder, "used"):
-        _make_folder(folder)
+        durable.make_folder(folder, mode=mode)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if _locked(handle):
             with _as_export_error(folder, "cleared of unfinished files"):
-                for left in folder.glob(f".*{_PART}"):
+                for left in folder.glob(f".*{durable.PART}"):
                     if left.is_dir():
                         shutil.rmtree(left)
                     else:
@@ -128,11 +120,7 @@ def remove(path: Path) -> None:
         ExportError: it cannot be removed.
     """
     with _as_export_error(path, "removed"):
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            return
-        _flush_folder(path.parent)
+        durable.remove(path)
 
 
 def make_read_only(path: Path) -> None:
@@ -142,24 +130,7 @@ def make_read_only(path: Path) -> None:
         ExportError: it cannot be changed.
     """
     with _as_export_error(path, "made read-only"):
-        path.chmod(_SEALED_MODE)
-
-
-def _make_folder(folder: Path) -> None:
-    """Every missing folder on the way too, each with the mode and each durable in its parent."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-    _flush_folder(folder.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        path.chmod(SEALED_MODE)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from cdr_pipeline import __version__
 from cdr_pipeline.core.business_day import day_bounds
 from cdr_pipeline.core.fields import names
 from cdr_pipeline.errors import ExportError, SealedFileDamaged, SealedFileExists
-from cdr_pipeline.exports.atomic import Writing, beside, make_read_only, remove, sole_writer
+from cdr_pipeline.exports.atomic import SEALED_MODE, Writing, beside, make_read_only, remove, sole_writer
 from cdr_pipeline.exports.compression import Compression, Packer, packer
 from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX, Dialect, day_of_name, file_name, manifest_path, month_folder
 from cdr_pipeline.exports.exact_csv import header
@@ -309,7 +309,7 @@ def _announce(path: Path, sha256: str, manifest: bytes, *, sealed: bool) -> None
     add_sum(path, sha256)
     with beside(manifest_path(path)) as note:
         note.write(manifest)
-        note.place(sealed=sealed)
+        note.place(mode=SEALED_MODE if sealed else None)
 
 
 def _on_disk(path: Path, manifest: Manifest) -> bool:

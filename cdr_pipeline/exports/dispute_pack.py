@@ -21,6 +21,7 @@ from xlsxwriter.worksheet import Worksheet
 from cdr_pipeline.core.breaks import Break
 from cdr_pipeline.exports.atomic import beside, sole_writer
 from cdr_pipeline.exports.reconciliation_words import CAUSES, class_meaning, class_name
+from cdr_pipeline.files.durable import PRIVATE_FILE, PRIVATE_FOLDER
 
 _COLUMNS: Final[tuple[str, ...]] = (
     "outcome_id", "business_date", "class", "cause", "ambiguous", "destination", "currency", "charged_too_much",
@@ -75,12 +76,12 @@ def write_pack(
     plain = "".join(sign if sign.isalnum() else "_" for sign in f"{carrier}_{account}")
     stem = f"dispute_{plain}_{day[:10]}"
     pack = DisputePack(folder / f"{stem}.xlsx", folder / f"{stem}.csv", len(breaks))
-    with sole_writer(folder):
+    with sole_writer(folder, mode=PRIVATE_FOLDER):
         for path, content in (
             (pack.csv_file, _csv(breaks)),
             (pack.workbook, _workbook(breaks, heading, made_at)),
         ):
-            with beside(path) as writing:
+            with beside(path, mode=PRIVATE_FILE) as writing:
                 writing.write(content)
                 writing.place()
     return pack

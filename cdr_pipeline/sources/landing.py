@@ -7,7 +7,6 @@ an index has not landed.
 import gzip
 import hashlib
 import os
-import secrets
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO, Final, Literal, Self
 import orjson
 
 from cdr_pipeline.errors import CdrError, UnreadableUpload
+from cdr_pipeline.files import durable
 from cdr_pipeline.sources.kazoo.dialects import Dialect
 from cdr_pipeline.sources.kazoo.pages import Page
 from cdr_pipeline.sources.kazoo.windows import Window
@@ -113,14 +113,14 @@ class LandingWriter:
             "dialect": dialect.value,
         }
         self._entries: list[Entry] = []
-        self._fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        self._fresh = durable.hidden_name(path)
         self._handle: BinaryIO | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="land")
         self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
-        _make_private(self.path.parent, levels=_WINDOW_LEVELS)
-        self._handle = _create(self._fresh)
+        durable.make_folder(self.path.parent, levels=_WINDOW_LEVELS)
+        self._handle = durable.create(self._fresh)
         return self
 
     def add_page(self, body: bytes, page: Page) -> None:
@@ -161,13 +161,9 @@ class LandingWriter:
         except BaseException:
             self._discard(self._handle)
             raise
-        self._fresh.replace(self.path)
+        durable.rename(self._fresh, self.path)
         index = self._about | {"rows": self.rows, "entries": [asdict(entry) for entry in self._entries]}
-        with _create(self._fresh) as handle:
-            handle.write(orjson.dumps(index))
-            handle.flush()
-            os.fsync(handle.fileno())
-        self._fresh.replace(_index_of(self.path))
+        durable.write_file(_index_of(self.path), orjson.dumps(index))
 
     def _discard(self, handle: BinaryIO) -> None:
         handle.close()
@@ -233,41 +229,23 @@ def land_upload(source: Path, landing_dir: Path) -> LandedFile:
         UnreadableUpload: it is no regular file.
     """
     folder = landing_dir / "uploads"
-    _make_private(folder, levels=_UPLOAD_LEVELS)
-    fresh = folder / f".{secrets.token_hex(8)}.part"
+    durable.make_folder(folder, levels=_UPLOAD_LEVELS)
     digest = hashlib.sha256()
     size = 0
-    try:
-        with open_regular(source) as content, _create(fresh) as handle:
-            before = os.fstat(content.fileno())
-            while chunk := content.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                handle.write(chunk)
-            after = os.fstat(content.fileno())
-            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
-                raise UnreadableUpload(f"{source.name} changed while it was read", hint="wait until it is whole")
-            handle.flush()
-            os.fsync(handle.fileno())
+    with open_regular(source) as content, durable.new_file(folder / "upload") as fresh:
+        before = os.fstat(content.fileno())
+        while chunk := content.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            fresh.write(chunk)
+        after = os.fstat(content.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
+            raise UnreadableUpload(f"{source.name} changed while it was read", hint="wait until it is whole")
         name = digest.hexdigest()
-        target = folder / name[:2] / name
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
-    return LandedFile(target, name, size)
-
-
-def _make_private(folder: Path, *, levels: int) -> None:
-    """Makes a folder and what is missing above it; the innermost ``levels`` are their owner's alone."""
-    inner = [folder, *folder.parents][:levels]
-    inner[-1].parent.mkdir(parents=True, exist_ok=True)
-    for one in reversed(inner):
-        one.mkdir(mode=0o700, exist_ok=True)
-
-
-def _create(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+        fresh.target = folder / name[:2] / name
+        durable.make_folder(fresh.target.parent)
+        fresh.place()
+    return LandedFile(fresh.target, name, size)
 
 
 def _finish(handle: BinaryIO) -> None:

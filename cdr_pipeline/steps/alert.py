@@ -11,7 +11,7 @@ import httpx2
 import stamina
 
 from cdr_pipeline.errors import AlertNotSent, ConfigurationError
-from cdr_pipeline.redaction import redact
+from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from cdr_pipeline.core.reconcile.reconciled import CURRENCY_TYPE, DESTINATION_TY
 from cdr_pipeline.core.reconcile.sides import currency_of
 from cdr_pipeline.core.reconcile.totals import totals_of
 from cdr_pipeline.core.schemas import LINE
-from cdr_pipeline.exports.atomic import beside
+from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.files.durable import PRIVATE_FILE, PRIVATE_FOLDER
 from cdr_pipeline.sources.rate_cards import read_rate_card
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.steps.read_loose_file import LooseFile, Reading, read_carrier_file, read_switch_file
@@ -128,9 +129,8 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
         ),
         TOTALS: _totals(request, whole, not_compared, rejected),
     }
-    request.out.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
-        with beside(request.out / name) as writing:
+        with sole_writer(request.out, mode=PRIVATE_FOLDER), beside(request.out / name, mode=PRIVATE_FILE) as writing:
             writing.write(content)
             writing.place()
     return ReconciledFiles(whole, not_compared, rejected, tuple(request.out / name for name in contents))

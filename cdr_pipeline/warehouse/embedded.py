@@ -21,7 +21,7 @@ import psycopg
 from psycopg import sql
 
 from cdr_pipeline.errors import WarehouseUnavailable
-from cdr_pipeline.file_lock import file_lock
+from cdr_pipeline.files.lock import file_lock
 from cdr_pipeline.warehouse.unprivileged import ServerUser, binaries, cluster_folder, server_user
 
 _ROLE: Final = "cdr"

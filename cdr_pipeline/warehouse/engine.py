@@ -11,7 +11,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFail
 from sqlalchemy import Engine, create_engine
 
 from cdr_pipeline.errors import WarehouseContended, WarehouseError, WarehouseUnavailable
-from cdr_pipeline.redaction import redact
+from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.warehouse.embedded import EmbeddedServer
 

@@ -15,7 +15,7 @@ from nights import DAY, night, playing, warehouse
 from pydantic import SecretStr
 
 from cdr_pipeline.errors import WarehouseError
-from cdr_pipeline.redaction import RedactingFilter, redact
+from cdr_pipeline.privacy.redaction import RedactingFilter, redact
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.workplace import Workplace

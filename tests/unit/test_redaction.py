@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdr_pipeline.redaction import RedactingFilter, redact
+from cdr_pipeline.privacy.redaction import RedactingFilter, redact
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ process logs in for all, and a refusal is remembered for a while.
 """
 
 import hashlib
-import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -18,7 +16,8 @@ from typing import Any, Final, cast
 import orjson
 
 from cdr_pipeline.errors import ConfigurationError, UpstreamAuthError
-from cdr_pipeline.file_lock import file_lock
+from cdr_pipeline.files.durable import make_folder, write_file
+from cdr_pipeline.files.lock import file_lock
 from cdr_pipeline.settings import Settings
 
 # How long a refusal keeps every process here from trying the same credentials again.
@@ -158,7 +157,7 @@ class Session:
         if self.folder is None:
             yield
             return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.folder, levels=1)
         with file_lock(self.folder / f"{self.name}.lock"):
             yield
 
@@ -174,8 +173,4 @@ class Session:
     def _store(self, known: dict[str, Any]) -> None:
         if self.folder is None:
             return
-        fresh = self.folder / f".{self.name}.{secrets.token_hex(4)}"
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(orjson.dumps(known))
-        fresh.replace(self.folder / f"{self.name}.json")
+        write_file(self.folder / f"{self.name}.json", orjson.dumps(known))

@@ -1,4 +1,4 @@
-"""Work that one process of this machine does at a time."""
+"""A lock that one process of this machine holds at a time."""
 
 import fcntl
 import os
@@ -9,7 +9,11 @@ from pathlib import Path
 
 @contextmanager
 def file_lock(path: Path) -> Generator[None]:
-    """Waits for the lock of a file, which is made where it is missing; the kernel lets go when the holder dies."""
+    """Waits for the lock of a file and holds it for the block. Creates the file; the kernel frees a dead holder's lock.
+
+    Args:
+        path: the lock file, in a folder that exists.
+    """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
