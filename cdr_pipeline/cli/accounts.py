@@ -12,36 +12,37 @@ accounts_app = typer.Typer(help="Accounts whose calls are collected and imported
 def add(
     account_id: Annotated[str, typer.Argument(help="The switch's id of the account.")],
     *,
-    name: Annotated[str, typer.Option(help="A name for people.")] = "",
+    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
     time_zone: Annotated[
         str | None,
-        typer.Option(help="IANA zone that decides its business dates; CDR_TIME_ZONE when omitted."),
+        typer.Option(help="IANA zone that decides its business dates; CDR_TIME_ZONE for a new account without one."),
     ] = None,
     country_code: Annotated[
-        str | None, typer.Option(help="E.164 country code of its national numbers, digits only, such as 49.")
+        str | None,
+        typer.Option(help="E.164 country code of its national numbers, digits only, such as 49; '' removes it."),
     ] = None,
-    parent: Annotated[str | None, typer.Option(help="Id of the account above it.")] = None,
+    parent: Annotated[str | None, typer.Option(help="Id of the account above it; '' for none.")] = None,
     zone_from: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="First day in a new zone; the first that is still empty when omitted."),
+        typer.Option(formats=["%Y-%m-%d"], help="First day in a new zone, of an account that has days."),
     ] = None,
-    inactive: Annotated[bool, typer.Option("--inactive", help="Know it, but do not collect it.")] = False,
+    active: Annotated[
+        bool | None,
+        typer.Option("--active/--inactive", help="Whether it is collected every night; a new account is."),
+    ] = None,
 ) -> None:
-    """Make an account known, or change it. When its zone changes, days that it has had keep theirs."""
-    from cdr_pipeline.cli.console import out, workplace
-    from cdr_pipeline.steps.accounts import add_account, checked_account
+    """Add an account, or change what is named of a known one. Everything else stays as it is.
 
+    Days that an account has keep their time zone: a new zone needs the first day that is in it.
+    """
+    from cdr_pipeline.cli.console import out, workplace
+    from cdr_pipeline.steps.accounts import AccountRequest, add_account
+
+    request = AccountRequest(account_id, name, parent, time_zone, country_code, active)
     with workplace("adding") as at:
-        account = checked_account(
-            account_id=account_id,
-            name=name,
-            parent_id=parent,
-            time_zone=time_zone or at.settings.time_zone,
-            country_code=country_code,
-            active=not inactive,
-        )
-        moved = add_account(account, at, zone_from=zone_from.date() if zone_from else None)
-    since = f" from {moved} on" if moved else ""
+        added = add_account(request, at, zone_from=zone_from.date() if zone_from else None)
+    account = added.account
+    since = f" from {added.moved} on" if added.moved else ""
     out.print(f"account {account.account_id}: {account.time_zone}{since}, {'active' if account.active else 'inactive'}")
 
 

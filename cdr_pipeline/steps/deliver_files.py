@@ -89,7 +89,7 @@ def _deliver_to(
         with opened_place(target) as (files, root):
             return _send_all(due, target, files, root, states, ledger=ledger, at=at)
     except DeliveryError as error:
-        return [_failed(delivery, error, ledger, at) for delivery in due]
+        return [file for delivery in due for file in _failed(delivery, error, ledger, at)]
 
 
 def _send_all(
@@ -106,7 +106,7 @@ def _send_all(
     down: DeliveryError | None = None
     for delivery in due:
         if down is not None:
-            sent.append(_failed(delivery, down, ledger, at))
+            sent += _failed(delivery, down, ledger, at)
             continue
         try:
             with ledger.locked_delivery(delivery, states) as file:
@@ -116,12 +116,12 @@ def _send_all(
                     at.settings.export_dir / file.path, file.path, file.sha256, file.size, file.manifest.encode()
                 )
                 receipt = send(parcel, target, files, root)
-                ledger.record_delivery(delivery, state="delivered", now=at.clock(), receipt=receipt)
+                ledger.record_delivered(delivery, receipt=receipt, now=at.clock())
         except DeliveryError as error:
             down = error if error.retryable else None
-            sent.append(_failed(delivery, error, ledger, at))
+            sent += _failed(delivery, error, ledger, at)
         except CdrError as error:
-            sent.append(_failed(delivery, error, ledger, at))
+            sent += _failed(delivery, error, ledger, at)
         else:
             at.progress(f"delivered {file.path} to {target.name}")
             age = at.clock() - delivery.due_at
@@ -129,18 +129,17 @@ def _send_all(
     return sent
 
 
-def _failed(delivery: Delivery, error: CdrError, ledger: Ledger, at: Workplace) -> DeliveredFile:
-    """The file is due still, or waits for a person; one that had arrived before stays so."""
+def _failed(delivery: Delivery, error: CdrError, ledger: Ledger, at: Workplace) -> list[DeliveredFile]:
+    """The file is due still, or waits for a person; one that had arrived before stays so.
+
+    Returns:
+        Nothing when another process has attempted the delivery meanwhile: its outcome counts.
+    """
     outcome: Literal["pending", "refused"] = "pending" if error.retryable else "refused"
-    if delivery.state != "delivered":
-        ledger.record_delivery(
-            delivery, state=outcome, now=at.clock(), error_code=error.code, error_message=error.message
-        )
-    return DeliveredFile(
-        delivery.account_id,
-        delivery.target,
-        delivery.path,
-        outcome,
-        delivery.age(at.clock()),
-        failure=AccountFailure.of(delivery.account_id, error),
-    )
+    if delivery.state != "delivered" and not ledger.record_failed_delivery(
+        delivery, state=outcome, now=at.clock(), error_code=error.code, error_message=error.message
+    ):
+        return []
+    failure = AccountFailure.of(delivery.account_id, error)
+    age = delivery.age(at.clock())
+    return [DeliveredFile(delivery.account_id, delivery.target, delivery.path, outcome, age, failure=failure)]

@@ -175,7 +175,7 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Wo
 
 def _note_completeness(account: Account, business_date: date, ledger: Ledger, at: Workplace) -> Volume | None:
     """The day's volume when loaded windows cover it without a gap; the ledger is told up to when they reach."""
-    first, end = account.zones.bounds(business_date)
+    first, end = ledger.reread_account(account).zones.bounds(business_date)
     through = covered_through(first, ledger.loaded_windows(account.account_id, business_date))
     if through < end:
         return None
@@ -201,7 +201,8 @@ def _load_window(
     header = BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, at.run_id)
     reasons: Counter[str] = Counter()
     with batch_load(ledger.connection, header) as load:
-        for chunk in normalized_chunks(landing, account, latest=now + _LEAD):
+        owner = ledger.reread_account(account)
+        for chunk in normalized_chunks(landing, owner, latest=now + _LEAD):
             load.stage(chunk.rows)
             load.reject(chunk.rejects)
             reasons.update(chunk.rejects["reason"].to_list())

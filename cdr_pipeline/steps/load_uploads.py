@@ -233,7 +233,7 @@ def _batch(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace
     profile = in_zone(load_profile(upload.profile, folder=at.settings.profile_dir), upload.time_zone)
     header = BatchHeader(account.account_id, uuid4(), "upload", upload.sha256, at.clock(), run_id=at.run_id)
     with batch_load(ledger.connection, header) as load:
-        yield UploadBatch(account, profile, load, at, upload.corrects)
+        yield UploadBatch(ledger.reread_account(account), profile, load, at, upload.corrects)
 
 
 def _stage(upload: LandedUpload, batch: UploadBatch) -> None:

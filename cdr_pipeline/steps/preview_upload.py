@@ -47,7 +47,7 @@ def preview_upload(request: UploadRequest, at: Workplace) -> PreviewedUpload:
         (account,) = ledger.accounts([request.account_id])
         header = BatchHeader(account.account_id, uuid4(), "upload", "preview", at.clock())
         with batch_load(ledger.connection, header, keep=False) as load:
-            batch = UploadBatch(account, profile, load, at, keep_lines=True)
+            batch = UploadBatch(ledger.reread_account(account), profile, load, at, keep_lines=True)
             batch.add_all(read_upload(request.path, profile))
             overlap = load.overlap()
             classes = load.classes()

@@ -91,10 +91,14 @@ class _Walk:
         changed = [account for account in found if self.known.get(account.account_id, account) != account]
         there = {account.account_id for account in found} | {account_id for account_id, _ in refused}
         missing = [item for item in self.known.values() if item.account_id not in there and self._below(item)]
-        leaving = [replace(item, active=False) for item in missing] if request.deactivate_missing else []
         now = self.at.clock()
-        for account in added + changed + leaving:
+        for account in added:
             ledger.add_account(account, now=now)
+        # The walk takes a while: what was set here meanwhile stays.
+        for account in changed:
+            ledger.place_in_tree(account.account_id, name=account.name, parent_id=account.parent_id)
+        for account in missing if request.deactivate_missing else []:
+            ledger.deactivate_account(account.account_id)
         touched = {account.account_id for account in added + changed}
         return SyncedAccounts(
             self.root,

@@ -119,13 +119,14 @@ class KeptVersion:
 
 
 def compared_records(connection: Connection[Any], day: CarrierDay, span: Span) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Records of the switch, and of the carrier, that began in the span.
+    """Records of the switch, and of the carrier, that began in the span, both as of one moment.
 
     Returns:
         Two frames of ``COMPARED`` in the types of the field dictionary, grain one record, in the order of record ids.
     """
     parameters = asdict(span) | {"account_id": day.account_id, "carrier": day.carrier}
     with connection.transaction():
+        connection.execute(statement("reconcile/one_snapshot"))
         return (
             _copied(connection, "reconcile/copy_switch_records", parameters),
             _copied(connection, "reconcile/copy_carrier_records", parameters),

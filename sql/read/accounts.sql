@@ -1,5 +1,5 @@
--- Purpose:     the accounts, oldest name order, with the zones in which they were before.   Parameters: none.
--- Grain:       account_id.   Locks: none.
+-- Purpose:     the accounts, or one of them, with the zones in which they were before.
+-- Parameters:  account_id: null for all.   Grain: account_id.   Locks: none.
 SELECT
     accounts.account_id,
     accounts.name,
@@ -20,4 +20,5 @@ LEFT JOIN (
     GROUP BY account_id
 ) AS before
     ON before.account_id = accounts.account_id
+WHERE %(account_id)s::text IS NULL OR accounts.account_id = %(account_id)s
 ORDER BY accounts.account_id

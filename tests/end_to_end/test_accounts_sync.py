@@ -1,6 +1,7 @@
 """``accounts sync`` against a switch whose tree has more accounts than a page."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from nights import warehouse
@@ -10,8 +11,11 @@ from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.steps import sync_accounts as sync_step
+from cdr_pipeline.steps.accounts import AccountRequest, add_account
 from cdr_pipeline.steps.sync_accounts import SyncedAccounts, SyncRequest, sync_accounts
 from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Account
 
 
 def synced(at: Workplace, switch: SimulatedSwitch, **request: object) -> SyncedAccounts:
@@ -87,3 +91,21 @@ def test_a_bare_token_needs_a_root(at: Workplace) -> None:
         assert "--root" in raised.value.hint
         found = sync_accounts(SyncRequest(root=switch.accounts[0].account_id), replace(at, settings=settings))
     assert len(found.added) == 2
+
+
+@pytest.mark.fault("R206")
+def test_what_is_set_during_a_walk_of_the_account_tree_stays(at: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = SimulatedSwitch.build(accounts=3, calls_per_day=2)
+    child = switch.accounts[1].account_id
+    add_account(AccountRequest(child, name="old", time_zone="UTC"), at)
+    read = sync_step._Walk._account  # pyright: ignore[reportPrivateUsage]
+
+    def set_meanwhile(*args: Any) -> Account:
+        add_account(AccountRequest(child, time_zone="Asia/Tokyo", country_code="81", active=False), at)
+        return read(*args)
+
+    monkeypatch.setattr(sync_step._Walk, "_account", set_meanwhile)  # pyright: ignore[reportPrivateUsage]
+    assert child in synced(at, switch).changed
+    assert warehouse(
+        at, f"SELECT name, time_zone, country_code, active FROM accounts WHERE account_id = '{child}'"
+    ) == [(switch.accounts[1].name, "Asia/Tokyo", "81", False)]

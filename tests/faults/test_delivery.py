@@ -4,6 +4,7 @@ import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -12,12 +13,13 @@ import stamina
 from days import ACCOUNT, collected, deliver, export, later, restate, seal, state
 from delivery_servers import ObjectStore, SftpServer, object_store, sftp_server
 
-from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.errors import ConfigurationError, DeliveryError
 from cdr_pipeline.exports.delivery.targets import load_targets
 from cdr_pipeline.exports.verify import verify_tree
+from cdr_pipeline.steps import deliver_files as deliver_step
 from cdr_pipeline.steps.deliver_files import DeliveredFile, DeliverRequest, deliver_files
 from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.ledger import Delivery
+from cdr_pipeline.warehouse.ledger import Delivery, Ledger
 
 NAME = f"{ACCOUNT}/2026/03/cdrs_acct_2026-03-02_v1.csv"
 
@@ -316,3 +318,33 @@ def test_f03_secrets_that_others_can_read_are_refused_and_never_shown(tmp_path: 
 def test_an_unknown_target_is_refused(place: Workplace) -> None:
     with pytest.raises(ConfigurationError, match="no such target"):
         deliver_files(DeliverRequest(targets=["nowhere"]), place)
+
+
+@pytest.mark.fault("R207")
+@pytest.mark.parametrize("fault", ["place", "file"])
+def test_a_stale_failure_does_not_undo_a_delivery_of_another_process(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    folder = to_folder(place, tmp_path)
+    opened = deliver_step.opened_place
+    others: list[DeliveredFile] = []
+
+    def stale(*args: Any) -> Any:
+        # This process has read what is due. Another one delivers it, and then this one's target is down.
+        with monkeypatch.context() as undone:
+            undone.setattr(deliver_step, "opened_place", opened)
+            others.extend(send(place))
+        if fault == "place":
+            raise DeliveryError("the target is down")
+        monkeypatch.setattr(Ledger, "locked_delivery", down)
+        return opened(*args)
+
+    def down(*_: object) -> Any:
+        raise DeliveryError("the target is down")
+
+    monkeypatch.setattr(deliver_step, "opened_place", stale)
+    assert send(place) == []
+    assert [(item.outcome, item.path) for item in others] == [("delivered", NAME)]
+    (row,) = known(place)
+    assert (row.state, row.attempts, row.error_code) == ("delivered", 1, None)
+    assert (folder / NAME).read_bytes() == local(place)

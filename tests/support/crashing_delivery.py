@@ -51,8 +51,8 @@ crashing_night.POINTS = {
     "half_a_part_on_sftp": (SSHFileSystem, "_put_file", lambda _: half_to_sftp),
     "before_rename": (sending, "_require_arrived", lambda _: die),
     "file_without_manifest": (sending, "_place", lambda wrapped: then(wrapped, die)),
-    "before_receipt": (Ledger, "record_delivery", lambda _: die),
-    "receipt_not_committed": (Ledger, "record_delivery", lambda wrapped: then(wrapped, die)),
+    "before_receipt": (Ledger, "record_delivered", lambda _: die),
+    "receipt_not_committed": (Ledger, "record_delivered", lambda wrapped: then(wrapped, die)),
 }
 POINTS = tuple(crashing_night.POINTS)
 

@@ -396,3 +396,31 @@ def test_a_crash_while_it_is_written_leaves_nothing_and_the_next_run_is_whole(
     monkeypatch.undo()
     assert one(place).kept.number == 1
     assert classes(place) == {"matched": 40}
+
+
+@pytest.mark.fault("R206")
+def test_both_sides_of_a_reconciliation_are_read_as_of_one_moment(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legs(place, starts(3))
+    deliver(place, *(line(index, start) for index, start in enumerate(starts(3))))
+    one(place)
+    copied = reconciliations._copied  # pyright: ignore[reportPrivateUsage]
+    sides: list[int] = []
+
+    def copied_slowly(connection: Any, name: str, parameters: dict[str, Any]) -> Any:
+        found = copied(connection, name, parameters)
+        sides.append(found.height)
+        if name.endswith("switch_records") and len(sides) == 1:
+            # Between the two sides, another process loads a leg and its record.
+            with monkeypatch.context() as other:
+                other.setattr(reconciliations, "_copied", copied)
+                legs(place, starts(4)[3:], prefix="late")
+                deliver(place, line(3, starts(4)[3]), name="late.csv")
+        return found
+
+    monkeypatch.setattr(reconciliations, "_copied", copied_slowly)
+    assert one(place).kept.fresh is False
+    assert sides == [3, 3]
+    with place.ledger() as ledger:
+        assert ledger.days_to_reconcile("acct", DAY, DAY) == [DAY]

@@ -1,12 +1,17 @@
 """The account tree."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 
 from cdr_pipeline.core.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.errors import AccountNotFound
 from cdr_pipeline.warehouse.ledger.base import LedgerTables
+
+# Two zones show dates that are at most this many days apart.
+_EDGE_DAYS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,15 @@ class Account:
 class AccountTable(LedgerTables):
     """Accounts, known by the switch's id."""
 
+    @contextmanager
+    def no_loads(self, account_id: str) -> Generator[None]:
+        """A transaction in which no load of the account runs and no day of it is sealed; waits for those that do."""
+        with self.connection.transaction():
+            self._rows("load/lock_account", account_id=account_id)
+            yield
+
     def add_account(self, account: Account, *, now: datetime) -> None:
-        """Makes an account known, or changes it. Its dialect and its earlier zones are not touched."""
+        """Adds an account; one that is known stays as it is."""
         self._execute(
             "ledger/add_account",
             account_id=account.account_id,
@@ -55,11 +67,42 @@ class AccountTable(LedgerTables):
             now=now,
         )
 
+    def change_account(self, account: Account) -> None:
+        """Changes name, parent, zone, country code and activity of a known account."""
+        self._execute(
+            "ledger/change_account",
+            account_id=account.account_id,
+            name=account.name,
+            parent_id=account.parent_id,
+            time_zone=account.time_zone,
+            country_code=account.country_code,
+            active=account.active,
+        )
+
+    def place_in_tree(self, account_id: str, *, name: str, parent_id: str | None) -> None:
+        """Changes what the switch decides of a known account: its name and the account above it."""
+        self._execute("ledger/place_in_tree", account_id=account_id, name=name, parent_id=parent_id)
+
+    def deactivate_account(self, account_id: str) -> None:
+        """Ends the collection of an account."""
+        self._execute("ledger/deactivate_account", account_id=account_id)
+
     def all_accounts(self) -> list[Account]:
         """Every account, inactive ones included, in the order of their ids."""
+        return self._accounts(None)
+
+    def find_account(self, account_id: str) -> Account | None:
+        """An account as it is now; None when there is none of that id."""
+        return next(iter(self._accounts(account_id)), None)
+
+    def reread_account(self, account: Account) -> Account:
+        """The account as it is now. A load rereads it under the account's lock: its zone cannot change any more."""
+        return self.find_account(account.account_id) or account
+
+    def _accounts(self, account_id: str | None) -> list[Account]:
         return [
             Account(**row, earlier_zones=tuple(map(EarlierZone, zones, dates)))
-            for row in self._rows("read/accounts")
+            for row in self._rows("read/accounts", account_id=account_id)
             for zones, dates in [(row.pop("zones"), row.pop("dates"))]
         ]
 
@@ -86,7 +129,23 @@ class AccountTable(LedgerTables):
             self._execute(
                 "ledger/add_earlier_zone", account_id=account.account_id, until=until, time_zone=before, now=now
             )
-            self.add_account(account, now=now)
+            self.change_account(account)
+
+    def has_records_from(self, account_id: str, instant: datetime, *, before: date) -> bool:
+        """Whether a call that started at an instant or later is on a day before a date."""
+        (row,) = self._rows(
+            "read/records_from",
+            account_id=account_id,
+            instant=instant,
+            first_date=before - timedelta(days=_EDGE_DAYS),
+            before=before,
+        )
+        return bool(row["found"])
+
+    def final_days(self, account_id: str, business_dates: Sequence[date]) -> list[date]:
+        """Which of some days are sealed or restated, in the order of their dates."""
+        rows = self._rows("read/final_days", account_id=account_id, business_dates=list(business_dates))
+        return [row["business_date"] for row in rows]
 
     def newest_day(self, account_id: str) -> date | None:
         """The newest day that holds records, was collected or is final."""

@@ -8,8 +8,6 @@ from typing import Literal
 
 from cdr_pipeline.warehouse.ledger.base import LedgerTables
 
-DeliveryState = Literal["pending", "delivered", "refused"]
-
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -77,25 +75,40 @@ class DeliveryTable(LedgerTables):
             )
             yield DueFile(**rows[0]) if rows else None
 
-    def record_delivery(
-        self,
-        delivery: Delivery,
-        *,
-        state: DeliveryState,
-        now: datetime,
-        receipt: str | None = None,
-        error_code: str | None = None,
-        error_message: str | None = None,
-    ) -> None:
-        """What became of sending a file."""
+    def record_delivered(self, delivery: Delivery, *, receipt: str, now: datetime) -> None:
+        """The file has arrived. The caller holds the delivery's lock."""
         self._execute(
-            "ledger/record_delivery",
+            "ledger/record_delivered",
             account_id=delivery.account_id,
             target=delivery.target,
             path=delivery.path,
+            receipt=receipt,
+            now=now,
+        )
+
+    def record_failed_delivery(
+        self,
+        delivery: Delivery,
+        *,
+        state: Literal["pending", "refused"],
+        now: datetime,
+        error_code: str,
+        error_message: str,
+    ) -> bool:
+        """An attempt failed.
+
+        Returns:
+            False when another process has attempted the delivery since ``delivery`` was read: its outcome stays.
+        """
+        changed = self._execute(
+            "ledger/record_failed_delivery",
+            account_id=delivery.account_id,
+            target=delivery.target,
+            path=delivery.path,
+            attempts=delivery.attempts,
             state=state,
             now=now,
-            receipt=receipt,
             error_code=error_code,
             error_message=error_message,
         )
+        return changed == 1
