@@ -1,4 +1,4 @@
-"""``cdr-pipeline doctor``: what is broken, since when, and how to mend it."""
+"""``cdr-pipeline doctor``: what is broken, since when, and how to fix it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 def doctor(
     *,
-    mend: Annotated[
-        bool, typer.Option("--mend", help="End runs whose process is gone; everything else is for a person.")
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Mark runs whose process has died as failed. Other problems need manual action."),
     ] = False,
+    mend: Annotated[bool, typer.Option("--mend", hidden=True, help="Former name of --fix.")] = False,
     test_alert: Annotated[
-        bool, typer.Option("--test-alert", help="Only send a test alert by every channel that is set.")
+        bool, typer.Option("--test-alert", help="Only send a test alert over every channel that is set.")
     ] = False,
 ) -> None:
     """Check everything: settings, definitions, warehouse, nights, runs, daemon. Exits 11 when something is broken."""
@@ -27,14 +29,18 @@ def doctor(
     if test_alert:
         from cdr_pipeline.steps.alert import Alert, send_alert
 
-        channels = send_alert(Alert("test", "a test: alerts arrive here"), settings)
-        out.print(f"sent by {', '.join(channels)}" if channels else "no channel is set: see CDR_ALERT_ in the README")
+        channels = send_alert(Alert("test", "This is a test: alerts arrive here."), settings)
+        out.print(
+            f"sent by {', '.join(channels)}"
+            if channels
+            else "no alert channel is set; see 'cdr-pipeline docs settings', variables CDR_ALERT_*"
+        )
         return
     from cdr_pipeline.defs.doctor import check_up
 
     with progress("looking"):
-        found = check_up(settings, mend=mend)
-    _list("Mended", found.mended)
+        found = check_up(settings, mend=fix or mend)
+    _list("Fixed", found.mended)
     _list("Broken", found.broken)
     if found.broken:
         raise SomethingIsBroken(
@@ -48,7 +54,7 @@ def _list(title: str, items: "Sequence[Broken]") -> None:
 
     if not items:
         return
-    listing = table(title, "what", "code", "since (UTC)", "mended by")
+    listing = table(title, "what", "code", "since (UTC)", "fixed by")
     for item in items:
         listing.add_row(item.what, item.code, f"{item.since:%Y-%m-%d %H:%M}", item.mend)
     out.print(listing)

@@ -10,6 +10,7 @@ from cdr_pipeline.cli.days import days_app
 from cdr_pipeline.cli.deliver import deliver, deliveries_app
 from cdr_pipeline.cli.demo import demo
 from cdr_pipeline.cli.deployment import deployment_app
+from cdr_pipeline.cli.docs import docs
 from cdr_pipeline.cli.doctor import doctor
 from cdr_pipeline.cli.exports import export, export_month, verify_export
 from cdr_pipeline.cli.fields import fields
@@ -48,6 +49,7 @@ def register(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(simulate)
     app.command()(fields)
+    app.command()(docs)
     app.add_typer(accounts_app, name="accounts")
     app.add_typer(days_app, name="days")
     app.add_typer(deliveries_app, name="deliveries")

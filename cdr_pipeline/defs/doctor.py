@@ -17,7 +17,7 @@ from cdr_pipeline.steps.health import Broken, what_is_broken
 from cdr_pipeline.steps.workplace import Clock, Workplace, utc_now
 
 _HEARTBEAT: Final = timedelta(minutes=3)
-_MEND: Final = "cdr-pipeline doctor --mend"
+_MEND: Final = "cdr-pipeline doctor --fix"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is written for people agrees with what the program does."""
+"""The README and the pages of documentation agree with the program and with each other."""
 
 import os
 import re
@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
-from typer.main import get_command
+from reference_pages import commands
 
 from cdr_pipeline import errors
-from cdr_pipeline.cli.registry import register
+from cdr_pipeline.cli.docs import FOLDER, pages
 from cdr_pipeline.core.field_table import markdown_table
 from cdr_pipeline.core.fields import FIELDS, names
 from cdr_pipeline.settings import Settings, variable_of
@@ -20,26 +19,22 @@ from cdr_pipeline.sources.uploads.profiles import list_profiles
 ROOT = Path(__file__).parents[2]
 CALL = "from cdr_pipeline.cli import main; main()"
 README = (ROOT / "README.md").read_text()
-# The two tables of the seed, name by name.
+DOCUMENTS = {"README.md": ROOT / "README.md"} | {f"{name}.md": path for name, path in pages().items()}
+# The two tables of the Kazoo CDR API (2017 page), name by name.
 SEED = (ROOT / "tests/golden/seed_fields.txt").read_text().split()
+# "cdr-pipeline accounts sync" in text, code and tables; options and arguments follow.
+SHOWN_COMMAND = re.compile(r"cdr-pipeline((?: [a-z][a-z-]*)+)")
+SHOWN_OPTION = re.compile(r"cdr-pipeline((?: [a-z][a-z-]*)+)([^\n`#&|]*)")
 
 
-def commands() -> dict[str, typer.core.TyperCommand]:
-    """Every command by its words."""
-    app = typer.Typer()
-    register(app)
-    found: dict[str, typer.core.TyperCommand] = {}
+def page(topic: str) -> str:
+    return (FOLDER / f"{topic}.md").read_text(encoding="utf-8")
 
-    def walk(command: object, words: tuple[str, ...]) -> None:
-        below = getattr(command, "commands", None)
-        if below is None:
-            found[" ".join(words)] = command  # type: ignore[assignment]
-            return
-        for name, child in below.items():
-            walk(child, (*words, name))
 
-    walk(get_command(app), ())
-    return found
+def anchors(text: str) -> set[str]:
+    """Anchors of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_field_of_the_seed_is_in_the_dictionary() -> None:
@@ -57,6 +52,35 @@ def test_the_field_table_has_a_row_for_every_exported_column() -> None:
     assert [line.split("|")[1].strip() for line in lines[2:]] == list(names(exported_only=True))
 
 
+def test_the_readme_fits_on_three_screens() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_every_link_resolves(name: str) -> None:
+    path = DOCUMENTS[name]
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if link.startswith(("https://", "http://")):
+            continue
+        target, _, anchor = link.partition("#")
+        linked = (path.parent / target).resolve() if target else path
+        assert linked.is_file(), link
+        assert not anchor or anchor in anchors(linked.read_text(encoding="utf-8")), link
+
+
+def test_the_readme_links_every_page() -> None:
+    assert [name for name, path in pages().items() if str(path.relative_to(ROOT)) not in README] == []
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_every_table_has_rows_of_equal_width(name: str) -> None:
+    lines = [line for line in DOCUMENTS[name].read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    widths = [len(re.findall(r"(?<!\\)\|", line)) for line in lines]
+    for position in range(1, len(lines)):
+        if re.fullmatch(r"\|[ -|]+\|", lines[position]) and set(lines[position]) <= set("|- "):
+            assert widths[position] == widths[position - 1], lines[position - 1]
+
+
 @pytest.mark.parametrize("words", sorted(commands()))
 def test_every_command_explains_itself_and_its_options(words: str) -> None:
     command = commands()[words]
@@ -65,37 +89,63 @@ def test_every_command_explains_itself_and_its_options(words: str) -> None:
 
 
 @pytest.mark.parametrize("words", sorted(commands()))
-def test_every_command_is_in_the_readme(words: str) -> None:
-    first, _, second = words.partition(" ")
-    assert re.search(rf"\b{first}\b", README)
-    if second:
-        assert re.search(rf"cdr-pipeline {first} [a-z|\\]*\b{second}\b", README)
+def test_every_command_is_in_a_guide(words: str) -> None:
+    guides = README + "".join(page(name) for name in pages() if not name.startswith("reference/"))
+    *groups, name = words.split()
+    group = " ".join(groups)
+    named = rf"`{group} {name}\b" if group else rf"`{name}\b"
+    # "`accounts sync`", "cdr-pipeline accounts sync", or "`start`" near "`warehouse stop`".
+    assert re.search(rf"cdr-pipeline {words}\b|{named}|\b{group}\b[^\n]*`{name}`", guides), words
 
 
-def test_every_command_of_the_readme_exists() -> None:
-    known = {words.split()[0] for words in commands()}
-    assert set(re.findall(r"cdr-pipeline ([a-z][a-z-]*)", README)) <= known
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_every_command_shown_exists(name: str) -> None:
+    known = commands()
+    for shown in SHOWN_COMMAND.findall(DOCUMENTS[name].read_text(encoding="utf-8")):
+        words = shown.split()
+        assert any(" ".join(words[:length]) in known for length in (1, 2, 3)), shown
 
 
-def test_every_setting_is_in_the_readme() -> None:
-    missing = [variable_of(name) for name in Settings.model_fields if variable_of(name) not in README]
-    assert missing == []
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_every_option_shown_exists(name: str) -> None:
+    known = commands()
+    for shown, rest in SHOWN_OPTION.findall(DOCUMENTS[name].read_text(encoding="utf-8")):
+        words = shown.split()
+        length = next((length for length in (3, 2, 1) if " ".join(words[:length]) in known), None)
+        if length is None:
+            continue
+        options = {option for item in known[" ".join(words[:length])].params for option in item.opts} | {"--help"}
+        assert {option for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", rest) if option not in options} == set(), (
+            shown
+        )
 
 
-def test_every_profile_is_in_the_readme() -> None:
-    assert [name for name in list_profiles() if f"`{name}`" not in README] == []
+def test_every_setting_is_documented() -> None:
+    text = page("reference/settings")
+    assert [variable_of(name) for name in Settings.model_fields if f"`{variable_of(name)}`" not in text] == []
 
 
-def test_every_exit_code_is_in_the_readme_and_stands_for_one_branch() -> None:
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_every_setting_shown_exists(name: str) -> None:
+    known = {variable_of(field) for field in Settings.model_fields}
+    shown = set(re.findall(r"\bCDR_[A-Z_]+[A-Z]\b", DOCUMENTS[name].read_text(encoding="utf-8")))
+    assert {variable for variable in shown - known if not variable.startswith("CDR_TEST_")} == set()
+
+
+def test_every_profile_is_documented() -> None:
+    assert [name for name in list_profiles() if f"| `{name}` |" not in page("reference/profiles")] == []
+
+
+def test_every_exit_code_is_documented() -> None:
     codes = {
         kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.CdrError)
     }
-    assert all(f"| {code} |" in README for code in codes - {1})
+    assert [code for code in codes if f"| {code} |" not in page("reference/exit-codes")] == []
 
 
 def test_help_is_quick_enough_to_be_used(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "from cdr_pipeline.cli import main; main()", "--help"],
+        [sys.executable, "-X", "importtime", "-c", CALL, "--help"],
         capture_output=True, text=True, cwd=tmp_path, check=True,
     )  # fmt: skip
     assert "demo" in done.stdout

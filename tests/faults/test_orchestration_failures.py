@@ -166,7 +166,7 @@ def test_g04_a_run_killed_by_sigkill_is_found_ended_and_its_night_taken_over(
     killed.wait()
     found = check_up(played, mend=False, quiet=timedelta(0))
     (dead,) = [item for item in found.broken if item.code == "run_without_process"]
-    assert dead.mend == "cdr-pipeline doctor --mend"
+    assert dead.mend == "cdr-pipeline doctor --fix"
     mended = check_up(played, mend=True, quiet=timedelta(0))
     assert [item.code for item in mended.mended] == ["run_without_process"]
     assert check_up(played, mend=True, quiet=timedelta(0)).mended == ()

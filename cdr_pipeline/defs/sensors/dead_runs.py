@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def dead_runs_sensor(settings: Settings, workplaces: "Workplaces") -> dg.SensorDefinition:
-    """Dagster's own monitoring cannot see a process; without this, only ``doctor --mend`` would end them."""
+    """Dagster's own monitoring cannot see a process; without this, only ``doctor --fix`` would end them."""
 
     @dg.sensor(
         name="dead_runs",
@@ -22,7 +22,7 @@ def dead_runs_sensor(settings: Settings, workplaces: "Workplaces") -> dg.SensorD
         description=(
             "Ends runs of this machine whose process was killed and frees their places in pools, so that missed_nights "
             "and others need not wait for them. Where steps have processes of their own, these come and go, and it "
-            "is left to cdr-pipeline doctor --mend."
+            "is left to cdr-pipeline doctor --fix."
         ),
     )
     def ended(context: dg.SensorEvaluationContext) -> dg.SkipReason:

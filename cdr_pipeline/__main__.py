@@ -1,0 +1,5 @@
+"""``python -m cdr_pipeline`` is ``cdr-pipeline``."""
+
+from cdr_pipeline.cli import main
+
+main()

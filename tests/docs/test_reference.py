@@ -1,0 +1,14 @@
+"""The generated reference pages are up to date."""
+
+import pytest
+from reference_pages import FOLDER, pages
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.md")))
+def test_a_reference_page_is_the_generated_one(name: str) -> None:
+    committed = (FOLDER / name).read_text(encoding="utf-8")
+    assert committed == pages()[name], "run: python tests/support/reference_pages.py"
+
+
+def test_every_generated_page_is_committed() -> None:
+    assert sorted(path.name for path in FOLDER.glob("*.md")) == sorted(pages())
