@@ -9,6 +9,7 @@ never hold a token, a phone number or a name.
     ├── WarehouseError                  3
     │   ├── WarehouseUnavailable            the server cannot be reached or started (retryable)
     │   │   └── WarehouseContended              others stood in the way: deadlock, lock time-out (retryable)
+    │   ├── ValueNotStorable                a value that the warehouse cannot hold
     │   ├── WarehouseReadOnly               a standby, or a user that may only read
     │   ├── WarehouseTimeout                a search took longer than it may
     │   ├── WarehouseNewerThanCode          the database was migrated by a later version
@@ -108,6 +109,13 @@ class WarehouseContended(WarehouseUnavailable):
     """Another transaction stood in the way; this one was rolled back and can be run again as a whole."""
 
     code = "warehouse_contended"
+
+
+class ValueNotStorable(WarehouseError):
+    """The warehouse cannot hold a value; the same load fails again until the row or the rule for it is changed."""
+
+    code = "value_not_storable"
+    http_status = 400
 
 
 class WarehouseReadOnly(WarehouseError):

@@ -6,9 +6,7 @@ from cdr_pipeline.core.fields import FIELDS, Field
 def rows() -> list[tuple[str, str, str, str, str]]:
     """Name, type, meaning, the seed's name and where the value comes from, for each column of the daily files."""
     return [
-        (field.name, field.kind.value, field.description, field.seed, _source(field))
-        for field in FIELDS
-        if field.exported
+        (field.name, _type(field), field.description, field.seed, _source(field)) for field in FIELDS if field.exported
     ]
 
 
@@ -17,6 +15,10 @@ def markdown_table() -> str:
     header = [("column", "type", "meaning", "seed", "from"), ("---",) * 5]
     body = [tuple(cell.replace("|", r"\|") for cell in cells) for cells in rows()]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [*header, *body])
+
+
+def _type(field: Field) -> str:
+    return field.kind.value if field.longest is None else f"{field.kind.value}, at most {field.longest:,} bytes"
 
 
 def _source(field: Field) -> str:

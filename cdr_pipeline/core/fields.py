@@ -50,6 +50,8 @@ class Field:
         name: column name in frames, warehouse and files.
         kind: type.
         description: what it means, with unit and clock, for people who read the files.
+        longest: bytes of UTF-8 that a text may have; every text field has a limit, and no other field has one. What is
+            part of an index stays below ``LONGEST_INDEXED``.
         seed: its name in the seed's tables (``custom_channel_vars.realm`` for nested ones), empty when it has none.
         list_key: its key in a row of Kazoo's list, empty when lists do not have it.
         detail_path: its JSON path in a Kazoo detail document, empty when documents do not have it.
@@ -63,6 +65,7 @@ class Field:
     name: str
     kind: Kind
     description: str
+    longest: int | None = None
     seed: str = ""
     list_key: str = ""
     detail_path: str = ""
@@ -71,6 +74,10 @@ class Field:
     minimum: int | None = None
     allowed: tuple[str, ...] = ()
     exported: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.longest is None) is (self.kind is Kind.TEXT):
+            raise ValueError(f"field {self.name}: texts state how long they may be, and only texts do")
 
     @property
     def detail_only(self) -> bool:
@@ -82,14 +89,22 @@ _DERIVED_FROM_DETAILS: Final = frozenset(
     {"from_host", "to_host", "remote_rtp_address", "remote_rtp_port", "local_rtp_address", "local_rtp_port"}
 )
 _CCV: Final = "custom_channel_vars"
+# PostgreSQL refuses an index entry above 2,704 bytes. An entry holds an account id, at most two of these, and a date or
+# an instant; a test adds up every index of the tables.
+LONGEST_INDEXED: Final = 512
+# JSON of what a source sent beyond the fields, and of a detail document.
+LONGEST_EXTRA: Final = 1024**2
 
 FIELDS: Final[tuple[Field, ...]] = (
     # identity
-    Field("account_id", Kind.TEXT, "Account that owns the record.", seed=f"{_CCV}.account_id", required=True),
+    Field(
+        "account_id", Kind.TEXT, "Account that owns the record.", longest=64, seed=f"{_CCV}.account_id", required=True
+    ),
     Field(
         "origin",
         Kind.TEXT,
         "Who delivered the record: api (the switch) or imported (a file).",
+        longest=16,
         required=True,
         allowed=("api", "imported"),
     ),
@@ -97,6 +112,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "record_id",
         Kind.TEXT,
         "Identity within account and origin: the switch's id, the file's own id, or a fingerprint.",
+        longest=512,
         seed="id",
         list_key="id",
         detail_path="id",
@@ -114,6 +130,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "call_id",
         Kind.TEXT,
         "Unique id of the call leg.",
+        longest=512,
         seed="call_id",
         list_key="call_id",
         detail_path="call_id",
@@ -122,6 +139,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "other_leg_call_id",
         Kind.TEXT,
         "Id of the other leg of the call.",
+        longest=512,
         seed="other_leg_call_id",
         list_key="other_leg_call_id",
         detail_path="other_leg_call_id",
@@ -130,6 +148,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "bridge_id",
         Kind.TEXT,
         "Call id of the leg that this one was bridged from.",
+        longest=512,
         list_key="bridge_id",
         detail_path=f"{_CCV}.bridge_id",
     ),
@@ -137,6 +156,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "interaction_id",
         Kind.TEXT,
         "Shared by all legs of one interaction, transfers included.",
+        longest=512,
         list_key="interaction_id",
         detail_path="interaction_id",
     ),
@@ -144,6 +164,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "call_direction",
         Kind.TEXT,
         "inbound to or outbound from the switch.",
+        longest=64,
         seed="call_direction",
         list_key="direction",
         detail_path="call_direction",
@@ -206,6 +227,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "hangup_cause",
         Kind.TEXT,
         "Why the leg ended, as the switch names it (NORMAL_CLEARING, ...).",
+        longest=256,
         seed="hangup_cause",
         list_key="hangup_cause",
         detail_path="hangup_cause",
@@ -214,6 +236,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "disposition",
         Kind.TEXT,
         "Outcome as the source states it (ANSWERED, NO ANSWER, ...).",
+        longest=256,
         list_key="disposition",
         detail_path="disposition",
     ),
@@ -222,6 +245,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "caller_id_name",
         Kind.TEXT,
         "Name presented by the caller.",
+        longest=1024,
         seed="caller_id_name",
         list_key="caller_id_name",
         detail_path="caller_id_name",
@@ -230,6 +254,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "caller_id_number",
         Kind.TEXT,
         "Number presented by the caller, as delivered.",
+        longest=512,
         seed="caller_id_number",
         list_key="caller_id_number",
         detail_path="caller_id_number",
@@ -238,12 +263,14 @@ FIELDS: Final[tuple[Field, ...]] = (
         "caller_e164",
         Kind.TEXT,
         "Caller's number in E.164; nothing when it is not a public number.",
+        longest=32,
         derived="caller_id_number by the account's or profile's number plan",
     ),
     Field(
         "callee_id_name",
         Kind.TEXT,
         "Name of the called party.",
+        longest=1024,
         seed="callee_id_name",
         list_key="callee_id_name",
         detail_path="callee_id_name",
@@ -252,6 +279,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "callee_id_number",
         Kind.TEXT,
         "Number of the called party, as delivered.",
+        longest=512,
         seed="callee_id_number",
         list_key="callee_id_number",
         detail_path="callee_id_number",
@@ -260,29 +288,34 @@ FIELDS: Final[tuple[Field, ...]] = (
         "callee_e164",
         Kind.TEXT,
         "Called number in E.164; nothing when it is not a public number.",
+        longest=32,
         derived="dialed_number, else callee_id_number, by the account's or profile's number plan",
     ),
     Field(
         "digits_dialed",
         Kind.TEXT,
         "DTMF digits that were dialled (none when none were pressed).",
+        longest=1024,
         seed="digits_dialed",
         detail_path="digits_dialed",
     ),
-    Field("dialed_number", Kind.TEXT, "Number that was dialled.", list_key="dialed_number"),
-    Field("calling_from", Kind.TEXT, "Number that the call came from.", list_key="calling_from"),
-    Field("cid_type", Kind.TEXT, "Source of the caller id.", seed="cid_type", detail_path="cid_type"),
+    Field("dialed_number", Kind.TEXT, "Number that was dialled.", longest=512, list_key="dialed_number"),
+    Field("calling_from", Kind.TEXT, "Number that the call came from.", longest=512, list_key="calling_from"),
+    Field("cid_type", Kind.TEXT, "Source of the caller id.", longest=256, seed="cid_type", detail_path="cid_type"),
     # signalling
-    Field("to_uri", Kind.TEXT, "SIP URI called.", seed="to_uri", detail_path="to_uri"),
-    Field("from_uri", Kind.TEXT, "SIP URI of the caller.", seed="from_uri", detail_path="from_uri"),
-    Field("to_host", Kind.TEXT, "Host part of to_uri.", derived="to_uri"),
-    Field("from_host", Kind.TEXT, "Host part of from_uri.", derived="from_uri"),
-    Field("sip_to", Kind.TEXT, "user@realm of the SIP To header.", list_key="to", detail_path="to"),
-    Field("sip_from", Kind.TEXT, "user@realm of the SIP From header.", list_key="from", detail_path="from"),
+    Field("to_uri", Kind.TEXT, "SIP URI called.", longest=2048, seed="to_uri", detail_path="to_uri"),
+    Field("from_uri", Kind.TEXT, "SIP URI of the caller.", longest=2048, seed="from_uri", detail_path="from_uri"),
+    Field("to_host", Kind.TEXT, "Host part of to_uri.", longest=512, derived="to_uri"),
+    Field("from_host", Kind.TEXT, "Host part of from_uri.", longest=512, derived="from_uri"),
+    Field("sip_to", Kind.TEXT, "user@realm of the SIP To header.", longest=2048, list_key="to", detail_path="to"),
+    Field(
+        "sip_from", Kind.TEXT, "user@realm of the SIP From header.", longest=2048, list_key="from", detail_path="from"
+    ),
     Field(
         "sip_request",
         Kind.TEXT,
         "user@realm of the SIP request line.",
+        longest=2048,
         list_key="request",
         detail_path="request",
     ),
@@ -290,6 +323,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "user_agent",
         Kind.TEXT,
         "User agent reported by the device.",
+        longest=2048,
         seed="user_agent",
         detail_path="user_agent",
     ),
@@ -298,6 +332,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "remote_sdp",
         Kind.TEXT,
         "Session description of the far end at call setup.",
+        longest=262144,
         seed="remote_sdp",
         detail_path="remote_sdp",
         exported=False,
@@ -306,18 +341,28 @@ FIELDS: Final[tuple[Field, ...]] = (
         "local_sdp",
         Kind.TEXT,
         "Session description of the switch at call setup.",
+        longest=262144,
         seed="local_sdp",
         detail_path="local_sdp",
         exported=False,
     ),
-    Field("remote_rtp_address", Kind.TEXT, "IP address of the far end's media.", derived="remote_sdp, c= line"),
+    Field(
+        "remote_rtp_address",
+        Kind.TEXT,
+        "IP address of the far end's media.",
+        longest=256,
+        derived="remote_sdp, c= line",
+    ),
     Field("remote_rtp_port", Kind.PORT, "Port of the far end's media.", derived="remote_sdp, m= line"),
-    Field("local_rtp_address", Kind.TEXT, "IP address of the switch's media.", derived="local_sdp, c= line"),
+    Field(
+        "local_rtp_address", Kind.TEXT, "IP address of the switch's media.", longest=256, derived="local_sdp, c= line"
+    ),
     Field("local_rtp_port", Kind.PORT, "Port of the switch's media.", derived="local_sdp, m= line"),
     Field(
         "recording_url",
         Kind.TEXT,
         "Where the recording is.",
+        longest=4096,
         list_key="recording_url",
         detail_path="recording_url",
     ),
@@ -325,6 +370,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "media_recordings",
         Kind.TEXT,
         "Recording ids, a JSON list.",
+        longest=65536,
         list_key="media_recordings",
         detail_path=f"{_CCV}.media_recordings",
     ),
@@ -333,6 +379,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "owner_id",
         Kind.TEXT,
         "User that owns the device.",
+        longest=512,
         list_key="owner_id",
         detail_path=f"{_CCV}.owner_id",
     ),
@@ -340,6 +387,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "authorizing_id",
         Kind.TEXT,
         "Device or resource that authorised the call.",
+        longest=512,
         seed=f"{_CCV}.authorizing_id",
         list_key="authorizing_id",
         detail_path=f"{_CCV}.authorizing_id",
@@ -348,14 +396,16 @@ FIELDS: Final[tuple[Field, ...]] = (
         "endpoint_id",
         Kind.TEXT,
         "Endpoint id.",
+        longest=512,
         seed=f"{_CCV}.endpoint_id",
         detail_path=f"{_CCV}.endpoint_id",
     ),
-    Field("tenant_id", Kind.TEXT, "Tenant id.", seed=f"{_CCV}.tenant_id", detail_path=f"{_CCV}.tenant_id"),
+    Field("tenant_id", Kind.TEXT, "Tenant id.", longest=512, seed=f"{_CCV}.tenant_id", detail_path=f"{_CCV}.tenant_id"),
     Field(
         "access_group",
         Kind.TEXT,
         "Access group.",
+        longest=512,
         seed=f"{_CCV}.access_group",
         detail_path=f"{_CCV}.access_group",
     ),
@@ -363,18 +413,24 @@ FIELDS: Final[tuple[Field, ...]] = (
         "username",
         Kind.TEXT,
         "SIP user name that authenticated.",
+        longest=512,
         seed=f"{_CCV}.username",
         detail_path=f"{_CCV}.username",
     ),
-    Field("realm", Kind.TEXT, "SIP realm of the account.", seed=f"{_CCV}.realm", detail_path=f"{_CCV}.realm"),
+    Field(
+        "realm", Kind.TEXT, "SIP realm of the account.", longest=512, seed=f"{_CCV}.realm", detail_path=f"{_CCV}.realm"
+    ),
     Field(
         "inception",
         Kind.TEXT,
         "Where the call entered the system.",
+        longest=2048,
         seed=f"{_CCV}.inception",
         detail_path=f"{_CCV}.inception",
     ),
-    Field("resource_id", Kind.TEXT, "Carrier resource that took the call.", detail_path=f"{_CCV}.resource_id"),
+    Field(
+        "resource_id", Kind.TEXT, "Carrier resource that took the call.", longest=512, detail_path=f"{_CCV}.resource_id"
+    ),
     # money
     Field(
         "cost",
@@ -383,12 +439,19 @@ FIELDS: Final[tuple[Field, ...]] = (
         list_key="cost",
         derived="Kazoo's cost is in 1/10000 dollar and is converted",
     ),
-    Field("cost_currency", Kind.TEXT, "ISO 4217 code of cost and rate.", derived="USD for the switch's records"),
+    Field(
+        "cost_currency",
+        Kind.TEXT,
+        "ISO 4217 code of cost and rate.",
+        longest=16,
+        derived="USD for the switch's records",
+    ),
     Field("rate", Kind.MONEY, "Price of one minute, in cost_currency.", list_key="rate"),
     Field(
         "rate_name",
         Kind.TEXT,
         "Name of the rate that applied.",
+        longest=512,
         list_key="rate_name",
         detail_path=f"{_CCV}.rate_name",
     ),
@@ -396,6 +459,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "call_type",
         Kind.TEXT,
         "How the account is billed for it (per_minute, flat_rate, ...).",
+        longest=256,
         list_key="call_type",
         detail_path=f"{_CCV}.account_billing",
     ),
@@ -404,6 +468,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "reseller_call_type",
         Kind.TEXT,
         "How the reseller is billed for it.",
+        longest=256,
         list_key="reseller_call_type",
         detail_path=f"{_CCV}.reseller_billing",
     ),
@@ -411,14 +476,16 @@ FIELDS: Final[tuple[Field, ...]] = (
         "carrier",
         Kind.TEXT,
         "Carrier or system whose file delivered the record.",
+        longest=256,
         derived="the import profile's carrier",
     ),
-    Field("trunk", Kind.TEXT, "Trunk or gateway that carried the call."),
+    Field("trunk", Kind.TEXT, "Trunk or gateway that carried the call.", longest=512),
     # the system
     Field(
         "call_priority",
         Kind.TEXT,
         "Priority of the call.",
+        longest=256,
         list_key="call_priority",
         detail_path="call_priority",
     ),
@@ -426,6 +493,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "handling_server_name",
         Kind.TEXT,
         "Media node in charge of the call.",
+        longest=512,
         seed="handling_server_name",
         detail_path="handling_server_name",
     ),
@@ -433,6 +501,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "media_server",
         Kind.TEXT,
         "Media server that handled the call.",
+        longest=512,
         list_key="media_server",
         detail_path="media_server",
     ),
@@ -440,6 +509,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "app_name",
         Kind.TEXT,
         "Application that wrote the record.",
+        longest=512,
         seed="app_name",
         detail_path="app_name",
         exported=False,
@@ -448,6 +518,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "app_version",
         Kind.TEXT,
         "Version of that application.",
+        longest=512,
         seed="app_version",
         detail_path="app_version",
         exported=False,
@@ -456,6 +527,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "event_name",
         Kind.TEXT,
         "Name of the event that carried the record.",
+        longest=512,
         seed="event_name",
         detail_path="event_name",
         exported=False,
@@ -464,11 +536,12 @@ FIELDS: Final[tuple[Field, ...]] = (
         "event_category",
         Kind.TEXT,
         "Category of that event.",
+        longest=512,
         seed="event_category",
         detail_path="event_category",
         exported=False,
     ),
-    Field("server_id", Kind.TEXT, "Server id.", seed="server_id", detail_path="server_id", exported=False),
+    Field("server_id", Kind.TEXT, "Server id.", longest=512, seed="server_id", detail_path="server_id", exported=False),
 )
 
 BY_NAME: Final[dict[str, Field]] = {field.name: field for field in FIELDS}

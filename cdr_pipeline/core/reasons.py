@@ -26,6 +26,9 @@ class Reject(StrEnum):
     UNKNOWN_ZONE = "unknown_zone"
     BROKEN_CALL = "broken_call"
     MONTH_REMOVED = "month_removed"
+    TOO_LONG = "too_long"
+    TOO_PRECISE = "too_precise"
+    NOT_STORABLE = "not_storable"
 
 
 class Filtered(StrEnum):
@@ -60,5 +63,8 @@ EXPLANATIONS: dict[Reject, str] = {
     Reject.UNKNOWN_ZONE: "the row's time zone is no IANA name, offset, or abbreviation that the profile explains",
     Reject.BROKEN_CALL: "a row of a call of several rows, of which the last is not in the file",
     Reject.MONTH_REMOVED: "the month was removed by the account's retention policy; of the record only its id is kept",
+    Reject.TOO_LONG: "the text has more bytes than the field may hold; 'cdr-pipeline fields' lists the limits",
+    Reject.TOO_PRECISE: "an amount of more than 8 decimals, which cannot be kept without a loss",
+    Reject.NOT_STORABLE: "a number above 10^4999 or below 10^-4999, or values nested more than 200 deep",
     Reject.OTHER_ACCOUNT: "the record belongs to another account than the one asked for",
 }

@@ -4,6 +4,7 @@ Values are cast before this point and cast failures are rejects already; here a 
 for what its values say. Pandera checks no values on a LazyFrame, so only DataFrames are taken.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +13,9 @@ import polars as pl
 from pandera.errors import SchemaErrors
 
 from cdr_pipeline.core.fields import FIELDS, Field, Kind
+from cdr_pipeline.core.json_faults import json_faults
 from cdr_pipeline.core.reasons import Reject
+from cdr_pipeline.core.rejection import sift
 from cdr_pipeline.core.schemas import LINE, RAW, REJECT_SCHEMA, Sifted
 
 # A switch rounds billed time up and whole time down: one second of excess is rounding, not an error.
@@ -33,6 +36,11 @@ def validate(rows: pl.DataFrame, *, latest: datetime) -> Sifted:
     """
     if rows.is_empty():
         return Sifted(rows, pl.DataFrame(schema=REJECT_SCHEMA))
+    faults = json_faults(rows)
+    if faults:
+        sifted = sift(rows, faults)
+        checked = validate(sifted.rows, latest=latest)
+        return Sifted(checked.rows, pl.concat([checked.rejects, sifted.rejects]).sort(LINE))
     try:
         _schema(rows, latest).validate(rows, lazy=True)
     except SchemaErrors as errors:
@@ -45,6 +53,15 @@ def validate(rows: pl.DataFrame, *, latest: datetime) -> Sifted:
     return Sifted(accepted, rejects.sort(_ROW).select(*REJECT_SCHEMA))
 
 
+def _too_long(rows: pl.DataFrame) -> frozenset[str]:
+    """Text fields of which some value is longer than the dictionary allows. Polars knows lengths without reading."""
+    limits = {field.name: field.longest for field in FIELDS if field.longest is not None and field.name in rows.columns}
+    if not limits:
+        return frozenset()
+    found = rows.select((pl.col(name).cast(pl.String).str.len_bytes() > limit).any() for name, limit in limits.items())
+    return frozenset(name for name, longer in found.row(0, named=True).items() if longer)
+
+
 def _holds_nul(rows: pl.DataFrame) -> bool:
     """Whether any text has a NUL: one look at all of them costs far less than Pandera's check of each column."""
     texts = [field.name for field in FIELDS if field.kind is Kind.TEXT and field.name in rows.columns]
@@ -54,11 +71,13 @@ def _holds_nul(rows: pl.DataFrame) -> bool:
 
 def _schema(rows: pl.DataFrame, latest: datetime) -> pa.DataFrameSchema:
     """The rules for these rows. A column of the right type that has no rule is left out: each costs its own look."""
-    look_for_nul = _holds_nul(rows)
+    look_for_nul, too_long = _holds_nul(rows), _too_long(rows)
     columns = {
-        field.name: _column(field, latest, look_for_nul=look_for_nul)
+        field.name: _column(field, latest, look_for_nul=look_for_nul, is_long=field.name in too_long)
         for field in FIELDS
-        if _has_rule(field, look_for_nul=look_for_nul) or rows.schema.get(field.name) != field.kind.dtype
+        if _has_rule(field, look_for_nul=look_for_nul)
+        or field.name in too_long
+        or rows.schema.get(field.name) != field.kind.dtype
     }
     return pa.DataFrameSchema(
         columns,
@@ -84,8 +103,10 @@ def _has_rule(field: Field, *, look_for_nul: bool) -> bool:
     return ruled or (look_for_nul and field.kind is Kind.TEXT)
 
 
-def _column(field: Field, latest: datetime, *, look_for_nul: bool) -> pa.Column:
+def _column(field: Field, latest: datetime, *, look_for_nul: bool, is_long: bool) -> pa.Column:
     checks: list[pa.Check] = []
+    if is_long and field.longest is not None:
+        checks.append(pa.Check(_no_longer_than(field.longest), error=Reject.TOO_LONG.value))
     if field.minimum is not None:
         checks.append(pa.Check.ge(field.minimum, error=Reject.OUT_OF_RANGE.value))
     if field.allowed:
@@ -95,6 +116,10 @@ def _column(field: Field, latest: datetime, *, look_for_nul: bool) -> pa.Column:
     if look_for_nul and field.kind is Kind.TEXT:
         checks.append(pa.Check(_without_nul, error=Reject.NUL_CHARACTER.value))
     return pa.Column(field.kind.dtype, checks=checks, nullable=not field.required, required=True)
+
+
+def _no_longer_than(limit: int) -> Callable[[pa.PolarsData], pl.LazyFrame]:
+    return lambda data: data.lazyframe.select((pl.col(data.key).str.len_bytes() <= limit).fill_null(value=True))
 
 
 def _without_nul(data: pa.PolarsData) -> pl.LazyFrame:

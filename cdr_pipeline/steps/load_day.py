@@ -150,6 +150,9 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Wo
         except CdrError as error:
             failure = AccountFailure.of(account.account_id, error)
             break
+        except Exception as error:  # noqa: BLE001 - one account's fault must not keep the others out
+            failure = AccountFailure.of_fault(account.account_id, f"window {window.landing_path}", error)
+            break
         counts += loaded.counts
         reasons.update(rejected)
         touched |= loaded.touched

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import uuid4
 
 from cdr_pipeline.core.accounting import BatchCounts
-from cdr_pipeline.errors import CdrError, UnreadableUpload, UploadHeld
+from cdr_pipeline.errors import CdrError, UnreadableUpload, UploadHeld, ValueNotStorable
 from cdr_pipeline.sources.uploads.corrections import read_correction
 from cdr_pipeline.sources.uploads.date_order import in_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
@@ -216,7 +216,7 @@ def _load(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace)
             error_message=error.message,
         )
         raise
-    except UnreadableUpload as error:
+    except (UnreadableUpload, ValueNotStorable) as error:
         ledger.record_refused_upload(
             account_id=account.account_id,
             sha256=upload.sha256,

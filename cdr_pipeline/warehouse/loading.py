@@ -32,6 +32,8 @@ _WORTH_ANALYZING = 2_000
 retried_load: Final = stamina.RetryingCaller(attempts=4, timeout=None, wait_initial=0.05, wait_max=2.0).on(
     WarehouseContended
 )
+# Bytes of a rejected row's text that its reject keeps; landing keeps all of it.
+LONGEST_RAW: Final = 64 * 1024
 _ORIGINS: dict[BatchKind, str] = {"window": "api", "upload": "imported"}
 
 
@@ -78,7 +80,7 @@ class LoadedBatch:
 
 @dataclass(slots=True)
 class BatchLoad:
-    """A batch being loaded; see ``batch_load``."""
+    """A batch being loaded; see ``batch_load``. ``step`` names what is under way, for errors."""
 
     connection: Connection[Any]
     header: BatchHeader
@@ -87,6 +89,7 @@ class BatchLoad:
     loaded: LoadedBatch | None = None
     _parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     known: int = 0
+    step: str = "begin"
     _duplicate: int | None = None
     _own_stage: bool = True
     _removed: frozenset[date] = frozenset()
@@ -116,6 +119,7 @@ class BatchLoad:
             rows: working schema with record ids, plus ``has_detail`` and ``detail_source`` for the switch's records;
                 one row per record as delivered, ``line`` unique within the batch.
         """
+        self.step = "stage"
         if self._removed:
             sifted = sift_removed(rows, self._removed)
             self.reject(sifted.rejects)
@@ -128,12 +132,13 @@ class BatchLoad:
         """Adds refused rows (``REJECT_SCHEMA``), each kept with file or window, line, field, reason and raw text."""
         if rejects.is_empty():
             return
+        self.step = "reject"
         per_line = pl.lit("") if self.header.kind == "window" else pl.col(LINE).cast(pl.String)
         # Overlapping windows deliver the same bad row again; a file's bad line is known by file and line.
         place = pl.lit("" if self.header.kind == "window" else self.header.source)
         known = rejects.with_columns(
             pl.concat_str(place, per_line, "reason", "field", RAW, separator="\x1f").alias("__key"),
-            pl.col(RAW).str.replace_all("\x00", "\\0", literal=True),
+            _shortened(pl.col(RAW)).str.replace_all("\x00", "\\0", literal=True),
         ).with_columns(plh.col("__key").chash.sha2_256().str.head(32).alias("reject_id"))
         self._execute(
             "load/keep_rejects",
@@ -149,6 +154,7 @@ class BatchLoad:
         """Leaves one staged row per record, numbered through the whole file where it is known by its text."""
         if self._duplicate is not None:
             return
+        self.step = "settle"
         if self.staged > _WORTH_ANALYZING:
             self._execute("load/analyze_stage")
         repeated = self._number("load/count_duplicates")
@@ -195,6 +201,7 @@ class BatchLoad:
         self.settle()
         duplicate = self._duplicate or 0
         merged = NOTHING_MERGED
+        self.step = "merge"
         if self.staged > self.known:
             merged = merge_staged(self.connection, self._parameters, own_stage=self._own_stage)
         counts = BatchCounts(
@@ -210,6 +217,7 @@ class BatchLoad:
         if not self._own_stage:
             self._execute("load/clear_stage")
         self.loaded = LoadedBatch(counts, merged.touched)
+        self.step = "record"
         if not record:
             return self.loaded
         self._execute(
@@ -239,13 +247,29 @@ class BatchLoad:
             return int(next(cursor)[0])
 
 
+def _shortened(raw: pl.Expr) -> pl.Expr:
+    """The text of a rejected row; the beginning of one that is too long, with a note of how long it is."""
+    length = raw.str.len_bytes()
+    # Characters have up to four bytes: so many always fit.
+    note = pl.concat_str(pl.lit(" ... cut: "), length.cast(pl.String), pl.lit(" bytes, whole in landing"))
+    return pl.when(length > LONGEST_RAW).then(pl.concat_str(raw.str.head(LONGEST_RAW // 4), note)).otherwise(raw)
+
+
 @contextmanager
 def batch_load(connection: Connection[Any], header: BatchHeader, *, keep: bool = True) -> Generator[BatchLoad]:
     """One batch in one transaction; nothing of it stays when the block raises, or when it is not to be kept.
 
     Raises:
         WarehouseContended: another transaction stood in the way; the same batch may be loaded again at once.
+        ValueNotStorable: a value that the checks let through is beyond what PostgreSQL holds; names batch and step.
         WarehouseUnavailable: the connection broke. Whether the batch is in the warehouse, the ledger knows.
     """
-    with translated(), connection.transaction(force_rollback=not keep):
-        yield BatchLoad(connection, header)
+    load: BatchLoad | None = None
+
+    def work() -> str:
+        step = load.step if load else "begin"
+        return f"{header.kind} {header.source} of account {header.account_id}, step {step}"
+
+    with translated(work), connection.transaction(force_rollback=not keep):
+        load = BatchLoad(connection, header)
+        yield load

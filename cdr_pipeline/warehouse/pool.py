@@ -14,7 +14,7 @@ from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cdr_pipeline.errors import WarehouseError, WarehouseTimeout, WarehouseUnavailable
-from cdr_pipeline.warehouse.engine import SESSION, safe_message
+from cdr_pipeline.warehouse.engine import SESSION, is_about_a_value, safe_message, value_not_storable
 from cdr_pipeline.warehouse.statements import statement
 from cdr_pipeline.warehouse.tenancy import begin_scoped
 
@@ -68,6 +68,7 @@ async def reading(
     Raises:
         WarehouseUnavailable: no connection within the wait, or it broke.
         WarehouseTimeout: a statement took too long; the connection is healthy afterwards.
+        ValueNotStorable: a value of the search is none that PostgreSQL can take.
         ReaderNotAdmitted: the role that sees single accounts is missing.
         WarehouseError: the database refuses a statement; values are left out of the message.
     """
@@ -83,10 +84,12 @@ async def reading(
         ) from None
     except PoolTimeout:
         raise WarehouseUnavailable("the warehouse has no connection free") from None
-    except psycopg.OperationalError as error:
-        raise WarehouseUnavailable(f"the warehouse failed: {safe_message(error)}") from None
     except psycopg.Error as error:
-        raise WarehouseError(f"the warehouse refused: {safe_message(error)}") from None
+        if is_about_a_value(error):
+            raise value_not_storable(error) from None
+        if not isinstance(error, psycopg.OperationalError):
+            raise WarehouseError(f"the warehouse refused: {safe_message(error)}") from None
+        raise WarehouseUnavailable(f"the warehouse failed: {safe_message(error)}") from None
 
 
 async def schema_revision(connection: AsyncConnection[Any]) -> str | None:

@@ -78,7 +78,7 @@ def test_the_table_says_what_a_column_is_called_in_the_seed_and_where_it_comes_f
 
 
 def test_a_bar_in_a_description_does_not_break_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(field_table, "FIELDS", (Field("either", Kind.TEXT, "this | that", derived="a|b"),))
+    monkeypatch.setattr(field_table, "FIELDS", (Field("either", Kind.TEXT, "this | that", longest=1, derived="a|b"),))
     ((name, _, meaning, _, source),) = cells()
     assert (name, meaning, source) == ("either", r"this \| that", r"a\|b")
 

@@ -12,6 +12,7 @@ from cdr_pipeline.core import sip
 from cdr_pipeline.core.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.core.fields import FIELDS, Kind
 from cdr_pipeline.core.local_time import instant, is_count, is_time, is_zone
+from cdr_pipeline.core.money import is_too_precise
 from cdr_pipeline.core.numbers import e164
 from cdr_pipeline.core.profile import ACCOUNT_ZONE, Profile, TimeNotation
 from cdr_pipeline.core.reasons import Reject
@@ -32,6 +33,8 @@ _MINUTES: Final = re.compile(r"-?[0-9]{1,3}")
 # 1.23E+15: without the sign it may be an id in hexadecimal.
 _SPREADSHEET: Final = r"^[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+$"
 _MICROSECONDS: Final = 1_000_000
+_COUNTED: Final = pl.Decimal(24, 6)
+_MONEY: Final = ("cost", "rate", "reseller_cost")
 _ZONE: Final = "__zone"
 _ACCOUNT: Final = "__account"
 
@@ -164,7 +167,7 @@ def _typed(texts: pl.DataFrame, profile: Profile, local: AccountZones, zones: Ma
     kept += [pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in _NUMBERS]
     casts = [_instant(text, profile, local, zones).alias(name) for name, text in times.items()]
     casts += [_seconds(name, profile) for name in ("duration_seconds", "billing_seconds", "ringing_seconds")]
-    casts += [_money(name, profile) for name in ("cost", "rate", "reseller_cost")]
+    casts += [_money(name, profile) for name in _MONEY]
     casts += [
         pl.col(field.name).str.strip_chars().cast(field.kind.dtype, strict=False)
         for field in FIELDS
@@ -217,13 +220,15 @@ def _seconds(name: str, profile: Profile) -> pl.Expr:
     unit = profile.duration_units.get(name, profile.duration_unit)
     text = pl.col(name).str.strip_chars() if unit == "hh:mm:ss" else _number(name, profile)
     exact = pl.Decimal(38, 6)
+    # What has more digits than this is no duration in any unit; a product of it could overflow and fail the whole file.
+    number = text.cast(_COUNTED, strict=False).cast(exact)
     match unit:
         case "seconds":
-            value = text.cast(exact, strict=False)
+            value = number
         case "milliseconds":
-            value = text.cast(exact, strict=False) * pl.lit(Decimal("0.001"), exact)
+            value = number * pl.lit(Decimal("0.001"), exact)
         case "minutes":
-            value = text.cast(exact, strict=False) * pl.lit(Decimal(60), exact)
+            value = number * pl.lit(Decimal(60), exact)
         case "hh:mm:ss":
             parts = text.str.extract_groups(r"^(?:([0-9]{1,4}):)?([0-5]?[0-9]):([0-5][0-9])$")
             hours, minutes, seconds = (parts.struct.field(str(number)).cast(pl.Int64) for number in (1, 2, 3))
@@ -235,9 +240,14 @@ def _money(name: str, profile: Profile) -> pl.Expr:
     value = _number(name, profile).cast(pl.Decimal(38, 8), strict=False)
     if profile.charges_are_negative and name != "rate":
         value = -value
-    if profile.cost_scale and name != "rate":
-        value = value * pl.lit(Decimal(1).scaleb(-profile.cost_scale), pl.Decimal(38, 8))
+    if shift := _shift(name, profile):
+        value = value * pl.lit(Decimal(1).scaleb(-shift), pl.Decimal(38, 8))
     return value.cast(Kind.MONEY.dtype, strict=False).alias(name)
+
+
+def _shift(name: str, profile: Profile) -> int:
+    """Decimal places by which an amount is shifted; a rate never is."""
+    return 0 if name == "rate" else profile.cost_scale
 
 
 def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_identity: bool) -> list[Fault]:
@@ -245,6 +255,11 @@ def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_
         Fault(field.name, Reject.NOT_A_NUMBER, pl.col(f"__{field.name}").is_not_null() & pl.col(field.name).is_null())
         for field in FIELDS
         if field.kind in _NUMBERS
+    ]
+    # After the casts the column holds the amount: the text beside it still says all decimals.
+    precise = [
+        Fault(name, Reject.TOO_PRECISE, is_too_precise(_number(f"__{name}", profile), _shift(name, profile)))
+        for name in _MONEY
     ]
     damaged = [
         Fault(name, Reject.SCIENTIFIC_NOTATION, pl.col(name).str.contains(_SPREADSHEET)) for name in _IDENTIFIERS
@@ -271,7 +286,7 @@ def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_
         missing.append(Fault("started_at", Reject.UNKNOWN_ZONE, ~known))
     if has_identity:
         missing.append(Fault("record_id", Reject.MISSING_VALUE, pl.col("record_id").is_null()))
-    return [*missing, *times, *unread, *damaged]
+    return [*missing, *times, *unread, *precise, *damaged]
 
 
 def _span_completed(rows: pl.DataFrame) -> pl.DataFrame:
@@ -292,7 +307,7 @@ def _span_completed(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _seconds_between(first: str, last: str) -> pl.Expr:
     length = (pl.col(last) - pl.col(first)).dt.total_milliseconds().cast(pl.Decimal(38, 6))
-    return (length * pl.lit(Decimal("0.001"), pl.Decimal(38, 6))).cast(Kind.SECONDS.dtype)
+    return (length * pl.lit(Decimal("0.001"), pl.Decimal(38, 6))).cast(Kind.SECONDS.dtype, strict=False)
 
 
 def _span(name: str) -> pl.Expr:

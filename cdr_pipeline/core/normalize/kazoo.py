@@ -4,7 +4,7 @@ Every field is optional and may come as text, number, "" or not at all; what the
 ``extra_source``. Times: a list row's ``timestamp`` is the start of the leg, a document's is its end (kazoo-api).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -14,6 +14,7 @@ import polars as pl
 from cdr_pipeline.core import sip
 from cdr_pipeline.core.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.core.fields import FIELDS, KNOWN_LIST_KEYS, LIST_KEYS, Field, Kind
+from cdr_pipeline.core.money import is_too_precise
 from cdr_pipeline.core.numbers import NumberPlan, e164
 from cdr_pipeline.core.reasons import Reject
 from cdr_pipeline.core.rejection import Fault, sift
@@ -26,9 +27,12 @@ _CCV: Final = "custom_channel_vars"
 _ACCOUNT_KEY: Final = "account_id"
 # Set by the reader of pages in a row whose text had to be repaired: the row is rejected, its neighbours are not.
 INVALID_TEXT: Final = "__invalid_text"
+_UNREAD: Final = "unread"
 _DETAIL_ACCOUNT: Final = "__detail_account"
 # One unit of Kazoo's cost is a 1/10000 of a dollar; its rate is in dollars, in the same row.
 _DOLLARS_PER_UNIT: Final = Decimal("0.0001")
+_UNIT_DECIMALS: Final = 4
+_IN_UNITS: Final = ("cost", "reseller_cost")
 _CURRENCY: Final = "USD"
 
 
@@ -103,10 +107,28 @@ def _texts(rows: Rows, wanted: Iterable[str]) -> pl.DataFrame:
     keys = sorted(wanted)
     if not rows.ndjson:
         return pl.DataFrame(schema=dict.fromkeys([*keys, RAW], pl.String))
-    values = pl.read_ndjson(rows.ndjson, schema=dict.fromkeys(keys, pl.String))
+    schema = dict.fromkeys(keys, pl.String)
+    try:
+        values = pl.read_ndjson(rows.ndjson, schema=schema)
+    except pl.exceptions.PolarsError:
+        values = pl.concat(_readable(rows.ndjson.split(b"\n"), schema))
     # As bytes: one wide character would make a Python text of all lines four times as large.
     lines = pl.Series(RAW, rows.ndjson.split(b"\n"), dtype=pl.Binary).cast(pl.String)
     return values.with_columns(pl.when(pl.col(keys).str.strip_chars() != "").then(pl.col(keys)).name.keep(), lines)
+
+
+def _readable(lines: list[bytes], schema: dict[str, type[pl.String]]) -> Iterator[pl.DataFrame]:
+    """The lines that can be read; one that cannot, such as a number without bound, becomes a row that is marked."""
+    try:
+        yield pl.read_ndjson(b"\n".join(lines), schema=schema)
+    except pl.exceptions.PolarsError:
+        if len(lines) == 1:
+            row = dict.fromkeys(schema, None) | ({INVALID_TEXT: _UNREAD} if INVALID_TEXT in schema else {})
+            yield pl.DataFrame([row], schema=schema)
+            return
+        middle = len(lines) // 2
+        yield from _readable(lines[:middle], schema)
+        yield from _readable(lines[middle:], schema)
 
 
 def _documents(details: Rows | None) -> pl.DataFrame:
@@ -134,6 +156,7 @@ def _at_path(field: Field) -> pl.Expr:
 def _typed(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[Fault]]:
     """Casts, strictly noted: a value that cannot be cast is a fault of its row, never a null."""
     faults = [
+        Fault("record_id", Reject.INVALID_JSON, pl.col(INVALID_TEXT) == _UNREAD),
         Fault("record_id", Reject.INVALID_TEXT, pl.col(INVALID_TEXT).is_not_null()),
         Fault("record_id", Reject.NUL_CHARACTER, _holds_nul(frame)),
         Fault("account_id", Reject.OTHER_ACCOUNT, pl.col(_DETAIL_ACCOUNT) != account_id),
@@ -151,6 +174,9 @@ def _typed(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[Fau
         texts.append(pl.col(field.name).alias(text))
         casts.append(pl.col(field.name).str.strip_chars().cast(field.kind.dtype, strict=False))
         faults.append(Fault(field.name, Reject.NOT_A_NUMBER, pl.col(text).is_not_null() & pl.col(field.name).is_null()))
+        if field.kind is Kind.MONEY:
+            shift = _UNIT_DECIMALS if field.name in _IN_UNITS else 0
+            faults.append(Fault(field.name, Reject.TOO_PRECISE, is_too_precise(pl.col(text), shift)))
     ticks = pl.col("started_at").str.strip_chars().str.replace(r"\.0+$", "").cast(pl.Int64, strict=False)
     typed = (
         frame.with_columns(*texts, pl.col("started_at").alias("__started_at"), ticks.alias("__ticks"))
@@ -172,7 +198,7 @@ def _derived(frame: pl.DataFrame, account_id: str, zones: AccountZones, plan: Nu
     billed = pl.col("billing_seconds") > 0
     in_dollars = [
         (pl.col(name).cast(pl.Decimal(38, 8)) * pl.lit(_DOLLARS_PER_UNIT, pl.Decimal(38, 8))).cast(Kind.MONEY.dtype)
-        for name in ("cost", "reseller_cost")
+        for name in _IN_UNITS
     ]
     return (
         frame.with_columns(
