@@ -401,6 +401,7 @@ def test_e29_the_documents_hold_no_secret_and_can_be_switched_off(api: Served, a
         assert closed.get("/docs").status_code == 404
 
 
+@pytest.mark.fault("F06")
 def test_figures_have_labels_from_closed_lists(api: Served) -> None:
     api.get("/v2/accounts/self/cdrs/202603-call1")
     api.get("/v2/accounts/4930123456/secretpath")
