@@ -210,6 +210,8 @@ def _load_window(
             load.reject(chunk.rejects)
             reasons.update(chunk.rejects["reason"].to_list())
         loaded = load.finish(read=sum(entry.rows for entry in landing.entries))
+    if load.removed:
+        reasons[Reject.MONTH_REMOVED.value] += load.removed
     return loaded, reasons
 
 

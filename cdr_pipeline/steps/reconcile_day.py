@@ -13,7 +13,7 @@ from cdr_pipeline.steps.reconcile_carrier import reconcile_carrier
 from cdr_pipeline.steps.reconciliation_report import write_report
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Account, Ledger
-from cdr_pipeline.warehouse.reconciliations import CarrierDay, KeptVersion
+from cdr_pipeline.warehouse.reconciliations import CarrierDay, KeptVersion, restore_links
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +70,22 @@ def reconcile_day(request: ReconcileRequest, at: Workplace) -> ReconciledDay:
     failures: list[AccountFailure] = []
     with at.ledger() as ledger:
         for account in ledger.accounts(request.accounts):
+            compared: list[CarrierDay] = []
             for day in _days(request, account, profiles, ledger):
                 for carrier, profile in _carriers(request, account, day, profiles, ledger):
                     what = CarrierDay(account.account_id, carrier, day)
                     try:
                         kept = reconcile_carrier(what, account, profile, ledger, at)
+                        compared.append(what)
                         report = write_report(kept, account, profile.reconcile, ledger, at)
                     except CdrError as error:
                         failures.append(AccountFailure.of(account.account_id, error))
                         continue
                     at.progress(f"reconciled {account.account_id} {carrier} {day}")
                     done.append(ReconciledCarrier(kept, report, asked=day == request.business_date))
+            # A carrier's day may have ended a link that another one's pair needs.
+            for what in compared:
+                restore_links(ledger.connection, what, now=at.clock(), run_id=at.run_id)
     return ReconciledDay(request.business_date, tuple(done), tuple(failures))
 
 

@@ -13,7 +13,7 @@ from cdr_pipeline.core.identity import with_correction_ids, with_record_ids
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.core.profile import Profile
-from cdr_pipeline.core.reasons import Filtered
+from cdr_pipeline.core.reasons import Filtered, Reject
 from cdr_pipeline.core.schemas import LINE
 from cdr_pipeline.core.validate import validate
 from cdr_pipeline.sources.uploads.records import RawRecords
@@ -105,7 +105,8 @@ class UploadBatch:
     @property
     def reject_reasons(self) -> dict[str, int]:
         """Refused lines by reason, in the order of their names."""
-        return dict(sorted(self.reasons.items()))
+        removed = {Reject.MONTH_REMOVED.value: self.load.removed} if self.load.removed else {}
+        return dict(sorted((self.reasons + Counter(removed)).items()))
 
     @property
     def filtered_reasons(self) -> dict[str, int]:

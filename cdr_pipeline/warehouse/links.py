@@ -18,9 +18,9 @@ _REACH_DAYS: Final = 3
 _COUNTERPART: Final = {"api": "imported", "imported": "api"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Link:
-    """Two records of one leg, by their ids within the account."""
+    """Two records of one leg, by their ids within the account; of two that share a record, the greater one holds."""
 
     imported_record_id: str
     api_record_id: str
@@ -31,8 +31,9 @@ def set_links(
 ) -> frozenset[date]:
     """Links records that reconciliation has matched, in one transaction; the same again changes nothing.
 
-    An earlier link of reconciliation that disagrees is withdrawn; one by call id stays, and the new one is not set. A
-    pair with a record that the warehouse does not have is left out.
+    A link by call id stays, and a pair that shares a record with one is not set. Of two links of reconciliation that
+    share a record, the one with the greater ids holds, whichever was set first. A pair with a record that the warehouse
+    does not have is left out.
 
     Args:
         connection: to the warehouse.
@@ -44,39 +45,34 @@ def set_links(
     Returns:
         Business dates whose legs changed; each is counted as changed once.
     """
-    parameters = {
-        "account_id": account_id,
-        "imported_ids": [link.imported_record_id for link in links],
-        "api_ids": [link.api_record_id for link in links],
-        "run_id": run_id,
-        "now": now,
-    }
     with connection.transaction():
-        connection.execute(statement("load/lock_account"), parameters)
-        days = _days(connection, "load/replace_reconciled_links", parameters)
-        days |= _days(connection, "load/set_reconciled_links", parameters)
+        connection.execute(statement("load/lock_account"), {"account_id": account_id})
+        settable, ended = _settable(connection, account_id, links)
+        days = _days(connection, "load/withdraw_reconciled_links", _of(account_id, ended)) if ended else set[date]()
+        days |= _days(
+            connection, "load/set_reconciled_links", _of(account_id, settable) | {"run_id": run_id, "now": now}
+        )
         _touch(connection, account_id, days, now)
     return frozenset(days)
 
 
 def withdraw_links(
-    connection: Connection[Any], account_id: str, imported_record_ids: Sequence[str], *, now: datetime
+    connection: Connection[Any], account_id: str, links: Sequence[Link], *, now: datetime
 ) -> frozenset[date]:
     """Withdraws links that reconciliation has set and that hold no longer, in one transaction.
 
     Args:
         connection: to the warehouse.
         account_id: whose records.
-        imported_record_ids: of the links; one by call id stays.
+        links: to withdraw; one by call id stays.
         now: of the change.
 
     Returns:
         Business dates whose legs changed; each is counted as changed once.
     """
-    parameters = {"account_id": account_id, "imported_ids": list(imported_record_ids)}
     with connection.transaction():
-        connection.execute(statement("load/lock_account"), parameters)
-        days = _days(connection, "load/withdraw_reconciled_links", parameters)
+        connection.execute(statement("load/lock_account"), {"account_id": account_id})
+        days = _days(connection, "load/withdraw_reconciled_links", _of(account_id, links))
         _touch(connection, account_id, days, now)
     return frozenset(days)
 
@@ -111,12 +107,31 @@ def link_batch(
     more = parameters | {"near_dates": near, "counterpart": _COUNTERPART[parameters["origin"]]}
     days: set[date] = set()
     if before:
-        days |= _days(connection, "load/follow_moved_records", more | {"moved_from": sorted(before)})
+        past = more | {"moved_from": sorted(before)}
+        days |= _days(connection, "load/follow_moved_records", past)
+        days |= _days(connection, "load/days_of_changed_legs", past)
     if connection.execute(statement("load/has_counterparts"), more).fetchone() == (True,):
         connection.execute(statement("load/stage_links"), more)
         days |= _days(connection, "load/withdraw_links", more)
         days |= _days(connection, "load/insert_links", more)
     return days
+
+
+def _settable(connection: Connection[Any], account_id: str, links: Sequence[Link]) -> tuple[list[Link], list[Link]]:
+    """Which links can be set, and links of reconciliation that end by it."""
+    found = connection.execute(statement("load/conflicting_links"), _of(account_id, links)).fetchall()
+    conflicts = [(Link(*row[:2]), Link(*row[2:4]), row[4] == "call_id") for row in found]
+    blocked = {wanted for wanted, present, by_call_id in conflicts if by_call_id or present > wanted}
+    ended = {present for wanted, present, _ in conflicts if wanted not in blocked}
+    return [link for link in links if link not in blocked], sorted(ended)
+
+
+def _of(account_id: str, links: Sequence[Link]) -> dict[str, Any]:
+    return {
+        "account_id": account_id,
+        "imported_ids": [link.imported_record_id for link in links],
+        "api_ids": [link.api_record_id for link in links],
+    }
 
 
 def _days(connection: Connection[Any], name: str, parameters: dict[str, Any]) -> set[date]:

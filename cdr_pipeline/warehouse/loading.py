@@ -90,6 +90,7 @@ class BatchLoad:
     _parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     known: int = 0
     step: str = "begin"
+    removed: int = 0
     _duplicate: int | None = None
     _own_stage: bool = True
     _removed: frozenset[date] = frozenset()
@@ -113,7 +114,7 @@ class BatchLoad:
         self._own_stage = open_stage(self.connection)
 
     def stage(self, rows: pl.DataFrame) -> None:
-        """Adds validated rows; those of a month that was removed by policy are rejected.
+        """Adds validated rows; those of legs whose month was removed by policy are rejected, see ``removed``.
 
         Args:
             rows: working schema with record ids, plus ``has_detail`` and ``detail_source`` for the switch's records;
@@ -121,8 +122,12 @@ class BatchLoad:
         """
         self.step = "stage"
         if self._removed:
-            sifted = sift_removed(rows, self._removed)
+            header = self.header
+            sifted = sift_removed(
+                self.connection, rows, self._removed, account_id=header.account_id, origin=header.origin
+            )
             self.reject(sifted.rejects)
+            self.removed += sifted.rejects.height
             rows = sifted.rows
         if rows.height:
             self.known += stage_rows(self.connection, rows, self._parameters)

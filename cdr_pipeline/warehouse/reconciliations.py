@@ -203,6 +203,21 @@ def write_version(
     return KeptVersion(day, number, version, **counts, reconciled_at=now, fresh=True)
 
 
+def restore_links(connection: Connection[Any], day: CarrierDay, *, now: datetime, run_id: str | None) -> None:
+    """Links the pairs of a carrier's newest version again where their links are gone.
+
+    A link by call id takes the place of one of reconciliation. When it ends, the records that were reconciled are the
+    same as before, and no new version is written that would link them.
+    """
+    parameters = asdict(day) | {"classes": list(LINKED_CLASSES)}
+    if connection.execute(statement("reconcile/unlinked_pairs"), parameters).fetchone() is None:
+        return
+    with connection.transaction():
+        connection.execute(statement("load/lock_account"), parameters)
+        pairs = connection.execute(statement("reconcile/unlinked_pairs"), parameters).fetchall()
+        set_links(connection, day.account_id, [Link(*pair) for pair in pairs], now=now, run_id=run_id)
+
+
 def _insert(connection: Connection[Any], day: CarrierDay, number: int, added: pl.DataFrame, now: datetime) -> None:
     if added.is_empty():
         return
@@ -236,13 +251,17 @@ def _link(
         pl.col("switch_record_id").is_not_null(),
         pl.col("carrier_record_id").is_not_null(),
     )
-    gone = changes.removed.filter(pl.col("switch_record_id").is_not_null()).select("carrier_record_id").drop_nulls()
-    gone = gone.join(pairs, on="carrier_record_id", how="anti")
+    gone = changes.removed.drop_nulls(["switch_record_id", "carrier_record_id"]).join(
+        pairs, on=["switch_record_id", "carrier_record_id"], how="anti"
+    )
     if gone.height:
-        withdraw_links(connection, day.account_id, gone["carrier_record_id"].to_list(), now=now)
+        withdraw_links(connection, day.account_id, _links(gone), now=now)
     if pairs.height:
-        both = zip(pairs["carrier_record_id"].to_list(), pairs["switch_record_id"].to_list(), strict=True)
-        set_links(connection, day.account_id, [Link(*pair) for pair in both], now=now, run_id=run_id)
+        set_links(connection, day.account_id, _links(pairs), now=now, run_id=run_id)
+
+
+def _links(pairs: pl.DataFrame) -> list[Link]:
+    return [Link(*pair) for pair in pairs.select("carrier_record_id", "switch_record_id").rows()]
 
 
 def _typed(name: str) -> pl.Expr:

@@ -1,8 +1,9 @@
 -- Purpose:     note the other record of each leg of which one record is erased: it tells of the same call.
+--              One that was erased before is noted again: its day shows the leg.
 -- Parameters:  account_id, erasure_id.   Grain: account_id, origin, record_id, business_date.
 -- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
 INSERT INTO erased_records (account_id, origin, record_id, business_date, erasure_id)
-SELECT
+SELECT DISTINCT
     twin.account_id,
     twin.origin,
     twin.record_id,
@@ -24,4 +25,4 @@ CROSS JOIN LATERAL (
 WHERE
     erased.account_id = %(account_id)s
     AND erased.erasure_id = %(erasure_id)s
-ON CONFLICT (account_id, origin, record_id, business_date) DO NOTHING
+ON CONFLICT (account_id, origin, record_id, business_date) DO UPDATE SET erasure_id = excluded.erasure_id

@@ -1,4 +1,5 @@
--- Purpose:     note which business dates the batch changed, those that changed records have left included.
+-- Purpose:     note which business dates the batch changed, those that changed records have left included. Days of
+--              months that were removed stay as they are: their legs are gone, and an empty file is no restatement.
 -- Parameters:  account_id, dates (array), now.
 -- Grain:       account_id, business_date.
 -- Locks:       the days' rows, in the order of their dates.
@@ -12,6 +13,14 @@ SELECT
     0,
     %(now)s
 FROM unnest(%(dates)s::date []) AS touched (business_date)
+WHERE
+    NOT EXISTS (
+        SELECT 1
+        FROM removed_months AS removed
+        WHERE
+            removed.account_id = %(account_id)s
+            AND removed.month = date_trunc('month', touched.business_date)::date
+    )
 ORDER BY touched.business_date
 ON CONFLICT (account_id, business_date) DO UPDATE SET
     changes = day.changes + 1,

@@ -162,7 +162,7 @@ def test_reconciliation_links_records_and_withdraws_its_links_again(warehouse_ur
         moved = set_links(connection, "acct", [Link("i2", "a1")], now=NOW)
         assert moved == {day, date(2026, 3, 3)}
         assert _links(connection) == {("i2", "a1")}
-        assert withdraw_links(connection, "acct", ["i2"], now=NOW) == {day, date(2026, 3, 3)}
+        assert withdraw_links(connection, "acct", [Link("i2", "a1")], now=NOW) == {day, date(2026, 3, 3)}
         assert _links(connection) == set()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from psycopg import sql
@@ -72,6 +72,7 @@ class MonthRemoval:
             How many records were deleted; the caller raises when it is not what was counted.
         """
         self.connection.execute(statement("retention/keep_totals"), self.parameters)
+        self.connection.execute(statement("retention/keep_removed_records"), self.parameters)
         self.connection.execute(statement("retention/delete_history"), self.parameters)
         deleted = self.connection.execute(statement("retention/delete_records"), self.parameters).rowcount
         self.connection.execute(statement("retention/delete_keys"), self.parameters)
@@ -127,8 +128,17 @@ class RetentionTable(LedgerTables):
         return [row["business_date"] for row in rows]
 
     def mask(self, account_id: str, business_dates: Sequence[date]) -> int:
-        """Masks records of some days and their earlier versions, in one transaction; how many were not masked yet."""
-        parameters = {"account_id": account_id, "dates": list(business_dates)}
+        """Masks records of the legs of some days and their earlier versions, in one transaction.
+
+        Returns:
+            How many were not masked yet.
+        """
+        parameters = {
+            "account_id": account_id,
+            "dates": list(business_dates),
+            "first_date": min(business_dates) - _APART,
+            "last_date": max(business_dates) + _APART,
+        }
         with translated(), self.connection.transaction():
             self._rows("load/lock_account", account_id=account_id)
             return sum(
@@ -154,5 +164,7 @@ class RetentionTable(LedgerTables):
         return True
 
 
+# The two records of a leg are at most this far apart, time zones included.
+_APART: Final = timedelta(days=3)
 # Whoever waits for a parent's lock keeps all others waiting behind it.
 _SHORT_WAIT: Final = "SET LOCAL lock_timeout = '2s'"
