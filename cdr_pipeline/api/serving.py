@@ -9,6 +9,7 @@ from uvicorn.supervisors import Multiprocess
 from cdr_pipeline.api.app import create_app
 from cdr_pipeline.api.gate import Gate
 from cdr_pipeline.api.protocol import BoundedProtocol
+from cdr_pipeline.core.fields import UNLOGGED
 from cdr_pipeline.privacy.redaction import configure_logging
 from cdr_pipeline.settings import Settings, count_together, load_settings, worker_count
 from cdr_pipeline.steps.workplace import Workplace
@@ -41,7 +42,7 @@ def config(app: Gate | str, *, host: str, port: int, workers: int = 1) -> uvicor
 
 def serve_api(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Serves until it is interrupted. The warehouse is up and migrated."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, private_fields=UNLOGGED)
     if workers == 1:
         uvicorn.Server(config(create_app(Workplace.at(settings)), host=host, port=port)).run()
         return
@@ -57,5 +58,5 @@ def serve_api(settings: Settings, *, host: str, port: int, workers: int) -> None
 def worker_app() -> Gate:
     """The application of one of several processes; its settings come from the environment."""
     settings = load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, private_fields=UNLOGGED)
     return create_app(Workplace.at(settings), workers=worker_count())

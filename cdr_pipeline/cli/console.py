@@ -21,8 +21,10 @@ err = Console(stderr=True, highlight=False)
 
 def ready_settings() -> Settings:
     """Settings of this process, with logging set up. Raises ConfigurationError."""
+    from cdr_pipeline.core.fields import UNLOGGED
+
     settings = load_settings()
-    configure_logging(settings.log_level if settings.log_level == "DEBUG" else "WARNING")
+    configure_logging(settings.log_level if settings.log_level == "DEBUG" else "WARNING", private_fields=UNLOGGED)
     return settings
 
 

@@ -3,16 +3,18 @@
 from cdr_pipeline.core.fields import FIELDS, Field
 
 
-def rows() -> list[tuple[str, str, str, str, str]]:
-    """Name, type, meaning, the seed's name and where the value comes from, for each column of the daily files."""
+def rows() -> list[tuple[str, str, str, str, str, str]]:
+    """Name, type, meaning, the seed's name, source of the value and privacy class, for each column of daily files."""
     return [
-        (field.name, _type(field), field.description, field.seed, _source(field)) for field in FIELDS if field.exported
+        (field.name, _type(field), field.description, field.seed, _source(field), field.privacy.value)
+        for field in FIELDS
+        if field.exported
     ]
 
 
 def markdown_table() -> str:
     """The table as Markdown."""
-    header = [("column", "type", "meaning", "seed", "from"), ("---",) * 5]
+    header = [("column", "type", "meaning", "seed", "from", "privacy"), ("---",) * 6]
     body = [tuple(cell.replace("|", r"\|") for cell in cells) for cells in rows()]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [*header, *body])
 

@@ -42,6 +42,85 @@ _DTYPES: Final[dict[Kind, pl.DataType]] = {
 }
 
 
+class Privacy(StrEnum):
+    """What a field says about a person. It decides what every copy of the records for others shows of it.
+
+    | class | holds | ``redacted`` files | masking and erasure | erasure looks there |
+    |---|---|---|---|---|
+    | NUMBER | telephone number | keyed hash | last four characters replaced | yes |
+    | DIGITS | keys that were pressed, PINs included | left out | last four characters replaced | yes |
+    | NAME | name of a person | left out | emptied | yes |
+    | SIP_ADDRESS | SIP user, URI or anything of that form | left out | last four characters replaced | yes |
+    | NETWORK_ADDRESS | address or port of a person's device | left out | emptied | no |
+    | MEDIA | session descriptions and recordings | left out | emptied | yes |
+    | FREE_TEXT | text that a device or person chose | left out | emptied | yes |
+    | IDENTIFIER | id that stands for a call, user or device | keyed hash | kept | no |
+    | NONE | nothing about a person | kept | kept | no |
+
+    A new class states its row in ``Redaction``, ``Masking`` and ``is_searched_for_erasure``.
+    """
+
+    NUMBER = "number"
+    DIGITS = "digits"
+    NAME = "name"
+    SIP_ADDRESS = "SIP address"
+    NETWORK_ADDRESS = "network address"
+    MEDIA = "media"
+    FREE_TEXT = "free text"
+    IDENTIFIER = "identifier"
+    NONE = "none"
+
+    @property
+    def redaction(self) -> "Redaction":
+        """What a ``redacted`` file shows."""
+        match self:
+            case Privacy.NUMBER | Privacy.IDENTIFIER:
+                return Redaction.HASH
+            case Privacy.NONE:
+                return Redaction.KEEP
+            case (
+                Privacy.DIGITS
+                | Privacy.NAME
+                | Privacy.SIP_ADDRESS
+                | Privacy.NETWORK_ADDRESS
+                | Privacy.MEDIA
+                | Privacy.FREE_TEXT
+            ):
+                return Redaction.DROP
+
+    @property
+    def masking(self) -> "Masking":
+        """What masking and erasure leave in the warehouse."""
+        match self:
+            case Privacy.NUMBER | Privacy.DIGITS | Privacy.SIP_ADDRESS:
+                return Masking.MASK
+            case Privacy.NAME | Privacy.NETWORK_ADDRESS | Privacy.MEDIA | Privacy.FREE_TEXT:
+                return Masking.EMPTY
+            case Privacy.IDENTIFIER | Privacy.NONE:
+                return Masking.KEEP
+
+    @property
+    def is_searched_for_erasure(self) -> bool:
+        """Whether the number of an erasure request may stand in the field."""
+        return self.masking is not Masking.KEEP and self is not Privacy.NETWORK_ADDRESS
+
+
+class Redaction(StrEnum):
+    """What a ``redacted`` file shows of a value."""
+
+    KEEP = "kept"
+    HASH = "hashed"
+    DROP = "left out"
+
+
+class Masking(StrEnum):
+    """What masking leaves of a value in the warehouse."""
+
+    KEEP = "kept"
+    MASK = "last four characters replaced"
+    EMPTY = "emptied"
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of the canonical CDR.
@@ -50,6 +129,7 @@ class Field:
         name: column name in frames, warehouse and files.
         kind: type.
         description: what it means, with unit and clock, for people who read the files.
+        privacy: what it says about a person. There is no default: a field without a class fails at import.
         longest: bytes of UTF-8 that a text may have; every text field has a limit, and no other field has one. What is
             part of an index stays below ``LONGEST_INDEXED``.
         seed: its name in the seed's tables (``custom_channel_vars.realm`` for nested ones), empty when it has none.
@@ -65,6 +145,7 @@ class Field:
     name: str
     kind: Kind
     description: str
+    privacy: Privacy
     longest: int | None = None
     seed: str = ""
     list_key: str = ""
@@ -98,12 +179,19 @@ LONGEST_EXTRA: Final = 1024**2
 FIELDS: Final[tuple[Field, ...]] = (
     # identity
     Field(
-        "account_id", Kind.TEXT, "Account that owns the record.", longest=64, seed=f"{_CCV}.account_id", required=True
+        "account_id",
+        Kind.TEXT,
+        "Account that owns the record.",
+        Privacy.NONE,
+        longest=64,
+        seed=f"{_CCV}.account_id",
+        required=True,
     ),
     Field(
         "origin",
         Kind.TEXT,
         "Who delivered the record: api (the switch) or imported (a file).",
+        Privacy.NONE,
         longest=16,
         required=True,
         allowed=("api", "imported"),
@@ -112,6 +200,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "record_id",
         Kind.TEXT,
         "Identity within account and origin: the switch's id, the file's own id, or a fingerprint.",
+        Privacy.IDENTIFIER,
         longest=512,
         seed="id",
         list_key="id",
@@ -122,6 +211,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "business_date",
         Kind.DATE,
         "Calendar day, in the account's zone, in which the call started.",
+        Privacy.NONE,
         derived="started_at in the account's time zone",
         required=True,
     ),
@@ -130,6 +220,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "call_id",
         Kind.TEXT,
         "Unique id of the call leg.",
+        Privacy.IDENTIFIER,
         longest=512,
         seed="call_id",
         list_key="call_id",
@@ -139,6 +230,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "other_leg_call_id",
         Kind.TEXT,
         "Id of the other leg of the call.",
+        Privacy.IDENTIFIER,
         longest=512,
         seed="other_leg_call_id",
         list_key="other_leg_call_id",
@@ -148,6 +240,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "bridge_id",
         Kind.TEXT,
         "Call id of the leg that this one was bridged from.",
+        Privacy.IDENTIFIER,
         longest=512,
         list_key="bridge_id",
         detail_path=f"{_CCV}.bridge_id",
@@ -156,6 +249,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "interaction_id",
         Kind.TEXT,
         "Shared by all legs of one interaction, transfers included.",
+        Privacy.IDENTIFIER,
         longest=512,
         list_key="interaction_id",
         detail_path="interaction_id",
@@ -164,6 +258,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "call_direction",
         Kind.TEXT,
         "inbound to or outbound from the switch.",
+        Privacy.NONE,
         longest=64,
         seed="call_direction",
         list_key="direction",
@@ -174,6 +269,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "started_at",
         Kind.INSTANT,
         "When the leg started, UTC.",
+        Privacy.NONE,
         seed="timestamp",
         list_key="timestamp",
         derived="list: timestamp; details: timestamp less duration_seconds (Gregorian seconds)",
@@ -183,18 +279,21 @@ FIELDS: Final[tuple[Field, ...]] = (
         "answered_at",
         Kind.INSTANT,
         "When the leg was answered, UTC; nothing when it was not.",
+        Privacy.NONE,
         derived="ended_at less billing_seconds, where those are above 0",
     ),
     Field(
         "ended_at",
         Kind.INSTANT,
         "When the leg ended, UTC.",
+        Privacy.NONE,
         derived="started_at plus duration_seconds (the detail document's timestamp)",
     ),
     Field(
         "duration_seconds",
         Kind.SECONDS,
         "Whole length of the leg, seconds, ringing included.",
+        Privacy.NONE,
         seed="duration_seconds",
         list_key="duration_seconds",
         detail_path="duration_seconds",
@@ -204,6 +303,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "billing_seconds",
         Kind.SECONDS,
         "Length after answer, seconds.",
+        Privacy.NONE,
         seed="billing_seconds",
         list_key="billing_seconds",
         detail_path="billing_seconds",
@@ -213,6 +313,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "ringing_seconds",
         Kind.SECONDS,
         "Time the far end rang, seconds.",
+        Privacy.NONE,
         seed="ringing_seconds",
         detail_path="ringing_seconds",
         minimum=0,
@@ -221,12 +322,14 @@ FIELDS: Final[tuple[Field, ...]] = (
         "answered",
         Kind.FLAG,
         "Whether the call was answered: it has billable seconds or an answer time.",
+        Privacy.NONE,
         derived="billing_seconds above 0, or an answer time was delivered",
     ),
     Field(
         "hangup_cause",
         Kind.TEXT,
         "Why the leg ended, as the switch names it (NORMAL_CLEARING, ...).",
+        Privacy.NONE,
         longest=256,
         seed="hangup_cause",
         list_key="hangup_cause",
@@ -236,6 +339,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "disposition",
         Kind.TEXT,
         "Outcome as the source states it (ANSWERED, NO ANSWER, ...).",
+        Privacy.NONE,
         longest=256,
         list_key="disposition",
         detail_path="disposition",
@@ -245,6 +349,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "caller_id_name",
         Kind.TEXT,
         "Name presented by the caller.",
+        Privacy.NAME,
         longest=1024,
         seed="caller_id_name",
         list_key="caller_id_name",
@@ -254,6 +359,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "caller_id_number",
         Kind.TEXT,
         "Number presented by the caller, as delivered.",
+        Privacy.NUMBER,
         longest=512,
         seed="caller_id_number",
         list_key="caller_id_number",
@@ -263,6 +369,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "caller_e164",
         Kind.TEXT,
         "Caller's number in E.164; nothing when it is not a public number.",
+        Privacy.NUMBER,
         longest=32,
         derived="caller_id_number by the account's or profile's number plan",
     ),
@@ -270,6 +377,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "callee_id_name",
         Kind.TEXT,
         "Name of the called party.",
+        Privacy.NAME,
         longest=1024,
         seed="callee_id_name",
         list_key="callee_id_name",
@@ -279,6 +387,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "callee_id_number",
         Kind.TEXT,
         "Number of the called party, as delivered.",
+        Privacy.NUMBER,
         longest=512,
         seed="callee_id_number",
         list_key="callee_id_number",
@@ -288,6 +397,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "callee_e164",
         Kind.TEXT,
         "Called number in E.164; nothing when it is not a public number.",
+        Privacy.NUMBER,
         longest=32,
         derived="dialed_number, else callee_id_number, by the account's or profile's number plan",
     ),
@@ -295,26 +405,69 @@ FIELDS: Final[tuple[Field, ...]] = (
         "digits_dialed",
         Kind.TEXT,
         "DTMF digits that were dialled (none when none were pressed).",
+        Privacy.DIGITS,
         longest=1024,
         seed="digits_dialed",
         detail_path="digits_dialed",
     ),
-    Field("dialed_number", Kind.TEXT, "Number that was dialled.", longest=512, list_key="dialed_number"),
-    Field("calling_from", Kind.TEXT, "Number that the call came from.", longest=512, list_key="calling_from"),
-    Field("cid_type", Kind.TEXT, "Source of the caller id.", longest=256, seed="cid_type", detail_path="cid_type"),
-    # signalling
-    Field("to_uri", Kind.TEXT, "SIP URI called.", longest=2048, seed="to_uri", detail_path="to_uri"),
-    Field("from_uri", Kind.TEXT, "SIP URI of the caller.", longest=2048, seed="from_uri", detail_path="from_uri"),
-    Field("to_host", Kind.TEXT, "Host part of to_uri.", longest=512, derived="to_uri"),
-    Field("from_host", Kind.TEXT, "Host part of from_uri.", longest=512, derived="from_uri"),
-    Field("sip_to", Kind.TEXT, "user@realm of the SIP To header.", longest=2048, list_key="to", detail_path="to"),
     Field(
-        "sip_from", Kind.TEXT, "user@realm of the SIP From header.", longest=2048, list_key="from", detail_path="from"
+        "dialed_number", Kind.TEXT, "Number that was dialled.", Privacy.NUMBER, longest=512, list_key="dialed_number"
+    ),
+    Field(
+        "calling_from",
+        Kind.TEXT,
+        "Number that the call came from.",
+        Privacy.NUMBER,
+        longest=512,
+        list_key="calling_from",
+    ),
+    Field(
+        "cid_type",
+        Kind.TEXT,
+        "Source of the caller id.",
+        Privacy.NONE,
+        longest=256,
+        seed="cid_type",
+        detail_path="cid_type",
+    ),
+    # signalling
+    Field(
+        "to_uri", Kind.TEXT, "SIP URI called.", Privacy.SIP_ADDRESS, longest=2048, seed="to_uri", detail_path="to_uri"
+    ),
+    Field(
+        "from_uri",
+        Kind.TEXT,
+        "SIP URI of the caller.",
+        Privacy.SIP_ADDRESS,
+        longest=2048,
+        seed="from_uri",
+        detail_path="from_uri",
+    ),
+    Field("to_host", Kind.TEXT, "Host part of to_uri.", Privacy.NONE, longest=512, derived="to_uri"),
+    Field("from_host", Kind.TEXT, "Host part of from_uri.", Privacy.NONE, longest=512, derived="from_uri"),
+    Field(
+        "sip_to",
+        Kind.TEXT,
+        "user@realm of the SIP To header.",
+        Privacy.SIP_ADDRESS,
+        longest=2048,
+        list_key="to",
+        detail_path="to",
+    ),
+    Field(
+        "sip_from",
+        Kind.TEXT,
+        "user@realm of the SIP From header.",
+        Privacy.SIP_ADDRESS,
+        longest=2048,
+        list_key="from",
+        detail_path="from",
     ),
     Field(
         "sip_request",
         Kind.TEXT,
         "user@realm of the SIP request line.",
+        Privacy.SIP_ADDRESS,
         longest=2048,
         list_key="request",
         detail_path="request",
@@ -323,6 +476,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "user_agent",
         Kind.TEXT,
         "User agent reported by the device.",
+        Privacy.FREE_TEXT,
         longest=2048,
         seed="user_agent",
         detail_path="user_agent",
@@ -332,6 +486,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "remote_sdp",
         Kind.TEXT,
         "Session description of the far end at call setup.",
+        Privacy.MEDIA,
         longest=262144,
         seed="remote_sdp",
         detail_path="remote_sdp",
@@ -341,6 +496,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "local_sdp",
         Kind.TEXT,
         "Session description of the switch at call setup.",
+        Privacy.MEDIA,
         longest=262144,
         seed="local_sdp",
         detail_path="local_sdp",
@@ -350,18 +506,31 @@ FIELDS: Final[tuple[Field, ...]] = (
         "remote_rtp_address",
         Kind.TEXT,
         "IP address of the far end's media.",
+        Privacy.NETWORK_ADDRESS,
         longest=256,
         derived="remote_sdp, c= line",
     ),
-    Field("remote_rtp_port", Kind.PORT, "Port of the far end's media.", derived="remote_sdp, m= line"),
     Field(
-        "local_rtp_address", Kind.TEXT, "IP address of the switch's media.", longest=256, derived="local_sdp, c= line"
+        "remote_rtp_port",
+        Kind.PORT,
+        "Port of the far end's media.",
+        Privacy.NETWORK_ADDRESS,
+        derived="remote_sdp, m= line",
     ),
-    Field("local_rtp_port", Kind.PORT, "Port of the switch's media.", derived="local_sdp, m= line"),
+    Field(
+        "local_rtp_address",
+        Kind.TEXT,
+        "IP address of the switch's media.",
+        Privacy.NONE,
+        longest=256,
+        derived="local_sdp, c= line",
+    ),
+    Field("local_rtp_port", Kind.PORT, "Port of the switch's media.", Privacy.NONE, derived="local_sdp, m= line"),
     Field(
         "recording_url",
         Kind.TEXT,
         "Where the recording is.",
+        Privacy.MEDIA,
         longest=4096,
         list_key="recording_url",
         detail_path="recording_url",
@@ -370,6 +539,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "media_recordings",
         Kind.TEXT,
         "Recording ids, a JSON list.",
+        Privacy.MEDIA,
         longest=65536,
         list_key="media_recordings",
         detail_path=f"{_CCV}.media_recordings",
@@ -379,6 +549,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "owner_id",
         Kind.TEXT,
         "User that owns the device.",
+        Privacy.IDENTIFIER,
         longest=512,
         list_key="owner_id",
         detail_path=f"{_CCV}.owner_id",
@@ -387,6 +558,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "authorizing_id",
         Kind.TEXT,
         "Device or resource that authorised the call.",
+        Privacy.IDENTIFIER,
         longest=512,
         seed=f"{_CCV}.authorizing_id",
         list_key="authorizing_id",
@@ -396,15 +568,25 @@ FIELDS: Final[tuple[Field, ...]] = (
         "endpoint_id",
         Kind.TEXT,
         "Endpoint id.",
+        Privacy.IDENTIFIER,
         longest=512,
         seed=f"{_CCV}.endpoint_id",
         detail_path=f"{_CCV}.endpoint_id",
     ),
-    Field("tenant_id", Kind.TEXT, "Tenant id.", longest=512, seed=f"{_CCV}.tenant_id", detail_path=f"{_CCV}.tenant_id"),
+    Field(
+        "tenant_id",
+        Kind.TEXT,
+        "Tenant id.",
+        Privacy.NONE,
+        longest=512,
+        seed=f"{_CCV}.tenant_id",
+        detail_path=f"{_CCV}.tenant_id",
+    ),
     Field(
         "access_group",
         Kind.TEXT,
         "Access group.",
+        Privacy.NONE,
         longest=512,
         seed=f"{_CCV}.access_group",
         detail_path=f"{_CCV}.access_group",
@@ -413,29 +595,43 @@ FIELDS: Final[tuple[Field, ...]] = (
         "username",
         Kind.TEXT,
         "SIP user name that authenticated.",
+        Privacy.SIP_ADDRESS,
         longest=512,
         seed=f"{_CCV}.username",
         detail_path=f"{_CCV}.username",
     ),
     Field(
-        "realm", Kind.TEXT, "SIP realm of the account.", longest=512, seed=f"{_CCV}.realm", detail_path=f"{_CCV}.realm"
+        "realm",
+        Kind.TEXT,
+        "SIP realm of the account.",
+        Privacy.NONE,
+        longest=512,
+        seed=f"{_CCV}.realm",
+        detail_path=f"{_CCV}.realm",
     ),
     Field(
         "inception",
         Kind.TEXT,
         "Where the call entered the system.",
+        Privacy.SIP_ADDRESS,
         longest=2048,
         seed=f"{_CCV}.inception",
         detail_path=f"{_CCV}.inception",
     ),
     Field(
-        "resource_id", Kind.TEXT, "Carrier resource that took the call.", longest=512, detail_path=f"{_CCV}.resource_id"
+        "resource_id",
+        Kind.TEXT,
+        "Carrier resource that took the call.",
+        Privacy.NONE,
+        longest=512,
+        detail_path=f"{_CCV}.resource_id",
     ),
     # money
     Field(
         "cost",
         Kind.MONEY,
         "Price of the call, in cost_currency.",
+        Privacy.NONE,
         list_key="cost",
         derived="Kazoo's cost is in 1/10000 dollar and is converted",
     ),
@@ -443,14 +639,16 @@ FIELDS: Final[tuple[Field, ...]] = (
         "cost_currency",
         Kind.TEXT,
         "ISO 4217 code of cost and rate.",
+        Privacy.NONE,
         longest=16,
         derived="USD for the switch's records",
     ),
-    Field("rate", Kind.MONEY, "Price of one minute, in cost_currency.", list_key="rate"),
+    Field("rate", Kind.MONEY, "Price of one minute, in cost_currency.", Privacy.NONE, list_key="rate"),
     Field(
         "rate_name",
         Kind.TEXT,
         "Name of the rate that applied.",
+        Privacy.NONE,
         longest=512,
         list_key="rate_name",
         detail_path=f"{_CCV}.rate_name",
@@ -459,15 +657,19 @@ FIELDS: Final[tuple[Field, ...]] = (
         "call_type",
         Kind.TEXT,
         "How the account is billed for it (per_minute, flat_rate, ...).",
+        Privacy.NONE,
         longest=256,
         list_key="call_type",
         detail_path=f"{_CCV}.account_billing",
     ),
-    Field("reseller_cost", Kind.MONEY, "Price to the reseller, in cost_currency.", list_key="reseller_cost"),
+    Field(
+        "reseller_cost", Kind.MONEY, "Price to the reseller, in cost_currency.", Privacy.NONE, list_key="reseller_cost"
+    ),
     Field(
         "reseller_call_type",
         Kind.TEXT,
         "How the reseller is billed for it.",
+        Privacy.NONE,
         longest=256,
         list_key="reseller_call_type",
         detail_path=f"{_CCV}.reseller_billing",
@@ -476,15 +678,17 @@ FIELDS: Final[tuple[Field, ...]] = (
         "carrier",
         Kind.TEXT,
         "Carrier or system whose file delivered the record.",
+        Privacy.NONE,
         longest=256,
         derived="the import profile's carrier",
     ),
-    Field("trunk", Kind.TEXT, "Trunk or gateway that carried the call.", longest=512),
+    Field("trunk", Kind.TEXT, "Trunk or gateway that carried the call.", Privacy.NONE, longest=512),
     # the system
     Field(
         "call_priority",
         Kind.TEXT,
         "Priority of the call.",
+        Privacy.NONE,
         longest=256,
         list_key="call_priority",
         detail_path="call_priority",
@@ -493,6 +697,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "handling_server_name",
         Kind.TEXT,
         "Media node in charge of the call.",
+        Privacy.NONE,
         longest=512,
         seed="handling_server_name",
         detail_path="handling_server_name",
@@ -501,6 +706,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "media_server",
         Kind.TEXT,
         "Media server that handled the call.",
+        Privacy.NONE,
         longest=512,
         list_key="media_server",
         detail_path="media_server",
@@ -509,6 +715,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "app_name",
         Kind.TEXT,
         "Application that wrote the record.",
+        Privacy.NONE,
         longest=512,
         seed="app_name",
         detail_path="app_name",
@@ -518,6 +725,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "app_version",
         Kind.TEXT,
         "Version of that application.",
+        Privacy.NONE,
         longest=512,
         seed="app_version",
         detail_path="app_version",
@@ -527,6 +735,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "event_name",
         Kind.TEXT,
         "Name of the event that carried the record.",
+        Privacy.NONE,
         longest=512,
         seed="event_name",
         detail_path="event_name",
@@ -536,15 +745,34 @@ FIELDS: Final[tuple[Field, ...]] = (
         "event_category",
         Kind.TEXT,
         "Category of that event.",
+        Privacy.NONE,
         longest=512,
         seed="event_category",
         detail_path="event_category",
         exported=False,
     ),
-    Field("server_id", Kind.TEXT, "Server id.", longest=512, seed="server_id", detail_path="server_id", exported=False),
+    Field(
+        "server_id",
+        Kind.TEXT,
+        "Server id.",
+        Privacy.NONE,
+        longest=512,
+        seed="server_id",
+        detail_path="server_id",
+        exported=False,
+    ),
 )
 
 BY_NAME: Final[dict[str, Field]] = {field.name: field for field in FIELDS}
+
+# Generated from the privacy classes; nothing else lists private fields.
+HASHED: Final = tuple(field.name for field in FIELDS if field.privacy.redaction is Redaction.HASH)
+DROPPED: Final = tuple(field.name for field in FIELDS if field.privacy.redaction is Redaction.DROP)
+MASKED: Final = tuple(field.name for field in FIELDS if field.privacy.masking is Masking.MASK)
+EMPTIED: Final = tuple(field.name for field in FIELDS if field.privacy.masking is Masking.EMPTY)
+SEARCHED_FOR_ERASURE: Final = tuple(field.name for field in FIELDS if field.privacy.is_searched_for_erasure)
+# Values that no log line, error or metadata may show.
+UNLOGGED: Final = tuple(field.name for field in FIELDS if field.privacy not in {Privacy.NONE, Privacy.IDENTIFIER})
 
 # Keys of a Kazoo list row that only restate another field in another notation. They are not stored again: the
 # landing file keeps them, and the API writes them anew from the field named here.

@@ -1,8 +1,9 @@
 """The dialect ``redacted``: as ``exact``, for those who may know what was called and paid, but not by whom.
 
 Rule ``keyed-hash-v1``: numbers, addresses and ids become ``x-`` and 16 digits that depend on a key; the same text has
-the same digits, so that calls of one party can be told apart and counted. Names, links and media are left out. Without
-the key nobody gets back to the text or to the row of another file.
+the same digits, so that calls of one party can be counted. Names, links and media are left out. Which fields these are
+follows from their privacy class in the field dictionary. Without the key, the text or the row of another file cannot be
+recovered.
 """
 
 from typing import Final
@@ -10,22 +11,16 @@ from typing import Final
 import polars as pl
 import polars_hash as plh
 
+from cdr_pipeline.core.fields import DROPPED, HASHED
+
 RULE: Final = "keyed-hash-v1"
-HASHED: Final = (
-    "record_id", "call_id", "other_leg_call_id", "bridge_id", "interaction_id", "caller_id_number", "caller_e164",
-    "callee_id_number", "callee_e164", "dialed_number", "calling_from", "owner_id", "authorizing_id", "endpoint_id",
-)  # fmt: skip
-DROPPED: Final = (
-    "caller_id_name", "callee_id_name", "digits_dialed", "to_uri", "from_uri", "sip_to", "sip_from", "sip_request",
-    "remote_rtp_address", "remote_rtp_port", "recording_url", "media_recordings", "username",
-)  # fmt: skip
 
 
 def redacted(texts: pl.DataFrame, key: str) -> pl.DataFrame:
     """Cells of the exact dialect, masked.
 
     Args:
-        texts: text columns; one that is not named above is kept.
+        texts: text columns; fields of the class ``NONE`` stay as they are.
         key: what the masks depend on.
     """
     return texts.with_columns(

@@ -5,6 +5,7 @@ One filter on the root logger covers our own lines and those of libraries (the H
 
 import logging
 import re
+from collections.abc import Iterable
 from typing import Final
 
 MASK: Final = "***"
@@ -42,25 +43,48 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Rewrites each record's message in place, arguments merged, exception text included; one record is one line."""
+    """Rewrites each record's message in place, arguments merged, exception text included; one record is one line.
+
+    Args:
+        private_fields: fields whose values are masked wherever a message shows them as ``name=value`` or in JSON.
+    """
+
+    def __init__(self, private_fields: Iterable[str] = ()) -> None:
+        super().__init__()
+        names = "|".join(re.escape(name) for name in private_fields)
+        self._values = (
+            re.compile(rf"(?i)\b({names})([\"']?\s*[:=]\s*)(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s\"',;}}&]+)")
+            if names
+            else None
+        )
+
+    def _redact(self, text: str) -> str:
+        if self._values is not None:
+            text = self._values.sub(rf"\1\2{MASK}", text)
+        return redact(text)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always lets the record pass, redacted."""
-        record.msg = redact(record.getMessage())
+        record.msg = self._redact(record.getMessage())
         record.args = ()
         if record.exc_info and record.exc_info[0] is not None:
-            record.msg += f" [{record.exc_info[0].__name__}: {redact(str(record.exc_info[1]))}]"
+            record.msg += f" [{record.exc_info[0].__name__}: {self._redact(str(record.exc_info[1]))}]"
             record.exc_info = None
         record.exc_text = None
         record.msg = _CONTROL.sub(_escaped, str(record.msg))
         return True
 
 
-def configure_logging(level: str) -> None:
-    """One line a record on standard error, redacted, library chatter at WARNING."""
+def configure_logging(level: str, *, private_fields: Iterable[str]) -> None:
+    """Logs one line a record to standard error, redacted; libraries at WARNING.
+
+    Args:
+        level: name of the lowest level that is logged.
+        private_fields: fields whose values no line may show: ``UNLOGGED`` of the field dictionary.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    handler.addFilter(RedactingFilter())
+    handler.addFilter(RedactingFilter(private_fields))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in ("httpx2", "httpcore2", "alembic", "uvicorn.access", "stamina"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -5,7 +5,7 @@ from typing import Final, LiteralString, cast
 
 from psycopg import sql
 
-from cdr_pipeline.core.fields import BY_NAME, Kind, names
+from cdr_pipeline.core.fields import BY_NAME, EMPTIED, MASKED, SEARCHED_FOR_ERASURE, Kind, names
 from cdr_pipeline.core.outcomes import COMPARED, KEPT
 from cdr_pipeline.settings import bundled
 
@@ -23,14 +23,6 @@ BELIEVED_EQUAL: Final = (
     "account_id", "origin", "record_id", "business_date", "ended_at", "has_detail", "list_digest", "row_digest",
     "batch_id", "source_line", "believed_equal",
 )  # fmt: skip
-
-
-# What masking leaves of a record: these without their last four characters, those not at all.
-MASKED: Final = (
-    "caller_id_number", "caller_e164", "callee_id_number", "callee_e164", "digits_dialed", "dialed_number",
-    "calling_from", "to_uri", "from_uri", "sip_to", "sip_from", "sip_request", "username",
-)  # fmt: skip
-EMPTIED: Final = ("caller_id_name", "callee_id_name", "remote_sdp", "local_sdp", "recording_url")
 
 
 @cache
@@ -115,7 +107,10 @@ def _masks() -> dict[str, sql.Composable]:
     masked: dict[str, sql.Composable] = {
         name: sql.SQL("cdr_masked({})").format(sql.Identifier(name)) for name in MASKED
     }
-    return masked | dict.fromkeys(EMPTIED, sql.SQL("NULL::text")) | {"extra": sql.SQL("'{}'::jsonb")}
+    emptied: dict[str, sql.Composable] = {
+        name: sql.SQL("NULL::{}").format(sql.SQL(BY_NAME[name].kind.value)) for name in EMPTIED
+    }
+    return masked | emptied | {"extra": sql.SQL("'{}'::jsonb")}
 
 
 def _masking(table: str) -> dict[str, sql.Composable]:
@@ -132,7 +127,7 @@ def _masking(table: str) -> dict[str, sql.Composable]:
 
 MASKED_TABLES: Final = (_masking("cdr"), _masking("cdr_history"))
 # What an erasure looks through, a line each: no number is read across two of them.
-_SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(_identifiers((*MASKED, *EMPTIED)))
+_SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(_identifiers(SEARCHED_FOR_ERASURE))
 _RECORD: Final = (*names(), *BOOKKEEPING)
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "erasure/find_records": {"searched": _SEARCHED},

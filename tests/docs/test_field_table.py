@@ -7,7 +7,7 @@ import pytest
 
 from cdr_pipeline.core import field_table
 from cdr_pipeline.core.field_table import markdown_table
-from cdr_pipeline.core.fields import BY_NAME, FIELDS, Field, Kind, names
+from cdr_pipeline.core.fields import BY_NAME, FIELDS, Field, Kind, Privacy, names
 
 # The seed's two tables, as printed there.
 SEED_LIST = [
@@ -63,23 +63,24 @@ def test_the_table_has_a_line_for_each_column_in_the_order_of_the_file() -> None
     assert [line[0] for line in cells()] == list(names(exported_only=True))
 
 
-def test_each_line_has_five_cells_and_none_but_the_seeds_is_empty() -> None:
+def test_each_line_has_six_cells_and_none_but_the_seeds_is_empty() -> None:
     for line in cells():
-        assert len(line) == 5
+        assert len(line) == 6
         assert all(cell for position, cell in enumerate(line) if position != 3)
 
 
 def test_the_table_says_what_a_column_is_called_in_the_seed_and_where_it_comes_from() -> None:
     by_name = {line[0]: line for line in cells()}
-    assert by_name["record_id"][3:] == ["id", "list `id`, document `id`"]
+    assert by_name["record_id"][3:] == ["id", "list `id`, document `id`", "identifier"]
     assert by_name["callee_e164"][4].startswith("dialed_number, else callee_id_number")
     assert by_name["ringing_seconds"][4] == "document `ringing_seconds`"
     assert by_name["rate"][4] == "list `rate`"
 
 
 def test_a_bar_in_a_description_does_not_break_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(field_table, "FIELDS", (Field("either", Kind.TEXT, "this | that", longest=1, derived="a|b"),))
-    ((name, _, meaning, _, source),) = cells()
+    field = Field("either", Kind.TEXT, "this | that", Privacy.NONE, longest=1, derived="a|b")
+    monkeypatch.setattr(field_table, "FIELDS", (field,))
+    ((name, _, meaning, _, source, _),) = cells()
     assert (name, meaning, source) == ("either", r"this \| that", r"a\|b")
 
 

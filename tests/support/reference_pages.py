@@ -61,7 +61,8 @@ built-in one to copy. [Add a format](../how-to/operator.md#add-a-format) shows h
 _FIELDS: Final = """# Fields
 
 The columns of the daily files in their order. *seed* is the field's name in the Kazoo CDR API (2017 page); *from* says
-where the value of an API record comes from. `cdr-pipeline fields` prints this table.
+where the value of an API record comes from; *privacy* is the class that decides what `redacted` files, masking, erasure
+and logs show of it (see [data model](../explanation/data-model.md)). `cdr-pipeline fields` prints this table.
 
 """
 _REJECTS: Final = """# Reject codes
