@@ -31,6 +31,12 @@ hypothesis.settings.load_profile("default")
 SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "samples"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the test that interleaves processes."""
+    parser.addoption("--interleave-minutes", type=float, help="play rounds of new seeds for so long; with -m slow")
+    parser.addoption("--interleave-seed", type=int, help="first seed of the rounds; random when omitted")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Tests see neither the developer's environment nor a .env file."""
