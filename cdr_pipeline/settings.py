@@ -90,6 +90,16 @@ def _warehouse_scheme(url: SecretStr | None) -> SecretStr | None:
 def _smtp_scheme(url: SecretStr | None) -> SecretStr | None:
     if url is not None and not url.get_secret_value().startswith(("smtp://", "smtps://")):
         raise ValueError("must start with smtp:// or smtps://")
+    if url is not None:
+        try:
+            parts = urlsplit(url.get_secret_value())
+            named = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            parts, named = None, False
+        if parts is None or not named:
+            raise ValueError("must name a host, and a port from 1 to 65535 or none")
+        if bool(parts.username) != bool(parts.password):
+            raise ValueError("must have both user and password, or neither: smtp://user:password@host:587")
     return url
 
 
@@ -205,7 +215,7 @@ class Settings(BaseSettings):
     alert_mail_to: str | None = Field(default=None, description="alerts go to these addresses, with commas between")
     alert_mail_from: str = Field(default="cdr-pipeline@localhost", description="sender of alerts")
     alert_smtp_url: Annotated[SecretStr | None, AfterValidator(_smtp_scheme)] = Field(
-        default=None, description="smtp://user:password@host:587 (STARTTLS where offered) or smtps://host"
+        default=None, description="smtp://host:port or smtps://host; a user:password@ is sent over TLS only"
     )
     alert_exposure: Decimal | None = Field(
         default=None, ge=0, description="alert when a day's reconciliation leaves more money open than this"

@@ -67,7 +67,7 @@ def seal(
 ) -> None:
     """Make files final: those of every day whose grace period is over, or of these days. Exits 8 when one cannot be."""
     from cdr_pipeline.cli.console import out, table, workplace
-    from cdr_pipeline.errors import DayNotSealable
+    from cdr_pipeline.errors import DayNotSealable, ExportError
     from cdr_pipeline.steps.seal_days import Override, SealRequest, seal_days
 
     request = SealRequest(_dates(date), account, Override(by, reason) if override else None)
@@ -78,7 +78,13 @@ def seal(
         wrong = day.failure.message if day.failure else ", ".join(day.obstacles)
         listing.add_row(day.account_id, str(day.business_date), day.outcome, wrong)
     out.print(listing)
-    refused = [day for day in found if day.outcome in ("refused", "failed")]
+    failed = [day for day in found if day.outcome == "failed"]
+    if failed:
+        raise ExportError(
+            f"{len(failed)} day(s) failed: {', '.join(f'{day.account_id} {day.business_date}' for day in failed)}",
+            hint="the list has the cause of each; fix it, then run the same command again",
+        )
+    refused = [day for day in found if day.outcome == "refused"]
     if refused and date:
         raise DayNotSealable(
             f"{len(refused)} day(s) stay open",
@@ -110,7 +116,8 @@ def restate(
     out.print(listing)
     failed = [day for day in found if day.outcome in ("refused", "failed")]
     if failed:
-        raise DayNotSealable(f"{len(failed)} day(s) were not restated", hint="see the list; then try again")
+        named = ", ".join(f"{day.account_id} {day.business_date}" for day in failed)
+        raise DayNotSealable(f"{len(failed)} day(s) were not restated: {named}", hint="see the list; then try again")
 
 
 @days_app.command("why")

@@ -29,9 +29,12 @@ def deliver(
         said = item.failure.message if item.failure else item.receipt or ""
         listing.add_row(item.target, item.path, item.outcome, str(item.age).partition(".")[0], said)
     out.print(listing)
-    missing = sum(item.outcome != "delivered" for item in found)
+    missing = [item for item in found if item.outcome != "delivered"]
     if missing:
-        raise DeliveryError(f"{missing} file(s) did not arrive", hint="'cdr-pipeline deliveries list' shows what waits")
+        named = ", ".join(f"{item.path} at {item.target}" for item in missing)
+        raise DeliveryError(
+            f"{len(missing)} file(s) did not arrive: {named}", hint="'cdr-pipeline deliveries list' shows what waits"
+        )
 
 
 @deliveries_app.command("list")

@@ -17,13 +17,15 @@ def export(
 ) -> None:
     """Write the daily files of a business date, and of every open day whose records have changed."""
     from cdr_pipeline.cli.console import out, table, workplace
-    from cdr_pipeline.steps.export_days import ExportRequest, export_days
+    from cdr_pipeline.steps.export_days import ExportRequest, export_days, require_exported
 
     with workplace("exporting") as at:
         exported = export_days(ExportRequest([date.date()], account), at)
     listing = table("Daily files", "account", "day", "state", "rows", "file", "outcome", numbers=frozenset({"rows"}))
     for item in exported:
-        for file in (item.file, *item.others):
+        if item.failure is not None:
+            listing.add_row(item.account_id, str(item.business_date), "failed", "", "", item.failure.message)
+        for file in item.files:
             listing.add_row(
                 item.account_id,
                 str(item.business_date),
@@ -33,6 +35,7 @@ def export(
                 "written" if file.changed else "unchanged",
             )
     out.print(listing)
+    require_exported(exported)
 
 
 def export_month(
@@ -45,6 +48,7 @@ def export_month(
 ) -> None:
     """Write a month from its days' files: all rows and a summary, or journal lines for a ledger's import."""
     from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.errors import ExportError
     from cdr_pipeline.exports.month import LIMITS, Preset
     from cdr_pipeline.steps.export_month import MonthRequest
     from cdr_pipeline.steps.export_month import export_month as write
@@ -56,10 +60,18 @@ def export_month(
     with workplace("exporting") as at:
         written = write(MonthRequest(month.date(), account, preset), at)
     listing = table("Files of the month", "account", "days", "state", "file", numbers=frozenset({"days"}))
+    failed = [item for item in written if item.failure is not None]
     for item in written:
         for file in item.files:
             listing.add_row(item.account_id, str(item.days), "final" if item.final else "provisional", str(file))
+        if item.failure is not None:
+            listing.add_row(item.account_id, "", "failed", item.failure.message)
     out.print(listing)
+    if failed:
+        raise ExportError(
+            f"{len(failed)} account(s) have no files of the month: {', '.join(item.account_id for item in failed)}",
+            hint="the list has the cause of each; fix it, then run the same command again",
+        )
 
 
 def verify_export(

@@ -34,7 +34,7 @@ def import_file(
     A file that repeats records of another file is held until 'uploads release' or 'uploads discard'.
     """
     from cdr_pipeline.cli.console import out, workplace
-    from cdr_pipeline.steps.export_days import ExportRequest, export_days
+    from cdr_pipeline.steps.export_days import ExportRequest, export_days, require_exported
     from cdr_pipeline.steps.load_uploads import import_upload
     from cdr_pipeline.steps.preview_upload import preview_upload
     from cdr_pipeline.steps.take_in_uploads import UploadRequest
@@ -60,8 +60,10 @@ def import_file(
     _print_reasons(loaded.reject_reasons, loaded.filtered_reasons)
     if loaded.reject_reasons:
         out.print(f"to mend them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")
-    if exported:
-        out.print(f"{len(exported)} daily file(s) written below {at.settings.export_dir}")
+    written = sum(item.file is not None for item in exported)
+    if written:
+        out.print(f"{written} daily file(s) written below {at.settings.export_dir}")
+    require_exported(exported)
 
 
 def _print_lines(lines: "pl.DataFrame", classes: Path | None) -> None:

@@ -55,11 +55,13 @@ def export(
 ) -> None:
     """Write an upload's open rejects in the format of its file, with three columns more: upload, line, reason.
 
-    Correct the other columns by hand and feed the file again with 'rejects replay'.
+    Correct the other columns by hand and feed the file again with 'rejects replay'. The file holds calls as they were
+    delivered: only its owner can read it (mode 0600).
     """
     import sys
 
     from cdr_pipeline.cli.console import err, workplace
+    from cdr_pipeline.files.durable import new_file
     from cdr_pipeline.steps.rejects import export_rejects
 
     with workplace("exporting") as at:
@@ -67,8 +69,10 @@ def export(
     if file is None:
         sys.stdout.writelines(rejects.lines)
     else:
-        with file.open("w", encoding="utf-8", newline="") as handle:
-            handle.writelines(rejects.lines)
+        with new_file(file.absolute()) as fresh:
+            for line in rejects.lines:
+                fresh.write(line.encode())
+            fresh.place()
     err.print(f"{rejects.rows} rejected row(s) of {rejects.upload.file_name}", markup=False)
 
 

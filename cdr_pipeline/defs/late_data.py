@@ -38,24 +38,25 @@ def late_data_job() -> dg.JobDefinition:
             exported = export_days(ExportRequest((), accounts), at)
             restated = restate_days(RestateRequest(ACTOR, _REASON, accounts=accounts), at)
             delivered = deliver_files(DeliverRequest(accounts=accounts), at)
+            failed = [item.failure for item in (*exported, *restated) if item.failure is not None]
             rows = [
-                *((item.business_date, item.account_id, "exported", item.file.rows) for item in exported),
+                *((item.business_date, item.account_id, "exported", item.file.rows) for item in exported if item.file),
+                *((item.business_date, item.account_id, "failed", 0) for item in exported if not item.file),
                 *((item.business_date, item.account_id, item.outcome, item.late_rows) for item in restated),
             ]
             context.add_output_metadata(
                 {
-                    "days_exported": len(exported),
+                    "days_exported": sum(item.file is not None for item in exported),
                     "days_restated": sum(item.outcome == "restated" for item in restated),
                     "files_delivered": sum(item.outcome == "delivered" for item in delivered),
                     "files_not_delivered": sum(item.outcome != "delivered" for item in delivered),
-                    "days_failed": sum(item.failure is not None for item in restated),
+                    "days_failed": len(failed),
                     "days": table(("day", "account", "outcome", "rows, or late rows"), rows[:_LISTED]),
                 }
             )
-            failed = [item.failure for item in restated if item.failure is not None]
             if failed:
                 raise dg.Failure(
-                    f"{len(failed)} day(s) could not be restated; the others are",
+                    f"{len(failed)} day(s) could not be exported or restated; the others were",
                     metadata={"failed": table(("account", "code"), ((item.account_id, item.code) for item in failed))},
                     allow_retries=any(item.retryable for item in failed),
                 )

@@ -1,5 +1,6 @@
 """A day's other files, each made of its exact file, so that all of them hold the same rows."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +8,10 @@ from typing import IO, Final, cast
 
 import polars as pl
 
-from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.errors import ConfigurationError, ExportError
 from cdr_pipeline.exports import redacted, spreadsheet
 from cdr_pipeline.exports.atomic import Writing
-from cdr_pipeline.exports.daily_file import Content, DailyFile, WrittenFile, manifest_of, write_file
+from cdr_pipeline.exports.daily_file import Content, DailyFile, WrittenFile, manifest_of, require_bytes, write_file
 from cdr_pipeline.exports.dialects import Dialect
 from cdr_pipeline.exports.exact_csv import header, lines, typed
 from cdr_pipeline.exports.manifest import Manifest
@@ -41,9 +42,12 @@ def write_rendition(
 
     Raises:
         ConfigurationError: ``redacted`` without a key.
-        ExportError: it cannot be written.
+        SealedFileDamaged: the exact file on disk is not the one that ``exact`` describes.
+        ExportError: it cannot be written, or the exact file was replaced meanwhile.
     """
     columns = exact.manifest.columns
+    require_bytes(exact.path, exact.sha256)
+    source = exact.path.stat()
 
     def cells() -> Iterator[pl.DataFrame]:
         return read_cells(exact.path, Dialect.EXACT, columns)
@@ -69,6 +73,11 @@ def write_rendition(
                 write_workbook(cells(), columns, cast("IO[bytes]", writing), writing.target.parent)
             case _:
                 _write_parquet(exact.path, columns, writing)
+        if not os.path.samestat(source, exact.path.stat()):
+            raise ExportError(
+                f"{exact.path.name} was replaced while {writing.target.name} was made from it",
+                hint="export the day again when no other export of it runs",
+            )
         made = manifest_of(day, dialect, writing, content_sha256)
         return replace(
             made, rows=exact.rows, totals=exact.manifest.totals, columns=columns, rule=rule,

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 20.0
 _ATTEMPTS: Final = 3
+_NO_TLS: Final = (
+    "the server offers no STARTTLS, so the password in CDR_ALERT_SMTP_URL was not sent; use smtps://, or a URL "
+    "without a user"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ def send_alert(alert: Alert, settings: Settings) -> tuple[str, ...]:
             ):
                 with attempt:
                     senders[channel](said, settings)
+        except smtplib.SMTPNotSupportedError:
+            refused.append(f"{channel} ({_NO_TLS})")
         except (httpx2.HTTPError, smtplib.SMTPException, OSError) as error:
             refused.append(f"{channel} ({type(error).__name__})")
     if refused:
@@ -125,7 +131,8 @@ def _mail(alert: Alert, settings: Settings) -> None:
     )
     with connection as server:
         server.ehlo()
-        if url.scheme == "smtp" and server.has_extn("starttls"):
+        # With a password it raises where the server offers no STARTTLS: an attacker may have removed the offer.
+        if url.scheme == "smtp" and (url.username or server.has_extn("starttls")):
             server.starttls(context=trusted)
             server.ehlo()
         if url.username:

@@ -138,6 +138,10 @@ def _collect_account(
     except CdrError as error:
         _note_no_window(account, claim, error, ledger, at)
         collected = AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
+    except Exception as error:  # noqa: BLE001 - one account's fault must not keep the others out
+        fault = AccountFailure.of_fault(account.account_id, f"collecting {business_date}", error)
+        _note_no_window(account, claim, fault, ledger, at)
+        collected = AccountCollected(account.account_id, failure=fault)
     finally:
         ledger.release(claim)
     at.progress(f"collected {account.account_id}")
@@ -164,7 +168,9 @@ def _dialect(account: Account, client: KazooClient, ledger: Ledger, at: Workplac
     return dialect
 
 
-def _note_no_window(account: Account, claim: Claim, error: CdrError, ledger: Ledger, at: Workplace) -> None:
+def _note_no_window(
+    account: Account, claim: Claim, error: CdrError | AccountFailure, ledger: Ledger, at: Workplace
+) -> None:
     """The switch could not even be asked for a window: that stands at the day's first second, which any day covers."""
     first, _ = account.zones.bounds(claim.business_date)
     ledger.record_failed_window(

@@ -12,9 +12,10 @@ from cdr_pipeline.exports.delivery.places import opened_place
 from cdr_pipeline.exports.delivery.sending import Parcel, send
 from cdr_pipeline.exports.delivery.targets import Target, load_targets
 from cdr_pipeline.exports.dialects import Dialect
-from cdr_pipeline.steps.failure import AccountFailure
-from cdr_pipeline.steps.publish_days import publish_pending
+from cdr_pipeline.steps.failure import AccountFailure, contained
+from cdr_pipeline.steps.publish_days import UnpublishedDay, publish_pending
 from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.engine import translated
 from cdr_pipeline.warehouse.ledger import Delivery, Ledger
 
 
@@ -68,9 +69,10 @@ def deliver_files(request: DeliverRequest, at: Workplace) -> list[DeliveredFile]
     wanted = [targets[name] for name in (request.targets or targets)]
     with at.ledger() as ledger:
         accounts = [account.account_id for account in ledger.accounts(request.accounts)]
-        publish_pending(accounts, ledger, at)
+        unpublished = publish_pending(accounts, ledger, at)
         delivered: list[DeliveredFile] = []
         for target in wanted:
+            delivered += [_kept_back(day, target) for day in unpublished if target.takes(day.account_id)]
             delivered += _deliver_to(target, accounts, ledger, at, again=request.again)
     return delivered
 
@@ -79,7 +81,7 @@ def _deliver_to(
     target: Target, accounts: Sequence[str], ledger: Ledger, at: Workplace, *, again: bool
 ) -> list[DeliveredFile]:
     states = ["pending", "refused", "delivered"] if again else ["pending"]
-    mine = [account_id for account_id in accounts if not target.accounts or account_id in target.accounts]
+    mine = [account_id for account_id in accounts if target.takes(account_id)]
     ledger.queue_deliveries(mine, target.name, target.dialects or list(Dialect), now=at.clock())
     due = [delivery for delivery in ledger.deliveries(mine, states) if delivery.target == target.name]
     if not due:
@@ -109,7 +111,7 @@ def _send_all(
             sent += _failed(delivery, down, ledger, at)
             continue
         try:
-            with ledger.locked_delivery(delivery, states) as file:
+            with translated(), ledger.locked_delivery(delivery, states) as file:
                 if file is None:
                     continue
                 parcel = Parcel(
@@ -122,11 +124,21 @@ def _send_all(
             sent += _failed(delivery, error, ledger, at)
         except CdrError as error:
             sent += _failed(delivery, error, ledger, at)
+        except Exception as error:  # noqa: BLE001 - one file's failure is that file's
+            failure = contained(delivery.account_id, delivery.path, error)
+            age = delivery.age(at.clock())
+            sent.append(DeliveredFile(delivery.account_id, target.name, delivery.path, "pending", age, failure=failure))
         else:
             at.progress(f"delivered {file.path} to {target.name}")
             age = at.clock() - delivery.due_at
             sent.append(DeliveredFile(delivery.account_id, target.name, file.path, "delivered", age, receipt))
     return sent
+
+
+def _kept_back(day: UnpublishedDay, target: Target) -> DeliveredFile:
+    """Files of a sealed day that are not due, since they could not be announced."""
+    place = f"{day.account_id} {day.business_date} v{day.version}"
+    return DeliveredFile(day.account_id, target.name, place, "refused", timedelta(), failure=day.failure)
 
 
 def _failed(delivery: Delivery, error: CdrError, ledger: Ledger, at: Workplace) -> list[DeliveredFile]:

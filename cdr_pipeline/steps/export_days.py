@@ -8,13 +8,18 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
+import orjson
+
+from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, require_bytes, write_daily_file
 from cdr_pipeline.exports.dialects import Dialect, manifest_path
 from cdr_pipeline.exports.manifest import read_manifest
 from cdr_pipeline.exports.renditions import write_rendition
+from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.publish_days import publish_day
 from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.ledger import Account, KnownDay, Ledger
+from cdr_pipeline.warehouse.engine import translated
+from cdr_pipeline.warehouse.ledger import Account, ExportFile, KnownDay, Ledger
 from cdr_pipeline.warehouse.reading import day_lines
 
 # While one writer waits for the disk, for a file is only announced when it is safe there, others read and write.
@@ -43,38 +48,50 @@ class ExportedDay:
     Attributes:
         account_id: whose.
         business_date: of which day.
-        file: the exact one: path, size, hash, totals, and whether a byte changed.
+        file: the exact one: path, size, hash, totals, and whether a byte changed; None when the day failed.
         asked: the day was asked for; otherwise it was written because its records had changed.
         others: files in other dialects.
         late_pending: the day is sealed, and records have come or changed since; its files stay as they are.
+        failure: what went wrong, if anything; the other days have their files.
     """
 
     account_id: str
     business_date: date
-    file: WrittenFile
+    file: WrittenFile | None
     asked: bool
     others: tuple[WrittenFile, ...] = ()
     late_pending: bool = False
+    failure: AccountFailure | None = None
+
+    @property
+    def files(self) -> tuple[WrittenFile, ...]:
+        """All of them, the exact one first; none when the day failed."""
+        return () if self.file is None else (self.file, *self.others)
 
     @property
     def state(self) -> str:
-        """Of the day: open, sealed, restated or late_pending."""
+        """Of the day: open, sealed, restated, late_pending or failed."""
+        if self.file is None:
+            return "failed"
         return "late_pending" if self.late_pending else self.file.manifest.state
 
 
 def export_days(request: ExportRequest, at: Workplace) -> list[ExportedDay]:
     """Writes the files, each whole or not at all; unchanged ones are left alone to the byte, sealed ones always.
 
+    A day that fails (its disk, a sealed file that is missing) is returned with its failure; the others are written.
+
     Raises:
         AccountNotFound: an account asked for is unknown.
-        ExportError: a file could not be written.
-        SealedFileDamaged: a sealed day that is asked for has no file, or another one.
+        WarehouseUnavailable: the warehouse is gone.
     """
     with at.ledger() as ledger:
         accounts = {account.account_id: account for account in ledger.accounts(request.accounts)}
         asked = [(account_id, day) for day in request.business_dates for account_id in accounts]
-        changed = ledger.days_to_export(list(accounts)) if request.changed_days else []
-    others = sorted(set(changed) - set(asked))
+        changed = set(ledger.days_to_export(list(accounts))) if request.changed_days else set[tuple[str, date]]()
+        if request.changed_days:
+            changed |= _differing(ledger.open_files(list(accounts)), at.settings.export_dir)
+    others = sorted(changed - set(asked))
     due = [(accounts[account_id], day, number < len(asked)) for number, (account_id, day) in enumerate(asked + others)]
     writers = min(_WRITERS, len(due)) or 1
     with ThreadPoolExecutor(writers, thread_name_prefix="export_days") as pool:
@@ -188,10 +205,49 @@ def note_file(file: WrittenFile, ledger: Ledger, at: Workplace, *, manifest: str
     )
 
 
+def require_exported(days: Sequence[ExportedDay]) -> None:
+    """Raises ExportError when a day failed, naming each with its account and cause."""
+    failed = [day for day in days if day.failure is not None]
+    if failed:
+        named = "; ".join(
+            f"{day.account_id} {day.business_date}: {day.failure.message}" for day in failed if day.failure
+        )
+        raise ExportError(
+            f"{len(failed)} day(s) were not exported; the others were. {named}",
+            hint="fix the cause, then run the same command again",
+        )
+
+
+def _differing(files: Sequence[ExportFile], export_dir: Path) -> set[tuple[str, date]]:
+    """Open days with a file that is gone, or whose manifest describes another file than the ledger knows."""
+    found: set[tuple[str, date]] = set()
+    for file in files:
+        path = export_dir / file.path
+        try:
+            note = orjson.loads(manifest_path(path).read_bytes())
+            described = (note["sha256"], note["content_sha256"], note["rows"], path.stat().st_size)
+        except (OSError, ValueError, KeyError, TypeError):
+            described = None
+        if described != (file.sha256, file.content_sha256, file.rows, file.size):
+            found.add((file.account_id, file.business_date))
+    return found
+
+
 def _export_share(due: Sequence[tuple[Account, date, bool]], at: Workplace) -> list[ExportedDay]:
     """One writer's part, over a connection of its own."""
     with at.ledger() as ledger:
-        return [_export_day(account, day, ledger, at, asked=asked) for account, day, asked in due]
+        return [_export_or_fail(account, day, ledger, at, asked=asked) for account, day, asked in due]
+
+
+def _export_or_fail(
+    account: Account, business_date: date, ledger: Ledger, at: Workplace, *, asked: bool
+) -> ExportedDay:
+    try:
+        with translated():
+            return _export_day(account, business_date, ledger, at, asked=asked)
+    except Exception as error:  # noqa: BLE001 - one day's failure is that day's
+        failure = contained(account.account_id, f"day {business_date}", error)
+        return ExportedDay(account.account_id, business_date, None, asked, failure=failure)
 
 
 def _export_day(account: Account, business_date: date, ledger: Ledger, at: Workplace, *, asked: bool) -> ExportedDay:

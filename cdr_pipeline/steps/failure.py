@@ -1,11 +1,11 @@
-"""What went wrong with one account while the others went on."""
+"""Failures of one account, day or file that leave the others alone."""
 
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cdr_pipeline.errors import CdrError
+from cdr_pipeline.errors import CdrError, WarehouseContended, WarehouseUnavailable
 
 # Code of an error that nobody has foreseen.
 FAULT: Final = "fault_of_the_program"
@@ -29,6 +29,19 @@ class AccountFailure:
     def of_fault(cls, account_id: str, what: str, error: Exception) -> "AccountFailure":
         """The failure that an unforeseen error means for an account, at work on ``what``."""
         return cls(account_id, FAULT, retryable=False, message=f"{what}: {said_of(error)}")
+
+
+def contained(account_id: str, what: str, error: Exception) -> AccountFailure:
+    """The failure of one account at work on ``what``, so that a loop goes on with the next item.
+
+    Raises:
+        WarehouseUnavailable: the warehouse is gone, for every item; the whole step is worth a retry.
+    """
+    if isinstance(error, WarehouseUnavailable) and not isinstance(error, WarehouseContended):
+        raise error
+    if isinstance(error, CdrError):
+        return AccountFailure.of(account_id, error)
+    return AccountFailure.of_fault(account_id, what, error)
 
 
 def said_of(error: Exception) -> str:

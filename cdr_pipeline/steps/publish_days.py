@@ -1,11 +1,24 @@
 """Announces files of sealed days: after the ledger has them, so that what is announced is never taken back."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from cdr_pipeline.exports.daily_file import publish
+from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.engine import translated
 from cdr_pipeline.warehouse.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class UnpublishedDay:
+    """A sealed day whose manifests could not be written, the version of its files, and why."""
+
+    account_id: str
+    business_date: date
+    version: int
+    failure: AccountFailure
 
 
 def publish_day(account_id: str, business_date: date, version: int, ledger: Ledger, at: Workplace) -> None:
@@ -21,14 +34,20 @@ def publish_day(account_id: str, business_date: date, version: int, ledger: Ledg
     ledger.record_published_day(account_id, business_date, version, now=at.clock())
 
 
-def publish_pending(account_ids: Sequence[str], ledger: Ledger, at: Workplace) -> list[tuple[str, date]]:
-    """Announces what a process that died had sealed and not announced; which account-days those were.
+def publish_pending(account_ids: Sequence[str], ledger: Ledger, at: Workplace) -> list[UnpublishedDay]:
+    """Announces what a process that died had sealed and not announced.
 
-    Raises:
-        SealedFileDamaged, ExportError: as ``publish_day``.
+    Returns:
+        Days that could not be announced; the others are. The next call tries them again.
     """
-    pending = ledger.days_in_state(account_ids, "unpublished")
-    for account_id, business_date in pending:
-        known = ledger.day(account_id, business_date)
-        publish_day(account_id, business_date, known.version, ledger, at)
-    return pending
+    failed: list[UnpublishedDay] = []
+    for account_id, business_date in ledger.days_in_state(account_ids, "unpublished"):
+        version = 0
+        try:
+            with translated():
+                version = ledger.day(account_id, business_date).version
+                publish_day(account_id, business_date, version, ledger, at)
+        except Exception as error:  # noqa: BLE001 - one day's failure is that day's
+            failure = contained(account_id, f"files of {business_date}", error)
+            failed.append(UnpublishedDay(account_id, business_date, version, failure))
+    return failed

@@ -6,12 +6,13 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from cdr_pipeline.core.profile import Profile
-from cdr_pipeline.errors import CdrError, UnknownProfile
+from cdr_pipeline.errors import UnknownProfile
 from cdr_pipeline.sources.uploads.profiles import list_profiles
-from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.reconcile_carrier import reconcile_carrier
 from cdr_pipeline.steps.reconciliation_report import write_report
 from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.engine import translated
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 from cdr_pipeline.warehouse.reconciliations import CarrierDay, KeptVersion, restore_links
 
@@ -72,14 +73,21 @@ def reconcile_day(request: ReconcileRequest, at: Workplace) -> ReconciledDay:
         for account in ledger.accounts(request.accounts):
             compared: list[CarrierDay] = []
             for day in _days(request, account, profiles, ledger):
-                for carrier, profile in _carriers(request, account, day, profiles, ledger):
+                try:
+                    with translated():
+                        carriers = _carriers(request, account, day, profiles, ledger)
+                except Exception as error:  # noqa: BLE001 - one day's failure is that day's
+                    failures.append(contained(account.account_id, f"day {day}", error))
+                    continue
+                for carrier, profile in carriers:
                     what = CarrierDay(account.account_id, carrier, day)
                     try:
-                        kept = reconcile_carrier(what, account, profile, ledger, at)
-                        compared.append(what)
-                        report = write_report(kept, account, profile.reconcile, ledger, at)
-                    except CdrError as error:
-                        failures.append(AccountFailure.of(account.account_id, error))
+                        with translated():
+                            kept = reconcile_carrier(what, account, profile, ledger, at)
+                            compared.append(what)
+                            report = write_report(kept, account, profile.reconcile, ledger, at)
+                    except Exception as error:  # noqa: BLE001 - one carrier's failure is that carrier's
+                        failures.append(contained(account.account_id, f"{carrier} {day}", error))
                         continue
                     at.progress(f"reconciled {account.account_id} {carrier} {day}")
                     done.append(ReconciledCarrier(kept, report, asked=day == request.business_date))

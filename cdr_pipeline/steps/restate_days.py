@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Literal
 
 from cdr_pipeline.core.account_zones import EarlierZone
-from cdr_pipeline.errors import CdrError, DayNotSealable, SealedFileDamaged
+from cdr_pipeline.errors import DayNotSealable, SealedFileDamaged
 from cdr_pipeline.exports.adjustment import differences, write_adjustment
 from cdr_pipeline.exports.atomic import remove
 from cdr_pipeline.exports.daily_file import WrittenFile, require_bytes
 from cdr_pipeline.exports.dialects import Dialect
 from cdr_pipeline.exports.manifest import decode_manifest, encode_manifest
 from cdr_pipeline.steps.export_days import day_of, note_file, write_version
-from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.publish_days import publish_day, publish_pending
 from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.engine import translated
 from cdr_pipeline.warehouse.ledger import Account, ExportFile, KnownDay, Ledger
 
 
@@ -65,6 +66,9 @@ class RestatedDay:
 def restate_days(request: RestateRequest, at: Workplace) -> list[RestatedDay]:
     """Writes a new version of every day that is late_pending, and what it adjusts; one day's failure leaves the others.
 
+    Returns:
+        Sealed days that cannot be announced come first, as failed; then the late days.
+
     Raises:
         AccountNotFound: an account asked for is unknown.
         DayNotSealable: nobody answers for it, or there is no reason.
@@ -73,10 +77,14 @@ def restate_days(request: RestateRequest, at: Workplace) -> list[RestatedDay]:
         raise DayNotSealable("a restatement needs the name of who answers for it, and a reason")
     with at.ledger() as ledger:
         accounts = {account.account_id: account for account in ledger.accounts(request.accounts)}
-        publish_pending(list(accounts), ledger, at)
+        unpublished = publish_pending(list(accounts), ledger, at)
         late = ledger.days_in_state(list(accounts), "late")
         wanted = None if request.business_dates is None else set(request.business_dates)
-        return [
+        failed = [
+            RestatedDay(day.account_id, day.business_date, "failed", day.version, failure=day.failure)
+            for day in unpublished
+        ]
+        return failed + [
             _restate_day(accounts[account_id], day, request, ledger, at)
             for account_id, day in late
             if wanted is None or day in wanted
@@ -86,20 +94,20 @@ def restate_days(request: RestateRequest, at: Workplace) -> list[RestatedDay]:
 def _restate_day(
     account: Account, business_date: date, request: RestateRequest, ledger: Ledger, at: Workplace
 ) -> RestatedDay:
-    known = ledger.day(account.account_id, business_date)
-    day = RestatedDay(account.account_id, business_date, "unchanged", known.version)
+    day = RestatedDay(account.account_id, business_date, "unchanged", 0)
     try:
-        with ledger.locked_day(account.account_id, business_date) as quiet:
+        with translated(), ledger.locked_day(account.account_id, business_date) as quiet:
             known = ledger.day(account.account_id, business_date)
+            day = replace(day, version=known.version)
             if not known.late_pending:
-                return replace(day, version=known.version)
+                return day
             if not quiet:
-                return replace(day, outcome="refused", version=known.version)
+                return replace(day, outcome="refused")
             day = _restate(account, business_date, known, request, ledger=ledger, at=at)
         if day.outcome == "restated":
             publish_day(account.account_id, business_date, day.version, ledger, at)
-    except CdrError as error:
-        return replace(day, outcome="failed", failure=AccountFailure.of(account.account_id, error))
+    except Exception as error:  # noqa: BLE001 - one day's failure is that day's
+        return replace(day, outcome="failed", failure=contained(account.account_id, f"day {business_date}", error))
     at.progress(f"{day.outcome} {account.account_id} {business_date}")
     return day
 

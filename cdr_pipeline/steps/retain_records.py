@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import Literal
 
-from cdr_pipeline.errors import CdrError, UnbalancedBatch
+from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.exports.archive import ArchivedFile, write_archive
-from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Ledger, MonthRemoval, RetentionPolicy
 
@@ -19,7 +19,8 @@ class RetainedMonth:
 
     Attributes:
         account_id, month: whose, and its first day.
-        outcome: ``removed`` now; ``due``, in a dry run; ``refused``, while some days are open or late; ``failed``.
+        outcome: ``removed`` now; ``already`` removed by another run meanwhile; ``due``, in a dry run; ``refused``,
+            while some days are open or late; ``failed``.
         records: that were removed, or would be.
         unfinished: days that are in the way.
         archived: the file in which they are now.
@@ -28,7 +29,7 @@ class RetainedMonth:
 
     account_id: str
     month: date
-    outcome: Literal["removed", "due", "refused", "failed"]
+    outcome: Literal["removed", "already", "due", "refused", "failed"]
     records: int = 0
     unfinished: tuple[date, ...] = ()
     archived: ArchivedFile | None = None
@@ -105,8 +106,8 @@ def retain_records(at: Workplace, *, accounts: Sequence[str] | None = None, dry_
                 before = today - timedelta(days=policy.mask_after_days)
                 try:
                     masked[policy.account_id] = _mask(policy.account_id, before, ledger)
-                except CdrError as error:
-                    unmasked.append(AccountFailure.of(policy.account_id, error))
+                except Exception as error:  # noqa: BLE001 - one account's failure is that account's
+                    unmasked.append(contained(policy.account_id, "masking", error))
         dropped = () if dry_run else ledger.drop_empty_partitions()
     return Retained(tuple(months), masked, dropped, tuple(unmasked))
 
@@ -130,6 +131,9 @@ def _retain_month(
     found = RetainedMonth(policy.account_id, month, "due")
     try:
         with ledger.removal(policy.account_id, month) as removal:
+            # Two runs at once both find the month due; the second gets the account's lock when the first has committed.
+            if month not in ledger.months_to_remove(policy.account_id, months_after(month, 1)):
+                return replace(found, outcome="already")
             if unfinished := removal.unfinished_days():
                 return replace(found, outcome="refused", unfinished=unfinished)
             found = replace(found, records=removal.count())
@@ -142,15 +146,19 @@ def _retain_month(
                 archived_sha256=None if archived is None else archived.sha256,
                 now=at.clock(),
             )
-            if {deleted, found.records if archived is None else archived.rows} != {found.records}:
-                raise UnbalancedBatch(
-                    f"account {policy.account_id}, {month:%Y-%m}: {found.records} records known, {deleted} there",
-                    hint="records were removed from the table cdr by other means; restore them from a backup",
-                )
-    except CdrError as error:
-        return replace(found, outcome="failed", failure=AccountFailure.of(policy.account_id, error))
+            _require_balance(found, deleted, found.records if archived is None else archived.rows)
+    except Exception as error:  # noqa: BLE001 - one month's failure is that month's
+        return replace(found, outcome="failed", failure=contained(policy.account_id, f"month {month:%Y-%m}", error))
     at.progress(f"removed {policy.account_id} {month:%Y-%m}")
     return replace(found, outcome="removed", archived=archived)
+
+
+def _require_balance(month: RetainedMonth, deleted: int, archived: int) -> None:
+    if {deleted, archived} != {month.records}:
+        raise UnbalancedBatch(
+            f"account {month.account_id}, {month.month:%Y-%m}: {month.records} records known, {deleted} there",
+            hint="records were removed from the table cdr by other means; restore them from a backup",
+        )
 
 
 def _archive(removal: MonthRemoval, at: Workplace) -> ArchivedFile:

@@ -7,13 +7,14 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
-from cdr_pipeline.errors import CdrError, DayNotSealable
+from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.exports.daily_file import WrittenFile
 from cdr_pipeline.exports.manifest import encode_manifest, utc_text
 from cdr_pipeline.steps.export_days import note_file, write_version
-from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.publish_days import publish_day, publish_pending
 from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.engine import translated
 from cdr_pipeline.warehouse.ledger import Account, KnownDay, Ledger
 
 AUTOMATIC: Final = "cdr_pipeline"
@@ -86,6 +87,9 @@ def seal_days(request: SealRequest, at: Workplace) -> list[SealedDay]:
     The ledger learns of a seal before its manifests say so: whatever dies in between is announced by the next call,
     and a manifest that says sealed is never taken back. Running it twice seals nothing twice.
 
+    Returns:
+        Days that were sealed earlier and still cannot be announced come first, as failed; then the days asked for.
+
     Raises:
         AccountNotFound: an account asked for is unknown.
         DayNotSealable: an override without a name or a reason.
@@ -94,12 +98,15 @@ def seal_days(request: SealRequest, at: Workplace) -> list[SealedDay]:
         raise DayNotSealable("an override needs the name of who answers for it, and a reason")
     with at.ledger() as ledger:
         accounts = {account.account_id: account for account in ledger.accounts(request.accounts)}
-        publish_pending(list(accounts), ledger, at)
+        unpublished = [
+            SealedDay(day.account_id, day.business_date, "failed", failure=day.failure)
+            for day in publish_pending(list(accounts), ledger, at)
+        ]
         asked = [(accounts[account_id], day) for account_id, day in _asked(request, accounts, ledger, at)]
     writers = min(_WRITERS, len(asked)) or 1
     with ThreadPoolExecutor(writers, thread_name_prefix="seal_days") as pool:
         shares = list(pool.map(lambda first: _seal_share(asked[first::writers], request, at), range(writers)))
-    return [shares[number % writers][number // writers] for number in range(len(asked))]
+    return unpublished + [shares[number % writers][number // writers] for number in range(len(asked))]
 
 
 def _seal_share(days: Sequence[tuple[Account, date]], request: SealRequest, at: Workplace) -> list[SealedDay]:
@@ -120,7 +127,7 @@ def _seal_day(
 ) -> SealedDay:
     day = SealedDay(account.account_id, business_date, "refused")
     try:
-        with ledger.locked_day(account.account_id, business_date) as quiet:
+        with translated(), ledger.locked_day(account.account_id, business_date) as quiet:
             known = ledger.day(account.account_id, business_date)
             if known.state != "open":
                 return replace(day, outcome="already")
@@ -130,8 +137,8 @@ def _seal_day(
                 return replace(day, obstacles=obstacles)
             files = _seal(account, business_date, known, obstacles=obstacles, override=override, ledger=ledger, at=at)
         publish_day(account.account_id, business_date, known.version, ledger, at)
-    except CdrError as error:
-        return replace(day, outcome="failed", failure=AccountFailure.of(account.account_id, error))
+    except Exception as error:  # noqa: BLE001 - one day's failure is that day's
+        return replace(day, outcome="failed", failure=contained(account.account_id, f"day {business_date}", error))
     at.progress(f"sealed {account.account_id} {business_date}")
     return replace(day, outcome="sealed", obstacles=obstacles, files=tuple(files))
 

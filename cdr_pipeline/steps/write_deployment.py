@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.files.durable import PRIVATE_FILE, write_file
 
 _PLACE: Final = re.compile(r"@([A-Z]+)@")
 # What may stand in a unit file and a YAML file without quotes.
+# Holds keys and passwords once it is filled in; the other files have none.
+_SECRETS: Final = "cdr.env"
+_READABLE: Final = 0o644
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]+")
 
 
@@ -62,7 +66,7 @@ def write_deployment(request: DeploymentRequest) -> tuple[Path, ...]:
         )
     for path, text in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        write_file(path, text.encode(), mode=PRIVATE_FILE if path.name == _SECRETS else _READABLE)
     return tuple(wanted)
 
 

@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 
 from cdr_pipeline.errors import WarehouseUnavailable
+from cdr_pipeline.files import durable
 from cdr_pipeline.files.lock import file_lock
 from cdr_pipeline.warehouse.unprivileged import ServerUser, binaries, cluster_folder, server_user
 
@@ -186,7 +187,10 @@ class EmbeddedServer:
         with (fresh / "postgresql.conf").open("a", encoding="utf-8") as config:
             config.write("\ninclude 'cdr_pipeline.conf'\n")
         self._write_settings(fresh)
-        fresh.rename(self.cluster)
+        for name in ("pg_hba.conf", "pg_ident.conf", "postgresql.conf", "cdr_pipeline.conf"):
+            durable.flush_file(fresh / name)
+        durable.flush_folder(fresh)
+        durable.rename(fresh, self.cluster)
 
     def _write_settings(self, cluster: Path) -> None:
         config = cluster / "cdr_pipeline.conf"

@@ -2,12 +2,15 @@
 
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+
+import trustme
 
 
 @dataclass
@@ -18,6 +21,8 @@ class Taken:
     refuse: int = 0
     tries: int = 0
     bodies: list[Any] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    encrypted: list[str] = field(default_factory=list)
 
     def refuses(self) -> bool:
         self.tries += 1
@@ -46,33 +51,68 @@ def webhook(refuse: int = 0) -> Iterator[Taken]:
         yield taken
 
 
+class Mail(socketserver.StreamRequestHandler):
+    """A session of a mail server; its ``server`` has ``taken`` and ``context``, None without STARTTLS."""
+
+    server: "MailServer"
+    encrypted = False
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        while line := self.rfile.readline():
+            taken = self.server.taken
+            (taken.encrypted if self.encrypted else taken.lines).append(line.decode().strip())
+            reply = self.replied(line[:4].upper())
+            self.wfile.write(reply + b"\r\n")
+            if reply.startswith(b"221") or (reply == b"220 go on" and not self.secured()):
+                return
+
+    def replied(self, word: bytes) -> bytes:
+        taken, offered = self.server.taken, self.server.context is not None
+        if word == b"DATA":
+            self.wfile.write(b"354 go on\r\n")
+            taken.bodies.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
+        if word == b"MAIL" and taken.refuses():
+            return b"451 later"
+        if word == b"EHLO" and offered:
+            return b"250-here\r\n250 " + (b"AUTH PLAIN" if self.encrypted else b"STARTTLS")
+        return {b"QUIT": b"221 bye", b"AUTH": b"235 ok", b"STAR": b"220 go on"}.get(word, b"250 ok")
+
+    def secured(self) -> bool:
+        """Whether the client takes the server's certificate."""
+        assert self.server.context is not None
+        secure = self.server.context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+        self.request = secure
+        try:
+            secure.do_handshake()
+        except OSError:
+            secure.close()
+            return False
+        self.rfile, self.wfile = secure.makefile("rb"), secure.makefile("wb", buffering=0)
+        self.encrypted = True
+        return True
+
+    def finish(self) -> None:
+        super().finish()
+        self.request.close()
+
+
+class MailServer(socketserver.TCPServer):
+    """Offers STARTTLS and logins when it has a certificate."""
+
+    def __init__(self, taken: Taken, certificate: trustme.LeafCert | None) -> None:
+        super().__init__(("127.0.0.1", 0), Mail)
+        self.taken = taken
+        self.context = None if certificate is None else ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if self.context is not None and certificate is not None:
+            certificate.configure_cert(self.context)
+
+
 @contextmanager
-def mail_server(refuse: int = 0) -> Iterator[Taken]:
-    """Messages end in ``bodies`` as text."""
+def mail_server(refuse: int = 0, certificate: trustme.LeafCert | None = None) -> Iterator[Taken]:
+    """Messages end in ``bodies`` as text, commands in ``lines`` and ``encrypted``."""
     taken = Taken(refuse=refuse)
-
-    class Mail(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self.wfile.write(b"220 here\r\n")
-            for line in self.rfile:
-                word = line[:4].upper()
-                if word == b"DATA":
-                    self.wfile.write(b"354 go on\r\n")
-                    text = b""
-                    for part in self.rfile:
-                        if part == b".\r\n":
-                            break
-                        text += part
-                    taken.bodies.append(text.decode())
-                elif word == b"MAIL" and taken.refuses():
-                    self.wfile.write(b"451 later\r\n")
-                    continue
-                elif word == b"QUIT":
-                    self.wfile.write(b"221 bye\r\n")
-                    return
-                self.wfile.write(b"250 ok\r\n")
-
-    with _served(socketserver.TCPServer(("127.0.0.1", 0), Mail)) as port:
+    with _served(MailServer(taken, certificate)) as port:
         taken.url = f"smtp://127.0.0.1:{port}"
         yield taken
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 from cdr_pipeline.defs.columns import file_columns, file_lineage
 from cdr_pipeline.defs.failure import told_apart
-from cdr_pipeline.defs.metadata import scope_metadata, table
+from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.scope import Scope, asked_dates
 from cdr_pipeline.exports.verify import verify_file
@@ -31,7 +31,7 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
             dg.AssetCheckSpec(
                 CHECK,
                 asset="daily_files",
-                description="Bytes, hash, rows and totals of every file equal what its manifest says.",
+                description="Every day has its files, and their bytes, rows and totals equal what the manifests say.",
             )
         ],
     )
@@ -53,7 +53,8 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
 
 
 def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir: Path) -> dg.MaterializeResult:
-    written = [file for item in exported for file in (item.file, *item.others) if file.changed]
+    written = [file for item in exported for file in item.files if file.changed]
+    failures = [item.failure for item in exported if item.failure is not None]
     broken = [file.path.name for file in written if verify_file(file.path)]
     header = ("day", "account", "state", "version", "rows", "bytes", "sha256", "outcome", "file")
     return dg.MaterializeResult(
@@ -61,23 +62,27 @@ def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir:
             **scope_metadata(accounts),
             "days": len(exported),
             "days_late_pending": sum(item.late_pending for item in exported),
-            "files": sum(1 + len(item.others) for item in exported),
+            "files": sum(len(item.files) for item in exported),
             "files_written": len(written),
             "earlier_days_written_again": sum(not item.asked for item in exported),
-            "dagster/row_count": sum(item.file.rows for item in exported),
-            "bytes": sum(item.file.size for item in exported),
+            "dagster/row_count": sum(item.file.rows for item in exported if item.file),
+            "bytes": sum(item.file.size for item in exported if item.file),
             "dagster/column_lineage": file_lineage(),
             "folder": dg.MetadataValue.path(str(export_dir)),
+            "days_failed": len(failures),
+            **failures_metadata(failures),
             "per_day": table(header, [_line(item, export_dir) for item in exported[:200]]),
         },
         check_results=[
             dg.AssetCheckResult(
                 check_name=CHECK,
-                passed=not broken,
+                passed=not broken and not failures,
                 severity=dg.AssetCheckSeverity.ERROR,
                 metadata={
                     "files_checked": len(written),
                     "files_broken": len(broken),
+                    "days_failed": len(failures),
+                    **failures_metadata(failures),
                     **({"broken": table(("file",), [(name,) for name in broken[:200]])} if broken else {}),
                 },
             )
@@ -87,6 +92,9 @@ def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir:
 
 def _line(item: ExportedDay, export_dir: Path) -> tuple[object, ...]:
     """What a controller asks of a day: final or not, how many rows, and where the file is."""
+    if item.file is None:
+        code = item.failure.code if item.failure else ""
+        return (item.business_date, item.account_id, "failed", "", "", "", "", code, "")
     manifest = item.file.manifest
     if item.late_pending:
         outcome = "late records wait for a restatement"

@@ -52,7 +52,7 @@ def _result(done: Retained, accounts: list[str] | None) -> dg.MaterializeResult:
         (month.account_id, f"{month.month:%Y-%m}", month.outcome, month.records, ", ".join(map(str, month.unfinished)))
         for month in done.months
     ]
-    kept = len(done.months) - len(removed) + len(done.unmasked)
+    kept = sum(month.outcome not in ("removed", "already") for month in done.months) + len(done.unmasked)
     header = ("account", "month", "outcome", "records", "days in the way")
     return dg.MaterializeResult(
         metadata={

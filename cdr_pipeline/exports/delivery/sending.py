@@ -1,7 +1,8 @@
 """Sends one file: under another name first, read back and compared, then renamed; its manifest last.
 
-Whoever fetches by the manifests never meets half a file. A file that is there with the same bytes is left alone; one
-with other bytes is never overwritten.
+Readers that go by the manifests never see half a file. A file that exists with the same bytes is left alone; one with
+other bytes is never overwritten. In a folder of this machine, bytes and folder are flushed before a receipt is given;
+object stores and SFTP servers answer for their own disks.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from cdr_pipeline.exports.daily_file import require_bytes
 from cdr_pipeline.exports.delivery.places import as_delivery_error
 from cdr_pipeline.exports.delivery.targets import Target
 from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX
+from cdr_pipeline.files import durable
 
 _ATTEMPTS: Final = 3
 _BLOCK: Final = 1 << 20
@@ -79,7 +81,9 @@ def _place(files: AbstractFileSystem, remote: str, item: _Item, target: Target) 
     if _there(files, remote, item, target):
         return False
     folder, name = posixpath.split(remote)
-    if target.kind != "s3":  # object stores have no folders
+    if target.kind == "folder":
+        durable.make_folder(Path(folder), levels=0)
+    elif target.kind == "sftp":
         files.makedirs(folder, exist_ok=True)
     part = posixpath.join(folder, f".{name}.part")
     try:
@@ -91,7 +95,11 @@ def _place(files: AbstractFileSystem, remote: str, item: _Item, target: Target) 
         if _there(files, remote, item, target):
             files.rm_file(part)
             return False
-        files.mv(part, remote)
+        if target.kind == "folder":
+            durable.flush_file(Path(part))
+            durable.rename(Path(part), Path(remote))
+        else:
+            files.mv(part, remote)
     except Exception:
         _clean(files, part)
         raise

@@ -60,9 +60,9 @@ class Target:
         scheme = urlsplit(self.url).scheme
         return "s3" if scheme == "s3" else "sftp" if scheme == "sftp" else "folder"
 
-    def wants(self, account_id: str, dialect: str) -> bool:
-        """Whether a file is for it."""
-        return (not self.accounts or account_id in self.accounts) and (not self.dialects or dialect in self.dialects)
+    def takes(self, account_id: str) -> bool:
+        """Whether files of an account are for it."""
+        return not self.accounts or account_id in self.accounts
 
     def beside(self, path: Path) -> Path:
         """A path of the TOML file, which may be relative to it."""

@@ -105,10 +105,11 @@ class DayStateTable(LedgerTables):
 
     @contextmanager
     def held_day(self, account_id: str, business_date: date) -> Generator[None]:
-        """A transaction in which nobody seals the day; loads go on."""
+        """A transaction in which nobody else exports or seals the day, after those who are at it; loads go on."""
         with self.connection.transaction():
             self._execute("ledger/open_day", account_id=account_id, business_date=business_date)
             self._rows("ledger/hold_day", account_id=account_id, business_date=business_date)
+            self._rows("ledger/lock_export", account_id=account_id, business_date=business_date)
             yield
 
     @contextmanager
@@ -182,6 +183,10 @@ class DayStateTable(LedgerTables):
         """Files of a version of a day."""
         rows = self._rows("read/export_files", account_id=account_id, business_date=business_date, version=version)
         return [ExportFile(**row) for row in rows]
+
+    def open_files(self, account_ids: Sequence[str]) -> list[ExportFile]:
+        """Files of open days, as their export recorded them."""
+        return [ExportFile(**row) for row in self._rows("read/open_files", account_ids=list(account_ids))]
 
     def days_in_state(
         self,

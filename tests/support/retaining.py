@@ -1,0 +1,17 @@
+"""A process that applies retention policies when it is told to: ``python retaining.py URL DATA_DIR NOW``."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.retain_records import retain_records
+from cdr_pipeline.steps.workplace import Workplace
+
+if __name__ == "__main__":
+    url, folder, now = sys.argv[1:]
+    at = Workplace(Settings(data_dir=Path(folder), warehouse_url=url), url, lambda: datetime.fromisoformat(now))
+    print("ready", flush=True)  # noqa: T201 - the test waits for it
+    sys.stdin.readline()
+    done = retain_records(at)
+    print(*[f"{month.outcome} {month.records}" for month in done.months], *done.failures, sep="\n")  # noqa: T201
