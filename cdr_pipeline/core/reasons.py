@@ -62,7 +62,9 @@ EXPLANATIONS: dict[Reject, str] = {
     Reject.SCIENTIFIC_NOTATION: "an identifier such as 1.23E+15: a spreadsheet has damaged the file",
     Reject.UNKNOWN_ZONE: "the row's time zone is no IANA name, offset, or abbreviation that the profile explains",
     Reject.BROKEN_CALL: "a row of a call of several rows, of which the last is not in the file",
-    Reject.MONTH_REMOVED: "the month was removed by the account's retention policy; of the record only its id is kept",
+    Reject.MONTH_REMOVED: (
+        "the month of its leg was removed by the account's retention policy; of the record only its id is kept"
+    ),
     Reject.TOO_LONG: "the text has more bytes than the field may hold; 'cdr-pipeline fields' lists the limits",
     Reject.TOO_PRECISE: "an amount of more than 8 decimals, which cannot be kept without a loss",
     Reject.NOT_STORABLE: "a number above 10^4999 or below 10^-4999, or values nested more than 200 deep",
