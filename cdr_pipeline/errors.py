@@ -99,14 +99,14 @@ class WarehouseUnavailable(WarehouseError):
 
 
 class WarehouseTimeout(WarehouseError):
-    """A search took longer than it may; a narrower one may be quick enough."""
+    """A search exceeded its timeout; a narrower one may be fast enough."""
 
     code = "warehouse_timeout"
     http_status = 504
 
 
 class WarehouseContended(WarehouseUnavailable):
-    """Another transaction stood in the way; this one was rolled back and can be run again as a whole."""
+    """A deadlock or lock timeout: the transaction was rolled back and can be retried as a whole."""
 
     code = "warehouse_contended"
 
@@ -119,7 +119,7 @@ class ValueNotStorable(WarehouseError):
 
 
 class WarehouseReadOnly(WarehouseError):
-    """The server is a standby, or its user may only read."""
+    """The server is a standby, or its user has read access only."""
 
     code = "warehouse_read_only"
 
@@ -137,19 +137,19 @@ class WarehouseNotMigrated(WarehouseError):
 
 
 class MigrationEdited(WarehouseError):
-    """A migration's file is not the one that the database was migrated with: its tables may be others than it says."""
+    """A migration file was edited after it was applied, so the tables may differ from what it describes."""
 
     code = "migration_edited"
 
 
 class ReaderNotAdmitted(WarehouseError):
-    """The role that reads on behalf of one account is missing, or could see the rows of others."""
+    """The role that reads for one account is missing, or could see the rows of other accounts."""
 
     code = "reader_not_admitted"
 
 
 class UpstreamError(CdrError):
-    """The switch's API failed or answered with something unusable."""
+    """The switch's API failed or returned an unusable response."""
 
     code = "upstream"
     exit_code = 4
@@ -157,7 +157,7 @@ class UpstreamError(CdrError):
 
 
 class TransientUpstreamError(UpstreamError):
-    """Trying again may help: a time-out, 429, 5xx or a page that did not arrive whole."""
+    """Temporary failure: timeout, 429, 5xx or an incomplete page."""
 
     code = "upstream_transient"
     retryable = True
@@ -168,44 +168,44 @@ class TransientUpstreamError(UpstreamError):
 
 
 class WindowTooHeavy(TransientUpstreamError):
-    """A gateway before the switch gave up on a window; half of it may work."""
+    """A gateway in front of the switch timed out on a window; half of it may work."""
 
     code = "upstream_window_too_heavy"
 
 
 class ReplyTooLarge(WindowTooHeavy):
-    """A reply unpacks to more than the client takes; half of the window may work, the same one never will."""
+    """A response exceeds the size limit; half of the window may work, the same window never will."""
 
     code = "upstream_reply_too_large"
     retryable = False
 
 
 class PermanentUpstreamError(UpstreamError):
-    """Trying again will not help."""
+    """The switch refused; a retry does not help."""
 
     code = "upstream_permanent"
 
 
 class UpstreamAuthError(PermanentUpstreamError):
-    """The credentials were refused."""
+    """The switch refused the credentials."""
 
     code = "upstream_auth"
 
 
 class UpstreamAccountNotFound(PermanentUpstreamError):
-    """The switch knows no such account, or not under this API version."""
+    """The account does not exist on the switch, or not in this API version."""
 
     code = "upstream_account_not_found"
 
 
 class UpstreamProtocolError(PermanentUpstreamError):
-    """The switch answered with something this client cannot trust."""
+    """The switch's response violates the protocol and cannot be trusted."""
 
     code = "upstream_protocol"
 
 
 class UploadError(CdrError):
-    """A file could not be taken in."""
+    """A file could not be imported."""
 
     code = "upload"
     exit_code = 5
@@ -225,7 +225,7 @@ class InvalidProfile(UploadError):
 
 
 class InvalidRateCard(InvalidProfile):
-    """The rate card that a profile names cannot be read, or a line of it is no price."""
+    """The rate card of a profile cannot be read, or one of its lines is not a valid price."""
 
     code = "invalid_rate_card"
 
@@ -237,19 +237,19 @@ class UnreadableUpload(UploadError):
 
 
 class ControlTotalsDiffer(UnreadableUpload):
-    """The header or trailer of the file states other totals than its records have: it is cut or damaged."""
+    """The totals in the file's header or trailer differ from its records: the file is cut off or damaged."""
 
     code = "control_totals_differ"
 
 
 class AmbiguousDates(UnreadableUpload):
-    """The file's dates can be read with the day or the month first, and nothing says which."""
+    """The file's dates fit both day-first and month-first order, and nothing decides."""
 
     code = "ambiguous_dates"
 
 
 class UploadHeld(UploadError):
-    """The file repeats records of another file; it waits until a person releases or discards it."""
+    """The file repeats records of another file and waits until someone releases or discards it."""
 
     code = "upload_held"
     http_status = 409
@@ -260,7 +260,7 @@ class UploadHeld(UploadError):
 
 
 class AccountNotFound(CdrError):
-    """The warehouse knows no such account."""
+    """The account is not registered."""
 
     code = "account_not_found"
     exit_code = 6
@@ -268,7 +268,7 @@ class AccountNotFound(CdrError):
 
 
 class ClaimLost(CdrError):
-    """The lease on what this process was collecting ran out and another one took over; nothing was recorded."""
+    """The lease of this process expired and another process took over; this one recorded nothing."""
 
     code = "claim_lost"
     retryable = True
@@ -276,7 +276,7 @@ class ClaimLost(CdrError):
 
 
 class UnbalancedBatch(CdrError):
-    """Rows read and rows accounted for differ; nothing of the batch was merged."""
+    """Rows read and rows accounted for differ; the batch was not merged."""
 
     code = "unbalanced_batch"
     exit_code = 7
@@ -296,7 +296,7 @@ class InvalidSide(ReconciliationError):
 
 
 class BreakNotFound(ReconciliationError):
-    """No break, or more than one, of the newest reconciliations is what was asked for."""
+    """No break, or more than one, of the newest reconciliations matches the id."""
 
     code = "break_not_found"
     exit_code = 2
@@ -304,27 +304,27 @@ class BreakNotFound(ReconciliationError):
 
 
 class UnbalancedReconciliation(ReconciliationError):
-    """Rows, seconds or money by class do not add up to what came in; no result is given."""
+    """Rows, seconds or money by class do not add up to the input; no result is stored."""
 
     code = "unbalanced_reconciliation"
 
 
 class ExportError(CdrError):
-    """A file or its manifest could not be written whole."""
+    """A file or its manifest could not be written completely."""
 
     code = "export"
     exit_code = 8
 
 
 class DayNotSealable(ExportError):
-    """The day cannot be sealed or restated as it stands; the message names what is in the way."""
+    """The day cannot be sealed or restated yet; the message names the obstacle."""
 
     code = "day_not_sealable"
     http_status = 409
 
 
 class SealedFileDamaged(ExportError):
-    """A sealed file is missing or is not the one that was sealed; nothing can be built upon it."""
+    """A sealed file is missing or has changed; it cannot be restated or delivered."""
 
     code = "sealed_file_damaged"
 
@@ -337,14 +337,14 @@ class SealedFileExists(ExportError):
 
 
 class DeliveryError(ExportError):
-    """A target cannot be reached, or failed while a file was sent; the file waits and is sent again."""
+    """A delivery target cannot be reached or failed; the file stays due and is sent again."""
 
     code = "delivery"
     retryable = True
 
 
 class DeliveryRefused(DeliveryError):
-    """A target that is not the known one, that refuses, or that holds another file of the same name."""
+    """A delivery target has an unknown host key, refuses, or already has a different file of that name."""
 
     code = "delivery_refused"
     retryable = False
@@ -358,14 +358,14 @@ class IncompleteNight(CdrError):
 
 
 class SomethingIsBroken(CdrError):
-    """A check-up found something that does not mend itself; what and how is printed line by line."""
+    """A check found something that a person has to fix; each item is printed with its command."""
 
     code = "something_is_broken"
     exit_code = 11
 
 
 class AlertNotSent(CdrError):
-    """An alert could not be handed over; the message names the channel, never its address."""
+    """An alert could not be sent; the message names the channel, never its address."""
 
     code = "alert_not_sent"
     retryable = True
@@ -373,7 +373,7 @@ class AlertNotSent(CdrError):
 
 
 class RequestRefused(CdrError):
-    """The API cannot serve a request as it was asked.
+    """The API refused a request.
 
     Attributes:
         status: what the API answers with.

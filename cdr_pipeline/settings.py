@@ -116,55 +116,68 @@ class Settings(BaseSettings):
 
     # Before the URL, whose check looks at it.
     api_send_token_unencrypted: bool = Field(
-        default=False, description="allow plain http to other machines: anyone on the way can read token and calls"
+        default=False,
+        description="allow plain http to other machines; anyone on the network path can read token and calls",
     )
     api_url: Annotated[str | None, AfterValidator(_api_base)] = Field(
         default=None, description="base of the switch's API, e.g. https://api.example.com:8443 (no /v1 or /v2)"
     )
     api_token: SecretStr | None = Field(default=None, description="authentication token, sent as X-Auth-Token")
     api_key: SecretStr | None = Field(default=None, description="API key, exchanged for a token at /api_auth")
-    api_user: str | None = Field(default=None, description="user name, where there is no API key (user_auth)")
+    api_user: str | None = Field(default=None, description="user name, instead of an API key (user_auth)")
     api_password: SecretStr | None = Field(default=None, description="the user's password; only its hash is sent")
     api_account_name: str | None = Field(default=None, description="account name that the user belongs to")
-    api_account_realm: str | None = Field(default=None, description="or the account's realm")
-    api_user_method: Literal["md5", "sha"] = Field(default="md5", description="how the password is hashed")
+    api_account_realm: str | None = Field(default=None, description="realm of the account, instead of its name")
+    api_user_method: Literal["md5", "sha"] = Field(default="md5", description="hash of the password: md5 or sha")
     api_token_in_query: bool = Field(
-        default=False, description="send the token as ?auth_token=, for servers that take it no other way"
+        default=False, description="send the token as ?auth_token=, for servers that accept nothing else"
     )
-    api_dialect: Dialect = Field(default="auto", description="auto, seed_v1, v2_k3, v2_k43 or k5")
-    api_details: bool = Field(default=False, description="also fetch /cdrs/{id} for the fields that only details have")
-    api_page_size: int = Field(default=500, ge=1, le=10_000, description="rows asked for per page (v2)")
+    api_dialect: Dialect = Field(
+        default="auto", description="version of the switch's API: auto (detected), seed_v1, v2_k3, v2_k43 or k5"
+    )
+    api_details: bool = Field(
+        default=False,
+        description="also fetch /cdrs/{id}, one request per record, for the fields that only details have",
+    )
+    api_page_size: int = Field(default=500, ge=1, le=10_000, description="rows per page (v2)")
     api_requests_per_second: float = Field(
-        default=8.0, gt=0, le=10_000, description="per account; a stock switch refills 10 tokens a second"
+        default=8.0, gt=0, le=10_000, description="requests per second and account; a stock switch allows 10"
     )
     api_host_requests_per_second: float = Field(
-        default=200.0, gt=0, le=100_000, description="of all accounts together, below what the host can bear"
+        default=200.0, gt=0, le=100_000, description="requests per second of all accounts together"
     )
-    api_timeout_seconds: float = Field(default=60.0, gt=0, le=3600, description="longest wait for one answer")
+    api_timeout_seconds: float = Field(default=60.0, gt=0, le=3600, description="timeout of one request")
     collect_concurrency: int = Field(default=8, ge=1, le=64, description="accounts collected at the same time")
     collect_overlap_hours: int = Field(
-        default=6, ge=0, le=720, description="how long after the end of a day its late saves are still asked for"
+        default=6,
+        ge=0,
+        le=720,
+        description="hours after the end of a day in which records saved late are still collected",
     )
 
     upload_settle_seconds: float = Field(
-        default=5.0, ge=0, le=86_400, description="a dropped file is whole when it has not changed for so long"
+        default=5.0,
+        ge=0,
+        le=86_400,
+        description="a file in the drop folder is complete when it has not changed for this many seconds",
     )
 
     export_dialects: Annotated[str, AfterValidator(_known_dialects)] = Field(
-        default="exact", description="files of a day, with commas: exact, spreadsheet, xlsx, parquet, redacted"
+        default="exact",
+        description="dialects of the daily files, separated by commas: exact, spreadsheet, xlsx, parquet, redacted",
     )
     export_compression: Literal["none", "gzip", "zstd"] = Field(
-        default="none", description="how the CSV files of a day are packed"
+        default="none", description="compression of the daily CSV files: none, gzip or zstd"
     )
     seal_after_days: int = Field(
-        default=3, ge=0, le=366, description="how long after its end a day stays open for late records"
+        default=3, ge=0, le=366, description="days after its end that a day stays open for late records"
     )
     redaction_key: SecretStr | None = Field(
-        default=None, description="key by which numbers are replaced in redacted files; never delivered"
+        default=None, description="key of the hashes that replace numbers in redacted files; never delivered"
     )
 
     warehouse_url: Annotated[SecretStr | None, AfterValidator(_warehouse_scheme)] = Field(
-        default=None, description="postgresql://user@host/database; empty means the embedded server"
+        default=None, description="postgresql://user@host/database, PostgreSQL 15 or later; empty: the embedded server"
     )
     data_dir: AbsolutePath = Field(
         default_factory=lambda: _home() / "cdr_data",
@@ -173,46 +186,52 @@ class Settings(BaseSettings):
     dagster_home: AbsolutePath = Field(
         default_factory=lambda: _home() / "dagster_home",
         validation_alias="DAGSTER_HOME",
-        description="Dagster's instance folder (variable DAGSTER_HOME)",
+        description="folder of Dagster's instance",
     )
 
     serve_connections: int = Field(
-        default=8, ge=2, le=200, description="connections to the warehouse of each process that serves the API"
+        default=8, ge=2, le=200, description="API: connections to the warehouse per worker process"
     )
-    serve_search_seconds: float = Field(default=15.0, gt=0, le=600, description="longest search; then 504")
-    serve_download_seconds: float = Field(default=900.0, gt=0, le=86_400, description="longest download")
+    serve_search_seconds: float = Field(default=15.0, gt=0, le=600, description="API: timeout of a search; then 504")
+    serve_download_seconds: float = Field(default=900.0, gt=0, le=86_400, description="API: timeout of a download")
     serve_requests_per_second: float = Field(
-        default=100.0, ge=0, le=100_000, description="of one token, bursts of ten seconds' worth; 0 means no limit"
+        default=100.0,
+        ge=0,
+        le=100_000,
+        description="API: requests per second and token, with bursts of ten seconds; 0: no limit",
     )
     serve_upload_bytes: int = Field(
-        default=256 * 1024**2, ge=1024, le=64 * 1024**3, description="longest body of an upload"
+        default=256 * 1024**2, ge=1024, le=64 * 1024**3, description="API: largest upload in bytes"
     )
-    serve_docs: bool = Field(default=True, description="serve /docs and /openapi.json")
+    serve_docs: bool = Field(default=True, description="API: serve /docs and /openapi.json")
 
-    time_zone: TimeZone = Field(default="UTC", description="the operator's zone: nightly schedule, new accounts")
+    time_zone: TimeZone = Field(default="UTC", description="IANA time zone of the nightly schedule and of new accounts")
     nightly_at: str = Field(
-        default="02:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="when the nightly run starts, HH:MM"
+        default="02:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="start of the nightly run, HH:MM"
     )
     nightly_grace_minutes: int = Field(
-        default=60, ge=5, le=720, description="a night that has not begun so long after its time was missed"
+        default=60, ge=5, le=720, description="minutes after which a night that has not started counts as missed"
     )
     first_date: str = Field(
         default="2024-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="first business date that Dagster offers"
     )
     executor: Literal["in_process", "multiprocess", "celery", "k8s"] = Field(
         default="in_process",
-        description="who runs steps: in_process (fastest on one machine), multiprocess, celery, k8s",
+        description="where steps run: in_process (fastest on one machine), multiprocess, celery or k8s",
     )
     executor_config: AbsolutePath | None = Field(
         default=None, description="YAML file whose 'execution: config:' configures the executor, e.g. Celery's broker"
     )
     step_retry_seconds: float = Field(
-        default=60.0, ge=0, le=3600, description="pause before a step that failed for a passing reason is tried again"
+        default=60.0,
+        ge=0,
+        le=3600,
+        description="seconds before a step that failed for a temporary reason is retried (twice)",
     )
     alert_webhook_url: SecretStr | None = Field(
-        default=None, description="alerts are posted here as JSON; the address itself is often the secret"
+        default=None, description="alerts are posted to this URL as JSON; the URL is treated as a secret"
     )
-    alert_mail_to: str | None = Field(default=None, description="alerts go to these addresses, with commas between")
+    alert_mail_to: str | None = Field(default=None, description="mail addresses for alerts, separated by commas")
     alert_mail_from: str = Field(default="cdr-pipeline@localhost", description="sender of alerts")
     alert_smtp_url: Annotated[SecretStr | None, AfterValidator(_smtp_scheme)] = Field(
         default=None, description="smtp://host:port or smtps://host; a user:password@ is sent over TLS only"
@@ -220,7 +239,9 @@ class Settings(BaseSettings):
     alert_exposure: Decimal | None = Field(
         default=None, ge=0, description="alert when a day's reconciliation leaves more money open than this"
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least severe log line")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="lowest level that is logged"
+    )
 
     @property
     def session_dir(self) -> Path:

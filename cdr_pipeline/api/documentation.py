@@ -134,20 +134,34 @@ _SCHEMAS: Final[dict[str, Schema]] = {
     "search": {"type": "string", "pattern": r"^[A-Za-z0-9]{2,100}$"},
 }
 _PERIOD: Final = [
-    _query("created_from", "saved then or later; Gregorian, Unix or ISO 8601; inclusive", "63946000000", _MOMENT),
-    _query("created_to", "saved then or earlier; at most 31 days and an hour after", "63946086400", _MOMENT),
+    _query(
+        "created_from",
+        "start of the save time, inclusive; Gregorian seconds, Unix time or ISO 8601",
+        "63946000000",
+        _MOMENT,
+    ),
+    _query(
+        "created_to",
+        "end of the save time, inclusive; at most 31 days and one hour after created_from",
+        "63946086400",
+        _MOMENT,
+    ),
 ]
 _KAZOO: Final = [
     _query("filter_hangup_cause", f"filter_KEY: text at a key of the document: {', '.join(KNOWN_PATHS)}", "NO_ANSWER"),
-    _query("filter_not_call_direction", "filter_not_KEY: anything else", "inbound"),
+    _query(
+        "filter_not_call_direction",
+        "filter_not_KEY: records with a different value at a key of the document",
+        "inbound",
+    ),
     *(
         _query(
             name, f"{name.replace('_', ' ')} of the document", "user_agent", {"type": "string", "enum": ["user_agent"]}
         )
         for name in ("has_key", "key_missing", "has_value", "value_missing")
     ),
-    _query("modified_from", "changed then or later", "63946000000", _MOMENT),
-    _query("modified_to", "changed then or earlier", "63946086400", _MOMENT),
+    _query("modified_from", "changed at or after this time", "63946000000", _MOMENT),
+    _query("modified_to", "changed at or before this time", "63946086400", _MOMENT),
 ]
 _OURS: Final = [
     _query(name, f"{item.description}; repeated: any of them", item.example, _SCHEMAS.get(name))
@@ -155,10 +169,10 @@ _OURS: Final = [
 ]
 _PAGING: Final = [
     _query("page_size", "rows of a page (v2)", "50", {"type": "string", "pattern": "^([1-9][0-9]{0,3}|10000)$"}),
-    _query("start_key", "next_start_key of the page before", "g2wAAA"),
-    _query("paginate", "false: everything in one answer", "false", _FLAG),
+    _query("start_key", "next_start_key of the previous page", "g2wAAA"),
+    _query("paginate", "false: all records in one response", "false", _FLAG),
     _query("ascending", "oldest first", "true", _FLAG),
-    _query("descending", "newest first, as by default", "true", _FLAG),
+    _query("descending", "newest first (default)", "true", _FLAG),
     _query(
         "utc_offset", "seconds added to the column datetime", "3600", {"type": "string", "pattern": "^-?[0-9]{1,4}$"}
     ),
@@ -249,16 +263,16 @@ _UPLOADED: Final = _object({"state": _TEXT, "counts": {"type": "object"}}, requi
 UPLOAD: Final = Group(
     _UPLOADED,
     [
-        _query("profile", "how the file is read: a profile's name; generic for CSV, kazoo_json for JSON", "asterisk"),
-        _query("time_zone", "IANA zone of its local times; the account's when omitted", "Europe/Berlin"),
-        _query("dry_run", "only say what would become of it", "true", _FLAG),
-        _query("file_name", "for people", "calls.csv"),
+        _query("profile", "name of a profile; default: generic for CSV, kazoo_json for JSON", "asterisk"),
+        _query("time_zone", "IANA time zone of local times; default: the account's", "Europe/Berlin"),
+        _query("dry_run", "return what would happen and change nothing", "true", _FLAG),
+        _query("file_name", "display name of the upload", "calls.csv"),
         _ACCEPT,
         {
             "name": "Idempotency-Key",
             "in": "header",
             "required": False,
-            "description": "the same request again gets the first answer for a day",
+            "description": "a repeated request gets the first response for a day",
             "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
             "example": "2026-11-23-carrier-1",
         },

@@ -11,8 +11,9 @@ from cdr_pipeline.privacy.redaction import redact
 
 app = typer.Typer(
     name="cdr-pipeline",
-    help="Call detail records from a Kazoo-family switch and from carriers' files: merged, checked, exported daily.\n\n"
-    "New here? 'cdr-pipeline demo' plays three nights against a simulated switch. Then 'cdr-pipeline ui' shows them.",
+    help="Call detail records from Kazoo switches and carriers' files: merged, reconciled, exported daily.\n\n"
+    "New here? 'cdr-pipeline demo' runs three nights against a simulated switch, 'cdr-pipeline ui' shows them, and\n"
+    "'cdr-pipeline docs tutorial' explains them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -33,7 +34,7 @@ def _options(
         "--version",
         callback=lambda wanted: _show_version(wanted=wanted),
         is_eager=True,
-        help="Print the version and leave.",
+        help="Print the version and exit.",
     ),
 ) -> None:
     """Options of every command."""
@@ -53,5 +54,5 @@ def main() -> None:
         if error.hint:
             console.print(f"  next: {error.hint}", markup=False)
         if error.retryable:
-            console.print("  trying the same again later can help", markup=False)
+            console.print("  temporary: the same command may succeed later", markup=False)
         sys.exit(error.exit_code)

@@ -1,4 +1,4 @@
-"""``cdr-pipeline accounts``: whose calls are collected."""
+"""``cdr-pipeline accounts``: accounts whose calls are collected."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,28 +12,28 @@ accounts_app = typer.Typer(help="Accounts whose calls are collected and imported
 def add(
     account_id: Annotated[str, typer.Argument(help="The switch's id of the account.")],
     *,
-    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    name: Annotated[str | None, typer.Option(help="Display name.")] = None,
     time_zone: Annotated[
         str | None,
-        typer.Option(help="IANA zone that decides its business dates; CDR_TIME_ZONE for a new account without one."),
+        typer.Option(help="IANA time zone of its business dates; default for a new account: CDR_TIME_ZONE."),
     ] = None,
     country_code: Annotated[
         str | None,
         typer.Option(help="E.164 country code of its national numbers, digits only, such as 49; '' removes it."),
     ] = None,
-    parent: Annotated[str | None, typer.Option(help="Id of the account above it; '' for none.")] = None,
+    parent: Annotated[str | None, typer.Option(help="Id of the parent account; '' for none.")] = None,
     zone_from: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="First day in a new zone, of an account that has days."),
+        typer.Option(formats=["%Y-%m-%d"], help="First day in the new zone, if the account has days."),
     ] = None,
     active: Annotated[
         bool | None,
-        typer.Option("--active/--inactive", help="Whether it is collected every night; a new account is."),
+        typer.Option("--active/--inactive", help="Collect it every night; default for a new account: yes."),
     ] = None,
 ) -> None:
-    """Add an account, or change what is named of a known one. Everything else stays as it is.
+    """Add an account, or change the named values of an existing one.
 
-    Days that an account has keep their time zone: a new zone needs the first day that is in it.
+    Days that have records keep their time zone, so a new time zone needs its first day (--zone-from).
     """
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.accounts import AccountRequest, add_account
@@ -49,16 +49,14 @@ def add(
 @accounts_app.command("sync")
 def sync(
     *,
-    root: Annotated[
-        str | None, typer.Option(help="Account whose tree is walked; the credentials' own when omitted.")
-    ] = None,
+    root: Annotated[str | None, typer.Option(help="Root of the tree; default: the account of the credentials.")] = None,
     deactivate_missing: Annotated[
         bool, typer.Option("--deactivate-missing", help="Stop collecting accounts that the switch no longer has.")
     ] = False,
 ) -> None:
-    """Learn the account tree from the switch: every account below the root, with its name and time zone.
+    """Register the account tree of the switch: every account below the root, with its name and time zone.
 
-    What was set here (zone, country code, inactive) stays as it is. Doing it again changes nothing.
+    Values that were set here (time zone, country code, inactive) are kept. Running it again changes nothing.
     """
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.steps.sync_accounts import SyncRequest, sync_accounts
@@ -81,7 +79,7 @@ def sync(
 
 @accounts_app.command("list")
 def list_accounts() -> None:
-    """Show the accounts, with zone and the dialect their switch was found to speak."""
+    """Show the accounts with their time zone and the detected dialect of their switch."""
     from cdr_pipeline.cli.console import out, table, workplace
 
     with workplace("reading") as at, at.ledger() as ledger:
@@ -99,4 +97,6 @@ def list_accounts() -> None:
         )
     out.print(listing)
     if not accounts:
-        out.print("none yet: 'cdr-pipeline accounts sync' asks the switch, 'accounts add ID' adds one by hand")
+        out.print(
+            "none yet: 'cdr-pipeline accounts sync' reads them from the switch, 'cdr-pipeline accounts add ID' adds one"
+        )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-breaks_app = typer.Typer(help="What switch and carriers disagree about: list, decide, export.", no_args_is_help=True)
+breaks_app = typer.Typer(help="Differences between switch and carriers: list, decide, export.", no_args_is_help=True)
 _DATES = ["%Y-%m-%d"]
 _SHOWN_ID = 10
 
@@ -25,18 +25,19 @@ def list_breaks(
     *,
     first: Annotated[datetime | None, typer.Option("--from", formats=_DATES, help="First business date.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=_DATES, help="Last business date.")] = None,
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
     carrier: Annotated[str | None, typer.Option(help="Only this carrier.")] = None,
     match_class: Annotated[
-        list[str] | None, typer.Option("--class", help="Only this class, such as missing_in_switch; several times.")
+        list[str] | None,
+        typer.Option("--class", help="Only this class, such as missing_in_switch; repeat for several."),
     ] = None,
     state: Annotated[
-        list[str] | None, typer.Option(help="open, accepted, disputed or credited; several times.")
+        list[str] | None, typer.Option(help="open, accepted, disputed or credited; repeat for several.")
     ] = None,
-    older_than: Annotated[int, typer.Option(min=0, help="Only of calls at least so many days ago.")] = 0,
-    most: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 50,
+    older_than: Annotated[int, typer.Option(min=0, help="Only breaks of calls at least this many days old.")] = 0,
+    most: Annotated[int, typer.Option(min=1, help="Maximum number of breaks to show.")] = 50,
 ) -> None:
-    """Show breaks of the newest reconciliations, the most money at risk first."""
+    """Show breaks of the newest reconciliations, most money at risk first."""
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.steps.breaks import BreakFilter, list_breaks
 
@@ -83,13 +84,13 @@ def _shown(value: object) -> str:
 
 @breaks_app.command("decide")
 def decide(
-    ids: Annotated[list[str], typer.Argument(help="Ids of breaks, or beginnings of them.")],
+    ids: Annotated[list[str], typer.Argument(help="Ids of breaks or their first characters.")],
     *,
-    decision: Annotated[DecisionWord, typer.Option("--as", help="What was decided.")],
-    reason: Annotated[str, typer.Option(help="Why; kept with the decision.")],
-    by: Annotated[str, typer.Option(help="Who decided.")],
+    decision: Annotated[DecisionWord, typer.Option("--as", help="The decision.")],
+    reason: Annotated[str, typer.Option(help="Reason; stored with the decision.")],
+    by: Annotated[str, typer.Option(help="Person who decided; stored with the decision.")],
 ) -> None:
-    """Record what somebody has decided about breaks. Decisions survive reruns; earlier ones stay on record."""
+    """Record a decision about breaks. Decisions survive reruns; earlier ones stay on record."""
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.breaks import decide_breaks
 
@@ -103,11 +104,11 @@ def decide(
 def export(
     *,
     business_date: Annotated[datetime, typer.Option("--date", formats=_DATES, help="Business date, YYYY-MM-DD.")],
-    account: Annotated[str, typer.Option(help="Whose calls.")],
+    account: Annotated[str, typer.Option(help="Account that owns the calls.")],
     carrier: Annotated[str, typer.Option(help="The carrier to dispute with.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder to write into.")] = Path(),
 ) -> None:
-    """Write the dispute pack of a carrier's day: XLSX and CSV with both sides' values, the rules, and totals."""
+    """Write the dispute pack of a carrier's day: XLSX and CSV with both sides' values, the rules and totals."""
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.breaks import export_breaks
 

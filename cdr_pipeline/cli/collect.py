@@ -9,16 +9,16 @@ import typer
 def collect(
     *,
     date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")],
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
     replay: Annotated[
         bool,
-        typer.Option("--replay", help="Do not ask the switch: normalise what has landed once more and merge it."),
+        typer.Option("--replay", help="Normalise and merge stored replies again instead of asking the switch."),
     ] = False,
 ) -> None:
-    """Collect a business date and merge it, or merge what has landed before once more.
+    """Collect a business date and merge it, or merge its stored replies again.
 
-    Replaying is for when a rule has changed: the untouched replies under landing/ are read again, without the network.
-    Files are not exported; 'nightly' does everything. Exits 9 when an account failed; the others are done.
+    Use --replay after a rule has changed: it reads the stored replies under landing/ again, without the network.
+    Files are not exported; 'nightly' does everything. Exits with 9 if an account failed; the others are done.
     """
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.errors import IncompleteNight

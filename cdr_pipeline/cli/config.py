@@ -12,7 +12,7 @@ def _group() -> None:
 
 @config_app.command("check")
 def check() -> None:
-    """Show every setting with its value (secrets masked), its source, and what is wrong. Exits 2 when anything is."""
+    """Show every setting with its value (secrets masked), source and problem. Exits with 2 if anything is wrong."""
     from cdr_pipeline.cli.console import out, table
     from cdr_pipeline.errors import ConfigurationError
     from cdr_pipeline.settings import inspect_settings

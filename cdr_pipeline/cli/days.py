@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
     from cdr_pipeline.warehouse.ledger import Ledger
 
-days_app = typer.Typer(help="Days that are open, sealed or restated.", no_args_is_help=True)
-_ACCOUNTS = typer.Option("--account", help="Only this account; may be given several times.")
-_DATES = typer.Option("--date", formats=["%Y-%m-%d"], help="Business date; may be given several times.")
+days_app = typer.Typer(help="List, seal and restate days.", no_args_is_help=True)
+_ACCOUNTS = typer.Option("--account", help="Only this account; repeat for several.")
+_DATES = typer.Option("--date", formats=["%Y-%m-%d"], help="Business date; repeat for several.")
 _DAYS_SHOWN = 31
 
 
@@ -24,7 +24,7 @@ def list_days(
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
     state: Annotated[str | None, typer.Option(help="Only open, sealed, restated or late_pending.")] = None,
 ) -> None:
-    """Show days with state, version, file and late records; a sealed day with late records is late_pending."""
+    """Show days with state, version, file and late records. A sealed day with late records is late_pending."""
     from datetime import timedelta
 
     from cdr_pipeline.cli.console import out, table, workplace
@@ -60,12 +60,12 @@ def seal(
     date: Annotated[list[datetime] | None, _DATES] = None,
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
     override: Annotated[
-        bool, typer.Option("--override", help="In spite of what is in the way; demands --by and --reason.")
+        bool, typer.Option("--override", help="Seal in spite of obstacles; requires --by and --reason.")
     ] = False,
-    by: Annotated[str, typer.Option(help="Who answers for it.")] = "",
+    by: Annotated[str, typer.Option(help="Person responsible; recorded in the audit log.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
 ) -> None:
-    """Make files final: those of every day whose grace period is over, or of these days. Exits 8 when one cannot be."""
+    """Seal every day whose grace period is over, or these days. Exits with 8 if one cannot be sealed."""
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.errors import DayNotSealable, ExportError
     from cdr_pipeline.steps.seal_days import Override, SealRequest, seal_days
@@ -95,12 +95,12 @@ def seal(
 @days_app.command("restate")
 def restate(
     *,
-    by: Annotated[str, typer.Option(help="Who answers for it.")],
+    by: Annotated[str, typer.Option(help="Person responsible; recorded in the audit log.")],
     reason: Annotated[str, typer.Option(help="Why now.")],
     date: Annotated[list[datetime] | None, _DATES] = None,
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
 ) -> None:
-    """Write a new version of sealed days with late records, and files of what it adjusts; the old ones stay."""
+    """Write a new version of sealed days with late records, and a file of the adjustments. Old versions stay."""
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.errors import DayNotSealable
     from cdr_pipeline.steps.restate_days import RestateRequest, restate_days
@@ -125,9 +125,9 @@ def why(
     *,
     date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Business date.")] = None,
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
-    record: Annotated[str | None, typer.Option(help="Id of a record: which file is it in?")] = None,
+    record: Annotated[str | None, typer.Option(help="Id of a record: show which file it is in.")] = None,
 ) -> None:
-    """Why did this day change: loads that touched it, seals and restatements. Or which file a record is in."""
+    """Explain why a day changed (loads, seals, restatements), or which file a record is in."""
     from cdr_pipeline.cli.console import workplace
 
     with workplace("reading") as at, at.ledger() as ledger:

@@ -4,20 +4,23 @@ from typing import Annotated
 
 import typer
 
-deliveries_app = typer.Typer(help="Files that are due at targets, and receipts.", no_args_is_help=True)
-_ACCOUNTS = typer.Option("--account", help="Only this account; may be given several times.")
+deliveries_app = typer.Typer(help="Deliveries that are due, and receipts.", no_args_is_help=True)
+_ACCOUNTS = typer.Option("--account", help="Only this account; repeat for several.")
 _STATES = ("pending", "refused", "delivered")
 
 
 def deliver(
     *,
-    target: Annotated[list[str] | None, typer.Option(help="Only this target; may be given several times.")] = None,
+    target: Annotated[list[str] | None, typer.Option(help="Only this target; repeat for several.")] = None,
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also what was refused or delivered before; never other bytes.")
+        bool,
+        typer.Option(
+            "--again", help="Also send what was refused or delivered before; existing files are never replaced."
+        ),
     ] = False,
 ) -> None:
-    """Send files of sealed days to the targets of targets.toml. Exits 8 when one did not arrive; it stays due."""
+    """Send files of sealed days to the targets in targets.toml. Exits with 8 if one did not arrive; it stays due."""
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.errors import DeliveryError
     from cdr_pipeline.steps.deliver_files import DeliverRequest, deliver_files
@@ -43,7 +46,7 @@ def list_deliveries(
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
     state: Annotated[str | None, typer.Option(help="Only pending, refused or delivered.")] = None,
 ) -> None:
-    """Show files at targets: what waits and for how long, what was refused and why, what arrived."""
+    """Show deliveries: what waits and for how long, what was refused and why, what arrived."""
     from cdr_pipeline.cli.console import out, table, workplace
 
     with workplace("reading") as at, at.ledger() as ledger:

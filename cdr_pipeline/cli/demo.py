@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 def demo(
     *,
-    days: Annotated[int, typer.Option(min=1, max=31, help="How many nights, the last one for yesterday.")] = 3,
-    calls_per_day: Annotated[int, typer.Option(min=1, help="Calls of each account on a working day.")] = 200,
+    days: Annotated[int, typer.Option(min=1, max=31, help="Number of nights; the last one is for yesterday.")] = 3,
+    calls_per_day: Annotated[int, typer.Option(min=1, help="Calls per account on a working day.")] = 200,
 ) -> None:
-    """Play real nights: warehouse, simulated switch, three accounts, carriers' files, the nightly job for each day.
+    """Run real nights: warehouse, simulated switch, three accounts, carriers' files, the nightly job for each day.
 
-    Everything happens for real: CDRs are pulled over HTTP, files imported, both checked, merged and exported; the
-    Dagster UI shows the runs. Running it again changes nothing.
+    Nothing is mocked except the switch: CDRs are pulled over HTTP, files are imported, both are validated, merged and
+    exported, and the Dagster UI shows the runs. Running it again changes nothing.
     """
     import time
 
@@ -56,7 +56,7 @@ def demo(
         nights = {day: _play(day, switch, at, report) for day in dates}
     _tell(nights, at, ready)
     out.print(f"\n{days} nights in {time.monotonic() - begun:.1f} s. Look at them:  cdr-pipeline ui")
-    out.print("What is in the warehouse:                 cdr-pipeline status")
+    out.print("List what is in the warehouse:            cdr-pipeline status")
     for night in nights.values():
         night.require_whole()
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 deployment_app = typer.Typer(
-    help="Production: Dagster on PostgreSQL, executors, systemd units, a container file.", no_args_is_help=True
+    help="Files for production: Dagster on PostgreSQL, executors, systemd units, a container file.",
+    no_args_is_help=True,
 )
 
 
@@ -17,15 +18,17 @@ def _group() -> None:
 
 @deployment_app.command("write")
 def write(
-    folder: Annotated[Path, typer.Argument(help="Where the files go; made when missing.")],
+    folder: Annotated[Path, typer.Argument(help="Output folder; created if missing.")],
     *,
-    user: Annotated[str, typer.Option(help="Who runs the services.")] = "cdr",
-    home: Annotated[str, typer.Option(help="The services' folder: Dagster's home and data.")] = "/var/lib/cdr_pipeline",
-    config: Annotated[str, typer.Option(help="Where the files lie when the services run.")] = "/etc/cdr_pipeline",
-    venv: Annotated[str | None, typer.Option(help="Virtual environment with the programs; this one's.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+    user: Annotated[str, typer.Option(help="User that runs the services.")] = "cdr",
+    home: Annotated[
+        str, typer.Option(help="Folder of the services: Dagster's home and data.")
+    ] = "/var/lib/cdr_pipeline",
+    config: Annotated[str, typer.Option(help="Folder of these files in production.")] = "/etc/cdr_pipeline",
+    venv: Annotated[str | None, typer.Option(help="Virtual environment of the services; default: this one.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
-    """Write the files of a production set-up, each with what to know about it in its first lines."""
+    """Write the files of a production installation. The first lines of each file explain it."""
     import sys
 
     from cdr_pipeline.cli.console import out
@@ -34,4 +37,4 @@ def write(
     request = DeploymentRequest(folder.absolute(), user, home, config, venv or sys.prefix, overwrite=overwrite)
     for path in write_deployment(request):
         out.print(str(path), soft_wrap=True)
-    out.print("\nnext: read cdr.env, set what is commented out, then 'cdr-pipeline config check'")
+    out.print("\nnext: set the commented values in cdr.env, then run 'cdr-pipeline config check'")

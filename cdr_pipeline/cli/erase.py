@@ -7,18 +7,25 @@ import typer
 
 def erase(
     number: Annotated[
-        str, typer.Argument(help="International form with +; - reads it from standard input, which no history keeps.")
+        str,
+        typer.Argument(
+            help="Number in international form with +; - reads it from standard input, out of the shell's history."
+        ),
     ],
     *,
-    by: Annotated[str, typer.Option(help="Who answers for it.")],
-    reason: Annotated[str, typer.Option(help="Why, without saying whose number it is.")],
-    account: Annotated[list[str] | None, typer.Option(help="In whose records; everybody's when omitted.")] = None,
+    by: Annotated[str, typer.Option(help="Person responsible; recorded in the audit log.")],
+    reason: Annotated[
+        str, typer.Option(help="Reason; recorded in the audit log, so do not name the person or the number.")
+    ],
+    account: Annotated[
+        list[str] | None, typer.Option(help="Only records of this account; default: all accounts.")
+    ] = None,
     reissue: Annotated[
         bool, typer.Option("--reissue", help="Also mark sealed days, so that 'days restate' writes new versions.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be erased.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be erased and change nothing.")] = False,
 ) -> None:
-    """Mask a number in records, earlier versions and refused rows; totals stay. Lists the files that still show it."""
+    """Mask a number in records, earlier versions and rejected rows. Totals stay. Lists the files that still show it."""
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.steps.erase_number import EraseRequest, erase_number
 
@@ -35,6 +42,6 @@ def erase(
         for file in item.files:
             listing.add_row(item.account_id, file.kind, file.path, file.place)
     if not found:
-        out.print("no record shows this number")
+        out.print("no record contains this number")
         return
     out.print(listing)

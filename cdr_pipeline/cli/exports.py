@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 _DATE = typer.Option("--date", formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")
-_ACCOUNTS = typer.Option("--account", help="Only this account; may be given several times.")
+_ACCOUNTS = typer.Option("--account", help="Only this account; repeat for several.")
 
 
 def export(
@@ -43,10 +43,13 @@ def export_month(
     month: Annotated[datetime, typer.Option("--month", formats=["%Y-%m"], help="Month, YYYY-MM.")],
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
     journal: Annotated[
-        str | None, typer.Option(help="Journal lines for netsuite, qbo or xero instead, split as it needs them.")
+        str | None,
+        typer.Option(
+            help="Write journal lines for netsuite, qbo or xero instead, in parts of the size that it accepts."
+        ),
     ] = None,
 ) -> None:
-    """Write a month from its days' files: all rows and a summary, or journal lines for a ledger's import."""
+    """Write a month from its daily files: all rows and a summary, or journal lines for accounting software."""
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.errors import ExportError
     from cdr_pipeline.exports.month import LIMITS, Preset
@@ -77,7 +80,7 @@ def export_month(
 def verify_export(
     path: Annotated[Path, typer.Argument(exists=True, help="A daily file, or a folder of them.")],
 ) -> None:
-    """Check daily files of any dialect against their manifests, offline. Exits 8 and names what differs."""
+    """Check daily files of any dialect against their manifests, offline. Exits with 8 and names what differs."""
     from cdr_pipeline.cli.console import out
     from cdr_pipeline.errors import ExportError
     from cdr_pipeline.exports.verify import verify_file, verify_tree

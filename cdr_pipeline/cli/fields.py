@@ -2,7 +2,7 @@
 
 
 def fields() -> None:
-    """Print the columns of the daily files as a Markdown table: name, type, meaning, the seed's name, source."""
+    """Print the columns of the daily files as a Markdown table: name, type, meaning, Kazoo name, source."""
     import typer
 
     from cdr_pipeline.core.field_table import markdown_table

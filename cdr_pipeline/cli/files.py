@@ -16,22 +16,25 @@ _LINES_SHOWN = 100
 def import_file(
     file: Annotated[Path, typer.Argument(help="The carrier's file.")],
     *,
-    account: Annotated[str, typer.Option("--account", help="Account whose calls it holds.")],
-    profile: Annotated[str, typer.Option("--profile", help="How the file is written, such as asterisk or generic.")],
+    account: Annotated[str, typer.Option("--account", help="Account that owns the calls.")],
+    profile: Annotated[
+        str, typer.Option("--profile", help="Profile that describes the file's format, such as asterisk or generic.")
+    ],
     time_zone: Annotated[
-        str | None, typer.Option(help="IANA zone of the file's local times, when not the account's.")
+        str | None, typer.Option(help="IANA time zone of the file's local times; default: the account's.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen, line by line, and change nothing.")
+        bool, typer.Option("--dry-run", help="Print what would happen to each line and change nothing.")
     ] = False,
     classes: Annotated[
         Path | None,
-        typer.Option(help="With --dry-run: write the class of every line to this CSV file, not to the screen."),
+        typer.Option(help="With --dry-run: write the class of every line to this CSV file instead of the screen."),
     ] = None,
 ) -> None:
-    """Import one file, tagged imported: every line is merged, known, duplicate, rejected or filtered.
+    """Import one file: every line ends up merged, unchanged, duplicate, rejected or filtered.
 
-    A file that repeats records of another file is held until 'uploads release' or 'uploads discard'.
+    Its records are tagged 'imported'. A file that repeats records of another file is held until 'uploads release' or
+    'uploads discard'.
     """
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.export_days import ExportRequest, export_days, require_exported
@@ -47,19 +50,19 @@ def import_file(
         _print_reasons(preview.reject_reasons, preview.filtered_reasons)
         _print_lines(preview.lines, classes)
         if preview.overlap_rows > 1:
-            out.print(f"it would be held: {preview.overlap_rows} records were delivered by another file before")
+            out.print(f"it would be held: another file already delivered {preview.overlap_rows} of its records")
         return
     with workplace("importing") as at:
         loaded = import_upload(request, at)
         exported = export_days(ExportRequest((), [account]), at)
     _print_counts(f"{loaded.file_name} ({profile})", loaded.counts)
     if loaded.known:
-        out.print("these bytes were imported before; the counts are those of the first time")
+        out.print("these bytes were imported before; the counts are those of the first import")
     elif loaded.counts.updated:
-        out.print(f"{loaded.counts.updated} record(s) say other than an earlier file did; their history is kept")
+        out.print(f"{loaded.counts.updated} record(s) changed since an earlier file; their history is kept")
     _print_reasons(loaded.reject_reasons, loaded.filtered_reasons)
     if loaded.reject_reasons:
-        out.print(f"to mend them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")
+        out.print(f"to correct them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")
     written = sum(item.file is not None for item in exported)
     if written:
         out.print(f"{written} daily file(s) written below {at.settings.export_dir}")

@@ -9,15 +9,15 @@ import typer
 def nightly(
     *,
     date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")],
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
     replay: Annotated[
-        bool, typer.Option("--replay", help="Do not ask the switch: load what has landed once more.")
+        bool, typer.Option("--replay", help="Load stored replies again instead of asking the switch.")
     ] = False,
 ) -> None:
     """Run the nightly job for a business date in the Dagster instance, so that the UI shows it.
 
-    Collects the day from the switch, takes in waiting uploads, merges, and writes the daily files. Doing it again
-    changes nothing. Exits 9 when an account failed; the others are done.
+    Collects the day from the switch, imports waiting uploads, merges, and writes the daily files. Running it again
+    changes nothing. Exits with 9 if an account failed; the others are done.
     """
     from cdr_pipeline.cli.console import out, progress, ready_settings
     from cdr_pipeline.defs.night import run_night

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-profiles_app = typer.Typer(help="Import profiles: how files are written.", no_args_is_help=True)
+profiles_app = typer.Typer(help="Import profiles: descriptions of file formats.", no_args_is_help=True)
 
 
 @profiles_app.command("list")
 def list_all() -> None:
-    """Show every profile, built in or your own."""
+    """Show every profile: built-in ones and your own."""
     from cdr_pipeline.cli.console import out, ready_settings, table
     from cdr_pipeline.sources.uploads.profiles import list_profiles
 
@@ -24,7 +24,7 @@ def list_all() -> None:
 
 @profiles_app.command("show")
 def show(name: Annotated[str, typer.Argument(help="Name of the profile.")]) -> None:
-    """Print a profile's TOML, to copy and change."""
+    """Print the TOML of a profile, to copy and change."""
     from cdr_pipeline.cli.console import out, ready_settings
     from cdr_pipeline.sources.uploads.profiles import profile_text
 
@@ -32,26 +32,24 @@ def show(name: Annotated[str, typer.Argument(help="Name of the profile.")]) -> N
 
 
 @profiles_app.command("check")
-def check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A profile, TOML.")]) -> None:
-    """Check a profile of your own and say what is wrong with it. Exits 5 when something is."""
+def check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Profile (TOML file).")]) -> None:
+    """Check a profile of your own and report what is wrong. Exits with 5 if anything is."""
     from cdr_pipeline.cli.console import out
     from cdr_pipeline.sources.uploads.profiles import check_profile
 
     profile = check_profile(file)
-    out.print(f"{profile.name}: {len(profile.fields)} fields; put it into the folder profiles/ of CDR_DATA_DIR")
+    out.print(f"{profile.name}: {len(profile.fields)} fields; copy it to the folder profiles/ in CDR_DATA_DIR")
 
 
 @profiles_app.command("new")
 def new(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of the source.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Sample file of the source.")],
     *,
-    target: Annotated[
-        Path | None, typer.Option("--out", help="Where to write the draft; standard output when omitted.")
-    ] = None,
+    target: Annotated[Path | None, typer.Option("--out", help="Output file; default: standard output.")] = None,
 ) -> None:
-    """Look at a file and draft a profile for it, saying what it decided and what no file can tell.
+    """Draft a profile for a file, and print what was decided and what a file cannot tell.
 
-    What cannot be known (the zone, the order of day and month) is left to be filled in, never guessed.
+    Values that a file cannot tell (the time zone, the order of day and month) are left as FILL IN, never guessed.
     """
     import sys
 
@@ -62,9 +60,9 @@ def new(
     for text in draft.decided:
         err.print(f"decided: {text}", markup=False)
     for text in draft.unknown:
-        err.print(f"not known: {text}", markup=False)
+        err.print(f"fill in: {text}", markup=False)
     if draft.resembles:
-        err.print(f"it may be a file of: {', '.join(draft.resembles)}", markup=False)
+        err.print(f"similar profiles: {', '.join(draft.resembles)}", markup=False)
     if target is None:
         sys.stdout.write(draft.text)
     else:

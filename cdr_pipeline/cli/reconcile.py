@@ -9,13 +9,13 @@ import typer
 def reconcile(
     *,
     date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")],
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
-    carrier: Annotated[list[str] | None, typer.Option(help="Only this carrier; may be given several times.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    carrier: Annotated[list[str] | None, typer.Option(help="Only this carrier; repeat for several.")] = None,
 ) -> None:
-    """Compare the switch's legs of a day with carriers' records: every row in one class, a page per carrier.
+    """Compare the switch's legs of a day with carriers' records: one class per row, one page per carrier.
 
-    Doing it again writes nothing as long as the records and rules are the same; otherwise it is a new version that says
-    what has changed. Decisions about breaks stay. Exits 9 when a carrier failed; the others are done.
+    Running it again writes nothing while records and rules are the same; otherwise it writes a new version that lists
+    what has changed. Decisions about breaks are kept. Exits with 9 if a carrier failed; the others are done.
     """
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.errors import IncompleteNight
@@ -50,7 +50,7 @@ def reconcile(
         for finding in item.kept.version.findings:
             out.print(f"  {finding}", markup=False)
     if not done.carriers and not done.failures:
-        out.print("no carrier has records around this day; 'cdr-pipeline import' takes a carrier's file in")
+        out.print("no carrier has records around this day; import one with 'cdr-pipeline import'")
     if done.failures:
         told = "; ".join(f"{failure.account_id}: [{failure.code}] {failure.message}" for failure in done.failures)
-        raise IncompleteNight(told, hint="mend it and reconcile the day again; the others are done")
+        raise IncompleteNight(told, hint="fix the cause and reconcile the day again; the others are done")

@@ -16,28 +16,32 @@ _DIRECTIONS = ("outbound", "inbound", "any")
 def reconcile_files(
     *,
     switch: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="Legs of the switch: our export, or Kazoo's documents.")
+        Path,
+        typer.Option(exists=True, dir_okay=False, help="The switch's legs: one of our exports, or Kazoo's documents."),
     ],
     carrier: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The carrier's file.")],
-    profile: Annotated[str, typer.Option("--profile", help="How the carrier's file is written.")],
+    profile: Annotated[str, typer.Option("--profile", help="Profile that describes the carrier's file.")],
     target: Annotated[Path, typer.Option("--out", help="Folder for pairs.csv, classes.csv and totals.json.")],
-    time_zone: Annotated[str, typer.Option(help="IANA zone of local times, where nothing else says it.")] = "UTC",
+    time_zone: Annotated[
+        str, typer.Option(help="IANA time zone of local times that neither file nor profile states.")
+    ] = "UTC",
     country_code: Annotated[str | None, typer.Option(help="Country code of national numbers, such as 49.")] = None,
-    currency: Annotated[str | None, typer.Option(help="ISO 4217 code of amounts that name none.")] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217 code of amounts without a currency.")] = None,
     direction: Annotated[
         str | None, typer.Option(help="Legs that the carrier bills: outbound, inbound or any.")
     ] = None,
     duration_tolerance: Annotated[
-        int | None, typer.Option(min=0, help="Seconds by which lengths may differ; the profile's when omitted.")
+        int | None, typer.Option(min=0, help="Seconds by which durations may differ; default: the profile's.")
     ] = None,
     amount_tolerance: Annotated[
-        str | None, typer.Option(help="Amount by which prices may differ; the profile's when omitted.")
+        str | None, typer.Option(help="Amount by which prices may differ; default: the profile's.")
     ] = None,
     rate_card: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="CSV of the carrier's prices.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="CSV file with the carrier's prices.")
     ] = None,
     day: Annotated[
-        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day whose prices of the rate card count.")
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day for which the rate card's prices are valid."),
     ] = None,
 ) -> None:
     """Compare the switch's legs with a carrier's records: pairs, a class for every record, and totals that balance."""

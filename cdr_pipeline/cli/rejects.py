@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-rejects_app = typer.Typer(help="Rows that were refused: list, export, correct, feed again.", no_args_is_help=True)
+rejects_app = typer.Typer(help="Rejected rows: list, export, correct and replay them.", no_args_is_help=True)
 _ACCOUNT = typer.Option("--account", help="Only this account.")
 
 
 @rejects_app.command("list")
 def list_rejects(
     *,
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
     state: Annotated[str, typer.Option(help="open or corrected.")] = "open",
 ) -> None:
-    """Show refused rows by file or window, reason and field, with what the reason means."""
+    """Show rejected rows by file or window, reason and field, with the meaning of the reason."""
     from rich.markup import escape
 
     from cdr_pipeline.cli.console import out, table, workplace
@@ -43,19 +43,19 @@ def list_rejects(
         )
     out.print(listing)
     if any(row["origin"] == "imported" for row in found):
-        out.print("to mend them: 'cdr-pipeline rejects export UPLOAD --out FILE', correct FILE, 'rejects replay FILE'")
+        out.print("to correct them: 'cdr-pipeline rejects export UPLOAD --out FILE', edit FILE, 'rejects replay FILE'")
 
 
 @rejects_app.command("export")
 def export(
-    upload: Annotated[str, typer.Argument(help="Id of the upload, or the beginning of it.")],
+    upload: Annotated[str, typer.Argument(help="Id of the upload or its first characters.")],
     *,
-    file: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output when omitted.")] = None,
+    file: Annotated[Path | None, typer.Option("--out", help="Output file; default: standard output.")] = None,
     account: Annotated[str | None, _ACCOUNT] = None,
 ) -> None:
-    """Write an upload's open rejects in the format of its file, with three columns more: upload, line, reason.
+    """Write an upload's open rejects in the format of its file, with three extra columns: upload, line, reason.
 
-    Correct the other columns by hand and feed the file again with 'rejects replay'. The file holds calls as they were
+    Correct the other columns, then run 'rejects replay' with the file. The file contains calls as they were
     delivered: only its owner can read it (mode 0600).
     """
     import sys
@@ -78,11 +78,11 @@ def export(
 
 @rejects_app.command("replay")
 def replay(
-    file: Annotated[Path, typer.Argument(help="A reject file that was corrected.")],
+    file: Annotated[Path, typer.Argument(help="A corrected reject file.")],
     *,
     account: Annotated[str | None, _ACCOUNT] = None,
 ) -> None:
-    """Feed a corrected reject file: what is right now is merged and closed, what is not is a reject again."""
+    """Import a corrected reject file: correct rows are merged and closed, the others are rejected again."""
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.rejects import replay_rejects
 

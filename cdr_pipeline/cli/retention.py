@@ -4,23 +4,23 @@ from typing import Annotated
 
 import typer
 
-retention_app = typer.Typer(help="What becomes of old records, by account.", no_args_is_help=True)
+retention_app = typer.Typer(help="Retention of old records by account.", no_args_is_help=True)
 
 
 @retention_app.command("set")
 def set_policy(
-    account: Annotated[str, typer.Argument(help="Whose records.")],
+    account: Annotated[str, typer.Argument(help="Account that owns the records.")],
     *,
-    by: Annotated[str, typer.Option(help="Who answers for it.")],
+    by: Annotated[str, typer.Option(help="Person responsible; recorded in the audit log.")],
     keep_months: Annotated[
-        int | None, typer.Option(min=1, help="Whole months kept besides the current one; without it, all are.")
+        int | None, typer.Option(min=1, help="Whole months to keep besides the current one; default: all.")
     ] = None,
-    archive: Annotated[bool, typer.Option("--archive", help="Write what is removed to Parquet first.")] = False,
+    archive: Annotated[bool, typer.Option("--archive", help="Write removed records to Parquet first.")] = False,
     mask_after_days: Annotated[
-        int | None, typer.Option(min=1, help="Days after which numbers are masked; without it, never.")
+        int | None, typer.Option(min=1, help="Days after which numbers are masked; default: never.")
     ] = None,
 ) -> None:
-    """Set an account's policy, in place of its earlier one. Nothing is removed or masked before 'retention run'."""
+    """Replace an account's policy. Nothing is removed or masked before the next 'retention run' or night."""
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.retain_records import set_policy as say
 
@@ -31,7 +31,7 @@ def set_policy(
 
 @retention_app.command("list")
 def list_all() -> None:
-    """Show every policy. Accounts without one keep everything as it is."""
+    """Show every policy. Accounts without a policy keep all records."""
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.steps.retain_records import list_policies
 
@@ -51,8 +51,11 @@ def list_all() -> None:
 
 
 @retention_app.command("run")
-def run(*, dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which months are due.")] = False) -> None:
-    """Remove, archive and mask what the policies say. Run it again after a failure: what is done stays done."""
+def run(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print which months are due and change nothing.")] = False,
+) -> None:
+    """Remove, archive and mask records by policy. After a failure, run it again to continue."""
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.retain_records import retain_records
@@ -68,5 +71,5 @@ def run(*, dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say whi
     if done.failures:
         raise IncompleteNight(
             "; ".join(f"{failure.account_id}: {failure.code}" for failure in done.failures),
-            hint="see the errors above, mend them and run it again",
+            hint="fix the errors above, then run it again",
         )

@@ -9,20 +9,20 @@ import typer
 def simulate(
     *,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 8090,
-    seed: Annotated[int, typer.Option(help="Same seed, same traffic.")] = 1,
-    accounts: Annotated[int, typer.Option(min=1, max=1000, help="How many accounts.")] = 3,
-    calls_per_day: Annotated[int, typer.Option(min=0, help="Calls of each account on a working day.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the generated traffic.")] = 1,
+    accounts: Annotated[int, typer.Option(min=1, max=1000, help="Number of accounts.")] = 3,
+    calls_per_day: Annotated[int, typer.Option(min=0, help="Calls per account on a working day.")] = 200,
     dialect: Annotated[str, typer.Option(help="seed_v1, v2_k3, v2_k43 or k5.")] = "v2_k43",
     documents: Annotated[
         Path | None,
-        typer.Option(exists=True, help="Serve these CDR documents (JSON) instead of made traffic."),
+        typer.Option(exists=True, help="Serve these CDR documents (JSON) instead of generated traffic."),
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="What goes wrong, by name; may be given several times. An unknown one lists all."),
+        typer.Option(help="Fault to simulate; repeat for several. An unknown name lists all faults."),
     ] = None,
 ) -> None:
-    """Serve the Kazoo CDR API from made traffic, or from a file of real documents. Ctrl-C stops it."""
+    """Serve the Kazoo CDR API from generated traffic, or from a file of real documents. Ctrl-C stops it."""
     from cdr_pipeline.cli.console import out
     from cdr_pipeline.simulator.server import serve
     from cdr_pipeline.simulator.switch import SimulatedSwitch

@@ -56,14 +56,17 @@ def _red(text: str) -> str:
 
 def status(
     *,
-    first: Annotated[datetime | None, typer.Option("--from", formats=_FORMATS, help="First day shown.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=_FORMATS, help="Last day shown.")] = None,
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=_FORMATS, help="First day to show.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_FORMATS, help="Last day to show.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
     night: Annotated[
-        bool, typer.Option("--night", help="One page instead: was last night (or that of --to) good? Exits 9 if not.")
+        bool,
+        typer.Option(
+            "--night", help="Show one page instead: was last night (or that of --to) good? Exits with 9 if not."
+        ),
     ] = False,
 ) -> None:
-    """Say what is in the warehouse, per account and day: rows by origin, how complete, which file, what is broken."""
+    """Show what is in the warehouse per account and day: rows by origin, completeness, file, and what is broken."""
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.steps.upload_series import upload_series
 
@@ -126,7 +129,7 @@ def _say_night(day: date | None) -> None:
         totals.add_row(item.origin, str(item.rows), f"{item.minutes:,}", money)
     out.print(totals)
     if report.broken:
-        broken = table("Broken now", "what", "code", "since (UTC)", "mended by")
+        broken = table("Broken now", "what", "code", "since (UTC)", "fixed by")
         for item in report.broken:
             broken.add_row(item.what, item.code, f"{item.since:%Y-%m-%d %H:%M}", item.mend)
         out.print(broken)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-tokens_app = typer.Typer(help="Tokens of the API: who may read or upload which accounts.", no_args_is_help=True)
+tokens_app = typer.Typer(help="API tokens and their accounts.", no_args_is_help=True)
 
 
 @tokens_app.callback()
@@ -14,13 +14,13 @@ def _group() -> None:
 
 @tokens_app.command("create")
 def create(
-    account: Annotated[str, typer.Argument(help="Top of the subtree of accounts that it opens.")],
+    account: Annotated[str, typer.Argument(help="Account; the token is valid for it and all accounts below it.")],
     *,
-    scope: Annotated[str, typer.Option(help="read, upload (reads too) or admin.")] = "read",
-    label: Annotated[str, typer.Option(help="Whose it is, for the list.")] = "",
-    days: Annotated[int, typer.Option(min=1, help="How long it lives.")] = 365,
+    scope: Annotated[str, typer.Option(help="read, upload (includes read) or admin.")] = "read",
+    label: Annotated[str, typer.Option(help="Owner or purpose, shown in the list.")] = "",
+    days: Annotated[int, typer.Option(min=1, help="Days until it expires.")] = 365,
 ) -> None:
-    """Make a token and show it this once. It is also an API key: PUT /v2/api_auth exchanges it for an hour's token."""
+    """Create a token and show it once. It is also an API key: PUT /v2/api_auth exchanges it for a token of one hour."""
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.api_tokens import TokenRequest, create_token
 
@@ -54,8 +54,8 @@ def list_all() -> None:
 
 
 @tokens_app.command("revoke")
-def revoke(token_id: Annotated[str, typer.Argument(help="Its id, as 'tokens list' shows it.")]) -> None:
-    """End a token, and those bought with it, from the next request on."""
+def revoke(token_id: Annotated[str, typer.Argument(help="Id of the token; see 'tokens list'.")]) -> None:
+    """Revoke a token and the tokens that were requested with it, from the next request on."""
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.errors import ConfigurationError
     from cdr_pipeline.steps.api_tokens import revoke_token

@@ -10,7 +10,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
     host: Annotated[str, typer.Option(help="Address to listen on; the page has no login of its own.")] = "127.0.0.1",
 ) -> None:
-    """Open the Dagster UI: graph, runs, backfills, schedule and sensor. Ctrl-C stops it."""
+    """Serve the Dagster UI: graph, runs, backfills, schedule and sensors. Ctrl-C stops it."""
     import os
     import sys
 

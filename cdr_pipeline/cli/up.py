@@ -15,14 +15,13 @@ def up(
     host: Annotated[
         str, typer.Option(help="Address to listen on; the Dagster UI has no login of its own.")
     ] = "127.0.0.1",
-    api: Annotated[bool, typer.Option("--api/--no-api", help="Also serve the records by the HTTP API.")] = False,
-    api_port: Annotated[int, typer.Option(help="Port of the HTTP API, on this machine.")] = 8000,
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Also serve the HTTP API.")] = False,
+    api_port: Annotated[int, typer.Option(help="Port of the HTTP API.")] = 8000,
 ) -> None:
-    """Run everything that one machine needs: schedule and sensors, Dagster UI, and with --api the HTTP API.
+    """Run everything on this machine: schedule and sensors, Dagster UI, and with --api the HTTP API.
 
-    Lines of all of them are printed with their name in front. One that falls is started again. Ctrl-C or SIGTERM ends
-    them all, and none outlives this command; runs that are on their way end with them and are repeated by
-    'missed_nights'.
+    Each line of output starts with the name of its process. A process that stops is started again. Ctrl-C or SIGTERM
+    stops all of them, including active runs; the sensor 'missed_nights' repeats those.
     """
     import tempfile
 

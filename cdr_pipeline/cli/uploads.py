@@ -4,21 +4,21 @@ from typing import Annotated
 
 import typer
 
-uploads_app = typer.Typer(help="Files that came in, and those that wait for a decision.", no_args_is_help=True)
+uploads_app = typer.Typer(help="Imported files, and files that wait for a decision.", no_args_is_help=True)
 _ACCOUNT = typer.Option("--account", help="Only this account.")
-_UPLOAD = typer.Argument(help="Id of the upload, or the beginning of it; 'uploads list' shows it.")
-_BY = typer.Option("--by", help="Who decides; kept with the upload.")
+_UPLOAD = typer.Argument(help="Id of the upload or its first characters; see 'uploads list'.")
+_BY = typer.Option("--by", help="Person who decided; stored with the upload.")
 
 
 @uploads_app.command("list")
 def list_uploads(
     *,
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; may be given several times.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
     state: Annotated[
-        list[str] | None, typer.Option(help="landed, held, loaded, refused or discarded; may be given several times.")
+        list[str] | None, typer.Option(help="landed, held, loaded, refused or discarded; repeat for several.")
     ] = None,
 ) -> None:
-    """Show uploads, newest first: what became of them, and which repeat records of another file (held)."""
+    """Show uploads with their state, newest first. A held upload repeats records of another file."""
     from rich.markup import escape
 
     from cdr_pipeline.cli.console import out, table, workplace
@@ -51,7 +51,7 @@ def list_uploads(
 def release(
     upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
 ) -> None:
-    """Load a held file after all: records that another file has too stay as they are, the others are merged."""
+    """Load a held file: records that another file already delivered stay as they are, the others are merged."""
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.decide_uploads import release_upload
 
@@ -64,18 +64,18 @@ def release(
 def discard(
     upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
 ) -> None:
-    """Never load a held file; its bytes stay in landing."""
+    """Discard a held file. Its bytes stay in landing."""
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.decide_uploads import discard_upload
 
     with workplace("discarding") as at:
         discarded = discard_upload(upload, at, decided_by=by, account_id=account)
-    out.print(f"{discarded.file_name} is discarded", markup=False)
+    out.print(f"{discarded.file_name} discarded", markup=False)
 
 
 @uploads_app.command("replay")
 def replay(upload: Annotated[str, _UPLOAD], *, account: Annotated[str | None, _ACCOUNT] = None) -> None:
-    """Read a loaded file again under today's profile and rules: what reads differently is updated, its history kept."""
+    """Read a loaded file again with the current profile and rules. Changed records keep their history."""
     from cdr_pipeline.cli.console import out, table, workplace
     from cdr_pipeline.steps.load_uploads import replay_upload
     from cdr_pipeline.steps.rejects import find_upload
@@ -90,4 +90,4 @@ def replay(upload: Annotated[str, _UPLOAD], *, account: Annotated[str | None, _A
         listing.add_row(name, *(str(getattr(counts, column)) for column in columns))
     out.print(listing)
     if replayed.left_over:
-        out.print(f"{replayed.left_over} record(s) of the earlier reading are not in this one; they stay")
+        out.print(f"{replayed.left_over} record(s) of the earlier import are not in this one; they are kept")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cdr_pipeline.warehouse.embedded import EmbeddedServer
 
 warehouse_app = typer.Typer(
-    help="The warehouse: an embedded PostgreSQL, or the server that CDR_WAREHOUSE_URL names.", no_args_is_help=True
+    help="The warehouse: embedded PostgreSQL, or the server of CDR_WAREHOUSE_URL.", no_args_is_help=True
 )
 warehouse_app.add_typer(retention_app, name="retention")
 warehouse_app.command("erase")(erase)
@@ -20,7 +20,7 @@ warehouse_app.command("erase")(erase)
 
 @warehouse_app.command("start")
 def start() -> None:
-    """Start the embedded server and bring its tables up to date. Every other command does so when it needs to."""
+    """Start the embedded server and migrate its tables. Other commands do so when needed."""
     from cdr_pipeline.cli.console import out, workplace
 
     with workplace("starting") as at:
@@ -30,7 +30,7 @@ def start() -> None:
 
 @warehouse_app.command("stop")
 def stop() -> None:
-    """Stop the embedded server. Its data stay."""
+    """Stop the embedded server. Its data is kept."""
     from cdr_pipeline.cli.console import out, ready_settings
     from cdr_pipeline.errors import ConfigurationError
     from cdr_pipeline.warehouse.embedded import EmbeddedServer
@@ -46,7 +46,7 @@ def stop() -> None:
 
 @warehouse_app.command("status")
 def status() -> None:
-    """Say whether the warehouse answers, at which version its tables are, and how large it is. Starts nothing."""
+    """Show whether the warehouse responds, the version of its tables, and its size. Starts nothing."""
     from cdr_pipeline.cli.console import out, ready_settings
     from cdr_pipeline.warehouse.embedded import EmbeddedServer
     from cdr_pipeline.warehouse.migrate import current, head, scripts
@@ -72,9 +72,9 @@ def status() -> None:
 @warehouse_app.command("url")
 def url(
     *,
-    show_password: Annotated[bool, typer.Option("--show-password", help="Print the password too, if any.")] = False,
+    show_password: Annotated[bool, typer.Option("--show-password", help="Include the password, if any.")] = False,
 ) -> None:
-    """Print the warehouse's URL, for psql and other tools; the embedded server is started for it."""
+    """Print the warehouse's URL for psql and other tools. Starts the embedded server."""
     from cdr_pipeline.cli.console import ready_settings
     from cdr_pipeline.warehouse.engine import warehouse_url
 
@@ -84,7 +84,7 @@ def url(
 
 @warehouse_app.command("migrate")
 def migrate() -> None:
-    """Bring the tables to this version's. A newer database is refused untouched."""
+    """Migrate the tables to this version. A database of a newer version is refused and left unchanged."""
     from cdr_pipeline.cli.console import out, ready_settings
     from cdr_pipeline.warehouse.engine import connect, warehouse_url
     from cdr_pipeline.warehouse.migrate import upgrade
@@ -94,7 +94,7 @@ def migrate() -> None:
     result = upgrade(found)
     with connect(found) as connection:
         if not admit_reader(connection):
-            out.print(f"this user may not make the role {READER}, which reads for one account: an administrator must")
+            out.print(f"this user may not create the role {READER}, which the API reads as: an administrator must")
     if result.before == result.after:
         out.print(f"nothing to do: the tables are at revision {result.after}")
     else:
@@ -102,8 +102,12 @@ def migrate() -> None:
 
 
 @warehouse_app.command("backup")
-def backup(file: Annotated[Path, typer.Argument(help="File to write; replaced once the new one is whole.")]) -> None:
-    """Write the whole embedded warehouse into one file, as of one moment. Loads may go on."""
+def backup(
+    file: Annotated[
+        Path, typer.Argument(help="Output file; an existing one is replaced when the new one is complete.")
+    ],
+) -> None:
+    """Write the embedded warehouse to one file, as of one moment. Loads may continue."""
     from cdr_pipeline.cli.console import out
     from cdr_pipeline.warehouse.backup import back_up
 
@@ -111,8 +115,8 @@ def backup(file: Annotated[Path, typer.Argument(help="File to write; replaced on
 
 
 @warehouse_app.command("restore")
-def restore(file: Annotated[Path, typer.Argument(help="A file that backup wrote.", exists=True)]) -> None:
-    """Replace the embedded warehouse with a backup. What was there stays as the database cdr_before_restore."""
+def restore(file: Annotated[Path, typer.Argument(help="File written by 'warehouse backup'.", exists=True)]) -> None:
+    """Replace the embedded warehouse with a backup. The previous database is kept as cdr_before_restore."""
     from cdr_pipeline.cli.console import out
     from cdr_pipeline.warehouse.backup import restore as put_back
     from cdr_pipeline.warehouse.migrate import upgrade
@@ -125,7 +129,7 @@ def restore(file: Annotated[Path, typer.Argument(help="A file that backup wrote.
 
 @warehouse_app.command("distribute")
 def distribute() -> None:
-    """Spread the tables of a Citus database over its nodes, by account. Again after an update that adds tables."""
+    """Distribute the tables of a Citus database over its nodes. Run it again after an update that adds tables."""
     from cdr_pipeline.cli.console import out, ready_settings
     from cdr_pipeline.warehouse.cluster import distribute as spread
     from cdr_pipeline.warehouse.engine import connect, warehouse_url

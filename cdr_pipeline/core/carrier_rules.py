@@ -21,31 +21,31 @@ _PRECISION_MS: Final[Mapping[str, int]] = {"minute": 60_000}
 
 @dataclass(frozen=True, slots=True)
 class CarrierRules:
-    """What a profile says about reconciling its records. Seconds, unless a name says otherwise.
+    """How a profile's records are reconciled.
 
     Attributes:
-        carrier: name in the field ``carrier`` that these rules are for; empty for the records of this profile.
-        direction: the legs that the carrier bills: outbound (it takes our calls), inbound (it brings calls), any.
-        trunks: its values of trunk, resource_id or authorizing_id; without any, every leg that leaves for a number
-            that is no extension, or comes in.
-        nightly: reconciled every night; false for systems whose files are no carrier's, compared when asked for.
-        clock: which time is compared: of the answer, or of the start where the carrier's only time is that.
-        window_seconds: how far apart the clocks may see one call, once their offset is taken out.
-        fallback_seconds: the same for what found no partner; such pairs are time breaks.
-        reach_hours: how far beyond a day's edges records are looked at: a wrong zone, an end for a start.
-        duration_tolerance_seconds: difference of length that is no break.
-        amount_tolerance: difference of a call's price that is no break.
-        compare_amounts: without a rate card, whether the switch's prices are what the carrier should charge. Say false
-            where they are those to customers.
-        increments: billing steps as ``first/next``, such as 60/6; those of ``[rating]`` when empty.
-        places: decimals of the carrier's prices.
-        rounding: of what is beyond them.
-        rate_card: name of a CSV file beside the operator's profiles: what the carrier should charge.
+        carrier: value of the field ``carrier`` that these rules apply to; empty for the records of this profile.
+        direction: legs that the carrier bills: outbound (it terminates our calls), inbound (it delivers calls) or any.
+        trunks: values of trunk, resource_id or authorizing_id of the carrier's legs; if empty, every leg to or from
+            an outside number.
+        nightly: reconcile every night; false for systems that are not carriers, which are compared on request only.
+        clock: time to compare: of the answer, or of the start if the carrier has no other.
+        window_seconds: largest difference between the times of one call, after the clock offset is removed.
+        fallback_seconds: the same for rows that are still unpaired; such pairs are time breaks.
+        reach_hours: hours beyond the day's edges in which records are considered (wrong zone, end instead of start).
+        duration_tolerance_seconds: difference of duration that is not a break.
+        amount_tolerance: difference of a call's price that is not a break.
+        compare_amounts: without a rate card, compare the carrier's charges with the switch's prices. Set false if those
+            are what customers pay.
+        increments: billing increments as ``first/next`` in seconds, such as 60/6; if empty, those of ``[rating]``.
+        places: decimals of a call's price.
+        rounding: how a price with more decimals is rounded.
+        rate_card: name of a CSV file in the folder of the profiles with the prices that the carrier should charge.
         free_destinations: names of destinations that cost nothing.
-        offset_seconds: carrier's clock less the switch's, where it is known; found from the calls otherwise.
+        offset_seconds: carrier's clock minus the switch's, if known; otherwise estimated from the calls.
         tolerated_exposure_share: money at risk, as a share of what the carrier charges, above which a day is red.
         tolerated_break_share: breaks, as a share of the calls, above which a day is red.
-        lateness_days: how long after a day late records may come; until then it is reconciled again when they do.
+        lateness_days: days after a day in which late records may arrive and the day is reconciled again.
     """
 
     carrier: str = ""

@@ -21,8 +21,8 @@ class NumberPlan:
     Attributes:
         country_code: E.164 country code of national numbers, digits only; None when unknown.
         national_prefix: trunk prefix of national numbers, such as 0; "" where there is none.
-        international_prefix: regular expression of what stands for ``+``, such as 00 or 011.
-        tech_prefix: carrier's prefix that is cut off first, if any.
+        international_prefix: regular expression of the prefix that replaces ``+``, such as 00 or 011.
+        tech_prefix: the carrier's prefix, which is removed first; "" for none.
         bare_international: numbers without any prefix that begin with the country code are international.
     """
 

@@ -1,4 +1,4 @@
-"""How one source speaks: an import profile. Pure data; ``sources.uploads.profiles`` reads them from TOML files."""
+"""Import profiles: how a source writes its files. Pure data; ``sources.uploads.profiles`` reads them from TOML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,22 +31,22 @@ class Layout:
         delimiter: one character.
         quoted: whether ``"`` quotes fields.
         header: whether the first line names the columns.
-        type_rows: how many lines after the header may state types; a line that states none is a record.
+        type_rows: number of lines after the header that may contain column types; a line without types is a record.
         columns: without a header, the columns in order; one list for each number of fields that occurs.
-        nulls: texts that mean "nothing" beside the empty one.
+        nulls: texts that mean "no value" in addition to the empty text.
         encoding: of files that have no byte order mark.
-        skip_space: spaces after a delimiter belong to nobody (FreeSWITCH's template "snom").
-        escape: character before a delimiter that belongs to the value (Broadsoft), "" for none.
+        skip_space: ignore spaces after a delimiter (FreeSWITCH's template "snom").
+        escape: character that escapes a delimiter within a value (Broadsoft), "" for none.
         unwrap: regular expression whose first group is the row within its line (an SQL INSERT), "" for none.
         widths: of fixed-width text, column to first character (from 1) and number of characters.
         preamble: lines before the header that are titles.
-        skip: regular expressions of lines that are records of another type.
+        skip: regular expressions of lines that are not call records.
         footer: regular expressions of lines that state totals or the end.
-        repair: columns whose values may hold the delimiter unquoted; a row that is too wide is mended where only one of
-            them can have it (CSV of Kazoo 3.x).
-        required: columns that the header must name: a file without them is refused, for they may have been renamed.
-        more_columns: a row may have further fields than ``columns`` names; they are kept together as column ``more``.
-        shapes: column to the regular expression that its values match; tells which mending is right.
+        repair: columns whose values may contain the delimiter unquoted; a row that is too wide is repaired if only one
+            of them can contain it (CSV of Kazoo 3.x).
+        required: columns that the header must contain; a file without them is refused.
+        more_columns: a row may have more fields than ``columns``; they are kept together as column ``more``.
+        shapes: column to the regular expression that its values match; decides between possible repairs.
     """
 
     format: Literal["delimited", "fixed", "json"] = "delimited"
@@ -78,8 +78,8 @@ class Segments:
         key: columns that all rows of a call share.
         continued: column that says whether more rows follow.
         more: its value when they do.
-        sums: columns that are added up over a call's rows.
-        last: columns that the last row has right; all others are the first row's.
+        sums: columns that are summed over the rows of a call.
+        last: columns whose value comes from the last row; all others come from the first.
     """
 
     key: tuple[str, ...] = ()
@@ -91,15 +91,15 @@ class Segments:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What a file says about itself, and what its name says about its place in a series.
+    """Totals that a file states, and what its name says about its place in a series.
 
     Attributes:
         line: regular expression of the header or trailer line with totals; its groups ``rows``, ``seconds`` and
             ``cost`` are compared with the file's records, "" for none.
         name: regular expression of the file's name with groups ``date`` (year, month, day as eight digits) and
             ``sequence``, "" for none.
-        every: "day" when a file is expected for every day, "" when nothing is.
-        grace_days: days after its date until which a file is on time.
+        every: "day" if a file is expected for every day, otherwise "".
+        grace_days: days after its date within which a file is on time.
     """
 
     line: str = ""
@@ -110,11 +110,11 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """How the source bills, for those who compare; seconds.
+    """How the source bills; used by reconciliation.
 
     Attributes:
-        increment_seconds: calls are billed in steps of so many seconds, 0 when unknown.
-        minimum_seconds: and at least so many.
+        increment_seconds: billing increment in seconds, 0 when unknown.
+        minimum_seconds: minimum billed duration in seconds.
     """
 
     increment_seconds: int = 0
@@ -126,8 +126,8 @@ class Profile:
     """One source's files.
 
     Attributes:
-        name: how people ask for it.
-        description: which system writes such files.
+        name: name of the profile.
+        description: system that writes such files.
         layout: the text.
         fields: canonical field to the source columns that may hold it; the first that has a value wins.
         constants: canonical field to the value that all records have.
@@ -135,8 +135,8 @@ class Profile:
         time_notation: how times are written; ``any`` is ISO 8601 or epoch seconds, told apart by their form.
         time_formats: strptime formats of local times, tried in order.
         time_zone: IANA zone of local times; ``account`` for the account's own.
-        zero_is_no_time: a time of 0 means "did not happen".
-        duration_unit: of durations.
+        zero_is_no_time: a time of 0 means that the event did not happen.
+        duration_unit: unit of durations: seconds, milliseconds, minutes or hh:mm:ss.
         duration_units: canonical field to its own unit, where it differs (Avaya counts ringing in seconds).
         currency: ISO 4217 code of money, empty when the file has none or names it itself.
         cost_scale: decimal places by which cost is shifted: 4 for Kazoo's 1/10000.
@@ -145,17 +145,17 @@ class Profile:
         combine: new column to the source columns that make it, joined by a space (a date and a time of day).
         zone_column: column with the zone of each row's times: IANA name, offset, or a key of ``zones``.
         zones: abbreviations in that column to IANA names or offsets.
-        zone_notation: of that column: names, or minutes west of Greenwich (Sansay).
-        charges_are_negative: what is charged is written below zero (Twilio).
-        time_precision: of the source's clock, for those who match.
-        decimal_mark: of money and durations.
+        zone_notation: notation of that column: names, or minutes west of Greenwich (Sansay).
+        charges_are_negative: charges are negative numbers (Twilio).
+        time_precision: precision of the source's times, used by reconciliation.
+        decimal_mark: decimal separator of money and durations.
         account_column: column that names the account; a row of another one is rejected.
-        account_names: the source's names of accounts to ours.
-        overlap: whether a file that repeats records of another file waits for a person (hold) or not (merge).
+        account_names: the source's account names to our account ids.
+        overlap: a file that repeats records of another file is held for a decision (hold) or merged (merge).
         segments: how a call is spread over several rows, if it is.
         control: totals, names and series.
         rating: increments.
-        reconcile: how its records are compared with the switch's.
+        reconcile: how its records are compared with those of the switch.
     """
 
     name: str

@@ -6,19 +6,25 @@ from typing import Final
 # Name and meaning of each class.
 CLASSES: Final[dict[str, tuple[str, str]]] = {
     "matched": ("Matched", "both sides have it and agree"),
-    "matched_tol": ("Matched within tolerance", "the lengths differ by no more than is tolerated"),
-    "duration_mismatch": ("Other duration", "the carrier's length differs by more than is tolerated"),
-    "cost_mismatch": ("Other price", "the length agrees, the price does not"),
-    "both_mismatch": ("Other duration and price", "neither the length nor the price agrees"),
-    "time_mismatch": ("Other time", "the same call at a time too far off: wrong zone, end for start, neighbour day"),
-    "answer_mismatch": ("Answered on one side only", "one side says that it was answered, the other not"),
-    "number_only": ("Numbers agree only", "same numbers and length, at another time: perhaps the same call"),
-    "missing_at_carrier": ("Missing at the carrier", "we carried it and the carrier has not billed it: watch"),
-    "missing_in_switch": ("Missing in the switch", "the carrier bills a call that we do not know: dispute"),
-    "dup_a": ("Twice in the switch", "the switch has the record twice"),
+    "matched_tol": ("Matched within tolerance", "the durations differ by no more than the tolerance"),
+    "duration_mismatch": ("Other duration", "the carrier's duration differs by more than the tolerance"),
+    "cost_mismatch": ("Other price", "the duration agrees, the price does not"),
+    "both_mismatch": ("Other duration and price", "neither duration nor price agrees"),
+    "time_mismatch": (
+        "Other time",
+        "the same call at a time too far off: wrong time zone, end instead of start, neighbouring day",
+    ),
+    "answer_mismatch": ("Answered on one side only", "only one side recorded an answer"),
+    "number_only": ("Numbers agree only", "same numbers and duration at another time: possibly the same call"),
+    "missing_at_carrier": (
+        "Missing at the carrier",
+        "the switch has the call and the carrier has not billed it: watch",
+    ),
+    "missing_in_switch": ("Missing in the switch", "the carrier bills a call that the switch does not have: dispute"),
+    "dup_a": ("Duplicate in the switch", "the switch has the record twice"),
     "dup_b": ("Billed twice", "the carrier has the record twice: dispute"),
     "out_of_interval": ("Not covered", "the other side's records do not cover its time"),
-    "unbillable": ("Not billable", "not answered, of no length, or free"),
+    "unbillable": ("Not billable", "not answered, zero duration, or free"),
     "rejected": ("Rejected", "the line could not be read"),
 }
 CAUSES: Final[dict[str, str]] = {
@@ -29,7 +35,7 @@ CAUSES: Final[dict[str, str]] = {
     "rate": "rate",
     "duration": "duration",
     "zone": "time zone",
-    "start_or_end": "end for start, or start for end",
+    "start_or_end": "end instead of start, or start instead of end",
     "clock": "clock",
 }
 _CENT: Final = Decimal("0.01")

@@ -151,7 +151,7 @@ def test_a_held_file_is_shown_and_released_or_discarded_by_name(at: Workplace, r
     assert "Files that wait for a person" in run("status").stdout
     ids = {line.split("│")[3].strip(): line.split("│")[1].strip() for line in held.splitlines() if ".csv" in line}
     assert "1 merged, 2 unchanged" in run("uploads", "release", ids["b.csv"], "--by", "controller").stdout
-    assert "c.csv is discarded" in run("uploads", "discard", ids["c.csv"], "--by", "controller").stdout
+    assert "c.csv discarded" in run("uploads", "discard", ids["c.csv"], "--by", "controller").stdout
     assert "held" not in run("status").stdout
     assert stored(at) == [("c1",), ("c2",), ("c3",), ("c4",)]
 

@@ -337,12 +337,16 @@ def _api() -> str:
         ),
         _PARAMETERS,
     ]
+    alike: dict[str, list[str]] = {}
     for path, method, operation in operations:
-        listed = operation.get("parameters", ())
-        own = [item for item in listed if item["name"] not in {"accept", *filters} and item["in"] != "path"]
+        listed = [item for item in operation.get("parameters", ()) if item["in"] != "path"]
+        own = [item for item in listed if item["name"] not in {"accept", *filters}]
         if own:
             note = "\nAlso every [filter](#filters).\n" if any(item["name"] in filters for item in listed) else ""
-            parts.append(f"\n### {method} {path}\n\n" + table(("parameter", "meaning"), map(_parameter, own)) + note)
+            alike.setdefault(table(("parameter", "meaning"), map(_parameter, own)) + note, []).append(
+                f"{method} {path}"
+            )
+    parts += [f"\n### {', '.join(paths)}\n\n{text}" for text, paths in alike.items()]
     parts.append(
         _FILTERS
         + table(("parameter", "meaning"), map(_parameter, filters.values()))

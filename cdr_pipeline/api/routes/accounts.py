@@ -1,4 +1,4 @@
-"""Accounts: one, the next level below it, all below it."""
+"""Accounts: one account, its children, all accounts below it."""
 
 from typing import Annotated, Any, Final
 
@@ -31,13 +31,13 @@ async def account(request: Request, caller: Reader) -> Response:
 
 @router.get("/accounts/{account_id}/children", summary="Accounts of the next level", **described(ACCOUNTS))
 async def children(request: Request, caller: Reader) -> Response:
-    """Accounts right below an account."""
+    """Direct children of an account."""
     return await _below(request, caller, deep=False)
 
 
 @router.get("/accounts/{account_id}/descendants", summary="Accounts below", **described(ACCOUNTS))
 async def descendants(request: Request, caller: Reader) -> Response:
-    """All accounts below an account, at any depth."""
+    """All accounts below an account."""
     return await _below(request, caller, deep=True)
 
 

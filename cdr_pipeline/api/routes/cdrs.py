@@ -35,7 +35,7 @@ _CDR_ID_PREFIX: Final = 6
 
 @router.get("/accounts/{account_id}/cdrs", summary="List records", **described(LIST))
 async def list_records(request: Request, caller: Reader) -> Response:
-    """Records of an account that were saved in a period, newest first; v2 in pages, v1 and CSV whole."""
+    """Records of an account by save time, newest first; in pages on v2, complete on v1 and as CSV."""
     return await _list(request, caller, "saved_at")
 
 
@@ -47,7 +47,7 @@ async def list_user_records(request: Request, caller: Reader, user_id: str) -> R
 
 @router.get("/accounts/{account_id}/cdrs/interaction", summary="List interactions", **described(LIST))
 async def list_interactions(request: Request, caller: Reader) -> Response:
-    """One row an interaction: its first leg; the period is that of its start."""
+    """First leg of each interaction whose first leg started in a period."""
     return await _list(request, caller, "started_at", interactions=True)
 
 
@@ -55,7 +55,7 @@ async def list_interactions(request: Request, caller: Reader) -> Response:
     "/accounts/{account_id}/users/{user_id}/cdrs/interaction", summary="List a user's interactions", **described(LIST)
 )
 async def list_user_interactions(request: Request, caller: Reader, user_id: str) -> Response:
-    """One row an interaction of one user's devices."""
+    """First leg of each interaction of one user's devices."""
     return await _list(request, caller, "started_at", user_id=user_id, interactions=True)
 
 

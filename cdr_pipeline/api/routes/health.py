@@ -1,4 +1,4 @@
-"""For those who watch: alive, ready, figures. They need no token and say nothing about anybody."""
+"""Liveness, readiness and Prometheus metrics. Unauthenticated; contain no account data."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -12,7 +12,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz", summary="Alive")
 async def healthz() -> dict[str, str]:
-    """The process answers."""
+    """The process responds."""
     return {"status": "ok"}
 
 
@@ -22,7 +22,7 @@ async def healthz() -> dict[str, str]:
     responses={503: {"description": "the warehouse is away, or its tables are another version's"}},
 )
 async def readyz(request: Request) -> JSONResponse:
-    """The warehouse answers too, with the tables of this version."""
+    """The warehouse responds and has the tables of this version."""
     try:
         await service_of(request).records.require_ready()
     except CdrError as error:
@@ -30,7 +30,7 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """Requests and seconds by route."""
+    """Number and duration of requests by route."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE)

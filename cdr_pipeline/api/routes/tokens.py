@@ -1,4 +1,4 @@
-"""Logging in with an API key, looking at a token, giving it back."""
+"""Tokens: request one with an API key, inspect it, revoke it."""
 
 from datetime import timedelta
 from typing import Final, cast
@@ -27,9 +27,9 @@ _LONGEST_KEY: Final = 4_096
 _COST: Final = 5.0
 
 
-@router.put("/api_auth", status_code=201, summary="Buy a token with an API key", **described(LOGIN))
+@router.put("/api_auth", status_code=201, summary="Request a token with an API key", **described(LOGIN))
 async def api_auth(request: Request) -> Response:
-    """Exchanges an API key, which is a token of the command line, for one that lives an hour."""
+    """Exchanges an API key (a token of ``cdr-pipeline tokens create``) for a token that is valid for one hour."""
     service = service_of(request)
     if body_form(request.headers.get("content-type")) != "json":
         raise unsupported(BODY_JSON)
@@ -50,13 +50,13 @@ async def api_auth(request: Request) -> Response:
 
 @router.get("/token_auth", summary="The token of the request", **described(TOKEN))
 async def token_auth(request: Request) -> Response:
-    """What the token opens, and until when."""
+    """Accounts and scope of the request's token, and when it expires."""
     media = wanted(request)
     token, _ = await authenticate(request)
     return answer(request, media, _said(token), name="token")
 
 
-@router.delete("/token_auth", summary="Give the token back", **described(TOKEN))
+@router.delete("/token_auth", summary="Revoke the token", **described(TOKEN))
 async def give_back(request: Request) -> Response:
     """Revokes the token of the request."""
     media = wanted(request)

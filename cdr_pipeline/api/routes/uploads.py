@@ -1,4 +1,4 @@
-"""Uploads: files of carriers and other systems, tagged imported, loaded at once; what became of them."""
+"""Uploads: files of carriers and other systems, loaded at once and tagged imported, and their results."""
 
 import re
 import secrets
@@ -41,13 +41,13 @@ _STATUS: Final = {"created": 201, "known": 200, "previewed": 200}
 
 @router.put("/accounts/{account_id}/cdrs", status_code=201, summary="Upload records", **described(UPLOAD))
 async def put_records(request: Request, caller: Uploader) -> Response:
-    """Loads a file of records at once, all of it or nothing; the same bytes again change nothing."""
+    """Loads a file of records, all or nothing. The same bytes again change nothing."""
     return await _upload(request, caller)
 
 
 @router.post("/accounts/{account_id}/cdrs", status_code=201, summary="Upload records", **described(UPLOAD))
 async def post_records(request: Request, caller: Uploader) -> Response:
-    """Loads a file of records at once, all of it or nothing; the same bytes again change nothing."""
+    """Loads a file of records, all or nothing. The same bytes again change nothing."""
     return await _upload(request, caller)
 
 
@@ -72,7 +72,7 @@ async def upload_state(request: Request, caller: Reader, upload_id: str) -> Resp
 
 @router.get("/accounts/{account_id}/uploads/{upload_id}/rejects", summary="Rejected lines", **described(REJECTS))
 async def upload_rejects(request: Request, caller: Reader, upload_id: str) -> Response:
-    """Open rejected lines of an upload: line, field, reason and the line as it came."""
+    """Open rejected lines of an upload: line, field, reason and raw text."""
     media = wanted(request)
     at = service_of(request).at
     found = await to_thread.run_sync(rejects_of, caller.account.account_id, _id(upload_id), at)
