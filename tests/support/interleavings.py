@@ -69,6 +69,7 @@ class Operation:
         began: monotonic seconds.
         kill_at: when it is killed, if it still runs.
         done: what to note when it is acknowledged.
+        lost: what to note when it is not.
         ended: what to note however it ends.
     """
 
@@ -77,6 +78,7 @@ class Operation:
     began: float
     kill_at: float
     done: Callable[[], None]
+    lost: Callable[[], None]
     ended: Callable[[], None]
     command: Command
     killed: bool = False
@@ -155,6 +157,7 @@ class Round:
         self._restoring: Backup | None = None
         self._erased: set[str] = set()
         self._collected: dict[tuple[str, date], int] = {}
+        self._lost: dict[tuple[str, date], float] = {}
         self._reconciled: set[date] = set()
         self._disturbed: list[float] = []
         self._server_kills: list[tuple[float, str]] = []
@@ -269,12 +272,19 @@ class Round:
     def _plan_collect(self) -> bool:
         day = self._chance.choice(DAYS)
         account = self._chance.choice(ACCOUNTS).account_id
-        waiting = self._inputs.waiting
-        self._start(
-            "collect",
-            ("collect", "--date", str(day), "--account", account),
-            done=lambda: self._collected.__setitem__((account, day), waiting),
-        )
+        key, waiting, began = (account, day), self._inputs.waiting, time.monotonic()
+
+        def collected() -> None:
+            # One that ran at the same time and was killed may have landed a window that this one has not loaded.
+            if began > self._lost.get(key, 0.0):
+                self._collected[key] = waiting
+
+        def lost() -> None:
+            self._lost[key] = time.monotonic()
+            self._collected.pop(key, None)
+
+        arguments = ("collect", "--date", str(day), "--account", account)
+        self._start("collect", arguments, done=collected, lost=lost)
         return True
 
     def _plan_export(self) -> bool:
@@ -394,6 +404,7 @@ class Round:
         arguments: Sequence[str],
         *,
         done: Callable[[], None] | None = None,
+        lost: Callable[[], None] | None = None,
         ended: Callable[[], None] | None = None,
     ) -> None:
         now = time.monotonic()
@@ -406,7 +417,9 @@ class Round:
         command = self._runner.start(arguments, self._environment)
         self._note(f"starts {command.number}: {' '.join(arguments)[:160]}")
         self._running.append(
-            Operation(kind, tuple(arguments), now, kill_at, done or _nothing, ended or _nothing, command)
+            Operation(
+                kind, tuple(arguments), now, kill_at, done or _nothing, lost or _nothing, ended or _nothing, command
+            )
         )
 
     def _kill_due(self, now: float) -> None:
@@ -466,6 +479,7 @@ class Round:
         if kind in _FINAL | {"export"}:
             self._sealed.watch()
         if command.code == 0 and _ELSEWHERE in command.text:
+            operation.lost()
             self._outcome.repeated[kind] += 1
             return False
         if command.code == 0:
@@ -475,6 +489,7 @@ class Round:
             self._outcome.acknowledged[kind] += 1
             command.output.unlink(missing_ok=True)
             return True
+        operation.lost()
         codes = set(_CODE.findall(command.text))
         disturbed = any(operation.began - _RECOVERY_SECONDS < moment < time.monotonic() for moment in self._disturbed)
         expected = _PASSING | _REFUSALS.get(kind, set()) | ({"incomplete_night", "warehouse"} if disturbed else set())
