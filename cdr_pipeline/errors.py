@@ -28,6 +28,7 @@ never hold a token, a phone number or a name.
     │   ├── UnknownProfile                  no profile of that name
     │   ├── InvalidProfile                  a profile file that contradicts itself
     │   │   └── InvalidRateCard                 a carrier's rate card that cannot be used
+    │   ├── MisplacedFile                   a dropped file outside the folders of accounts and profiles
     │   ├── UnreadableUpload                a file that cannot be opened as its profile says
     │   │   ├── ControlTotalsDiffer             the file states other totals than it has
     │   │   └── AmbiguousDates                  its dates can be read with the day or the month first
@@ -228,6 +229,12 @@ class InvalidRateCard(InvalidProfile):
     """The rate card of a profile cannot be read, or one of its lines is not a valid price."""
 
     code = "invalid_rate_card"
+
+
+class MisplacedFile(UploadError):
+    """A file in the drop folder lies outside the folders of accounts and profiles."""
+
+    code = "misplaced_file"
 
 
 class UnreadableUpload(UploadError):

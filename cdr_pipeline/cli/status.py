@@ -68,6 +68,8 @@ def status(
 ) -> None:
     """Show what is in the warehouse per account and day: rows by origin, completeness, file, and what is broken."""
     from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.cli.drops import print_drops
+    from cdr_pipeline.steps.dropped_files import waiting_drops
     from cdr_pipeline.steps.upload_series import upload_series
 
     if night:
@@ -79,6 +81,7 @@ def status(
         days = ledger.status(accounts, first.date() if first else date.min, last.date() if last else date.max)
         reasons = ledger.reject_reasons(accounts)
         waiting = ledger.uploads(accounts, states=("held", "refused"))
+        dropped = waiting_drops(ledger, at, accounts)
     series = upload_series(at, accounts)
     numbers = frozenset({"api rows", "imported rows", "api minutes", "rows in file"})
     listing = table(
@@ -99,6 +102,7 @@ def status(
         )
     out.print(listing)
     _print_files(series, waiting)
+    print_drops(dropped, at.settings.upload_dir)
     if reasons:
         broken = table("Rejected rows", "account", "origin", "reason", "field", "rows", numbers=frozenset({"rows"}))
         for row in reasons:

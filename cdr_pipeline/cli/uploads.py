@@ -18,15 +18,21 @@ def list_uploads(
         list[str] | None, typer.Option(help="landed, held, loaded, refused or discarded; repeat for several.")
     ] = None,
 ) -> None:
-    """Show uploads with their state, newest first. A held upload repeats records of another file."""
+    """Show uploads with their state, newest first. A held upload repeats records of another file.
+
+    Files in the drop folder follow: refused ones with the reason, those that arrive, and those that wait.
+    """
     from rich.markup import escape
 
     from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.cli.drops import print_drops
+    from cdr_pipeline.steps.dropped_files import waiting_drops
     from cdr_pipeline.warehouse.ledger import UPLOAD_STATES
 
     with workplace("reading") as at, at.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts(account)]
         found = ledger.uploads(accounts, states=state or UPLOAD_STATES)
+        dropped = [] if state else waiting_drops(ledger, at, accounts)
     numbers = frozenset({"read", "merged", "rejected"})
     listing = table("Uploads", "upload", "account", "file", "profile", "received", "state", *sorted(numbers), "note",
                     numbers=numbers)  # fmt: skip
@@ -45,6 +51,7 @@ def list_uploads(
             escape(note),
         )
     out.print(listing)
+    print_drops(dropped, at.settings.upload_dir)
 
 
 @uploads_app.command("release")

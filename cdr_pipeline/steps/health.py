@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from cdr_pipeline.steps.dropped_files import waiting_drops
 from cdr_pipeline.steps.due_nights import DueNight, due_nights
 from cdr_pipeline.steps.retain_records import due_months, months_after
 from cdr_pipeline.steps.workplace import Workplace
@@ -17,6 +18,7 @@ _LOOKED_AT = timedelta(days=7)
 # Longer than from one night to the end of the next.
 _A_NIGHT = timedelta(days=2)
 _NAMED = 3
+_LIST_UPLOADS = "cdr-pipeline uploads list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ def what_is_broken(at: Workplace) -> list[Broken]:
             *_nights(nights, at),
             *_collections(ledger, account_ids),
             *_uploads(ledger, account_ids),
+            *_drops(ledger, account_ids, at),
             *_files(ledger, account_ids, at.clock()),
             *_volumes(ledger, account_ids, at.clock()),
             *_deliveries(ledger, account_ids, at.clock()),
@@ -105,6 +108,18 @@ def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Broken]:
             upload.since,
             f"cdr-pipeline uploads {'release' if held else 'list'}" + (f" {short}" if held else ""),
         )
+
+
+def _drops(ledger: Ledger, account_ids: list[str], at: Workplace) -> Iterator[Broken]:
+    """Files in the drop folder that no run takes in, and those that should long have been taken in."""
+    for drop in waiting_drops(ledger, at, account_ids):
+        where = f"dropped file {drop.place}"
+        if drop.state == "refused":
+            yield Broken(f"{where} is not taken in: {drop.message}", drop.code, drop.since, _LIST_UPLOADS)
+        elif drop.state == "arriving" and at.clock() - drop.since > _FORGOTTEN:
+            yield Broken(f"{where} has been unfinished since it last changed", drop.code, drop.since, _LIST_UPLOADS)
+        elif drop.state == "waiting" and at.clock() - drop.since > _A_NIGHT:
+            yield Broken(f"{where} still waits to be taken in", drop.code, drop.since, _LIST_UPLOADS)
 
 
 def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Broken]:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from cdr_pipeline.core.accounting import BatchCounts
+from cdr_pipeline.steps.dropped_files import waiting_drops
 from cdr_pipeline.steps.health import Broken, what_is_broken
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import HourOfTraffic, NightAccount
@@ -36,6 +37,7 @@ class NightReport:
         traffic: rows by hour (UTC) and origin.
         trend: rows in the files of the last four weeks.
         broken: what is broken now, this night's troubles and others'.
+        refused_files: files in the drop folder that no run takes in as they are.
     """
 
     business_date: date
@@ -46,6 +48,7 @@ class NightReport:
     traffic: dict[str, tuple[int, ...]]
     trend: dict[date, int]
     broken: tuple[Broken, ...]
+    refused_files: int = 0
 
     @property
     def incomplete(self) -> tuple[str, ...]:
@@ -59,9 +62,9 @@ class NightReport:
 
     @property
     def good(self) -> bool:
-        """Whether every account's day is whole, unsuspicious and has its file."""
+        """Whether every account's day is whole, unsuspicious and has its file, and no dropped file was refused."""
         thin = any(account.volume in ("thin", "empty") for account in self.accounts)
-        return bool(self.accounts) and not self.incomplete and not self.without_file and not thin
+        return bool(self.accounts) and not (self.incomplete or self.without_file or thin or self.refused_files)
 
     @property
     def verdict(self) -> str:
@@ -75,7 +78,10 @@ class NightReport:
             f"{len(self.without_file)} have no file",
         ]
         thin = sum(account.volume in ("thin", "empty") for account in self.accounts)
-        return "Not good: " + ", ".join([*parts, f"{thin} are suspiciously empty"]) + "."
+        parts.append(f"{thin} are suspiciously empty")
+        if self.refused_files:
+            parts.append(f"{self.refused_files} file(s) in the drop folder are refused")
+        return "Not good: " + ", ".join(parts) + "."
 
 
 def night_report(business_date: date, at: Workplace) -> NightReport:
@@ -93,6 +99,7 @@ def night_report(business_date: date, at: Workplace) -> NightReport:
             rows_by_hour(traffic),
             ledger.file_trend(account_ids, business_date - timedelta(days=_TREND_DAYS - 1), business_date),
             broken,
+            sum(drop.state == "refused" for drop in waiting_drops(ledger, at, account_ids)),
         )
 
 

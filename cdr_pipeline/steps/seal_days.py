@@ -1,6 +1,6 @@
 """Seals days: when nothing more is to be expected of one, its files become final."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -10,6 +10,7 @@ from typing import Final, Literal
 from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.exports.daily_file import WrittenFile
 from cdr_pipeline.exports.manifest import encode_manifest, utc_text
+from cdr_pipeline.steps.dropped_files import accounts_with_drops
 from cdr_pipeline.steps.export_days import note_file, write_version
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.publish_days import publish_day, publish_pending
@@ -103,16 +104,22 @@ def seal_days(request: SealRequest, at: Workplace) -> list[SealedDay]:
             for day in publish_pending(list(accounts), ledger, at)
         ]
         asked = [(accounts[account_id], day) for account_id, day in _asked(request, accounts, ledger, at)]
+        dropped = accounts_with_drops(list(accounts), ledger, at)
     writers = min(_WRITERS, len(asked)) or 1
     with ThreadPoolExecutor(writers, thread_name_prefix="seal_days") as pool:
-        shares = list(pool.map(lambda first: _seal_share(asked[first::writers], request, at), range(writers)))
+        shares = list(pool.map(lambda first: _seal_share(asked[first::writers], request, dropped, at), range(writers)))
     return unpublished + [shares[number % writers][number // writers] for number in range(len(asked))]
 
 
-def _seal_share(days: Sequence[tuple[Account, date]], request: SealRequest, at: Workplace) -> list[SealedDay]:
+def _seal_share(
+    days: Sequence[tuple[Account, date]], request: SealRequest, dropped: Collection[str], at: Workplace
+) -> list[SealedDay]:
     """One writer's part, over a connection of its own."""
     with at.ledger() as ledger:
-        return [_seal_day(account, day, request.override, ledger, at) for account, day in days]
+        return [
+            _seal_day(account, day, request.override, ledger, at, dropped=account.account_id in dropped)
+            for account, day in days
+        ]
 
 
 def _asked(request: SealRequest, accounts: dict[str, Account], ledger: Ledger, at: Workplace) -> list[tuple[str, date]]:
@@ -123,7 +130,7 @@ def _asked(request: SealRequest, accounts: dict[str, Account], ledger: Ledger, a
 
 
 def _seal_day(
-    account: Account, business_date: date, override: Override | None, ledger: Ledger, at: Workplace
+    account: Account, business_date: date, override: Override | None, ledger: Ledger, at: Workplace, *, dropped: bool
 ) -> SealedDay:
     day = SealedDay(account.account_id, business_date, "refused")
     try:
@@ -131,7 +138,7 @@ def _seal_day(
             known = ledger.day(account.account_id, business_date)
             if known.state != "open":
                 return replace(day, outcome="already")
-            found = _obstacles(account, business_date, known, ledger, at)
+            found = _obstacles(account, business_date, known, ledger, at, dropped=dropped)
             obstacles = (*found, *(() if quiet else (Obstacle.LOADING,)))
             if obstacles and (override is None or _PASSING & set(obstacles)):
                 return replace(day, obstacles=obstacles)
@@ -178,15 +185,17 @@ def _seal(
     return sealed
 
 
-def _obstacles(account: Account, business_date: date, known: KnownDay, ledger: Ledger, at: Workplace) -> list[Obstacle]:
-    """What is in the way, in the order in which a person would look."""
+def _obstacles(
+    account: Account, business_date: date, known: KnownDay, ledger: Ledger, at: Workplace, *, dropped: bool
+) -> list[Obstacle]:
+    """What is in the way, in the order in which a person would look; ``dropped``: a file lies in the drop folder."""
     found = ledger.day_obstacles(account.account_id, business_date)
     reconciled = ledger.reconciliation_of(account.account_id, business_date)
     in_the_way = {
         Obstacle.GRACE: _in_grace(account, business_date, at),
         Obstacle.INCOMPLETE: known.complete_through is None or found.open_windows > 0,
         Obstacle.VOLUME: known.volume in ("thin", "empty"),
-        Obstacle.UPLOAD: found.waiting_uploads > 0,
+        Obstacle.UPLOAD: dropped or found.waiting_uploads > 0,
         Obstacle.RECONCILIATION: reconciled.status == "red",
         Obstacle.COLLECTING: found.collecting > 0,
     }

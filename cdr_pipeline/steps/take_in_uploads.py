@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from cdr_pipeline.core.series import place_of
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.sources.landing import land_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
-from cdr_pipeline.sources.uploads.waiting import waiting_files
+from cdr_pipeline.sources.uploads.waiting import shown_name, sole_taker, taken_away, waiting_files
+from cdr_pipeline.steps.dropped_files import waiting_drops
 from cdr_pipeline.steps.workplace import Workplace
-
-_LONGEST_NAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +61,6 @@ class TakenIn:
     refused: tuple[RefusedUpload, ...]
 
 
-def shown_name(name: str) -> str:
-    """A file's name for people: what cannot be printed, or turns writing around, becomes ?; never used as a path."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)[:_LONGEST_NAME]
-
-
 def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
     """Lands one file. The file itself stays where it is.
 
@@ -109,19 +102,26 @@ def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
 
 
 def take_in_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> TakenIn:
-    """Takes in what waits in the drop folder and removes it there; a file that is refused stays and is named."""
+    """Takes in what waits in the drop folder and removes it there; a file that is refused stays and is named.
+
+    One process at a time does so; another one waits for it. A file is first renamed away from its sender, and is put
+    back when it is refused or has changed meanwhile.
+    """
     files: list[UploadTakenIn] = []
-    refused: list[RefusedUpload] = []
+    refused: dict[str, RefusedUpload] = {}
     settled = at.settings.upload_settle_seconds
-    for file in waiting_files(at.settings.upload_dir, settle_seconds=settled):
-        if accounts is not None and file.account_id not in accounts:
-            continue
-        try:
-            files.append(take_in(UploadRequest(file.path, file.account_id, file.profile), at))
-        except CdrError as error:
-            place = shown_name(str(file.path.relative_to(at.settings.upload_dir)))
-            refused.append(RefusedUpload(place, error.code, error.message))
-        else:
-            file.path.unlink(missing_ok=True)
-            file.marker.unlink(missing_ok=True)
-    return TakenIn(tuple(files), tuple(refused))
+    with sole_taker(at.settings.upload_dir):
+        for file in waiting_files(at.settings.upload_dir, settle_seconds=settled):
+            if accounts is not None and file.account_id not in accounts:
+                continue
+            try:
+                with taken_away(file) as path:
+                    files.append(take_in(UploadRequest(path, file.account_id, file.profile), at))
+            except CdrError as error:
+                place = shown_name(file.place)
+                refused[place] = RefusedUpload(place, error.code, error.message)
+        with at.ledger() as ledger:
+            for drop in waiting_drops(ledger, at, accounts):
+                if drop.state == "refused":
+                    refused.setdefault(drop.place, RefusedUpload(drop.place, drop.code, drop.message))
+    return TakenIn(tuple(files), tuple(refused[place] for place in sorted(refused)))

@@ -273,15 +273,17 @@ def test_b11_a_file_that_grows_while_it_is_read_stays_where_it_is(
     path = dropped(place, "f.csv")
     monkeypatch.setattr(landing, "_CHUNK", 16)
     begin = os.fstat
+    with path.open("a") as more, monkeypatch.context() as during:
 
-    def grown(handle: int) -> os.stat_result:
-        with path.open("a") as more:
+        def grown(handle: int) -> os.stat_result:
             more.write("x")
-        return begin(handle)
+            more.flush()
+            return begin(handle)
 
-    monkeypatch.setattr(landing.os, "fstat", grown)
-    taken = take_in_uploads(place)
-    assert [(refused.place, refused.code) for refused in taken.refused] == [("acct/generic/f.csv", "unreadable_upload")]
+        during.setattr(landing.os, "fstat", grown)
+        taken = take_in_uploads(place)
+    refusals = [(refused.place, refused.code) for refused in taken.refused]
+    assert refusals == [("acct/generic/f.csv", "unreadable_upload")]
     assert path.exists()
     assert warehouse(place, "SELECT count(*) FROM uploads") == [(0,)]
     assert not list((place.settings.landing_dir / "uploads").rglob("*.part"))

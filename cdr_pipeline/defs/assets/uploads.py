@@ -82,7 +82,17 @@ def _result(taken: TakenIn, series: Sequence[Series], held: int) -> dg.Materiali
             **({"missing": table(("account", "profile", "missing days and numbers"), gaps)} if gaps else {}),
         },
         check_results=[
-            _warning(CHECK, passed=not refused, files_refused=len(refused)),
+            # Calls that are in no day although their file is here: the night is not good.
+            dg.AssetCheckResult(
+                check_name=CHECK,
+                passed=not refused,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "files_refused": len(refused),
+                    **({"refused": table(("place", "code", "what happened"), refused)} if refused else {}),
+                    **({"what_to_do": "cdr-pipeline uploads list"} if refused else {}),
+                },
+            ),
             _warning(HELD_CHECK, passed=not held, files_held=held),
             _warning(SERIES_CHECK, passed=not gaps, series_with_gaps=len(gaps)),
         ],

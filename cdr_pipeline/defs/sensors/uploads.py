@@ -8,7 +8,7 @@ import dagster as dg
 
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, TRIGGER_TAG
 from cdr_pipeline.settings import load_settings
-from cdr_pipeline.sources.uploads.waiting import WaitingFile, waiting_files
+from cdr_pipeline.sources.uploads.waiting import DroppedFile, waiting_files
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
@@ -63,7 +63,7 @@ def _seen(cursor: str | None) -> set[str]:
     return set(json.loads(cursor)) if cursor.startswith("[") else set(cursor.split(";"))
 
 
-def _accounts_tag(files: list[WaitingFile], workplaces: "Workplaces") -> dict[str, str]:
+def _accounts_tag(files: list[DroppedFile], workplaces: "Workplaces") -> dict[str, str]:
     """The run is about these files' accounts alone, as far as they are known; an unknown one's file is refused."""
     named = {file.account_id for file in files}
     at = workplaces.aside()
