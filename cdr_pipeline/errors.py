@@ -14,6 +14,8 @@ never hold a token, a phone number or a name.
     │   ├── WarehouseTimeout                a search took longer than it may
     │   ├── WarehouseNewerThanCode          the database was migrated by a later version
     │   ├── WarehouseNotMigrated            the database lacks this version's tables
+    │   ├── WarehouseOfAnotherFolder        the warehouse belongs to another data folder
+    │   ├── NewerThanBackup             2   the warehouse holds what a backup to be restored lacks
     │   ├── MigrationEdited                 a migration that was applied has been changed since
     │   └── ReaderNotAdmitted               the role that reads for one account is missing, or sees too much
     ├── UpstreamError                   4
@@ -135,6 +137,19 @@ class WarehouseNotMigrated(WarehouseError):
     """The database lacks the tables of this version."""
 
     code = "warehouse_not_migrated"
+
+
+class WarehouseOfAnotherFolder(WarehouseError):
+    """The warehouse belongs to another data folder: the files that its ledger knows are there."""
+
+    code = "warehouse_of_another_folder"
+
+
+class NewerThanBackup(WarehouseError):
+    """A backup that is to be restored lacks what came since; nothing was restored."""
+
+    code = "newer_than_backup"
+    exit_code = 2
 
 
 class MigrationEdited(WarehouseError):

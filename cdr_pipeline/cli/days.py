@@ -120,6 +120,32 @@ def restate(
         raise DayNotSealable(f"{len(failed)} day(s) were not restated: {named}", hint="see the list; then try again")
 
 
+@days_app.command("adopt")
+def adopt(
+    *,
+    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the days and change nothing.")] = False,
+) -> None:
+    """Enter final files on disk into a ledger that does not know them, such as one restored from a backup.
+
+    A day gets the state and version of its newest manifest. Exits 8 when a day could not be adopted, or when the
+    warehouse has other records than its file.
+    """
+    from cdr_pipeline.cli.adopted import print_adopted
+    from cdr_pipeline.cli.console import out, workplace
+    from cdr_pipeline.errors import ExportError
+    from cdr_pipeline.steps.adopt_files import adopt_files
+
+    with workplace("adopting") as at:
+        found = adopt_files(at, account, dry_run=dry_run)
+    print_adopted(found)
+    if not found:
+        out.print("nothing to do: the ledger knows every final file")
+    problems = sum(bool(day.problems) for day in found)
+    if problems:
+        raise ExportError(f"{problems} day(s) need a person", hint="the list above says what to do for each")
+
+
 @days_app.command("why")
 def why(
     *,

@@ -5,10 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cdr_pipeline.cli.adopted import print_adopted
 from cdr_pipeline.cli.erase import erase
 from cdr_pipeline.cli.retention import retention_app
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdr_pipeline.warehouse.backup import Newer
     from cdr_pipeline.warehouse.embedded import EmbeddedServer
 
 warehouse_app = typer.Typer(
@@ -102,12 +106,11 @@ def migrate() -> None:
 
 
 @warehouse_app.command("backup")
-def backup(
-    file: Annotated[
-        Path, typer.Argument(help="Output file; an existing one is replaced when the new one is complete.")
-    ],
-) -> None:
-    """Write the embedded warehouse to one file, as of one moment. Loads may continue."""
+def backup(file: Annotated[Path, typer.Argument(help="File to write; replaced once the new one is whole.")]) -> None:
+    """Write the whole embedded warehouse into one file, as of one moment. Loads may go on.
+
+    The file holds every record with its numbers and names; only its owner may read it (mode 0600).
+    """
     from cdr_pipeline.cli.console import out
     from cdr_pipeline.warehouse.backup import back_up
 
@@ -115,16 +118,79 @@ def backup(
 
 
 @warehouse_app.command("restore")
-def restore(file: Annotated[Path, typer.Argument(help="File written by 'warehouse backup'.", exists=True)]) -> None:
-    """Replace the embedded warehouse with a backup. The previous database is kept as cdr_before_restore."""
-    from cdr_pipeline.cli.console import out
-    from cdr_pipeline.warehouse.backup import restore as put_back
-    from cdr_pipeline.warehouse.migrate import upgrade
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that backup wrote.", exists=True)],
+    *,
+    discard_newer: Annotated[
+        bool, typer.Option("--discard-newer", help="Restore although what is listed as newer than the backup is lost.")
+    ] = False,
+) -> None:
+    """Replace the embedded warehouse with a backup. The one before stays as the database cdr_before_restore.
 
-    server = _embedded()
-    put_back(server, file)
-    upgrade(server.url)
-    out.print("restored; 'cdr-pipeline collect --replay' loads what was landed since the backup")
+    Lists first what is newer than the backup: seals, files, deliveries, break decisions, uploads and more. Where there
+    is anything, exits 2 and changes nothing unless --discard-newer is given. Afterwards the ledger adopts the final
+    files on disk by their manifests; exits 8 when some could not be adopted.
+    """
+    from cdr_pipeline.cli.console import out, progress, ready_settings
+    from cdr_pipeline.errors import ExportError
+    from cdr_pipeline.steps.restore_warehouse import RestoreRefused, restore_warehouse
+
+    _embedded()
+    with progress("restoring") as report:
+        try:
+            done = restore_warehouse(file, ready_settings(), discard_newer=discard_newer, progress=report)
+        except RestoreRefused as refused:
+            _print_newer("Newer than the backup", refused.newer)
+            raise
+    _print_newer("Lost with the restore, kept in the database cdr_before_restore", done.newer)
+    print_adopted(done.adopted)
+    out.print(
+        "restored; next: 'cdr-pipeline collect --replay --date YYYY-MM-DD' for each collected day listed above, import "
+        "the uploads listed above again, 'cdr-pipeline doctor'",
+        soft_wrap=True,
+    )
+    refused_days = [day for day in done.adopted if day.problems]
+    if refused_days:
+        raise ExportError(
+            f"restored, but {len(refused_days)} day(s) with final files need a person",
+            hint="the list above says what to do for each",
+        )
+
+
+@warehouse_app.command("link")
+def link(
+    *,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Link the warehouse to this data folder; any other is refused from then on."),
+    ] = False,
+) -> None:
+    """Say whether the warehouse belongs to this data folder, and how many of its daily files are missing here.
+
+    Each warehouse belongs to one data folder (CDR_DATA_DIR): both hold the same id. Exits 3 when they do not belong
+    together.
+    """
+    from cdr_pipeline.cli.console import out, ready_settings
+    from cdr_pipeline.errors import WarehouseOfAnotherFolder
+    from cdr_pipeline.steps.data_folder import folder_link, link_folder
+    from cdr_pipeline.steps.workplace import utc_now
+    from cdr_pipeline.warehouse.engine import warehouse_url
+    from cdr_pipeline.warehouse.migrate import require_current
+
+    settings = ready_settings()
+    url = warehouse_url(settings)
+    require_current(url)
+    if replace:
+        link_folder(settings, url, now=utc_now())
+    found = folder_link(settings, url)
+    out.print(f"data folder {settings.data_dir}: id {found.folder_id or 'none'}", markup=False, soft_wrap=True)
+    out.print(f"warehouse: id {found.warehouse_id or 'none'}")
+    out.print(f"{found.missing} of the {found.files} daily files that the warehouse knows are missing in the folder")
+    if not found.linked:
+        raise WarehouseOfAnotherFolder(
+            "the warehouse does not belong to this data folder",
+            hint="set CDR_DATA_DIR to the right folder, or 'cdr-pipeline warehouse link --replace' to use this one",
+        )
 
 
 @warehouse_app.command("distribute")
@@ -137,6 +203,20 @@ def distribute() -> None:
     with connect(warehouse_url(ready_settings())) as connection:
         placed = spread(connection)
     out.print(f"placed by account: {', '.join(placed)}" if placed else "nothing to do: every table is placed")
+
+
+def _print_newer(title: str, newer: "Sequence[Newer]") -> None:
+    from cdr_pipeline.cli.console import out, table
+
+    if not newer:
+        return
+    listing = table(title, "what", "which")
+    for item in newer:
+        for name in item.named:
+            listing.add_row(item.kind, name)
+        if item.count > len(item.named):
+            listing.add_row(item.kind, f"and {item.count - len(item.named)} more")
+    out.print(listing)
 
 
 def _embedded() -> "EmbeddedServer":

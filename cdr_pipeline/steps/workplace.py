@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.data_folder import require_own_folder
 from cdr_pipeline.warehouse.engine import connect, warehouse_url
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.migrate import require_current, upgrade
@@ -19,7 +20,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _silent(_: str) -> None:
+def silent(_: str) -> None:
     """Reports nothing."""
 
 
@@ -38,7 +39,7 @@ class Workplace:
     settings: Settings
     url: str
     clock: Clock = utc_now
-    progress: Progress = field(default=_silent)
+    progress: Progress = field(default=silent)
     run_id: str | None = None
 
     @classmethod
@@ -47,7 +48,7 @@ class Workplace:
         settings: Settings,
         *,
         clock: Clock = utc_now,
-        progress: Progress = _silent,
+        progress: Progress = silent,
         run_id: str | None = None,
     ) -> "Workplace":
         """A workplace whose warehouse is up and has this version's tables.
@@ -57,12 +58,14 @@ class Workplace:
         Raises:
             WarehouseUnavailable: it cannot be reached or started.
             WarehouseNotMigrated, WarehouseNewerThanCode: its tables are of another version.
+            WarehouseOfAnotherFolder: it belongs to another data folder.
         """
         url = warehouse_url(settings)
         if settings.warehouse_url is None:
             upgrade(url)
         else:
             require_current(url)
+        require_own_folder(settings, url, now=clock())
         return cls(settings, url, clock, progress, run_id)
 
     @contextmanager

@@ -6,6 +6,9 @@ version of PostgreSQL, make a backup, install the new version with an empty data
 
 import os
 import subprocess
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -13,17 +16,24 @@ import psycopg
 from psycopg import sql
 
 from cdr_pipeline.errors import WarehouseError
+from cdr_pipeline.files import durable
 from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.engine import connect
+from cdr_pipeline.warehouse.statements import statement
 from cdr_pipeline.warehouse.tenancy import READER
 from cdr_pipeline.warehouse.unprivileged import binaries
 
 _DATABASE: Final = "cdr"
+# Items of a kind that are listed by name; the database that is replaced keeps them all.
+NAMED: Final = 1_000
 _FRESH: Final = "cdr_restoring"
 _BEFORE: Final = "cdr_before_restore"
 
 
 def back_up(server: EmbeddedServer, target: Path) -> int:
     """Writes everything but what is being staged into one file, as of one moment; loads may go on.
+
+    Only the file's owner may read it.
 
     Args:
         server: is started when it does not run.
@@ -38,11 +48,13 @@ def back_up(server: EmbeddedServer, target: Path) -> int:
     server.ensure_running()
     fresh = target.with_name(f".{target.name}.partial")
     try:
-        with fresh.open("wb") as dump:
+        # What a killed backup left behind goes first; a backup holds numbers and names, and is its owner's alone.
+        fresh.unlink(missing_ok=True)
+        with durable.create(fresh, mode=durable.PRIVATE_FILE) as dump:
             _run(server, "pg_dump", "--format=custom", "--no-unlogged-table-data", _DATABASE, stdout=dump)
             dump.flush()
             os.fsync(dump.fileno())
-        fresh.replace(target)
+        durable.rename(fresh, target)
     except OSError as error:
         raise WarehouseError(
             f"{target} cannot be written: {error.strerror}", hint="see disk space and rights"
@@ -53,10 +65,19 @@ def back_up(server: EmbeddedServer, target: Path) -> int:
 
 
 def restore(server: EmbeddedServer, source: Path) -> None:
-    """Replaces the warehouse with a backup. What stood there before is kept as the database ``cdr_before_restore``.
+    """Replaces the warehouse with a backup, whatever is newer; ``steps.restore_warehouse`` asks first.
 
-    The backup is restored beside the present database first: one that is damaged changes nothing. Whatever was landed
-    since it was made is then loaded again by ``cdr-pipeline collect --replay``.
+    Raises:
+        WarehouseError: as ``unpack``.
+    """
+    unpack(server, source)
+    put_in_place(server)
+
+
+def unpack(server: EmbeddedServer, source: Path) -> str:
+    """Restores a backup into a database next to the present one; the URL of that database.
+
+    The present warehouse stays as it is: a backup that is damaged changes nothing.
 
     Raises:
         WarehouseError: the file is no whole backup, or was made by a later server.
@@ -67,20 +88,80 @@ def restore(server: EmbeddedServer, source: Path) -> None:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_FRESH)))
         if admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [READER]).fetchone() is None:
             admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(READER)))
-        try:
-            with source.open("rb") as dump:
-                _run(server, "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={_FRESH}", stdin=dump)
-        except OSError as error:
-            raise WarehouseError(f"{source} cannot be read: {error.strerror}") from None
-        except WarehouseError:
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(_FRESH)))
-            raise
+    try:
+        with source.open("rb") as dump:
+            _run(server, "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={_FRESH}", stdin=dump)
+    except OSError as error:
+        discard(server)
+        raise WarehouseError(f"{source} cannot be read: {error.strerror}") from None
+    except WarehouseError:
+        discard(server)
+        raise
+    return server.url.replace(f"/{_DATABASE}?", f"/{_FRESH}?")
+
+
+def discard(server: EmbeddedServer) -> None:
+    """Drops the database that ``unpack`` made."""
+    with _admin(server) as admin:
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_FRESH)))
+
+
+def put_in_place(server: EmbeddedServer) -> None:
+    """Makes the database that ``unpack`` made the warehouse; the one before is kept as ``cdr_before_restore``."""
+    with _admin(server) as admin:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_BEFORE)))
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [_DATABASE])
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = any(%s)", [[_DATABASE, _FRESH]]
+        )
         for present, becomes in ((_DATABASE, _BEFORE), (_FRESH, _DATABASE)):
             admin.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(present), sql.Identifier(becomes))
             )
+
+
+@dataclass(slots=True)
+class Newer:
+    """Items of one kind that a backup lacks: how many, and the first ones by name."""
+
+    kind: str
+    count: int = 0
+    named: list[str] = field(default_factory=list[str])
+
+
+def newer_than(present: str, backup: str) -> list[Newer]:
+    """What the ledger of the present warehouse knows that the ledger of a backup does not.
+
+    Both are read in order, side by side: memory does not grow with their size.
+
+    Args:
+        present: URL of the warehouse.
+        backup: URL of the database that ``unpack`` made, with the same tables.
+    """
+    found: dict[str, Newer] = {}
+    with (
+        connect(present) as mine,
+        connect(backup) as theirs,
+        closing(_items(mine)) as items,
+        closing(_items(theirs)) as known,
+    ):
+        there = next(known, None)
+        for item in items:
+            while there is not None and there < item:
+                there = next(known, None)
+            if there == item:
+                continue
+            newer = found.setdefault(item[0], Newer(item[0]))
+            newer.count += 1
+            if len(newer.named) < NAMED:
+                newer.named.append(item[1])
+    return list(found.values())
+
+
+def _items(connection: psycopg.Connection[Any]) -> Generator[tuple[str, str]]:
+    with connection.transaction(), connection.cursor("ledger_items") as cursor:
+        cursor.itersize = 10_000
+        cursor.execute(statement("restore/ledger_items"))
+        yield from cursor
 
 
 def _admin(server: EmbeddedServer) -> psycopg.Connection[Any]:

@@ -10,7 +10,7 @@ from cdr_pipeline.warehouse.statements import statement
 # Small, and joined with everything or with one another: a copy on each node.
 REFERENCE: Final = frozenset({"accounts", "account_zones"})
 # Leases are taken by the coordinator's own clock and joined with nothing; they stay there.
-LOCAL: Final = frozenset({"collections", "alembic_version", "migration_checksums"})
+LOCAL: Final = frozenset({"collections", "alembic_version", "migration_checksums", "warehouse_identity"})
 
 
 def distribute(connection: Connection[Any]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.collect_day import CollectRequest, collect_day
+from cdr_pipeline.steps.data_folder import link_folder
 from cdr_pipeline.steps.due_nights import due_nights, last_due_date
 from cdr_pipeline.steps.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.health import what_is_broken
@@ -161,6 +162,7 @@ def test_g08_the_zone_and_language_of_the_process_change_no_byte(
     try:
         elsewhere = played.model_copy(update={"data_dir": tmp_path / "elsewhere"})
         shutil.copytree(played.landing_dir, elsewhere.landing_dir)
+        link_folder(elsewhere, Workplace.at(played).url, now=datetime.now(UTC))
         load_day(LoadRequest(DAY, replay=True), Workplace.at(elsewhere))
         export_days(ExportRequest([DAY]), Workplace.at(elsewhere))
         assert hashes(elsewhere) == before

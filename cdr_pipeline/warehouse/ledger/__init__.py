@@ -17,8 +17,10 @@ from cdr_pipeline.warehouse.ledger.days import DayStatus, DayTable, KnownDay
 from cdr_pipeline.warehouse.ledger.deliveries import Delivery, DeliveryTable, DueFile
 from cdr_pipeline.warehouse.ledger.erasures import ErasureTable, ShownFile
 from cdr_pipeline.warehouse.ledger.health import HealthTable, HourOfTraffic, LateDay, NightAccount
+from cdr_pipeline.warehouse.ledger.identity import IdentityTable
 from cdr_pipeline.warehouse.ledger.reconciliations import DayReconciliation, ReconciliationTable
 from cdr_pipeline.warehouse.ledger.retention import MonthRemoval, RetentionPolicy, RetentionTable
+from cdr_pipeline.warehouse.ledger.sealed_files import SealedFile, SealedFileTable
 from cdr_pipeline.warehouse.ledger.uploads import (
     UPLOAD_STATES,
     LandedUpload,
@@ -53,6 +55,7 @@ __all__ = [
     "OpenWindow",
     "RecordPlace",
     "RetentionPolicy",
+    "SealedFile",
     "ShownFile",
     "UploadLine",
     "UploadRecord",
@@ -68,7 +71,9 @@ class Ledger(
     DeliveryTable,
     ErasureTable,
     HealthTable,
+    IdentityTable,
     ReconciliationTable,
     RetentionTable,
+    SealedFileTable,
 ):
     """Reads and writes the ledger over one connection; each call is its own transaction unless one is open."""

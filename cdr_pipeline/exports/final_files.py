@@ -1,0 +1,78 @@
+"""Finds the final files of all days below the folder of exports, by their manifests."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from cdr_pipeline.errors import ExportError
+from cdr_pipeline.exports.daily_file import is_final
+from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX, day_of_name, month_folder
+from cdr_pipeline.exports.manifest import Manifest, decode_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class FinalFile:
+    """A file that a manifest on disk announces as final; the file itself may be missing.
+
+    Attributes:
+        path: of the file.
+        manifest: what is announced.
+        text: the manifest to the byte.
+    """
+
+    path: Path
+    manifest: Manifest
+    text: str
+
+    @property
+    def version(self) -> int:
+        """Of the day."""
+        return self.manifest.version
+
+
+@dataclass(frozen=True, slots=True)
+class FinalDay:
+    """The final files of one account's day, and manifests that cannot be used, each with the reason."""
+
+    account_id: str
+    business_date: date
+    files: tuple[FinalFile, ...]
+    unusable: tuple[tuple[Path, str], ...]
+
+
+def final_days(export_dir: Path) -> Iterator[FinalDay]:
+    """Days with final files on disk, by account and date; a month's folder is read at a time."""
+    for folder in sorted(export_dir.glob("*/[0-9][0-9][0-9][0-9]/[0-9][0-9]")):
+        days: dict[tuple[str, date], list[Path]] = {}
+        for path in sorted(folder.glob(f"cdrs_*{MANIFEST_SUFFIX}")):
+            named = day_of_name(path.name)
+            if named is not None and folder == month_folder(export_dir, named[0], named[1]):
+                days.setdefault(named[:2], []).append(path)
+        for (account_id, business_date), paths in sorted(days.items()):
+            day = _final_day(account_id, business_date, paths)
+            if day.files or day.unusable:
+                yield day
+
+
+def _final_day(account_id: str, business_date: date, paths: list[Path]) -> FinalDay:
+    files: list[FinalFile] = []
+    unusable: list[tuple[Path, str]] = []
+    for path in paths:
+        if not is_final(path):
+            continue
+        try:
+            text = path.read_bytes()
+            manifest = decode_manifest(text, path.name)
+        except OSError as error:
+            unusable.append((path, f"it cannot be read: {error.strerror}"))
+        except ExportError as error:
+            unusable.append((path, error.message))
+        else:
+            name = path.name.removesuffix(MANIFEST_SUFFIX)
+            named = (manifest.account_id, manifest.business_date, manifest.file)
+            if named != (account_id, business_date.isoformat(), name):
+                unusable.append((path, "its content is about another file or day than its name"))
+            else:
+                files.append(FinalFile(path.with_name(name), manifest, text.decode()))
+    return FinalDay(account_id, business_date, tuple(files), tuple(unusable))
