@@ -7,18 +7,19 @@ version of PostgreSQL, make a backup, install the new version with an empty data
 import os
 import subprocess
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import ObjectInUse
 
-from cdr_pipeline.errors import WarehouseError
+from cdr_pipeline.errors import WarehouseContended, WarehouseError
 from cdr_pipeline.files import durable
 from cdr_pipeline.warehouse.embedded import EmbeddedServer
-from cdr_pipeline.warehouse.engine import connect
+from cdr_pipeline.warehouse.engine import connect, translated
 from cdr_pipeline.warehouse.statements import statement
 from cdr_pipeline.warehouse.tenancy import READER
 from cdr_pipeline.warehouse.unprivileged import binaries
@@ -28,6 +29,8 @@ _DATABASE: Final = "cdr"
 NAMED: Final = 1_000
 _FRESH: Final = "cdr_restoring"
 _BEFORE: Final = "cdr_before_restore"
+# Another process may connect between the moment at which all are disconnected and the renaming.
+_RENAME_TRIES: Final = 5
 
 
 def back_up(server: EmbeddedServer, target: Path) -> int:
@@ -110,13 +113,22 @@ def put_in_place(server: EmbeddedServer) -> None:
     """Makes the database that ``unpack`` made the warehouse; the one before is kept as ``cdr_before_restore``."""
     with _admin(server) as admin:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_BEFORE)))
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = any(%s)", [[_DATABASE, _FRESH]]
-        )
-        for present, becomes in ((_DATABASE, _BEFORE), (_FRESH, _DATABASE)):
+        for _ in range(_RENAME_TRIES):
             admin.execute(
-                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(present), sql.Identifier(becomes))
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = any(%s)", [[_DATABASE, _FRESH]]
             )
+            # In one transaction: without a database of that name, the next command would make an empty one.
+            with suppress(ObjectInUse), admin.transaction():
+                for present, becomes in ((_DATABASE, _BEFORE), (_FRESH, _DATABASE)):
+                    admin.execute(
+                        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                            sql.Identifier(present), sql.Identifier(becomes)
+                        )
+                    )
+                return
+    raise WarehouseContended(
+        "other processes keep connecting to the warehouse", hint="stop them, then run the same restore again"
+    )
 
 
 @dataclass(slots=True)
@@ -164,8 +176,11 @@ def _items(connection: psycopg.Connection[Any]) -> Generator[tuple[str, str]]:
         yield from cursor
 
 
-def _admin(server: EmbeddedServer) -> psycopg.Connection[Any]:
-    return psycopg.connect(server.url.replace("/cdr?", "/postgres?"), autocommit=True)
+@contextmanager
+def _admin(server: EmbeddedServer) -> Generator[psycopg.Connection[Any]]:
+    """A connection to the server's own database; raises the product's errors."""
+    with translated(), psycopg.connect(server.url.replace("/cdr?", "/postgres?"), autocommit=True) as connection:
+        yield connection
 
 
 def _run(
