@@ -271,14 +271,15 @@ class AmbiguousDates(UnreadableUpload):
 
 
 class UploadHeld(UploadError):
-    """The file repeats records of another file and waits until someone releases or discards it."""
+    """The file repeats records of another file, or carries ids of other calls; a person releases or discards it."""
 
     code = "upload_held"
     http_status = 409
 
-    def __init__(self, message: str, *, overlap_rows: int, hint: str = "") -> None:
+    def __init__(self, message: str, *, overlap_rows: int, other_calls: int = 0, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.overlap_rows = overlap_rows
+        self.other_calls = other_calls
 
 
 class AccountNotFound(CdrError):

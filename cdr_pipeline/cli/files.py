@@ -33,12 +33,12 @@ def import_file(
 ) -> None:
     """Import one file: every line ends up merged, unchanged, duplicate, rejected or filtered.
 
-    Its records are tagged 'imported'. A file that repeats records of another file is held until 'uploads release' or
-    'uploads discard'.
+    Its records are tagged 'imported'. A file that repeats records of another file, or carries ids of other calls, is held
+    until 'uploads release' or 'uploads discard'.
     """
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.export_days import ExportRequest, export_days, require_exported
-    from cdr_pipeline.steps.load_uploads import import_upload
+    from cdr_pipeline.steps.load_uploads import import_upload, other_calls_text
     from cdr_pipeline.steps.preview_upload import preview_upload
     from cdr_pipeline.steps.take_in_uploads import UploadRequest
 
@@ -49,7 +49,9 @@ def import_file(
         _print_counts(f"{file.name} ({profile}), nothing changed", preview.counts)
         _print_reasons(preview.reject_reasons, preview.filtered_reasons)
         _print_lines(preview.lines, classes)
-        if preview.overlap_rows > 1:
+        if preview.other_calls:
+            out.print(f"it would be held: {other_calls_text(preview.other_calls)}")
+        elif preview.overlap_rows > 1:
             out.print(f"it would be held: another file already delivered {preview.overlap_rows} of its records")
         return
     with workplace("importing") as at:

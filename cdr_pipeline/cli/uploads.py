@@ -58,7 +58,10 @@ def list_uploads(
 def release(
     upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
 ) -> None:
-    """Load a held file: records that another file already delivered stay as they are, the others are merged."""
+    """Load a held file: records that the warehouse has stay as they are, the others are merged.
+
+    Records that carry the id of another call become calls of their own; no call is ever replaced.
+    """
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.decide_uploads import release_upload
 

@@ -6,56 +6,83 @@ import polars as pl
 import polars_hash as plh
 
 from cdr_pipeline.core.fields import FIELDS, Kind
-from cdr_pipeline.core.schemas import EXTRA, LINE, RAW
+from cdr_pipeline.core.schemas import EXTRA, FINGERPRINT, LINE, RAW
 
 _SEPARATOR: Final = "\x1f"
 _NOTHING: Final = "\x00"
 _LENGTH: Final = 32
-# How ids begin that are made of a row's text.
-FINGERPRINT: Final = "fp-"
+# How the identity of an imported record is marked in its record id, after its source.
+_NATIVE: Final = "id"
+_BY_TEXT: Final = "fp"
+_CORRECTED: Final = "fx"
 # What a record is known by is no part of what is compared: an occurrence may be numbered anew.
 _KEY: Final = ("account_id", "origin", "record_id")
 
 
-def with_correction_ids(rows: pl.DataFrame, corrects: str) -> pl.DataFrame:
-    """Fills the record ids that the source did not give for rows that correct an upload's rejected lines.
+def source_of(profile: str) -> str:
+    """The source of a profile's records, as their ids name it: the profile's name, without a colon.
 
-    They are known by the first upload and their line in it: a line that is corrected twice is the same record.
+    A profile states one carrier, so its name stands for both. The carrier itself is no part of it: a profile whose
+    carrier is corrected still reads the same records.
+    """
+    return profile.replace("~", "~7e").replace(":", "~3a")
+
+
+def with_record_ids(rows: pl.DataFrame, source: str, *, corrects: str | None = None) -> pl.DataFrame:
+    """Gives imported records the ids by which the warehouse knows them: ``source:kind:id``.
+
+    The kind is ``id`` for the source's own id, ``fp`` for a fingerprint of the row's text with its occurrence (see
+    ``with_fingerprints``), and ``fx`` for a corrected line without an id of its own: that of the first upload and the
+    line in it, so a line that is corrected twice is the same record. No source holds a colon, so ids of two sources
+    or of two kinds are never equal, whatever a file says.
 
     Args:
-        rows: working schema; ``line`` is that of the first upload.
-        corrects: sha256 of the first upload.
+        rows: working schema, one row per record, ordered by ``line``; ``record_id`` is the source's own id or null.
+        source: of the records, see ``source_of``.
+        corrects: sha256 of the first upload when the rows correct its rejected lines; ``line`` is then that of the
+            first upload.
+
+    Returns:
+        The same rows with ``record_id`` never null, and ``fingerprint`` where the source gave an id.
     """
-    known = pl.concat_str(pl.lit("fx"), pl.lit(corrects[:_LENGTH]), pl.col(LINE).cast(pl.String), separator="-")
-    return rows.with_columns(pl.coalesce("record_id", known).alias("record_id"))
+    if corrects is None:
+        kind, made = _BY_TEXT, _fingerprint()
+    else:
+        kind = _CORRECTED
+        made = pl.concat_str(pl.lit(corrects[:_LENGTH]), pl.col(LINE).cast(pl.String), separator="-")
+    return rows.with_columns(
+        pl.coalesce(
+            pl.lit(f"{source}:{_NATIVE}:") + pl.col("record_id"),
+            pl.lit(f"{source}:{kind}:") + made,
+        ).alias("record_id"),
+        pl.when(pl.col("record_id").is_not_null()).then(_text_digest()).alias(FINGERPRINT),
+    )
 
 
-def with_record_ids(rows: pl.DataFrame) -> pl.DataFrame:
-    """Fills the record ids that the source did not give with fingerprints.
+def with_fingerprints(rows: pl.DataFrame) -> pl.DataFrame:
+    """Fills the record ids that a file did not give with fingerprints, where the file is compared and not loaded.
 
-    A fingerprint is ``fp-<sha256 of the row's text, 32 hex>-<occurrence>``: two equal rows in one file may be two
+    A fingerprint is ``<sha256 of the row's text, 32 hex>-<occurrence>``: two equal rows in one file may be two
     calls, so the second is occurrence 2. The same file fed again gives the same ids. The occurrence is that within
-    these rows; whoever stages a file in several parts numbers it through.
+    these rows; a stage that takes a file in several parts numbers it through.
 
     Args:
         rows: working schema, one row per record, ordered by ``line``.
-
-    Returns:
-        The same rows with ``record_id`` never null.
     """
-    return (
-        rows.with_columns(
-            plh.col(RAW).chash.sha2_256().str.head(_LENGTH).alias("__print"),
-        )
-        .with_columns(pl.col(LINE).cum_count().over("__print").cast(pl.String).alias("__occurrence"))
-        .with_columns(
-            pl.coalesce(
-                pl.col("record_id"),
-                pl.concat_str(pl.lit(FINGERPRINT), "__print", pl.lit("-"), "__occurrence"),
-            ).alias("record_id")
-        )
-        .drop("__print", "__occurrence")
-    )
+    return rows.with_columns(pl.coalesce(pl.col("record_id"), _fingerprint()).alias("record_id"))
+
+
+def _fingerprint() -> pl.Expr:
+    return pl.concat_str(_text_digest(), pl.col(LINE).cum_count().over(RAW).cast(pl.String), separator="-")
+
+
+def _text_digest() -> pl.Expr:
+    return plh.col(RAW).chash.sha2_256().str.head(_LENGTH)
+
+
+def known_by_text(record_id: pl.Expr) -> pl.Expr:
+    """Whether ids of imported records are fingerprints."""
+    return record_id.str.contains(f"^[^:]*:{_BY_TEXT}:")
 
 
 def with_digests(rows: pl.DataFrame) -> pl.DataFrame:

@@ -29,6 +29,7 @@ class Reject(StrEnum):
     TOO_LONG = "too_long"
     TOO_PRECISE = "too_precise"
     NOT_STORABLE = "not_storable"
+    CONFLICTING_ROW = "conflicting_row"
 
 
 class Filtered(StrEnum):
@@ -66,5 +67,8 @@ EXPLANATIONS: dict[Reject, str] = {
     Reject.TOO_LONG: "the text has more bytes than the field may hold; 'cdr-pipeline fields' lists the limits",
     Reject.TOO_PRECISE: "an amount of more than 8 decimals, which cannot be kept without a loss",
     Reject.NOT_STORABLE: "a number above 10^4999 or below 10^-4999, or values nested more than 200 deep",
+    Reject.CONFLICTING_ROW: (
+        "a later row of the file has the same id and another length, status, cause or amount; the later one is loaded"
+    ),
     Reject.OTHER_ACCOUNT: "the record belongs to a different account",
 }

@@ -10,6 +10,8 @@ from cdr_pipeline.core.fields import canonical_schema
 LINE: Final = "line"
 RAW: Final = "raw"
 EXTRA: Final = "extra_source"
+# Digest of the text of an imported row that has an id of its own, should that id turn out to be another call's.
+FINGERPRINT: Final = "fingerprint"
 
 # What travels with each canonical row until it is merged.
 #   line          physical line in the file (from 1), or row number in the window (from 1)

@@ -23,6 +23,11 @@ from cdr_pipeline.warehouse.loading import BatchHeader, LoadedBatch, batch_load,
 
 # One record that another file has too may be chance; two are a pattern.
 _OVERLAP_ROWS: Final = 2
+_OTHER_CALLS_HINT: Final = (
+    "'cdr-pipeline uploads release' adds them as calls of their own and leaves the others as they are,"
+    " 'uploads discard' does not load the file; if the source numbers every file anew, name more columns in the"
+    " profile's native_id"
+)
 _HELD_HINT: Final = "'cdr-pipeline uploads list' shows it; 'uploads release' loads it, 'uploads discard' does not"
 
 
@@ -51,6 +56,11 @@ class LoadedUpload:
     filtered_reasons: dict[str, int]
     touched: frozenset[date]
     known: bool = False
+
+
+def other_calls_text(number: int) -> str:
+    """What is wrong with a file of which so many records have the id of another call."""
+    return f"{number} records carry ids of other calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +161,9 @@ def load_taken(taken: UploadTakenIn, at: Workplace) -> LoadedUpload:
         if before is not None and before.state == "loaded":
             return _as_before(account, taken.sha256, ledger)
         if before is not None and before.state == "held":
+            message = before.error_message or f"{taken.file_name} is held"
             raise UploadHeld(
-                before.error_message or f"{taken.file_name} is held",
-                overlap_rows=before.overlap_rows or 0,
-                hint=_HELD_HINT,
+                message, overlap_rows=before.overlap_rows or 0, other_calls=before.other_calls or 0, hint=_HELD_HINT
             )
         raise UnreadableUpload(
             f"{taken.file_name} was discarded before", hint="'cdr-pipeline uploads list' shows who decided so"
@@ -205,13 +214,14 @@ def _load(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace)
                 return _as_before(account, upload.sha256, ledger)
             _stage(upload, batch)
             if upload.corrects is None:
-                _require_new(upload, batch)
+                _require_new(upload, batch, ledger)
             loaded = batch.load.finish(read=batch.read, filtered=batch.filtered.total())
     except UploadHeld as error:
         ledger.record_held_upload(
             account_id=account.account_id,
             sha256=upload.sha256,
             overlap_rows=error.overlap_rows,
+            other_calls=error.other_calls,
             error_code=error.code,
             error_message=error.message,
         )
@@ -239,22 +249,44 @@ def _batch(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace
 def _stage(upload: LandedUpload, batch: UploadBatch) -> None:
     path = batch.at.settings.landing_dir / upload.landing_path
     if upload.corrects is None:
-        batch.profile = in_date_order(path, batch.profile)
-        batch.add_all(read_upload(path, batch.profile))
+        profile = batch.profile = in_date_order(path, batch.profile)
+        batch.add_all(read_upload(path, profile))
+        batch.settle(lambda: read_upload(path, profile))
         return
     correction = read_correction(path, batch.profile)
     batch.add(correction.records)
+    batch.settle(lambda: [correction.records])
     batch.load.close_corrected(upload.corrects, correction.lines)
 
 
-def _require_new(upload: LandedUpload, batch: UploadBatch) -> None:
-    """Holds a file of which several records stand in the warehouse already, unless a person has released it.
+def _require_new(upload: LandedUpload, batch: UploadBatch, ledger: Ledger) -> None:
+    """Holds a file whose records the warehouse has already, unless a person has released it.
+
+    So is one with records under the ids of other calls: released, it adds them as calls of their own. The same bytes
+    read with another profile are other records, so the calls would count twice.
 
     Raises:
         UploadHeld: a person decides.
     """
-    if upload.released or batch.profile.overlap == "merge":
+    if upload.released:
         return
+    if batch.load.other_calls:
+        raise UploadHeld(
+            f"{upload.file_name}: {other_calls_text(batch.load.other_calls)}",
+            overlap_rows=batch.load.overlap(),
+            other_calls=batch.load.other_calls,
+            hint=_OTHER_CALLS_HINT,
+        )
+    if batch.profile.overlap == "merge":
+        return
+    for reading in ledger.readings(upload.account_id, upload.content_sha256):
+        if reading.state == "loaded" and reading.profile != upload.profile:
+            raise UploadHeld(
+                f"{upload.file_name}: the same file was loaded with profile {reading.profile} before;"
+                " its calls would count twice",
+                overlap_rows=batch.load.staged,
+                hint=_HELD_HINT,
+            )
     overlap = batch.load.overlap()
     if overlap >= min(_OVERLAP_ROWS, batch.load.staged) and overlap:
         raise UploadHeld(

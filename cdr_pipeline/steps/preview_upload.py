@@ -24,6 +24,7 @@ class PreviewedUpload:
         counts: its lines by class.
         reject_reasons, filtered_reasons: lines by reason or kind.
         overlap_rows: records that another file has delivered before; two or more would hold the file.
+        other_calls: records that carry the id of another call; any would hold the file.
         lines: ``line, class, reason, field`` of every line; class is inserted, updated, unchanged, duplicate, rejected
             or filtered.
     """
@@ -32,6 +33,7 @@ class PreviewedUpload:
     reject_reasons: dict[str, int]
     filtered_reasons: dict[str, int]
     overlap_rows: int
+    other_calls: int
     lines: pl.DataFrame
 
 
@@ -49,11 +51,17 @@ def preview_upload(request: UploadRequest, at: Workplace) -> PreviewedUpload:
         with batch_load(ledger.connection, header, keep=False) as load:
             batch = UploadBatch(ledger.reread_account(account), profile, load, at, keep_lines=True)
             batch.add_all(read_upload(request.path, profile))
+            batch.settle(lambda: read_upload(request.path, profile))
             overlap = load.overlap()
             classes = load.classes()
             loaded = load.finish(read=batch.read, filtered=batch.filtered.total(), record=False)
     return PreviewedUpload(
-        loaded.counts, batch.reject_reasons, batch.filtered_reasons, overlap, _by_line(batch.lines, classes)
+        loaded.counts,
+        batch.reject_reasons,
+        batch.filtered_reasons,
+        overlap,
+        load.other_calls,
+        _by_line(batch.lines, classes),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from cdr_pipeline.core.fields import BY_NAME, Kind, canonical_schema
-from cdr_pipeline.core.identity import with_record_ids
+from cdr_pipeline.core.identity import with_fingerprints
 from cdr_pipeline.core.local_time import instant
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
@@ -72,7 +72,7 @@ def read_carrier_file(path: Path, profile: Profile, reading: Reading) -> LooseFi
             rows.append(sifted.rows)
             rejects.append(sifted.rejects)
     every = pl.concat(rows).sort(LINE)
-    return LooseFile(with_record_ids(every), pl.concat(rejects).sort(LINE))
+    return LooseFile(with_fingerprints(every), pl.concat(rejects).sort(LINE))
 
 
 def read_switch_file(path: Path, reading: Reading) -> LooseFile:

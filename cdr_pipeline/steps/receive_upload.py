@@ -109,14 +109,15 @@ def _loaded(received: ReceivedFile, at: Workplace) -> Reply:
         return Reply(
             "previewed",
             _counted(preview.counts, preview.reject_reasons, preview.filtered_reasons)
-            | {"state": "previewed", "overlap_rows": preview.overlap_rows},
+            | {"state": "previewed", "overlap_rows": preview.overlap_rows, "other_calls": preview.other_calls},
         )
     taken = take_in(request, at)
     about = {"upload_id": taken.sha256, "origin": "imported", "profile": received.profile, "bytes": taken.size}
     try:
         loaded = load_taken(taken, at)
     except UploadHeld as error:
-        return Reply("held", about | {"state": "held", "overlap_rows": error.overlap_rows})
+        held = {"state": "held", "overlap_rows": error.overlap_rows, "other_calls": error.other_calls}
+        return Reply("held", about | held)
     data = about | {"state": "loaded", "days": [str(day) for day in sorted(loaded.touched)]}
     data |= _counted(loaded.counts, loaded.reject_reasons, loaded.filtered_reasons)
     return Reply("known" if loaded.known else "created", data)

@@ -1,4 +1,4 @@
-"""Takes files in: their bytes are copied to landing, and the ledger knows them by account and sha256."""
+"""Takes files in: their bytes are copied to landing, and the ledger knows them by account, sha256 and profile."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from pathlib import Path
 
 from cdr_pipeline.core.series import place_of
 from cdr_pipeline.errors import CdrError
-from cdr_pipeline.sources.landing import land_upload
+from cdr_pipeline.sources.landing import LandedFile, land_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.waiting import shown_name, sole_taker, taken_away, waiting_files
 from cdr_pipeline.steps.dropped_files import waiting_drops
 from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.warehouse.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class UploadRequest:
 
 @dataclass(frozen=True, slots=True)
 class UploadTakenIn:
-    """A file that lies in landing; ``known`` when the same bytes of the same account had been loaded before."""
+    """A file in landing; ``known`` when the same bytes were loaded before for the account, with the same profile."""
 
     account_id: str
     profile: str
@@ -75,30 +76,43 @@ def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
     with at.ledger() as ledger:
         (account,) = ledger.accounts([request.account_id])
         landed = land_upload(request.path, at.settings.landing_dir)
-        before = ledger.upload(account.account_id, landed.sha256)
-        known = before is not None and before.state == "loaded"
-        if not known:
-            ledger.record_landed_upload(
-                account_id=account.account_id,
-                sha256=landed.sha256,
-                profile=request.profile,
-                time_zone=request.time_zone,
-                file_name=name,
-                size=landed.size,
-                landing_path=str(landed.path.relative_to(at.settings.landing_dir)),
-                now=at.clock(),
-                corrects=request.corrects,
-            )
+        upload_id, known = _record_landed(request, account.account_id, landed, ledger, at)
         ledger.record_upload_name(
             account_id=account.account_id,
-            sha256=landed.sha256,
+            sha256=upload_id,
             file_name=name,
             profile=request.profile,
             file_date=place.file_date,
             file_sequence=place.sequence,
             now=at.clock(),
         )
-    return UploadTakenIn(account.account_id, request.profile, name, landed.sha256, landed.size, known)
+    return UploadTakenIn(account.account_id, request.profile, name, upload_id, landed.size, known)
+
+
+def _record_landed(
+    request: UploadRequest, account_id: str, landed: LandedFile, ledger: Ledger, at: Workplace
+) -> tuple[str, bool]:
+    """The upload's id, and whether it was loaded before."""
+    upload_id = ""
+    # Another process may take in the same bytes with another profile at the same time.
+    while upload_id != (found := ledger.upload_id(account_id, landed.sha256, request.profile)):
+        upload_id = found
+        before = ledger.upload(account_id, upload_id)
+        if before is not None and before.state == "loaded":
+            return upload_id, True
+        ledger.record_landed_upload(
+            account_id=account_id,
+            sha256=upload_id,
+            content_sha256=landed.sha256,
+            profile=request.profile,
+            time_zone=request.time_zone,
+            file_name=shown_name(request.path.name),
+            size=landed.size,
+            landing_path=str(landed.path.relative_to(at.settings.landing_dir)),
+            now=at.clock(),
+            corrects=request.corrects,
+        )
+    return upload_id, False
 
 
 def take_in_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> TakenIn:

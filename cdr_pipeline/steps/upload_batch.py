@@ -1,7 +1,7 @@
 """A file on its way into a batch: its blocks parsed, normalised, validated and staged, every line counted."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
@@ -9,12 +9,12 @@ from typing import Final
 import polars as pl
 
 from cdr_pipeline.core.control_totals import ControlTotals
-from cdr_pipeline.core.identity import with_correction_ids, with_record_ids
+from cdr_pipeline.core.identity import source_of, with_record_ids
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.core.profile import Profile
 from cdr_pipeline.core.reasons import Filtered, Reject
-from cdr_pipeline.core.schemas import LINE
+from cdr_pipeline.core.schemas import LINE, RAW
 from cdr_pipeline.core.validate import validate
 from cdr_pipeline.sources.uploads.records import RawRecords
 from cdr_pipeline.steps.workplace import Workplace
@@ -77,11 +77,7 @@ class UploadBatch:
             account_country_code=self.account.country_code,
             earlier_zones=self.account.earlier_zones,
         )
-        known = (
-            with_record_ids(normalized.rows)
-            if self.corrects is None
-            else with_correction_ids(normalized.rows, self.corrects)
-        )
+        known = with_record_ids(normalized.rows, source_of(self.profile.name), corrects=self.corrects)
         accepted = validate(known, latest=self.at.clock() + _LEAD)
         rejects = pl.concat([records.rejects, joined.rejects, normalized.rejects, accepted.rejects])
         self.load.stage(accepted.rows)
@@ -101,6 +97,30 @@ class UploadBatch:
                 _classified(pl.concat([records.aside, segments]), "filtered", pl.col("kind")),
             ]
         self.at.progress(f"{self.read:,} lines")
+
+    def settle(self, blocks: Callable[[], Iterable[RawRecords]]) -> None:
+        """Rejects rows that a later row of the file contradicts, once all of it is staged.
+
+        Args:
+            blocks: reads the file again, for the text of such rows.
+        """
+        lines = self.load.settle()[LINE]
+        if lines.is_empty():
+            return
+        rejects = pl.concat(
+            records.frame.filter(pl.col(LINE).is_in(lines.implode())).select(
+                LINE,
+                pl.lit("record_id").alias("field"),
+                pl.lit(Reject.CONFLICTING_ROW.value).alias("reason"),
+                RAW,
+            )
+            for records in blocks()
+        )
+        self.load.reject(rejects)
+        self.reasons.update(rejects["reason"])
+        if self.keep_lines:
+            others = [frame.filter(~pl.col(LINE).is_in(lines.implode())) for frame in self.lines]
+            self.lines = [*others, _classified(rejects, "rejected", pl.col("reason"), pl.col("field"))]
 
     @property
     def reject_reasons(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ Either all of a batch is in the warehouse, its ledger line included, or nothing 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -26,6 +26,8 @@ from cdr_pipeline.warehouse.staging import open_stage, stage_rows
 from cdr_pipeline.warehouse.statements import statement
 
 BatchKind = Literal["window", "upload"]
+# A record that returns under its id and starts further away is another call: set-up for answer, a clock put right.
+MOST_MOVED: Final = timedelta(minutes=15)
 # Below this the planner's guess does no harm and the analysis would cost more than the merge.
 _WORTH_ANALYZING = 2_000
 # Runs a whole load again, a few times at most, when another transaction stood in its way.
@@ -80,7 +82,16 @@ class LoadedBatch:
 
 @dataclass(slots=True)
 class BatchLoad:
-    """A batch being loaded; see ``batch_load``. ``step`` names what is under way, for errors."""
+    """A batch being loaded; see ``batch_load``.
+
+    Attributes:
+        connection, header: of the batch.
+        staged, known, rejected: rows staged, those among them that the warehouse has, rows rejected.
+        other_calls: once settled, staged records that carry the id of another call and are new to the warehouse; they
+            are known by their text.
+        loaded: the result, once finished.
+        step: what is under way, for errors.
+    """
 
     connection: Connection[Any]
     header: BatchHeader
@@ -91,6 +102,8 @@ class BatchLoad:
     known: int = 0
     step: str = "begin"
     removed: int = 0
+    other_calls: int = 0
+    _overlap: int = 0
     _duplicate: int | None = None
     _own_stage: bool = True
     _removed: frozenset[date] = frozenset()
@@ -155,23 +168,60 @@ class BatchLoad:
         )
         self.rejected += rejects.height
 
-    def settle(self) -> None:
-        """Leaves one staged row per record, numbered through the whole file where it is known by its text."""
+    def settle(self) -> pl.DataFrame:
+        """Leaves one staged row per record, and no record under the id of another call.
+
+        Rows of a file that are known by their text are numbered through all of it. A record whose id another call has,
+        in the warehouse or on an earlier line, is from then on known by its text too, see ``other_calls``.
+
+        Returns:
+            ``line`` of every row that a later one of the same id contradicts; they are not staged any more, and the
+            caller rejects them.
+        """
+        nothing = pl.DataFrame(schema={LINE: pl.Int64})
         if self._duplicate is not None:
-            return
+            return nothing
         self.step = "settle"
         if self.staged > _WORTH_ANALYZING:
             self._execute("load/analyze_stage")
         repeated = self._number("load/count_duplicates")
-        if repeated and self.header.kind == "upload":
+        if self.header.kind == "window":
+            self._duplicate = self._execute("load/drop_duplicates") if repeated else 0
+            return nothing
+        if repeated:
             self._execute("load/renumber_occurrences")
-            repeated = self._number("load/count_duplicates")
+        renamed = self._rename_other_calls(repeated=bool(repeated))
+        repeated = self._number("load/count_duplicates") if repeated or renamed else 0
+        conflicting = self._drop_conflicting() if repeated else nothing
         self._duplicate = self._execute("load/drop_duplicates") if repeated else 0
+        if repeated or renamed:
+            self._overlap, _ = self._numbers("load/count_overlap")
+        return conflicting
+
+    def _rename_other_calls(self, *, repeated: bool) -> int:
+        """Finds what the warehouse has, and takes the ids of other calls from staged records; returns from how many."""
+        moved = {"most_moved": MOST_MOVED}
+        self._overlap, different = self._numbers("load/count_overlap")
+        renamed = self._execute("load/other_calls_in_warehouse", **moved) if different else 0
+        renamed += self._execute("load/other_calls_in_file", **moved) if repeated else 0
+        if renamed:
+            self.other_calls = self._number("load/count_other_calls")
+        return renamed
+
+    def _drop_conflicting(self) -> pl.DataFrame:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement("load/conflicting_lines"), self._parameters)
+            lines = [line for (line,) in cursor]
+        if lines:
+            self.staged -= self._execute("load/drop_lines", lines=lines)
+            # Rows that the warehouse has may be among them: what is left is worth a merge.
+            self.known = 0
+        return pl.DataFrame({LINE: lines}, schema={LINE: pl.Int64})
 
     def overlap(self) -> int:
         """How many staged records stand in the warehouse already, the same in everything."""
         self.settle()
-        return self._number("load/count_overlap")
+        return self._overlap
 
     def classes(self) -> pl.DataFrame:
         """What a merge would do: ``line`` and ``row_class`` (inserted, updated, unchanged) of each staged record."""
@@ -247,9 +297,12 @@ class BatchLoad:
             return cursor.rowcount
 
     def _number(self, name: str) -> int:
+        return self._numbers(name)[0]
+
+    def _numbers(self, name: str) -> tuple[int, ...]:
         with self.connection.cursor() as cursor:
             cursor.execute(statement(name), self._parameters)
-            return int(next(cursor)[0])
+            return tuple(map(int, next(cursor)))
 
 
 def _shortened(raw: pl.Expr) -> pl.Expr:

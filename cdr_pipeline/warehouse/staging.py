@@ -7,8 +7,8 @@ import polars as pl
 from psycopg import Connection, sql
 
 from cdr_pipeline.core.fields import FIELDS, Kind
-from cdr_pipeline.core.identity import FINGERPRINT, with_digests
-from cdr_pipeline.core.schemas import LINE
+from cdr_pipeline.core.identity import known_by_text, with_digests
+from cdr_pipeline.core.schemas import FINGERPRINT, LINE
 from cdr_pipeline.warehouse.statements import BELIEVED_EQUAL, STAGED, named, statement
 
 _STAGES: Final = ("cdr_stage", "cdr_link_stage")
@@ -44,6 +44,8 @@ def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict
         rows = rows.with_columns(
             pl.lit(value=False).alias("has_detail"), pl.lit(None, pl.String).alias("detail_source")
         )
+    if FINGERPRINT not in rows.columns:
+        rows = rows.with_columns(pl.lit(None, pl.String).alias(FINGERPRINT))
     digested = with_digests(rows).with_columns(
         pl.lit(str(parameters["batch_id"])).alias("batch_id"), pl.col(LINE).alias("source_line")
     )
@@ -65,7 +67,7 @@ def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict
 def _believed_equal(connection: Connection[Any], rows: pl.DataFrame, parameters: dict[str, Any]) -> pl.Series:
     """Which rows the warehouse has, the same in all that they bring. Only believed: a batch may hold a record twice."""
     # Lines known by their text are numbered anew once the whole file is staged; until then they have no key.
-    named_ids = rows["record_id"].filter(~rows["record_id"].str.starts_with(FINGERPRINT))
+    named_ids = rows.filter((pl.col("origin") == "api") | ~known_by_text(pl.col("record_id")))["record_id"]
     if named_ids.is_empty():
         return pl.repeat(value=False, n=rows.height, eager=True)
     with connection.cursor() as cursor:

@@ -16,7 +16,7 @@ BOOKKEEPING: Final = (
 # Columns of the stage beyond the canonical fields, in the order in which a chunk is written.
 STAGED: Final = (
     "extra_source", "detail_source", "has_detail", "list_digest", "row_digest", "batch_id", "source_line",
-    "believed_equal",
+    "believed_equal", "fingerprint",
 )  # fmt: skip
 # What of it is filled for a record that the warehouse has already: enough to see that a batch holds it twice.
 BELIEVED_EQUAL: Final = (

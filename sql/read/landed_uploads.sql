@@ -3,6 +3,7 @@
 SELECT
     account_id,
     sha256,
+    content_sha256,
     profile,
     time_zone,
     file_name,

@@ -8,6 +8,7 @@ SELECT
     uploads.error_code,
     uploads.error_message,
     uploads.overlap_rows,
+    uploads.other_calls,
     batches.rows_read,
     batches.rows_inserted,
     batches.rows_updated,

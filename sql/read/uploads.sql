@@ -11,6 +11,7 @@ SELECT
     uploads.received_at,
     uploads.corrects,
     uploads.overlap_rows,
+    uploads.other_calls,
     uploads.decided_by,
     uploads.error_code,
     uploads.error_message,

@@ -1,4 +1,5 @@
--- Purpose:     breaks of the newest versions with both sides' records as they were delivered, and the latest decision.
+-- Purpose:     breaks of the newest versions with both sides' records as they were delivered, and the latest decision;
+--              the carrier's id as the carrier has it.
 -- Parameters:  account_ids (array), first_date, last_date; carrier or null; id_prefix: beginning of their id; most: rows.
 -- Grain:       account_id, outcome_id; the largest amount at risk first.   Locks: none.
 SELECT
@@ -24,7 +25,10 @@ SELECT
     leg.answered_at AS switch_answered_at,
     calls.switch_seconds,
     calls.switch_amount,
-    calls.carrier_record_id,
+    CASE split_part(calls.carrier_record_id, ':', 2)
+        WHEN 'id' THEN regexp_replace(calls.carrier_record_id, '^[^:]*:id:', '')
+        ELSE calls.carrier_record_id
+    END AS carrier_record_id,
     record.call_id AS carrier_call_id,
     record.caller_id_number AS carrier_caller,
     record.callee_id_number AS carrier_callee,

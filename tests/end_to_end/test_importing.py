@@ -121,7 +121,7 @@ def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(at: Workpl
     assert (tmp_path / "classes.csv").read_text().splitlines()[:3] == [
         "line,class,reason,field", "1,filtered,header,", "2,unchanged,,",
     ]  # fmt: skip
-    assert stored(at, "record_id, cost::float") == [("c1", 0.01), ("c2", 0.01)]
+    assert stored(at, "record_id, cost::float") == [("generic:id:c1", 0.01), ("generic:id:c2", 0.01)]
     assert "b.csv" not in run("uploads", "list").stdout
 
 
@@ -134,7 +134,7 @@ def test_rejects_are_listed_exported_corrected_and_fed_again(at: Workplace, run:
     mended = (tmp_path / "r.csv").read_text().replace("never", "2026-03-02T10:00:00Z")
     (tmp_path / "r.csv").write_text(mended)
     assert "1 merged" in run("rejects", "replay", "r.csv").stdout
-    assert stored(at) == [("c1",), ("c2",)]
+    assert stored(at) == [("generic:id:c1",), ("generic:id:c2",)]
     assert "never" not in run("rejects", "list").stdout
     assert "not_a_time" in run("rejects", "list", "--state", "corrected").stdout
 
@@ -153,7 +153,7 @@ def test_a_held_file_is_shown_and_released_or_discarded_by_name(at: Workplace, r
     assert "1 merged, 2 unchanged" in run("uploads", "release", ids["b.csv"], "--by", "controller").stdout
     assert "c.csv discarded" in run("uploads", "discard", ids["c.csv"], "--by", "controller").stdout
     assert "held" not in run("status").stdout
-    assert stored(at) == [("c1",), ("c2",), ("c3",), ("c4",)]
+    assert stored(at) == [(f"generic:id:c{number}",) for number in range(1, 5)]
 
 
 def test_a_file_is_read_again_under_a_changed_profile(at: Workplace, run: Run, tmp_path: Path) -> None:

@@ -284,7 +284,7 @@ def test_b12_the_same_bytes_of_two_accounts_are_two_uploads(at: Workplace, tmp_p
     place = opened(at, "one", "two")
     for account in ("one", "two"):
         assert not fed(place, tmp_path / "a.csv", carrier_text(1), account=account).known
-    assert stored(place, "account_id, record_id") == [("one", "c1"), ("two", "c1")]
+    assert stored(place, "account_id, record_id") == [("one", "generic:id:c1"), ("two", "generic:id:c1")]
 
 
 def test_b14_the_later_file_wins_the_earlier_value_is_kept_and_the_change_is_counted(
@@ -293,8 +293,8 @@ def test_b14_the_later_file_wins_the_earlier_value_is_kept_and_the_change_is_cou
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, cost="0.01"))
     later = fed(place, tmp_path / "b.csv", HEADER + carrier_row(1, cost="0.02") + carrier_row(3))
     assert (later.counts.updated, later.counts.inserted) == (1, 1)
-    assert stored(place, "cost::float", "record_id = 'c1'") == [(0.02,)]
-    assert warehouse(place, "SELECT record_id, cost::float FROM cdr_history") == [("c1", 0.01)]
+    assert stored(place, "cost::float", "record_id = 'generic:id:c1'") == [(0.02,)]
+    assert warehouse(place, "SELECT record_id, cost::float FROM cdr_history") == [("generic:id:c1", 0.01)]
 
 
 def test_a_file_that_was_refused_may_be_fed_again_under_the_right_profile(place: Workplace, tmp_path: Path) -> None:

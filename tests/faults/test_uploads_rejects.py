@@ -74,10 +74,10 @@ def test_corrected_lines_are_merged_linked_to_the_first_upload_and_closed(place:
     text = exported(loaded, place, tmp_path / "r.csv").replace("yesterday", "2026-03-02T10:00:00Z")
     fixed = replayed(tmp_path / "r.csv", text, place)
     assert (fixed.counts.read, fixed.counts.merged, fixed.counts.filtered) == (2, 1, 1)
-    assert stored(place) == [("c1",), ("c2",)]
+    assert stored(place) == [("generic:id:c1",), ("generic:id:c2",)]
     assert states(place) == [(3, "not_a_time", "corrected")]
     assert warehouse(place, "SELECT corrects FROM uploads WHERE corrects IS NOT NULL") == [(loaded.sha256,)]
-    assert stored(place, "source_line", "record_id = 'c2'") == [(3,)]
+    assert stored(place, "source_line", "record_id = 'generic:id:c2'") == [(3,)]
 
 
 def test_what_is_still_wrong_is_rejected_again_and_may_be_corrected_again(place: Workplace, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_json_lines_come_back_as_documents_and_text_that_is_no_json_as_text(plac
     )
     fixed = replayed(tmp_path / "r.jsonl", mended, place)
     assert (fixed.counts.merged, fixed.counts.rejected) == (2, 0)
-    assert stored(place, "record_id, source_line") == [("CA1", 1), ("CA2", 2), ("CA3", 3)]
+    assert stored(place, "record_id, source_line") == [(f"twilio:id:CA{number}", number) for number in (1, 2, 3)]
     assert stored(place, "extra::text", "extra::text LIKE '%reject%'") == []
 
 

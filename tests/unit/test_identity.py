@@ -2,10 +2,11 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import polars as pl
+import pytest
 from records import STARTED, rows
 
 from cdr_pipeline.core.fields import FIELDS, Kind
-from cdr_pipeline.core.identity import with_digests, with_record_ids
+from cdr_pipeline.core.identity import source_of, with_digests, with_record_ids
 
 
 def _digests(frame: pl.DataFrame, detail_source: str | None = None) -> tuple[list[str], list[str]]:
@@ -13,26 +14,54 @@ def _digests(frame: pl.DataFrame, detail_source: str | None = None) -> tuple[lis
     return made["list_digest"].to_list(), made["row_digest"].to_list()
 
 
+def _ids(frame: pl.DataFrame, source: str = "acme", corrects: str | None = None) -> list[str]:
+    return with_record_ids(frame, source, corrects=corrects)["record_id"].to_list()
+
+
 def test_a_given_id_is_kept() -> None:
-    assert with_record_ids(rows({"record_id": "202603-abc"}))["record_id"].to_list() == ["202603-abc"]
+    assert _ids(rows({"record_id": "202603-abc"})) == ["acme:id:202603-abc"]
+
+
+@pytest.mark.fault("R103")
+def test_an_id_like_a_fingerprint_is_no_fingerprint() -> None:
+    made = _ids(rows({"record_id": None, "raw": "a,b"}))[0]
+    text = made.removeprefix("acme:fp:")
+    assert made != text
+    assert made not in _ids(rows(*({"record_id": given} for given in (made, text, f"fp-{text}", f"fp:{text}"))))
+
+
+@pytest.mark.fault("R103")
+def test_an_id_like_that_of_a_correction_is_none() -> None:
+    made = _ids(rows({"record_id": None, "line": 7}), corrects="ab" * 32)[0]
+    text = made.removeprefix("acme:fx:")
+    assert made != text
+    assert made not in _ids(rows(*({"record_id": given} for given in (made, text, f"fx-{text}", f"fx:{text}"))))
+
+
+@pytest.mark.fault("R101")
+def test_ids_of_two_sources_are_never_equal() -> None:
+    sources = ("a", "a:id", "a~3aid", "a~")
+    ids = [
+        _ids(rows({"record_id": given}), source_of(name))[0] for name in sources for given in ("1", "id:1", "a:id:1")
+    ]
+    assert len(set(ids)) == len(ids)
 
 
 def test_two_equal_rows_in_one_file_are_two_records() -> None:
-    made = with_record_ids(rows({"record_id": None, "raw": "a,b"}, {"record_id": None, "raw": "a,b"}))
+    made = with_record_ids(rows({"record_id": None, "raw": "a,b"}, {"record_id": None, "raw": "a,b"}), "acme")
     first, second = made["record_id"].to_list()
     assert first.removesuffix("-1") == second.removesuffix("-2")
     assert first != second
 
 
 def test_the_same_file_gives_the_same_ids_wherever_its_rows_stand() -> None:
-    once = with_record_ids(rows({"record_id": None, "raw": "a"}, {"record_id": None, "raw": "b"}))
-    again = with_record_ids(rows({"record_id": None, "raw": "b"}, {"record_id": None, "raw": "a"}))
+    once = with_record_ids(rows({"record_id": None, "raw": "a"}, {"record_id": None, "raw": "b"}), "acme")
+    again = with_record_ids(rows({"record_id": None, "raw": "b"}, {"record_id": None, "raw": "a"}), "acme")
     assert set(once["record_id"]) == set(again["record_id"])
 
 
 def test_a_fingerprint_is_the_same_for_ever() -> None:
-    made = with_record_ids(rows({"record_id": None, "raw": "a,b"}))
-    assert made["record_id"].item() == "fp-1eb7c54d52831bbfe8942af0b1c56b74-1"
+    assert _ids(rows({"record_id": None, "raw": "a,b"})) == ["acme:fp:1eb7c54d52831bbfe8942af0b1c56b74-1"]
 
 
 def test_every_field_counts_in_the_row_digest() -> None:

@@ -99,3 +99,18 @@ def test_a_draft_is_no_profile_before_it_is_filled_in(tmp_path: Path) -> None:
 def test_a_file_without_rows_or_columns_is_no_model_for_a_profile(tmp_path: Path, text: str) -> None:
     with pytest.raises(UnreadableUpload):
         drafted(tmp_path, text)
+
+
+@pytest.mark.fault("R107")
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_running_row_number_is_no_identity_without_a_question(tmp_path: Path, first: int) -> None:
+    rows = "".join(f"{first + row},2026-03-02T09:00:0{row}Z\n" for row in range(3))
+    text, _, unknown = drafted(tmp_path, f"id,start\n{rows}")
+    assert any(question.startswith("whether id identifies a record") for question in unknown)
+    assert "# id counts the rows" in text
+
+
+@pytest.mark.fault("R107")
+def test_ids_that_do_not_count_the_rows_raise_no_question(tmp_path: Path) -> None:
+    rows = "".join(f"{id_},2026-03-02T09:00:00Z\n" for id_ in ("7401", "7402", "7404"))
+    assert not any("identifies a record" in text for text in drafted(tmp_path, f"id,start\n{rows}")[2])

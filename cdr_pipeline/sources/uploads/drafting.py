@@ -201,6 +201,14 @@ def _written(draft: Draft, columns: dict[str, list[str]], layout: list[str]) -> 
         draft.decided.append(f"{found} is the first column of times, taken for the start of a call")
     lines = ['description = "FILL IN: which system writes such files"']
     identity = next((name for name in _IDS if name in columns and _is_identity(columns[name])), None)
+    if identity and _counts_rows(columns[identity]):
+        lines.append(
+            f"# {identity} counts the rows: if every file starts anew, it identifies none. Add columns that tell its"
+            " records apart, such as the day, or delete the next line."
+        )
+        draft.unknown.append(
+            f"whether {identity} identifies a record: it counts 1, 2, 3, so does the next file go on or start anew?"
+        )
     if identity:
         lines.append(f"native_id = {_list([identity])}")
         draft.decided.append(f"{identity} identifies a record: it is never empty and never twice in the sample")
@@ -239,6 +247,11 @@ def _time_column(columns: dict[str, list[str]]) -> str | None:
 
 def _is_identity(values: Sequence[str]) -> bool:
     return all(values) and len(set(values)) == len(values)
+
+
+def _counts_rows(values: Sequence[str]) -> bool:
+    """Whether a column numbers the rows of the file, from 0 or 1."""
+    return any(list(values) == [str(number + first) for number in range(len(values))] for first in (0, 1))
 
 
 def _fields(columns: dict[str, list[str]]) -> dict[str, str]:

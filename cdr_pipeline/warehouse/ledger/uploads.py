@@ -1,5 +1,6 @@
 """Files that came in, and what of them was rejected."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -24,6 +25,7 @@ class UploadRecord:
     error_code: str | None
     error_message: str | None
     overlap_rows: int | None
+    other_calls: int | None
     counts: BatchCounts | None
 
 
@@ -39,6 +41,7 @@ class LandedUpload:
     landing_path: str
     corrects: str | None = None
     released: bool = False
+    content_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class UploadLine:
     received_at: datetime
     corrects: str | None
     overlap_rows: int | None
+    other_calls: int | None
     decided_by: str | None
     error_code: str | None
     error_message: str | None
@@ -76,11 +80,39 @@ class UploadName:
     received_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An upload of some bytes and the profile that it is read with."""
+
+    sha256: str
+    profile: str
+    state: str
+
+
 class UploadTable(LedgerTables):
-    """Uploads, known by account and sha256, and rejected rows of any origin."""
+    """Uploads, known by account and id, and rejected rows of any origin."""
+
+    def readings(self, account_id: str, content_sha256: str) -> list[Reading]:
+        """Uploads of the same bytes, one for each profile that they were read with."""
+        rows = self._rows("read/readings_of_bytes", account_id=account_id, content_sha256=content_sha256)
+        return [Reading(**row) for row in rows]
+
+    def upload_id(self, account_id: str, content_sha256: str, profile: str) -> str:
+        """The id of the upload of these bytes that is read with this profile.
+
+        It is the sha256 of the bytes, unless an upload that another profile reads has that id: then it is the sha256
+        of both. A refused upload has loaded nothing and becomes one of this profile.
+        """
+        readings = self.readings(account_id, content_sha256)
+        for reading in readings:
+            if reading.profile == profile:
+                return reading.sha256
+        if any(reading.sha256 == content_sha256 and reading.state != "refused" for reading in readings):
+            return hashlib.sha256(f"{content_sha256}\x1f{profile}".encode()).hexdigest()
+        return content_sha256
 
     def upload(self, account_id: str, sha256: str) -> UploadRecord | None:
-        """The upload of these bytes, if it came in before."""
+        """The upload of this id, if it came in before."""
         rows = self._rows("read/upload", account_id=account_id, sha256=sha256)
         if not rows:
             return None
@@ -99,6 +131,7 @@ class UploadTable(LedgerTables):
         *,
         account_id: str,
         sha256: str,
+        content_sha256: str,
         profile: str,
         time_zone: str | None,
         file_name: str,
@@ -112,6 +145,7 @@ class UploadTable(LedgerTables):
             "ledger/record_landed_upload",
             account_id=account_id,
             sha256=sha256,
+            content_sha256=content_sha256,
             profile=profile,
             time_zone=time_zone,
             file_name=file_name,
@@ -157,14 +191,15 @@ class UploadTable(LedgerTables):
         return [UploadLine(**row) for row in rows]
 
     def record_held_upload(
-        self, *, account_id: str, sha256: str, overlap_rows: int, error_code: str, error_message: str
+        self, *, account_id: str, sha256: str, overlap_rows: int, other_calls: int, error_code: str, error_message: str
     ) -> None:
-        """A file repeats records of another one and waits for a person."""
+        """A file repeats records of another one, or carries ids of other calls, and waits for a person."""
         self._execute(
             "ledger/record_held_upload",
             account_id=account_id,
             sha256=sha256,
             overlap_rows=overlap_rows,
+            other_calls=other_calls,
             error_code=error_code,
             error_message=error_message,
         )
