@@ -199,7 +199,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field(
         "record_id",
         Kind.TEXT,
-        "Identity within account and origin: the switch's id, the file's own id, or a fingerprint.",
+        "Identity in the account: the switch's id, or source, kind and the file's own id or fingerprint.",
         Privacy.IDENTIFIER,
         longest=512,
         seed="id",

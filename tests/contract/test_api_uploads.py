@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from serving import PERIOD, Served, serving, store, token_for
+from uploads import own_profile
 
 from cdr_pipeline.api import bodies
 from cdr_pipeline.steps.workplace import Workplace
@@ -48,15 +49,43 @@ def test_an_uploaded_record_is_in_the_list_at_once_tagged_imported(at: Workplace
         data = answer.json()["data"]
         assert (data["state"], data["origin"], data["days"]) == ("loaded", "imported", ["2026-03-02"])
         assert (data["counts"]["read"], data["counts"]["inserted"], data["counts"]["filtered"]) == (3, 2, 1)
-        assert imported(api) == ["a1", "a2"]
+        assert imported(api) == ["generic:id:a1", "generic:id:a2"]
         state = api.get(f"/v2/accounts/self/uploads/{data['upload_id']}").json()["data"]
         assert (state["state"], state["rows_inserted"]) == ("loaded", 2)
+
+
+@pytest.mark.fault("R101")
+def test_records_of_two_sources_have_ids_and_details_of_their_own(at: Workplace) -> None:
+    own_profile(at, "other", "native_id = ['ref']\n[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'zeit'\n")
+    with serving(at) as api:
+        token = token_for(at, "self", "upload")
+        send(api, token, FILE)
+        send(api, token, b"ref,zeit\na1,2026-03-02T12:00:00Z\n", profile="other")
+        assert imported(api) == ["generic:id:a1", "generic:id:a2", "other:id:a1"]
+        for record_id, start in (("generic:id:a1", "10:00:00"), ("other:id:a1", "12:00:00")):
+            detail = api.get(f"/v2/accounts/self/cdrs/{record_id}").json()["data"]
+            assert (detail["id"], start in json.dumps(detail)) == (record_id, True)
+        assert api.get("/v2/accounts/self/cdrs/a1").status_code == 404
+
+
+@pytest.mark.fault("R102")
+def test_an_upload_with_ids_of_other_calls_is_held(at: Workplace) -> None:
+    with serving(at) as api:
+        token = token_for(at, "self", "upload")
+        send(api, token, FILE)
+        other = FILE.replace(b"2026-03-02", b"2026-03-03")
+        previewed = send(api, token, other, dry_run="true").json()["data"]
+        assert (previewed["state"], previewed["other_calls"]) == ("previewed", 2)
+        answer = send(api, token, other)
+        assert (answer.status_code, answer.json()["data"]["other_calls"]) == (202, 2)
+        assert answer.json()["data"]["state"] == "held"
+        assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
 
 def test_put_and_v1_do_the_same(at: Workplace) -> None:
     with serving(at) as api, api.client(token_for(at, "self", "upload")) as client:
         assert client.put("/v1/accounts/self/cdrs", content=FILE, headers=CSV).status_code == 201
-        assert imported(api) == ["a1", "a2"]
+        assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
 
 def test_what_the_switch_lists_can_be_uploaded_as_json(at: Workplace) -> None:
@@ -66,7 +95,7 @@ def test_what_the_switch_lists_can_be_uploaded_as_json(at: Workplace) -> None:
         token = token_for(at, "self", "upload")
         answer = send(api, token, listed, headers={"Content-Type": "application/json"})
         assert answer.status_code == 201, answer.text
-        assert imported(api) == ["202603-call1"]
+        assert imported(api) == ["kazoo_json:id:202603-call1"]
 
 
 def test_b12_the_same_bytes_twice_are_one_upload(at: Workplace) -> None:
@@ -76,7 +105,7 @@ def test_b12_the_same_bytes_twice_are_one_upload(at: Workplace) -> None:
         assert (first.status_code, again.status_code) == (201, 200)
         assert first.json()["data"]["upload_id"] == again.json()["data"]["upload_id"]
         assert first.json()["data"]["counts"] == again.json()["data"]["counts"]
-        assert imported(api) == ["a1", "a2"]
+        assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
 
 def test_b13_an_idempotency_key_repeats_its_answer_and_fits_no_other_body(at: Workplace) -> None:
@@ -89,7 +118,7 @@ def test_b13_an_idempotency_key_repeats_its_answer_and_fits_no_other_body(at: Wo
         assert first.json()["data"] == again.json()["data"]
         assert again.headers["idempotent-replayed"] == "true"
         assert (other.status_code, other.json()["message"]) == (422, "idempotency_mismatch")
-        assert imported(api) == ["a1", "a2"]
+        assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
 
 def test_b13_a_key_whose_request_failed_is_free_again(api: Served, uploading: str) -> None:

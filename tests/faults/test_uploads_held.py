@@ -171,11 +171,11 @@ def test_c03_a_file_that_another_load_stands_in_the_way_of_is_loaded_again(
     tries: list[int] = []
     settle = BatchLoad.settle
 
-    def contended(load: BatchLoad) -> None:
+    def contended(load: BatchLoad) -> pl.DataFrame:
         tries.append(load.staged)
         if len(tries) == 1:
             raise WarehouseContended("a deadlock")
-        settle(load)
+        return settle(load)
 
     monkeypatch.setattr(BatchLoad, "settle", contended)
     assert fed(place, tmp_path / "a.csv", carrier_text(1, 2)).counts.merged == 2
