@@ -77,7 +77,7 @@ def test_an_upload_with_ids_of_other_calls_is_held(at: Workplace) -> None:
         previewed = send(api, token, other, dry_run="true").json()["data"]
         assert (previewed["state"], previewed["other_calls"]) == ("previewed", 2)
         answer = send(api, token, other)
-        assert (answer.status_code, answer.json()["data"]["other_calls"]) == (202, 2)
+        assert (answer.status_code, answer.json()["data"]["other_calls"]) == (409, 2)
         assert answer.json()["data"]["state"] == "held"
         assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
