@@ -241,7 +241,7 @@ def test_numbers_and_dates_far_away_reject_their_row(
     )
     loaded = fed(place, tmp_path / "f.csv", HEADER + carrier_row(1) + carrier_row(2, **row), profile="far")
     assert loaded.reject_reasons == {reason: 1}
-    assert stored(place) == [("c1",)]
+    assert stored(place) == [("far:id:c1",)]
 
 
 @pytest.mark.fault("R506")
