@@ -33,8 +33,8 @@ def import_file(
 ) -> None:
     """Import one file: every line ends up merged, unchanged, duplicate, rejected or filtered.
 
-    Its records are tagged 'imported'. A file that repeats records of another file, or carries ids of other calls, is held
-    until 'uploads release' or 'uploads discard'.
+    Its records are tagged 'imported'. A file that repeats records of another file, or carries ids of other calls, is
+    held until 'uploads release' or 'uploads discard'.
     """
     from cdr_pipeline.cli.console import out, workplace
     from cdr_pipeline.steps.export_days import ExportRequest, export_days, require_exported
