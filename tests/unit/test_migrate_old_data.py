@@ -60,7 +60,7 @@ def test_records_keep_their_identity_when_ids_get_their_source(
     native, plain = carrier_text(1, 2), carrier_text(3, 4).replace("id,", "", 1).replace("c3,", "").replace("c4,", "")
     with_ids, without = (fed(at, tmp_path / name, text) for name, text in (("a.csv", native), ("b.csv", plain)))
     after = stored(at, "record_id, list_digest, batch_id")
-    downgraded(warehouse_url, "0014")
+    downgraded(warehouse_url, "0015")
     before = [record_id for (record_id,) in stored(at)]
     assert before[:2] == ["c1", "c2"]
     assert all(record_id.startswith("fp-") for record_id in before[2:])
@@ -81,7 +81,7 @@ def test_decisions_about_breaks_outlive_the_change_of_ids(at: Workplace, warehou
     outcomes = "SELECT outcome_id, carrier_record_id FROM reconciled_calls ORDER BY 1"
     ((first, _), (_, _)) = before = warehouse(at, outcomes)
     decide_breaks([first], at, decision="accepted", reason="known", decided_by="controller")
-    downgraded(warehouse_url, "0014")
+    downgraded(warehouse_url, "0015")
     assert {record_id for _, record_id in warehouse(at, outcomes)} == {"c1", "c2"}
     assert not {outcome for outcome, _ in warehouse(at, outcomes)} & {outcome for outcome, _ in before}
     upgrade(warehouse_url)

@@ -7,8 +7,8 @@ whose upload is on no record any more belong to the source ``unknown``.
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
