@@ -139,6 +139,19 @@ class Settings(BaseSettings):
         default=False,
         description="also fetch /cdrs/{id}, one request per record, for the fields that only details have",
     )
+    api_national_prefix: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]{0,4}$",
+        description="trunk prefix of national numbers in the switch's records; the country's own when not set",
+    )
+    api_international_prefix: str = Field(
+        default="00",
+        pattern=r"^[0-9]{1,8}$",
+        description="what stands for + in the switch's records, besides 00 and the prefix of the account's country",
+    )
+    api_tech_prefix: str = Field(
+        default="", pattern=r"^[0-9*#]{0,16}$", description="prefix that the switch puts before every number"
+    )
     api_page_size: int = Field(default=500, ge=1, le=10_000, description="rows per page (v2)")
     api_requests_per_second: float = Field(
         default=8.0, gt=0, le=10_000, description="requests per second and account; a stock switch allows 10"

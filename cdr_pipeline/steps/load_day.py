@@ -21,6 +21,7 @@ from cdr_pipeline.core.schemas import Sifted
 from cdr_pipeline.core.validate import validate
 from cdr_pipeline.core.volume import Volume, compared_days, judge_volume
 from cdr_pipeline.errors import CdrError
+from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.pages import cut_page, parse_detail, parse_page
 from cdr_pipeline.sources.landing import LandingFile
 from cdr_pipeline.steps.failure import AccountFailure
@@ -205,7 +206,7 @@ def _load_window(
     reasons: Counter[str] = Counter()
     with batch_load(ledger.connection, header) as load:
         owner = ledger.reread_account(account)
-        for chunk in normalized_chunks(landing, owner, latest=now + _LEAD):
+        for chunk in normalized_chunks(landing, owner, switch_plan(at.settings, owner), latest=now + _LEAD):
             load.stage(chunk.rows)
             load.reject(chunk.rejects)
             reasons.update(chunk.rejects["reason"].to_list())
@@ -215,12 +216,25 @@ def _load_window(
     return loaded, reasons
 
 
-def normalized_chunks(landing: LandingFile, account: Account, *, latest: datetime) -> Iterator[Sifted]:
+def switch_plan(settings: Settings, account: Account) -> NumberPlan:
+    """How the switch writes the numbers of an account."""
+    return NumberPlan(
+        country_code=account.country_code,
+        national_prefix=settings.api_national_prefix,
+        international_prefix=f"(?:0{{2,3}}|{settings.api_international_prefix})",
+        tech_prefix=settings.api_tech_prefix,
+    )
+
+
+def normalized_chunks(
+    landing: LandingFile, account: Account, plan: NumberPlan, *, latest: datetime
+) -> Iterator[Sifted]:
     """The rows of a landed window, normalised and validated, in frames of bounded size.
 
     Args:
         landing: the window's pages and documents.
-        account: whose records; its zone and number plan decide.
+        account: account that owns the records; decides their business dates.
+        plan: how the switch writes numbers.
         latest: no call may start after this instant.
     """
     read = 0
@@ -229,7 +243,7 @@ def normalized_chunks(landing: LandingFile, account: Account, *, latest: datetim
             rows,
             account_id=account.account_id,
             time_zone=account.time_zone,
-            plan=NumberPlan(country_code=account.country_code),
+            plan=plan,
             first_line=read + 1,
             details=details,
             earlier_zones=account.earlier_zones,

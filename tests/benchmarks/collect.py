@@ -17,6 +17,7 @@ import orjson
 from measuring import line, measured
 from served_pages import served_pages
 
+from cdr_pipeline.core.numbers import NumberPlan
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.landing import LandingFile
 from cdr_pipeline.steps.collect_day import CollectRequest, collect_day
@@ -70,7 +71,7 @@ def normalise(folder: str) -> int:
     """What the load does with landed pages before it stages them."""
     rows = 0
     for path in sorted(Path(folder).glob("landing/api/*/*/*/*/*.pages.gz")):
-        for chunk in normalized_chunks(LandingFile.open(path), Account("a0000", country_code="1"), latest=LATEST):
+        for chunk in normalized_chunks(LandingFile.open(path), Account("a0000"), NumberPlan("1"), latest=LATEST):
             assert chunk.rejects.is_empty(), chunk.rejects["reason"][0]
             rows += chunk.rows.height
     return rows

@@ -1,7 +1,11 @@
+import re
+
+import phonenumbers
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from cdr_pipeline.core.numbers import NumberPlan, e164
 
@@ -73,3 +77,51 @@ def test_an_ip_address_is_no_number() -> None:
 def test_no_punctuation_makes_a_number_of_anything_else(text: str, country: str | None) -> None:
     found = one(text, NumberPlan(country))
     assert found is None or (found.isascii() and found[1:].isdigit() and 9 <= len(found) <= 16)
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "expected"),
+    [
+        ("0612345678", "39", "+390612345678"),
+        ("3912345678", "39", "+393912345678"),
+        ("0612345678", "36", "+3612345678"),
+        ("612345678", "34", "+34612345678"),
+        ("32123456", "45", "+4532123456"),
+        ("89161234567", "7", "+79161234567"),
+        ("81044207946095", "7", "+44207946095"),
+        ("011442079460958", "1", "+442079460958"),
+        ("5550100", "1", None),
+        ("3123456", "1", None),
+        ("110", "49", None),
+    ],
+)
+def test_national_numbers_follow_the_rules_of_their_country(text: str, country: str, expected: str | None) -> None:
+    assert one(text, NumberPlan(country)) == expected
+
+
+def examples() -> list[tuple[str, str, str]]:
+    """Country code, digits as dialled within the country, and E.164 of an example number of every country and kind."""
+    found: list[tuple[str, str, str]] = []
+    for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
+        for kind in (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE):
+            number = phonenumbers.example_number_for_type(regions[0], kind)
+            if number is not None:
+                dialled = re.sub(r"\D", "", phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL))
+                found.append((str(code), dialled, phonenumbers.format_number(number, PhoneNumberFormat.E164)))
+    return found
+
+
+def test_every_country_agrees_with_libphonenumber() -> None:
+    # Niue and Tokelau have numbers shorter than the eight digits that tell a public number from an extension.
+    cases = [case for case in examples() if len(case[2]) > 8]
+    assert len(cases) > 400
+    assert [case for case in cases if one(case[1], NumberPlan(case[0])) != case[2]] == []
+    assert [case for case in cases if one(case[2][1:], NumberPlan(case[0])) != case[2]] == []
+
+
+def test_a_stated_trunk_prefix_takes_precedence_over_the_countrys() -> None:
+    assert one("9612345678", NumberPlan("34", national_prefix="9")) == "+34612345678"
+
+
+def test_a_code_that_no_country_has_is_read_by_the_common_rules() -> None:
+    assert one("0612345678", NumberPlan("999")) == "+999612345678"
