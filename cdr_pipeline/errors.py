@@ -8,7 +8,7 @@ never hold a token, a phone number or a name.
     ├── ConfigurationError              2   a setting is missing or wrong
     ├── WarehouseError                  3
     │   ├── WarehouseUnavailable            the server cannot be reached or started (retryable)
-    │   │   └── WarehouseContended              others stood in the way: deadlock, lock time-out (retryable)
+    │   │   └── WarehouseContended              deadlock or lock timeout (retryable)
     │   ├── ValueNotStorable                a value that the warehouse cannot hold
     │   ├── WarehouseReadOnly               a standby, or a user that may only read
     │   ├── WarehouseTimeout                a search took longer than it may
@@ -49,7 +49,7 @@ never hold a token, a phone number or a name.
     │   └── DeliveryError                   a target cannot be reached or failed (retryable)
     │       └── DeliveryRefused                 it is not the one that is known, or holds another file of that name
     ├── IncompleteNight                 9   some accounts failed; the others are done
-    ├── SomethingIsBroken               11  a check-up found what a person has to mend
+    ├── SomethingIsBroken               11  a check-up found what a person has to fix
     ├── AlertNotSent                    12  neither webhook nor mail took an alert (retryable)
     └── RequestRefused                  1   the API cannot serve a request as it was asked (see api/refusals.py)
 """

@@ -29,7 +29,7 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def bundled(name: str) -> Path:
-    """A file or folder that ships with the code: beside the package in a checkout, inside it in a wheel."""
+    """A file or folder that ships with the code: next to the package in a checkout, inside it in a wheel."""
     packaged = Path(__file__).resolve().parent / "_bundled" / name
     return packaged if packaged.exists() else _CHECKOUT / name
 
@@ -273,7 +273,7 @@ class Settings(BaseSettings):
 
     @property
     def profile_dir(self) -> Path:
-        """The operator's own import profiles, beside the built-in ones."""
+        """The operator's own import profiles, in addition to the built-in ones."""
         return self.data_dir / "profiles"
 
     @property

@@ -136,7 +136,7 @@ class Children:
 
 
 def _die_with_parent() -> None:
-    """Has the kernel end the child when its parent is gone, however that went."""
+    """Has the kernel end the child when its parent is gone, in any way."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -170,7 +170,7 @@ def why(
 def _print_places(ledger: "Ledger", accounts: list[str], record: str) -> None:
     from cdr_pipeline.cli.console import out, table
 
-    listing = table("Where it stands", "account", "day", "origin", "state", "version", "file")
+    listing = table("Location", "account", "day", "origin", "state", "version", "file")
     for place in ledger.record_places(accounts, record):
         listing.add_row(
             place.account_id, str(place.business_date), place.origin, place.state, str(place.version), place.path or ""

@@ -153,7 +153,7 @@ def _tell(nights: "dict[date, Night]", at: "Workplace", ready: float) -> None:
     for (day, account_id), verdict in verdicts.items():
         compared.add_row(str(day), account_id, verdict.status, str(verdict.breaks), f"{verdict.exposure:.4f}")
     out.print(compared)
-    timed = ("collect", "take in", "merge", "reconcile", "export", "whole night")
+    timed = ("collect", "import", "merge", "reconcile", "export", "whole night")
     stages = table("Seconds", "day", *timed, numbers=frozenset(timed))
     for day, night in nights.items():
         steps = [

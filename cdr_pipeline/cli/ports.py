@@ -6,10 +6,10 @@ from cdr_pipeline.errors import ConfigurationError
 
 
 def require_free(host: str, port: int, option: str) -> None:
-    """Asks before anything is started: a server that finds its port taken says so among the lines of all the others.
+    """Asks before anything is started: a server that finds its port taken reports it among the lines of all the others.
 
     Raises:
-        ConfigurationError: somebody listens there, or nobody may.
+        ConfigurationError: the port is in use or may not be used.
     """
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

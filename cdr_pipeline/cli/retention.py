@@ -1,4 +1,4 @@
-"""``cdr-pipeline warehouse retention``: what becomes of old records."""
+"""``cdr-pipeline warehouse retention``: retention of old records."""
 
 from typing import Annotated
 

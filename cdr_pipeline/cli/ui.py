@@ -37,5 +37,5 @@ def ui(
         "-p",
         str(port),
     ]
-    # In this process's place: whatever ends it, a signal to its number included, ends Dagster and its children.
+    # In this process's place: a signal to its process id ends Dagster and its children.
     os.execve(sys.executable, command, subprocess_environment(settings))  # noqa: S606 - there is no shell to start

@@ -44,7 +44,7 @@ def up(
     out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops everything)")
     if api:
         out.print(f"HTTP API at http://127.0.0.1:{api_port}/v2")
-    # Short, since the path of a socket has a limit, and nobody else's.
+    # Short, because the path of a socket has a length limit; readable by this user only.
     with tempfile.TemporaryDirectory(prefix="cdr_") as folder:
         kept = Children(
             _children(Path(folder), host, port, api_port=api_port if api else None),

@@ -176,3 +176,7 @@ def test_commands_end_with_the_documented_code_and_no_traceback(
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "CANARY" not in done.stdout + done.stderr
+
+
+def test_pictures_are_small() -> None:
+    assert [path.name for path in (FOLDER / "pictures").iterdir() if path.stat().st_size > 150_000] == []
