@@ -178,7 +178,7 @@ class _Account:
     def _of_another_source(self) -> list[CarrierText]:
         """Another source that numbers its records as the first one does."""
         base = day_bounds(DAYS[2], self.account.time_zone)[0] - timedelta(minutes=2)
-        rows = [_plain_row(f"k{number}", base + timedelta(seconds=40 * number), 50 + number) for number in range(6)]
+        rows = [_plain_row(f"n{number}", base + timedelta(seconds=40 * number), 50 + number) for number in range(6)]
         return self._files("trunks", [rows, [row | {"cost": "3.0000"} for row in rows[:2]]], profile=PROFILES[1])
 
     def _files(self, name: str, contents: list[list[dict[str, str]]], profile: str = PROFILES[0]) -> list[CarrierText]:
