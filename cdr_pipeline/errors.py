@@ -6,6 +6,8 @@ never hold a token, a phone number or a name.
 
     CdrError
     ├── ConfigurationError              2   a setting is missing or wrong
+    │   └── DayNotBegun                     the business date has not begun where the account is
+    ├── ClockDisagrees                  2   the clocks of this machine, the warehouse and the switch differ
     ├── WarehouseError                  3
     │   ├── WarehouseUnavailable            the server cannot be reached or started (retryable)
     │   │   └── WarehouseContended              deadlock or lock timeout (retryable)
@@ -20,12 +22,15 @@ never hold a token, a phone number or a name.
     │   └── ReaderNotAdmitted               the role that reads for one account is missing, or sees too much
     ├── UpstreamError                   4
     │   ├── TransientUpstreamError          trying again may help: time-outs, 429, 5xx, broken pages (retryable)
+    │   │   ├── WindowOutdated                  a window was asked for in a dialect of before an upgrade (retryable)
     │   │   └── WindowTooHeavy                  a gateway gave up on the window (504); a shorter one may work
     │   │       └── ReplyTooLarge                   a reply above the bound; a shorter window may work, the same not
     │   └── PermanentUpstreamError          it will not
     │       ├── UpstreamAuthError           401, 403
     │       ├── UpstreamAccountNotFound     404, 410 on the account itself
-    │       └── UpstreamProtocolError       an answer that this client cannot trust
+    │       ├── UpstreamProtocolError       an answer that this client cannot trust
+    │       ├── DialectChanged              the switch is of another version than the dialect that it was asked in
+    │       └── CallTooLong                 a call over a month's end is longer than those that are looked for
     ├── UploadError                     5
     │   ├── UnknownProfile                  no profile of that name
     │   ├── InvalidProfile                  a profile file that contradicts itself
@@ -83,6 +88,17 @@ class ConfigurationError(CdrError):
     """A setting is missing or wrong."""
 
     code = "configuration"
+    exit_code = 2
+
+
+class DayNotBegun(ConfigurationError):
+    """The business date has not begun in the account's time zone."""
+
+
+class ClockDisagrees(CdrError):
+    """The clocks of this machine, the warehouse and the switch differ by more than the setting allows."""
+
+    code = "clock_disagrees"
     exit_code = 2
 
 
@@ -189,6 +205,12 @@ class WindowTooHeavy(TransientUpstreamError):
     code = "upstream_window_too_heavy"
 
 
+class WindowOutdated(TransientUpstreamError):
+    """A window was asked for as before an upgrade of the switch and must be read again."""
+
+    code = "upstream_window_outdated"
+
+
 class ReplyTooLarge(WindowTooHeavy):
     """A response exceeds the size limit; half of the window may work, the same window never will."""
 
@@ -218,6 +240,18 @@ class UpstreamProtocolError(PermanentUpstreamError):
     """The switch's response violates the protocol and cannot be trusted."""
 
     code = "upstream_protocol"
+
+
+class DialectChanged(PermanentUpstreamError):
+    """The switch is of another version than the dialect that it was asked in: windows may lack records."""
+
+    code = "upstream_dialect"
+
+
+class CallTooLong(PermanentUpstreamError):
+    """A call over a month's end is longer than the calls that are looked for there: others like it may be missing."""
+
+    code = "upstream_call_too_long"
 
 
 class UploadError(CdrError):

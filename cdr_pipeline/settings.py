@@ -167,6 +167,18 @@ class Settings(BaseSettings):
         le=720,
         description="hours after the end of a day in which records saved late are still collected",
     )
+    collect_reread_days: int = Field(
+        default=3, ge=0, le=31, description="earlier days that each night reads again for records that appeared late"
+    )
+    collect_longest_call_hours: int = Field(
+        default=24, ge=1, le=720, description="longest call over a month's end that is looked for (4.3 and later)"
+    )
+    clock_tolerance_seconds: float = Field(
+        default=300.0,
+        ge=1,
+        le=86_400,
+        description="how far the clocks of this machine, the warehouse and the switch may differ",
+    )
 
     upload_settle_seconds: float = Field(
         default=5.0,

@@ -16,6 +16,7 @@ from psycopg import sql
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from canaries import leaks_in, leaks_in_log
+from own_clock import by_own_clock
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.workplace import Workplace
@@ -81,13 +82,14 @@ def warehouse_url(embedded_server: EmbeddedServer) -> Iterator[str]:
 
 @pytest.fixture
 def settings(warehouse_url: str, tmp_path: Path) -> Settings:
-    """Settings of a place of its own."""
-    return Settings(
+    """Settings of a place of its own, for days that are played by a clock of the test."""
+    made = Settings(
         data_dir=tmp_path / "data",
         warehouse_url=warehouse_url,
         DAGSTER_HOME=tmp_path / "dagster_home",
         upload_settle_seconds=0,
     )
+    return by_own_clock(made)
 
 
 @pytest.fixture

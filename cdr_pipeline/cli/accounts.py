@@ -100,3 +100,41 @@ def list_accounts() -> None:
         out.print(
             "none yet: 'cdr-pipeline accounts sync' reads them from the switch, 'cdr-pipeline accounts add ID' adds one"
         )
+
+
+@accounts_app.command("dialect")
+def dialect(
+    account: Annotated[list[str] | None, typer.Argument(help="Ids of accounts; all active ones when omitted.")] = None,
+    *,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Forget what was found: the next collection asks the switch again.")
+    ] = False,
+) -> None:
+    """Show which dialect of the API the switch speaks for accounts and when a page last agreed with it; or reset it.
+
+    Every collection compares the pages with it. When the switch was upgraded, the dialect is found anew and windows
+    over months' ends that were asked for in the old one are read again.
+    """
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.steps.switch_dialects import list_dialects, reset_dialects
+
+    with workplace("reading") as at:
+        forgotten = reset_dialects(at, account) if reset else []
+        found = list_dialects(at, account)
+    listing = table(
+        "Dialects", "account", "dialect", "from", "last seen (UTC)", "days to read again",
+        numbers=frozenset({"days to read again"}),
+    )  # fmt: skip
+    for item in found:
+        listing.add_row(
+            item.account_id,
+            item.dialect or "asked by the next collection",
+            "CDR_API_DIALECT" if item.configured else "the switch",
+            f"{item.seen_at:%Y-%m-%d %H:%M}" if item.seen_at else "never",
+            str(item.outdated_days),
+        )
+    out.print(listing)
+    if forgotten:
+        out.print(f"{len(forgotten)} dialect(s) forgotten: 'cdr-pipeline nightly --date YYYY-MM-DD' finds them anew")
+    if any(item.configured for item in found):
+        out.print("CDR_API_DIALECT is set and wins over what was found; 'auto' lets the switch say it")

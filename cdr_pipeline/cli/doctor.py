@@ -21,7 +21,7 @@ def doctor(
         bool, typer.Option("--test-alert", help="Only send a test alert over every channel that is set.")
     ] = False,
 ) -> None:
-    """Check settings, definitions, warehouse, nights, runs and daemon. Exits with 11 if something is broken."""
+    """Check settings, definitions, warehouse, clocks, nights, runs and daemon. Exits with 11 if something is broken."""
     from cdr_pipeline.cli.console import out, progress, ready_settings
     from cdr_pipeline.errors import SomethingIsBroken
 

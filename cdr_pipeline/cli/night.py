@@ -17,7 +17,8 @@ def nightly(
     """Run the nightly job for a business date in the Dagster instance, so that the UI shows it.
 
     Collects the day from the switch, imports waiting uploads, merges, and writes the daily files. Running it again
-    changes nothing. Exits with 9 if an account failed; the others are done.
+    changes nothing. Earlier days are read again too (CDR_COLLECT_REREAD_DAYS). Exits with 2 if the day has not ended,
+    with 9 if an account failed, its day is incomplete or the clocks disagree; the others are done.
     """
     from cdr_pipeline.cli.console import out, progress, ready_settings
     from cdr_pipeline.defs.night import run_night

@@ -17,3 +17,22 @@ def covered_through(first: datetime, windows: Iterable[tuple[datetime, datetime]
             break
         reached = max(reached, ends_at)
     return reached
+
+
+def not_covered(
+    planned: Iterable[tuple[datetime, datetime]], windows: Iterable[tuple[datetime, datetime]]
+) -> list[tuple[datetime, datetime]]:
+    """Planned intervals that no single window contains, in their order.
+
+    Windows that must be read in one piece, those across a month's edge, are not covered by several shorter ones.
+
+    Args:
+        planned: ``(starts_at, ends_at)``.
+        windows: ``(starts_at, ends_at)`` of what was read, in any order.
+    """
+    read = list(windows)
+    return [
+        (starts_at, ends_at)
+        for starts_at, ends_at in planned
+        if not any(first <= starts_at and ends_at <= last for first, last in read)
+    ]

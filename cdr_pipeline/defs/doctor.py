@@ -13,7 +13,7 @@ from cdr_pipeline.defs.dead_runs import QUIET, dead_runs, end_run
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.partitions import PARTITION_TAG
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.health import Broken, what_is_broken
+from cdr_pipeline.steps.health import Broken, clocks_broken, what_is_broken
 from cdr_pipeline.steps.workplace import Clock, Workplace, utc_now
 
 _HEARTBEAT: Final = timedelta(minutes=3)
@@ -47,7 +47,10 @@ def check_up(settings: Settings, *, mend: bool, clock: Clock = utc_now, quiet: t
         if mend:
             for record, _ in dead:
                 end_run(instance, record)
-        found = [*what_is_broken(at), *_daemon(instance, clock())]
+        with at.ledger() as ledger:
+            # The switch is asked for its clock only here; the warehouse's was compared with the rest.
+            switch_clock = [item for item in clocks_broken(ledger, at, ask_switch=True) if "switch" in item.what]
+        found = [*switch_clock, *what_is_broken(at), *_daemon(instance, clock())]
     gone = tuple(broken for _, broken in dead)
     return CheckUp(tuple(found) if mend else (*gone, *found), gone if mend else ())
 

@@ -61,8 +61,9 @@ def cut(documents: list[Document], request: Request, dialect: Dialect) -> Cut:
 def _by_month(documents: list[Document], request: Request, dialect: Dialect) -> dict[str, list[Document]]:
     """Documents by the month's database that holds them, newest first; only the window's months are looked into.
 
-    On 4.3 a call over a month's edge lies in the month in which it began and was saved in the next: a window that
-    does not reach into the first month never finds it.
+    On 4.3 a call over a month's edge is in the month in which it began and was saved in the next; on 3.x a call that
+    ended in the last second of a month is in that month and may have been saved in the next. A window that does not
+    reach into the first month never finds it.
     """
     last = request.created_to
     if dialect is Dialect.V2_K3 and request.start_key is not None:

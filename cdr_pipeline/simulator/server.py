@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 
 from cdr_pipeline.core.timestamps import to_gregorian
 from cdr_pipeline.simulator.faults.catalogue import fault_of
+from cdr_pipeline.simulator.faults.clock_behind import ClockBehind
 from cdr_pipeline.simulator.faults.fault import FaultySwitch
 from cdr_pipeline.simulator.listing import detail, list_row
 from cdr_pipeline.simulator.paging import DEFAULT_PAGE, Cut, cut
@@ -95,7 +96,8 @@ class _Answers:
 
     def _node(self) -> dict[str, str]:
         now = datetime.now(UTC)
-        return {"node": "simulator", "version": "4.3.0", "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+        version = "5.0.0" if self.switch.dialect is Dialect.K5 else "4.3.0"
+        return {"node": "simulator", "version": version, "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
 
 
 def build_app(switch: SimulatedSwitch) -> FastAPI | FaultySwitch:
@@ -289,7 +291,14 @@ def _attached(name: str) -> dict[str, str]:
 def config(switch: SimulatedSwitch, host: str, port: int) -> uvicorn.Config:
     """How the switch is served; no access log, whose lines would hold tokens of the query."""
     return uvicorn.Config(
-        build_app(switch), host=host, port=port, access_log=False, log_level="warning", lifespan="off", ws="none"
+        build_app(switch),
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        lifespan="off",
+        ws="none",
+        date_header=ClockBehind.name not in switch.faults,
     )
 
 

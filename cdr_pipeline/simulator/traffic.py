@@ -61,7 +61,7 @@ def documents_of_day(
         day: UTC day on which the calls begin; some end on the next.
         seed: same seed, same traffic.
         calls: of a working day; weekends have about a third.
-        month_of_hangup: ids begin with the month in which the leg was saved (3.x), not in which the call began (4.3).
+        month_of_hangup: ids begin with the month in which the leg ended (3.x), not in which the call began (4.3).
     """
     chance = random.Random(f"{seed}/{account.account_id}/{day.isoformat()}")
     weekend = day.weekday() >= 5  # noqa: PLR2004 - Saturday and Sunday
@@ -198,7 +198,7 @@ class _Call:
             "user_agent": chance.choice(_AGENTS),
             "custom_channel_vars": self._channel_vars(rate, caller, outward=outward),
             "__began": self.started,
-            "__ended": saved,
+            "__ended": ended,
         }
         if talking:
             document["remote_sdp"] = _description(f"198.51.100.{chance.randint(1, 254)}", chance)

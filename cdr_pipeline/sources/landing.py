@@ -67,6 +67,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a reply is: ``part``, ``rows`` and ``keys`` of its entry."""
+
+    part: Part
+    rows: int
+    keys: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class LandedFile:
     """An uploaded file in landing."""
 
@@ -89,19 +98,30 @@ def _stamp(moment: datetime) -> str:
 class LandingWriter:
     """Writes one window; nothing of it is visible until the block ends well.
 
+    A window whose rows are those that landed before is not kept: reading a day again costs no disk.
+
     Replies are packed, hashed and written in their order by a thread of the writer's own, while the next one is
     fetched. What goes wrong there is raised by a later call or by the end of the block.
 
     Args:
         path: where the window lands.
         account_id, window, dialect: kept in the index, so that the file explains itself.
+        known_rows: ``rows_sha256`` of the window as it landed before; None keeps it in any case.
 
     Attributes:
         rows, bytes: what was added so far.
+        rows_sha256: hash of the list rows, set when the block ends.
+        unchanged: the rows are the known ones and nothing was kept, set when the block ends.
     """
 
-    def __init__(self, path: Path, *, account_id: str, window: Window, dialect: Dialect) -> None:
+    def __init__(
+        self, path: Path, *, account_id: str, window: Window, dialect: Dialect, known_rows: str | None = None
+    ) -> None:
         self.path = path
+        self.rows_sha256 = ""
+        self.unchanged = False
+        self._known_rows = known_rows
+        self._rows_hash = hashlib.sha256()
         self.rows = 0
         self.bytes = 0
         self._about = {
@@ -125,24 +145,28 @@ class LandingWriter:
 
     def add_page(self, body: bytes, page: Page) -> None:
         """Appends a list page."""
-        self._add(body, part="page", rows=page.rows, keys=tuple(sorted(page.keys)) if page.plain else None)
+        keys = tuple(sorted(page.keys)) if page.plain else None
+        self._add(body, part="page", rows=page.rows, keys=keys, listed=page.listed)
 
     def add_detail(self, body: bytes) -> None:
         """Appends a detail document."""
+        self._known_rows = None
         self._add(body, part="detail", rows=0, keys=None)
 
-    def _add(self, body: bytes, *, part: Part, rows: int, keys: tuple[str, ...] | None) -> None:
+    def _add(self, body: bytes, *, part: Part, rows: int, keys: tuple[str, ...] | None, listed: bytes = b"") -> None:
         if self._handle is None:
             raise ValueError("the landing file is not open")
         while len(self._waiting) >= _WAITING:
             self._waiting.popleft().result()
-        self._waiting.append(self._thread.submit(self._write, self._handle, body, part, rows, keys))
+        self._waiting.append(self._thread.submit(self._write, self._handle, body, _Kind(part, rows, keys), listed))
         self.rows += rows
         self.bytes += len(body)
 
-    def _write(self, handle: BinaryIO, body: bytes, part: Part, rows: int, keys: tuple[str, ...] | None) -> None:
+    def _write(self, handle: BinaryIO, body: bytes, kind: "_Kind", listed: bytes) -> None:
+        self._rows_hash.update(listed)
         member = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
-        self._entries.append(Entry(handle.tell(), len(member), hashlib.sha256(body).hexdigest(), rows, part, keys))
+        digest = hashlib.sha256(body).hexdigest()
+        self._entries.append(Entry(handle.tell(), len(member), digest, kind.rows, kind.part, kind.keys))
         handle.write(member)
 
     def __exit__(
@@ -157,6 +181,11 @@ class LandingWriter:
         try:
             for written in self._waiting:
                 written.result()
+            self.rows_sha256 = self._rows_hash.hexdigest()
+            if self.rows_sha256 == self._known_rows:
+                self.unchanged = True
+                self._discard(self._handle)
+                return
             _finish(self._handle)
         except BaseException:
             self._discard(self._handle)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from cdr_pipeline.errors import CallTooLong, ClockDisagrees, DialectChanged, WindowOutdated, WindowTooHeavy
+from cdr_pipeline.steps.clocks import clock_differences
 from cdr_pipeline.steps.dropped_files import waiting_drops
 from cdr_pipeline.steps.due_nights import DueNight, due_nights
 from cdr_pipeline.steps.retain_records import due_months, months_after
@@ -19,6 +21,17 @@ _LOOKED_AT = timedelta(days=7)
 _A_NIGHT = timedelta(days=2)
 _NAMED = 3
 _LIST_UPLOADS = "cdr-pipeline uploads list"
+# What is wrong with a day whose window failed by the code of the failure, and what must come before the command.
+_NOT_ASKED = ("the switch could not be asked for", "")
+_WORDS_OF_CODES = {
+    WindowOutdated.code: ("the switch was upgraded and windows over the month's end must be read again for", ""),
+    DialectChanged.code: ("CDR_API_DIALECT is not what the switch speaks for", "CDR_API_DIALECT=auto "),
+    WindowTooHeavy.code: ("the switch did not answer for all of the window that is needed for", ""),
+    CallTooLong.code: (
+        "calls over the month's end are longer than CDR_COLLECT_LONGEST_CALL_HOURS for",
+        "CDR_COLLECT_LONGEST_CALL_HOURS=72 ",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,7 @@ def what_is_broken(at: Workplace) -> list[Broken]:
     with at.ledger() as ledger:
         account_ids = [account.account_id for account in ledger.accounts()]
         found = [
+            *clocks_broken(ledger, at),
             *_nights(nights, at),
             *_collections(ledger, account_ids),
             *_uploads(ledger, account_ids),
@@ -60,6 +74,23 @@ def what_is_broken(at: Workplace) -> list[Broken]:
             *_retention(ledger, at.clock()),
         ]
     return sorted(found, key=lambda item: (item.since, item.key))
+
+
+def clocks_broken(ledger: Ledger, at: Workplace, *, ask_switch: bool = False) -> Iterator[Broken]:
+    """Clocks that differ from this machine's by more than the setting allows: nothing is collected or sealed.
+
+    Args:
+        ledger: of the warehouse.
+        at: settings and clock.
+        ask_switch: also compare with the switch's clock, which takes a request.
+    """
+    for difference in clock_differences(ledger, at, ask_switch=ask_switch):
+        yield Broken(
+            f"{difference.message}, more than {at.settings.clock_tolerance_seconds:g} s",
+            ClockDisagrees.code,
+            at.clock(),
+            "timedatectl set-ntp true",
+        )
 
 
 def _nights(nights: list[DueNight], at: Workplace) -> Iterator[Broken]:
@@ -88,12 +119,13 @@ def _collections(ledger: Ledger, account_ids: list[str]) -> Iterator[Broken]:
         by_day.setdefault(place, []).append((day.account_id, day.since))
     for (business_date, code), parts in by_day.items():
         accounts = [account_id for account_id, _ in parts]
+        what, before = _WORDS_OF_CODES.get(code, _NOT_ASKED)
         only = "".join(f" --account {account_id}" for account_id in accounts) if len(accounts) <= _NAMED else ""
         yield Broken(
-            f"{business_date}: the switch could not be asked for {_some(accounts)}",
+            f"{business_date}: {what} {_some(accounts)}",
             code,
             min(since for _, since in parts),
-            f"cdr-pipeline nightly --date {business_date}{only}",
+            f"{before}cdr-pipeline nightly --date {business_date}{only}",
         )
 
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import polars as pl
 
 from cdr_pipeline.core.accounting import BatchCounts
-from cdr_pipeline.core.coverage import covered_through
+from cdr_pipeline.core.coverage import covered_through, not_covered
 from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
 from cdr_pipeline.core.numbers import NumberPlan
 from cdr_pipeline.core.reasons import Reject
@@ -23,8 +23,11 @@ from cdr_pipeline.core.volume import Volume, compared_days, judge_volume
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.pages import cut_page, parse_detail, parse_page
+from cdr_pipeline.sources.kazoo.windows import edge_spans
 from cdr_pipeline.sources.landing import LandingFile
+from cdr_pipeline.steps.clocks import require_clock
 from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.switch_dialects import edge_reach, known_dialect
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
 from cdr_pipeline.warehouse.loading import BatchHeader, LoadedBatch, batch_load, retried_load
@@ -48,11 +51,13 @@ class LoadRequest:
         business_date: the day whose landed windows are loaded.
         accounts: whose; all active ones when omitted.
         replay: also windows that were loaded before, after a rule has changed.
+        others: also windows of other days that have landed and are not loaded: days that were read again.
     """
 
     business_date: date
     accounts: Sequence[str] | None = None
     replay: bool = False
+    others: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,7 @@ def load_day(request: LoadRequest, at: Workplace) -> LoadedDay:
 
     Raises:
         AccountNotFound: an account asked for is unknown.
+        ClockDisagrees: this machine's clock is not the warehouse's; calls of today could be taken for future ones.
     """
     free = SimpleQueue[Ledger]()
 
@@ -131,6 +137,7 @@ def load_day(request: LoadRequest, at: Workplace) -> LoadedDay:
 
     with ExitStack() as connections:
         first = connections.enter_context(at.ledger())
+        require_clock(first, at)
         accounts = first.accounts(request.accounts)
         free.put(first)
         at_once = max(1, min(_MOST_AT_ONCE, at.settings.collect_concurrency, len(accounts)))
@@ -144,20 +151,25 @@ def load_day(request: LoadRequest, at: Workplace) -> LoadedDay:
 def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Workplace) -> AccountLoaded:
     counts, reasons, touched = BatchCounts(), Counter[str](), frozenset[date]()
     failure: AccountFailure | None = None
-    windows = ledger.landed_windows(account.account_id, request.business_date, replay=request.replay)
-    for window in windows:
-        try:
-            loaded, rejected = retried_load(_load_window, account, request.business_date, window, ledger, at)
-        except CdrError as error:
-            failure = AccountFailure.of(account.account_id, error)
-            break
-        except Exception as error:  # noqa: BLE001 - one account's fault must not keep the others out
-            failure = AccountFailure.of_fault(account.account_id, f"window {window.landing_path}", error)
-            break
-        counts += loaded.counts
-        reasons.update(rejected)
-        touched |= loaded.touched
-    volume = _note_completeness(account, request.business_date, ledger, at)
+    days = [request.business_date]
+    if request.others and not request.replay:
+        days += ledger.days_to_load(account.account_id, request.business_date)
+    volume: Volume | None = None
+    for day in days:
+        for window in ledger.landed_windows(account.account_id, day, replay=request.replay):
+            try:
+                loaded, rejected = retried_load(_load_window, account, day, window, ledger, at)
+            except CdrError as error:
+                failure = failure or AccountFailure.of(account.account_id, error)
+                break
+            except Exception as error:  # noqa: BLE001 - one account's fault must not keep the others out
+                failure = AccountFailure.of_fault(account.account_id, f"window {window.landing_path}", error)
+                break
+            counts += loaded.counts
+            reasons.update(rejected)
+            touched |= loaded.touched
+        judged = _note_completeness(account, day, ledger, at)
+        volume = judged if day == request.business_date else volume
     loaded_account = AccountLoaded(
         account.account_id,
         counts,
@@ -178,10 +190,20 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Wo
 
 
 def _note_completeness(account: Account, business_date: date, ledger: Ledger, at: Workplace) -> Volume | None:
-    """The day's volume when loaded windows cover it without a gap; the ledger is told up to when they reach."""
+    """The day's volume when loaded windows cover it without a gap; the ledger is told up to when they reach.
+
+    A month's edge is covered only by a window across it that was loaded whole, as far as it is planned. A window that
+    failed since leaves the day incomplete.
+    """
     first, end = ledger.reread_account(account).zones.bounds(business_date)
-    through = covered_through(first, ledger.loaded_windows(account.account_id, business_date))
+    loaded = ledger.loaded_windows(account.account_id, business_date)
+    through = covered_through(first, loaded)
     if through < end:
+        return None
+    dialect = known_dialect(account, at)
+    if any(window.state == "failed" for window in ledger.open_windows(account.account_id, business_date)):
+        return None
+    if dialect is not None and not_covered(edge_spans(first, end, dialect, edge_reach(at)), loaded):
         return None
     compared = compared_days(business_date)
     volumes = ledger.day_volumes(account.account_id, compared)

@@ -14,6 +14,7 @@ from cdr_pipeline.sources.uploads.corrections import read_correction
 from cdr_pipeline.sources.uploads.date_order import in_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.steps.clocks import require_clock
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.take_in_uploads import UploadRequest, UploadTakenIn, take_in
 from cdr_pipeline.steps.upload_batch import UploadBatch, in_zone
@@ -113,11 +114,13 @@ def load_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> Loaded
 
     Raises:
         AccountNotFound: an account asked for is unknown.
+        ClockDisagrees: this machine's clock is not the warehouse's; calls of today could be taken for future ones.
     """
     files: list[LoadedUpload] = []
     failures: list[AccountFailure] = []
     held: list[AccountFailure] = []
     with at.ledger() as ledger:
+        require_clock(ledger, at)
         known = {account.account_id: account for account in ledger.accounts(accounts)}
         for upload in ledger.landed_uploads(list(known)):
             try:
@@ -148,8 +151,9 @@ def import_upload(request: UploadRequest, at: Workplace) -> LoadedUpload:
 
 
 def load_taken(taken: UploadTakenIn, at: Workplace) -> LoadedUpload:
-    """Loads a file that has been taken in; raises as ``import_upload`` does."""
+    """Loads a file that has been taken in; raises as ``import_upload`` does, and ClockDisagrees."""
     with at.ledger() as ledger:
+        require_clock(ledger, at)
         (account,) = ledger.accounts([taken.account_id])
         if taken.known:
             return _as_before(account, taken.sha256, ledger)

@@ -115,16 +115,22 @@ def _image(title: str, svg: str) -> str:
     return f"![{title}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
 
 
+def _completeness(account: NightAccount) -> str:
+    if account.failed_windows:
+        return f"no: {account.failed_windows} window(s) failed"
+    return f"{account.complete_through:%Y-%m-%d %H:%M}" if account.complete_through else "no"
+
+
 def _accounts(accounts: Sequence[NightAccount]) -> str:
     def needs_a_look(account: NightAccount) -> bool:
-        return account.collected_at is None or account.path is None or account.volume in ("thin", "empty")
+        return not account.whole or account.path is None or account.volume in ("thin", "empty")
 
     ordered = sorted(accounts, key=lambda account: (not needs_a_look(account), account.account_id))
     rows = [
         (
             account.account_id,
             account.state or "nothing yet",
-            f"{account.complete_through:%Y-%m-%d %H:%M}" if account.complete_through else "no",
+            _completeness(account),
             account.volume or "",
             "none" if account.path is None else account.path,
             account.row_count or 0,

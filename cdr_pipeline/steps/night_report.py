@@ -53,7 +53,7 @@ class NightReport:
     @property
     def incomplete(self) -> tuple[str, ...]:
         """Accounts whose day has not been collected whole."""
-        return tuple(account.account_id for account in self.accounts if account.collected_at is None)
+        return tuple(account.account_id for account in self.accounts if not account.whole)
 
     @property
     def without_file(self) -> tuple[str, ...]:

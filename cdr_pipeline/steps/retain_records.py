@@ -8,6 +8,7 @@ from typing import Literal
 
 from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.exports.archive import ArchivedFile, write_archive
+from cdr_pipeline.steps.clocks import require_clock
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import Ledger, MonthRemoval, RetentionPolicy
@@ -91,12 +92,16 @@ def retain_records(at: Workplace, *, accounts: Sequence[str] | None = None, dry_
         at: where.
         accounts: whose policies; everybody's when omitted.
         dry_run: only says which months are due.
+
+    Raises:
+        ClockDisagrees: this machine's clock is not the warehouse's; nothing was removed.
     """
     months: list[RetainedMonth] = []
     masked: dict[str, int] = {}
     unmasked: list[AccountFailure] = []
     today = at.clock().date()
     with at.ledger() as ledger:
+        require_clock(ledger, at)
         for policy in ledger.retention_policies():
             if accounts is not None and policy.account_id not in accounts:
                 continue

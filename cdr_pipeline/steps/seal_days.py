@@ -10,6 +10,7 @@ from typing import Final, Literal
 from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.exports.daily_file import WrittenFile
 from cdr_pipeline.exports.manifest import encode_manifest, utc_text
+from cdr_pipeline.steps.clocks import require_clock
 from cdr_pipeline.steps.dropped_files import accounts_with_drops
 from cdr_pipeline.steps.export_days import note_file, write_version
 from cdr_pipeline.steps.failure import AccountFailure, contained
@@ -94,10 +95,12 @@ def seal_days(request: SealRequest, at: Workplace) -> list[SealedDay]:
     Raises:
         AccountNotFound: an account asked for is unknown.
         DayNotSealable: an override without a name or a reason.
+        ClockDisagrees: this machine's clock is not the warehouse's or the switch's; nothing was sealed.
     """
     if request.override is not None and not (request.override.actor.strip() and request.override.reason.strip()):
         raise DayNotSealable("an override needs the name of who answers for it, and a reason")
     with at.ledger() as ledger:
+        require_clock(ledger, at, ask_switch=True)
         accounts = {account.account_id: account for account in ledger.accounts(request.accounts)}
         unpublished = [
             SealedDay(day.account_id, day.business_date, "failed", failure=day.failure)

@@ -7,6 +7,7 @@ SELECT
     accounts.time_zone,
     accounts.country_code,
     accounts.dialect,
+    accounts.dialect_seen_at,
     accounts.active,
     coalesce(before.zones, ARRAY[]::text []) AS zones,
     coalesce(before.dates, ARRAY[]::date []) AS dates

@@ -6,6 +6,7 @@ SELECT
     days.collected_at,
     days.complete_through,
     days.volume,
+    coalesce(failed.windows, 0) AS failed_windows,
     newest.path,
     newest.version,
     newest.row_count,
@@ -29,5 +30,14 @@ LEFT JOIN (
     ORDER BY account_id, version DESC
 ) AS newest
     ON newest.account_id = accounts.account_id
+LEFT JOIN (
+    SELECT
+        account_id,
+        count(*) AS windows
+    FROM windows
+    WHERE account_id = any(%(account_ids)s) AND business_date = %(business_date)s AND state = 'failed'
+    GROUP BY account_id
+) AS failed
+    ON failed.account_id = accounts.account_id
 WHERE accounts.account_id = any(%(account_ids)s)
 ORDER BY accounts.account_id

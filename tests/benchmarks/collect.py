@@ -48,7 +48,10 @@ def workplace(folder: str, url: str, concurrency: int) -> Workplace:
         api_requests_per_second=10_000, api_host_requests_per_second=100_000, collect_concurrency=concurrency,
         collect_overlap_hours=0,
     )  # fmt: skip
-    return Workplace.at(settings, clock=lambda: datetime(2026, 3, 4, tzinfo=UTC))
+    return Workplace.at(
+        settings.model_copy(update={"clock_tolerance_seconds": float("inf")}),
+        clock=lambda: datetime(2026, 3, 4, tzinfo=UTC),
+    )
 
 
 def prepare(folder: str, url: str, accounts: int) -> None:

@@ -67,7 +67,10 @@ def write_file(path: Path, rows: int) -> None:
 
 def workplace(folder: str) -> Workplace:
     """A place with its own embedded warehouse."""
-    at = Workplace.at(Settings(data_dir=Path(folder)), clock=lambda: datetime(2026, 5, 1, tzinfo=UTC))
+    at = Workplace.at(
+        Settings(data_dir=Path(folder)).model_copy(update={"clock_tolerance_seconds": float("inf")}),
+        clock=lambda: datetime(2026, 5, 1, tzinfo=UTC),
+    )
     with at.ledger() as ledger:
         ledger.add_account(Account(ACCOUNT, time_zone="Europe/Berlin", country_code="49"), now=at.clock())
     return at

@@ -23,7 +23,8 @@ from cdr_pipeline.warehouse.ledger import Account
 
 OVERCOME = (
     "drop", "reset", "cut", "drip", "html", "unauthorized", "too_many", "bucket", "short_page", "unavailable",
-    "gateway_timeout", "shuffle", "twice", "capitals", "same_key_twice",
+    "gateway_timeout", "shuffle", "twice", "capitals", "same_key_twice", "html_twice", "more_rows", "edge_timeout",
+    "long_edge_timeout", "login_fails", "clock_behind",
 )  # fmt: skip
 PERMANENT = {"redirect": "upstream_protocol", "loop": "upstream_protocol", "bomb": "upstream_reply_too_large"}
 REPORTED = ("broken_text", "foreign_row", "future_row", "no_rows")

@@ -160,11 +160,60 @@ def test_a09_a_range_error_is_permanent_even_with_status_500(status: int) -> Non
     assert len(server.requests) == 1
 
 
-def test_a10_html_with_status_200_is_asked_once_more_and_then_permanent() -> None:
+@pytest.mark.fault("R412")
+def test_html_with_status_200_is_asked_again_like_any_fault() -> None:
     with scripted_server(Reply(b"<html>CANARY", 200, {"Content-Type": "text/html"})) as server:
-        with pytest.raises(UpstreamProtocolError) as raised:
+        with pytest.raises(TransientUpstreamError) as raised:
             ids_of(server.url)
     assert "CANARY" not in str(raised.value)
+    assert "CDR_API_URL" in raised.value.hint
+    assert len(server.requests) == 4
+
+
+@pytest.mark.fault("R408")
+def test_a_short_page_of_3x_is_asked_for_again() -> None:
+    short = page("a", next_key="63602563961", page_size=2)
+    whole = page("a", "b", next_key="63602563961", page_size=2)
+    with scripted_server(Reply(short), Reply(whole), Reply(page("c", page_size=2))) as server:
+        assert ids_of(server.url, dialect=Dialect.V2_K3, page_size=2) == ["a", "b", "c"]
+    assert len(server.requests) == 3
+
+
+@pytest.mark.fault("R408")
+def test_v1_rows_fewer_than_stated_are_asked_for_again() -> None:
+    with scripted_server(Reply(page("a", page_size=2)), Reply(page("a", "b", page_size=2))) as server:
+        assert ids_of(server.url, dialect=Dialect.SEED_V1) == ["a", "b"]
+
+
+@pytest.mark.fault("R410")
+@pytest.mark.parametrize("dialect", Dialect, ids=str)
+def test_more_rows_than_a_page_states_are_accepted(dialect: Dialect) -> None:
+    body = page("a", "b", page_size="1", node="n", version="4.3.0")
+    with scripted_server(Reply(body)) as server:
+        assert ids_of(server.url, dialect=dialect) == ["a", "b"]
+
+
+@pytest.mark.fault("R411")
+@pytest.mark.parametrize(
+    "bad",
+    [Reply(b"", 503), Reply(b"<html>", 504), Reply(b"<html>", 200, {"Content-Type": "text/html"}), Reply(b"", 520)],
+)
+def test_a_login_is_retried_like_any_request(bad: Reply) -> None:
+    login = orjson.dumps({"auth_token": "fresh", "status": "success", "data": {"account_id": "owner"}})
+    with scripted_server(bad, Reply(login, 201), Reply(page("a"))) as server:
+        assert ids_of(server.url, token="", api_key="k" * 64) == ["a"]
+    with scripted_server(bad, Reply(login, 201)) as server:
+        with KazooClient(server.url, Credentials(api_key="k" * 64)) as client:
+            assert client.own_account() == "owner"
+
+
+@pytest.mark.fault("R401")
+def test_a_timeout_over_a_months_edge_is_asked_for_again() -> None:
+    edge = datetime(2026, 3, 1, tzinfo=UTC)
+    window = Window(edge - timedelta(hours=1), edge + timedelta(days=1), whole=True)
+    with scripted_server(Reply(b"<html>", 504), Reply(page("a"))) as server:
+        with KazooClient(server.url, Credentials(token=TOKEN), requests_per_second=10_000.0) as client:
+            assert [found.rows for _, found in client.pages("acct", window, Dialect.V2_K43)] == [1]
     assert len(server.requests) == 2
 
 
@@ -226,12 +275,12 @@ def test_a20_a_cycle_of_keys_ends_the_walk() -> None:
 
 def test_a20_on_3x_more_rows_in_a_second_than_in_a_page_are_fetched_in_larger_pages() -> None:
     with scripted_server(
-        Reply(page("a", "b", next_key="63602563961")),
-        Reply(page("a", "b", next_key="63602563961")),
-        Reply(page("a", "b", "c")),
+        Reply(page("a", "b", next_key="63602563961", page_size=2)),
+        Reply(page("a", "b", next_key="63602563961", page_size=2)),
+        Reply(page("a", "b", "c", page_size=8)),
     ) as server:
-        assert set(ids_of(server.url, dialect=Dialect.V2_K3)) == {"a", "b", "c"}
-    assert "page_size=2000" in server.requests[-1]
+        assert set(ids_of(server.url, dialect=Dialect.V2_K3, page_size=2)) == {"a", "b", "c"}
+    assert "page_size=8" in server.requests[-1]
 
 
 def test_a21_an_empty_page_with_a_next_key_is_not_the_end() -> None:

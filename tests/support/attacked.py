@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from own_clock import by_own_clock
 from psycopg import sql
 from serving import Served, serving, store
 
@@ -52,7 +53,7 @@ def api(embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactor
         serve_requests_per_second=0,
         serve_upload_bytes=100_000,
     )
-    at = Workplace.at(settings, clock=lambda: datetime(2026, 3, 20, 12, tzinfo=UTC))
+    at = Workplace.at(by_own_clock(settings), clock=lambda: datetime(2026, 3, 20, 12, tzinfo=UTC))
     with serving(at) as served:
         for account_id in ("self", "child", "sibling", "stranger", "top"):
             store(

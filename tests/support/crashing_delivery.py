@@ -13,6 +13,7 @@ from typing import Any
 import crashing_night
 from crashing_night import then
 from fsspec.implementations.local import LocalFileSystem
+from own_clock import by_own_clock
 from pydantic import SecretStr
 from sshfs import SSHFileSystem
 
@@ -59,5 +60,5 @@ POINTS = tuple(crashing_night.POINTS)
 if __name__ == "__main__":
     warehouse_url, data_dir, point = sys.argv[1:]
     crashing_night.rig(point)
-    settings = Settings(data_dir=Path(data_dir), warehouse_url=SecretStr(warehouse_url))
+    settings = by_own_clock(Settings(data_dir=Path(data_dir), warehouse_url=SecretStr(warehouse_url)))
     deliver_files(DeliverRequest(), Workplace.at(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC)))

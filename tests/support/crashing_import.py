@@ -9,6 +9,7 @@ from pathlib import Path
 
 import crashing_night
 from crashing_night import die, once, then
+from own_clock import by_own_clock
 from pydantic import SecretStr
 
 from cdr_pipeline.settings import Settings
@@ -35,6 +36,6 @@ POINTS = tuple(crashing_night.POINTS)
 if __name__ == "__main__":
     warehouse_url, data_dir, file, point = sys.argv[1:]
     crashing_night.rig(point)
-    settings = Settings(data_dir=Path(data_dir), warehouse_url=SecretStr(warehouse_url))
+    settings = by_own_clock(Settings(data_dir=Path(data_dir), warehouse_url=SecretStr(warehouse_url)))
     at = Workplace.at(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
     import_upload(UploadRequest(Path(file), "acct", "generic"), at)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nights import DAY, night
+from own_clock import by_own_clock
 from pydantic import SecretStr
 
 from cdr_pipeline.errors import CdrError
@@ -88,7 +89,7 @@ if __name__ == "__main__":
         api_requests_per_second=10_000.0,
         api_page_size=9,
     )
-    at = Workplace.at(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
+    at = Workplace.at(by_own_clock(settings), clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
     try:
         collected, _ = night(at, DAY)
     except CdrError as error:

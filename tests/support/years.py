@@ -45,6 +45,11 @@ def documents_of_a_year(switch: SimulatedSwitch) -> list[dict[str, Any]]:
         for number in range(12):
             began = edge - timedelta(seconds=(number - 3) * 40)
             found.append(_leg(template, switch, began, 1 + number * 600, f"edge-{edge:%Y%m%d%H}-{number}"))
+            # Ended in the last second before the edge, saved after it.
+            ended = edge - timedelta(seconds=1 + number)
+            found.append(
+                _leg(template, switch, ended, 1 if number else 0, f"late-{edge:%Y%m%d%H}-{number}", 30 + number)
+            )
     for crowded in CROWDED_SECONDS:
         for number in range(300):
             seconds = number % 50
@@ -54,14 +59,15 @@ def documents_of_a_year(switch: SimulatedSwitch) -> list[dict[str, Any]]:
 
 
 def _leg(
-    template: dict[str, Any], switch: SimulatedSwitch, began: datetime, seconds: int, call_id: str
+    template: dict[str, Any], switch: SimulatedSwitch, began: datetime, seconds: int, call_id: str, lag: int = 0
 ) -> dict[str, Any]:
-    saved = began + timedelta(seconds=seconds)
-    month = began if switch.dialect.hides_month_edges else saved
+    ended = began + timedelta(seconds=seconds)
+    saved = ended + timedelta(seconds=lag)
+    month = began if switch.dialect.hides_month_edges else ended
     return template | {
         "_id": f"{month:%Y%m}-{call_id}",
         "call_id": call_id,
-        "timestamp": to_gregorian(saved),
+        "timestamp": to_gregorian(ended),
         "pvt_created": to_gregorian(saved),
         "duration_seconds": seconds,
         "billing_seconds": seconds,

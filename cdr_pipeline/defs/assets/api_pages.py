@@ -42,14 +42,15 @@ def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> d
     ) -> dg.MaterializeResult:
         """Untouched pages of the switch's CDR API, one file per account and window.
 
-        A day is asked for by the time its records were saved, with an overlap for late saves. What is landed here can
+        A day is asked for by the time its records were saved, with an overlap for late saves; the days before it are
+        read again, and windows whose rows have changed are landed once more. What is landed here can
         be loaded again without asking the switch, which the run tag ``cdr/replay`` does.
         """
         with told_apart(context):
             accounts = scope.asked_accounts(context)
             at = workplace.open(context)
             days_asked = [] if scope.asked_replay(context) else asked_dates(context)
-            collected = [collect_day(CollectRequest(day, accounts), at) for day in days_asked]
+            collected = [collect_day(CollectRequest(day, accounts, besides=days_asked), at) for day in days_asked]
             _ask_again(context, collected, policy)
             return _result(collected, accounts)
 
@@ -98,6 +99,7 @@ def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.Mat
             "accounts_already_done": len({name for day in collected for name in day.elsewhere}),
             "windows": sum(part.windows for part in parts),
             "pages": sum(part.pages for part in parts),
+            "windows_read_again_unchanged": sum(part.unchanged for part in parts),
             "dagster/row_count": sum(part.rows for part in parts),
             "bytes": sum(part.bytes for part in parts),
             "per_account": table(("day", "account", "windows", "pages", "rows", "outcome"), per_account[:200]),

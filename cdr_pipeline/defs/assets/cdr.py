@@ -97,8 +97,10 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
             at = workplace.open(context)
             days_asked = asked_dates(context)
             begun = at.clock()
+            replay = scope.asked_replay(context)
             loaded = [
-                load_day(LoadRequest(day, accounts, replay=scope.asked_replay(context)), at) for day in days_asked
+                load_day(LoadRequest(day, accounts, replay=replay, others=day == days_asked[-1]), at)
+                for day in days_asked
             ]
             uploads = load_uploads(at, accounts)
             shown = whats_in_the_warehouse(days_asked, touched_days(loaded, uploads), accounts, begun, at)

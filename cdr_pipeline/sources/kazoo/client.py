@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self, cast
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from cdr_pipeline.errors import (
 )
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.connection import Connection
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import VERSION_KEYS, Dialect
 from cdr_pipeline.sources.kazoo.pace import Pace
 from cdr_pipeline.sources.kazoo.pages import Page, data_of, next_key_of, parse_detail, parse_page
 from cdr_pipeline.sources.kazoo.session import Credentials, Session
@@ -44,7 +45,9 @@ class KazooClient:
         attempts: how often one request is tried.
         verify: certificate authorities to trust besides the system's, for tests; verification cannot be switched off.
         transport: in place of the network, for tests.
-        clock: for tests.
+        clock: monotonic seconds, for tests.
+        wall_clock: current time in UTC, compared with the ``Date`` of every reply; None compares nothing.
+        clock_tolerance_seconds: how far the two may differ.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class KazooClient:
         verify: ssl.SSLContext | None = None,
         transport: httpx2.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] | None = None,
+        clock_tolerance_seconds: float = 300.0,
     ) -> None:
         self._page_size = page_size
         self._connection = Connection(
@@ -74,11 +79,17 @@ class KazooClient:
             verify=verify,
             transport=transport,
             clock=clock,
+            wall_clock=wall_clock,
+            clock_tolerance_seconds=clock_tolerance_seconds,
         )
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings, *, wall_clock: Callable[[], datetime] | None = None) -> Self:
         """A client as configured.
+
+        Args:
+            settings: of this process.
+            wall_clock: current time in UTC, compared with the ``Date`` of every reply; None compares nothing.
 
         Raises:
             ConfigurationError: no URL, or no credentials.
@@ -94,6 +105,8 @@ class KazooClient:
             host_requests_per_second=settings.api_host_requests_per_second,
             timeout_seconds=settings.api_timeout_seconds,
             token_in_query=settings.api_token_in_query,
+            wall_clock=wall_clock,
+            clock_tolerance_seconds=settings.clock_tolerance_seconds,
         )
 
     def __enter__(self) -> Self:
@@ -114,7 +127,7 @@ class KazooClient:
         except UpstreamAccountNotFound:
             self._connection.get(account_id, f"/v1/accounts/{quote(account_id, safe='')}", {})
             return Dialect.SEED_V1
-        if not {"node", "version", "timestamp"} & page.envelope:
+        if not VERSION_KEYS & page.envelope:
             return Dialect.V2_K3
         try:
             self._connection.get(account_id, f"/v1/accounts/{quote(account_id, safe='')}", {})
@@ -127,6 +140,9 @@ class KazooClient:
 
         Rows may come twice; they are merged once. A key that comes again ends in an error, or on servers that repeat
         whole seconds in larger pages, so that the walk always ends.
+
+        A gateway that gives up on an ordinary window is not asked again, because two shorter windows cover it. One
+        across a month's edge has no such parts and is asked for again like any request.
 
         Raises:
             WindowTooHeavy: a shorter window may work.
@@ -142,11 +158,15 @@ class KazooClient:
         for _ in range(_MAX_PAGES):
             if dialect.paginated:
                 query["page_size"] = str(size)
-            body, page = self._page(account_id, path, query)
+            body, page = self._page(account_id, path, query, shrinks=window.shrunk or not window.whole)
             yield body, page
             key = page.next_start_key
             if key is None or not dialect.paginated:
                 return
+            if window.whole:
+                raise UpstreamProtocolError(
+                    f"account {account_id}: the server cuts into pages what must be read whole at a month's edge"
+                )
             if key in seen or key == query.get("start_key"):
                 if not dialect.repeats_seconds or size >= _LARGEST_PAGE:
                     raise UpstreamProtocolError(f"account {account_id}: the server repeats the same page for ever")
@@ -206,21 +226,28 @@ class KazooClient:
         """
         return self._connection.own_account()
 
-    def _page(self, account_id: str, path: str, query: dict[str, str]) -> tuple[bytes, Page]:
+    def _page(self, account_id: str, path: str, query: dict[str, str], *, shrinks: bool = False) -> tuple[bytes, Page]:
         def whole(body: bytes) -> tuple[tuple[bytes, Page], int | None]:
             page = parse_page(body)
-            _require_whole(page, query)
+            _require_whole(page, path, query)
             return (body, page), page.tokens_left
 
-        return self._connection.read(account_id, path, query, whole)
+        return self._connection.read(account_id, path, query, whole, shrinks=shrinks)
 
 
-def _require_whole(page: Page, query: dict[str, str]) -> None:
-    """A page that says how many rows it has must have them; those servers fill pages up while there are more rows.
+def _require_whole(page: Page, path: str, query: dict[str, str]) -> None:
+    """A page that has fewer rows than its own figures say is a failed one; more rows are fine.
 
-    On 3.x the number is the size that was asked for and a page may be short, so only an answer in text is held to it.
+    On v1 and since 4.3 the figure is the number of rows. On v2 of 3.x and 4.0 it is the size that was asked for, and a
+    page that is not the last one is full.
+
+    Raises:
+        TransientUpstreamError: it is short.
     """
     said = page.page_size
-    counted = "node" in page.envelope and "page_size" in query
-    if counted and said is not None and said != page.rows:
+    if said is None:
+        return
+    counted = path.startswith("/v1/") or ("page_size" in query and "node" in page.envelope)
+    full = "node" not in page.envelope and page.next_start_key is not None and page.next_start_key.isdigit()
+    if page.rows < said and (counted or full):
         raise TransientUpstreamError(f"a page came short: {page.rows} of {said} rows")

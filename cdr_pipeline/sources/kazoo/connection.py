@@ -4,6 +4,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -12,11 +13,11 @@ import stamina
 from stamina.instrumentation import RetryDetails
 
 from cdr_pipeline.errors import (
+    ClockDisagrees,
     ConfigurationError,
     PermanentUpstreamError,
     TransientUpstreamError,
     UpstreamAuthError,
-    UpstreamProtocolError,
 )
 from cdr_pipeline.sources.kazoo.pace import Pace
 from cdr_pipeline.sources.kazoo.pages import token_of, without_token
@@ -25,6 +26,7 @@ from cdr_pipeline.sources.kazoo.refusals import (
     NOT_THERE,
     TRANSIENT,
     capped,
+    date_of,
     refusal,
     retry_after_seconds,
     worth_another_try,
@@ -55,6 +57,7 @@ _OK: Final = 200
 _CREATED: Final = 201
 _UNAUTHORIZED: Final = 401
 _TOO_MANY: Final = 429
+_SERVER_ERROR: Final = 500
 
 
 class Connection:
@@ -69,7 +72,9 @@ class Connection:
         attempts: how often one request is tried.
         verify: certificate authorities to trust besides the system's, for tests; verification cannot be switched off.
         transport: in place of the network, for tests.
-        clock: for tests.
+        clock: monotonic seconds, for tests.
+        wall_clock: current time in UTC, compared with the ``Date`` of every reply; None compares nothing.
+        clock_tolerance_seconds: how far the two may differ.
     """
 
     def __init__(
@@ -84,6 +89,8 @@ class Connection:
         verify: ssl.SSLContext | None = None,
         transport: httpx2.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] | None = None,
+        clock_tolerance_seconds: float = 300.0,
     ) -> None:
         self._base = base_url
         self._host = urlsplit(base_url).hostname or "the switch"
@@ -93,6 +100,8 @@ class Connection:
         self._token_in_query = token_in_query
         self._attempts = attempts
         self._clock = clock
+        self._wall_clock = wall_clock
+        self._tolerance = clock_tolerance_seconds
         self._http = httpx2.Client(
             timeout=httpx2.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds)),
             follow_redirects=False,
@@ -120,10 +129,19 @@ class Connection:
         path: str,
         query: dict[str, str],
         reader: Callable[[bytes], tuple[_Answer, int | None]],
+        *,
+        shrinks: bool = False,
     ) -> _Answer:
         """What ``reader`` makes of a reply; what it raises counts as the reply's failure.
 
         It also gives the tokens that the server's own bucket has left, where the reply says so.
+
+        Args:
+            account_id: account that is asked about.
+            path: below the base URL.
+            query: parameters.
+            reader: makes the answer of a body.
+            shrinks: the caller asks for less when a gateway gives up (504), so that asking again is a waste.
 
         Raises:
             TransientUpstreamError, PermanentUpstreamError: as their names say, after all attempts.
@@ -134,7 +152,7 @@ class Connection:
             self._pace.answered(account_id, tokens_left)
             return answer
 
-        return self._tried(asked)
+        return self._tried(asked, shrinks=shrinks)
 
     def own_account(self) -> str:
         """Id of the account that the credentials belong to, as the login's answer names it.
@@ -146,32 +164,22 @@ class Connection:
         if not self._session.credentials.renewable:
             raise ConfigurationError("a token does not say whose it is", hint="name the account with --root")
         account: list[str] = []
-        self._session.renew(self._session.token(), lambda: self._log_in(account))
+        self._tried(lambda: self._session.renew(self._session.token(), lambda: self._log_in(account)))
         if not account:
             raise ConfigurationError("the switch did not say whose credentials these are", hint="name it with --root")
         return account[0]
 
-    def _tried(self, asked: Callable[[], _Answer]) -> _Answer:
-        """Asks until there is an answer that can be trusted, with backoff, jitter and an end.
-
-        A reply that is no JSON at all is asked for once more and then taken for what the address serves.
-        """
-        other_than_json = 0
+    def _tried(self, asked: Callable[[], _Answer], *, shrinks: bool = False) -> _Answer:
+        """Asks until there is an answer that can be trusted, with backoff, jitter and an end."""
         for attempt in stamina.retry_context(
-            on=worth_another_try,
+            on=lambda error: worth_another_try(error, shrinks=shrinks),
             attempts=self._attempts,
             timeout=_TOTAL_SECONDS,
             wait_initial=0.5,
             wait_max=LONGEST_WAIT_SECONDS,
         ):
             with attempt:
-                try:
-                    return asked()
-                except _NotJson as error:
-                    other_than_json += 1
-                    if other_than_json > 1:
-                        raise UpstreamProtocolError(error.message, hint="check CDR_API_URL") from None
-                    raise
+                return asked()
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _once(self, account_id: str, path: str, query: dict[str, str]) -> bytes:
@@ -188,7 +196,11 @@ class Connection:
         if status != _OK:
             raise refusal(account_id, status, headers, body)
         if not headers.get("content-type", "").lower().startswith(_JSON):
-            raise _NotJson(f"account {account_id}: the reply is not JSON but something else with status 200")
+            raise TransientUpstreamError(
+                f"account {account_id}: the reply is not JSON but something else with status 200",
+                hint="when it stays so, check CDR_API_URL: a proxy's error page passes, a wrong address does not",
+            )
+        self._require_clock(headers)
         return without_token(body, token)
 
     def _exchange(
@@ -223,6 +235,18 @@ class Connection:
         except httpx2.HTTPError as error:
             raise PermanentUpstreamError(f"{self._host} cannot be asked: {type(error).__name__}") from None
 
+    def _require_clock(self, headers: httpx2.Headers) -> None:
+        """Raises ClockDisagrees when the switch's clock, where it shows one, is too far from this machine's."""
+        moment = date_of(headers)
+        if self._wall_clock is None or moment is None:
+            return
+        ahead = (self._wall_clock() - moment).total_seconds()
+        if abs(ahead) > self._tolerance:
+            raise ClockDisagrees(
+                f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the switch's",
+                hint="set the clock (timedatectl set-ntp true), then run 'cdr-pipeline doctor'; nothing was recorded",
+            )
+
     def _renewed(self, expired: str) -> str:
         """A token in place of the one that is refused."""
         return self._session.renew(expired, self._log_in)
@@ -233,24 +257,22 @@ class Connection:
         status, headers, body = 0, httpx2.Headers(), b""
         for version in ("v2", "v1"):
             status, headers, body = self._exchange("PUT", f"/{version}/{route}", {}, "", content)
-            if status in (_OK, _CREATED):
-                token, owner = token_of(body)
-                if token:
-                    if account is not None and owner:
-                        account.append(owner)
-                    return token
             if status not in NOT_THERE:
                 break
-        if status in TRANSIENT:
-            raise refusal("login", status, headers, body)
+        token, owner = token_of(body)
+        if status in (_OK, _CREATED) and token:
+            if account is not None and owner:
+                account.append(owner)
+            return token
+        if status in (_OK, _CREATED) or status in TRANSIENT or status >= _SERVER_ERROR:
+            raise TransientUpstreamError(
+                f"login: HTTP {status}{' without a token' if status in (_OK, _CREATED) else ''}",
+                retry_after_seconds=retry_after_seconds(headers.get("retry-after")),
+            )
         raise UpstreamAuthError(
             f"the switch refuses the credentials (HTTP {status})",
             hint=f"check {self._session.credentials.setting}; nothing was collected",
         )
-
-
-class _NotJson(TransientUpstreamError):
-    """Status 200, but no JSON: a captive portal, a maintenance page, the wrong address."""
 
 
 def _is_certificate_error(error: BaseException) -> bool:

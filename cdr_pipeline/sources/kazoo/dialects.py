@@ -5,6 +5,9 @@ from typing import Final
 
 # Longest span that a stock server answers: 31 days and an hour (crossbar.maximum_range).
 MAX_RANGE_SECONDS: Final = 2_682_000
+# Keys of the envelope that only servers of 4.3 and later send.
+VERSION_KEYS: Final = frozenset({"node", "version", "timestamp"})
+_NAMES_ITSELF: Final = frozenset({"node", "version"})
 
 
 class Dialect(StrEnum):
@@ -31,12 +34,28 @@ class Dialect(StrEnum):
 
     @property
     def hides_month_edges(self) -> bool:
-        """Whether a call over a month's end is found only by a window that spans it.
+        """Whether a call over a month's end is found only by a window that reaches as far as the call is long.
 
-        Since 4.3 a record is filed under the month in which the call began, but asked for by when it was saved;
-        before, under the month in which it was saved.
+        Since 4.3 a record is filed under the month in which the call began, but asked for by when it was saved.
+        Before, it is filed under the month in which the call ended: only one that ended in the last seconds of a month
+        and was saved after it needs a window over the edge, as long as saves are late.
         """
         return self in (Dialect.V2_K43, Dialect.K5)
+
+    def contradicted_by(self, envelope: frozenset[str], next_start_key: str | None) -> bool:
+        """Whether a page shows that the switch is of another version than this dialect.
+
+        Since 4.3 every envelope names the switch's node and version. A white label may leave them out, so their
+        absence alone proves nothing; a key of digits is one of 3.x and 4.0.
+
+        Args:
+            envelope: keys of the page's envelope.
+            next_start_key: where the next page begins, None on the last one.
+        """
+        names_version = envelope >= _NAMES_ITSELF
+        if self.hides_month_edges:
+            return not names_version and next_start_key is not None and next_start_key.isdigit()
+        return names_version
 
     @property
     def repeats_seconds(self) -> bool:

@@ -14,6 +14,7 @@ import orjson
 import polars as pl
 
 from cdr_pipeline.core.normalize.kazoo import INVALID_TEXT
+from cdr_pipeline.core.timestamps import GREGORIAN_UNIX_OFFSET
 from cdr_pipeline.errors import TransientUpstreamError
 from cdr_pipeline.sources.kazoo.alike import alike_rows
 
@@ -34,6 +35,18 @@ _Row = dict[str, msgspec.Raw]
 _ENVELOPE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _CUT: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ROWS: Final = msgspec.json.Decoder(list[_Row])
+# Switches count Gregorian seconds, some white labels Unix seconds.
+_SMALLEST_GREGORIAN: Final = 60_000_000_000
+
+
+class _Span(msgspec.Struct):
+    """When a listed call began, and how long it lasted."""
+
+    timestamp: Any = None
+    duration_seconds: Any = None
+
+
+_SPANS: Final = msgspec.json.Decoder(list[_Span])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +186,25 @@ def record_ids(ndjson: bytes) -> list[str]:
         return []
     ids = pl.read_ndjson(ndjson, schema={"id": pl.String})["id"]
     return ids.drop_nulls().unique(maintain_order=True).to_list()
+
+
+def longest_over(listed: bytes, edge: int) -> int:
+    """Seconds of the longest call in a list of rows that began before an instant and ended at it or later; 0 for none.
+
+    Args:
+        listed: a JSON list of rows with folded keys.
+        edge: Gregorian second.
+    """
+    longest = 0
+    for row in _SPANS.decode(listed):
+        began, seconds = _whole(str(row.timestamp)), _whole(str(row.duration_seconds))
+        if began is None or seconds is None:
+            continue
+        if began < _SMALLEST_GREGORIAN:
+            began += GREGORIAN_UNIX_OFFSET
+        if began < edge <= began + seconds:
+            longest = max(longest, seconds)
+    return longest
 
 
 def error_code(body: bytes) -> str:

@@ -1,6 +1,6 @@
 """What a reply that is no answer means: an error that says whether to ask again, and after how long."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -62,9 +62,29 @@ def retry_after_seconds(value: str | None) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def worth_another_try(error: Exception) -> bool | float:
-    """Whether to ask again, and after how long when the server has said so."""
-    if not isinstance(error, TransientUpstreamError) or isinstance(error, WindowTooHeavy):
+def date_of(headers: httpx2.Headers) -> datetime | None:
+    """When a reply was made by the server's clock; None where its Date is missing or makes no sense.
+
+    A proxy that sends a stored reply says how old it is (Age).
+    """
+    try:
+        moment = parsedate_to_datetime(headers.get("date", ""))
+        age = timedelta(seconds=int(headers.get("age", "0")))
+    except (ValueError, OverflowError):
+        return None
+    return None if moment.tzinfo is None else moment + age
+
+
+def worth_another_try(error: Exception, *, shrinks: bool = False) -> bool | float:
+    """Whether to ask again, and after how long when the server has said so.
+
+    Args:
+        error: what came of the request.
+        shrinks: the caller asks for a shorter window when a gateway gives up on one.
+    """
+    if not isinstance(error, TransientUpstreamError) or not error.retryable:
+        return False
+    if shrinks and isinstance(error, WindowTooHeavy):
         return False
     wait = capped(error.retry_after_seconds)
     return True if wait is None else wait

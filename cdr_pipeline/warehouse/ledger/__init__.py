@@ -28,7 +28,14 @@ from cdr_pipeline.warehouse.ledger.uploads import (
     UploadRecord,
     UploadTable,
 )
-from cdr_pipeline.warehouse.ledger.windows import Claim, Collection, LandedWindow, OpenWindow, WindowTable
+from cdr_pipeline.warehouse.ledger.windows import (
+    Claim,
+    Collection,
+    LandedWindow,
+    OpenWindow,
+    RecordedWindow,
+    WindowTable,
+)
 
 __all__ = [
     "UPLOAD_STATES",
@@ -54,6 +61,7 @@ __all__ = [
     "NightAccount",
     "OpenWindow",
     "RecordPlace",
+    "RecordedWindow",
     "RetentionPolicy",
     "SealedFile",
     "ShownFile",

@@ -25,6 +25,7 @@ class Account:
         time_zone: IANA name; decides the business date of its calls.
         country_code: E.164 country code of national numbers, digits only, if known.
         dialect: what its switch was found to speak, if contacted.
+        dialect_seen_at: when its switch was last seen to speak it.
         active: whether the nightly run collects it.
         earlier_zones: in which its days were before, oldest first.
     """
@@ -35,6 +36,7 @@ class Account:
     time_zone: str = "UTC"
     country_code: str | None = None
     dialect: str | None = None
+    dialect_seen_at: datetime | None = None
     active: bool = True
     earlier_zones: tuple[EarlierZone, ...] = ()
 
@@ -152,6 +154,10 @@ class AccountTable(LedgerTables):
         (row,) = self._rows("read/newest_day", account_id=account_id)
         return row["business_date"]
 
-    def record_dialect(self, account_id: str, dialect: str) -> None:
-        """Remembers which dialect the switch speaks for an account."""
-        self._execute("ledger/record_dialect", account_id=account_id, dialect=dialect)
+    def record_dialect(self, account_id: str, dialect: str, *, now: datetime) -> None:
+        """Remembers which dialect the switch speaks for an account, and that it was seen to do so now."""
+        self._execute("ledger/record_dialect", account_id=account_id, dialect=dialect, now=now)
+
+    def forget_dialects(self, account_ids: Sequence[str]) -> None:
+        """Has the dialect of accounts found out anew by their next collection."""
+        self._execute("ledger/forget_dialects", account_ids=list(account_ids))

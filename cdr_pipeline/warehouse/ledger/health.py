@@ -96,22 +96,36 @@ class OpenExposure:
 
 @dataclass(frozen=True, slots=True)
 class NightAccount:
-    """How an account's day stands; the file's columns are None while there is none."""
+    """How an account's day stands; the file's columns are None while there is none.
+
+    A day that was collected whole and has a window that failed since is not whole.
+    """
 
     account_id: str
     state: str | None
     collected_at: datetime | None
     complete_through: datetime | None
     volume: str | None
+    failed_windows: int
     path: str | None
     version: int | None
     row_count: int | None
     bytes: int | None
     sha256: str | None
 
+    @property
+    def whole(self) -> bool:
+        """Whether every window of the day was collected."""
+        return self.collected_at is not None and not self.failed_windows
+
 
 class HealthTable(LedgerTables):
     """Questions about nights; each is one statement and changes nothing."""
+
+    def warehouse_clock(self) -> datetime:
+        """The warehouse's own clock."""
+        (row,) = self._rows("read/warehouse_clock")
+        return row["moment"]
 
     def missing_days(
         self, account_ids: Sequence[str], first_date: date, last_date: date, *, time_zone: str

@@ -1,11 +1,16 @@
 """Windows of the switch's API and who collects them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Any, Final
 
 from cdr_pipeline.errors import ClaimLost
 from cdr_pipeline.warehouse.ledger.base import LedgerTables
+
+# Before and after every window.
+_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2199, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,24 @@ class LandedWindow:
     dialect: str
     landing_path: str
     landed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedWindow:
+    """A window of a day and what became of it.
+
+    Attributes:
+        starts_at, ends_at: half-open interval of save time.
+        state: landed, loaded or failed.
+        error_code: of a failed one.
+        content_sha256: hash of its rows as they landed; None when they never did.
+    """
+
+    starts_at: datetime
+    ends_at: datetime
+    state: str
+    error_code: str | None
+    content_sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +142,7 @@ class WindowTable(LedgerTables):
         claim: Claim,
         window: LandedWindow,
         rows: int,
+        content_sha256: str,
     ) -> None:
         """A window's pages are on disk, whole; failed attempts that it covers are made good.
 
@@ -134,14 +158,96 @@ class WindowTable(LedgerTables):
         with self.connection.transaction():
             self.renew(claim)
             self._execute("ledger/forget_failed_windows", **place)
+            self._execute("ledger/restore_failed_windows", **place)
             self._execute(
                 "ledger/record_landed_window",
                 **place,
                 dialect=window.dialect,
                 landing_path=window.landing_path,
                 rows=rows,
+                content_sha256=content_sha256,
                 now=window.landed_at,
             )
+
+    def forget_failures(self, claim: Claim) -> None:
+        """Every window that the day needs has landed: failed attempts of other windows do not count any more.
+
+        Raises:
+            ClaimLost: another process collects the day.
+        """
+        place: dict[str, Any] = {
+            "account_id": claim.account_id,
+            "business_date": claim.business_date,
+            "starts_at": _FIRST,
+            "ends_at": _LAST,
+        }
+        with self.connection.transaction():
+            self.renew(claim)
+            self._execute("ledger/forget_failed_windows", **place)
+            self._execute("ledger/restore_failed_windows", **place)
+
+    def confirm_window(self, *, claim: Claim, starts_at: datetime, ends_at: datetime, now: datetime) -> None:
+        """A window was read again and has the rows that it had.
+
+        Raises:
+            ClaimLost: another process collects the day.
+        """
+        with self.connection.transaction():
+            self.renew(claim)
+            self._execute(
+                "ledger/confirm_window",
+                account_id=claim.account_id,
+                business_date=claim.business_date,
+                starts_at=starts_at,
+                ends_at=ends_at,
+                now=now,
+            )
+
+    def recorded_windows(self, account_id: str, business_date: date) -> list[RecordedWindow]:
+        """Every window of the day, by time."""
+        rows = self._rows("read/recorded_windows", account_id=account_id, business_date=business_date)
+        return [RecordedWindow(**row) for row in rows]
+
+    def windows_in_dialects(
+        self, account_id: str, dialects: Sequence[str], *, since: datetime
+    ) -> dict[date, list[tuple[datetime, datetime]]]:
+        """Start and end of windows that were landed in one of the dialects since an instant, by day."""
+        found: dict[date, list[tuple[datetime, datetime]]] = {}
+        for row in self._rows("read/windows_in_dialects", account_id=account_id, dialects=list(dialects), since=since):
+            found.setdefault(row["business_date"], []).append((row["starts_at"], row["ends_at"]))
+        return found
+
+    def mark_window_outdated(
+        self,
+        account_id: str,
+        business_date: date,
+        span: tuple[datetime, datetime],
+        *,
+        error_code: str,
+        error_message: str,
+        now: datetime,
+    ) -> None:
+        """A window must be read again because of how it was asked for; until then the day is not whole."""
+        self._execute(
+            "ledger/mark_window_outdated",
+            account_id=account_id,
+            business_date=business_date,
+            starts_at=span[0],
+            ends_at=span[1],
+            error_code=error_code,
+            error_message=error_message,
+            now=now,
+        )
+
+    def outdated_days(self, account_id: str, error_code: str) -> list[date]:
+        """Days with a window that must be read again for a reason, newest first."""
+        rows = self._rows("read/outdated_windows", account_id=account_id, error_code=error_code)
+        return [row["business_date"] for row in rows]
+
+    def days_to_load(self, account_id: str, business_date: date) -> list[date]:
+        """Days other than one that have windows on disk which are not merged yet, oldest first."""
+        rows = self._rows("read/days_to_load", account_id=account_id, business_date=business_date)
+        return [row["business_date"] for row in rows]
 
     def record_failed_window(
         self,

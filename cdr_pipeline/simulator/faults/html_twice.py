@@ -1,0 +1,10 @@
+"""A proxy's fault page with status 200, twice in a row."""
+
+from cdr_pipeline.simulator.faults.html import Html
+
+
+class HtmlTwice(Html):
+    """Answers the first two lists with a web page."""
+
+    name = "html_twice"
+    times = 2
