@@ -99,6 +99,12 @@ def restate(
     reason: Annotated[str, typer.Option(help="Why now.")],
     date: Annotated[list[datetime] | None, _DATES] = None,
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    replace_lost: Annotated[
+        bool,
+        typer.Option(
+            "--replace-lost", help="Also days whose sealed file is lost for good; they get no adjustment file."
+        ),
+    ] = False,
 ) -> None:
     """Write a new version of sealed days with late records, and a file of the adjustments. Old versions stay."""
     from cdr_pipeline.cli.console import out, table, workplace
@@ -106,7 +112,7 @@ def restate(
     from cdr_pipeline.steps.restate_days import RestateRequest, restate_days
 
     with workplace("restating") as at:
-        found = restate_days(RestateRequest(by, reason, _dates(date), account), at)
+        found = restate_days(RestateRequest(by, reason, _dates(date), account, replace_lost), at)
     listing = table("Restated days", "account", "day", "outcome", "version", "records", "why")
     for day in found:
         why = (
@@ -144,6 +150,36 @@ def adopt(
     problems = sum(bool(day.problems) for day in found)
     if problems:
         raise ExportError(f"{problems} day(s) need a person", hint="the list above says what to do for each")
+
+
+@days_app.command("repair")
+def repair(
+    *,
+    date: Annotated[list[datetime] | None, _DATES] = None,
+    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+) -> None:
+    """Get missing or changed sealed files back with the bytes that were sealed, and announce them again.
+
+    Looks first at the targets of targets.toml, then writes the file from the warehouse; only the sealed hash counts. A
+    changed file is kept as NAME.damaged-HASH. With --date, compares the hashes of all files of that day first. Exits 8
+    and says what to do when a file is lost.
+    """
+    from cdr_pipeline.cli.console import out, table, workplace
+    from cdr_pipeline.errors import SealedFileDamaged
+    from cdr_pipeline.steps.repair_files import RepairRequest, repair_files
+
+    with workplace("repairing") as at:
+        found = repair_files(RepairRequest(_dates(date), account), at)
+    listing = table("Sealed files", "account", "day", "file", "fault", "outcome", "detail")
+    for file in found:
+        listing.add_row(file.account_id, str(file.business_date), file.path, file.fault, file.outcome, file.detail)
+    if found:
+        out.print(listing)
+    else:
+        out.print("nothing to repair")
+    lost = sum(file.outcome == "lost" for file in found)
+    if lost:
+        raise SealedFileDamaged(f"{lost} sealed file(s) are lost", hint="the list above says what to do for each")
 
 
 @days_app.command("why")

@@ -14,6 +14,7 @@ from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.partitions import PARTITION_TAG
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.health import Broken, clocks_broken, what_is_broken
+from cdr_pipeline.steps.sealed_files import check_sealed_files
 from cdr_pipeline.steps.workplace import Clock, Workplace, utc_now
 
 _HEARTBEAT: Final = timedelta(minutes=3)
@@ -47,6 +48,7 @@ def check_up(settings: Settings, *, mend: bool, clock: Clock = utc_now, quiet: t
         if mend:
             for record, _ in dead:
                 end_run(instance, record)
+        check_sealed_files(at)
         with at.ledger() as ledger:
             # The switch is asked for its clock only here; the warehouse's was compared with the rest.
             switch_clock = [item for item in clocks_broken(ledger, at, ask_switch=True) if "switch" in item.what]

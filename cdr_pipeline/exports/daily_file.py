@@ -270,6 +270,18 @@ def require_bytes(path: Path, sha256: str) -> None:
         raise SealedFileDamaged(f"{path.name} was sealed with other bytes than it has now", hint=_REPAIR)
 
 
+def sealed_manifest(path: Path) -> Manifest:
+    """The manifest of a sealed file.
+
+    Raises:
+        SealedFileDamaged: it is missing or damaged.
+    """
+    try:
+        return read_manifest(manifest_path(path))
+    except ExportError as error:
+        raise SealedFileDamaged(error.message, hint=_REPAIR) from None
+
+
 def manifest_of(day: DailyFile, dialect: Dialect, writing: Writing, content_sha256: str) -> Manifest:
     """What a manifest says of any file of the day; rows and totals are for the caller to fill in."""
     first, _ = day_bounds(day.business_date, day.time_zone)

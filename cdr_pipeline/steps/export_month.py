@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from cdr_pipeline.exports.daily_file import sealed_manifest
 from cdr_pipeline.exports.dialects import Dialect, manifest_path, month_folder
 from cdr_pipeline.exports.manifest import read_manifest
 from cdr_pipeline.exports.month import DaySource, Preset, write_journal, write_month, write_summary
@@ -91,5 +92,7 @@ def _sources(account_id: str, first: date, last: date, ledger: Ledger, at: Workp
         for file in ledger.export_files(account_id, line.business_date, line.version):
             if file.dialect == Dialect.EXACT:
                 path = at.settings.export_dir / file.path
-                sources.append(DaySource(path, read_manifest(manifest_path(path))))
+                sealed = file.manifest is not None
+                manifest = sealed_manifest(path) if sealed else read_manifest(manifest_path(path))
+                sources.append(DaySource(path, manifest))
     return sources

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
 from cdr_pipeline.errors import CallTooLong, ClockDisagrees, DialectChanged, WindowOutdated, WindowTooHeavy
@@ -10,8 +11,9 @@ from cdr_pipeline.steps.clocks import clock_differences
 from cdr_pipeline.steps.dropped_files import waiting_drops
 from cdr_pipeline.steps.due_nights import DueNight, due_nights
 from cdr_pipeline.steps.retain_records import due_months, months_after
+from cdr_pipeline.steps.sealed_files import FileFault
 from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.ledger import Ledger, SealedFile
 
 # A file is remade by the run that changes its day; one that is still behind after this was forgotten.
 _FORGOTTEN = timedelta(hours=6)
@@ -20,6 +22,16 @@ _LOOKED_AT = timedelta(days=7)
 # Longer than from one night to the end of the next.
 _A_NIGHT = timedelta(days=2)
 _NAMED = 3
+_SEALED_FAULTS: dict[str, str] = {
+    FileFault.MISSING: "the file is missing",
+    FileFault.CHANGED: "the file has other bytes than were sealed",
+    FileFault.MANIFEST_MISSING: "the manifest is missing",
+    FileFault.MANIFEST_CHANGED: "the manifest has changed",
+    FileFault.NOT_LISTED: "SHA256SUMS does not list it with its hash",
+    FileFault.RECORDS_DIFFER: "the restored warehouse has other records than the file",
+}
+# Kinds of trouble with which no file may be called complete.
+SEALED_CODES = frozenset(f"sealed_{fault}" for fault in _SEALED_FAULTS)
 _LIST_UPLOADS = "cdr-pipeline uploads list"
 # What is wrong with a day whose window failed by the code of the failure, and what must come before the command.
 _NOT_ASKED = ("the switch could not be asked for", "")
@@ -67,6 +79,7 @@ def what_is_broken(at: Workplace) -> list[Broken]:
             *_collections(ledger, account_ids),
             *_uploads(ledger, account_ids),
             *_drops(ledger, account_ids, at),
+            *_sealed_files(ledger),
             *_files(ledger, account_ids, at.clock()),
             *_volumes(ledger, account_ids, at.clock()),
             *_deliveries(ledger, account_ids, at.clock()),
@@ -162,6 +175,26 @@ def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Br
             files.since,
             f"cdr-pipeline {'export' if files.still_open else 'days restate --by NAME --reason WHY'}"
             f" --date {files.business_date}",
+        )
+
+
+def _sealed_files(ledger: Ledger) -> Iterator[Broken]:
+    """What the last check of sealed files found; see ``check_sealed_files``."""
+    found: dict[tuple[str, str], list[SealedFile]] = {}
+    for file in ledger.faulty_files():
+        found.setdefault((file.account_id, file.fault or ""), []).append(file)
+    for (account_id, fault), files in found.items():
+        first = files[0]
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        if fault == FileFault.RECORDS_DIFFER:
+            mend = f"cdr-pipeline collect --replay --date {first.business_date} --account {account_id}"
+        else:
+            mend = f"cdr-pipeline days repair --account {account_id}"
+        yield Broken(
+            f"account {account_id}: {PurePosixPath(first.path).name}{more}, sealed: {_SEALED_FAULTS[fault]}",
+            f"sealed_{fault}",
+            min(file.fault_since for file in files if file.fault_since is not None),
+            mend,
         )
 
 

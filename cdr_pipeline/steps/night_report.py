@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from cdr_pipeline.core.accounting import BatchCounts
 from cdr_pipeline.steps.dropped_files import waiting_drops
-from cdr_pipeline.steps.health import Broken, what_is_broken
+from cdr_pipeline.steps.health import SEALED_CODES, Broken, what_is_broken
+from cdr_pipeline.steps.sealed_files import check_sealed_files
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.ledger import HourOfTraffic, NightAccount
 
@@ -61,10 +62,17 @@ class NightReport:
         return tuple(account.account_id for account in self.accounts if account.path is None)
 
     @property
+    def damaged(self) -> int:
+        """Kinds of damage to sealed files, of this night's day or another."""
+        return sum(item.code in SEALED_CODES for item in self.broken)
+
+    @property
     def good(self) -> bool:
         """Whether every account's day is whole, unsuspicious and has its file, and no dropped file was refused."""
         thin = any(account.volume in ("thin", "empty") for account in self.accounts)
-        return bool(self.accounts) and not (self.incomplete or self.without_file or thin or self.refused_files)
+        return bool(self.accounts) and not (
+            self.incomplete or self.without_file or thin or self.refused_files or self.damaged
+        )
 
     @property
     def verdict(self) -> str:
@@ -81,11 +89,14 @@ class NightReport:
         parts.append(f"{thin} are suspiciously empty")
         if self.refused_files:
             parts.append(f"{self.refused_files} file(s) in the drop folder are refused")
+        if self.damaged:
+            parts.append("sealed files are missing or damaged")
         return "Not good: " + ", ".join(parts) + "."
 
 
 def night_report(business_date: date, at: Workplace) -> NightReport:
     """Reads how the night of a business date went, as of now."""
+    check_sealed_files(at)
     broken = tuple(what_is_broken(at))
     with at.ledger() as ledger:
         account_ids = [account.account_id for account in ledger.accounts()]

@@ -1,9 +1,8 @@
 """Restates sealed days whose records have changed since: a new version beside the old one, which stays as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Literal
 
 from cdr_pipeline.core.account_zones import EarlierZone
@@ -16,6 +15,7 @@ from cdr_pipeline.exports.manifest import decode_manifest, encode_manifest
 from cdr_pipeline.steps.export_days import day_of, note_file, write_version
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.publish_days import publish_day, publish_pending
+from cdr_pipeline.steps.sealed_files import FileFault, hash_of
 from cdr_pipeline.steps.workplace import Workplace
 from cdr_pipeline.warehouse.engine import translated
 from cdr_pipeline.warehouse.ledger import Account, ExportFile, KnownDay, Ledger
@@ -30,12 +30,15 @@ class RestateRequest:
         reason: why now.
         business_dates: these, where they are late_pending; every such day when omitted.
         accounts: whose; all active ones when omitted.
+        replace_lost: also days whose newest exact file is missing or changed; their new version has no adjustment file,
+            and checks no longer name the lost files.
     """
 
     actor: str
     reason: str
     business_dates: Sequence[date] | None = None
     accounts: Sequence[str] | None = None
+    replace_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ def restate_days(request: RestateRequest, at: Workplace) -> list[RestatedDay]:
         accounts = {account.account_id: account for account in ledger.accounts(request.accounts)}
         unpublished = publish_pending(list(accounts), ledger, at)
         late = ledger.days_in_state(list(accounts), "late")
+        if request.replace_lost:
+            late = sorted({*late, *_lost_days(accounts, ledger)})
         wanted = None if request.business_dates is None else set(request.business_dates)
         failed = [
             RestatedDay(day.account_id, day.business_date, "failed", day.version, failure=day.failure)
@@ -99,7 +104,7 @@ def _restate_day(
         with translated(), ledger.locked_day(account.account_id, business_date) as quiet:
             known = ledger.day(account.account_id, business_date)
             day = replace(day, version=known.version)
-            if not known.late_pending:
+            if not (known.late_pending or request.replace_lost):
                 return day
             if not quiet:
                 return replace(day, outcome="refused")
@@ -117,7 +122,11 @@ def _restate(
 ) -> RestatedDay:
     """Writes the next version from the records, and the adjustment from the two versions' files."""
     before = {file.dialect: file for file in ledger.export_files(account.account_id, business_date, known.version)}
-    old, old_path = _sealed_exact(before, at)
+    old = _sealed_exact(before)
+    old_path = at.settings.export_dir / old.path
+    lost = request.replace_lost and hash_of(old_path) != old.sha256
+    if not lost:
+        require_bytes(old_path, old.sha256)
     if old.manifest is not None:
         # Whatever the account's zones are said to be now, the day keeps the bounds under which it was sealed.
         sealed = decode_manifest(old.manifest)
@@ -134,23 +143,26 @@ def _restate(
         state="restated",
         superseded={dialect: file.sha256 for dialect, file in before.items()},
     )
-    found = differences(old_path, written[0].path)
-    if not found.late_rows:
+    found = None if lost else differences(old_path, written[0].path)
+    if found is not None and not found.late_rows:
         for file in written:
             remove(file.path)
         ledger.record_unchanged_day(account.account_id, business_date, changes=known.changes)
         return RestatedDay(account.account_id, business_date, "unchanged", known.version)
-    day = day_of(account, business_date, known, ledger, at, version=version, state="restated")
-    adjustment = write_adjustment(
-        found,
-        exact=written[0],
-        day=replace(day, supersedes=old.sha256),
-        export_dir=at.settings.export_dir,
-        announce=False,
-    )
-    files = [
-        replace(file, manifest=replace(file.manifest, late_rows=found.late_rows)) for file in (*written, adjustment)
-    ]
+    files, reasons = written, dict[str, int]()
+    if found is not None:
+        day = day_of(account, business_date, known, ledger, at, version=version, state="restated")
+        adjustment = write_adjustment(
+            found,
+            exact=written[0],
+            day=replace(day, supersedes=old.sha256),
+            export_dir=at.settings.export_dir,
+            announce=False,
+        )
+        reasons = adjustment.manifest.reasons
+        files = [
+            replace(file, manifest=replace(file.manifest, late_rows=found.late_rows)) for file in (*written, adjustment)
+        ]
     for file in files:
         note_file(file, ledger, at, manifest=encode_manifest(file.manifest).decode())
     ledger.record_final_day(
@@ -161,28 +173,40 @@ def _restate(
         changes=known.changes,
         actor=request.actor,
         reason=request.reason,
-        overridden=[],
+        overridden=["sealed_file_lost"] if lost else [],
         before_sha256=old.content_sha256,
         after_sha256=files[0].manifest.content_sha256,
         now=at.clock(),
         run_id=at.run_id,
     )
+    if lost:
+        ledger.record_lost_files(account.account_id, business_date, known.version, now=at.clock())
     return RestatedDay(
         account.account_id,
         business_date,
         "restated",
         version,
-        late_rows=found.late_rows,
-        reasons=adjustment.manifest.reasons,
+        late_rows=0 if found is None else found.late_rows,
+        reasons=reasons,
         files=tuple(files),
     )
 
 
-def _sealed_exact(files: dict[str, ExportFile], at: Workplace) -> tuple[ExportFile, Path]:
-    """The exact file that is superseded, to the byte what was sealed."""
+def _lost_days(accounts: Container[str], ledger: Ledger) -> list[tuple[str, date]]:
+    """Days whose newest exact file a check found missing or changed."""
+    return [
+        (file.account_id, file.business_date)
+        for file in ledger.faulty_files()
+        if file.newest
+        and file.dialect == Dialect.EXACT
+        and file.fault in (FileFault.MISSING, FileFault.CHANGED)
+        and file.account_id in accounts
+    ]
+
+
+def _sealed_exact(files: dict[str, ExportFile]) -> ExportFile:
+    """The exact file that is superseded, as the ledger knows it."""
     old = files.get(Dialect.EXACT)
     if old is None:
         raise SealedFileDamaged("the ledger knows no exact file of the sealed version", hint="restore the warehouse")
-    path = at.settings.export_dir / old.path
-    require_bytes(path, old.sha256)
-    return old, path
+    return old

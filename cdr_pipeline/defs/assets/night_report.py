@@ -11,6 +11,7 @@ from cdr_pipeline.defs.scope import asked_dates
 from cdr_pipeline.steps.health import what_is_broken
 from cdr_pipeline.steps.night_page import broken_markdown, night_markdown, trend_image, write_night_page
 from cdr_pipeline.steps.night_report import night_report
+from cdr_pipeline.steps.sealed_files import check_sealed_files
 
 KEY = "night_report"
 
@@ -69,7 +70,9 @@ def standing_check() -> dg.AssetChecksDefinition:
     def nothing_is_broken(
         context: dg.AssetCheckExecutionContext, workplace: dg.ResourceParam[Workplaces]
     ) -> dg.AssetCheckResult:
-        broken = what_is_broken(workplace.open(context))
+        at = workplace.open(context)
+        check_sealed_files(at)
+        broken = what_is_broken(at)
         return dg.AssetCheckResult(
             passed=not broken,
             # Old troubles do not make tonight's run a failure; the alert tells of them.

@@ -11,8 +11,10 @@ from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
 from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.seal_days import SealedDay, SealRequest, seal_days
+from cdr_pipeline.steps.sealed_files import HASHED_A_NIGHT, SealedCheck, check_sealed_files
 
 CHECK = "every_due_day_is_sealed"
+FILES_CHECK = "every_sealed_file_is_there"
 _LISTED = 200
 
 
@@ -30,7 +32,15 @@ def sealed_days_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
                 CHECK,
                 asset="sealed_days",
                 description="No day whose grace period is over is kept open by something that waits for a person.",
-            )
+            ),
+            dg.AssetCheckSpec(
+                FILES_CHECK,
+                asset="sealed_days",
+                description=(
+                    "Every sealed file is there with its size, its manifest and its line in SHA256SUMS; hashes are "
+                    "compared in turn, 2 GiB of files a night."
+                ),
+            ),
         ],
     )
     def sealed_days(
@@ -43,12 +53,14 @@ def sealed_days_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         """
         with told_apart(context):
             accounts = scope.asked_accounts(context)
-            return _result(seal_days(SealRequest(accounts=accounts), workplace.open(context)), accounts)
+            at = workplace.open(context)
+            days = seal_days(SealRequest(accounts=accounts), at)
+            return _result(days, check_sealed_files(at, hash_bytes=HASHED_A_NIGHT), accounts)
 
     return sealed_days
 
 
-def _result(days: list[SealedDay], accounts: list[str] | None) -> dg.MaterializeResult:
+def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | None) -> dg.MaterializeResult:
     outcomes = Counter(day.outcome for day in days)
     waiting = [day for day in days if day.outcome in ("refused", "failed")]
     obstacles = Counter(obstacle.value for day in waiting for obstacle in day.obstacles)
@@ -74,6 +86,27 @@ def _result(days: list[SealedDay], accounts: list[str] | None) -> dg.Materialize
                     "days_kept_open": len(waiting),
                     "what_to_do": "mend what is in the way, or seal in spite of it: 'cdr-pipeline days seal'",
                 },
-            )
+            ),
+            dg.AssetCheckResult(
+                check_name=FILES_CHECK,
+                passed=not sealed.faulty,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "files_checked": sealed.files,
+                    "hashes_compared": sealed.hashed,
+                    "files_damaged": len(sealed.faulty),
+                    "what_to_do": "'cdr-pipeline days repair' gets them back or says what to do",
+                    **(
+                        {
+                            "damaged": table(
+                                ("file", "fault", "since"),
+                                [(file.path, file.fault, file.fault_since) for file in sealed.faulty[:_LISTED]],
+                            )
+                        }
+                        if sealed.faulty
+                        else {}
+                    ),
+                },
+            ),
         ],
     )
