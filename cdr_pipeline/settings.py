@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     api_international_prefix: str = Field(
         default="00",
         pattern=r"^[0-9]{1,8}$",
-        description="what stands for + in the switch's records, besides 00 and the prefix of the account's country",
+        description="prefix that replaces + in the switch's records, besides 00 and that of the account's country",
     )
     api_tech_prefix: str = Field(
         default="", pattern=r"^[0-9*#]{0,16}$", description="prefix that the switch puts before every number"

@@ -29,7 +29,7 @@ def print_drops(drops: "Sequence[WaitingDrop]", upload_dir: "Path") -> None:
     out.print(listing)
     if any(drop.state == "refused" for drop in drops):
         out.print(
-            f"a refused file is not taken in: move it to {upload_dir}/ACCOUNT/PROFILE/, with an account of "
+            f"a refused file is not imported: move it to {upload_dir}/ACCOUNT/PROFILE/, with an account of "
             "'cdr-pipeline accounts list' and a profile of 'cdr-pipeline profiles list'",
             markup=False,
         )
