@@ -19,9 +19,9 @@ from canaries import leaks_in, leaks_in_log
 from own_clock import by_own_clock
 
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.embedded import EmbeddedServer
-from cdr_pipeline.warehouse.migrate import upgrade
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.server.migrate import upgrade
 
 # The same examples every time: a change is judged by what it changes, not by luck. Others are looked for with
 # --hypothesis-profile=search. A shared machine stalls now and then; what is too slow is for the benchmarks to show.

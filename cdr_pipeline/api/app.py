@@ -23,8 +23,8 @@ from cdr_pipeline.api.refusals import no_such
 from cdr_pipeline.api.routes import accounts, cdrs, days, health, tokens, uploads
 from cdr_pipeline.api.service import Service
 from cdr_pipeline.errors import CdrError, RequestRefused
-from cdr_pipeline.steps.search_records import RecordSearch
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.records.search_records import RecordSearch
+from cdr_pipeline.steps.run_context import Workplace
 
 _log = logging.getLogger(__name__)
 _SAID: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}

@@ -10,7 +10,7 @@ from cdr_pipeline.api.refusals import conflicting_tokens, forbidden, no_account,
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.errors import RequestRefused
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.tokens import Scope, Token
+from cdr_pipeline.warehouse.accounts.tokens import Scope, Token
 
 _INCLUDES: Final[dict[Scope, frozenset[Scope]]] = {
     "read": frozenset(("read",)),

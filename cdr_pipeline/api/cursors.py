@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from cdr_pipeline.api.refusals import bad_cursor
-from cdr_pipeline.core.search import PageKey
+from cdr_pipeline.core.records.search import PageKey
 
 _VERSION: Final = 1
 _SIGNATURE_BYTES: Final = 16

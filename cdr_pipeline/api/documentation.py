@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from cdr_pipeline.api.filters import FILTERS
 from cdr_pipeline.api.negotiation import CSV_TYPES
-from cdr_pipeline.core.document import KNOWN_PATHS
-from cdr_pipeline.warehouse.list_columns import NAMES
+from cdr_pipeline.core.records.document import KNOWN_PATHS
+from cdr_pipeline.warehouse.records.list_columns import NAMES
 
 Schema = dict[str, Any]
 _NUMBERS: Final = frozenset(("duration_seconds", "billing_seconds", "ringing_seconds"))

@@ -15,8 +15,8 @@ import orjson
 
 from cdr_pipeline.api.refusals import invalid, unknown_parameters
 from cdr_pipeline.api.times import instant
-from cdr_pipeline.core.document import KNOWN_PATHS, known_path
-from cdr_pipeline.core.search import AnyOf, Compare, Condition, Operator, PathEquals, PathPresence, Presence
+from cdr_pipeline.core.records.document import KNOWN_PATHS, known_path
+from cdr_pipeline.core.records.search import AnyOf, Compare, Condition, Operator, PathEquals, PathPresence, Presence
 from cdr_pipeline.warehouse.ledger import Account
 
 # The whole query of a request, filters and all.

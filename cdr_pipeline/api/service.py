@@ -6,8 +6,8 @@ from typing import cast
 from fastapi import Request
 
 from cdr_pipeline.api.rates import Rates
-from cdr_pipeline.steps.search_records import RecordSearch
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.records.search_records import RecordSearch
+from cdr_pipeline.steps.run_context import Workplace
 
 
 @dataclass(frozen=True, slots=True)

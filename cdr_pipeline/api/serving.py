@@ -9,10 +9,10 @@ from uvicorn.supervisors import Multiprocess
 from cdr_pipeline.api.app import create_app
 from cdr_pipeline.api.gate import Gate
 from cdr_pipeline.api.protocol import BoundedProtocol
-from cdr_pipeline.core.fields import UNLOGGED
+from cdr_pipeline.core.fields.dictionary import UNLOGGED
 from cdr_pipeline.privacy.redaction import configure_logging
 from cdr_pipeline.settings import Settings, count_together, load_settings, worker_count
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.run_context import Workplace
 
 _KEEP_ALIVE_SECONDS: Final = 30
 _STOP_SECONDS: Final = 30

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cdr_pipeline.api.refusals import invalid
-from cdr_pipeline.core.search import Clock, Span
-from cdr_pipeline.core.timestamps import GREGORIAN_UNIX_OFFSET, to_gregorian
+from cdr_pipeline.core.records.search import Clock, Span
+from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET, to_gregorian
 
 MAX_RANGE_SECONDS: Final = 2_682_000
 _DIGITS: Final = re.compile(r"[0-9]{9,17}")

@@ -4,28 +4,28 @@ import warnings
 
 import dagster as dg
 
-from cdr_pipeline.defs.assets.api_pages import api_pages_asset
-from cdr_pipeline.defs.assets.cdr import cdr_assets
-from cdr_pipeline.defs.assets.daily_files import daily_files_asset
-from cdr_pipeline.defs.assets.delivered_files import delivered_files_asset
-from cdr_pipeline.defs.assets.night_report import night_report_asset, standing_check
-from cdr_pipeline.defs.assets.reconciliation import reconciliation_asset
-from cdr_pipeline.defs.assets.retained_records import retained_records_asset
-from cdr_pipeline.defs.assets.sealed_days import sealed_days_asset
-from cdr_pipeline.defs.assets.uploads import uploads_asset
+from cdr_pipeline.defs.collect.api_pages import api_pages_asset
+from cdr_pipeline.defs.records.cdr import cdr_assets
+from cdr_pipeline.defs.days.daily_files import daily_files_asset
+from cdr_pipeline.defs.days.delivered_files import delivered_files_asset
+from cdr_pipeline.defs.operations.night_report import night_report_asset, standing_check
+from cdr_pipeline.defs.reconciliation.reconciliation import reconciliation_asset
+from cdr_pipeline.defs.retention.retained_records import retained_records_asset
+from cdr_pipeline.defs.days.sealed_days import sealed_days_asset
+from cdr_pipeline.defs.uploads.uploads_asset import uploads_asset
 from cdr_pipeline.defs.executors import executor_for
 from cdr_pipeline.defs.graph import finished
 from cdr_pipeline.defs.jobs import check_up_job, nightly_job, upload_job
-from cdr_pipeline.defs.late_data import late_data_job
+from cdr_pipeline.defs.days.late_data import late_data_job
 from cdr_pipeline.defs.partitions import business_days
 from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.schedules import check_up_schedule, nightly_schedule
+from cdr_pipeline.defs.operations.schedules import check_up_schedule, nightly_schedule
 from cdr_pipeline.defs.scope import Scope
-from cdr_pipeline.defs.sensors.alerts import failed_run_alert, red_alert
-from cdr_pipeline.defs.sensors.dead_runs import dead_runs_sensor
-from cdr_pipeline.defs.sensors.late_data import late_data_sensor
-from cdr_pipeline.defs.sensors.missed_nights import missed_nights_sensor
-from cdr_pipeline.defs.sensors.uploads import upload_sensor
+from cdr_pipeline.defs.operations.alerts import failed_run_alert, red_alert
+from cdr_pipeline.defs.operations.dead_runs_sensor import dead_runs_sensor
+from cdr_pipeline.defs.days.late_data_sensor import late_data_sensor
+from cdr_pipeline.defs.operations.missed_nights import missed_nights_sensor
+from cdr_pipeline.defs.uploads.upload_sensor import upload_sensor
 from cdr_pipeline.settings import Settings
 
 

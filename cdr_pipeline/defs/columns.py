@@ -4,7 +4,7 @@ from typing import Final
 
 import dagster as dg
 
-from cdr_pipeline.core.fields import FIELDS, Field
+from cdr_pipeline.core.fields.dictionary import FIELDS, Field
 
 _PAGES: Final = "api_pages"
 _RECORDS: Final = "cdr"

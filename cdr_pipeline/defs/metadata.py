@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
-from cdr_pipeline.core.accounting import BatchCounts
+from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.steps.failure import AccountFailure
-from cdr_pipeline.steps.night_page import markdown_table
+from cdr_pipeline.steps.operations.night_page import markdown_table
 
 
 def counts_metadata(counts: BatchCounts) -> dict[str, dg.MetadataValue]:

@@ -7,7 +7,7 @@ import dagster as dg
 from cdr_pipeline.defs.process import PROCESS_TAG, own_process
 from cdr_pipeline.defs.progress import PacedProgress
 from cdr_pipeline.settings import Settings, load_settings
-from cdr_pipeline.steps.workplace import Clock, Workplace, utc_now
+from cdr_pipeline.steps.run_context import Clock, Workplace, utc_now
 
 _Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
 

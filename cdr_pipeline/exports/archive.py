@@ -8,7 +8,7 @@ from typing import IO, Final, cast
 
 import polars as pl
 
-from cdr_pipeline.core.fields import names
+from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.atomic import beside, sole_writer
 from cdr_pipeline.exports.exact_csv import typed

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from cdr_pipeline import __version__
-from cdr_pipeline.core.business_day import day_bounds
-from cdr_pipeline.core.fields import names
+from cdr_pipeline.core.time.business_day import day_bounds
+from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.errors import ExportError, SealedFileDamaged, SealedFileExists
 from cdr_pipeline.exports.atomic import SEALED_MODE, Writing, beside, make_read_only, remove, sole_writer
 from cdr_pipeline.exports.compression import Compression, Packer, packer

@@ -18,7 +18,7 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from cdr_pipeline.core.breaks import Break
+from cdr_pipeline.core.reconcile.result.breaks import Break
 from cdr_pipeline.exports.atomic import beside, sole_writer
 from cdr_pipeline.exports.reconciliation_words import CAUSES, class_meaning, class_name
 from cdr_pipeline.files.durable import PRIVATE_FILE, PRIVATE_FOLDER

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from cdr_pipeline.core.fields import BY_NAME, Kind, names
+from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind, names
 from cdr_pipeline.errors import ExportError
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import orjson
 import polars as pl
 
-from cdr_pipeline.core.fields import BY_NAME
+from cdr_pipeline.core.fields.dictionary import BY_NAME
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.atomic import Writing, beside, remove, sole_writer
 from cdr_pipeline.exports.daily_file import require_bytes

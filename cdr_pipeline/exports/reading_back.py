@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.fields import BY_NAME
+from cdr_pipeline.core.fields.dictionary import BY_NAME
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports import spreadsheet
 from cdr_pipeline.exports.dialects import Dialect

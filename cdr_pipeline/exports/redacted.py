@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 import polars_hash as plh
 
-from cdr_pipeline.core.fields import DROPPED, HASHED
+from cdr_pipeline.core.fields.dictionary import DROPPED, HASHED
 
 RULE: Final = "keyed-hash-v1"
 

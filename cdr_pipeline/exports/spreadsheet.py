@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.fields import BY_NAME, Kind
+from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
 
 RULE: Final = "apostrophe-v1"
 _MARK: Final = "\ufeff".encode()

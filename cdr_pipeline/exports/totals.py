@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from cdr_pipeline.core.fields import BY_NAME, Kind
+from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
 from cdr_pipeline.errors import ExportError
 
 # The key under which all rows of a file are added up: each is one leg, whoever delivered it.

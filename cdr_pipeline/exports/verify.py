@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 import polars as pl
 
-from cdr_pipeline.core.business_day import day_bounds
+from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports import spreadsheet, sums
 from cdr_pipeline.exports.adjustment import reasons_of

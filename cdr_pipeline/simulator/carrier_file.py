@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
-from cdr_pipeline.core.business_day import day_bounds
-from cdr_pipeline.core.timestamps import from_gregorian
+from cdr_pipeline.core.time.business_day import day_bounds
+from cdr_pipeline.core.time.timestamps import from_gregorian
 from cdr_pipeline.simulator.listing import cost_units
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.simulator.traffic import Document, SimulatedAccount

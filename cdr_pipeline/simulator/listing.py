@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cdr_pipeline.core.timestamps import GREGORIAN_UNIX_OFFSET, from_gregorian
+from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET, from_gregorian
 from cdr_pipeline.simulator.traffic import Document
 from cdr_pipeline.sources.kazoo.dialects import Dialect
 

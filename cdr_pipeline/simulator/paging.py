@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from cdr_pipeline.core.timestamps import from_gregorian
+from cdr_pipeline.core.time.timestamps import from_gregorian
 from cdr_pipeline.simulator.traffic import Document
 from cdr_pipeline.sources.kazoo.dialects import Dialect
 

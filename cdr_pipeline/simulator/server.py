@@ -11,7 +11,7 @@ import orjson
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from cdr_pipeline.core.timestamps import to_gregorian
+from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.simulator.faults.catalogue import fault_of
 from cdr_pipeline.simulator.faults.clock_behind import ClockBehind
 from cdr_pipeline.simulator.faults.fault import FaultySwitch

@@ -10,7 +10,7 @@ from typing import Any, Final, Self, cast
 
 import orjson
 
-from cdr_pipeline.core.timestamps import from_gregorian
+from cdr_pipeline.core.time.timestamps import from_gregorian
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.simulator.traffic import Document, SimulatedAccount, documents_of_day
 from cdr_pipeline.sources.kazoo.dialects import Dialect

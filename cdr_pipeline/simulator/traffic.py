@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from cdr_pipeline.core.timestamps import to_gregorian
+from cdr_pipeline.core.time.timestamps import to_gregorian
 
 Document = dict[str, Any]
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.reconcile.rates import Increment, Rate, RateCard, RoundingMode
+from cdr_pipeline.core.reconcile.inputs.rates import Increment, Rate, RateCard, RoundingMode
 from cdr_pipeline.errors import InvalidRateCard
 
 _NEEDED: Final = ("prefix", "rate")

@@ -5,8 +5,8 @@ from typing import Final, LiteralString, cast
 
 from psycopg import sql
 
-from cdr_pipeline.core.fields import BY_NAME, EMPTIED, MASKED, SEARCHED_FOR_ERASURE, Kind, names
-from cdr_pipeline.core.outcomes import COMPARED, KEPT
+from cdr_pipeline.core.fields.dictionary import BY_NAME, EMPTIED, MASKED, SEARCHED_FOR_ERASURE, Kind, names
+from cdr_pipeline.core.reconcile.result.outcomes import COMPARED, KEPT
 from cdr_pipeline.settings import bundled
 
 # Columns of cdr beyond the canonical fields, in the order of the table.
@@ -130,17 +130,17 @@ MASKED_TABLES: Final = (_masking("cdr"), _masking("cdr_history"))
 _SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(_identifiers(SEARCHED_FOR_ERASURE))
 _RECORD: Final = (*names(), *BOOKKEEPING)
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
-    "erasure/find_records": {"searched": _SEARCHED},
-    "load/copy_believed_equal": {"columns": _identifiers(BELIEVED_EQUAL)},
-    "load/copy_stage": {"columns": _identifiers((*names(), *STAGED))},
-    "load/keep_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
-    "load/insert_records": {"columns": _identifiers(_RECORD), "values": _inserted()},
-    "load/update_records": {"assignments": _assignments()},
-    "reconcile/copy_switch_records": {"columns": _identifiers(COMPARED)},
-    "reconcile/copy_carrier_records": {"columns": _identifiers(COMPARED, "cdr")},
-    "reconcile/copy_outcomes": {
+    "retention/find_records": {"searched": _SEARCHED},
+    "records/copy_believed_equal": {"columns": _identifiers(BELIEVED_EQUAL)},
+    "records/copy_stage": {"columns": _identifiers((*names(), *STAGED))},
+    "records/keep_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
+    "records/insert_records": {"columns": _identifiers(_RECORD), "values": _inserted()},
+    "records/update_records": {"assignments": _assignments()},
+    "reconciliation/copy_switch_records": {"columns": _identifiers(COMPARED)},
+    "reconciliation/copy_carrier_records": {"columns": _identifiers(COMPARED, "cdr")},
+    "reconciliation/copy_outcomes": {
         "columns": _identifiers(("account_id", "carrier", "business_date", "since_version", "found_at", *KEPT))
     },
     "retention/copy_month": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names())},
-    "read/day_lines": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names(exported_only=True))},
+    "days/day_lines": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names(exported_only=True))},
 }

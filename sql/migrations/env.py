@@ -8,7 +8,7 @@ from typing import Any, cast
 from alembic import context
 from sqlalchemy import text
 
-from cdr_pipeline.warehouse.migrate import checksum
+from cdr_pipeline.warehouse.server.migrate import checksum
 
 _TABLE = text("CREATE TABLE IF NOT EXISTS migration_checksums (revision text PRIMARY KEY, sha256 text NOT NULL)")
 _FORGET = text("DELETE FROM migration_checksums WHERE revision = :revision")

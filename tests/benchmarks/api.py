@@ -32,10 +32,10 @@ from psycopg import sql
 
 from cdr_pipeline.api.filters import conditions_of
 from cdr_pipeline.api.times import instant
-from cdr_pipeline.core.search import Search, Span
-from cdr_pipeline.steps.api_tokens import TokenRequest, create_token
+from cdr_pipeline.core.records.search import Search, Span
+from cdr_pipeline.steps.accounts.api_tokens import TokenRequest, create_token
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.search import _composed, is_read_in_order
+from cdr_pipeline.warehouse.records.search import _composed, is_read_in_order
 from cdr_pipeline.warehouse.statements import statement
 
 PORT = 18_733
@@ -120,8 +120,8 @@ def pages(connection: psycopg.Connection[Any], token: str) -> None:
             show(f"page of 50, {name}", timed(lambda query=query, path=path: ask(client, path, query)), direct)
         connection.execute("RESET enable_sort")
         for name, path, text, bound in (
-            ("detail", f"/cdrs/{record}", "search/record", {"record_id": record}),
-            ("legs of a call", f"/cdrs/legs/{interaction}", "search/legs",
+            ("detail", f"/cdrs/{record}", "records/record", {"record_id": record}),
+            ("legs of a call", f"/cdrs/legs/{interaction}", "records/legs",
              {"identity": interaction, "row_limit": 1000}),
         ):  # fmt: skip
             values = bound | {"account_id": LARGE}
@@ -227,7 +227,7 @@ def download(connection: psycopg.Connection[Any], token: str, process: subproces
     seconds = time.perf_counter() - begun
     done.set()
     watcher.join()
-    query, bound = _composed("search/stream_csv", searched(period), None, as_json=False)
+    query, bound = _composed("records/stream_csv", searched(period), None, as_json=False)
     same = copied(connection, query, bound.values | {"utc_offset": 0})
     raw = sql.SQL(
         "COPY (SELECT * FROM cdr WHERE account_id = {} AND business_date BETWEEN '2026-02-01' AND {})"
@@ -278,7 +278,7 @@ def page_statement(
     search = searched(query, account)
     connection.execute("SET plan_cache_mode = force_custom_plan")
     connection.execute("SET enable_sort = off" if is_read_in_order(search) else "RESET enable_sort")
-    found, bound = _composed("search/page", search, None, as_json=True)
+    found, bound = _composed("records/page", search, None, as_json=True)
     return found, bound.values | {"row_limit": 51, "utc_offset": 0}
 
 

@@ -17,13 +17,13 @@ import orjson
 from measuring import line, measured
 from served_pages import served_pages
 
-from cdr_pipeline.core.numbers import NumberPlan
+from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.landing import LandingFile
-from cdr_pipeline.steps.collect_day import CollectRequest, collect_day
-from cdr_pipeline.steps.load_day import normalized_chunks
-from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
+from cdr_pipeline.steps.collect.load_day import normalized_chunks
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.ledger import Account
 
 DAY = date(2026, 3, 2)

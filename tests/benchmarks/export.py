@@ -13,11 +13,11 @@ from pathlib import Path
 from measuring import line, measured
 from psycopg import sql
 
-from cdr_pipeline.core.fields import names
+from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.export_days import ExportRequest, export_days
-from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.ledger import Account
 
 DAY = date(2026, 3, 2)

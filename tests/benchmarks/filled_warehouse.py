@@ -9,11 +9,11 @@ import psycopg
 from psycopg import sql
 
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.migrate import upgrade
-from cdr_pipeline.warehouse.partitions import next_month, partition_name
+from cdr_pipeline.warehouse.server.migrate import upgrade
+from cdr_pipeline.warehouse.records.partitions import next_month, partition_name
 from cdr_pipeline.warehouse.statements import named
 
 ACCOUNTS = 50
@@ -133,10 +133,10 @@ def _fill_month(url: str, rows: int, month: date) -> None:
     with _filling(url) as connection, connection.transaction():
         for table in ("cdr", "cdr_history"):
             names = {"table": sql.Identifier(table), "partition": sql.Identifier(partition_name(table, month))}
-            connection.execute(named("load/add_partition", **names))
+            connection.execute(named("records/add_partition", **names))
             if table == "cdr":
                 connection.execute(sql.SQL(_ROWS).format(partition=names["partition"]), bound)
-            connection.execute(named("load/attach_partition", **names, **bounds))
+            connection.execute(named("records/attach_partition", **names, **bounds))
 
 
 def _filling(url: str) -> psycopg.Connection[Any]:

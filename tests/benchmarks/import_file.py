@@ -24,17 +24,17 @@ from measuring import Measured, line, measured
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from cdr_pipeline.core.fields import names
-from cdr_pipeline.core.identity import with_record_ids
+from cdr_pipeline.core.fields.dictionary import names
+from cdr_pipeline.core.records.identity import with_record_ids
 from cdr_pipeline.core.normalize.imported import normalize_imported
-from cdr_pipeline.core.validate import validate
+from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
-from cdr_pipeline.steps.load_uploads import import_upload
-from cdr_pipeline.steps.take_in_uploads import UploadRequest
-from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.steps.uploads.load_uploads import import_upload
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.ledger import Account
 
 ACCOUNT = "carrier-account"

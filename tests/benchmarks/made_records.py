@@ -9,7 +9,7 @@ import polars as pl
 import polars_hash as plh
 
 from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
-from cdr_pipeline.core.numbers import NumberPlan
+from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.simulator.listing import list_row
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 

@@ -23,17 +23,17 @@ from measuring import Measured, measured
 from served_pages import served_pages
 
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.collect_day import CollectRequest, collect_day
-from cdr_pipeline.steps.controls import control_day
-from cdr_pipeline.steps.deliver_files import DeliverRequest, deliver_files
-from cdr_pipeline.steps.export_days import ExportRequest, export_days
-from cdr_pipeline.steps.load_day import LoadRequest, load_day
-from cdr_pipeline.steps.night_report import night_report
-from cdr_pipeline.steps.reconcile_day import ReconcileRequest, reconcile_day
-from cdr_pipeline.steps.seal_days import SealRequest, seal_days
-from cdr_pipeline.steps.take_in_uploads import take_in_uploads
-from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
+from cdr_pipeline.steps.reconciliation.controls import control_day
+from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
+from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
+from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
+from cdr_pipeline.steps.operations.night_report import night_report
+from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
+from cdr_pipeline.steps.days.seal_days import SealRequest, seal_days
+from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.ledger import Account
 
 DAY = date(2026, 3, 2)
@@ -91,7 +91,7 @@ def reconcile(at: Workplace) -> None:
 
 def night(folder: str, url: str) -> dict[str, float]:
     """The job as ``cdr-pipeline nightly`` runs it, with the seconds of its steps and of itself."""
-    from cdr_pipeline.defs.night import run_night  # noqa: PLC0415 - the limit runs without it
+    from cdr_pipeline.defs.operations.night import run_night  # noqa: PLC0415 - the limit runs without it
 
     begun = time.perf_counter()
     done = run_night(DAY, settings_for(folder, url))

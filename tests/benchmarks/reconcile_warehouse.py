@@ -23,13 +23,13 @@ from measuring import Measured, line, measured
 from records import rows
 
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.load_uploads import load_uploads
-from cdr_pipeline.steps.reconcile_day import ReconcileRequest, reconcile_day
-from cdr_pipeline.steps.take_in_uploads import take_in_uploads
-from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.steps.uploads.load_uploads import load_uploads
+from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
+from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 
 ACCOUNT = "acct"
 DAY = date(2026, 3, 2)
@@ -107,10 +107,10 @@ def compared(folder: str) -> tuple[int, float]:
 
 def alone(folder: str) -> tuple[int, float]:
     """The limit: reading aside, the matcher on the same records."""
-    from cdr_pipeline.core.carrier_rules import CarrierRules, matching_rules  # noqa: PLC0415 - only here
+    from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules, matching_rules  # noqa: PLC0415 - only here
     from cdr_pipeline.core.reconcile import Increment, reconcile  # noqa: PLC0415
-    from cdr_pipeline.core.reconcile.sides import carrier_side, switch_side  # noqa: PLC0415
-    from cdr_pipeline.warehouse.reconciliations import CarrierDay, Span, compared_records  # noqa: PLC0415
+    from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side  # noqa: PLC0415
+    from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, Span, compared_records  # noqa: PLC0415
 
     far = timedelta(days=2)
     span = Span(MIDNIGHT - far, MIDNIGHT + far, DAY - far, DAY + far)

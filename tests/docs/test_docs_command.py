@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from rich.markdown import Markdown
 
-from cdr_pipeline.cli.docs import pages, title_of
+from cdr_pipeline.cli.operations.docs import pages, title_of
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

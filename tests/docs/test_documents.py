@@ -10,9 +10,9 @@ import pytest
 from reference_pages import commands
 
 from cdr_pipeline import errors
-from cdr_pipeline.cli.docs import FOLDER, pages
-from cdr_pipeline.core.field_table import markdown_table
-from cdr_pipeline.core.fields import FIELDS, names
+from cdr_pipeline.cli.operations.docs import FOLDER, pages
+from cdr_pipeline.core.fields.field_table import markdown_table
+from cdr_pipeline.core.fields.dictionary import FIELDS, names
 from cdr_pipeline.settings import Settings, variable_of
 from cdr_pipeline.sources.uploads.profiles import list_profiles
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from uploads import normalized
 
-from cdr_pipeline.cli.docs import FOLDER
-from cdr_pipeline.core.reconcile.rates import Increment
+from cdr_pipeline.cli.operations.docs import FOLDER
+from cdr_pipeline.core.reconcile.inputs.rates import Increment
 from cdr_pipeline.exports.delivery.targets import load_targets
 from cdr_pipeline.sources.rate_cards import read_rate_card
 from cdr_pipeline.sources.uploads.profiles import check_profile

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cdr_pipeline.cli.docs import FOLDER
+from cdr_pipeline.cli.operations.docs import FOLDER
 
 ROOT = Path(__file__).parents[2]
 LISTED = re.findall(r"^\| ([A-Z]\d+) \|", (FOLDER / "explanation/fault-cases.md").read_text(), flags=re.MULTILINE)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cdr_pipeline.core import field_table
-from cdr_pipeline.core.field_table import markdown_table
-from cdr_pipeline.core.fields import BY_NAME, FIELDS, Field, Kind, Privacy, names
+from cdr_pipeline.core.fields.dictionary import field_table
+from cdr_pipeline.core.fields.field_table import markdown_table
+from cdr_pipeline.core.fields.dictionary import BY_NAME, FIELDS, Field, Kind, Privacy, names
 
 # The seed's two tables, as printed there.
 SEED_LIST = [

@@ -14,7 +14,7 @@ import pytest
 from reference_pages import commands
 
 from cdr_pipeline import errors
-from cdr_pipeline.cli.docs import pages
+from cdr_pipeline.cli.operations.docs import pages
 from cdr_pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]

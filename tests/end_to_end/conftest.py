@@ -8,7 +8,7 @@ from nights import playing
 
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.run_context import Workplace
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pydantic import SecretStr
 
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.collect_day import CollectRequest, collect_day
-from cdr_pipeline.steps.export_days import ExportRequest, export_days
-from cdr_pipeline.steps.load_day import LoadRequest, load_day
-from cdr_pipeline.steps.load_uploads import import_upload
-from cdr_pipeline.steps.take_in_uploads import UploadRequest
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
+from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
+from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
+from cdr_pipeline.steps.uploads.load_uploads import import_upload
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
+from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Account
 
 # file, profile, lines read, merged, rejected, filtered

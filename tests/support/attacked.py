@@ -11,8 +11,8 @@ from psycopg import sql
 from serving import Served, serving, store
 
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.workplace import Workplace
-from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 
 LEG = {
     "caller_id_number": "+12125550100",

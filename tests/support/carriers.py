@@ -6,10 +6,10 @@ from nights import DAY, night
 
 from cdr_pipeline.simulator.carrier_file import CarrierFile, carrier_file, documents_of_business_day
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.load_uploads import load_uploads
-from cdr_pipeline.steps.reconcile_day import ReconciledCarrier, ReconciledDay, ReconcileRequest, reconcile_day
-from cdr_pipeline.steps.take_in_uploads import take_in_uploads
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.uploads.load_uploads import load_uploads
+from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier, ReconciledDay, ReconcileRequest, reconcile_day
+from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads
+from cdr_pipeline.steps.run_context import Workplace
 
 
 def drop(

@@ -19,8 +19,8 @@ from sshfs import SSHFileSystem
 
 from cdr_pipeline.exports.delivery import sending
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.deliver_files import DeliverRequest, deliver_files
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
+from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Ledger
 
 _HALF = 20_000

@@ -13,12 +13,13 @@ from own_clock import by_own_clock
 from pydantic import SecretStr
 
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps import load_uploads, take_in_uploads
-from cdr_pipeline.steps.load_uploads import import_upload
-from cdr_pipeline.steps.take_in_uploads import UploadRequest
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.uploads import load_uploads
+from cdr_pipeline.steps.uploads import register_uploads as take_in_uploads
+from cdr_pipeline.steps.uploads.load_uploads import import_upload
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
+from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Ledger
-from cdr_pipeline.warehouse.loading import BatchLoad
+from cdr_pipeline.warehouse.records.loading import BatchLoad
 
 crashing_night.POINTS = {
     "none": (None, "", lambda wrapped: wrapped),

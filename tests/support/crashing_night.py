@@ -19,10 +19,10 @@ from cdr_pipeline.errors import CdrError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.landing import LandingWriter
-from cdr_pipeline.steps import load_day
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.collect import load_day
+from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Ledger
-from cdr_pipeline.warehouse.loading import BatchLoad
+from cdr_pipeline.warehouse.records.loading import BatchLoad
 
 
 def die(*_: object, **__: object) -> None:

@@ -11,15 +11,15 @@ from uuid import uuid4
 import polars as pl
 from records import rows
 
-from cdr_pipeline.core.business_day import day_bounds
-from cdr_pipeline.core.volume import Volume
+from cdr_pipeline.core.time.business_day import day_bounds
+from cdr_pipeline.core.records.volume import Volume
 from cdr_pipeline.exports.manifest import Manifest, read_manifest
-from cdr_pipeline.steps.export_days import ExportedDay, ExportRequest, export_days
-from cdr_pipeline.steps.restate_days import RestatedDay, RestateRequest, restate_days
-from cdr_pipeline.steps.seal_days import Override, SealedDay, SealRequest, seal_days
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.days.export_days import ExportedDay, ExportRequest, export_days
+from cdr_pipeline.steps.days.restate_days import RestatedDay, RestateRequest, restate_days
+from cdr_pipeline.steps.days.seal_days import Override, SealedDay, SealRequest, seal_days
+from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.loading import BatchHeader, BatchLoad, batch_load
+from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, batch_load
 
 ACCOUNT = "acct"
 DAY = date(2026, 3, 2)

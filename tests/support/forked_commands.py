@@ -209,10 +209,10 @@ def _exit_code(arguments: list[str]) -> int:
 
 def _take_in_and_load() -> None:
     """What a night does with the drop folder."""
-    from cdr_pipeline.cli.console import workplace  # noqa: PLC0415
+    from cdr_pipeline.cli.terminal import workplace  # noqa: PLC0415
     from cdr_pipeline.errors import IncompleteNight  # noqa: PLC0415
-    from cdr_pipeline.steps.load_uploads import load_uploads  # noqa: PLC0415
-    from cdr_pipeline.steps.take_in_uploads import take_in_uploads  # noqa: PLC0415
+    from cdr_pipeline.steps.uploads.load_uploads import load_uploads  # noqa: PLC0415
+    from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads  # noqa: PLC0415
 
     with workplace("taking in") as at:
         taken, loaded = take_in_uploads(at), load_uploads(at)

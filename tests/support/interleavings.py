@@ -27,7 +27,7 @@ from product_state import SealedFiles, file_differences, state_differences, unse
 
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.sources.uploads.profiles import profile_text
-from cdr_pipeline.warehouse.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 
 _AT_ONCE: Final = 4
 _SETTLE_TRIES: Final = 12

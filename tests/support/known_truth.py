@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from cdr_pipeline.core.numbers import NumberPlan
+from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.reconcile import SIDE_SCHEMA, Increment, Rate, RateCard, Rules
 
 MIDNIGHT: Final = round(datetime(2026, 3, 2, tzinfo=UTC).timestamp() * 1_000)

@@ -5,13 +5,13 @@ from datetime import timedelta
 
 from nights import DAY
 
-from cdr_pipeline.core.business_day import day_bounds
+from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.sources.kazoo.dialects import Dialect
 from cdr_pipeline.sources.kazoo.pages import parse_page
 from cdr_pipeline.sources.kazoo.windows import Window
 from cdr_pipeline.sources.landing import LandingWriter, window_path
-from cdr_pipeline.steps.load_day import LoadedDay, LoadRequest, load_day
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.collect.load_day import LoadedDay, LoadRequest, load_day
+from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow
 
 # 2026-03-02 09:30 UTC, in the seconds that the switch counts.

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from cdr_pipeline.core.business_day import day_bounds
-from cdr_pipeline.core.timestamps import from_gregorian
+from cdr_pipeline.core.time.business_day import day_bounds
+from cdr_pipeline.core.time.timestamps import from_gregorian
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.collect_day import CollectedDay, CollectRequest, collect_day
-from cdr_pipeline.steps.load_day import LoadedDay, LoadRequest, load_day
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest, collect_day
+from cdr_pipeline.steps.collect.load_day import LoadedDay, LoadRequest, load_day
+from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Account
 
 DAY = date(2026, 3, 2)

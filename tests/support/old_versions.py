@@ -6,8 +6,8 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 
-from cdr_pipeline.warehouse.engine import engine
-from cdr_pipeline.warehouse.migrate import scripts
+from cdr_pipeline.warehouse.server.engine import engine
+from cdr_pipeline.warehouse.server.migrate import scripts
 
 
 def first_version_at(url: str) -> str:

@@ -14,7 +14,7 @@ from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Account
 
 DAY = (datetime.now(UTC) - timedelta(days=2)).date()

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from cdr_pipeline.core.business_day import day_bounds
-from cdr_pipeline.core.timestamps import from_gregorian, to_gregorian
+from cdr_pipeline.core.time.business_day import day_bounds
+from cdr_pipeline.core.time.timestamps import from_gregorian, to_gregorian
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.simulator.traffic import Document, SimulatedAccount, documents_of_day
 from cdr_pipeline.sources.kazoo.dialects import Dialect

@@ -12,8 +12,8 @@ import polars as pl
 import psycopg
 from polars.testing import assert_frame_equal
 
-from cdr_pipeline.core.fields import canonical_schema, names
-from cdr_pipeline.core.links import merged_legs, pairs_by_call_id
+from cdr_pipeline.core.fields.dictionary import canonical_schema, names
+from cdr_pipeline.core.records.links import merged_legs, pairs_by_call_id
 from cdr_pipeline.exports.verify import verify_tree
 
 _SOUND: Final = {

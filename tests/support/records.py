@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from cdr_pipeline.core.schemas import working_schema
+from cdr_pipeline.core.fields.schemas import working_schema
 
 STARTED = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.retain_records import retain_records
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.retention.retain_records import retain_records
+from cdr_pipeline.steps.run_context import Workplace
 
 if __name__ == "__main__":
     url, folder, now = sys.argv[1:]

@@ -20,12 +20,12 @@ from records import rows
 
 from cdr_pipeline.api.app import create_app
 from cdr_pipeline.api.serving import config
-from cdr_pipeline.core.fields import BY_NAME, Kind
-from cdr_pipeline.core.timestamps import to_gregorian
-from cdr_pipeline.steps.api_tokens import TokenRequest, create_token
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
+from cdr_pipeline.core.time.timestamps import to_gregorian
+from cdr_pipeline.steps.accounts.api_tokens import TokenRequest, create_token
+from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 
 # The client of the tests writes every URL at INFO.
 for _name in ("httpx2", "httpcore2"):

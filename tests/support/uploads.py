@@ -8,12 +8,12 @@ from nights import require_sound, warehouse
 
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
-from cdr_pipeline.core.profile import Profile
-from cdr_pipeline.core.schemas import LINE
+from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.fields.schemas import LINE
 from cdr_pipeline.sources.uploads.parse import read_upload
-from cdr_pipeline.steps.load_uploads import LoadedUpload, import_upload
-from cdr_pipeline.steps.take_in_uploads import UploadRequest
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, import_upload
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
+from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Account
 
 EXAMPLES = Path(__file__).parents[1] / "golden" / "uploads"

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 from nights import night, playing, require_sound, warehouse
 
-from cdr_pipeline.core.timestamps import from_gregorian, to_gregorian
+from cdr_pipeline.core.time.timestamps import from_gregorian, to_gregorian
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.dialects import Dialect
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.run_context import Workplace
 
 FIRST, DAYS = date(2025, 10, 15), 365
 ZONE = "America/New_York"

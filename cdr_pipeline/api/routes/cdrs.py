@@ -16,7 +16,7 @@ from cdr_pipeline.api.negotiation import form_of
 from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.api.times import span_of
-from cdr_pipeline.core.search import Clock, Compare, Condition, Operator, Search, Span
+from cdr_pipeline.core.records.search import Clock, Compare, Condition, Operator, Search, Span
 
 router = APIRouter(tags=["records"])
 Reader = Annotated[Caller, Depends(reader)]

@@ -12,7 +12,7 @@ from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.documentation import DAYS, FILE, described
 from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
 from cdr_pipeline.api.service import service_of
-from cdr_pipeline.steps.published_files import MOST_DAYS, find_file, list_days, list_files
+from cdr_pipeline.steps.days.published_files import MOST_DAYS, find_file, list_days, list_files
 
 router = APIRouter(tags=["days and files"])
 Reader = Annotated[Caller, Depends(reader)]

@@ -16,8 +16,8 @@ from cdr_pipeline.api.envelope import JSON, success
 from cdr_pipeline.api.negotiation import BODY_JSON, body_form
 from cdr_pipeline.api.refusals import no_such, parse_error, unauthorized, unsupported
 from cdr_pipeline.api.service import service_of
-from cdr_pipeline.steps.api_tokens import buy_token, revoke_token
-from cdr_pipeline.warehouse.tokens import Token
+from cdr_pipeline.steps.accounts.api_tokens import buy_token, revoke_token
+from cdr_pipeline.warehouse.accounts.tokens import Token
 
 router = APIRouter(tags=["tokens"])
 # As the switch's own tokens.

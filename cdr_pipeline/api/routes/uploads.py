@@ -20,8 +20,8 @@ from cdr_pipeline.api.documentation import REJECTS, UPLOAD, UPLOADS, described
 from cdr_pipeline.api.negotiation import Form, body_form
 from cdr_pipeline.api.refusals import conflict, invalid, no_such, other_request, unknown_parameters
 from cdr_pipeline.api.service import service_of
-from cdr_pipeline.steps.receive_upload import ReceivedFile, Reply, receive_upload, rejects_of, uploads_of
-from cdr_pipeline.steps.workplace import Workplace
+from cdr_pipeline.steps.uploads.receive_upload import ReceivedFile, Reply, receive_upload, rejects_of, uploads_of
+from cdr_pipeline.steps.run_context import Workplace
 
 router = APIRouter(tags=["uploads"])
 Reader = Annotated[Caller, Depends(reader)]

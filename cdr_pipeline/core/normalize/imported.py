@@ -8,16 +8,16 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core import sip
-from cdr_pipeline.core.account_zones import AccountZones, EarlierZone
-from cdr_pipeline.core.fields import FIELDS, Kind
-from cdr_pipeline.core.local_time import instant, is_count, is_time, is_zone
-from cdr_pipeline.core.money import is_too_precise
-from cdr_pipeline.core.numbers import e164
-from cdr_pipeline.core.profile import ACCOUNT_ZONE, Profile, TimeNotation
-from cdr_pipeline.core.reasons import Reject
-from cdr_pipeline.core.rejection import Fault, sift
-from cdr_pipeline.core.schemas import EXTRA, LINE, RAW, Sifted, working_schema
+from cdr_pipeline.core.normalize import sip
+from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
+from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
+from cdr_pipeline.core.time.local_time import instant, is_count, is_time, is_zone
+from cdr_pipeline.core.records.money import is_too_precise
+from cdr_pipeline.core.normalize.numbers import e164
+from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile, TimeNotation
+from cdr_pipeline.core.records.reasons import Reject
+from cdr_pipeline.core.records.rejection import Fault, sift
+from cdr_pipeline.core.fields.schemas import EXTRA, LINE, RAW, Sifted, working_schema
 
 _TIMES: Final = ("started_at", "answered_at", "ended_at")
 _IDENTIFIERS: Final = (

@@ -11,15 +11,15 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core import sip
-from cdr_pipeline.core.account_zones import AccountZones, EarlierZone
-from cdr_pipeline.core.fields import FIELDS, KNOWN_LIST_KEYS, LIST_KEYS, Field, Kind
-from cdr_pipeline.core.money import is_too_precise
-from cdr_pipeline.core.numbers import NumberPlan, e164
-from cdr_pipeline.core.reasons import Reject
-from cdr_pipeline.core.rejection import Fault, sift
-from cdr_pipeline.core.schemas import EXTRA, LINE, RAW, Sifted, no_rejects, working_schema
-from cdr_pipeline.core.timestamps import instant_of
+from cdr_pipeline.core.normalize import sip
+from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
+from cdr_pipeline.core.fields.dictionary import FIELDS, KNOWN_LIST_KEYS, LIST_KEYS, Field, Kind
+from cdr_pipeline.core.records.money import is_too_precise
+from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
+from cdr_pipeline.core.records.reasons import Reject
+from cdr_pipeline.core.records.rejection import Fault, sift
+from cdr_pipeline.core.fields.schemas import EXTRA, LINE, RAW, Sifted, no_rejects, working_schema
+from cdr_pipeline.core.time.timestamps import instant_of
 
 DETAIL_SOURCE: Final = "detail_source"
 HAS_DETAIL: Final = "has_detail"

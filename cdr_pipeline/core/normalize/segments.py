@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cdr_pipeline.core.profile import Profile
-from cdr_pipeline.core.reasons import Reject
-from cdr_pipeline.core.rejection import Fault, sift
-from cdr_pipeline.core.schemas import LINE, RAW, no_rejects
+from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.records.reasons import Reject
+from cdr_pipeline.core.records.rejection import Fault, sift
+from cdr_pipeline.core.fields.schemas import LINE, RAW, no_rejects
 
 _KEY = "__call"
 _NUMBER = "__number"

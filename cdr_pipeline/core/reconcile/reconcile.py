@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from cdr_pipeline.core.reconcile.calls import Flags, currencies_of, read_calls
-from cdr_pipeline.core.reconcile.clock import clock_between
-from cdr_pipeline.core.reconcile.comparison import Comparison
-from cdr_pipeline.core.reconcile.frames import SideOutcome, destinations, offset_frame, pairs_frame, rows_frame, shared
-from cdr_pipeline.core.reconcile.matching import Matches, match
-from cdr_pipeline.core.reconcile.outcome import RowOutcome, pair_outcome, row_outcomes
-from cdr_pipeline.core.reconcile.reconciled import Reconciled
-from cdr_pipeline.core.reconcile.rules import Rules
-from cdr_pipeline.core.reconcile.side import require_side
-from cdr_pipeline.core.reconcile.tariff import tariff_of
-from cdr_pipeline.core.reconcile.totals import TOTAL_KEY, require_balance, totals_of
+from cdr_pipeline.core.reconcile.inputs.calls import Flags, currencies_of, read_calls
+from cdr_pipeline.core.reconcile.clock.clock import clock_between
+from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
+from cdr_pipeline.core.reconcile.result.frames import SideOutcome, destinations, offset_frame, pairs_frame, rows_frame, shared
+from cdr_pipeline.core.reconcile.match.matching import Matches, match
+from cdr_pipeline.core.reconcile.classify.row_classes import RowOutcome, pair_outcome, row_outcomes
+from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
+from cdr_pipeline.core.reconcile.inputs.columns import require_side
+from cdr_pipeline.core.reconcile.inputs.tariff import tariff_of
+from cdr_pipeline.core.reconcile.result.totals import TOTAL_KEY, require_balance, totals_of
 
 
 def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.LazyFrame, rules: Rules) -> Reconciled:

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from cdr_pipeline.core.timestamps import GREGORIAN_UNIX_OFFSET
+from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET
 from cdr_pipeline.simulator.faults.fault import RewritingFault
 
 _WHOLE = ("duration_seconds", "billing_seconds")

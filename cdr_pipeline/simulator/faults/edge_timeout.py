@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from cdr_pipeline.core.timestamps import from_gregorian
+from cdr_pipeline.core.time.timestamps import from_gregorian
 from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
 
 _LONGEST_SECONDS = 4 * 3600

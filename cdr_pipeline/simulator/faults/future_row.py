@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from cdr_pipeline.core.timestamps import to_gregorian
+from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.simulator.faults.fault import RewritingFault
 
 

@@ -14,7 +14,7 @@ import orjson
 import polars as pl
 
 from cdr_pipeline.core.normalize.kazoo import INVALID_TEXT
-from cdr_pipeline.core.timestamps import GREGORIAN_UNIX_OFFSET
+from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET
 from cdr_pipeline.errors import TransientUpstreamError
 from cdr_pipeline.sources.kazoo.alike import alike_rows
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from cdr_pipeline.core.timestamps import to_gregorian
+from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, Dialect
 
 # Into the old month, far enough to have its database read.

@@ -10,10 +10,10 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.profile import Layout
-from cdr_pipeline.core.reasons import Reject
-from cdr_pipeline.core.rejection import Fault, sift
-from cdr_pipeline.core.schemas import LINE, RAW, Sifted
+from cdr_pipeline.core.uploads.profile import Layout
+from cdr_pipeline.core.records.reasons import Reject
+from cdr_pipeline.core.records.rejection import Fault, sift
+from cdr_pipeline.core.fields.schemas import LINE, RAW, Sifted
 from cdr_pipeline.sources.uploads.lines import escaped
 
 FIELDS: Final = "__fields"

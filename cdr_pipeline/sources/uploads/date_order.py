@@ -7,9 +7,9 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.local_time import instant, is_local_time, rival_formats
+from cdr_pipeline.core.time.local_time import instant, is_local_time, rival_formats
 from cdr_pipeline.core.normalize.imported import combined
-from cdr_pipeline.core.profile import Profile, TimeNotation
+from cdr_pipeline.core.uploads.profile import Profile, TimeNotation
 from cdr_pipeline.errors import AmbiguousDates
 from cdr_pipeline.sources.uploads.parse import read_upload
 

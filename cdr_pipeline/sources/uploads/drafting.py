@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from cdr_pipeline.core.profile import Profile, column_name
+from cdr_pipeline.core.uploads.profile import Profile, column_name
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.opening import text_pieces
 from cdr_pipeline.sources.uploads.profiles import list_profiles

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cdr_pipeline.core.profile import Profile
+from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.documents import json_blocks
 from cdr_pipeline.sources.uploads.lines import BLOCK, line_blocks

@@ -31,10 +31,10 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from cdr_pipeline.core.carrier_rules import CarrierRules
-from cdr_pipeline.core.fields import BY_NAME
-from cdr_pipeline.core.numbers import NumberPlan
-from cdr_pipeline.core.profile import Control, Layout, Profile, Rating, Segments, column_name
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
+from cdr_pipeline.core.fields.dictionary import BY_NAME
+from cdr_pipeline.core.normalize.numbers import NumberPlan
+from cdr_pipeline.core.uploads.profile import Control, Layout, Profile, Rating, Segments, column_name
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile
 from cdr_pipeline.sources.uploads.contradictions import contradiction
 

@@ -6,10 +6,10 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.profile import Layout, column_name
-from cdr_pipeline.core.reasons import Filtered, Reject
-from cdr_pipeline.core.rejection import Fault, sift
-from cdr_pipeline.core.schemas import LINE, RAW, Sifted
+from cdr_pipeline.core.uploads.profile import Layout, column_name
+from cdr_pipeline.core.records.reasons import Filtered, Reject
+from cdr_pipeline.core.records.rejection import Fault, sift
+from cdr_pipeline.core.fields.schemas import LINE, RAW, Sifted
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.cells import FIELDS, WHOLE, cells, nothing_is_null, split_line
 from cdr_pipeline.sources.uploads.lines import escaped, logical_lines, physical_lines

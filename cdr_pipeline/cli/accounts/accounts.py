@@ -1,0 +1,140 @@
+"""``cdr-pipeline accounts``: accounts whose calls are collected."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+accounts_app = typer.Typer(help="Accounts whose calls are collected and imported.", no_args_is_help=True)
+
+
+@accounts_app.command("add")
+def add(
+    account_id: Annotated[str, typer.Argument(help="The switch's id of the account.")],
+    *,
+    name: Annotated[str | None, typer.Option(help="Display name.")] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(help="IANA time zone of its business dates; default for a new account: CDR_TIME_ZONE."),
+    ] = None,
+    country_code: Annotated[
+        str | None,
+        typer.Option(help="E.164 country code of its national numbers, digits only, such as 49; '' removes it."),
+    ] = None,
+    parent: Annotated[str | None, typer.Option(help="Id of the parent account; '' for none.")] = None,
+    zone_from: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First day in the new zone, if the account has days."),
+    ] = None,
+    active: Annotated[
+        bool | None,
+        typer.Option("--active/--inactive", help="Collect it every night; default for a new account: yes."),
+    ] = None,
+) -> None:
+    """Add an account, or change the named values of an existing one.
+
+    Days that have records keep their time zone, so a new time zone needs its first day (--zone-from).
+    """
+    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.steps.accounts.add_account import AccountRequest, add_account
+
+    request = AccountRequest(account_id, name, parent, time_zone, country_code, active)
+    with workplace("adding") as at:
+        added = add_account(request, at, zone_from=zone_from.date() if zone_from else None)
+    account = added.account
+    since = f" from {added.moved} on" if added.moved else ""
+    out.print(f"account {account.account_id}: {account.time_zone}{since}, {'active' if account.active else 'inactive'}")
+
+
+@accounts_app.command("sync")
+def sync(
+    *,
+    root: Annotated[str | None, typer.Option(help="Root of the tree; default: the account of the credentials.")] = None,
+    deactivate_missing: Annotated[
+        bool, typer.Option("--deactivate-missing", help="Stop collecting accounts that the switch no longer has.")
+    ] = False,
+) -> None:
+    """Register the account tree of the switch: every account below the root, with its name and time zone.
+
+    Values that were set here (time zone, country code, inactive) are kept. Running it again changes nothing.
+    """
+    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.steps.accounts.sync_accounts import SyncRequest, sync_accounts
+
+    with workplace("walking the account tree") as at:
+        synced = sync_accounts(SyncRequest(root, deactivate_missing), at)
+    out.print(
+        f"below {synced.root}: {len(synced.added)} added, {len(synced.changed)} changed, "
+        f"{len(synced.unchanged)} unchanged, {len(synced.missing)} no longer on the switch"
+    )
+    outcome = "deactivated" if deactivate_missing else "missing; --deactivate-missing stops collecting it"
+    if synced.missing or synced.refused:
+        listing = table("Look at these", "account", "what")
+        for account_id in synced.missing:
+            listing.add_row(account_id, outcome)
+        for account_id, why in synced.refused:
+            listing.add_row(account_id, why)
+        out.print(listing)
+
+
+@accounts_app.command("list")
+def list_accounts() -> None:
+    """Show the accounts with their time zone and the detected dialect of their switch."""
+    from cdr_pipeline.cli.terminal import out, table, workplace
+
+    with workplace("reading") as at, at.ledger() as ledger:
+        accounts = ledger.all_accounts()
+    listing = table("Accounts", "account", "name", "parent", "time zone", "country", "dialect", "active")
+    for account in accounts:
+        listing.add_row(
+            account.account_id,
+            account.name,
+            account.parent_id or "",
+            ", ".join([*(f"{zone.time_zone} until {zone.until}" for zone in account.earlier_zones), account.time_zone]),
+            account.country_code or "",
+            account.dialect or "not contacted yet",
+            "yes" if account.active else "no",
+        )
+    out.print(listing)
+    if not accounts:
+        out.print(
+            "none yet: 'cdr-pipeline accounts sync' reads them from the switch, 'cdr-pipeline accounts add ID' adds one"
+        )
+
+
+@accounts_app.command("dialect")
+def dialect(
+    account: Annotated[list[str] | None, typer.Argument(help="Ids of accounts; all active ones when omitted.")] = None,
+    *,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Forget what was found: the next collection asks the switch again.")
+    ] = False,
+) -> None:
+    """Show which dialect of the API the switch speaks for accounts and when a page last agreed with it; or reset it.
+
+    Every collection compares the pages with it. When the switch was upgraded, the dialect is found anew and windows
+    over months' ends that were asked for in the old one are read again.
+    """
+    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.steps.collect.switch_dialects import list_dialects, reset_dialects
+
+    with workplace("reading") as at:
+        forgotten = reset_dialects(at, account) if reset else []
+        found = list_dialects(at, account)
+    listing = table(
+        "Dialects", "account", "dialect", "from", "last seen (UTC)", "days to read again",
+        numbers=frozenset({"days to read again"}),
+    )  # fmt: skip
+    for item in found:
+        listing.add_row(
+            item.account_id,
+            item.dialect or "asked by the next collection",
+            "CDR_API_DIALECT" if item.configured else "the switch",
+            f"{item.seen_at:%Y-%m-%d %H:%M}" if item.seen_at else "never",
+            str(item.outdated_days),
+        )
+    out.print(listing)
+    if forgotten:
+        out.print(f"{len(forgotten)} dialect(s) forgotten: 'cdr-pipeline nightly --date YYYY-MM-DD' finds them anew")
+    if any(item.configured for item in found):
+        out.print("CDR_API_DIALECT is set and wins over what was found; 'auto' lets the switch say it")

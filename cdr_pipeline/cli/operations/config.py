@@ -1,0 +1,34 @@
+"""``cdr-pipeline config``: what is set, where from, and what is wrong."""
+
+import typer
+
+config_app = typer.Typer(help="Settings: environment variables CDR_* and an optional .env.", no_args_is_help=True)
+
+
+@config_app.callback()
+def _group() -> None:
+    """Settings."""
+
+
+@config_app.command("check")
+def check() -> None:
+    """Show every setting with its value (secrets masked), source and problem. Exits with 2 if anything is wrong."""
+    from cdr_pipeline.cli.terminal import out, table
+    from cdr_pipeline.errors import ConfigurationError
+    from cdr_pipeline.settings import inspect_settings
+
+    reports, _ = inspect_settings()
+    listing = table("Settings", "variable", "value", "from", "for", "problem")
+    for report in reports:
+        listing.add_row(
+            report.variable,
+            report.value,
+            report.source,
+            report.description,
+            f"[red]{report.problem}[/red]" if report.problem else "",
+        )
+    out.print(listing)
+    wrong = [report.variable for report in reports if report.problem]
+    if wrong:
+        raise ConfigurationError(f"{len(wrong)} setting(s) wrong: {', '.join(wrong)}", hint="see the column 'problem'")
+    out.print("all settings are valid")

@@ -1,0 +1,168 @@
+"""``cdr-pipeline demo``: three nights against a simulated switch."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from cdr_pipeline.defs.operations.night import Night
+    from cdr_pipeline.settings import Settings
+    from cdr_pipeline.simulator.switch import SimulatedSwitch
+    from cdr_pipeline.steps.run_context import Progress, Workplace
+
+
+def demo(
+    *,
+    days: Annotated[int, typer.Option(min=1, max=31, help="Number of nights; the last one is for yesterday.")] = 3,
+    calls_per_day: Annotated[int, typer.Option(min=1, help="Calls per account on a working day.")] = 200,
+) -> None:
+    """Run real nights: warehouse, simulated switch, three accounts, carriers' files, the nightly job for each day.
+
+    Nothing is mocked except the switch: CDRs are pulled over HTTP, files are imported, both are validated, merged and
+    exported, and the Dagster UI shows the runs. Running it again changes nothing.
+    """
+    import time
+
+    from pydantic import SecretStr
+
+    from cdr_pipeline.cli.terminal import out, progress, ready_settings
+    from cdr_pipeline.simulator.running import run_switch
+    from cdr_pipeline.simulator.switch import SimulatedSwitch
+    from cdr_pipeline.steps.run_context import Workplace
+
+    settings = ready_settings()
+    _require_playground(settings)
+    switch = SimulatedSwitch.build(seed=1, accounts=3, calls_per_day=calls_per_day, dialect="v2_k43")
+    begun = time.monotonic()
+    with progress("demo") as report, run_switch(switch) as running:
+        report("starting the warehouse")
+        played = settings.model_copy(
+            update={
+                "api_url": running.url,
+                "api_token": SecretStr(switch.token),
+                "api_details": True,
+                # The simulated switch has no rate limit to respect, and its carrier's file is whole at once.
+                "api_requests_per_second": 10_000.0,
+                "api_host_requests_per_second": 100_000.0,
+                "upload_settle_seconds": 0,
+            }
+        )
+        at = Workplace.at(played, progress=report)
+        ready = time.monotonic() - begun
+        _add_accounts(switch, at)
+        dates = _last_days(days)
+        nights = {day: _play(day, switch, at, report) for day in dates}
+    _tell(nights, at, ready)
+    out.print(f"\n{days} nights in {time.monotonic() - begun:.1f} s. Look at them:  cdr-pipeline ui")
+    out.print("List what is in the warehouse:            cdr-pipeline status")
+    for night in nights.values():
+        night.require_whole()
+
+
+def _require_playground(settings: "Settings") -> None:
+    """The demo must never put made traffic among real calls."""
+    from cdr_pipeline.errors import ConfigurationError
+
+    real = [name for name in ("api_url", "warehouse_url") if getattr(settings, name) is not None]
+    if real:
+        raise ConfigurationError(
+            f"the demo makes up traffic; {', '.join('CDR_' + name.upper() for name in real)} is a real place",
+            hint="unset it for the demo, or keep the demo apart with its own CDR_DATA_DIR",
+        )
+
+
+def _last_days(days: int) -> "list[date]":
+    """Days that have ended everywhere: an account west of the operator would still be in its last one."""
+    from datetime import datetime, timedelta
+    from zoneinfo import ZoneInfo
+
+    today = datetime.now(ZoneInfo("Etc/GMT+12")).date()
+    return [today - timedelta(days=number) for number in range(days, 0, -1)]
+
+
+def _add_accounts(switch: "SimulatedSwitch", at: "Workplace") -> None:
+    from cdr_pipeline.errors import ConfigurationError
+    from cdr_pipeline.steps.accounts.add_account import checked_account
+
+    with at.ledger() as ledger:
+        made = {account.account_id for account in switch.accounts}
+        if {account.account_id for account in ledger.all_accounts()} - made:
+            raise ConfigurationError(
+                f"the warehouse below {at.settings.data_dir} holds accounts that are not the demo's",
+                hint="play the demo elsewhere: CDR_DATA_DIR=/tmp/cdr_demo cdr-pipeline demo",
+            )
+        for account in switch.accounts:
+            ledger.add_account(
+                checked_account(
+                    account_id=account.account_id,
+                    name=account.name,
+                    parent_id=account.parent_id,
+                    time_zone=account.time_zone,
+                    country_code="1",
+                    active=True,
+                ),
+                now=at.clock(),
+            )
+
+
+def _play(day: "date", switch: "SimulatedSwitch", at: "Workplace", report: "Progress") -> "Night":
+    """Drops the carriers' files of the day and runs its night."""
+    from cdr_pipeline.defs.operations.night import run_night
+    from cdr_pipeline.simulator.carrier_file import carrier_file, documents_of_business_day
+
+    report(f"{day}: carriers' files")
+    for account in switch.accounts:
+        folder = at.settings.upload_dir / account.account_id / "generic"
+        folder.mkdir(parents=True, exist_ok=True)
+        documents = documents_of_business_day(switch, account, day)
+        content = carrier_file(documents, account_id=account.account_id).content
+        (folder / f"carrier_{day}.csv").write_bytes(content)
+    return run_night(day, at.settings, progress=lambda text: report(f"{day}: {text}"))
+
+
+def _tell(nights: "dict[date, Night]", at: "Workplace", ready: float) -> None:
+    from cdr_pipeline.cli.terminal import out, table
+
+    with at.ledger() as ledger:
+        accounts = [account.account_id for account in ledger.accounts()]
+        status = ledger.status(accounts, min(nights), max(nights))
+        reasons = ledger.reject_reasons(accounts)
+        verdicts = {
+            (day, account_id): ledger.reconciliation_of(account_id, day) for day in nights for account_id in accounts
+        }
+    numbers = frozenset({"switch", "carrier", "minutes", "rows in file"})
+    happened = table(
+        "What is in the warehouse", "day", "account", "switch", "carrier", "minutes", "rows in file", numbers=numbers
+    )
+    for item in sorted(status, key=lambda item: (item.business_date, item.account_id)):
+        happened.add_row(
+            str(item.business_date),
+            item.account_id,
+            str(item.api_rows),
+            str(item.imported_rows),
+            f"{item.api_minutes:.0f}",
+            str(item.row_count),
+        )
+    out.print(happened)
+    compared = table(
+        "Switch against carrier", "day", "account", "light", "breaks", "USD at risk",
+        numbers=frozenset({"breaks", "USD at risk"}),
+    )  # fmt: skip
+    for (day, account_id), verdict in verdicts.items():
+        compared.add_row(str(day), account_id, verdict.status, str(verdict.breaks), f"{verdict.exposure:.4f}")
+    out.print(compared)
+    timed = ("collect", "import", "merge", "reconcile", "export", "whole night")
+    stages = table("Seconds", "day", *timed, numbers=frozenset(timed))
+    for day, night in nights.items():
+        steps = [
+            f"{night.step_seconds.get(key, 0):.1f}"
+            for key in ("api_pages", "uploads", "load", "reconciliation", "daily_files")
+        ]
+        stages.add_row(str(day), *steps, f"{night.seconds:.1f}")
+    out.print(stages)
+    rejected = sum(row["row_count"] for row in reasons)
+    out.print(f"warehouse ready in {ready:.1f} s; {rejected} rows rejected, each kept with its reason")
+    out.print(f"files and manifests: {at.settings.export_dir}", soft_wrap=True)
+    out.print(f"a page for each carrier's day: {at.settings.reconciliation_dir}", soft_wrap=True)

@@ -1,0 +1,66 @@
+"""``cdr-pipeline docs``: the pages of ``cdr_pipeline/docs`` in the terminal."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+FOLDER: Final = Path(__file__).resolve().parent.parent / "docs"
+
+
+def docs(
+    topic: Annotated[
+        str, typer.Argument(help="Page to show, such as operator or reference/settings.", show_default=False)
+    ] = "",
+    *,
+    listing: Annotated[bool, typer.Option("--list", help="List the pages.")] = False,
+) -> None:
+    """Show a page of the documentation. Without a topic, list the pages.
+
+    On a terminal the page is formatted and opens in a pager; in a pipe it is plain Markdown.
+    """
+    if listing or not topic:
+        _list_pages()
+        return
+    text = _find_page(topic).read_text(encoding="utf-8")
+    from cdr_pipeline.cli.terminal import out
+
+    if not out.is_terminal:
+        typer.echo(text, nl=False)
+        return
+    from rich.markdown import Markdown
+
+    with out.pager(styles=True, links=False):
+        out.print(Markdown(text, hyperlinks=False))
+
+
+def pages() -> dict[str, Path]:
+    """Every page by topic: its path below the folder without the suffix."""
+    return {str(path.relative_to(FOLDER).with_suffix("")): path for path in sorted(FOLDER.rglob("*.md"))}
+
+
+def title_of(page: Path) -> str:
+    """The first heading of a page."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return next((line.removeprefix("# ") for line in lines if line.startswith("# ")), page.stem)
+
+
+def _find_page(topic: str) -> Path:
+    known = pages()
+    wanted = topic.lower().removesuffix(".md").removeprefix("cdr_pipeline/docs/").replace(" ", "-")
+    matches = [name for name in known if name == wanted or name.rpartition("/")[2] == wanted]
+    if not matches:
+        matches = [name for name in known if wanted in name]
+    if len(matches) != 1:
+        shown = ", ".join(matches or known)
+        raise typer.BadParameter(f"{'several pages match' if matches else 'no such page; the pages are'}: {shown}")
+    return known[matches[0]]
+
+
+def _list_pages() -> None:
+    from cdr_pipeline.cli.terminal import out, table
+
+    listing = table("Documentation: cdr-pipeline docs TOPIC", "topic", "title")
+    for name, page in pages().items():
+        listing.add_row(name, title_of(page))
+    out.print(listing)

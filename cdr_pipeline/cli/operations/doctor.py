@@ -1,0 +1,60 @@
+"""``cdr-pipeline doctor``: what is broken, since when, and how to fix it."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdr_pipeline.steps.operations.health import Broken
+
+
+def doctor(
+    *,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Mark runs whose process has died as failed. Other problems need manual action."),
+    ] = False,
+    mend: Annotated[bool, typer.Option("--mend", hidden=True, help="Former name of --fix.")] = False,
+    test_alert: Annotated[
+        bool, typer.Option("--test-alert", help="Only send a test alert over every channel that is set.")
+    ] = False,
+) -> None:
+    """Check settings, definitions, warehouse, clocks, nights, runs and daemon. Exits with 11 if something is broken."""
+    from cdr_pipeline.cli.terminal import out, progress, ready_settings
+    from cdr_pipeline.errors import SomethingIsBroken
+
+    settings = ready_settings()
+    if test_alert:
+        from cdr_pipeline.steps.operations.alert import Alert, send_alert
+
+        channels = send_alert(Alert("test", "This is a test: alerts arrive here."), settings)
+        out.print(
+            f"sent by {', '.join(channels)}"
+            if channels
+            else "no alert channel is set; see 'cdr-pipeline docs settings', variables CDR_ALERT_*"
+        )
+        return
+    from cdr_pipeline.defs.operations.doctor import check_up
+
+    with progress("looking"):
+        found = check_up(settings, mend=fix or mend)
+    _list("Fixed", found.mended)
+    _list("Broken", found.broken)
+    if found.broken:
+        raise SomethingIsBroken(
+            f"{len(found.broken)} thing(s) are broken", hint="the last column has the command for each"
+        )
+    out.print("nothing is broken")
+
+
+def _list(title: str, items: "Sequence[Broken]") -> None:
+    from cdr_pipeline.cli.terminal import out, table
+
+    if not items:
+        return
+    listing = table(title, "what", "code", "since (UTC)", "fixed by")
+    for item in items:
+        listing.add_row(item.what, item.code, f"{item.since:%Y-%m-%d %H:%M}", item.mend)
+    out.print(listing)

@@ -1,0 +1,30 @@
+"""``cdr-pipeline nightly``: the nightly job, now, for a day."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+
+def nightly(
+    *,
+    date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")],
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Load stored replies again instead of asking the switch.")
+    ] = False,
+) -> None:
+    """Run the nightly job for a business date in the Dagster instance, so that the UI shows it.
+
+    Collects the day from the switch, imports waiting uploads, merges, and writes the daily files. Running it again
+    changes nothing. Earlier days are read again too (CDR_COLLECT_REREAD_DAYS). Exits with 2 if the day has not ended,
+    with 9 if an account failed, its day is incomplete or the clocks disagree; the others are done.
+    """
+    from cdr_pipeline.cli.terminal import out, progress, ready_settings
+    from cdr_pipeline.defs.operations.night import run_night
+
+    settings = ready_settings()
+    with progress(f"night of {date:%Y-%m-%d}") as report:
+        night = run_night(date.date(), settings, accounts=account, replay=replay, progress=report)
+    out.print(f"run {night.run_id}: {'done' if night.whole else 'incomplete'} in {night.seconds:.1f} s")
+    night.require_whole()

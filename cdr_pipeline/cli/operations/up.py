@@ -1,0 +1,78 @@
+"""``cdr-pipeline up``: daemon, web page and API of one machine, together."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cdr_pipeline.cli.operations.children import Child
+
+
+def up(
+    *,
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; the Dagster UI has no login of its own.")
+    ] = "127.0.0.1",
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Also serve the HTTP API.")] = False,
+    api_port: Annotated[int, typer.Option(help="Port of the HTTP API.")] = 8000,
+) -> None:
+    """Run everything on this machine: schedule and sensors, Dagster UI, and with --api the HTTP API.
+
+    Each line of output starts with the name of its process. A process that stops is started again. Ctrl-C or SIGTERM
+    stops all of them, including active runs; the sensor 'missed_nights' repeats those.
+    """
+    import tempfile
+
+    from cdr_pipeline.cli.operations.children import Children
+    from cdr_pipeline.cli.terminal import out, ready_settings
+    from cdr_pipeline.cli.operations.ports import require_free
+    from cdr_pipeline.defs.instance import prepare_home
+    from cdr_pipeline.errors import SomethingIsBroken
+    from cdr_pipeline.privacy.redaction import redact
+    from cdr_pipeline.settings import subprocess_environment
+    from cdr_pipeline.steps.run_context import Workplace
+
+    settings = ready_settings()
+    require_free(host, port, "--port")
+    if api:
+        require_free("127.0.0.1", api_port, "--api-port")
+    prepare_home(settings)
+    # The embedded warehouse is started once, here, and not by three processes at the same time.
+    Workplace.at(settings)
+    out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops everything)")
+    if api:
+        out.print(f"HTTP API at http://127.0.0.1:{api_port}/v2")
+    # Short, because the path of a socket has a length limit; readable by this user only.
+    with tempfile.TemporaryDirectory(prefix="cdr_") as folder:
+        kept = Children(
+            _children(Path(folder), host, port, api_port=api_port if api else None),
+            subprocess_environment(settings),
+            lambda name, line: out.print(f"{name:>6} | {redact(line)}", markup=False, soft_wrap=True),
+        ).run()
+    if not kept:
+        raise SomethingIsBroken("a part could not be kept running", hint="its last lines say why")
+
+
+def _children(folder: Path, host: str, port: int, *, api_port: int | None) -> "list[Child]":
+    import sys
+
+    from cdr_pipeline.cli.operations.children import Child
+
+    socket, workspace = folder / "code.sock", folder / "workspace.yaml"
+    workspace.write_text(
+        f"load_from:\n  - grpc_server: {{socket: {socket}, location_name: cdr_pipeline}}\n", encoding="utf-8"
+    )
+    python = [sys.executable, "-m"]
+    # One code server for both: without it, daemon and web page would each load all the code.
+    code = [*python, "dagster", "code-server", "start", "-m", "cdr_pipeline.definitions", "--socket", str(socket),
+            "--location-name", "cdr_pipeline", "--use-python-environment-entry-point",
+            "--log-level", "warning"]  # fmt: skip
+    daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
+    page = [*python, "dagster_webserver", "-h", host, "-p", str(port), "-w", str(workspace), "--log-level", "warning"]
+    children = [Child("code", code, opens=socket), Child("daemon", daemon), Child("ui", page)]
+    if api_port is None:
+        return children
+    serve = [sys.executable, "-c", "from cdr_pipeline.cli import main; main()", "serve", "--port", str(api_port)]
+    return [*children, Child("api", serve)]

@@ -1,0 +1,238 @@
+"""``cdr-pipeline warehouse``: the embedded server, and the tables of any."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cdr_pipeline.cli.days.adopted import print_adopted
+from cdr_pipeline.cli.retention.erase import erase
+from cdr_pipeline.cli.retention.retention import retention_app
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdr_pipeline.warehouse.server.backup import Newer
+    from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+
+warehouse_app = typer.Typer(
+    help="The warehouse: embedded PostgreSQL, or the server of CDR_WAREHOUSE_URL.", no_args_is_help=True
+)
+warehouse_app.add_typer(retention_app, name="retention")
+warehouse_app.command("erase")(erase)
+
+
+@warehouse_app.command("start")
+def start() -> None:
+    """Start the embedded server and migrate its tables. Other commands do so when needed."""
+    from cdr_pipeline.cli.terminal import out, workplace
+
+    with workplace("starting") as at:
+        pass
+    out.print(f"the warehouse is up: {_shown(at.url)}", soft_wrap=True)
+
+
+@warehouse_app.command("stop")
+def stop() -> None:
+    """Stop the embedded server. Its data is kept."""
+    from cdr_pipeline.cli.terminal import out, ready_settings
+    from cdr_pipeline.errors import ConfigurationError
+    from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+
+    settings = ready_settings()
+    if settings.warehouse_url is not None:
+        raise ConfigurationError(
+            "CDR_WAREHOUSE_URL names a server of your own", hint="stop it with its own tools; this command never does"
+        )
+    stopped = EmbeddedServer(settings.warehouse_dir).stop()
+    out.print("stopped" if stopped else "it was not running")
+
+
+@warehouse_app.command("status")
+def status() -> None:
+    """Show whether the warehouse responds, the version of its tables, and its size. Starts nothing."""
+    from cdr_pipeline.cli.terminal import out, ready_settings
+    from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+    from cdr_pipeline.warehouse.server.migrate import current, head, scripts
+
+    settings = ready_settings()
+    newest, _ = head(scripts())
+    if settings.warehouse_url is not None:
+        url = settings.warehouse_url.get_secret_value()
+        out.print(f"own server {_shown(url)}: tables at revision {current(url) or 'none'}, this version's is {newest}")
+        return
+    server = EmbeddedServer(settings.warehouse_dir)
+    state = server.status()
+    if not state.running:
+        out.print(f"stopped; {state.bytes / 1e6:.0f} MB in {state.cluster}; 'cdr-pipeline warehouse start' starts it")
+        return
+    out.print(
+        f"running: PostgreSQL {state.version}, pid {state.pid}, {state.bytes / 1e6:.0f} MB in {state.cluster}",
+        soft_wrap=True,
+    )
+    out.print(f"tables at revision {current(server.url) or 'none'}, this version's is {newest}")
+
+
+@warehouse_app.command("url")
+def url(
+    *,
+    show_password: Annotated[bool, typer.Option("--show-password", help="Include the password, if any.")] = False,
+) -> None:
+    """Print the warehouse's URL for psql and other tools. Starts the embedded server."""
+    from cdr_pipeline.cli.terminal import ready_settings
+    from cdr_pipeline.warehouse.server.engine import warehouse_url
+
+    found = warehouse_url(ready_settings())
+    typer.echo(found if show_password else _shown(found))
+
+
+@warehouse_app.command("migrate")
+def migrate() -> None:
+    """Migrate the tables to this version. A database of a newer version is refused and left unchanged."""
+    from cdr_pipeline.cli.terminal import out, ready_settings
+    from cdr_pipeline.warehouse.server.engine import connect, warehouse_url
+    from cdr_pipeline.warehouse.server.migrate import upgrade
+    from cdr_pipeline.warehouse.accounts.tenancy import READER, admit_reader
+
+    found = warehouse_url(ready_settings())
+    result = upgrade(found)
+    with connect(found) as connection:
+        if not admit_reader(connection):
+            out.print(f"this user may not create the role {READER}, which the API reads as: an administrator must")
+    if result.before == result.after:
+        out.print(f"nothing to do: the tables are at revision {result.after}")
+    else:
+        out.print(f"migrated from {result.before or 'an empty database'} to revision {result.after}")
+
+
+@warehouse_app.command("backup")
+def backup(file: Annotated[Path, typer.Argument(help="File to write; replaced once the new one is whole.")]) -> None:
+    """Write the whole embedded warehouse into one file, as of one moment. Loads may go on.
+
+    The file holds every record with its numbers and names; only its owner may read it (mode 0600).
+    """
+    from cdr_pipeline.cli.terminal import out
+    from cdr_pipeline.warehouse.server.backup import back_up
+
+    out.print(f"{back_up(_embedded(), file) / 1e6:.1f} MB in {file}", soft_wrap=True)
+
+
+@warehouse_app.command("restore")
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that backup wrote.", exists=True)],
+    *,
+    discard_newer: Annotated[
+        bool, typer.Option("--discard-newer", help="Restore although what is listed as newer than the backup is lost.")
+    ] = False,
+) -> None:
+    """Replace the embedded warehouse with a backup. The one before stays as the database cdr_before_restore.
+
+    Lists first what is newer than the backup: seals, files, deliveries, break decisions, uploads and more. Where there
+    is anything, exits 2 and changes nothing unless --discard-newer is given. Afterwards the ledger adopts the final
+    files on disk by their manifests; exits 8 when some could not be adopted.
+    """
+    from cdr_pipeline.cli.terminal import out, progress, ready_settings
+    from cdr_pipeline.errors import ExportError
+    from cdr_pipeline.steps.operations.restore_warehouse import RestoreRefused, restore_warehouse
+
+    _embedded()
+    with progress("restoring") as report:
+        try:
+            done = restore_warehouse(file, ready_settings(), discard_newer=discard_newer, progress=report)
+        except RestoreRefused as refused:
+            _print_newer("Newer than the backup", refused.newer)
+            raise
+    _print_newer("Lost with the restore, kept in the database cdr_before_restore", done.newer)
+    print_adopted(done.adopted)
+    out.print(
+        "restored; next: 'cdr-pipeline collect --replay --date YYYY-MM-DD' for each collected day listed above, import "
+        "the uploads listed above again, 'cdr-pipeline doctor'",
+        soft_wrap=True,
+    )
+    refused_days = [day for day in done.adopted if day.problems]
+    if refused_days:
+        raise ExportError(
+            f"restored, but {len(refused_days)} day(s) with final files need a person",
+            hint="the list above says what to do for each",
+        )
+
+
+@warehouse_app.command("link")
+def link(
+    *,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Link the warehouse to this data folder; any other is refused from then on."),
+    ] = False,
+) -> None:
+    """Say whether the warehouse belongs to this data folder, and how many of its daily files are missing here.
+
+    Each warehouse belongs to one data folder (CDR_DATA_DIR): both hold the same id. Exits 3 when they do not belong
+    together.
+    """
+    from cdr_pipeline.cli.terminal import out, ready_settings
+    from cdr_pipeline.errors import WarehouseOfAnotherFolder
+    from cdr_pipeline.steps.operations.data_folder import folder_link, link_folder
+    from cdr_pipeline.steps.run_context import utc_now
+    from cdr_pipeline.warehouse.server.engine import warehouse_url
+    from cdr_pipeline.warehouse.server.migrate import require_current
+
+    settings = ready_settings()
+    url = warehouse_url(settings)
+    require_current(url)
+    if replace:
+        link_folder(settings, url, now=utc_now())
+    found = folder_link(settings, url)
+    out.print(f"data folder {settings.data_dir}: id {found.folder_id or 'none'}", markup=False, soft_wrap=True)
+    out.print(f"warehouse: id {found.warehouse_id or 'none'}")
+    out.print(f"{found.missing} of the {found.files} daily files that the warehouse knows are missing in the folder")
+    if not found.linked:
+        raise WarehouseOfAnotherFolder(
+            "the warehouse does not belong to this data folder",
+            hint="set CDR_DATA_DIR to the right folder, or 'cdr-pipeline warehouse link --replace' to use this one",
+        )
+
+
+@warehouse_app.command("distribute")
+def distribute() -> None:
+    """Distribute the tables of a Citus database over its nodes. Run it again after an update that adds tables."""
+    from cdr_pipeline.cli.terminal import out, ready_settings
+    from cdr_pipeline.warehouse.server.cluster import distribute as spread
+    from cdr_pipeline.warehouse.server.engine import connect, warehouse_url
+
+    with connect(warehouse_url(ready_settings())) as connection:
+        placed = spread(connection)
+    out.print(f"placed by account: {', '.join(placed)}" if placed else "nothing to do: every table is placed")
+
+
+def _print_newer(title: str, newer: "Sequence[Newer]") -> None:
+    from cdr_pipeline.cli.terminal import out, table
+
+    if not newer:
+        return
+    listing = table(title, "what", "which")
+    for item in newer:
+        for name in item.named:
+            listing.add_row(item.kind, name)
+        if item.count > len(item.named):
+            listing.add_row(item.kind, f"and {item.count - len(item.named)} more")
+    out.print(listing)
+
+
+def _embedded() -> "EmbeddedServer":
+    from cdr_pipeline.cli.terminal import ready_settings
+    from cdr_pipeline.errors import ConfigurationError
+    from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+
+    settings = ready_settings()
+    if settings.warehouse_url is not None:
+        raise ConfigurationError(
+            "CDR_WAREHOUSE_URL names a server of your own", hint="use its own pg_dump and pg_restore"
+        )
+    return EmbeddedServer(settings.warehouse_dir)
+
+
+def _shown(found: str) -> str:
+    from cdr_pipeline.privacy.redaction import redact
+
+    return redact(found)

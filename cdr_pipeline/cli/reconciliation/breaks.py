@@ -1,0 +1,118 @@
+"""``cdr-pipeline breaks``: what the switch and a carrier disagree about."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+breaks_app = typer.Typer(help="Differences between switch and carriers: list, decide, export.", no_args_is_help=True)
+_DATES = ["%Y-%m-%d"]
+_SHOWN_ID = 10
+
+
+class DecisionWord(StrEnum):
+    """What can be decided."""
+
+    ACCEPTED = "accepted"
+    DISPUTED = "disputed"
+    CREDITED = "credited"
+
+
+@breaks_app.command("list")
+def list_breaks(
+    *,
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DATES, help="First business date.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DATES, help="Last business date.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    carrier: Annotated[str | None, typer.Option(help="Only this carrier.")] = None,
+    match_class: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="Only this class, such as missing_in_switch; repeat for several."),
+    ] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="open, accepted, disputed or credited; repeat for several.")
+    ] = None,
+    older_than: Annotated[int, typer.Option(min=0, help="Only breaks of calls at least this many days old.")] = 0,
+    most: Annotated[int, typer.Option(min=1, help="Maximum number of breaks to show.")] = 50,
+) -> None:
+    """Show breaks of the newest reconciliations, most money at risk first."""
+    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
+
+    wanted = BreakFilter(
+        account,
+        carrier,
+        first.date() if first else date.min,
+        last.date() if last else date.max,
+        match_class or (),
+        state or (),
+        older_than,
+    )
+    with workplace("reading") as at:
+        found = list_breaks(wanted, at)
+        today = at.clock().date()
+    numbers = frozenset({"days old", "seconds", "amounts", "at risk"})
+    listing = table(
+        "Breaks", "id", "day", "days old", "account", "carrier", "class", "cause", "seconds", "amounts", "at risk",
+        "state", numbers=numbers,
+    )  # fmt: skip
+    for item in found[:most]:
+        listing.add_row(
+            item.outcome_id[:_SHOWN_ID],
+            str(item.business_date),
+            str((today - item.business_date).days),
+            item.account_id,
+            item.carrier,
+            item.match_class,
+            item.cause or "",
+            f"{_shown(item.switch_seconds)} / {_shown(item.carrier_seconds)}",
+            f"{_shown(item.switch_amount)} / {_shown(item.carrier_amount)}",
+            f"{_shown(item.exposure)} {item.exposure_currency}",
+            item.state,
+        )
+    out.print(listing)
+    out.print(f"{min(most, len(found))} of {len(found)} shown; switch / carrier. The pages of the days have the calls.")
+
+
+def _shown(value: object) -> str:
+    from decimal import Decimal
+
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else "none"
+
+
+@breaks_app.command("decide")
+def decide(
+    ids: Annotated[list[str], typer.Argument(help="Ids of breaks or their first characters.")],
+    *,
+    decision: Annotated[DecisionWord, typer.Option("--as", help="The decision.")],
+    reason: Annotated[str, typer.Option(help="Reason; stored with the decision.")],
+    by: Annotated[str, typer.Option(help="Person who decided; stored with the decision.")],
+) -> None:
+    """Record a decision about breaks. Decisions survive reruns; earlier ones stay on record."""
+    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.steps.reconciliation.breaks import decide_breaks
+
+    with workplace("deciding") as at:
+        decided = decide_breaks(ids, at, decision=decision.value, reason=reason, decided_by=by)
+    for item in decided:
+        out.print(f"{item.outcome_id[:_SHOWN_ID]} {item.match_class}: {decision.value}", markup=False)
+
+
+@breaks_app.command("export")
+def export(
+    *,
+    business_date: Annotated[datetime, typer.Option("--date", formats=_DATES, help="Business date, YYYY-MM-DD.")],
+    account: Annotated[str, typer.Option(help="Account that owns the calls.")],
+    carrier: Annotated[str, typer.Option(help="The carrier to dispute with.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write into.")] = Path(),
+) -> None:
+    """Write the dispute pack of a carrier's day: XLSX and CSV with both sides' values, the rules and totals."""
+    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.steps.reconciliation.breaks import export_breaks
+
+    with workplace("exporting") as at:
+        pack = export_breaks(business_date.date(), account, carrier, folder.absolute(), at)
+    out.print(f"{pack.breaks} break(s): {pack.workbook}", soft_wrap=True, markup=False)
+    out.print(f"the same as CSV: {pack.csv_file}", soft_wrap=True, markup=False)

@@ -1,0 +1,56 @@
+"""``cdr-pipeline reconcile``: the switch against carriers, for a day."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+
+def reconcile(
+    *,
+    date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")],
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    carrier: Annotated[list[str] | None, typer.Option(help="Only this carrier; repeat for several.")] = None,
+) -> None:
+    """Compare the switch's legs of a day with carriers' records: one class per row, one page per carrier.
+
+    Running it again writes nothing while records and rules are the same; otherwise it writes a new version that lists
+    what has changed. Decisions about breaks are kept. Exits with 9 if a carrier failed; the others are done.
+    """
+    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.errors import IncompleteNight
+    from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
+
+    with workplace("reconciling") as at:
+        done = reconcile_day(ReconcileRequest(date.date(), account, carrier), at)
+    numbers = frozenset({"legs", "records", "breaks", "at risk", "appeared", "resolved", "changed"})
+    listing = table(
+        f"Reconciled, {date:%Y-%m-%d}", "account", "carrier", "light", "status", "legs", "records", "breaks", "at risk",
+        "appeared", "resolved", "changed", "version", numbers=numbers,
+    )  # fmt: skip
+    for item in done.carriers:
+        kept, version = item.kept, item.kept.version
+        listing.add_row(
+            kept.day.account_id,
+            kept.day.carrier,
+            f"[{version.light}]{version.light}[/{version.light}]",
+            version.status,
+            str(version.switch_rows),
+            str(version.carrier_rows),
+            str(version.breaks),
+            f"{version.exposure:.4f} {version.currency}",
+            str(kept.appeared),
+            str(kept.resolved),
+            str(kept.changed),
+            f"{kept.number} {'new' if kept.fresh else 'as before, nothing written'}",
+        )
+    out.print(listing)
+    for item in done.carriers:
+        out.print(f"page: {item.report}", soft_wrap=True, markup=False)
+        for finding in item.kept.version.findings:
+            out.print(f"  {finding}", markup=False)
+    if not done.carriers and not done.failures:
+        out.print("no carrier has records around this day; import one with 'cdr-pipeline import'")
+    if done.failures:
+        told = "; ".join(f"{failure.account_id}: [{failure.code}] {failure.message}" for failure in done.failures)
+        raise IncompleteNight(told, hint="fix the cause and reconcile the day again; the others are done")

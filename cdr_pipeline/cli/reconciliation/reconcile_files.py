@@ -1,0 +1,111 @@
+"""``cdr-pipeline reconcile-files``: two loose files compared, without a warehouse."""
+
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cdr_pipeline.steps.reconciliation.reconcile_files import ReconciledFiles
+
+_DIRECTIONS = ("outbound", "inbound", "any")
+
+
+def reconcile_files(
+    *,
+    switch: Annotated[
+        Path,
+        typer.Option(exists=True, dir_okay=False, help="The switch's legs: one of our exports, or Kazoo's documents."),
+    ],
+    carrier: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The carrier's file.")],
+    profile: Annotated[str, typer.Option("--profile", help="Profile that describes the carrier's file.")],
+    target: Annotated[Path, typer.Option("--out", help="Folder for pairs.csv, classes.csv and totals.json.")],
+    time_zone: Annotated[
+        str, typer.Option(help="IANA time zone of local times that neither file nor profile states.")
+    ] = "UTC",
+    country_code: Annotated[str | None, typer.Option(help="Country code of national numbers, such as 49.")] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217 code of amounts without a currency.")] = None,
+    direction: Annotated[
+        str | None, typer.Option(help="Legs that the carrier bills: outbound, inbound or any.")
+    ] = None,
+    duration_tolerance: Annotated[
+        int | None, typer.Option(min=0, help="Seconds by which durations may differ; default: the profile's.")
+    ] = None,
+    amount_tolerance: Annotated[
+        str | None, typer.Option(help="Amount by which prices may differ; default: the profile's.")
+    ] = None,
+    rate_card: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="CSV file with the carrier's prices.")
+    ] = None,
+    day: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day for which the rate card's prices are valid."),
+    ] = None,
+) -> None:
+    """Compare the switch's legs with a carrier's records: pairs, a class for every record, and totals that balance."""
+    from cdr_pipeline.cli.terminal import ready_settings
+    from cdr_pipeline.core.time.local_time import is_zone
+    from cdr_pipeline.errors import ConfigurationError
+    from cdr_pipeline.steps.reconciliation.reconcile_files import ReconcileFilesRequest, reconcile_files
+
+    if direction not in (None, *_DIRECTIONS):
+        raise ConfigurationError("--direction is outbound, inbound or any")
+    if not is_zone(time_zone):
+        raise ConfigurationError("--time-zone is no IANA time zone", hint="such as Europe/Berlin")
+    request = ReconcileFilesRequest(
+        switch,
+        carrier,
+        profile,
+        target,
+        profiles=ready_settings().profile_dir,
+        time_zone=time_zone,
+        country_code=country_code,
+        currency=currency,
+        direction=direction,
+        duration_tolerance_seconds=duration_tolerance,
+        amount_tolerance=_amount(amount_tolerance),
+        rate_card=rate_card,
+        business_date=None if day is None else day.date(),
+    )
+    _print(reconcile_files(request))
+
+
+def _amount(text: str | None) -> Decimal | None:
+    from cdr_pipeline.errors import ConfigurationError
+
+    try:
+        amount = None if text is None else Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if amount is not None and not (amount.is_finite() and amount >= 0):
+        raise ConfigurationError("--amount-tolerance is an amount, such as 0.0001")
+    return amount
+
+
+def _print(made: "ReconciledFiles") -> None:
+    import polars as pl
+
+    from cdr_pipeline.cli.terminal import err, out, table
+
+    result = made.result
+    numbers = frozenset({"rows", "seconds", "amount", "exposure"})
+    listing = table("Reconciled", "side", "class", "rows", "seconds", "amount", "exposure", "currency", numbers=numbers)
+    by_class = result.totals.group_by("side", "class", "currency").agg(
+        pl.col("rows", "seconds", "amount", "exposure").sum()
+    )
+    for row in by_class.sort("side", "class", "currency").iter_rows(named=True):
+        money = (f"{row[name]:f}" for name in ("seconds", "amount", "exposure"))
+        listing.add_row(row["side"], row["class"], str(row["rows"]), *money, row["currency"])
+    out.print(listing)
+    offset = result.offset.row(0, named=True)
+    out.print(
+        f"{result.pairs.height} pairs; clocks differ by {offset['offset_ms']} ms ({offset['status']},"
+        f" {offset['pairs']} calls)"
+    )
+    if offset["finding"]:
+        err.print(offset["finding"], markup=False)
+    if made.not_compared:
+        out.print(f"{made.not_compared} legs that the carrier does not bill count as unbillable")
+    out.print(f"written to {made.files[0].parent}", markup=False)

@@ -1,0 +1,47 @@
+"""``cdr-pipeline warehouse erase``: a number is taken out of the records on request."""
+
+from typing import Annotated
+
+import typer
+
+
+def erase(
+    number: Annotated[
+        str,
+        typer.Argument(
+            help="Number in international form with +; - reads it from standard input, out of the shell's history."
+        ),
+    ],
+    *,
+    by: Annotated[str, typer.Option(help="Person responsible; recorded in the audit log.")],
+    reason: Annotated[
+        str, typer.Option(help="Reason; recorded in the audit log, so do not name the person or the number.")
+    ],
+    account: Annotated[
+        list[str] | None, typer.Option(help="Only records of this account; default: all accounts.")
+    ] = None,
+    reissue: Annotated[
+        bool, typer.Option("--reissue", help="Also mark sealed days, so that 'days restate' writes new versions.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be erased and change nothing.")] = False,
+) -> None:
+    """Mask a number in records, earlier versions and rejected rows. Totals stay. Lists the files that still show it."""
+    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
+
+    asked = typer.get_text_stream("stdin").readline().strip() if number == "-" else number
+    with workplace("erasing") as at:
+        found = erase_number(EraseRequest(asked, by, reason, account, reissue, dry_run), at)
+    listing = table("Files that show it or may", "account", "file", "path", "where")
+    for item in found:
+        out.print(
+            f"{item.account_id}: {item.records} records and {item.rejects} refused rows "
+            f"{'would be ' if dry_run else ''}masked, files of {item.days} day(s) due again",
+            soft_wrap=True,
+        )
+        for file in item.files:
+            listing.add_row(item.account_id, file.kind, file.path, file.place)
+    if not found:
+        out.print("no record contains this number")
+        return
+    out.print(listing)

@@ -1,0 +1,106 @@
+"""``cdr-pipeline import``: a carrier's file in."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cdr_pipeline.core.records.accounting import BatchCounts
+
+_LINES_SHOWN = 100
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(help="The carrier's file.")],
+    *,
+    account: Annotated[str, typer.Option("--account", help="Account that owns the calls.")],
+    profile: Annotated[
+        str, typer.Option("--profile", help="Profile that describes the file's format, such as asterisk or generic.")
+    ],
+    time_zone: Annotated[
+        str | None, typer.Option(help="IANA time zone of the file's local times; default: the account's.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would happen to each line and change nothing.")
+    ] = False,
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="With --dry-run: write the class of every line to this CSV file instead of the screen."),
+    ] = None,
+) -> None:
+    """Import one file: every line ends up merged, unchanged, duplicate, rejected or filtered.
+
+    Its records are tagged 'imported'. A file that repeats records of another file, or carries ids of other calls, is
+    held until 'uploads release' or 'uploads discard'.
+    """
+    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.steps.days.export_days import ExportRequest, export_days, require_exported
+    from cdr_pipeline.steps.uploads.load_uploads import import_upload, other_calls_text
+    from cdr_pipeline.steps.uploads.preview_upload import preview_upload
+    from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
+
+    request = UploadRequest(file, account, profile, time_zone)
+    if dry_run:
+        with workplace("looking") as at:
+            preview = preview_upload(request, at)
+        _print_counts(f"{file.name} ({profile}), nothing changed", preview.counts)
+        _print_reasons(preview.reject_reasons, preview.filtered_reasons)
+        _print_lines(preview.lines, classes)
+        if preview.other_calls:
+            out.print(f"it would be held: {other_calls_text(preview.other_calls)}")
+        elif preview.overlap_rows > 1:
+            out.print(f"it would be held: another file already delivered {preview.overlap_rows} of its records")
+        return
+    with workplace("importing") as at:
+        loaded = import_upload(request, at)
+        exported = export_days(ExportRequest((), [account]), at)
+    _print_counts(f"{loaded.file_name} ({profile})", loaded.counts)
+    if loaded.known:
+        out.print("these bytes were imported before; the counts are those of the first import")
+    elif loaded.counts.updated:
+        out.print(f"{loaded.counts.updated} record(s) changed since an earlier file; their history is kept")
+    _print_reasons(loaded.reject_reasons, loaded.filtered_reasons)
+    if loaded.reject_reasons:
+        out.print(f"to correct them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")
+    written = sum(item.file is not None for item in exported)
+    if written:
+        out.print(f"{written} daily file(s) written below {at.settings.export_dir}")
+    require_exported(exported)
+
+
+def _print_lines(lines: "pl.DataFrame", classes: Path | None) -> None:
+    """The class of every line, into a file or on the screen; there, of the first ones."""
+    from cdr_pipeline.cli.terminal import out, table
+
+    if classes is not None:
+        lines.write_csv(classes)
+        out.print(f"class of every line: {classes}", markup=False)
+        return
+    listing = table("Lines", *lines.columns, numbers=frozenset({"line"}))
+    for row in lines.head(_LINES_SHOWN).iter_rows():
+        listing.add_row(*("" if value is None else str(value) for value in row))
+    out.print(listing)
+    if lines.height > _LINES_SHOWN:
+        out.print(f"and {lines.height - _LINES_SHOWN} more lines: --classes FILE writes them all")
+
+
+def _print_counts(title: str, counts: "BatchCounts") -> None:
+    from rich.markup import escape
+
+    from cdr_pipeline.cli.terminal import out, table
+
+    columns = ("read", "merged", "unchanged", "duplicate", "rejected", "filtered")
+    listing = table(escape(title), *columns, numbers=frozenset(columns))
+    listing.add_row(*(str(getattr(counts, column)) for column in columns))
+    out.print(listing)
+
+
+def _print_reasons(rejected: dict[str, int], filtered: dict[str, int]) -> None:
+    from cdr_pipeline.cli.terminal import out
+
+    for kind, reasons in (("rejected", rejected), ("filtered", filtered)):
+        for reason, number in reasons.items():
+            out.print(f"  {kind}: {number} {reason}")

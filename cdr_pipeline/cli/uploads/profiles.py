@@ -1,0 +1,70 @@
+"""``cdr-pipeline profiles``: how files are written, the built-in ones and your own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+profiles_app = typer.Typer(help="Import profiles: descriptions of file formats.", no_args_is_help=True)
+
+
+@profiles_app.command("list")
+def list_all() -> None:
+    """Show every profile: built-in ones and your own."""
+    from cdr_pipeline.cli.terminal import out, ready_settings, table
+    from cdr_pipeline.sources.uploads.profiles import list_profiles
+
+    settings = ready_settings()
+    listing = table("Profiles", "profile", "files of", "format", "where from")
+    for name, profile in list_profiles(settings.profile_dir).items():
+        own = (settings.profile_dir / f"{name}.toml").is_file()
+        listing.add_row(name, profile.description, profile.layout.format, "your own" if own else "built in")
+    out.print(listing)
+
+
+@profiles_app.command("show")
+def show(name: Annotated[str, typer.Argument(help="Name of the profile.")]) -> None:
+    """Print the TOML of a profile, to copy and change."""
+    from cdr_pipeline.cli.terminal import out, ready_settings
+    from cdr_pipeline.sources.uploads.profiles import profile_text
+
+    out.print(profile_text(name, ready_settings().profile_dir), markup=False, soft_wrap=True, end="")
+
+
+@profiles_app.command("check")
+def check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Profile (TOML file).")]) -> None:
+    """Check a profile of your own and report what is wrong. Exits with 5 if anything is."""
+    from cdr_pipeline.cli.terminal import out
+    from cdr_pipeline.sources.uploads.profiles import check_profile
+
+    profile = check_profile(file)
+    out.print(f"{profile.name}: {len(profile.fields)} fields; copy it to the folder profiles/ in CDR_DATA_DIR")
+
+
+@profiles_app.command("new")
+def new(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Sample file of the source.")],
+    *,
+    target: Annotated[Path | None, typer.Option("--out", help="Output file; default: standard output.")] = None,
+) -> None:
+    """Draft a profile for a file, and print what was decided and what a file cannot tell.
+
+    Values that a file cannot tell (the time zone, the order of day and month) are left as FILL IN, never guessed.
+    """
+    import sys
+
+    from cdr_pipeline.cli.terminal import err, ready_settings
+    from cdr_pipeline.sources.uploads.drafting import draft_profile
+
+    draft = draft_profile(file, ready_settings().profile_dir)
+    for text in draft.decided:
+        err.print(f"decided: {text}", markup=False)
+    for text in draft.unknown:
+        err.print(f"fill in: {text}", markup=False)
+    if draft.resembles:
+        err.print(f"similar profiles: {', '.join(draft.resembles)}", markup=False)
+    if target is None:
+        sys.stdout.write(draft.text)
+    else:
+        target.write_text(draft.text, "utf-8")
+        err.print(f"written to {target}; fill in what is missing, then: cdr-pipeline profiles check {target}")

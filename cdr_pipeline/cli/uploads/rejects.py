@@ -1,0 +1,94 @@
+"""``cdr-pipeline rejects``: refused rows, exported to be corrected, and fed again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+rejects_app = typer.Typer(help="Rejected rows: list, export, correct and replay them.", no_args_is_help=True)
+_ACCOUNT = typer.Option("--account", help="Only this account.")
+
+
+@rejects_app.command("list")
+def list_rejects(
+    *,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    state: Annotated[str, typer.Option(help="open or corrected.")] = "open",
+) -> None:
+    """Show rejected rows by file or window, reason and field, with the meaning of the reason."""
+    from rich.markup import escape
+
+    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
+
+    with workplace("reading") as at, at.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts(account)]
+        found = ledger.reject_sources(accounts, state=state)
+    numbers = frozenset({"rows", "first line"})
+    listing = table(
+        f"Rejected rows, {state}", "upload", "account", "file or window", "reason", "field", "rows", "first line",
+        "meaning", numbers=numbers,
+    )  # fmt: skip
+    for row in found:
+        imported = row["origin"] == "imported"
+        listing.add_row(
+            row["source"][:12] if imported else "",
+            row["account_id"],
+            escape(row["file_name"] or Path(row["source"]).name),
+            row["reason"],
+            row["field"],
+            str(row["row_count"]),
+            str(row["first_line"]),
+            EXPLANATIONS[Reject(row["reason"])],
+        )
+    out.print(listing)
+    if any(row["origin"] == "imported" for row in found):
+        out.print("to correct them: 'cdr-pipeline rejects export UPLOAD --out FILE', edit FILE, 'rejects replay FILE'")
+
+
+@rejects_app.command("export")
+def export(
+    upload: Annotated[str, typer.Argument(help="Id of the upload or its first characters.")],
+    *,
+    file: Annotated[Path | None, typer.Option("--out", help="Output file; default: standard output.")] = None,
+    account: Annotated[str | None, _ACCOUNT] = None,
+) -> None:
+    """Write an upload's open rejects in the format of its file, with three extra columns: upload, line, reason.
+
+    Correct the other columns, then run 'rejects replay' with the file. The file contains calls as they were
+    delivered: only its owner can read it (mode 0600).
+    """
+    import sys
+
+    from cdr_pipeline.cli.terminal import err, workplace
+    from cdr_pipeline.files.durable import new_file
+    from cdr_pipeline.steps.uploads.rejects import export_rejects
+
+    with workplace("exporting") as at:
+        rejects = export_rejects(upload, at, account)
+    if file is None:
+        sys.stdout.writelines(rejects.lines)
+    else:
+        with new_file(file.absolute()) as fresh:
+            for line in rejects.lines:
+                fresh.write(line.encode())
+            fresh.place()
+    err.print(f"{rejects.rows} rejected row(s) of {rejects.upload.file_name}", markup=False)
+
+
+@rejects_app.command("replay")
+def replay(
+    file: Annotated[Path, typer.Argument(help="A corrected reject file.")],
+    *,
+    account: Annotated[str | None, _ACCOUNT] = None,
+) -> None:
+    """Import a corrected reject file: correct rows are merged and closed, the others are rejected again."""
+    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.steps.uploads.rejects import replay_rejects
+
+    with workplace("replaying") as at:
+        loaded = replay_rejects(file, at, account)
+    counts = loaded.counts
+    out.print(f"{counts.read} lines: {counts.merged} merged, {counts.unchanged} unchanged, {counts.rejected} rejected")
+    for reason, number in loaded.reject_reasons.items():
+        out.print(f"  rejected: {number} {reason}")

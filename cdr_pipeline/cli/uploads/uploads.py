@@ -1,0 +1,103 @@
+"""``cdr-pipeline uploads``: files that came in, and those that wait for a decision."""
+
+from typing import Annotated
+
+import typer
+
+uploads_app = typer.Typer(help="Imported files, and files that wait for a decision.", no_args_is_help=True)
+_ACCOUNT = typer.Option("--account", help="Only this account.")
+_UPLOAD = typer.Argument(help="Id of the upload or its first characters; see 'uploads list'.")
+_BY = typer.Option("--by", help="Person who decided; stored with the upload.")
+
+
+@uploads_app.command("list")
+def list_uploads(
+    *,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="landed, held, loaded, refused or discarded; repeat for several.")
+    ] = None,
+) -> None:
+    """Show uploads with their state, newest first. A held upload repeats records of another file.
+
+    Files in the drop folder follow: refused ones with the reason, those that arrive, and those that wait.
+    """
+    from rich.markup import escape
+
+    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.uploads.drops import print_drops
+    from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
+    from cdr_pipeline.warehouse.ledger import UPLOAD_STATES
+
+    with workplace("reading") as at, at.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts(account)]
+        found = ledger.uploads(accounts, states=state or UPLOAD_STATES)
+        dropped = [] if state else waiting_drops(ledger, at, accounts)
+    numbers = frozenset({"read", "merged", "rejected"})
+    listing = table("Uploads", "upload", "account", "file", "profile", "received", "state", *sorted(numbers), "note",
+                    numbers=numbers)  # fmt: skip
+    for upload in found:
+        note = upload.error_message or (f"corrects {upload.corrects[:12]}" if upload.corrects else "")
+        merged = None if upload.rows_inserted is None else upload.rows_inserted + (upload.rows_updated or 0)
+        counts = {"read": upload.rows_read, "merged": merged, "rejected": upload.rows_rejected}
+        listing.add_row(
+            upload.sha256[:12],
+            upload.account_id,
+            escape(upload.file_name),
+            upload.profile,
+            f"{upload.received_at:%Y-%m-%d %H:%M}",
+            upload.state,
+            *("" if counts[name] is None else str(counts[name]) for name in sorted(numbers)),
+            escape(note),
+        )
+    out.print(listing)
+    print_drops(dropped, at.settings.upload_dir)
+
+
+@uploads_app.command("release")
+def release(
+    upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
+) -> None:
+    """Load a held file: records that the warehouse has stay as they are, the others are merged.
+
+    Records that carry the id of another call become calls of their own; no call is ever replaced.
+    """
+    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.steps.uploads.decide_uploads import release_upload
+
+    with workplace("releasing") as at:
+        loaded = release_upload(upload, at, decided_by=by, account_id=account)
+    out.print(f"{loaded.file_name}: {loaded.counts.merged} merged, {loaded.counts.unchanged} unchanged", markup=False)
+
+
+@uploads_app.command("discard")
+def discard(
+    upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
+) -> None:
+    """Discard a held file. Its bytes stay in landing."""
+    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.steps.uploads.decide_uploads import discard_upload
+
+    with workplace("discarding") as at:
+        discarded = discard_upload(upload, at, decided_by=by, account_id=account)
+    out.print(f"{discarded.file_name} discarded", markup=False)
+
+
+@uploads_app.command("replay")
+def replay(upload: Annotated[str, _UPLOAD], *, account: Annotated[str | None, _ACCOUNT] = None) -> None:
+    """Read a loaded file again with the current profile and rules. Changed records keep their history."""
+    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.steps.uploads.load_uploads import replay_upload
+    from cdr_pipeline.steps.uploads.rejects import find_upload
+
+    with workplace("reading again") as at:
+        with at.ledger() as ledger:
+            found = find_upload(ledger, upload, account)
+        replayed = replay_upload(found, at)
+    columns = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered")
+    listing = table("Read again", "", *columns, numbers=frozenset(columns))
+    for name, counts in (("before", replayed.before), ("now", replayed.upload.counts)):
+        listing.add_row(name, *(str(getattr(counts, column)) for column in columns))
+    out.print(listing)
+    if replayed.left_over:
+        out.print(f"{replayed.left_over} record(s) of the earlier import are not in this one; they are kept")

@@ -1,0 +1,1 @@
+"""The field dictionary and the frames generated from it."""

@@ -1,0 +1,1 @@
+"""Class and amount of every row."""

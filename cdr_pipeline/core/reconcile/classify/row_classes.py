@@ -1,0 +1,138 @@
+"""The class of every row, and what it puts at risk."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags
+from cdr_pipeline.core.reconcile.classify.causes import money_causes
+from cdr_pipeline.core.reconcile.classify.classes import Cause, MatchClass, code_of
+from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
+from cdr_pipeline.core.reconcile.classify.coverage import outside
+from cdr_pipeline.core.reconcile.match.lengths import length_gap
+from cdr_pipeline.core.reconcile.match.matching import Matches
+from cdr_pipeline.core.reconcile.classify.money import MoneyGap, money_gap
+from cdr_pipeline.core.reconcile.match.passes import Pass
+from cdr_pipeline.core.reconcile.inputs.rates import Integers
+
+Codes = npt.NDArray[np.int8]
+_NONE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class PairOutcome:
+    """One value a pair.
+
+    Attributes:
+        classes: codes of their classes.
+        causes: codes of their causes, -1 for none.
+        delta_ms: carrier less switch, offset taken out.
+        duration_difference_ms: as in ``lengths``.
+        amount_difference: units of 1e-8.
+        amount_known: whether there is one.
+        exposure: units of 1e-8 that the carrier charges too much.
+    """
+
+    classes: Codes
+    causes: Codes
+    delta_ms: Integers
+    duration_difference_ms: Integers
+    amount_difference: Integers
+    amount_known: Flags
+    exposure: Integers
+
+
+def pair_outcome(it: Comparison, matches: Matches) -> PairOutcome:
+    """Classes of pairs by fixed precedence: how it was found, then length and money."""
+    switch, carrier, rules = it.switch, it.carrier, it.rules
+    rows_a, rows_b = matches.switch, matches.carrier
+    delta = it.carrier_start[rows_b] - switch.start_ms[rows_a]
+    lengths = switch.duration_ms[rows_a], carrier.duration_ms[rows_b]
+    gap = length_gap(*lengths, *it.tariff.steps(rows_a), rules.duration_tolerance_ms)
+    money = money_gap(it, rows_a, rows_b, gap)
+    late = (matches.how == Pass.ZONE) | (matches.how == Pass.START_OR_END)
+    # The fallback also pairs what is near in time and was one of too many choices before; its time is no break.
+    late |= (matches.how == Pass.CALL_ID) & (np.abs(delta) > rules.window_ms)
+    late |= (matches.how == Pass.FALLBACK) & (np.abs(delta) > rules.window_ms + it.clock.slack_ms)
+    one_sided = switch.billable[rows_a] != carrier.billable[rows_b]
+    cost_wrong, length_wrong = ~money.within, ~gap.within
+    classes = np.full(len(rows_a), code_of(MatchClass.MATCHED), np.int8)
+    for applies, item in (
+        (~(gap.exact & money.exact), MatchClass.MATCHED_TOL),
+        (length_wrong, MatchClass.DURATION_MISMATCH),
+        (cost_wrong, MatchClass.COST_MISMATCH),
+        (cost_wrong & length_wrong, MatchClass.BOTH_MISMATCH),
+        (late, MatchClass.TIME_MISMATCH),
+        (one_sided, MatchClass.ANSWER_MISMATCH),
+        (matches.how == Pass.NUMBER, MatchClass.NUMBER_ONLY),
+    ):
+        classes[applies] = code_of(item)
+    causes = _causes(it, matches, money, (length_wrong, one_sided, late))
+    broken = cost_wrong | length_wrong
+    exposure = np.where(broken & ~one_sided, money.difference, 0)
+    exposure = np.where(money.foreign, carrier.amount[rows_b], exposure)
+    exposure = np.where(one_sided & carrier.billable[rows_b], carrier.amount[rows_b], exposure)
+    known = money.known & ~money.foreign & ~one_sided
+    return PairOutcome(classes, causes, delta, gap.difference_ms, money.difference, known, exposure)
+
+
+def _causes(it: Comparison, matches: Matches, money: MoneyGap, faults: tuple[Flags, Flags, Flags]) -> Codes:
+    length_wrong, one_sided, late = faults
+    causes = np.full(len(matches.switch), _NONE, np.int8)
+    wrong = np.flatnonzero(~money.within & ~money.foreign & ~one_sided)
+    causes[late & (matches.how != Pass.ZONE) & (matches.how != Pass.START_OR_END)] = code_of(Cause.CLOCK)
+    causes[length_wrong & ~one_sided] = code_of(Cause.DURATION)
+    named = money_causes(it, matches.switch[wrong], matches.carrier[wrong])
+    causes[wrong] = np.where(named == _NONE, causes[wrong], named)
+    causes[money.foreign & ~one_sided] = code_of(Cause.CURRENCY)
+    causes[matches.how == Pass.ZONE] = code_of(Cause.ZONE)
+    causes[matches.how == Pass.START_OR_END] = code_of(Cause.START_OR_END)
+    return causes
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """One value a row of a side: its class's code, its exposure in units of 1e-8, its pair or -1."""
+
+    classes: Codes
+    exposure: Integers
+    pair: npt.NDArray[np.int32]
+
+
+def row_outcomes(it: Comparison, matches: Matches, pairs: PairOutcome) -> tuple[RowOutcome, RowOutcome]:
+    """Classes of the rows of the switch and of the carrier: their pair's, or why they have none."""
+    switch, carrier, carrier_start, rules = it.switch, it.carrier, it.carrier_start, it.rules
+    reach = rules.fallback_window_ms + it.clock.precision_ms
+    ours, theirs = switch.start_ms[switch.billable], carrier_start[carrier.billable]
+    pair_a, pair_b = _pair_of(matches.switch, switch.count), _pair_of(matches.carrier, carrier.count)
+    beyond_a = outside(switch.start_ms, switch.billable & (pair_a < 0), theirs, rules.carrier_covers, reach)
+    beyond_b = outside(carrier_start, carrier.billable & (pair_b < 0), ours, rules.switch_covers, reach)
+    a = _classes(switch, pair_a, pairs.classes, code_of(MatchClass.MISSING_AT_CARRIER))
+    b = _classes(carrier, pair_b, pairs.classes, code_of(MatchClass.MISSING_IN_SWITCH))
+    for classes, pair, repeated, beyond, repeats in (
+        (a, pair_a, matches.repeated_a, beyond_a, MatchClass.DUP_A),
+        (b, pair_b, matches.repeated_b, beyond_b, MatchClass.DUP_B),
+    ):
+        classes[repeated & (pair < 0)] = code_of(repeats)
+        classes[beyond] = code_of(MatchClass.OUT_OF_INTERVAL)
+    risk_a = np.where(a == code_of(MatchClass.DUP_A), switch.amount, 0)
+    charged = (b == code_of(MatchClass.DUP_B)) | (b == code_of(MatchClass.MISSING_IN_SWITCH))
+    risk_b = np.where(charged, carrier.amount, 0)
+    risk_b[matches.carrier] = pairs.exposure
+    return RowOutcome(a, risk_a, pair_a), RowOutcome(b, risk_b, pair_b)
+
+
+def _pair_of(rows: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int32]:
+    pair = np.full(count, _NONE, np.int32)
+    pair[rows] = np.arange(len(rows), dtype=np.int32)
+    return pair
+
+
+def _classes(calls: Calls, pair: npt.NDArray[np.int32], of_pairs: Codes, missing: int) -> Codes:
+    classes = np.full(calls.count, missing, np.int8)
+    classes[~calls.billable] = code_of(MatchClass.UNBILLABLE)
+    has = pair >= 0
+    classes[has] = of_pairs[pair[has]]
+    return classes

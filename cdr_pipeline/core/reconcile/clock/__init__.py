@@ -1,0 +1,1 @@
+"""Difference between the clocks of switch and carrier."""

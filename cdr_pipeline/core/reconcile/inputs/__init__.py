@@ -1,0 +1,1 @@
+"""What a reconciliation compares: calls, rules, rate card."""

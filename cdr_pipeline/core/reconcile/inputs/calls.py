@@ -1,0 +1,178 @@
+"""A side as arrays, in an order that does not depend on the order it came in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
+from cdr_pipeline.core.reconcile.inputs.rates import Integers
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
+from cdr_pipeline.core.reconcile.inputs.sides import caller_or_nothing, currency_of
+from cdr_pipeline.errors import InvalidSide
+
+Hashes = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int32]
+
+# Seeds of two independent hashes: one finds candidates, the other confirms them. No result depends on their values.
+_FIND: Final = 1
+_CONFIRM: Final = 2
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT: Final = np.uint64(29)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """A side's rows, ordered by ``row_id``; every array has one value a row.
+
+    Attributes:
+        name: ``switch`` or ``carrier``.
+        source: the side as it came.
+        order: place of each row in ``source``; None where that is ordered already.
+        start_ms: start in milliseconds since 1970, on the side's own clock.
+        duration_ms: answered length.
+        amount: units of 1e-8; 0 where there is none.
+        priced: whether there is an amount.
+        currency: code of the currency within the reconciliation.
+        billable: answered with a length and not free, or charged by the carrier nevertheless.
+        answered: the side says so.
+        dialled: hash of the called number; 0 where there is none.
+        dialled_check: a second one.
+        caller: hash of the calling number.
+        caller_check: a second one.
+        withheld: the calling number is not known.
+    """
+
+    name: str
+    source: pl.LazyFrame
+    order: Rows | None
+    start_ms: Integers
+    duration_ms: Integers
+    amount: Integers
+    priced: Flags
+    currency: npt.NDArray[np.uint8]
+    billable: Flags
+    answered: Flags
+    dialled: Hashes
+    dialled_check: Hashes
+    caller: Hashes
+    caller_check: Hashes
+    withheld: Flags
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return len(self.duration_ms)
+
+    def column(self, name: str, dtype: pl.DataType | None = None) -> pl.Series:
+        """A column of the source, in the order of the arrays; read as another type if one is given."""
+        return _ordered(self.source, self.order, pl.col(name) if dtype is None else pl.col(name).cast(dtype))
+
+    def without_numbers(self) -> "Calls":
+        """The same without the hashes, which a third of the memory goes to; for when everything is paired."""
+        none = np.zeros(0, np.uint64)
+        return replace(self, dialled=none, dialled_check=none, caller=none, caller_check=none)
+
+    def settled(self) -> "Calls":
+        """Lengths and amounts only, in a third of the memory; for when every row has its class."""
+        none, no_flags = np.zeros(0, np.int64), np.zeros(0, np.bool_)
+        return replace(
+            self.without_numbers(), order=None, start_ms=none, billable=no_flags, answered=no_flags, withheld=no_flags
+        )
+
+    def block(self) -> Hashes:
+        """Hash of both numbers."""
+        return mixed(self.dialled, self.caller)
+
+    def block_check(self) -> Hashes:
+        """The second hash of both numbers."""
+        return mixed(self.dialled_check, self.caller_check)
+
+
+def mixed(one: Hashes, other: Hashes) -> Hashes:
+    """One hash of two; the order matters."""
+    blended = (one ^ (one >> _SHIFT)) * _MIX + other
+    return (blended ^ (blended >> _SHIFT)) * _MIX
+
+
+def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: Rules) -> Calls:
+    """Reads a side column by column, so that a file behind it is never in memory whole.
+
+    Args:
+        name: ``switch`` or ``carrier``.
+        side: ``SIDE_SCHEMA``.
+        currencies: every currency that occurs in either side, "" among them.
+        rules: number plans, the default currency and the free destinations.
+
+    Raises:
+        InvalidSide: a row id repeats.
+    """
+    plan = rules.switch_plan if name == "switch" else rules.carrier_plan
+    ids = side.select("row_id").collect()["row_id"]
+    order = None if ids.is_sorted() else ids.arg_sort().cast(pl.Int32).to_numpy()
+    _require_unique(ids if order is None else ids.gather(order), name)
+    del ids
+    callee = pl.col("callee").str.strip_chars() if plan is None else _canonical("callee", plan)
+    caller = caller_or_nothing(pl.col("caller") if plan is None else _canonical("caller", plan))
+    dialled = _ordered(side, order, callee)
+    calling = _ordered(side, order, caller)
+    nobody = (dialled == "").to_numpy()
+    find, confirm = dialled.hash(seed=_FIND).to_numpy().copy(), dialled.hash(seed=_CONFIRM).to_numpy()
+    find[nobody] = 0
+    answered = _ordered(side, order, pl.col("answered")).to_numpy()
+    length = _ordered(side, order, pl.col("duration_ms")).to_numpy()
+    price = _ordered(side, order, pl.col("amount"))
+    amount = price.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
+    codes = {currency: code for code, currency in enumerate(currencies)}
+    default = currency_of(pl.col("currency"), rules.currency)
+    currency = _ordered(side, order, default.replace_strict(codes, return_dtype=pl.UInt8)).to_numpy()
+    # Whatever a carrier charges has to be explained; what a switch writes beside an attempt is no bill.
+    charged = amount > 0 if name == "carrier" else np.zeros(len(amount), np.bool_)
+    billable = (answered & (length > 0)) | charged
+    if rules.free_destinations:
+        free = pl.col("destination").is_in(sorted(rules.free_destinations)).fill_null(value=False)
+        billable &= ~_ordered(side, order, free).to_numpy() | charged
+    return Calls(
+        name=name,
+        source=side,
+        order=order,
+        start_ms=_ordered(side, order, pl.col("started_at").dt.epoch("ms")).to_numpy(),
+        duration_ms=length,
+        amount=amount,
+        priced=price.is_not_null().to_numpy(),
+        currency=currency,
+        billable=billable,
+        answered=answered,
+        dialled=find,
+        dialled_check=confirm,
+        caller=calling.hash(seed=_FIND).to_numpy(),
+        caller_check=calling.hash(seed=_CONFIRM).to_numpy(),
+        withheld=calling.is_null().to_numpy(),
+    )
+
+
+def currencies_of(sides: Sequence[pl.LazyFrame], rules: Rules) -> list[str]:
+    """Every currency that occurs, the default one included, in order."""
+    found = {rules.currency}
+    for side in sides:
+        found |= set(side.select(pl.col("currency").str.to_uppercase().unique()).collect()["currency"].drop_nulls())
+    return sorted(found)
+
+
+def _require_unique(ordered_ids: pl.Series, name: str) -> None:
+    if (ordered_ids == ordered_ids.shift(1)).any():
+        raise InvalidSide(f"row ids of the {name} side repeat", hint="each row needs an id of its own")
+
+
+def _ordered(side: pl.LazyFrame, order: Rows | None, column: pl.Expr) -> pl.Series:
+    values = side.select(column.alias("value")).collect()["value"]
+    return values if order is None else values.gather(order)
+
+
+def _canonical(name: str, plan: NumberPlan) -> pl.Expr:
+    """E.164 where the number is a public one, else as written."""
+    return pl.coalesce(e164(pl.col(name), plan), pl.col(name).str.strip_chars())

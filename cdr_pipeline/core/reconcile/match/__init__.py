@@ -1,0 +1,1 @@
+"""Pairs of calls and records."""

@@ -1,0 +1,225 @@
+"""Knots of candidates that do not decide themselves, each solved for the greatest sum of weights.
+
+Stars (one row with several equal partners) and squares (two calls and two records) are solved all at once; larger
+ones each by the Hungarian method; very large ones by a sparse solver with a private dummy partner for every row; and
+what is larger than that is cut along time first, so that no hot number can make the cost explode.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, cast
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array, hstack
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+from cdr_pipeline.core.reconcile.inputs.calls import Flags
+
+Places = npt.NDArray[np.int64]
+Weights = npt.NDArray[np.int32]
+
+# Pairings that differ by less than this (in thousandths of a nat) are equally likely.
+AMBIGUOUS: Final = 50
+_DENSE_CELLS: Final = 250_000
+# Up to this many cells every pair's alternative is computed exactly, above it only exchanges of two pairs are.
+_EXACT_CELLS: Final = 256
+# Rows of either side that are solved together.
+LARGEST: Final = 4_000
+# With ranks up to 2^9 the tie-break of a dense knot stays below one unit of weight, and all of it exact in a double.
+_TIE_ROWS: Final = 500
+_TIE_SCALE: Final = 2**27
+
+
+@dataclass(frozen=True, slots=True)
+class Knots:
+    """Candidates, one value each.
+
+    Attributes:
+        switch: rank of the switch's row by time, over all knots.
+        carrier: the same of the carrier's.
+        weight: above 0.
+        label: which knot.
+    """
+
+    switch: Places
+    carrier: Places
+    weight: Weights
+    label: npt.NDArray[np.int32]
+
+
+def solve_knots(knots: Knots) -> tuple[Places, Flags]:
+    """Places of the candidates that are taken, and whether each is one of equals."""
+    order = np.lexsort((knots.carrier, knots.switch, knots.label))
+    label = knots.label[order]
+    starts = np.flatnonzero(np.r_[True, label[1:] != label[:-1]])
+    ends = np.r_[starts[1:], len(label)]
+    rows_a = _distinct(knots.label, knots.switch, len(starts))
+    rows_b = _distinct(knots.label, knots.carrier, len(starts))
+    star = (rows_a == 1) | (rows_b == 1)
+    square = (rows_a == 2) & (rows_b == 2)  # noqa: PLR2004 - two calls, two records
+    taken, ambiguous = [], []
+    for solved in (
+        _stars(knots.weight, order, starts[star], ends[star]),
+        _squares(knots, order, starts[square], ends[square]),
+        *(_solved(knots, order[start:end]) for start, end in _spans(starts, ends, ~(star | square))),
+    ):
+        taken.append(solved[0])
+        ambiguous.append(solved[1])
+    return np.concatenate(taken), np.concatenate(ambiguous)
+
+
+def _spans(starts: Places, ends: Places, wanted: Flags) -> Iterator[tuple[int, int]]:
+    return zip(starts[wanted].tolist(), ends[wanted].tolist(), strict=True)
+
+
+def _distinct(label: npt.NDArray[np.int32], row: Places, count: int) -> Places:
+    """Number of different rows of each knot; a row is in one knot only."""
+    _, first = np.unique(row, return_index=True)
+    return np.bincount(label[first], minlength=count)
+
+
+def _stars(weight: Weights, order: Places, starts: Places, ends: Places) -> tuple[Places, Flags]:
+    """The heaviest candidate of each, the earliest of equal ones."""
+    if not len(starts):
+        return order[:0], np.zeros(0, np.bool_)
+    sizes = ends - starts
+    spread = np.repeat(starts - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+    candidates = order[spread]
+    star = np.repeat(np.arange(len(starts)), sizes)
+    by_weight = np.lexsort((np.arange(len(star)), -weight[candidates], star))
+    first = np.cumsum(sizes) - sizes
+    best = candidates[by_weight[first]]
+    second = candidates[by_weight[first + 1]]
+    return best, weight[best] - weight[second] < AMBIGUOUS
+
+
+def _squares(knots: Knots, order: Places, starts: Places, ends: Places) -> tuple[Places, Flags]:
+    """Both straight pairs or both crossed ones; straight where that is equal."""
+    slots = starts[:, None] + np.arange(4)
+    inside = slots < ends[:, None]
+    places = order[np.minimum(slots, len(order) - 1)]
+    later = [
+        (rows != np.where(inside, rows, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)[:, None])
+        for rows in (knots.switch[places], knots.carrier[places])
+    ]
+    none = np.full((len(starts), 2, 2), -1, np.int64)
+    knot, slot = np.nonzero(inside)
+    none[knot, later[0][knot, slot].astype(np.int64), later[1][knot, slot].astype(np.int64)] = places[knot, slot]
+    weight = np.where(none >= 0, knots.weight[none], 0).astype(np.int64)
+    straight = weight[:, 0, 0] + weight[:, 1, 1]
+    crossed = weight[:, 0, 1] + weight[:, 1, 0]
+    is_straight = straight >= crossed
+    chosen = np.where(
+        is_straight[:, None],
+        np.stack([none[:, 0, 0], none[:, 1, 1]], axis=1),
+        np.stack([none[:, 0, 1], none[:, 1, 0]], axis=1),
+    )
+    ambiguous = np.repeat(np.abs(straight - crossed) < AMBIGUOUS, 2)
+    flat = chosen.ravel()
+    return flat[flat >= 0], ambiguous[flat >= 0]
+
+
+def _solved(knots: Knots, places: Places) -> tuple[Places, Flags]:
+    rows_a, local_a = np.unique(knots.switch[places], return_inverse=True)
+    rows_b, local_b = np.unique(knots.carrier[places], return_inverse=True)
+    weight = knots.weight[places]
+    shape = (len(rows_a), len(rows_b))
+    if shape[0] * shape[1] <= _DENSE_CELLS:
+        taken, ambiguous = _dense(local_a, local_b, weight, shape)
+    elif max(shape) <= LARGEST:
+        taken = _sparse(local_a, local_b, weight, shape)
+        ambiguous = np.zeros(len(taken), np.bool_)
+    else:
+        taken = _in_slices(local_a, local_b, weight)
+        ambiguous = np.zeros(len(taken), np.bool_)
+    return places[taken], ambiguous
+
+
+def _dense(local_a: Places, local_b: Places, weight: Weights, shape: tuple[int, int]) -> tuple[Places, Flags]:
+    """Hungarian method; a cell that is no candidate weighs 0, which is what two rows without partner weigh."""
+    value = np.zeros(shape)
+    value[local_a, local_b] = weight
+    place = np.full(shape, -1, np.int64)
+    place[local_a, local_b] = np.arange(len(weight))
+    scaled = value
+    if max(shape) <= _TIE_ROWS:
+        # Early rows before late ones, and the k-th with the k-th: the sum of products of ranks is greatest then.
+        early_a = np.arange(shape[0], 0, -1)[:, None]
+        early_b = np.arange(shape[1], 0, -1)[None, :]
+        scaled = np.where(place >= 0, value * _TIE_SCALE + early_a * early_b, 0.0)
+    chosen_a, chosen_b = linear_sum_assignment(scaled, maximize=True)
+    real = place[chosen_a, chosen_b] >= 0
+    chosen_a, chosen_b = chosen_a[real], chosen_b[real]
+    return place[chosen_a, chosen_b], _ambiguous(value, chosen_a, chosen_b)
+
+
+def _ambiguous(value: npt.NDArray[np.float64], chosen_a: Places, chosen_b: Places) -> Flags:
+    """Whether the best pairing without a pair is worse by less than a trifle, pair by pair."""
+    best = float(value[chosen_a, chosen_b].sum())
+    if value.size <= _EXACT_CELLS:
+        flags = np.zeros(len(chosen_a), np.bool_)
+        for number, (row, column) in enumerate(zip(chosen_a, chosen_b, strict=True)):
+            kept = value[row, column]
+            value[row, column] = 0
+            found = linear_sum_assignment(value, maximize=True)
+            flags[number] = best - float(value[found].sum()) < AMBIGUOUS
+            value[row, column] = kept
+        return flags
+    pair = value[chosen_a, chosen_b]
+    crossed = value[np.ix_(chosen_a, chosen_b)]
+    swap = pair[:, None] + pair[None, :] - crossed - crossed.T
+    np.fill_diagonal(swap, np.inf)
+    free_a, free_b = np.ones(value.shape[0], np.bool_), np.ones(value.shape[1], np.bool_)
+    free_a[chosen_a] = False
+    free_b[chosen_b] = False
+    other = np.maximum(
+        value[free_a][:, chosen_b].max(axis=0, initial=0), value[chosen_a][:, free_b].max(axis=1, initial=0)
+    )
+    return (swap.min(axis=1) < AMBIGUOUS) | (pair - other < AMBIGUOUS)
+
+
+def _sparse(local_a: Places, local_b: Places, weight: Weights, shape: tuple[int, int]) -> Places:
+    """Jonker-Volgenant on the candidates; every row of the switch may take its private dummy instead, at weight 0."""
+    ceiling = int(weight.max()) + 1
+    real = csr_array(((ceiling - weight).astype(np.float64), (local_a, local_b)), shape=shape)
+    dummies = csr_array((np.full(shape[0], float(ceiling)), (np.arange(shape[0]),) * 2), shape=(shape[0],) * 2)
+    chosen_a, chosen_b = min_weight_full_bipartite_matching(csr_array(hstack([real, dummies])))
+    partner = np.full(shape[0], -1, np.int64)
+    partner[chosen_a] = chosen_b
+    return cast("Places", np.flatnonzero(partner[local_a] == local_b))
+
+
+def _in_slices(local_a: Places, local_b: Places, weight: Weights) -> Places:
+    """A knot too large to be solved whole: slice by slice of time, then what was left at the cuts."""
+    span = LARGEST // 2
+    slice_a = local_a // span
+    # A record belongs to the slice of its heaviest candidate, so that cuts part as few true pairs as possible.
+    by_record = np.lexsort((local_a, -weight, local_b))
+    heaviest = by_record[np.flatnonzero(np.r_[True, local_b[by_record][1:] != local_b[by_record][:-1]])]
+    slice_of_b = np.empty(int(local_b.max()) + 1, np.int64)
+    slice_of_b[local_b[heaviest]] = slice_a[heaviest]
+    slice_b = slice_of_b[local_b]
+    taken = [
+        _slice(local_a, local_b, weight, np.flatnonzero((slice_a == number) & (slice_b == number)))
+        for number in range(int(slice_a.max()) + 1)
+    ]
+    done = np.concatenate(taken)
+    free_a = ~np.isin(local_a, local_a[done])
+    free_b = ~np.isin(local_b, local_b[done])
+    left = np.flatnonzero(free_a & free_b)
+    for start in range(0, len(left), span):
+        used_a, used_b = local_a[np.concatenate(taken)], local_b[np.concatenate(taken)]
+        part = left[start : start + span]
+        part = part[~np.isin(local_a[part], used_a) & ~np.isin(local_b[part], used_b)]
+        taken.append(_slice(local_a, local_b, weight, part))
+    return np.concatenate(taken)
+
+
+def _slice(local_a: Places, local_b: Places, weight: Weights, part: Places) -> Places:
+    if not len(part):
+        return part
+    rows_a, a = np.unique(local_a[part], return_inverse=True)
+    rows_b, b = np.unique(local_b[part], return_inverse=True)
+    return part[_sparse(a, b, weight[part], (len(rows_a), len(rows_b)))]

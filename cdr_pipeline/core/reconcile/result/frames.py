@@ -1,0 +1,152 @@
+"""Arrays of outcomes back to the frames that are given out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags
+from cdr_pipeline.core.reconcile.classify.classes import CAUSE_TYPE, CLASS_TYPE, SIDE_TYPE
+from cdr_pipeline.core.reconcile.clock.clock import Clock
+from cdr_pipeline.core.reconcile.match.matching import Matches
+from cdr_pipeline.core.reconcile.classify.row_classes import Codes, PairOutcome, RowOutcome
+from cdr_pipeline.core.reconcile.inputs.rates import Integers, as_decimal, billed_seconds
+from cdr_pipeline.core.reconcile.result.reconciled import (
+    CURRENCY_TYPE,
+    DESTINATION_TYPE,
+    MONEY,
+    OFFSET_SCHEMA,
+    PAIR_SCHEMA,
+    ROW_SCHEMA,
+)
+from cdr_pipeline.core.reconcile.inputs.tariff import Tariff
+
+_MILLI_PLACES = 3
+_Value = TypeVar("_Value", bound=np.generic)
+
+
+def pairs_frame(
+    switch_ids: pl.Series, carrier_ids: pl.Series, matches: Matches, outcome: PairOutcome, counted: Flags
+) -> pl.DataFrame:
+    """``PAIR_SCHEMA`` of the pairs that count; ids in the order of the arrays."""
+    # Rows are in the order of their ids, and so are the pairs.
+    order = np.argsort(matches.switch, kind="stable")
+    order = order[counted[matches.switch[order]]]
+    difference = _money(outcome.amount_difference[order])
+    known = pl.Series(outcome.amount_known[order])
+    return pl.DataFrame(
+        {
+            "switch_row_id": switch_ids.gather(matches.switch[order]),
+            "carrier_row_id": carrier_ids.gather(matches.carrier[order]),
+            "class": _enum(outcome.classes[order], CLASS_TYPE),
+            "ambiguous": matches.ambiguous[order],
+            "delta_ms": outcome.delta_ms[order],
+            "duration_difference_ms": outcome.duration_difference_ms[order],
+            "amount_difference": difference.set(~known, None),
+            "cause": _enum(outcome.causes[order], CAUSE_TYPE),
+        },
+        schema=PAIR_SCHEMA,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SideOutcome:
+    """A side with what became of it, one value a row each; gigabytes, so let go of it when its frame is made.
+
+    Attributes:
+        calls: the side.
+        ids: names of its rows.
+        outcome: classes and exposures.
+        tariff: its billing steps.
+        destination: ``DESTINATION_TYPE``, null where there is none.
+        counted: rows that the result is about.
+    """
+
+    calls: Calls
+    ids: pl.Series
+    outcome: RowOutcome
+    tariff: Tariff
+    destination: pl.Series
+    counted: Flags
+
+
+def rows_frame(side: SideOutcome, currencies: Sequence[str]) -> pl.DataFrame:
+    """``ROW_SCHEMA`` of a side's rows that count; currencies in the order of their codes."""
+    calls, outcome = side.calls, side.outcome
+    rows = None if side.counted.all() else np.flatnonzero(side.counted)
+    steps = [part if isinstance(part, int) or rows is None else part[rows] for part in side.tariff.steps()]
+    length = _chosen(calls.duration_ms, rows)
+    names = pl.Series(currencies, dtype=pl.String).cast(CURRENCY_TYPE)
+    return pl.DataFrame(
+        {
+            "side": pl.repeat(calls.name, len(length), dtype=pl.String, eager=True).cast(SIDE_TYPE),
+            "row_id": side.ids if rows is None else side.ids.gather(rows),
+            "class": _enum(_chosen(outcome.classes, rows), CLASS_TYPE),
+            "seconds": as_decimal(pl.Series(length), _MILLI_PLACES),
+            "billed_seconds": billed_seconds(length, steps[0], steps[1]),
+            "currency": names.gather(_chosen(calls.currency, rows)),
+            "amount": _amounts(calls, rows),
+            "exposure": _money(_chosen(outcome.exposure, rows)),
+            "destination": (side.destination if rows is None else side.destination.gather(rows)).fill_null(""),
+        },
+        schema=ROW_SCHEMA,
+    )
+
+
+def destinations(calls: Calls, tariff: Tariff) -> pl.Series:
+    """Name of each row's destination: the card's, else the side's own; ``DESTINATION_TYPE``, null for none."""
+    own = calls.column("destination", DESTINATION_TYPE)
+    by_card = tariff.destinations()
+    return own if by_card is None else by_card.zip_with(by_card.is_not_null(), own)
+
+
+def shared(own: pl.Series, other: pl.Series, mine: npt.NDArray[np.int32], others: npt.NDArray[np.int32]) -> pl.Series:
+    """Destinations of a side whose pairs are called as the other side calls them, where that has a name."""
+    has = other.is_not_null().to_numpy()[others]
+    if not has.any():
+        return own
+    place = np.full(len(own), -1, np.int32)
+    place[mine[has]] = others[has]
+    partner = other.gather(np.maximum(place, 0))
+    return partner.zip_with(pl.Series(place >= 0), own)
+
+
+def offset_frame(clock: Clock) -> pl.DataFrame:
+    """``OFFSET_SCHEMA``, one row."""
+    row = (
+        clock.status,
+        clock.offset_ms,
+        round(clock.drift_ppm, 3),
+        clock.spread_ms,
+        clock.pairs,
+        clock.finding,
+        clock.jump_at,
+        clock.jump_ms,
+    )
+    return pl.DataFrame([row], schema=OFFSET_SCHEMA, orient="row")
+
+
+def _chosen(values: npt.NDArray[_Value], rows: npt.NDArray[np.int64] | None) -> npt.NDArray[_Value]:
+    return values if rows is None else values[rows]
+
+
+def _amounts(calls: Calls, rows: npt.NDArray[np.int64] | None) -> pl.Series:
+    """Amounts as they came, null where a row has none."""
+    priced = _chosen(calls.priced, rows)
+    amounts = as_decimal(pl.Series(_chosen(calls.amount, rows)))
+    return amounts if priced.all() else amounts.set(pl.Series(~priced), None)
+
+
+def _money(amounts: Integers) -> pl.Series:
+    if not amounts.any():
+        return pl.repeat(0, len(amounts), dtype=pl.Int64, eager=True).cast(MONEY)
+    return as_decimal(pl.Series(amounts))
+
+
+def _enum(codes: Codes, dtype: pl.Enum) -> pl.Series:
+    """Codes to an Enum column; -1 is null."""
+    names = pl.Series([*dtype.categories, None], dtype=dtype)
+    return names.gather(np.where(codes < 0, len(dtype.categories), codes))

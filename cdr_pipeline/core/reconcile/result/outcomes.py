@@ -1,0 +1,258 @@
+"""What became of every call of a day: the matcher's result as one row per pair or lonely record, and how two differ."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+import polars_hash as plh
+
+from cdr_pipeline.core.reconcile.classify.classes import MatchClass
+from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
+from cdr_pipeline.errors import UnbalancedReconciliation
+
+_MONEY: Final = pl.Decimal(24, 8)
+_SECONDS: Final = pl.Decimal(18, 3)
+_ID_LENGTH: Final = 32
+_SEPARATOR: Final = "\x1f"
+_NOTHING: Final = "\x00"
+
+# One row per outcome: a pair, or a record without partner.
+#   outcome_id   fingerprint of all that a person judges by; another amount or partner is another outcome
+#   exposure     in the carrier's currency where it has a record, else in the switch's
+#   started_at   the switch's time of the call, or the carrier's with the offset taken out
+OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "outcome_id": pl.String(),
+    "class": pl.String(),
+    "is_break": pl.Boolean(),
+    "cause": pl.String(),
+    "ambiguous": pl.Boolean(),
+    "switch_record_id": pl.String(),
+    "switch_date": pl.Date(),
+    "carrier_record_id": pl.String(),
+    "carrier_date": pl.Date(),
+    "started_at": pl.Datetime("us", "UTC"),
+    "destination": pl.String(),
+    "switch_seconds": _SECONDS,
+    "carrier_seconds": _SECONDS,
+    "switch_amount": _MONEY,
+    "carrier_amount": _MONEY,
+    "exposure": _MONEY,
+    "delta_ms": pl.Int64(),
+    "switch_currency": pl.String(),
+    "carrier_currency": pl.String(),
+}
+# Columns that are kept of an outcome; its currencies are those of its records.
+KEPT: Final = tuple(name for name in OUTCOME_SCHEMA if not name.endswith("_currency"))
+# Columns of a record that a comparison reads.
+COMPARED: Final = (
+    "record_id", "business_date", "call_id", "other_leg_call_id", "bridge_id", "call_direction", "started_at",
+    "answered_at", "duration_seconds", "billing_seconds", "answered", "disposition", "caller_id_number", "caller_e164",
+    "callee_id_number", "callee_e164", "dialed_number", "authorizing_id", "resource_id", "cost", "cost_currency",
+    "rate_name", "trunk", "row_digest",
+)  # fmt: skip
+_FINGERPRINTED: Final = (
+    "class", "switch_record_id", "carrier_record_id", "switch_seconds", "carrier_seconds", "switch_amount",
+    "carrier_amount", "exposure",
+)  # fmt: skip
+_COUNTED: Final = (
+    "switch_record_id", "carrier_record_id", "switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount",
+    "exposure",
+)  # fmt: skip
+_BREAKS: Final = [item.value for item in MatchClass if item.is_break]
+# Pairs that are certainly one call. Equal numbers hours apart may be two.
+LINKED_CLASSES: Final = tuple(
+    item.value
+    for item in MatchClass
+    if item
+    in {
+        MatchClass.MATCHED, MatchClass.MATCHED_TOL, MatchClass.DURATION_MISMATCH, MatchClass.COST_MISMATCH,
+        MatchClass.BOTH_MISMATCH, MatchClass.TIME_MISMATCH, MatchClass.ANSWER_MISMATCH,
+    }
+)  # fmt: skip
+
+# What of a record is needed to place it: ``days`` frames of either side.
+PLACE_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "record_id": pl.String(),
+    "business_date": pl.Date(),
+    "started_at": pl.Datetime("us", "UTC"),
+}
+
+
+def outcomes_of(reconciled: Reconciled, switch: pl.DataFrame, carrier: pl.DataFrame) -> pl.DataFrame:
+    """Every row of both sides in exactly one outcome.
+
+    Args:
+        reconciled: the matcher's result for the records of both frames.
+        switch: ``PLACE_SCHEMA``, the legs compared.
+        carrier: the same of the carrier's records.
+
+    Returns:
+        ``OUTCOME_SCHEMA``, ordered by ``outcome_id``.
+    """
+    offset = int(reconciled.offset["offset_ms"].item())
+    ours = _side(reconciled, "switch", switch, shift_ms=0)
+    theirs = _side(reconciled, "carrier", carrier, shift_ms=offset)
+    pairs = reconciled.pairs.select(
+        pl.col("switch_row_id").alias("switch_record_id"),
+        pl.col("carrier_row_id").alias("carrier_record_id"),
+        "ambiguous",
+        "delta_ms",
+        pl.col("cause").cast(pl.String),
+    )
+    paired = pairs.join(ours, on="switch_record_id").join(theirs, on="carrier_record_id", suffix="_carrier")
+    lonely = pl.concat(
+        [
+            ours.join(pairs, on="switch_record_id", how="anti"),
+            theirs.join(pairs, on="carrier_record_id", how="anti"),
+        ],
+        how="diagonal",
+    )
+    found = pl.concat(
+        [
+            paired.with_columns((pl.col("exposure") + pl.col("exposure_carrier")).alias("exposure")).drop(
+                "started_at_carrier", "destination_carrier", "exposure_carrier", "class_carrier"
+            ),
+            lonely,
+        ],
+        how="diagonal",
+    ).with_columns(
+        pl.col("ambiguous").fill_null(value=False),
+        pl.col("class").is_in(_BREAKS).alias("is_break"),
+    )
+    text = [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in _FINGERPRINTED]
+    return (
+        found.with_columns(pl.concat_str(text, separator=_SEPARATOR).alias("__text"))
+        .with_columns(plh.col("__text").chash.sha2_256().str.head(_ID_LENGTH).alias("outcome_id"))
+        .select(pl.col(name).cast(dtype) for name, dtype in OUTCOME_SCHEMA.items())
+        .sort("outcome_id")
+    )
+
+
+def _side(reconciled: Reconciled, side: str, places: pl.DataFrame, *, shift_ms: int) -> pl.DataFrame:
+    return (
+        reconciled.rows.filter(pl.col("side") == side)
+        .join(places, left_on="row_id", right_on="record_id")
+        .select(
+            pl.col("class").cast(pl.String),
+            pl.col("row_id").alias(f"{side}_record_id"),
+            pl.col("business_date").alias(f"{side}_date"),
+            pl.col("started_at").dt.offset_by(f"{-shift_ms}ms").alias("started_at"),
+            "destination",
+            pl.col("seconds").alias(f"{side}_seconds"),
+            pl.col("amount").alias(f"{side}_amount"),
+            "exposure",
+            pl.col("currency").cast(pl.String).alias(f"{side}_currency"),
+        )
+    )
+
+
+def totals_of(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Totals to drill down: one row per destination, class and currency, in that order.
+
+    Where the sides of a pair are in two currencies, the pair counts in the carrier's, and the switch's amount stands
+    in a row of its own currency, without records.
+
+    Returns:
+        ``destination, class, is_break, currency, switch_rows, carrier_rows, switch_seconds, carrier_seconds,
+        switch_amount, carrier_amount, exposure``; the exposure is the money at risk: what is charged too little is not
+        set off.
+    """
+    key = ("destination", "class", "is_break", "currency")
+    whole = outcomes.with_columns(currency=currency_of_outcome(), exposure=at_risk())
+    foreign = (pl.col("switch_currency") != pl.col("currency")).fill_null(value=False)
+    nothing = {name: pl.lit(None, outcomes.schema[name]) for name in _COUNTED if name != "switch_amount"}
+    parts = [
+        whole.with_columns(switch_amount=pl.when(~foreign).then("switch_amount")),
+        whole.filter(foreign).with_columns(currency=pl.col("switch_currency"), **nothing),
+    ]
+    return (
+        pl.concat(parts)
+        .group_by(key)
+        .agg(
+            pl.col("switch_record_id", "carrier_record_id").count().cast(pl.Int64).name.map(_rows_name),
+            pl.col("switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount", "exposure").sum(),
+        )
+        .sort("destination", "class", "currency")
+    )
+
+
+def currency_of_outcome() -> pl.Expr:
+    """Currency of an outcome's exposure, "" where neither side names one."""
+    return pl.coalesce("carrier_currency", "switch_currency").fill_null("")
+
+
+def at_risk() -> pl.Expr:
+    """Money at risk of a row of outcomes: its exposure where that is charged too much."""
+    return pl.col("exposure").clip(lower_bound=0)
+
+
+def _rows_name(column: str) -> str:
+    return f"{column.split('_', maxsplit=1)[0]}_rows"
+
+
+def require_whole(outcomes: pl.DataFrame, switch: pl.DataFrame, what: str) -> None:
+    """Every leg of the day is in one outcome, in count, and no record in two.
+
+    Args:
+        outcomes: of the day.
+        switch: the day's legs, ``record_id``.
+        what: names the reconciliation.
+
+    Raises:
+        UnbalancedReconciliation: it is not so.
+    """
+    ids = outcomes["switch_record_id"].drop_nulls()
+    theirs = outcomes["carrier_record_id"].drop_nulls()
+    missing = switch.height - switch["record_id"].is_in(ids.implode()).sum()
+    if missing or len(ids) != switch.height or theirs.n_unique() != len(theirs):
+        raise UnbalancedReconciliation(
+            f"{what}: {switch.height} legs, {len(ids)} in outcomes, {missing} of them missing; nothing was written",
+            hint="this is a fault of the program: please report it",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How a reconciliation differs from the one before, in breaks.
+
+    Attributes:
+        added, removed: outcomes that are new, and ids of those that hold no more.
+        appeared: breaks about records that were in none.
+        resolved: breaks whose records are in none any more.
+        changed: breaks about records that were in one of another class, amount or partner.
+    """
+
+    added: pl.DataFrame
+    removed: pl.DataFrame
+    appeared: int
+    resolved: int
+    changed: int
+
+
+def changes_between(before: pl.DataFrame, after: pl.DataFrame) -> Changes:
+    """What of ``before`` holds no more and what is new in ``after``.
+
+    Args:
+        before: ``outcome_id, class, is_break, switch_record_id, carrier_record_id`` of the version before.
+        after: ``OUTCOME_SCHEMA``.
+    """
+    added = after.join(before, on="outcome_id", how="anti")
+    removed = before.join(after, on="outcome_id", how="anti")
+    were, are = _records(removed), _records(added)
+    new = added.filter("is_break").with_columns(_touches(were).alias("__known"))
+    old = removed.filter("is_break").with_columns(_touches(are).alias("__known"))
+    known = int(new["__known"].sum())
+    return Changes(added, removed, new.height - known, old.height - int(old["__known"].sum()), known)
+
+
+def _records(outcomes: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Record ids of either side that are in a break."""
+    breaks = outcomes.filter("is_break")
+    return breaks["switch_record_id"].drop_nulls(), breaks["carrier_record_id"].drop_nulls()
+
+
+def _touches(records: tuple[pl.Series, pl.Series]) -> pl.Expr:
+    ours, theirs = records
+    return pl.col("switch_record_id").is_in(ours.implode()).fill_null(value=False) | pl.col("carrier_record_id").is_in(
+        theirs.implode()
+    ).fill_null(value=False)

@@ -1,0 +1,128 @@
+"""Which two records are the same leg, and what the leg then shows: the rules, without a database.
+
+The SQL of ``records/stage_links`` and the view ``cdr_merged`` are tested against this.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+
+from cdr_pipeline.core.fields.dictionary import FIELDS
+
+API: Final = "api"
+IMPORTED: Final = "imported"
+BOTH: Final = "api+imported"
+# Two records of one leg start within this, even when a file's clock is in the wrong time zone.
+_FARTHEST: Final = timedelta(days=1)
+
+# Fields that say who and where the record is: always the API record's.
+_KEY: Final = ("account_id", "origin", "record_id", "business_date")
+_IMPORTED_COST: Final = "the API's when its cost is there and not 0, or the file has no cost; else the file's"
+# Fields that only make sense together come from one record: lead field, members.
+TOGETHER: Final[dict[str, tuple[str, ...]]] = {
+    "duration_seconds": ("ended_at", "duration_seconds"),
+    "billing_seconds": ("answered_at", "billing_seconds", "answered"),
+    "remote_rtp_address": ("remote_rtp_address", "remote_rtp_port"),
+    "local_rtp_address": ("local_rtp_address", "local_rtp_port"),
+    "cost": ("cost", "cost_currency", "rate"),
+}
+
+
+def pairs_by_call_id(records: pl.DataFrame) -> pl.DataFrame:
+    """Pairs of records that are the same leg because they have the same call id.
+
+    An API and an imported record of one account with the same call id, starting within a day, are a pair when each is
+    the nearest to the other: by start, then by duration, then by id. Only the records decide, not their order.
+
+    Args:
+        records: canonical columns, one row per record, of both origins.
+
+    Returns:
+        ``account_id``, ``imported_record_id``, ``api_record_id``; each record at most once.
+    """
+    used = records.select("account_id", "origin", "record_id", "call_id", "started_at", "duration_seconds")
+    distance = (pl.col("started_at") - pl.col("started_at_imported")).abs()
+    lengths = (pl.col("duration_seconds") - pl.col("duration_seconds_imported")).abs()
+    candidates = (
+        used.filter(pl.col("origin") == API)
+        .join(used.filter(pl.col("origin") == IMPORTED), on=["account_id", "call_id"], suffix="_imported")
+        .with_columns(distance.alias("__distance"), lengths.alias("__lengths"))
+        .filter(pl.col("__distance") <= _FARTHEST)
+    )
+    nearness = ("__distance", "__lengths")
+    nearest_to_api = candidates.sort(*nearness, "record_id_imported", nulls_last=True).unique(
+        ["account_id", "record_id"], keep="first", maintain_order=True
+    )
+    nearest_to_imported = candidates.sort(*nearness, "record_id", nulls_last=True).unique(
+        ["account_id", "record_id_imported"], keep="first", maintain_order=True
+    )
+    key = ["account_id", "record_id", "record_id_imported"]
+    return nearest_to_api.join(nearest_to_imported, on=key, how="semi").select(
+        "account_id",
+        pl.col("record_id_imported").alias("imported_record_id"),
+        pl.col("record_id").alias("api_record_id"),
+    )
+
+
+def merged_legs(records: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
+    """One row per leg: the API's record filled up from the imported one that is linked to it, and all the others.
+
+    Args:
+        records: canonical columns, one row per record, of both origins.
+        links: ``account_id``, ``imported_record_id``, ``api_record_id``.
+
+    Returns:
+        Canonical columns plus ``linked_record_id``; ``origin`` is api, imported or api+imported.
+    """
+    api = records.filter(pl.col("origin") == API)
+    imported = records.filter(pl.col("origin") == IMPORTED)
+    legs = api.join(links, left_on=["account_id", "record_id"], right_on=["account_id", "api_record_id"], how="left")
+    twins = imported.with_columns(pl.col("record_id").alias("imported_record_id"))
+    both = legs.join(twins, on=["account_id", "imported_record_id"], how="left", suffix="__twin")
+    linked = pl.col("imported_record_id").is_not_null()
+    filled = both.select(
+        "account_id",
+        pl.when(linked).then(pl.lit(BOTH)).otherwise(pl.lit(API)).alias("origin"),
+        *(_filled(field.name) for field in FIELDS[2:]),
+        pl.col("imported_record_id").alias("linked_record_id"),
+    )
+    alone = imported.join(
+        links, left_on=["account_id", "record_id"], right_on=["account_id", "imported_record_id"], how="anti"
+    ).with_columns(pl.lit(None, pl.String).alias("linked_record_id"))
+    return pl.concat([filled, alone.select(filled.columns)]).sort("account_id", "origin", "record_id")
+
+
+def precedence_table() -> str:
+    """Which record a leg's value comes from, field by field, as Markdown."""
+    lines = ["| column | of a leg that both have |", "| --- | --- |"]
+    return "\n".join(lines + [f"| {field.name} | {precedence(field.name)} |" for field in FIELDS])
+
+
+def precedence(name: str) -> str:
+    """Which record a field's value comes from when a leg has both."""
+    if name == "origin":
+        return BOTH
+    if name in _KEY or name == "started_at":
+        return "the API's"
+    for lead, members in TOGETHER.items():
+        if name in members:
+            together = " with ".join(f"`{other}`" for other in members if other != name)
+            rule = _IMPORTED_COST if lead == "cost" else f"the API's unless only the file has `{lead}`"
+            return f"{rule}; together with {together.replace(' with ', ' and ')}"
+    return "the API's, else the file's"
+
+
+def _filled(name: str) -> pl.Expr:
+    if name in _KEY:
+        return pl.col(name)
+    for lead, members in TOGETHER.items():
+        if name in members:
+            return pl.when(_takes_imported(lead)).then(pl.col(f"{name}__twin")).otherwise(pl.col(name)).alias(name)
+    return pl.coalesce(name, f"{name}__twin").alias(name)
+
+
+def _takes_imported(lead: str) -> pl.Expr:
+    if lead == "cost":
+        return (pl.col("cost").fill_null(0) == 0) & pl.col("cost__twin").is_not_null()
+    return pl.col(lead).is_null() & pl.col(f"{lead}__twin").is_not_null()

@@ -1,0 +1,146 @@
+"""The rules that every record must satisfy, checked by Pandera on the canonical frame.
+
+Values are cast before this point and cast failures are rejects already; here a frame of the right types is checked
+for what its values say. Pandera checks no values on a LazyFrame, so only DataFrames are taken.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import pandera.polars as pa
+import polars as pl
+from pandera.errors import SchemaErrors
+
+from cdr_pipeline.core.fields.dictionary import FIELDS, Field, Kind
+from cdr_pipeline.core.records.json_faults import json_faults
+from cdr_pipeline.core.records.reasons import Reject
+from cdr_pipeline.core.records.rejection import sift
+from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA, Sifted
+
+# A switch rounds billed time up and whole time down: one second of excess is rounding, not an error.
+_ROUNDING_SECONDS: Final = 1
+_ROW = "__row"
+
+
+def validate(rows: pl.DataFrame, *, latest: datetime) -> Sifted:
+    """Splits canonical rows into those that satisfy every rule and rejects.
+
+    Args:
+        rows: working schema (further columns pass through), one row per record.
+        latest: no call may start after this instant.
+
+    Returns:
+        Accepted rows in their order, and one reject per refused row: the first rule it breaks, in the order of the
+        field dictionary.
+    """
+    if rows.is_empty():
+        return Sifted(rows, pl.DataFrame(schema=REJECT_SCHEMA))
+    faults = json_faults(rows)
+    if faults:
+        sifted = sift(rows, faults)
+        checked = validate(sifted.rows, latest=latest)
+        return Sifted(checked.rows, pl.concat([checked.rejects, sifted.rejects]).sort(LINE))
+    try:
+        _schema(rows, latest).validate(rows, lazy=True)
+    except SchemaErrors as errors:
+        failures = _failures(errors.failure_cases)
+    else:
+        return Sifted(rows, pl.DataFrame(schema=REJECT_SCHEMA))
+    numbered = rows.with_row_index(_ROW).with_columns(pl.col(_ROW).cast(pl.Int64))
+    rejects = failures.join(numbered.select(_ROW, LINE, RAW), on=_ROW, how="left", maintain_order="left")
+    accepted = numbered.join(failures.select(_ROW), on=_ROW, how="anti", maintain_order="left").drop(_ROW)
+    return Sifted(accepted, rejects.sort(_ROW).select(*REJECT_SCHEMA))
+
+
+def _too_long(rows: pl.DataFrame) -> frozenset[str]:
+    """Text fields of which some value is longer than the dictionary allows. Polars knows lengths without reading."""
+    limits = {field.name: field.longest for field in FIELDS if field.longest is not None and field.name in rows.columns}
+    if not limits:
+        return frozenset()
+    found = rows.select((pl.col(name).cast(pl.String).str.len_bytes() > limit).any() for name, limit in limits.items())
+    return frozenset(name for name, longer in found.row(0, named=True).items() if longer)
+
+
+def _holds_nul(rows: pl.DataFrame) -> bool:
+    """Whether any text has a NUL: one look at all of them costs far less than Pandera's check of each column."""
+    texts = [field.name for field in FIELDS if field.kind is Kind.TEXT and field.name in rows.columns]
+    found = rows.select(pl.any_horizontal(pl.col(texts).cast(pl.String).str.contains("\x00", literal=True).any()))
+    return bool(found.item())
+
+
+def _schema(rows: pl.DataFrame, latest: datetime) -> pa.DataFrameSchema:
+    """The rules for these rows. A column of the right type that has no rule is left out: each costs its own look."""
+    look_for_nul, too_long = _holds_nul(rows), _too_long(rows)
+    columns = {
+        field.name: _column(field, latest, look_for_nul=look_for_nul, is_long=field.name in too_long)
+        for field in FIELDS
+        if _has_rule(field, look_for_nul=look_for_nul)
+        or field.name in too_long
+        or rows.schema.get(field.name) != field.kind.dtype
+    }
+    return pa.DataFrameSchema(
+        columns,
+        checks=[
+            pa.Check(
+                _billing_within_duration,
+                error=Reject.BILLING_EXCEEDS_DURATION.value,
+            )
+        ],
+        strict=False,
+    )
+
+
+def _billing_within_duration(data: pa.PolarsData) -> pl.LazyFrame:
+    """Only for the switch's own records: carriers round billed time up to their increments."""
+    excess = pl.col("billing_seconds") > pl.col("duration_seconds") + _ROUNDING_SECONDS
+    return data.lazyframe.select(~((pl.col("origin") == "api") & excess).fill_null(value=False))
+
+
+def _has_rule(field: Field, *, look_for_nul: bool) -> bool:
+    """Whether more is asked of a field than its type."""
+    ruled = field.required or field.minimum is not None or bool(field.allowed) or field.name == "started_at"
+    return ruled or (look_for_nul and field.kind is Kind.TEXT)
+
+
+def _column(field: Field, latest: datetime, *, look_for_nul: bool, is_long: bool) -> pa.Column:
+    checks: list[pa.Check] = []
+    if is_long and field.longest is not None:
+        checks.append(pa.Check(_no_longer_than(field.longest), error=Reject.TOO_LONG.value))
+    if field.minimum is not None:
+        checks.append(pa.Check.ge(field.minimum, error=Reject.OUT_OF_RANGE.value))
+    if field.allowed:
+        checks.append(pa.Check.isin(field.allowed, error=Reject.NOT_ALLOWED.value))
+    if field.name == "started_at":
+        checks.append(pa.Check.le(latest, error=Reject.TIME_IN_FUTURE.value))
+    if look_for_nul and field.kind is Kind.TEXT:
+        checks.append(pa.Check(_without_nul, error=Reject.NUL_CHARACTER.value))
+    return pa.Column(field.kind.dtype, checks=checks, nullable=not field.required, required=True)
+
+
+def _no_longer_than(limit: int) -> Callable[[pa.PolarsData], pl.LazyFrame]:
+    return lambda data: data.lazyframe.select((pl.col(data.key).str.len_bytes() <= limit).fill_null(value=True))
+
+
+def _without_nul(data: pa.PolarsData) -> pl.LazyFrame:
+    return data.lazyframe.select(~pl.col(data.key).str.contains("\x00", literal=True).fill_null(value=False))
+
+
+def _failures(cases: pl.DataFrame) -> pl.DataFrame:
+    """First failure per row: ``__row``, ``field``, ``reason``. Values are left behind on purpose: they are personal."""
+    order = {field.name: number for number, field in enumerate(FIELDS)}
+    return (
+        cases.select(
+            pl.col("index").cast(pl.Int64).alias(_ROW),
+            pl.when(pl.col("check") == Reject.BILLING_EXCEEDS_DURATION.value)
+            .then(pl.lit("billing_seconds"))
+            .otherwise(pl.col("column"))
+            .alias("field"),
+            pl.when(pl.col("check") == "not_nullable")
+            .then(pl.lit(Reject.MISSING_VALUE.value))
+            .otherwise(pl.col("check"))
+            .alias("reason"),
+        )
+        .sort(_ROW, pl.col("field").replace_strict(order, default=len(order), return_dtype=pl.Int64))
+        .unique(_ROW, keep="first", maintain_order=True)
+    )

@@ -1,0 +1,1 @@
+"""Clocks, zones and business days."""

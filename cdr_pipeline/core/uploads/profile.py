@@ -1,0 +1,190 @@
+"""Import profiles: how a source writes its files. Pure data; ``sources.uploads.profiles`` reads them from TOML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
+from cdr_pipeline.core.normalize.numbers import NumberPlan
+from cdr_pipeline.core.fields.schemas import LINE, RAW
+
+ACCOUNT_ZONE = "account"
+TimeNotation = Literal[
+    "local", "iso8601", "rfc2822", "epoch_seconds", "epoch_milliseconds", "gregorian_seconds", "any"
+]  # fmt: skip
+DurationUnit = Literal["seconds", "milliseconds", "minutes", "hh:mm:ss"]
+
+
+def column_name(source: str) -> str:
+    """A source column's name in frames and profiles: lower case, and never one that we use beside the source's."""
+    name = source.strip().lower()
+    return f"source_{name}" if name in (LINE, RAW) or name.startswith("__") else name
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The text of a file.
+
+    Attributes:
+        format: delimited text, fixed-width text, or JSON (a document, a list, an envelope with ``data``, or one
+            document a line).
+        delimiter: one character.
+        quoted: whether ``"`` quotes fields.
+        header: whether the first line names the columns.
+        type_rows: number of lines after the header that may contain column types; a line without types is a record.
+        columns: without a header, the columns in order; one list for each number of fields that occurs.
+        nulls: texts that mean "no value" in addition to the empty text.
+        encoding: of files that have no byte order mark.
+        skip_space: ignore spaces after a delimiter (FreeSWITCH's template "snom").
+        escape: character that escapes a delimiter within a value (Broadsoft), "" for none.
+        unwrap: regular expression whose first group is the row within its line (an SQL INSERT), "" for none.
+        widths: of fixed-width text, column to first character (from 1) and number of characters.
+        preamble: lines before the header that are titles.
+        skip: regular expressions of lines that are not call records.
+        footer: regular expressions of lines that state totals or the end.
+        repair: columns whose values may contain the delimiter unquoted; a row that is too wide is repaired if only one
+            of them can contain it (CSV of Kazoo 3.x).
+        required: columns that the header must contain; a file without them is refused.
+        more_columns: a row may have more fields than ``columns``; they are kept together as column ``more``.
+        shapes: column to the regular expression that its values match; decides between possible repairs.
+    """
+
+    format: Literal["delimited", "fixed", "json"] = "delimited"
+    delimiter: str = ","
+    quoted: bool = True
+    header: bool = True
+    type_rows: int = 0
+    columns: tuple[tuple[str, ...], ...] = ()
+    nulls: tuple[str, ...] = ()
+    encoding: str = "utf-8"
+    skip_space: bool = False
+    escape: str = ""
+    unwrap: str = ""
+    widths: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    preamble: int = 0
+    skip: tuple[str, ...] = ()
+    footer: tuple[str, ...] = ()
+    repair: tuple[str, ...] = ()
+    shapes: Mapping[str, str] = field(default_factory=dict[str, str])
+    required: tuple[str, ...] = ()
+    more_columns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """How a source spreads one call over several rows.
+
+    Attributes:
+        key: columns that all rows of a call share.
+        continued: column that says whether more rows follow.
+        more: its value when they do.
+        sums: columns that are summed over the rows of a call.
+        last: columns whose value comes from the last row; all others come from the first.
+    """
+
+    key: tuple[str, ...] = ()
+    continued: str = ""
+    more: str = "1"
+    sums: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Totals that a file states, and what its name says about its place in a series.
+
+    Attributes:
+        line: regular expression of the header or trailer line with totals; its groups ``rows``, ``seconds`` and
+            ``cost`` are compared with the file's records, "" for none.
+        name: regular expression of the file's name with groups ``date`` (year, month, day as eight digits) and
+            ``sequence``, "" for none.
+        every: "day" if a file is expected for every day, otherwise "".
+        grace_days: days after its date within which a file is on time.
+    """
+
+    line: str = ""
+    name: str = ""
+    every: Literal["", "day"] = ""
+    grace_days: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """How the source bills; used by reconciliation.
+
+    Attributes:
+        increment_seconds: billing increment in seconds, 0 when unknown.
+        minimum_seconds: minimum billed duration in seconds.
+    """
+
+    increment_seconds: int = 0
+    minimum_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One source's files.
+
+    Attributes:
+        name: name of the profile.
+        description: system that writes such files.
+        layout: the text.
+        fields: canonical field to the source columns that may hold it; the first that has a value wins.
+        constants: canonical field to the value that all records have.
+        native_id: source columns that together identify a record; empty when a file has no identity of its own.
+        time_notation: how times are written; ``any`` is ISO 8601 or epoch seconds, told apart by their form.
+        time_formats: strptime formats of local times, tried in order.
+        time_zone: IANA zone of local times; ``account`` for the account's own.
+        zero_is_no_time: a time of 0 means that the event did not happen.
+        duration_unit: unit of durations: seconds, milliseconds, minutes or hh:mm:ss.
+        duration_units: canonical field to its own unit, where it differs (Avaya counts ringing in seconds).
+        currency: ISO 4217 code of money, empty when the file has none or names it itself.
+        cost_scale: decimal places by which cost is shifted: 4 for Kazoo's 1/10000.
+        plan: how numbers are written.
+        values: canonical field to a mapping of the source's words to the canonical ones, compared in lower case.
+        combine: new column to the source columns that make it, joined by a space (a date and a time of day).
+        zone_column: column with the zone of each row's times: IANA name, offset, or a key of ``zones``.
+        zones: abbreviations in that column to IANA names or offsets.
+        zone_notation: notation of that column: names, or minutes west of Greenwich (Sansay).
+        charges_are_negative: charges are negative numbers (Twilio).
+        time_precision: precision of the source's times, used by reconciliation.
+        decimal_mark: decimal separator of money and durations.
+        account_column: column that names the account; a row of another one is rejected.
+        account_names: the source's account names to our account ids.
+        overlap: a file that repeats records of another file is held for a decision (hold) or merged (merge).
+        segments: how a call is spread over several rows, if it is.
+        control: totals, names and series.
+        rating: increments.
+        reconcile: how its records are compared with those of the switch.
+    """
+
+    name: str
+    description: str
+    layout: Layout = field(default_factory=Layout)
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    constants: Mapping[str, str] = field(default_factory=dict[str, str])
+    native_id: tuple[str, ...] = ()
+    time_notation: TimeNotation = "local"
+    time_formats: tuple[str, ...] = ("%Y-%m-%d %H:%M:%S",)
+    time_zone: str = ACCOUNT_ZONE
+    zero_is_no_time: bool = False
+    duration_unit: DurationUnit = "seconds"
+    duration_units: Mapping[str, DurationUnit] = field(default_factory=dict[str, DurationUnit])
+    currency: str = ""
+    cost_scale: int = 0
+    plan: NumberPlan = field(default_factory=NumberPlan)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    combine: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    zone_column: str = ""
+    zones: Mapping[str, str] = field(default_factory=dict[str, str])
+    zone_notation: Literal["name", "minutes_west"] = "name"
+    charges_are_negative: bool = False
+    time_precision: Literal["minute", "second", "millisecond", "microsecond"] = "second"
+    decimal_mark: Literal[".", ","] = "."
+    account_column: str = ""
+    account_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    overlap: Literal["hold", "merge"] = "hold"
+    segments: Segments = field(default_factory=Segments)
+    control: Control = field(default_factory=Control)
+    rating: Rating = field(default_factory=Rating)
+    reconcile: CarrierRules = field(default_factory=CarrierRules)

@@ -1,1 +1,0 @@
-"""Assets, one a file, named as the tables and files they make."""

@@ -1,0 +1,119 @@
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
+# Dagster reads the return annotation and knows only the bare class.
+"""Landing files of the switch's API."""
+
+from urllib.parse import urlsplit
+
+import dagster as dg
+
+from cdr_pipeline.defs.columns import page_columns
+from cdr_pipeline.defs.failure import retry_policy, told_apart
+from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.scope import Scope, asked_dates
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest, collect_day
+
+CHECK = "every_account_answered"
+
+
+def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.AssetsDefinition:
+    """The asset ``api_pages``."""
+    policy = retry_policy(settings)
+
+    @dg.asset(
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="landing",
+        kinds={"http", "file"},
+        pool=switch_pool(settings),
+        retry_policy=policy,
+        metadata={"dagster/column_schema": page_columns()},
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset="api_pages",
+                description="Every account's windows of the day were collected whole.",
+            )
+        ],
+    )
+    def api_pages(
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+    ) -> dg.MaterializeResult:
+        """Untouched pages of the switch's CDR API, one file per account and window.
+
+        A day is asked for by the time its records were saved, with an overlap for late saves; the days before it are
+        read again, and windows whose rows have changed are landed once more. What is landed here can
+        be loaded again without asking the switch, which the run tag ``cdr/replay`` does.
+        """
+        with told_apart(context):
+            accounts = scope.asked_accounts(context)
+            at = workplace.open(context)
+            days_asked = [] if scope.asked_replay(context) else asked_dates(context)
+            collected = [collect_day(CollectRequest(day, accounts, besides=days_asked), at) for day in days_asked]
+            _ask_again(context, collected, policy)
+            return _result(collected, accounts)
+
+    return api_pages
+
+
+def switch_pool(settings: Settings) -> str:
+    """The pool of everything that asks this switch: one host is asked by as many steps as its limit says."""
+    return f"switch/{urlsplit(settings.api_url or '').hostname or 'none'}"
+
+
+def _ask_again(context: dg.AssetExecutionContext, collected: list[CollectedDay], policy: dg.RetryPolicy) -> None:
+    """When no account could be collected, and for passing reasons alone, the switch is down: the step tries again.
+
+    When it still is after that, the night goes on without: uploads and what has landed before need no switch.
+
+    Raises:
+        RetryRequested: as the policy says.
+    """
+    parts = [part for day in collected for part in day.accounts]
+    passing = [part.failure is not None and part.failure.retryable for part in parts]
+    if parts and all(passing) and context.retry_number < policy.max_retries:
+        raise dg.RetryRequested(policy.max_retries, policy.calculate_delay(context.retry_number + 1))
+
+
+def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.MaterializeResult:
+    parts = [account for day in collected for account in day.accounts]
+    failures = [failure for day in collected for failure in day.failures]
+    per_account = [
+        (
+            day.business_date,
+            part.account_id,
+            part.windows,
+            part.pages,
+            part.rows,
+            "failed" if part.failure else "already done by another run" if part.elsewhere else "whole",
+        )
+        for day in collected
+        for part in day.accounts
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            **scope_metadata(accounts),
+            "accounts": len({part.account_id for part in parts}),
+            "accounts_failed": len({failure.account_id for failure in failures}),
+            "accounts_already_done": len({name for day in collected for name in day.elsewhere}),
+            "windows": sum(part.windows for part in parts),
+            "pages": sum(part.pages for part in parts),
+            "windows_read_again_unchanged": sum(part.unchanged for part in parts),
+            "dagster/row_count": sum(part.rows for part in parts),
+            "bytes": sum(part.bytes for part in parts),
+            "per_account": table(("day", "account", "windows", "pages", "rows", "outcome"), per_account[:200]),
+            **failures_metadata(failures),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=CHECK,
+                passed=not failures,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "accounts_failed": len(failures),
+                    "what_to_do": "run the day again for the accounts named in failed_accounts; the others are done",
+                },
+            )
+        ],
+    )

@@ -1,0 +1,76 @@
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
+# Dagster reads the return annotation and knows only the bare class.
+"""Files that have arrived where they are due."""
+
+from collections import Counter
+
+import dagster as dg
+
+from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.metadata import scope_metadata, table
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.scope import Scope
+from cdr_pipeline.steps.days.deliver_files import DeliveredFile, DeliverRequest, deliver_files
+
+CHECK = "every_file_has_arrived"
+_LISTED = 200
+
+
+def delivered_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset ``delivered_files``."""
+
+    @dg.asset(
+        deps=["sealed_days"],
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="finance",
+        kinds={"file"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset="delivered_files",
+                description="Every file of a sealed day is where targets.toml wants it, with a receipt.",
+            )
+        ],
+    )
+    def delivered_files(
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+    ) -> dg.MaterializeResult:
+        """Files of sealed days at the targets of `targets.toml`, manifest last, each with a receipt.
+
+        Whatever night runs, all that is due is sent; what a target did not take stays due.
+        """
+        with told_apart(context):
+            accounts = scope.asked_accounts(context)
+            return _result(deliver_files(DeliverRequest(accounts=accounts), workplace.open(context)), accounts)
+
+    return delivered_files
+
+
+def _result(files: list[DeliveredFile], accounts: list[str] | None) -> dg.MaterializeResult:
+    outcomes = Counter(file.outcome for file in files)
+    missing = [file for file in files if file.outcome != "delivered"]
+    listed = [
+        (file.target, file.path, file.outcome, file.failure.code if file.failure else file.receipt or "")
+        for file in (*missing, *(file for file in files if file.outcome == "delivered"))
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            **scope_metadata(accounts),
+            "files_delivered": outcomes["delivered"],
+            "files_pending": outcomes["pending"],
+            "files_refused": outcomes["refused"],
+            **({"files": table(("target", "file", "outcome", "receipt or code"), listed[:_LISTED])} if listed else {}),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=CHECK,
+                passed=not missing,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "files_missing": len(missing),
+                    "what_to_do": "'cdr-pipeline deliveries list' shows what waits",
+                },
+            )
+        ],
+    )

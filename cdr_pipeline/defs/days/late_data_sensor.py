@@ -1,0 +1,47 @@
+"""Sees to the days whose records have changed since their file was written."""
+
+import hashlib
+from datetime import timedelta
+from typing import Final
+
+import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+from cdr_pipeline.defs.days.late_data import LATE_DATA
+from cdr_pipeline.defs.partitions import TRIGGER_TAG
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.steps.days.late_days import LateDay, late_days
+
+# Changes that a run in progress is about to show in its own files are left to it.
+_SETTLED: Final = timedelta(minutes=10)
+
+
+def late_data_sensor(workplaces: Workplaces) -> dg.SensorDefinition:
+    """One run for all days that wait, once for each state that they are in."""
+
+    @dg.sensor(
+        name="late_data",
+        job_name=LATE_DATA,
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Records of earlier days have come in: open days are exported again, sealed ones get a new version that "
+            "names what it replaces. Waits ten minutes after the last change, and until no other run is on its way."
+        ),
+    )
+    def late(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        at = workplaces.aside()
+        waiting = late_days(at, before=at.clock() - _SETTLED)
+        if not waiting:
+            return dg.SkipReason("every file shows its day's latest records")
+        if context.instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES), limit=1):
+            return dg.SkipReason(f"{len(waiting)} day(s) wait for the run that is on its way")
+        return dg.RunRequest(run_key=_state(waiting), tags={TRIGGER_TAG: "late_data", "cdr/days": str(len(waiting))})
+
+    return late
+
+
+def _state(waiting: list[LateDay]) -> str:
+    """The same as long as the same days have the same changes: a run that failed is not asked for again and again."""
+    text = "\n".join(f"{day.account_id} {day.business_date} {day.changes}" for day in waiting)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,113 @@
+"""Tells people: of a run that failed, and of whatever has turned red."""
+
+import json
+from typing import Final
+
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from cdr_pipeline.defs.failure import FAILURE_TAG
+from cdr_pipeline.defs.jobs import STANDING_CHECK
+from cdr_pipeline.defs.partitions import PARTITION_TAG
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.settings import Settings, load_settings
+from cdr_pipeline.steps.operations.alert import Alert, alert_channels, send_alert
+from cdr_pipeline.steps.operations.health import what_is_broken
+
+_ON: Final = dg.DefaultSensorStatus.RUNNING
+_LISTED: Final = 20
+
+
+def failed_run_alert() -> dg.SensorDefinition:
+    """One alert for every run that failed, of whatever job."""
+
+    @dg.run_failure_sensor(
+        name="alert_on_failed_run",
+        default_status=_ON,
+        minimum_interval_seconds=30,
+        description="Sends an alert by CDR_ALERT_WEBHOOK_URL and mail when a run has failed.",
+    )
+    def failed(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+        settings = load_settings()
+        if not alert_channels(settings):
+            return dg.SkipReason("no channel is set: see CDR_ALERT_WEBHOOK_URL and CDR_ALERT_MAIL_TO")
+        send_alert(failed_run(context.dagster_run), settings)
+        return None
+
+    return failed
+
+
+def failed_run(run: dg.DagsterRun) -> Alert:
+    """The alert of a run that failed."""
+    day = run.tags.get(PARTITION_TAG, "")
+    code = run.tags.get(FAILURE_TAG)
+    what = f"{run.job_name} of {day}" if day else run.job_name
+    lines = (f"code: {code}; it does not pass by itself",) if code else ("it may pass by itself; see the run",)
+    return Alert(
+        "night_failed",
+        f"{what} failed",
+        (*lines, f"run {run.run_id}"),
+        "cdr-pipeline doctor",
+        {"run_id": run.run_id, "job": run.job_name, "business_date": day, "code": code or ""},
+    )
+
+
+def red_alert(workplaces: Workplaces) -> dg.SensorDefinition:
+    """One alert for what has turned red since the last look; not again until it was well in between."""
+
+    @dg.sensor(
+        name="alert_on_red",
+        default_status=_ON,
+        minimum_interval_seconds=60,
+        description=(
+            "Sends an alert when a check of severity ERROR has turned red, when something is broken, and when a day's "
+            "reconciliation leaves more money open than CDR_ALERT_EXPOSURE. One that no channel takes is sent again."
+        ),
+    )
+    def red(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        at = workplaces.aside()
+        settings: Settings = at.settings
+        if not alert_channels(settings):
+            return dg.SkipReason("no channel is set: see CDR_ALERT_WEBHOOK_URL and CDR_ALERT_MAIL_TO")
+        broken = {item.key: item for item in what_is_broken(at)}
+        now = {**{key: item.mend for key, item in broken.items()}, **_red_checks(context)}
+        known = set(json.loads(context.cursor or "[]"))
+        new = {key: mend for key, mend in now.items() if key not in known}
+        if not new:
+            return dg.SensorResult(skip_reason="nothing new is red", cursor=json.dumps(sorted(known & now.keys())))
+        kinds = {broken[key].code for key in new if key in broken}
+        send_alert(
+            Alert(
+                "exposure" if "exposure" in kinds else "broken" if kinds else "check_red",
+                f"{len(new)} thing(s) have turned red",
+                tuple(f"{key} (next: {mend})" for key, mend in list(new.items())[:_LISTED]),
+                "cdr-pipeline doctor",
+                {"red_now": str(len(now))},
+            ),
+            settings,
+        )
+        # Only now: an alert that could not be sent raises, and is sent again.
+        return dg.SensorResult(skip_reason=f"{len(new)} sent", cursor=json.dumps(sorted(now)))
+
+    return red
+
+
+def _red_checks(context: dg.SensorEvaluationContext) -> dict[str, str]:
+    """Checks of severity ERROR whose latest evaluation failed."""
+    repository = context.repository_def
+    if repository is None:
+        return {}
+    keys = sorted(repository.asset_graph.asset_check_keys)
+    latest = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    found: dict[str, str] = {}
+    for key, record in latest.items():
+        evaluation = record.evaluation
+        if (
+            key.name != STANDING_CHECK
+            and record.status is AssetCheckExecutionRecordStatus.FAILED
+            and evaluation is not None
+            and evaluation.severity is dg.AssetCheckSeverity.ERROR
+        ):
+            day = f" of {evaluation.partition}" if evaluation.partition else ""
+            found[f"check {key.to_user_string()}{day}"] = "cdr-pipeline status --night"
+    return found

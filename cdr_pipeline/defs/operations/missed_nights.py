@@ -1,0 +1,84 @@
+"""Runs the nights that were missed, and again those that were not whole: one at a time, the oldest first."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+from cdr_pipeline.defs.jobs import NIGHTLY
+from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, DUE_TAG, PARTITION_TAG, TRIGGER_TAG
+from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+
+    from cdr_pipeline.defs.resources import Workplaces
+
+_TRIGGER: Final = "missed_night"
+# A night that is still not whole after these is for a person; the check nothing_is_broken says so.
+_ATTEMPTS: Final = 3
+_PAUSE: Final = timedelta(hours=1)
+_NAMED: Final = 20
+
+
+def missed_nights_sensor(
+    days: dg.DailyPartitionsDefinition, job: "AssetJob", workplaces: "Workplaces"
+) -> dg.SensorDefinition:
+    """Asks the ledger which nights should have been and were not."""
+
+    @dg.sensor(
+        name="missed_nights",
+        job=job,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Runs each night that has not begun CDR_NIGHTLY_GRACE_MINUTES after its time, oldest first and one at a "
+            "time; and, at most three times with an hour between, the accounts of a night that failed for a passing "
+            "reason or whose day had not ended in their zone. The ledger decides, not Dagster's history."
+        ),
+    )
+    def missed_nights(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        at = workplaces.aside()
+        if at.settings.api_url is None:
+            return dg.SkipReason("CDR_API_URL is not set: there is no switch to collect from")
+        nights = [
+            night for night in due_nights(at) if night.accounts and days.has_partition_key(str(night.business_date))
+        ]
+        if not nights:
+            return dg.SkipReason("every night is whole, or waits for a person")
+        on_its_way = [
+            run
+            for run in context.instance.get_runs(dg.RunsFilter(job_name=NIGHTLY, statuses=NOT_FINISHED_STATUSES))
+            if run.tags.get(TRIGGER_TAG) == _TRIGGER
+            or run.tags.get(PARTITION_TAG) in {str(night.business_date) for night in nights}
+        ]
+        if on_its_way:
+            return dg.SkipReason("a night is on its way; the next one follows it")
+        for night in nights:
+            attempts, last = _attempts(context.instance, night)
+            if attempts < _ATTEMPTS and (last is None or at.clock() - last >= _PAUSE):
+                return _request(night, attempts)
+        return dg.SkipReason(
+            f"{len(nights)} night(s) are not whole; each was tried, and waits for its next time or a person"
+        )
+
+    return missed_nights
+
+
+def _attempts(instance: dg.DagsterInstance, night: DueNight) -> tuple[int, datetime | None]:
+    """How often this sensor has had the night run, and when the last of these runs was asked for."""
+    records = instance.get_run_records(
+        dg.RunsFilter(tags={TRIGGER_TAG: _TRIGGER, DUE_TAG: str(night.business_date)}), limit=_ATTEMPTS
+    )
+    stamps = [record.create_timestamp for record in records]
+    return len(stamps), max(stamps).astimezone(UTC) if stamps else None
+
+
+def _request(night: DueNight, attempts: int) -> dg.RunRequest:
+    day = str(night.business_date)
+    named = len(night.accounts) <= _NAMED and not night.everybody
+    accounts = {ACCOUNTS_TAG: ",".join(night.accounts)} if named else {}
+    return dg.RunRequest(
+        run_key=f"{day}:{attempts}", partition_key=day, tags={TRIGGER_TAG: _TRIGGER, DUE_TAG: day} | accounts
+    )

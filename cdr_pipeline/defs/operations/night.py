@@ -1,0 +1,123 @@
+"""Runs the nightly job in this process and in the instance that the UI shows."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+import dagster as dg
+
+from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.instance import open_instance
+from cdr_pipeline.defs.jobs import NIGHTLY
+from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, REPLAY_TAG, business_days
+from cdr_pipeline.defs.process import PROCESS_TAG, own_process
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.errors import ConfigurationError, IncompleteNight
+from cdr_pipeline.privacy.redaction import redact
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.run_context import Progress
+
+if TYPE_CHECKING:
+    from dagster._core.execution.plan.objects import StepFailureData
+
+# Dagster prints every event to the terminal; the UI has them all.
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """How a nightly run ended.
+
+    Attributes:
+        run_id: the run, as the UI lists it.
+        succeeded: every step ran to its end.
+        failed_checks: ``asset: check`` of checks of severity ERROR that are red.
+        seconds: how long it took, wall clock.
+        step_seconds: how long each step took.
+        step_errors: what stopped a step, for those that failed.
+    """
+
+    run_id: str
+    succeeded: bool
+    failed_checks: tuple[str, ...]
+    seconds: float
+    step_seconds: dict[str, float]
+    step_errors: dict[str, str]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every step ran and no check of severity ERROR is red."""
+        return self.succeeded and not self.failed_checks
+
+    def require_whole(self) -> None:
+        """Raises IncompleteNight, naming what is red."""
+        if not self.whole:
+            errors = [f"{step}: {said}" for step, said in self.step_errors.items()]
+            red = "; ".join([*self.failed_checks, *errors])
+            raise IncompleteNight(
+                f"run {self.run_id}: {red}",
+                hint="'cdr-pipeline status' names the accounts, 'cdr-pipeline ui' shows the run; run the day again",
+            )
+
+
+def run_night(
+    business_date: date,
+    settings: Settings,
+    *,
+    accounts: Sequence[str] | None = None,
+    replay: bool = False,
+    progress: Progress | None = None,
+) -> Night:
+    """Runs the job ``nightly`` for one business date.
+
+    Raises:
+        ConfigurationError: the date is outside the days that Dagster knows.
+    """
+    key = business_date.isoformat()
+    if not business_days(settings).has_partition_key(key):
+        raise ConfigurationError(
+            f"{key} is not between CDR_FIRST_DATE ({settings.first_date}) and yesterday in {settings.time_zone}",
+            hint="set CDR_FIRST_DATE to an earlier day, or wait until the day has ended",
+        )
+    tags = {PROCESS_TAG: own_process()} | ({ACCOUNTS_TAG: ",".join(accounts)} if accounts else {})
+    if replay:
+        tags[REPLAY_TAG] = "true"
+    definitions = build_definitions(settings, workplaces=Workplaces(settings))
+    job = definitions.resolve_job_def(NIGHTLY)
+    begun = time.monotonic()
+    with open_instance(settings) as instance:
+        if progress:
+            progress("collect, take in, merge, export")
+        result = job.execute_in_process(
+            instance=instance, partition_key=key, tags=tags, raise_on_error=False, run_config=_QUIET
+        )
+    return Night(
+        run_id=result.run_id,
+        succeeded=result.success,
+        failed_checks=tuple(
+            f"{check.asset_key.to_user_string()}: {check.check_name}"
+            for check in result.get_asset_check_evaluations()
+            if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
+        ),
+        seconds=time.monotonic() - begun,
+        step_seconds={
+            event.step_key or "": event.step_success_data.duration_ms / 1000
+            for event in result.all_events
+            if event.event_type is dg.DagsterEventType.STEP_SUCCESS
+        },
+        step_errors={
+            event.step_key or "": _said(event.step_failure_data)
+            for event in result.all_events
+            if event.event_type is dg.DagsterEventType.STEP_FAILURE
+        },
+    )
+
+
+def _said(failure: "StepFailureData") -> str:
+    """The innermost error's own words, on one line."""
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return redact(error.message.strip().splitlines()[0]) if error is not None else "failed"

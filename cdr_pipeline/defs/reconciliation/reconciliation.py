@@ -1,0 +1,198 @@
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
+# Dagster reads the return annotation and knows only the bare class.
+"""The switch against carriers: versions in the warehouse, pages on disk, controls of every source."""
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+import dagster as dg
+
+from cdr_pipeline.core.reconcile.result.controls import Control, ControlName
+from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.scope import Scope, asked_dates
+from cdr_pipeline.errors import UnbalancedReconciliation
+from cdr_pipeline.steps.reconciliation.controls import control_day
+from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier, ReconciledDay, ReconcileRequest, reconcile_day
+
+BALANCE = "every_call_is_in_one_class"
+DONE = "every_carrier_is_reconciled"
+TOLERATED = "breaks_are_within_what_is_tolerated"
+_MOST = 200
+_DESCRIPTIONS = {
+    ControlName.FILES: "No day and no number is missing in a series of a carrier's files.",
+    ControlName.CALLS: "Calls of every source are usual beside the same weekday of the four weeks before.",
+    ControlName.MINUTES: "Minutes of every source are usual beside the same weekday of the four weeks before.",
+    ControlName.HOURS: "No hour that is usually busy is empty.",
+    ControlName.VALUES: "No record lies in the future, is longer than a day, or costs absurdly much.",
+}
+
+
+def reconciliation_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset ``reconciliation``."""
+
+    @dg.asset(
+        deps=["cdr"],
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="finance",
+        kinds={"postgres", "html"},
+        pool="warehouse",
+        check_specs=[
+            dg.AssetCheckSpec(
+                BALANCE,
+                asset="reconciliation",
+                blocking=True,
+                description="Every leg and every record is in exactly one class; where sums differ, nothing is kept.",
+            ),
+            dg.AssetCheckSpec(
+                DONE,
+                asset="reconciliation",
+                description="No carrier's reconciliation failed; those that did are named.",
+            ),
+            dg.AssetCheckSpec(
+                TOLERATED,
+                asset="reconciliation",
+                description="Breaks and money at risk of every carrier are below what its profile tolerates.",
+            ),
+            *(
+                dg.AssetCheckSpec(name.value, asset="reconciliation", description=_DESCRIPTIONS[name])
+                for name in ControlName
+            ),
+        ],
+    )
+    def reconciliation(
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+    ) -> dg.MaterializeResult:
+        """What became of every call that a carrier bills: matched, or a break of a class, with the money at risk.
+
+        Also does every earlier day again whose records have changed while they may be late. Records that are one call
+        are linked and count once from then on. Each carrier's day has a page below `reconciliation/`.
+        """
+        with told_apart(context):
+            accounts = scope.asked_accounts(context)
+            at = workplace.open(context)
+            asked = asked_dates(context)
+            done = [reconcile_day(ReconcileRequest(day, accounts, changed_days=day == min(asked)), at) for day in asked]
+            controls = [control for day in asked for control in control_day(day, at, accounts)]
+            return _result(done, controls, accounts, str(at.settings.reconciliation_dir))
+
+    return reconciliation
+
+
+def _result(
+    done: list[ReconciledDay], controls: list[Control], accounts: list[str] | None, folder: str
+) -> dg.MaterializeResult:
+    carriers = [item for day in done for item in day.carriers]
+    failures = [failure for day in done for failure in day.failures]
+    unbalanced = [failure for failure in failures if failure.code == UnbalancedReconciliation.code]
+    classes: Counter[str] = Counter()
+    for item in carriers:
+        for total in item.kept.version.totals:
+            if total["is_break"]:
+                classes[total["class"]] += max(total["switch_rows"], total["carrier_rows"])
+    return dg.MaterializeResult(
+        metadata={
+            **scope_metadata(accounts),
+            "carriers": len(carriers),
+            "breaks": sum(item.kept.version.breaks for item in carriers),
+            **_exposures(carriers),
+            "versions_written": sum(item.kept.fresh for item in carriers),
+            "earlier_days_done_again": sum(not item.asked for item in carriers),
+            "folder": dg.MetadataValue.path(folder),
+            "per_carrier": table(
+                (
+                    "day", "account", "carrier", "light", "status", "legs", "records", "breaks", "at risk", "offset ms",
+                    "version", "page",
+                ),
+                [_line(item) for item in carriers[:_MOST]],
+            ),
+            **({"breaks_by_class": table(("class", "breaks"), sorted(classes.items()))} if classes else {}),
+            **failures_metadata(failures),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=BALANCE,
+                passed=not unbalanced,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={"carriers_done": len(carriers), "carriers_unbalanced": len(unbalanced)},
+            ),
+            dg.AssetCheckResult(
+                check_name=DONE,
+                passed=not failures,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={"carriers_done": len(carriers), "carriers_failed": len(failures)},
+            ),
+            _tolerated(carriers),
+            *(_control(name, controls) for name in ControlName),
+        ],
+    )  # fmt: skip
+
+
+def _exposures(carriers: Sequence[ReconciledCarrier]) -> dict[str, float]:
+    """Money at risk, one number a currency; a plain name where there is only one, so that its line goes on."""
+    found: dict[str, Decimal] = {}
+    for item in carriers:
+        version = item.kept.version
+        found[version.currency] = found.get(version.currency, Decimal(0)) + version.exposure
+    if len(found) <= 1:
+        return {"exposure": float(sum(found.values(), Decimal(0)))}
+    return {f"exposure_{currency or 'unknown'}": float(amount) for currency, amount in sorted(found.items())}
+
+
+def _line(item: ReconciledCarrier) -> tuple[object, ...]:
+    kept, version = item.kept, item.kept.version
+    return (
+        kept.day.business_date, kept.day.account_id, kept.day.carrier, version.light, version.status,
+        version.switch_rows, version.carrier_rows, version.breaks, f"{version.exposure:.4f} {version.currency}",
+        version.offset_ms, kept.number, item.report.name,
+    )  # fmt: skip
+
+
+def _tolerated(carriers: Sequence[ReconciledCarrier]) -> dg.AssetCheckResult:
+    # While records may be missing, breaks are no verdict; the table of carriers shows them all the same.
+    red = [item for item in carriers if (item.kept.version.light, item.kept.version.status) == ("red", "final")]
+    said = [
+        (item.kept.day.business_date, item.kept.day.account_id, item.kept.day.carrier, finding)
+        for item in red
+        for finding in item.kept.version.findings
+    ]
+    return dg.AssetCheckResult(
+        check_name=TOLERATED,
+        passed=not red,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "carriers": len(carriers),
+            "red": len(red),
+            **(
+                {
+                    "findings": table(("day", "account", "carrier", "finding"), said[:_MOST]),
+                    "what_to_do": "look at the page, decide about the breaks, dispute what is charged too much",
+                }
+                if red
+                else {}
+            ),
+        },
+    )
+
+
+def _control(name: ControlName, controls: Sequence[Control]) -> dg.AssetCheckResult:
+    mine = [control for control in controls if control.name is name]
+    failed = [control for control in mine if not control.passed]
+    shown = [(item.account_id, item.source, item.value, item.threshold, item.evidence) for item in failed or mine]
+    return dg.AssetCheckResult(
+        check_name=name.value,
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "controlled": len(mine),
+            "failed": len(failed),
+            **(
+                {"evidence": table(("account", "source", "value", "threshold", "evidence"), shown[:_MOST])}
+                if shown
+                else {}
+            ),
+        },
+    )

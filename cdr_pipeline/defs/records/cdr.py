@@ -1,0 +1,110 @@
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
+# Dagster reads the return annotation and knows only the bare class.
+"""The warehouse's tables: records and rejects."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from cdr_pipeline.defs.records.cdr_results import (
+    BALANCE,
+    COMPLETE,
+    FOREIGN,
+    VALID,
+    VOLUME,
+    cdr_result,
+    rejects_result,
+    touched_days,
+)
+from cdr_pipeline.defs.columns import record_columns, reject_columns
+from cdr_pipeline.defs.failure import retry_policy, told_apart
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.scope import Scope, asked_dates
+from cdr_pipeline.defs.records.traffic import whats_in_the_warehouse
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
+from cdr_pipeline.steps.uploads.load_uploads import load_uploads
+
+
+def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.AssetsDefinition:
+    """The assets ``cdr`` and ``rejects``, made together: every row ends in one of them."""
+
+    @dg.multi_asset(
+        name="load",
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="warehouse",
+        pool="warehouse",
+        retry_policy=retry_policy(settings),
+        specs=[
+            dg.AssetSpec(
+                "cdr",
+                deps=["api_pages", "uploads"],
+                kinds={"postgres", "table"},
+                description=(
+                    "Call detail records, one row per record as its origin delivered it, tagged api or imported.\n\n"
+                    "Merged from landing files: new rows inserted, changed ones updated with their history kept, "
+                    "equal ones left alone."
+                ),
+                metadata={
+                    "dagster/table_name": "cdr",
+                    "dagster/column_schema": record_columns(),
+                },
+            ),
+            dg.AssetSpec(
+                "rejects",
+                deps=["api_pages", "uploads"],
+                kinds={"postgres", "table"},
+                description="Rows that were refused, each with file or window, line, field, reason and raw text.",
+                metadata={"dagster/table_name": "rejects", "dagster/column_schema": reject_columns()},
+            ),
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                BALANCE,
+                asset="cdr",
+                blocking=True,
+                description="read = merged + unchanged + duplicate + rejected + filtered, for every batch.",
+            ),
+            dg.AssetCheckSpec(
+                COMPLETE,
+                asset="cdr",
+                description="Loaded windows cover the whole day of every account that is expected.",
+            ),
+            dg.AssetCheckSpec(
+                VOLUME,
+                asset="cdr",
+                description=(
+                    "No account's day is empty or thin beside the same weekday of the four weeks before: a switch may "
+                    "answer 'no rows' where its database failed."
+                ),
+            ),
+            dg.AssetCheckSpec(
+                FOREIGN,
+                asset="rejects",
+                description="The switch delivered no row that belongs to another account than the one asked for.",
+            ),
+            dg.AssetCheckSpec(
+                VALID, asset="rejects", description="No row broke a rule of the field dictionary (Pandera)."
+            ),
+        ],
+    )
+    def load(
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+    ) -> Iterator[dg.MaterializeResult]:
+        with told_apart(context):
+            accounts = scope.asked_accounts(context)
+            at = workplace.open(context)
+            days_asked = asked_dates(context)
+            begun = at.clock()
+            replay = scope.asked_replay(context)
+            loaded = [
+                load_day(LoadRequest(day, accounts, replay=replay, others=day == days_asked[-1]), at)
+                for day in days_asked
+            ]
+            uploads = load_uploads(at, accounts)
+            shown = whats_in_the_warehouse(days_asked, touched_days(loaded, uploads), accounts, begun, at)
+            yield cdr_result(loaded, uploads, accounts, shown)
+            yield rejects_result(loaded, uploads)
+
+    return load

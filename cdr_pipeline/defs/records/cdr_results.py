@@ -1,0 +1,198 @@
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
+# Dagster reads the return annotation and knows only the bare class.
+"""A load as metadata and check results."""
+
+from collections import Counter
+from datetime import date
+
+import dagster as dg
+
+from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
+from cdr_pipeline.defs.metadata import (
+    counts_metadata,
+    failures_metadata,
+    reasons_metadata,
+    scope_metadata,
+    table,
+)
+from cdr_pipeline.steps.collect.load_day import LoadedDay
+from cdr_pipeline.steps.uploads.load_uploads import LoadedUploads
+
+BALANCE = "every_row_is_accounted_for"
+VALID = "every_row_is_valid"
+COMPLETE = "every_account_is_complete"
+VOLUME = "volume_is_usual"
+FOREIGN = "no_row_of_another_account"
+
+
+def _total(loaded: list[LoadedDay], uploads: LoadedUploads) -> BatchCounts:
+    return sum((day.counts for day in loaded), BatchCounts()) + uploads.counts
+
+
+def touched_days(loaded: list[LoadedDay], uploads: LoadedUploads) -> set[date]:
+    """Business dates whose records changed."""
+    return {date for day in loaded for account in day.accounts for date in account.touched} | uploads.touched
+
+
+def cdr_result(
+    loaded: list[LoadedDay], uploads: LoadedUploads, accounts: list[str] | None, shown: dict[str, dg.MetadataValue]
+) -> dg.MaterializeResult:
+    """What a load did, with the checks of the table ``cdr``; ``shown`` is what the warehouse itself says."""
+    counts = _total(loaded, uploads)
+    failures = [failure for day in loaded for failure in day.failures]
+    missing = [(day.business_date, account_id) for day in loaded for account_id in day.incomplete]
+    expected = sum(len(day.accounts) for day in loaded)
+    touched = touched_days(loaded, uploads)
+    per_account = [
+        (
+            day.business_date,
+            part.account_id,
+            *_classes(part.counts),
+            "complete" if part.complete else "incomplete",
+        )
+        for day in loaded
+        for part in day.accounts
+    ]
+    per_file = [(item.file_name, item.account_id, *_classes(item.counts), "loaded") for item in uploads.files]
+    header = (
+        "day or file",
+        "account",
+        "read",
+        "merged",
+        "unchanged",
+        "duplicate",
+        "rejected",
+        "filtered",
+        "outcome",
+    )
+    return dg.MaterializeResult(
+        asset_key="cdr",
+        metadata={
+            **scope_metadata(accounts),
+            "dagster/row_count": counts.merged + counts.unchanged,
+            **counts_metadata(counts),
+            **shown,
+            "days_changed": ", ".join(str(date) for date in sorted(touched)) or "none",
+            "batches": table(header, (per_account + per_file)[:200]),
+            **failures_metadata(failures + list(uploads.failures)),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=BALANCE,
+                asset_key="cdr",
+                passed=counts.read == counts.accounted,
+                metadata={"rows_read": counts.read, "rows_accounted_for": counts.accounted},
+            ),
+            dg.AssetCheckResult(
+                check_name=COMPLETE,
+                asset_key="cdr",
+                passed=not missing,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "account_days_expected": expected,
+                    "account_days_complete": expected - len(missing),
+                    **({"missing": table(("day", "account"), missing[:200])} if missing else {}),
+                },
+            ),
+            _volume_result(loaded),
+        ],
+    )
+
+
+def _volume_result(loaded: list[LoadedDay]) -> dg.AssetCheckResult:
+    judged = [
+        (day.business_date, part.account_id, part.volume)
+        for day in loaded
+        for part in day.accounts
+        if part.volume is not None
+    ]
+    suspicious = [
+        (day, account_id, volume.rows, volume.usual_rows, volume.verdict)
+        for day, account_id, volume in judged
+        if volume.suspicious
+    ]
+    return dg.AssetCheckResult(
+        check_name=VOLUME,
+        asset_key="cdr",
+        passed=not suspicious,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "account_days_judged": sum(volume.verdict != "unknown" for _, _, volume in judged),
+            "threshold": "below 30 % of the median of the same weekday in the four weeks before",
+            **(
+                {
+                    "suspicious": table(("day", "account", "rows", "usual rows", "verdict"), suspicious[:200]),
+                    "what_to_do": "collect the day again; when it stays thin, ask the switch's operator",
+                }
+                if suspicious
+                else {}
+            ),
+        },
+    )
+
+
+def _foreign_result(loaded: list[LoadedDay]) -> dg.AssetCheckResult:
+    foreign = [
+        (day.business_date, part.account_id, part.foreign_rows)
+        for day in loaded
+        for part in day.accounts
+        if part.foreign_rows
+    ]
+    return dg.AssetCheckResult(
+        check_name=FOREIGN,
+        asset_key="rejects",
+        passed=not foreign,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "rows": sum(rows for _, _, rows in foreign),
+            **(
+                {
+                    "accounts": table(("day", "account asked", "foreign rows"), foreign[:200]),
+                    "what_to_do": "the rows are rejected, not merged; ask the switch's operator how tenants got mixed",
+                }
+                if foreign
+                else {}
+            ),
+        },
+    )
+
+
+def _classes(counts: BatchCounts) -> tuple[int, ...]:
+    return (
+        counts.read,
+        counts.merged,
+        counts.unchanged,
+        counts.duplicate,
+        counts.rejected,
+        counts.filtered,
+    )
+
+
+def rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.MaterializeResult:
+    """What was refused and why, with the checks of the table ``rejects``."""
+    reasons: Counter[str] = Counter(uploads.reject_reasons)
+    for day in loaded:
+        reasons.update(day.reject_reasons)
+    explained = [(reason, count, EXPLANATIONS[Reject(reason)]) for reason, count in sorted(reasons.items())]
+    return dg.MaterializeResult(
+        asset_key="rejects",
+        metadata={
+            "dagster/row_count": reasons.total(),
+            **reasons_metadata(dict(sorted(reasons.items()))),
+            **({"what_they_mean": table(("reason", "rows", "meaning"), explained)} if explained else {}),
+        },
+        check_results=[
+            _foreign_result(loaded),
+            dg.AssetCheckResult(
+                check_name=VALID,
+                asset_key="rejects",
+                passed=not reasons,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    "rows_rejected": reasons.total(),
+                    **dict(reasons),
+                },
+            ),
+        ],
+    )

@@ -1,0 +1,36 @@
+"""What the warehouse itself says after a load: minutes, money, late records, and the day's traffic as a picture."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+
+import dagster as dg
+
+from cdr_pipeline.defs.columns import record_lineage
+from cdr_pipeline.steps.operations.night_page import totals_markdown, traffic_image
+from cdr_pipeline.steps.operations.night_report import rows_by_hour, totals_of
+from cdr_pipeline.steps.run_context import Workplace
+
+
+def whats_in_the_warehouse(
+    days: Sequence[date], touched: Iterable[date], accounts: Sequence[str] | None, begun: datetime, at: Workplace
+) -> dict[str, dg.MetadataValue]:
+    """Totals of the asked days by origin, records of earlier days that came late, and for one day its picture.
+
+    Dagster keeps what is said here once per partition: a backfill of hundreds of days says the numbers alone.
+    """
+    late_days = sorted(day for day in touched if day < min(days))
+    with at.ledger() as ledger:
+        account_ids = [account.account_id for account in ledger.accounts(accounts)]
+        traffic = ledger.day_traffic(account_ids, days)
+        late = ledger.late_rows(account_ids, late_days, since=begun) if late_days else 0
+    totals = totals_of(traffic)
+    said: dict[str, dg.MetadataValue] = {
+        "rows_late": dg.MetadataValue.int(late),
+        "totals_by_origin": dg.MetadataValue.md(totals_markdown(totals)),
+        **{f"rows_{item.origin}": dg.MetadataValue.int(item.rows) for item in totals},
+        **{f"minutes_{item.origin}": dg.MetadataValue.float(float(item.minutes)) for item in totals},
+    }
+    if len(days) == 1:
+        said["traffic"] = dg.MetadataValue.md(traffic_image(rows_by_hour(traffic), days[0]))
+        said["dagster/column_lineage"] = dg.MetadataValue.column_lineage(record_lineage())
+    return said

@@ -1,1 +1,0 @@
-"""What starts runs, or speaks up, by itself: one sensor a file."""

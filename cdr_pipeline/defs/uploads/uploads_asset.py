@@ -1,0 +1,105 @@
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
+# Dagster reads the return annotation and knows only the bare class.
+"""Landing files of carriers and other systems."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.metadata import table
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.scope import Scope
+from cdr_pipeline.steps.uploads.decide_uploads import held_uploads
+from cdr_pipeline.steps.uploads.register_uploads import TakenIn, take_in_uploads
+from cdr_pipeline.steps.uploads.upload_series import Series, upload_series
+
+CHECK = "every_file_has_a_place"
+HELD_CHECK = "no_file_is_held"
+SERIES_CHECK = "no_file_is_missing"
+
+
+def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset ``uploads``."""
+
+    @dg.asset(
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="landing",
+        kinds={"csv", "file"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset="uploads",
+                description="Every waiting file lies in a folder of a known account and profile and can be opened.",
+            ),
+            dg.AssetCheckSpec(
+                HELD_CHECK,
+                asset="uploads",
+                description="No file that repeats another one's records waits for 'cdr-pipeline uploads release'.",
+            ),
+            dg.AssetCheckSpec(
+                SERIES_CHECK,
+                asset="uploads",
+                description="No day and no number is missing in the series of files that profiles describe.",
+            ),
+        ],
+    )
+    def uploads(
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+    ) -> dg.MaterializeResult:
+        """Files of carriers and other systems, taken in from the drop folder.
+
+        A file dropped at ``uploads/{account_id}/{profile}/`` is copied to landing byte for byte, known from then on
+        by its sha256, and removed from the drop folder.
+        """
+        with told_apart(context):
+            at, accounts = workplace.open(context), scope.asked_accounts(context)
+            taken = take_in_uploads(at, accounts)
+            return _result(taken, upload_series(at, accounts), held_uploads(at, accounts))
+
+    return uploads
+
+
+def _result(taken: TakenIn, series: Sequence[Series], held: int) -> dg.MaterializeResult:
+    files = [(item.file_name, item.account_id, item.profile, item.size, item.sha256[:12]) for item in taken.files]
+    refused = [(item.place, item.code, item.message) for item in taken.refused]
+    gaps = [
+        (item.account_id, item.profile, ", ".join(map(str, [*item.missing_days, *item.missing_numbers])))
+        for item in series
+        if not item.whole
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            "files_taken_in": len(taken.files),
+            "files_known_before": sum(item.known for item in taken.files),
+            "files_refused": len(refused),
+            "files_held": held,
+            "files_late": sum(len(item.late_files) for item in series),
+            "bytes": sum(item.size for item in taken.files),
+            **({"files": table(("file", "account", "profile", "bytes", "sha256"), files)} if files else {}),
+            **({"refused": table(("place", "code", "what happened"), refused)} if refused else {}),
+            **({"missing": table(("account", "profile", "missing days and numbers"), gaps)} if gaps else {}),
+        },
+        check_results=[
+            # Calls that are in no day although their file is here: the night is not good.
+            dg.AssetCheckResult(
+                check_name=CHECK,
+                passed=not refused,
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "files_refused": len(refused),
+                    **({"refused": table(("place", "code", "what happened"), refused)} if refused else {}),
+                    **({"what_to_do": "cdr-pipeline uploads list"} if refused else {}),
+                },
+            ),
+            _warning(HELD_CHECK, passed=not held, files_held=held),
+            _warning(SERIES_CHECK, passed=not gaps, series_with_gaps=len(gaps)),
+        ],
+    )
+
+
+def _warning(name: str, *, passed: bool, **metadata: int) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name, passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=dict(metadata)
+    )

@@ -1,0 +1,87 @@
+"""Tokens of the API: made and revoked by people, bought for an hour with an API key."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, get_args
+
+from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.accounts.tokens import Scope, Token, TokenTable
+
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+_LONGEST_DAYS: Final = 3_650
+_LONGEST_LABEL: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A token to make: the top of its subtree, what it may do, for whom, for how long."""
+
+    account_id: str
+    scope: str
+    label: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedToken:
+    """A new token; ``token`` is shown this once and cannot be read again."""
+
+    token: str
+    token_id: str
+    expires_at: datetime
+
+
+def create_token(request: TokenRequest, at: Workplace) -> CreatedToken:
+    """Makes a token.
+
+    Raises:
+        AccountNotFound: the warehouse does not know the account.
+        ConfigurationError: scope, label or life is not what it may be.
+    """
+    if request.scope not in SCOPES:
+        raise ConfigurationError(f"a scope is one of: {', '.join(SCOPES)}")
+    if not 1 <= request.days <= _LONGEST_DAYS:
+        raise ConfigurationError(f"a token lives 1 to {_LONGEST_DAYS} days")
+    if len(request.label) > _LONGEST_LABEL:
+        raise ConfigurationError(f"a label has at most {_LONGEST_LABEL} characters")
+    now = at.clock()
+    expires_at = now + timedelta(days=request.days)
+    with at.ledger() as ledger:
+        (account,) = ledger.accounts([request.account_id])
+        token, token_id = TokenTable(ledger.connection).create(
+            account_id=account.account_id,
+            scope=request.scope,
+            label=request.label,
+            now=now,
+            expires_at=expires_at,
+        )
+    return CreatedToken(token, token_id, expires_at)
+
+
+def buy_token(key: Token, expires_at: datetime, at: Workplace) -> str:
+    """A short-lived token of the same account and scope; it ends with its key."""
+    with at.ledger() as ledger:
+        tokens = TokenTable(ledger.connection)
+        tokens.forget_expired(now=at.clock())
+        token, _ = tokens.create(
+            account_id=key.account_id,
+            scope=key.scope,
+            label="",
+            now=at.clock(),
+            expires_at=expires_at,
+            parent_token_id=key.token_id,
+        )
+    return token
+
+
+def list_tokens(at: Workplace) -> list[Token]:
+    """Tokens that were made by hand, by account and age; never the tokens themselves."""
+    with at.ledger() as ledger:
+        return TokenTable(ledger.connection).tokens()
+
+
+def revoke_token(token_id: str, at: Workplace) -> bool:
+    """Ends a token, and those bought with it; False when none of that id is alive."""
+    with at.ledger() as ledger:
+        return TokenTable(ledger.connection).revoke(token_id, now=at.clock())

@@ -1,0 +1,304 @@
+"""Loads what was landed for a business date: normalise, validate, merge, account for every row."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from queue import SimpleQueue
+from uuid import uuid4
+
+import polars as pl
+
+from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.core.time.coverage import covered_through, not_covered
+from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
+from cdr_pipeline.core.normalize.numbers import NumberPlan
+from cdr_pipeline.core.records.reasons import Reject
+from cdr_pipeline.core.fields.schemas import Sifted
+from cdr_pipeline.core.records.validate import validate
+from cdr_pipeline.core.records.volume import Volume, compared_days, judge_volume
+from cdr_pipeline.errors import CdrError
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.sources.kazoo.pages import cut_page, parse_detail, parse_page
+from cdr_pipeline.sources.kazoo.windows import edge_spans
+from cdr_pipeline.sources.landing import LandingFile
+from cdr_pipeline.steps.operations.clocks import require_clock
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.collect.switch_dialects import edge_reach, known_dialect
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
+from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load, retried_load
+
+_log = logging.getLogger(__name__)
+
+# Upstream clocks run ahead; a call that starts later than this is quarantined as a reject.
+_LEAD = timedelta(days=1)
+# Rows are staged in frames of about this many, whatever the size of a page.
+_CHUNK_ROWS = 10_000
+# Accounts loaded at the same time, each over a connection of its own: while one waits for the warehouse, another's rows
+# are made ready. More would only hold more frames in memory.
+_MOST_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """What to load.
+
+    Attributes:
+        business_date: the day whose landed windows are loaded.
+        accounts: whose; all active ones when omitted.
+        replay: also windows that were loaded before, after a rule has changed.
+        others: also windows of other days that have landed and are not loaded: days that were read again.
+    """
+
+    business_date: date
+    accounts: Sequence[str] | None = None
+    replay: bool = False
+    others: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLoaded:
+    """One account's part.
+
+    Attributes:
+        account_id: whose.
+        counts: rows by class over all windows; they balance.
+        reject_reasons: refused rows by reason code.
+        touched: business dates whose records changed.
+        complete: loaded windows cover the whole day without a gap.
+        volume: of a complete day, beside what is usual; None for an incomplete one.
+        failure: what went wrong, if anything.
+    """
+
+    account_id: str
+    counts: BatchCounts
+    reject_reasons: dict[str, int] = field(default_factory=dict[str, int])
+    touched: frozenset[date] = frozenset()
+    complete: bool = False
+    volume: Volume | None = None
+    failure: AccountFailure | None = None
+
+    @property
+    def foreign_rows(self) -> int:
+        """Rows that the switch delivered though they belong to another account."""
+        return self.reject_reasons.get(Reject.OTHER_ACCOUNT, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedDay:
+    """What was loaded for a business date, account by account, in the order of their ids."""
+
+    business_date: date
+    accounts: tuple[AccountLoaded, ...]
+
+    @property
+    def counts(self) -> BatchCounts:
+        """Rows by class over all accounts."""
+        return sum((account.counts for account in self.accounts), BatchCounts())
+
+    @property
+    def reject_reasons(self) -> dict[str, int]:
+        """Refused rows by reason over all accounts."""
+        total: Counter[str] = Counter()
+        for account in self.accounts:
+            total.update(account.reject_reasons)
+        return dict(sorted(total.items()))
+
+    @property
+    def failures(self) -> tuple[AccountFailure, ...]:
+        """Accounts that could not be loaded whole."""
+        return tuple(account.failure for account in self.accounts if account.failure is not None)
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """Accounts of which a window of the day is missing: never collected, failed, or not loaded."""
+        return tuple(account.account_id for account in self.accounts if not account.complete)
+
+
+def load_day(request: LoadRequest, at: Workplace) -> LoadedDay:
+    """Merges the day's landed windows, one transaction each; one account's failure leaves the others alone.
+
+    Raises:
+        AccountNotFound: an account asked for is unknown.
+        ClockDisagrees: this machine's clock is not the warehouse's; calls of today could be taken for future ones.
+    """
+    free = SimpleQueue[Ledger]()
+
+    def load(account: Account) -> AccountLoaded:
+        ledger = free.get()
+        try:
+            return _load_account(account, request, ledger, at)
+        finally:
+            free.put(ledger)
+
+    with ExitStack() as connections:
+        first = connections.enter_context(at.ledger())
+        require_clock(first, at)
+        accounts = first.accounts(request.accounts)
+        free.put(first)
+        at_once = max(1, min(_MOST_AT_ONCE, at.settings.collect_concurrency, len(accounts)))
+        for _ in range(at_once - 1):
+            free.put(connections.enter_context(at.ledger()))
+        with ThreadPoolExecutor(at_once, thread_name_prefix="load") as pool:
+            loaded = tuple(pool.map(load, accounts))
+    return LoadedDay(request.business_date, loaded)
+
+
+def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Workplace) -> AccountLoaded:
+    counts, reasons, touched = BatchCounts(), Counter[str](), frozenset[date]()
+    failure: AccountFailure | None = None
+    days = [request.business_date]
+    if request.others and not request.replay:
+        days += ledger.days_to_load(account.account_id, request.business_date)
+    volume: Volume | None = None
+    for day in days:
+        for window in ledger.landed_windows(account.account_id, day, replay=request.replay):
+            try:
+                loaded, rejected = retried_load(_load_window, account, day, window, ledger, at)
+            except CdrError as error:
+                failure = failure or AccountFailure.of(account.account_id, error)
+                break
+            except Exception as error:  # noqa: BLE001 - one account's fault must not keep the others out
+                failure = AccountFailure.of_fault(account.account_id, f"window {window.landing_path}", error)
+                break
+            counts += loaded.counts
+            reasons.update(rejected)
+            touched |= loaded.touched
+        judged = _note_completeness(account, day, ledger, at)
+        volume = judged if day == request.business_date else volume
+    loaded_account = AccountLoaded(
+        account.account_id,
+        counts,
+        dict(sorted(reasons.items())),
+        touched,
+        complete=volume is not None,
+        volume=volume,
+        failure=failure,
+    )
+    if loaded_account.foreign_rows:
+        _log.error(
+            "account %s: the switch delivered %d rows of another account; they are rejected",
+            account.account_id,
+            loaded_account.foreign_rows,
+        )
+    at.progress(f"loaded {account.account_id}")
+    return loaded_account
+
+
+def _note_completeness(account: Account, business_date: date, ledger: Ledger, at: Workplace) -> Volume | None:
+    """The day's volume when loaded windows cover it without a gap; the ledger is told up to when they reach.
+
+    A month's edge is covered only by a window across it that was loaded whole, as far as it is planned. A window that
+    failed since leaves the day incomplete.
+    """
+    first, end = ledger.reread_account(account).zones.bounds(business_date)
+    loaded = ledger.loaded_windows(account.account_id, business_date)
+    through = covered_through(first, loaded)
+    if through < end:
+        return None
+    dialect = known_dialect(account, at)
+    if any(window.state == "failed" for window in ledger.open_windows(account.account_id, business_date)):
+        return None
+    if dialect is not None and not_covered(edge_spans(first, end, dialect, edge_reach(at)), loaded):
+        return None
+    compared = compared_days(business_date)
+    volumes = ledger.day_volumes(account.account_id, compared)
+    rows = ledger.count_records(account.account_id, business_date)
+    volume = judge_volume(rows, [volumes[day] for day in compared if day in volumes])
+    ledger.record_collected_day(
+        account_id=account.account_id,
+        business_date=business_date,
+        complete_through=through,
+        volume=volume,
+        now=at.clock(),
+    )
+    return volume
+
+
+def _load_window(
+    account: Account, business_date: date, window: LandedWindow, ledger: Ledger, at: Workplace
+) -> tuple[LoadedBatch, Counter[str]]:
+    landing = LandingFile.open(at.settings.landing_dir / window.landing_path)
+    now = at.clock()
+    header = BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, at.run_id)
+    reasons: Counter[str] = Counter()
+    with batch_load(ledger.connection, header) as load:
+        owner = ledger.reread_account(account)
+        for chunk in normalized_chunks(landing, owner, switch_plan(at.settings, owner), latest=now + _LEAD):
+            load.stage(chunk.rows)
+            load.reject(chunk.rejects)
+            reasons.update(chunk.rejects["reason"].to_list())
+        loaded = load.finish(read=sum(entry.rows for entry in landing.entries))
+    if load.removed:
+        reasons[Reject.MONTH_REMOVED.value] += load.removed
+    return loaded, reasons
+
+
+def switch_plan(settings: Settings, account: Account) -> NumberPlan:
+    """How the switch writes the numbers of an account."""
+    return NumberPlan(
+        country_code=account.country_code,
+        national_prefix=settings.api_national_prefix,
+        international_prefix=f"(?:0{{2,3}}|{settings.api_international_prefix})",
+        tech_prefix=settings.api_tech_prefix,
+    )
+
+
+def normalized_chunks(
+    landing: LandingFile, account: Account, plan: NumberPlan, *, latest: datetime
+) -> Iterator[Sifted]:
+    """The rows of a landed window, normalised and validated, in frames of bounded size.
+
+    Args:
+        landing: the window's pages and documents.
+        account: account that owns the records; decides their business dates.
+        plan: how the switch writes numbers.
+        latest: no call may start after this instant.
+    """
+    read = 0
+    for rows, details in _chunks(landing):
+        normalized = normalize_list(
+            rows,
+            account_id=account.account_id,
+            time_zone=account.time_zone,
+            plan=plan,
+            first_line=read + 1,
+            details=details,
+            earlier_zones=account.earlier_zones,
+        )
+        accepted = validate(normalized.rows, latest=latest)
+        chunk = Sifted(accepted.rows, pl.concat([normalized.rejects, accepted.rejects]))
+        read += chunk.rows.height + chunk.rejects.height
+        yield chunk
+
+
+def _chunks(landing: LandingFile) -> Iterator[tuple[Rows, Rows]]:
+    """List rows and the documents that follow them, some pages at a time."""
+    pages: list[bytes] = []
+    keys: set[str] = set()
+    documents: list[bytes] = []
+    held = 0
+    for entry, body in landing.bodies():
+        if entry.part == "detail":
+            documents.append(parse_detail(body))
+            continue
+        if held >= _CHUNK_ROWS:
+            yield _joined(pages, keys), _joined(documents, set())
+            pages, keys, documents, held = [], set(), [], 0
+        if entry.keys is None:
+            page = parse_page(body)
+            pages.append(page.ndjson)
+            keys |= page.keys
+        else:
+            pages.append(cut_page(body))
+            keys |= set(entry.keys)
+        held += entry.rows
+    yield _joined(pages, keys), _joined(documents, set())
+
+
+def _joined(parts: list[bytes], keys: set[str]) -> Rows:
+    return Rows(b"\n".join(part for part in parts if part), frozenset(keys))

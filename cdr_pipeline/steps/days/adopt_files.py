@@ -1,0 +1,215 @@
+"""Enters final files on disk into a ledger that does not know them, such as one restored from an older backup.
+
+A manifest on disk that says sealed or restated was announced and may have been delivered: it outranks the ledger.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final, Literal
+
+from cdr_pipeline.core.fields.dictionary import names
+from cdr_pipeline.errors import CdrError, SealedFileDamaged
+from cdr_pipeline.exports.daily_file import require_bytes
+from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.exact_csv import header
+from cdr_pipeline.exports.final_files import FinalDay, FinalFile, final_days
+from cdr_pipeline.exports.manifest import Manifest
+from cdr_pipeline.exports.totals import Control
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import KnownDay, Ledger
+from cdr_pipeline.warehouse.records.reading import day_lines
+
+ACTOR: Final = "cdr_pipeline"
+# Fault of a sealed file whose rows the warehouse does not have, or has otherwise.
+RECORDS_DIFFER: Final = "records_differ"
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedDay:
+    """What became of one account's day with final files on disk.
+
+    Attributes:
+        account_id, business_date: which day.
+        outcome: ``adopted`` now; ``known`` before; ``missing`` from the ledger, where nothing is changed; ``refused``,
+            for the reasons in ``problems``.
+        state: of the day, as its newest manifest says.
+        version: newest on disk; 0 where no manifest can be used.
+        files: manifests that the ledger did not have.
+        problems: what could not be adopted, or is wrong with what was.
+    """
+
+    account_id: str
+    business_date: date
+    outcome: Literal["adopted", "known", "missing", "refused"]
+    state: str
+    version: int
+    files: int
+    problems: tuple[str, ...] = ()
+
+
+def adopt_files(at: Workplace, accounts: Sequence[str] | None = None, *, dry_run: bool = False) -> list[AdoptedDay]:
+    """Adopts every day with final files that the ledger lacks, each in a transaction of its own.
+
+    Args:
+        at: settings, warehouse and clock.
+        accounts: ids of accounts; those of all folders on disk when omitted.
+        dry_run: only says what would be adopted.
+
+    Returns:
+        Days that were adopted, would be, or could not be, by account and date; days that the ledger knows are left out.
+    """
+    with at.ledger() as ledger:
+        known = {account.account_id for account in ledger.all_accounts()}
+        found = (
+            _adopt_day(day, known, ledger, at, dry_run=dry_run)
+            for day in final_days(at.settings.export_dir)
+            if accounts is None or day.account_id in accounts
+        )
+        return [day for day in found if day.outcome != "known" or day.problems]
+
+
+def same_records(account_id: str, business_date: date, manifest: Manifest, ledger: Ledger) -> bool:
+    """Whether the warehouse's records of a day give the content of the exact file that a manifest describes.
+
+    A file with other columns than this version writes is compared by rows and totals.
+    """
+    columns = names(exported_only=True)
+    digest, control = hashlib.sha256(header()), Control(columns)
+    with closing(day_lines(ledger.connection, account_id, business_date)) as contents:
+        for lines in contents:
+            digest.update(lines)
+            control.add_lines(lines)
+    if list(columns) == manifest.columns:
+        return digest.hexdigest() == manifest.content_sha256
+    return (control.rows, control.totals.as_json()) == (manifest.rows, manifest.totals)
+
+
+def _adopt_day(day: FinalDay, accounts: set[str], ledger: Ledger, at: Workplace, *, dry_run: bool) -> AdoptedDay:
+    problems = [f"{path.name}: {reason}" for path, reason in day.unusable]
+    exact = [file for file in day.files if file.manifest.dialect == Dialect.EXACT]
+    newest = max(exact, key=lambda file: file.version, default=None)
+    if newest is None:
+        problems.append("no usable manifest of an exact file is on disk; the day stays as the ledger has it")
+        return AdoptedDay(day.account_id, day.business_date, "refused", "", 0, 0, tuple(problems))
+    found = AdoptedDay(day.account_id, day.business_date, "refused", newest.manifest.state, newest.version, 0)
+    if day.account_id not in accounts:
+        hint = f"'cdr-pipeline accounts add {day.account_id}', then 'cdr-pipeline days adopt'"
+        return _with(found, problems=[*problems, f"the ledger does not know the account: {hint}"])
+    try:
+        with ledger.locked_day(day.account_id, day.business_date):
+            known = ledger.day(day.account_id, day.business_date)
+            new, conflicts = _new_files(day, known, ledger)
+            problems += conflicts
+            behind = known.state == "open" or known.version < newest.version
+            if not new and not behind:
+                return _with(found, outcome="known", problems=problems)
+            if dry_run:
+                return _with(found, outcome="missing", files=len(new), problems=problems)
+            if behind:
+                _record_state(newest, known, ledger, at)
+            for file in new:
+                _record_file(file, ledger, at)
+            if behind:
+                ledger.record_published_day(day.account_id, day.business_date, newest.version, now=at.clock())
+                problems += _compare(newest, ledger, at)
+    except CdrError as error:
+        failure = AccountFailure.of(day.account_id, error)
+        return _with(found, problems=[*problems, failure.message])
+    at.progress(f"adopted {day.account_id} {day.business_date}")
+    return _with(found, outcome="adopted", files=len(new), problems=[*problems, *_damage(new)])
+
+
+def _with(
+    day: AdoptedDay,
+    *,
+    problems: Sequence[str],
+    outcome: Literal["adopted", "known", "missing", "refused"] = "refused",
+    files: int = 0,
+) -> AdoptedDay:
+    return AdoptedDay(
+        day.account_id, day.business_date, outcome, day.state, day.version, files, tuple(problems)
+    )  # fmt: skip
+
+
+def _new_files(day: FinalDay, known: KnownDay, ledger: Ledger) -> tuple[list[FinalFile], list[str]]:
+    """Files that the ledger lacks, and those that it has with another manifest."""
+    versions = {file.version for file in day.files}
+    listed = {
+        (file.version, file.dialect): file
+        for version in versions
+        for file in ledger.export_files(day.account_id, day.business_date, version)
+    }
+    new: list[FinalFile] = []
+    conflicts: list[str] = []
+    for file in day.files:
+        entry = listed.get((file.version, file.manifest.dialect))
+        if entry is None or entry.manifest is None or known.state == "open":
+            new.append(file)
+        elif entry.manifest != file.text:
+            conflicts.append(
+                f"{file.path.name}: the manifest on disk is not the one that the ledger announced; "
+                "'cdr-pipeline days repair' writes that one again"
+            )
+    return new, conflicts
+
+
+def _record_state(newest: FinalFile, known: KnownDay, ledger: Ledger, at: Workplace) -> None:
+    manifest = newest.manifest
+    ledger.record_final_day(
+        account_id=manifest.account_id,
+        business_date=date.fromisoformat(manifest.business_date),
+        event="sealed" if manifest.state == "sealed" else "restated",
+        version=newest.version,
+        changes=known.changes,
+        actor=ACTOR,
+        reason=f"adopted on {at.clock():%Y-%m-%d} from the manifest on disk",
+        overridden=[],
+        before_sha256=None,
+        after_sha256=manifest.content_sha256,
+        now=datetime.fromisoformat(manifest.created_utc),
+        run_id=at.run_id,
+    )
+
+
+def _record_file(file: FinalFile, ledger: Ledger, at: Workplace) -> None:
+    manifest = file.manifest
+    ledger.record_export_file(
+        account_id=manifest.account_id,
+        business_date=date.fromisoformat(manifest.business_date),
+        version=file.version,
+        dialect=manifest.dialect,
+        path=str(file.path.relative_to(at.settings.export_dir)),
+        sha256=manifest.sha256,
+        content_sha256=manifest.content_sha256,
+        size=manifest.bytes,
+        rows=manifest.rows,
+        manifest=file.text,
+        now=at.clock(),
+    )
+
+
+def _compare(newest: FinalFile, ledger: Ledger, at: Workplace) -> Iterator[str]:
+    """Notes a sealed file whose rows the warehouse has not or has otherwise: it is not restated by itself."""
+    manifest = newest.manifest
+    business_date = date.fromisoformat(manifest.business_date)
+    if same_records(manifest.account_id, business_date, manifest, ledger):
+        return
+    ledger.record_file_fault(
+        manifest.account_id, business_date, newest.version, manifest.dialect, RECORDS_DIFFER, now=at.clock()
+    )
+    yield (
+        f"the warehouse has other records than the sealed file with its {manifest.rows} rows: "
+        f"'cdr-pipeline collect --replay --date {business_date}', and import the uploads of that day again"
+    )
+
+
+def _damage(files: Sequence[FinalFile]) -> Iterator[str]:
+    for file in files:
+        try:
+            require_bytes(file.path, file.manifest.sha256)
+        except SealedFileDamaged as error:
+            yield f"{error.message}: {error.hint}"

@@ -1,0 +1,98 @@
+"""Writes a month of accounts from their days' files: all rows, a summary, journal lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from cdr_pipeline.exports.daily_file import sealed_manifest
+from cdr_pipeline.exports.dialects import Dialect, manifest_path, month_folder
+from cdr_pipeline.exports.manifest import read_manifest
+from cdr_pipeline.exports.month import DaySource, Preset, write_journal, write_month, write_summary
+from cdr_pipeline.steps.failure import AccountFailure, contained
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.engine import translated
+from cdr_pipeline.warehouse.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class MonthRequest:
+    """Which month.
+
+    Attributes:
+        month: any day of it.
+        accounts: whose; all active ones when omitted.
+        preset: the ledger whose journal lines are written, instead of the rows and the summary.
+    """
+
+    month: date
+    accounts: Sequence[str] | None = None
+    preset: Preset | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MonthWritten:
+    """One account's files of a month.
+
+    Attributes:
+        account_id: the account.
+        files: that were written; none when the account failed.
+        days: number of days that they are made of.
+        final: whether all of those days are final.
+        failure: what went wrong, if anything; the other accounts have their files.
+    """
+
+    account_id: str
+    files: tuple[Path, ...]
+    days: int
+    final: bool
+    failure: AccountFailure | None = None
+
+
+def export_month(request: MonthRequest, at: Workplace) -> list[MonthWritten]:
+    """Writes the month from the newest version of each day that has a file.
+
+    An account of which a day's file is missing or damaged is returned with its failure; the others are written.
+
+    Raises:
+        AccountNotFound: an account asked for is unknown.
+    """
+    first = request.month.replace(day=1)
+    written: list[MonthWritten] = []
+    with at.ledger() as ledger:
+        for account in ledger.accounts(request.accounts):
+            try:
+                with translated():
+                    written.append(_write_account(account.account_id, request, ledger, at))
+            except Exception as error:  # noqa: BLE001 - one account's failure is that account's
+                failure = contained(account.account_id, f"month {first:%Y-%m}", error)
+                written.append(MonthWritten(account.account_id, (), 0, final=False, failure=failure))
+    return written
+
+
+def _write_account(account_id: str, request: MonthRequest, ledger: Ledger, at: Workplace) -> MonthWritten:
+    first = request.month.replace(day=1)
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    sources = _sources(account_id, first, last, ledger, at)
+    folder = month_folder(at.settings.export_dir, account_id, first)
+    if request.preset:
+        files = write_journal(sources, preset=request.preset, account_id=account_id, month=first, folder=folder)
+    else:
+        files = [
+            write(sources, account_id=account_id, month=first, folder=folder) for write in (write_month, write_summary)
+        ]
+    at.progress(f"month of {account_id}")
+    final = all(source.manifest.state != "open" for source in sources)
+    return MonthWritten(account_id, tuple(files), len(sources), final=final)
+
+
+def _sources(account_id: str, first: date, last: date, ledger: Ledger, at: Workplace) -> list[DaySource]:
+    sources: list[DaySource] = []
+    for line in ledger.day_lines([account_id], first, last):
+        for file in ledger.export_files(account_id, line.business_date, line.version):
+            if file.dialect == Dialect.EXACT:
+                path = at.settings.export_dir / file.path
+                sealed = file.manifest is not None
+                manifest = sealed_manifest(path) if sealed else read_manifest(manifest_path(path))
+                sources.append(DaySource(path, manifest))
+    return sources

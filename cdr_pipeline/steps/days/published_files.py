@@ -1,0 +1,81 @@
+"""Daily files and the state of days, as the API shows them to those who fetch them."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.days.export_files import FileTable, PublishedFile
+
+MOST_DAYS: Final = 366
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A daily file on disk."""
+
+    path: Path
+    sha256: str
+
+
+def list_files(account_id: str, first: date, last: date, at: Workplace) -> list[dict[str, Any]]:
+    """Files of an account's days with their manifests, by day, version and dialect; without their place on disk."""
+    with at.ledger() as ledger:
+        return [
+            {
+                "id": file.file_id,
+                "business_date": str(file.business_date),
+                "version": file.version,
+                "dialect": file.dialect,
+                "file_name": Path(file.path).name,
+                "sha256": file.sha256,
+                "bytes": file.bytes,
+                "rows": file.row_count,
+                "written_at": file.written_at.isoformat(),
+                "manifest": None if file.manifest is None else orjson.loads(file.manifest),
+            }
+            for file in FileTable(ledger.connection).published_files(account_id, first, last)
+        ]
+
+
+def find_file(account_id: str, file_id: str, at: Workplace) -> FoundFile | None:
+    """The file of an id, as far as it is on record and on disk; an id is never part of a path."""
+    with at.ledger() as ledger:
+        key = PublishedFile.key_of(file_id)
+        if key is None:
+            return None
+        files = FileTable(ledger.connection).published_files(account_id, key.business_date, key.business_date)
+    found = next((file for file in files if file.file_id == file_id), None)
+    if found is None:
+        return None
+    path = at.settings.export_dir / found.path
+    return FoundFile(path, found.sha256) if path.is_file() else None
+
+
+def list_days(account_id: str, first: date, last: date, at: Workplace) -> list[dict[str, Any]]:
+    """States of an account's days: collected through when, records by origin, sealed or not, what reconciling says."""
+    with at.ledger() as ledger:
+        days: list[dict[str, Any]] = []
+        for day in ledger.status([account_id], first, last):
+            verdict = ledger.reconciliation_of(account_id, day.business_date)
+            days.append(
+                {
+                    "business_date": str(day.business_date),
+                    "state": day.state,
+                    "complete_through": day.complete_through and day.complete_through.isoformat(),
+                    "changed_at": day.changed_at and day.changed_at.isoformat(),
+                    "exported_at": day.exported_at and day.exported_at.isoformat(),
+                    "records": {"api": day.api_rows, "imported": day.imported_rows},
+                    "volume": day.volume,
+                    "failed_windows": day.failed_windows,
+                    "reconciliation": {
+                        "status": verdict.status,
+                        "breaks": verdict.breaks,
+                        "exposure": f"{verdict.exposure:f}",
+                    },
+                }
+            )
+    return days

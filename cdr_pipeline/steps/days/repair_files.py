@@ -1,0 +1,210 @@
+"""Repairs sealed files that are missing or changed: from a delivery target, else from the warehouse's records.
+
+A file only comes back with the very bytes that were sealed. Where neither has them, the day can be restated.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from cdr_pipeline.errors import CdrError, DeliveryError, ExportError
+from cdr_pipeline.exports.adjustment import differences, write_adjustment
+from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, publish, write_daily_file
+from cdr_pipeline.exports.delivery.targets import Target, load_targets
+from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.manifest import Manifest, decode_manifest
+from cdr_pipeline.exports.renditions import write_rendition
+from cdr_pipeline.exports.repair import copied, delivered_copy, put_back, set_manifest_aside
+from cdr_pipeline.steps.days.sealed_files import FileFault, check_day, check_sealed_files, hash_of
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import ExportFile, Ledger, SealedFile
+from cdr_pipeline.warehouse.records.reading import day_lines
+
+# The exact file is what the others are made of.
+_ORDER: Final = {Dialect.EXACT: 0, Dialect.ADJUSTMENT: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class RepairRequest:
+    """Which days to repair.
+
+    Attributes:
+        business_dates: these, each file compared by its hash first; every day with a known fault when omitted.
+        accounts: ids of accounts; all when omitted.
+    """
+
+    business_dates: Sequence[date] | None = None
+    accounts: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepairedFile:
+    """What became of one sealed file.
+
+    Attributes:
+        account_id, business_date, path: which file.
+        fault: what was wrong.
+        outcome: ``put_back`` from a delivery target; ``rewritten`` from the warehouse; ``announced`` again, where only
+            the manifest or SHA256SUMS was wrong; ``lost``.
+        detail: the target, or what to do next.
+    """
+
+    account_id: str
+    business_date: date
+    path: str
+    fault: str
+    outcome: Literal["put_back", "rewritten", "announced", "lost"]
+    detail: str = ""
+
+
+def repair_files(request: RepairRequest, at: Workplace) -> list[RepairedFile]:
+    """Repairs what a check finds wrong, each file on its own; a file that cannot be repaired leaves the others alone.
+
+    Raises:
+        ConfigurationError: the file of targets is wrong.
+    """
+    targets = load_targets(at.settings.targets_file)
+    with at.ledger() as ledger:
+        accounts = {account.account_id for account in ledger.all_accounts()}
+        wanted = accounts if request.accounts is None else set(request.accounts)
+    check_sealed_files(at)
+    for day in request.business_dates or ():
+        for account_id in sorted(wanted):
+            check_day(account_id, day, at)
+    with at.ledger() as ledger:
+        faulty = [
+            file
+            for file in ledger.faulty_files()
+            if file.account_id in wanted
+            and (request.business_dates is None or file.business_date in request.business_dates)
+            and file.fault != FileFault.RECORDS_DIFFER
+        ]
+        faulty.sort(key=lambda file: (file.account_id, file.business_date, file.version, _rank(file.dialect)))
+        repaired = [_repair(file, targets, ledger, at) for file in faulty]
+    check_sealed_files(at)
+    return repaired
+
+
+def _rank(dialect: str) -> int:
+    return _ORDER.get(Dialect(dialect), 1)
+
+
+def _repair(file: SealedFile, targets: Sequence[Target], ledger: Ledger, at: Workplace) -> RepairedFile:
+    found = RepairedFile(file.account_id, file.business_date, file.path, file.fault or "", "lost")
+    path = at.settings.export_dir / file.path
+    try:
+        with ledger.locked_day(file.account_id, file.business_date):
+            entries = ledger.export_files(file.account_id, file.business_date, file.version)
+            entry = next(item for item in entries if item.dialect == file.dialect)
+            if entry.manifest is None:
+                return replace(found, detail="the ledger has no manifest of it: 'cdr-pipeline days adopt'")
+            if hash_of(path) == file.sha256:
+                found = replace(found, outcome="announced")
+            elif (target := _from_target(file, path, targets)) is not None:
+                found = replace(found, outcome="put_back", detail=f"from target {target}")
+            elif _from_records(file, path, entry, ledger, at):
+                found = replace(found, outcome="rewritten", detail="from the warehouse")
+            else:
+                return replace(found, detail=_next_step(file))
+            set_manifest_aside(path, entry.manifest.encode(), file.sha256)
+            publish(path, file.sha256, entry.manifest.encode())
+            ledger.record_file_fault(
+                file.account_id, file.business_date, file.version, file.dialect, None, now=at.clock()
+            )
+    except CdrError as error:
+        return replace(found, outcome="lost", detail=f"{error.message}; {error.hint}" if error.hint else error.message)
+    at.progress(f"repaired {file.path}")
+    return found
+
+
+def _next_step(file: SealedFile) -> str:
+    copy = f"no target and no record gives the bytes with sha256 {file.sha256}: put the file back from a copy of yours"
+    if not file.newest:
+        return copy
+    return (
+        f"{copy}, or 'cdr-pipeline days restate --replace-lost --account {file.account_id} "
+        f"--date {file.business_date} --by NAME --reason WHY'"
+    )
+
+
+def _from_target(file: SealedFile, path: Path, targets: Sequence[Target]) -> str | None:
+    """Name of the target that had the file with the sealed hash."""
+    for target in targets:
+        if target.accounts and file.account_id not in target.accounts:
+            continue
+        try:
+            with delivered_copy(target, file.path) as copy:
+                if copy is not None and put_back(path, file.sha256, copy):
+                    return target.name
+        except DeliveryError:
+            continue
+    return None
+
+
+def _from_records(file: SealedFile, path: Path, entry: ExportFile, ledger: Ledger, at: Workplace) -> bool:
+    """Whether the warehouse's records, or the day's other files, give the sealed bytes again."""
+    manifest = decode_manifest(entry.manifest or "")
+    # Private: the rows are people's calls until the hash shows that they are the file's.
+    with tempfile.TemporaryDirectory(prefix=".repair-", dir=at.settings.data_dir) as folder:
+        try:
+            made = _made_again(file, manifest, Path(folder), ledger, at)
+        except ExportError:
+            return False
+        return made is not None and put_back(path, file.sha256, copied(made.path))
+
+
+def _made_again(
+    file: SealedFile, manifest: Manifest, folder: Path, ledger: Ledger, at: Workplace
+) -> WrittenFile | None:
+    day = DailyFile(
+        account_id=file.account_id,
+        business_date=file.business_date,
+        version=file.version,
+        time_zone=manifest.time_zone,
+        watermark_utc=None,
+        rejected_rows=0,
+        run_id=None,
+        created_utc=datetime.fromisoformat(manifest.created_utc),
+        compression=_packing(manifest, ledger, file),
+    )
+    if file.dialect == Dialect.EXACT:
+        with closing(day_lines(ledger.connection, file.account_id, file.business_date)) as contents:
+            return write_daily_file(contents, day=day, export_dir=folder, announce=False)
+    exact = _exact(file.account_id, file.business_date, file.version, ledger, at)
+    if exact is None:
+        return None
+    if file.dialect != Dialect.ADJUSTMENT:
+        key = at.settings.redaction_key.get_secret_value() if at.settings.redaction_key else None
+        return write_rendition(
+            Dialect(file.dialect), exact, day=day, export_dir=folder, redaction_key=key, announce=False
+        )
+    before = _exact(file.account_id, file.business_date, file.version - 1, ledger, at)
+    if before is None:
+        return None
+    found = differences(before.path, exact.path)
+    return write_adjustment(found, exact=exact, day=day, export_dir=folder, announce=False)
+
+
+def _packing(manifest: Manifest, ledger: Ledger, file: SealedFile) -> Literal["none", "gzip", "zstd"]:
+    """How the day's CSV files are packed; the manifest of a workbook or a Parquet file does not say."""
+    if Dialect(file.dialect).is_text:
+        return manifest.compression
+    entries = ledger.export_files(file.account_id, file.business_date, file.version)
+    exact = next((item.manifest for item in entries if item.dialect == Dialect.EXACT), None)
+    return decode_manifest(exact).compression if exact else "none"
+
+
+def _exact(account_id: str, business_date: date, version: int, ledger: Ledger, at: Workplace) -> WrittenFile | None:
+    """The exact file of a version, if it is on disk as it was sealed."""
+    entries = ledger.export_files(account_id, business_date, version)
+    entry = next((item for item in entries if item.dialect == Dialect.EXACT), None)
+    if entry is None or entry.manifest is None:
+        return None
+    path = at.settings.export_dir / entry.path
+    if hash_of(path) != entry.sha256:
+        return None
+    return WrittenFile(path, decode_manifest(entry.manifest), changed=False)

@@ -1,0 +1,178 @@
+"""Checks the files of sealed days on disk: all of them by presence and size, some each night by their hash.
+
+What a check finds is kept in the ledger, where status pages and alerts read it.
+"""
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from cdr_pipeline.errors import ExportError, SealedFileDamaged
+from cdr_pipeline.exports.daily_file import require_bytes
+from cdr_pipeline.exports.dialects import manifest_path
+from cdr_pipeline.exports.manifest import decode_manifest
+from cdr_pipeline.exports.sums import read_sums
+from cdr_pipeline.steps.days.adopt_files import RECORDS_DIFFER, same_records
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import Ledger, SealedFile
+
+# Bytes of sealed files whose hashes a night compares: a few seconds' work, and two years of an ordinary account a week.
+HASHED_A_NIGHT: Final = 2 << 30
+
+
+class FileFault(StrEnum):
+    """What is wrong with a sealed file."""
+
+    MISSING = "file_missing"
+    CHANGED = "file_changed"
+    MANIFEST_MISSING = "manifest_missing"
+    MANIFEST_CHANGED = "manifest_changed"
+    NOT_LISTED = "not_listed"
+    RECORDS_DIFFER = RECORDS_DIFFER
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCheck:
+    """What a check looked at and found.
+
+    Attributes:
+        files: sealed files on record that are not given up.
+        hashed: how many of them had their hashes compared.
+        faulty: files with a fault, by account and day.
+    """
+
+    files: int
+    hashed: int
+    faulty: tuple[SealedFile, ...]
+
+
+def check_sealed_files(at: Workplace, *, hash_bytes: int = 0) -> SealedCheck:
+    """Looks at every sealed file: is it there with its size, its manifest and its line in SHA256SUMS?
+
+    Args:
+        at: settings, warehouse and clock.
+        hash_bytes: how many bytes of files to hash on top, the longest unchecked first; at least one file where it is
+            not 0.
+    """
+    files = hashed = 0
+    doubtful: list[SealedFile] = []
+    with at.ledger() as ledger:
+        listed = _ListedSums()
+        with closing(ledger.sealed_files()) as sealed:
+            for file in sealed:
+                files += 1
+                fault = quick_fault(file, at.settings.export_dir, listed)
+                if fault is None and file.fault is not None:
+                    doubtful.append(file)
+                elif fault != file.fault:
+                    _note(file, fault, ledger, at)
+        # What a hash or the records showed is not settled by presence and size.
+        for file in doubtful:
+            _note(file, thorough_fault(file, at.settings.export_dir, ledger), ledger, at)
+        for file in _longest_unchecked(ledger, hash_bytes):
+            hashed += 1
+            if quick_fault(file, at.settings.export_dir, listed) is None:
+                _note(file, thorough_fault(file, at.settings.export_dir, ledger), ledger, at)
+            ledger.record_hashed_file(file, now=at.clock())
+        return SealedCheck(files, hashed, tuple(ledger.faulty_files()))
+
+
+def check_day(account_id: str, business_date: object, at: Workplace) -> None:
+    """Compares the hashes of all sealed files of one account's day."""
+    with at.ledger() as ledger:
+        listed = _ListedSums()
+        with closing(ledger.sealed_files()) as sealed:
+            mine = [file for file in sealed if (file.account_id, file.business_date) == (account_id, business_date)]
+        for file in mine:
+            fault = quick_fault(file, at.settings.export_dir, listed)
+            _note(file, fault or thorough_fault(file, at.settings.export_dir, ledger), ledger, at)
+
+
+class _ListedSums:
+    """Hashes that a folder's SHA256SUMS lists; the folder that was read last is kept."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._sums: dict[str, str] = {}
+
+    def of(self, path: Path) -> str | None:
+        """Hash of a file, None where it is not listed."""
+        if path.parent != self._folder:
+            self._folder = path.parent
+            try:
+                self._sums = read_sums(path.parent)
+            except ExportError:
+                self._sums = {}
+        return self._sums.get(path.name)
+
+
+def quick_fault(file: SealedFile, export_dir: Path, listed: _ListedSums) -> FileFault | None:
+    """What presence, sizes and the list of sums show."""
+    path = export_dir / file.path
+    if (size := _size(path)) is None:
+        return FileFault.MISSING
+    if size != file.size:
+        return FileFault.CHANGED
+    if (note := _size(manifest_path(path))) is None:
+        return FileFault.MANIFEST_MISSING
+    if note != file.manifest_size:
+        return FileFault.MANIFEST_CHANGED
+    return None if listed.of(path) == file.sha256 else FileFault.NOT_LISTED
+
+
+def thorough_fault(file: SealedFile, export_dir: Path, ledger: Ledger) -> FileFault | None:
+    """What the bytes of the file and of its manifest show, and the records where they were known to differ."""
+    path = export_dir / file.path
+    try:
+        require_bytes(path, file.sha256)
+    except SealedFileDamaged:
+        return FileFault.CHANGED if path.is_file() else FileFault.MISSING
+    entries = ledger.export_files(file.account_id, file.business_date, file.version)
+    announced = next((entry.manifest for entry in entries if entry.dialect == file.dialect), None)
+    if announced is None:
+        return None
+    try:
+        if manifest_path(path).read_bytes() != announced.encode():
+            return FileFault.MANIFEST_CHANGED
+    except OSError:
+        return FileFault.MANIFEST_MISSING
+    if file.fault == FileFault.RECORDS_DIFFER and file.newest:
+        known = ledger.day(file.account_id, file.business_date)
+        same = same_records(file.account_id, file.business_date, decode_manifest(announced), ledger)
+        # Later records are for a restatement, which names them itself.
+        return None if same or known.late_pending else FileFault.RECORDS_DIFFER
+    return None
+
+
+def _longest_unchecked(ledger: Ledger, hash_bytes: int) -> list[SealedFile]:
+    chosen: list[SealedFile] = []
+    with closing(ledger.files_to_hash()) as files:
+        for file in files:
+            if hash_bytes <= 0:
+                break
+            chosen.append(file)
+            hash_bytes -= file.size
+    return chosen
+
+
+def _note(file: SealedFile, fault: FileFault | None, ledger: Ledger, at: Workplace) -> None:
+    ledger.record_file_fault(file.account_id, file.business_date, file.version, file.dialect, fault, now=at.clock())
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None
+
+
+def hash_of(path: Path) -> str | None:
+    """SHA-256 of a file, None where it cannot be read."""
+    try:
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError:
+        return None

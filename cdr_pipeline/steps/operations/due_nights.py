@@ -1,0 +1,89 @@
+"""Which nights should have been and were not, or were not whole and may become so by themselves."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from cdr_pipeline import errors
+from cdr_pipeline.errors import CdrError
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import Account, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class DueNight:
+    """A business date that is not whole.
+
+    Attributes:
+        business_date: which.
+        accounts: those whose day is missing and may be asked for again, in the order of their ids.
+        hopeless: those whose collection failed for a reason that does not pass by itself.
+        everybody: no account's day has been asked for yet: the night was missed altogether.
+    """
+
+    business_date: date
+    accounts: tuple[str, ...]
+    hopeless: tuple[str, ...]
+    everybody: bool
+
+
+def last_due_date(settings: Settings, now: datetime) -> date:
+    """The latest business date whose night should have begun: ``nightly_at`` and the grace after it have passed."""
+    zone = ZoneInfo(settings.time_zone)
+    local = now.astimezone(zone)
+    begins = datetime.combine(local.date(), time.fromisoformat(settings.nightly_at), tzinfo=zone)
+    begun = now >= begins + timedelta(minutes=settings.nightly_grace_minutes)
+    return local.date() - timedelta(days=1 if begun else 2)
+
+
+def due_nights(at: Workplace) -> list[DueNight]:
+    """Nights to run, oldest first.
+
+    An account's nights begin with the day before it became known, and never before ``first_date``; its day counts once
+    it has ended in the account's own zone, with the grace.
+    """
+    with at.ledger() as ledger:
+        return _due_nights(ledger, at)
+
+
+def _due_nights(ledger: Ledger, at: Workplace) -> list[DueNight]:
+    settings, now = at.settings, at.clock()
+    accounts = {account.account_id: account for account in ledger.accounts()}
+    missing = ledger.missing_days(
+        list(accounts),
+        date.fromisoformat(settings.first_date),
+        last_due_date(settings, now),
+        time_zone=settings.time_zone,
+    )
+    latest = now - timedelta(minutes=settings.nightly_grace_minutes)
+    by_date: dict[date, list[tuple[str, bool, str | None]]] = {}
+    for day in missing:
+        if _has_ended(accounts[day.account_id], day.business_date, latest):
+            by_date.setdefault(day.business_date, []).append((day.account_id, day.attempted, day.error_code))
+    return [_night(day, parts, len(accounts)) for day, parts in sorted(by_date.items())]
+
+
+def _night(day: date, parts: list[tuple[str, bool, str | None]], accounts: int) -> DueNight:
+    hopeless = tuple(account_id for account_id, _, code in parts if code is not None and not passes(code))
+    return DueNight(
+        day,
+        tuple(account_id for account_id, _, _ in parts if account_id not in hopeless),
+        hopeless,
+        everybody=len(parts) == accounts and not any(attempted for _, attempted, _ in parts),
+    )
+
+
+def _has_ended(account: Account, business_date: date, now: datetime) -> bool:
+    _, end = account.zones.bounds(business_date)
+    return end <= now
+
+
+def passes(code: str) -> bool:
+    """Whether a failure of this code may pass without anyone changing anything."""
+    known = {
+        kind.code: kind.retryable
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, CdrError)
+    }
+    return known.get(code, False)

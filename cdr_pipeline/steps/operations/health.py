@@ -1,0 +1,262 @@
+"""What is broken now, since when, and the command that mends it: read off the ledger, which is the truth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import PurePosixPath
+from zoneinfo import ZoneInfo
+
+from cdr_pipeline.errors import CallTooLong, ClockDisagrees, DialectChanged, WindowOutdated, WindowTooHeavy
+from cdr_pipeline.steps.operations.clocks import clock_differences
+from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
+from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
+from cdr_pipeline.steps.retention.retain_records import due_months, months_after
+from cdr_pipeline.steps.days.sealed_files import FileFault
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import Ledger, SealedFile
+
+# A file is remade by the run that changes its day; one that is still behind after this was forgotten.
+_FORGOTTEN = timedelta(hours=6)
+# A thin day is worth a look for a week; then it is how the day was.
+_LOOKED_AT = timedelta(days=7)
+# Longer than from one night to the end of the next.
+_A_NIGHT = timedelta(days=2)
+_NAMED = 3
+_SEALED_FAULTS: dict[str, str] = {
+    FileFault.MISSING: "the file is missing",
+    FileFault.CHANGED: "the file has other bytes than were sealed",
+    FileFault.MANIFEST_MISSING: "the manifest is missing",
+    FileFault.MANIFEST_CHANGED: "the manifest has changed",
+    FileFault.NOT_LISTED: "SHA256SUMS does not list it with its hash",
+    FileFault.RECORDS_DIFFER: "the restored warehouse has other records than the file",
+}
+# Kinds of trouble with which no file may be called complete.
+SEALED_CODES = frozenset(f"sealed_{fault}" for fault in _SEALED_FAULTS)
+_LIST_UPLOADS = "cdr-pipeline uploads list"
+# What is wrong with a day whose window failed by the code of the failure, and what must come before the command.
+_NOT_ASKED = ("the switch could not be asked for", "")
+_WORDS_OF_CODES = {
+    WindowOutdated.code: ("the switch was upgraded and windows over the month's end must be read again for", ""),
+    DialectChanged.code: ("CDR_API_DIALECT is not what the switch speaks for", "CDR_API_DIALECT=auto "),
+    WindowTooHeavy.code: ("the switch did not answer for all of the window that is needed for", ""),
+    CallTooLong.code: (
+        "calls over the month's end are longer than CDR_COLLECT_LONGEST_CALL_HOURS for",
+        "CDR_COLLECT_LONGEST_CALL_HOURS=72 ",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One thing that does not mend itself.
+
+    Attributes:
+        what: in words, without personal data.
+        code: stable identifier of its kind or cause.
+        since: when it broke, UTC.
+        mend: the command that mends it, or leads to the person who can.
+    """
+
+    what: str
+    code: str
+    since: datetime
+    mend: str
+
+    @property
+    def key(self) -> str:
+        """The same as long as it is the same thing that is broken."""
+        return f"{self.code}: {self.what}"
+
+
+def what_is_broken(at: Workplace) -> list[Broken]:
+    """Everything that is broken, the longest broken first; empty when all is well."""
+    nights = due_nights(at)
+    with at.ledger() as ledger:
+        account_ids = [account.account_id for account in ledger.accounts()]
+        found = [
+            *clocks_broken(ledger, at),
+            *_nights(nights, at),
+            *_collections(ledger, account_ids),
+            *_uploads(ledger, account_ids),
+            *_drops(ledger, account_ids, at),
+            *_sealed_files(ledger),
+            *_files(ledger, account_ids, at.clock()),
+            *_volumes(ledger, account_ids, at.clock()),
+            *_deliveries(ledger, account_ids, at.clock()),
+            *_reconciliations(ledger, account_ids, at),
+            *_retention(ledger, at.clock()),
+        ]
+    return sorted(found, key=lambda item: (item.since, item.key))
+
+
+def clocks_broken(ledger: Ledger, at: Workplace, *, ask_switch: bool = False) -> Iterator[Broken]:
+    """Clocks that differ from this machine's by more than the setting allows: nothing is collected or sealed.
+
+    Args:
+        ledger: of the warehouse.
+        at: settings and clock.
+        ask_switch: also compare with the switch's clock, which takes a request.
+    """
+    for difference in clock_differences(ledger, at, ask_switch=ask_switch):
+        yield Broken(
+            f"{difference.message}, more than {at.settings.clock_tolerance_seconds:g} s",
+            ClockDisagrees.code,
+            at.clock(),
+            "timedatectl set-ntp true",
+        )
+
+
+def _nights(nights: list[DueNight], at: Workplace) -> Iterator[Broken]:
+    settings = at.settings
+    for night in nights:
+        if not night.accounts:
+            continue
+        began = datetime.combine(
+            night.business_date + timedelta(days=1),
+            time.fromisoformat(settings.nightly_at),
+            tzinfo=ZoneInfo(settings.time_zone),
+        )
+        who = "no account" if night.everybody else f"not {_some(night.accounts)}"
+        yield Broken(
+            f"night of {night.business_date}: {who} has been collected whole",
+            "night_missing" if night.everybody else "night_incomplete",
+            began.astimezone(at.clock().tzinfo),
+            f"cdr-pipeline nightly --date {night.business_date}",
+        )
+
+
+def _collections(ledger: Ledger, account_ids: list[str]) -> Iterator[Broken]:
+    by_day: dict[tuple[date, str], list[tuple[str, datetime]]] = {}
+    for day in ledger.failed_days(account_ids):
+        place = (day.business_date, day.error_code or "upstream")
+        by_day.setdefault(place, []).append((day.account_id, day.since))
+    for (business_date, code), parts in by_day.items():
+        accounts = [account_id for account_id, _ in parts]
+        what, before = _WORDS_OF_CODES.get(code, _NOT_ASKED)
+        only = "".join(f" --account {account_id}" for account_id in accounts) if len(accounts) <= _NAMED else ""
+        yield Broken(
+            f"{business_date}: {what} {_some(accounts)}",
+            code,
+            min(since for _, since in parts),
+            f"{before}cdr-pipeline nightly --date {business_date}{only}",
+        )
+
+
+def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Broken]:
+    for upload in ledger.stuck_uploads(account_ids):
+        short = upload.sha256[:12]
+        held = upload.state == "held"
+        yield Broken(
+            f"upload {short} of account {upload.account_id} "
+            + ("repeats another file and waits for a decision" if held else "could not be read"),
+            upload.error_code or upload.state,
+            upload.since,
+            f"cdr-pipeline uploads {'release' if held else 'list'}" + (f" {short}" if held else ""),
+        )
+
+
+def _drops(ledger: Ledger, account_ids: list[str], at: Workplace) -> Iterator[Broken]:
+    """Files in the drop folder that no run takes in, and those that should long have been taken in."""
+    for drop in waiting_drops(ledger, at, account_ids):
+        where = f"dropped file {drop.place}"
+        if drop.state == "refused":
+            yield Broken(f"{where} is not taken in: {drop.message}", drop.code, drop.since, _LIST_UPLOADS)
+        elif drop.state == "arriving" and at.clock() - drop.since > _FORGOTTEN:
+            yield Broken(f"{where} has been unfinished since it last changed", drop.code, drop.since, _LIST_UPLOADS)
+        elif drop.state == "waiting" and at.clock() - drop.since > _A_NIGHT:
+            yield Broken(f"{where} still waits to be taken in", drop.code, drop.since, _LIST_UPLOADS)
+
+
+def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Broken]:
+    for files in ledger.outdated_files(account_ids, before=now - _FORGOTTEN):
+        yield Broken(
+            f"{files.business_date}: the files of {files.accounts} account(s) do not show their latest records",
+            "file_outdated" if files.still_open else "restatement_due",
+            files.since,
+            f"cdr-pipeline {'export' if files.still_open else 'days restate --by NAME --reason WHY'}"
+            f" --date {files.business_date}",
+        )
+
+
+def _sealed_files(ledger: Ledger) -> Iterator[Broken]:
+    """What the last check of sealed files found; see ``check_sealed_files``."""
+    found: dict[tuple[str, str], list[SealedFile]] = {}
+    for file in ledger.faulty_files():
+        found.setdefault((file.account_id, file.fault or ""), []).append(file)
+    for (account_id, fault), files in found.items():
+        first = files[0]
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        if fault == FileFault.RECORDS_DIFFER:
+            mend = f"cdr-pipeline collect --replay --date {first.business_date} --account {account_id}"
+        else:
+            mend = f"cdr-pipeline days repair --account {account_id}"
+        yield Broken(
+            f"account {account_id}: {PurePosixPath(first.path).name}{more}, sealed: {_SEALED_FAULTS[fault]}",
+            f"sealed_{fault}",
+            min(file.fault_since for file in files if file.fault_since is not None),
+            mend,
+        )
+
+
+def _deliveries(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Broken]:
+    by_target: dict[tuple[str, str, str], list[datetime]] = {}
+    for delivery in ledger.deliveries(account_ids, ["pending", "refused"]):
+        if delivery.state == "refused" or delivery.age(now) > _FORGOTTEN:
+            place = (delivery.target, delivery.state, delivery.error_code or "delivery")
+            by_target.setdefault(place, []).append(delivery.due_at)
+    for (target, state, code), due in by_target.items():
+        again = " --again" if state == "refused" else ""
+        yield Broken(
+            f"{len(due)} file(s) have not arrived at {target}",
+            code,
+            min(due),
+            f"cdr-pipeline deliver --target {target}{again}",
+        )
+
+
+def _volumes(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Broken]:
+    for day in ledger.suspicious_days(account_ids, first_date=(now - _LOOKED_AT).date()):
+        yield Broken(
+            f"{day.business_date}: account {day.account_id} is {day.volume} beside the usual {day.usual_rows} rows",
+            "volume_unusual",
+            day.since,
+            f"cdr-pipeline nightly --date {day.business_date} --account {day.account_id}",
+        )
+
+
+def _reconciliations(ledger: Ledger, account_ids: list[str], at: Workplace) -> Iterator[Broken]:
+    limit = at.settings.alert_exposure
+    for day in ledger.open_exposure(account_ids, first_date=(at.clock() - _LOOKED_AT).date()):
+        ended = datetime.combine(day.business_date + timedelta(days=1), time(), tzinfo=UTC)
+        look = f"cdr-pipeline status --night --to {day.business_date}"
+        if limit is not None and day.exposure > limit:
+            yield Broken(
+                f"{day.business_date}: {day.breaks} breaks leave {day.exposure:.2f} {day.currency} open, "
+                f"more than {limit}",
+                "exposure",
+                ended,
+                look,
+            )
+        elif day.red:
+            yield Broken(f"{day.business_date}: {day.red} reconciliation(s) are red", "reconciliation_red", ended, look)
+
+
+def _retention(ledger: Ledger, now: datetime) -> Iterator[Broken]:
+    """Every night applies the policies: a month that is still there two days after it was due could not be removed."""
+    for policy in ledger.retention_policies():
+        due = due_months(policy, ledger, (now - _A_NIGHT).date())
+        if not due or policy.keep_months is None or now - policy.set_at < _A_NIGHT:
+            continue
+        first = datetime.combine(months_after(due[0], policy.keep_months + 1), time(), tzinfo=UTC)
+        yield Broken(
+            f"account {policy.account_id}: {len(due)} month(s) from {due[0]:%Y-%m} on should have been removed",
+            "retention_due",
+            max(first, policy.set_at),
+            "cdr-pipeline warehouse retention run",
+        )
+
+
+def _some(accounts: "tuple[str, ...] | list[str]") -> str:
+    named = ", ".join(accounts[:_NAMED])
+    more = len(accounts) - _NAMED
+    return f"{named} and {more} more" if more > 0 else named

@@ -1,0 +1,142 @@
+"""The page of a night as Markdown, plots drawn: for the Dagster UI and, as a file, for everybody else."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+from cdr_pipeline.core.charts.plot import Series, columns_svg
+from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.steps.operations.health import Broken
+from cdr_pipeline.steps.operations.night_report import NightReport, OriginTotals
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import NightAccount
+
+# A page that lists a thousand accounts is not read; those that need a look come first.
+_LISTED: Final = 50
+
+
+def write_night_page(report: NightReport, at: Workplace) -> Path:
+    """Writes ``reports/night_{date}.md``, whole or not at all.
+
+    Raises:
+        ExportError: it could not be written.
+    """
+    target = at.settings.report_dir / f"night_{report.business_date}.md"
+    with sole_writer(target.parent), beside(target) as writing:
+        writing.write(night_markdown(report).encode())
+        writing.place()
+    return target
+
+
+def night_markdown(report: NightReport) -> str:
+    """The page: verdict, rows, money, plots, accounts that need a look, and what is broken with the command for it."""
+    counts = report.counts
+    return "\n\n".join(
+        [
+            f"# Night of {report.business_date}",
+            f"**{report.verdict}**",
+            f"As of {report.written_at:%Y-%m-%d %H:%M} UTC.",
+            broken_markdown(report.broken),
+            "## Rows of the switch",
+            markdown_table(
+                ("read", "merged", "unchanged", "duplicate", "rejected", "filtered"),
+                [
+                    (
+                        counts.read,
+                        counts.merged,
+                        counts.unchanged,
+                        counts.duplicate,
+                        counts.rejected,
+                        counts.filtered,
+                    )
+                ],
+            ),
+            "## Totals by origin",
+            totals_markdown(report.totals),
+            traffic_image(report.traffic, report.business_date),
+            trend_image(report.trend, report.business_date),
+            "## Accounts",
+            _accounts(report.accounts),
+        ]
+    )
+
+
+def broken_markdown(broken: Sequence[Broken]) -> str:
+    """What is broken, since when, and the command that mends it."""
+    if not broken:
+        return "Nothing is broken."
+    rows = [(item.what, f"`{item.code}`", f"{item.since:%Y-%m-%d %H:%M}", f"`{item.mend}`") for item in broken]
+    listed = markdown_table(("what is broken", "code", "since (UTC)", "command that mends it"), rows[:_LISTED])
+    return f"## Broken now: {len(rows)}\n\n{listed}"
+
+
+def totals_markdown(totals: Sequence[OriginTotals]) -> str:
+    """Rows, minutes and money by origin; never added up over origins."""
+    rows = [
+        (
+            item.origin,
+            item.rows,
+            f"{item.minutes:,}",
+            ", ".join(f"{amount:,.8f} {currency}" for currency, amount in sorted(item.money.items())) or "none",
+        )
+        for item in totals
+    ]
+    return markdown_table(("origin", "rows", "billed minutes", "money"), rows) if rows else "No records."
+
+
+def traffic_image(traffic: dict[str, tuple[int, ...]], what: object) -> str:
+    """Rows by hour as a picture."""
+    series = [Series(origin, tuple(map(float, hours))) for origin, hours in traffic.items()]
+    title = f"Rows by hour of start (UTC), {what}"
+    return _image(title, columns_svg(title, [f"{hour:02}" for hour in range(24)], series or [_NOTHING_BY_HOUR]))
+
+
+def trend_image(trend: dict[date, int], last: date, days: int = 28) -> str:
+    """Rows in the daily files of some weeks as a picture; a day without a file is a gap."""
+    shown = [last - timedelta(days=number) for number in reversed(range(days))]
+    title = f"Rows in the daily files, {days} days to {last}"
+    values = tuple(float(trend.get(day, 0)) for day in shown)
+    return _image(title, columns_svg(title, [f"{day:%d.%m.}" for day in shown], [Series("rows", values)]))
+
+
+def markdown_table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table; a bar in a cell does not break it."""
+    header = list(header)
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+_NOTHING_BY_HOUR: Final = Series("no records", (0.0,) * 24)
+
+
+def _image(title: str, svg: str) -> str:
+    return f"![{title}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+
+
+def _completeness(account: NightAccount) -> str:
+    if account.failed_windows:
+        return f"no: {account.failed_windows} window(s) failed"
+    return f"{account.complete_through:%Y-%m-%d %H:%M}" if account.complete_through else "no"
+
+
+def _accounts(accounts: Sequence[NightAccount]) -> str:
+    def needs_a_look(account: NightAccount) -> bool:
+        return not account.whole or account.path is None or account.volume in ("thin", "empty")
+
+    ordered = sorted(accounts, key=lambda account: (not needs_a_look(account), account.account_id))
+    rows = [
+        (
+            account.account_id,
+            account.state or "nothing yet",
+            _completeness(account),
+            account.volume or "",
+            "none" if account.path is None else account.path,
+            account.row_count or 0,
+        )
+        for account in ordered[:_LISTED]
+    ]
+    listed = markdown_table(("account", "state", "complete through (UTC)", "volume", "file", "rows"), rows)
+    more = len(ordered) - _LISTED
+    return f"{listed}\n\n{more} more are listed by `cdr-pipeline status`." if more > 0 else listed

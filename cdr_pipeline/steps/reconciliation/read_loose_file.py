@@ -1,0 +1,188 @@
+"""Files of calls without a warehouse: a carrier's by its profile, the switch's in any of the forms that it comes in."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind, canonical_schema
+from cdr_pipeline.core.records.identity import with_fingerprints
+from cdr_pipeline.core.time.local_time import instant
+from cdr_pipeline.core.normalize.imported import normalize_imported
+from cdr_pipeline.core.normalize.segments import join_segments
+from cdr_pipeline.core.normalize.numbers import NumberPlan
+from cdr_pipeline.core.uploads.profile import Layout, Profile
+from cdr_pipeline.core.fields.schemas import LINE, RAW
+from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.sources.uploads.parse import read_upload
+from cdr_pipeline.sources.uploads.profiles import load_profile
+
+_NOBODY: Final = "loose"
+_DETAILS: Final = "custom_channel_vars"
+_EXPORT: Final = ("started_at", "record_id")
+_FLAGS: Final = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+_JSON: Final = Profile("json", "records of our export as JSON", layout=Layout(format="json"), native_id=("record_id",))
+_SUFFIXES: Final = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True, slots=True)
+class LooseFile:
+    """A file's calls.
+
+    Attributes:
+        rows: canonical columns, ``line``; one row per record, ``record_id`` may repeat.
+        rejects: lines that could not be read.
+    """
+
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a file does not say: zone of local times and country of national numbers, when its profile does neither."""
+
+    time_zone: str
+    country_code: str | None
+    profiles: Path
+
+
+def read_carrier_file(path: Path, profile: Profile, reading: Reading) -> LooseFile:
+    """Records of a carrier's file.
+
+    Raises:
+        UnreadableUpload: it cannot be opened or decoded as its profile says.
+    """
+    anyone = replace(profile, account_column="", plan=_plan(profile, reading))
+    rows: list[pl.DataFrame] = []
+    rejects: list[pl.DataFrame] = []
+    for records in read_upload(path, anyone):
+        joined = join_segments(records.frame, anyone)
+        shape = _shaped(joined.rows, anyone) if anyone.layout.format == "json" else [(joined.rows, anyone)]
+        rejects += [records.rejects, joined.rejects]
+        for frame, spoken in shape:
+            sifted = normalize_imported(
+                frame,
+                spoken,
+                account_id=_NOBODY,
+                account_time_zone=reading.time_zone,
+                account_country_code=reading.country_code,
+            )
+            rows.append(sifted.rows)
+            rejects.append(sifted.rejects)
+    every = pl.concat(rows).sort(LINE)
+    return LooseFile(with_fingerprints(every), pl.concat(rejects).sort(LINE))
+
+
+def read_switch_file(path: Path, reading: Reading) -> LooseFile:
+    """Legs of the switch: our export as CSV, JSON lines or Parquet; Kazoo's rows or documents, as JSON or CSV.
+
+    Raises:
+        UnreadableUpload: it is none of these.
+    """
+    kind = _SUFFIXES.get(path.suffix.lower(), "csv")
+    columns = _columns(path, kind)
+    if set(_EXPORT) <= columns:
+        return _exported(path, kind)
+    if kind == "parquet":
+        raise UnreadableUpload(
+            f"{path.name} is no export: it has no columns {' and '.join(_EXPORT)}",
+            hint="give a file of 'cdr-pipeline export', or Kazoo's documents as JSON",
+        )
+    kazoo = "timestamp" in columns and "id" in columns | {name.lstrip("_") for name in columns}
+    name = {"json": "kazoo_json", "csv": "kazoo_csv"}[kind] if kazoo else "generic"
+    profile = load_profile(name, folder=reading.profiles)
+    if kind == "json":
+        profile = replace(profile, layout=replace(profile.layout, format="json"))
+    return read_carrier_file(path, profile, reading)
+
+
+def _plan(profile: Profile, reading: Reading) -> NumberPlan:
+    plan = profile.plan
+    return plan if plan.country_code is not None else replace(plan, country_code=reading.country_code)
+
+
+def _columns(path: Path, kind: str) -> frozenset[str]:
+    """Names in the file's header or first record, lower case."""
+    try:
+        if kind == "parquet":
+            return frozenset(name.lower() for name in pl.scan_parquet(path).collect_schema())
+        if kind == "csv":
+            return frozenset(name.strip().lower() for name in pl.read_csv(path, n_rows=0, infer_schema=False).columns)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UnreadableUpload(f"{path.name} cannot be read: {type(error).__name__}", hint="look at its form") from None
+    # The first documents are enough to know a file of JSON by.
+    first = next(iter(read_upload(path, _JSON)), None)
+    return frozenset(() if first is None else first.frame.columns)
+
+
+def _exported(path: Path, kind: str) -> LooseFile:
+    """Our own export: columns of the field dictionary, typed or as text; what it lacks is null."""
+    if kind == "parquet":
+        found = pl.read_parquet(path)
+    elif kind == "csv":
+        found = pl.read_csv(path, infer_schema=False)
+    else:
+        found = pl.concat([records.frame for records in read_upload(path, _JSON)], how="diagonal")
+    found = found.rename({name: name.strip().lower() for name in found.columns}).drop(LINE, RAW, strict=False)
+    typed = found.select(
+        _typed(name, found.schema.get(name)).alias(name) for name in canonical_schema() if BY_NAME[name].exported
+    )
+    missing = {name: pl.lit(None, dtype) for name, dtype in canonical_schema().items() if name not in typed.columns}
+    rows = typed.with_columns(**missing).with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64))
+    faulty = rows.filter(pl.col("started_at").is_null() | pl.col("record_id").is_null())
+    rejects = faulty.select(
+        LINE,
+        pl.lit("started_at").alias("field"),
+        pl.lit("missing_value").alias("reason"),
+        pl.lit("").alias(RAW),
+    )
+    return LooseFile(rows.join(faulty, on=LINE, how="anti").sort(LINE), rejects)
+
+
+def _typed(name: str, present: pl.DataType | None) -> pl.Expr:
+    kind = BY_NAME[name].kind
+    if present is None:
+        return pl.lit(None, kind.dtype)
+    if present != pl.String():
+        return pl.col(name).cast(kind.dtype)
+    text = pl.when(pl.col(name).str.strip_chars() != "").then(pl.col(name).str.strip_chars())
+    read = {
+        Kind.TEXT: text,
+        Kind.INSTANT: instant(text, "any", (), "UTC"),
+        Kind.DATE: text.str.to_date("%Y-%m-%d", strict=False),
+        Kind.FLAG: text.str.to_lowercase().replace_strict(_FLAGS, default=None, return_dtype=pl.Boolean),
+    }
+    return read.get(kind, text.cast(pl.Decimal(38, 8), strict=False).cast(kind.dtype, strict=False))
+
+
+def _shaped(frame: pl.DataFrame, profile: Profile) -> list[tuple[pl.DataFrame, Profile]]:
+    """Kazoo's documents apart from its rows: their timestamp is the end of the leg, and some names differ."""
+    if profile.name != "kazoo_json" or not {_DETAILS, "call_direction"} & set(frame.columns):
+        return [(frame, profile)]
+    told = [name for name in (_DETAILS, "call_direction") if name in frame.columns]
+    listed = pl.col("direction").is_not_null() if "direction" in frame.columns else pl.lit(value=False)
+    is_document = pl.any_horizontal(pl.col(name).is_not_null() for name in told) & ~listed
+    variables = pl.col(_DETAILS) if _DETAILS in frame.columns else pl.lit(None, pl.String)
+    own_id = [pl.col(name) for name in ("id", "_id", "call_id") if name in frame.columns]
+    documents = frame.filter(is_document).with_columns(
+        id=pl.coalesce(own_id),
+        resource_id=variables.str.json_path_match("$.resource_id"),
+        bridge_id=variables.str.json_path_match("$.bridge_id"),
+        authorizing_id=variables.str.json_path_match("$.authorizing_id"),
+    )
+    fields = {name: columns for name, columns in profile.fields.items() if name != "started_at"}
+    spoken = replace(
+        profile,
+        fields=fields
+        | {
+            "ended_at": ("timestamp",),
+            "call_direction": ("call_direction",),
+            "resource_id": ("resource_id",),
+            "bridge_id": ("bridge_id",),
+            "authorizing_id": ("authorizing_id",),
+        },
+    )
+    parts = [(frame.filter(~is_document), profile), (documents, spoken)]
+    return [(rows, how) for rows, how in parts if rows.height]

@@ -1,0 +1,174 @@
+"""One carrier's day of one account: read both sides, compare, judge, keep."""
+
+import hashlib
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, Final
+
+import orjson
+import polars as pl
+
+from cdr_pipeline import __version__
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, is_compared, matching_rules
+from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of, require_whole, totals_of
+from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.reconcile import Rules, reconcile
+from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side
+from cdr_pipeline.core.reconcile.result.verdict import Verdict, judge
+from cdr_pipeline.sources.rate_cards import read_rate_card
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import Account, Ledger
+from cdr_pipeline.warehouse.reconciliation.versions import (
+    Basis,
+    CarrierDay,
+    KeptVersion,
+    Span,
+    Version,
+    compared_records,
+    newest_version,
+    write_version,
+)
+
+# So much of a number names a destination where no rate card does, and no subscriber.
+_DESTINATION: Final = r"^(\+[0-9]{4})"
+
+
+def reconcile_carrier(
+    what: CarrierDay, account: Account, profile: Profile, ledger: Ledger, at: Workplace
+) -> KeptVersion:
+    """Compares the switch's legs with the carrier's records, unless the same was compared before.
+
+    A pair belongs to the day of its leg; a record without partner to the day of its own start, clocks aligned.
+
+    Args:
+        what: account, carrier and business date.
+        account: the account.
+        profile: whose section ``[reconcile]`` holds.
+        ledger: of the warehouse.
+        at: settings, clock, run.
+
+    Raises:
+        InvalidRateCard: the carrier's rate card cannot be used.
+        UnbalancedReconciliation: a row is not in exactly one class; nothing was written.
+    """
+    rules = _rules(what, profile, at)
+    # Counted before the records are read: a change in between makes the day due again.
+    seen, through = ledger.day_state(what.account_id, what.business_date)
+    starts_at, ends_at = account.zones.bounds(what.business_date)
+    complete = through is not None and through >= ends_at
+    legs, records = compared_records(ledger.connection, what, _span(what, account, profile))
+    legs = legs.filter(is_compared(profile.reconcile))
+    basis = Basis(_hash_of(legs, records, complete=complete), _hash_of_rules(rules, profile), __version__)
+    before = newest_version(ledger.connection, what)
+    if before is not None and before.version.basis == basis:
+        return before
+    ours, theirs = (
+        switch_side(legs, clock=profile.reconcile.clock),
+        carrier_side(records, clock=profile.reconcile.clock),
+    )
+    reconciled = reconcile(_with_destinations(ours), _with_destinations(theirs), rules)
+    outcomes = outcomes_of(reconciled, legs, records)
+    of_the_day = (
+        pl.when(pl.col("switch_date").is_not_null())
+        .then(pl.col("switch_date") == what.business_date)
+        .otherwise((pl.col("started_at") >= starts_at) & (pl.col("started_at") < ends_at))
+    )
+    currency = _currency(profile, records, legs)
+    named = pl.col("switch_currency", "carrier_currency").replace("", currency)
+    outcomes = outcomes.filter(of_the_day).with_columns(named)
+    require_whole(
+        outcomes,
+        legs.filter(pl.col("business_date") == what.business_date),
+        f"{what.carrier}, {what.business_date}",
+    )
+    offset = reconciled.offset.row(0, named=True)
+    verdict = judge(outcomes, profile.reconcile, currency=currency, complete=complete, offset=offset)
+    version = _version(verdict, basis, outcomes, offset)
+    return write_version(
+        ledger.connection,
+        what,
+        Version(**version, profile=profile.name, currency=currency, seen_changes=seen),
+        outcomes,
+        now=at.clock(),
+        run_id=at.run_id,
+    )
+
+
+def _span(what: CarrierDay, account: Account, profile: Profile) -> Span:
+    starts_at, ends_at = account.zones.bounds(what.business_date)
+    reach = timedelta(hours=profile.reconcile.reach_hours)
+    days = timedelta(days=reach.days + 1)
+    return Span(starts_at - reach, ends_at + reach, what.business_date - days, what.business_date + days)
+
+
+def _rules(what: CarrierDay, profile: Profile, at: Workplace) -> Rules:
+    section, rating = profile.reconcile, profile.rating
+    steps = billing_steps(section, increment_seconds=rating.increment_seconds, minimum_seconds=rating.minimum_seconds)
+    card = None
+    if section.rate_card:
+        card = read_rate_card(
+            at.settings.profile_dir / section.rate_card,
+            what.business_date,
+            steps=steps,
+            currency=profile.currency,
+            places=section.places,
+            rounding=section.rounding,
+        )
+    return matching_rules(
+        section, increment=steps, currency=profile.currency, precision=profile.time_precision, rate_card=card
+    )
+
+
+def _with_destinations(side: pl.DataFrame) -> pl.DataFrame:
+    """The beginning of the number, on both sides alike: names of a side's own tariff would tear totals apart."""
+    return side.with_columns(pl.col("callee").str.extract(_DESTINATION, 1).fill_null("other").alias("destination"))
+
+
+def _hash_of(legs: pl.DataFrame, records: pl.DataFrame, *, complete: bool) -> str:
+    """One hash of all records compared, in the order of their ids, and of whether the day is complete."""
+    digest = hashlib.sha256(b"complete" if complete else b"incomplete")
+    for frame in (legs, records):
+        digest.update(frame.select("record_id", "row_digest").write_csv().encode())
+    return digest.hexdigest()
+
+
+def _hash_of_rules(rules: Rules, profile: Profile) -> str:
+    content = orjson.dumps([asdict(rules), asdict(profile.reconcile)], default=_plain, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """Sets have no order of their own, and JSON has no decimals."""
+    return sorted(map(str, value)) if isinstance(value, AbstractSet) else str(value)
+
+
+def _currency(profile: Profile, *sides: pl.DataFrame) -> str:
+    """The day's currency: that of most records of the carrier, else the profile's, else that of most legs."""
+    for side in sides:
+        counted = side["cost_currency"].drop_nulls().str.to_uppercase().value_counts()
+        if counted.height:
+            return str(counted.sort(["count", "cost_currency"], descending=[True, False])[0, "cost_currency"])
+        if profile.currency:
+            break
+    return profile.currency
+
+
+def _version(verdict: Verdict, basis: Basis, outcomes: pl.DataFrame, offset: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **basis._asdict(),
+        "status": verdict.status,
+        "light": verdict.light,
+        "findings": list(verdict.findings),
+        "breaks": verdict.breaks,
+        "exposure": verdict.exposure,
+        **{f"switch_{name}": value for name, value in asdict(verdict.switch).items()},
+        **{f"carrier_{name}": value for name, value in asdict(verdict.carrier).items()},
+        "offset_status": offset["status"],
+        "offset_ms": offset["offset_ms"],
+        "drift_ppm": offset["drift_ppm"],
+        "spread_ms": offset["spread_ms"],
+        "offset_pairs": offset["pairs"],
+        "offset_finding": offset["finding"],
+        "totals": totals_of(outcomes).to_dicts(),
+    }

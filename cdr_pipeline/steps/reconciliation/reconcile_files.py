@@ -1,0 +1,231 @@
+"""Two loose files compared, without a warehouse: pairs, classes and totals as files."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, matching_rules
+from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.reconcile import RateCard, Reconciled, Rules, reconcile
+from cdr_pipeline.core.reconcile.classify.classes import CLASS_TYPE, SIDE_TYPE, MatchClass
+from cdr_pipeline.core.reconcile.clock.clock_choice import two_sides
+from cdr_pipeline.core.reconcile.inputs.legs import Direction, LegRule, is_billable_leg
+from cdr_pipeline.core.reconcile.result.reconciled import CURRENCY_TYPE, DESTINATION_TYPE, MONEY, ROW_SCHEMA, SECONDS
+from cdr_pipeline.core.reconcile.inputs.sides import currency_of
+from cdr_pipeline.core.reconcile.result.totals import totals_of
+from cdr_pipeline.core.fields.schemas import LINE
+from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.files.durable import PRIVATE_FILE, PRIVATE_FOLDER
+from cdr_pipeline.sources.rate_cards import read_rate_card
+from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.steps.reconciliation.read_loose_file import LooseFile, Reading, read_carrier_file, read_switch_file
+
+PAIRS: Final = "pairs.csv"
+CLASSES: Final = "classes.csv"
+TOTALS: Final = "totals.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileFilesRequest:
+    """Two files to compare.
+
+    Attributes:
+        switch: legs of the switch; see ``read_loose_file``.
+        carrier: records of the carrier.
+        profile: how the carrier's file is written, and how it is compared.
+        out: folder of the results; made when it is not there.
+        profiles: folder of the operator's own profiles and rate cards.
+        time_zone: IANA zone of local times where neither file nor profile says it.
+        country_code: of national numbers, likewise.
+        currency: of amounts, likewise.
+        direction: legs that the carrier bills; the profile's when None.
+        duration_tolerance_seconds, amount_tolerance: the profile's when None.
+        rate_card: CSV of the carrier's prices; the profile's when None.
+        business_date: day whose prices of the rate card count; that of the first record when None.
+    """
+
+    switch: Path
+    carrier: Path
+    profile: str
+    out: Path
+    profiles: Path
+    time_zone: str = "UTC"
+    country_code: str | None = None
+    currency: str | None = None
+    direction: Direction | None = None
+    duration_tolerance_seconds: int | None = None
+    amount_tolerance: Decimal | None = None
+    rate_card: Path | None = None
+    business_date: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciledFiles:
+    """The result, the files it was written to, and rows that were not compared.
+
+    Attributes:
+        result: with rows that were set aside or rejected added to its rows and totals.
+        not_compared: legs of the switch that the carrier does not bill.
+        rejected: lines of either file that could not be read, by side.
+        files: where it was written.
+    """
+
+    result: Reconciled
+    not_compared: int
+    rejected: Mapping[str, int]
+    files: tuple[Path, ...]
+
+
+def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
+    """Compares two files and writes ``pairs.csv``, ``classes.csv`` and ``totals.json``, the same bytes every time.
+
+    Every record of either file stands in ``classes.csv`` once: legs that the carrier does not bill are unbillable,
+    a record whose id comes again further down is a duplicate, and lines that cannot be read are rejected.
+
+    Raises:
+        UnknownProfile, InvalidProfile, InvalidRateCard: no usable profile or rate card.
+        UnreadableUpload: a file cannot be read.
+        ExportError: the results cannot be written.
+    """
+    profile = load_profile(request.profile, folder=request.profiles)
+    reading = Reading(request.time_zone, request.country_code, request.profiles)
+    ours, theirs = read_switch_file(request.switch, reading), read_carrier_file(request.carrier, profile, reading)
+    direction = request.direction or ("any" if not profile.reconcile.trunks else profile.reconcile.direction)
+    legs = ours.rows.with_columns(billed=is_billable_leg(LegRule(direction, frozenset(profile.reconcile.trunks))))
+    compared, repeated_a = _last_of_each(legs.filter("billed"))
+    records, repeated_b = _last_of_each(theirs.rows)
+    rules = _rules(request, profile, records)
+    planless = rules.rate_card is None and request.country_code is None and profile.plan.country_code is None
+    result = reconcile(*two_sides(compared, records, rules, by_last_digits=planless), rules)
+    aside = [
+        _set_aside(legs.filter(~pl.col("billed")), "switch", MatchClass.UNBILLABLE, rules.currency),
+        _set_aside(repeated_a, "switch", MatchClass.DUP_A, rules.currency),
+        _set_aside(repeated_b, "carrier", MatchClass.DUP_B, rules.currency),
+        _rejected(ours, "switch", rules.currency),
+        _rejected(theirs, "carrier", rules.currency),
+    ]
+    rows = pl.concat([result.rows, *aside]).sort("side", "row_id", "class", maintain_order=True)
+    whole = replace(result, rows=rows, totals=totals_of(rows))
+    not_compared = legs.height - int(legs["billed"].sum())
+    rejected = {"switch": ours.rejects.height, "carrier": theirs.rejects.height}
+    contents = {
+        PAIRS: _csv(
+            whole.pairs.select(
+                pl.col("switch_row_id").alias("switch_id"),
+                pl.col("carrier_row_id").alias("carrier_record_id"),
+                "class",
+                "ambiguous",
+            )
+        ),
+        CLASSES: _csv(
+            whole.rows.select("side", pl.col("row_id").alias("id"), "class", "seconds", "amount", "exposure")
+        ),
+        TOTALS: _totals(request, whole, not_compared, rejected),
+    }
+    for name, content in contents.items():
+        with sole_writer(request.out, mode=PRIVATE_FOLDER), beside(request.out / name, mode=PRIVATE_FILE) as writing:
+            writing.write(content)
+            writing.place()
+    return ReconciledFiles(whole, not_compared, rejected, tuple(request.out / name for name in contents))
+
+
+def _rules(request: ReconcileFilesRequest, profile: Profile, records: pl.DataFrame) -> Rules:
+    """The profile's rules, with what the request states instead."""
+    stated = profile.reconcile
+    if request.duration_tolerance_seconds is not None:
+        stated = replace(stated, duration_tolerance_seconds=request.duration_tolerance_seconds)
+    if request.amount_tolerance is not None:
+        stated = replace(stated, amount_tolerance=request.amount_tolerance)
+    rating = profile.rating
+    steps = billing_steps(stated, increment_seconds=rating.increment_seconds, minimum_seconds=rating.minimum_seconds)
+    currency = request.currency or profile.currency
+    path = request.rate_card or (request.profiles / stated.rate_card if stated.rate_card else None)
+    card: RateCard | None = None
+    if path is not None:
+        first = records["business_date"].min()
+        day = request.business_date or (first if isinstance(first, date) else date.min)
+        card = read_rate_card(path, day, steps=steps, currency=currency, places=stated.places, rounding=stated.rounding)
+    return matching_rules(stated, increment=steps, currency=currency, precision=profile.time_precision, rate_card=card)
+
+
+def _last_of_each(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Records by id, the last line of each; and the lines before it, which repeat it."""
+    last = pl.col(LINE) == pl.col(LINE).max().over("record_id")
+    return rows.filter(last), rows.filter(~last)
+
+
+def _set_aside(rows: pl.DataFrame, side: str, item: MatchClass, currency: str) -> pl.DataFrame:
+    seconds = pl.coalesce("billing_seconds", "duration_seconds").fill_null(0)
+    charged = pl.col("cost").fill_null(0) if item is not MatchClass.UNBILLABLE else pl.lit(0)
+    return rows.select(
+        pl.lit(side).cast(SIDE_TYPE).alias("side"),
+        pl.col("record_id").alias("row_id"),
+        pl.lit(item.value).cast(CLASS_TYPE).alias("class"),
+        seconds.cast(SECONDS).alias("seconds"),
+        pl.lit(0, pl.Int64).alias("billed_seconds"),
+        currency_of(pl.col("cost_currency"), currency).cast(CURRENCY_TYPE).alias("currency"),
+        pl.col("cost").cast(MONEY).alias("amount"),
+        charged.cast(MONEY).alias("exposure"),
+        pl.lit("").cast(DESTINATION_TYPE).alias("destination"),
+    )
+
+
+def _rejected(file: LooseFile, side: str, currency: str) -> pl.DataFrame:
+    rows = file.rejects.select(
+        pl.lit(side).alias("side"),
+        (pl.lit("line ") + pl.col(LINE).cast(pl.String)).alias("row_id"),
+        pl.lit(MatchClass.REJECTED.value).alias("class"),
+    )
+    missing = [name for name in ROW_SCHEMA if name not in rows.columns]
+    plain = {"destination": "", "currency": currency, "amount": None}
+    values = [pl.lit(plain.get(name, 0)).alias(name) for name in missing]
+    return rows.with_columns(values).select(pl.col(name).cast(dtype) for name, dtype in ROW_SCHEMA.items())
+
+
+def _csv(frame: pl.DataFrame) -> bytes:
+    """RFC 4180 as in the daily files: CRLF, true and false, seconds without trailing zeros."""
+    texts = [
+        pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+        if name == "seconds"
+        else pl.col(name).cast(pl.String)
+        for name in frame.columns
+    ]
+    return frame.select(texts).write_csv(line_terminator="\r\n").encode()
+
+
+def _totals(
+    request: ReconcileFilesRequest, result: Reconciled, not_compared: int, rejected: Mapping[str, int]
+) -> bytes:
+    (offset,) = result.offset.with_columns(pl.col("step_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).to_dicts()
+    by_class = result.totals.group_by("class", "side", "currency").agg(
+        pl.col("rows", "seconds", "billed_seconds", "amount", "exposure").sum()
+    )
+    whole: dict[str, Any] = {
+        "profile": request.profile,
+        "switch": {"sha256": _sha256(request.switch), "rejected": rejected["switch"], "not_compared": not_compared},
+        "carrier": {"sha256": _sha256(request.carrier), "rejected": rejected["carrier"]},
+        "pairs": result.pairs.height,
+        "ambiguous_pairs": int(result.pairs["ambiguous"].sum()),
+        "offset": offset,
+        "classes": _plain(by_class.sort("class", "side", "currency")),
+        "destinations": _plain(result.totals),
+    }
+    return (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _plain(totals: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table for JSON; money and seconds as text, which no reader turns into a float."""
+    exact = [name for name, dtype in totals.schema.items() if dtype.is_decimal()]
+    return totals.with_columns(pl.col(exact).cast(pl.String)).to_dicts()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()

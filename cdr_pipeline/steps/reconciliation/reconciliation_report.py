@@ -1,0 +1,138 @@
+"""Writes the page of a carrier's day: collects what it shows, and leaves an equal file alone."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
+from cdr_pipeline.core.reconcile.result.verdict import Totals
+from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.exports.reconciliation_charts import DAYS
+from cdr_pipeline.exports.reconciliation_report import ClassTotal, ReportPage, render
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import Account, Ledger
+from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, KeptVersion
+
+# A page with more calls is not read; the dispute pack has them all.
+_MOST_CALLS: Final = 500
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_MONEY: Final = ("switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount", "exposure")
+
+
+def write_report(kept: KeptVersion, account: Account, rules: CarrierRules, ledger: Ledger, at: Workplace) -> Path:
+    """Writes the page of the version; when it is there already and says the same, not a byte changes.
+
+    Returns:
+        Where it lies.
+
+    Raises:
+        ExportError: it could not be written.
+    """
+    path = report_path(kept.day, at.settings.reconciliation_dir, f"_v{kept.number}.html")
+    content = render(_page(kept, account, rules, ledger))
+    with sole_writer(path.parent):
+        if path.exists() and path.read_bytes() == content:
+            return path
+        with beside(path) as writing:
+            writing.write(content)
+            writing.place()
+    return path
+
+
+def report_path(day: CarrierDay, folder: Path, ending: str) -> Path:
+    """``{account}/{carrier}/{yyyy}/reconciliation_{carrier}_{date}{ending}``, of safe characters only."""
+    account, carrier = _safe(day.account_id), _safe(day.carrier)
+    name = f"reconciliation_{carrier}_{day.business_date}{ending}"
+    return folder / account / carrier / f"{day.business_date:%Y}" / name
+
+
+def _safe(name: str) -> str:
+    """A part of a path; two names never share one."""
+    plain = _UNSAFE.sub("_", name)[:64]
+    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _page(kept: KeptVersion, account: Account, rules: CarrierRules, ledger: Ledger) -> ReportPage:
+    day, version = kept.day, kept.version
+    first = day.business_date - timedelta(days=DAYS - 1)
+    return ReportPage(
+        account_id=account.account_id,
+        account_name=account.name,
+        carrier=day.carrier,
+        business_date=day.business_date,
+        time_zone=account.time_zone,
+        version=kept.number,
+        status=version.status,
+        light=version.light,
+        findings=version.findings,
+        currency=version.currency,
+        switch=Totals(version.switch_rows, version.switch_seconds, version.switch_amount),
+        carrier_side=Totals(version.carrier_rows, version.carrier_seconds, version.carrier_amount),
+        breaks=version.breaks,
+        exposure=version.exposure,
+        offset_status=version.offset_status,
+        offset_ms=version.offset_ms,
+        drift_ppm=version.drift_ppm,
+        spread_ms=version.spread_ms,
+        offset_pairs=version.offset_pairs,
+        appeared=kept.appeared,
+        resolved=kept.resolved,
+        changed=kept.changed,
+        totals=[_class_total(row) for row in version.totals],
+        calls=ledger.breaks(
+            [day.account_id],
+            first_date=day.business_date,
+            last_date=day.business_date,
+            carrier=day.carrier,
+            most=_MOST_CALLS,
+        ),
+        trend=ledger.trend(day.account_id, day.carrier, first, day.business_date),
+        open_breaks=ledger.open_breaks(day.account_id, day.carrier, day.business_date, version.currency),
+        method=method_of(kept, rules),
+        reconciled_at=kept.reconciled_at,
+    )
+
+
+def _class_total(row: dict[str, Any]) -> ClassTotal:
+    """Money and seconds come as text out of JSON, and as numbers from the run that has just made them."""
+    exact = {name: Decimal(str(row[name])) for name in _MONEY}
+    return ClassTotal(
+        destination=row["destination"],
+        match_class=row["class"],
+        is_break=row["is_break"],
+        switch_rows=row["switch_rows"],
+        carrier_rows=row["carrier_rows"],
+        currency=row.get("currency", ""),
+        **exact,
+    )
+
+
+def method_of(kept: KeptVersion, rules: CarrierRules) -> list[tuple[str, str]]:
+    """The rules of a version, for people: name and value."""
+    version = kept.version
+    return [
+        ("Legs compared", f"{rules.direction}, trunks: {', '.join(rules.trunks) or 'all that leave or come in'}"),
+        ("Time compared", f"{rules.clock}; {rules.window_seconds} s apart at most, then {rules.fallback_seconds} s"),
+        ("Tolerated in a call", f"{rules.duration_tolerance_seconds} s, {rules.amount_tolerance} {version.currency}"),
+        ("Billing steps", rules.increments or "those of the profile"),
+        ("Prices", _prices(rules)),
+        ("Money at risk tolerated", f"{_per_cent(rules.tolerated_exposure_share)} of the charges"),
+        ("Breaks tolerated", f"{_per_cent(rules.tolerated_break_share)} of the calls"),
+        ("Profile", version.profile or ""),
+        ("Inputs", version.inputs_hash[:16]),
+        ("Rules", version.rules_hash[:16]),
+        ("Code", version.code_version),
+    ]
+
+
+def _per_cent(share: Decimal) -> str:
+    return f"{(share * 100).normalize():f} %"
+
+
+def _prices(rules: CarrierRules) -> str:
+    if rules.rate_card:
+        return f"rate card {rules.rate_card}"
+    return "the switch's" if rules.compare_amounts else "not compared"

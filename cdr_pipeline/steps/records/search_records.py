@@ -1,0 +1,128 @@
+"""Reading for the API: who asks, and what of the merged records they may see. Each call is one short transaction."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from cdr_pipeline.core.records.document import document_of
+from cdr_pipeline.core.records.search import PageKey, Search
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.migrate import require_revision
+from cdr_pipeline.warehouse.server.pool import Pool, Reading, read_pool, reading, schema_revision
+from cdr_pipeline.warehouse.records.search import (
+    FoundPage,
+    find_legs,
+    find_page,
+    find_record,
+    find_summary,
+    is_read_in_order,
+    stream_csv,
+    stream_json,
+)
+from cdr_pipeline.warehouse.accounts.tokens import Authorized, authorize, cursor_secret, find_children
+
+Stream = AsyncGenerator[bytes]
+
+
+@dataclass(slots=True)
+class RecordSearch:
+    """The merged records, as the API reads them.
+
+    Attributes:
+        at: where.
+        connections: most of them that are open at a time.
+        statement_seconds: how long one search may take.
+        download_seconds: how long one download may take.
+    """
+
+    at: Workplace
+    connections: int
+    statement_seconds: float
+    download_seconds: float
+    _pool: Pool = field(init=False)
+    _secret: bytes = b""
+
+    def __post_init__(self) -> None:
+        self._pool = read_pool(self.at.url, connections=self.connections, seconds=self.statement_seconds)
+
+    async def open(self) -> None:
+        """Starts connecting; the warehouse may be away."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Lets the connections go."""
+        await self._pool.close()
+
+    async def authorize(self, token: str, account_id: str | None) -> Authorized | None:
+        """Who asks, and the account asked for where the token opens it. Raises WarehouseUnavailable."""
+        async with self._reading() as connection:
+            return await authorize(connection, token, account_id)
+
+    async def require_ready(self) -> None:
+        """Passes when the warehouse answers, with the tables of this version.
+
+        Raises:
+            WarehouseUnavailable: it does not.
+            WarehouseNotMigrated: the tables are older.
+            WarehouseNewerThanCode: they are newer.
+        """
+        async with self._reading() as connection:
+            revision = await schema_revision(connection)
+        require_revision(revision)
+
+    async def cursor_secret(self) -> bytes:
+        """The key that signs cursors, remembered. Raises WarehouseUnavailable."""
+        if not self._secret:
+            async with self._reading() as connection:
+                self._secret = await cursor_secret(connection)
+        return self._secret
+
+    async def page(self, search: Search, *, size: int, start: PageKey | None) -> FoundPage:
+        """One page. Raises WarehouseTimeout, WarehouseUnavailable."""
+        async with self._reading(search.accounts, in_order=is_read_in_order(search)) as connection:
+            return await find_page(connection, search, size=size, start=start)
+
+    async def record(self, account_id: str, record_id: str) -> dict[str, Any] | None:
+        """The detail document of one leg. Raises WarehouseUnavailable."""
+        async with self._reading([account_id]) as connection:
+            found = await find_record(connection, account_id, record_id)
+        return None if found is None else document_of(found)
+
+    async def legs(self, account_id: str, identity: str) -> list[dict[str, Any]]:
+        """Detail documents of the legs of an interaction, oldest first. Raises WarehouseUnavailable."""
+        async with self._reading([account_id]) as connection:
+            return [document_of(record) for record in await find_legs(connection, account_id, identity)]
+
+    async def summary(self, search: Search) -> list[dict[str, Any]]:
+        """``direction, domain, classifier, rate_name, seconds``. Raises WarehouseTimeout, WarehouseUnavailable."""
+        async with self._reading(search.accounts) as connection:
+            return await find_summary(connection, search)
+
+    async def children(self, account_id: str, *, deep: bool, after: str, limit: int) -> list[dict[str, Any]]:
+        """Accounts below one. Raises WarehouseUnavailable."""
+        async with self._reading() as connection:
+            return await find_children(connection, account_id, deep=deep, after=after, limit=limit)
+
+    async def json_rows(self, search: Search) -> Stream:
+        """All list rows as JSON, separated by commas, in pieces. Raises WarehouseTimeout, WarehouseUnavailable."""
+        async with (
+            self._downloading(search.accounts) as connection,
+            aclosing(stream_json(connection, search)) as pieces,
+        ):
+            async for piece in pieces:
+                yield piece
+
+    async def csv_rows(self, search: Search) -> Stream:
+        """All list rows as CSV with a header, in pieces. Raises WarehouseTimeout, WarehouseUnavailable."""
+        async with self._downloading(search.accounts) as connection, aclosing(stream_csv(connection, search)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def _reading(
+        self, accounts: Sequence[str] | None = None, *, in_order: bool = False
+    ) -> AbstractAsyncContextManager[Reading]:
+        return reading(self._pool, seconds=self.statement_seconds, accounts=accounts, in_order=in_order)
+
+    def _downloading(self, accounts: Sequence[str]) -> AbstractAsyncContextManager[Reading]:
+        return reading(self._pool, seconds=self.download_seconds, accounts=accounts)

@@ -1,0 +1,90 @@
+"""Files below the drop folder that no run has taken in: what is wrong with each, and whose days they may change."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from cdr_pipeline.errors import AccountNotFound, CdrError, MisplacedFile, UnreadableUpload
+from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.sources.uploads.waiting import DroppedFile, dropped_files, shown_name
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingDrop:
+    """A file that lies in the drop folder.
+
+    Attributes:
+        place: folders and name.
+        account_id: account that owns it; None where its folder names none, so that it may be any account's.
+        state: ``refused``, which a person has to change; ``arriving``, while its sender writes it; ``waiting`` for the
+            next run.
+        code, message: what is wrong with a refused one.
+        since: when it last changed, UTC.
+    """
+
+    place: str
+    account_id: str | None
+    state: Literal["refused", "arriving", "waiting"]
+    code: str
+    message: str
+    since: datetime
+
+
+def waiting_drops(ledger: Ledger, at: Workplace, accounts: Collection[str] | None = None) -> list[WaitingDrop]:
+    """What lies in the drop folder, of these accounts and of none, in the order of the places."""
+    known = {account.account_id for account in ledger.all_accounts()}
+    faults: dict[str, CdrError | None] = {}
+    found: list[WaitingDrop] = []
+    for file in dropped_files(at.settings.upload_dir):
+        owner = file.account_id if file.account_id in known else None
+        if accounts is not None and owner is not None and owner not in accounts:
+            continue
+        error = _fault(file, owner, faults, at)
+        settled = file.is_settled(at.settings.upload_settle_seconds, at.clock().timestamp())
+        state = "refused" if error else "arriving" if file.unfinished or not settled else "waiting"
+        found.append(
+            WaitingDrop(
+                shown_name(file.place),
+                owner,
+                state,
+                error.code if error else f"file_{state}",
+                error.message if error else "",
+                datetime.fromtimestamp(file.changed_at, UTC),
+            )
+        )
+    return found
+
+
+def accounts_with_drops(accounts: Sequence[str], ledger: Ledger, at: Workplace) -> frozenset[str]:
+    """Accounts whose days a file in the drop folder may change: its owner, or all when its owner is not known."""
+    owners = {drop.account_id for drop in waiting_drops(ledger, at)}
+    return frozenset(account for account in accounts if account in owners or None in owners)
+
+
+def _fault(file: DroppedFile, owner: str | None, faults: dict[str, CdrError | None], at: Workplace) -> CdrError | None:
+    """Why no run will ever take the file in as it is; None when one will."""
+    if not file.has_place:
+        depth = f"{len(file.folders)} folder(s) deep" if file.folders else "directly in the drop folder"
+        return MisplacedFile(f"it lies {depth}, not in ACCOUNT/PROFILE/", hint=_hint(at))
+    if owner is None:
+        return AccountNotFound(f"no such account in the warehouse: {shown_name(file.account_id)}")
+    if file.profile not in faults:
+        faults[file.profile] = _profile_fault(file.profile, at)
+    if faults[file.profile] is not None:
+        return faults[file.profile]
+    return None if file.regular else UnreadableUpload("it is not a regular file")
+
+
+def _profile_fault(profile: str, at: Workplace) -> CdrError | None:
+    try:
+        load_profile(profile, folder=at.settings.profile_dir)
+    except CdrError as error:
+        return error
+    return None
+
+
+def _hint(at: Workplace) -> str:
+    return f"move it to {at.settings.upload_dir}/ACCOUNT/PROFILE/"

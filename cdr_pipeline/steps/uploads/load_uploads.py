@@ -1,0 +1,330 @@
+"""Loads landed files: parse by profile, normalise, validate, merge as ``imported``, account for every line."""
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+from uuid import uuid4
+
+from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.errors import CdrError, UnreadableUpload, UploadHeld, ValueNotStorable
+from cdr_pipeline.sources.uploads.corrections import read_correction
+from cdr_pipeline.sources.uploads.date_order import in_date_order
+from cdr_pipeline.sources.uploads.parse import read_upload
+from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.steps.operations.clocks import require_clock
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, UploadTakenIn, take_in
+from cdr_pipeline.steps.uploads.upload_batch import UploadBatch, in_zone
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger, UploadLine
+from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load, retried_load
+
+# One record that another file has too may be chance; two are a pattern.
+_OVERLAP_ROWS: Final = 2
+_OTHER_CALLS_HINT: Final = (
+    "'cdr-pipeline uploads release' adds them as calls of their own and leaves the others as they are,"
+    " 'uploads discard' does not load the file; if the source numbers every file anew, name more columns in the"
+    " profile's native_id"
+)
+_HELD_HINT: Final = "'cdr-pipeline uploads list' shows it; 'uploads release' loads it, 'uploads discard' does not"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedUpload:
+    """What became of a file.
+
+    Attributes:
+        account_id: whose calls it holds.
+        file_name: as it came, for people.
+        sha256: its identity.
+        profile: how it was read.
+        counts: its lines by class; they balance.
+        reject_reasons: refused lines by reason code.
+        filtered_reasons: lines that are no records, by kind.
+        touched: business dates whose records changed.
+        known: the same bytes had been loaded before; the counts are those of the first time.
+    """
+
+    account_id: str
+    file_name: str
+    sha256: str
+    profile: str
+    counts: BatchCounts
+    reject_reasons: dict[str, int]
+    filtered_reasons: dict[str, int]
+    touched: frozenset[date]
+    known: bool = False
+
+
+def other_calls_text(number: int) -> str:
+    """What is wrong with a file of which so many records have the id of another call."""
+    return f"{number} records carry ids of other calls"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedUpload:
+    """What became of a file that was read again.
+
+    Attributes:
+        upload: its lines by class, this time.
+        before: the last time.
+        left_over: records of an earlier reading that this one does not yield; they stay.
+    """
+
+    upload: LoadedUpload
+    before: BatchCounts
+    left_over: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedUploads:
+    """What became of all landed files: those loaded, failures of accounts whose file could not be read, those held."""
+
+    files: tuple[LoadedUpload, ...]
+    failures: tuple[AccountFailure, ...]
+    held: tuple[AccountFailure, ...] = ()
+
+    @property
+    def counts(self) -> BatchCounts:
+        """Lines by class over all files."""
+        return sum((file.counts for file in self.files), BatchCounts())
+
+    @property
+    def reject_reasons(self) -> dict[str, int]:
+        """Refused lines by reason over all files."""
+        total: Counter[str] = Counter()
+        for file in self.files:
+            total.update(file.reject_reasons)
+        return dict(sorted(total.items()))
+
+    @property
+    def touched(self) -> frozenset[date]:
+        """Business dates whose records changed."""
+        return frozenset[date]().union(*(file.touched for file in self.files))
+
+
+def load_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> LoadedUploads:
+    """Merges every landed file, one transaction each.
+
+    One that cannot be read is on record as refused; one that repeats records of another file is held; one over which
+    the program itself fails stays landed, and is tried again by the next call.
+
+    Raises:
+        AccountNotFound: an account asked for is unknown.
+        ClockDisagrees: this machine's clock is not the warehouse's; calls of today could be taken for future ones.
+    """
+    files: list[LoadedUpload] = []
+    failures: list[AccountFailure] = []
+    held: list[AccountFailure] = []
+    with at.ledger() as ledger:
+        require_clock(ledger, at)
+        known = {account.account_id: account for account in ledger.accounts(accounts)}
+        for upload in ledger.landed_uploads(list(known)):
+            try:
+                files.append(retried_load(_load, upload, known[upload.account_id], ledger, at))
+            except UploadHeld as error:
+                held.append(AccountFailure.of(upload.account_id, error))
+            except CdrError as error:
+                failures.append(AccountFailure.of(upload.account_id, error))
+            except Exception as error:  # noqa: BLE001 - one file's fault must not keep the others out
+                what = f"{upload.file_name} ({upload.sha256[:12]})"
+                failures.append(AccountFailure.of_fault(upload.account_id, what, error))
+    return LoadedUploads(tuple(files), tuple(failures), tuple(held))
+
+
+def import_upload(request: UploadRequest, at: Workplace) -> LoadedUpload:
+    """Takes one file in and loads it, all of it or nothing; the same bytes again give the first result.
+
+    Raises:
+        UnknownProfile, InvalidProfile: no usable profile of that name.
+        AccountNotFound: the warehouse does not know the account.
+        UnreadableUpload: the file cannot be opened or decoded, or states other totals than it has; it is on record as
+            refused.
+        UploadHeld: it repeats records of another file and waits for a person.
+        UnbalancedBatch: a line is unaccounted for; nothing was merged.
+    """
+    taken = take_in(request, at)
+    return load_taken(taken, at)
+
+
+def load_taken(taken: UploadTakenIn, at: Workplace) -> LoadedUpload:
+    """Loads a file that has been taken in; raises as ``import_upload`` does, and ClockDisagrees."""
+    with at.ledger() as ledger:
+        require_clock(ledger, at)
+        (account,) = ledger.accounts([taken.account_id])
+        if taken.known:
+            return _as_before(account, taken.sha256, ledger)
+        landed = ledger.landed_uploads([account.account_id])
+        waiting = [item for item in landed if item.sha256 == taken.sha256]
+        if waiting:
+            return retried_load(_load, waiting[0], account, ledger, at)
+        before = ledger.upload(account.account_id, taken.sha256)
+        if before is not None and before.state == "loaded":
+            return _as_before(account, taken.sha256, ledger)
+        if before is not None and before.state == "held":
+            message = before.error_message or f"{taken.file_name} is held"
+            raise UploadHeld(
+                message, overlap_rows=before.overlap_rows or 0, other_calls=before.other_calls or 0, hint=_HELD_HINT
+            )
+        raise UnreadableUpload(
+            f"{taken.file_name} was discarded before", hint="'cdr-pipeline uploads list' shows who decided so"
+        )
+
+
+def replay_upload(upload: UploadLine, at: Workplace) -> ReplayedUpload:
+    """Reads a loaded file again from landing, under today's rules and profile: a new batch, the old one kept.
+
+    Records that read differently now are updated and their earlier versions kept; rejects that are records now are
+    closed. What the file no longer yields stays, and is counted.
+
+    Raises:
+        UnreadableUpload: it was not loaded before, or cannot be read any more; nothing changed.
+        UnbalancedBatch: a line is unaccounted for; nothing changed.
+    """
+    landed = LandedUpload(
+        upload.account_id, upload.sha256, upload.profile, upload.time_zone, upload.file_name, upload.landing_path,
+        corrects=upload.corrects, released=True,
+    )  # fmt: skip
+    with at.ledger() as ledger:
+        (account,) = ledger.accounts([upload.account_id])
+        before = ledger.upload(upload.account_id, upload.sha256)
+        if before is None or before.counts is None:
+            raise UnreadableUpload(
+                f"upload {upload.sha256[:12]} is {upload.state}, not loaded", hint="only a loaded file is read again"
+            )
+        batch, loaded, left_over = retried_load(_read_again, landed, account, ledger, at)
+    return ReplayedUpload(_loaded(landed, batch, loaded), before.counts, left_over)
+
+
+def _read_again(
+    upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace
+) -> tuple[UploadBatch, LoadedBatch, int]:
+    with _batch(upload, account, ledger, at) as batch:
+        _stage(upload, batch)
+        batch.load.close_mended()
+        left_over = batch.load.left_over()
+        return batch, batch.load.finish(read=batch.read, filtered=batch.filtered.total()), left_over
+
+
+def _load(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace) -> LoadedUpload:
+    try:
+        with _batch(upload, account, ledger, at) as batch:
+            # Another process may have loaded it while this one waited for the account's lock.
+            before = ledger.upload(account.account_id, upload.sha256)
+            if before is not None and before.state == "loaded":
+                return _as_before(account, upload.sha256, ledger)
+            _stage(upload, batch)
+            if upload.corrects is None:
+                _require_new(upload, batch, ledger)
+            loaded = batch.load.finish(read=batch.read, filtered=batch.filtered.total())
+    except UploadHeld as error:
+        ledger.record_held_upload(
+            account_id=account.account_id,
+            sha256=upload.sha256,
+            overlap_rows=error.overlap_rows,
+            other_calls=error.other_calls,
+            error_code=error.code,
+            error_message=error.message,
+        )
+        raise
+    except (UnreadableUpload, ValueNotStorable) as error:
+        ledger.record_refused_upload(
+            account_id=account.account_id,
+            sha256=upload.sha256,
+            error_code=error.code,
+            error_message=error.message,
+        )
+        raise
+    at.progress(f"imported {upload.file_name}")
+    return _loaded(upload, batch, loaded)
+
+
+@contextmanager
+def _batch(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace) -> Generator[UploadBatch]:
+    profile = in_zone(load_profile(upload.profile, folder=at.settings.profile_dir), upload.time_zone)
+    header = BatchHeader(account.account_id, uuid4(), "upload", upload.sha256, at.clock(), run_id=at.run_id)
+    with batch_load(ledger.connection, header) as load:
+        yield UploadBatch(ledger.reread_account(account), profile, load, at, upload.corrects)
+
+
+def _stage(upload: LandedUpload, batch: UploadBatch) -> None:
+    path = batch.at.settings.landing_dir / upload.landing_path
+    if upload.corrects is None:
+        profile = batch.profile = in_date_order(path, batch.profile)
+        batch.add_all(read_upload(path, profile))
+        batch.settle(lambda: read_upload(path, profile))
+        return
+    correction = read_correction(path, batch.profile)
+    batch.add(correction.records)
+    batch.settle(lambda: [correction.records])
+    batch.load.close_corrected(upload.corrects, correction.lines)
+
+
+def _require_new(upload: LandedUpload, batch: UploadBatch, ledger: Ledger) -> None:
+    """Holds a file whose records the warehouse has already, unless a person has released it.
+
+    So is one with records under the ids of other calls: released, it adds them as calls of their own. The same bytes
+    read with another profile are other records, so the calls would count twice.
+
+    Raises:
+        UploadHeld: a person decides.
+    """
+    if upload.released:
+        return
+    if batch.load.other_calls:
+        raise UploadHeld(
+            f"{upload.file_name}: {other_calls_text(batch.load.other_calls)}",
+            overlap_rows=batch.load.overlap(),
+            other_calls=batch.load.other_calls,
+            hint=_OTHER_CALLS_HINT,
+        )
+    if batch.profile.overlap == "merge":
+        return
+    for reading in ledger.readings(upload.account_id, upload.content_sha256):
+        if reading.state == "loaded" and reading.profile != upload.profile:
+            raise UploadHeld(
+                f"{upload.file_name}: the same file was loaded with profile {reading.profile} before;"
+                " its calls would count twice",
+                overlap_rows=batch.load.staged,
+                hint=_HELD_HINT,
+            )
+    overlap = batch.load.overlap()
+    if overlap >= min(_OVERLAP_ROWS, batch.load.staged) and overlap:
+        raise UploadHeld(
+            f"{upload.file_name}: {overlap} of {batch.load.staged} records were delivered by another file before",
+            overlap_rows=overlap,
+            hint=_HELD_HINT,
+        )
+
+
+def _loaded(upload: LandedUpload, batch: UploadBatch, loaded: LoadedBatch) -> LoadedUpload:
+    return LoadedUpload(
+        account_id=upload.account_id,
+        file_name=upload.file_name,
+        sha256=upload.sha256,
+        profile=upload.profile,
+        counts=loaded.counts,
+        reject_reasons=batch.reject_reasons,
+        filtered_reasons=batch.filtered_reasons,
+        touched=loaded.touched,
+    )
+
+
+def _as_before(account: Account, sha256: str, ledger: Ledger) -> LoadedUpload:
+    before = ledger.upload(account.account_id, sha256)
+    if before is None or before.counts is None:
+        raise UnreadableUpload(f"upload {sha256[:12]} is on record as loaded, but its batch is missing")
+    return LoadedUpload(
+        account_id=account.account_id,
+        file_name=before.file_name,
+        sha256=sha256,
+        profile=before.profile,
+        counts=before.counts,
+        reject_reasons=ledger.upload_reject_reasons(account.account_id, sha256),
+        filtered_reasons={},
+        touched=frozenset(),
+        known=True,
+    )

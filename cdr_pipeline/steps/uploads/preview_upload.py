@@ -1,0 +1,73 @@
+"""What importing a file would do, line by line; nothing is kept, not even that it was asked."""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+import polars as pl
+
+from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.core.fields.schemas import LINE
+from cdr_pipeline.sources.uploads.date_order import in_date_order
+from cdr_pipeline.sources.uploads.parse import read_upload
+from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
+from cdr_pipeline.steps.uploads.upload_batch import LINE_CLASSES, UploadBatch, in_zone
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedUpload:
+    """What importing a file would do.
+
+    Attributes:
+        counts: its lines by class.
+        reject_reasons, filtered_reasons: lines by reason or kind.
+        overlap_rows: records that another file has delivered before; two or more would hold the file.
+        other_calls: records that carry the id of another call; any would hold the file.
+        lines: ``line, class, reason, field`` of every line; class is inserted, updated, unchanged, duplicate, rejected
+            or filtered.
+    """
+
+    counts: BatchCounts
+    reject_reasons: dict[str, int]
+    filtered_reasons: dict[str, int]
+    overlap_rows: int
+    other_calls: int
+    lines: pl.DataFrame
+
+
+def preview_upload(request: UploadRequest, at: Workplace) -> PreviewedUpload:
+    """What importing a file would do.
+
+    Raises:
+        UnknownProfile, InvalidProfile, AccountNotFound, UnreadableUpload: as an import.
+    """
+    named = in_zone(load_profile(request.profile, folder=at.settings.profile_dir), request.time_zone)
+    profile = in_date_order(request.path, named)
+    with at.ledger() as ledger:
+        (account,) = ledger.accounts([request.account_id])
+        header = BatchHeader(account.account_id, uuid4(), "upload", "preview", at.clock())
+        with batch_load(ledger.connection, header, keep=False) as load:
+            batch = UploadBatch(ledger.reread_account(account), profile, load, at, keep_lines=True)
+            batch.add_all(read_upload(request.path, profile))
+            batch.settle(lambda: read_upload(request.path, profile))
+            overlap = load.overlap()
+            classes = load.classes()
+            loaded = load.finish(read=batch.read, filtered=batch.filtered.total(), record=False)
+    return PreviewedUpload(
+        loaded.counts,
+        batch.reject_reasons,
+        batch.filtered_reasons,
+        overlap,
+        load.other_calls,
+        _by_line(batch.lines, classes),
+    )
+
+
+def _by_line(lines: list[pl.DataFrame], classes: pl.DataFrame) -> pl.DataFrame:
+    """Class of every line; a staged line that was not kept repeats another one."""
+    everything = pl.concat(lines) if lines else pl.DataFrame(schema=LINE_CLASSES)
+    joined = everything.join(classes, on=LINE, how="left", maintain_order="left")
+    staged = pl.when(pl.col("class") == "staged").then(pl.col("row_class").fill_null("duplicate"))
+    return joined.select(LINE, staged.otherwise(pl.col("class")).alias("class"), "reason", "field").sort(LINE)

@@ -1,0 +1,142 @@
+"""Takes in a file that came over the API, loads it at once, and says what became of it; asked again, says the same."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.errors import UploadHeld
+from cdr_pipeline.steps.uploads.load_uploads import load_taken
+from cdr_pipeline.steps.uploads.preview_upload import preview_upload
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.uploads.idempotent_responses import AnswerTable
+from cdr_pipeline.warehouse.ledger import UploadLine
+
+_CHUNK: Final = 1024 * 1024
+_LISTED: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFile:
+    """A file that lies in a folder of its own.
+
+    Attributes:
+        path: where; its name is shown to people.
+        account_id: whose calls it holds.
+        profile: how it is read.
+        time_zone: zone of its local times; the profile's, else the account's, when omitted.
+        dry_run: only say what would become of it.
+        key: the client's Idempotency-Key, if any.
+    """
+
+    path: Path
+    account_id: str
+    profile: str
+    time_zone: str | None = None
+    dry_run: bool = False
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the client is told.
+
+    Attributes:
+        outcome: ``created``; ``known`` (the same bytes were loaded before); ``previewed``; ``held`` (a person decides);
+            ``working`` or ``other`` (the key belongs to a request under way, or to another one).
+        data: counts by class, reasons, touched days, and the upload's id.
+        repeated: the stored answer to the same key.
+    """
+
+    outcome: Literal["created", "known", "previewed", "held", "working", "other"]
+    data: dict[str, Any]
+    repeated: bool = False
+
+
+def receive_upload(received: ReceivedFile, at: Workplace) -> Reply:
+    """Loads the file, all of it or nothing.
+
+    Raises:
+        UnknownProfile, InvalidProfile, AccountNotFound, UnreadableUpload, UnbalancedBatch: as ``import_upload``.
+    """
+    if received.key is None or received.dry_run:
+        return _loaded(received, at)
+    fingerprint = _fingerprint(received)
+    with at.ledger() as ledger:
+        answers = AnswerTable(ledger.connection)
+        before = answers.begin(
+            account_id=received.account_id, key=received.key, fingerprint=fingerprint, now=at.clock()
+        )
+        if before is not None:
+            if before.state != "done" or before.answer is None:
+                return Reply("other" if before.state == "other" else "working", {})
+            return Reply(before.answer["outcome"], before.answer["data"], repeated=True)
+        try:
+            reply = _loaded(received, at)
+        except BaseException:
+            answers.release(account_id=received.account_id, key=received.key)
+            raise
+        answers.finish(
+            account_id=received.account_id,
+            key=received.key,
+            status=0,
+            answer={"outcome": reply.outcome, "data": reply.data},
+        )
+    return reply
+
+
+def uploads_of(account_id: str, at: Workplace, upload_id: str = "") -> list[dict[str, Any]]:
+    """Uploads of an account as the API shows them, newest first; those whose id begins so."""
+    with at.ledger() as ledger:
+        found = ledger.uploads([account_id], sha256_prefix=upload_id)
+    return [_shown(upload) for upload in found[:_LISTED]]
+
+
+def rejects_of(account_id: str, upload_id: str, at: Workplace) -> list[dict[str, Any]] | None:
+    """Open rejects of an upload: ``line, field, reason, raw``; None when there is no such upload."""
+    with at.ledger() as ledger:
+        if ledger.upload(account_id, upload_id) is None:
+            return None
+        return ledger.rejects(account_id, upload_id).to_dicts()
+
+
+def _loaded(received: ReceivedFile, at: Workplace) -> Reply:
+    request = UploadRequest(received.path, received.account_id, received.profile, received.time_zone)
+    if received.dry_run:
+        preview = preview_upload(request, at)
+        return Reply(
+            "previewed",
+            _counted(preview.counts, preview.reject_reasons, preview.filtered_reasons)
+            | {"state": "previewed", "overlap_rows": preview.overlap_rows, "other_calls": preview.other_calls},
+        )
+    taken = take_in(request, at)
+    about = {"upload_id": taken.sha256, "origin": "imported", "profile": received.profile, "bytes": taken.size}
+    try:
+        loaded = load_taken(taken, at)
+    except UploadHeld as error:
+        held = {"state": "held", "overlap_rows": error.overlap_rows, "other_calls": error.other_calls}
+        return Reply("held", about | held)
+    data = about | {"state": "loaded", "days": [str(day) for day in sorted(loaded.touched)]}
+    data |= _counted(loaded.counts, loaded.reject_reasons, loaded.filtered_reasons)
+    return Reply("known" if loaded.known else "created", data)
+
+
+def _counted(counts: BatchCounts, rejected: dict[str, int], filtered: dict[str, int]) -> dict[str, Any]:
+    return {"counts": asdict(counts), "reject_reasons": rejected, "filtered_reasons": filtered}
+
+
+def _shown(upload: UploadLine) -> dict[str, Any]:
+    shown = asdict(upload)
+    for hidden in ("landing_path", "decided_by", "account_id", "error_message"):
+        del shown[hidden]
+    return {"upload_id": shown.pop("sha256"), "origin": "imported"} | shown
+
+
+def _fingerprint(received: ReceivedFile) -> str:
+    digest = hashlib.sha256(f"{received.profile}\x1f{received.time_zone or ''}\x1f".encode())
+    with received.path.open("rb") as content:
+        while chunk := content.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,151 @@
+"""A file on its way into a batch: its blocks parsed, normalised, validated and staged, every line counted."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+
+from cdr_pipeline.core.uploads.control_totals import ControlTotals
+from cdr_pipeline.core.records.identity import source_of, with_record_ids
+from cdr_pipeline.core.normalize.imported import normalize_imported
+from cdr_pipeline.core.normalize.segments import join_segments
+from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.records.reasons import Filtered, Reject
+from cdr_pipeline.core.fields.schemas import LINE, RAW
+from cdr_pipeline.core.records.validate import validate
+from cdr_pipeline.sources.uploads.records import RawRecords
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.records.loading import BatchLoad
+
+# Clocks of other systems run ahead; a call that starts later than this is not believed.
+_LEAD: Final = timedelta(days=1)
+LINE_CLASSES: Final = {LINE: pl.Int64(), "class": pl.String(), "reason": pl.String(), "field": pl.String()}
+
+
+@dataclass(slots=True)
+class UploadBatch:
+    """What was read of a file so far.
+
+    Attributes:
+        account: whose calls it holds.
+        profile: how it is written.
+        load: where its rows are staged.
+        at: where.
+        corrects: sha256 of the upload whose rejected lines it feeds again, if it is a corrected reject file.
+        keep_lines: whether the class of every line is kept, which takes memory.
+        read: lines so far.
+        reasons, filtered: rejected lines by reason, lines that are no records by kind.
+        lines: ``line, class, reason, field`` of each block, class being staged, rejected or filtered.
+        totals: for a profile whose files state theirs.
+    """
+
+    account: Account
+    profile: Profile
+    load: BatchLoad
+    at: Workplace
+    corrects: str | None = None
+    keep_lines: bool = False
+    read: int = 0
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    filtered: Counter[Filtered] = field(default_factory=Counter[Filtered])
+    lines: list[pl.DataFrame] = field(default_factory=list[pl.DataFrame])
+    totals: ControlTotals = field(default_factory=ControlTotals)
+
+    def add_all(self, blocks: Iterable[RawRecords]) -> None:
+        """Stages a whole file.
+
+        Raises:
+            ControlTotalsDiffer: the file states other totals than it has.
+        """
+        for records in blocks:
+            self.add(records)
+        if self.profile.control.line:
+            self.totals.require_equal()
+
+    def add(self, records: RawRecords) -> None:
+        """Stages one block."""
+        joined = join_segments(records.frame, self.profile)
+        normalized = normalize_imported(
+            joined.rows,
+            self.profile,
+            account_id=self.account.account_id,
+            account_time_zone=self.account.time_zone,
+            account_country_code=self.account.country_code,
+            earlier_zones=self.account.earlier_zones,
+        )
+        known = with_record_ids(normalized.rows, source_of(self.profile.name), corrects=self.corrects)
+        accepted = validate(known, latest=self.at.clock() + _LEAD)
+        rejects = pl.concat([records.rejects, joined.rejects, normalized.rejects, accepted.rejects])
+        self.load.stage(accepted.rows)
+        self.load.reject(rejects)
+        self.read += records.read
+        self.reasons.update(rejects["reason"])
+        self.filtered.update(records.filtered)
+        self.filtered[Filtered.SEGMENT] += len(joined.joined)
+        if self.profile.control.line:
+            rows = records.frame.height + records.rejects.height
+            self.totals.add(accepted.rows, rows=rows, rejected=rejects.height, stated=records.stated)
+        if self.keep_lines:
+            segments = pl.DataFrame({LINE: joined.joined, "kind": Filtered.SEGMENT.value})
+            self.lines += [
+                _classified(accepted.rows, "staged"),
+                _classified(rejects, "rejected", pl.col("reason"), pl.col("field")),
+                _classified(pl.concat([records.aside, segments]), "filtered", pl.col("kind")),
+            ]
+        self.at.progress(f"{self.read:,} lines")
+
+    def settle(self, blocks: Callable[[], Iterable[RawRecords]]) -> None:
+        """Rejects rows that a later row of the file contradicts, once all of it is staged.
+
+        Args:
+            blocks: reads the file again, for the text of such rows.
+        """
+        lines = self.load.settle()[LINE]
+        if lines.is_empty():
+            return
+        rejects = pl.concat(
+            records.frame.filter(pl.col(LINE).is_in(lines.implode())).select(
+                LINE,
+                pl.lit("record_id").alias("field"),
+                pl.lit(Reject.CONFLICTING_ROW.value).alias("reason"),
+                RAW,
+            )
+            for records in blocks()
+        )
+        self.load.reject(rejects)
+        self.reasons.update(rejects["reason"])
+        if self.keep_lines:
+            others = [frame.filter(~pl.col(LINE).is_in(lines.implode())) for frame in self.lines]
+            self.lines = [*others, _classified(rejects, "rejected", pl.col("reason"), pl.col("field"))]
+
+    @property
+    def reject_reasons(self) -> dict[str, int]:
+        """Refused lines by reason, in the order of their names."""
+        removed = {Reject.MONTH_REMOVED.value: self.load.removed} if self.load.removed else {}
+        return dict(sorted((self.reasons + Counter(removed)).items()))
+
+    @property
+    def filtered_reasons(self) -> dict[str, int]:
+        """Lines that are no records, by kind."""
+        return {kind.value: count for kind, count in self.filtered.items() if count}
+
+
+def _classified(
+    lines: pl.DataFrame, name: str, reason: pl.Expr | None = None, place: pl.Expr | None = None
+) -> pl.DataFrame:
+    nothing = pl.lit(None, pl.String)
+    return lines.select(
+        LINE,
+        pl.lit(name).alias("class"),
+        (nothing if reason is None else reason).alias("reason"),
+        (nothing if place is None else place).alias("field"),
+    )
+
+
+def in_zone(profile: Profile, time_zone: str | None) -> Profile:
+    """The profile, its local times in the zone that was asked for, if one was."""
+    return profile if time_zone is None else replace(profile, time_zone=time_zone)

@@ -1,0 +1,74 @@
+"""What the names of files say about their series: missing days, missing numbers, late files."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from cdr_pipeline.core.uploads.series import missing_days, missing_numbers
+from cdr_pipeline.sources.uploads.profiles import list_profiles
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.uploads.uploads import UploadName
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One account's files of one profile.
+
+    Attributes:
+        account_id, profile: which.
+        files: how many came.
+        last_date: newest date in a name.
+        missing_days: expected days without a file.
+        missing_numbers: gaps in the sequence.
+        late_files: names of files that came after their time.
+    """
+
+    account_id: str
+    profile: str
+    files: int
+    last_date: date | None
+    missing_days: tuple[date, ...]
+    missing_numbers: tuple[int, ...]
+    late_files: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is missing."""
+        return not self.missing_days and not self.missing_numbers
+
+
+def upload_series(at: Workplace, accounts: Sequence[str] | None = None) -> list[Series]:
+    """Every series of which at least one file came, by account and profile. Files that were discarded do not count."""
+    profiles = {
+        name: profile for name, profile in list_profiles(at.settings.profile_dir).items() if profile.control.name
+    }
+    with at.ledger() as ledger:
+        known = [account.account_id for account in ledger.accounts(accounts)]
+        names = ledger.upload_names(known, list(profiles))
+    groups = defaultdict[tuple[str, str], list[UploadName]](list)
+    for name in names:
+        groups[name.account_id, name.profile].append(name)
+    found: list[Series] = []
+    for (account_id, name), files in sorted(groups.items()):
+        control = profiles[name].control
+        grace = timedelta(days=control.grace_days)
+        dates = {file.file_date for file in files if file.file_date is not None}
+        numbers = [file.file_sequence for file in files if file.file_sequence is not None]
+        expected = at.clock().date() - timedelta(days=1) - grace
+        found.append(
+            Series(
+                account_id,
+                name,
+                len(files),
+                max(dates, default=None),
+                tuple(missing_days(dates, through=expected) if control.every == "day" else ()),
+                tuple(missing_numbers(numbers)),
+                tuple(
+                    file.file_name
+                    for file in files
+                    if file.file_date is not None and file.received_at.date() > file.file_date + timedelta(1) + grace
+                ),
+            )
+        )
+    return found

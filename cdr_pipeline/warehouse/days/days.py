@@ -1,0 +1,132 @@
+"""Business days of accounts, and the files that show them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from cdr_pipeline.core.records.volume import Volume
+from cdr_pipeline.warehouse.statement_runner import LedgerTables
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDay:
+    """What the ledger knows of an account's day, for its manifest and its state."""
+
+    state: str
+    version: int
+    changes: int
+    exported_changes: int
+    complete_through: datetime | None
+    volume: str | None
+    sealed_at: datetime | None
+    published_at: datetime | None
+    rejected_rows: int
+    corrected_rows: int
+
+    @property
+    def late_pending(self) -> bool:
+        """Whether records came or changed since the day was sealed."""
+        return self.state != "open" and self.exported_changes < self.changes
+
+
+@dataclass(frozen=True, slots=True)
+class DayStatus:
+    """One line of ``cdr-pipeline status``."""
+
+    account_id: str
+    business_date: date
+    state: str
+    complete_through: datetime | None
+    changed_at: datetime | None
+    exported_at: datetime | None
+    api_rows: int
+    imported_rows: int
+    api_minutes: float
+    failed_windows: int
+    volume: str | None
+    usual_rows: int | None
+    path: str | None
+    row_count: int | None
+
+
+class DayTable(LedgerTables):
+    """Days, by account and business date."""
+
+    def day_volumes(self, account_id: str, business_dates: list[date]) -> dict[date, int]:
+        """The switch's records on those of the days that were collected whole."""
+        rows = self._rows("collect/day_volumes", account_id=account_id, business_dates=business_dates)
+        return {row["business_date"]: row["row_count"] for row in rows}
+
+    def count_records(self, account_id: str, business_date: date) -> int:
+        """The switch's records of a day."""
+        (row,) = self._rows("records/count_records", account_id=account_id, business_date=business_date)
+        return int(row["row_count"])
+
+    def record_collected_day(
+        self, *, account_id: str, business_date: date, complete_through: datetime, volume: Volume, now: datetime
+    ) -> None:
+        """Every window of the day is loaded, and its volume has been judged."""
+        self._execute(
+            "collect/record_collected_day",
+            account_id=account_id,
+            business_date=business_date,
+            complete_through=complete_through,
+            volume=volume.verdict,
+            usual_rows=volume.usual_rows,
+            now=now,
+        )
+
+    def day(self, account_id: str, business_date: date) -> KnownDay:
+        """What the manifest of the day says beyond its rows, and how often its records have changed."""
+        (row,) = self._rows("days/day_ledger", account_id=account_id, business_date=business_date)
+        return KnownDay(**row)
+
+    def days_to_export(self, account_ids: list[str]) -> list[tuple[str, date]]:
+        """Open account-days whose file does not show the latest change of their records."""
+        rows = self._rows("days/days_to_export", account_ids=account_ids)
+        return [(row["account_id"], row["business_date"]) for row in rows]
+
+    def record_export_file(
+        self,
+        *,
+        account_id: str,
+        business_date: date,
+        version: int,
+        dialect: str,
+        path: str,
+        sha256: str,
+        content_sha256: str,
+        size: int,
+        rows: int,
+        manifest: str | None,
+        now: datetime,
+    ) -> None:
+        """A daily file is on disk; the text of its manifest is kept where it is final."""
+        self._execute(
+            "days/record_export_file",
+            account_id=account_id,
+            business_date=business_date,
+            version=version,
+            dialect=dialect,
+            path=path,
+            sha256=sha256,
+            content_sha256=content_sha256,
+            bytes=size,
+            rows=rows,
+            manifest=manifest,
+            now=now,
+        )
+
+    def record_exported_day(self, account_id: str, business_date: date, *, changes: int, now: datetime) -> None:
+        """The open day's files show its first ``changes`` changes."""
+        self._execute(
+            "days/record_exported_day",
+            account_id=account_id,
+            business_date=business_date,
+            changes=changes,
+            now=now,
+        )
+
+    def status(self, account_ids: list[str], first_date: date, last_date: date) -> list[DayStatus]:
+        """What is in the warehouse, per account and day."""
+        rows = self._rows("days/status", account_ids=account_ids, first_date=first_date, last_date=last_date)
+        return [DayStatus(**row) for row in rows]

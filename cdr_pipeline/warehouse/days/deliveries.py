@@ -1,0 +1,114 @@
+"""Files that are due at targets, and receipts of those that arrived."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from cdr_pipeline.warehouse.statement_runner import LedgerTables
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One file at one target: ``pending`` is tried again by itself, ``refused`` when it is asked for."""
+
+    account_id: str
+    target: str
+    path: str
+    business_date: date
+    version: int
+    sha256: str
+    state: str
+    attempts: int
+    due_at: datetime
+    attempted_at: datetime | None
+    delivered_at: datetime | None
+    receipt: str | None
+    error_code: str | None
+
+    def age(self, now: datetime) -> timedelta:
+        """How long it took to arrive, or has waited so far."""
+        return (self.delivered_at or now) - self.due_at
+
+
+@dataclass(frozen=True, slots=True)
+class DueFile:
+    """What is to be sent."""
+
+    path: str
+    sha256: str
+    size: int
+    manifest: str
+
+
+class DeliveryTable(LedgerTables):
+    """Deliveries, by account, target and path."""
+
+    def queue_deliveries(
+        self, account_ids: Sequence[str], target: str, dialects: Sequence[str], *, now: datetime
+    ) -> None:
+        """Announced files of sealed days are due at a target."""
+        self._execute(
+            "days/queue_deliveries",
+            account_ids=list(account_ids),
+            target=target,
+            dialects=list(dialects),
+            now=now,
+        )
+
+    def deliveries(self, account_ids: Sequence[str], states: Sequence[str]) -> list[Delivery]:
+        """Deliveries in these states, those that wait longest first."""
+        rows = self._rows("days/deliveries", account_ids=list(account_ids), states=list(states))
+        return [Delivery(**row) for row in rows]
+
+    @contextmanager
+    def locked_delivery(self, delivery: Delivery, states: Sequence[str]) -> Generator[DueFile | None]:
+        """A transaction in which nobody else sends the file; None when somebody does, or it is not due any more."""
+        with self.connection.transaction():
+            rows = self._rows(
+                "days/lock_delivery",
+                account_id=delivery.account_id,
+                target=delivery.target,
+                path=delivery.path,
+                states=list(states),
+            )
+            yield DueFile(**rows[0]) if rows else None
+
+    def record_delivered(self, delivery: Delivery, *, receipt: str, now: datetime) -> None:
+        """The file has arrived. The caller holds the delivery's lock."""
+        self._execute(
+            "days/record_delivered",
+            account_id=delivery.account_id,
+            target=delivery.target,
+            path=delivery.path,
+            receipt=receipt,
+            now=now,
+        )
+
+    def record_failed_delivery(
+        self,
+        delivery: Delivery,
+        *,
+        state: Literal["pending", "refused"],
+        now: datetime,
+        error_code: str,
+        error_message: str,
+    ) -> bool:
+        """An attempt failed.
+
+        Returns:
+            False when another process has attempted the delivery since ``delivery`` was read: its outcome stays.
+        """
+        changed = self._execute(
+            "days/record_failed_delivery",
+            account_id=delivery.account_id,
+            target=delivery.target,
+            path=delivery.path,
+            attempts=delivery.attempts,
+            state=state,
+            now=now,
+            error_code=error_code,
+            error_message=error_message,
+        )
+        return changed == 1

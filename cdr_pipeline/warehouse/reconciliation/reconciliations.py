@@ -1,0 +1,175 @@
+"""What reconciliations say: of a day, of a carrier over time, of each break, and what people have decided."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Final, Literal, NamedTuple
+
+from cdr_pipeline.core.reconcile.result.breaks import Break, Decision, OpenBreaks, TrendDay
+from cdr_pipeline.warehouse.statement_runner import LedgerTables
+
+# A carrier whose file does not come is missed for so long.
+_KNOWN_DAYS: Final = 28
+_MOST: Final = 1_000_000
+DayVerdict = Literal["none", "green", "red", "provisional"]
+
+
+class DayReconciliation(NamedTuple):
+    """An account's day over all its carriers.
+
+    Attributes:
+        status: ``none`` when nothing was reconciled; ``red`` when a carrier's breaks are above what its profile
+            tolerates; ``provisional`` when none is red but some carrier's or the switch's records may not all be here;
+            ``green`` otherwise.
+        breaks: of all carriers, decided ones included.
+        exposure: money at risk, of all carriers, in their currencies.
+    """
+
+    status: DayVerdict
+    breaks: int
+    exposure: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierOfDay:
+    """A carrier, the profile that reads its files, and how many of its records stand around the day."""
+
+    carrier: str
+    profile: str
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHour:
+    """Calls and minutes of one source in one hour (UTC) of a business date."""
+
+    business_date: date
+    source: str
+    hour: int
+    row_count: int
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AbsurdValues:
+    """How many records of a source have a value that cannot be true."""
+
+    source: str
+    in_future: int
+    longer_than_a_day: int
+    billed_beyond_length: int
+    dear: int
+
+
+class ReconciliationTable(LedgerTables):
+    """Reconciliations, by account, carrier and business date."""
+
+    def reconciliation_of(self, account_id: str, business_date: date) -> DayReconciliation:
+        """What the newest version of each carrier's reconciliation says about the day."""
+        carriers = self._rows("reconciliation/day_verdict", account_id=account_id, business_date=business_date)
+        return DayReconciliation(
+            _verdict({(row["status"], row["light"]) for row in carriers}),
+            sum(row["breaks"] for row in carriers),
+            sum((row["exposure"] for row in carriers), Decimal(0)),
+        )
+
+    def carriers_of_day(self, account_id: str, business_date: date) -> list[CarrierOfDay]:
+        """Carriers with records around the day, or reconciled in the four weeks before it; by carrier and profile."""
+        rows = self._rows(
+            "reconciliation/carriers_of_day",
+            account_id=account_id,
+            business_date=business_date,
+            near_dates=_around(business_date),
+            known_since=business_date - timedelta(days=_KNOWN_DAYS),
+        )
+        return [CarrierOfDay(**row) for row in rows]
+
+    def day_state(self, account_id: str, business_date: date) -> tuple[int, datetime | None]:
+        """How often the records of a day and its neighbours have changed; up to when the switch was asked for it."""
+        (row,) = self._rows(
+            "reconciliation/day_state",
+            account_id=account_id,
+            business_date=business_date,
+            near_dates=_around(business_date),
+        )
+        return row["changes"], row["complete_through"]
+
+    def days_to_reconcile(self, account_id: str, first_date: date, last_date: date) -> list[date]:
+        """Reconciled days of this time whose records, or those around them, have changed since."""
+        rows = self._rows("reconciliation/due_days", account_id=account_id, first_date=first_date, last_date=last_date)
+        return [row["business_date"] for row in rows]
+
+    def trend(self, account_id: str, carrier: str, first_date: date, last_date: date) -> list[TrendDay]:
+        """A carrier's days, oldest first."""
+        rows = self._rows(
+            "reconciliation/trend", account_id=account_id, carrier=carrier, first_date=first_date, last_date=last_date
+        )
+        return [TrendDay(**row) for row in rows]
+
+    def open_breaks(self, account_id: str, carrier: str, last_date: date, currency: str) -> list[OpenBreaks]:
+        """Undecided breaks of a carrier up to a day, by business date; the money of those in one currency."""
+        rows = self._rows(
+            "reconciliation/aging", account_id=account_id, carrier=carrier, last_date=last_date, currency=currency
+        )
+        return [OpenBreaks(**row) for row in rows]
+
+    def breaks(
+        self,
+        account_ids: Sequence[str],
+        *,
+        first_date: date = date.min,
+        last_date: date = date.max,
+        carrier: str | None = None,
+        id_prefix: str = "",
+        most: int = _MOST,
+    ) -> list[Break]:
+        """Breaks of the newest versions, the largest amount at risk first."""
+        rows = self._rows(
+            "reconciliation/breaks",
+            account_ids=list(account_ids),
+            first_date=first_date,
+            last_date=last_date,
+            carrier=carrier,
+            id_prefix=id_prefix,
+            most=most,
+        )
+        return [Break(match_class=row.pop("class"), **row) for row in rows]
+
+    def record_decision(
+        self, *, account_id: str, outcome_id: str, decision: Decision, reason: str, decided_by: str, now: datetime
+    ) -> None:
+        """A person has decided about a break; what was decided before stays on record."""
+        self._execute(
+            "reconciliation/record_decision",
+            account_id=account_id,
+            outcome_id=outcome_id,
+            decision=decision,
+            reason=reason,
+            decided_by=decided_by,
+            now=now,
+        )
+
+    def source_hours(self, account_id: str, business_dates: Sequence[date]) -> list[SourceHour]:
+        """Calls and minutes by day, source and hour."""
+        rows = self._rows("reconciliation/source_hours", account_id=account_id, business_dates=list(business_dates))
+        return [SourceHour(**row) for row in rows]
+
+    def absurd_values(self, account_id: str, business_date: date, *, now: datetime) -> list[AbsurdValues]:
+        """Records of a day with values that cannot be true, by source."""
+        rows = self._rows("reconciliation/absurd_values", account_id=account_id, business_date=business_date, now=now)
+        return [AbsurdValues(**row) for row in rows]
+
+
+def _around(business_date: date) -> list[date]:
+    return [business_date + timedelta(days=off) for off in (-1, 0, 1)]
+
+
+def _verdict(carriers: set[tuple[str, str]]) -> DayVerdict:
+    if not carriers:
+        return "none"
+    if ("final", "red") in carriers:
+        return "red"
+    if any(status == "provisional" for status, _ in carriers):
+        return "provisional"
+    return "green"

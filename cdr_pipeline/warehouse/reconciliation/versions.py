@@ -1,0 +1,277 @@
+"""Reconciliations in the warehouse: records out, a version in, in one transaction, and only when something is new."""
+
+import io
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import orjson
+import polars as pl
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
+from cdr_pipeline.core.reconcile.result.outcomes import COMPARED, KEPT, LINKED_CLASSES, Changes, changes_between
+from cdr_pipeline.warehouse.records.links import Link, set_links, withdraw_links
+from cdr_pipeline.warehouse.statements import statement
+
+_CURRENT: Final = {
+    "outcome_id": pl.String(),
+    "class": pl.String(),
+    "is_break": pl.String(),
+    "switch_record_id": pl.String(),
+    "carrier_record_id": pl.String(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierDay:
+    """What is reconciled: one carrier's day of one account."""
+
+    account_id: str
+    carrier: str
+    business_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Some time, half-open, and the business dates that it touches."""
+
+    starts_at: datetime
+    ends_at: datetime
+    first_date: date
+    last_date: date
+
+
+class Basis(NamedTuple):
+    """What a reconciliation rests on: equal ones give an equal result."""
+
+    inputs_hash: str
+    rules_hash: str
+    code_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A reconciliation as it is kept; the names are those of the table's columns.
+
+    Attributes:
+        status: provisional while records may be missing, else final.
+        light: red when the breaks are above what the profile tolerates.
+        findings: what a person should know first, in words without personal data.
+        inputs_hash, rules_hash, code_version: as in ``Basis``.
+        totals: ``outcomes.totals_of`` as rows.
+    """
+
+    status: str
+    light: str
+    findings: list[str]
+    inputs_hash: str
+    rules_hash: str
+    code_version: str
+    profile: str | None
+    currency: str
+    switch_rows: int
+    switch_seconds: Decimal
+    switch_amount: Decimal | None
+    carrier_rows: int
+    carrier_seconds: Decimal
+    carrier_amount: Decimal | None
+    breaks: int
+    exposure: Decimal
+    offset_status: str
+    offset_ms: int
+    drift_ppm: float
+    spread_ms: int
+    offset_pairs: int
+    offset_finding: str
+    totals: list[dict[str, Any]]
+    seen_changes: int
+
+    @property
+    def basis(self) -> Basis:
+        """What it rests on."""
+        return Basis(self.inputs_hash, self.rules_hash, self.code_version)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVersion:
+    """A version in the warehouse.
+
+    Attributes:
+        day: of what.
+        number: counts from 1.
+        version: what it says.
+        appeared, resolved, changed: breaks, against the version before.
+        reconciled_at: when it was written.
+        fresh: this call wrote it; otherwise an equal one was there.
+    """
+
+    day: CarrierDay
+    number: int
+    version: Version
+    appeared: int
+    resolved: int
+    changed: int
+    reconciled_at: datetime
+    fresh: bool = False
+
+
+def compared_records(connection: Connection[Any], day: CarrierDay, span: Span) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Records of the switch, and of the carrier, that began in the span, both as of one moment.
+
+    Returns:
+        Two frames of ``COMPARED`` in the types of the field dictionary, grain one record, in the order of record ids.
+    """
+    parameters = asdict(span) | {"account_id": day.account_id, "carrier": day.carrier}
+    with connection.transaction():
+        connection.execute(statement("reconciliation/one_snapshot"))
+        return (
+            _copied(connection, "reconciliation/copy_switch_records", parameters),
+            _copied(connection, "reconciliation/copy_carrier_records", parameters),
+        )
+
+
+def _copied(connection: Connection[Any], name: str, parameters: dict[str, Any]) -> pl.DataFrame:
+    texts = _csv(connection, name, parameters, list(COMPARED))
+    return texts.select(_typed(column) if column in BY_NAME else column for column in COMPARED).sort("record_id")
+
+
+def _csv(connection: Connection[Any], name: str, parameters: dict[str, Any], columns: list[str]) -> pl.DataFrame:
+    with connection.cursor() as cursor, cursor.copy(statement(name), parameters) as copy:
+        content = b"".join(copy)
+    if not content:
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String()))
+    return pl.read_csv(io.BytesIO(content), has_header=False, new_columns=columns, infer_schema=False)
+
+
+def newest_version(connection: Connection[Any], day: CarrierDay) -> KeptVersion | None:
+    """The newest version of a carrier's day."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(statement("reconciliation/newest"), asdict(day))
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    version = Version(**{name: row[name] for name in Version.__dataclass_fields__})
+    return KeptVersion(
+        day, row["version"], version, row["appeared"], row["resolved"], row["changed"], row["reconciled_at"]
+    )
+
+
+def write_version(
+    connection: Connection[Any],
+    day: CarrierDay,
+    version: Version,
+    outcomes: pl.DataFrame,
+    *,
+    now: datetime,
+    run_id: str | None,
+) -> KeptVersion:
+    """Keeps a reconciliation and links the records of its pairs, in one transaction; an equal one is left alone.
+
+    Args:
+        connection: to the warehouse.
+        day: of what.
+        version: what it says as a whole.
+        outcomes: ``OUTCOME_SCHEMA``, every call of the day.
+        now: stamps the version.
+        run_id: the orchestrator's run.
+    """
+    key = asdict(day)
+    with connection.transaction():
+        connection.execute(statement("records/lock_account"), key)
+        before = newest_version(connection, day)
+        if before is not None and before.version.basis == version.basis:
+            return before
+        number = before.number + 1 if before else 1
+        with connection.cursor() as cursor:
+            current = _csv(connection, "reconciliation/copy_current", key, list(_CURRENT))
+            changes = changes_between(current.with_columns(pl.col("is_break") == "t"), outcomes)
+            if changes.removed.height:
+                ids = changes.removed["outcome_id"].to_list()
+                cursor.execute(statement("reconciliation/close_outcomes"), key | {"version": number, "outcome_ids": ids})
+            _insert(connection, day, number, changes.added, now)
+            _link(connection, day, changes, outcomes, now=now, run_id=run_id)
+            counts = {"appeared": changes.appeared, "resolved": changes.resolved, "changed": changes.changed}
+            totals = orjson.dumps(version.totals, default=str).decode()
+            said = asdict(version) | {"totals": totals}
+            cursor.execute(
+                statement("reconciliation/record_version"),
+                key | said | counts | {"version": number, "run_id": run_id, "now": now},
+            )
+    return KeptVersion(day, number, version, **counts, reconciled_at=now, fresh=True)
+
+
+def restore_links(connection: Connection[Any], day: CarrierDay, *, now: datetime, run_id: str | None) -> None:
+    """Links the pairs of a carrier's newest version again where their links are gone.
+
+    A link by call id takes the place of one of reconciliation. When it ends, the records that were reconciled are the
+    same as before, and no new version is written that would link them.
+    """
+    parameters = asdict(day) | {"classes": list(LINKED_CLASSES)}
+    if connection.execute(statement("records/unlinked_pairs"), parameters).fetchone() is None:
+        return
+    with connection.transaction():
+        connection.execute(statement("records/lock_account"), parameters)
+        pairs = connection.execute(statement("records/unlinked_pairs"), parameters).fetchall()
+        set_links(connection, day.account_id, [Link(*pair) for pair in pairs], now=now, run_id=run_id)
+
+
+def _insert(connection: Connection[Any], day: CarrierDay, number: int, added: pl.DataFrame, now: datetime) -> None:
+    if added.is_empty():
+        return
+    rows = added.select(
+        pl.lit(day.account_id).alias("account_id"),
+        pl.lit(day.carrier).alias("carrier"),
+        pl.lit(day.business_date).alias("business_date"),
+        pl.lit(number).alias("since_version"),
+        pl.lit(now.isoformat()).alias("found_at"),
+        *(
+            pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") if name == "started_at" else pl.col(name)
+            for name in KEPT
+        ),
+    )
+    with connection.cursor() as cursor, cursor.copy(statement("reconciliation/copy_outcomes")) as copy:
+        copy.write(rows.write_csv(include_header=False).encode())
+
+
+def _link(
+    connection: Connection[Any],
+    day: CarrierDay,
+    changes: Changes,
+    outcomes: pl.DataFrame,
+    *,
+    now: datetime,
+    run_id: str | None,
+) -> None:
+    """Links what is one call, and takes back what was and is not any more."""
+    pairs = outcomes.filter(
+        pl.col("class").is_in(LINKED_CLASSES),
+        pl.col("switch_record_id").is_not_null(),
+        pl.col("carrier_record_id").is_not_null(),
+    )
+    gone = changes.removed.drop_nulls(["switch_record_id", "carrier_record_id"]).join(
+        pairs, on=["switch_record_id", "carrier_record_id"], how="anti"
+    )
+    if gone.height:
+        withdraw_links(connection, day.account_id, _links(gone), now=now)
+    if pairs.height:
+        set_links(connection, day.account_id, _links(pairs), now=now, run_id=run_id)
+
+
+def _links(pairs: pl.DataFrame) -> list[Link]:
+    return [Link(*pair) for pair in pairs.select("carrier_record_id", "switch_record_id").rows()]
+
+
+def _typed(name: str) -> pl.Expr:
+    """PostgreSQL's text of a value to its type; every format here is what the session's ISO settings print."""
+    kind = BY_NAME[name].kind
+    column = pl.col(name)
+    if kind is Kind.INSTANT:
+        return column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit="us", time_zone="UTC")
+    if kind is Kind.DATE:
+        return column.str.to_date("%Y-%m-%d")
+    if kind is Kind.FLAG:
+        return column == "t"
+    return column.cast(kind.dtype)

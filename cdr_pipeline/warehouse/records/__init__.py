@@ -1,0 +1,1 @@
+"""Records: merge, links, search."""

@@ -1,0 +1,64 @@
+"""Monthly partitions of the records and of their history, made when the first record of a month comes in."""
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from datetime import date
+from typing import Any, Final
+
+from psycopg import Connection, sql
+
+from cdr_pipeline.warehouse.statements import named, statement
+
+PARTITIONED: Final = ("cdr", "cdr_history")
+
+
+def add_missing_partitions(connection: Connection[Any], business_dates: Iterable[date]) -> tuple[date, ...]:
+    """Makes the partitions that records of these dates need, in the open transaction.
+
+    Returns:
+        First days of the months that were missing.
+    """
+    with missing_partitions(connection, business_dates) as added:
+        return added
+
+
+@contextmanager
+def missing_partitions(connection: Connection[Any], business_dates: Iterable[date]) -> Generator[tuple[date, ...]]:
+    """First days of the months that were missing; their tables become partitions when the block ends.
+
+    Until then they are this transaction's alone and have no index: rows that are put into them come under indexes that
+    are built by sorting, which costs a fraction of adding each row to each. Only the creation of a month waits for
+    others that create one; readers and loads of other months go on.
+    """
+    months = sorted({day.replace(day=1) for day in business_dates})
+    connection.execute(statement("retention/hold_partitions"))
+    added: list[date] = []
+    if _missing(connection, months):
+        connection.execute(statement("records/lock_partitions"))
+        added = _missing(connection, months)
+    for month in added:
+        for table in PARTITIONED:
+            connection.execute(named("records/add_partition", **_names(table, month)))
+    yield tuple(added)
+    for month in added:
+        bounds = {"first_day": sql.Literal(month), "end_day": sql.Literal(next_month(month))}
+        for table in PARTITIONED:
+            connection.execute(named("records/attach_partition", **_names(table, month), **bounds))
+
+
+def partition_name(table: str, month: date) -> str:
+    """Name of the table that holds a month's rows."""
+    return f"{table}_y{month:%Y}m{month:%m}"
+
+
+def next_month(month: date) -> date:
+    """First day of the month after."""
+    return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1, day=1)
+
+
+def _missing(connection: Connection[Any], months: list[date]) -> list[date]:
+    return [row[0] for row in connection.execute(statement("records/missing_months"), {"months": months})]
+
+
+def _names(table: str, month: date) -> dict[str, sql.Composable]:
+    return {"table": sql.Identifier(table), "partition": sql.Identifier(partition_name(table, month))}

@@ -1,0 +1,209 @@
+"""Searches the merged view: pages, whole streams, one leg, the legs of a call, a summary."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
+
+from psycopg import AsyncConnection, sql
+from psycopg.rows import dict_row
+
+from cdr_pipeline.core.records.search import Compare, Operator, PageKey, Search, Span
+from cdr_pipeline.warehouse.records.candidates import narrowed, sought_by
+from cdr_pipeline.warehouse.records.conditions import Bound, condition_sql
+from cdr_pipeline.warehouse.records.list_columns import list_columns
+from cdr_pipeline.warehouse.statements import named, statement
+
+# A leg is filed under the day of its start and looked for by its end. No call is longer than this; with the bound
+# only the months around the span are searched.
+_LONGEST: Final = timedelta(days=31)
+_DAY: Final = timedelta(days=1)
+# Legs of one interaction, conference included.
+_MOST_LEGS: Final = 1000
+# COPY sends a line a row; the network wants larger pieces.
+_PIECE_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """One page: list rows as JSON texts, the key of its first row, and that of the next page's first one."""
+
+    rows: list[str]
+    first: PageKey | None
+    following: PageKey | None
+
+
+def is_read_in_order(search: Search) -> bool:
+    """Whether a page is best read in the order of time: of a period or one day, where no index finds what legs say."""
+    return (search.span is not None or _is_of_one_day(search)) and not _narrowing(search, Bound())
+
+
+async def find_page(connection: AsyncConnection[Any], search: Search, *, size: int, start: PageKey | None) -> FoundPage:
+    """One page of a search, beginning with the leg that ``start`` names."""
+    query, bound = _composed("records/page", search, start, as_json=True)
+    async with connection.cursor(binary=False) as cursor:
+        await cursor.execute(query, bound.values | {"row_limit": size + 1, "utc_offset": search.utc_offset})
+        rows = await cursor.fetchall()
+    keys = [PageKey(row[0], row[1], row[2]) for row in (rows[:1] + rows[size:])]
+    return FoundPage([row[3] for row in rows[:size]], keys[0] if rows else None, keys[-1] if len(rows) > size else None)
+
+
+async def stream_json(connection: AsyncConnection[Any], search: Search) -> AsyncGenerator[bytes]:
+    """Every leg of a search as JSON objects separated by commas, in pieces; memory does not grow with the search."""
+    begun = False
+    async for piece in _copied(connection, "records/stream_json", search, as_json=True):
+        # COPY doubles backslashes and ends lines; JSON has no line breaks of its own.
+        text = piece.replace(b"\\\\", b"\\")[:-1].replace(b"\n", b",")
+        yield b"," + text if begun else text
+        begun = True
+
+
+async def stream_csv(connection: AsyncConnection[Any], search: Search) -> AsyncGenerator[bytes]:
+    """Every leg of a search as CSV, in pieces: a header, then every cell in quotes."""
+    async for piece in _copied(connection, "records/stream_csv", search, as_json=False):
+        yield piece
+
+
+async def find_record(connection: AsyncConnection[Any], account_id: str, record_id: str) -> dict[str, Any] | None:
+    """One leg with all columns of the merged view."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement("records/record"), {"account_id": account_id, "record_id": record_id})
+        return await cursor.fetchone()
+
+
+async def find_legs(connection: AsyncConnection[Any], account_id: str, identity: str) -> list[dict[str, Any]]:
+    """All legs of the interaction that an interaction's or a leg's id names, oldest first, with all columns."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            statement("records/legs"), {"account_id": account_id, "identity": identity, "row_limit": _MOST_LEGS}
+        )
+        return await cursor.fetchall()
+
+
+async def find_summary(connection: AsyncConnection[Any], search: Search) -> list[dict[str, Any]]:
+    """Billed seconds by ``direction, domain, classifier, rate_name`` in ``seconds``."""
+    bound = Bound()
+    query = named("records/summary", conditions=_conditions(search, bound))
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, bound.values)
+        return await cursor.fetchall()
+
+
+async def _copied(
+    connection: AsyncConnection[Any], name: str, search: Search, *, as_json: bool
+) -> AsyncGenerator[bytes]:
+    query, bound = _composed(name, search, None, as_json=as_json)
+    parameters = bound.values | {"utc_offset": search.utc_offset}
+    lines: list[bytes] = []
+    waiting = 0
+    async with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:
+        async for line in copy:
+            lines.append(bytes(line))
+            waiting += len(line)
+            if waiting >= _PIECE_BYTES:
+                yield b"".join(lines)
+                lines, waiting = [], 0
+    if lines:
+        yield b"".join(lines)
+
+
+def _composed(name: str, search: Search, start: PageKey | None, *, as_json: bool) -> tuple[sql.Composed, Bound]:
+    bound = Bound()
+    conditions = _conditions(search, bound)
+    clock = sql.Identifier(search.clock)
+    if start is not None:
+        compared = sql.SQL(">=") if search.ascending else sql.SQL("<=")
+        moment = bound.add(start.moment)
+        # No index knows an origin, which the link decides; the first comparison takes it to the place nevertheless.
+        conditions += sql.SQL(
+            " AND record.{clock} {compared} {moment}"
+            " AND (record.{clock}, record.record_id, record.origin) {compared} ({moment}, {record}, {origin})"
+        ).format(
+            clock=clock, compared=compared, moment=moment, record=bound.add(start.record_id),
+            origin=bound.add(start.origin),
+        )  # fmt: skip
+    direction = sql.SQL(" ASC") if search.ascending else sql.SQL(" DESC")
+    order = sql.SQL(", ").join(
+        sql.SQL("record.{}").format(sql.Identifier(column)) + direction
+        for column in (search.clock, "record_id", "origin")
+    )
+    parts: dict[str, sql.Composable] = {
+        "columns": list_columns(as_json=as_json, interactions=search.interactions),
+        "conditions": conditions,
+        "order": order,
+    }
+    if name == "records/page":
+        parts["clock"] = clock
+    return named(name, **parts), bound
+
+
+def _conditions(search: Search, bound: Bound) -> sql.Composed:
+    parts: list[sql.Composable] = []
+    if len(search.accounts) == 1:
+        parts.append(sql.SQL("record.account_id = {}").format(bound.add(search.accounts[0])))
+    else:
+        parts.append(sql.SQL("record.account_id = ANY({})").format(bound.add(list(search.accounts))))
+    if search.span is not None:
+        parts += _within(search, bound)
+    parts += _narrowing(search, bound)
+    parts += [condition_sql(condition, bound) for condition in search.conditions]
+    if search.interactions:
+        parts.append(
+            sql.SQL(
+                "NOT EXISTS (SELECT 1 FROM cdr_merged AS earlier WHERE earlier.account_id = record.account_id"
+                " AND earlier.interaction_id = record.interaction_id AND"
+                " (earlier.started_at, earlier.record_id, earlier.origin)"
+                " < (record.started_at, record.record_id, record.origin))"
+            )
+        )
+    if search.known_at is not None:
+        parts.append(_known(search, bound))
+    return sql.SQL(" AND ").join(parts)
+
+
+def _is_of_one_day(search: Search) -> bool:
+    return any(
+        isinstance(condition, Compare)
+        and condition.columns == ("business_date",)
+        and condition.operator is Operator.EQUALS
+        and len(condition.values) == 1
+        for condition in search.conditions
+    )
+
+
+def _narrowing(search: Search, bound: Bound) -> list[sql.Composable]:
+    """Conditions that let an index find the few legs that others then decide among."""
+    dates = None if search.span is None else _dates(search.span)
+    sought = [found for found in map(sought_by, search.conditions) if found is not None]
+    parts = [narrowed(found, search.accounts, bound.add, dates) for found in sought]
+    return [part for part in parts if part is not None]
+
+
+def _dates(span: Span) -> tuple[date, date]:
+    first_day = (span.first - _LONGEST if span.clock == "saved_at" else span.first - _DAY).date()
+    return first_day, (span.last + _DAY).date()
+
+
+def _within(search: Search, bound: Bound) -> list[sql.Composable]:
+    span = search.span
+    if span is None:
+        return []
+    # A span counts whole seconds: its last second is in it to the end.
+    clock = sql.Identifier(span.clock)
+    first_day, last_day = _dates(span)
+    return [
+        sql.SQL("record.{} >= {}").format(clock, bound.add(span.first)),
+        sql.SQL("record.{} < {}").format(clock, bound.add(span.last + timedelta(seconds=1))),
+        sql.SQL("record.business_date >= {}").format(bound.add(first_day)),
+        sql.SQL("record.business_date <= {}").format(bound.add(last_day)),
+    ]
+
+
+def _known(search: Search, bound: Bound) -> sql.Composable:
+    """What was there when a walk began stays in it, even when it changed since; what came later is left out."""
+    moment = bound.add(search.known_at)
+    return sql.SQL(
+        "(record.changed_at <= {} OR EXISTS (SELECT 1 FROM cdr_history AS before"
+        " WHERE before.account_id = record.account_id AND before.record_id = record.record_id"
+        " AND before.changed_at <= {}))"
+    ).format(moment, moment)

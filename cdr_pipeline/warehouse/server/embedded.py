@@ -1,0 +1,304 @@
+"""The embedded PostgreSQL server: one per data folder, started when needed, on a Unix socket only.
+
+Only the programs of the wheel are used. Its own manager believes a handle file and returns a dead socket after a
+kill; here the server is asked first, and whatever is found on disk is only believed when the system confirms it.
+"""
+
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from cdr_pipeline.errors import WarehouseUnavailable
+from cdr_pipeline.files import durable
+from cdr_pipeline.files.lock import file_lock
+from cdr_pipeline.warehouse.server.unprivileged import ServerUser, binaries, cluster_folder, server_user
+
+_ROLE: Final = "cdr"
+_DATABASE: Final = "cdr"
+_START_SECONDS: Final = 60
+_STOP_SECONDS: Final = 15
+_SHUTTING_DOWN: Final = "shutting down"
+# What a server says that will accept connections, or be gone, in a moment.
+_PASSING: Final = ("starting up", "not yet accepting", "in recovery mode", _SHUTTING_DOWN)
+_SETTINGS: Final = """\
+# Written anew at every start; put your own settings into postgresql.conf.
+listen_addresses = ''
+unix_socket_directories = '{socket}'
+unix_socket_permissions = 0700
+cluster_name = 'cdr_pipeline'
+max_connections = 100
+shared_buffers = 128MB
+max_wal_size = 2GB
+jit = off
+# A client that died must not keep its locks: its server process notices within seconds.
+client_connection_check_interval = '5s'
+timezone = 'UTC'
+log_timezone = 'UTC'
+# Rows hold phone numbers and names: no statement, value or key may reach the server's log.
+log_statement = none
+log_min_error_statement = panic
+log_error_verbosity = terse
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """What ``cdr-pipeline warehouse status`` says of the embedded server."""
+
+    running: bool
+    pid: int | None
+    version: str
+    cluster: Path
+    bytes: int
+
+
+class EmbeddedServer:
+    """The server of one data folder.
+
+    Args:
+        home: the warehouse folder; made when missing. On Linux and macOS only.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.home.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.user: ServerUser = server_user()
+        self.cluster = cluster_folder(home, self.user)
+        digest = hashlib.sha256(os.fsencode(self.cluster)).hexdigest()[:16]
+        # A socket's path is limited to about 100 bytes, a data folder's is not.
+        self.socket = Path(tempfile.gettempdir()) / f"cdr-pg-{self.user.uid}-{digest}"
+        self.log = self.cluster.with_name("server.log")
+
+    @property
+    def url(self) -> str:
+        """Address for libpq; no password, the socket's owner is who may connect."""
+        return f"postgresql://{_ROLE}@/{_DATABASE}?host={quote(str(self.socket), safe='')}"
+
+    def ensure_running(self) -> str:
+        """Starts the server unless it answers, whoever else is doing so at the same moment; returns its URL.
+
+        Raises:
+            WarehouseUnavailable: with the last lines of the server's log.
+        """
+        if self._answers():
+            return self.url
+        with file_lock(self.home / "lock"):
+            if not self._answers():
+                self._initialise()
+                self._start()
+                self._create_database()
+        return self.url
+
+    def stop(self) -> bool:
+        """Stops the server, open transactions rolled back; returns whether it had been running."""
+        with file_lock(self.home / "lock"):
+            if self._postmaster() is None:
+                return False
+            self._end()
+            return True
+
+    def status(self) -> ServerStatus:
+        """Whether it runs, as what, and how large its folder is. Starts nothing."""
+        running = self._answers()
+        version = ""
+        if running:
+            with self._connect(_DATABASE) as connection:
+                row = connection.execute("SHOW server_version").fetchone()
+                version = str(row[0]) if row else ""
+        size = sum(path.lstat().st_size for path in self.cluster.rglob("*")) if self.cluster.exists() else 0
+        return ServerStatus(running, self._postmaster() if running else None, version, self.cluster, size)
+
+    def destroy(self) -> None:
+        """Stops the server and removes all its data. For tests."""
+        self.stop()
+        for folder in (self.socket, self.cluster, self.home):
+            shutil.rmtree(folder, ignore_errors=True)
+        if self.cluster.parent != self.home:
+            shutil.rmtree(self.cluster.parent, ignore_errors=True)
+
+    def _connect(self, database: str) -> psycopg.Connection[Any]:
+        return psycopg.connect(host=str(self.socket), user=_ROLE, dbname=database, connect_timeout=5, autocommit=True)
+
+    def _answers(self) -> bool:
+        """Whether the database accepts connections; waits while the server starts, recovers or shuts down.
+
+        Raises:
+            WarehouseUnavailable: it is still recovering after a minute; it goes on, and is not to be disturbed.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                self._connect(_DATABASE).close()
+            except psycopg.OperationalError as error:
+                said = str(error)
+                if not any(state in said for state in _PASSING):
+                    return False
+                if time.monotonic() > deadline:
+                    if _SHUTTING_DOWN in said:
+                        return False
+                    raise WarehouseUnavailable(
+                        "the warehouse is still recovering from a crash", hint="it goes on by itself; try again later"
+                    ) from None
+                time.sleep(0.05)
+            else:
+                return True
+
+    def _end(self) -> None:
+        """Stops the server that runs; at once when it does not end in time, which loses nothing that was committed.
+
+        PostgreSQL 18 that is told to stop just when it recovers from a crash waits for ever.
+        """
+        stop = ("stop", "-D", str(self.cluster), "-w", "-t", str(_STOP_SECONDS))
+        try:
+            self._run("pg_ctl", *stop, "-m", "fast")
+        except WarehouseUnavailable:
+            if self._postmaster() is not None:
+                self._run("pg_ctl", *stop, "-m", "immediate")
+
+    def _initialise(self) -> None:
+        """Makes the cluster under another name first, so that a half-made one is never taken for whole."""
+        if (self.cluster / "PG_VERSION").exists():
+            return
+        fresh = self.cluster.with_name("cluster.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700, parents=True)
+        self.user.owns(fresh)
+        self._run(
+            "initdb", "-D", str(fresh), "-U", _ROLE, "--auth-local=peer", "--auth-host=reject", "--encoding=UTF8",
+            "--locale-provider=builtin", "--locale=C.UTF-8", "--data-checksums", "--no-instructions",
+        )  # fmt: skip
+        (fresh / "pg_hba.conf").write_text("local all all peer map=cdr\n", "utf-8")
+        names = sorted({pwd.getpwuid(os.geteuid()).pw_name, "root"})
+        (fresh / "pg_ident.conf").write_text("".join(f'cdr "{name}" {_ROLE}\n' for name in names), "utf-8")
+        with (fresh / "postgresql.conf").open("a", encoding="utf-8") as config:
+            config.write("\ninclude 'cdr_pipeline.conf'\n")
+        self._write_settings(fresh)
+        for name in ("pg_hba.conf", "pg_ident.conf", "postgresql.conf", "cdr_pipeline.conf"):
+            durable.flush_file(fresh / name)
+        durable.flush_folder(fresh)
+        durable.rename(fresh, self.cluster)
+
+    def _write_settings(self, cluster: Path) -> None:
+        config = cluster / "cdr_pipeline.conf"
+        config.write_text(_SETTINGS.format(socket=str(self.socket).replace("'", "''")), "utf-8")
+        self.user.owns(config)
+
+    def _start(self) -> None:
+        if self._postmaster() is not None:
+            # It hangs in its shutdown, or somebody has swept its socket away: nobody can use it.
+            self._end()
+        self._make_socket_folder()
+        self._write_settings(self.cluster)
+        self.log.touch(mode=0o600)
+        self.user.owns(self.log)
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            if self._postmaster() is None:
+                # What a killed server leaves behind; a zombie of it would make the new one believe it.
+                for left in (self.cluster / "postmaster.pid", *self.socket.glob(".s.PGSQL.*")):
+                    left.unlink(missing_ok=True)
+            try:
+                self._run(
+                    "pg_ctl", "start", "-D", str(self.cluster), "-l", str(self.log), "-w", "-t", str(_START_SECONDS),
+                    "-s",
+                )  # fmt: skip
+            except WarehouseUnavailable:
+                # Children of a killed server hold its shared memory for a moment.
+                if time.monotonic() > deadline or "shared memory" not in self._log_tail():
+                    raise
+                time.sleep(0.2)
+            else:
+                return
+
+    def _make_socket_folder(self) -> None:
+        """Folder in the temporary directory that is certainly ours: nobody else can plant one."""
+        try:
+            self.socket.mkdir(mode=0o700)
+            self.user.owns(self.socket)
+        except FileExistsError:
+            state = self.socket.lstat()
+            if not stat.S_ISDIR(state.st_mode) or state.st_uid != self.user.uid or state.st_mode & 0o077:
+                raise WarehouseUnavailable(
+                    f"{self.socket} exists and is not a private folder of user {self.user.name}",
+                    hint="remove it if nothing uses it, then try again",
+                ) from None
+
+    def _create_database(self) -> None:
+        with self._connect("postgres") as connection:
+            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE]).fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE)))
+
+    def _postmaster(self) -> int | None:
+        """Pid of the server that runs on this cluster, None when there is none, whatever a stale file says."""
+        try:
+            pid = int((self.cluster / "postmaster.pid").read_text("utf-8").split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
+            return None
+        return pid if self._is_server(pid) else None
+
+    def _is_server(self, pid: int) -> bool:
+        listing = _process(pid)
+        state, _, command = listing.partition(" ")
+        return bool(command) and not state.startswith("Z") and "postgres" in command and str(self.cluster) in command
+
+    def _run(self, program: str, *arguments: str) -> None:
+        """Runs one of the server's programs as the server's user, in a session of its own."""
+        command = [str(binaries(self.user) / program), *arguments]
+        switch: dict[str, Any] = {}
+        if self.user.switched:
+            switch = {"user": self.user.uid, "group": self.user.gid, "extra_groups": []}
+        with tempfile.TemporaryFile() as output:
+            # A pipe would stay open as long as the server that inherits it.
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+                start_new_session=True,
+                check=False,
+                **switch,
+            )
+            if done.returncode == 0:
+                return
+            output.seek(0)
+            said = output.read().decode(errors="replace").strip()
+        raise WarehouseUnavailable(
+            f"{program} failed: {said[-500:]}\n{self._log_tail()}".strip(),
+            hint=f"see {self.log}; a full disk and a folder of another user are the usual causes",
+        )
+
+    def _log_tail(self) -> str:
+        try:
+            return "\n".join(self.log.read_text("utf-8", errors="replace").splitlines()[-5:])
+        except OSError:
+            return ""
+
+
+def _process(pid: int) -> str:
+    """``state command line`` of a process, empty when there is none."""
+    folder = Path("/proc") / str(pid)
+    if not Path("/proc/self").exists():
+        listing = ["ps", "-o", "stat=,args=", "-p", str(pid)]
+        return subprocess.run(listing, capture_output=True, text=True, check=False).stdout.strip()
+    try:
+        state = (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[0]
+        command = (folder / "cmdline").read_bytes().replace(b"\x00", b" ").decode(errors="replace")
+    except (OSError, IndexError):
+        return ""
+    return f"{state} {command}"

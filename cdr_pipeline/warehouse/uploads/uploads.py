@@ -1,0 +1,248 @@
+"""Files that came in, and what of them was rejected."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+import polars as pl
+
+from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.warehouse.statement_runner import LedgerTables
+
+UPLOAD_STATES: Final = ("landed", "held", "loaded", "refused", "discarded")
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRecord:
+    """What the ledger knows of an uploaded file; ``counts`` once it is loaded."""
+
+    state: str
+    profile: str
+    file_name: str
+    landing_path: str
+    error_code: str | None
+    error_message: str | None
+    overlap_rows: int | None
+    other_calls: int | None
+    counts: BatchCounts | None
+
+
+@dataclass(frozen=True, slots=True)
+class LandedUpload:
+    """A file that has come in and is not merged yet."""
+
+    account_id: str
+    sha256: str
+    profile: str
+    time_zone: str | None
+    file_name: str
+    landing_path: str
+    corrects: str | None = None
+    released: bool = False
+    content_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLine:
+    """One line of ``cdr-pipeline uploads list``; the row counts are None until it is loaded."""
+
+    account_id: str
+    sha256: str
+    profile: str
+    time_zone: str | None
+    file_name: str
+    landing_path: str
+    state: str
+    received_at: datetime
+    corrects: str | None
+    overlap_rows: int | None
+    other_calls: int | None
+    decided_by: str | None
+    error_code: str | None
+    error_message: str | None
+    rows_read: int | None
+    rows_inserted: int | None
+    rows_updated: int | None
+    rows_rejected: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadName:
+    """A name under which a file came, and what it says about the file's place in a series."""
+
+    account_id: str
+    profile: str
+    file_name: str
+    file_date: date | None
+    file_sequence: int | None
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An upload of some bytes and the profile that it is read with."""
+
+    sha256: str
+    profile: str
+    state: str
+
+
+class UploadTable(LedgerTables):
+    """Uploads, known by account and id, and rejected rows of any origin."""
+
+    def readings(self, account_id: str, content_sha256: str) -> list[Reading]:
+        """Uploads of the same bytes, one for each profile that they were read with."""
+        rows = self._rows("uploads/readings_of_bytes", account_id=account_id, content_sha256=content_sha256)
+        return [Reading(**row) for row in rows]
+
+    def upload_id(self, account_id: str, content_sha256: str, profile: str) -> str:
+        """The id of the upload of these bytes that is read with this profile.
+
+        It is the sha256 of the bytes, unless an upload that another profile reads has that id: then it is the sha256
+        of both. A refused upload has loaded nothing and becomes one of this profile.
+        """
+        readings = self.readings(account_id, content_sha256)
+        for reading in readings:
+            if reading.profile == profile:
+                return reading.sha256
+        if any(reading.sha256 == content_sha256 and reading.state != "refused" for reading in readings):
+            return hashlib.sha256(f"{content_sha256}\x1f{profile}".encode()).hexdigest()
+        return content_sha256
+
+    def upload(self, account_id: str, sha256: str) -> UploadRecord | None:
+        """The upload of this id, if it came in before."""
+        rows = self._rows("uploads/upload", account_id=account_id, sha256=sha256)
+        if not rows:
+            return None
+        row = rows[0]
+        names = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered")
+        numbers = {name: row.pop(f"rows_{name}") for name in names}
+        counts = None if numbers["read"] is None else BatchCounts(**numbers)
+        return UploadRecord(**row, counts=counts)
+
+    def landed_uploads(self, account_ids: list[str]) -> list[LandedUpload]:
+        """Uploads of these accounts that wait to be loaded, in the order in which they came."""
+        return [LandedUpload(**row) for row in self._rows("uploads/landed_uploads", account_ids=account_ids)]
+
+    def record_landed_upload(
+        self,
+        *,
+        account_id: str,
+        sha256: str,
+        content_sha256: str,
+        profile: str,
+        time_zone: str | None,
+        file_name: str,
+        size: int,
+        landing_path: str,
+        now: datetime,
+        corrects: str | None = None,
+    ) -> None:
+        """A file has come in: by itself, or to correct rejected lines of the upload ``corrects``."""
+        self._execute(
+            "uploads/record_landed_upload",
+            account_id=account_id,
+            sha256=sha256,
+            content_sha256=content_sha256,
+            profile=profile,
+            time_zone=time_zone,
+            file_name=file_name,
+            bytes=size,
+            landing_path=landing_path,
+            now=now,
+            corrects=corrects,
+        )
+
+    def record_upload_name(
+        self,
+        *,
+        account_id: str,
+        sha256: str,
+        file_name: str,
+        profile: str,
+        file_date: date | None,
+        file_sequence: int | None,
+        now: datetime,
+    ) -> None:
+        """A file has come in under this name, be its bytes known or not."""
+        self._execute(
+            "uploads/record_upload_name",
+            account_id=account_id,
+            sha256=sha256,
+            file_name=file_name,
+            profile=profile,
+            file_date=file_date,
+            file_sequence=file_sequence,
+            now=now,
+        )
+
+    def upload_names(self, account_ids: list[str], profiles: list[str]) -> list[UploadName]:
+        """Names of files of these profiles, newest first; those refused, discarded or correcting others left out."""
+        rows = self._rows("uploads/upload_names", account_ids=account_ids, profiles=profiles)
+        return [UploadName(**row) for row in rows]
+
+    def uploads(
+        self, account_ids: list[str], *, sha256_prefix: str = "", states: Sequence[str] = UPLOAD_STATES
+    ) -> list[UploadLine]:
+        """Uploads of these accounts in these states, newest first."""
+        rows = self._rows("uploads/uploads", account_ids=account_ids, sha256_prefix=sha256_prefix, states=list(states))
+        return [UploadLine(**row) for row in rows]
+
+    def record_held_upload(
+        self, *, account_id: str, sha256: str, overlap_rows: int, other_calls: int, error_code: str, error_message: str
+    ) -> None:
+        """A file repeats records of another one, or carries ids of other calls, and waits for a person."""
+        self._execute(
+            "uploads/record_held_upload",
+            account_id=account_id,
+            sha256=sha256,
+            overlap_rows=overlap_rows,
+            other_calls=other_calls,
+            error_code=error_code,
+            error_message=error_message,
+        )
+
+    def decide_upload(self, *, account_id: str, sha256: str, release: bool, decided_by: str, now: datetime) -> bool:
+        """A person lets a held file be loaded, or never; False when it was not held."""
+        state = "landed" if release else "discarded"
+        return bool(
+            self._execute(
+                "uploads/decide_upload",
+                account_id=account_id,
+                sha256=sha256,
+                state=state,
+                decided_by=decided_by,
+                now=now,
+            )
+        )
+
+    def rejects(self, account_id: str, source: str, *, state: str = "open") -> pl.DataFrame:
+        """Rejected rows of a source: ``line, field, reason, raw``, in the order of lines."""
+        rows = self._rows("uploads/rejects", account_id=account_id, source=source, state=state)
+        schema = {"line": pl.Int64, "field": pl.String, "reason": pl.String, "raw": pl.String}
+        return pl.DataFrame(rows, schema=schema)
+
+    def upload_reject_reasons(self, account_id: str, source: str) -> dict[str, int]:
+        """Rejected lines of an upload by reason, those that were corrected since included."""
+        rows = self._rows("uploads/upload_reject_reasons", account_id=account_id, source=source)
+        return {row["reason"]: row["row_count"] for row in rows}
+
+    def reject_sources(self, account_ids: list[str], *, state: str = "open") -> list[dict[str, Any]]:
+        """Rejected rows by account, origin, source, reason and field, with ``row_count`` and ``first_line``."""
+        return self._rows("uploads/reject_sources", account_ids=account_ids, state=state)
+
+    def record_refused_upload(self, *, account_id: str, sha256: str, error_code: str, error_message: str) -> None:
+        """A file could not be opened as its profile says."""
+        self._execute(
+            "uploads/record_refused_upload",
+            account_id=account_id,
+            sha256=sha256,
+            error_code=error_code,
+            error_message=error_message,
+        )
+
+    def reject_reasons(self, account_ids: list[str]) -> list[dict[str, Any]]:
+        """Rejected rows by ``account_id, origin, reason, field`` with ``row_count``."""
+        return self._rows("uploads/reject_reasons", account_ids=account_ids)

@@ -1,0 +1,41 @@
+-- Name:        add_token
+-- Purpose:     a new token of the API; only its hash is kept.
+-- Parameters:  account_id, token_id, parent_token_id, digest, scope, label, now, expires_at.
+-- Grain:       account_id, token_id.   Locks: none.   Idempotent: no.
+INSERT INTO api_tokens (account_id, token_id, parent_token_id, digest, scope, label, created_at, expires_at)
+VALUES (
+    %(account_id)s, %(token_id)s, %(parent_token_id)s, %(digest)s, %(scope)s, %(label)s, %(now)s, %(expires_at)s
+)
+
+-- Name:        cursor_secret
+-- Purpose:     the key that signs the cursors of the API.   Parameters: none.   Grain: one row.   Locks: none.
+SELECT secret
+FROM api_secrets
+WHERE account_id = '' AND name = 'cursors'
+
+-- Name:        forget_expired_tokens
+-- Purpose:     deletes tokens that were bought with a key and have ended.
+-- Parameters:  now.   Grain: account_id, token_id.   Locks: the rows.   Idempotent: yes.
+DELETE FROM api_tokens
+WHERE parent_token_id IS NOT NULL AND expires_at < %(now)s
+
+-- Name:        revoke_token
+-- Purpose:     ends a token; those bought with it end with it.
+-- Parameters:  token_id, now.   Grain: account_id, token_id.   Locks: the row.   Idempotent: yes.
+UPDATE api_tokens
+SET revoked_at = %(now)s
+WHERE token_id = %(token_id)s AND revoked_at IS NULL
+
+-- Name:        tokens
+-- Purpose:     tokens that were made by hand.   Parameters: none.   Grain: account_id, token_id.   Locks: none.
+SELECT
+    account_id,
+    token_id,
+    scope,
+    label,
+    created_at,
+    expires_at,
+    revoked_at
+FROM api_tokens
+WHERE parent_token_id IS NULL
+ORDER BY account_id, created_at, token_id

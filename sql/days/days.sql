@@ -1,0 +1,335 @@
+-- Name:        batches_of_day
+-- Purpose:     rows by class of everything that was loaded from a day's windows.
+-- Parameters:  account_ids (array), business_date.   Grain: one row.   Locks: none.
+SELECT
+    coalesce(sum(batches.rows_read), 0)::bigint AS read,
+    coalesce(sum(batches.rows_inserted), 0)::bigint AS inserted,
+    coalesce(sum(batches.rows_updated), 0)::bigint AS updated,
+    coalesce(sum(batches.rows_unchanged), 0)::bigint AS unchanged,
+    coalesce(sum(batches.rows_duplicate), 0)::bigint AS duplicate,
+    coalesce(sum(batches.rows_rejected), 0)::bigint AS rejected,
+    coalesce(sum(batches.rows_filtered), 0)::bigint AS filtered
+FROM batches
+INNER JOIN windows ON windows.account_id = batches.account_id AND windows.batch_id = batches.batch_id
+WHERE batches.account_id = any(%(account_ids)s) AND windows.business_date = %(business_date)s
+
+-- Name:        day_batches
+-- Purpose:     why a day changed: the batches that brought its present records or replaced earlier ones, with the window
+--              or the file that each was a load of.
+-- Parameters:  account_id, business_date.   Grain: batch_id.   Locks: none.
+SELECT
+    batches.batch_id,
+    batches.kind,
+    batches.source,
+    uploads.file_name,
+    uploads.profile,
+    batches.loaded_at,
+    batches.run_id,
+    touched.records,
+    touched.replaced
+FROM (
+    SELECT
+        account_id,
+        batch_id,
+        sum(records)::bigint AS records,
+        sum(replaced)::bigint AS replaced
+    FROM (
+        SELECT
+            account_id,
+            batch_id,
+            1 AS records,
+            0 AS replaced
+        FROM cdr
+        WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+        UNION ALL
+        SELECT
+            account_id,
+            replaced_by,
+            0,
+            1
+        FROM cdr_history
+        WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+    ) AS each_record
+    GROUP BY account_id, batch_id
+) AS touched
+INNER JOIN batches
+    ON batches.account_id = touched.account_id AND batches.batch_id = touched.batch_id
+LEFT JOIN uploads
+    ON uploads.account_id = batches.account_id AND uploads.sha256 = batches.source
+ORDER BY batches.loaded_at, batches.batch_id
+
+-- Name:        day_ledger
+-- Purpose:     what the ledger knows of one account's day, for its file and manifest.
+-- Parameters:  account_id, business_date.   Grain: one row.   Locks: none.
+SELECT
+    coalesce(known.state, 'open') AS state,
+    coalesce(known.version, 1) AS version,
+    coalesce(known.changes, 0) AS changes,
+    coalesce(known.exported_changes, 0) AS exported_changes,
+    known.complete_through,
+    known.volume,
+    known.sealed_at,
+    known.published_at,
+    rejected.rejected_rows,
+    rejected.corrected_rows
+FROM (
+    SELECT
+        count(*) FILTER (WHERE state <> 'corrected') AS rejected_rows,
+        count(*) FILTER (WHERE state = 'corrected') AS corrected_rows
+    FROM rejects
+    WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+) AS rejected
+LEFT JOIN days AS known
+    ON known.account_id = %(account_id)s AND known.business_date = %(business_date)s
+
+-- Name:        day_traffic
+-- Purpose:     records of business dates by hour, origin and currency: what the plots and totals of a night show.
+--              Totals are never added up over origins: the same call may stand in both.
+-- Parameters:  account_ids (array), business_dates (array).
+-- Grain:       hour of the start in UTC, origin, cost_currency.   Locks: none.
+SELECT
+    extract(HOUR FROM started_at AT TIME ZONE 'UTC')::integer AS hour,
+    origin,
+    cost_currency,
+    count(*) AS row_count,
+    coalesce(sum(billing_seconds), 0) AS billing_seconds,
+    coalesce(sum(cost), 0) AS cost
+FROM cdr
+WHERE account_id = any(%(account_ids)s) AND business_date = any(%(business_dates)s)
+GROUP BY 1, 2, 3
+ORDER BY 1, 2, 3
+
+-- Name:        days
+-- Purpose:     days with their state and newest exact file; a sealed day with changes that its file does not show is
+--              late_pending, and late_rows says how many of its present records came since.
+-- Parameters:  account_ids (array), first_date, last_date.   Grain: account_id, business_date.   Locks: none.
+SELECT
+    days.account_id,
+    days.business_date,
+    CASE
+        WHEN days.state <> 'open' AND days.exported_changes < days.changes THEN 'late_pending'
+        ELSE days.state
+    END AS state,
+    days.version,
+    days.complete_through,
+    days.sealed_at,
+    days.changed_at,
+    days.volume,
+    export_files.row_count AS rows,
+    export_files.sha256,
+    export_files.path,
+    CASE
+        WHEN days.state <> 'open' AND days.exported_changes < days.changes
+            THEN (
+                SELECT count(*)
+                FROM cdr
+                WHERE
+                    cdr.account_id = days.account_id
+                    AND cdr.business_date = days.business_date
+                    AND cdr.changed_at > days.exported_at
+            )
+        ELSE 0
+    END AS late_rows
+FROM days
+LEFT JOIN export_files
+    ON
+        export_files.account_id = days.account_id
+        AND export_files.business_date = days.business_date
+        AND export_files.version = days.version
+        AND export_files.dialect = 'exact'
+WHERE
+    days.account_id = any(%(account_ids)s)
+    AND days.business_date BETWEEN %(first_date)s AND %(last_date)s
+ORDER BY days.account_id, days.business_date
+
+-- Name:        days_in_state
+-- Purpose:     account-days by what is to be done with them: open ones to seal, sealed ones with late records to
+--              restate, sealed ones whose manifests are not in place.
+-- Parameters:  account_ids (array), first_date, last_date, what (open, late or unpublished).
+-- Grain:       account_id, business_date.   Locks: none.
+SELECT
+    account_id,
+    business_date
+FROM days
+WHERE
+    account_id = any(%(account_ids)s)
+    AND business_date BETWEEN %(first_date)s AND %(last_date)s
+    AND CASE %(what)s
+        WHEN 'open' THEN state = 'open'
+        WHEN 'late' THEN state <> 'open' AND exported_changes < changes
+        ELSE state <> 'open' AND published_at IS NULL
+    END
+ORDER BY account_id, business_date
+
+-- Name:        days_to_export
+-- Purpose:     open days whose file does not show the latest change of their records.
+-- Parameters:  account_ids (array).   Grain: account_id, business_date.   Locks: none.
+SELECT
+    account_id,
+    business_date
+FROM days
+WHERE
+    account_id = any(%(account_ids)s)
+    AND state = 'open'
+    AND exported_changes < changes
+ORDER BY account_id, business_date
+
+-- Name:        late_days
+-- Purpose:     days of any state whose files have not shown their latest change for some time.
+-- Parameters:  account_ids (array), before (instant).   Grain: account_id, business_date.   Locks: none.
+SELECT
+    account_id,
+    business_date,
+    changes
+FROM days
+WHERE
+    account_id = any(%(account_ids)s)
+    AND exported_changes < changes
+    AND changed_at < %(before)s
+ORDER BY account_id, business_date
+
+-- Name:        late_rows
+-- Purpose:     records of earlier days that have come in or changed since an instant.
+-- Parameters:  account_ids (array), business_dates (array), since.   Grain: one row.   Locks: none.
+SELECT count(*) AS row_count
+FROM cdr
+WHERE account_id = any(%(account_ids)s) AND business_date = any(%(business_dates)s) AND changed_at >= %(since)s
+
+-- Name:        missing_days
+-- Purpose:     business dates of which an active account's day should be whole and is not, because it was not collected or
+--              because a window of it failed since; those of an account begin with the day before it became known.
+-- Parameters:  account_ids (array), first_date, last_date, time_zone (the operator's).
+-- Grain:       account_id, business_date.   Locks: none.
+SELECT
+    due.account_id,
+    due.business_date,
+    EXISTS (
+        SELECT 1
+        FROM windows
+        WHERE windows.account_id = due.account_id AND windows.business_date = due.business_date
+    ) AS attempted,
+    failed.error_code
+FROM (
+    SELECT
+        accounts.account_id,
+        generate_series(
+            greatest(%(first_date)s::date, (accounts.added_at AT TIME ZONE %(time_zone)s)::date - 1),
+            %(last_date)s::date,
+            '1 day'
+        )::date AS business_date
+    FROM accounts
+    WHERE accounts.account_id = any(%(account_ids)s) AND accounts.active
+) AS due
+LEFT JOIN days ON days.account_id = due.account_id AND days.business_date = due.business_date
+LEFT JOIN (
+    SELECT
+        account_id,
+        business_date,
+        min(error_code) AS error_code
+    FROM windows
+    WHERE account_id = any(%(account_ids)s) AND state = 'failed'
+    GROUP BY account_id, business_date
+) AS failed
+    ON failed.account_id = due.account_id AND failed.business_date = due.business_date
+WHERE days.collected_at IS NULL OR failed.account_id IS NOT NULL
+ORDER BY due.business_date, due.account_id
+
+-- Name:        newest_day
+-- Purpose:     the newest day of an account that holds records, was collected or is final.
+-- Parameters:  account_id.   Grain: one row; null when there is none.   Locks: none.
+SELECT max(business_date) AS business_date
+FROM days
+WHERE account_id = %(account_id)s AND (changes > 0 OR collected_at IS NOT NULL OR state <> 'open')
+
+-- Name:        outdated_files
+-- Purpose:     days whose file has not shown their latest change for some time, open ones and final ones.
+-- Parameters:  account_ids (array), before (instant).   Grain: business_date, still_open.   Locks: none.
+SELECT
+    business_date,
+    state = 'open' AS still_open,
+    count(*) AS accounts,
+    min(changed_at) AS since
+FROM days
+WHERE
+    account_id = any(%(account_ids)s)
+    AND exported_changes < changes
+    AND changed_at < %(before)s
+GROUP BY business_date, state = 'open'
+ORDER BY business_date, still_open
+
+-- Name:        record_unchanged_day
+-- Purpose:     a sealed day's late changes have undone each other: its file shows them all.
+-- Parameters:  account_id, business_date, changes.   Grain: account_id, business_date.   Locks: the row.
+-- Idempotent:  yes.
+UPDATE days SET exported_changes = %(changes)s
+WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+
+-- Name:        status
+-- Purpose:     what is in the warehouse, per account and day.
+-- Parameters:  account_ids (array), first_date, last_date.   Grain: account_id, business_date.   Locks: none.
+SELECT
+    days.account_id,
+    days.business_date,
+    days.state,
+    days.complete_through,
+    days.changed_at,
+    days.exported_at,
+    days.volume,
+    days.usual_rows,
+    coalesce(records.api_rows, 0) AS api_rows,
+    coalesce(records.imported_rows, 0) AS imported_rows,
+    coalesce(records.api_minutes, 0) AS api_minutes,
+    coalesce(open_windows.failed, 0) AS failed_windows,
+    export_files.path,
+    export_files.row_count
+FROM days
+LEFT JOIN (
+    SELECT
+        account_id,
+        business_date,
+        count(*) FILTER (WHERE origin = 'api') AS api_rows,
+        count(*) FILTER (WHERE origin = 'imported') AS imported_rows,
+        sum(billing_seconds) FILTER (WHERE origin = 'api') / 60 AS api_minutes
+    FROM cdr
+    WHERE
+        account_id = any(%(account_ids)s)
+        AND business_date BETWEEN %(first_date)s AND %(last_date)s
+    GROUP BY account_id, business_date
+) AS records
+    ON records.account_id = days.account_id AND records.business_date = days.business_date
+LEFT JOIN (
+    SELECT
+        account_id,
+        business_date,
+        count(*) AS failed
+    FROM windows
+    WHERE account_id = any(%(account_ids)s) AND state = 'failed'
+    GROUP BY account_id, business_date
+) AS open_windows
+    ON open_windows.account_id = days.account_id AND open_windows.business_date = days.business_date
+LEFT JOIN export_files
+    ON
+        export_files.account_id = days.account_id
+        AND export_files.business_date = days.business_date
+        AND export_files.version = days.version
+        AND export_files.dialect = 'exact'
+WHERE
+    days.account_id = any(%(account_ids)s)
+    AND days.business_date BETWEEN %(first_date)s AND %(last_date)s
+ORDER BY days.account_id, days.business_date
+
+-- Name:        suspicious_days
+-- Purpose:     days that were collected whole and have far fewer records than the same weekday usually has.
+-- Parameters:  account_ids (array), first_date.   Grain: account_id, business_date.   Locks: none.
+SELECT
+    account_id,
+    business_date,
+    volume,
+    usual_rows,
+    collected_at AS since
+FROM days
+WHERE
+    account_id = any(%(account_ids)s)
+    AND business_date >= %(first_date)s
+    AND volume IN ('thin', 'empty')
+ORDER BY business_date, account_id

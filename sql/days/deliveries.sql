@@ -1,0 +1,101 @@
+-- Name:        deliveries
+-- Purpose:     deliveries with their state, those that wait longest first.
+-- Parameters:  account_ids (array), states (array).   Grain: account_id, target, path.   Locks: none.
+SELECT
+    account_id,
+    target,
+    path,
+    business_date,
+    version,
+    sha256,
+    state,
+    attempts,
+    due_at,
+    attempted_at,
+    delivered_at,
+    receipt,
+    error_code
+FROM deliveries
+WHERE account_id = any(%(account_ids)s) AND state = any(%(states)s)
+ORDER BY state DESC, due_at, account_id, target, path
+
+-- Name:        lock_delivery
+-- Purpose:     the right to send a file to a target; nothing when another process has it, or the file is not due.
+-- Parameters:  account_id, target, path, states (array).   Grain: one row or none.
+-- Locks:       the row, until the end of the transaction.
+SELECT
+    deliveries.path,
+    deliveries.sha256,
+    deliveries.bytes AS size,
+    export_files.manifest
+FROM deliveries
+INNER JOIN export_files
+    ON
+        export_files.account_id = deliveries.account_id
+        AND export_files.business_date = deliveries.business_date
+        AND export_files.version = deliveries.version
+        AND export_files.path = deliveries.path
+WHERE
+    deliveries.account_id = %(account_id)s
+    AND deliveries.target = %(target)s
+    AND deliveries.path = %(path)s
+    AND deliveries.state = any(%(states)s)
+FOR UPDATE OF deliveries SKIP LOCKED
+
+-- Name:        queue_deliveries
+-- Purpose:     every announced file of a sealed day is due at a target, once; a file that is known there stays as it is.
+-- Parameters:  account_ids (array), dialects (array), target, now.   Grain: account_id, target, path.   Locks: the rows.
+-- Idempotent:  yes.
+INSERT INTO deliveries (
+    account_id, target, path, business_date, version, sha256, bytes, state, attempts, due_at
+)
+SELECT
+    export_files.account_id,
+    %(target)s,
+    export_files.path,
+    export_files.business_date,
+    export_files.version,
+    export_files.sha256,
+    export_files.bytes,
+    'pending',
+    0,
+    %(now)s
+FROM export_files
+INNER JOIN days
+    ON days.account_id = export_files.account_id AND days.business_date = export_files.business_date
+WHERE
+    export_files.account_id = any(%(account_ids)s)
+    AND export_files.dialect = any(%(dialects)s)
+    AND export_files.manifest IS NOT NULL
+    AND (days.published_at IS NOT NULL OR export_files.version < days.version)
+ON CONFLICT (account_id, target, path) DO NOTHING
+
+-- Name:        record_delivered
+-- Purpose:     a file has arrived at a target.
+-- Parameters:  as named.   Grain: account_id, target, path.   Locks: the row; the caller has it.   Idempotent: no.
+UPDATE deliveries SET
+    state = 'delivered',
+    attempts = attempts + 1,
+    attempted_at = %(now)s,
+    delivered_at = %(now)s,
+    receipt = %(receipt)s,
+    error_code = NULL,
+    error_message = NULL
+WHERE account_id = %(account_id)s AND target = %(target)s AND path = %(path)s
+
+-- Name:        record_failed_delivery
+-- Purpose:     an attempt to deliver a file has failed: it is due still, or refused until a person acts. Nothing changes
+--              when another process has attempted it since it was read, or it has arrived.
+-- Parameters:  as named; attempts: as read.   Grain: account_id, target, path.   Locks: the row.   Idempotent: no.
+UPDATE deliveries SET
+    state = %(state)s,
+    attempts = attempts + 1,
+    attempted_at = %(now)s,
+    error_code = %(error_code)s,
+    error_message = %(error_message)s
+WHERE
+    account_id = %(account_id)s
+    AND target = %(target)s
+    AND path = %(path)s
+    AND attempts = %(attempts)s
+    AND state <> 'delivered'

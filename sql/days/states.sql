@@ -1,0 +1,124 @@
+-- Name:        add_day_event
+-- Purpose:     who sealed or restated a day, when and why; events are only ever added.
+-- Parameters:  as named.   Grain: account_id, business_date, event_id.   Locks: the row.   Idempotent: no.
+INSERT INTO day_events (
+    account_id, business_date, event_id, event, version, actor, reason, overridden, before_sha256, after_sha256,
+    happened_at, run_id
+) VALUES (
+    %(account_id)s, %(business_date)s, %(event_id)s, %(event)s, %(version)s, %(actor)s, %(reason)s, %(overridden)s,
+    %(before_sha256)s, %(after_sha256)s, %(now)s, %(run_id)s
+)
+
+-- Name:        day_events
+-- Purpose:     who sealed and restated a day, oldest first.
+-- Parameters:  account_id, business_date.   Grain: event_id.   Locks: none.
+SELECT
+    event,
+    version,
+    actor,
+    reason,
+    overridden,
+    before_sha256,
+    after_sha256,
+    happened_at,
+    run_id
+FROM day_events
+WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+ORDER BY happened_at, version, event_id
+
+-- Name:        day_obstacles
+-- Purpose:     what is under way that may yet change a day: its windows that are not loaded, files of the account that
+--              wait, and whether somebody collects it now.
+-- Parameters:  account_id, business_date.   Grain: one row.   Locks: none.
+SELECT
+    (
+        SELECT count(*)
+        FROM windows
+        WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND state <> 'loaded'
+    ) AS open_windows,
+    (
+        SELECT count(*)
+        FROM uploads
+        WHERE account_id = %(account_id)s AND state IN ('landed', 'held')
+    ) AS waiting_uploads,
+    (
+        SELECT count(*)
+        FROM collections
+        WHERE
+            account_id = %(account_id)s
+            AND business_date = %(business_date)s
+            AND leased_until > clock_timestamp()
+    ) AS collecting
+
+-- Name:        final_days
+-- Purpose:     which of some days are sealed or restated.
+-- Parameters:  account_id, business_dates (array).   Grain: business_date.   Locks: none.
+SELECT business_date
+FROM days
+WHERE account_id = %(account_id)s AND business_date = any(%(business_dates)s::date []) AND state <> 'open'
+ORDER BY business_date
+
+-- Name:        hold_day
+-- Purpose:     keep a day from being sealed while its file is written; loads of the day are not kept waiting.
+-- Parameters:  account_id, business_date.   Grain: one row.   Locks: the row against sealing, until the transaction ends.
+SELECT state
+FROM days
+WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+FOR KEY SHARE
+
+-- Name:        keep_loads_out
+-- Purpose:     whether no load of the account runs; none begins until the transaction ends. Those who seal other days
+--              of the account are not in the way. The lock is that of load/lock_account.
+-- Parameters:  account_id.   Grain: one row.   Locks: advisory, shared, until the end of the transaction.
+SELECT pg_try_advisory_xact_lock_shared(hashtextextended('cdr_pipeline.merge:' || %(account_id)s, 0)) AS quiet
+
+-- Name:        lock_day
+-- Purpose:     the right to seal or restate a day; waits for others who have it, and for exports of the day.
+-- Parameters:  account_id, business_date.   Grain: one row.   Locks: the row, until the end of the transaction.
+SELECT state
+FROM days
+WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+FOR UPDATE
+
+-- Name:        lock_export
+-- Purpose:     one export of a day at a time, so that its exact file, renditions and ledger rows are of one run; loads
+--              of the day are not kept waiting.
+-- Parameters:  account_id, business_date.
+-- Locks:       advisory, until the end of the transaction; taken on the coordinator of a cluster.
+SELECT pg_advisory_xact_lock(
+    hashtextextended('cdr_pipeline.export:' || %(account_id)s || ':' || %(business_date)s::text, 0)
+)
+
+-- Name:        open_day
+-- Purpose:     make sure that there is a row to lock for an account's day.
+-- Parameters:  account_id, business_date.   Grain: account_id, business_date.   Locks: the row.   Idempotent: yes.
+INSERT INTO days (account_id, business_date, state, changes, exported_changes)
+VALUES (%(account_id)s, %(business_date)s, 'open', 0, 0)
+ON CONFLICT (account_id, business_date) DO NOTHING
+
+-- Name:        record_exported_day
+-- Purpose:     the open day's files show the first so many changes of its records.
+-- Parameters:  account_id, business_date, changes, now.   Grain: account_id, business_date.   Locks: the row.
+-- Idempotent:  yes.
+UPDATE days SET exported_changes = %(changes)s, exported_at = %(now)s
+WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND state = 'open'
+
+-- Name:        record_final_day
+-- Purpose:     a day is sealed, or restated under a new version; its manifests are not announced yet.
+-- Parameters:  account_id, business_date, state, version, changes, now.   Grain: account_id, business_date.
+-- Locks:       the row; the caller has it.   Idempotent: yes.
+UPDATE days SET
+    state = %(state)s,
+    version = %(version)s,
+    exported_changes = %(changes)s,
+    exported_at = %(now)s,
+    sealed_at = coalesce(sealed_at, %(now)s),
+    published_at = NULL
+WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+
+-- Name:        record_published_day
+-- Purpose:     the manifests of a sealed day's version are in place.
+-- Parameters:  account_id, business_date, version, now.   Grain: account_id, business_date.   Locks: the row.
+-- Idempotent:  yes.
+UPDATE days SET published_at = %(now)s
+WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND version = %(version)s

@@ -1,0 +1,57 @@
+-- Name:        is_cluster
+-- Purpose:     whether the tables of this database are spread over a cluster.
+-- Parameters:  none.   Grain: one row.   Locks: none.
+SELECT to_regclass('pg_dist_partition') IS NOT NULL AS is_cluster
+
+-- Name:        link_folder
+-- Purpose:     link a warehouse that has no data folder yet to one; a link that is there stays.
+-- Parameters:  warehouse_id, now.   Grain: the one row.   Locks: the row.   Idempotent: yes.
+INSERT INTO warehouse_identity (warehouse_id, linked_at)
+VALUES (%(warehouse_id)s, %(now)s)
+ON CONFLICT (only_row) DO NOTHING
+
+-- Name:        place_by_account
+-- Purpose:     place a table's rows on the nodes of a cluster by their account, beside those of another table.
+-- Parameters:  table, beside.   Locks: the table, until the end.   Idempotent: no; the caller leaves placed tables out.
+SELECT create_distributed_table(%(table)s::regclass, 'account_id', colocate_with => %(beside)s)
+
+-- Name:        place_everywhere
+-- Purpose:     keep a copy of a small table on each node of a cluster.
+-- Parameters:  table.   Locks: the table, until the end.   Idempotent: no; the caller leaves placed tables out.
+SELECT create_reference_table(%(table)s::regclass)
+
+-- Name:        relink_folder
+-- Purpose:     link the warehouse to a data folder in place of the one before.
+-- Parameters:  warehouse_id, now.   Grain: the one row.   Locks: the row.   Idempotent: yes.
+INSERT INTO warehouse_identity (warehouse_id, linked_at)
+VALUES (%(warehouse_id)s, %(now)s)
+ON CONFLICT (only_row) DO UPDATE SET
+    warehouse_id = excluded.warehouse_id,
+    linked_at = excluded.linked_at
+
+-- Name:        schema_revision
+-- Purpose:     the revision of the tables.   Parameters: none.   Grain: one row.   Locks: none.
+SELECT version_num
+FROM alembic_version
+
+-- Name:        undistributed_tables
+-- Purpose:     tables of a Citus database, partitions aside, that are on the coordinator alone.
+-- Parameters:  none.   Grain: table.   Locks: none.
+SELECT pg_class.relname
+FROM pg_class
+WHERE
+    pg_class.relnamespace = current_schema()::regnamespace
+    AND pg_class.relkind IN ('r', 'p')
+    AND NOT pg_class.relispartition
+    AND NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE pg_dist_partition.logicalrelid = pg_class.oid)
+ORDER BY pg_class.relname
+
+-- Name:        warehouse_clock
+-- Purpose:     the warehouse's own clock.   Parameters: none.   Grain: one row.   Locks: none.
+SELECT clock_timestamp() AS moment
+
+-- Name:        warehouse_identity
+-- Purpose:     the id that the warehouse shares with its data folder.
+-- Parameters:  none.   Grain: at most one row.   Locks: none.
+SELECT warehouse_id
+FROM warehouse_identity

@@ -1,0 +1,52 @@
+-- Name:        absurd_values
+-- Purpose:     records of a day with values that cannot be true, by source.
+-- Parameters:  account_id, business_date, now.   Grain: source.   Locks: none.
+SELECT
+    CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END AS source,
+    count(*) FILTER (WHERE started_at > %(now)s OR ended_at > %(now)s) AS in_future,
+    count(*) FILTER (WHERE duration_seconds > 86400) AS longer_than_a_day,
+    count(*) FILTER (WHERE billing_seconds > duration_seconds + 120) AS billed_beyond_length,
+    count(*) FILTER (WHERE abs(cost) > 10000) AS dear
+FROM cdr
+WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+GROUP BY CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END
+ORDER BY source
+
+-- Name:        file_trend
+-- Purpose:     rows in the newest file of every day, all accounts together: the trend of some weeks.
+-- Parameters:  account_ids (array), first_date, last_date.   Grain: business_date.   Locks: none.
+SELECT
+    newest.business_date,
+    count(*) AS files,
+    sum(newest.row_count)::bigint AS row_count
+FROM (
+    SELECT DISTINCT ON (account_id, business_date)
+        account_id,
+        business_date,
+        row_count
+    FROM export_files
+    WHERE
+        account_id = any(%(account_ids)s)
+        AND business_date BETWEEN %(first_date)s AND %(last_date)s
+        AND dialect = 'exact'
+    ORDER BY account_id, business_date, version DESC
+) AS newest
+GROUP BY newest.business_date
+ORDER BY newest.business_date
+
+-- Name:        source_hours
+-- Purpose:     calls and minutes of some days by source and hour, to judge whether a day is complete.
+-- Parameters:  account_id; business_dates (array).   Grain: business_date, source, hour in UTC.   Locks: none.
+SELECT
+    business_date,
+    CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END AS source,
+    extract(HOUR FROM started_at)::integer AS hour,
+    count(*) AS row_count,
+    coalesce(sum(billing_seconds), 0) / 60 AS minutes
+FROM cdr
+WHERE account_id = %(account_id)s AND business_date = any(%(business_dates)s)
+GROUP BY
+    business_date,
+    CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END,
+    extract(HOUR FROM started_at)
+ORDER BY business_date, source, hour

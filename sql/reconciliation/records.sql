@@ -1,0 +1,130 @@
+-- Name:        carriers_of_day
+-- Purpose:     carriers whose records stand in the warehouse around a day, or that were reconciled shortly before it.
+-- Parameters:  account_id; near_dates (array), known_since, business_date.
+-- Grain:       carrier, profile; a record without carrier counts for the profile that read it.   Locks: none.
+SELECT
+    carrier,
+    profile,
+    sum(row_count)::bigint AS row_count
+FROM (
+    SELECT
+        coalesce(nullif(cdr.carrier, ''), uploads.profile) AS carrier,
+        uploads.profile,
+        count(*) AS row_count
+    FROM cdr
+    INNER JOIN batches
+        ON batches.account_id = cdr.account_id AND batches.batch_id = cdr.batch_id
+    INNER JOIN uploads
+        ON uploads.account_id = batches.account_id AND uploads.sha256 = batches.source
+    WHERE
+        cdr.account_id = %(account_id)s
+        AND cdr.origin = 'imported'
+        AND cdr.business_date = any(%(near_dates)s)
+    GROUP BY coalesce(nullif(cdr.carrier, ''), uploads.profile), uploads.profile
+    UNION ALL
+    SELECT DISTINCT
+        carrier,
+        profile,
+        0 AS row_count
+    FROM reconciliations
+    WHERE
+        account_id = %(account_id)s
+        AND business_date BETWEEN %(known_since)s AND %(business_date)s
+        AND profile IS NOT NULL
+) AS found
+GROUP BY carrier, profile
+ORDER BY carrier, profile
+
+-- Name:        copy_carrier_records
+-- Purpose:     a carrier's records of some time; those without carrier are known by the profile that read them.
+-- Parameters:  account_id, carrier, first_date, last_date, starts_at, ends_at; columns that the comparison reads.
+-- Grain:       account_id, record_id.   Locks: none.
+COPY (
+    SELECT {columns}
+    FROM cdr
+    WHERE
+        cdr.account_id = %(account_id)s
+        AND cdr.origin = 'imported'
+        AND cdr.business_date BETWEEN %(first_date)s AND %(last_date)s
+        AND cdr.started_at >= %(starts_at)s
+        AND cdr.started_at < %(ends_at)s
+        AND (
+            cdr.carrier = %(carrier)s
+            OR (
+                nullif(cdr.carrier, '') IS NULL
+                AND EXISTS (
+                    SELECT 1
+                    FROM batches
+                    INNER JOIN uploads
+                        ON uploads.account_id = batches.account_id AND uploads.sha256 = batches.source
+                    WHERE
+                        batches.account_id = cdr.account_id
+                        AND batches.batch_id = cdr.batch_id
+                        AND uploads.profile = %(carrier)s
+                )
+            )
+        )
+) TO STDOUT (FORMAT csv)
+
+-- Name:        copy_switch_records
+-- Purpose:     the switch's records of some time, to be compared with a carrier's.
+-- Parameters:  account_id, first_date, last_date, starts_at, ends_at; columns that the comparison reads.
+-- Grain:       account_id, record_id.   Locks: none.
+COPY (
+    SELECT {columns}
+    FROM cdr
+    WHERE
+        account_id = %(account_id)s
+        AND origin = 'api'
+        AND business_date BETWEEN %(first_date)s AND %(last_date)s
+        AND started_at >= %(starts_at)s
+        AND started_at < %(ends_at)s
+) TO STDOUT (FORMAT csv)
+
+-- Name:        day_state
+-- Purpose:     how often the records around a day have changed, and up to when the switch was asked for it.
+-- Parameters:  account_id, business_date; near_dates (array).   Grain: one row.   Locks: none.
+SELECT
+    coalesce(sum(changes), 0)::bigint AS changes,
+    max(complete_through) FILTER (WHERE business_date = %(business_date)s) AS complete_through
+FROM days
+WHERE account_id = %(account_id)s AND business_date = any(%(near_dates)s)
+
+-- Name:        due_days
+-- Purpose:     earlier days whose records, or those around them, have changed since they were reconciled.
+-- Parameters:  account_id, first_date, last_date.   Grain: business_date.   Locks: none.
+SELECT DISTINCT newest.business_date
+FROM (
+    SELECT DISTINCT ON (carrier, business_date)
+        account_id,
+        business_date,
+        seen_changes
+    FROM reconciliations
+    WHERE account_id = %(account_id)s AND business_date BETWEEN %(first_date)s AND %(last_date)s
+    ORDER BY carrier, business_date, version DESC
+) AS newest
+INNER JOIN (
+    SELECT
+        middle.account_id,
+        middle.business_date,
+        sum(near.changes) AS changes
+    FROM days AS middle
+    INNER JOIN days AS near
+        ON
+            near.account_id = middle.account_id
+            AND near.business_date BETWEEN middle.business_date - 1 AND middle.business_date + 1
+    WHERE
+        middle.account_id = %(account_id)s
+        AND middle.business_date BETWEEN %(first_date)s AND %(last_date)s
+    GROUP BY middle.account_id, middle.business_date
+) AS seen
+    ON
+        seen.account_id = newest.account_id
+        AND seen.business_date = newest.business_date
+        AND seen.changes > newest.seen_changes
+ORDER BY newest.business_date
+
+-- Name:        one_snapshot
+-- Purpose:     have all statements of a transaction read the same state: a load that ends between them is in none.
+-- Parameters:  none.   Locks: none. On a cluster an account's records are on one node, whose snapshot this is.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY

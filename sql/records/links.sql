@@ -1,0 +1,391 @@
+-- Name:        conflicting_links
+-- Purpose:     links of either record of a pair to another record. Links are looked up by either record's key, pair by
+--              pair; see set_reconciled_links.
+-- Parameters:  account_id; arrays of equal length imported_ids, api_ids.   Grain: a pair and a link.   Locks: none.
+SELECT
+    wanted.imported_record_id,
+    wanted.api_record_id,
+    link.imported_record_id AS linked_imported_id,
+    link.api_record_id AS linked_api_id,
+    link.basis
+FROM unnest(%(imported_ids)s::text [], %(api_ids)s::text []) AS wanted (imported_record_id, api_record_id)
+CROSS JOIN LATERAL (
+    SELECT
+        of_imported.imported_record_id,
+        of_imported.api_record_id,
+        of_imported.basis
+    FROM cdr_links AS of_imported
+    WHERE
+        of_imported.account_id = %(account_id)s
+        AND of_imported.imported_record_id = wanted.imported_record_id
+    UNION
+    SELECT
+        of_api.imported_record_id,
+        of_api.api_record_id,
+        of_api.basis
+    FROM cdr_links AS of_api
+    WHERE of_api.account_id = %(account_id)s AND of_api.api_record_id = wanted.api_record_id
+    OFFSET 0
+) AS link
+WHERE (link.imported_record_id, link.api_record_id) <> (wanted.imported_record_id, wanted.api_record_id)
+
+-- Name:        days_of_changed_legs
+-- Purpose:     days of both records of every leg of which a batch has changed one: a leg is shown on the day of its API
+--              record, whichever of the two changed. Before links end: the partners of before are the ones to tell.
+--              Only legs over midnight matter, and they have an index of their own.
+-- Parameters:  account_id, batch_id, origin, moved_from (array of days).   Grain: a pair of days.   Locks: none.
+SELECT DISTINCT
+    link.imported_business_date,
+    link.api_business_date
+FROM cdr_links AS link
+WHERE
+    link.account_id = %(account_id)s
+    AND link.imported_business_date <> link.api_business_date
+    AND EXISTS (
+        SELECT 1
+        FROM cdr_history AS past
+        WHERE
+            past.account_id = link.account_id
+            AND past.origin = %(origin)s
+            AND past.record_id
+            = CASE WHEN %(origin)s = 'imported' THEN link.imported_record_id ELSE link.api_record_id END
+            AND past.replaced_by = %(batch_id)s
+            AND past.business_date = any(%(moved_from)s::date [])
+    )
+
+-- Name:        follow_moved_records
+-- Purpose:     links note the days of both records; those of records that a batch has moved follow them.
+-- Parameters:  account_id, batch_id, moved_from (array of days).   Grain: account_id, imported_record_id; returns days.
+-- Locks:       the rows changed.   Idempotent: yes.
+UPDATE cdr_links AS link SET
+    imported_business_date = coalesce(moved.imported_date, link.imported_business_date),
+    api_business_date = coalesce(moved.api_date, link.api_business_date)
+FROM (
+    SELECT
+        l.account_id,
+        l.imported_record_id,
+        max(keys.business_date) FILTER (WHERE keys.origin = 'imported') AS imported_date,
+        max(keys.business_date) FILTER (WHERE keys.origin = 'api') AS api_date
+    FROM cdr_history AS past
+    INNER JOIN cdr_keys AS keys
+        ON
+            keys.account_id = past.account_id
+            AND keys.origin = past.origin
+            AND keys.record_id = past.record_id
+            AND keys.business_date <> past.business_date
+    INNER JOIN cdr_links AS l
+        ON
+            l.account_id = past.account_id
+            AND (
+                (past.origin = 'imported' AND l.imported_record_id = past.record_id)
+                OR (past.origin = 'api' AND l.api_record_id = past.record_id)
+            )
+    WHERE
+        past.account_id = %(account_id)s
+        AND past.replaced_by = %(batch_id)s
+        AND past.business_date = any(%(moved_from)s::date [])
+    GROUP BY l.account_id, l.imported_record_id
+) AS moved
+WHERE
+    link.account_id = %(account_id)s
+    AND moved.account_id = link.account_id
+    AND moved.imported_record_id = link.imported_record_id
+RETURNING link.imported_business_date, link.api_business_date
+
+-- Name:        has_counterparts
+-- Purpose:     whether the account has records of the other origin around the days that a batch has changed.
+-- Parameters:  account_id, counterpart (the other origin), near_dates (array).   Grain: one row.   Locks: none.
+SELECT EXISTS (
+    SELECT 1
+    FROM cdr
+    WHERE account_id = %(account_id)s AND origin = %(counterpart)s AND business_date = any(%(near_dates)s::date [])
+) AS found
+
+-- Name:        insert_links
+-- Purpose:     link the pairs that were found, unless they are linked already.
+-- Parameters:  account_id, batch_id, run_id, now.   Grain: account_id, imported_record_id; returns both records' days.
+-- Locks:       the rows written.   Idempotent: yes.
+INSERT INTO cdr_links AS link (
+    account_id, imported_record_id, imported_business_date, api_record_id, api_business_date, basis, batch_id, run_id,
+    linked_at
+)
+SELECT
+    account_id,
+    record_id,
+    business_date,
+    partner_id,
+    partner_date,
+    'call_id',
+    batch_id,
+    %(run_id)s,
+    %(now)s
+FROM cdr_link_stage
+WHERE
+    account_id = %(account_id)s
+    AND batch_id = %(batch_id)s
+    AND origin = 'imported'
+    AND partner_id IS NOT NULL
+ON CONFLICT (account_id, imported_record_id) DO UPDATE SET
+    imported_business_date = excluded.imported_business_date,
+    api_business_date = excluded.api_business_date,
+    basis = excluded.basis,
+    batch_id = excluded.batch_id,
+    run_id = excluded.run_id,
+    linked_at = excluded.linked_at
+WHERE
+    link.basis <> excluded.basis
+    OR link.imported_business_date <> excluded.imported_business_date
+    OR link.api_business_date <> excluded.api_business_date
+RETURNING link.imported_business_date, link.api_business_date
+
+-- Name:        reconciled_links
+-- Purpose:     links that reconciliation has set for the switch's records of some days.
+-- Parameters:  account_id, first_date, last_date.   Grain: account_id, imported_record_id.   Locks: none.
+SELECT
+    imported_record_id,
+    api_record_id
+FROM cdr_links
+WHERE
+    account_id = %(account_id)s
+    AND basis = 'reconciled'
+    AND api_business_date BETWEEN %(first_date)s AND %(last_date)s
+ORDER BY imported_record_id
+
+-- Name:        set_reconciled_links
+-- Purpose:     link pairs that reconciliation has matched, where both records exist and neither is linked. Each record
+--              is looked up by its key: a join is planned by statistics that a new account does not have yet, and then
+--              compares every pair with every record.
+-- Parameters:  account_id, run_id, now; arrays of equal length imported_ids, api_ids.
+-- Grain:       account_id, imported_record_id; returns both records' days.   Locks: the rows written.   Idempotent: yes.
+INSERT INTO cdr_links (
+    account_id, imported_record_id, imported_business_date, api_record_id, api_business_date, basis, run_id, linked_at
+)
+SELECT
+    found.account_id,
+    found.imported_record_id,
+    found.imported_business_date,
+    found.api_record_id,
+    found.api_business_date,
+    'reconciled',
+    %(run_id)s,
+    %(now)s
+FROM (
+    SELECT
+        %(account_id)s::text AS account_id,
+        wanted.imported_record_id,
+        wanted.api_record_id,
+        (
+            SELECT cdr_keys.business_date
+            FROM cdr_keys
+            WHERE
+                cdr_keys.account_id = %(account_id)s
+                AND cdr_keys.origin = 'imported'
+                AND cdr_keys.record_id = wanted.imported_record_id
+        ) AS imported_business_date,
+        (
+            SELECT cdr_keys.business_date
+            FROM cdr_keys
+            WHERE
+                cdr_keys.account_id = %(account_id)s
+                AND cdr_keys.origin = 'api'
+                AND cdr_keys.record_id = wanted.api_record_id
+        ) AS api_business_date
+    FROM unnest(%(imported_ids)s::text [], %(api_ids)s::text []) AS wanted (imported_record_id, api_record_id)
+    OFFSET 0
+) AS found
+WHERE found.imported_business_date IS NOT NULL AND found.api_business_date IS NOT NULL
+ON CONFLICT DO NOTHING
+RETURNING imported_business_date, api_business_date
+
+-- Name:        stage_links
+-- Purpose:     find, for every record whose link a batch may have changed, the record of the other origin that is the
+--              same leg: it has the same call id, starts within a day, and each is the nearest to the other by start,
+--              then by duration, then by id. Nothing but the records themselves decides, so the order in which they
+--              came does not matter. core/links.py says the same without a database.
+-- Parameters:  account_id, batch_id; near_dates (array): the days the batch changed and three to each side, because
+--              a changed record decides over its neighbours within a day, and those over theirs.
+-- Grain:       account_id, origin, record_id; partner_id is null for a record that has no partner.
+-- Locks:       the stage's rows of this batch.   Idempotent: no; the batch's transaction runs it once.
+WITH changed AS (
+    SELECT account_id, origin, record_id, business_date, call_id
+    FROM cdr_stage
+    WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s AND NOT believed_equal
+    UNION ALL
+    SELECT account_id, origin, record_id, business_date, call_id
+    FROM cdr_history
+    WHERE
+        account_id = %(account_id)s
+        AND replaced_by = %(batch_id)s
+        AND business_date = any(%(near_dates)s::date [])
+),
+
+calls AS (
+    SELECT DISTINCT account_id, call_id
+    FROM changed
+    WHERE call_id IS NOT NULL
+),
+
+legs AS MATERIALIZED (
+    SELECT
+        cdr.account_id,
+        cdr.origin,
+        cdr.record_id,
+        cdr.business_date,
+        cdr.call_id,
+        cdr.started_at,
+        cdr.duration_seconds
+    FROM calls
+    INNER JOIN cdr ON cdr.account_id = calls.account_id AND cdr.call_id = calls.call_id
+    WHERE cdr.account_id = %(account_id)s AND cdr.business_date = any(%(near_dates)s::date [])
+),
+
+pairs AS (
+    SELECT
+        api.account_id,
+        api.record_id AS api_record_id,
+        api.business_date AS api_business_date,
+        imported.record_id AS imported_record_id,
+        imported.business_date AS imported_business_date,
+        row_number() OVER (
+            PARTITION BY api.account_id, api.record_id
+            ORDER BY
+                greatest(api.started_at - imported.started_at, imported.started_at - api.started_at),
+                abs(api.duration_seconds - imported.duration_seconds) NULLS LAST,
+                imported.record_id COLLATE "C"
+        ) AS place_for_api,
+        row_number() OVER (
+            PARTITION BY imported.account_id, imported.record_id
+            ORDER BY
+                greatest(api.started_at - imported.started_at, imported.started_at - api.started_at),
+                abs(api.duration_seconds - imported.duration_seconds) NULLS LAST,
+                api.record_id COLLATE "C"
+        ) AS place_for_imported
+    FROM legs AS api
+    INNER JOIN legs AS imported
+        ON
+            imported.account_id = api.account_id
+            AND imported.call_id = api.call_id
+            AND imported.started_at BETWEEN api.started_at - interval '1 day' AND api.started_at + interval '1 day'
+    WHERE api.origin = 'api' AND imported.origin = 'imported'
+),
+
+partners AS (
+    SELECT account_id, 'api' AS origin, api_record_id AS record_id, imported_record_id AS partner_id,
+        imported_business_date AS partner_date
+    FROM pairs
+    WHERE place_for_api = 1 AND place_for_imported = 1
+    UNION ALL
+    SELECT account_id, 'imported' AS origin, imported_record_id AS record_id, api_record_id AS partner_id,
+        api_business_date AS partner_date
+    FROM pairs
+    WHERE place_for_api = 1 AND place_for_imported = 1
+),
+
+concerned AS (
+    SELECT account_id, origin, record_id, business_date
+    FROM legs
+    UNION
+    SELECT keys.account_id, keys.origin, keys.record_id, keys.business_date
+    FROM changed
+    INNER JOIN cdr_keys AS keys
+        ON
+            keys.account_id = changed.account_id
+            AND keys.origin = changed.origin
+            AND keys.record_id = changed.record_id
+)
+
+INSERT INTO cdr_link_stage (account_id, batch_id, origin, record_id, business_date, partner_id, partner_date)
+SELECT
+    concerned.account_id,
+    %(batch_id)s,
+    concerned.origin,
+    concerned.record_id,
+    concerned.business_date,
+    partners.partner_id,
+    partners.partner_date
+FROM concerned
+LEFT JOIN partners
+    ON
+        partners.account_id = concerned.account_id
+        AND partners.origin = concerned.origin
+        AND partners.record_id = concerned.record_id
+
+-- Name:        unlinked_pairs
+-- Purpose:     pairs of a carrier's day that are one call and are not linked to each other: a link by call id had taken
+--              the place of theirs, or another reconciliation has ended it.
+-- Parameters:  account_id, carrier, business_date; classes (array): those of one call.
+-- Grain:       carrier_record_id, switch_record_id.   Locks: none.
+SELECT
+    pair.carrier_record_id,
+    pair.switch_record_id
+FROM reconciled_calls AS pair
+LEFT JOIN cdr_links AS link
+    ON
+        link.account_id = pair.account_id
+        AND link.imported_record_id = pair.carrier_record_id
+        AND link.api_record_id = pair.switch_record_id
+WHERE
+    pair.account_id = %(account_id)s
+    AND pair.carrier = %(carrier)s
+    AND pair.business_date = %(business_date)s
+    AND pair.until_version IS NULL
+    AND pair.class = any(%(classes)s::text [])
+    AND pair.switch_record_id IS NOT NULL
+    AND pair.carrier_record_id IS NOT NULL
+    AND link.api_record_id IS NULL
+ORDER BY pair.carrier_record_id
+
+-- Name:        withdraw_links
+-- Purpose:     withdraw links by call id that hold no longer, and links by reconciliation that one by call id replaces.
+-- Parameters:  account_id, batch_id.   Grain: account_id, imported_record_id; returns both records' days.
+-- Locks:       the rows deleted.   Idempotent: yes.
+DELETE FROM cdr_links AS link
+USING (
+    SELECT l.account_id, l.imported_record_id
+    FROM cdr_links AS l
+    INNER JOIN cdr_link_stage AS staged
+        ON
+            staged.account_id = l.account_id
+            AND staged.origin = 'imported'
+            AND staged.record_id = l.imported_record_id
+    WHERE
+        staged.account_id = %(account_id)s
+        AND staged.batch_id = %(batch_id)s
+        AND staged.partner_id IS DISTINCT FROM l.api_record_id
+        AND (l.basis = 'call_id' OR staged.partner_id IS NOT NULL)
+    UNION
+    SELECT l.account_id, l.imported_record_id
+    FROM cdr_links AS l
+    INNER JOIN cdr_link_stage AS staged
+        ON
+            staged.account_id = l.account_id
+            AND staged.origin = 'api'
+            AND staged.record_id = l.api_record_id
+    WHERE
+        staged.account_id = %(account_id)s
+        AND staged.batch_id = %(batch_id)s
+        AND staged.partner_id IS DISTINCT FROM l.imported_record_id
+        AND (l.basis = 'call_id' OR staged.partner_id IS NOT NULL)
+) AS ended
+WHERE
+    link.account_id = %(account_id)s
+    AND ended.account_id = link.account_id
+    AND ended.imported_record_id = link.imported_record_id
+RETURNING link.imported_business_date, link.api_business_date
+
+-- Name:        withdraw_reconciled_links
+-- Purpose:     withdraw links that reconciliation has set, of just these pairs.
+-- Parameters:  account_id; arrays of equal length imported_ids, api_ids.
+-- Grain:       account_id, imported_record_id; returns both records' days.   Locks: the rows deleted.   Idempotent: yes.
+DELETE FROM cdr_links
+WHERE
+    account_id = %(account_id)s
+    AND basis = 'reconciled'
+    AND imported_record_id = any(%(imported_ids)s::text [])
+    AND (imported_record_id, api_record_id) IN (
+        SELECT
+            ended.imported_record_id,
+            ended.api_record_id
+        FROM unnest(%(imported_ids)s::text [], %(api_ids)s::text []) AS ended (imported_record_id, api_record_id)
+    )
+RETURNING imported_business_date, api_business_date

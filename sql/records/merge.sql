@@ -1,0 +1,225 @@
+-- Name:        add_keys
+-- Purpose:     note where each inserted record stands, and by which digests it is known; of a batch that changes none.
+-- Parameters:  account_id, batch_id.
+-- Grain:       account_id, origin, record_id.
+-- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
+INSERT INTO cdr_keys (account_id, origin, record_id, business_date, list_digest, row_digest, has_detail)
+SELECT
+    staged.account_id,
+    staged.origin,
+    staged.record_id,
+    staged.business_date,
+    staged.list_digest::uuid,
+    staged.row_digest::uuid,
+    staged.has_detail
+FROM cdr_stage AS staged
+LEFT JOIN cdr_keys AS present
+    ON
+        present.account_id = staged.account_id
+        AND present.origin = staged.origin
+        AND present.record_id = staged.record_id
+WHERE
+    staged.account_id = %(account_id)s
+    AND staged.batch_id = %(batch_id)s
+    AND NOT staged.believed_equal
+    AND present.record_id IS NULL
+
+-- Name:        affected_days
+-- Purpose:     what a merge of the staged records will change: from which day to which, new records from none.
+-- Parameters:  account_id, batch_id.   Grain: business_date, present_date.   Locks: none.
+SELECT
+    staged.business_date,
+    present.business_date AS present_date,
+    count(*) AS row_count
+FROM cdr_stage AS staged
+LEFT JOIN cdr_keys AS present
+    ON
+        present.account_id = staged.account_id
+        AND present.origin = staged.origin
+        AND present.record_id = staged.record_id
+WHERE
+    staged.account_id = %(account_id)s
+    AND staged.batch_id = %(batch_id)s
+    AND NOT staged.believed_equal
+    AND (
+        present.record_id IS NULL
+        OR staged.list_digest::uuid <> present.list_digest
+        OR (staged.has_detail AND staged.row_digest::uuid <> present.row_digest)
+    )
+GROUP BY staged.business_date, present.business_date
+
+-- Name:        insert_records
+-- Purpose:     insert the staged records that the warehouse does not know.
+-- Parameters:  table: cdr, or the table of a month that is not its partition yet; account_id, batch_id, now; dates
+--              (array): business dates of the records that go there; known_list_keys, known_detail_keys: keys that
+--              are columns already and need no copy in extra; columns and values generated from the field dictionary.
+-- Grain:       account_id, origin, record_id.
+-- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
+INSERT INTO {table} ({columns})
+SELECT {values}
+FROM (
+    SELECT
+        cdr_stage.*,
+        coalesce(jsonb_strip_nulls(extra_source::jsonb - %(known_list_keys)s::text []), '{{}}'::jsonb)
+        || coalesce(jsonb_strip_nulls(detail_source::jsonb - %(known_detail_keys)s::text []), '{{}}'::jsonb)
+            AS extra
+    FROM cdr_stage
+    WHERE
+        account_id = %(account_id)s
+        AND batch_id = %(batch_id)s
+        AND NOT believed_equal
+        AND business_date = any(%(dates)s::date [])
+) AS staged
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM cdr_keys AS present
+    WHERE
+        present.account_id = staged.account_id
+        AND present.origin = staged.origin
+        AND present.record_id = staged.record_id
+)
+
+-- Name:        keep_history
+-- Purpose:     keep the present version of every record that the merge is about to change.
+-- Parameters:  account_id, batch_id, now; present_dates (array): days that hold such records; columns all columns of
+--              cdr.
+-- Grain:       account_id, origin, record_id, replaced_by.
+-- Locks:       none beyond the rows written.   Idempotent: yes, per batch.
+INSERT INTO cdr_history ({columns}, replaced_by, replaced_at)
+SELECT
+    {present},
+    %(batch_id)s,
+    %(now)s
+FROM cdr_stage AS staged
+INNER JOIN cdr_keys AS known
+    ON
+        known.account_id = staged.account_id
+        AND known.origin = staged.origin
+        AND known.record_id = staged.record_id
+INNER JOIN cdr AS present
+    ON
+        present.account_id = known.account_id
+        AND present.origin = known.origin
+        AND present.record_id = known.record_id
+        AND present.business_date = known.business_date
+WHERE
+    staged.account_id = %(account_id)s
+    AND staged.batch_id = %(batch_id)s
+    AND NOT staged.believed_equal
+    AND present.business_date = any(%(present_dates)s::date [])
+    AND (
+        staged.list_digest::uuid <> known.list_digest
+        OR (staged.has_detail AND staged.row_digest::uuid <> known.row_digest)
+    )
+
+-- Name:        keep_keys
+-- Purpose:     note where each inserted or changed record stands now, and by which digests it is known.
+-- Parameters:  account_id, batch_id.
+-- Grain:       account_id, origin, record_id.
+-- Locks:       the rows written.   Idempotent: yes.
+INSERT INTO cdr_keys AS present (
+    account_id, origin, record_id, business_date, list_digest, row_digest, has_detail
+)
+SELECT
+    account_id,
+    origin,
+    record_id,
+    business_date,
+    list_digest::uuid,
+    row_digest::uuid,
+    has_detail
+FROM cdr_stage
+WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s AND NOT believed_equal
+ON CONFLICT (account_id, origin, record_id) DO UPDATE SET
+    business_date = excluded.business_date,
+    list_digest = excluded.list_digest,
+    row_digest = excluded.row_digest,
+    has_detail = present.has_detail OR excluded.has_detail
+WHERE
+    excluded.list_digest <> present.list_digest
+    OR (excluded.has_detail AND excluded.row_digest <> present.row_digest)
+
+-- Name:        lock_account
+-- Purpose:     one merge at a time per account: MERGE raises unique_violation when two insert the same key at once.
+-- Parameters:  account_id.
+-- Locks:       advisory, until the end of the transaction; taken on the coordinator of a cluster.
+SELECT pg_advisory_xact_lock(hashtextextended('cdr_pipeline.merge:' || %(account_id)s, 0))
+
+-- Name:        record_batch
+-- Purpose:     the account of one batch; the table refuses one that does not balance.
+-- Parameters:  as named.   Grain: account_id, batch_id.   Locks: the row.   Idempotent: no, a batch is loaded once.
+INSERT INTO batches (
+    account_id, batch_id, kind, source, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_duplicate,
+    rows_rejected, rows_filtered, run_id, loaded_at
+) VALUES (
+    %(account_id)s, %(batch_id)s, %(kind)s, %(source)s, %(read)s, %(inserted)s, %(updated)s, %(unchanged)s,
+    %(duplicate)s, %(rejected)s, %(filtered)s, %(run_id)s, %(now)s
+)
+
+-- Name:        touch_days
+-- Purpose:     note which business dates the batch changed, those that changed records have left included. Days of
+--              months that were removed stay as they are: their legs are gone, and an empty file is no restatement.
+-- Parameters:  account_id, dates (array), now.
+-- Grain:       account_id, business_date.
+-- Locks:       the days' rows, in the order of their dates.
+-- Idempotent:  no, it counts; the batch's transaction runs it once.
+INSERT INTO days AS day (account_id, business_date, state, changes, exported_changes, changed_at)
+SELECT
+    %(account_id)s,
+    touched.business_date,
+    'open',
+    1,
+    0,
+    %(now)s
+FROM unnest(%(dates)s::date []) AS touched (business_date)
+WHERE
+    NOT EXISTS (
+        SELECT 1
+        FROM removed_months AS removed
+        WHERE
+            removed.account_id = %(account_id)s
+            AND removed.month = date_trunc('month', touched.business_date)::date
+    )
+ORDER BY touched.business_date
+ON CONFLICT (account_id, business_date) DO UPDATE SET
+    changes = day.changes + 1,
+    changed_at = excluded.changed_at
+
+-- Name:        update_records
+-- Purpose:     give changed records their staged values; a record whose day has changed moves to that day's partition.
+--              A load without detail documents never erases what an earlier one's documents brought.
+-- Parameters:  account_id, batch_id, now; present_dates (array): days that hold records to change; known_list_keys,
+--              known_detail_keys: keys that are columns already and need no copy in extra; assignments generated from
+--              the field dictionary.
+-- Grain:       account_id, origin, record_id.
+-- Locks:       the rows changed; the caller holds the account's advisory lock.   Idempotent: yes.
+UPDATE cdr AS present SET
+        {assignments}
+FROM (
+    SELECT
+        cdr_stage.*,
+        known.business_date AS present_date,
+        coalesce(jsonb_strip_nulls(extra_source::jsonb - %(known_list_keys)s::text []), '{{}}'::jsonb)
+        || coalesce(jsonb_strip_nulls(detail_source::jsonb - %(known_detail_keys)s::text []), '{{}}'::jsonb)
+            AS extra
+    FROM cdr_stage
+    INNER JOIN cdr_keys AS known
+        ON
+            known.account_id = cdr_stage.account_id
+            AND known.origin = cdr_stage.origin
+            AND known.record_id = cdr_stage.record_id
+    WHERE
+        cdr_stage.account_id = %(account_id)s
+        AND cdr_stage.batch_id = %(batch_id)s
+        AND NOT cdr_stage.believed_equal
+        AND (
+            cdr_stage.list_digest::uuid <> known.list_digest
+            OR (cdr_stage.has_detail AND cdr_stage.row_digest::uuid <> known.row_digest)
+        )
+) AS staged
+WHERE
+    present.account_id = staged.account_id
+    AND present.origin = staged.origin
+    AND present.record_id = staged.record_id
+    AND present.business_date = staged.present_date
+    AND present.business_date = any(%(present_dates)s::date [])

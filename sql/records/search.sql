@@ -1,0 +1,264 @@
+-- Name:        count_records
+-- Purpose:     how many of the switch's records an account has on a day.
+-- Parameters:  account_id, business_date.   Grain: one row.   Locks: none.
+SELECT count(*) AS row_count
+FROM cdr
+WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND origin = 'api'
+
+-- Name:        legs
+-- Purpose:     all legs of an interaction, or of the interaction or bridge that a leg belongs to, oldest first.
+-- Parameters:  account_id; identity: an interaction's id, or a record's; row_limit.   Grain: a leg.   Locks: none.
+-- Keys are found by index first, each in a way of its own: a condition on the merged columns, or one that joins the
+-- ways by OR, would read the whole account; so would COALESCE outside of a subquery, which counts as leaking. A leg that
+-- names its interaction is found by that, never by its bridge.
+WITH asked AS (
+    SELECT
+        interaction_id,
+        CASE WHEN interaction_id IS NULL THEN coalesce(bridge_id, call_id) END AS bridge
+    FROM cdr_merged
+    WHERE
+        account_id = %(account_id)s
+        AND (leg_origin, record_id, business_date) IN (
+            SELECT
+                origin,
+                record_id,
+                business_date
+            FROM cdr
+            WHERE account_id = %(account_id)s AND origin IN ('api', 'imported') AND record_id = %(identity)s
+        )
+    ORDER BY origin
+    LIMIT 1
+),
+
+found AS (
+    SELECT
+        origin,
+        record_id,
+        business_date
+    FROM cdr
+    WHERE
+        account_id = %(account_id)s
+        AND interaction_id = (SELECT coalesce((SELECT asked.interaction_id FROM asked), %(identity)s))
+    UNION ALL
+    SELECT
+        origin,
+        record_id,
+        business_date
+    FROM cdr
+    WHERE account_id = %(account_id)s AND origin IN ('api', 'imported') AND record_id = %(identity)s
+    UNION ALL
+    SELECT
+        origin,
+        record_id,
+        business_date
+    FROM cdr
+    WHERE account_id = %(account_id)s AND call_id = (SELECT asked.bridge FROM asked)
+    UNION ALL
+    SELECT
+        origin,
+        record_id,
+        business_date
+    FROM cdr
+    WHERE
+        account_id = %(account_id)s
+        AND interaction_id IS NULL
+        AND bridge_id IS NOT NULL
+        AND bridge_id = (SELECT asked.bridge FROM asked)
+)
+
+SELECT *
+FROM cdr_merged
+WHERE
+    account_id = %(account_id)s
+    AND (leg_origin, record_id, business_date) IN (
+        SELECT
+            found.origin,
+            found.record_id,
+            found.business_date
+        FROM found
+        UNION ALL
+        SELECT
+            'api' AS origin,
+            link.api_record_id,
+            link.api_business_date
+        FROM found
+        INNER JOIN cdr_links AS link
+            ON link.account_id = %(account_id)s AND link.imported_record_id = found.record_id
+        WHERE found.origin = 'imported'
+    )
+ORDER BY started_at, record_id, origin
+LIMIT %(row_limit)s
+
+-- Name:        page
+-- Purpose:     one page of legs in the form of Kazoo's list, and the key that the next page begins with.
+-- Parameters:  utc_offset, row_limit and what the conditions bind; columns, conditions and order are generated.
+-- Grain:       account_id, record_id, origin of the merged view.   Locks: none.
+SELECT
+    record.{clock} AS moment,
+    record.record_id,
+    record.origin,
+    (
+        SELECT row_to_json(listed)::text
+        FROM (SELECT {columns}) AS listed
+    ) AS listed
+FROM cdr_merged AS record
+WHERE {conditions}
+ORDER BY {order}
+LIMIT %(row_limit)s
+
+-- Name:        record
+-- Purpose:     one leg with all of its columns, by its id or by that of the imported record linked to it.
+-- Parameters:  account_id, record_id.   Grain: one row; the switch's record where both origins have the id.   Locks: none.
+-- The leg's key is found by index first: a condition on the merged columns alone would read the whole account.
+SELECT *
+FROM cdr_merged
+WHERE
+    account_id = %(account_id)s
+    AND (leg_origin, record_id, business_date) IN (
+        SELECT
+            found.origin,
+            found.record_id,
+            found.business_date
+        FROM cdr AS found
+        WHERE
+            found.account_id = %(account_id)s
+            AND found.origin IN ('api', 'imported')
+            AND found.record_id = %(record_id)s
+        UNION ALL
+        SELECT
+            'api' AS origin,
+            link.api_record_id,
+            link.api_business_date
+        FROM cdr_links AS link
+        WHERE link.account_id = %(account_id)s AND link.imported_record_id = %(record_id)s
+    )
+ORDER BY (record_id = %(record_id)s) DESC, origin
+LIMIT 1
+
+-- Name:        record_places
+-- Purpose:     in which day, and so in which file, a record stands; an imported one may stand in the row of another.
+--              An id without its source, as files and earlier versions have it, stands for that of every source.
+-- Parameters:  account_ids (array), record_id.   Grain: account_id, origin, record_id.   Locks: none.
+WITH wanted AS (
+    SELECT %(record_id)s AS record_id
+    UNION
+    SELECT
+        replace(replace(read_by.profile, '~', '~7e'), ':', '~3a')
+        || kind.mark || regexp_replace(%(record_id)s, kind.past_mark, '')
+    FROM (
+        SELECT DISTINCT profile
+        FROM uploads
+        WHERE account_id = any(%(account_ids)s)
+    ) AS read_by
+    CROSS JOIN (VALUES (':id:', '^$'), (':fp:', '^fp-'), (':fx:', '^fx-')) AS kind (mark, past_mark)
+)
+
+SELECT
+    cdr_merged.account_id,
+    cdr_merged.business_date,
+    cdr_merged.origin,
+    cdr_merged.record_id,
+    cdr_merged.changed_at,
+    days.state,
+    days.version,
+    export_files.path
+FROM cdr_merged
+INNER JOIN days
+    ON days.account_id = cdr_merged.account_id AND days.business_date = cdr_merged.business_date
+LEFT JOIN export_files
+    ON
+        export_files.account_id = days.account_id
+        AND export_files.business_date = days.business_date
+        AND export_files.version = days.version
+        AND export_files.dialect = 'exact'
+WHERE
+    cdr_merged.account_id = any(%(account_ids)s)
+    AND (
+        cdr_merged.record_id IN (SELECT wanted.record_id FROM wanted)
+        OR cdr_merged.linked_record_id IN (SELECT wanted.record_id FROM wanted)
+    )
+ORDER BY cdr_merged.account_id, cdr_merged.business_date, cdr_merged.origin
+
+-- Name:        records_from
+-- Purpose:     whether a call that started at an instant or later is on a day before a date.
+-- Parameters:  account_id, instant, first_date, before (date).   Grain: one row.   Locks: none.
+SELECT EXISTS (
+    SELECT 1
+    FROM cdr
+    WHERE
+        account_id = %(account_id)s
+        AND business_date >= %(first_date)s
+        AND business_date < %(before)s
+        AND started_at >= %(instant)s
+) AS found
+
+-- Name:        stream_csv
+-- Purpose:     all legs of a search in the form of Kazoo's list, as CSV with a header and every cell quoted.
+-- Parameters:  utc_offset and what the conditions bind; columns, conditions and order are generated.
+-- Grain:       account_id, record_id, origin of the merged view.   Locks: none.
+COPY (
+    SELECT {columns}
+    FROM cdr_merged AS record
+    WHERE {conditions}
+    ORDER BY {order}
+) TO STDOUT (FORMAT csv, HEADER, FORCE_QUOTE *)
+
+-- Name:        stream_json
+-- Purpose:     all legs of a search in the form of Kazoo's list, one JSON object a line.
+-- Parameters:  utc_offset and what the conditions bind; columns, conditions and order are generated.
+-- Grain:       account_id, record_id, origin of the merged view.   Locks: none.
+COPY (
+    SELECT
+        (
+            SELECT row_to_json(listed)::text
+            FROM (SELECT {columns}) AS listed
+        ) AS listed
+    FROM cdr_merged AS record
+    WHERE {conditions}
+    ORDER BY {order}
+) TO STDOUT
+
+-- Name:        summary
+-- Purpose:     billed seconds of a search by direction, far side, kind of number and rate; each leg counts once.
+-- Parameters:  what the conditions bind.   Grain: direction, domain, classifier, rate_name.   Locks: none.
+-- A leg whose far side is its own realm stays within the account and is no carrier's.
+WITH legs AS (
+    SELECT
+        record.call_direction AS direction,
+        record.realm,
+        record.rate_name,
+        record.billing_seconds,
+        CASE record.call_direction
+            WHEN 'inbound' THEN coalesce(record.from_host, split_part(record.sip_from, '@', 2))
+            ELSE coalesce(record.to_host, split_part(record.sip_to, '@', 2))
+        END AS domain,
+        record.callee_e164 AS number,
+        CASE record.call_direction
+            WHEN 'inbound' THEN record.callee_id_number
+            ELSE coalesce(record.dialed_number, record.callee_id_number)
+        END AS dialled
+    FROM cdr_merged AS record
+    WHERE {conditions} AND record.call_direction IS NOT NULL
+)
+
+SELECT
+    direction,
+    coalesce(nullif(domain, ''), 'unknown') AS domain,
+    CASE
+        WHEN dialled IN ('911', '933', '112', '999') THEN 'emergency'
+        WHEN number ~ '^\+1(800|822|833|844|855|866|877|888)' THEN 'tollfree_us'
+        WHEN number ~ '^\+1900' THEN 'toll_us'
+        WHEN
+            number
+            ~ '^\+1(242|246|264|268|284|340|345|441|473|649|658|664|670|671|684|721|758|767|784|787|809|829|849|868|869|876|939)'
+            THEN 'caribbean'
+        WHEN number ~ '^\+1[2-9]' THEN 'did_us'
+        WHEN number IS NOT NULL THEN 'international'
+        ELSE 'unknown'
+    END AS classifier,
+    rate_name,
+    coalesce(sum(billing_seconds), 0) AS seconds
+FROM legs
+WHERE domain IS DISTINCT FROM realm OR realm IS NULL
+GROUP BY 1, 2, 3, 4
+ORDER BY 1, 2, 3, 4

@@ -1,0 +1,322 @@
+-- Name:        analyze_stage
+-- Purpose:     tell the planner what has been staged: it takes the fresh rows for one and joins them row by row.
+-- Parameters:  none.   Locks: SHARE UPDATE EXCLUSIVE on the stage until the end of the transaction.
+-- Idempotent:  yes.
+ANALYZE cdr_stage (account_id, batch_id, origin, record_id, source_line)
+
+-- Name:        clear_stage
+-- Purpose:     empty the stage of a batch that has been merged.
+-- Parameters:  account_id, batch_id.
+-- Locks:       the stage's rows of this batch.   Idempotent: yes.
+DELETE FROM cdr_stage
+WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s
+
+-- Name:        conflicting_lines
+-- Purpose:     lines of a file that a later line with the same id contradicts in what is charged or how the call ended.
+-- Parameters:  account_id, batch_id.   Grain: source_line.   Locks: none.
+SELECT source_line AS line
+FROM (
+    SELECT
+        source_line,
+        last_value(source_line) OVER same_id AS last_line,
+        ROW(
+            started_at, answered_at, ended_at, duration_seconds, billing_seconds, answered, hangup_cause, disposition,
+            cost, cost_currency, rate
+        ) AS told,
+        last_value(
+            ROW(
+                started_at, answered_at, ended_at, duration_seconds, billing_seconds, answered, hangup_cause,
+                disposition, cost, cost_currency, rate
+            )
+        ) OVER same_id AS told_last,
+        list_digest,
+        last_value(list_digest) OVER same_id AS last_digest
+    FROM cdr_stage
+    WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s
+    WINDOW same_id AS (
+        PARTITION BY account_id, record_id ORDER BY source_line
+        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    )
+) AS ranked
+WHERE source_line <> last_line AND list_digest <> last_digest AND told IS DISTINCT FROM told_last
+ORDER BY source_line
+
+-- Name:        copy_believed_equal
+-- Purpose:     bulk-load the keys and digests of records that stand in the warehouse, the same in everything.
+-- Parameters:  columns those of the CSV that follows; the stage's other columns stay empty.
+-- Grain:       one row per record as its origin delivered it; the same record may stand here more than once.
+-- Locks:       none beyond the rows written.   Idempotent: no; the batch's transaction is.
+COPY cdr_stage ({columns}) FROM STDIN (FORMAT csv)
+
+-- Name:        copy_stage
+-- Purpose:     bulk-load one chunk of a batch into the stage.
+-- Parameters:  columns the stage's columns in the order of the CSV that follows.
+-- Grain:       one row per record as its origin delivered it; the same record may stand here more than once.
+-- Locks:       none beyond the rows written.   Idempotent: no; the batch's transaction is.
+COPY cdr_stage ({columns}) FROM STDIN (FORMAT csv)
+
+-- Name:        count_duplicates
+-- Purpose:     how many staged rows of a batch are not the only one of their record.
+-- Parameters:  account_id, batch_id.   Grain: one row.   Locks: none.
+SELECT count(*) - count(DISTINCT record_id) AS duplicates
+FROM cdr_stage
+WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s
+
+-- Name:        count_left_over
+-- Purpose:     how many records of earlier readings of an upload its present reading has not staged.
+-- Parameters:  account_id, batch_id, origin, source (sha256 of the upload).   Grain: one row.   Locks: none.
+SELECT count(*) AS left_over
+FROM cdr
+INNER JOIN batches
+    ON batches.account_id = cdr.account_id AND batches.batch_id = cdr.batch_id
+LEFT JOIN cdr_stage AS staged
+    ON
+        staged.account_id = cdr.account_id
+        AND staged.batch_id = %(batch_id)s
+        AND staged.origin = cdr.origin
+        AND staged.record_id = cdr.record_id
+WHERE
+    cdr.account_id = %(account_id)s
+    AND cdr.origin = %(origin)s
+    AND batches.kind = 'upload'
+    AND batches.source = %(source)s
+    AND staged.record_id IS NULL
+
+-- Name:        count_other_calls
+-- Purpose:     how many staged records carry the id of another call and are new to the warehouse.
+-- Parameters:  account_id, batch_id.   Grain: one row.   Locks: none.
+-- A record that has an id of its own is staged with its text's fingerprint, and is known by it only when that id is
+-- another call's. In a file without ids every record is, and none of them counts here.
+SELECT count(*) AS other_calls
+FROM cdr_stage AS staged
+LEFT JOIN cdr_keys AS present
+    ON
+        present.account_id = staged.account_id
+        AND present.origin = staged.origin
+        AND present.record_id = staged.record_id
+WHERE
+    staged.account_id = %(account_id)s
+    AND staged.batch_id = %(batch_id)s
+    AND staged.fingerprint IS NOT NULL
+    AND split_part(staged.record_id, ':', 2) = 'fp'
+    AND present.record_id IS NULL
+
+-- Name:        count_overlap
+-- Purpose:     how many staged records of a file the warehouse has already: the same in everything, and different.
+-- Parameters:  account_id, batch_id.   Grain: one row.   Locks: none.
+SELECT
+    count(*) FILTER (WHERE present.list_digest = staged.list_digest::uuid) AS equal,
+    count(*) FILTER (WHERE present.list_digest <> staged.list_digest::uuid) AS different
+FROM cdr_stage AS staged
+INNER JOIN cdr_keys AS present
+    ON
+        present.account_id = staged.account_id
+        AND present.origin = staged.origin
+        AND present.record_id = staged.record_id
+WHERE staged.account_id = %(account_id)s AND staged.batch_id = %(batch_id)s
+
+-- Name:        drop_duplicates
+-- Purpose:     leave one row per record in the stage; the number of rows deleted is the batch's duplicates.
+--              Of the switch's rows the one that ends last stays, then the greatest digest, then one with a document,
+--              so that the order of pages does not matter; of a file's rows the last line stays, because a later
+--              line corrects.
+-- Parameters:  account_id, batch_id.
+-- Grain:       account_id, origin, record_id.
+-- Locks:       the stage's rows of this batch.   Idempotent: yes.
+DELETE FROM cdr_stage AS doomed
+USING (
+    SELECT
+        account_id,
+        source_line,
+        row_number() OVER (
+            PARTITION BY account_id, origin, record_id
+            ORDER BY
+                CASE WHEN origin = 'api' THEN ended_at END DESC NULLS LAST,
+                CASE WHEN origin = 'api' THEN row_digest END DESC NULLS LAST,
+                CASE WHEN origin = 'api' THEN has_detail END DESC NULLS LAST,
+                source_line DESC
+        ) AS place
+    FROM cdr_stage
+    WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s
+) AS ranked
+WHERE
+    doomed.account_id = %(account_id)s
+    AND doomed.batch_id = %(batch_id)s
+    AND ranked.account_id = doomed.account_id
+    AND ranked.source_line = doomed.source_line
+    AND ranked.place > 1
+
+-- Name:        drop_lines
+-- Purpose:     take lines out of the stage that are rejected after all.
+-- Parameters:  account_id, batch_id, lines (array).   Grain: source_line.   Locks: the stage's rows.   Idempotent: yes.
+DELETE FROM cdr_stage
+WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s AND source_line = any(%(lines)s::bigint [])
+
+-- Name:        known_digests
+-- Purpose:     the digests by which records that are about to be staged are known already.
+-- Parameters:  account_id, origin, record_ids (array).   Grain: record_id.   Locks: none.
+SELECT
+    record_id,
+    list_digest::text,
+    row_digest::text
+FROM cdr_keys
+WHERE account_id = %(account_id)s AND origin = %(origin)s AND record_id = any(%(record_ids)s::text [])
+
+-- Name:        open_stage
+-- Purpose:     this session's own stage: a temporary table hides the shared one of the same name, so that loads share
+--              neither rows nor locks, nothing is left by a killed one, and emptying it costs nothing.
+-- Parameters:  none.   Grain: as cdr_stage and cdr_link_stage.   Locks: none on the shared tables that others wait for.
+-- Idempotent:  yes. On a cluster it is not run: MERGE and joins there need the shared, distributed tables.
+CREATE TEMPORARY TABLE IF NOT EXISTS {stage} (LIKE {stage} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS
+
+-- Name:        other_calls_in_file
+-- Purpose:     give staged records whose id an earlier line of the file has for another call the identity of their
+--              text instead; see other_calls_in_warehouse.
+-- Parameters:  account_id, batch_id, most_moved (interval).   Grain: source_line.   Locks: the stage's rows.
+-- Idempotent:  yes; a record known by its text is not looked at again.
+UPDATE cdr_stage AS staged SET record_id = split_part(staged.record_id, ':', 1) || ':fp:' || staged.fingerprint || '-1'
+FROM (
+    SELECT
+        account_id,
+        source_line,
+        started_at,
+        first_value(started_at) OVER same_id AS first_start,
+        coalesce(caller_e164, caller_id_number) AS caller,
+        first_value(coalesce(caller_e164, caller_id_number)) OVER same_id AS first_caller,
+        coalesce(callee_e164, dialed_number, callee_id_number) AS callee,
+        first_value(coalesce(callee_e164, dialed_number, callee_id_number)) OVER same_id AS first_callee
+    FROM cdr_stage
+    WHERE
+        account_id = %(account_id)s
+        AND batch_id = %(batch_id)s
+        AND NOT believed_equal
+        AND split_part(record_id, ':', 2) = 'id'
+    WINDOW same_id AS (PARTITION BY account_id, record_id ORDER BY source_line)
+) AS pair
+WHERE
+    staged.account_id = %(account_id)s
+    AND staged.batch_id = %(batch_id)s
+    AND pair.account_id = staged.account_id
+    AND pair.source_line = staged.source_line
+    AND (
+        greatest(pair.started_at - pair.first_start, pair.first_start - pair.started_at) > %(most_moved)s
+        OR cdr_other_number(pair.caller, pair.first_caller)
+        OR cdr_other_number(pair.callee, pair.first_callee)
+    )
+
+-- Name:        other_calls_in_warehouse
+-- Purpose:     give staged records whose id another call has in the warehouse the identity of their text instead.
+--              It is another call when a number is another one, or the call starts further away than a correction
+--              explains. Numbers are the same when their digits are, or their last eight; a number that one side
+--              lacks, or that has been masked, tells nothing.
+-- Parameters:  account_id, batch_id, most_moved (interval).   Grain: source_line.   Locks: the stage's rows.
+-- Idempotent:  yes; a record known by its text is not looked at again.
+UPDATE cdr_stage AS staged SET record_id = split_part(staged.record_id, ':', 1) || ':fp:' || staged.fingerprint || '-1'
+FROM (
+    SELECT
+        fresh.account_id,
+        fresh.source_line,
+        fresh.started_at,
+        present.started_at AS known_start,
+        coalesce(fresh.caller_e164, fresh.caller_id_number) AS caller,
+        coalesce(present.caller_e164, present.caller_id_number) AS known_caller,
+        coalesce(fresh.callee_e164, fresh.dialed_number, fresh.callee_id_number) AS callee,
+        coalesce(present.callee_e164, present.dialed_number, present.callee_id_number) AS known_callee
+    FROM cdr_stage AS fresh
+    INNER JOIN cdr_keys AS known
+        ON
+            known.account_id = fresh.account_id
+            AND known.origin = fresh.origin
+            AND known.record_id = fresh.record_id
+    INNER JOIN cdr AS present
+        ON
+            present.account_id = known.account_id
+            AND present.origin = known.origin
+            AND present.record_id = known.record_id
+            AND present.business_date = known.business_date
+    WHERE
+        fresh.account_id = %(account_id)s
+        AND fresh.batch_id = %(batch_id)s
+        AND NOT fresh.believed_equal
+        AND split_part(fresh.record_id, ':', 2) = 'id'
+        AND known.list_digest <> fresh.list_digest::uuid
+) AS pair
+WHERE
+    staged.account_id = %(account_id)s
+    AND staged.batch_id = %(batch_id)s
+    AND pair.account_id = staged.account_id
+    AND pair.source_line = staged.source_line
+    AND (
+        greatest(pair.started_at - pair.known_start, pair.known_start - pair.started_at) > %(most_moved)s
+        OR cdr_other_number(pair.caller, pair.known_caller)
+        OR cdr_other_number(pair.callee, pair.known_callee)
+    )
+
+-- Name:        renumber_occurrences
+-- Purpose:     number equal lines of a file through all of it: they were numbered from 1 in each block that was staged.
+-- Parameters:  account_id, batch_id.
+-- Grain:       account_id, source_line; only records known by their fingerprint (source:fp:digest-occurrence).
+-- Locks:       the stage's rows of this batch.   Idempotent: yes.
+UPDATE cdr_stage AS staged SET record_id = ranked.record_id
+FROM (
+    SELECT
+        known.account_id,
+        known.source_line,
+        known.fingerprint || '-'
+        || row_number() OVER (PARTITION BY known.account_id, known.fingerprint ORDER BY known.source_line) AS record_id
+    FROM (
+        SELECT
+            account_id,
+            source_line,
+            left(record_id, -strpos(reverse(record_id), '-')) AS fingerprint
+        FROM cdr_stage
+        WHERE
+            account_id = %(account_id)s
+            AND batch_id = %(batch_id)s
+            AND origin = 'imported'
+            AND split_part(record_id, ':', 2) = 'fp'
+    ) AS known
+) AS ranked
+WHERE
+    staged.account_id = %(account_id)s
+    AND staged.batch_id = %(batch_id)s
+    AND ranked.account_id = staged.account_id
+    AND ranked.source_line = staged.source_line
+    AND ranked.record_id <> staged.record_id
+
+-- Name:        stage_plainly
+-- Purpose:     leave long texts of the session's own stage as they are: compressing what is read once costs a third
+--              of the time of staging it.
+-- Parameters:  stage: name of the session's temporary table.   Locks: that table, which nobody else can see.
+-- Idempotent:  yes.
+ALTER TABLE {stage}
+ALTER COLUMN extra_source SET STORAGE EXTERNAL,
+ALTER COLUMN detail_source SET STORAGE EXTERNAL,
+ALTER COLUMN remote_sdp SET STORAGE EXTERNAL,
+ALTER COLUMN local_sdp SET STORAGE EXTERNAL
+
+-- Name:        stage_state
+-- Purpose:     whether the tables of this database are spread over a cluster, and whether this session has its own stage.
+-- Parameters:  none.   Grain: one row.   Locks: none.
+SELECT
+    to_regclass('pg_dist_partition') IS NOT NULL AS is_cluster,
+    to_regclass('pg_temp.cdr_stage') IS NOT NULL AS has_own_stage
+
+-- Name:        staged_classes
+-- Purpose:     what a merge of the staged records would do with each.
+-- Parameters:  account_id, batch_id.   Grain: source_line.   Locks: none.
+SELECT
+    staged.source_line,
+    CASE
+        WHEN present.record_id IS NULL THEN 'inserted'
+        WHEN staged.list_digest::uuid <> present.list_digest THEN 'updated'
+        ELSE 'unchanged'
+    END AS row_class
+FROM cdr_stage AS staged
+LEFT JOIN cdr_keys AS present
+    ON
+        present.account_id = staged.account_id
+        AND present.origin = staged.origin
+        AND present.record_id = staged.record_id
+WHERE staged.account_id = %(account_id)s AND staged.batch_id = %(batch_id)s
+ORDER BY staged.source_line

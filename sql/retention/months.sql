@@ -1,0 +1,256 @@
+-- Name:        copy_month
+-- Purpose:     the records of which a month's legs consist, whole, each with the record it is linked to.
+-- Parameters:  account_id, first_day, end_day; cells of the fields.   Grain: record.   Locks: none.
+COPY (
+    SELECT
+        {cells},
+        extra::text,
+        has_detail::text,
+        list_digest,
+        row_digest,
+        batch_id,
+        source_line,
+        replace(left(changed_at::text, -3), ' ', 'T') || 'Z',
+        linked_record_id
+    FROM (
+        SELECT
+            cdr.*,
+            place.linked_record_id
+        FROM cdr_places AS place
+        INNER JOIN cdr
+            ON
+                cdr.account_id = place.account_id
+                AND cdr.origin = place.origin
+                AND cdr.record_id = place.record_id
+                AND cdr.business_date = place.business_date
+        WHERE
+            place.account_id = %(account_id)s
+            AND place.leg_date >= %(first_day)s
+            AND place.leg_date < %(end_day)s
+    ) AS going
+    ORDER BY going.business_date, going.started_at, going.origin COLLATE "C", going.record_id COLLATE "C"
+) TO STDOUT (FORMAT csv)
+
+-- Name:        count_month
+-- Purpose:     how many records the legs of a month consist of.
+-- Parameters:  account_id, first_day, end_day.   Grain: one row.   Locks: none.
+SELECT count(*) AS records
+FROM cdr_places
+WHERE
+    account_id = %(account_id)s
+    AND leg_date >= %(first_day)s
+    AND leg_date < %(end_day)s
+
+-- Name:        delete_history
+-- Purpose:     remove earlier versions that stood in a month, and those of records that are removed with it.
+-- Parameters:  account_id, first_day, end_day.   Grain: account_id, origin, record_id, replaced_by.
+-- Locks:       the rows; the caller holds the account's advisory lock.   Idempotent: yes.
+DELETE FROM cdr_history AS past
+WHERE
+    past.account_id = %(account_id)s
+    AND (
+        (past.business_date >= %(first_day)s AND past.business_date < %(end_day)s)
+        OR EXISTS (
+            SELECT 1
+            FROM cdr_places AS place
+            WHERE
+                place.account_id = past.account_id
+                AND place.origin = past.origin
+                AND place.record_id = past.record_id
+                AND place.leg_date >= %(first_day)s
+                AND place.leg_date < %(end_day)s
+        )
+    )
+
+-- Name:        delete_keys
+-- Purpose:     forget where the removed records of a month stood. After them, before their links, which say which.
+-- Parameters:  account_id, first_day, end_day.   Grain: record.
+-- Locks:       the rows; the caller holds the account's advisory lock.   Idempotent: yes.
+DELETE FROM cdr_keys
+USING cdr_places AS place
+WHERE
+    cdr_keys.account_id = %(account_id)s
+    AND place.account_id = cdr_keys.account_id
+    AND place.origin = cdr_keys.origin
+    AND place.record_id = cdr_keys.record_id
+    AND place.leg_date >= %(first_day)s
+    AND place.leg_date < %(end_day)s
+
+-- Name:        delete_links
+-- Purpose:     remove the links of a month's legs; a leg belongs to the day of its API record.
+-- Parameters:  account_id, first_day, end_day.   Grain: account_id, imported_record_id.
+-- Locks:       the rows; the caller holds the account's advisory lock.   Idempotent: yes.
+DELETE FROM cdr_links
+WHERE
+    account_id = %(account_id)s
+    AND api_business_date >= %(first_day)s
+    AND api_business_date < %(end_day)s
+
+-- Name:        delete_records
+-- Purpose:     remove the records of which a month's legs consist.
+-- Parameters:  account_id, first_day, end_day.   Grain: record.
+-- Locks:       the rows; the caller holds the account's advisory lock.   Idempotent: yes.
+DELETE FROM cdr
+USING cdr_places AS place
+WHERE
+    cdr.account_id = %(account_id)s
+    AND place.account_id = cdr.account_id
+    AND place.origin = cdr.origin
+    AND place.record_id = cdr.record_id
+    AND place.business_date = cdr.business_date
+    AND place.leg_date >= %(first_day)s
+    AND place.leg_date < %(end_day)s
+
+-- Name:        drop_partition
+-- Purpose:     drop a month's partition that is empty for everybody.
+-- Parameters:  partition: its name.
+-- Locks:       ACCESS EXCLUSIVE on it and its parent, for a moment; readers and loads wait.   Idempotent: yes.
+DROP TABLE IF EXISTS {partition}
+
+-- Name:        due_months
+-- Purpose:     months of an account that end before a date and have not been removed.
+-- Parameters:  account_id, before (date).   Grain: month (its first day).   Locks: none.
+SELECT known.month
+FROM (
+    SELECT DISTINCT
+        account_id,
+        date_trunc('month', business_date)::date AS month
+    FROM days
+    WHERE account_id = %(account_id)s AND business_date < %(before)s
+) AS known
+LEFT JOIN removed_months AS removed
+    ON removed.account_id = known.account_id AND removed.month = known.month
+WHERE removed.month IS NULL
+ORDER BY known.month
+
+-- Name:        finished_days
+-- Purpose:     sealed days before a date whose files show all their changes.
+-- Parameters:  account_id, before (date).   Grain: business_date.   Locks: none.
+SELECT business_date
+FROM days
+WHERE
+    account_id = %(account_id)s
+    AND business_date < %(before)s
+    AND state <> 'open'
+    AND exported_changes >= changes
+ORDER BY business_date
+
+-- Name:        hold_partitions
+-- Purpose:     keep partitions from being dropped between the look for them and the rows that go into them.
+-- Parameters:  none.   Locks: advisory, shared, until the end of the transaction; on the coordinator of a cluster.
+SELECT pg_advisory_xact_lock_shared(7230114226003)
+
+-- Name:        keep_removed_records
+-- Purpose:     remember the records that are removed with a month's legs though their own day is in another month.
+-- Parameters:  account_id, first_day, end_day.   Grain: record.
+-- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
+INSERT INTO removed_records (account_id, origin, record_id, business_date, month)
+SELECT
+    account_id,
+    origin,
+    record_id,
+    business_date,
+    %(first_day)s
+FROM cdr_places
+WHERE
+    account_id = %(account_id)s
+    AND leg_date >= %(first_day)s
+    AND leg_date < %(end_day)s
+    AND (business_date < %(first_day)s OR business_date >= %(end_day)s)
+ON CONFLICT (account_id, origin, record_id, business_date) DO NOTHING
+
+-- Name:        keep_totals
+-- Purpose:     what a month's legs come to, before they are removed.
+-- Parameters:  account_id, first_day, end_day.   Grain: account_id, business_date, origin, cost_currency.
+-- Locks:       the rows written.   Idempotent: no; the month is removed once, in the same transaction.
+INSERT INTO retained_totals (
+    account_id, business_date, origin, cost_currency, legs, duration_seconds, billing_seconds, cost
+)
+SELECT
+    account_id,
+    business_date,
+    origin,
+    coalesce(cost_currency, ''),
+    count(*),
+    coalesce(sum(duration_seconds), 0),
+    coalesce(sum(billing_seconds), 0),
+    coalesce(sum(cost), 0)
+FROM cdr_merged
+WHERE
+    account_id = %(account_id)s
+    AND business_date >= %(first_day)s
+    AND business_date < %(end_day)s
+GROUP BY account_id, business_date, origin, coalesce(cost_currency, '')
+
+-- Name:        kept_records
+-- Purpose:     which of some records are there because their leg belongs to another month than they do.
+-- Parameters:  account_id, origin, record_ids (array).   Grain: record_id.   Locks: none.
+SELECT record_id
+FROM cdr_places
+WHERE
+    account_id = %(account_id)s
+    AND origin = %(origin)s
+    AND record_id = any(%(record_ids)s::text [])
+    AND date_trunc('month', leg_date) <> date_trunc('month', business_date)
+
+-- Name:        may_drop_partitions
+-- Purpose:     whether no load is under way; none begins to merge until the transaction ends.
+-- Parameters:  none.   Grain: one row.   Locks: advisory, until the end of the transaction.
+SELECT pg_try_advisory_xact_lock(7230114226003) AS quiet
+
+-- Name:        old_partitions
+-- Purpose:     months that were removed for some account and still have a partition.
+-- Parameters:  none.   Grain: month.   Locks: none.
+SELECT DISTINCT removed.month
+FROM removed_months AS removed
+WHERE
+    EXISTS (
+        SELECT 1
+        FROM pg_inherits
+        INNER JOIN pg_class ON pg_class.oid = pg_inherits.inhrelid
+        WHERE
+            pg_inherits.inhparent = 'cdr'::regclass
+            AND pg_class.relname = 'cdr_y' || to_char(removed.month, 'YYYY"m"MM')
+    )
+ORDER BY removed.month
+
+-- Name:        partition_has_rows
+-- Purpose:     whether a month's partition has rows of anybody.
+-- Parameters:  partition: its name.   Grain: one row.   Locks: none.
+SELECT EXISTS (SELECT 1 FROM {partition}) AS has_rows
+
+-- Name:        record_removed_month
+-- Purpose:     note that a month was removed, and where its records are now, if anywhere.
+-- Parameters:  account_id, first_day, records, archived_path, archived_sha256, now.
+-- Grain:       account_id, month.   Locks: the row.   Idempotent: no; a month is removed once.
+INSERT INTO removed_months (account_id, month, records, archived_path, archived_sha256, removed_at)
+VALUES (%(account_id)s, %(first_day)s, %(records)s, %(archived_path)s, %(archived_sha256)s, %(now)s)
+
+-- Name:        removed_months
+-- Purpose:     months of an account whose records were removed: nothing is loaded into them again.
+-- Parameters:  account_id.   Grain: month (its first day).   Locks: none.
+SELECT month
+FROM removed_months
+WHERE account_id = %(account_id)s
+ORDER BY month
+
+-- Name:        removed_records
+-- Purpose:     which of some records were removed with a leg of another month, and on which day they were.
+-- Parameters:  account_id, origin, record_ids (array).   Grain: record_id, business_date.   Locks: none.
+SELECT
+    record_id,
+    business_date
+FROM removed_records
+WHERE account_id = %(account_id)s AND origin = %(origin)s AND record_id = any(%(record_ids)s::text [])
+
+-- Name:        unfinished_days
+-- Purpose:     days of a month that are open, or sealed with changes that their files do not show.
+-- Parameters:  account_id, first_day, end_day (the month's and the next one's).   Grain: business_date.   Locks: none.
+SELECT business_date
+FROM days
+WHERE
+    account_id = %(account_id)s
+    AND business_date >= %(first_day)s
+    AND business_date < %(end_day)s
+    AND (state = 'open' OR exported_changes < changes)
+ORDER BY business_date

@@ -1,0 +1,114 @@
+-- Name:        close_corrected_rejects
+-- Purpose:     rejected lines of an upload that have been fed again are closed, here and under uploads that corrected it
+--              before; what is wrong with them still, stands under the upload that corrects now.
+-- Parameters:  account_id, corrects (sha256 of the first upload), source (of the correcting one), lines (array).
+-- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
+UPDATE rejects SET state = 'corrected', corrected_by = %(source)s
+WHERE
+    account_id = %(account_id)s
+    AND source <> %(source)s
+    AND source IN (
+        SELECT sha256
+        FROM uploads
+        WHERE account_id = %(account_id)s AND (sha256 = %(corrects)s OR corrects = %(corrects)s)
+    )
+    AND line = any(%(lines)s::bigint [])
+    AND state = 'open'
+
+-- Name:        close_mended_rejects
+-- Purpose:     rejected lines of an upload that is read again are closed where they are records now.
+-- Parameters:  account_id, batch_id, source (sha256 of the upload).
+-- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
+UPDATE rejects SET state = 'corrected', corrected_by = %(source)s
+FROM cdr_stage AS staged
+WHERE
+    rejects.account_id = %(account_id)s
+    AND rejects.source = %(source)s
+    AND rejects.state = 'open'
+    AND staged.account_id = rejects.account_id
+    AND staged.batch_id = %(batch_id)s
+    AND staged.source_line = rejects.line
+
+-- Name:        keep_rejects
+-- Purpose:     bulk-load rejected rows; one that was rejected before (overlapping windows, a file fed again) is known.
+-- Parameters:  account_id, batch_id, origin, source, business_date, now; arrays reject_ids, lines, fields, reasons, raws.
+-- Grain:       account_id, reject_id.
+-- Locks:       the rows written.   Idempotent: yes.
+INSERT INTO rejects (
+    account_id, reject_id, batch_id, origin, source, line, field, reason, raw, business_date, rejected_at
+)
+SELECT
+    %(account_id)s,
+    fresh.reject_id,
+    %(batch_id)s,
+    %(origin)s,
+    %(source)s,
+    fresh.line,
+    fresh.field,
+    fresh.reason,
+    fresh.raw,
+    %(business_date)s::date,
+    %(now)s
+FROM unnest(
+    %(reject_ids)s::text [], %(lines)s::bigint [], %(fields)s::text [], %(reasons)s::text [], %(raws)s::text []
+) AS fresh (reject_id, line, field, reason, raw)
+ON CONFLICT (account_id, reject_id) DO NOTHING
+
+-- Name:        reject_reasons
+-- Purpose:     how many rejected rows are open, by reason.   Parameters: account_ids (array).
+-- Grain:       account_id, origin, reason, field.   Locks: none.
+SELECT
+    account_id,
+    origin,
+    reason,
+    field,
+    count(*) AS row_count
+FROM rejects
+WHERE account_id = any(%(account_ids)s) AND state = 'open'
+GROUP BY account_id, origin, reason, field
+ORDER BY account_id, origin, reason, field
+
+-- Name:        reject_sources
+-- Purpose:     rejected rows by source and reason.
+-- Parameters:  account_ids (array), state.   Grain: account_id, origin, source, reason, field.   Locks: none.
+SELECT
+    rejects.account_id,
+    rejects.origin,
+    rejects.source,
+    uploads.file_name,
+    uploads.profile,
+    rejects.reason,
+    rejects.field,
+    count(*) AS row_count,
+    min(rejects.line) AS first_line
+FROM rejects
+LEFT JOIN uploads
+    ON uploads.account_id = rejects.account_id AND uploads.sha256 = rejects.source
+WHERE rejects.account_id = any(%(account_ids)s) AND rejects.state = %(state)s
+GROUP BY
+    rejects.account_id, rejects.origin, rejects.source, uploads.file_name, uploads.profile, rejects.reason,
+    rejects.field
+ORDER BY rejects.account_id, rejects.origin, rejects.source, row_count DESC, rejects.reason, rejects.field
+
+-- Name:        rejects
+-- Purpose:     rejected rows of a source, in the order of its lines.
+-- Parameters:  account_id, source, state.   Grain: account_id, reject_id.   Locks: none.
+SELECT
+    line,
+    field,
+    reason,
+    raw
+FROM rejects
+WHERE account_id = %(account_id)s AND source = %(source)s AND state = %(state)s
+ORDER BY line, reject_id
+
+-- Name:        upload_reject_reasons
+-- Purpose:     how many lines of an upload were rejected, by reason, those that were corrected since included.
+-- Parameters:  account_id, source (sha256).   Grain: reason.   Locks: none.
+SELECT
+    reason,
+    count(*) AS row_count
+FROM rejects
+WHERE account_id = %(account_id)s AND source = %(source)s
+GROUP BY reason
+ORDER BY reason

@@ -1,0 +1,182 @@
+-- Name:        decide_upload
+-- Purpose:     a person has decided about a held file: it is loaded next, or never.
+-- Parameters:  account_id, sha256, state, decided_by, now.   Grain: account_id, sha256.   Locks: the row.
+-- Idempotent:  yes; only a held file is decided about.
+UPDATE uploads SET
+    state = %(state)s,
+    decided_by = %(decided_by)s,
+    decided_at = %(now)s,
+    error_code = NULL,
+    error_message = NULL
+WHERE account_id = %(account_id)s AND sha256 = %(sha256)s AND state = 'held'
+
+-- Name:        landed_uploads
+-- Purpose:     uploads that have come in and are not merged yet.
+-- Parameters:  account_ids (array).   Grain: account_id, sha256.   Locks: none.
+SELECT
+    account_id,
+    sha256,
+    content_sha256,
+    profile,
+    time_zone,
+    file_name,
+    landing_path,
+    corrects,
+    decided_at IS NOT NULL AS released
+FROM uploads
+WHERE account_id = any(%(account_ids)s) AND state = 'landed'
+ORDER BY received_at, account_id, sha256
+
+-- Name:        readings_of_bytes
+-- Purpose:     uploads of the same bytes, each read with a profile of its own.
+-- Parameters:  account_id, content_sha256.   Grain: account_id, sha256.   Locks: none.
+SELECT
+    sha256,
+    profile,
+    state
+FROM uploads
+WHERE account_id = %(account_id)s AND content_sha256 = %(content_sha256)s
+ORDER BY received_at, sha256
+
+-- Name:        record_held_upload
+-- Purpose:     a file repeats records of another one, or carries ids of other calls: a person decides.
+-- Parameters:  account_id, sha256, overlap_rows, other_calls, error_code, error_message.   Grain: account_id, sha256.
+-- Locks:       the row.   Idempotent: yes.
+UPDATE uploads SET
+    state = 'held',
+    overlap_rows = %(overlap_rows)s,
+    other_calls = %(other_calls)s,
+    error_code = %(error_code)s,
+    error_message = %(error_message)s
+WHERE account_id = %(account_id)s AND sha256 = %(sha256)s
+
+-- Name:        record_landed_upload
+-- Purpose:     a file has come in; one that was refused before may be fed again under another profile. sha256 is the
+--              upload's id, see UploadTable.upload_id.
+-- Parameters:  as named.   Grain: account_id, sha256.   Locks: the row.   Idempotent: yes.
+INSERT INTO uploads (
+    account_id, sha256, content_sha256, profile, time_zone, file_name, bytes, landing_path, state, received_at, corrects
+) VALUES (
+    %(account_id)s, %(sha256)s, %(content_sha256)s, %(profile)s, %(time_zone)s, %(file_name)s, %(bytes)s,
+    %(landing_path)s, 'landed', %(now)s, %(corrects)s
+)
+ON CONFLICT (account_id, sha256) DO UPDATE SET
+    profile = excluded.profile,
+    time_zone = excluded.time_zone,
+    file_name = excluded.file_name,
+    state = excluded.state,
+    error_code = NULL,
+    error_message = NULL,
+    received_at = excluded.received_at,
+    corrects = excluded.corrects
+WHERE uploads.state = 'refused' OR (uploads.state = 'landed' AND uploads.profile = excluded.profile)
+
+-- Name:        record_loaded_upload
+-- Purpose:     a landed upload has been merged.
+-- Parameters:  as named.   Grain: account_id, sha256.   Locks: the row.   Idempotent: yes.
+UPDATE uploads SET state = 'loaded', batch_id = %(batch_id)s, loaded_at = %(now)s
+WHERE account_id = %(account_id)s AND sha256 = %(sha256)s
+
+-- Name:        record_refused_upload
+-- Purpose:     a file could not be opened as its profile says; nothing of it was merged.
+-- Parameters:  as named.   Grain: account_id, sha256.   Locks: the row.   Idempotent: yes.
+UPDATE uploads SET state = 'refused', error_code = %(error_code)s, error_message = %(error_message)s
+WHERE account_id = %(account_id)s AND sha256 = %(sha256)s
+
+-- Name:        record_upload_name
+-- Purpose:     a file has come in under a name, be its bytes known or not; what the name says about its series is kept.
+-- Parameters:  as named.   Grain: account_id, sha256, file_name.   Locks: the row.   Idempotent: yes; the first stays.
+INSERT INTO upload_names (
+    account_id, sha256, file_name, profile, file_date, file_sequence, received_at
+) VALUES (
+    %(account_id)s, %(sha256)s, %(file_name)s, %(profile)s, %(file_date)s, %(file_sequence)s, %(now)s
+)
+ON CONFLICT (account_id, sha256, file_name) DO NOTHING
+
+-- Name:        stuck_uploads
+-- Purpose:     uploaded files that a person must decide about, or that could not be read.
+-- Parameters:  account_ids (array).   Grain: account_id, sha256.   Locks: none.
+SELECT
+    account_id,
+    sha256,
+    state,
+    received_at AS since,
+    error_code
+FROM uploads
+WHERE account_id = any(%(account_ids)s) AND state IN ('held', 'refused')
+ORDER BY received_at, account_id, sha256
+
+-- Name:        upload
+-- Purpose:     an upload and, when it is loaded, the counts of its batch.
+-- Parameters:  account_id, sha256.   Grain: account_id, sha256.   Locks: none.
+SELECT
+    uploads.state,
+    uploads.profile,
+    uploads.file_name,
+    uploads.landing_path,
+    uploads.error_code,
+    uploads.error_message,
+    uploads.overlap_rows,
+    uploads.other_calls,
+    batches.rows_read,
+    batches.rows_inserted,
+    batches.rows_updated,
+    batches.rows_unchanged,
+    batches.rows_duplicate,
+    batches.rows_rejected,
+    batches.rows_filtered
+FROM uploads
+LEFT JOIN batches
+    ON batches.account_id = uploads.account_id AND batches.batch_id = uploads.batch_id
+WHERE uploads.account_id = %(account_id)s AND uploads.sha256 = %(sha256)s
+
+-- Name:        upload_names
+-- Purpose:     every name under which a file came that was not refused, discarded or a correction.
+-- Parameters:  account_ids (array), profiles (array).   Grain: account_id, sha256, file_name.   Locks: none.
+SELECT
+    named.account_id,
+    named.profile,
+    named.file_name,
+    named.file_date,
+    named.file_sequence,
+    named.received_at
+FROM upload_names AS named
+INNER JOIN uploads
+    ON uploads.account_id = named.account_id AND uploads.sha256 = named.sha256
+WHERE
+    named.account_id = any(%(account_ids)s)
+    AND named.profile = any(%(profiles)s)
+    AND uploads.state IN ('landed', 'held', 'loaded')
+    AND uploads.corrects IS NULL
+ORDER BY named.received_at DESC, named.account_id, named.file_name
+
+-- Name:        uploads
+-- Purpose:     uploads with their counts, newest first.
+-- Parameters:  account_ids (array), sha256_prefix, states (array).   Grain: account_id, sha256.   Locks: none.
+SELECT
+    uploads.account_id,
+    uploads.sha256,
+    uploads.profile,
+    uploads.time_zone,
+    uploads.file_name,
+    uploads.landing_path,
+    uploads.state,
+    uploads.received_at,
+    uploads.corrects,
+    uploads.overlap_rows,
+    uploads.other_calls,
+    uploads.decided_by,
+    uploads.error_code,
+    uploads.error_message,
+    batches.rows_read,
+    batches.rows_inserted,
+    batches.rows_updated,
+    batches.rows_rejected
+FROM uploads
+LEFT JOIN batches
+    ON batches.account_id = uploads.account_id AND batches.batch_id = uploads.batch_id
+WHERE
+    uploads.account_id = any(%(account_ids)s)
+    AND left(uploads.sha256, length(%(sha256_prefix)s)) = %(sha256_prefix)s
+    AND uploads.state = any(%(states)s)
+ORDER BY uploads.received_at DESC, uploads.account_id, uploads.sha256

@@ -1,0 +1,232 @@
+"""Attacks on who may ask: tokens, subtrees, rates."""
+
+import hashlib
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from serving import PERIOD, Served, logged, serving, store, token_for
+
+from cdr_pipeline.api.filters import FILTERS, KAZOO_FILTERS
+from cdr_pipeline.api.gate import masked_query
+from cdr_pipeline.steps.accounts.api_tokens import list_tokens, revoke_token
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.accounts.tenancy import scoped
+
+LIST = "/v2/accounts/self/cdrs"
+WRONG = "0" * 64
+NO_UPLOAD = "0" * 64
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Auth-Token": ""},
+        {"X-Auth-Token": WRONG},
+        {"X-Auth-Token": "x" * 5_000},
+        {"Authorization": f"Bearer {WRONG}"},
+        {"Authorization": "Basic c2VsZjpzZWNyZXQ="},
+        {"Authorization": "Negotiate abc"},
+    ],
+)
+def test_e01_no_token_a_wrong_one_and_another_scheme_are_all_the_same_401(api: Served, headers: dict[str, str]) -> None:
+    with api.client(**headers) as client:
+        answer = client.get(LIST, params=PERIOD)
+    assert answer.status_code == 401
+    assert (answer.json()["message"], answer.json()["data"]) == (
+        "invalid_credentials", {"message": "invalid credentials"},
+    )  # fmt: skip
+
+
+def test_e01_expired_and_revoked_tokens_open_nothing_from_the_next_request_on(at: Workplace) -> None:
+    now = at.clock()
+    with serving(at) as api:
+        token = api.tokens["self"]
+        assert api.get(LIST, token=token).status_code == 200
+        for made in list_tokens(at):
+            assert revoke_token(made.token_id, at)
+        assert api.get(LIST, token=token).status_code == 401
+        early = Workplace(at.settings, at.url, lambda: now - timedelta(days=31))
+        assert api.get(LIST, token=token_for(early, "self", days=30)).status_code == 401
+
+
+def test_e01_two_different_tokens_are_a_conflict_and_twice_the_same_is_not(api: Served) -> None:
+    token = api.tokens["self"]
+    assert api.get(LIST, token=token, auth_token=WRONG).status_code == 400
+    assert api.get(LIST, token=token, auth_token=token, **PERIOD).status_code == 200
+
+
+def test_e02_the_seeds_token_in_the_query_works_and_is_called_deprecated(
+    api: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = api.tokens["self"]
+    with api.client() as client:
+        answer = client.get("/v1/accounts/self/cdrs", params={"auth_token": token, **PERIOD})
+    assert answer.status_code == 200
+    assert re.fullmatch(r"@\d+", answer.headers["deprecation"])
+    assert answer.headers["cache-control"] == "no-store"
+    assert token not in answer.text
+    logged(caplog, "auth_token=***")
+    assert token not in caplog.text
+    assert "deprecation" not in api.get(LIST, token=token, **PERIOD).headers
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "auth_token=SECRET", "AUTH_TOKEN=SECRET", "auth%5Ftoken=SECRET", "auth_token[]=SECRET", "token=SECRET",
+        "SECRET",
+        "SECRET=1", "a=b;auth_token=SECRET", "search=SECRET", "auth_token=a&auth_token=SECRET",
+    ],
+)  # fmt: skip
+def test_e03_no_spelling_brings_a_token_into_the_log(query: str) -> None:
+    assert "SECRET" not in masked_query(query.encode())
+
+
+def test_e03_tokens_in_path_referer_and_body_are_not_logged_either(
+    api: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with api.client(Referer="http://x/?auth_token=SECRETSECRET") as client:
+        client.get("/v2/accounts/SECRETSECRET/cdrs")
+        client.get("/SECRETSECRET")
+        client.put("/v2/api_auth", json={"data": {"api_key": "SECRETSECRET"}})
+        client.post(LIST, content=b'{"auth_token":"SECRETSECRET"}', headers={"Content-Type": "application/json"})
+    logged(caplog, "POST")
+    assert "SECRETSECRET" not in caplog.text
+
+
+def test_e04_secrets_are_compared_in_constant_time_and_looked_up_by_hash() -> None:
+    root = Path(__file__).parents[2] / "cdr_pipeline"
+    for name in ("api/auth.py", "api/cursors.py", "warehouse/tokens.py"):
+        text = (root / name).read_text()
+        assert "compare_digest" in text
+        assert not re.search(r"\b(token|signature|secret|key)\b (==|!=)", text)
+
+
+def test_e05_only_the_hash_of_a_token_is_in_the_warehouse(api: Served) -> None:
+    token = api.tokens["self"]
+    with api.at.ledger() as ledger:
+        rows = ledger.connection.execute("SELECT api_tokens::text FROM api_tokens").fetchall()
+    assert any(hashlib.sha256(token.encode()).hexdigest() in row[0] for row in rows)
+    assert not any(token in row[0] for row in rows)
+
+
+def test_an_api_key_buys_an_hours_token_that_ends_with_it(at: Workplace) -> None:
+    with serving(at) as api, api.client() as client:
+        key = api.tokens["self"]
+        bought = client.put("/v2/api_auth", json={"data": {"api_key": key}})
+        assert bought.status_code == 201
+        body = bought.json()
+        assert body["data"]["account_id"] == "self"
+        token = body["auth_token"]
+        assert token != key
+        assert api.get(LIST, token=token, **PERIOD).status_code == 200
+        assert api.get("/v2/token_auth", token=token).json()["data"]["scope"] == "read"
+        with api.client(token) as own:
+            assert own.delete("/v2/token_auth").status_code == 200
+        assert api.get(LIST, token=token, **PERIOD).status_code == 401
+        other = client.put("/v2/api_auth", json={"data": {"api_key": key}}).json()["auth_token"]
+        revoke_token(next(made.token_id for made in list_tokens(at) if made.account_id == "self"), at)
+        assert api.get(LIST, token=other, **PERIOD).status_code == 401
+        assert client.put("/v2/api_auth", json={"data": {"api_key": WRONG}}).status_code == 404
+
+
+# --- E06, E07: every route by everybody ------------------------------------------------------------------------------
+
+# Who may see what account "self" owns.
+WHO = {"self": True, "top": True, "child": False, "sibling": False, "stranger": False}
+ROUTES = [
+    "", "/children", "/descendants", "/cdrs", "/cdrs/202603-call1", "/cdrs/interaction", "/cdrs/legs/202603-call1",
+    "/cdrs/summary", "/users/u1/cdrs", "/users/u1/cdrs/interaction", "/uploads", "/days", "/exports",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_e06_outside_its_subtree_everything_is_404_and_the_same_404_as_of_no_account(
+    api: Served, who: str, route: str, version: str
+) -> None:
+    answer = api.get(f"/{version}/accounts/self{route}", account=who)
+    if WHO[who]:
+        assert answer.status_code == 200
+        return
+    nowhere = api.get(f"/{version}/accounts/nowhere{route}", account=who)
+    assert answer.status_code == nowhere.status_code == 404
+    assert answer.json()["message"] == nowhere.json()["message"] == "bad_identifier"
+    assert (
+        {**answer.json()["data"], "cause": ""} == {**nowhere.json()["data"], "cause": ""} if version == "v2" else True
+    )
+
+
+@pytest.mark.parametrize("who", [name for name, may in WHO.items() if not may])
+@pytest.mark.parametrize(
+    "route",
+    [f"/uploads/{NO_UPLOAD}", f"/uploads/{NO_UPLOAD}/rejects", "/exports/2026-03-02_v1_exact", "/days/2026-03-02"],
+)
+def test_e06_neither_do_uploads_files_and_days_answer_strangers(api: Served, who: str, route: str) -> None:
+    assert api.get(f"/v2/accounts/self{route}", account=who).status_code == 404
+
+
+def test_e06_uploading_outside_the_subtree_is_404_too(api: Served) -> None:
+    for who, may in WHO.items():
+        with api.client(token_for(api.at, who, "upload")) as client:
+            answer = client.post(LIST, content=b"", headers={"Content-Type": "text/csv"})
+        assert answer.status_code == (400 if may else 404)
+
+
+def test_e06_no_filter_reaches_another_accounts_records(api: Served) -> None:
+    for query in ({"filter_custom_channel_vars.account_id": "stranger"}, {"customer": "stranger"}):
+        assert api.get(LIST, **query, **PERIOD).json()["data"] == []
+    assert api.get("/v2/accounts/self/cdrs/legs/stranger").status_code == 404
+
+
+def test_e06_the_database_itself_shows_a_session_nothing_beyond_its_subtree(api: Served) -> None:
+    with api.at.ledger() as ledger, scoped(ledger.connection, "self"):
+        seen = ledger.connection.execute("SELECT DISTINCT account_id FROM cdr_merged ORDER BY 1").fetchall()
+    assert seen == [("child",), ("self",)]
+
+
+def test_e07_an_account_that_moves_in_the_tree_is_seen_by_its_new_parents_from_the_next_request_on(
+    at: Workplace,
+) -> None:
+    with serving(at) as api:
+        store(at, "child", {})
+        assert api.get("/v2/accounts/child/cdrs", account="sibling").status_code == 404
+        with at.ledger() as ledger:
+            ledger.connection.execute("UPDATE accounts SET parent_id = 'sibling' WHERE account_id = 'child'")
+        assert api.get("/v2/accounts/child/cdrs", account="sibling", **PERIOD).json()["data"]
+        assert api.get("/v2/accounts/child/cdrs", account="self").status_code == 404
+
+
+def test_b23_a_reading_token_may_not_upload(api: Served) -> None:
+    with api.client(api.tokens["self"]) as client:
+        answer = client.post(LIST, content=b"a,b\n1,2\n", headers={"Content-Type": "text/csv"})
+    assert (answer.status_code, answer.json()["message"]) == (403, "forbidden")
+
+
+def test_e24_guessing_is_slowed_down_and_so_is_haste(at: Workplace) -> None:
+    with serving(at, serve_requests_per_second=0.2) as api:
+        token = api.tokens["self"]
+        fast = [api.get(LIST, token=token) for _ in range(4)]
+        assert fast[0].status_code == 200
+        assert fast[-1].status_code == 429
+        assert int(fast[-1].headers["retry-after"]) >= 1
+        with api.client(WRONG) as client:
+            answers = [client.get(LIST).status_code for _ in range(25)]
+        assert answers[0] == 401
+        assert answers[-1] == 429
+
+
+def test_ids_of_tokens_and_requests_are_no_sequence(api: Served) -> None:
+    made = {api.get("/healthz").headers["x-request-id"] for _ in range(5)}
+    assert len(made) == 5
+    assert all(re.fullmatch(r"[0-9a-f]{32}", text) for text in made)
+
+
+def test_names_of_the_switchs_filters_begin_none_of_ours() -> None:
+    taken = ("filter_", "has_", "key_", "value_", "created_", "modified_")
+    assert not [name for name in FILTERS if name.startswith(taken)]
+    assert set(KAZOO_FILTERS) & set(FILTERS) == set()

@@ -1,0 +1,71 @@
+"""The command that serves, as an operator starts it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+from serving import know, serving, store, token_for
+
+from cdr_pipeline.steps.run_context import Workplace
+
+CALL = "from cdr_pipeline.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("revision", "code"), [("0001", "warehouse_not_migrated"), ("9999", "warehouse_newer_than_code")]
+)
+def test_tables_of_another_version_are_not_ready(at: Workplace, revision: str, code: str) -> None:
+    with serving(at) as api:
+        assert httpx2.get(f"{api.url}/readyz").status_code == 200
+        with at.ledger() as ledger:
+            (found,) = ledger.connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
+            ledger.connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+            answer = httpx2.get(f"{api.url}/readyz")
+            ledger.connection.execute("UPDATE alembic_version SET version_num = %s", [found])
+        assert (answer.status_code, answer.json()) == (503, {"status": code})
+        assert answer.headers["Retry-After"] == "5"
+        assert httpx2.get(f"{api.url}/readyz").status_code == 200
+
+
+@pytest.mark.slow
+def test_several_processes_serve_together_and_add_up_their_figures(at: Workplace, tmp_path: Path) -> None:
+    know(at)
+    store(at, "self", {})
+    token = token_for(Workplace(at.settings, at.url), "self")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", CALL, "serve", "--port", str(port), "--workers", "2"],
+        env=os.environ | {"CDR_WAREHOUSE_URL": at.url, "CDR_DATA_DIR": str(tmp_path / "data")},
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        base = f"http://127.0.0.1:{port}"
+        _wait_until_ready(base)
+        for _ in range(20):
+            answer = httpx2.get(
+                f"{base}/v2/accounts/self/cdrs", params={"business_date": "2026-03-02"}, headers={"X-Auth-Token": token}
+            )
+            assert len(answer.json()["data"]) == 1
+        figures = httpx2.get(f"{base}/metrics").text
+        (line,) = (line for line in figures.splitlines() if "requests_total{" in line and 'account_id}/cdrs"' in line)
+        assert float(line.rsplit(" ", 1)[1]) == 20
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _wait_until_ready(base: str) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            if httpx2.get(f"{base}/readyz").status_code == 200:
+                return
+        except httpx2.HTTPError:
+            time.sleep(0.2)
+    raise AssertionError("the API did not become ready")

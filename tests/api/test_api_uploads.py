@@ -1,0 +1,243 @@
+"""Uploads over the API: all or nothing, once, visible at once; and what is done to them."""
+
+import csv
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+from serving import PERIOD, Served, serving, store, token_for
+from uploads import own_profile
+
+from cdr_pipeline.api import bodies
+from cdr_pipeline.steps.run_context import Workplace
+
+LIST = "/v2/accounts/self/cdrs"
+CSV = {"Content-Type": "text/csv"}
+FILE = (
+    b"id,caller,callee,start_time,duration,billsec,cost,currency\r\n"
+    b"a1,100,200,2026-03-02T10:00:00Z,60,50,1.25,EUR\r\n"
+    b"a2,100,200,2026-03-02T11:00:00Z,61,51,1.26,EUR\r\n"
+)
+
+
+@pytest.fixture(scope="module")
+def uploading(api: Served) -> str:
+    """A token that may upload to self and below."""
+    return token_for(api.at, "self", "upload")
+
+
+def send(api: Served, token: str, content: bytes, account: str = "self", /, **more: object):  # noqa: ANN201
+    """One upload."""
+    headers = CSV | dict(more.pop("headers", {}))  # type: ignore[call-overload]
+    with api.client(token) as client:
+        return client.post(f"/v2/accounts/{account}/cdrs", content=content, headers=headers, params=more)  # type: ignore[arg-type]
+
+
+def imported(api: Served, account: str = "self") -> list[str]:
+    """Ids of an account's imported records."""
+    rows = api.get(f"/v2/accounts/{account}/cdrs", origin="imported", **PERIOD).json()["data"]
+    return sorted(row["id"] for row in rows)
+
+
+def test_an_uploaded_record_is_in_the_list_at_once_tagged_imported(at: Workplace) -> None:
+    with serving(at) as api:
+        token = token_for(at, "self", "upload")
+        answer = send(api, token, FILE)
+        assert answer.status_code == 201
+        data = answer.json()["data"]
+        assert (data["state"], data["origin"], data["days"]) == ("loaded", "imported", ["2026-03-02"])
+        assert (data["counts"]["read"], data["counts"]["inserted"], data["counts"]["filtered"]) == (3, 2, 1)
+        assert imported(api) == ["generic:id:a1", "generic:id:a2"]
+        state = api.get(f"/v2/accounts/self/uploads/{data['upload_id']}").json()["data"]
+        assert (state["state"], state["rows_inserted"]) == ("loaded", 2)
+
+
+@pytest.mark.fault("R101")
+def test_records_of_two_sources_have_ids_and_details_of_their_own(at: Workplace) -> None:
+    own_profile(at, "other", "native_id = ['ref']\n[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'zeit'\n")
+    with serving(at) as api:
+        token = token_for(at, "self", "upload")
+        send(api, token, FILE)
+        send(api, token, b"ref,zeit\na1,2026-03-02T12:00:00Z\n", profile="other")
+        assert imported(api) == ["generic:id:a1", "generic:id:a2", "other:id:a1"]
+        for record_id, start in (("generic:id:a1", "10:00:00"), ("other:id:a1", "12:00:00")):
+            detail = api.get(f"/v2/accounts/self/cdrs/{record_id}").json()["data"]
+            assert (detail["id"], start in json.dumps(detail)) == (record_id, True)
+        assert api.get("/v2/accounts/self/cdrs/a1").status_code == 404
+
+
+@pytest.mark.fault("R102")
+def test_an_upload_with_ids_of_other_calls_is_held(at: Workplace) -> None:
+    with serving(at) as api:
+        token = token_for(at, "self", "upload")
+        send(api, token, FILE)
+        other = FILE.replace(b"2026-03-02", b"2026-03-03")
+        previewed = send(api, token, other, dry_run="true").json()["data"]
+        assert (previewed["state"], previewed["other_calls"]) == ("previewed", 2)
+        answer = send(api, token, other)
+        assert (answer.status_code, answer.json()["data"]["other_calls"]) == (409, 2)
+        assert answer.json()["data"]["state"] == "held"
+        assert imported(api) == ["generic:id:a1", "generic:id:a2"]
+
+
+def test_put_and_v1_do_the_same(at: Workplace) -> None:
+    with serving(at) as api, api.client(token_for(at, "self", "upload")) as client:
+        assert client.put("/v1/accounts/self/cdrs", content=FILE, headers=CSV).status_code == 201
+        assert imported(api) == ["generic:id:a1", "generic:id:a2"]
+
+
+def test_what_the_switch_lists_can_be_uploaded_as_json(at: Workplace) -> None:
+    with serving(at) as api:
+        store(at, "child", {})
+        listed = api.get("/v2/accounts/child/cdrs", **PERIOD).content
+        token = token_for(at, "self", "upload")
+        answer = send(api, token, listed, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 201, answer.text
+        assert imported(api) == ["kazoo_json:id:202603-call1"]
+
+
+def test_b12_the_same_bytes_twice_are_one_upload(at: Workplace) -> None:
+    with serving(at) as api:
+        token = token_for(at, "self", "upload")
+        first, again = send(api, token, FILE), send(api, token, FILE, file_name="other.csv")
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert first.json()["data"]["upload_id"] == again.json()["data"]["upload_id"]
+        assert first.json()["data"]["counts"] == again.json()["data"]["counts"]
+        assert imported(api) == ["generic:id:a1", "generic:id:a2"]
+
+
+def test_b13_an_idempotency_key_repeats_its_answer_and_fits_no_other_body(at: Workplace) -> None:
+    with serving(at) as api:
+        token = token_for(at, "self", "upload")
+        keyed = {"Idempotency-Key": "day-1"}
+        first, again = send(api, token, FILE, headers=keyed), send(api, token, FILE, headers=keyed)
+        other = send(api, token, FILE.replace(b"a2", b"a3"), headers=keyed)
+        assert first.status_code == again.status_code == 201
+        assert first.json()["data"] == again.json()["data"]
+        assert again.headers["idempotent-replayed"] == "true"
+        assert (other.status_code, other.json()["message"]) == (422, "idempotency_mismatch")
+        assert imported(api) == ["generic:id:a1", "generic:id:a2"]
+
+
+def test_b13_a_key_whose_request_failed_is_free_again(api: Served, uploading: str) -> None:
+    keyed = {"Idempotency-Key": "retry"}
+    assert send(api, uploading, b"a,b\n1,2\n", headers=keyed, profile="no_such_profile").status_code == 400
+    assert send(api, uploading, FILE, "child", headers=keyed, dry_run="true").status_code == 200
+
+
+def test_b15_an_uploaded_leg_that_the_switch_has_too_counts_once(at: Workplace) -> None:
+    content = (
+        b"call_id,caller,callee,start_time,duration,cost,currency\r\ncall1,1,2,2026-03-02T09:30:30Z,30,2.5,EUR\r\n"
+    )
+    with serving(at) as api:
+        store(at, "self", {})
+        assert send(api, token_for(at, "self", "upload"), content).status_code == 201
+        rows = api.get(LIST, **PERIOD).json()["data"]
+    assert [(row["id"], row["origin"], row["cost"]) for row in rows] == [("202603-call1", "api+imported", "25000")]
+
+
+def test_a_dry_run_says_what_would_be_and_keeps_nothing(api: Served, uploading: str) -> None:
+    answer = send(api, uploading, FILE, "child", dry_run="true")
+    assert answer.status_code == 200
+    assert answer.json()["data"]["counts"]["inserted"] == 2
+    assert imported(api, "child") == []
+    assert api.get("/v2/accounts/child/uploads").json()["data"] == []
+
+
+def test_b22_rejected_lines_are_counted_and_can_be_fetched_with_line_and_reason(at: Workplace) -> None:
+    bad = FILE + b"a3,100,200,not a time,60,50,1,EUR\r\n"
+    with serving(at) as api:
+        data = send(api, token_for(at, "self", "upload"), bad).json()["data"]
+        assert data["counts"]["rejected"] == 1
+        path = f"/v2/accounts/self/uploads/{data['upload_id']}/rejects"
+        (reject,) = api.get(path).json()["data"]
+        text = api.get(path, headers={"Accept": "text/csv"}).text
+    assert (reject["line"], reject["reason"]) == (4, "not_a_time")
+    assert next(csv.DictReader(io.StringIO(text)))["reason"] == "not_a_time"
+
+
+@pytest.mark.parametrize(
+    "content_type", ["image/png", "text/html", "", "multipart/form-data; boundary=x", "application/xml"]
+)
+def test_b23_a_body_in_another_form_is_415(api: Served, uploading: str, content_type: str) -> None:
+    answer = send(api, uploading, FILE, headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.json()["message"]) == (415, "unsupported_media_type")
+    assert "text/csv" in answer.headers["accept-post"]
+
+
+def test_b23_without_a_token_it_is_401(api: Served) -> None:
+    with api.client() as client:
+        assert client.post(LIST, content=FILE, headers=CSV).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"profile": "../../etc/passwd"}, "profile"),
+        ({"time_zone": "../zone"}, "time_zone"),
+        ({"time_zone": "Mars/Base"}, "time_zone"),
+        ({"dry_run": "maybe"}, "dry_run"),
+    ],
+)
+def test_what_is_wrong_with_the_request_is_named(
+    api: Served, uploading: str, query: dict[str, str], field: str
+) -> None:
+    answer = send(api, uploading, FILE, **query)
+    assert answer.status_code == 400
+    assert field in answer.json()["data"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x01binary", b"no such,header\r\n1,2\r\n"])
+def test_what_is_no_file_of_the_profile_is_400_and_nothing_stays(api: Served, uploading: str, content: bytes) -> None:
+    assert send(api, uploading, content, "child").status_code == 400
+    assert imported(api, "child") == []
+    assert _left(api) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 50_000,
+        b"{" + b",".join(b'"k%d":1' % number for number in range(8_000)) + b"}",
+        b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        b'[{"id": NaN}]',
+        b'{"data": null}',
+    ],
+)
+def test_e27_deep_and_wide_json_costs_one_refusal(api: Served, uploading: str, content: bytes) -> None:
+    answer = send(api, uploading, content, "child", headers={"Content-Type": "application/json"})
+    assert answer.status_code in (201, 400), answer.text
+    assert imported(api, "child") == []
+    assert api.get("/healthz").status_code == 200
+
+
+def test_b24_a_body_that_drips_or_breaks_off_leaves_nothing(
+    api: Served, uploading: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "_GRACE_SECONDS", 0.5)
+
+    def dripping():  # noqa: ANN202
+        for _ in range(20):
+            yield b"x"
+            time.sleep(0.2)
+
+    with api.client(uploading) as client:
+        slow = client.post(LIST, content=dripping(), headers=CSV)
+    assert (slow.status_code, slow.json()["message"]) == (408, "request_timeout")
+    assert _left(api) == []
+
+
+def test_names_of_files_are_only_shown(at: Workplace) -> None:
+    with serving(at) as api:
+        token = token_for(at, "self", "upload")
+        send(api, token, FILE, headers={"X-File-Name": "../../etc/passwd"})
+        (upload,) = api.get("/v2/accounts/self/uploads").json()["data"]
+    assert upload["file_name"] == "etc_passwd"
+    assert json.dumps(upload).count("/") == 0
+
+
+def _left(api: Served) -> list[Path]:
+    folder = api.at.settings.data_dir / "serve" / "bodies"
+    return list(folder.iterdir()) if folder.exists() else []

@@ -1,0 +1,147 @@
+"""A35, A36, G04: who collects a day, what a killed collector leaves, and what one that wakes up may still do."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from nights import DAY, night, playing, records_of, require_sound, truth_of, warehouse
+
+from cdr_pipeline.errors import ClaimLost
+from cdr_pipeline.simulator.running import run_switch
+from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.warehouse.ledger import LandedWindow, Ledger
+
+SUPPORT = Path(__file__).parents[1] / "support"
+POINTS = (
+    "after_claim", "after_first_page", "before_landed", "after_landed", "before_release", "after_stage",
+    "before_commit", "after_commit",
+)  # fmt: skip
+
+
+@pytest.fixture
+def switch() -> SimulatedSwitch:
+    return SimulatedSwitch.build(calls_per_day=40, accounts=1)
+
+
+def child(place: Workplace, *words: str) -> subprocess.Popen[bytes]:
+    """A process that collects and loads the day at the same place."""
+    url, token = place.settings.api_url, place.settings.api_token
+    assert url
+    assert token
+    program = [sys.executable, str(SUPPORT / "crashing_night.py"), place.url, str(place.settings.data_dir)]
+    return subprocess.Popen([*program, url, token.get_secret_value(), *words])
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a36_killed_anywhere_the_next_run_converges(at: Workplace, switch: SimulatedSwitch, point: str) -> None:
+    with run_switch(switch) as running:
+        place = playing(at, switch, running.url, api_page_size=9)
+        assert child(place, point).wait(60) == 137
+        collected, loaded = night(place)
+    assert collected.failures == ()
+    assert collected.elsewhere == ()
+    assert loaded.incomplete == ()
+    found = records_of(place)
+    assert set(found) == truth_of(switch)
+    assert len(found) == len(set(found))
+    require_sound(place)
+
+
+def test_a35_of_two_collectors_one_works_and_the_other_says_so(at: Workplace, switch: SimulatedSwitch) -> None:
+    account_id = switch.accounts[0].account_id
+    with run_switch(switch) as running:
+        place = playing(at, switch, running.url)
+        with place.ledger() as other:
+            assert other.claim(account_id, DAY, lease_seconds=900) is not None
+            collected, _ = night(place)
+            assert collected.elsewhere == (account_id,)
+            assert collected.failures == ()
+            assert warehouse(place, "SELECT count(*) FROM windows") == [(0,)]
+        collected, loaded = night(place)
+    assert collected.elsewhere == ()
+    assert loaded.incomplete == ()
+
+
+def test_a_released_day_can_be_claimed_at_once(at: Workplace) -> None:
+    with at.ledger() as one, at.ledger() as other:
+        first = one.claim("acct", DAY, lease_seconds=900)
+        assert first is not None
+        assert other.claim("acct", DAY, lease_seconds=900) is None
+        one.release(first)
+        second = other.claim("acct", DAY, lease_seconds=900)
+    assert second is not None
+    assert second.fence == first.fence + 1
+
+
+def test_the_claim_of_a_killed_process_is_not_waited_for(at: Workplace) -> None:
+    with at.ledger() as one:
+        assert one.claim("acct", DAY, lease_seconds=900) is not None
+    with at.ledger() as other:
+        deadline = time.monotonic() + 5
+        while other.claim("acct", DAY, lease_seconds=900) is None:
+            assert time.monotonic() < deadline
+
+
+def test_g04_one_that_stood_still_is_fenced_off(at: Workplace) -> None:
+    window = LandedWindow(at.clock(), at.clock(), "k5", "nowhere", at.clock())
+    with at.ledger() as sleeper, at.ledger() as other:
+        lost = sleeper.claim("acct", DAY, lease_seconds=0.05)
+        assert lost is not None
+        time.sleep(0.1)
+        taken = other.claim("acct", DAY, lease_seconds=900)
+        assert taken is not None
+        with pytest.raises(ClaimLost):
+            sleeper.renew(lost)
+        with pytest.raises(ClaimLost):
+            sleeper.record_landed_window(claim=lost, window=window, rows=1)
+        sleeper.release(lost)
+        other.renew(taken)
+    assert warehouse(at, "SELECT count(*) FROM windows") == [(0,)]
+
+
+def test_g04_a_stopped_process_that_wakes_up_records_nothing(at: Workplace, switch: SimulatedSwitch) -> None:
+    with run_switch(switch) as running:
+        place = playing(at, switch, running.url, api_page_size=9)
+        stopped = child(place, "stop_after_first_page")
+        try:
+            _, status = os.waitpid(stopped.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            warehouse(place, "UPDATE collections SET leased_until = now() - interval '1 second' RETURNING 1")
+            collected, loaded = night(place)
+            assert collected.elsewhere == collected.failures == ()
+            landed = warehouse(place, "SELECT starts_at, ends_at, landing_path, landed_at FROM windows ORDER BY 1, 2")
+        finally:
+            os.kill(stopped.pid, signal.SIGCONT)
+            code = stopped.wait(60)
+    assert code == 4
+    assert loaded.incomplete == ()
+    assert warehouse(place, "SELECT starts_at, ends_at, landing_path, landed_at FROM windows ORDER BY 1, 2") == landed
+    assert set(records_of(place)) == truth_of(switch)
+
+
+def test_two_merges_of_one_day_at_once_change_nothing_twice(at: Workplace, switch: SimulatedSwitch) -> None:
+    with run_switch(switch) as running:
+        place = playing(at, switch, running.url)
+        children = [child(place, "none") for _ in range(3)]
+        assert {process.wait(90) for process in children} == {0}
+        _, loaded = night(place)
+    assert loaded.incomplete == ()
+    found = records_of(place)
+    assert set(found) == truth_of(switch)
+    assert len(found) == len(set(found))
+    require_sound(place)
+
+
+def test_a_claim_is_kept_over_a_lost_connection_only_until_it_is_noticed(at: Workplace) -> None:
+    with connect(at.url) as connection:
+        pid = connection.info.backend_pid
+        assert Ledger(connection).claim("acct", DAY, lease_seconds=900) is not None
+        with at.ledger() as other:
+            other.connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+            assert other.claim("acct", DAY, lease_seconds=900) is not None

@@ -1,0 +1,283 @@
+"""Spreadsheet, workbook, Parquet, packed and redacted files: every cell survives, no formula runs, no byte differs."""
+
+import csv
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import openpyxl
+import pandas as pd
+import polars as pl
+import pytest
+import zstandard
+from daily_files import COLUMNS, DAY, NASTY, records, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cdr_pipeline.core.fields.dictionary import DROPPED, HASHED
+from cdr_pipeline.errors import ConfigurationError, ExportError
+from cdr_pipeline.exports import spreadsheet, workbook
+from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile
+from cdr_pipeline.exports.dialects import Dialect, manifest_path
+from cdr_pipeline.exports.renditions import write_rendition
+from cdr_pipeline.exports.verify import verify_file, verify_tree
+
+FORMULAS = ["=1+1", "+15550100123", "-2", "@sum(1)", "\t=1", "\r=1", "\uff1d1", "'quoted"]
+LONG = ["12345678901234567890", "0012345", "1E15", "2026-03-02", "1-2", "MAR1", "true", " 7"]
+CELLS = [*NASTY, *FORMULAS, *LONG, "_x000D_", "a _x0041_ b", "<tag> & more"]
+OTHERS = [Dialect.SPREADSHEET, Dialect.XLSX, Dialect.PARQUET, Dialect.REDACTED]
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
+
+
+def nasty() -> pl.DataFrame:
+    return records(
+        *(
+            {"caller_id_name": cell, "caller_id_number": cell, "cost": Decimal("-0.5"), "cost_currency": "USD"}
+            for cell in CELLS[:9]
+        ),
+        *({"origin": "imported", "caller_id_name": cell, "user_agent": cell} for cell in CELLS[9:]),
+    ).sort("started_at", "origin", "record_id")
+
+
+def made(folder: Path, dialect: Dialect, frame: pl.DataFrame | None = None, day: DailyFile = DAY) -> WrittenFile:
+    exact = write(folder, nasty() if frame is None else frame, day=day)
+    return write_rendition(dialect, exact, day=day, export_dir=folder, redaction_key="a key of tests")
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+def test_every_dialect_is_verified_against_its_manifest_and_a_flipped_byte_is_found(
+    tmp_path: Path, dialect: Dialect
+) -> None:
+    file = made(tmp_path, dialect)
+    assert verify_tree(tmp_path) == {file.path: [], tmp_path / "acct/2026/03/cdrs_acct_2026-03-02_v1.csv": []}
+    content = bytearray(file.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.path.write_bytes(bytes(content))
+    assert any(found.startswith("sha256") for found in verify_file(file.path))
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+def test_d16_a_file_that_was_written_anew_with_a_fitting_manifest_is_found_by_its_content(
+    tmp_path: Path, dialect: Dialect
+) -> None:
+    file = made(tmp_path, dialect)
+    other = made(tmp_path / "other", dialect, records({}))
+    shutil.copy(other.path, file.path)
+    note = manifest_path(file.path)
+    note.write_text(
+        note.read_text().replace(file.sha256, other.sha256).replace(f'"bytes": {file.size}', f'"bytes": {other.size}')
+    )
+    assert verify_file(file.path)
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+def test_d13_an_empty_day_has_an_empty_file_of_every_dialect(tmp_path: Path, dialect: Dialect) -> None:
+    file = made(tmp_path, dialect, records())
+    assert (file.rows, verify_file(file.path)) == (0, [])
+
+
+@pytest.mark.parametrize("dialect", [Dialect.SPREADSHEET, Dialect.XLSX, Dialect.PARQUET])
+def test_all_dialects_name_the_content_of_the_exact_file(tmp_path: Path, dialect: Dialect) -> None:
+    file = made(tmp_path, dialect)
+    exact = tmp_path / "acct/2026/03/cdrs_acct_2026-03-02_v1.csv"
+    assert file.manifest.content_sha256 == hashlib.sha256(exact.read_bytes()).hexdigest()
+
+
+def test_d21_every_risky_cell_of_a_spreadsheet_begins_with_an_apostrophe(tmp_path: Path) -> None:
+    file = made(tmp_path, Dialect.SPREADSHEET)
+    assert file.manifest.rule == "apostrophe-v1"
+    content = file.path.read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+    shown = {row["caller_id_name"].removeprefix("'"): row["caller_id_name"] for row in rows}
+    for cell in [*FORMULAS, *LONG]:
+        assert f"'{cell}" in shown.values()
+    assert {row["cost"] for row in rows} == {"-0.50000000", ""}
+
+
+@given(st.lists(texts, min_size=1, max_size=5))
+@settings(max_examples=100)
+def test_the_rule_of_the_spreadsheet_is_undone_exactly(values: list[str]) -> None:
+    frame = pl.DataFrame({"caller_id_name": values, "cost": ["-1.00000000"] * len(values)})
+    written = spreadsheet.header(frame.columns) + spreadsheet.encode(frame)
+    assert spreadsheet.undone(pl.read_csv(written, infer_schema=False)).equals(frame)
+
+
+def test_d21_the_cells_of_a_workbook_are_text_to_openpyxl(tmp_path: Path) -> None:
+    file = made(tmp_path, Dialect.XLSX)
+    book = openpyxl.load_workbook(file.path)
+    (sheet,) = book.worksheets
+    cells = [cell for row in sheet.iter_rows() for cell in row if cell.value is not None]
+    assert {cell.data_type for cell in cells} == {"s"}
+    assert [cell.value for cell in sheet[1]] == COLUMNS
+    book.close()
+
+
+def test_every_cell_of_a_workbook_comes_back(tmp_path: Path) -> None:
+    file = made(tmp_path, Dialect.XLSX)
+    read = pl.concat(workbook.read_workbook(file.path))
+    exact = pl.read_csv(tmp_path / "acct/2026/03/cdrs_acct_2026-03-02_v1.csv", infer_schema=False)
+    assert read.equals(exact)
+
+
+def test_what_a_sheet_cannot_hold_goes_on_in_the_next(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a": [str(number) for number in range(25)]})
+    with (tmp_path / "book.xlsx").open("wb") as target:
+        workbook.write_workbook([frame[:12], frame[12:]], ["a"], target, tmp_path, sheet_rows=10)
+    assert pl.concat(workbook.read_workbook(tmp_path / "book.xlsx")).equals(frame)
+    assert [path.name for path in tmp_path.iterdir()] == ["book.xlsx"]
+
+
+def test_a_cell_that_a_workbook_cannot_hold_is_refused_and_its_column_named(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="caller_id_name"):
+        made(tmp_path, Dialect.XLSX, records({"caller_id_name": "x" * 40_000}))
+
+
+def test_parquet_is_typed_as_the_field_dictionary_says(tmp_path: Path) -> None:
+    file = made(tmp_path, Dialect.PARQUET)
+    read = pl.read_parquet(file.path)
+    assert read.equals(nasty())
+    with duckdb.connect() as database:
+        query = f"SELECT sum(cost)::text, count(*) FROM read_parquet('{file.path}')"
+        assert database.execute(query).fetchall() == [("-4.50000000", len(CELLS))]
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("gzip", ".gz"), ("zstd", ".zst")])
+def test_packed_files_hold_the_same_and_are_verified(tmp_path: Path, kind: str, suffix: str) -> None:
+    plain = write(tmp_path / "plain", nasty())
+    day = replace(DAY, compression=kind)  # type: ignore[arg-type]
+    packed = write(tmp_path / "packed", nasty(), day=day)
+    assert packed.path.name.endswith(f".csv{suffix}")
+    content = packed.path.read_bytes()
+    opened = (
+        gzip.decompress(content) if kind == "gzip" else zstandard.ZstdDecompressor().decompressobj().decompress(content)
+    )
+    assert opened == plain.path.read_bytes()
+    assert packed.manifest.content_sha256 == plain.sha256
+    other = write_rendition(Dialect.SPREADSHEET, packed, day=day, export_dir=tmp_path / "packed")
+    assert verify_tree(tmp_path / "packed") == {packed.path: [], other.path: []}
+
+
+def test_d20_the_exact_file_reads_the_same_in_csv_polars_pandas_and_duckdb(tmp_path: Path) -> None:
+    path = write(tmp_path, nasty()).path
+    wanted = sorted(CELLS)
+    with path.open(encoding="utf-8", newline="") as handle:
+        assert sorted(row["caller_id_name"] for row in csv.DictReader(handle, strict=True)) == wanted
+    assert sorted(pl.read_csv(path, infer_schema=False)["caller_id_name"].to_list()) == wanted
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator=None)
+    assert sorted(frame["caller_id_name"]) == wanted
+    with duckdb.connect() as database:
+        query = f"SELECT caller_id_name FROM read_csv('{path}', all_varchar=true, header=true)"
+        found = database.execute(query).fetchall()
+    assert sorted(cell for (cell,) in found) == wanted
+
+
+def test_d28_a_redacted_file_has_equal_totals_and_nothing_to_tell_whose_calls_they_are(tmp_path: Path) -> None:
+    frame = records(*({"caller_e164": "+15550100001", "call_id": f"c{n}", "caller_id_name": "Zoe"} for n in range(3)))
+    file = made(tmp_path, Dialect.REDACTED, frame)
+    exact = pl.read_csv(tmp_path / "acct/2026/03/cdrs_acct_2026-03-02_v1.csv", infer_schema=False)
+    hidden = pl.read_csv(file.path, infer_schema=False)
+    assert file.manifest.totals == write(tmp_path, frame).manifest.totals
+    assert hidden["caller_e164"].n_unique() == 1
+    assert b"5550100001" not in file.path.read_bytes()
+    for name in HASHED:
+        assert set(exact[name].drop_nulls()).isdisjoint(hidden[name].drop_nulls())
+    assert all(hidden[name].is_null().all() for name in DROPPED if name in hidden.columns)
+    other = write_rendition(
+        Dialect.REDACTED, write(tmp_path / "b", frame), day=DAY, export_dir=tmp_path / "b", redaction_key="another key"
+    )
+    assert hidden["caller_e164"][0] != pl.read_csv(other.path, infer_schema=False)["caller_e164"][0]
+
+
+def test_redacted_files_need_a_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="need a key"):
+        write_rendition(Dialect.REDACTED, write(tmp_path, records({})), day=DAY, export_dir=tmp_path)
+
+
+def test_d24_account_ids_that_differ_in_case_have_files_of_their_own(tmp_path: Path) -> None:
+    one, two = (
+        write(tmp_path, records({"account_id": name}), day=replace(DAY, account_id=name)) for name in ("Acct", "acct")
+    )
+    assert one.path != two.path
+    assert not any(verify_tree(tmp_path).values())
+
+
+def test_sums_are_what_coreutils_verify(tmp_path: Path) -> None:
+    file = made(tmp_path, Dialect.XLSX)
+    program = shutil.which("sha256sum")
+    if program is None:
+        pytest.skip("no sha256sum here")
+    said = subprocess.run(
+        [program, "--check", "SHA256SUMS"], cwd=file.path.parent, capture_output=True, text=True, check=False
+    )
+    assert (said.returncode, said.stdout.count(": OK")) == (0, 2)
+
+
+def test_d16_a_list_of_sums_that_was_edited_is_found(tmp_path: Path) -> None:
+    path = write(tmp_path, records({})).path.parent / "SHA256SUMS"
+    path.write_text(path.read_text().replace(path.read_text()[:8], "0" * 8))
+    assert verify_tree(tmp_path)[path] == ["cdrs_acct_2026-03-02_v1.csv: the list has another hash than the manifest"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7", "POLARS_MAX_THREADS": "1"},
+        {"TZ": "America/St_Johns", "LANG": "de_DE.UTF-8", "LC_ALL": "C", "PYTHONHASHSEED": "1", "PYTHONUTF8": "0"},
+    ],
+)
+def test_d18_every_dialect_has_the_same_bytes_whatever_the_machines_settings(
+    tmp_path: Path, odd: dict[str, str]
+) -> None:
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:3]; from pathlib import Path; import test_exports_dialects as t\n"
+        "for dialect in t.OTHERS: print(t.made(Path(sys.argv[3]) / dialect, dialect).sha256)\n"
+        "for kind in ('gzip', 'zstd'):\n"
+        "    day = t.replace(t.DAY, compression=kind)\n"
+        "    print(t.write(Path(sys.argv[3]) / kind, t.nasty(), day=day).sha256)"
+    )
+    here = [made(tmp_path / "here" / dialect, dialect).sha256 for dialect in OTHERS]
+    for kind in ("gzip", "zstd"):
+        day = replace(DAY, compression=kind)  # type: ignore[arg-type]
+        here.append(write(tmp_path / "here" / kind, nasty(), day=day).sha256)
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support"), str(tmp_path / "there")]
+    said = subprocess.run(
+        [sys.executable, "-c", program, *folders], env=os.environ | odd, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == here
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", [Dialect.XLSX, Dialect.SPREADSHEET])
+def test_d21_libreoffice_shows_every_cell(tmp_path: Path, dialect: Dialect) -> None:
+    office = shutil.which("soffice")
+    if office is None:
+        pytest.skip("LibreOffice is not installed")
+    file = made(tmp_path, dialect)
+    # Comma, double quote, UTF-8, from line 1, columns detected: as a person's double click on the file would.
+    filters = ["--infilter=CSV:44,34,76,1,,0,false,true,false"] if dialect is Dialect.SPREADSHEET else []
+    subprocess.run(
+        [
+            office, f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", *filters, "--convert-to",
+            "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,true,true,false", "--outdir", str(tmp_path / "out"),
+            str(file.path),
+        ],
+        check=True, capture_output=True, timeout=240,
+    )  # fmt: skip
+    (shown,) = (tmp_path / "out").iterdir()
+    with shown.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    # A workbook knows one kind of line end within a cell.
+    found = [row["caller_id_name"].replace("\r", "\n") for row in rows]
+    wanted = [cell.replace("\r", "\n") for cell in nasty()["caller_id_name"]]
+    if dialect is Dialect.SPREADSHEET:
+        found = [cell.removeprefix("'") for cell in found]
+    assert found == wanted

@@ -1,0 +1,145 @@
+"""Sealed files that are missing or changed are named by every check, and come back with their bytes or not at all."""
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from days import ACCOUNT, DAY, collected, deliver, files, later, seal, state
+
+from cdr_pipeline.exports.sums import read_sums
+from cdr_pipeline.exports.verify import verify_tree
+from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
+from cdr_pipeline.steps.days.export_month import MonthRequest, export_month
+from cdr_pipeline.steps.operations.health import what_is_broken
+from cdr_pipeline.steps.operations.night_report import night_report
+from cdr_pipeline.steps.days.repair_files import RepairedFile, RepairRequest, repair_files
+from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
+from cdr_pipeline.steps.days.sealed_files import check_sealed_files
+from cdr_pipeline.steps.run_context import Workplace
+
+
+@pytest.fixture
+def place(at: Workplace) -> Workplace:
+    """A sealed day of two calls, as CSV and as Parquet."""
+    both = replace(at, settings=at.settings.model_copy(update={"export_dialects": "exact,parquet"}))
+    collected(both)
+    deliver(both, {"record_id": "a"}, {"record_id": "b"})
+    seal(both)
+    return both
+
+
+def exact(at: Workplace) -> Path:
+    return at.settings.export_dir / f"{ACCOUNT}/2026/03/cdrs_{ACCOUNT}_{DAY}_v1.csv"
+
+
+def note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.manifest.json")
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.chmod(0o640)
+    path.write_bytes(content)
+
+
+def repair(at: Workplace) -> list[RepairedFile]:
+    return repair_files(RepairRequest(), at)
+
+
+def healed(at: Workplace, before: dict[str, tuple[bytes, int]]) -> None:
+    now = files(at)
+    assert {name: now[name] for name in before} == before
+    assert {stat.S_IMODE(mode) for name, (_, mode) in before.items() if "SUMS" not in name} == {0o440}
+    assert check_sealed_files(at, hash_bytes=1 << 30).faulty == ()
+    assert not any(verify_tree(at.settings.export_dir).values())
+
+
+@pytest.mark.fault("R306")
+def test_a_lost_sealed_file_is_named_by_page_and_health(place: Workplace) -> None:
+    exact(place).unlink()
+    report = night_report(DAY, place)
+    assert not report.good
+    assert "sealed files are missing or damaged" in report.verdict
+    (said,) = [item for item in what_is_broken(place) if item.code == "sealed_file_missing"]
+    assert exact(place).name in said.what
+    assert said.mend == f"cdr-pipeline days repair --account {ACCOUNT}"
+    for _ in range(2):  # with its manifest, and without
+        (month,) = export_month(MonthRequest(DAY), place)
+        assert month.failure is not None
+        assert month.failure.code == "sealed_file_damaged"
+        note(exact(place)).unlink(missing_ok=True)
+
+
+@pytest.mark.fault("R306")
+def test_a_flipped_bit_is_found_by_the_hashes_of_a_night(place: Workplace) -> None:
+    before = files(place)
+    flip(exact(place))
+    assert check_sealed_files(place).faulty == ()
+    (found,) = check_sealed_files(later(place, days=1), hash_bytes=1 << 30).faulty
+    assert (found.path, found.fault) == (str(exact(place).relative_to(place.settings.export_dir)), "file_changed")
+    assert check_sealed_files(place).faulty != ()
+    (done,) = repair(place)
+    assert done.outcome == "rewritten"
+    healed(place, before)
+    assert len(list(exact(place).parent.glob("*.csv.damaged-*"))) == 1
+
+
+@pytest.mark.fault("R306")
+def test_hashes_are_compared_in_turn_within_the_bound(place: Workplace) -> None:
+    assert [check_sealed_files(later(place, days=day), hash_bytes=1).hashed for day in (1, 2)] == [1, 1]
+    with place.ledger() as ledger:
+        assert all(file.hashed_at for file in ledger.files_to_hash())
+
+
+@pytest.mark.fault("R307")
+def test_a_lost_file_comes_back_from_a_delivery_target(place: Workplace, tmp_path: Path) -> None:
+    place.settings.targets_file.write_text(f'[finance]\nurl = "{tmp_path / "fetched here"}"\n')
+    assert {item.outcome for item in deliver_files(DeliverRequest(), place)} == {"delivered"}
+    before = files(place)
+    deliver(later(place, hours=1), {"record_id": "late"})
+    exact(place).unlink()
+    note(exact(place)).unlink()
+    (done,) = repair(place)
+    assert (done.outcome, done.detail) == ("put_back", "from target finance")
+    healed(place, before)
+
+
+@pytest.mark.fault("R307")
+def test_lost_files_are_written_again_from_the_warehouse(place: Workplace) -> None:
+    before = files(place)
+    for path in (exact(place), exact(place).with_suffix(".parquet")):
+        path.unlink()
+    exact(place).with_name("SHA256SUMS").unlink()
+    assert {(done.path.rpartition(".")[2], done.outcome) for done in repair(place)} == {
+        ("csv", "rewritten"),
+        ("parquet", "rewritten"),
+    }
+    assert exact(place).name in read_sums(exact(place).parent)
+    healed(place, before)
+
+
+@pytest.mark.fault("R307")
+def test_a_deleted_manifest_and_a_missing_line_are_announced_again(place: Workplace) -> None:
+    before = files(place)
+    note(exact(place)).unlink()
+    exact(place).with_name("SHA256SUMS").unlink()
+    assert {done.outcome for done in repair(place)} == {"announced"}
+    healed(place, before)
+
+
+@pytest.mark.fault("R308")
+def test_a_file_that_nothing_gives_back_is_restated(place: Workplace) -> None:
+    deliver(later(place, hours=1), {"record_id": "late"})
+    exact(place).unlink()
+    (lost,) = repair(place)
+    assert lost.outcome == "lost"
+    assert f"days restate --replace-lost --account {ACCOUNT} --date {DAY}" in lost.detail
+    request = RestateRequest("A. Controller", "the file is lost", [DAY], [ACCOUNT])
+    (refused,) = restate_days(request, later(place, hours=2))
+    assert (refused.outcome, refused.failure and refused.failure.code) == ("failed", "sealed_file_damaged")
+    (done,) = restate_days(replace(request, replace_lost=True), later(place, hours=3))
+    assert (done.outcome, done.version, state(place)) == ("restated", 2, "restated")
+    assert check_sealed_files(place, hash_bytes=1 << 30).faulty == ()
+    assert exact(place).name in read_sums(exact(place).parent)

@@ -1,0 +1,62 @@
+"""The graph that Dagster shows, as an operator reads it."""
+
+import dagster as dg
+import pytest
+from graph_text import APPROVED, graph_text
+
+from cdr_pipeline.core.fields.dictionary import FIELDS
+from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.columns import file_lineage, page_columns, record_columns, record_lineage
+from cdr_pipeline.settings import Settings
+
+
+@pytest.fixture
+def definitions() -> dg.Definitions:
+    return build_definitions(Settings(api_url="https://switch.example"))
+
+
+def test_g12_the_graph_is_the_approved_one(definitions: dg.Definitions) -> None:
+    assert graph_text(definitions) == APPROVED.read_text(), "approve it: python tests/support/graph_text.py"
+
+
+def test_definitions_load_and_every_asset_explains_itself(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+    for spec in definitions.resolve_all_asset_specs():
+        assert spec.description
+        assert spec.group_name in ("landing", "warehouse", "finance")
+        assert spec.owners
+        assert spec.kinds
+        assert spec.freshness_policy
+        assert spec.metadata["dagster/code_references"]
+
+
+def test_every_check_job_schedule_and_sensor_explains_itself(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    graph = repository.asset_graph
+    said = {key.to_user_string(): graph.get_check_spec(key).description for key in graph.asset_check_keys}
+    said |= {job.name: job.description for job in repository.get_all_jobs() if not job.name.startswith("__")}
+    said |= {item.name: item.description for item in [*repository.schedule_defs, *repository.sensor_defs]}
+    assert [name for name, description in said.items() if not description] == []
+
+
+def test_columns_are_documented_by_the_field_dictionary() -> None:
+    documented = {column.name: column.description for column in record_columns().columns}
+    assert documented == {field.name: field.description for field in FIELDS}
+
+
+def test_column_lineage_leads_from_files_through_records_to_the_switchs_keys() -> None:
+    files, records = file_lineage().deps_by_column, record_lineage().deps_by_column
+    exported = {field.name for field in FIELDS if field.exported}
+    assert files.keys() == exported
+    known = {column.name for column in page_columns().columns}
+    assert {dep.column_name for deps in records.values() for dep in deps} == known
+    assert [dep.column_name for dep in records["hangup_cause"]] == ["hangup_cause"]
+
+
+def test_pools_are_one_for_the_switchs_host_and_one_for_the_warehouse(definitions: dg.Definitions) -> None:
+    pools = {
+        pool
+        for key in definitions.get_repository_def().asset_graph.materializable_asset_keys
+        for pool in definitions.get_repository_def().asset_graph.get(key).pools or ()
+    }
+    assert pools == {"switch/switch.example", "warehouse"}

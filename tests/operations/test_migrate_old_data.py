@@ -1,0 +1,89 @@
+"""A warehouse of the first version, with rows in it, becomes one of this version without losing or changing any."""
+
+from datetime import date
+from pathlib import Path
+
+import psycopg
+import pytest
+from carriers import drop, reconciled
+from nights import warehouse
+from old_versions import downgraded, first_version_at
+from uploads import carrier_text, fed, opened, stored
+
+from cdr_pipeline.steps.reconciliation.breaks import decide_breaks
+from cdr_pipeline.steps.uploads.load_uploads import replay_upload
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.warehouse.server.migrate import require_current, upgrade
+
+ROWS = """
+    INSERT INTO cdr (account_id, origin, record_id, business_date, started_at, cost, extra, has_detail, list_digest,
+        row_digest, batch_id, source_line, changed_at)
+    SELECT 'acct', origin, 'r' || n, date '2025-11-15' + n * 20,
+        timestamptz '2025-11-15 12:00Z' + n * interval '20 days', n, '{"k": 1}', true, md5('l' || n), md5('r' || n),
+        gen_random_uuid(), n, timestamptz '2026-03-01Z'
+    FROM generate_series(1, 6) AS n, unnest(ARRAY['api', 'imported']) AS origin
+"""
+SHOWN = "SELECT origin, record_id, business_date, started_at, cost, extra, list_digest FROM cdr ORDER BY 1, 2"
+
+
+@pytest.fixture
+def first_version(warehouse_url: str) -> str:
+    return first_version_at(warehouse_url)
+
+
+def test_rows_of_the_first_version_come_through_every_migration(first_version: str) -> None:
+    with psycopg.connect(first_version, autocommit=True) as connection:
+        connection.execute(ROWS)
+        before = [
+            (row[0], f"unknown:id:{row[1]}" if row[0] == "imported" else row[1], *row[2:])
+            for row in connection.execute(SHOWN).fetchall()
+        ]
+    assert upgrade(first_version).before == "0001"
+    require_current(first_version)
+    with connect(first_version) as connection:
+        assert connection.execute(SHOWN).fetchall() == before
+        keys = connection.execute(
+            "SELECT count(*) FROM cdr JOIN cdr_keys AS k USING (account_id, origin, record_id, business_date)"
+            " WHERE k.list_digest = cdr.list_digest::uuid"
+        ).fetchone()
+        months = connection.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'cdr'::regclass").fetchone()
+    assert keys == (12,)
+    assert months == (4,)
+
+
+@pytest.mark.fault("R106")
+def test_records_keep_their_identity_when_ids_get_their_source(
+    at: Workplace, warehouse_url: str, tmp_path: Path
+) -> None:
+    opened(at)
+    native, plain = carrier_text(1, 2), carrier_text(3, 4).replace("id,", "", 1).replace("c3,", "").replace("c4,", "")
+    with_ids, without = (fed(at, tmp_path / name, text) for name, text in (("a.csv", native), ("b.csv", plain)))
+    after = stored(at, "record_id, list_digest, batch_id")
+    downgraded(warehouse_url, "0015")
+    before = [record_id for (record_id,) in stored(at)]
+    assert before[:2] == ["c1", "c2"]
+    assert all(record_id.startswith("fp-") for record_id in before[2:])
+    upgrade(warehouse_url)
+    assert stored(at, "record_id, list_digest, batch_id") == after
+    with at.ledger() as ledger:
+        lines = {line.sha256: line for line in ledger.uploads(["acct"])}
+    for loaded in (with_ids, without):
+        replayed = replay_upload(lines[loaded.sha256], at)
+        assert (replayed.upload.counts.unchanged, replayed.left_over) == (2, 0)
+
+
+@pytest.mark.fault("R106")
+def test_decisions_about_breaks_outlive_the_change_of_ids(at: Workplace, warehouse_url: str) -> None:
+    opened(at)
+    drop(at, "acct", carrier_text(1, 2).replace(",USD", ",USD,bell").replace("currency", "currency,carrier"))
+    reconciled(at, date(2026, 3, 2))
+    outcomes = "SELECT outcome_id, carrier_record_id FROM reconciled_calls ORDER BY 1"
+    ((first, _), (_, _)) = before = warehouse(at, outcomes)
+    decide_breaks([first], at, decision="accepted", reason="known", decided_by="controller")
+    downgraded(warehouse_url, "0015")
+    assert {record_id for _, record_id in warehouse(at, outcomes)} == {"c1", "c2"}
+    assert not {outcome for outcome, _ in warehouse(at, outcomes)} & {outcome for outcome, _ in before}
+    upgrade(warehouse_url)
+    assert warehouse(at, outcomes) == before
+    assert warehouse(at, "SELECT outcome_id, decision FROM break_decisions") == [(first, "accepted")]

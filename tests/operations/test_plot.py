@@ -1,0 +1,43 @@
+"""Plots are drawn to scale and hold no markup of their labels."""
+
+import re
+from xml.etree import ElementTree as ET
+
+from cdr_pipeline.core.charts.plot import Series, columns_svg
+
+FLOOR = 176.0
+
+
+def columns(svg: str) -> list[tuple[float, float]]:
+    """Top and height of every coloured column."""
+    drawn = ET.fromstring(svg)  # noqa: S314 - our own text
+    return [
+        (float(found["y"]), float(found["height"]))
+        for found in (element.attrib for element in drawn.iter() if element.tag.endswith("rect"))
+        if found.get("fill") != "#ffffff" and found.get("width") != "10"
+    ]
+
+
+def test_columns_are_as_high_as_their_values_and_stand_on_each_other() -> None:
+    svg = columns_svg("rows", ["a", "b"], [Series("api", (10.0, 20.0)), Series("imported", (0.0, 20.0))])
+    (_, ten), (top, twenty), (upper, also_twenty) = columns(svg)
+    assert abs(twenty / ten - 2) < 0.01
+    assert twenty == also_twenty
+    assert abs(upper + also_twenty - top) < 0.11
+    assert abs(top + twenty - FLOOR) < 0.11
+
+
+def test_nothing_rises_above_the_scale_and_an_empty_plot_has_no_column() -> None:
+    for highest in (0.4, 1.0, 3.0, 17.0, 999.0, 1_000_001.0):
+        svg = columns_svg("rows", ["a"], [Series("api", (highest,))])
+        assert min(top for top, _ in columns(svg)) >= 34
+        scale = max(float(text.replace(",", "")) for text in re.findall(r'"end"[^>]*>([\d,.]+)<', svg))
+        assert highest <= scale <= max(2, highest * 2.6)
+    assert columns(columns_svg("rows", ["a", "b"], [Series("api", (0.0, 0.0))])) == []
+
+
+def test_labels_are_text_not_markup_and_not_all_are_shown_when_there_are_many() -> None:
+    svg = columns_svg("<b>&", [str(number) for number in range(100)], [Series("<script>", (1.0,) * 100)])
+    assert "<script>" not in svg
+    assert "<b>" not in svg
+    assert len(re.findall(r'"middle"', svg)) <= 14

@@ -1,0 +1,83 @@
+"""The switch against a carrier, over HTTP, through the steps, into a real warehouse and onto a page."""
+
+import pytest
+from carriers import carriers_night, reconciled
+from nights import DAY, warehouse
+
+from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.steps.run_context import Workplace
+
+
+@pytest.fixture
+def switch() -> SimulatedSwitch:
+    return SimulatedSwitch.build(calls_per_day=120)
+
+
+def breaks_of(at: Workplace, account_id: str) -> dict[str, set[str]]:
+    """Call ids, or the carrier's ids where the switch has none, of the newest breaks by class."""
+    with at.ledger() as ledger:
+        found: dict[str, set[str]] = {}
+        for item in ledger.breaks([account_id]):
+            found.setdefault(item.match_class, set()).add(item.switch_call_id or item.carrier_record_id or "")
+        return found
+
+
+def test_the_carriers_known_differences_are_exactly_the_breaks(place: Workplace, switch: SimulatedSwitch) -> None:
+    files = carriers_night(place, switch)
+    reconciled(place)
+    for account in switch.accounts:
+        known = files[account.account_id].differences
+        found = breaks_of(place, account.account_id)
+        # Seven seconds more cost more, unless both end in the same step of six seconds.
+        longer = found.pop("both_mismatch", set()) | found.pop("duration_mismatch", set())
+        assert longer == set(known.longer_at_carrier)
+        assert found == {
+            "missing_at_carrier": set(known.missing_at_carrier),
+            "missing_in_switch": set(known.missing_in_switch),
+            "cost_mismatch": set(known.dearer_at_carrier),
+        }
+
+
+def test_p2_a_call_that_both_sides_have_counts_once_in_the_merged_view(
+    place: Workplace, switch: SimulatedSwitch
+) -> None:
+    carriers_night(place, switch)
+    reconciled(place)
+    for account in switch.accounts:
+        both, lonely = warehouse(
+            place,
+            "SELECT count(*) FILTER (WHERE origin = 'api+imported'), count(*) FILTER (WHERE origin = 'imported')"
+            f" FROM cdr_merged WHERE account_id = '{account.account_id}'",
+        )[0]
+        records = warehouse(
+            place, f"SELECT count(*) FROM cdr WHERE origin = 'imported' AND account_id = '{account.account_id}'"
+        )[0][0]
+        assert (both, lonely) == (records - 2, 2)
+
+
+def test_p4_reconciling_again_writes_nothing_and_says_so(place: Workplace, switch: SimulatedSwitch) -> None:
+    carriers_night(place, switch)
+    first = reconciled(place)
+    tables = ("reconciliations", "reconciled_calls", "cdr_links", "days")
+    before = [warehouse(place, f"SELECT * FROM {table} ORDER BY {table}::text") for table in tables]
+    pages = {item.report: item.report.read_bytes() for item in first.carriers}
+    again = reconciled(place)
+    assert [item.kept.fresh for item in again.carriers] == [False] * 3
+    assert [warehouse(place, f"SELECT * FROM {table} ORDER BY {table}::text") for table in tables] == before
+    assert {item.report: item.report.read_bytes() for item in again.carriers} == pages
+
+
+def test_every_leg_of_the_day_is_in_exactly_one_outcome(place: Workplace, switch: SimulatedSwitch) -> None:
+    carriers_night(place, switch)
+    reconciled(place)
+    assert warehouse(
+        place,
+        "SELECT switch_record_id FROM reconciled_calls WHERE switch_record_id IS NOT NULL"
+        " GROUP BY account_id, switch_record_id HAVING count(*) > 1",
+    ) == []  # fmt: skip
+    ((legs, outcomes),) = warehouse(
+        place,
+        f"SELECT (SELECT count(*) FROM cdr WHERE origin = 'api' AND business_date = '{DAY}' AND call_direction ="
+        " 'outbound' AND callee_e164 IS NOT NULL), (SELECT count(switch_record_id) FROM reconciled_calls)",
+    )
+    assert legs == outcomes > 100

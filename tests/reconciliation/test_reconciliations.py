@@ -1,0 +1,426 @@
+"""Reconciliations as they are kept: versions, links, decisions, day edges, rates. Records written by hand."""
+
+import csv
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from carriers import drop, reconciled
+from nights import warehouse
+from openpyxl import load_workbook
+from records import rows
+from typer.testing import CliRunner
+
+from cdr_pipeline.cli.reconciliation.breaks import breaks_app
+from cdr_pipeline.errors import BreakNotFound
+from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, decide_breaks, list_breaks
+from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier, ReconcileRequest, reconcile_day
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.reconciliation import versions as reconciliations
+from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+
+DAY = date(2026, 3, 2)
+MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
+HEADER = "id,call_id,caller,callee,start_time,answer_time,duration_seconds,billing_seconds,cost,currency,carrier"
+
+
+@pytest.fixture
+def place(at: Workplace) -> Workplace:
+    """An account whose day was collected whole."""
+    with at.ledger() as ledger:
+        ledger.add_account(Account("acct"), now=at.clock())
+        ledger.connection.execute(
+            "INSERT INTO days (account_id, business_date, state, changes, exported_changes, complete_through)"
+            " SELECT 'acct', day, 'open', 0, 0, day + interval '2 days'"
+            " FROM generate_series(date '2026-03-01', date '2026-03-04', interval '1 day') AS day"
+        )
+    return at
+
+
+def number(index: int) -> str:
+    return f"+44770090{index:04d}"
+
+
+def legs(
+    at: Workplace, starts: Iterable[datetime], *, seconds: int = 60, cost: str = "0.10", prefix: str = "s"
+) -> None:
+    """Outbound legs of the switch, one per start; the n-th calls the n-th number."""
+    frame = rows(
+        *(
+            {
+                "record_id": f"{prefix}{index}", "call_id": f"{prefix}-call-{index}", "started_at": start,
+                "business_date": start.date(), "call_direction": "outbound", "answered_at": start, "answered": True,
+                "duration_seconds": Decimal(seconds), "billing_seconds": Decimal(seconds), "cost": Decimal(cost),
+                "cost_currency": "USD", "caller_id_number": "+442079460001", "caller_e164": "+442079460001",
+                "callee_id_number": number(index), "callee_e164": number(index),
+            }
+            for index, start in enumerate(starts)
+        )
+    )  # fmt: skip
+    with (
+        at.ledger() as ledger,
+        batch_load(
+            ledger.connection, BatchHeader("acct", uuid4(), "window", "w", now=at.clock(), business_date=DAY)
+        ) as load,
+    ):
+        load.stage(frame)
+        load.finish(read=frame.height)
+
+
+def line(
+    index: int, start: datetime, *, seconds: int = 60, cost: str = "0.10", id_: str | None = None, call_id: str = ""
+) -> str:
+    """A carrier's line about the n-th number."""
+    text = f"{start:%Y-%m-%dT%H:%M:%SZ}"
+    name = id_ or f"c{index}"
+    return f"{name},{call_id},+442079460001,{number(index)},{text},{text},{seconds},{seconds},{cost},USD,bell"
+
+
+def starts(count: int) -> list[datetime]:
+    return [MORNING + timedelta(minutes=3 * index) for index in range(count)]
+
+
+def deliver(at: Workplace, *lines: str, name: str = "day.csv") -> None:
+    drop(at, "acct", "\n".join([HEADER, *lines]) + "\n", name=name)
+
+
+def one(at: Workplace, day: date = DAY) -> ReconciledCarrier:
+    (item,) = reconciled(at, day).carriers
+    return item
+
+
+def classes(at: Workplace) -> dict[str, int]:
+    return dict(
+        warehouse(at, "SELECT class, count(*) FROM reconciled_calls WHERE until_version IS NULL GROUP BY class")
+    )
+
+
+def test_equal_sides_are_green_and_every_pair_counts_once(place: Workplace) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(index, start) for index, start in enumerate(starts(40))))
+    item = one(place)
+    assert (item.kept.version.light, item.kept.version.status, item.kept.version.breaks) == ("green", "final", 0)
+    assert classes(place) == {"matched": 40}
+    assert warehouse(place, "SELECT origin, count(*) FROM cdr_merged GROUP BY 1") == [("api+imported", 40)]
+    with place.ledger() as ledger:
+        assert ledger.reconciliation_of("acct", DAY) == ("green", 0, Decimal(0))
+        assert ledger.reconciliation_of("acct", DAY - timedelta(days=1)).status == "none"
+
+
+def test_a_late_record_makes_a_version_that_says_what_changed(place: Workplace) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(index, start) for index, start in enumerate(starts(39))))
+    first = one(place)
+    assert (first.kept.number, first.kept.appeared, first.kept.resolved) == (1, 1, 0)
+    deliver(place, line(39, starts(40)[39]), name="late.csv")
+    second = one(place)
+    assert (second.kept.number, second.kept.appeared, second.kept.resolved, second.kept.changed) == (2, 0, 1, 0)
+    assert classes(place) == {"matched": 40}
+    was = warehouse(place, "SELECT class, until_version FROM reconciled_calls WHERE since_version = 1 AND is_break")
+    assert was == [("missing_at_carrier", 2)]
+    assert first.report.exists()
+    assert second.report.name.endswith("_v2.html")
+
+
+def test_an_earlier_day_is_done_again_when_its_records_change(place: Workplace) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(index, start) for index, start in enumerate(starts(39))))
+    one(place)
+    deliver(place, line(39, starts(40)[39]), name="late.csv")
+    done = reconcile_day(ReconcileRequest(DAY + timedelta(days=1), changed_days=True), place)
+    first = done.carriers[0]
+    assert (first.kept.day.business_date, first.kept.number, first.asked) == (DAY, 2, False)
+
+
+def test_a_pair_that_holds_no_more_is_unlinked(place: Workplace) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(index, start) for index, start in enumerate(starts(40))))
+    one(place)
+    assert warehouse(place, "SELECT count(*) FROM cdr_links") == [(40,)]
+    deliver(place, line(77, starts(40)[39], id_="c39"), name="corrected.csv")
+    one(place)
+    linked = warehouse(place, "SELECT imported_record_id FROM cdr_links WHERE imported_record_id = 'c39'")
+    assert linked == []
+
+
+def test_d06_breaks_above_what_is_tolerated_make_the_day_red(place: Workplace) -> None:
+    legs(place, starts(40))
+    dear = {0, 1, 2}
+    deliver(place, *(line(i, start, cost="0.20" if i in dear else "0.10") for i, start in enumerate(starts(40))))
+    item = one(place)
+    assert item.kept.version.light == "red"
+    assert item.kept.version.exposure == Decimal("0.30")
+    assert any("tolerated is 5.00 %" in finding for finding in item.kept.version.findings)
+    with place.ledger() as ledger:
+        assert ledger.reconciliation_of("acct", DAY) == ("red", 3, Decimal("0.30000000"))
+
+
+def test_d06_what_the_profile_tolerates_is_green(place: Workplace) -> None:
+    place.settings.profile_dir.mkdir(parents=True)
+    (place.settings.profile_dir / "patient.toml").write_text(
+        'native_id = ["id"]\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
+        '[reconcile]\ncarrier = "bell"\ntolerated_exposure_share = 0.5\ntolerated_break_share = 0.5\n'
+    )
+    legs(place, starts(40))
+    deliver(place, *(line(i, start, cost="0.20" if i < 3 else "0.10") for i, start in enumerate(starts(40))))
+    assert one(place).kept.version.light == "green"
+
+
+def test_d09_a_record_moved_to_the_neighbour_day_is_a_timing_break_not_one_missing_and_one_extra(
+    place: Workplace,
+) -> None:
+    last = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
+    legs(place, [*starts(40), last], seconds=2400)
+    # The carrier writes when the call ended, which was on the next day.
+    deliver(
+        place,
+        *(line(i, start, seconds=2400) for i, start in enumerate(starts(40))),
+        line(40, last + timedelta(seconds=2400), seconds=2400),
+    )
+    item = one(place)
+    found = classes(place)
+    assert "missing_at_carrier" not in found
+    assert "missing_in_switch" not in found
+    assert found.get("time_mismatch", 0) + found.get("number_only", 0) == 1
+    assert item.kept.version.breaks == 1
+    after = reconcile_day(ReconcileRequest(DAY + timedelta(days=1)), place)
+    assert [kept.kept.version.breaks for kept in after.carriers] == [0]
+
+
+def test_a_call_at_midnight_belongs_to_the_day_of_its_leg_and_to_no_other(place: Workplace) -> None:
+    last = datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC)
+    legs(place, [*starts(40), last])
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))), line(40, last + timedelta(seconds=2)))
+    assert one(place).kept.version.breaks == 0
+    after = reconcile_day(ReconcileRequest(DAY + timedelta(days=1)), place)
+    assert [(item.kept.version.switch_rows, item.kept.version.carrier_rows) for item in after.carriers] == [(0, 0)]
+
+
+def test_a_day_whose_file_has_not_come_is_provisional(place: Workplace) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(100 + i, start - timedelta(days=1)) for i, start in enumerate(starts(40))))
+    item = one(place)
+    assert item.kept.version.status == "provisional"
+    with place.ledger() as ledger:
+        assert ledger.reconciliation_of("acct", DAY).status == "provisional"
+
+
+def test_a_carrier_whose_files_have_stopped_is_missed(place: Workplace) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    one(place)
+    legs(place, [start + timedelta(days=7) for start in starts(40)], prefix="t")
+    version = one(place, DAY + timedelta(days=7)).kept.version
+    assert (version.status, version.switch_rows, version.carrier_rows) == ("provisional", 40, 0)
+    assert "no record of the carrier for this day has come yet" in version.findings
+
+
+def test_records_of_a_day_that_the_switch_does_not_have_are_all_at_risk(place: Workplace) -> None:
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    version = one(place).kept.version
+    assert (version.light, version.breaks, version.exposure) == ("red", 40, Decimal("4.00"))
+    assert classes(place) == {"missing_in_switch": 40}
+
+
+def test_decisions_survive_reruns_and_earlier_ones_stay(place: Workplace) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(i, start, cost="0.20" if i < 2 else "0.10") for i, start in enumerate(starts(39))))
+    one(place)
+    found = {item.switch_record_id: item for item in list_breaks(BreakFilter(classes=["cost_mismatch"]), place)}
+    ids = [found["s0"].outcome_id[:10], found["s1"].outcome_id]
+    decide_breaks(ids, place, decision="disputed", reason="wrong rate", decided_by="ada")
+    decide_breaks(ids[:1], place, decision="credited", reason="credit note", decided_by="grace")
+    deliver(place, line(39, starts(40)[39]), name="late.csv")
+    one(place)
+    states = {item.switch_record_id: item.state for item in list_breaks(BreakFilter(), place)}
+    assert states == {"s0": "credited", "s1": "disputed"}
+    assert warehouse(place, "SELECT decision, decided_by FROM break_decisions ORDER BY outcome_id, decision_no") != []
+    assert warehouse(place, "SELECT count(*) FROM break_decisions") == [(3,)]
+    assert list_breaks(BreakFilter(states=["open"]), place) == []
+
+
+def test_another_amount_is_another_break_and_open_again(place: Workplace) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(i, start, cost="0.20" if i < 1 else "0.10") for i, start in enumerate(starts(40))))
+    one(place)
+    (item,) = list_breaks(BreakFilter(), place)
+    decide_breaks([item.outcome_id], place, decision="accepted", reason="small", decided_by="ada")
+    deliver(place, line(0, starts(1)[0], cost="7.00"), name="corrected.csv")
+    kept = one(place).kept
+    assert (kept.appeared, kept.resolved, kept.changed) == (0, 0, 1)
+    (again,) = list_breaks(BreakFilter(), place)
+    assert (again.state, again.exposure) == ("open", Decimal("6.90000000"))
+
+
+def test_amounts_of_two_currencies_are_never_added(place: Workplace) -> None:
+    legs(place, starts(40))
+    theirs = [line(i, start) for i, start in enumerate(starts(40))]
+    theirs[0] = theirs[0].replace("USD", "EUR").replace("0.10", "7.00")
+    theirs.append(line(50, MORNING + timedelta(hours=9), id_="extra", cost="0.30"))
+    deliver(place, *theirs)
+    item = one(place)
+    said = item.kept.version
+    assert (said.currency, said.exposure, said.carrier_amount) == ("USD", Decimal("0.30"), Decimal("4.20"))
+    assert (said.light, said.breaks, said.carrier_rows) == ("red", 2, 41)
+    assert "7.0000 EUR charged and 7.0000 EUR at risk besides: not added to the totals" in said.findings
+    money = {(row["class"], row["currency"]): (row["switch_amount"], row["carrier_amount"]) for row in said.totals}
+    assert money["cost_mismatch", "EUR"] == (0, Decimal("7.00"))
+    assert money["cost_mismatch", "USD"] == (Decimal("0.10"), 0)
+    assert {part.exposure_currency: part.exposure for part in list_breaks(BreakFilter(), place)} == {
+        "EUR": Decimal("7.00"),
+        "USD": Decimal("0.30"),
+    }
+    text = item.report.read_text()
+    assert "Other price, EUR" in text
+    assert "7.30" not in text
+
+
+def test_where_most_prices_differ_the_day_says_that_the_switchs_may_be_the_customers(place: Workplace) -> None:
+    legs(place, starts(40), cost="0.50")
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    assert any("compare_amounts = false" in finding for finding in one(place).kept.version.findings)
+
+
+def test_breaks_export_writes_the_pack_by_command(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    legs(place, starts(40))
+    theirs = [line(i, start, cost="0.20" if i == 3 else "0.10") for i, start in enumerate(starts(40))]
+    deliver(place, *theirs, line(50, MORNING + timedelta(hours=9), id_="extra"))
+    one(place)
+    monkeypatch.setenv("CDR_WAREHOUSE_URL", place.url)
+    monkeypatch.setenv("CDR_DATA_DIR", str(place.settings.data_dir))
+    asked = ["export", "--date", str(DAY), "--account", "acct", "--carrier", "bell", "--out", str(tmp_path / "pack")]
+    done = CliRunner().invoke(breaks_app, asked)
+    assert done.exit_code == 0, done.output
+    assert "2 break(s)" in done.output
+    with (tmp_path / "pack" / f"dispute_bell_acct_{DAY}.csv").open(newline="") as file:
+        found = {row["class"]: (row["charged_too_much"], row["carrier_record_id"]) for row in csv.DictReader(file)}
+    assert found == {"cost_mismatch": ("0.10000000", "c3"), "missing_in_switch": ("0.10000000", "extra")}
+    book = load_workbook(tmp_path / "pack" / f"dispute_bell_acct_{DAY}.xlsx", read_only=True)
+    (everything,) = [row for row in book["Totals"].iter_rows(values_only=True) if row[0] == "All"]
+    assert (everything[2], everything[-3:]) == (2, (0.2, 0, "USD"))
+
+
+@pytest.mark.parametrize("wanted", ["ffffffff", "ff", ""])
+def test_an_id_that_fits_no_break_decides_nothing(place: Workplace, wanted: str) -> None:
+    with pytest.raises(BreakNotFound):
+        decide_breaks([wanted], place, decision="accepted", reason="r", decided_by="b")
+    assert warehouse(place, "SELECT count(*) FROM break_decisions") == [(0,)]
+
+
+def test_a_rate_card_names_the_cause_of_another_price(place: Workplace) -> None:
+    place.settings.profile_dir.mkdir(parents=True)
+    (place.settings.profile_dir / "bell.toml").write_text(
+        'native_id = ["id"]\ncurrency = "USD"\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
+        '[reconcile]\ncarrier = "bell"\nrate_card = "bell.csv"\n'
+    )
+    (place.settings.profile_dir / "bell.csv").write_text(
+        "prefix,rate,valid_from,valid_to\n447700,0.10,2026-01-01,2026-12-31\n447700,9.99,2027-01-01,\n"
+    )
+    legs(place, starts(40), cost="0")
+    deliver(place, *(line(i, start, cost="0.17" if i < 1 else "0.10") for i, start in enumerate(starts(40))))
+    one(place)
+    (item,) = list_breaks(BreakFilter(), place)
+    assert (item.match_class, item.cause, item.exposure) == ("cost_mismatch", "rate", Decimal("0.07000000"))
+
+
+def test_a_broken_rate_card_fails_its_carrier_and_leaves_the_others_done(place: Workplace) -> None:
+    place.settings.profile_dir.mkdir(parents=True)
+    (place.settings.profile_dir / "bell.toml").write_text(
+        'native_id = ["id"]\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
+        '[reconcile]\ncarrier = "bell"\nrate_card = "bell.csv"\n'
+    )
+    (place.settings.profile_dir / "bell.csv").write_text("prefix,rate\n44,dear\n")
+    legs(place, starts(40))
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    deliver(place, line(0, starts(1)[0], id_="x").replace(",bell", ",ring"), name="ring.csv")
+    done = reconcile_day(ReconcileRequest(DAY), place)
+    assert [failure.code for failure in done.failures] == ["invalid_rate_card"]
+    assert "line 2" in done.failures[0].message
+    assert [item.kept.day.carrier for item in done.carriers] == ["ring"]
+
+
+def test_two_carriers_of_one_account_are_told_apart_by_their_trunks(place: Workplace) -> None:
+    place.settings.profile_dir.mkdir(parents=True)
+    for name in ("bell", "ring"):
+        (place.settings.profile_dir / f"{name}.toml").write_text(
+            'native_id = ["id"]\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
+            f'[reconcile]\ncarrier = "{name}"\ntrunks = ["{name}-trunk"]\n'
+        )
+    legs(place, starts(40))
+    warehouse(
+        place,
+        "UPDATE cdr SET resource_id = CASE WHEN record_id < 's2' THEN 'bell-trunk' ELSE 'ring-trunk' END RETURNING 1",
+    )
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40)) if f"s{i}" < "s2"))
+    others = [line(i, start) for i, start in enumerate(starts(40)) if f"s{i}" >= "s2"]
+    deliver(place, *(text.replace(",bell", ",ring") for text in others), name="ring.csv")
+    done = reconciled(place)
+    assert [(item.kept.day.carrier, item.kept.version.breaks) for item in done.carriers] == [("bell", 0), ("ring", 0)]
+
+
+def test_two_at_once_keep_one_version(place: Workplace) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: reconcile_day(ReconcileRequest(DAY), place), range(2)))
+    assert [item.failures for item in done] == [(), ()]
+    assert sorted(item.carriers[0].kept.fresh for item in done) == [False, True]
+    assert warehouse(place, "SELECT count(*), max(version) FROM reconciliations") == [(1, 1)]
+
+
+@pytest.mark.parametrize("point", ["_insert", "_link"])
+def test_a_crash_while_it_is_written_leaves_nothing_and_the_next_run_is_whole(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    real = getattr(reconciliations, point)
+
+    def die(*args: Any, **more: Any) -> None:
+        real(*args, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reconciliations, point, die)
+    with pytest.raises(KeyboardInterrupt):
+        reconcile_day(ReconcileRequest(DAY), place)
+    for table in ("reconciliations", "reconciled_calls", "cdr_links"):
+        assert warehouse(place, f"SELECT count(*) FROM {table}") == [(0,)]
+    monkeypatch.undo()
+    assert one(place).kept.number == 1
+    assert classes(place) == {"matched": 40}
+
+
+@pytest.mark.fault("R206")
+def test_both_sides_of_a_reconciliation_are_read_as_of_one_moment(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legs(place, starts(3))
+    deliver(place, *(line(index, start) for index, start in enumerate(starts(3))))
+    one(place)
+    copied = reconciliations._copied  # pyright: ignore[reportPrivateUsage]
+    sides: list[int] = []
+
+    def copied_slowly(connection: Any, name: str, parameters: dict[str, Any]) -> Any:
+        found = copied(connection, name, parameters)
+        sides.append(found.height)
+        if name.endswith("switch_records") and len(sides) == 1:
+            # Between the two sides, another process loads a leg and its record.
+            with monkeypatch.context() as other:
+                other.setattr(reconciliations, "_copied", copied)
+                legs(place, starts(4)[3:], prefix="late")
+                deliver(place, line(3, starts(4)[3]), name="late.csv")
+        return found
+
+    monkeypatch.setattr(reconciliations, "_copied", copied_slowly)
+    assert one(place).kept.fresh is False
+    assert sides == [3, 3]
+    with place.ledger() as ledger:
+        assert ledger.days_to_reconcile("acct", DAY, DAY) == [DAY]

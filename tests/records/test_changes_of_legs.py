@@ -1,0 +1,224 @@
+"""A leg of two records on two days: every change of either, and of their link, reaches both days' files."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+from days import ACCOUNT, PERSON, deliver, export, later, seal, state
+from nights import warehouse
+
+from cdr_pipeline.core.records.volume import Volume
+from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
+from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
+from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
+from cdr_pipeline.steps.retention.retain_records import retain_records, set_policy
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.records.links import Link, set_links, withdraw_links
+
+DAY, NEXT = date(2026, 11, 10), date(2026, 11, 11)
+MIDNIGHT = datetime(2026, 11, 11, tzinfo=UTC)
+LEG = {"record_id": "leg", "business_date": DAY, "started_at": MIDNIGHT - timedelta(seconds=2)}
+TWIN = {"record_id": "twin", "business_date": NEXT, "started_at": MIDNIGHT + timedelta(seconds=1)}
+CALL = {"call_id": "x"}
+EDGE, OVER = date(2026, 8, 31), date(2026, 9, 1)
+SEPTEMBER = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+def money(amount: str) -> dict[str, Any]:
+    return {"cost": Decimal(amount), "cost_currency": "EUR"}
+
+
+@pytest.fixture
+def place(at: Workplace) -> Workplace:
+    """An account in UTC whose days around the calls were collected whole."""
+    with at.ledger() as ledger:
+        ledger.add_account(Account(ACCOUNT), now=at.clock())
+        for day in (DAY, NEXT, EDGE, OVER):
+            ledger.record_collected_day(
+                account_id=ACCOUNT,
+                business_date=day,
+                complete_through=datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=UTC),
+                volume=Volume(0, None, "usual"),
+                now=at.clock(),
+            )
+    return at
+
+
+def shown(at: Workplace, day: date = DAY, column: str = "cost") -> list[str | None]:
+    """A column of the day's newest file."""
+    with at.ledger() as ledger:
+        (line,) = ledger.day_lines([ACCOUNT], day, day)
+    assert line.path is not None
+    return pl.read_csv(at.settings.export_dir / line.path, infer_schema=False)[column].to_list()
+
+
+def export_changed(at: Workplace) -> None:
+    """Exports some other day, and as every night does, the days that have changed."""
+    export_days(ExportRequest([date(2026, 11, 19)], [ACCOUNT]), at)
+
+
+def change(at: Workplace, what: str) -> None:
+    """Changes one record of the leg, or its link."""
+    match what:
+        case "cost of the imported record":
+            deliver(at, TWIN | CALL | money("99.75"), kind="upload")
+        case "cost of the API record":
+            deliver(at, LEG | CALL | money("99.75"))
+        case "imported record moves":
+            moved = {"business_date": date(2026, 11, 12), "started_at": MIDNIGHT + timedelta(hours=23, minutes=59)}
+            deliver(at, TWIN | CALL | moved | money("99.75"), kind="upload")
+        case "call id ends the link":
+            deliver(at, TWIN | money("1.25"), kind="upload")
+        case "a nearer record takes its place":
+            nearer = {"record_id": "nearer", "started_at": MIDNIGHT}
+            deliver(at, TWIN | nearer | CALL | money("99.75"), kind="upload")
+        case _:
+            raise AssertionError(what)
+
+
+CHANGES = {
+    "cost of the imported record": ["99.75000000"],
+    "cost of the API record": ["99.75000000"],
+    "imported record moves": ["99.75000000"],
+    "call id ends the link": [None],
+    "a nearer record takes its place": ["99.75000000"],
+}
+
+
+@pytest.mark.fault("R201")
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_of_a_leg_over_midnight_reaches_the_file_that_shows_it(place: Workplace, what: str) -> None:
+    deliver(place, LEG | CALL)
+    deliver(place, TWIN | CALL | money("1.25"), kind="upload")
+    for day in (DAY, NEXT):
+        export(place, day)
+    assert shown(place) == ["1.25000000"]
+    change(later(place, hours=1), what)
+    export_changed(later(place, hours=2))
+    assert shown(place) == CHANGES[what]
+
+
+@pytest.mark.fault("R201")
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_of_a_leg_over_midnight_turns_its_sealed_day_late(place: Workplace, what: str) -> None:
+    deliver(place, LEG | CALL)
+    deliver(place, TWIN | CALL | money("1.25"), kind="upload")
+    for day in (DAY, NEXT):
+        assert seal(place, day=day).outcome == "sealed"
+    change(later(place, hours=1), what)
+    assert state(place, DAY) == "late_pending"
+    request = RestateRequest("A. Controller", "late file of a carrier", accounts=[ACCOUNT])
+    restated = restate_days(request, later(place, hours=2))
+    assert [day.outcome for day in restated if day.business_date == DAY] == ["restated"]
+    assert shown(place) == CHANGES[what]
+
+
+@pytest.mark.fault("R201")
+def test_a_link_of_a_reconciliation_reaches_both_days_and_so_does_its_record(place: Workplace) -> None:
+    deliver(place, LEG)
+    deliver(place, TWIN | money("1.25"), kind="upload")
+
+    def late(moment: int, days: set[date]) -> None:
+        assert {day for day in (DAY, NEXT) if state(place, day) == "late_pending"} == days
+        now = later(place, hours=moment)
+        restate_days(RestateRequest("A. Controller", "late file of a carrier", accounts=[ACCOUNT]), now)
+
+    for day in (DAY, NEXT):
+        seal(place, day=day)
+    with place.ledger() as ledger:
+        set_links(ledger.connection, ACCOUNT, [Link("twin", "leg")], now=later(place, hours=1).clock())
+    late(2, {DAY, NEXT})
+    deliver(later(place, hours=3), TWIN | money("99.75"), kind="upload")
+    late(4, {DAY, NEXT})
+    assert shown(place) == ["99.75000000"]
+    with place.ledger() as ledger:
+        withdraw_links(ledger.connection, ACCOUNT, [Link("twin", "leg")], now=later(place, hours=5).clock())
+    late(6, {DAY, NEXT})
+    assert (shown(place), shown(place, NEXT)) == ([None], ["99.75000000"])
+
+
+@pytest.mark.fault("R201")
+def test_an_erasure_reaches_the_day_of_a_leg_whose_other_record_was_erased_before(place: Workplace) -> None:
+    number = {"caller_id_number": "+4930123456", "caller_e164": "+4930123456"}
+    deliver(place, LEG | {"callee_id_number": "+4930999999", "callee_e164": "+4930999999"})
+
+    def erase(digits: str) -> None:
+        erase_number(EraseRequest(digits, "A. Controller", "request 17"), place)
+
+    erase("+4930999999")
+    deliver(place, TWIN | number, kind="upload")
+    with place.ledger() as ledger:
+        set_links(ledger.connection, ACCOUNT, [Link("twin", "leg")], now=place.clock())
+    export(place, DAY)
+    assert shown(place, column="caller_id_number") == ["+4930123456"]
+    erase("+4930123456")
+    export_changed(later(place, hours=1))
+    assert shown(place, column="caller_id_number") == ["+493012****"]
+
+
+@pytest.mark.fault("R201")
+def test_masking_follows_the_day_of_the_leg_not_of_its_imported_record(place: Workplace) -> None:
+    deliver(place, LEG | CALL)
+    deliver(place, TWIN | CALL | {"caller_id_name": "Someone"}, kind="upload")
+    seal(place, day=NEXT)
+    export(place, DAY)
+    set_policy(ACCOUNT, place, keep_months=None, archive=False, mask_after_days=1, actor="A. Controller")
+    # The leg's day is open: its file still shows the name, and the warehouse does too.
+    retain_records(place)
+    query = "SELECT caller_id_name FROM cdr_merged"
+    assert (shown(place, column="caller_id_name"), warehouse(place, query)) == (["Someone"], [("Someone",)])
+    seal(place, day=DAY)
+    retain_records(place)
+    assert warehouse(place, query) == [(None,)]
+
+
+def removed(at: Workplace, *, keep: int) -> None:
+    set_policy(ACCOUNT, at, keep_months=keep, archive=False, mask_after_days=None, actor="A. Controller")
+    assert all(month.outcome == "removed" for month in retain_records(at).months)
+
+
+def over_the_edge(*, twin_first: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A leg of an API and an imported record on either side of a month's end."""
+    before = {"business_date": EDGE, "started_at": SEPTEMBER - timedelta(seconds=2)}
+    after = {"business_date": OVER, "started_at": SEPTEMBER + timedelta(seconds=1)}
+    leg, twin = (after, before) if twin_first else (before, after)
+    return {"record_id": "leg"} | leg | CALL, {"record_id": "twin"} | twin | CALL | money("1.25")
+
+
+@pytest.mark.fault("R203")
+@pytest.mark.parametrize("cost", ["1.25", "99.75"])
+def test_a_twin_of_the_next_month_stays_removed_with_its_leg(place: Workplace, cost: str) -> None:
+    leg, twin = over_the_edge(twin_first=False)
+    deliver(place, leg)
+    deliver(place, twin, kind="upload")
+    deliver(place, {"record_id": "other", "business_date": OVER, "started_at": SEPTEMBER + timedelta(hours=9)})
+    for day in (EDGE, OVER):
+        seal(place, PERSON, day)
+    removed(place, keep=2)
+    assert warehouse(place, "SELECT record_id FROM cdr") == [("other",)]
+    deliver(later(place, hours=1), twin | money(cost), kind="upload")
+    assert warehouse(place, "SELECT record_id FROM cdr") == [("other",)]
+    assert warehouse(place, "SELECT reason, raw FROM rejects") == [("month_removed", "twin")]
+    assert state(place, OVER) == "sealed"
+    # The source numbers its records from the beginning every month: another call is no removed record.
+    again = {"record_id": "twin", "business_date": date(2026, 9, 3), "started_at": SEPTEMBER + timedelta(days=2)}
+    deliver(later(place, hours=2), again, kind="upload")
+    assert warehouse(place, "SELECT record_id FROM cdr ORDER BY 1") == [("other",), ("twin",)]
+
+
+@pytest.mark.fault("R203")
+def test_a_twin_of_a_removed_month_changes_with_its_leg_of_a_kept_month(place: Workplace) -> None:
+    leg, twin = over_the_edge(twin_first=True)
+    deliver(place, leg)
+    deliver(place, twin, kind="upload")
+    for day in (EDGE, OVER):
+        seal(place, PERSON, day)
+    removed(place, keep=2)
+    assert warehouse(place, "SELECT month FROM removed_months") == [(date(2026, 8, 1),)]
+    deliver(later(place, hours=1), twin | money("99.75"), kind="upload")
+    assert warehouse(place, "SELECT origin, cost FROM cdr_merged") == [("api+imported", Decimal("99.75"))]
+    # The removed month has no legs left to restate.
+    assert (state(place, EDGE), state(place, OVER)) == ("sealed", "late_pending")

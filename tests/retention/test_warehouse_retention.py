@@ -1,0 +1,277 @@
+"""Old records go by policy: whole months, their totals kept, archived on the way; or their numbers are masked."""
+
+import warnings
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+from days import ACCOUNT, DAY, PERSON, collected, deliver, files, later, seal
+from psycopg import sql
+
+from cdr_pipeline.core.fields.dictionary import canonical_schema
+from cdr_pipeline.defs.retention.retained_records import retained_records_asset
+from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.scope import Scope
+from cdr_pipeline.errors import AccountNotFound, WarehouseContended, WarehouseError
+from cdr_pipeline.exports import archive as archive_file
+from cdr_pipeline.steps.operations.health import what_is_broken
+from cdr_pipeline.steps.retention.retain_records import Retained, RetainedMonth, list_policies, retain_records, set_policy
+from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.warehouse.ledger import Ledger, MonthRemoval
+
+MARCH = date(2026, 3, 1)
+NEXT = date(2026, 4, 1)
+USD = {"cost": Decimal("0.5"), "cost_currency": "USD"}
+NUMBERS = {
+    "caller_id_number": "+4930123456", "caller_e164": "+4930123456", "callee_id_number": "101",
+    "to_uri": "sip:+4930987654@pbx.example", "sip_from": "4930123456;x=1@pbx.example", "caller_id_name": "Someone",
+    "remote_sdp": "v=0", "call_id": "call", "extra_source": '{"number": "+4930123456"}',
+}  # fmt: skip
+TOTALS = "SELECT business_date, origin, cost_currency, legs, duration_seconds, billing_seconds, cost FROM"
+
+
+def query(at: Workplace, text: str) -> list[tuple[Any, ...]]:
+    with connect(at.url) as connection:
+        return connection.execute(sql.SQL(text)).fetchall()  # type: ignore[arg-type]
+
+
+def counts(at: Workplace) -> dict[str, int]:
+    tables = ("cdr", "cdr_history", "cdr_keys", "cdr_links")
+    return {table: query(at, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+
+
+def policy(at: Workplace, *, keep: int | None = 3, archive: bool = False, mask: int | None = None) -> None:
+    set_policy(ACCOUNT, at, keep_months=keep, archive=archive, mask_after_days=mask, actor="A. Controller")
+
+
+def only(done: Retained) -> RetainedMonth:
+    (month,) = done.months
+    return month
+
+
+@pytest.fixture
+def place(at: Workplace) -> Workplace:
+    """March: one leg of two records, one leg of one, a changed record; April: one leg."""
+    collected(at)
+    deliver(at, {"record_id": "a", "call_id": "x"} | USD, {"record_id": "b", "caller_id_name": "old"})
+    deliver(at, {"record_id": "b", "caller_id_name": ""})
+    deliver(at, {"record_id": "file", "call_id": "x"}, kind="upload")
+    deliver(at, {"record_id": "c", "business_date": NEXT})
+    return at
+
+
+def test_a_month_goes_whole_with_history_keys_and_links_and_its_totals_stay(place: Workplace) -> None:
+    assert counts(place) == {"cdr": 4, "cdr_history": 1, "cdr_keys": 4, "cdr_links": 1}
+    seal(place)
+    before = files(place)
+    policy(place, keep=7)
+    done = only(retain_records(place))
+    assert (done.outcome, done.month, done.records, done.archived) == ("removed", MARCH, 3, None)
+    assert counts(place) == {"cdr": 1, "cdr_history": 0, "cdr_keys": 1, "cdr_links": 0}
+    assert query(place, f"{TOTALS} retained_totals ORDER BY 2") == [
+        (DAY, "api", "", 1, Decimal("30.000"), Decimal("20.000"), 0),
+        (DAY, "api+imported", "USD", 1, Decimal("30.000"), Decimal("20.000"), Decimal("0.5")),
+    ]
+    assert files(place) == before
+    assert retain_records(place).months == ()
+
+
+def test_a_month_with_an_open_or_a_late_day_is_refused_by_name_and_stays(place: Workplace) -> None:
+    policy(place, keep=7)
+    opened = only(retain_records(place))
+    assert (opened.outcome, opened.unfinished) == ("refused", (DAY,))
+    seal(place)
+    deliver(place, {"record_id": "late"})
+    assert only(retain_records(place)).unfinished == (DAY,)
+    assert counts(place)["cdr"] == 5
+
+
+def test_a_month_that_the_policy_keeps_stays_and_so_does_everything_without_a_policy(place: Workplace) -> None:
+    seal(place)
+    assert retain_records(place).months == ()
+    policy(place, keep=8)
+    assert retain_records(place).months == ()
+    policy(place, keep=7)
+    assert only(retain_records(place, dry_run=True)).outcome == "due"
+    assert counts(place)["cdr"] == 4
+
+
+def test_the_archive_holds_every_record_and_column_and_is_the_same_bytes_each_time(place: Workplace) -> None:
+    seal(place)
+    policy(place, keep=7, archive=True)
+    with place.ledger() as ledger, ledger.removal(ACCOUNT, MARCH) as removal:
+        chunks = list(removal.records())
+    first = archive_file.write_archive(chunks, place.settings.data_dir / "first.parquet")
+    done = only(retain_records(place))
+    assert done.archived is not None
+    assert done.archived.path == place.settings.data_dir / "archive/acct/2026/cdr_acct_2026-03.parquet"
+    assert done.archived.sha256 == first.sha256
+    noted = query(place, "SELECT records, archived_path, archived_sha256 FROM removed_months")
+    assert noted == [(3, "acct/2026/cdr_acct_2026-03.parquet", first.sha256)]
+    kept = pl.read_parquet(done.archived.path)
+    assert kept.select(canonical_schema().keys()).schema == canonical_schema()
+    assert kept.select("record_id", "caller_id_name", "cost", "has_detail", "linked_record_id").rows() == [
+        ("a", None, Decimal("0.5"), False, "file"),
+        ("b", "", None, False, None),
+        ("file", None, None, False, "a"),
+    ]
+    assert sorted(path.name for path in done.archived.path.parent.iterdir()) == [done.archived.path.name]
+
+
+@pytest.mark.parametrize("statement", ["retained_totals", "removed_months"])
+def test_a_run_that_dies_removes_nothing_and_the_next_one_ends_as_if_it_had_not(
+    place: Workplace, statement: str
+) -> None:
+    seal(place)
+    policy(place, keep=7, archive=True)
+    with connect(place.url) as connection:
+        connection.execute(sql.SQL("ALTER TABLE {} ADD CONSTRAINT no CHECK (false)").format(sql.Identifier(statement)))
+    failed = only(retain_records(place))
+    assert (failed.outcome, failed.failure and failed.failure.code) == ("failed", WarehouseError.code)
+    assert counts(place) == {"cdr": 4, "cdr_history": 1, "cdr_keys": 4, "cdr_links": 1}
+    assert query(place, f"{TOTALS} retained_totals") == []
+    with connect(place.url) as connection:
+        connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT no").format(sql.Identifier(statement)))
+    assert only(retain_records(place)).outcome == "removed"
+    assert query(place, "SELECT sum(legs)::int FROM retained_totals") == [(2,)]
+
+
+def test_records_that_are_missing_from_the_table_are_an_imbalance_and_nothing_is_removed(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal(place)
+    policy(place, keep=7)
+    monkeypatch.setattr(MonthRemoval, "count", lambda _: 4)
+    failed = only(retain_records(place))
+    assert failed.failure is not None
+    assert failed.failure.code == "unbalanced_batch"
+    assert counts(place)["cdr"] == 4
+
+
+def test_a_record_of_a_removed_month_that_comes_again_is_rejected_and_only_its_id_is_kept(place: Workplace) -> None:
+    seal(place)
+    policy(place, keep=7)
+    retain_records(place)
+    for _ in range(2):
+        deliver(place, {"record_id": "a", "raw": "+4930123456"}, {"record_id": "d", "business_date": NEXT})
+    rejects = query(place, "SELECT reason, field, raw FROM rejects")
+    assert rejects == [("month_removed", "business_date", "a")]
+    assert query(place, "SELECT record_id FROM cdr ORDER BY 1") == [("c",), ("d",)]
+    assert query(place, "SELECT changes = exported_changes FROM days WHERE business_date = '2026-03-02'") == [(True,)]
+
+
+def test_an_imported_record_of_the_next_month_goes_with_the_leg_that_it_belongs_to(at: Workplace) -> None:
+    last = date(2026, 3, 31)
+    late = datetime(2026, 3, 31, 21, 59, tzinfo=UTC)
+    collected(at, last)
+    deliver(at, {"record_id": "a", "call_id": "x", "business_date": last, "started_at": late})
+    after = {"record_id": "f", "call_id": "x", "business_date": NEXT, "started_at": late + timedelta(minutes=2)}
+    deliver(at, after, kind="upload")
+    seal(at, PERSON, last)
+    policy(at, keep=7)
+    assert only(retain_records(at)).records == 2
+    assert counts(at) == {"cdr": 0, "cdr_history": 0, "cdr_keys": 0, "cdr_links": 0}
+
+
+def test_partitions_that_are_empty_for_everybody_are_dropped_and_made_again_when_needed(place: Workplace) -> None:
+    seal(place)
+    policy(place, keep=7)
+    with connect(place.url) as other, other.transaction():
+        other.execute("SELECT pg_advisory_xact_lock_shared(7230114226003)")
+        assert retain_records(place).dropped == ()
+    assert retain_records(place).dropped == (MARCH,)
+    assert query(place, "SELECT to_regclass('cdr_y2026m03'), to_regclass('cdr_history_y2026m03')") == [(None, None)]
+    with connect(place.url) as connection:
+        connection.execute("DELETE FROM removed_months")
+    deliver(place, {"record_id": "again"})
+    assert query(place, "SELECT record_id FROM cdr ORDER BY 1") == [("again",), ("c",)]
+
+
+def test_masking_takes_numbers_and_names_leaves_every_total_and_is_not_undone_by_a_replay(at: Workplace) -> None:
+    collected(at)
+    deliver(at, {"record_id": "a", "callee_id_name": "old"} | NUMBERS | USD)
+    deliver(at, {"record_id": "a"} | NUMBERS | USD)
+    open_day = {"record_id": "open", "business_date": NEXT} | NUMBERS
+    deliver(at, open_day)
+    seal(at)
+    before = files(at)
+    legs = f"{TOTALS.replace('legs', 'answered')} cdr_merged ORDER BY record_id"
+    totals = query(at, legs)
+    policy(at, keep=None, mask=100)
+    assert retain_records(at).masked == {ACCOUNT: 2}
+    shown = "caller_id_number, caller_e164, callee_id_number, to_uri, sip_from, caller_id_name, remote_sdp, extra"
+    masked = [
+        ("+493012****", "+493012****", "****", "sip:+493098****@pbx.example", "493012****@pbx.example", None, None, {})
+    ]
+    for table in ("cdr", "cdr_history"):
+        assert query(at, f"SELECT {shown} FROM {table} WHERE record_id = 'a'") == masked
+    assert query(at, legs) == totals
+    assert query(at, "SELECT caller_id_number FROM cdr WHERE record_id = 'open'") == [("+4930123456",)]
+    deliver(at, {"record_id": "a"} | NUMBERS | USD)
+    assert query(at, f"SELECT {shown} FROM cdr WHERE record_id = 'a'") == masked
+    assert retain_records(at).masked == {ACCOUNT: 0}
+    assert files(at) == before
+
+
+def test_a_policy_is_of_a_known_account_and_replaces_the_one_before(at: Workplace) -> None:
+    with pytest.raises(AccountNotFound):
+        policy(at)
+    collected(at)
+    policy(at, keep=12, archive=True)
+    policy(at, keep=24, mask=90)
+    assert [(one.keep_months, one.archive, one.mask_after_days, one.set_by) for one in list_policies(at)] == [
+        (24, False, 90, "A. Controller")
+    ]
+
+
+def test_a_night_applies_the_policies_and_says_what_it_removed(place: Workplace) -> None:
+    seal(place)
+    policy(place, keep=7, archive=True)
+    result = applied(place)
+    assert counts(place)["cdr"] == 1
+    (night,) = result.asset_materializations_for_node("retained_records")
+    assert (night.metadata["records_removed"].value, night.metadata["records_archived"].value) == (3, 3)
+    assert [check.passed for check in result.get_asset_check_evaluations()] == [True]
+
+
+def test_what_a_night_cannot_remove_is_red_and_stands_in_the_list_until_it_is_gone(place: Workplace) -> None:
+    policy(place, keep=7)
+    assert [check.passed for check in applied(place).get_asset_check_evaluations()] == [False]
+    assert overdue(place) == []
+    third_day = later(place, days=2)
+    assert overdue(third_day) == [f"account {ACCOUNT}: 1 month(s) from 2026-03 on should have been removed"]
+    seal(third_day)
+    applied(third_day)
+    assert overdue(third_day) == []
+
+
+def test_an_account_that_cannot_be_masked_leaves_the_others_and_is_named(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(place, keep=None, mask=1)
+
+    def busy(*_: object) -> int:
+        raise WarehouseContended("another load is at work")
+
+    monkeypatch.setattr(Ledger, "mask", busy)
+    seal(place)
+    assert [(one.account_id, one.code) for one in retain_records(place).failures] == [(ACCOUNT, "warehouse_contended")]
+
+
+def applied(at: Workplace) -> dg.ExecuteInProcessResult:
+    """The asset of a night, materialized here."""
+    days = dg.DailyPartitionsDefinition("2026-03-01")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        asset = retained_records_asset(days)
+    places = Workplaces(at.settings, clock=at.clock)
+    return dg.materialize([asset], partition_key=f"{DAY}", resources={"workplace": places, "scope": Scope()})
+
+
+def overdue(at: Workplace) -> list[str]:
+    """What the check-up says of retention."""
+    return [item.what for item in what_is_broken(at) if item.code == "retention_due"]

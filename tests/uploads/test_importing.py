@@ -1,0 +1,192 @@
+"""What an operator types to import files: a new carrier, a dry run, rejects, held files, series."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from uploads import HEADER, carrier_row, carrier_text, opened, own_profile, stored
+
+from cdr_pipeline.steps.run_context import Workplace
+
+CALL = "from cdr_pipeline.cli import main; main()"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+# A carrier that nobody has heard of: day first, comma for decimals, minutes, a title and a trailer.
+NEW_CARRIER = """Gesprächsübersicht März
+Rufnummer;Ziel;Beginn;Minuten;Preis
+030 5550101;0044 20 5550101;13.03.2026 09:00:00;1,5;0,03
+030 5550102;0044 20 5550102;02.03.2026 09:05:00;0,5;0,01
+Summe;2;120;0,04
+"""
+ONE_FILE = """
+description = "Gespräche GmbH: monthly overview"
+currency = "EUR"
+duration_unit = "minutes"
+decimal_mark = ","
+[layout]
+delimiter = ";"
+encoding = "cp1252"
+preamble = 1
+[time]
+formats = ["%d.%m.%Y %H:%M:%S"]
+zone = "Europe/Berlin"
+[plan]
+country_code = "49"
+[fields]
+caller_id_number = "rufnummer"
+callee_id_number = "ziel"
+started_at = "beginn"
+billing_seconds = "minuten"
+cost = "preis"
+[constants]
+carrier = "gespraeche"
+[control]
+line = '^Summe;(?P<rows>[0-9]+);'
+"""
+
+
+@pytest.fixture
+def run(at: Workplace, tmp_path: Path) -> Run:
+    """Runs the command line on the test's warehouse."""
+    opened(at)
+    environment = os.environ | {
+        "CDR_DATA_DIR": str(at.settings.data_dir),
+        "CDR_WAREHOUSE_URL": at.url,
+        "COLUMNS": "200",
+    }
+
+    def command(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", CALL, *arguments],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return command
+
+
+def test_a_new_carriers_file_takes_one_toml_file_and_no_code(at: Workplace, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "march.csv").write_bytes(NEW_CARRIER.encode("cp1252"))
+    own_profile(at, "gespraeche", ONE_FILE)
+    run("profiles", "check", str(at.settings.profile_dir / "gespraeche.toml"))
+    assert "your own" in run("profiles", "list").stdout
+    said = run("import", "march.csv", "--account", "acct", "--profile", "gespraeche").stdout
+    assert "filtered: 1 preamble" in said
+    assert stored(at, "caller_e164, callee_e164, started_at::text, billing_seconds::int, cost::text, carrier") == [
+        ("+49305550102", "+44205550102", "2026-03-02 08:05:00+00", 30, "0.01000000", "gespraeche"),
+        ("+49305550101", "+44205550101", "2026-03-13 08:00:00+00", 90, "0.03000000", "gespraeche"),
+    ]
+
+
+def test_a_draft_says_what_it_cannot_know_and_is_no_profile_before_that_is_filled_in(
+    at: Workplace, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "f.csv").write_text(
+        "ref;from;to;start;seconds\n1;a;b;03/04/2026 09:00:00;60\n2;a;b;04/03/2026 09:00:00;5\n"
+    )
+    at.settings.profile_dir.mkdir(parents=True)
+    target = at.settings.profile_dir / "drafted.toml"
+    said = run("profiles", "new", "f.csv", "--out", str(target)).stderr
+    assert "decided: 5 columns, delimiter ';'" in said
+    assert "not known: the zone of the times" in said
+    assert "not known: whether the day or the month comes first" in said
+    refused = run("profiles", "check", str(target), code=5).stderr
+    assert "still to be filled in" in refused
+    filled = target.read_text().replace("FILL IN, such as Europe/Berlin", "Europe/Berlin")
+    filled = filled.replace("FILL IN: %d/%m/%Y %H:%M:%S or %m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S")
+    target.write_text(filled.replace("FILL IN: which system writes such files", "drafted"))
+    run("profiles", "check", str(target))
+    run("import", "f.csv", "--account", "acct", "--profile", "drafted")
+    assert stored(at, "business_date::text, duration_seconds::int") == [("2026-03-04", 5), ("2026-04-03", 60)]
+
+
+def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(at: Workplace, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(carrier_text(1, 2))
+    run("import", "a.csv", "--account", "acct", "--profile", "generic")
+    text = HEADER + carrier_row(1) + carrier_row(2, cost="9") + carrier_row(3) + carrier_row(3) + "cut\n"
+    (tmp_path / "b.csv").write_text(text)
+    shown = run("import", "b.csv", "--account", "acct", "--profile", "generic", "--dry-run").stdout
+    rows = [line.split("│")[1:-1] for line in shown.splitlines() if line.startswith("│")]
+    found = {cells[0].strip(): tuple(cell.strip() for cell in cells[1:3]) for cells in rows if len(cells) == 4}
+    assert found == {
+        "1": ("filtered", "header"), "2": ("unchanged", ""), "3": ("updated", ""), "4": ("duplicate", ""),
+        "5": ("inserted", ""), "6": ("rejected", "ragged_row"),
+    }  # fmt: skip
+    run("import", "b.csv", "--account", "acct", "--profile", "generic", "--dry-run", "--classes", "classes.csv")
+    assert (tmp_path / "classes.csv").read_text().splitlines()[:3] == [
+        "line,class,reason,field", "1,filtered,header,", "2,unchanged,,",
+    ]  # fmt: skip
+    assert stored(at, "record_id, cost::float") == [("generic:id:c1", 0.01), ("generic:id:c2", 0.01)]
+    assert "b.csv" not in run("uploads", "list").stdout
+
+
+def test_rejects_are_listed_exported_corrected_and_fed_again(at: Workplace, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(carrier_text(1) + carrier_row(2, start="never"))
+    said = run("import", "a.csv", "--account", "acct", "--profile", "generic").stdout
+    upload = said.split("rejects export ")[1].split()[0]
+    assert "cannot be read as a time" in run("rejects", "list").stdout
+    run("rejects", "export", upload, "--out", "r.csv")
+    mended = (tmp_path / "r.csv").read_text().replace("never", "2026-03-02T10:00:00Z")
+    (tmp_path / "r.csv").write_text(mended)
+    assert "1 merged" in run("rejects", "replay", "r.csv").stdout
+    assert stored(at) == [("generic:id:c1",), ("generic:id:c2",)]
+    assert "never" not in run("rejects", "list").stdout
+    assert "not_a_time" in run("rejects", "list", "--state", "corrected").stdout
+
+
+def test_a_held_file_is_shown_and_released_or_discarded_by_name(at: Workplace, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(carrier_text(1, 2, 3))
+    run("import", "a.csv", "--account", "acct", "--profile", "generic")
+    for name, numbers in (("b.csv", (2, 3, 4)), ("c.csv", (1, 2, 5))):
+        (tmp_path / name).write_text(carrier_text(*numbers))
+        refused = run("import", name, "--account", "acct", "--profile", "generic", code=5)
+        assert "[upload_held]" in refused.stderr
+    held = run("uploads", "list", "--state", "held").stdout
+    assert "b.csv" in held
+    assert "Files that wait for a person" in run("status").stdout
+    ids = {line.split("│")[3].strip(): line.split("│")[1].strip() for line in held.splitlines() if ".csv" in line}
+    assert "1 merged, 2 unchanged" in run("uploads", "release", ids["b.csv"], "--by", "controller").stdout
+    assert "c.csv discarded" in run("uploads", "discard", ids["c.csv"], "--by", "controller").stdout
+    assert "held" not in run("status").stdout
+    assert stored(at) == [(f"generic:id:c{number}",) for number in range(1, 5)]
+
+
+def test_a_file_is_read_again_under_a_changed_profile(at: Workplace, run: Run, tmp_path: Path) -> None:
+    rule = "native_id = 'id'\n[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'start_time'\n"
+    own_profile(at, "mine", rule)
+    (tmp_path / "a.csv").write_text(carrier_text(1, 2))
+    run("import", "a.csv", "--account", "acct", "--profile", "mine")
+    own_profile(at, "mine", rule + "cost = 'cost'\n")
+    listed = run("uploads", "list").stdout
+    upload = next(line.split("│")[1].strip() for line in listed.splitlines() if "a.csv" in line)
+    assert "Read again" in run("uploads", "replay", upload).stdout
+    assert stored(at, "cost::float") == [(0.01,), (0.01,)]
+
+
+def test_status_names_missing_and_late_files_of_a_series(at: Workplace, run: Run, tmp_path: Path) -> None:
+    rule = "[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'start_time'\n[control]\nevery = 'day'\n"
+    own_profile(at, "daily", rule + "name = '^d(?P<date>[0-9]{8})_(?P<sequence>[0-9]+)'\n")
+    for name, number in (("d20260302_1.csv", 1), ("d20260304_3.csv", 2)):
+        (tmp_path / name).write_text(carrier_text(number))
+        run("import", name, "--account", "acct", "--profile", "daily")
+    said = run("status").stdout
+    assert "Files in series" in said
+    assert "2026-03-03" in said
+    assert "d20260302_1.csv" in said
+
+
+def test_a_profile_is_shown_as_it_is_written(run: Run) -> None:
+    assert "[segments]" in run("profiles", "show", "avaya_smdr").stdout
+    assert "there is no profile" in run("profiles", "show", "nothing", code=5).stderr
+
+
+def test_drafts_of_json_say_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "f.json").write_text(json.dumps([{"id": 1, "start": "2026-03-02T09:00:00Z", "duration": 5}]))
+    done = run("profiles", "new", "f.json")
+    assert "decided: times are ISO 8601 with an offset" in done.stderr
+    assert 'format = "json"' in done.stdout

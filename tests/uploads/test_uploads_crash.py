@@ -1,0 +1,104 @@
+"""B21: an import killed anywhere leaves all of its file or nothing, and the next run converges; B12: two at once."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from crashing_import import POINTS
+from nights import require_sound, warehouse
+from uploads import carrier_row, carrier_text, opened, stored
+
+from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, import_upload
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in_uploads
+from cdr_pipeline.steps.run_context import Workplace
+
+TEXT = carrier_text(*range(1, 40)) + carrier_row(40, start="never")
+PROGRAM = Path(__file__).parents[1] / "support" / "crashing_import.py"
+
+
+@pytest.fixture
+def place(at: Workplace) -> Workplace:
+    return opened(at)
+
+
+def import_in_a_child(at: Workplace, file: Path, point: str) -> int:
+    """Exit code of a process that imports the file and dies at the point."""
+    arguments = [at.url, str(at.settings.data_dir), str(file), point]
+    return subprocess.run([sys.executable, str(PROGRAM), *arguments], check=False, timeout=120).returncode
+
+
+def merged(at: Workplace) -> int:
+    """Imported records in the warehouse."""
+    return len(stored(at))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_b21_an_import_killed_at_a_point_is_whole_or_nothing_and_the_next_run_converges(
+    place: Workplace, tmp_path: Path, point: str
+) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text(TEXT)
+    expected = 0 if point == "none" else 137
+    assert import_in_a_child(place, file, point) == expected
+    committed = point in ("none", "after_commit")
+    assert merged(place) == (39 if committed else 0)
+    assert warehouse(place, "SELECT count(*) FROM rejects") == [(1 if committed else 0,)]
+    again = import_upload(UploadRequest(file, "acct", "generic"), place)
+    assert again.known is committed
+    assert (again.counts.read, again.counts.merged, again.counts.rejected) == (41, 39, 1)
+    assert merged(place) == 39
+    assert warehouse(place, "SELECT state, count(*) FROM uploads GROUP BY state") == [("loaded", 1)]
+    assert warehouse(place, "SELECT count(*) FROM batches") == [(1,)]
+    require_sound(place)
+
+
+def test_b21_a_dropped_file_is_removed_only_when_the_ledger_knows_it(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = place.settings.upload_dir / "acct" / "generic"
+    folder.mkdir(parents=True)
+    (folder / "f.csv").write_text(TEXT)
+    with monkeypatch.context() as broken:
+        broken.setattr("cdr_pipeline.warehouse.ledger.Ledger.record_landed_upload", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            take_in_uploads(place)
+    assert (folder / "f.csv").exists()
+    assert [file.known for file in take_in_uploads(place).files] == [False]
+    assert not (folder / "f.csv").exists()
+
+
+def test_b12_two_workers_with_the_same_bytes_load_them_once(place: Workplace, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(TEXT)
+
+    def work(name: str) -> LoadedUpload:
+        return import_upload(UploadRequest(tmp_path / name, "acct", "generic"), place)
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(work, ("a.csv", "b.csv"))
+    assert one.counts == two.counts
+    assert sorted([one.known, two.known]) == [False, True]
+    assert warehouse(place, "SELECT count(*) FROM batches") == [(1,)]
+    assert merged(place) == 39
+
+
+@pytest.mark.slow
+def test_b21_an_import_stopped_by_the_keyboard_leaves_nothing(place: Workplace, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text(carrier_text(*range(3000)))
+    arguments = [sys.executable, str(PROGRAM), place.url, str(place.settings.data_dir), str(file), "none"]
+    with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as child:
+        while not warehouse(place, "SELECT 1 FROM uploads"):
+            assert child.poll() is None
+        os.kill(child.pid, signal.SIGINT)
+        child.wait(60)
+    assert merged(place) in (0, 3000)
+    again = import_upload(UploadRequest(file, "acct", "generic"), place)
+    assert again.counts.merged == 3000
+    assert merged(place) == 3000
+    require_sound(place)

@@ -1,0 +1,99 @@
+"""Profiles that are faulty are refused when they are read, not when a file meets them."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cdr_pipeline.core.normalize.imported import normalize_imported
+from cdr_pipeline.core.fields.schemas import working_schema
+from cdr_pipeline.errors import InvalidProfile
+from cdr_pipeline.sources.uploads.profiles import list_profiles, load_profile
+
+START = "[fields]\nstarted_at = 'start'\n"
+
+
+def own(folder: Path, text: str) -> None:
+    """Writes the operator's profile ``mine``."""
+    (folder / "mine.toml").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("description = 'x'", "fields.started_at must name"),
+        ("[fields]\nstarted_at = []", "fields.started_at must name"),
+        ("[fields]\nstarted_at = 5", "fields.started_at"),
+        ("fields = 'x'", r"\[fields\]"),
+        (START + "[time]\nnotation = 'epoch'", "time_notation"),
+        (START + "[time]\nzone = 'Europe/Nowhere'", "IANA"),
+        (START + "[time]\nformats = []", "names no format"),
+        (START + "[time]\nformats = '%Y'", "time_formats"),
+        ("duration_unit = 'min'\n" + START, "duration_unit"),
+        (START + "[layout]\nencoding = 'cp99999'", "layout.encoding"),
+        (START + "[layout]\nquoted = 'perhaps'", "layout.quoted"),
+        (START + "[layout]\ndelimiter = '\"'", "neither a quote"),
+        (START + "[layout]\nheader = false\ncolumns = ['start', 'Start']", "names a column twice"),
+        (START + "[layout]\nheader = false\ncolumns = [['start'], ['end']]", "two lists of one length"),
+        (START + "[layout]\nheader = false\ncolumns = ['begin']", "that layout.columns lacks"),
+        (START + "[plan]\ncountry_code = '+49'", "country_code is digits"),
+        (START + "[plan]\ninternational_prefix = '('", "regular expressions"),
+        ("[fields]\nstarted_at = 's'\nanswered = 'a'", "unknown key fields.answered"),
+        ("[fields]\nstarted_at = 's'\naccount_id = 'a'", "unknown key fields.account_id"),
+        (START + "[constants]\nbusiness_date = '2026-03-02'", "unknown key constants.business_date"),
+    ],
+)
+def test_a_profile_that_cannot_work_is_refused_with_its_name_and_key(tmp_path: Path, text: str, said: str) -> None:
+    own(tmp_path, text)
+    with pytest.raises(InvalidProfile, match=said) as raised:
+        load_profile("mine", tmp_path)
+    assert "mine" in str(raised.value)
+
+
+def test_a_profile_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes("description = 'Zoë'".encode("cp1252"))
+    with pytest.raises(InvalidProfile, match="at byte 17"):
+        load_profile("mine", tmp_path)
+
+
+def test_columns_are_named_in_any_case_alone_or_in_a_list(tmp_path: Path) -> None:
+    own(
+        tmp_path,
+        "native_id = 'CallID'\n[fields]\nstarted_at = ['Start', 'BEGIN']\ntrunk = 'Line'\n"
+        "[values.disposition]\nOK = 'ANSWERED'",
+    )
+    profile = load_profile("mine", tmp_path)
+    assert profile.native_id == ("callid",)
+    assert profile.fields == {"started_at": ("start", "begin"), "trunk": ("source_line",)}
+    assert profile.values == {"disposition": {"ok": "ANSWERED"}}
+
+
+@pytest.mark.parametrize("name", list_profiles())
+def test_every_built_in_profile_says_what_it_is_for_and_yields_the_working_schema(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.description
+    columns = sorted({column for names in profile.fields.values() for column in names} | set(profile.native_id))
+    records = pl.DataFrame({"line": [1], "raw": ["x"], **{column: [None] for column in columns}}).cast(
+        dict.fromkeys(columns, pl.String)  # type: ignore[arg-type]
+    )
+    sifted = normalize_imported(records, profile, account_id="acct", account_time_zone="Europe/Berlin")
+    assert dict(sifted.rows.schema) == working_schema()
+    assert sifted.rejects.select("field", "reason").rows() == [("started_at", "missing_value")]
+
+
+def test_addresses_and_ports_of_media_may_be_columns(tmp_path: Path) -> None:
+    own(tmp_path, START + "remote_rtp_address = 'ip'\nremote_rtp_port = 'port'\n")
+    records = pl.DataFrame(
+        {
+            "line": [1, 2],
+            "raw": ["a", "b"],
+            "start": ["2026-03-02 10:00:00"] * 2,
+            "ip": ["192.0.2.7", None],
+            "port": ["16384", "many"],
+        }
+    )
+    sifted = normalize_imported(
+        records, load_profile("mine", tmp_path), account_id="acct", account_time_zone="Europe/Berlin"
+    )
+    assert sifted.rows.select("remote_rtp_address", "remote_rtp_port").rows() == [("192.0.2.7", 16384)]
+    assert sifted.rejects.rows() == [(2, "remote_rtp_port", "not_a_number", "b")]

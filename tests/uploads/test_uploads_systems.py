@@ -1,0 +1,168 @@
+"""Every built-in profile reads the synthetic example of its system: identity, times, lengths, numbers, money."""
+
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from nights import require_sound
+from uploads import EXAMPLES, normalized, opened
+
+from cdr_pipeline.sources.uploads.profiles import list_profiles, load_profile
+from cdr_pipeline.steps.uploads.load_uploads import import_upload
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
+from cdr_pipeline.steps.run_context import Workplace
+
+FILES = {path.stem: path for path in sorted(EXAMPLES.iterdir())}
+# profile: lines, merged, rejected, filtered
+LINES = {
+    "asterisk": (3, 3, 0, 0),
+    "asterisk_custom": (2, 2, 0, 0),
+    "avaya_smdr": (4, 2, 1, 1),
+    "bandwidth": (1, 1, 0, 0),
+    "broadsoft": (4, 2, 0, 2),
+    "cucm": (4, 2, 0, 2),
+    "freepbx": (3, 2, 0, 1),
+    "freeswitch": (3, 3, 0, 0),
+    "freeswitch_asterisk": (1, 1, 0, 0),
+    "freeswitch_opencdrrate": (2, 2, 0, 0),
+    "generic": (4, 3, 0, 1),
+    "kazoo_csv": (2, 1, 0, 1),
+    "kazoo_csv_3": (3, 2, 0, 1),
+    "kazoo_json": (1, 1, 0, 0),
+    "pbxware": (3, 2, 0, 1),
+    "sansay": (3, 2, 0, 1),
+    "telnyx": (1, 1, 0, 0),
+    "threecx": (4, 2, 0, 2),
+    "twilio": (2, 2, 0, 0),
+    "voipms": (3, 2, 0, 1),
+}
+
+
+def rows_of(name: str) -> pl.DataFrame:
+    """Canonical rows of a system's example."""
+    return normalized(FILES[name], load_profile(name))[0]
+
+
+def column(name: str, field: str) -> list[object]:
+    """One field of all rows; instants as text in UTC, numbers as text."""
+    values = rows_of(name)[field]
+    if values.dtype == pl.Datetime("us", "UTC"):
+        return values.dt.strftime("%Y-%m-%d %H:%M:%S%.3f").to_list()
+    return [f"{value.normalize():f}" if isinstance(value, Decimal) else value for value in values]
+
+
+def test_every_built_in_profile_has_an_example() -> None:
+    assert list(FILES) == sorted(list_profiles()) == sorted(LINES)
+
+
+def test_every_line_of_every_example_is_accounted_for(at: Workplace) -> None:
+    place = opened(at, *FILES)
+    for name, path in FILES.items():
+        counts = import_upload(UploadRequest(path, name, name), place).counts
+        assert (name, counts.read, counts.merged, counts.rejected, counts.filtered) == (name, *LINES[name])
+    require_sound(at)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_every_call_has_a_start_an_end_to_measure_by_and_a_carrier(name: str) -> None:
+    rows = rows_of(name)
+    assert rows["started_at"].null_count() == 0
+    assert (rows["duration_seconds"].is_not_null() | rows["billing_seconds"].is_not_null()).all()
+    assert rows["carrier"].null_count() == (rows.height if name == "generic" else 0)
+
+
+def test_asterisk_has_sixteen_columns_and_more_by_its_options_and_names_no_identity() -> None:
+    assert column("asterisk", "call_id") == [None, "1772442120.3", "1772442180.5"]
+    assert column("asterisk", "record_id") == [None] * 3
+    assert column("asterisk", "answered") == [True, False, True]
+    assert column("asterisk", "started_at")[0] == "2026-03-02 08:00:00.000"
+
+
+def test_an_empty_name_in_quotes_within_quotes_is_a_caller_id_of_asterisk() -> None:
+    assert column("asterisk_custom", "caller_id_name") == ['"" <client1>', '"Eve" <client3>']
+
+
+def test_a_caller_id_quoted_in_part_is_one_column_of_freepbx() -> None:
+    assert column("freepbx", "caller_id_name") == ['"User 10" <114>', '"User 11" <115>']
+    assert column("freepbx", "callee_id_number") == ["00493055501", None]
+
+
+def test_null_in_words_is_nothing_and_a_semicolon_in_a_channel_no_delimiter() -> None:
+    assert column("pbxware", "cost") == ["0.0125", None]
+    assert column("pbxware", "dialed_number") == [None, None]
+
+
+def test_freeswitch_templates_with_spaces_and_statements_are_read_and_no_answer_is_no_answer() -> None:
+    assert column("freeswitch", "answered") == [True, False, True]
+    assert column("freeswitch", "user_agent") == [None, "Phone, 2.1", None]
+    assert set(column("freeswitch", "hangup_cause")) == {"NORMAL_CLEARING"}
+    assert column("freeswitch_asterisk", "caller_id_name") == ['"Ada" <1001>']
+    assert column("freeswitch_opencdrrate", "answered_at") == ["2026-03-02 08:00:04.000", None]
+
+
+def test_cucm_counts_seconds_in_utc_and_zero_is_no_connection() -> None:
+    assert column("cucm", "started_at") == ["2026-03-02 09:00:00.000", "2026-03-02 09:01:40.000"]
+    assert column("cucm", "answered_at") == ["2026-03-02 09:00:05.000", None]
+
+
+def test_rows_of_one_avaya_call_are_one_record_and_a_call_without_its_end_is_rejected() -> None:
+    rows, rejects, read = normalized(FILES["avaya_smdr"], load_profile("avaya_smdr"))
+    assert read == 4
+    assert rows.select(
+        "call_id", "call_direction", "billing_seconds", "ringing_seconds", "callee_id_number"
+    ).rows() == [
+        ("1000014155", "inbound", Decimal(110), Decimal(4), "202"),
+        ("1000014156", "outbound", Decimal(7), Decimal(3), "0044205550102"),
+    ]
+    assert rejects.select("line", "field", "reason").rows() == [(4, "continuation", "broken_call")]
+
+
+def test_a_backslash_of_broadworks_keeps_a_comma_in_its_value() -> None:
+    extra = rows_of("broadsoft")["extra_source"].to_list()
+    assert '"network_translated_group":"acme, Inc."' in extra[0]
+    assert column("broadsoft", "answered_at") == ["2026-03-02 09:00:05.623", None]
+    assert column("broadsoft", "billing_seconds") == ["60", None]
+    assert column("broadsoft", "answered") == [True, False]
+
+
+def test_sansay_writes_dates_in_words_na_for_nothing_and_minutes_west_for_its_zone() -> None:
+    assert column("sansay", "started_at") == ["2026-03-02 16:38:34.000", "2026-03-02 16:40:00.000"]
+    assert column("sansay", "answered_at") == ["2026-03-02 16:38:40.000", None]
+    assert column("sansay", "record_id") == ["1/c0ffee01", "3/c0ffee02"]
+
+
+def test_every_second_line_of_3cx_is_blank_and_its_times_are_utc() -> None:
+    assert column("threecx", "started_at") == ["2026-03-02 09:00:00.000"] * 2
+    assert column("threecx", "billing_seconds") == ["60", None]
+
+
+def test_voipms_bills_seconds_with_eight_decimals() -> None:
+    assert column("voipms", "billing_seconds") == ["66", "0"]
+    assert column("voipms", "cost") == ["0.011", "0"]
+
+
+def test_charges_of_twilio_are_below_zero_and_its_times_are_those_of_mail() -> None:
+    assert column("twilio", "cost") == ["0.024", None]
+    assert column("twilio", "started_at") == ["2026-03-02 09:00:00.000", "2026-03-02 09:05:00.000"]
+    assert column("twilio", "call_direction") == ["outbound", "inbound"]
+
+
+def test_telnyx_and_bandwidth_are_json_with_fractions_of_seconds() -> None:
+    assert column("telnyx", "answered_at") == ["2026-03-02 09:00:05.250"]
+    assert column("bandwidth", "billing_seconds") == ["60"]
+
+
+def test_a_comma_in_a_name_shifts_no_column_of_kazoos_unquoted_csv() -> None:
+    assert column("kazoo_csv_3", "caller_id_name") == ["Lovelace, Ada", "Bob"]
+    assert column("kazoo_csv_3", "started_at") == ["2026-03-02 09:00:00.000", "2026-03-02 09:01:50.000"]
+
+
+def test_kazoos_cost_is_in_ten_thousandths_and_its_list_states_the_start() -> None:
+    for name in ("kazoo_csv", "kazoo_json"):
+        assert column(name, "cost") == ["0.12"]
+        assert column(name, "started_at") == ["2026-03-02 09:00:00.000"]
+
+
+def test_generic_tells_iso_times_and_counted_seconds_apart() -> None:
+    assert column("generic", "started_at") == ["2026-03-02 09:00:00.000"] * 3
+    assert rows_of("generic")["extra_source"].to_list() == ['{"colour":"red"}', None, '{"colour":"blue"}']
