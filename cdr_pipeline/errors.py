@@ -414,7 +414,7 @@ class IncompleteNight(CdrError):
     exit_code = 9
 
 
-class SomethingIsBroken(CdrError):
+class ProblemsFound(CdrError):
     """A check found something that a person has to fix; each item is printed with its command."""
 
     code = "something_is_broken"

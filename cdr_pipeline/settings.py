@@ -403,14 +403,14 @@ def subprocess_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def count_together(folder: Path, workers: int) -> None:
+def share_metrics(folder: Path, workers: int) -> None:
     """Tells the processes that will serve the API how many they are, and where their figures are added up."""
     os.environ[_FIGURES] = str(folder)
     os.environ[_WORKERS] = str(workers)
 
 
 def worker_count() -> int:
-    """Among how many processes the API is served, as ``count_together`` said."""
+    """Among how many processes the API is served, as ``share_metrics`` said."""
     return int(os.environ.get(_WORKERS, "1"))
 
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import secrets
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,17 +10,21 @@ from pathlib import Path
 import hypothesis
 import psycopg
 import pytest
+import stamina
 from psycopg import sql
 
-sys.path.insert(0, str(Path(__file__).parent / "support"))
-
-from canaries import leaks_in, leaks_in_log
-from own_clock import by_own_clock
-
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.simulator.running import run_switch
+from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.migrate import upgrade
+from tests.support.canaries import leaks_in, leaks_in_log
+from tests.support.nights import playing
+from tests.support.own_clock import by_own_clock
+
+# Programs that tests start as processes of their own import the helpers as well.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
 
 # The same examples every time: a change is judged by what it changes, not by luck. Others are looked for with
 # --hypothesis-profile=search. A shared machine stalls now and then; what is too slow is for the benchmarks to show.
@@ -93,9 +96,9 @@ def settings(warehouse_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def at(settings: Settings) -> Workplace:
+def ctx(settings: Settings) -> RunContext:
     """A workplace on an empty warehouse; its clock stands still long after all test traffic."""
-    return Workplace.at(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
+    return RunContext.open(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -104,3 +107,10 @@ def samples() -> Path:
     if not SAMPLES.is_dir():
         pytest.skip("the folder of real sample files is not beside this checkout")
     return SAMPLES
+
+
+@pytest.fixture
+def place(ctx: RunContext, switch: SimulatedSwitch) -> Iterator[RunContext]:
+    """A workplace that collects, details included, from the test's own ``switch``."""
+    with stamina.set_testing(testing=True, attempts=5, cap=True), run_switch(switch) as running:
+        yield playing(ctx, switch, running.url, api_details=True)

@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 
 from cdr_pipeline import __version__
 from cdr_pipeline.api.documentation import SECURITY
-from cdr_pipeline.api.envelope import refused
-from cdr_pipeline.api.gate import Gate
+from cdr_pipeline.api.envelope import error_response
+from cdr_pipeline.api.gate import RequestGuard
 from cdr_pipeline.api.metrics import Metrics
 from cdr_pipeline.api.rates import Rates
 from cdr_pipeline.api.refusals import no_such
@@ -24,7 +24,7 @@ from cdr_pipeline.api.routes import accounts, cdrs, days, health, tokens, upload
 from cdr_pipeline.api.service import Service
 from cdr_pipeline.errors import CdrError, RequestRefused
 from cdr_pipeline.steps.records.search_records import RecordSearch
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 
 _log = logging.getLogger(__name__)
 _SAID: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
@@ -32,16 +32,16 @@ _SAID: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method
 _ROUTERS: Final = (tokens.router, uploads.router, days.router, cdrs.router, accounts.router)
 
 
-def create_app(at: Workplace, *, workers: int = 1) -> Gate:
+def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
     """The API over a workplace.
 
     Args:
-        at: settings, warehouse, clock.
+        ctx: settings, warehouse, clock and progress callback.
         workers: how many processes serve it together.
     """
-    settings = at.settings
+    settings = ctx.settings
     records = RecordSearch(
-        at, settings.serve_connections, settings.serve_search_seconds, settings.serve_download_seconds
+        ctx, settings.serve_connections, settings.serve_search_seconds, settings.serve_download_seconds
     )
 
     @asynccontextmanager
@@ -61,7 +61,7 @@ def create_app(at: Workplace, *, workers: int = 1) -> Gate:
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
-    app.state.service = Service(at, records, Rates(settings.serve_requests_per_second, workers, time.monotonic))
+    app.state.service = Service(ctx, records, Rates(settings.serve_requests_per_second, workers, time.monotonic))
     app.state.metrics = Metrics(shared=workers > 1)
     for version in ("/v1", "/v2"):
         for router in _ROUTERS:
@@ -72,7 +72,7 @@ def create_app(at: Workplace, *, workers: int = 1) -> Gate:
     app.add_exception_handler(RequestValidationError, _refuse_validation)
     app.add_exception_handler(Exception, _refuse_fault)
     app.openapi = lambda: _openapi(app)
-    return Gate(app, app.state.metrics)
+    return RequestGuard(app, app.state.metrics)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -85,7 +85,7 @@ def _version(request: Request) -> str:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, CdrError)  # noqa: S101 - registered for nothing else
-    return refused(error, request.state.request_id, _version(request))
+    return error_response(error, request.state.request_id, _version(request))
 
 
 async def _refuse_http(request: Request, error: Exception) -> Response:
@@ -95,7 +95,7 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
     if error.status_code == 405:  # noqa: PLR2004 - the one that says what is allowed
         headers["Allow"] = ", ".join(sorted(_methods(request)))
     refusal = RequestRefused(error.status_code, said, {"message": text}, headers)
-    return refused(refusal, request.state.request_id, _version(request))
+    return error_response(refusal, request.state.request_id, _version(request))
 
 
 def _methods(request: Request) -> set[str]:
@@ -108,7 +108,7 @@ def _methods(request: Request) -> set[str]:
 
 async def _refuse_validation(request: Request, _: Exception) -> Response:
     """Only ids of paths are typed by the framework, and none of those is wrong in a way that exists."""
-    return refused(no_such("bad_identifier"), request.state.request_id, _version(request))
+    return error_response(no_such("bad_identifier"), request.state.request_id, _version(request))
 
 
 async def _refuse_fault(request: Request, error: Exception) -> Response:
@@ -116,7 +116,7 @@ async def _refuse_fault(request: Request, error: Exception) -> Response:
     _log.error("fault request=%s", request.state.request_id, exc_info=error)
     request.state.answered = True
     refusal = RequestRefused(500, "unspecified_fault", {"message": "unspecified fault"})
-    return refused(refusal, request.state.request_id, _version(request))
+    return error_response(refusal, request.state.request_id, _version(request))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from fastapi import Request
 from cdr_pipeline.api.refusals import conflicting_tokens, forbidden, no_account, unauthorized
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.errors import RequestRefused
-from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.accounts.tokens import Scope, Token
+from cdr_pipeline.warehouse.ledger import Account
 
 _INCLUDES: Final[dict[Scope, frozenset[Scope]]] = {
     "read": frozenset(("read",)),
@@ -65,7 +65,7 @@ async def authenticate(request: Request, account_id: str | None = None) -> tuple
         token = token_of(request)
         service.rates.require_unsuspected(request, token)
         found = await service.records.authorize(token, account_id)
-        if found is None or not found.token.alive(service.at.clock()):
+        if found is None or not found.token.alive(service.ctx.clock()):
             raise unauthorized()
     except RequestRefused as refusal:
         if refusal.status == _UNAUTHORIZED:

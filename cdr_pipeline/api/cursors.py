@@ -35,7 +35,7 @@ def search_digest(account_id: str, route: str, parameters: list[tuple[str, str]]
     return hashlib.sha256(text).hexdigest()[:32]
 
 
-def seal(cursor: Cursor, digest: str, secret: bytes) -> str:
+def encode_cursor(cursor: Cursor, digest: str, secret: bytes) -> str:
     """The cursor as text for URLs."""
     body = orjson.dumps(
         [
@@ -49,7 +49,7 @@ def seal(cursor: Cursor, digest: str, secret: bytes) -> str:
     return base64.urlsafe_b64encode(_signature(body, secret) + body).rstrip(b"=").decode()
 
 
-def unseal(text: str, digest: str, secret: bytes) -> Cursor:
+def decode_cursor(text: str, digest: str, secret: bytes) -> Cursor:
     """The cursor of a text.
 
     Raises:

@@ -36,7 +36,7 @@ def listed(rows: list[str], request_id: str, *, keys: Mapping[str, str | None]) 
     return f'{{"data":[{",".join(rows)}],'.encode() + list_end(request_id, keys=keys)
 
 
-def refused(error: CdrError, request_id: str, version: str) -> Response:
+def error_response(error: CdrError, request_id: str, version: str) -> Response:
     """An error in the shape of the version: v1 shows the bare text where v2 has an object with a message."""
     status, said, data, headers = _parts(error)
     body = {

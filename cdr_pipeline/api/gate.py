@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cdr_pipeline.api.envelope import refused
+from cdr_pipeline.api.envelope import error_response
 from cdr_pipeline.api.filters import FILTERS, KAZOO_FILTERS
 from cdr_pipeline.api.metrics import Metrics
 from cdr_pipeline.errors import CdrError, RequestRefused
@@ -29,7 +29,7 @@ _NAMED: Final = frozenset((*FILTERS, *KAZOO_FILTERS)) | {
 }  # fmt: skip
 
 
-class Gate:
+class RequestGuard:
     """Wraps the application."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -72,7 +72,7 @@ class Gate:
             if not isinstance(error, CdrError):
                 _log.error("fault request=%s", request_id, exc_info=error)
                 error = RequestRefused(500, "unspecified_fault", {"message": "unspecified fault"})
-            await refused(error, request_id, version)(scope, receive, say)
+            await error_response(error, request_id, version)(scope, receive, say)
         finally:
             seconds = time.perf_counter() - begun
             route = _route(scope)

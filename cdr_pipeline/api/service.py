@@ -7,7 +7,7 @@ from fastapi import Request
 
 from cdr_pipeline.api.rates import Rates
 from cdr_pipeline.steps.records.search_records import RecordSearch
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +15,12 @@ class Service:
     """The parts of the application.
 
     Attributes:
-        at: where steps work.
+        ctx: settings, warehouse, clock and progress callback.
         records: the merged records.
         rates: how fast clients may ask.
     """
 
-    at: Workplace
+    ctx: RunContext
     records: RecordSearch
     rates: Rates
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cdr_pipeline.api.refusals import invalid
-from cdr_pipeline.core.records.search import Clock, Span
+from cdr_pipeline.core.records.search import Clock, InstantRange
 from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET, to_gregorian
 
 MAX_RANGE_SECONDS: Final = 2_682_000
@@ -42,7 +42,7 @@ def instant(field: str, text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def span_of(query: Mapping[str, str], clock: Clock, now: datetime) -> Span:
+def span_of(query: Mapping[str, str], clock: Clock, now: datetime) -> InstantRange:
     """``created_from`` and ``created_to``, both inclusive; what is missing is filled as the switch does it.
 
     Raises:
@@ -65,4 +65,4 @@ def span_of(query: Mapping[str, str], clock: Clock, now: datetime) -> Span:
             f"created_to {ends} is more than {MAX_RANGE_SECONDS} seconds from created_from {begins}",
             cause=ends,
         )
-    return Span(clock, first, last.replace(microsecond=0))
+    return InstantRange(clock, first, last.replace(microsecond=0))

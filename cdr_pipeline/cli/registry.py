@@ -3,31 +3,31 @@
 import typer
 
 from cdr_pipeline.cli.accounts.accounts import accounts_app
-from cdr_pipeline.cli.reconciliation.breaks import breaks_app
+from cdr_pipeline.cli.accounts.tokens import tokens_app
 from cdr_pipeline.cli.collect.collect import collect
-from cdr_pipeline.cli.operations.config import config_app
 from cdr_pipeline.cli.days.days import days_app
 from cdr_pipeline.cli.days.deliver import deliver, deliveries_app
+from cdr_pipeline.cli.days.exports import export, export_month, verify_export
+from cdr_pipeline.cli.operations.config import config_app
 from cdr_pipeline.cli.operations.demo import demo
 from cdr_pipeline.cli.operations.deployment import deployment_app
 from cdr_pipeline.cli.operations.docs import docs
 from cdr_pipeline.cli.operations.doctor import doctor
-from cdr_pipeline.cli.days.exports import export, export_month, verify_export
-from cdr_pipeline.cli.records.fields import fields
-from cdr_pipeline.cli.uploads.import_file import import_file
 from cdr_pipeline.cli.operations.night import nightly
-from cdr_pipeline.cli.uploads.profiles import profiles_app
-from cdr_pipeline.cli.reconciliation.reconcile import reconcile
-from cdr_pipeline.cli.reconciliation.reconcile_files import reconcile_files
-from cdr_pipeline.cli.uploads.rejects import rejects_app
 from cdr_pipeline.cli.operations.serve import serve
 from cdr_pipeline.cli.operations.simulate import simulate
 from cdr_pipeline.cli.operations.status import status
-from cdr_pipeline.cli.accounts.tokens import tokens_app
 from cdr_pipeline.cli.operations.ui import ui
 from cdr_pipeline.cli.operations.up import up
-from cdr_pipeline.cli.uploads.uploads import uploads_app
 from cdr_pipeline.cli.operations.warehouse import warehouse_app
+from cdr_pipeline.cli.reconciliation.breaks import breaks_app
+from cdr_pipeline.cli.reconciliation.reconcile import reconcile
+from cdr_pipeline.cli.reconciliation.reconcile_files import reconcile_files
+from cdr_pipeline.cli.records.fields import fields
+from cdr_pipeline.cli.uploads.import_file import import_file
+from cdr_pipeline.cli.uploads.profiles import profiles_app
+from cdr_pipeline.cli.uploads.rejects import rejects_app
+from cdr_pipeline.cli.uploads.uploads import uploads_app
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cdr_pipeline.privacy.redaction import configure_logging
 from cdr_pipeline.settings import Settings, load_settings
-from cdr_pipeline.steps.run_context import Progress, Workplace
+from cdr_pipeline.steps.run_context import Progress, RunContext
 
 # What is piped into a file or another program is not folded to a terminal's width.
 _PIPED_WIDTH: Final = 200
@@ -29,11 +29,11 @@ def ready_settings() -> Settings:
 
 
 @contextmanager
-def workplace(doing: str) -> Generator[Workplace]:
+def workplace(doing: str) -> Generator[RunContext]:
     """A workplace whose progress is shown while the block runs."""
     settings = ready_settings()
     with progress(doing) as report:
-        yield Workplace.at(settings, progress=report)
+        yield RunContext.open(settings, progress=report)
 
 
 @contextmanager

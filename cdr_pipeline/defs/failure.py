@@ -16,7 +16,7 @@ import dagster as dg
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.failure import FAULT, said_of
+from cdr_pipeline.steps.failure import FAULT, error_summary
 
 _MAX_RUN_RETRIES: Final = "dagster/max_retries"
 FAILURE_TAG: Final = "cdr/failure"
@@ -29,7 +29,7 @@ def retry_policy(settings: Settings) -> dg.RetryPolicy:
 
 
 @contextmanager
-def told_apart(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Generator[None]:
+def classified_failures(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Generator[None]:
     """Turns errors of the block into failures that say by code whether trying again can help.
 
     Raises:
@@ -50,7 +50,7 @@ def told_apart(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Gen
     except Exception as error:  # noqa: BLE001 - whatever it is, its text must not be stored
         stop_run_retries(context, FAULT)
         raise dg.Failure(
-            f"[{FAULT}] {said_of(error)}",
+            f"[{FAULT}] {error_summary(error)}",
             metadata={"code": FAULT, "where": dg.MetadataValue.md(_frames(error))},
             allow_retries=False,
         ) from None

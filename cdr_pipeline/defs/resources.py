@@ -7,12 +7,12 @@ import dagster as dg
 from cdr_pipeline.defs.process import PROCESS_TAG, own_process
 from cdr_pipeline.defs.progress import PacedProgress
 from cdr_pipeline.settings import Settings, load_settings
-from cdr_pipeline.steps.run_context import Clock, Workplace, utc_now
+from cdr_pipeline.steps.run_context import Clock, RunContext, utc_now
 
 _Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
 
 
-class Workplaces:
+class RunContexts:
     """Opens the workplace of a run.
 
     Args:
@@ -24,11 +24,11 @@ class Workplaces:
         self._settings = settings
         self._clock = clock
 
-    def open(self, context: _Context) -> Workplace:
+    def open(self, context: _Context) -> RunContext:
         """A workplace whose progress goes to the run's log; the run learns which process executes it."""
         settings = self._settings or load_settings()
         context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: own_process()})
-        return Workplace.at(
+        return RunContext.open(
             settings, clock=self._clock, progress=PacedProgress(context.log.info), run_id=context.run.run_id
         )
 
@@ -36,6 +36,6 @@ class Workplaces:
         """Current time in UTC."""
         return self._clock()
 
-    def aside(self) -> Workplace:
+    def aside(self) -> RunContext:
         """A workplace outside of any run: for sensors, which only look."""
-        return Workplace.at(self._settings or load_settings(), clock=self._clock)
+        return RunContext.open(self._settings or load_settings(), clock=self._clock)

@@ -15,11 +15,11 @@ import polars_hash as plh
 
 from cdr_pipeline.exports.atomic import Writing
 from cdr_pipeline.exports.daily_file import Content, DailyFile, WrittenFile, manifest_of, write_file
-from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.exact_csv import header, lines
 from cdr_pipeline.exports.manifest import Manifest
 from cdr_pipeline.exports.reading_back import scan_cells
-from cdr_pipeline.exports.totals import Totals, counted
+from cdr_pipeline.exports.totals import FileTotals, counted
 
 COLUMNS: Final = ("change", "side", "reason")
 REASONS: Final = {
@@ -32,7 +32,7 @@ _KEY: Final = ("record_id", "imported")
 
 
 @dataclass(frozen=True, slots=True)
-class Differences:
+class DayDifferences:
     """Rows of either version that are not in the other as they are, with ``COLUMNS`` in front; in the files' order."""
 
     before: pl.DataFrame
@@ -56,7 +56,7 @@ class Differences:
         )
 
 
-def differences(before: Path, after: Path) -> Differences:
+def differences(before: Path, after: Path) -> DayDifferences:
     """What the rows of two exact files of a day differ in. Columns that only the later one has are no difference.
 
     Memory grows with the number of rows (their keys and hashes), not with their width.
@@ -89,14 +89,14 @@ def differences(before: Path, after: Path) -> Differences:
         .otherwise(pl.lit("late"))
         .alias("reason"),
     )
-    return Differences(
+    return DayDifferences(
         _rows(old, reasons, "before", columns),
         _rows(new, reasons, "after", columns),
     )
 
 
 def write_adjustment(
-    found: Differences, *, exact: WrittenFile, day: DailyFile, export_dir: Path, announce: bool = True
+    found: DayDifferences, *, exact: WrittenFile, day: DailyFile, export_dir: Path, announce: bool = True
 ) -> WrittenFile:
     """Writes the adjustment file beside the new version.
 
@@ -117,18 +117,18 @@ def write_adjustment(
         content = Content(writing, day.compression)
         content.write(header(columns))
         content.write(lines(rows.select(columns)))
-        made = manifest_of(day, Dialect.ADJUSTMENT, writing, content.finish())
+        made = manifest_of(day, ExportDialect.ADJUSTMENT, writing, content.finish())
         return replace(
             made, rows=rows.height, columns=columns, totals=adjustment_totals([rows]), late_rows=found.late_rows,
             reasons=reasons_of(rows),
         )  # fmt: skip
 
-    return write_file(day.path(export_dir, Dialect.ADJUSTMENT), produce, day=day, announce=announce)
+    return write_file(day.path(export_dir, ExportDialect.ADJUSTMENT), produce, day=day, announce=announce)
 
 
 def adjustment_totals(rows: Iterable[pl.DataFrame]) -> dict[str, object]:
     """Totals of an adjustment's rows by change and side."""
-    totals = Totals(by=("change", "side"))
+    totals = FileTotals(by=("change", "side"))
     for frame in rows:
         totals.add(counted(frame))
     return totals.as_json()

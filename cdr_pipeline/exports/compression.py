@@ -12,7 +12,7 @@ _GZIP_WINDOW: Final = 31  # asks zlib for a gzip header; it writes no name and n
 _ZSTD_LEVEL: Final = 3
 
 
-class Packer(Protocol):
+class Compressor(Protocol):
     """Packs a stream."""
 
     def compress(self, data: bytes, /) -> bytes:
@@ -34,7 +34,7 @@ class _Unpacked:
         return b""
 
 
-def packer(compression: Compression) -> Packer:
+def packer(compression: Compression) -> Compressor:
     """A fresh packer: gzip without name and time, zstd in one thread."""
     match compression:
         case "gzip":

@@ -9,16 +9,23 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from cdr_pipeline import __version__
-from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.core.fields.dictionary import names
+from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.errors import ExportError, SealedFileDamaged, SealedFileExists
 from cdr_pipeline.exports.atomic import SEALED_MODE, Writing, beside, make_read_only, remove, sole_writer
-from cdr_pipeline.exports.compression import Compression, Packer, packer
-from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX, Dialect, day_of_name, file_name, manifest_path, month_folder
+from cdr_pipeline.exports.compression import Compression, Compressor, packer
+from cdr_pipeline.exports.dialects import (
+    MANIFEST_SUFFIX,
+    ExportDialect,
+    day_of_name,
+    file_name,
+    manifest_path,
+    month_folder,
+)
 from cdr_pipeline.exports.exact_csv import header
 from cdr_pipeline.exports.manifest import SCHEMA, Manifest, encode_manifest, read_manifest, utc_text
 from cdr_pipeline.exports.sums import add_sum
-from cdr_pipeline.exports.totals import Control
+from cdr_pipeline.exports.totals import ManifestTotals
 
 _REPAIR: Final = "'cdr-pipeline days repair' gets it from a delivery target or the warehouse, or says what to do"
 _ANY_WRITE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
@@ -57,7 +64,7 @@ class DailyFile:
     reconciliation: dict[str, str | int] = field(default_factory=lambda: {"status": "none"})
     compression: Compression = "none"
 
-    def path(self, export_dir: Path, dialect: Dialect = Dialect.EXACT) -> Path:
+    def path(self, export_dir: Path, dialect: ExportDialect = ExportDialect.EXACT) -> Path:
         """``{account_id}/{yyyy}/{mm}/cdrs_{account_id}_{date}_v{n}.csv``.
 
         Raises:
@@ -97,7 +104,7 @@ class Content:
 
     writing: Writing
     compression: InitVar[Compression]
-    _packer: Packer = field(init=False)
+    _packer: Compressor = field(init=False)
     _digest: Any = field(init=False)
 
     def __post_init__(self, compression: Compression) -> None:
@@ -138,14 +145,14 @@ def write_daily_file(
     """
 
     def produce(writing: Writing) -> Manifest:
-        content, control = Content(writing, day.compression), Control(names(exported_only=True))
+        content, control = Content(writing, day.compression), ManifestTotals(names(exported_only=True))
         content.write(header())
         for lines in contents:
             control.add_lines(lines)
             content.write(lines)
         digest = content.finish()
         return replace(
-            manifest_of(day, Dialect.EXACT, writing, digest), rows=control.rows, totals=control.totals.as_json()
+            manifest_of(day, ExportDialect.EXACT, writing, digest), rows=control.rows, totals=control.totals.as_json()
         )
 
     return write_file(day.path(export_dir), produce, day=day, announce=announce)
@@ -282,7 +289,7 @@ def sealed_manifest(path: Path) -> Manifest:
         raise SealedFileDamaged(error.message, hint=_REPAIR) from None
 
 
-def manifest_of(day: DailyFile, dialect: Dialect, writing: Writing, content_sha256: str) -> Manifest:
+def manifest_of(day: DailyFile, dialect: ExportDialect, writing: Writing, content_sha256: str) -> Manifest:
     """What a manifest says of any file of the day; rows and totals are for the caller to fill in."""
     first, _ = day_bounds(day.business_date, day.time_zone)
     _, end = day_bounds(day.business_date, day.next_time_zone or day.time_zone)
@@ -327,7 +334,7 @@ def _announce(path: Path, sha256: str, manifest: bytes, *, sealed: bool) -> None
 def _on_disk(path: Path, manifest: Manifest) -> bool:
     """Whether the same file with a manifest that says the same is there already, to the byte."""
     try:
-        if not manifest.says_the_same_as(read_manifest(manifest_path(path))):
+        if not manifest.equal_content(read_manifest(manifest_path(path))):
             return False
         with path.open("rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest() == manifest.sha256

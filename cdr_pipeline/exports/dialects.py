@@ -16,7 +16,7 @@ MANIFEST_SUFFIX: Final = ".manifest.json"
 MONTH_FILES: Final = ("month_", "summary_", "journal_")
 
 
-class Dialect(StrEnum):
+class ExportDialect(StrEnum):
     """How a file is written. ``exact`` is what the others are made of, and what is sealed.
 
     exact        RFC 4180, UTF-8, for machines.
@@ -46,12 +46,12 @@ class Dialect(StrEnum):
 
 
 _SUFFIXES: Final = {
-    Dialect.EXACT: ".csv",
-    Dialect.SPREADSHEET: ".spreadsheet.csv",
-    Dialect.XLSX: ".xlsx",
-    Dialect.PARQUET: ".parquet",
-    Dialect.REDACTED: ".redacted.csv",
-    Dialect.ADJUSTMENT: ".adjustment.csv",
+    ExportDialect.EXACT: ".csv",
+    ExportDialect.SPREADSHEET: ".spreadsheet.csv",
+    ExportDialect.XLSX: ".xlsx",
+    ExportDialect.PARQUET: ".parquet",
+    ExportDialect.REDACTED: ".redacted.csv",
+    ExportDialect.ADJUSTMENT: ".adjustment.csv",
 }
 
 
@@ -59,7 +59,7 @@ def file_name(
     account_id: str,
     business_date: str,
     version: int,
-    dialect: Dialect = Dialect.EXACT,
+    dialect: ExportDialect = ExportDialect.EXACT,
     compression: Compression = "none",
 ) -> str:
     """Name of a daily file: ``cdrs_{account_id}_{yyyy-mm-dd}_v{n}.csv`` and its like.

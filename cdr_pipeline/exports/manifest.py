@@ -74,7 +74,7 @@ class Manifest:
     created_utc: str
     reasons: dict[str, int] = field(default_factory=dict[str, int])
 
-    def says_the_same_as(self, other: "Manifest") -> bool:
+    def equal_content(self, other: "Manifest") -> bool:
         """Whether both describe the same file and day, whenever and by whichever run they were made."""
         mine, theirs = _stated(self), _stated(other)
         return all(mine[key] == theirs[key] for key in mine if key not in _OF_ITS_MAKING)

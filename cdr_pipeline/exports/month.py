@@ -18,11 +18,11 @@ from cdr_pipeline.core.fields.dictionary import BY_NAME
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.atomic import Writing, beside, remove, sole_writer
 from cdr_pipeline.exports.daily_file import require_bytes
-from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.exact_csv import header, lines
 from cdr_pipeline.exports.manifest import Manifest
 from cdr_pipeline.exports.reading_back import read_cells
-from cdr_pipeline.exports.totals import GroupTotals, Totals, counted
+from cdr_pipeline.exports.totals import FileTotals, GroupTotals, counted
 
 NOTE_SUFFIX: Final = ".sources.json"
 Preset = Literal["netsuite", "qbo", "xero"]
@@ -139,7 +139,7 @@ def journal(sources: Sequence[DaySource], account_id: str) -> pl.DataFrame:
 
 def month_totals(sources: Iterable[DaySource]) -> dict[str, Any]:
     """The sum of the days' totals, as their manifests state them."""
-    totals = Totals()
+    totals = FileTotals()
     for source in sources:
         for group, stated in source.manifest.totals.items():
             if group != "all":
@@ -150,7 +150,7 @@ def month_totals(sources: Iterable[DaySource]) -> dict[str, Any]:
 def _cells(sources: Sequence[DaySource]) -> Iterator[pl.DataFrame]:
     for source in sources:
         require_bytes(source.path, source.manifest.sha256)
-        yield from read_cells(source.path, Dialect.EXACT, source.manifest.columns)
+        yield from read_cells(source.path, ExportDialect.EXACT, source.manifest.columns)
 
 
 def _parts(entries: pl.DataFrame, most_lines: int, most_bytes: int) -> Iterator[pl.DataFrame]:

@@ -9,14 +9,14 @@ import polars as pl
 from cdr_pipeline.core.fields.dictionary import BY_NAME
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports import spreadsheet
-from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.exact_csv import to_text
 from cdr_pipeline.exports.workbook import read_workbook
 
 _CHUNK_ROWS: Final = 50_000
 
 
-def read_cells(path: Path, dialect: Dialect, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+def read_cells(path: Path, dialect: ExportDialect, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     """The rows of a file in their order, every cell as the exact dialect writes it.
 
     Args:
@@ -29,14 +29,14 @@ def read_cells(path: Path, dialect: Dialect, columns: Sequence[str]) -> Iterator
     """
     try:
         match dialect:
-            case Dialect.XLSX:
+            case ExportDialect.XLSX:
                 frames = read_workbook(path)
-            case Dialect.PARQUET:
+            case ExportDialect.PARQUET:
                 frames = (
                     to_text(typed, typed.columns) if set(typed.columns) <= BY_NAME.keys() else typed
                     for typed in _batches(pl.scan_parquet(path, glob=False))
                 )
-            case Dialect.SPREADSHEET:
+            case ExportDialect.SPREADSHEET:
                 frames = (spreadsheet.undone(cells) for cells in _batches(scan_cells(path)))
             case _:
                 frames = _batches(scan_cells(path))

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
 from cdr_pipeline.core.reconcile import MatchClass
-from cdr_pipeline.core.reconcile.result.verdict import Totals
+from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
+from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
 from cdr_pipeline.exports.reconciliation_charts import Bars, bars_of
 from cdr_pipeline.exports.reconciliation_words import (
     amount,
@@ -77,8 +77,8 @@ class ReportPage:
     light: str
     findings: list[str]
     currency: str
-    switch: Totals
-    carrier_side: Totals
+    switch: VerdictTotals
+    carrier_side: VerdictTotals
     breaks: int
     exposure: Decimal
     offset_status: str

@@ -12,7 +12,7 @@ from cdr_pipeline.errors import ConfigurationError, ExportError
 from cdr_pipeline.exports import redacted, spreadsheet
 from cdr_pipeline.exports.atomic import Writing
 from cdr_pipeline.exports.daily_file import Content, DailyFile, WrittenFile, manifest_of, require_bytes, write_file
-from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.exact_csv import header, lines, typed
 from cdr_pipeline.exports.manifest import Manifest
 from cdr_pipeline.exports.reading_back import read_cells, scan_cells
@@ -22,7 +22,7 @@ _PARQUET_ROWS: Final = 100_000
 
 
 def write_rendition(
-    dialect: Dialect,
+    dialect: ExportDialect,
     exact: WrittenFile,
     *,
     day: DailyFile,
@@ -50,26 +50,26 @@ def write_rendition(
     source = exact.path.stat()
 
     def cells() -> Iterator[pl.DataFrame]:
-        return read_cells(exact.path, Dialect.EXACT, columns)
+        return read_cells(exact.path, ExportDialect.EXACT, columns)
 
     def produce(writing: Writing) -> Manifest:
         content_sha256, rule = exact.manifest.content_sha256, None
         match dialect:
-            case Dialect.SPREADSHEET:
+            case ExportDialect.SPREADSHEET:
                 rule = spreadsheet.RULE
                 content = Content(writing, day.compression)
                 content.write(spreadsheet.header(columns))
                 for frame in cells():
                     content.write(spreadsheet.encode(frame))
                 content.finish()
-            case Dialect.REDACTED:
+            case ExportDialect.REDACTED:
                 rule = redacted.RULE
                 content = Content(writing, day.compression)
                 content.write(header(columns))
                 for frame in cells():
                     content.write(lines(redacted.redacted(frame, _required(redaction_key))))
                 content_sha256 = content.finish()
-            case Dialect.XLSX:
+            case ExportDialect.XLSX:
                 write_workbook(cells(), columns, cast("IO[bytes]", writing), writing.target.parent)
             case _:
                 _write_parquet(exact.path, columns, writing)

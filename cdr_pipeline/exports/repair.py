@@ -35,12 +35,12 @@ def put_back(path: Path, sha256: str, copy: Callable[[Writing], object]) -> bool
         copy(writing)
         if writing.sha256 != sha256:
             return False
-        set_aside(path)
+        filtered_lines(path)
         writing.place(mode=SEALED_MODE)
     return True
 
 
-def set_aside(path: Path) -> None:
+def filtered_lines(path: Path) -> None:
     """Keeps a changed file, or a changed manifest, as ``{name}.damaged-{sha256}``: it is evidence.
 
     Raises:
@@ -79,7 +79,7 @@ def set_manifest_aside(path: Path, announced: bytes, sha256: str) -> None:
             f"{note.name} announces another final file than the ledger does",
             hint="find out which of the two was delivered, and move the other manifest away",
         )
-    set_aside(note)
+    filtered_lines(note)
 
 
 def copied(source: Path) -> Callable[[Writing], None]:

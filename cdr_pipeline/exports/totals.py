@@ -64,7 +64,7 @@ class GroupTotals:
 
 
 @dataclass(slots=True)
-class Totals:
+class FileTotals:
     """Totals by a column, ``origin`` in a daily file, that grow chunk by chunk."""
 
     by: tuple[str, ...] = ("origin",)
@@ -107,7 +107,7 @@ class Totals:
 
 
 @dataclass(slots=True)
-class Control:
+class ManifestTotals:
     """Counts what is in the very bytes that are written, and that they are in order.
 
     Attributes:
@@ -117,7 +117,7 @@ class Control:
     """
 
     columns: Sequence[str]
-    totals: Totals = field(default_factory=Totals)
+    totals: FileTotals = field(default_factory=FileTotals)
     rows: int = 0
     _last: tuple[str, ...] | None = None
 

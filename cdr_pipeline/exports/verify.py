@@ -17,15 +17,15 @@ from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports import spreadsheet, sums
 from cdr_pipeline.exports.adjustment import reasons_of
-from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX, Dialect, file_name, is_data_file, manifest_path
+from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX, ExportDialect, file_name, is_data_file, manifest_path
 from cdr_pipeline.exports.exact_csv import header, lines
 from cdr_pipeline.exports.manifest import Manifest, read_manifest, utc_text
 from cdr_pipeline.exports.month import NOTE_SUFFIX, verify_month
 from cdr_pipeline.exports.reading_back import read_cells, scan_cells
 from cdr_pipeline.exports.redacted import RULE as REDACTED_RULE
-from cdr_pipeline.exports.totals import Totals, counted
+from cdr_pipeline.exports.totals import FileTotals, counted
 
-_RULES = {Dialect.SPREADSHEET: spreadsheet.RULE, Dialect.REDACTED: REDACTED_RULE}
+_RULES = {ExportDialect.SPREADSHEET: spreadsheet.RULE, ExportDialect.REDACTED: REDACTED_RULE}
 
 
 def verify_tree(folder: Path) -> dict[Path, list[str]]:
@@ -52,7 +52,7 @@ def verify_file(path: Path) -> list[str]:
     if not path.is_file():
         return ["file: it is missing"]
     try:
-        dialect = Dialect(manifest.dialect)
+        dialect = ExportDialect(manifest.dialect)
     except ValueError:
         return [f"dialect: {manifest.dialect!r} is not known"]
     try:
@@ -62,7 +62,7 @@ def verify_file(path: Path) -> list[str]:
         return [f"file: it cannot be read: {error.strerror}"]
 
 
-def _contradictions(manifest: Manifest, dialect: Dialect) -> Iterator[str]:
+def _contradictions(manifest: Manifest, dialect: ExportDialect) -> Iterator[str]:
     """Where the manifest is at odds with itself: only an edited one is."""
     try:
         name = file_name(manifest.account_id, manifest.business_date, manifest.version, dialect, manifest.compression)
@@ -92,7 +92,7 @@ def _bounds(manifest: Manifest) -> tuple[str, str]:
     return utc_text(first), utc_text(end)
 
 
-def _byte_differences(path: Path, manifest: Manifest, dialect: Dialect) -> Iterator[str]:
+def _byte_differences(path: Path, manifest: Manifest, dialect: ExportDialect) -> Iterator[str]:
     with path.open("rb") as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
     yield from _unequal("file", manifest.file, path.name)
@@ -102,9 +102,11 @@ def _byte_differences(path: Path, manifest: Manifest, dialect: Dialect) -> Itera
         yield from _line_differences(path, manifest, dialect)
 
 
-def _line_differences(path: Path, manifest: Manifest, dialect: Dialect) -> Iterator[str]:
+def _line_differences(path: Path, manifest: Manifest, dialect: ExportDialect) -> Iterator[str]:
     """Header and number of rows, of a damaged file too."""
-    wanted = header(manifest.columns) if dialect is not Dialect.SPREADSHEET else spreadsheet.header(manifest.columns)
+    wanted = (
+        header(manifest.columns) if dialect is not ExportDialect.SPREADSHEET else spreadsheet.header(manifest.columns)
+    )
     with path.open("rb") as handle:
         if handle.readline(len(wanted)) != wanted:
             yield "columns: the first line is not the manifest's columns in their order"
@@ -116,10 +118,10 @@ def _line_differences(path: Path, manifest: Manifest, dialect: Dialect) -> Itera
         yield from _unequal("rows", manifest.rows, rows)
 
 
-def _value_differences(path: Path, manifest: Manifest, dialect: Dialect) -> list[str]:
+def _value_differences(path: Path, manifest: Manifest, dialect: ExportDialect) -> list[str]:
     """Rows, whose they are, the totals and the hash of the content, recomputed from the cells."""
-    adjustment = dialect is Dialect.ADJUSTMENT
-    totals = Totals(by=("change", "side")) if adjustment else Totals()
+    adjustment = dialect is ExportDialect.ADJUSTMENT
+    totals = FileTotals(by=("change", "side")) if adjustment else FileTotals()
     content = hashlib.sha256(header(manifest.columns))
     rows, strangers, other_days, reasons = 0, 0, 0, dict[str, int]()
     try:

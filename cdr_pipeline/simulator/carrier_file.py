@@ -25,7 +25,7 @@ _HEADER: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Differences:
+class PlantedDifferences:
     """Call ids that the carrier's file and the switch disagree about, by kind."""
 
     missing_at_carrier: tuple[str, ...]
@@ -49,7 +49,7 @@ class CarrierFile:
     content: bytes
     lines: int
     broken_lines: int
-    differences: Differences
+    differences: PlantedDifferences
 
 
 def carrier_file(documents: list[Document], *, account_id: str) -> CarrierFile:
@@ -104,7 +104,7 @@ def carrier_file(documents: list[Document], *, account_id: str) -> CarrierFile:
         text.getvalue().encode(),
         lines + 2,
         2,
-        Differences(tuple(missing), tuple(extra), tuple(longer), tuple(dearer), tuple(twice)),
+        PlantedDifferences(tuple(missing), tuple(extra), tuple(longer), tuple(dearer), tuple(twice)),
     )
 
 

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET, from_gregorian
 from cdr_pipeline.simulator.traffic import Document
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 
 _UNITS_PER_DOLLAR: Final = 10_000
-_THREE: Final = (Dialect.SEED_V1, Dialect.V2_K3)
+_THREE: Final = (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
 
 
-def list_row(document: Document, dialect: Dialect) -> dict[str, Any]:
+def list_row(document: Document, dialect: SwitchDialect) -> dict[str, Any]:
     """A row of ``/cdrs``; ``timestamp`` is the stored one less the duration, the start of the leg."""
     old = dialect in _THREE
     variables: Document = document.get("custom_channel_vars", {})
@@ -53,7 +53,7 @@ def list_row(document: Document, dialect: Dialect) -> dict[str, Any]:
         "datetime": f"{moment:%Y-%m-%d %H:%M:%S}",
         "unix_timestamp": str(start - GREGORIAN_UNIX_OFFSET),
     }
-    if dialect is Dialect.K5:
+    if dialect is SwitchDialect.K5:
         row["unix_timestamp_micro"] = str(float(document.get("channel_created_time", 0)))
     row |= {
         "rfc_1036": quoted(f"{moment:%a, %d %b %Y %H:%M:%S} GMT"),
@@ -79,7 +79,7 @@ def list_row(document: Document, dialect: Dialect) -> dict[str, Any]:
     return row
 
 
-def detail(document: Document, dialect: Dialect) -> Document:
+def detail(document: Document, dialect: SwitchDialect) -> Document:
     """The stored document without its private keys; numbers are text on 3.x. ``timestamp`` is the end of the leg."""
     public = {key: value for key, value in document.items() if not key.startswith(("_", "pvt_"))}
     if dialect in _THREE:

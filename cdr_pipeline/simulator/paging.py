@@ -8,7 +8,7 @@ from typing import Final
 
 from cdr_pipeline.core.time.timestamps import from_gregorian
 from cdr_pipeline.simulator.traffic import Document
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 
 DEFAULT_PAGE: Final = 50
 _HEAD: Final = bytes((131, 108, 0, 0, 0, 2, 110, 5, 0))
@@ -26,7 +26,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class PageSlice:
     """The documents of one page, its first key and the next one's."""
 
     documents: list[Document]
@@ -35,22 +35,22 @@ class Cut:
     page_size: int
 
 
-def cut(documents: list[Document], request: Request, dialect: Dialect) -> Cut:
+def cut(documents: list[Document], request: Request, dialect: SwitchDialect) -> PageSlice:
     """One page of the documents of an account that were saved in the window."""
     months = _by_month(documents, request, dialect)
-    if dialect is Dialect.SEED_V1:
+    if dialect is SwitchDialect.SEED_V1:
         rows = [document for _, month in sorted(months.items()) for document in month]
-        return Cut(rows, _second(rows[0]) if rows else None, None, len(rows))
-    if dialect is Dialect.V2_K3:
+        return PageSlice(rows, _second(rows[0]) if rows else None, None, len(rows))
+    if dialect is SwitchDialect.V2_K3:
         return _cut_by_second(months, request)
     rows = [document for _, month in sorted(months.items(), reverse=True) for document in month]
     if request.start_key is not None:
         limit = decode_key(request.start_key)
         rows = [document for document in rows if (document["pvt_created"], document["_id"]) <= limit]
     if not request.paginate:
-        return Cut(rows, None, None, len(rows))
+        return PageSlice(rows, None, None, len(rows))
     page, after = rows[: request.page_size], rows[request.page_size : request.page_size + 1]
-    return Cut(
+    return PageSlice(
         page,
         encode_key(page[0]) if page else None,
         encode_key(after[0]) if after else None,
@@ -58,7 +58,7 @@ def cut(documents: list[Document], request: Request, dialect: Dialect) -> Cut:
     )
 
 
-def _by_month(documents: list[Document], request: Request, dialect: Dialect) -> dict[str, list[Document]]:
+def _by_month(documents: list[Document], request: Request, dialect: SwitchDialect) -> dict[str, list[Document]]:
     """Documents by the month's database that holds them, newest first; only the window's months are looked into.
 
     On 4.3 a call over a month's edge is in the month in which it began and was saved in the next; on 3.x a call that
@@ -66,7 +66,7 @@ def _by_month(documents: list[Document], request: Request, dialect: Dialect) -> 
     reach into the first month never finds it.
     """
     last = request.created_to
-    if dialect is Dialect.V2_K3 and request.start_key is not None:
+    if dialect is SwitchDialect.V2_K3 and request.start_key is not None:
         last = int(request.start_key)
     first_month, last_month = (f"{from_gregorian(moment):%Y%m}" for moment in (request.created_from, last))
     kept = sorted(
@@ -78,7 +78,7 @@ def _by_month(documents: list[Document], request: Request, dialect: Dialect) -> 
     return {month: group for month, group in grouped.items() if first_month <= month <= last_month}
 
 
-def _cut_by_second(months: dict[str, list[Document]], request: Request) -> Cut:
+def _cut_by_second(months: dict[str, list[Document]], request: Request) -> PageSlice:
     """3.x: the page size holds for each month, and the next key is a whole second, whose rows come again."""
     rows: list[Document] = []
     following: str | None = None
@@ -86,7 +86,7 @@ def _cut_by_second(months: dict[str, list[Document]], request: Request) -> Cut:
         rows += month[: request.page_size]
         if len(month) > request.page_size:
             following = _second(month[request.page_size])
-    return Cut(rows, _second(rows[0]) if rows else None, following, request.page_size)
+    return PageSlice(rows, _second(rows[0]) if rows else None, following, request.page_size)
 
 
 def _second(document: Document) -> str:

@@ -16,17 +16,17 @@ from cdr_pipeline.simulator.faults.catalogue import fault_of
 from cdr_pipeline.simulator.faults.clock_behind import ClockBehind
 from cdr_pipeline.simulator.faults.fault import FaultySwitch
 from cdr_pipeline.simulator.listing import detail, list_row
-from cdr_pipeline.simulator.paging import DEFAULT_PAGE, Cut, cut
+from cdr_pipeline.simulator.paging import DEFAULT_PAGE, PageSlice, cut
 from cdr_pipeline.simulator.paging import Request as Window
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.simulator.traffic import SimulatedAccount
-from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, Dialect
+from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, SwitchDialect
 
 _CSV: Final = ("application/octet-stream", "text/csv", "text/comma-separated-values")
 _JSON: Final = ("application/json", "application/x-json", "*/*")
 # What 5.x says of its rate limit in buffered replies; the limit itself is the fault "bucket".
 _TOKENS_LEFT: Final = 99
-_THREE: Final = (Dialect.SEED_V1, Dialect.V2_K3)
+_THREE: Final = (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
 
 
 class Refusal(Exception):
@@ -53,16 +53,18 @@ class _Answers:
             base["revision"] = "undefined"
         else:
             base |= self._node()
-        if self.switch.dialect is Dialect.K5:
+        if self.switch.dialect is SwitchDialect.K5:
             base["tokens"] = {"consumed": 1, "remaining": _TOKENS_LEFT}
         return base | {"data": data}
 
-    def listed(self, page: Cut, request_id: str, asked: int, *, paginate: bool) -> bytes:
+    def listed(self, page: PageSlice, request_id: str, asked: int, *, paginate: bool) -> bytes:
         """The streamed envelope of a list: rows first, then the trailer, on 4.3 and later every value as text."""
         rows = [list_row(document, self.switch.dialect) for document in page.documents]
         if self.switch.dialect in _THREE:
-            trailer: dict[str, Any] = {"page_size": asked if self.switch.dialect is Dialect.V2_K3 else page.page_size}
-            if page.next_start_key and self.switch.dialect is Dialect.V2_K3:
+            trailer: dict[str, Any] = {
+                "page_size": asked if self.switch.dialect is SwitchDialect.V2_K3 else page.page_size
+            }
+            if page.next_start_key and self.switch.dialect is SwitchDialect.V2_K3:
                 trailer["next_start_key"] = page.next_start_key
             if page.start_key:
                 trailer["start_key"] = page.start_key
@@ -96,7 +98,7 @@ class _Answers:
 
     def _node(self) -> dict[str, str]:
         now = datetime.now(UTC)
-        version = "5.0.0" if self.switch.dialect is Dialect.K5 else "4.3.0"
+        version = "5.0.0" if self.switch.dialect is SwitchDialect.K5 else "4.3.0"
         return {"node": "simulator", "version": version, "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
 
 
@@ -149,9 +151,9 @@ async def _route(
 
 
 def _require_version(switch: SimulatedSwitch, version: str) -> None:
-    if version == "v1" and switch.dialect is Dialect.K5:
+    if version == "v1" and switch.dialect is SwitchDialect.K5:
         raise Refusal(410, "gone", {"message": "API version 1 is not supported"})
-    if version not in ("v1", "v2") or (version == "v2" and switch.dialect is Dialect.SEED_V1):
+    if version not in ("v1", "v2") or (version == "v2" and switch.dialect is SwitchDialect.SEED_V1):
         raise Refusal(404, "not_found", {"message": "not found"})
 
 
@@ -264,7 +266,7 @@ def _whole(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() else None
 
 
-def _csv(switch: SimulatedSwitch, page: Cut) -> Response:
+def _csv(switch: SimulatedSwitch, page: PageSlice) -> Response:
     """CSV as the version writes it: without quotes on 3.x, with all of them since; times differ on 3.x."""
     old = switch.dialect in _THREE
     rows = [list_row(document, switch.dialect) for document in page.documents]

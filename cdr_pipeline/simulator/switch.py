@@ -13,7 +13,7 @@ import orjson
 from cdr_pipeline.core.time.timestamps import from_gregorian
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.simulator.traffic import Document, SimulatedAccount, documents_of_day
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 
 _NAMES: Final = ("Example Logistics", "Sample Clinic", "Demo Bakery")
 _ZONES: Final = ("America/New_York", "Europe/Berlin", "UTC")
@@ -38,7 +38,7 @@ class SimulatedSwitch:
     accounts: tuple[SimulatedAccount, ...]
     token: str
     api_key: str
-    dialect: Dialect = Dialect.V2_K43
+    dialect: SwitchDialect = SwitchDialect.V2_K43
     seed: int = 1
     calls_per_day: int = 200
     stored: dict[str, list[Document]] | None = None
@@ -66,8 +66,8 @@ class SimulatedSwitch:
         Raises:
             ConfigurationError: the dialect is unknown, or the file holds no documents.
         """
-        if dialect not in set(Dialect):
-            raise ConfigurationError(f"unknown dialect; there are: {', '.join(Dialect)}")
+        if dialect not in set(SwitchDialect):
+            raise ConfigurationError(f"unknown dialect; there are: {', '.join(SwitchDialect)}")
         stored = None if documents is None else _stored(documents)
         made = tuple(_account(seed, number) for number in range(accounts))
         if stored is not None:
@@ -78,7 +78,7 @@ class SimulatedSwitch:
             accounts=made,
             token=f"simulated-token-{_hex(seed, 'token')}",
             api_key=_hex(seed, "key") * 2,
-            dialect=Dialect(dialect),
+            dialect=SwitchDialect(dialect),
             seed=seed,
             calls_per_day=calls_per_day,
             stored=stored,

@@ -20,7 +20,7 @@ import orjson
 
 from cdr_pipeline.errors import CdrError, UnreadableUpload
 from cdr_pipeline.files import durable
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.pages import Page
 from cdr_pipeline.sources.kazoo.windows import Window
 from cdr_pipeline.sources.uploads.opening import open_regular
@@ -115,7 +115,7 @@ class LandingWriter:
     """
 
     def __init__(
-        self, path: Path, *, account_id: str, window: Window, dialect: Dialect, known_rows: str | None = None
+        self, path: Path, *, account_id: str, window: Window, dialect: SwitchDialect, known_rows: str | None = None
     ) -> None:
         self.path = path
         self.rows_sha256 = ""

@@ -28,7 +28,7 @@ class AccountFailure:
     @classmethod
     def of_fault(cls, account_id: str, what: str, error: Exception) -> "AccountFailure":
         """The failure that an unforeseen error means for an account, at work on ``what``."""
-        return cls(account_id, FAULT, retryable=False, message=f"{what}: {said_of(error)}")
+        return cls(account_id, FAULT, retryable=False, message=f"{what}: {error_summary(error)}")
 
 
 def contained(account_id: str, what: str, error: Exception) -> AccountFailure:
@@ -44,7 +44,7 @@ def contained(account_id: str, what: str, error: Exception) -> AccountFailure:
     return AccountFailure.of_fault(account_id, what, error)
 
 
-def said_of(error: Exception) -> str:
+def error_summary(error: Exception) -> str:
     """An unforeseen error's kind and place. Its own words may hold values of rows."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.operations.data_folder import require_own_folder
-from cdr_pipeline.warehouse.server.engine import connect, warehouse_url
 from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.server.engine import connect, warehouse_url
 from cdr_pipeline.warehouse.server.migrate import require_current, upgrade
 
 Clock = Callable[[], datetime]
@@ -25,7 +25,7 @@ def silent(_: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class RunContext:
     """Where a step works.
 
     Attributes:
@@ -43,14 +43,14 @@ class Workplace:
     run_id: str | None = None
 
     @classmethod
-    def at(
+    def open(
         cls,
         settings: Settings,
         *,
         clock: Clock = utc_now,
         progress: Progress = silent,
         run_id: str | None = None,
-    ) -> "Workplace":
+    ) -> "RunContext":
         """A workplace whose warehouse is up and has this version's tables.
 
         An embedded warehouse is started and migrated on the way; a server of the operator's own is only checked.

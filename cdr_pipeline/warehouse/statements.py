@@ -1,5 +1,11 @@
-"""SQL statements, one per file under ``sql/``: values are bound, column lists come from the field dictionary."""
+"""Named SQL statements from the topic folders under ``sql/``.
 
+A file holds the statements of one idea; each begins with a line ``-- Name: ...`` and a header that states purpose,
+parameters, grain, locks and whether it is idempotent. Values are bound; column lists are generated from the field
+dictionary.
+"""
+
+import re
 from functools import cache
 from typing import Final, LiteralString, cast
 
@@ -8,6 +14,8 @@ from psycopg import sql
 from cdr_pipeline.core.fields.dictionary import BY_NAME, EMPTIED, MASKED, SEARCHED_FOR_ERASURE, Kind, names
 from cdr_pipeline.core.reconcile.result.outcomes import COMPARED, KEPT
 from cdr_pipeline.settings import bundled
+
+_NAME_LINE: Final = re.compile(r"^-- Name: +(\w+)\n", re.MULTILINE)
 
 # Columns of cdr beyond the canonical fields, in the order of the table.
 BOOKKEEPING: Final = (
@@ -27,24 +35,41 @@ BELIEVED_EQUAL: Final = (
 
 @cache
 def statement(name: str) -> sql.Composed:
-    """The statement in ``sql/{name}.sql`` with its generated column lists filled in.
+    """A statement with its generated column lists filled in.
 
     Args:
-        name: path below ``sql/`` without the ending, such as ``load/merge``.
+        name: topic and name, such as ``records/insert_records``.
     """
     return _template(name).format(**_PARTS.get(name, {}))
 
 
 def named(name: str, /, **parts: sql.Composable) -> sql.Composed:
-    """The statement in ``sql/{name}.sql`` with names of tables and constants, which cannot be bound, of this call."""
+    """A statement with table names and constants of this call, which cannot be bound as values."""
     return _template(name).format(**_PARTS.get(name, {}), **parts)
 
 
 @cache
+def statement_texts() -> dict[str, str]:
+    """Text of every statement by ``topic/name``, header included.
+
+    Raises:
+        ValueError: two statements of a topic have the same name.
+    """
+    texts: dict[str, str] = {}
+    for path in sorted(bundled("sql").glob("*/*.sql")):
+        parts = _NAME_LINE.split(path.read_text("utf-8"))
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            key = f"{path.parent.name}/{name}"
+            if key in texts:
+                raise ValueError(f"{path.name}: the topic has two statements named {name}")
+            texts[key] = text.strip("\n") + "\n"
+    return texts
+
+
+@cache
 def _template(name: str) -> sql.SQL:
-    text = (bundled("sql") / f"{name}.sql").read_text("utf-8")
     # The files are part of the program, not input: this is what LiteralString stands for.
-    return sql.SQL(cast("LiteralString", text))
+    return sql.SQL(cast("LiteralString", statement_texts()[name]))
 
 
 def _identifiers(columns: tuple[str, ...], table: str | None = None) -> sql.Composed:

@@ -10,17 +10,17 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from carriers import drop
-from days import ACCOUNT, DAY, collected, deliver, export, seal
-from nights import warehouse
 from typer.testing import CliRunner, Result
 
 from cdr_pipeline.cli.accounts.accounts import accounts_app
 from cdr_pipeline.errors import ConfigurationError
-from cdr_pipeline.steps.uploads import load_uploads as loading_step
 from cdr_pipeline.steps.accounts.add_account import AccountRequest, add_account
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads import load_uploads as loading_step
 from cdr_pipeline.warehouse.ledger import Account
+from tests.support.carriers import drop
+from tests.support.days import ACCOUNT, DAY, collected, deliver, export, seal
+from tests.support.nights import warehouse
 
 FULL = Account(ACCOUNT, "Reseller", "root", "Europe/Berlin", "49", active=False)
 NEXT = DAY + timedelta(days=1)
@@ -29,22 +29,22 @@ LINES = "id,call_id,start_time,duration_seconds\nc1,,2026-03-02T20:00:00Z,60\n"
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """A day of one call of an account of which everything is set."""
-    with at.ledger() as ledger:
-        ledger.add_account(FULL, now=at.clock())
-    collected(at)
-    deliver(at, {"record_id": "a"})
-    return at
+    with ctx.ledger() as ledger:
+        ledger.accounts.add(FULL, now=ctx.clock())
+    collected(ctx)
+    deliver(ctx, {"record_id": "a"})
+    return ctx
 
 
-def known(at: Workplace, account_id: str = ACCOUNT) -> Account:
-    with at.ledger() as ledger:
-        return ledger.accounts([account_id])[0]
+def known(ctx: RunContext, account_id: str = ACCOUNT) -> Account:
+    with ctx.ledger() as ledger:
+        return ledger.accounts.active([account_id])[0]
 
 
 @pytest.fixture
-def run(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Result]:
+def run(place: RunContext, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Result]:
     """Runs ``cdr-pipeline accounts`` with some arguments on the place."""
     assert place.settings.warehouse_url is not None
     monkeypatch.setenv("CDR_DATA_DIR", str(place.settings.data_dir))
@@ -67,7 +67,7 @@ def run(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Re
     ],
 )
 def test_accounts_add_changes_only_what_is_named(
-    run: Callable[[str], Result], place: Workplace, option: str, changed: dict[str, Any]
+    run: Callable[[str], Result], place: RunContext, option: str, changed: dict[str, Any]
 ) -> None:
     result = run(f"add {ACCOUNT} {option}")
     assert result.exit_code == 0, result.output
@@ -79,7 +79,7 @@ def test_accounts_add_changes_only_what_is_named(
 
 @pytest.mark.fault("R205")
 def test_a_new_zone_without_its_first_day_is_refused_with_a_command(
-    run: Callable[[str], Result], place: Workplace
+    run: Callable[[str], Result], place: RunContext
 ) -> None:
     refused = subprocess.run(
         [sys.executable, "-c", CALL, "accounts", "add", ACCOUNT, "--time-zone", "Asia/Tokyo", "--name", "Other"],
@@ -98,7 +98,7 @@ def test_a_new_zone_without_its_first_day_is_refused_with_a_command(
 
 
 @pytest.mark.fault("R205")
-def test_a_zone_that_would_move_stored_records_is_refused(place: Workplace) -> None:
+def test_a_zone_that_would_move_stored_records_is_refused(place: RunContext) -> None:
     deliver(place, {"record_id": "evening", "started_at": datetime(2026, 3, 2, 20, tzinfo=UTC)})
     tokyo = AccountRequest(ACCOUNT, time_zone="Asia/Tokyo")
     # In Tokyo 3 March begins at 15:00 UTC of 2 March, before the evening's call.
@@ -109,7 +109,7 @@ def test_a_zone_that_would_move_stored_records_is_refused(place: Workplace) -> N
 
 
 @pytest.mark.fault("R205")
-def test_a_zone_that_would_move_the_bounds_of_a_sealed_day_is_refused(place: Workplace) -> None:
+def test_a_zone_that_would_move_the_bounds_of_a_sealed_day_is_refused(place: RunContext) -> None:
     seal(place)
     new_york = AccountRequest(ACCOUNT, time_zone="America/New_York")
     with pytest.raises(ConfigurationError, match="2026-03-02 is sealed and would end at another time"):
@@ -120,8 +120,10 @@ def test_a_zone_that_would_move_the_bounds_of_a_sealed_day_is_refused(place: Wor
 
 
 @pytest.mark.fault("R206")
-def test_a_load_that_waits_for_a_zone_change_uses_the_new_zone(at: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_account(AccountRequest("new", time_zone="UTC"), at)
+def test_a_load_that_waits_for_a_zone_change_uses_the_new_zone(
+    ctx: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_account(AccountRequest("new", time_zone="UTC"), ctx)
     begin, read, moved = loading_step.batch_load, threading.Event(), threading.Event()
 
     def waiting(*args: Any, **more: Any) -> Any:
@@ -134,27 +136,27 @@ def test_a_load_that_waits_for_a_zone_change_uses_the_new_zone(at: Workplace, mo
 
     def move() -> None:
         read.wait(30)
-        add_account(AccountRequest("new", time_zone="Asia/Tokyo"), at)
+        add_account(AccountRequest("new", time_zone="Asia/Tokyo"), ctx)
         moved.set()
 
     mover = threading.Thread(target=move)
     mover.start()
-    drop(at, "new", LINES)
+    drop(ctx, "new", LINES)
     mover.join(30)
-    assert warehouse(at, "SELECT business_date FROM cdr") == [(date(2026, 3, 3),)]
-    assert warehouse(at, "SELECT business_date FROM days WHERE changes > 0") == [(date(2026, 3, 3),)]
+    assert warehouse(ctx, "SELECT business_date FROM cdr") == [(date(2026, 3, 3),)]
+    assert warehouse(ctx, "SELECT business_date FROM days WHERE changes > 0") == [(date(2026, 3, 3),)]
 
 
 @pytest.mark.fault("R206")
 def test_a_zone_change_waits_for_a_running_load_and_sees_its_records(
-    at: Workplace, monkeypatch: pytest.MonkeyPatch
+    ctx: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_account(AccountRequest("new", time_zone="UTC"), at)
+    add_account(AccountRequest("new", time_zone="UTC"), ctx)
     refused: list[ConfigurationError] = []
 
     def move() -> None:
         try:
-            add_account(AccountRequest("new", time_zone="Asia/Tokyo"), at)
+            add_account(AccountRequest("new", time_zone="Asia/Tokyo"), ctx)
         except ConfigurationError as error:
             refused.append(error)
 
@@ -168,10 +170,10 @@ def test_a_zone_change_waits_for_a_running_load_and_sees_its_records(
         mover.join(1)
 
     monkeypatch.setattr(loading_step, "_stage", staged)
-    drop(at, "new", LINES)
+    drop(ctx, "new", LINES)
     mover.join(30)
     assert [error.message for error in refused] == [
         "account new has days in UTC, and a new zone would move their bounds"
     ]
-    assert known(at, "new").zones.on(DAY) == "UTC"
-    assert warehouse(at, "SELECT business_date FROM cdr") == [(DAY,)]
+    assert known(ctx, "new").zones.on(DAY) == "UTC"
+    assert warehouse(ctx, "SELECT business_date FROM cdr") == [(DAY,)]

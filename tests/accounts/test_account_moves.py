@@ -3,27 +3,27 @@
 from datetime import date, timedelta
 
 import pytest
-from days import DAY, collected, deliver, export, restate, seal
 
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.accounts.add_account import AccountRequest, add_account
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.days import DAY, collected, deliver, export, restate, seal
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """A day of two calls in Europe/Berlin, collected whole."""
-    collected(at)
-    deliver(at, {"record_id": "a"}, {"record_id": "b"})
-    return at
+    collected(ctx)
+    deliver(ctx, {"record_id": "a"}, {"record_id": "b"})
+    return ctx
 
 
-def whole(at: Workplace) -> None:
-    assert not any(verify_tree(at.settings.export_dir).values())
+def whole(ctx: RunContext) -> None:
+    assert not any(verify_tree(ctx.settings.export_dir).values())
 
 
-def test_d12_an_account_moves_to_another_zone_from_a_day_on_that_is_still_empty(place: Workplace) -> None:
+def test_d12_an_account_moves_to_another_zone_from_a_day_on_that_is_still_empty(place: RunContext) -> None:
     berlin, tokyo = (AccountRequest("acct", time_zone=zone) for zone in ("Europe/Berlin", "Asia/Tokyo"))
     before = export(place).file.path.read_bytes()
     with pytest.raises(ConfigurationError, match="2026-03-02 lies in Europe/Berlin already"):
@@ -42,14 +42,14 @@ def test_d12_an_account_moves_to_another_zone_from_a_day_on_that_is_still_empty(
     assert "accounts add acct --time-zone Europe/Berlin --zone-from 2026-11-21" in (refused.value.hint or "")
     assert add_account(berlin, place, zone_from=date(2026, 11, 21)).moved == date(2026, 11, 21)
     with place.ledger() as ledger:
-        (account,) = ledger.accounts(["acct"])
+        (account,) = ledger.accounts.active(["acct"])
     assert [account.zones.on(day) for day in (DAY, date(2026, 11, 20), date(2026, 11, 21))] == [
         "Europe/Berlin", "Asia/Tokyo", "Europe/Berlin",
     ]  # fmt: skip
     whole(place)
 
 
-def test_d12_a_restatement_keeps_the_bounds_of_the_last_day_before_a_move(place: Workplace) -> None:
+def test_d12_a_restatement_keeps_the_bounds_of_the_last_day_before_a_move(place: RunContext) -> None:
     add_account(AccountRequest("acct", time_zone="Asia/Tokyo"), place, zone_from=DAY + timedelta(days=1))
     first = seal(place).files[0].manifest
     deliver(place, {"record_id": "c"})
@@ -59,8 +59,8 @@ def test_d12_a_restatement_keeps_the_bounds_of_the_last_day_before_a_move(place:
     whole(place)
 
 
-def test_d12_an_account_without_any_day_yet_is_simply_in_its_new_zone(at: Workplace) -> None:
+def test_d12_an_account_without_any_day_yet_is_simply_in_its_new_zone(ctx: RunContext) -> None:
     for zone in ("UTC", "Asia/Tokyo"):
-        assert add_account(AccountRequest("new", time_zone=zone), at).moved is None
-    with at.ledger() as ledger:
-        assert ledger.accounts(["new"])[0].earlier_zones == ()
+        assert add_account(AccountRequest("new", time_zone=zone), ctx).moved is None
+    with ctx.ledger() as ledger:
+        assert ledger.accounts.active(["new"])[0].earlier_zones == ()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.core.normalize.imported import normalize_imported
+from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.sources.uploads.profiles import load_profile
 
 MOVED = date(2026, 5, 1)

@@ -4,23 +4,23 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from nights import warehouse
 from pydantic import SecretStr
 
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.sources.kazoo.dialects import Dialect
-from cdr_pipeline.steps.accounts.add_account import sync_accounts as sync_step
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.steps.accounts.add_account import AccountRequest, add_account
+from cdr_pipeline.steps.accounts.add_account import sync_accounts as sync_step
 from cdr_pipeline.steps.accounts.sync_accounts import SyncedAccounts, SyncRequest, sync_accounts
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
+from tests.support.nights import warehouse
 
 
-def synced(at: Workplace, switch: SimulatedSwitch, **request: object) -> SyncedAccounts:
+def synced(ctx: RunContext, switch: SimulatedSwitch, **request: object) -> SyncedAccounts:
     with run_switch(switch) as running:
-        settings = at.settings.model_copy(
+        settings = ctx.settings.model_copy(
             update={
                 "api_url": running.url,
                 "api_key": SecretStr(switch.api_key),
@@ -28,84 +28,84 @@ def synced(at: Workplace, switch: SimulatedSwitch, **request: object) -> SyncedA
                 "api_host_requests_per_second": 100_000.0,
             }
         )
-        return sync_accounts(SyncRequest(**request), replace(at, settings=settings))  # type: ignore[arg-type]
+        return sync_accounts(SyncRequest(**request), replace(ctx, settings=settings))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("dialect", Dialect, ids=str)
-def test_every_account_of_the_tree_is_learnt_with_name_zone_and_parent(at: Workplace, dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", SwitchDialect, ids=str)
+def test_every_account_of_the_tree_is_learnt_with_name_zone_and_parent(ctx: RunContext, dialect: SwitchDialect) -> None:
     switch = SimulatedSwitch.build(accounts=120, calls_per_day=2, dialect=dialect)
     root = switch.accounts[0]
-    found = synced(at, switch)
+    found = synced(ctx, switch)
     assert found.root == root.account_id
     assert set(found.added) == {account.account_id for account in switch.accounts}
-    known = warehouse(at, "SELECT account_id, name, time_zone, parent_id, active FROM accounts")
+    known = warehouse(ctx, "SELECT account_id, name, time_zone, parent_id, active FROM accounts")
     assert set(known) == {
         (item.account_id, item.name, item.time_zone, item.parent_id, True) for item in switch.accounts
     }
 
 
-def test_doing_it_again_changes_nothing_and_keeps_what_was_set_here(at: Workplace) -> None:
+def test_doing_it_again_changes_nothing_and_keeps_what_was_set_here(ctx: RunContext) -> None:
     switch = SimulatedSwitch.build(accounts=3, calls_per_day=2)
-    synced(at, switch)
+    synced(ctx, switch)
     one = switch.accounts[1].account_id
     changed = "UPDATE accounts SET time_zone = 'Asia/Tokyo', active = false, country_code = '81'"
-    warehouse(at, f"{changed} WHERE account_id = '{one}' RETURNING 1")
-    again = synced(at, switch)
+    warehouse(ctx, f"{changed} WHERE account_id = '{one}' RETURNING 1")
+    again = synced(ctx, switch)
     assert (again.added, again.changed, len(again.unchanged)) == ((), (), 3)
-    kept = warehouse(at, f"SELECT time_zone, active, country_code FROM accounts WHERE account_id = '{one}'")
+    kept = warehouse(ctx, f"SELECT time_zone, active, country_code FROM accounts WHERE account_id = '{one}'")
     assert kept == [("Asia/Tokyo", False, "81")]
 
 
-def test_an_account_that_is_gone_is_named_and_deactivated_only_when_asked(at: Workplace) -> None:
+def test_an_account_that_is_gone_is_named_and_deactivated_only_when_asked(ctx: RunContext) -> None:
     switch = SimulatedSwitch.build(accounts=3, calls_per_day=2)
-    synced(at, switch)
+    synced(ctx, switch)
     fewer = replace(switch, accounts=switch.accounts[:2])
     gone = switch.accounts[2].account_id
-    assert synced(at, fewer).missing == (gone,)
-    assert warehouse(at, "SELECT count(*) FROM accounts WHERE active") == [(3,)]
-    assert synced(at, fewer, deactivate_missing=True).missing == (gone,)
-    assert warehouse(at, "SELECT account_id FROM accounts WHERE NOT active") == [(gone,)]
+    assert synced(ctx, fewer).missing == (gone,)
+    assert warehouse(ctx, "SELECT count(*) FROM accounts WHERE active") == [(3,)]
+    assert synced(ctx, fewer, deactivate_missing=True).missing == (gone,)
+    assert warehouse(ctx, "SELECT account_id FROM accounts WHERE NOT active") == [(gone,)]
 
 
-def test_a_renamed_account_is_renamed(at: Workplace) -> None:
+def test_a_renamed_account_is_renamed(ctx: RunContext) -> None:
     switch = SimulatedSwitch.build(accounts=2, calls_per_day=2)
-    synced(at, switch)
+    synced(ctx, switch)
     renamed = replace(switch, accounts=(switch.accounts[0], replace(switch.accounts[1], name="New Name")))
-    assert synced(at, renamed).changed == (switch.accounts[1].account_id,)
+    assert synced(ctx, renamed).changed == (switch.accounts[1].account_id,)
 
 
-def test_an_id_that_cannot_be_a_folder_is_refused_by_name(at: Workplace) -> None:
+def test_an_id_that_cannot_be_a_folder_is_refused_by_name(ctx: RunContext) -> None:
     switch = SimulatedSwitch.build(accounts=2, calls_per_day=2)
     odd = replace(switch, accounts=(switch.accounts[0], replace(switch.accounts[1], account_id="../etc")))
-    found = synced(at, odd)
+    found = synced(ctx, odd)
     assert [account_id for account_id, _ in found.refused] == ["../etc"]
-    assert warehouse(at, "SELECT count(*) FROM accounts") == [(1,)]
+    assert warehouse(ctx, "SELECT count(*) FROM accounts") == [(1,)]
 
 
-def test_a_bare_token_needs_a_root(at: Workplace) -> None:
+def test_a_bare_token_needs_a_root(ctx: RunContext) -> None:
     switch = SimulatedSwitch.build(accounts=2, calls_per_day=2)
     with run_switch(switch) as running:
-        settings = at.settings.model_copy(update={"api_url": running.url, "api_token": SecretStr(switch.token)})
+        settings = ctx.settings.model_copy(update={"api_url": running.url, "api_token": SecretStr(switch.token)})
         with pytest.raises(ConfigurationError, match="whose") as raised:
-            sync_accounts(SyncRequest(), replace(at, settings=settings))
+            sync_accounts(SyncRequest(), replace(ctx, settings=settings))
         assert "--root" in raised.value.hint
-        found = sync_accounts(SyncRequest(root=switch.accounts[0].account_id), replace(at, settings=settings))
+        found = sync_accounts(SyncRequest(root=switch.accounts[0].account_id), replace(ctx, settings=settings))
     assert len(found.added) == 2
 
 
 @pytest.mark.fault("R206")
-def test_what_is_set_during_a_walk_of_the_account_tree_stays(at: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_set_during_a_walk_of_the_account_tree_stays(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     switch = SimulatedSwitch.build(accounts=3, calls_per_day=2)
     child = switch.accounts[1].account_id
-    add_account(AccountRequest(child, name="old", time_zone="UTC"), at)
+    add_account(AccountRequest(child, name="old", time_zone="UTC"), ctx)
     read = sync_step._Walk._account  # pyright: ignore[reportPrivateUsage]
 
     def set_meanwhile(*args: Any) -> Account:
-        add_account(AccountRequest(child, time_zone="Asia/Tokyo", country_code="81", active=False), at)
+        add_account(AccountRequest(child, time_zone="Asia/Tokyo", country_code="81", active=False), ctx)
         return read(*args)
 
     monkeypatch.setattr(sync_step._Walk, "_account", set_meanwhile)  # pyright: ignore[reportPrivateUsage]
-    assert child in synced(at, switch).changed
+    assert child in synced(ctx, switch).changed
     assert warehouse(
-        at, f"SELECT name, time_zone, country_code, active FROM accounts WHERE account_id = '{child}'"
+        ctx, f"SELECT name, time_zone, country_code, active FROM accounts WHERE account_id = '{child}'"
     ) == [(switch.accounts[1].name, "Asia/Tokyo", "81", False)]

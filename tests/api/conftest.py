@@ -1,5 +1,5 @@
 """The API of the attacks is also the one of the contract."""
 
-from attacked import api
+from tests.support.attacked import api
 
 __all__ = ["api"]

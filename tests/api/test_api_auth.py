@@ -6,13 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from serving import PERIOD, Served, logged, serving, store, token_for
 
 from cdr_pipeline.api.filters import FILTERS, KAZOO_FILTERS
 from cdr_pipeline.api.gate import masked_query
 from cdr_pipeline.steps.accounts.api_tokens import list_tokens, revoke_token
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.accounts.tenancy import scoped
+from tests.support.serving import PERIOD, Served, logged, serving, store, token_for
 
 LIST = "/v2/accounts/self/cdrs"
 WRONG = "0" * 64
@@ -40,15 +40,15 @@ def test_e01_no_token_a_wrong_one_and_another_scheme_are_all_the_same_401(api: S
     )  # fmt: skip
 
 
-def test_e01_expired_and_revoked_tokens_open_nothing_from_the_next_request_on(at: Workplace) -> None:
-    now = at.clock()
-    with serving(at) as api:
+def test_e01_expired_and_revoked_tokens_open_nothing_from_the_next_request_on(ctx: RunContext) -> None:
+    now = ctx.clock()
+    with serving(ctx) as api:
         token = api.tokens["self"]
         assert api.get(LIST, token=token).status_code == 200
-        for made in list_tokens(at):
-            assert revoke_token(made.token_id, at)
+        for made in list_tokens(ctx):
+            assert revoke_token(made.token_id, ctx)
         assert api.get(LIST, token=token).status_code == 401
-        early = Workplace(at.settings, at.url, lambda: now - timedelta(days=31))
+        early = RunContext(ctx.settings, ctx.url, lambda: now - timedelta(days=31))
         assert api.get(LIST, token=token_for(early, "self", days=30)).status_code == 401
 
 
@@ -99,7 +99,7 @@ def test_e03_tokens_in_path_referer_and_body_are_not_logged_either(
 
 def test_e04_secrets_are_compared_in_constant_time_and_looked_up_by_hash() -> None:
     root = Path(__file__).parents[2] / "cdr_pipeline"
-    for name in ("api/auth.py", "api/cursors.py", "warehouse/tokens.py"):
+    for name in ("api/auth.py", "api/cursors.py", "warehouse/accounts/tokens.py"):
         text = (root / name).read_text()
         assert "compare_digest" in text
         assert not re.search(r"\b(token|signature|secret|key)\b (==|!=)", text)
@@ -107,14 +107,14 @@ def test_e04_secrets_are_compared_in_constant_time_and_looked_up_by_hash() -> No
 
 def test_e05_only_the_hash_of_a_token_is_in_the_warehouse(api: Served) -> None:
     token = api.tokens["self"]
-    with api.at.ledger() as ledger:
+    with api.ctx.ledger() as ledger:
         rows = ledger.connection.execute("SELECT api_tokens::text FROM api_tokens").fetchall()
     assert any(hashlib.sha256(token.encode()).hexdigest() in row[0] for row in rows)
     assert not any(token in row[0] for row in rows)
 
 
-def test_an_api_key_buys_an_hours_token_that_ends_with_it(at: Workplace) -> None:
-    with serving(at) as api, api.client() as client:
+def test_an_api_key_buys_an_hours_token_that_ends_with_it(ctx: RunContext) -> None:
+    with serving(ctx) as api, api.client() as client:
         key = api.tokens["self"]
         bought = client.put("/v2/api_auth", json={"data": {"api_key": key}})
         assert bought.status_code == 201
@@ -128,7 +128,7 @@ def test_an_api_key_buys_an_hours_token_that_ends_with_it(at: Workplace) -> None
             assert own.delete("/v2/token_auth").status_code == 200
         assert api.get(LIST, token=token, **PERIOD).status_code == 401
         other = client.put("/v2/api_auth", json={"data": {"api_key": key}}).json()["auth_token"]
-        revoke_token(next(made.token_id for made in list_tokens(at) if made.account_id == "self"), at)
+        revoke_token(next(made.token_id for made in list_tokens(ctx) if made.account_id == "self"), ctx)
         assert api.get(LIST, token=other, **PERIOD).status_code == 401
         assert client.put("/v2/api_auth", json={"data": {"api_key": WRONG}}).status_code == 404
 
@@ -172,7 +172,7 @@ def test_e06_neither_do_uploads_files_and_days_answer_strangers(api: Served, who
 
 def test_e06_uploading_outside_the_subtree_is_404_too(api: Served) -> None:
     for who, may in WHO.items():
-        with api.client(token_for(api.at, who, "upload")) as client:
+        with api.client(token_for(api.ctx, who, "upload")) as client:
             answer = client.post(LIST, content=b"", headers={"Content-Type": "text/csv"})
         assert answer.status_code == (400 if may else 404)
 
@@ -184,18 +184,18 @@ def test_e06_no_filter_reaches_another_accounts_records(api: Served) -> None:
 
 
 def test_e06_the_database_itself_shows_a_session_nothing_beyond_its_subtree(api: Served) -> None:
-    with api.at.ledger() as ledger, scoped(ledger.connection, "self"):
+    with api.ctx.ledger() as ledger, scoped(ledger.connection, "self"):
         seen = ledger.connection.execute("SELECT DISTINCT account_id FROM cdr_merged ORDER BY 1").fetchall()
     assert seen == [("child",), ("self",)]
 
 
 def test_e07_an_account_that_moves_in_the_tree_is_seen_by_its_new_parents_from_the_next_request_on(
-    at: Workplace,
+    ctx: RunContext,
 ) -> None:
-    with serving(at) as api:
-        store(at, "child", {})
+    with serving(ctx) as api:
+        store(ctx, "child", {})
         assert api.get("/v2/accounts/child/cdrs", account="sibling").status_code == 404
-        with at.ledger() as ledger:
+        with ctx.ledger() as ledger:
             ledger.connection.execute("UPDATE accounts SET parent_id = 'sibling' WHERE account_id = 'child'")
         assert api.get("/v2/accounts/child/cdrs", account="sibling", **PERIOD).json()["data"]
         assert api.get("/v2/accounts/child/cdrs", account="self").status_code == 404
@@ -207,8 +207,8 @@ def test_b23_a_reading_token_may_not_upload(api: Served) -> None:
     assert (answer.status_code, answer.json()["message"]) == (403, "forbidden")
 
 
-def test_e24_guessing_is_slowed_down_and_so_is_haste(at: Workplace) -> None:
-    with serving(at, serve_requests_per_second=0.2) as api:
+def test_e24_guessing_is_slowed_down_and_so_is_haste(ctx: RunContext) -> None:
+    with serving(ctx, serve_requests_per_second=0.2) as api:
         token = api.tokens["self"]
         fast = [api.get(LIST, token=token) for _ in range(4)]
         assert fast[0].status_code == 200

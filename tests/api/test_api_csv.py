@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx2
 import openpyxl
 import pytest
-from serving import PERIOD, STARTED, Served, serving, store
 
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.serving import PERIOD, STARTED, Served, serving, store
 
 NASTY = 'O"Hara, Zoë\r\n=1+1;\\x'
 
@@ -27,9 +27,9 @@ def table_rows(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
-def test_the_seeds_own_request_downloads_the_whole_period(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", *({"caller_id_name": NASTY} for _ in range(120)))
+def test_the_seeds_own_request_downloads_the_whole_period(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", *({"caller_id_name": NASTY} for _ in range(120)))
         with api.client(Accept="application/octet-stream") as client:
             answer = client.get(
                 "/v1/accounts/self/cdrs", params={"auth_token": api.tokens["self"], "page_size": "7", **PERIOD}
@@ -49,10 +49,12 @@ def test_the_seeds_own_request_downloads_the_whole_period(at: Workplace) -> None
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed")
-def test_the_seeds_command_line_downloads_what_a_spreadsheet_opens(at: Workplace, tmp_path: Path) -> None:
-    with serving(at) as api:
+def test_the_seeds_command_line_downloads_what_a_spreadsheet_opens(ctx: RunContext, tmp_path: Path) -> None:
+    with serving(ctx) as api:
         # Recent, since the seed's request names no period; the workplace's clock stands still.
-        store(at, "self", *({"caller_id_name": NASTY, "started_at": at.clock() - timedelta(hours=1)} for _ in range(3)))
+        store(
+            ctx, "self", *({"caller_id_name": NASTY, "started_at": ctx.clock() - timedelta(hours=1)} for _ in range(3))
+        )
         url = f"{api.url}/v1/accounts/self/cdrs?auth_token={api.tokens['self']}"
         done = subprocess.run(
             ["curl", "-v", "-sS", "-H", "Accept: application/octet-stream", url],
@@ -106,9 +108,9 @@ def test_any_request_can_be_a_csv(api: Served, path: str, column: str, value: st
     assert table(answer.text)[0][column] == value
 
 
-def test_days_and_uploads_can_be_a_csv_too(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", {"started_at": STARTED})
+def test_days_and_uploads_can_be_a_csv_too(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", {"started_at": STARTED})
         text = api.get(
             "/v2/accounts/self/days", headers={"Accept": "text/csv"}, from_date="2026-03-01", to_date="2026-03-31"
         ).text
@@ -116,15 +118,15 @@ def test_days_and_uploads_can_be_a_csv_too(at: Workplace) -> None:
     assert (day["business_date"], day["records.api"], day["reconciliation.status"]) == ("2026-03-02", "1", "none")
 
 
-def test_a_stream_that_breaks_is_never_taken_for_whole(at: Workplace) -> None:
-    with serving(at, serve_download_seconds=600) as api:
-        store(at, "self", *({"caller_id_name": "x" * 2_000} for _ in range(4_000)))
+def test_a_stream_that_breaks_is_never_taken_for_whole(ctx: RunContext) -> None:
+    with serving(ctx, serve_download_seconds=600) as api:
+        store(ctx, "self", *({"caller_id_name": "x" * 2_000} for _ in range(4_000)))
         with api.client(api.tokens["self"], Accept="text/csv") as client, pytest.raises(httpx2.HTTPError):  # noqa: PT012
             with client.stream("GET", "/v1/accounts/self/cdrs", params=PERIOD) as answer:
                 assert answer.status_code == 200
                 pieces = answer.iter_raw(chunk_size=4_096)
                 next(pieces)
-                with at.ledger() as ledger:
+                with ctx.ledger() as ledger:
                     ledger.connection.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                         " WHERE application_name = 'cdr_pipeline api' AND datname = current_database()"

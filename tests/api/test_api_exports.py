@@ -7,35 +7,35 @@ from typing import Any
 
 import orjson
 import pytest
-from serving import know, serving, store
 
 from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.serving import know, serving, store
 
 DAY = date(2026, 3, 2)
 SPAN = {"from_date": "2026-03-01", "to_date": "2026-03-31"}
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """A sealed day of two calls, restated with a third."""
-    know(at)
-    store(at, "self", {}, {"cost": "0.5", "cost_currency": "USD"})
-    seal_days(SealRequest([DAY], ["self"], Override("A. Controller", "checked")), at)
+    know(ctx)
+    store(ctx, "self", {}, {"cost": "0.5", "cost_currency": "USD"})
+    seal_days(SealRequest([DAY], ["self"], Override("A. Controller", "checked")), ctx)
     late = datetime(2026, 3, 2, 20, tzinfo=UTC)
-    store(at, "self", {"record_id": "late", "call_id": "late", "started_at": late})
-    restate_days(RestateRequest("A. Controller", "late record", accounts=["self"]), at)
-    return at
+    store(ctx, "self", {"record_id": "late", "call_id": "late", "started_at": late})
+    restate_days(RestateRequest("A. Controller", "late record", accounts=["self"]), ctx)
+    return ctx
 
 
 def listed(api: Any) -> dict[str, dict[str, Any]]:
     return {file["id"]: file for file in api.get("/v2/accounts/self/exports", **SPAN).json()["data"]}
 
 
-def test_sealed_and_restated_files_are_listed_with_the_manifests_that_stand_beside_them(place: Workplace) -> None:
+def test_sealed_and_restated_files_are_listed_with_the_manifests_that_stand_beside_them(place: RunContext) -> None:
     with serving(place) as api:
         found = listed(api)
     assert sorted(found) == ["2026-03-02_v1_exact", "2026-03-02_v2_adjustment", "2026-03-02_v2_exact"]
@@ -47,7 +47,7 @@ def test_sealed_and_restated_files_are_listed_with_the_manifests_that_stand_besi
 
 
 def test_files_that_were_fetched_are_those_that_were_sealed_and_verify_without_the_warehouse(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     folder = tmp_path / "fetched"
     folder.mkdir()
@@ -68,7 +68,7 @@ def test_files_that_were_fetched_are_those_that_were_sealed_and_verify_without_t
     assert not any(verified.values())
 
 
-def test_a_file_that_was_cut_on_the_way_does_not_verify(place: Workplace, tmp_path: Path) -> None:
+def test_a_file_that_was_cut_on_the_way_does_not_verify(place: RunContext, tmp_path: Path) -> None:
     with serving(place) as api:
         file = listed(api)["2026-03-02_v1_exact"]
         content = api.get("/v2/accounts/self/exports/2026-03-02_v1_exact").content

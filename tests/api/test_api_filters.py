@@ -1,7 +1,8 @@
 """Filters: the switch's own with their meaning, and ours."""
 
 import pytest
-from serving import PERIOD, Served
+
+from tests.support.serving import PERIOD, Served
 
 BOTH = ["202603-call2", "202603-call1"]
 FIRST = ["202603-call1"]

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from serving import PERIOD, STARTED, Served, gregorian, serving, store
 
 from cdr_pipeline.core.fields.dictionary import FIELDS
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.serving import PERIOD, STARTED, Served, gregorian, serving, store
 
 # kazoo-api: the columns since 4.3, in their order.
 KAZOO = """
@@ -51,9 +51,9 @@ def walk(api: Served, path: str = "/v2/accounts/self/cdrs", **query: str) -> lis
         query["start_key"] = body["next_start_key"]
 
 
-def test_rows_have_the_switchs_columns_in_its_order_then_the_seeds_and_the_origin(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", FULL)
+def test_rows_have_the_switchs_columns_in_its_order_then_the_seeds_and_the_origin(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", FULL)
         row = api.get("/v2/accounts/self/cdrs", **PERIOD).json()["data"][0]
     assert list(row)[: len(KAZOO)] == KAZOO
     assert set(SEED_LIST) <= set(row)
@@ -63,9 +63,9 @@ def test_rows_have_the_switchs_columns_in_its_order_then_the_seeds_and_the_origi
     ]  # fmt: skip
 
 
-def test_values_are_text_but_for_seconds_and_money_is_in_the_switchs_units(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", FULL)
+def test_values_are_text_but_for_seconds_and_money_is_in_the_switchs_units(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", FULL)
         row = api.get("/v2/accounts/self/cdrs", **PERIOD).json()["data"][0]
     started = STARTED + timedelta(seconds=30)
     assert (row["duration_seconds"], row["billing_seconds"], row["ringing_seconds"]) == (30, 20, "")
@@ -80,14 +80,14 @@ def test_values_are_text_but_for_seconds_and_money_is_in_the_switchs_units(at: W
     assert row["caller_id_name"] == FULL["caller_id_name"]
 
 
-def test_the_detail_has_every_field_of_the_seeds_second_table_and_its_timestamp_is_the_end(at: Workplace) -> None:
+def test_the_detail_has_every_field_of_the_seeds_second_table_and_its_timestamp_is_the_end(ctx: RunContext) -> None:
     texts = {
         field.name: f"value of {field.name}"
         for field in FIELDS
         if field.seed and field.kind == "text" and field.name not in ("record_id", "account_id", "call_direction")
     }
-    with serving(at) as api:
-        store(at, "self", texts | {"ringing_seconds": "4"})
+    with serving(ctx) as api:
+        store(ctx, "self", texts | {"ringing_seconds": "4"})
         document = api.get("/v2/accounts/self/cdrs/202603-call1").json()["data"]
     for field in FIELDS:
         if field.seed:
@@ -100,18 +100,18 @@ def test_the_detail_has_every_field_of_the_seeds_second_table_and_its_timestamp_
     assert document["cdr_pipeline"]["origin"] == "api"
 
 
-def test_v1_streams_the_whole_period_without_keys_of_pages(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", *({} for _ in range(60)))
+def test_v1_streams_the_whole_period_without_keys_of_pages(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", *({} for _ in range(60)))
         body = api.get("/v1/accounts/self/cdrs", **PERIOD).json()
     assert len(body["data"]) == 60
     assert body["status"] == "success"
     assert not {"next_start_key", "start_key", "page_size"} & set(body)
 
 
-def test_v2_pages_hold_fifty_rows_unless_asked_otherwise_and_paginate_false_is_whole(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", *({} for _ in range(60)))
+def test_v2_pages_hold_fifty_rows_unless_asked_otherwise_and_paginate_false_is_whole(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", *({} for _ in range(60)))
         first = api.get("/v2/accounts/self/cdrs", **PERIOD).json()
         whole = api.get("/v2/accounts/self/cdrs", paginate="false", **PERIOD).json()
     assert (len(first["data"]), first["page_size"]) == (50, "50")
@@ -120,8 +120,8 @@ def test_v2_pages_hold_fifty_rows_unless_asked_otherwise_and_paginate_false_is_w
     assert "page_size" not in whole
 
 
-def test_an_empty_list_is_the_plain_envelope(at: Workplace) -> None:
-    with serving(at) as api:
+def test_an_empty_list_is_the_plain_envelope(ctx: RunContext) -> None:
+    with serving(ctx) as api:
         body = api.get("/v2/accounts/self/cdrs", **PERIOD).json()
         streamed = api.get("/v1/accounts/self/cdrs", **PERIOD).json()
     assert body["data"] == streamed["data"] == []
@@ -132,25 +132,25 @@ def test_an_empty_list_is_the_plain_envelope(at: Workplace) -> None:
 @pytest.mark.parametrize("size", ["1", "7", "50"])
 @pytest.mark.parametrize("order", [{}, {"ascending": "true"}, {"descending": "false"}])
 def test_pages_show_every_record_once_even_when_all_were_saved_in_one_second(
-    at: Workplace, size: str, order: dict[str, str]
+    ctx: RunContext, size: str, order: dict[str, str]
 ) -> None:
-    with serving(at) as api:
-        store(at, "self", *({"started_at": STARTED} for _ in range(23)))
+    with serving(ctx) as api:
+        store(ctx, "self", *({"started_at": STARTED} for _ in range(23)))
         found = walk(api, page_size=size, **PERIOD, **order)
     expected = sorted(f"202603-call{number}" for number in range(1, 24))
     assert found == (expected if order else expected[::-1])
 
 
-def test_pages_stay_exact_while_records_arrive_and_change(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", *({} for _ in range(9)))
+def test_pages_stay_exact_while_records_arrive_and_change(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", *({} for _ in range(9)))
         query = {"page_size": "3", **PERIOD}
         body = api.get("/v2/accounts/self/cdrs", **query).json()
         seen = [row["id"] for row in body["data"]]
-        later = at.clock() + timedelta(minutes=1)
+        later = ctx.clock() + timedelta(minutes=1)
         # One among the pages to come, and one that was there changes.
-        store(at, "self", {"record_id": "202603-new", "call_id": "new"}, now=later)
-        store(at, "self", {"hangup_cause": "NO_ANSWER"}, now=later)
+        store(ctx, "self", {"record_id": "202603-new", "call_id": "new"}, now=later)
+        store(ctx, "self", {"hangup_cause": "NO_ANSWER"}, now=later)
         while "next_start_key" in body:
             body = api.get("/v2/accounts/self/cdrs", start_key=body["next_start_key"], **query).json()
             seen += [row["id"] for row in body["data"]]
@@ -158,9 +158,9 @@ def test_pages_stay_exact_while_records_arrive_and_change(at: Workplace) -> None
         assert body["data"][-1]["hangup_cause"] == "NO_ANSWER"
 
 
-def test_both_ends_of_the_period_are_inclusive_and_count_by_when_the_leg_ended(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", {}, {}, {})
+def test_both_ends_of_the_period_are_inclusive_and_count_by_when_the_leg_ended(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", {}, {}, {})
         # Saved at +60, +90 and +120 seconds.
         ends = [STARTED + timedelta(seconds=seconds) for seconds in (60, 90, 120)]
         got = api.get("/v2/accounts/self/cdrs", created_from=gregorian(ends[0]), created_to=gregorian(ends[1]))
@@ -169,10 +169,10 @@ def test_both_ends_of_the_period_are_inclusive_and_count_by_when_the_leg_ended(a
     assert ids(second) == ["202603-call2"]
 
 
-def test_a_call_over_a_months_edge_is_in_exactly_one_of_two_periods_that_follow_each_other(at: Workplace) -> None:
+def test_a_call_over_a_months_edge_is_in_exactly_one_of_two_periods_that_follow_each_other(ctx: RunContext) -> None:
     edge = STARTED.replace(day=31, hour=23, minute=59)
-    with serving(at) as api:
-        store(at, "self", {"started_at": edge, "duration_seconds": "360", "billing_seconds": "300"})
+    with serving(ctx) as api:
+        store(ctx, "self", {"started_at": edge, "duration_seconds": "360", "billing_seconds": "300"})
         march = api.get(
             "/v2/accounts/self/cdrs", created_from="2026-03-01T00:00:00Z", created_to="2026-03-31T23:59:59Z"
         )
@@ -193,32 +193,32 @@ def test_a_call_over_a_months_edge_is_in_exactly_one_of_two_periods_that_follow_
         "2026-03-02T10:31:00 01:00",
     ],
 )
-def test_times_may_be_gregorian_unix_or_iso(at: Workplace, moment: str) -> None:
-    with serving(at) as api:
-        store(at, "self", {}, {})
+def test_times_may_be_gregorian_unix_or_iso(ctx: RunContext, moment: str) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", {}, {})
         got = api.get("/v2/accounts/self/cdrs", created_from="2026-03-02T00:00:00Z", created_to=moment)
     assert ids(got) == ["202603-call1"]
 
 
-def test_utc_offset_moves_the_column_datetime_and_nothing_else(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", {})
+def test_utc_offset_moves_the_column_datetime_and_nothing_else(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", {})
         plain = api.get("/v2/accounts/self/cdrs", **PERIOD).json()["data"][0]
         moved = api.get("/v2/accounts/self/cdrs", utc_offset="3600", **PERIOD).json()["data"][0]
     assert moved["datetime"] == "2026-03-02 10:30:30"
     assert {key for key in plain if plain[key] != moved[key]} == {"datetime"}
 
 
-def test_a_users_list_has_the_records_of_his_devices(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", {"owner_id": "u1"}, {"owner_id": "u2"})
+def test_a_users_list_has_the_records_of_his_devices(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", {"owner_id": "u1"}, {"owner_id": "u2"})
         got = api.get("/v2/accounts/self/users/u1/cdrs", **PERIOD)
     assert ids(got) == ["202603-call1"]
 
 
-def test_interactions_show_their_first_leg_and_legs_show_all_of_them_oldest_first(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", {"interaction_id": "i1"}, {"interaction_id": "i1"}, {"interaction_id": "i2"}, {})
+def test_interactions_show_their_first_leg_and_legs_show_all_of_them_oldest_first(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", {"interaction_id": "i1"}, {"interaction_id": "i1"}, {"interaction_id": "i2"}, {})
         firsts = api.get("/v2/accounts/self/cdrs/interaction", **PERIOD)
         by_interaction = api.get("/v2/accounts/self/cdrs/legs/i1")
         by_leg = api.get("/v2/accounts/self/cdrs/legs/202603-call2")
@@ -227,9 +227,9 @@ def test_interactions_show_their_first_leg_and_legs_show_all_of_them_oldest_firs
     assert ids(by_interaction) == ids(by_leg) == ["202603-call1", "202603-call2"]
 
 
-def test_back_to_back_periods_of_interactions_lose_no_call_in_progress_between_them(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", {"interaction_id": "i1", "duration_seconds": "7200", "billing_seconds": "7100"})
+def test_back_to_back_periods_of_interactions_lose_no_call_in_progress_between_them(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", {"interaction_id": "i1", "duration_seconds": "7200", "billing_seconds": "7100"})
         first = api.get(
             "/v2/accounts/self/cdrs/interaction", created_from="2026-03-02T09:00:00Z", created_to="2026-03-02T09:59:59Z"
         )
@@ -239,11 +239,11 @@ def test_back_to_back_periods_of_interactions_lose_no_call_in_progress_between_t
     assert ids(first) + ids(second) == ["202603-call1"]
 
 
-def test_the_summary_counts_each_leg_once_over_months_and_skips_what_stays_within_the_realm(at: Workplace) -> None:
+def test_the_summary_counts_each_leg_once_over_months_and_skips_what_stays_within_the_realm(ctx: RunContext) -> None:
     leg = {"call_direction": "outbound", "to_host": "carrier.example", "realm": "pbx0.example", "rate_name": "gold"}
-    with serving(at) as api:
+    with serving(ctx) as api:
         store(
-            at, "self",
+            ctx, "self",
             leg | {"callee_e164": "+12125550100"},
             leg | {"callee_e164": "+12125550101", "started_at": STARTED - timedelta(days=5)},
             leg | {"callee_e164": "+18005550100", "rate_name": None},
@@ -256,10 +256,10 @@ def test_the_summary_counts_each_leg_once_over_months_and_skips_what_stays_withi
     }
 
 
-def test_linked_records_are_one_row_with_both_origins(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "self", {"cost": "0"})
-        store(at, "self", {"cost": "1.25", "cost_currency": "EUR", "record_id": "c-1"}, origin="imported")
+def test_linked_records_are_one_row_with_both_origins(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", {"cost": "0"})
+        store(ctx, "self", {"cost": "1.25", "cost_currency": "EUR", "record_id": "c-1"}, origin="imported")
         rows = api.get("/v2/accounts/self/cdrs", **PERIOD).json()["data"]
         detail = api.get("/v2/accounts/self/cdrs/c-1").json()["data"]
     assert [(row["id"], row["origin"], row["cost"], row["cost_currency"]) for row in rows] == [

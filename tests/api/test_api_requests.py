@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from serving import PERIOD, STARTED, Served, logged, serving, store, token_for
 
 from cdr_pipeline.api import protocol
 from cdr_pipeline.api.bodies import _SMALL
@@ -16,7 +15,8 @@ from cdr_pipeline.api.routes import cdrs
 from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.exports.delivery.targets import load_targets
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.serving import PERIOD, STARTED, Served, logged, serving, store, token_for
 
 LIST = "/v2/accounts/self/cdrs"
 
@@ -249,7 +249,7 @@ def test_e18_long_urls_headers_and_bodies_are_refused_and_the_server_lives(api: 
         assert client.get(LIST, params={"search": "x" * 17_000}).status_code == 414
         assert client.get(LIST, headers={"X-Long": "y" * 33_000}).status_code == 431
         assert client.put("/v2/api_auth", json={"data": {"api_key": "k" * _SMALL}}).status_code == 413
-    with api.client(token_for(api.at, "self", "upload")) as client:
+    with api.client(token_for(api.ctx, "self", "upload")) as client:
         big = client.post(LIST, content=b"x" * 100_001, headers={"Content-Type": "text/csv"})
         assert (big.status_code, big.json()["message"]) == (413, "request_too_large")
         endless = client.post(LIST, content=(b"x" * 1_000 for _ in range(200)), headers={"Content-Type": "text/csv"})
@@ -270,10 +270,10 @@ def test_e18_endless_headers_are_cut_off(api: Served) -> None:
 
 
 def test_e19_sockets_that_say_nothing_are_closed_and_keep_nobody_out(
-    at: Workplace, monkeypatch: pytest.MonkeyPatch
+    ctx: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "_SECONDS", 1.0)
-    with serving(at) as api, ExitStack() as stack:
+    with serving(ctx) as api, ExitStack() as stack:
         silent = [stack.enter_context(_connected(api)) for _ in range(200)]
         for raw in silent[:100]:
             raw.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
@@ -336,7 +336,7 @@ def test_e23_a_get_changes_nothing(api: Served) -> None:
     tables = ("cdr", "cdr_history", "batches", "uploads", "rejects", "days", "api_tokens", "api_answers", "accounts")
 
     def state() -> list[object]:
-        with api.at.ledger() as ledger:
+        with api.ctx.ledger() as ledger:
             return [
                 ledger.connection.execute(
                     f"SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t"
@@ -351,15 +351,15 @@ def test_e23_a_get_changes_nothing(api: Served) -> None:
     assert state() == before
 
 
-def test_e25_no_request_sends_the_server_anywhere(at: Workplace) -> None:
-    known = {path.name for path in at.settings.data_dir.iterdir()} if at.settings.data_dir.exists() else set[str]()
-    with socket.create_server(("127.0.0.1", 0)) as inside, serving(at) as api:
+def test_e25_no_request_sends_the_server_anywhere(ctx: RunContext) -> None:
+    known = {path.name for path in ctx.settings.data_dir.iterdir()} if ctx.settings.data_dir.exists() else set[str]()
+    with socket.create_server(("127.0.0.1", 0)) as inside, serving(ctx) as api:
         inside.setblocking(False)
         place = f"http://127.0.0.1:{inside.getsockname()[1]}/latest/meta-data"
         for name in ("base_url", "api_url", "target", "url", "webhook_url", "callback", "proxy", "file"):
             assert fault(api, name, **{name: place})
         headers = {
-            "X-Auth-Token": token_for(at, "self", "admin"), "Content-Type": "application/json",
+            "X-Auth-Token": token_for(ctx, "self", "admin"), "Content-Type": "application/json",
             "X-Forwarded-Host": place, "Referer": place, "Origin": place,
         }  # fmt: skip
         row = {
@@ -374,7 +374,7 @@ def test_e25_no_request_sends_the_server_anywhere(at: Workplace) -> None:
         with pytest.raises(BlockingIOError):
             inside.accept()
     # Where files are delivered to is a file of the operator's, which no request writes.
-    assert not at.settings.targets_file.exists() or at.settings.targets_file.name in known
+    assert not ctx.settings.targets_file.exists() or ctx.settings.targets_file.name in known
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/", "file:///etc", "ftp://127.0.0.1/", "gopher://127.0.0.1/"])
@@ -391,12 +391,12 @@ def test_e26_a_download_is_an_attachment_that_no_browser_guesses_about_or_keeps(
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_e29_the_documents_hold_no_secret_and_can_be_switched_off(api: Served, at: Workplace) -> None:
+def test_e29_the_documents_hold_no_secret_and_can_be_switched_off(api: Served, ctx: RunContext) -> None:
     schema = api.get("/openapi.json")
     assert schema.status_code == 200
     assert api.tokens["self"] not in schema.text
     assert api.get("/docs").status_code == 200
-    with serving(at, serve_docs=False) as closed:
+    with serving(ctx, serve_docs=False) as closed:
         assert closed.get("/openapi.json").status_code == 404
         assert closed.get("/docs").status_code == 404
 
@@ -419,15 +419,15 @@ def _connected(api: Served) -> socket.socket:
     return raw
 
 
-def test_seeds_codes_504_and_503_are_reachable_and_the_service_mends_itself(at: Workplace) -> None:
-    with serving(at, serve_search_seconds=0.3, serve_connections=2) as api:
-        store(at, "self", {"started_at": STARTED})
+def test_seeds_codes_504_and_503_are_reachable_and_the_service_mends_itself(ctx: RunContext) -> None:
+    with serving(ctx, serve_search_seconds=0.3, serve_connections=2) as api:
+        store(ctx, "self", {"started_at": STARTED})
         assert api.get(LIST, **PERIOD).status_code == 200
         # A lock on the records makes a search wait longer than it may.
         held, done = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with at.ledger() as ledger, ledger.connection.transaction():
+            with ctx.ledger() as ledger, ledger.connection.transaction():
                 ledger.connection.execute("LOCK TABLE cdr IN ACCESS EXCLUSIVE MODE")
                 held.set()
                 done.wait(30)
@@ -441,7 +441,7 @@ def test_seeds_codes_504_and_503_are_reachable_and_the_service_mends_itself(at: 
         assert (late.status_code, late.json()["message"]) == (504, "warehouse_timeout")
         assert api.get(LIST, **PERIOD).status_code == 200
         # Every connection of the pool is broken, as after a restart.
-        with at.ledger() as ledger:
+        with ctx.ledger() as ledger:
             ledger.connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE application_name = 'cdr_pipeline api' AND datname = current_database()"

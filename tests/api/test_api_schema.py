@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from serving import Served, token_for
 
-# By hand: CDR_TEST_SCHEMA_CASES=200 pytest -m slow tests/contract/test_api_schema.py
+from tests.support.serving import Served, token_for
+
+# By hand: CDR_TEST_SCHEMA_CASES=200 pytest -m slow tests/api/test_api_schema.py
 CASES = os.environ.get("CDR_TEST_SCHEMA_CASES", "1")
 PHASES = "examples,fuzzing" if CASES == "1" else "examples,coverage,fuzzing,stateful"
 
@@ -27,7 +28,7 @@ BEYOND_SCHEMAS = "positive_data_acceptance,negative_data_rejection"
 def test_e28_every_answer_is_what_the_document_says(
     api: Served, tmp_path: Path, account: str, checks: tuple[str, ...]
 ) -> None:
-    token = token_for(api.at, "self", "admin")
+    token = token_for(api.ctx, "self", "admin")
     (tmp_path / "schemathesis.toml").write_text(f'[parameters]\naccount_id = "{account}"\n' if account else "")
     command = shutil.which("schemathesis")
     assert command is not None

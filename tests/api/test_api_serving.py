@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from serving import know, serving, store, token_for
 
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.serving import know, serving, store, token_for
 
 CALL = "from cdr_pipeline.cli import main; main()"
 
@@ -19,10 +19,10 @@ CALL = "from cdr_pipeline.cli import main; main()"
 @pytest.mark.parametrize(
     ("revision", "code"), [("0001", "warehouse_not_migrated"), ("9999", "warehouse_newer_than_code")]
 )
-def test_tables_of_another_version_are_not_ready(at: Workplace, revision: str, code: str) -> None:
-    with serving(at) as api:
+def test_tables_of_another_version_are_not_ready(ctx: RunContext, revision: str, code: str) -> None:
+    with serving(ctx) as api:
         assert httpx2.get(f"{api.url}/readyz").status_code == 200
-        with at.ledger() as ledger:
+        with ctx.ledger() as ledger:
             (found,) = ledger.connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
             ledger.connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
             answer = httpx2.get(f"{api.url}/readyz")
@@ -33,15 +33,15 @@ def test_tables_of_another_version_are_not_ready(at: Workplace, revision: str, c
 
 
 @pytest.mark.slow
-def test_several_processes_serve_together_and_add_up_their_figures(at: Workplace, tmp_path: Path) -> None:
-    know(at)
-    store(at, "self", {})
-    token = token_for(Workplace(at.settings, at.url), "self")
+def test_several_processes_serve_together_and_add_up_their_figures(ctx: RunContext, tmp_path: Path) -> None:
+    know(ctx)
+    store(ctx, "self", {})
+    token = token_for(RunContext(ctx.settings, ctx.url), "self")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-c", CALL, "serve", "--port", str(port), "--workers", "2"],
-        env=os.environ | {"CDR_WAREHOUSE_URL": at.url, "CDR_DATA_DIR": str(tmp_path / "data")},
+        env=os.environ | {"CDR_WAREHOUSE_URL": ctx.url, "CDR_DATA_DIR": str(tmp_path / "data")},
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from serving import PERIOD, Served, serving, store, token_for
-from uploads import own_profile
 
 from cdr_pipeline.api import bodies
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.serving import PERIOD, Served, serving, store, token_for
+from tests.support.uploads import own_profile
 
 LIST = "/v2/accounts/self/cdrs"
 CSV = {"Content-Type": "text/csv"}
@@ -25,7 +25,7 @@ FILE = (
 @pytest.fixture(scope="module")
 def uploading(api: Served) -> str:
     """A token that may upload to self and below."""
-    return token_for(api.at, "self", "upload")
+    return token_for(api.ctx, "self", "upload")
 
 
 def send(api: Served, token: str, content: bytes, account: str = "self", /, **more: object):  # noqa: ANN201
@@ -41,9 +41,9 @@ def imported(api: Served, account: str = "self") -> list[str]:
     return sorted(row["id"] for row in rows)
 
 
-def test_an_uploaded_record_is_in_the_list_at_once_tagged_imported(at: Workplace) -> None:
-    with serving(at) as api:
-        token = token_for(at, "self", "upload")
+def test_an_uploaded_record_is_in_the_list_at_once_tagged_imported(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        token = token_for(ctx, "self", "upload")
         answer = send(api, token, FILE)
         assert answer.status_code == 201
         data = answer.json()["data"]
@@ -55,10 +55,10 @@ def test_an_uploaded_record_is_in_the_list_at_once_tagged_imported(at: Workplace
 
 
 @pytest.mark.fault("R101")
-def test_records_of_two_sources_have_ids_and_details_of_their_own(at: Workplace) -> None:
-    own_profile(at, "other", "native_id = ['ref']\n[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'zeit'\n")
-    with serving(at) as api:
-        token = token_for(at, "self", "upload")
+def test_records_of_two_sources_have_ids_and_details_of_their_own(ctx: RunContext) -> None:
+    own_profile(ctx, "other", "native_id = ['ref']\n[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'zeit'\n")
+    with serving(ctx) as api:
+        token = token_for(ctx, "self", "upload")
         send(api, token, FILE)
         send(api, token, b"ref,zeit\na1,2026-03-02T12:00:00Z\n", profile="other")
         assert imported(api) == ["generic:id:a1", "generic:id:a2", "other:id:a1"]
@@ -69,9 +69,9 @@ def test_records_of_two_sources_have_ids_and_details_of_their_own(at: Workplace)
 
 
 @pytest.mark.fault("R102")
-def test_an_upload_with_ids_of_other_calls_is_held(at: Workplace) -> None:
-    with serving(at) as api:
-        token = token_for(at, "self", "upload")
+def test_an_upload_with_ids_of_other_calls_is_held(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        token = token_for(ctx, "self", "upload")
         send(api, token, FILE)
         other = FILE.replace(b"2026-03-02", b"2026-03-03")
         previewed = send(api, token, other, dry_run="true").json()["data"]
@@ -82,25 +82,25 @@ def test_an_upload_with_ids_of_other_calls_is_held(at: Workplace) -> None:
         assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
 
-def test_put_and_v1_do_the_same(at: Workplace) -> None:
-    with serving(at) as api, api.client(token_for(at, "self", "upload")) as client:
+def test_put_and_v1_do_the_same(ctx: RunContext) -> None:
+    with serving(ctx) as api, api.client(token_for(ctx, "self", "upload")) as client:
         assert client.put("/v1/accounts/self/cdrs", content=FILE, headers=CSV).status_code == 201
         assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
 
-def test_what_the_switch_lists_can_be_uploaded_as_json(at: Workplace) -> None:
-    with serving(at) as api:
-        store(at, "child", {})
+def test_what_the_switch_lists_can_be_uploaded_as_json(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "child", {})
         listed = api.get("/v2/accounts/child/cdrs", **PERIOD).content
-        token = token_for(at, "self", "upload")
+        token = token_for(ctx, "self", "upload")
         answer = send(api, token, listed, headers={"Content-Type": "application/json"})
         assert answer.status_code == 201, answer.text
         assert imported(api) == ["kazoo_json:id:202603-call1"]
 
 
-def test_b12_the_same_bytes_twice_are_one_upload(at: Workplace) -> None:
-    with serving(at) as api:
-        token = token_for(at, "self", "upload")
+def test_b12_the_same_bytes_twice_are_one_upload(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        token = token_for(ctx, "self", "upload")
         first, again = send(api, token, FILE), send(api, token, FILE, file_name="other.csv")
         assert (first.status_code, again.status_code) == (201, 200)
         assert first.json()["data"]["upload_id"] == again.json()["data"]["upload_id"]
@@ -108,9 +108,9 @@ def test_b12_the_same_bytes_twice_are_one_upload(at: Workplace) -> None:
         assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
 
-def test_b13_an_idempotency_key_repeats_its_answer_and_fits_no_other_body(at: Workplace) -> None:
-    with serving(at) as api:
-        token = token_for(at, "self", "upload")
+def test_b13_an_idempotency_key_repeats_its_answer_and_fits_no_other_body(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        token = token_for(ctx, "self", "upload")
         keyed = {"Idempotency-Key": "day-1"}
         first, again = send(api, token, FILE, headers=keyed), send(api, token, FILE, headers=keyed)
         other = send(api, token, FILE.replace(b"a2", b"a3"), headers=keyed)
@@ -127,13 +127,13 @@ def test_b13_a_key_whose_request_failed_is_free_again(api: Served, uploading: st
     assert send(api, uploading, FILE, "child", headers=keyed, dry_run="true").status_code == 200
 
 
-def test_b15_an_uploaded_leg_that_the_switch_has_too_counts_once(at: Workplace) -> None:
+def test_b15_an_uploaded_leg_that_the_switch_has_too_counts_once(ctx: RunContext) -> None:
     content = (
         b"call_id,caller,callee,start_time,duration,cost,currency\r\ncall1,1,2,2026-03-02T09:30:30Z,30,2.5,EUR\r\n"
     )
-    with serving(at) as api:
-        store(at, "self", {})
-        assert send(api, token_for(at, "self", "upload"), content).status_code == 201
+    with serving(ctx) as api:
+        store(ctx, "self", {})
+        assert send(api, token_for(ctx, "self", "upload"), content).status_code == 201
         rows = api.get(LIST, **PERIOD).json()["data"]
     assert [(row["id"], row["origin"], row["cost"]) for row in rows] == [("202603-call1", "api+imported", "25000")]
 
@@ -146,10 +146,10 @@ def test_a_dry_run_says_what_would_be_and_keeps_nothing(api: Served, uploading: 
     assert api.get("/v2/accounts/child/uploads").json()["data"] == []
 
 
-def test_b22_rejected_lines_are_counted_and_can_be_fetched_with_line_and_reason(at: Workplace) -> None:
+def test_b22_rejected_lines_are_counted_and_can_be_fetched_with_line_and_reason(ctx: RunContext) -> None:
     bad = FILE + b"a3,100,200,not a time,60,50,1,EUR\r\n"
-    with serving(at) as api:
-        data = send(api, token_for(at, "self", "upload"), bad).json()["data"]
+    with serving(ctx) as api:
+        data = send(api, token_for(ctx, "self", "upload"), bad).json()["data"]
         assert data["counts"]["rejected"] == 1
         path = f"/v2/accounts/self/uploads/{data['upload_id']}/rejects"
         (reject,) = api.get(path).json()["data"]
@@ -229,9 +229,9 @@ def test_b24_a_body_that_drips_or_breaks_off_leaves_nothing(
     assert _left(api) == []
 
 
-def test_names_of_files_are_only_shown(at: Workplace) -> None:
-    with serving(at) as api:
-        token = token_for(at, "self", "upload")
+def test_names_of_files_are_only_shown(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        token = token_for(ctx, "self", "upload")
         send(api, token, FILE, headers={"X-File-Name": "../../etc/passwd"})
         (upload,) = api.get("/v2/accounts/self/uploads").json()["data"]
     assert upload["file_name"] == "etc_passwd"
@@ -239,5 +239,5 @@ def test_names_of_files_are_only_shown(at: Workplace) -> None:
 
 
 def _left(api: Served) -> list[Path]:
-    folder = api.at.settings.data_dir / "serve" / "bodies"
+    folder = api.ctx.settings.data_dir / "serve" / "bodies"
     return list(folder.iterdir()) if folder.exists() else []

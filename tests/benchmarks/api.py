@@ -32,7 +32,7 @@ from psycopg import sql
 
 from cdr_pipeline.api.filters import conditions_of
 from cdr_pipeline.api.times import instant
-from cdr_pipeline.core.records.search import Search, Span
+from cdr_pipeline.core.records.search import InstantRange, Search
 from cdr_pipeline.steps.accounts.api_tokens import TokenRequest, create_token
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.search import _composed, is_read_in_order
@@ -66,9 +66,9 @@ def main() -> None:
             begun = time.perf_counter()
             fill(folder, asked.rows)
             print(f"{asked.rows:,} rows made in {time.perf_counter() - begun:.0f} s")
-        server, at = workplace_of(folder)
+        server, ctx = workplace_of(folder)
         try:
-            token = create_token(TokenRequest("a0", "upload", "bench", 1), at).token
+            token = create_token(TokenRequest("a0", "upload", "bench", 1), ctx).token
             with psycopg.connect(server.url, autocommit=True) as connection:
                 rows = one(
                     connection, "SELECT sum(reltuples) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'cdr_y%'"
@@ -287,7 +287,7 @@ def searched(query: dict[str, str], account: str = LARGE) -> Search:
     conditions = conditions_of(query.items(), Account(account), frozenset(("created_from", "created_to")))
     span = None
     if "created_from" in query:
-        span = Span(
+        span = InstantRange(
             "saved_at", instant("created_from", query["created_from"]), instant("created_to", query["created_to"])
         )
     return Search((account,), tuple(conditions), span, known_at=datetime.now(UTC))

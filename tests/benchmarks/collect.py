@@ -22,9 +22,9 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.landing import LandingFile
 from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
 from cdr_pipeline.steps.collect.load_day import normalized_chunks
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 
 DAY = date(2026, 3, 2)
 LATEST = datetime(2027, 1, 1, tzinfo=UTC)
@@ -41,14 +41,14 @@ def download_and_parse(url: str) -> int:
     return rows
 
 
-def workplace(folder: str, url: str, concurrency: int) -> Workplace:
+def workplace(folder: str, url: str, concurrency: int) -> RunContext:
     """A place with its own embedded warehouse."""
     settings = Settings(
         data_dir=Path(folder), api_url=url, api_token="t" * 32, api_dialect="k5", api_page_size=10_000,
         api_requests_per_second=10_000, api_host_requests_per_second=100_000, collect_concurrency=concurrency,
         collect_overlap_hours=0,
     )  # fmt: skip
-    return Workplace.at(
+    return RunContext.open(
         settings.model_copy(update={"clock_tolerance_seconds": float("inf")}),
         clock=lambda: datetime(2026, 3, 4, tzinfo=UTC),
     )
@@ -56,16 +56,16 @@ def workplace(folder: str, url: str, concurrency: int) -> Workplace:
 
 def prepare(folder: str, url: str, accounts: int) -> None:
     """Starts the warehouse and makes the accounts known, once for all nights."""
-    at = workplace(folder, url, 1)
-    with at.ledger() as ledger:
+    ctx = workplace(folder, url, 1)
+    with ctx.ledger() as ledger:
         for number in range(accounts):
-            ledger.add_account(Account(f"a{number:04d}"), now=at.clock())
+            ledger.accounts.add(Account(f"a{number:04d}"), now=ctx.clock())
 
 
 def collect(folder: str, url: str, concurrency: int) -> int:
     """The step ``collect_day``."""
-    at = workplace(folder, url, concurrency)
-    collected = collect_day(CollectRequest(DAY), at)
+    ctx = workplace(folder, url, concurrency)
+    collected = collect_day(CollectRequest(DAY), ctx)
     assert not collected.failures, collected.failures[0]
     return sum(part.rows for part in collected.accounts)
 

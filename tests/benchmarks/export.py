@@ -16,9 +16,9 @@ from psycopg import sql
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 
 DAY = date(2026, 3, 2)
 # A record of realistic width, made by the server: about 600 bytes a line.
@@ -51,10 +51,10 @@ MADE = """
 """
 
 
-def filled(folder: str, accounts: int, rows: int) -> Workplace:
+def filled(folder: str, accounts: int, rows: int) -> RunContext:
     """A place with its own warehouse of so many accounts with so many rows each."""
-    at = _place(folder)
-    with at.ledger() as ledger:
+    ctx = _place(folder)
+    with ctx.ledger() as ledger:
         # Indexes are built once at the end, which is much quicker than keeping them.
         ledger.connection.execute("CREATE TABLE cdr_y2026m03 (LIKE cdr INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
         ledger.connection.execute("SET maintenance_work_mem = '256MB'")
@@ -69,16 +69,16 @@ def filled(folder: str, accounts: int, rows: int) -> Workplace:
         )
         ledger.connection.execute("VACUUM ANALYZE cdr_y2026m03")
         for number in range(accounts):
-            ledger.add_account(Account(f"a{number:05d}"), now=at.clock())
-    return at
+            ledger.accounts.add(Account(f"a{number:05d}"), now=ctx.clock())
+    return ctx
 
 
 def server_alone(folder: str) -> int:
     """COPY of the same rows in the same order, account by account, thrown away; bytes."""
-    at, size = _place(folder), 0
+    ctx, size = _place(folder), 0
     columns = sql.SQL(", ").join(map(sql.Identifier, names(exported_only=True)))
-    with at.ledger() as ledger:
-        for account in ledger.accounts():
+    with ctx.ledger() as ledger:
+        for account in ledger.accounts.active():
             query = sql.SQL(
                 "COPY (SELECT {} FROM cdr_merged WHERE account_id = {} AND business_date = {}"
                 ' ORDER BY started_at, origin COLLATE "C", record_id COLLATE "C") TO STDOUT (FORMAT csv)'
@@ -94,8 +94,8 @@ def export(folder: str) -> int:
     return sum(day.file.rows for day in export_days(ExportRequest([DAY]), _place(folder)))
 
 
-def _place(folder: str) -> Workplace:
-    return Workplace.at(
+def _place(folder: str) -> RunContext:
+    return RunContext.open(
         Settings(data_dir=Path(folder)).model_copy(update={"clock_tolerance_seconds": float("inf")}),
         clock=lambda: datetime(2026, 3, 4, tzinfo=UTC),
     )

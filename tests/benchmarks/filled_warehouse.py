@@ -9,11 +9,11 @@ import psycopg
 from psycopg import sql
 
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
-from cdr_pipeline.warehouse.server.migrate import upgrade
 from cdr_pipeline.warehouse.records.partitions import next_month, partition_name
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.server.migrate import upgrade
 from cdr_pipeline.warehouse.statements import named
 
 ACCOUNTS = 50
@@ -86,22 +86,22 @@ _KEYS = (
 _FILLING = {"wal_level": "minimal", "max_wal_senders": "0", "fsync": "off", "max_wal_size": "20GB"}
 
 
-def workplace_of(folder: Path) -> tuple[EmbeddedServer, Workplace]:
+def workplace_of(folder: Path) -> tuple[EmbeddedServer, RunContext]:
     """The server of a folder, which runs, and a workplace over it. The tables are brought up to date."""
     server = EmbeddedServer(folder / "warehouse")
     server.ensure_running()
     upgrade(server.url)
-    return server, Workplace.at(
+    return server, RunContext.open(
         Settings(data_dir=folder / "data", warehouse_url=server.url, DAGSTER_HOME=folder / "home")
     )
 
 
 def fill(folder: Path, rows: int) -> None:
     """Records of the accounts, spread evenly over the days, with their keys and links."""
-    server, at = workplace_of(folder)
-    with at.ledger() as ledger:
+    server, ctx = workplace_of(folder)
+    with ctx.ledger() as ledger:
         for number in range(ACCOUNTS):
-            ledger.add_account(Account(f"a{number}", parent_id=None if number == 0 else "a0"), now=at.clock())
+            ledger.accounts.add(Account(f"a{number}", parent_id=None if number == 0 else "a0"), now=ctx.clock())
     with psycopg.connect(server.url, autocommit=True) as connection:
         for name, value in _FILLING.items():
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))

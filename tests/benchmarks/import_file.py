@@ -25,17 +25,17 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from cdr_pipeline.core.fields.dictionary import names
-from cdr_pipeline.core.records.identity import with_record_ids
 from cdr_pipeline.core.normalize.imported import normalize_imported
+from cdr_pipeline.core.records.identity import with_record_ids
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 
 ACCOUNT = "carrier-account"
 COLUMNS = (
@@ -65,15 +65,15 @@ def write_file(path: Path, rows: int) -> None:
             )
 
 
-def workplace(folder: str) -> Workplace:
+def workplace(folder: str) -> RunContext:
     """A place with its own embedded warehouse."""
-    at = Workplace.at(
+    ctx = RunContext.open(
         Settings(data_dir=Path(folder)).model_copy(update={"clock_tolerance_seconds": float("inf")}),
         clock=lambda: datetime(2026, 5, 1, tzinfo=UTC),
     )
-    with at.ledger() as ledger:
-        ledger.add_account(Account(ACCOUNT, time_zone="Europe/Berlin", country_code="49"), now=at.clock())
-    return at
+    with ctx.ledger() as ledger:
+        ledger.accounts.add(Account(ACCOUNT, time_zone="Europe/Berlin", country_code="49"), now=ctx.clock())
+    return ctx
 
 
 def import_it(folder: str, file: str, profile: str) -> int:
@@ -110,9 +110,9 @@ def prepare_limit(file: str, profile: str, target: str) -> int:
 
 def copy_it(folder: str, target: str) -> int:
     """The limit: one COPY of ready text into an unlogged table of the canonical columns."""
-    at = workplace(folder)
+    ctx = workplace(folder)
     columns = sql.SQL(", ").join(map(sql.Identifier, names()))
-    with psycopg.connect(at.url) as connection, connection.cursor() as cursor:
+    with psycopg.connect(ctx.url) as connection, connection.cursor() as cursor:
         cursor.execute(sql.SQL("CREATE UNLOGGED TABLE bare AS SELECT {} FROM cdr WITH NO DATA").format(columns))
         with cursor.copy("COPY bare FROM STDIN (FORMAT csv)") as copy, Path(target).open("rb") as source:
             while chunk := source.read(1024**2):
@@ -128,8 +128,8 @@ def peer_it(folder: str, file: str) -> int:
     import dlt  # noqa: PLC0415 - only in the extra bench
     from dlt.destinations.impl.postgres.configuration import PostgresCredentials  # noqa: PLC0415
 
-    at = workplace(folder)
-    known = conninfo_to_dict(at.url)
+    ctx = workplace(folder)
+    known = conninfo_to_dict(ctx.url)
     # The embedded server has no port: a folder stands for the host, and in a URL it is written with %2F.
     host = quote(str(known["host"]), safe="")
     credentials = PostgresCredentials(
@@ -154,7 +154,7 @@ def peer_it(folder: str, file: str) -> int:
         dataset_name="peer",
     )
     pipeline.run(calls())
-    with psycopg.connect(at.url) as connection:
+    with psycopg.connect(ctx.url) as connection:
         return int(next(connection.execute("SELECT count(*) FROM peer.calls"))[0])
 
 

@@ -24,17 +24,17 @@ from served_pages import served_pages
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
-from cdr_pipeline.steps.reconciliation.controls import control_day
+from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
 from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
-from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
-from cdr_pipeline.steps.operations.night_report import night_report
-from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.days.seal_days import SealRequest, seal_days
+from cdr_pipeline.steps.operations.night_report import night_report
+from cdr_pipeline.steps.reconciliation.controls import control_day
+from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 
 DAY = date(2026, 3, 2)
 PAGE_SIZE = 500
@@ -51,16 +51,16 @@ def settings_for(folder: str, url: str) -> Settings:
 
 def prepare(folder: str, accounts: int) -> None:
     """Starts the warehouse and makes the accounts known."""
-    at = Workplace.at(settings_for(folder, "http://127.0.0.1:9"))
-    with at.ledger() as ledger:
+    ctx = RunContext.open(settings_for(folder, "http://127.0.0.1:9"))
+    with ctx.ledger() as ledger:
         for number in range(accounts):
             # Known since now: no other night is missing, of which the report would have to speak.
-            ledger.add_account(Account(f"a{number:04d}", country_code="1"), now=at.clock())
+            ledger.accounts.add(Account(f"a{number:04d}", country_code="1"), now=ctx.clock())
 
 
 def plain(folder: str, url: str) -> dict[str, float]:
     """The limit: the steps of a night without Dagster, with their seconds."""
-    at = Workplace.at(settings_for(folder, url))
+    ctx = RunContext.open(settings_for(folder, url))
     stages: dict[str, float] = {}
 
     def timed(name: str, step: Any, *args: Any) -> Any:
@@ -69,24 +69,24 @@ def plain(folder: str, url: str) -> dict[str, float]:
         stages[name] = time.perf_counter() - begun
         return result
 
-    collected = timed("api_pages", collect_day, CollectRequest(DAY), at)
+    collected = timed("api_pages", collect_day, CollectRequest(DAY), ctx)
     assert not collected.failures, collected.failures[0]
-    timed("uploads", take_in_uploads, at)
-    loaded = timed("load", load_day, LoadRequest(DAY), at)
+    timed("uploads", take_in_uploads, ctx)
+    loaded = timed("load", load_day, LoadRequest(DAY), ctx)
     assert not loaded.failures, loaded.failures[0]
-    timed("reconciliation", reconcile, at)
-    timed("daily_files", export_days, ExportRequest([DAY]), at)
-    sealed = timed("sealed_days", seal_days, SealRequest(), at)
+    timed("reconciliation", reconcile, ctx)
+    timed("daily_files", export_days, ExportRequest([DAY]), ctx)
+    sealed = timed("sealed_days", seal_days, SealRequest(), ctx)
     assert {day.outcome for day in sealed} == {"sealed"}, sealed[0]
-    timed("delivered_files", deliver_files, DeliverRequest(), at)
-    timed("night_report", night_report, DAY, at)
+    timed("delivered_files", deliver_files, DeliverRequest(), ctx)
+    timed("night_report", night_report, DAY, ctx)
     return stages
 
 
-def reconcile(at: Workplace) -> None:
+def reconcile(ctx: RunContext) -> None:
     """What the asset ``reconciliation`` does, where no carrier has sent anything."""
-    reconcile_day(ReconcileRequest(DAY, changed_days=True), at)
-    control_day(DAY, at)
+    reconcile_day(ReconcileRequest(DAY, changed_days=True), ctx)
+    control_day(DAY, ctx)
 
 
 def night(folder: str, url: str) -> dict[str, float]:
@@ -111,7 +111,7 @@ def table(name: str, rows: int, part: Measured) -> None:
 @contextmanager
 def watched_warehouse(folder: str) -> Generator[list[float]]:
     """The memory of the embedded server's processes together, in MB, every other second of the block."""
-    with Workplace.at(settings_for(folder, "http://127.0.0.1:9")).ledger() as ledger:
+    with RunContext.open(settings_for(folder, "http://127.0.0.1:9")).ledger() as ledger:
         ((data,),) = ledger.connection.execute("SHOW data_directory").fetchall()
     leader = (Path(data) / "postmaster.pid").read_text().split()[0]
     seen, over = [warehouse_memory(leader)], threading.Event()

@@ -21,14 +21,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import polars as pl
-from grading import grade, grade_pairs, tied_rows
-from known_truth import HELD_OUT, MIXED, SCENARIOS, Faults, KnownTruth, calls_of_a_day
 from measuring import Measured, measured
 
 from cdr_pipeline.core.reconcile import reconcile
+from tests.support.grading import grade, grade_pairs, tied_rows
+from tests.support.known_truth import HELD_OUT, MIXED, SCENARIOS, Faults, KnownTruth, calls_of_a_day
 
 _WINDOW: Final = 30
 _HOT: Final = replace(MIXED, one_hot=0.33)
@@ -112,7 +112,7 @@ def _sides(folder: Path) -> tuple[pl.LazyFrame, pl.LazyFrame]:
 
 
 def _billable(folder: Path, offset_ms: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    a, b = (side.filter("answered").select("row_id", "caller", "callee", at="started_at") for side in _sides(folder))
+    a, b = (side.filter("answered").select("row_id", "caller", "callee", ctx="started_at") for side in _sides(folder))
     shifted = b.with_columns(pl.col("at") - pl.duration(milliseconds=offset_ms))
     return a.rename({"row_id": "switch_row_id"}).collect(), shifted.rename({"row_id": "carrier_row_id"}).collect()
 

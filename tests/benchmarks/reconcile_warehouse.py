@@ -16,20 +16,20 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import polars as pl
 from measuring import Measured, line, measured
-from records import rows
 
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.uploads.load_uploads import load_uploads
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.load_uploads import load_uploads
 from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from tests.support.records import rows
 
 ACCOUNT = "acct"
 DAY = date(2026, 3, 2)
@@ -37,9 +37,9 @@ MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 HEADER = "id,call_id,caller,callee,start_time,answer_time,duration_seconds,billing_seconds,cost,currency,carrier"
 
 
-def place(folder: str) -> Workplace:
+def place(folder: str) -> RunContext:
     """A workplace with an embedded warehouse below a folder."""
-    return Workplace.at(
+    return RunContext.open(
         Settings(data_dir=Path(folder) / "data", DAGSTER_HOME=Path(folder) / "dagster_home",
                  api_url="http://127.0.0.1:9", api_token="t" * 32, first_date="2026-03-01")
     )  # fmt: skip
@@ -47,7 +47,7 @@ def place(folder: str) -> Workplace:
 
 def prepare(folder: str, calls: int) -> None:
     """Loads a day's legs and the carrier's records; every hundredth record lacks its leg, every fiftieth costs more."""
-    at = place(folder)
+    ctx = place(folder)
     base = rows({"record_id": "s", "business_date": DAY, "call_direction": "outbound", "answered": True,
                  "duration_seconds": Decimal(60), "billing_seconds": Decimal(60), "cost": Decimal("0.10"),
                  "cost_currency": "USD", "caller_id_number": "+442079460001", "caller_e164": "+442079460001",
@@ -61,8 +61,8 @@ def prepare(folder: str, calls: int) -> None:
         *(pl.format("+4477{}", pl.col("number").cast(pl.String).str.zfill(8)).alias(name)
           for name in ("callee_id_number", "callee_e164")),
     )  # fmt: skip
-    with at.ledger() as ledger:
-        ledger.add_account(Account(ACCOUNT), now=MIDNIGHT)
+    with ctx.ledger() as ledger:
+        ledger.accounts.add(Account(ACCOUNT), now=MIDNIGHT)
         header = BatchHeader(ACCOUNT, uuid4(), "window", "w", now=MIDNIGHT, business_date=DAY)
         with batch_load(ledger.connection, header) as load:
             load.stage(made.filter(pl.col("number") % 100 != 0).select(base.columns))
@@ -74,18 +74,18 @@ def prepare(folder: str, calls: int) -> None:
             pl.when(pl.col("number") % 50 == 1).then(pl.lit("0.12")).otherwise(pl.lit("0.10")), pl.lit(",USD,bell"),
         )
     )  # fmt: skip
-    deliver(at, "day.csv", "\n".join([HEADER, *text.to_series().to_list()]) + "\n")
+    deliver(ctx, "day.csv", "\n".join([HEADER, *text.to_series().to_list()]) + "\n")
 
 
-def deliver(at: Workplace, name: str, content: str) -> None:
+def deliver(ctx: RunContext, name: str, content: str) -> None:
     """A file of the carrier, loaded."""
-    folder = at.settings.upload_dir / ACCOUNT / "generic"
+    folder = ctx.settings.upload_dir / ACCOUNT / "generic"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(content)
     # A file that is still warm may not be whole yet, and would be left for the next run.
     os.utime(folder / name, (0, 0))
-    take_in_uploads(at)
-    loaded = load_uploads(at)
+    take_in_uploads(ctx)
+    loaded = load_uploads(ctx)
     assert not loaded.failures, loaded.failures[0]
 
 
@@ -97,9 +97,9 @@ def one_more(folder: str) -> None:
 
 def compared(folder: str) -> tuple[int, float]:
     """Reconciles the day; breaks and processor seconds of this process."""
-    at = place(folder)
+    ctx = place(folder)
     used = time.process_time()
-    done = reconcile_day(ReconcileRequest(DAY), at)
+    done = reconcile_day(ReconcileRequest(DAY), ctx)
     assert not done.failures, done.failures[0]
     (item,) = done.carriers
     return item.kept.version.breaks, time.process_time() - used
@@ -107,13 +107,13 @@ def compared(folder: str) -> tuple[int, float]:
 
 def alone(folder: str) -> tuple[int, float]:
     """The limit: reading aside, the matcher on the same records."""
-    from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules, matching_rules  # noqa: PLC0415 - only here
     from cdr_pipeline.core.reconcile import Increment, reconcile  # noqa: PLC0415
+    from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules, matching_rules  # noqa: PLC0415 - only here
     from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side  # noqa: PLC0415
-    from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, Span, compared_records  # noqa: PLC0415
+    from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, TimeRange, compared_records  # noqa: PLC0415
 
     far = timedelta(days=2)
-    span = Span(MIDNIGHT - far, MIDNIGHT + far, DAY - far, DAY + far)
+    span = TimeRange(MIDNIGHT - far, MIDNIGHT + far, DAY - far, DAY + far)
     with place(folder).ledger() as ledger:
         legs, records = compared_records(ledger.connection, CarrierDay(ACCOUNT, "bell", DAY), span)
     rules = matching_rules(CarrierRules(), increment=Increment(), currency="USD", precision="second")

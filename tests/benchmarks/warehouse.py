@@ -23,9 +23,9 @@ from measuring import Measured, line, measured
 from psycopg import sql
 from sqlalchemy import create_engine
 
+from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.server.migrate import upgrade
 
 ROWS_PER_DAY = 50_000

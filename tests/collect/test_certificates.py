@@ -13,7 +13,7 @@ import trustme
 from cdr_pipeline.errors import PermanentUpstreamError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.session import Credentials
 from cdr_pipeline.sources.kazoo.windows import Window
 
@@ -61,7 +61,7 @@ def ask(port: int, authority: trustme.CA | None) -> int:
         f"https://localhost:{port}", Credentials(token="CANARY_TOK"), attempts=3, verify=trust, timeout_seconds=5
     )
     with client:
-        return len(list(client.pages("acct", WINDOW, Dialect.V2_K43)))
+        return len(list(client.pages("acct", WINDOW, SwitchDialect.V2_K43)))
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from nights import DAY, night, playing, records_of, require_sound, truth_of, warehouse
 
 from cdr_pipeline.errors import ClaimLost
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import LandedWindow, Ledger
+from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.nights import DAY, night, playing, records_of, require_sound, truth_of, warehouse
 
 SUPPORT = Path(__file__).parents[1] / "support"
 POINTS = (
@@ -29,7 +29,7 @@ def switch() -> SimulatedSwitch:
     return SimulatedSwitch.build(calls_per_day=40, accounts=1)
 
 
-def child(place: Workplace, *words: str) -> subprocess.Popen[bytes]:
+def child(place: RunContext, *words: str) -> subprocess.Popen[bytes]:
     """A process that collects and loads the day at the same place."""
     url, token = place.settings.api_url, place.settings.api_token
     assert url
@@ -39,9 +39,9 @@ def child(place: Workplace, *words: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a36_killed_anywhere_the_next_run_converges(at: Workplace, switch: SimulatedSwitch, point: str) -> None:
+def test_a36_killed_anywhere_the_next_run_converges(ctx: RunContext, switch: SimulatedSwitch, point: str) -> None:
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url, api_page_size=9)
+        place = playing(ctx, switch, running.url, api_page_size=9)
         assert child(place, point).wait(60) == 137
         collected, loaded = night(place)
     assert collected.failures == ()
@@ -53,10 +53,10 @@ def test_a36_killed_anywhere_the_next_run_converges(at: Workplace, switch: Simul
     require_sound(place)
 
 
-def test_a35_of_two_collectors_one_works_and_the_other_says_so(at: Workplace, switch: SimulatedSwitch) -> None:
+def test_a35_of_two_collectors_one_works_and_the_other_says_so(ctx: RunContext, switch: SimulatedSwitch) -> None:
     account_id = switch.accounts[0].account_id
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url)
+        place = playing(ctx, switch, running.url)
         with place.ledger() as other:
             assert other.claim(account_id, DAY, lease_seconds=900) is not None
             collected, _ = night(place)
@@ -68,8 +68,8 @@ def test_a35_of_two_collectors_one_works_and_the_other_says_so(at: Workplace, sw
     assert loaded.incomplete == ()
 
 
-def test_a_released_day_can_be_claimed_at_once(at: Workplace) -> None:
-    with at.ledger() as one, at.ledger() as other:
+def test_a_released_day_can_be_claimed_at_once(ctx: RunContext) -> None:
+    with ctx.ledger() as one, ctx.ledger() as other:
         first = one.claim("acct", DAY, lease_seconds=900)
         assert first is not None
         assert other.claim("acct", DAY, lease_seconds=900) is None
@@ -79,18 +79,18 @@ def test_a_released_day_can_be_claimed_at_once(at: Workplace) -> None:
     assert second.fence == first.fence + 1
 
 
-def test_the_claim_of_a_killed_process_is_not_waited_for(at: Workplace) -> None:
-    with at.ledger() as one:
+def test_the_claim_of_a_killed_process_is_not_waited_for(ctx: RunContext) -> None:
+    with ctx.ledger() as one:
         assert one.claim("acct", DAY, lease_seconds=900) is not None
-    with at.ledger() as other:
+    with ctx.ledger() as other:
         deadline = time.monotonic() + 5
         while other.claim("acct", DAY, lease_seconds=900) is None:
             assert time.monotonic() < deadline
 
 
-def test_g04_one_that_stood_still_is_fenced_off(at: Workplace) -> None:
-    window = LandedWindow(at.clock(), at.clock(), "k5", "nowhere", at.clock())
-    with at.ledger() as sleeper, at.ledger() as other:
+def test_g04_one_that_stood_still_is_fenced_off(ctx: RunContext) -> None:
+    window = LandedWindow(ctx.clock(), ctx.clock(), "k5", "nowhere", ctx.clock())
+    with ctx.ledger() as sleeper, ctx.ledger() as other:
         lost = sleeper.claim("acct", DAY, lease_seconds=0.05)
         assert lost is not None
         time.sleep(0.1)
@@ -102,12 +102,12 @@ def test_g04_one_that_stood_still_is_fenced_off(at: Workplace) -> None:
             sleeper.record_landed_window(claim=lost, window=window, rows=1)
         sleeper.release(lost)
         other.renew(taken)
-    assert warehouse(at, "SELECT count(*) FROM windows") == [(0,)]
+    assert warehouse(ctx, "SELECT count(*) FROM windows") == [(0,)]
 
 
-def test_g04_a_stopped_process_that_wakes_up_records_nothing(at: Workplace, switch: SimulatedSwitch) -> None:
+def test_g04_a_stopped_process_that_wakes_up_records_nothing(ctx: RunContext, switch: SimulatedSwitch) -> None:
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url, api_page_size=9)
+        place = playing(ctx, switch, running.url, api_page_size=9)
         stopped = child(place, "stop_after_first_page")
         try:
             _, status = os.waitpid(stopped.pid, os.WUNTRACED)
@@ -125,9 +125,9 @@ def test_g04_a_stopped_process_that_wakes_up_records_nothing(at: Workplace, swit
     assert set(records_of(place)) == truth_of(switch)
 
 
-def test_two_merges_of_one_day_at_once_change_nothing_twice(at: Workplace, switch: SimulatedSwitch) -> None:
+def test_two_merges_of_one_day_at_once_change_nothing_twice(ctx: RunContext, switch: SimulatedSwitch) -> None:
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url)
+        place = playing(ctx, switch, running.url)
         children = [child(place, "none") for _ in range(3)]
         assert {process.wait(90) for process in children} == {0}
         _, loaded = night(place)
@@ -138,10 +138,10 @@ def test_two_merges_of_one_day_at_once_change_nothing_twice(at: Workplace, switc
     require_sound(place)
 
 
-def test_a_claim_is_kept_over_a_lost_connection_only_until_it_is_noticed(at: Workplace) -> None:
-    with connect(at.url) as connection:
+def test_a_claim_is_kept_over_a_lost_connection_only_until_it_is_noticed(ctx: RunContext) -> None:
+    with connect(ctx.url) as connection:
         pid = connection.info.backend_pid
-        assert Ledger(connection).claim("acct", DAY, lease_seconds=900) is not None
-        with at.ledger() as other:
+        assert Ledger(connection).windows.claim("acct", DAY, lease_seconds=900) is not None
+        with ctx.ledger() as other:
             other.connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
             assert other.claim("acct", DAY, lease_seconds=900) is not None

@@ -10,16 +10,16 @@ from typing import Any
 import orjson
 import pytest
 import stamina
-from nights import DAY, night, playing, records_of, require_sound, truth_of, warehouse
 from pydantic import SecretStr
 
 from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.simulator.faults.catalogue import FAULTS
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.sources.kazoo.dialects import Dialect
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
+from tests.support.nights import DAY, night, playing, records_of, require_sound, truth_of, warehouse
 
 OVERCOME = (
     "drop", "reset", "cut", "drip", "html", "unauthorized", "too_many", "bucket", "short_page", "unavailable",
@@ -47,11 +47,11 @@ def test_every_fault_of_the_simulator_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("name", OVERCOME)
-def test_what_passes_by_itself_or_can_be_worked_around_ends_in_the_truth(at: Workplace, name: str) -> None:
+def test_what_passes_by_itself_or_can_be_worked_around_ends_in_the_truth(ctx: RunContext, name: str) -> None:
     switch = faulty(name)
     with run_switch(switch) as running:
         place = playing(
-            at,
+            ctx,
             switch,
             running.url,
             api_page_size=9,
@@ -68,10 +68,10 @@ def test_what_passes_by_itself_or_can_be_worked_around_ends_in_the_truth(at: Wor
 
 
 @pytest.mark.parametrize(("name", "code"), PERMANENT.items())
-def test_what_will_not_pass_names_the_account_and_stores_nothing(at: Workplace, name: str, code: str) -> None:
+def test_what_will_not_pass_names_the_account_and_stores_nothing(ctx: RunContext, name: str, code: str) -> None:
     switch = faulty(name)
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url, api_dialect="v2_k43")
+        place = playing(ctx, switch, running.url, api_dialect="v2_k43")
         collected, loaded = night(place)
     (failure,) = collected.failures
     assert (failure.account_id, failure.code) == (switch.accounts[0].account_id, code)
@@ -80,31 +80,31 @@ def test_what_will_not_pass_names_the_account_and_stores_nothing(at: Workplace, 
     assert warehouse(place, "SELECT DISTINCT state, error_code FROM windows") == [("failed", code)]
 
 
-def test_a08_an_account_that_is_gone_is_permanent_and_visible(at: Workplace) -> None:
+def test_a08_an_account_that_is_gone_is_permanent_and_visible(ctx: RunContext) -> None:
     switch = faulty()
     with run_switch(switch) as running:
-        place = playing(at, replace(switch, accounts=()), running.url, api_dialect="v2_k43")
+        place = playing(ctx, replace(switch, accounts=()), running.url, api_dialect="v2_k43")
         with place.ledger() as ledger:
-            ledger.add_account(Account("gone"), now=place.clock())
+            ledger.accounts.add(Account("gone"), now=place.clock())
         collected, _ = night(place)
     (failure,) = collected.failures
     assert (failure.code, failure.retryable) == ("upstream_account_not_found", False)
     assert warehouse(place, "SELECT account_id, state FROM windows") == [("gone", "failed")]
 
 
-def test_a16_a_bomb_does_not_fill_the_memory(at: Workplace) -> None:
+def test_a16_a_bomb_does_not_fill_the_memory(ctx: RunContext) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     switch = faulty("bomb")
     with run_switch(switch) as running:
-        night(playing(at, switch, running.url, api_dialect="v2_k43"))
+        night(playing(ctx, switch, running.url, api_dialect="v2_k43"))
     # 64 MiB are taken, one chunk of the network unpacks to as much again at worst.
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 400
 
 
-def test_a18_a_row_that_is_no_text_is_rejected_alone(at: Workplace) -> None:
+def test_a18_a_row_that_is_no_text_is_rejected_alone(ctx: RunContext) -> None:
     switch = faulty("broken_text")
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url)
+        place = playing(ctx, switch, running.url)
         _, loaded = night(place)
     assert set(loaded.reject_reasons) == {"invalid_text"}
     assert loaded.counts.rejected == 1
@@ -113,13 +113,13 @@ def test_a18_a_row_that_is_no_text_is_rejected_alone(at: Workplace) -> None:
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x01", "\u2028", "\x7f", "🌙", "\x1b[31m"])
-def test_a18_a_nul_rejects_its_row_and_other_odd_characters_are_stored(at: Workplace, character: str) -> None:
+def test_a18_a_nul_rejects_its_row_and_other_odd_characters_are_stored(ctx: RunContext, character: str) -> None:
     made = faulty()
     account = made.accounts[0].account_id
     documents = [dict(document) for document in made.documents(account, DAY)]
     documents[0]["caller_id_name"] = f"a{character}b"
     with run_switch(replace(made, stored={account: documents})) as running:
-        place = playing(at, made, running.url)
+        place = playing(ctx, made, running.url)
         _, loaded = night(place)
     if character == "\x00":
         assert loaded.reject_reasons == {"nul_character": 1}
@@ -130,28 +130,28 @@ def test_a18_a_nul_rejects_its_row_and_other_odd_characters_are_stored(at: Workp
         ]
 
 
-def test_a23_a_row_that_comes_twice_is_a_duplicate_not_a_reject(at: Workplace) -> None:
+def test_a23_a_row_that_comes_twice_is_a_duplicate_not_a_reject(ctx: RunContext) -> None:
     switch = faulty("twice")
     with run_switch(switch) as running:
-        _, loaded = night(playing(at, switch, running.url))
+        _, loaded = night(playing(ctx, switch, running.url))
     assert loaded.counts.rejected == 0
     assert loaded.counts.duplicate == loaded.counts.inserted > 20
 
 
-def test_a24_what_is_saved_while_pages_are_read_is_there_after_the_next_night(at: Workplace) -> None:
+def test_a24_what_is_saved_while_pages_are_read_is_there_after_the_next_night(ctx: RunContext) -> None:
     switch = faulty()
     account = switch.accounts[0].account_id
     documents = sorted(truth_of(switch))
     stored = [dict(document) for day in (DAY, DAY + timedelta(days=1)) for document in switch.documents(account, day)]
     with run_switch(replace(switch, stored={account: stored[::2]})) as running:
-        night(playing(at, switch, running.url))
+        night(playing(ctx, switch, running.url))
     with run_switch(replace(switch, stored={account: stored})) as running:
-        place = playing(at, switch, running.url)
+        place = playing(ctx, switch, running.url)
         night(place)
     assert {row[1] for row in records_of(place)} == {row[1] for row in documents} & {leg["_id"] for leg in stored}
 
 
-def test_a26_a27_calls_at_the_edges_are_stored_once_on_the_day_they_began(at: Workplace) -> None:
+def test_a26_a27_calls_at_the_edges_are_stored_once_on_the_day_they_began(ctx: RunContext) -> None:
     made = faulty(dialect="v2_k43")
     account = made.accounts[0].account_id
     template = made.documents(account, DAY)[0]
@@ -174,7 +174,7 @@ def test_a26_a27_calls_at_the_edges_are_stored_once_on_the_day_they_began(at: Wo
                 }
             )
     with run_switch(replace(made, stored={account: stored})) as running:
-        place = playing(at, made, running.url)
+        place = playing(ctx, made, running.url)
         place = replace(place, clock=lambda: datetime(2026, 5, 1, tzinfo=UTC))
         for day in (date(2026, 3, 31), date(2026, 4, 1)):
             night(place, day)
@@ -186,8 +186,8 @@ def test_a26_a27_calls_at_the_edges_are_stored_once_on_the_day_they_began(at: Wo
     assert {found["edge-0-7200"], found["edge-2-7200"]} == {date(2026, 3, 31)}
 
 
-@pytest.mark.parametrize("dialect", Dialect, ids=str)
-def test_a28_lists_documents_and_money_mean_one_thing(at: Workplace, dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", SwitchDialect, ids=str)
+def test_a28_lists_documents_and_money_mean_one_thing(ctx: RunContext, dialect: SwitchDialect) -> None:
     made = faulty(dialect=dialect)
     account = made.accounts[0].account_id
     started = datetime(2026, 3, 3, 3, 30, tzinfo=UTC)  # 22:30 in New York; the call lasts three hours
@@ -207,7 +207,7 @@ def test_a28_lists_documents_and_money_mean_one_thing(at: Workplace, dialect: Di
     }
     document["_id"] = f"202603-{leg['call_id']}"
     with run_switch(replace(made, stored={account: [document]})) as running:
-        place = playing(at, made, running.url, api_details=True)
+        place = playing(ctx, made, running.url, api_details=True)
         night(place)
     query = "SELECT started_at, ended_at, answered_at, business_date, rate::text, cost::text, cost_currency FROM cdr"
     answered = started + timedelta(seconds=10)
@@ -216,10 +216,12 @@ def test_a28_lists_documents_and_money_mean_one_thing(at: Workplace, dialect: Di
     ]
 
 
-def test_a32_a_row_of_another_account_is_rejected_and_alarmed(at: Workplace, caplog: pytest.LogCaptureFixture) -> None:
+def test_a32_a_row_of_another_account_is_rejected_and_alarmed(
+    ctx: RunContext, caplog: pytest.LogCaptureFixture
+) -> None:
     switch = faulty("foreign_row")
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url)
+        place = playing(ctx, switch, running.url)
         with caplog.at_level(logging.ERROR):
             _, loaded = night(place)
     (account,) = loaded.accounts
@@ -228,25 +230,25 @@ def test_a32_a_row_of_another_account_is_rejected_and_alarmed(at: Workplace, cap
     assert warehouse(place, "SELECT count(*) FROM cdr WHERE account_id <> '" + account.account_id + "'") == [(0,)]
 
 
-def test_a33_a_busy_day_that_comes_back_empty_is_flagged(at: Workplace) -> None:
+def test_a33_a_busy_day_that_comes_back_empty_is_flagged(ctx: RunContext) -> None:
     switch = faulty()
     weekdays = [DAY - timedelta(weeks=number) for number in (2, 1)]
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url)
+        place = playing(ctx, switch, running.url)
         verdicts = [night(place, day)[1].accounts[0].volume for day in weekdays]
     assert [volume.verdict for volume in verdicts if volume] == ["unknown", "usual"]
     with run_switch(replace(switch, faults=("no_rows",))) as running:
-        _, loaded = night(playing(at, switch, running.url))
+        _, loaded = night(playing(ctx, switch, running.url))
     volume = loaded.accounts[0].volume
     assert volume is not None
     assert (volume.rows, volume.verdict, volume.suspicious) == (0, "empty", True)
     assert warehouse(place, f"SELECT volume FROM days WHERE business_date = '{DAY}'") == [("empty",)]
 
 
-def test_a37_a_record_of_the_year_2999_is_quarantined_and_moves_no_watermark(at: Workplace) -> None:
+def test_a37_a_record_of_the_year_2999_is_quarantined_and_moves_no_watermark(ctx: RunContext) -> None:
     switch = faulty("future_row")
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url)
+        place = playing(ctx, switch, running.url)
         _, loaded = night(place)
     assert loaded.reject_reasons == {"time_epoch": 1}
     assert warehouse(place, "SELECT max(complete_through) <= '2026-11-20 12:00Z', max(business_date) FROM days") == [
@@ -255,11 +257,11 @@ def test_a37_a_record_of_the_year_2999_is_quarantined_and_moves_no_watermark(at:
 
 
 @pytest.mark.slow
-def test_a38_two_hundred_accounts_of_which_every_tenth_fails(at: Workplace) -> None:
+def test_a38_two_hundred_accounts_of_which_every_tenth_fails(ctx: RunContext) -> None:
     switch = SimulatedSwitch.build(calls_per_day=4, accounts=200)
     broken = frozenset(account.account_id for account in switch.accounts[::10])
     with run_switch(replace(switch, failing=broken)) as running:
-        place = playing(at, switch, running.url, api_dialect="v2_k43", collect_concurrency=32)
+        place = playing(ctx, switch, running.url, api_dialect="v2_k43", collect_concurrency=32)
         with stamina.set_testing(testing=True, attempts=2, cap=True):
             collected, loaded = night(place)
     assert {failure.account_id for failure in collected.failures} == broken

@@ -11,15 +11,15 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nights import DAY, night, playing, warehouse
 from pydantic import SecretStr
 
 from cdr_pipeline.errors import WarehouseError
 from cdr_pipeline.privacy.redaction import RedactingFilter, redact
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.engine import connect, safe_message
+from tests.support.nights import DAY, night, playing, warehouse
 
 NUMBER = "+15550100042"
 
@@ -29,11 +29,11 @@ def one_account(**more: Any) -> SimulatedSwitch:
 
 
 def test_f01_no_library_writes_a_url_even_when_everything_is_logged(
-    at: Workplace, caplog: pytest.LogCaptureFixture
+    ctx: RunContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     switch = one_account()
     with caplog.at_level(logging.DEBUG), run_switch(switch) as running:
-        night(playing(at, switch, running.url, api_token_in_query=True))
+        night(playing(ctx, switch, running.url, api_token_in_query=True))
     ours = [record for record in caplog.records if not record.name.startswith(("uvicorn", "asyncio"))]
     said = "\n".join(record.getMessage() for record in ours)
     assert switch.token not in said
@@ -42,7 +42,7 @@ def test_f01_no_library_writes_a_url_even_when_everything_is_logged(
 
 
 def test_f02_a_rejected_value_is_kept_with_its_row_and_nowhere_else(
-    at: Workplace, caplog: pytest.LogCaptureFixture
+    ctx: RunContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = one_account()
     account = made.accounts[0].account_id
@@ -50,9 +50,9 @@ def test_f02_a_rejected_value_is_kept_with_its_row_and_nowhere_else(
     spoilt = first | {"caller_id_number": NUMBER, "caller_id_name": "Zoë CANARY", "billing_seconds": -1}
     with caplog.at_level(logging.DEBUG):
         with run_switch(replace(made, stored={account: [spoilt, *others]})) as running:
-            collected, loaded = night(playing(at, made, running.url))
+            collected, loaded = night(playing(ctx, made, running.url))
     assert loaded.reject_reasons == {"out_of_range": 1}
-    ((raw,),) = warehouse(at, "SELECT raw FROM rejects")
+    ((raw,),) = warehouse(ctx, "SELECT raw FROM rejects")
     assert NUMBER in raw
     for said in (caplog.text, repr(collected), repr(loaded)):
         assert NUMBER not in said
@@ -67,17 +67,17 @@ def test_f02_a_rejected_value_is_kept_with_its_row_and_nowhere_else(
         "SELECT %s::int",
     ],
 )
-def test_f04_what_the_database_says_of_a_row_is_cut_and_its_code_stays(at: Workplace, statement: str) -> None:
-    with at.ledger() as ledger:
+def test_f04_what_the_database_says_of_a_row_is_cut_and_its_code_stays(ctx: RunContext, statement: str) -> None:
+    with ctx.ledger() as ledger:
         ledger.connection.execute("CREATE TABLE numbers (number text PRIMARY KEY)")
         ledger.connection.execute("INSERT INTO numbers VALUES (%s)", [NUMBER])
-    with pytest.raises(psycopg.Error) as raw, psycopg.connect(at.url) as connection:
+    with pytest.raises(psycopg.Error) as raw, psycopg.connect(ctx.url) as connection:
         connection.execute(statement, [NUMBER])  # type: ignore[call-overload]
     assert NUMBER[1:] in str(raw.value)
     assert NUMBER[1:] not in safe_message(raw.value)
     assert raw.value.sqlstate is not None
     assert raw.value.sqlstate in safe_message(raw.value)
-    with pytest.raises(WarehouseError) as ours, connect(at.url) as connection:
+    with pytest.raises(WarehouseError) as ours, connect(ctx.url) as connection:
         connection.execute(statement, [NUMBER])  # type: ignore[call-overload]
     assert NUMBER[1:] not in str(ours.value)
     assert ours.value.__cause__ is None
@@ -97,14 +97,14 @@ def test_f05_an_errors_traceback_reaches_the_log_without_its_locals() -> None:
     assert "\n" not in said
 
 
-def test_f07_a_callers_name_writes_no_log_line_of_its_own(at: Workplace, caplog: pytest.LogCaptureFixture) -> None:
+def test_f07_a_callers_name_writes_no_log_line_of_its_own(ctx: RunContext, caplog: pytest.LogCaptureFixture) -> None:
     made = one_account(faults=("foreign_row",))
     account = made.accounts[0].account_id
     named = [
         leg | {"caller_id_name": "x\nERROR all money is gone\x1b[31m\u2028"} for leg in made.documents(account, DAY)
     ]
     with caplog.at_level(logging.DEBUG), run_switch(replace(made, stored={account: named})) as running:
-        night(playing(at, made, running.url))
+        night(playing(ctx, made, running.url))
     assert "rows of another account" in caplog.text
     assert "all money is gone" not in caplog.text
 
@@ -120,15 +120,15 @@ def test_f08_no_run_of_seven_digits_survives_in_free_text(number: int, shape: st
     assert str(number) not in redact(shape.format(number))
 
 
-def test_f09_what_is_collected_is_readable_by_its_owner_only(at: Workplace) -> None:
+def test_f09_what_is_collected_is_readable_by_its_owner_only(ctx: RunContext) -> None:
     before = os.umask(0)
     try:
         switch = one_account()
         with run_switch(switch) as running:
-            night(playing(at, switch, running.url, api_token=None, api_key=SecretStr(switch.api_key)))
+            night(playing(ctx, switch, running.url, api_token=None, api_key=SecretStr(switch.api_key)))
     finally:
         os.umask(before)
-    for folder in (at.settings.landing_dir, at.settings.session_dir):
+    for folder in (ctx.settings.landing_dir, ctx.settings.session_dir):
         paths = [folder, *folder.rglob("*")]
         assert len(paths) > 2
         assert [path for path in paths if _open_to_others(path)] == []

@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 import pytest
 import stamina
-from scripted_server import Reply, scripted_server
 
 from cdr_pipeline.errors import (
     PermanentUpstreamError,
@@ -23,10 +22,11 @@ from cdr_pipeline.errors import (
 )
 from cdr_pipeline.sources.kazoo import connection as connection_module
 from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.sources.kazoo.dialects import Dialect
-from cdr_pipeline.sources.kazoo.refusals import worth_another_try
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
+from cdr_pipeline.sources.kazoo.refusals import retry_decision
 from cdr_pipeline.sources.kazoo.session import Credentials
 from cdr_pipeline.sources.kazoo.windows import Window
+from tests.support.scripted_server import Reply, scripted_server
 
 TOKEN = "CANARY_TOK_0123456789"
 WINDOW = Window(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC))
@@ -39,7 +39,7 @@ def page(*ids: str, next_key: str | None = None, **more: Any) -> bytes:
     return orjson.dumps(envelope | {"status": "success", "auth_token": TOKEN} | more)
 
 
-def ids_of(url: str, *, dialect: Dialect = Dialect.V2_K43, **options: Any) -> list[str]:
+def ids_of(url: str, *, dialect: SwitchDialect = SwitchDialect.V2_K43, **options: Any) -> list[str]:
     """Ids of every row of the window."""
     credentials = Credentials(token=options.pop("token", TOKEN), api_key=options.pop("api_key", ""))
     options = {"requests_per_second": 10_000.0, "timeout_seconds": 3.0} | options
@@ -113,7 +113,7 @@ def test_a06_retry_after_is_understood_in_all_its_forms(header: str, seconds: fl
 
 def test_a06_a_huge_retry_after_is_capped() -> None:
     error = TransientUpstreamError("429", retry_after_seconds=1e9)
-    assert worth_another_try(error) == 60.0
+    assert retry_decision(error) == 60.0
 
 
 def test_a07_a_refused_token_is_permanent_and_asked_once() -> None:
@@ -175,19 +175,19 @@ def test_a_short_page_of_3x_is_asked_for_again() -> None:
     short = page("a", next_key="63602563961", page_size=2)
     whole = page("a", "b", next_key="63602563961", page_size=2)
     with scripted_server(Reply(short), Reply(whole), Reply(page("c", page_size=2))) as server:
-        assert ids_of(server.url, dialect=Dialect.V2_K3, page_size=2) == ["a", "b", "c"]
+        assert ids_of(server.url, dialect=SwitchDialect.V2_K3, page_size=2) == ["a", "b", "c"]
     assert len(server.requests) == 3
 
 
 @pytest.mark.fault("R408")
 def test_v1_rows_fewer_than_stated_are_asked_for_again() -> None:
     with scripted_server(Reply(page("a", page_size=2)), Reply(page("a", "b", page_size=2))) as server:
-        assert ids_of(server.url, dialect=Dialect.SEED_V1) == ["a", "b"]
+        assert ids_of(server.url, dialect=SwitchDialect.SEED_V1) == ["a", "b"]
 
 
 @pytest.mark.fault("R410")
-@pytest.mark.parametrize("dialect", Dialect, ids=str)
-def test_more_rows_than_a_page_states_are_accepted(dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", SwitchDialect, ids=str)
+def test_more_rows_than_a_page_states_are_accepted(dialect: SwitchDialect) -> None:
     body = page("a", "b", page_size="1", node="n", version="4.3.0")
     with scripted_server(Reply(body)) as server:
         assert ids_of(server.url, dialect=dialect) == ["a", "b"]
@@ -213,7 +213,7 @@ def test_a_timeout_over_a_months_edge_is_asked_for_again() -> None:
     window = Window(edge - timedelta(hours=1), edge + timedelta(days=1), whole=True)
     with scripted_server(Reply(b"<html>", 504), Reply(page("a"))) as server:
         with KazooClient(server.url, Credentials(token=TOKEN), requests_per_second=10_000.0) as client:
-            assert [found.rows for _, found in client.pages("acct", window, Dialect.V2_K43)] == [1]
+            assert [found.rows for _, found in client.pages("acct", window, SwitchDialect.V2_K43)] == [1]
     assert len(server.requests) == 2
 
 
@@ -279,7 +279,7 @@ def test_a20_on_3x_more_rows_in_a_second_than_in_a_page_are_fetched_in_larger_pa
         Reply(page("a", "b", next_key="63602563961", page_size=2)),
         Reply(page("a", "b", "c", page_size=8)),
     ) as server:
-        assert set(ids_of(server.url, dialect=Dialect.V2_K3, page_size=2)) == {"a", "b", "c"}
+        assert set(ids_of(server.url, dialect=SwitchDialect.V2_K3, page_size=2)) == {"a", "b", "c"}
     assert "page_size=8" in server.requests[-1]
 
 
@@ -295,7 +295,7 @@ def test_a22_a_page_size_in_text_is_accepted() -> None:
 
 def test_a34_the_echoed_token_is_cut_from_what_lands() -> None:
     with scripted_server(Reply(page("a"))) as server, KazooClient(server.url, Credentials(token=TOKEN)) as client:
-        bodies = [body for body, _ in client.pages("acct", WINDOW, Dialect.V2_K43)]
+        bodies = [body for body, _ in client.pages("acct", WINDOW, SwitchDialect.V2_K43)]
     assert TOKEN.encode() not in b"".join(bodies)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cdr_pipeline.errors import UnreadableUpload
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.windows import Window
 from cdr_pipeline.sources.landing import LandingDamaged, LandingFile, LandingWriter, land_upload, window_path
 
@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 3, 2, 30, tzinfo=UTC)
 def land(folder: Path, *bodies: bytes) -> Path:
     """One landed window."""
     path = window_path(folder, "acct", WINDOW, NOW)
-    with LandingWriter(path, account_id="acct", window=WINDOW, dialect=Dialect.K5) as writer:
+    with LandingWriter(path, account_id="acct", window=WINDOW, dialect=SwitchDialect.K5) as writer:
         for body in bodies:
             writer.add_detail(body)
     return path
@@ -36,7 +36,7 @@ def test_nothing_is_visible_when_collecting_fails(tmp_path: Path) -> None:
     path = window_path(tmp_path, "acct", WINDOW, NOW)
     with (
         pytest.raises(RuntimeError),
-        LandingWriter(path, account_id="acct", window=WINDOW, dialect=Dialect.K5) as writer,
+        LandingWriter(path, account_id="acct", window=WINDOW, dialect=SwitchDialect.K5) as writer,
     ):
         _half(writer)
     assert [found for found in tmp_path.rglob("*") if found.is_file()] == []

@@ -8,11 +8,11 @@ import orjson
 import polars as pl
 import pytest
 
+from cdr_pipeline.core.fields.schemas import CheckedRows
 from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
 from cdr_pipeline.core.normalize.numbers import NumberPlan
-from cdr_pipeline.core.fields.schemas import Sifted
-from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET, to_gregorian
 from cdr_pipeline.core.records.validate import validate
+from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET, to_gregorian
 
 STARTED = datetime(2026, 3, 3, 3, 30, tzinfo=UTC)
 ROW: dict[str, Any] = {
@@ -27,7 +27,7 @@ ROW: dict[str, Any] = {
 }
 
 
-def normalized(*rows: dict[str, Any], details: list[dict[str, Any]] | None = None) -> Sifted:
+def normalized(*rows: dict[str, Any], details: list[dict[str, Any]] | None = None) -> CheckedRows:
     """Rows as they go into the warehouse, and rejects, after the rules of the schema."""
     found = normalize_list(
         Rows(b"\n".join(map(orjson.dumps, rows)), frozenset(key for row in rows for key in row)),
@@ -37,7 +37,7 @@ def normalized(*rows: dict[str, Any], details: list[dict[str, Any]] | None = Non
         details=Rows(b"\n".join(map(orjson.dumps, details or [])), frozenset()),
     )
     valid = validate(found.rows, latest=datetime(2027, 1, 1, tzinfo=UTC))
-    return Sifted(valid.rows, pl.concat([found.rejects, valid.rejects]))
+    return CheckedRows(valid.rows, pl.concat([found.rejects, valid.rejects]))
 
 
 def reason(**changes: Any) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.simulator.paging import Request, cut
 from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, Dialect
+from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, SwitchDialect
 from cdr_pipeline.sources.kazoo.session import Credentials
 from cdr_pipeline.sources.kazoo.windows import EdgeReach, plan_windows
 
@@ -30,7 +30,7 @@ SPAN = st.tuples(MINUTES, st.integers(1, 4 * 1440)).map(
 )
 
 
-def corpus(calls: list[tuple[int, int, int, int]], dialect: Dialect) -> list[dict[str, Any]]:
+def corpus(calls: list[tuple[int, int, int, int]], dialect: SwitchDialect) -> list[dict[str, Any]]:
     """Documents as the dialect's server files them: by the month of the hangup, or of the beginning."""
     documents: list[dict[str, Any]] = []
     for number, (minutes, duration, lag, alike) in enumerate(calls):
@@ -43,7 +43,7 @@ def corpus(calls: list[tuple[int, int, int, int]], dialect: Dialect) -> list[dic
     return documents
 
 
-def serve(documents: list[dict[str, Any]], dialect: Dialect) -> httpx2.MockTransport:
+def serve(documents: list[dict[str, Any]], dialect: SwitchDialect) -> httpx2.MockTransport:
     """The pages of a server that holds these documents."""
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -63,11 +63,11 @@ def serve(documents: list[dict[str, Any]], dialect: Dialect) -> httpx2.MockTrans
     return httpx2.MockTransport(answer)
 
 
-@pytest.mark.parametrize("dialect", Dialect, ids=str)
+@pytest.mark.parametrize("dialect", SwitchDialect, ids=str)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(calls=CALLS, span=SPAN, page_size=st.sampled_from([1, 2, 7, 50]))
 def test_the_union_of_what_comes_back_is_the_truth(
-    dialect: Dialect, calls: list[tuple[int, int, int, int]], span: tuple[datetime, datetime], page_size: int
+    dialect: SwitchDialect, calls: list[tuple[int, int, int, int]], span: tuple[datetime, datetime], page_size: int
 ) -> None:
     documents = corpus(calls, dialect)
     client = KazooClient(
@@ -85,8 +85,8 @@ def test_the_union_of_what_comes_back_is_the_truth(
 
 
 @pytest.mark.fault("R407")
-@pytest.mark.parametrize("dialect", [Dialect.SEED_V1, Dialect.V2_K3], ids=str)
-def test_a_hangup_in_a_months_last_second_saved_after_it_is_found(dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", [SwitchDialect.SEED_V1, SwitchDialect.V2_K3], ids=str)
+def test_a_hangup_in_a_months_last_second_saved_after_it_is_found(dialect: SwitchDialect) -> None:
     documents = corpus([(-1, 59, 3, 1), (-1, 59, 900, 1)], dialect)
     assert {document["_id"][:6] for document in documents} == {"202605"}
     with KazooClient("http://127.0.0.1", Credentials(token="t"), transport=serve(documents, dialect)) as client:

@@ -14,7 +14,7 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.session import Credentials, Session
 from cdr_pipeline.sources.kazoo.windows import Window
 
@@ -94,11 +94,11 @@ def test_secrets_are_not_in_the_text_of_credentials() -> None:
 
 @pytest.mark.parametrize("method", ["md5", "sha"])
 @pytest.mark.parametrize("by_realm", [True, False])
-@pytest.mark.parametrize("dialect", [Dialect.SEED_V1, Dialect.K5])
+@pytest.mark.parametrize("dialect", [SwitchDialect.SEED_V1, SwitchDialect.K5])
 def test_a_user_buys_a_token_with_the_hash_of_name_and_password(
     method: str,
     by_realm: bool,
-    dialect: Dialect,
+    dialect: SwitchDialect,
 ) -> None:
     switch = SimulatedSwitch.build(dialect=dialect, calls_per_day=2)
     user, password = switch.user
@@ -119,7 +119,7 @@ def test_a_token_may_go_into_the_query_where_a_server_wants_it() -> None:
     switch = SimulatedSwitch.build(calls_per_day=2)
     with run_switch(switch) as running:
         with KazooClient(running.url, Credentials(token=switch.token), token_in_query=True) as client:
-            pages = list(client.pages(switch.accounts[0].account_id, WINDOW, Dialect.V2_K43))
+            pages = list(client.pages(switch.accounts[0].account_id, WINDOW, SwitchDialect.V2_K43))
     assert len(pages) == 1
 
 

@@ -18,14 +18,14 @@ from cdr_pipeline.simulator.paging import decode_key, encode_key
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.session import Credentials
 from cdr_pipeline.sources.kazoo.windows import plan_windows
 
 DAY = date(2026, 3, 2)
 
 
-@pytest.fixture(params=Dialect, ids=str)
+@pytest.fixture(params=SwitchDialect, ids=str)
 def switch(request: pytest.FixtureRequest) -> SimulatedSwitch:
     return SimulatedSwitch.build(calls_per_day=60, dialect=request.param)
 
@@ -76,8 +76,8 @@ def test_rows_have_the_documented_columns_in_their_order(switch: SimulatedSwitch
     columns = list(list_row(document, switch.dialect))
     begin = ["id", "call_id", "caller_id_number", "caller_id_name", "callee_id_number", "callee_id_name"]
     assert columns[:6] == begin
-    old = switch.dialect in (Dialect.SEED_V1, Dialect.V2_K3)
-    assert len(columns) == (30 if old else 36 if switch.dialect is Dialect.K5 else 35)
+    old = switch.dialect in (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
+    assert len(columns) == (30 if old else 36 if switch.dialect is SwitchDialect.K5 else 35)
     assert columns[-1] == ("call_priority" if old else "interaction_id")
 
 
@@ -90,7 +90,7 @@ def test_the_lists_timestamp_is_the_start_and_the_documents_the_end(switch: Simu
 
 def test_numbers_are_text_on_3x_and_numbers_since(switch: SimulatedSwitch, url: str) -> None:
     row = get(switch, url, f"/accounts/{account(switch)}/cdrs", **window()).json()["data"][0]
-    old = switch.dialect in (Dialect.SEED_V1, Dialect.V2_K3)
+    old = switch.dialect in (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
     assert isinstance(row["duration_seconds"], str if old else int)
     assert row["rfc_1036"].startswith('"') is old
 
@@ -100,14 +100,14 @@ def test_a_wrong_token_is_401_in_the_versions_shape(switch: SimulatedSwitch, url
     reply = httpx2.get(path, headers={"X-Auth-Token": "wrong"})
     text = "invalid credentials"
     assert reply.status_code == 401
-    assert reply.json()["data"] == (text if switch.dialect is Dialect.SEED_V1 else {"message": text})
+    assert reply.json()["data"] == (text if switch.dialect is SwitchDialect.SEED_V1 else {"message": text})
     assert reply.json()["error"] == "401"
 
 
 def test_a_window_that_is_too_long_is_500_on_3x_and_400_since(switch: SimulatedSwitch, url: str) -> None:
     start = window()["created_from"]
     reply = get(switch, url, f"/accounts/{account(switch)}/cdrs", created_from=start, created_to=start + 2_682_001)
-    old = switch.dialect in (Dialect.SEED_V1, Dialect.V2_K3)
+    old = switch.dialect in (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
     assert reply.status_code == (500 if old else 400)
     assert "date_range" in reply.json()["data"]["created_from"]
 

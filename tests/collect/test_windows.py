@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdr_pipeline.core.time.timestamps import from_gregorian
-from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, Dialect
+from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, SwitchDialect
 from cdr_pipeline.sources.kazoo.windows import Window, plan_windows
 
 MOMENT = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(  # noqa: DTZ001
@@ -15,22 +15,26 @@ MOMENT = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(  # noqa: 
 SPAN = st.tuples(MOMENT, st.integers(1, 200 * 86_400)).map(lambda pair: (pair[0], pair[0] + timedelta(seconds=pair[1])))
 
 
-@given(SPAN, st.sampled_from(Dialect))
-def test_windows_tile_the_span_without_gap_or_overlap(span: tuple[datetime, datetime], dialect: Dialect) -> None:
+@given(SPAN, st.sampled_from(SwitchDialect))
+def test_windows_tile_the_span_without_gap_or_overlap(span: tuple[datetime, datetime], dialect: SwitchDialect) -> None:
     tiles = [window for window in plan_windows(*span, dialect) if not window.whole]
     assert tiles[0].starts_at == span[0]
     assert tiles[-1].ends_at == span[1]
     assert all(one.ends_at == other.starts_at for one, other in pairwise(tiles))
 
 
-@given(SPAN, st.sampled_from(Dialect))
-def test_a09_no_window_is_longer_than_the_server_allows(span: tuple[datetime, datetime], dialect: Dialect) -> None:
+@given(SPAN, st.sampled_from(SwitchDialect))
+def test_a09_no_window_is_longer_than_the_server_allows(
+    span: tuple[datetime, datetime], dialect: SwitchDialect
+) -> None:
     for window in plan_windows(*span, dialect):
         assert 0 <= window.created_to - window.created_from <= MAX_RANGE_SECONDS
 
 
-@given(SPAN, st.sampled_from(Dialect))
-def test_no_window_that_is_read_in_pages_crosses_a_utc_month(span: tuple[datetime, datetime], dialect: Dialect) -> None:
+@given(SPAN, st.sampled_from(SwitchDialect))
+def test_no_window_that_is_read_in_pages_crosses_a_utc_month(
+    span: tuple[datetime, datetime], dialect: SwitchDialect
+) -> None:
     for window in plan_windows(*span, dialect):
         if window.whole:
             continue
@@ -38,9 +42,9 @@ def test_no_window_that_is_read_in_pages_crosses_a_utc_month(span: tuple[datetim
         assert (first.year, first.month) == (last.year, last.month)
 
 
-@given(SPAN, st.sampled_from(Dialect))
+@given(SPAN, st.sampled_from(SwitchDialect))
 def test_every_months_edge_in_the_span_is_inside_a_whole_window(
-    span: tuple[datetime, datetime], dialect: Dialect
+    span: tuple[datetime, datetime], dialect: SwitchDialect
 ) -> None:
     windows = plan_windows(*span, dialect)
     edge = span[0].replace(day=1, hour=0, minute=0, second=0)
@@ -73,12 +77,14 @@ def test_a_window_over_a_months_edge_shrinks_around_the_edge() -> None:
 
 
 def test_a26_neighbouring_windows_share_no_second() -> None:
-    first, second, _ = plan_windows(datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC), Dialect.V2_K3)
+    first, second, _ = plan_windows(
+        datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC), SwitchDialect.V2_K3
+    )
     assert second.created_from == first.created_to + 1
 
 
-@pytest.mark.parametrize("dialect", Dialect)
-def test_a_span_ends_before_its_last_second(dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", SwitchDialect)
+def test_a_span_ends_before_its_last_second(dialect: SwitchDialect) -> None:
     (window,) = (
         window
         for window in plan_windows(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC), dialect)

@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from days import DAY, PERSON, collected, deliver, export, files, later, loading, manifest, restate, seal, state
 
 from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.exports.verify import verify_tree
@@ -16,31 +15,45 @@ from cdr_pipeline.steps.days import restate_days as restate_step
 from cdr_pipeline.steps.days import seal_days as seal_step
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.days.seal_days import Obstacle, Override, SealedDay, SealRequest, seal_days
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, DayEvent
+from tests.support.days import (
+    DAY,
+    PERSON,
+    collected,
+    deliver,
+    export,
+    files,
+    later,
+    loading,
+    manifest,
+    restate,
+    seal,
+    state,
+)
 
 ONE = {"record_id": "a", "cost": Decimal("0.5"), "cost_currency": "USD"}
 TWO = {"record_id": "b"}
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """A day of two calls, collected whole, long ago."""
-    collected(at)
-    deliver(at, ONE, TWO)
-    return at
+    collected(ctx)
+    deliver(ctx, ONE, TWO)
+    return ctx
 
 
-def events(at: Workplace) -> list[DayEvent]:
-    with at.ledger() as ledger:
-        return ledger.day_events("acct", DAY)
+def events(ctx: RunContext) -> list[DayEvent]:
+    with ctx.ledger() as ledger:
+        return ledger.day_states.events("acct", DAY)
 
 
-def whole(at: Workplace) -> None:
-    assert not any(verify_tree(at.settings.export_dir).values())
+def whole(ctx: RunContext) -> None:
+    assert not any(verify_tree(ctx.settings.export_dir).values())
 
 
-def test_d01_a_late_record_of_an_open_day_remakes_its_file_under_the_same_version(place: Workplace) -> None:
+def test_d01_a_late_record_of_an_open_day_remakes_its_file_under_the_same_version(place: RunContext) -> None:
     first = export(place)
     deliver(place, {"record_id": "c"})
     second = export(place)
@@ -49,7 +62,7 @@ def test_d01_a_late_record_of_an_open_day_remakes_its_file_under_the_same_versio
     whole(place)
 
 
-def test_a_sealed_file_says_so_and_nobody_may_write_to_it(place: Workplace) -> None:
+def test_a_sealed_file_says_so_and_nobody_may_write_to_it(place: RunContext) -> None:
     sealed = seal(place)
     assert sealed.outcome == "sealed"
     note = manifest(sealed.files[0].path)
@@ -60,14 +73,14 @@ def test_a_sealed_file_says_so_and_nobody_may_write_to_it(place: Workplace) -> N
     whole(place)
 
 
-def test_a_file_of_a_dialect_that_is_no_longer_asked_for_is_sealed_with_the_others(place: Workplace) -> None:
+def test_a_file_of_a_dialect_that_is_no_longer_asked_for_is_sealed_with_the_others(place: RunContext) -> None:
     more = replace(place, settings=place.settings.model_copy(update={"export_dialects": "exact,parquet"}))
     export(more)
     assert [manifest(file.path).state for file in seal(place).files] == ["sealed", "sealed"]
     whole(place)
 
 
-def test_d02_a_late_record_of_a_sealed_day_touches_nothing_until_the_day_is_restated(place: Workplace) -> None:
+def test_d02_a_late_record_of_a_sealed_day_touches_nothing_until_the_day_is_restated(place: RunContext) -> None:
     sealed = seal(place)
     before = files(place)
     deliver(later(place, hours=1), {"record_id": "c"})
@@ -87,7 +100,7 @@ def test_d02_a_late_record_of_a_sealed_day_touches_nothing_until_the_day_is_rest
     whole(place)
 
 
-def test_d02_the_adjustment_holds_what_was_added_changed_and_withdrawn(place: Workplace) -> None:
+def test_d02_the_adjustment_holds_what_was_added_changed_and_withdrawn(place: RunContext) -> None:
     seal(place)
     deliver(place, {**ONE, "cost": Decimal("0.75")}, {"record_id": "c"})
     deliver(place, {"record_id": "b", "business_date": date(2026, 3, 3)})
@@ -107,7 +120,7 @@ def test_d02_the_adjustment_holds_what_was_added_changed_and_withdrawn(place: Wo
     whole(place)
 
 
-def test_the_new_versions_totals_are_the_old_ones_and_the_adjustment(place: Workplace) -> None:
+def test_the_new_versions_totals_are_the_old_ones_and_the_adjustment(place: RunContext) -> None:
     sealed = seal(place)
     deliver(place, {**ONE, "cost": Decimal("0.75")}, {"record_id": "c"})
     deliver(place, {"record_id": "b", "business_date": date(2026, 3, 3)})
@@ -118,7 +131,7 @@ def test_the_new_versions_totals_are_the_old_ones_and_the_adjustment(place: Work
         assert Decimal(old["all"][key]) + signed == Decimal(new["all"][key])
 
 
-def test_d03_a_correction_and_its_reverse_are_two_versions_and_the_third_equals_the_first(place: Workplace) -> None:
+def test_d03_a_correction_and_its_reverse_are_two_versions_and_the_third_equals_the_first(place: RunContext) -> None:
     first = seal(place).files[0]
     deliver(later(place, hours=1), {**ONE, "cost": Decimal("0.75")})
     second = restate(later(place, hours=2)).files[0]
@@ -136,7 +149,7 @@ def test_d03_a_correction_and_its_reverse_are_two_versions_and_the_third_equals_
     whole(place)
 
 
-def test_changes_that_undo_each_other_before_the_day_is_restated_make_no_version(place: Workplace) -> None:
+def test_changes_that_undo_each_other_before_the_day_is_restated_make_no_version(place: RunContext) -> None:
     seal(place)
     deliver(later(place, hours=1), {**ONE, "cost": Decimal("0.75")})
     deliver(later(place, hours=2), ONE)
@@ -145,7 +158,7 @@ def test_changes_that_undo_each_other_before_the_day_is_restated_make_no_version
     assert (files(place), state(place)) == (before, "sealed")
 
 
-def test_d04_a_day_is_not_sealed_while_a_load_runs_not_even_by_a_person(place: Workplace) -> None:
+def test_d04_a_day_is_not_sealed_while_a_load_runs_not_even_by_a_person(place: RunContext) -> None:
     with loading(place, {"record_id": "c"}):
         for override in (None, PERSON):
             refused = seal(place, override)
@@ -154,16 +167,16 @@ def test_d04_a_day_is_not_sealed_while_a_load_runs_not_even_by_a_person(place: W
     assert (sealed.outcome, sealed.files[0].rows) == ("sealed", 3)
 
 
-def test_d04_a_day_is_not_sealed_while_it_is_collected_not_even_by_a_person(place: Workplace) -> None:
+def test_d04_a_day_is_not_sealed_while_it_is_collected_not_even_by_a_person(place: RunContext) -> None:
     with place.ledger() as ledger:
-        claim = ledger.claim("acct", DAY, lease_seconds=60)
+        claim = ledger.windows.claim("acct", DAY, lease_seconds=60)
         assert claim is not None
         assert seal(place, PERSON).obstacles == (Obstacle.COLLECTING,)
-        ledger.release(claim)
+        ledger.windows.release(claim)
     assert seal(place).outcome == "sealed"
 
 
-def test_d05_sealing_twice_and_by_many_at_once_is_one_seal(place: Workplace) -> None:
+def test_d05_sealing_twice_and_by_many_at_once_is_one_seal(place: RunContext) -> None:
     outcomes: list[SealedDay] = []
     racing = [threading.Thread(target=lambda: outcomes.append(seal(place))) for _ in range(4)]
     for thread in racing:
@@ -176,7 +189,7 @@ def test_d05_sealing_twice_and_by_many_at_once_is_one_seal(place: Workplace) -> 
     whole(place)
 
 
-def test_d17_an_export_and_a_seal_of_a_day_do_not_mix(place: Workplace) -> None:
+def test_d17_an_export_and_a_seal_of_a_day_do_not_mix(place: RunContext) -> None:
     threads = [threading.Thread(target=action, args=[place]) for action in (export, seal, export)]
     for thread in threads:
         thread.start()
@@ -186,7 +199,7 @@ def test_d17_an_export_and_a_seal_of_a_day_do_not_mix(place: Workplace) -> None:
     whole(place)
 
 
-def test_what_is_in_the_way_is_named_and_a_person_may_answer_for_it(place: Workplace) -> None:
+def test_what_is_in_the_way_is_named_and_a_person_may_answer_for_it(place: RunContext) -> None:
     early = later(place, days=-262)
     collected(place, volume="empty")
     refused = seal(early)
@@ -200,29 +213,29 @@ def test_what_is_in_the_way_is_named_and_a_person_may_answer_for_it(place: Workp
     )  # fmt: skip
 
 
-def test_a_day_with_a_missing_window_is_not_sealed(at: Workplace) -> None:
-    collected(at)
-    assert seal(at, day=date(2026, 3, 5)).obstacles == (Obstacle.INCOMPLETE,)
+def test_a_day_with_a_missing_window_is_not_sealed(ctx: RunContext) -> None:
+    collected(ctx)
+    assert seal(ctx, day=date(2026, 3, 5)).obstacles == (Obstacle.INCOMPLETE,)
 
 
 @pytest.mark.parametrize("override", [Override("", "why"), Override("who", " ")])
-def test_an_override_without_name_or_reason_is_refused(place: Workplace, override: Override) -> None:
+def test_an_override_without_name_or_reason_is_refused(place: RunContext, override: Override) -> None:
     with pytest.raises(DayNotSealable):
         seal(place, override)
 
 
-def test_a_restatement_without_name_or_reason_is_refused(place: Workplace) -> None:
+def test_a_restatement_without_name_or_reason_is_refused(place: RunContext) -> None:
     with pytest.raises(DayNotSealable):
         restate_days(RestateRequest("", "why"), place)
 
 
-def test_by_itself_only_what_is_due_is_sealed(place: Workplace) -> None:
+def test_by_itself_only_what_is_due_is_sealed(place: RunContext) -> None:
     collected(place, date(2026, 11, 19))
     sealed = seal_days(SealRequest(), place)
     assert [(day.business_date, day.outcome) for day in sealed] == [(DAY, "sealed")]
 
 
-def test_nothing_is_built_upon_a_sealed_file_that_was_changed(place: Workplace) -> None:
+def test_nothing_is_built_upon_a_sealed_file_that_was_changed(place: RunContext) -> None:
     path = seal(place).files[0].path
     path.chmod(0o640)
     path.write_bytes(path.read_bytes().replace(b"inbound", b"outbound"))
@@ -233,7 +246,7 @@ def test_nothing_is_built_upon_a_sealed_file_that_was_changed(place: Workplace) 
     assert [event.event for event in events(place)] == ["sealed"]
 
 
-def test_an_imported_record_that_is_linked_later_leaves_its_row_and_says_so(place: Workplace) -> None:
+def test_an_imported_record_that_is_linked_later_leaves_its_row_and_says_so(place: RunContext) -> None:
     deliver(place, {"record_id": "x", "carrier": "c1"}, kind="upload")
     seal(place)
     with place.ledger() as ledger, ledger.connection.transaction():
@@ -249,10 +262,10 @@ def test_an_imported_record_that_is_linked_later_leaves_its_row_and_says_so(plac
     whole(place)
 
 
-def test_d12_an_account_that_moves_to_another_zone_keeps_the_bounds_of_its_sealed_days(place: Workplace) -> None:
+def test_d12_an_account_that_moves_to_another_zone_keeps_the_bounds_of_its_sealed_days(place: RunContext) -> None:
     first = seal(place).files[0].manifest
     with place.ledger() as ledger:
-        ledger.add_account(Account("acct", time_zone="Asia/Tokyo"), now=place.clock())
+        ledger.accounts.add(Account("acct", time_zone="Asia/Tokyo"), now=place.clock())
     assert export(place).file.manifest == first
     deliver(place, {"record_id": "c"})
     second = restate(place).files[0].manifest
@@ -266,7 +279,7 @@ class Died(BaseException):
 
 
 def test_d14_what_was_sealed_by_a_process_that_died_is_announced_by_the_next(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object) -> None:
         raise Died
@@ -283,7 +296,7 @@ def test_d14_what_was_sealed_by_a_process_that_died_is_announced_by_the_next(
 
 @pytest.mark.parametrize("point", ["write_adjustment", "note_file", "publish_day"])
 def test_d14_a_restatement_that_died_is_no_version_or_a_whole_one(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch, point: str
+    place: RunContext, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     def die(*_: object, **__: object) -> None:
         raise Died

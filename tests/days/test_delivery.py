@@ -10,16 +10,16 @@ import asyncssh
 import pytest
 import s3fs.core
 import stamina
-from days import ACCOUNT, collected, deliver, export, later, restate, seal, state
-from delivery_servers import ObjectStore, SftpServer, object_store, sftp_server
 
 from cdr_pipeline.errors import ConfigurationError, DeliveryError
 from cdr_pipeline.exports.delivery.targets import load_targets
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.days import deliver_files as deliver_step
 from cdr_pipeline.steps.days.deliver_files import DeliveredFile, DeliverRequest, deliver_files
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Delivery, Ledger
+from tests.support.days import ACCOUNT, collected, deliver, export, later, restate, seal, state
+from tests.support.delivery_servers import ObjectStore, SftpServer, object_store, sftp_server
 
 NAME = f"{ACCOUNT}/2026/03/cdrs_acct_2026-03-02_v1.csv"
 
@@ -31,12 +31,12 @@ def _quick_retries() -> Iterator[None]:
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """A sealed day."""
-    collected(at)
-    deliver(at, {"record_id": "a"}, {"record_id": "b", "caller_id_name": "x" * 50_000})
-    seal(at)
-    return at
+    collected(ctx)
+    deliver(ctx, {"record_id": "a"}, {"record_id": "b", "caller_id_name": "x" * 50_000})
+    seal(ctx)
+    return ctx
 
 
 @pytest.fixture
@@ -51,50 +51,50 @@ def store() -> Iterator[ObjectStore]:
         yield found
 
 
-def targets(at: Workplace, text: str) -> None:
-    at.settings.targets_file.write_text(text)
-    at.settings.targets_file.chmod(0o600)
+def targets(ctx: RunContext, text: str) -> None:
+    ctx.settings.targets_file.write_text(text)
+    ctx.settings.targets_file.chmod(0o600)
 
 
-def to_folder(at: Workplace, tmp_path: Path) -> Path:
+def to_folder(ctx: RunContext, tmp_path: Path) -> Path:
     folder = tmp_path / "fetched here"
-    targets(at, f'[finance]\nurl = "{folder}"\n')
+    targets(ctx, f'[finance]\nurl = "{folder}"\n')
     return folder
 
 
-def to_sftp(at: Workplace, server: SftpServer, known_hosts: Path | None = None) -> None:
+def to_sftp(ctx: RunContext, server: SftpServer, known_hosts: Path | None = None) -> None:
     targets(
-        at,
+        ctx,
         f'[finance]\nurl = "sftp://cdr@127.0.0.1:{server.port}/in"\n'
         f'known_hosts = "{known_hosts or server.known_hosts}"\nkey_file = "{server.key_file}"\n',
     )
 
 
-def to_store(at: Workplace, store: ObjectStore) -> None:
+def to_store(ctx: RunContext, store: ObjectStore) -> None:
     targets(
-        at,
+        ctx,
         f'[finance]\nurl = "s3://bucket/in"\nendpoint_url = "{store.url}"\nkey = "k"\nsecret = "s"\n',
     )
 
 
-def send(at: Workplace, *, again: bool = False) -> list[DeliveredFile]:
-    return deliver_files(DeliverRequest(again=again), at)
+def send(ctx: RunContext, *, again: bool = False) -> list[DeliveredFile]:
+    return deliver_files(DeliverRequest(again=again), ctx)
 
 
-def known(at: Workplace) -> list[Delivery]:
-    with at.ledger() as ledger:
-        return ledger.deliveries([ACCOUNT], ["pending", "delivered", "refused"])
+def known(ctx: RunContext) -> list[Delivery]:
+    with ctx.ledger() as ledger:
+        return ledger.deliveries.list_all([ACCOUNT], ["pending", "delivered", "refused"])
 
 
-def local(at: Workplace) -> bytes:
-    return (at.settings.export_dir / NAME).read_bytes()
+def local(ctx: RunContext) -> bytes:
+    return (ctx.settings.export_dir / NAME).read_bytes()
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_folder_gets_file_and_manifest_and_the_ledger_a_receipt(place: Workplace, tmp_path: Path) -> None:
+def test_a_folder_gets_file_and_manifest_and_the_ledger_a_receipt(place: RunContext, tmp_path: Path) -> None:
     folder = to_folder(place, tmp_path)
     (sent,) = send(place)
     assert (sent.outcome, sent.path) == ("delivered", NAME)
@@ -106,14 +106,14 @@ def test_a_folder_gets_file_and_manifest_and_the_ledger_a_receipt(place: Workpla
     assert send(place) == []
 
 
-def test_only_days_that_are_final_are_delivered(at: Workplace, tmp_path: Path) -> None:
-    collected(at)
-    export(at)
-    to_folder(at, tmp_path)
-    assert send(at) == []
+def test_only_days_that_are_final_are_delivered(ctx: RunContext, tmp_path: Path) -> None:
+    collected(ctx)
+    export(ctx)
+    to_folder(ctx, tmp_path)
+    assert send(ctx) == []
 
 
-def test_a_restated_day_is_delivered_beside_the_version_before(place: Workplace, tmp_path: Path) -> None:
+def test_a_restated_day_is_delivered_beside_the_version_before(place: RunContext, tmp_path: Path) -> None:
     folder = to_folder(place, tmp_path)
     send(place)
     deliver(later(place, hours=1), {"record_id": "c"})
@@ -124,13 +124,13 @@ def test_a_restated_day_is_delivered_beside_the_version_before(place: Workplace,
     assert len(names(folder)) == 6
 
 
-def test_a_target_may_take_some_accounts_and_dialects_only(place: Workplace, tmp_path: Path) -> None:
+def test_a_target_may_take_some_accounts_and_dialects_only(place: RunContext, tmp_path: Path) -> None:
     targets(place, f'[a]\nurl = "{tmp_path}/a"\naccounts = ["other"]\n[b]\nurl = "{tmp_path}/b"\ndialects = ["xlsx"]\n')
     assert send(place) == []
 
 
 def test_sending_again_sends_the_same_bytes_where_they_are_gone_and_none_where_not(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     folder = to_folder(place, tmp_path)
     send(place)
@@ -144,7 +144,7 @@ def test_sending_again_sends_the_same_bytes_where_they_are_gone_and_none_where_n
     assert (folder / NAME).read_bytes() == local(place)
 
 
-def test_d25_another_file_of_that_name_is_never_overwritten(place: Workplace, tmp_path: Path) -> None:
+def test_d25_another_file_of_that_name_is_never_overwritten(place: RunContext, tmp_path: Path) -> None:
     folder = to_folder(place, tmp_path)
     (folder / NAME).parent.mkdir(parents=True)
     (folder / NAME).write_bytes(b"someone else's")
@@ -156,7 +156,7 @@ def test_d25_another_file_of_that_name_is_never_overwritten(place: Workplace, tm
     assert send(place) == []
 
 
-def test_d25_sftp_with_the_known_host_key_delivers(place: Workplace, sftp: SftpServer) -> None:
+def test_d25_sftp_with_the_known_host_key_delivers(place: RunContext, sftp: SftpServer) -> None:
     to_sftp(place, sftp)
     (sent,) = send(place)
     assert sent.outcome == "delivered"
@@ -166,7 +166,7 @@ def test_d25_sftp_with_the_known_host_key_delivers(place: Workplace, sftp: SftpS
 
 @pytest.mark.parametrize("key", ["unknown", "changed"])
 def test_d25_sftp_with_a_host_key_that_is_not_the_known_one_sends_nothing(
-    place: Workplace, sftp: SftpServer, tmp_path: Path, key: str
+    place: RunContext, sftp: SftpServer, tmp_path: Path, key: str
 ) -> None:
     file = tmp_path / "known"
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
@@ -180,14 +180,14 @@ def test_d25_sftp_with_a_host_key_that_is_not_the_known_one_sends_nothing(
     assert state(place) == "sealed"
 
 
-def test_d25_an_sftp_target_without_known_hosts_is_refused_when_it_is_read(place: Workplace) -> None:
+def test_d25_an_sftp_target_without_known_hosts_is_refused_when_it_is_read(place: RunContext) -> None:
     targets(place, '[finance]\nurl = "sftp://cdr@127.0.0.1/in"\n')
     with pytest.raises(ConfigurationError, match="known_hosts"):
         send(place)
 
 
 def test_d25_a_connection_cut_in_the_middle_leaves_the_file_due_and_the_next_call_delivers(
-    place: Workplace, sftp: SftpServer
+    place: RunContext, sftp: SftpServer
 ) -> None:
     to_sftp(place, sftp)
     sftp.cut_after = 20_000
@@ -201,7 +201,7 @@ def test_d25_a_connection_cut_in_the_middle_leaves_the_file_due_and_the_next_cal
     gc.collect()
 
 
-def test_d25_a_refused_rename_leaves_no_part_behind(place: Workplace, sftp: SftpServer) -> None:
+def test_d25_a_refused_rename_leaves_no_part_behind(place: RunContext, sftp: SftpServer) -> None:
     to_sftp(place, sftp)
     sftp.refuse_rename = True
     (sent,) = send(place)
@@ -210,7 +210,7 @@ def test_d25_a_refused_rename_leaves_no_part_behind(place: Workplace, sftp: Sftp
 
 
 def test_d26_an_object_store_that_asks_to_slow_down_gets_the_file_in_the_end_manifest_last(
-    place: Workplace, store: ObjectStore
+    place: RunContext, store: ObjectStore
 ) -> None:
     to_store(place, store)
     store.slow_down = 3
@@ -221,7 +221,7 @@ def test_d26_an_object_store_that_asks_to_slow_down_gets_the_file_in_the_end_man
     assert store.order[-1].endswith(".manifest.json")
 
 
-def test_d26_an_object_that_arrives_damaged_is_found_and_sent_again(place: Workplace, store: ObjectStore) -> None:
+def test_d26_an_object_that_arrives_damaged_is_found_and_sent_again(place: RunContext, store: ObjectStore) -> None:
     to_store(place, store)
     store.damage = 1
     (sent,) = send(place)
@@ -231,7 +231,7 @@ def test_d26_an_object_that_arrives_damaged_is_found_and_sent_again(place: Workp
 
 @pytest.mark.parametrize("lost", [0, 1], ids=["all at once", "one again"])
 def test_d26_a_large_object_goes_in_parts_and_one_that_is_refused_goes_again(
-    place: Workplace, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, lost: int
+    place: RunContext, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
     to_store(place, store)
     store.lose_part = lost
@@ -244,7 +244,7 @@ def test_d26_a_large_object_goes_in_parts_and_one_that_is_refused_goes_again(
 
 
 def test_d26_parts_that_never_arrive_leave_no_object_and_the_file_due(
-    place: Workplace, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     to_store(place, store)
     store.lose_part = 100
@@ -258,7 +258,7 @@ def test_d26_parts_that_never_arrive_leave_no_object_and_the_file_due(
 
 
 def test_d27_a_target_that_is_down_leaves_the_day_sealed_and_the_file_due_with_its_age(
-    place: Workplace, sftp: SftpServer, tmp_path: Path
+    place: RunContext, sftp: SftpServer, tmp_path: Path
 ) -> None:
     folder = tmp_path / "other"
     targets(
@@ -273,7 +273,7 @@ def test_d27_a_target_that_is_down_leaves_the_day_sealed_and_the_file_due_with_i
     assert (waiting.attempts, waiting.error_code, waiting.age(now).total_seconds()) == (1, "delivery", 5 * 3600)
 
 
-def test_a_sealed_file_that_was_changed_on_this_machine_is_not_delivered(place: Workplace, tmp_path: Path) -> None:
+def test_a_sealed_file_that_was_changed_on_this_machine_is_not_delivered(place: RunContext, tmp_path: Path) -> None:
     folder = to_folder(place, tmp_path)
     path = place.settings.export_dir / NAME
     path.chmod(0o640)
@@ -315,7 +315,7 @@ def test_f03_secrets_that_others_can_read_are_refused_and_never_shown(tmp_path: 
     assert "CANARY" not in repr(target)
 
 
-def test_an_unknown_target_is_refused(place: Workplace) -> None:
+def test_an_unknown_target_is_refused(place: RunContext) -> None:
     with pytest.raises(ConfigurationError, match="no such target"):
         deliver_files(DeliverRequest(targets=["nowhere"]), place)
 
@@ -323,7 +323,7 @@ def test_an_unknown_target_is_refused(place: Workplace) -> None:
 @pytest.mark.fault("R207")
 @pytest.mark.parametrize("fault", ["place", "file"])
 def test_a_stale_failure_does_not_undo_a_delivery_of_another_process(
-    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+    place: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     folder = to_folder(place, tmp_path)
     opened = deliver_step.opened_place

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crashing_delivery import POINTS
-from days import ACCOUNT, collected, deliver, later, seal
-from delivery_servers import SftpServer, sftp_server
 
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.crashing_delivery import POINTS
+from tests.support.days import ACCOUNT, collected, deliver, later, seal
+from tests.support.delivery_servers import SftpServer, sftp_server
 
 PROGRAM = Path(__file__).parents[1] / "support" / "crashing_delivery.py"
 NAME = f"{ACCOUNT}/2026/03/cdrs_acct_2026-03-02_v1.csv"
@@ -24,12 +24,12 @@ CASES = [
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """A sealed day."""
-    collected(at)
-    deliver(at, {"record_id": "a"}, {"record_id": "b", "caller_id_name": "x" * 50_000})
-    seal(at)
-    return at
+    collected(ctx)
+    deliver(ctx, {"record_id": "a"}, {"record_id": "b", "caller_id_name": "x" * 50_000})
+    seal(ctx)
+    return ctx
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def sftp(tmp_path: Path) -> Iterator[SftpServer]:
         yield server
 
 
-def target(at: Workplace, kind: str, sftp: SftpServer, tmp_path: Path) -> Path:
+def target(ctx: RunContext, kind: str, sftp: SftpServer, tmp_path: Path) -> Path:
     """Writes the file of targets; the folder in which what is sent arrives."""
     text = f'[finance]\nurl = "{tmp_path / "fetched"}"\n'
     if kind == "sftp":
@@ -46,20 +46,20 @@ def target(at: Workplace, kind: str, sftp: SftpServer, tmp_path: Path) -> Path:
             f'[finance]\nurl = "sftp://cdr@127.0.0.1:{sftp.port}/in"\nknown_hosts = "{sftp.known_hosts}"\n'
             f'key_file = "{sftp.key_file}"\n'
         )
-    at.settings.targets_file.write_text(text)
-    at.settings.targets_file.chmod(0o600)
+    ctx.settings.targets_file.write_text(text)
+    ctx.settings.targets_file.chmod(0o600)
     return sftp.folder / "in" if kind == "sftp" else tmp_path / "fetched"
 
 
-def receipts(at: Workplace) -> list[tuple[str, bool]]:
-    with at.ledger() as ledger:
-        found = ledger.deliveries([ACCOUNT], ["pending", "delivered", "refused"])
+def receipts(ctx: RunContext) -> list[tuple[str, bool]]:
+    with ctx.ledger() as ledger:
+        found = ledger.deliveries.list_all([ACCOUNT], ["pending", "delivered", "refused"])
     return [(row.state, row.receipt is not None) for row in found]
 
 
 @pytest.mark.parametrize(("kind", "point"), CASES)
 def test_d14_a_delivery_killed_anywhere_shows_no_half_file_and_the_next_sends_the_same_bytes_once(
-    place: Workplace, sftp: SftpServer, tmp_path: Path, kind: str, point: str
+    place: RunContext, sftp: SftpServer, tmp_path: Path, kind: str, point: str
 ) -> None:
     there = target(place, kind, sftp, tmp_path)
     sealed = {name: (place.settings.export_dir / name).read_bytes() for name in (NAME, NOTE)}

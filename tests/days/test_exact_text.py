@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from records import rows
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, FIELDS, Kind, names
 from cdr_pipeline.exports.exact_csv import encode
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.records.reading import day_lines
+from tests.support.records import rows
 
 COLUMNS = list(names(exported_only=True))
 KEYS = ("account_id", "origin", "record_id", "business_date")
@@ -46,13 +46,13 @@ NUMBER = count()
 @given(changes=st.lists(RECORDS, min_size=1, max_size=6), imported=st.booleans())
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_postgresql_and_polars_write_the_same_bytes(
-    at: Workplace, chunk_bytes: int, changes: list[dict[str, Any]], *, imported: bool
+    ctx: RunContext, chunk_bytes: int, changes: list[dict[str, Any]], *, imported: bool
 ) -> None:
     account = f"acct{next(NUMBER)}"
     origin = "imported" if imported else "api"
     made = rows(*({"account_id": account, "origin": origin} | change for change in changes))
-    header = BatchHeader(account, uuid4(), "upload" if imported else "window", "made", at.clock(), DAY)
-    with at.ledger() as ledger:
+    header = BatchHeader(account, uuid4(), "upload" if imported else "window", "made", ctx.clock(), DAY)
+    with ctx.ledger() as ledger:
         with batch_load(ledger.connection, header) as load:
             load.stage(made)
             load.finish(read=made.height)

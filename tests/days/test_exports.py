@@ -12,8 +12,6 @@ from pathlib import Path
 import orjson
 import polars as pl
 import pytest
-from daily_files import COLUMNS, DAY, NASTY, records, write
-from records import STARTED
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports import atomic
@@ -21,6 +19,8 @@ from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.exact_csv import encode, header
 from cdr_pipeline.exports.manifest import read_manifest
 from cdr_pipeline.exports.verify import verify_file, verify_tree
+from tests.support.daily_files import COLUMNS, DAY, NASTY, records, write
+from tests.support.records import STARTED
 
 # the dialect
 
@@ -67,7 +67,7 @@ def test_columns_are_only_ever_appended() -> None:
 
 def test_d18_the_bytes_do_not_depend_on_locale_zone_hash_seed_or_threads() -> None:
     program = (
-        "import sys, hashlib; sys.path.insert(0, sys.argv[1]); import daily_files as t;"
+        "import sys, hashlib; sys.path.insert(0, sys.argv[1]); import tests.support.daily_files as t;"
         "from cdr_pipeline.exports.exact_csv import encode;"
         "print(hashlib.sha256(encode(t.records(*({'caller_id_name': n} for n in t.NASTY)))).hexdigest())"
     )

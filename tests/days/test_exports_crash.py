@@ -14,7 +14,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from daily_files import DAY, records, write
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports import atomic
@@ -22,6 +21,7 @@ from cdr_pipeline.exports.daily_file import write_daily_file
 from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.exact_csv import encode
 from cdr_pipeline.exports.verify import verify_file, verify_tree
+from tests.support.daily_files import DAY, records, write
 
 SUPPORT = Path(__file__).parents[1] / "support"
 # Whatever changes something on disk, in the order in which the writer may call it.
@@ -169,7 +169,7 @@ def test_d15_whatever_the_disk_refuses_is_an_export_error_and_leaves_nothing_hal
 def test_d15_a_file_larger_than_allowed_leaves_nothing(tmp_path: Path) -> None:
     program = (
         "import sys, resource, signal; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
-        "import daily_files as t; from cdr_pipeline.errors import ExportError;"
+        "import tests.support.daily_files as t; from cdr_pipeline.errors import ExportError;"
         "frame = t.records({'caller_id_name': 'x' * 300_000});"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
@@ -202,7 +202,7 @@ def test_p8_an_error_names_the_file_and_nothing_of_its_content(tmp_path: Path, m
 
 def test_d14_a_killed_writer_leaves_a_part_that_the_next_one_removes(tmp_path: Path) -> None:
     program = (
-        "import sys, os, signal; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import daily_files as t\n"
+        "import sys, os, signal; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import tests.support.daily_files as t\n"
         "def chunks():\n"
         "    yield t.records({'caller_id_name': 'x' * 100_000})\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -306,7 +306,7 @@ def test_only_the_group_may_read_and_no_one_else_enters(tmp_path: Path) -> None:
 
 def test_memory_is_that_of_one_chunk(tmp_path: Path) -> None:
     program = (
-        "import sys, resource; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import daily_files as t;"
+        "import sys, resource; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import tests.support.daily_files as t;"
         "import polars as pl;"
         "name = pl.col('n').cast(pl.String).str.zfill(9);"
         "cut = lambda k: t.records({'user_agent': 'x' * 1_000}).join("

@@ -18,7 +18,6 @@ import pandas as pd
 import polars as pl
 import pytest
 import zstandard
-from daily_files import COLUMNS, DAY, NASTY, records, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,14 +25,15 @@ from cdr_pipeline.core.fields.dictionary import DROPPED, HASHED
 from cdr_pipeline.errors import ConfigurationError, ExportError
 from cdr_pipeline.exports import spreadsheet, workbook
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile
-from cdr_pipeline.exports.dialects import Dialect, manifest_path
+from cdr_pipeline.exports.dialects import ExportDialect, manifest_path
 from cdr_pipeline.exports.renditions import write_rendition
 from cdr_pipeline.exports.verify import verify_file, verify_tree
+from tests.support.daily_files import COLUMNS, DAY, NASTY, records, write
 
 FORMULAS = ["=1+1", "+15550100123", "-2", "@sum(1)", "\t=1", "\r=1", "\uff1d1", "'quoted"]
 LONG = ["12345678901234567890", "0012345", "1E15", "2026-03-02", "1-2", "MAR1", "true", " 7"]
 CELLS = [*NASTY, *FORMULAS, *LONG, "_x000D_", "a _x0041_ b", "<tag> & more"]
-OTHERS = [Dialect.SPREADSHEET, Dialect.XLSX, Dialect.PARQUET, Dialect.REDACTED]
+OTHERS = [ExportDialect.SPREADSHEET, ExportDialect.XLSX, ExportDialect.PARQUET, ExportDialect.REDACTED]
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 
 
@@ -47,14 +47,14 @@ def nasty() -> pl.DataFrame:
     ).sort("started_at", "origin", "record_id")
 
 
-def made(folder: Path, dialect: Dialect, frame: pl.DataFrame | None = None, day: DailyFile = DAY) -> WrittenFile:
+def made(folder: Path, dialect: ExportDialect, frame: pl.DataFrame | None = None, day: DailyFile = DAY) -> WrittenFile:
     exact = write(folder, nasty() if frame is None else frame, day=day)
     return write_rendition(dialect, exact, day=day, export_dir=folder, redaction_key="a key of tests")
 
 
 @pytest.mark.parametrize("dialect", OTHERS)
 def test_every_dialect_is_verified_against_its_manifest_and_a_flipped_byte_is_found(
-    tmp_path: Path, dialect: Dialect
+    tmp_path: Path, dialect: ExportDialect
 ) -> None:
     file = made(tmp_path, dialect)
     assert verify_tree(tmp_path) == {file.path: [], tmp_path / "acct/2026/03/cdrs_acct_2026-03-02_v1.csv": []}
@@ -66,7 +66,7 @@ def test_every_dialect_is_verified_against_its_manifest_and_a_flipped_byte_is_fo
 
 @pytest.mark.parametrize("dialect", OTHERS)
 def test_d16_a_file_that_was_written_anew_with_a_fitting_manifest_is_found_by_its_content(
-    tmp_path: Path, dialect: Dialect
+    tmp_path: Path, dialect: ExportDialect
 ) -> None:
     file = made(tmp_path, dialect)
     other = made(tmp_path / "other", dialect, records({}))
@@ -79,20 +79,20 @@ def test_d16_a_file_that_was_written_anew_with_a_fitting_manifest_is_found_by_it
 
 
 @pytest.mark.parametrize("dialect", OTHERS)
-def test_d13_an_empty_day_has_an_empty_file_of_every_dialect(tmp_path: Path, dialect: Dialect) -> None:
+def test_d13_an_empty_day_has_an_empty_file_of_every_dialect(tmp_path: Path, dialect: ExportDialect) -> None:
     file = made(tmp_path, dialect, records())
     assert (file.rows, verify_file(file.path)) == (0, [])
 
 
-@pytest.mark.parametrize("dialect", [Dialect.SPREADSHEET, Dialect.XLSX, Dialect.PARQUET])
-def test_all_dialects_name_the_content_of_the_exact_file(tmp_path: Path, dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", [ExportDialect.SPREADSHEET, ExportDialect.XLSX, ExportDialect.PARQUET])
+def test_all_dialects_name_the_content_of_the_exact_file(tmp_path: Path, dialect: ExportDialect) -> None:
     file = made(tmp_path, dialect)
     exact = tmp_path / "acct/2026/03/cdrs_acct_2026-03-02_v1.csv"
     assert file.manifest.content_sha256 == hashlib.sha256(exact.read_bytes()).hexdigest()
 
 
 def test_d21_every_risky_cell_of_a_spreadsheet_begins_with_an_apostrophe(tmp_path: Path) -> None:
-    file = made(tmp_path, Dialect.SPREADSHEET)
+    file = made(tmp_path, ExportDialect.SPREADSHEET)
     assert file.manifest.rule == "apostrophe-v1"
     content = file.path.read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")
@@ -112,7 +112,7 @@ def test_the_rule_of_the_spreadsheet_is_undone_exactly(values: list[str]) -> Non
 
 
 def test_d21_the_cells_of_a_workbook_are_text_to_openpyxl(tmp_path: Path) -> None:
-    file = made(tmp_path, Dialect.XLSX)
+    file = made(tmp_path, ExportDialect.XLSX)
     book = openpyxl.load_workbook(file.path)
     (sheet,) = book.worksheets
     cells = [cell for row in sheet.iter_rows() for cell in row if cell.value is not None]
@@ -122,7 +122,7 @@ def test_d21_the_cells_of_a_workbook_are_text_to_openpyxl(tmp_path: Path) -> Non
 
 
 def test_every_cell_of_a_workbook_comes_back(tmp_path: Path) -> None:
-    file = made(tmp_path, Dialect.XLSX)
+    file = made(tmp_path, ExportDialect.XLSX)
     read = pl.concat(workbook.read_workbook(file.path))
     exact = pl.read_csv(tmp_path / "acct/2026/03/cdrs_acct_2026-03-02_v1.csv", infer_schema=False)
     assert read.equals(exact)
@@ -138,11 +138,11 @@ def test_what_a_sheet_cannot_hold_goes_on_in_the_next(tmp_path: Path) -> None:
 
 def test_a_cell_that_a_workbook_cannot_hold_is_refused_and_its_column_named(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="caller_id_name"):
-        made(tmp_path, Dialect.XLSX, records({"caller_id_name": "x" * 40_000}))
+        made(tmp_path, ExportDialect.XLSX, records({"caller_id_name": "x" * 40_000}))
 
 
 def test_parquet_is_typed_as_the_field_dictionary_says(tmp_path: Path) -> None:
-    file = made(tmp_path, Dialect.PARQUET)
+    file = made(tmp_path, ExportDialect.PARQUET)
     read = pl.read_parquet(file.path)
     assert read.equals(nasty())
     with duckdb.connect() as database:
@@ -162,7 +162,7 @@ def test_packed_files_hold_the_same_and_are_verified(tmp_path: Path, kind: str, 
     )
     assert opened == plain.path.read_bytes()
     assert packed.manifest.content_sha256 == plain.sha256
-    other = write_rendition(Dialect.SPREADSHEET, packed, day=day, export_dir=tmp_path / "packed")
+    other = write_rendition(ExportDialect.SPREADSHEET, packed, day=day, export_dir=tmp_path / "packed")
     assert verify_tree(tmp_path / "packed") == {packed.path: [], other.path: []}
 
 
@@ -182,7 +182,7 @@ def test_d20_the_exact_file_reads_the_same_in_csv_polars_pandas_and_duckdb(tmp_p
 
 def test_d28_a_redacted_file_has_equal_totals_and_nothing_to_tell_whose_calls_they_are(tmp_path: Path) -> None:
     frame = records(*({"caller_e164": "+15550100001", "call_id": f"c{n}", "caller_id_name": "Zoe"} for n in range(3)))
-    file = made(tmp_path, Dialect.REDACTED, frame)
+    file = made(tmp_path, ExportDialect.REDACTED, frame)
     exact = pl.read_csv(tmp_path / "acct/2026/03/cdrs_acct_2026-03-02_v1.csv", infer_schema=False)
     hidden = pl.read_csv(file.path, infer_schema=False)
     assert file.manifest.totals == write(tmp_path, frame).manifest.totals
@@ -192,14 +192,18 @@ def test_d28_a_redacted_file_has_equal_totals_and_nothing_to_tell_whose_calls_th
         assert set(exact[name].drop_nulls()).isdisjoint(hidden[name].drop_nulls())
     assert all(hidden[name].is_null().all() for name in DROPPED if name in hidden.columns)
     other = write_rendition(
-        Dialect.REDACTED, write(tmp_path / "b", frame), day=DAY, export_dir=tmp_path / "b", redaction_key="another key"
+        ExportDialect.REDACTED,
+        write(tmp_path / "b", frame),
+        day=DAY,
+        export_dir=tmp_path / "b",
+        redaction_key="another key",
     )
     assert hidden["caller_e164"][0] != pl.read_csv(other.path, infer_schema=False)["caller_e164"][0]
 
 
 def test_redacted_files_need_a_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="need a key"):
-        write_rendition(Dialect.REDACTED, write(tmp_path, records({})), day=DAY, export_dir=tmp_path)
+        write_rendition(ExportDialect.REDACTED, write(tmp_path, records({})), day=DAY, export_dir=tmp_path)
 
 
 def test_d24_account_ids_that_differ_in_case_have_files_of_their_own(tmp_path: Path) -> None:
@@ -211,7 +215,7 @@ def test_d24_account_ids_that_differ_in_case_have_files_of_their_own(tmp_path: P
 
 
 def test_sums_are_what_coreutils_verify(tmp_path: Path) -> None:
-    file = made(tmp_path, Dialect.XLSX)
+    file = made(tmp_path, ExportDialect.XLSX)
     program = shutil.which("sha256sum")
     if program is None:
         pytest.skip("no sha256sum here")
@@ -256,14 +260,14 @@ def test_d18_every_dialect_has_the_same_bytes_whatever_the_machines_settings(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dialect", [Dialect.XLSX, Dialect.SPREADSHEET])
-def test_d21_libreoffice_shows_every_cell(tmp_path: Path, dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", [ExportDialect.XLSX, ExportDialect.SPREADSHEET])
+def test_d21_libreoffice_shows_every_cell(tmp_path: Path, dialect: ExportDialect) -> None:
     office = shutil.which("soffice")
     if office is None:
         pytest.skip("LibreOffice is not installed")
     file = made(tmp_path, dialect)
     # Comma, double quote, UTF-8, from line 1, columns detected: as a person's double click on the file would.
-    filters = ["--infilter=CSV:44,34,76,1,,0,false,true,false"] if dialect is Dialect.SPREADSHEET else []
+    filters = ["--infilter=CSV:44,34,76,1,,0,false,true,false"] if dialect is ExportDialect.SPREADSHEET else []
     subprocess.run(
         [
             office, f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", *filters, "--convert-to",
@@ -278,6 +282,6 @@ def test_d21_libreoffice_shows_every_cell(tmp_path: Path, dialect: Dialect) -> N
     # A workbook knows one kind of line end within a cell.
     found = [row["caller_id_name"].replace("\r", "\n") for row in rows]
     wanted = [cell.replace("\r", "\n") for cell in nasty()["caller_id_name"]]
-    if dialect is Dialect.SPREADSHEET:
+    if dialect is ExportDialect.SPREADSHEET:
         found = [cell.removeprefix("'") for cell in found]
     assert found == wanted

@@ -15,11 +15,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import rows
 
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.exact_csv import encode, header
+from tests.support.records import rows
 
 COLUMNS = list(names(exported_only=True))
 GOLDEN = Path(__file__).parents[1] / "golden" / "exports_exact.csv"

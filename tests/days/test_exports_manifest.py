@@ -5,11 +5,11 @@ from pathlib import Path
 
 import orjson
 import pytest
-from daily_files import DAY, records, write
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.manifest import encode_manifest, read_manifest, utc_text
+from tests.support.daily_files import DAY, records, write
 
 
 @pytest.fixture

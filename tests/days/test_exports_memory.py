@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from days import ACCOUNT, DAY, collected, deliver
 
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.records.reading import day_lines
+from tests.support.days import ACCOUNT, DAY, collected, deliver
 
 PROGRAM = Path(__file__).parents[1] / "support" / "large_day.py"
 
@@ -26,10 +26,10 @@ def test_d19_memory_does_not_grow_with_the_rows_of_a_day(tmp_path: Path) -> None
     assert peak_mb(tmp_path / "large", 220) - peak_mb(tmp_path / "small", 20) < 100
 
 
-def test_d19_a_day_is_read_in_chunks_of_bounded_size_whose_order_goes_on_across_them(at: Workplace) -> None:
-    collected(at)
-    deliver(at, *({"record_id": f"r{number:03d}", "caller_id_name": "x" * 500} for number in range(200)))
-    with at.ledger() as ledger:
+def test_d19_a_day_is_read_in_chunks_of_bounded_size_whose_order_goes_on_across_them(ctx: RunContext) -> None:
+    collected(ctx)
+    deliver(ctx, *({"record_id": f"r{number:03d}", "caller_id_name": "x" * 500} for number in range(200)))
+    with ctx.ledger() as ledger:
         chunks = list(day_lines(ledger.connection, ACCOUNT, DAY, chunk_bytes=4_000))
         whole = list(day_lines(ledger.connection, ACCOUNT, DAY))
     assert len(chunks) > 20

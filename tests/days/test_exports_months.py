@@ -6,36 +6,36 @@ from decimal import Decimal
 import orjson
 import polars as pl
 import pytest
-from days import ACCOUNT, DAY, collected, deliver, export, seal
 
 from cdr_pipeline.exports import month as months
 from cdr_pipeline.exports.month import NOTE_SUFFIX, verify_month
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.days.export_month import MonthRequest, export_month
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.days import ACCOUNT, DAY, collected, deliver, export, seal
 
 NEXT = date(2026, 3, 3)
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """Two days: one sealed, one open."""
-    collected(at)
-    collected(at, NEXT)
+    collected(ctx)
+    collected(ctx, NEXT)
     priced = {"cost": Decimal("0.5"), "cost_currency": "USD", "answered": True}
     deliver(
-        at,
+        ctx,
         {"record_id": "a", "callee_e164": "+442079460000", **priced},
         {"record_id": "b", "callee_e164": "+12125550100", **priced},
         {"record_id": "c", "cost": Decimal("0.25"), "cost_currency": "EUR"},
         {"record_id": "d", "business_date": NEXT, **priced},
     )
-    seal(at)
-    export(at, NEXT)
-    return at
+    seal(ctx)
+    export(ctx, NEXT)
+    return ctx
 
 
-def test_a_month_is_the_sum_of_its_days(place: Workplace) -> None:
+def test_a_month_is_the_sum_of_its_days(place: RunContext) -> None:
     (written,) = export_month(MonthRequest(DAY), place)
     rows, summary = written.files
     note = orjson.loads(rows.with_name(rows.name + NOTE_SUFFIX).read_bytes())
@@ -50,7 +50,7 @@ def test_a_month_is_the_sum_of_its_days(place: Workplace) -> None:
     assert not any(verify_tree(place.settings.export_dir).values())
 
 
-def test_a_month_says_when_a_day_it_was_made_of_has_changed(place: Workplace) -> None:
+def test_a_month_says_when_a_day_it_was_made_of_has_changed(place: RunContext) -> None:
     (written,) = export_month(MonthRequest(DAY), place)
     assert verify_month(written.files[0]) == []
     deliver(place, {"record_id": "e", "business_date": NEXT})
@@ -58,7 +58,7 @@ def test_a_month_says_when_a_day_it_was_made_of_has_changed(place: Workplace) ->
     assert verify_month(written.files[0])[0].startswith("days")
 
 
-def test_journal_lines_are_the_days_totals_by_currency(place: Workplace) -> None:
+def test_journal_lines_are_the_days_totals_by_currency(place: RunContext) -> None:
     (written,) = export_month(MonthRequest(DAY, preset="netsuite"), place)
     (path,) = written.files
     assert path.name == f"journal_{ACCOUNT}_2026-03_netsuite_1of1.csv"
@@ -70,7 +70,7 @@ def test_journal_lines_are_the_days_totals_by_currency(place: Workplace) -> None
 
 @pytest.mark.parametrize("limit", [(2, 10**9), (100, 400)])
 def test_journals_are_split_where_the_ledger_takes_no_more(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch, limit: tuple[int, int]
+    place: RunContext, monkeypatch: pytest.MonkeyPatch, limit: tuple[int, int]
 ) -> None:
     monkeypatch.setitem(months.LIMITS, "qbo", limit)
     (written,) = export_month(MonthRequest(DAY, preset="qbo"), place)

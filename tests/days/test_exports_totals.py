@@ -7,9 +7,9 @@ import orjson
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import rows
 
-from cdr_pipeline.exports.totals import Totals
+from cdr_pipeline.exports.totals import FileTotals
+from tests.support.records import rows
 
 legs = st.fixed_dictionaries(
     {
@@ -24,7 +24,7 @@ legs = st.fixed_dictionaries(
 
 
 def totals(*chunks: pl.DataFrame) -> dict[str, Any]:
-    found = Totals()
+    found = FileTotals()
     for chunk in chunks:
         found.add(chunk)
     return found.as_json()

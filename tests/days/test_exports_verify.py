@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 import polars as pl
 import pytest
-from daily_files import DAY, NASTY, records, write
 
 from cdr_pipeline.exports import verify
 from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.verify import verify_file, verify_tree
+from tests.support.daily_files import DAY, NASTY, records, write
 
 CANARY = "+15550109876"
 

@@ -17,11 +17,7 @@ import polars as pl
 import pytest
 import stamina
 import trustme
-from daily_files import records, write
-from days import ACCOUNT, DAY, collected, deliver, export, files, later, seal
-from listeners import mail_server
 from pydantic import SecretStr
-from uploads import carrier_text, fed
 
 from cdr_pipeline.cli import terminal as console
 from cdr_pipeline.cli.days.days import days as days_command
@@ -33,20 +29,24 @@ from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.dispute_pack import write_pack
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.settings import Settings, inspect_settings
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.windows import Window
 from cdr_pipeline.sources.landing import LandingWriter, land_upload, window_path
 from cdr_pipeline.steps.days import export_days as export_step
 from cdr_pipeline.steps.days import seal_days as seal_step
-from cdr_pipeline.steps.operations.alert import Alert, send_alert
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
 from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.days.export_month import MonthRequest, export_month
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
-from cdr_pipeline.steps.retention.retain_records import set_policy
 from cdr_pipeline.steps.days.seal_days import SealRequest, seal_days
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.operations.alert import Alert, send_alert
 from cdr_pipeline.steps.operations.write_deployment import DeploymentRequest, write_deployment
+from cdr_pipeline.steps.retention.retain_records import set_policy
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.daily_files import records, write
+from tests.support.days import ACCOUNT, DAY, collected, deliver, export, files, later, seal
+from tests.support.listeners import mail_server
+from tests.support.uploads import carrier_text, fed
 
 NEXT = DAY + timedelta(days=1)
 THIRD = DAY + timedelta(days=2)
@@ -55,50 +55,50 @@ ALERT = Alert("night_failed", "nightly of 2026-03-02 failed")
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """Three days of one call each, collected whole, long ago."""
     for day in (DAY, NEXT, THIRD):
-        collected(at, day)
-        deliver(at, {"record_id": f"of {day}", "business_date": day})
-    return at
+        collected(ctx, day)
+        deliver(ctx, {"record_id": f"of {day}", "business_date": day})
+    return ctx
 
 
 @pytest.fixture
-def command(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+def command(place: RunContext, monkeypatch: pytest.MonkeyPatch) -> RunContext:
     """Commands of this process work at the place."""
 
     @contextmanager
-    def workplace(_: str) -> Iterator[Workplace]:
+    def workplace(_: str) -> Iterator[RunContext]:
         yield place
 
     monkeypatch.setattr(console, "workplace", workplace)
     return place
 
 
-def with_spreadsheet(at: Workplace) -> Workplace:
-    return replace(at, settings=at.settings.model_copy(update={"export_dialects": "exact,spreadsheet"}))
+def with_spreadsheet(ctx: RunContext) -> RunContext:
+    return replace(ctx, settings=ctx.settings.model_copy(update={"export_dialects": "exact,spreadsheet"}))
 
 
-def sealed_but_not_announced(at: Workplace, monkeypatch: pytest.MonkeyPatch, *days: date) -> None:
+def sealed_but_not_announced(ctx: RunContext, monkeypatch: pytest.MonkeyPatch, *days: date) -> None:
     """As a process leaves them that dies between the ledger and the manifests."""
     with monkeypatch.context() as patch:
         patch.setattr(seal_step, "publish_day", lambda *_: None)
         patch.setattr(seal_step, "publish_pending", lambda *_: [])
         for day in days:
-            assert seal(at, day=day).outcome == "sealed"
+            assert seal(ctx, day=day).outcome == "sealed"
 
 
-def deliver_to(folder: Path, at: Workplace) -> None:
-    at.settings.data_dir.mkdir(parents=True, exist_ok=True)
-    at.settings.targets_file.write_text(f'[finance]\nurl = "{folder}"\n')
+def deliver_to(folder: Path, ctx: RunContext) -> None:
+    ctx.settings.data_dir.mkdir(parents=True, exist_ok=True)
+    ctx.settings.targets_file.write_text(f'[finance]\nurl = "{folder}"\n')
 
 
-def exact(at: Workplace, day: date) -> Path:
-    return at.settings.export_dir / f"{ACCOUNT}/2026/03/cdrs_{ACCOUNT}_{day}_v1.csv"
+def exact(ctx: RunContext, day: date) -> Path:
+    return ctx.settings.export_dir / f"{ACCOUNT}/2026/03/cdrs_{ACCOUNT}_{day}_v1.csv"
 
 
 @pytest.mark.fault("R620")
-def test_exports_of_a_day_at_once_announce_files_of_one_run(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exports_of_a_day_at_once_announce_files_of_one_run(place: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     both = with_spreadsheet(place)
     between, go_on = threading.Event(), threading.Event()
     real = export_step.write_rendition
@@ -122,14 +122,14 @@ def test_exports_of_a_day_at_once_announce_files_of_one_run(place: Workplace, mo
     second.join(60)
     assert not any(verify_tree(place.settings.export_dir).values())
     with place.ledger() as ledger:
-        known = {file.dialect: (file.sha256, file.rows) for file in ledger.export_files(ACCOUNT, DAY, 1)}
+        known = {file.dialect: (file.sha256, file.rows) for file in ledger.day_states.files(ACCOUNT, DAY, 1)}
     found = export(both)
     assert [file.changed for file in found.files] == [False, False]
     assert known == {file.manifest.dialect: (file.sha256, 2) for file in found.files}
 
 
 @pytest.mark.fault("R620")
-def test_a_rendition_is_not_made_from_another_file_than_it_names(place: Workplace) -> None:
+def test_a_rendition_is_not_made_from_another_file_than_it_names(place: RunContext) -> None:
     both = with_spreadsheet(place)
     written = export(place)
     exact(place, DAY).chmod(0o640)
@@ -150,7 +150,7 @@ def test_a_rendition_is_not_made_from_another_file_than_it_names(place: Workplac
 
 @pytest.mark.fault("R621")
 @pytest.mark.parametrize("harm", ["manifest", "missing"])
-def test_a_wrong_or_missing_file_of_an_open_day_is_written_again(place: Workplace, harm: str) -> None:
+def test_a_wrong_or_missing_file_of_an_open_day_is_written_again(place: RunContext, harm: str) -> None:
     both = with_spreadsheet(place)
     export(both)
     before = files(place)
@@ -169,7 +169,7 @@ def test_a_wrong_or_missing_file_of_an_open_day_is_written_again(place: Workplac
 
 @pytest.mark.fault("R622")
 def test_a_missing_unannounced_file_stops_no_other_day(
-    command: Workplace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    command: RunContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     sealed_but_not_announced(command, monkeypatch, DAY, NEXT)
     exact(command, DAY).unlink()
@@ -196,7 +196,7 @@ def test_a_missing_unannounced_file_stops_no_other_day(
 
 
 @pytest.mark.fault("R622")
-def test_a_damaged_sealed_day_stops_no_export_of_another(command: Workplace) -> None:
+def test_a_damaged_sealed_day_stops_no_export_of_another(command: RunContext) -> None:
     seal(command)
     exact(command, DAY).unlink()
     found = {item.business_date: item for item in export_days(ExportRequest([DAY, NEXT]), command)}
@@ -206,7 +206,7 @@ def test_a_damaged_sealed_day_stops_no_export_of_another(command: Workplace) -> 
 
 
 @pytest.mark.fault("R622")
-def test_an_unforeseen_error_of_one_day_is_that_days(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unforeseen_error_of_one_day_is_that_days(place: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     real = seal_step.write_version
 
     def fails_once(account: Any, day: date, *args: Any, **kwargs: Any) -> Any:
@@ -226,7 +226,7 @@ def test_an_unforeseen_error_of_one_day_is_that_days(place: Workplace, monkeypat
 
 
 @pytest.mark.fault("R622")
-def test_one_accounts_missing_file_stops_no_month_of_another(command: Workplace) -> None:
+def test_one_accounts_missing_file_stops_no_month_of_another(command: RunContext) -> None:
     export(command)
     manifest_path(exact(command, DAY)).unlink()
     (month,) = export_month(MonthRequest(DAY), command)
@@ -270,7 +270,7 @@ class Journal:
 def land_window(folder: Path) -> Path:
     window = Window(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC))
     path = window_path(folder, ACCOUNT, window, datetime(2026, 3, 3, 2, 30, tzinfo=UTC))
-    with LandingWriter(path, account_id=ACCOUNT, window=window, dialect=Dialect.K5) as writer:
+    with LandingWriter(path, account_id=ACCOUNT, window=window, dialect=SwitchDialect.K5) as writer:
         writer.add_detail(b"{}")
     return path
 
@@ -289,7 +289,7 @@ def test_what_has_landed_is_flushed_with_its_folder(tmp_path: Path, monkeypatch:
 
 @pytest.mark.fault("R623")
 def test_files_manifests_sums_and_deliveries_are_flushed(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: RunContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     deliver_to(tmp_path / "there", place)
     journal = Journal(monkeypatch)
@@ -303,7 +303,7 @@ def test_files_manifests_sums_and_deliveries_are_flushed(
 
 
 @pytest.mark.fault("R624")
-def test_two_retention_runs_at_once_remove_a_month_once(place: Workplace) -> None:
+def test_two_retention_runs_at_once_remove_a_month_once(place: RunContext) -> None:
     for day in (DAY, NEXT, THIRD):
         seal(place, day=day)
     set_policy(ACCOUNT, place, keep_months=3, archive=True, mask_after_days=None, actor="A. Controller")
@@ -314,7 +314,7 @@ def test_two_retention_runs_at_once_remove_a_month_once(place: Workplace) -> Non
         )
         for _ in range(2)
     ]
-    with place.ledger() as ledger, ledger.removal(ACCOUNT, date(2026, 3, 1)):
+    with place.ledger() as ledger, ledger.retention.remove_month(ACCOUNT, date(2026, 3, 1)):
         for run in runs:
             assert run.stdout is not None
             assert run.stdin is not None
@@ -393,7 +393,7 @@ def test_an_unfinished_daily_file_is_its_owners(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.fault("R625")
 @pytest.mark.usefixtures("no_umask")
-def test_rejects_and_settings_are_written_for_their_owner(command: Workplace, tmp_path: Path) -> None:
+def test_rejects_and_settings_are_written_for_their_owner(command: RunContext, tmp_path: Path) -> None:
     loaded = fed(command, tmp_path / "file.csv", carrier_text(1, 2, start="soon"))
     out = tmp_path / "rejects.csv"
     rejects_command.export(loaded.sha256, file=out)

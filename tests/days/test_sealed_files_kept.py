@@ -5,28 +5,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from days import ACCOUNT, DAY, PERSON, collected, deliver, export, files, later, restate, seal
 
 from cdr_pipeline.errors import SealedFileExists
 from cdr_pipeline.exports import archive as archive_file
 from cdr_pipeline.exports.sums import read_sums
 from cdr_pipeline.exports.verify import verify_tree
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.days import ACCOUNT, DAY, PERSON, collected, deliver, export, files, later, restate, seal
 
 ALL = "exact,spreadsheet,xlsx,parquet"
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """A day of two calls that was collected whole, long ago."""
-    collected(at)
-    deliver(at, {"record_id": "a"}, {"record_id": "b"})
-    return at
+    collected(ctx)
+    deliver(ctx, {"record_id": "a"}, {"record_id": "b"})
+    return ctx
 
 
-def forget(at: Workplace, what: str) -> None:
+def forget(ctx: RunContext, what: str) -> None:
     """The ledger as a backup leaves it that was made before the day was ``sealed`` or ``restated``."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         execute = ledger.connection.execute
         execute("DELETE FROM day_events WHERE event = %s", [what])
         if what == "sealed":
@@ -37,13 +37,13 @@ def forget(at: Workplace, what: str) -> None:
             execute("UPDATE days SET state = 'sealed', version = 1, exported_changes = 0")
 
 
-def with_settings(at: Workplace, **changes: str) -> Workplace:
-    return replace(at, settings=at.settings.model_copy(update=changes))
+def with_settings(ctx: RunContext, **changes: str) -> RunContext:
+    return replace(ctx, settings=ctx.settings.model_copy(update=changes))
 
 
 @pytest.mark.fault("R301")
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_an_export_never_replaces_a_file_sealed_on_disk(place: Workplace, compression: str) -> None:
+def test_an_export_never_replaces_a_file_sealed_on_disk(place: RunContext, compression: str) -> None:
     seal(place)
     before = files(place)
     forget(place, "sealed")
@@ -56,7 +56,7 @@ def test_an_export_never_replaces_a_file_sealed_on_disk(place: Workplace, compre
 
 
 @pytest.mark.fault("R301")
-def test_sealing_again_never_replaces_a_sealed_file(place: Workplace) -> None:
+def test_sealing_again_never_replaces_a_sealed_file(place: RunContext) -> None:
     seal(place)
     before = files(place)
     forget(place, "sealed")
@@ -67,7 +67,7 @@ def test_sealing_again_never_replaces_a_sealed_file(place: Workplace) -> None:
 
 
 @pytest.mark.fault("R301")
-def test_restating_again_never_replaces_a_restated_file(place: Workplace) -> None:
+def test_restating_again_never_replaces_a_restated_file(place: RunContext) -> None:
     many = with_settings(place, export_dialects="exact,parquet")
     seal(many)
     deliver(later(many, hours=1), {"record_id": "late"})
@@ -81,7 +81,7 @@ def test_restating_again_never_replaces_a_restated_file(place: Workplace) -> Non
 
 
 @pytest.mark.fault("R301")
-def test_a_sealed_file_without_its_manifest_is_not_replaced(place: Workplace) -> None:
+def test_a_sealed_file_without_its_manifest_is_not_replaced(place: RunContext) -> None:
     sealed = seal(place).files[0].path
     sealed.with_name(f"{sealed.name}.manifest.json").unlink()
     content = sealed.read_bytes()
@@ -93,7 +93,7 @@ def test_a_sealed_file_without_its_manifest_is_not_replaced(place: Workplace) ->
 
 
 @pytest.mark.fault("R301")
-def test_a_rendition_of_a_sealed_day_is_not_written(place: Workplace) -> None:
+def test_a_rendition_of_a_sealed_day_is_not_written(place: RunContext) -> None:
     seal(place)
     before = files(place)
     forget(place, "sealed")
@@ -106,11 +106,11 @@ def test_a_rendition_of_a_sealed_day_is_not_written(place: Workplace) -> None:
 
 
 @pytest.mark.fault("R301")
-def test_an_archived_file_is_never_replaced(tmp_path: Path, place: Workplace) -> None:
+def test_an_archived_file_is_never_replaced(tmp_path: Path, place: RunContext) -> None:
     target = tmp_path / "cdr_acct_2026-03.parquet"
     target.write_bytes(b"what was archived before")
     target.chmod(0o440)
-    with place.ledger() as ledger, ledger.removal(ACCOUNT, DAY.replace(day=1)) as removal:
+    with place.ledger() as ledger, ledger.retention.remove_month(ACCOUNT, DAY.replace(day=1)) as removal:
         chunks = list(removal.records())
     made = archive_file.write_archive(chunks, target)
     again = archive_file.write_archive(chunks, target)
@@ -119,7 +119,7 @@ def test_an_archived_file_is_never_replaced(tmp_path: Path, place: Workplace) ->
 
 
 @pytest.mark.fault("R302")
-def test_a_lost_sealed_file_stays_in_the_list_of_sums(place: Workplace) -> None:
+def test_a_lost_sealed_file_stays_in_the_list_of_sums(place: RunContext) -> None:
     sealed = seal(place).files[0].path
     sealed.unlink()
     deliver(later(place, hours=1), {"record_id": "c", "business_date": DAY.replace(day=3)})

@@ -5,32 +5,32 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from days import ACCOUNT, DAY, collected, deliver, files, later, seal, state
 
 from cdr_pipeline.exports.sums import read_sums
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
 from cdr_pipeline.steps.days.export_month import MonthRequest, export_month
-from cdr_pipeline.steps.operations.health import what_is_broken
-from cdr_pipeline.steps.operations.night_report import night_report
 from cdr_pipeline.steps.days.repair_files import RepairedFile, RepairRequest, repair_files
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.operations.health import find_problems
+from cdr_pipeline.steps.operations.night_report import night_report
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.days import ACCOUNT, DAY, collected, deliver, files, later, seal, state
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """A sealed day of two calls, as CSV and as Parquet."""
-    both = replace(at, settings=at.settings.model_copy(update={"export_dialects": "exact,parquet"}))
+    both = replace(ctx, settings=ctx.settings.model_copy(update={"export_dialects": "exact,parquet"}))
     collected(both)
     deliver(both, {"record_id": "a"}, {"record_id": "b"})
     seal(both)
     return both
 
 
-def exact(at: Workplace) -> Path:
-    return at.settings.export_dir / f"{ACCOUNT}/2026/03/cdrs_{ACCOUNT}_{DAY}_v1.csv"
+def exact(ctx: RunContext) -> Path:
+    return ctx.settings.export_dir / f"{ACCOUNT}/2026/03/cdrs_{ACCOUNT}_{DAY}_v1.csv"
 
 
 def note(path: Path) -> Path:
@@ -44,25 +44,25 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-def repair(at: Workplace) -> list[RepairedFile]:
-    return repair_files(RepairRequest(), at)
+def repair(ctx: RunContext) -> list[RepairedFile]:
+    return repair_files(RepairRequest(), ctx)
 
 
-def healed(at: Workplace, before: dict[str, tuple[bytes, int]]) -> None:
-    now = files(at)
+def healed(ctx: RunContext, before: dict[str, tuple[bytes, int]]) -> None:
+    now = files(ctx)
     assert {name: now[name] for name in before} == before
     assert {stat.S_IMODE(mode) for name, (_, mode) in before.items() if "SUMS" not in name} == {0o440}
-    assert check_sealed_files(at, hash_bytes=1 << 30).faulty == ()
-    assert not any(verify_tree(at.settings.export_dir).values())
+    assert check_sealed_files(ctx, hash_bytes=1 << 30).faulty == ()
+    assert not any(verify_tree(ctx.settings.export_dir).values())
 
 
 @pytest.mark.fault("R306")
-def test_a_lost_sealed_file_is_named_by_page_and_health(place: Workplace) -> None:
+def test_a_lost_sealed_file_is_named_by_page_and_health(place: RunContext) -> None:
     exact(place).unlink()
     report = night_report(DAY, place)
     assert not report.good
     assert "sealed files are missing or damaged" in report.verdict
-    (said,) = [item for item in what_is_broken(place) if item.code == "sealed_file_missing"]
+    (said,) = [item for item in find_problems(place) if item.code == "sealed_file_missing"]
     assert exact(place).name in said.what
     assert said.mend == f"cdr-pipeline days repair --account {ACCOUNT}"
     for _ in range(2):  # with its manifest, and without
@@ -73,7 +73,7 @@ def test_a_lost_sealed_file_is_named_by_page_and_health(place: Workplace) -> Non
 
 
 @pytest.mark.fault("R306")
-def test_a_flipped_bit_is_found_by_the_hashes_of_a_night(place: Workplace) -> None:
+def test_a_flipped_bit_is_found_by_the_hashes_of_a_night(place: RunContext) -> None:
     before = files(place)
     flip(exact(place))
     assert check_sealed_files(place).faulty == ()
@@ -87,14 +87,14 @@ def test_a_flipped_bit_is_found_by_the_hashes_of_a_night(place: Workplace) -> No
 
 
 @pytest.mark.fault("R306")
-def test_hashes_are_compared_in_turn_within_the_bound(place: Workplace) -> None:
+def test_hashes_are_compared_in_turn_within_the_bound(place: RunContext) -> None:
     assert [check_sealed_files(later(place, days=day), hash_bytes=1).hashed for day in (1, 2)] == [1, 1]
     with place.ledger() as ledger:
-        assert all(file.hashed_at for file in ledger.files_to_hash())
+        assert all(file.hashed_at for file in ledger.sealed_files.files_to_hash())
 
 
 @pytest.mark.fault("R307")
-def test_a_lost_file_comes_back_from_a_delivery_target(place: Workplace, tmp_path: Path) -> None:
+def test_a_lost_file_comes_back_from_a_delivery_target(place: RunContext, tmp_path: Path) -> None:
     place.settings.targets_file.write_text(f'[finance]\nurl = "{tmp_path / "fetched here"}"\n')
     assert {item.outcome for item in deliver_files(DeliverRequest(), place)} == {"delivered"}
     before = files(place)
@@ -107,7 +107,7 @@ def test_a_lost_file_comes_back_from_a_delivery_target(place: Workplace, tmp_pat
 
 
 @pytest.mark.fault("R307")
-def test_lost_files_are_written_again_from_the_warehouse(place: Workplace) -> None:
+def test_lost_files_are_written_again_from_the_warehouse(place: RunContext) -> None:
     before = files(place)
     for path in (exact(place), exact(place).with_suffix(".parquet")):
         path.unlink()
@@ -121,7 +121,7 @@ def test_lost_files_are_written_again_from_the_warehouse(place: Workplace) -> No
 
 
 @pytest.mark.fault("R307")
-def test_a_deleted_manifest_and_a_missing_line_are_announced_again(place: Workplace) -> None:
+def test_a_deleted_manifest_and_a_missing_line_are_announced_again(place: RunContext) -> None:
     before = files(place)
     note(exact(place)).unlink()
     exact(place).with_name("SHA256SUMS").unlink()
@@ -130,7 +130,7 @@ def test_a_deleted_manifest_and_a_missing_line_are_announced_again(place: Workpl
 
 
 @pytest.mark.fault("R308")
-def test_a_file_that_nothing_gives_back_is_restated(place: Workplace) -> None:
+def test_a_file_that_nothing_gives_back_is_restated(place: RunContext) -> None:
     deliver(later(place, hours=1), {"record_id": "late"})
     exact(place).unlink()
     (lost,) = repair(place)

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from reference_pages import commands
 
 from cdr_pipeline import errors
 from cdr_pipeline.cli.operations.docs import FOLDER, pages
-from cdr_pipeline.core.fields.field_table import markdown_table
 from cdr_pipeline.core.fields.dictionary import FIELDS, names
+from cdr_pipeline.core.fields.field_table import markdown_table
 from cdr_pipeline.settings import Settings, variable_of
 from cdr_pipeline.sources.uploads.profiles import list_profiles
+from tests.support.reference_pages import commands
 
 ROOT = Path(__file__).parents[2]
 CALL = "from cdr_pipeline.cli import main; main()"

@@ -6,13 +6,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from uploads import normalized
 
 from cdr_pipeline.cli.operations.docs import FOLDER
 from cdr_pipeline.core.reconcile.inputs.rates import Increment
 from cdr_pipeline.exports.delivery.targets import load_targets
 from cdr_pipeline.sources.rate_cards import read_rate_card
 from cdr_pipeline.sources.uploads.profiles import check_profile
+from tests.support.uploads import normalized
 
 EXAMPLES = FOLDER / "examples"
 CARRIER_FILE = (

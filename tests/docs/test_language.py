@@ -11,11 +11,11 @@ import tokenize
 from pathlib import Path
 
 import pytest
-from reference_pages import commands
 
 from cdr_pipeline import errors
 from cdr_pipeline.cli.operations.docs import pages
 from cdr_pipeline.settings import Settings
+from tests.support.reference_pages import commands
 
 ROOT = Path(__file__).parents[2]
 # Pattern and what to write instead.

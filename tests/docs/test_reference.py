@@ -1,7 +1,8 @@
 """The generated reference pages are up to date."""
 
 import pytest
-from reference_pages import FOLDER, pages
+
+from tests.support.reference_pages import FOLDER, pages
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.md")))

@@ -4,7 +4,8 @@ import gzip
 from pathlib import Path
 
 import pytest
-from canaries import leaks_in, leaks_in_log
+
+from tests.support.canaries import leaks_in, leaks_in_log
 
 pytestmark = pytest.mark.plants_canaries
 

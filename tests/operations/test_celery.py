@@ -17,14 +17,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from nights import DAY, playing, records_of, require_sound, truth_of
 from psycopg import sql
 
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.steps.operations.write_deployment import DeploymentRequest, write_deployment
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from tests.support.nights import DAY, playing, records_of, require_sound, truth_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -86,7 +86,7 @@ def storage_url(embedded_server: EmbeddedServer) -> Iterator[str]:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def test_two_workers_run_a_night(at: Workplace, storage_url: str, tmp_path: Path) -> None:
+def test_two_workers_run_a_night(ctx: RunContext, storage_url: str, tmp_path: Path) -> None:
     home = tmp_path / "services"
     venv = Path(sys.executable).parent
     folder = str(home / "dagster_home")
@@ -97,7 +97,7 @@ def test_two_workers_run_a_night(at: Workplace, storage_url: str, tmp_path: Path
     port = free_port()
     with ExitStack() as running:
         url = running.enter_context(run_switch(switch)).url
-        place = playing(at, switch, url)
+        place = playing(ctx, switch, url)
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(sys.path),
             "DAGSTER_HOME": str(home / "dagster_home"),
@@ -105,7 +105,7 @@ def test_two_workers_run_a_night(at: Workplace, storage_url: str, tmp_path: Path
             "DAGSTER_CELERY_BROKER_URL": f"redis://127.0.0.1:{port}/0",
             "DAGSTER_CELERY_BACKEND_URL": f"redis://127.0.0.1:{port}/1",
             "CDR_DATA_DIR": str(place.settings.data_dir),
-            "CDR_WAREHOUSE_URL": at.url,
+            "CDR_WAREHOUSE_URL": ctx.url,
             "CDR_API_URL": url,
             "CDR_API_TOKEN": switch.token,
             "CDR_EXECUTOR": "celery",

@@ -6,19 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import stamina
-from nights import night, playing, records_of, warehouse
 
 from cdr_pipeline.defs.operations.doctor import check_up
 from cdr_pipeline.errors import ClockDisagrees
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
-from cdr_pipeline.steps.operations.health import what_is_broken
 from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
-from cdr_pipeline.steps.uploads.load_uploads import load_uploads
-from cdr_pipeline.steps.retention.retain_records import retain_records
 from cdr_pipeline.steps.days.seal_days import SealRequest, seal_days
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.operations.health import find_problems
+from cdr_pipeline.steps.retention.retain_records import retain_records
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.load_uploads import load_uploads
+from tests.support.nights import night, playing, records_of, warehouse
 
 YESTERDAY = (datetime.now(UTC) - timedelta(days=2)).date()
 TABLES = {"windows": "*", "days": "*", "batches": "*", "collections": "account_id, business_date, fence"}
@@ -36,24 +36,24 @@ def switch() -> SimulatedSwitch:
     return SimulatedSwitch.build(accounts=1, calls_per_day=40)
 
 
-def off_by(at: Workplace, **more: float) -> Workplace:
+def off_by(ctx: RunContext, **more: float) -> RunContext:
     """The place with the usual tolerance and a clock that is off by so much."""
-    settings = at.settings.model_copy(update={"clock_tolerance_seconds": 300.0})
-    return replace(at, settings=settings, clock=lambda: datetime.now(UTC) + timedelta(**more))
+    settings = ctx.settings.model_copy(update={"clock_tolerance_seconds": 300.0})
+    return replace(ctx, settings=settings, clock=lambda: datetime.now(UTC) + timedelta(**more))
 
 
-def everything(at: Workplace) -> list[object]:
+def everything(ctx: RunContext) -> list[object]:
     """What the ledger says, to the letter."""
-    return [warehouse(at, f"SELECT {columns} FROM {table} ORDER BY 1, 2") for table, columns in TABLES.items()]
+    return [warehouse(ctx, f"SELECT {columns} FROM {table} ORDER BY 1, 2") for table, columns in TABLES.items()]
 
 
 @pytest.mark.fault("R650")
 @pytest.mark.parametrize("days", [6, -6], ids=["ahead", "behind"])
 def test_a_wrong_clock_collects_loads_seals_and_removes_nothing(
-    at: Workplace, switch: SimulatedSwitch, days: int
+    ctx: RunContext, switch: SimulatedSwitch, days: int
 ) -> None:
     with run_switch(switch) as running:
-        good = off_by(playing(at, switch, running.url))
+        good = off_by(playing(ctx, switch, running.url))
         collected, loaded = night(good, YESTERDAY)
         assert (collected.failures, loaded.incomplete) == ((), ())
         before = everything(good)
@@ -71,16 +71,16 @@ def test_a_wrong_clock_collects_loads_seals_and_removes_nothing(
                 step()
             assert raised.value.exit_code == 2
         assert everything(good) == before
-        assert "clock_disagrees" in {item.code for item in what_is_broken(wrong)}
-        assert "clock_disagrees" not in {item.code for item in what_is_broken(good)}
+        assert "clock_disagrees" in {item.code for item in find_problems(wrong)}
+        assert "clock_disagrees" not in {item.code for item in find_problems(good)}
 
 
 @pytest.mark.fault("R651")
-def test_a_switch_with_another_clock_leaves_no_trace_in_a_day(at: Workplace, switch: SimulatedSwitch) -> None:
+def test_a_switch_with_another_clock_leaves_no_trace_in_a_day(ctx: RunContext, switch: SimulatedSwitch) -> None:
     with run_switch(switch) as running:
-        night(off_by(playing(at, switch, running.url)), YESTERDAY)
+        night(off_by(playing(ctx, switch, running.url)), YESTERDAY)
     with run_switch(replace(switch, faults=("clock_behind",))) as running:
-        place = off_by(playing(at, switch, running.url))
+        place = off_by(playing(ctx, switch, running.url))
         windows, days = everything(place)[:2]
         collected = collect_day(CollectRequest(YESTERDAY), place)
         (failure,) = collected.failures
@@ -98,7 +98,7 @@ def test_a_switch_with_another_clock_leaves_no_trace_in_a_day(at: Workplace, swi
 
 
 @pytest.mark.fault("R650")
-def test_clocks_within_the_setting_are_no_obstacle(at: Workplace, switch: SimulatedSwitch) -> None:
+def test_clocks_within_the_setting_are_no_obstacle(ctx: RunContext, switch: SimulatedSwitch) -> None:
     with run_switch(switch) as running:
-        collected, loaded = night(off_by(playing(at, switch, running.url), seconds=-200), YESTERDAY)
+        collected, loaded = night(off_by(playing(ctx, switch, running.url), seconds=-200), YESTERDAY)
     assert (collected.failures, loaded.incomplete) == ((), ())

@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from nights import playing, records_of, require_sound, truth_of
 
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.nights import playing, records_of, require_sound, truth_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra browser)")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -65,18 +65,18 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
             time.sleep(0.5)
 
 
-def test_the_graph_is_shown_and_a_backfill_of_three_days_works(at: Workplace, tmp_path: Path) -> None:
+def test_the_graph_is_shown_and_a_backfill_of_three_days_works(ctx: RunContext, tmp_path: Path) -> None:
     # The dialog offers the last 90 days at first.
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     days = [yesterday - timedelta(days=number) for number in (3, 2, 1)]
     switch = SimulatedSwitch.build(calls_per_day=10, accounts=2)
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url)
+        place = playing(ctx, switch, running.url)
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(sys.path),
             "DAGSTER_HOME": str(place.settings.dagster_home),
             "CDR_DATA_DIR": str(place.settings.data_dir),
-            "CDR_WAREHOUSE_URL": at.url,
+            "CDR_WAREHOUSE_URL": ctx.url,
             "CDR_API_URL": running.url,
             "CDR_API_TOKEN": switch.token,
             "CDR_API_REQUESTS_PER_SECOND": "1000",

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from played import QUIET, playing
 
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.instance import open_instance, prepare_home
 from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.operations.night import run_night
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.played import QUIET, playing
 
 DAY = (datetime.now(UTC) - timedelta(days=2)).date()
 
@@ -85,7 +85,7 @@ def test_one_accounts_night_says_so_and_the_day_stays_red_for_the_others(
 
 def test_one_account_is_run_alone_by_run_config_over_several_days(played: Settings, switch: SimulatedSwitch) -> None:
     only = switch.accounts[1].account_id
-    job = build_definitions(played, workplaces=Workplaces(played)).resolve_job_def(NIGHTLY)
+    job = build_definitions(played, workplaces=RunContexts(played)).resolve_job_def(NIGHTLY)
     config = QUIET | {"resources": {"scope": {"config": {"accounts": [only]}}}}
     days = {"start": str(DAY - timedelta(days=1)), "end": str(DAY)}
     tags = {f"dagster/asset_partition_range_{edge}": day for edge, day in days.items()}
@@ -95,7 +95,7 @@ def test_one_account_is_run_alone_by_run_config_over_several_days(played: Settin
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["scope"].value == only
-    with Workplace.at(played).ledger() as ledger:
+    with RunContext.open(played).ledger() as ledger:
         found = ledger.connection.execute("SELECT DISTINCT account_id FROM cdr").fetchall()
         collected = ledger.connection.execute("SELECT DISTINCT business_date FROM collections ORDER BY 1").fetchall()
     assert found == [(only,)]

@@ -120,7 +120,8 @@ def test_a_half_made_cluster_is_never_used(server: EmbeddedServer) -> None:
 
 def test_six_processes_at_once_get_one_server(server: EmbeddedServer) -> None:
     program = (
-        "import sys, psycopg; from pathlib import Path; from cdr_pipeline.warehouse.server.embedded import EmbeddedServer;"
+        "import sys, psycopg; from pathlib import Path;"
+        "from cdr_pipeline.warehouse.server.embedded import EmbeddedServer;"
         "url = EmbeddedServer(Path(sys.argv[1])).ensure_running();"
         "print(psycopg.connect(url).execute('SELECT pg_postmaster_start_time()').fetchone()[0])"
     )

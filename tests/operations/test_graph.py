@@ -2,12 +2,12 @@
 
 import dagster as dg
 import pytest
-from graph_text import APPROVED, graph_text
 
 from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.columns import file_lineage, page_columns, record_columns, record_lineage
 from cdr_pipeline.settings import Settings
+from tests.support.graph_text import APPROVED, graph_text
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from forked_commands import CommandRunner
-from interleavings import Outcome, Round
 from psycopg import sql
 
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from tests.support.forked_commands import CommandRunner
+from tests.support.interleavings import Outcome, Round
 
 Play = Callable[..., Outcome]
 # Of a round in CI's short version, and of each of the long one.

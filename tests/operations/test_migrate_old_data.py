@@ -5,16 +5,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from carriers import drop, reconciled
-from nights import warehouse
-from old_versions import downgraded, first_version_at
-from uploads import carrier_text, fed, opened, stored
 
 from cdr_pipeline.steps.reconciliation.breaks import decide_breaks
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import replay_upload
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.server.migrate import require_current, upgrade
+from tests.support.carriers import drop, reconciled
+from tests.support.nights import warehouse
+from tests.support.old_versions import downgraded, first_version_at
+from tests.support.uploads import carrier_text, fed, opened, stored
 
 ROWS = """
     INSERT INTO cdr (account_id, origin, record_id, business_date, started_at, cost, extra, has_detail, list_digest,
@@ -54,36 +54,36 @@ def test_rows_of_the_first_version_come_through_every_migration(first_version: s
 
 @pytest.mark.fault("R106")
 def test_records_keep_their_identity_when_ids_get_their_source(
-    at: Workplace, warehouse_url: str, tmp_path: Path
+    ctx: RunContext, warehouse_url: str, tmp_path: Path
 ) -> None:
-    opened(at)
+    opened(ctx)
     native, plain = carrier_text(1, 2), carrier_text(3, 4).replace("id,", "", 1).replace("c3,", "").replace("c4,", "")
-    with_ids, without = (fed(at, tmp_path / name, text) for name, text in (("a.csv", native), ("b.csv", plain)))
-    after = stored(at, "record_id, list_digest, batch_id")
+    with_ids, without = (fed(ctx, tmp_path / name, text) for name, text in (("a.csv", native), ("b.csv", plain)))
+    after = stored(ctx, "record_id, list_digest, batch_id")
     downgraded(warehouse_url, "0015")
-    before = [record_id for (record_id,) in stored(at)]
+    before = [record_id for (record_id,) in stored(ctx)]
     assert before[:2] == ["c1", "c2"]
     assert all(record_id.startswith("fp-") for record_id in before[2:])
     upgrade(warehouse_url)
-    assert stored(at, "record_id, list_digest, batch_id") == after
-    with at.ledger() as ledger:
-        lines = {line.sha256: line for line in ledger.uploads(["acct"])}
+    assert stored(ctx, "record_id, list_digest, batch_id") == after
+    with ctx.ledger() as ledger:
+        lines = {line.sha256: line for line in ledger.uploads.list_all(["acct"])}
     for loaded in (with_ids, without):
-        replayed = replay_upload(lines[loaded.sha256], at)
+        replayed = replay_upload(lines[loaded.sha256], ctx)
         assert (replayed.upload.counts.unchanged, replayed.left_over) == (2, 0)
 
 
 @pytest.mark.fault("R106")
-def test_decisions_about_breaks_outlive_the_change_of_ids(at: Workplace, warehouse_url: str) -> None:
-    opened(at)
-    drop(at, "acct", carrier_text(1, 2).replace(",USD", ",USD,bell").replace("currency", "currency,carrier"))
-    reconciled(at, date(2026, 3, 2))
+def test_decisions_about_breaks_outlive_the_change_of_ids(ctx: RunContext, warehouse_url: str) -> None:
+    opened(ctx)
+    drop(ctx, "acct", carrier_text(1, 2).replace(",USD", ",USD,bell").replace("currency", "currency,carrier"))
+    reconciled(ctx, date(2026, 3, 2))
     outcomes = "SELECT outcome_id, carrier_record_id FROM reconciled_calls ORDER BY 1"
-    ((first, _), (_, _)) = before = warehouse(at, outcomes)
-    decide_breaks([first], at, decision="accepted", reason="known", decided_by="controller")
+    ((first, _), (_, _)) = before = warehouse(ctx, outcomes)
+    decide_breaks([first], ctx, decision="accepted", reason="known", decided_by="controller")
     downgraded(warehouse_url, "0015")
-    assert {record_id for _, record_id in warehouse(at, outcomes)} == {"c1", "c2"}
-    assert not {outcome for outcome, _ in warehouse(at, outcomes)} & {outcome for outcome, _ in before}
+    assert {record_id for _, record_id in warehouse(ctx, outcomes)} == {"c1", "c2"}
+    assert not {outcome for outcome, _ in warehouse(ctx, outcomes)} & {outcome for outcome, _ in before}
     upgrade(warehouse_url)
-    assert warehouse(at, outcomes) == before
-    assert warehouse(at, "SELECT outcome_id, decision FROM break_decisions") == [(first, "accepted")]
+    assert warehouse(ctx, outcomes) == before
+    assert warehouse(ctx, "SELECT outcome_id, decision FROM break_decisions") == [(first, "accepted")]

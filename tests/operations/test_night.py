@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from nights import DAY, night, playing, warehouse
 
 from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.core.time.timestamps import to_gregorian
@@ -13,13 +12,14 @@ from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.simulator.carrier_file import carrier_file
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
-from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
+from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import load_uploads
 from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads
-from cdr_pipeline.steps.run_context import Workplace
+from tests.support.nights import DAY, night, playing, warehouse
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def switch() -> SimulatedSwitch:
     return SimulatedSwitch.build(calls_per_day=40)
 
 
-def test_every_call_of_the_day_is_there_once_with_its_fields(place: Workplace, switch: SimulatedSwitch) -> None:
+def test_every_call_of_the_day_is_there_once_with_its_fields(place: RunContext, switch: SimulatedSwitch) -> None:
     _, loaded = night(place)
     assert loaded.incomplete == ()
     for account in switch.accounts:
@@ -52,12 +52,12 @@ def test_every_call_of_the_day_is_there_once_with_its_fields(place: Workplace, s
 
 
 def test_a_day_holds_exactly_the_calls_that_began_in_it_in_the_accounts_zone(
-    place: Workplace, switch: SimulatedSwitch
+    place: RunContext, switch: SimulatedSwitch
 ) -> None:
     night(place)
     for account in switch.accounts:
         with place.ledger() as ledger:
-            (known,) = ledger.accounts([account.account_id])
+            (known,) = ledger.accounts.active([account.account_id])
         first, end = day_bounds(DAY, known.time_zone)
         began = {
             document["_id"]
@@ -72,7 +72,7 @@ def test_a_day_holds_exactly_the_calls_that_began_in_it_in_the_accounts_zone(
         assert {row[0] for row in found} == began
 
 
-def test_the_same_night_twice_changes_no_row_and_no_byte(place: Workplace) -> None:
+def test_the_same_night_twice_changes_no_row_and_no_byte(place: RunContext) -> None:
     night(place)
     export_days(ExportRequest([DAY]), place)
     rows = warehouse(place, "SELECT * FROM cdr ORDER BY account_id, record_id")
@@ -85,11 +85,11 @@ def test_the_same_night_twice_changes_no_row_and_no_byte(place: Workplace) -> No
     assert {path: path.read_bytes() for path in place.settings.export_dir.rglob("*") if path.is_file()} == files
 
 
-@pytest.mark.parametrize("dialect", Dialect, ids=str)
-def test_every_dialect_ends_in_the_same_calls(at: Workplace, dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", SwitchDialect, ids=str)
+def test_every_dialect_ends_in_the_same_calls(ctx: RunContext, dialect: SwitchDialect) -> None:
     switch = SimulatedSwitch.build(calls_per_day=30, accounts=1, dialect=dialect)
     with run_switch(switch) as running:
-        place = playing(at, switch, running.url, api_page_size=9)
+        place = playing(ctx, switch, running.url, api_page_size=9)
         _, loaded = night(place, date(2026, 2, 28))
         _, second = night(place, date(2026, 3, 1))
     assert loaded.incomplete == second.incomplete == ()
@@ -106,29 +106,29 @@ def test_every_dialect_ends_in_the_same_calls(at: Workplace, dialect: Dialect) -
     assert sorted(row[0] for row in found) == sorted(began)
 
 
-def test_g11_one_failing_account_leaves_the_others_done_and_names_itself(at: Workplace) -> None:
+def test_g11_one_failing_account_leaves_the_others_done_and_names_itself(ctx: RunContext) -> None:
     base = SimulatedSwitch.build(calls_per_day=20)
     broken = base.accounts[1].account_id
     with run_switch(replace(base, failing=frozenset({broken}))) as running:
-        place = playing(at, base, running.url, api_dialect="v2_k43")
+        place = playing(ctx, base, running.url, api_dialect="v2_k43")
         collected, loaded = night(place)
     assert [failure.account_id for failure in collected.failures] == [broken]
     assert collected.failures[0].retryable
     assert loaded.incomplete == (broken,)
-    counted = dict(warehouse(at, "SELECT account_id, count(*) FROM cdr GROUP BY account_id"))
+    counted = dict(warehouse(ctx, "SELECT account_id, count(*) FROM cdr GROUP BY account_id"))
     assert set(counted) == {account.account_id for account in base.accounts} - {broken}
     with run_switch(base) as running:
-        _, mended = night(playing(at, base, running.url), accounts=[broken])
+        _, mended = night(playing(ctx, base, running.url), accounts=[broken])
     assert mended.incomplete == ()
-    assert warehouse(at, "SELECT count(*) FROM windows WHERE state <> 'loaded'") == [(0,)]
+    assert warehouse(ctx, "SELECT count(*) FROM windows WHERE state <> 'loaded'") == [(0,)]
 
 
-def test_a_day_is_loaded_again_from_landing_without_the_switch(place: Workplace, at: Workplace) -> None:
+def test_a_day_is_loaded_again_from_landing_without_the_switch(place: RunContext, ctx: RunContext) -> None:
     night(place)
     before = warehouse(place, "SELECT * FROM cdr ORDER BY account_id, record_id")
     warehouse(place, "DELETE FROM cdr RETURNING 1")
     warehouse(place, "DELETE FROM cdr_keys RETURNING 1")
-    loaded = load_day(LoadRequest(DAY, replay=True), at)
+    loaded = load_day(LoadRequest(DAY, replay=True), ctx)
     assert loaded.counts.inserted == len(before)
     columns = "account_id, record_id, started_at, user_agent, extra, row_digest"
     again = warehouse(place, f"SELECT {columns} FROM cdr ORDER BY account_id, record_id")
@@ -136,7 +136,7 @@ def test_a_day_is_loaded_again_from_landing_without_the_switch(place: Workplace,
 
 
 def test_a_damaged_landing_fails_its_account_alone_and_results_stand_in_the_order_of_ids(
-    place: Workplace, switch: SimulatedSwitch
+    place: RunContext, switch: SimulatedSwitch
 ) -> None:
     ids = sorted(account.account_id for account in switch.accounts)
     collect_day(CollectRequest(DAY), place)
@@ -149,7 +149,7 @@ def test_a_damaged_landing_fails_its_account_alone_and_results_stand_in_the_orde
     assert warehouse(place, "SELECT DISTINCT account_id FROM cdr ORDER BY 1") == [(one,) for one in ids[1:]]
 
 
-def test_a_one_account_run_leaves_the_day_incomplete_for_the_others(place: Workplace, switch: SimulatedSwitch) -> None:
+def test_a_one_account_run_leaves_the_day_incomplete_for_the_others(place: RunContext, switch: SimulatedSwitch) -> None:
     only = switch.accounts[0].account_id
     night(place, accounts=[only])
     loaded = load_day(LoadRequest(DAY), place)
@@ -158,7 +158,7 @@ def test_a_one_account_run_leaves_the_day_incomplete_for_the_others(place: Workp
     )
 
 
-def test_carriers_files_are_taken_in_loaded_and_accounted_for(place: Workplace, switch: SimulatedSwitch) -> None:
+def test_carriers_files_are_taken_in_loaded_and_accounted_for(place: RunContext, switch: SimulatedSwitch) -> None:
     account = switch.accounts[0]
     folder = place.settings.upload_dir / account.account_id / "generic"
     folder.mkdir(parents=True)
@@ -175,7 +175,7 @@ def test_carriers_files_are_taken_in_loaded_and_accounted_for(place: Workplace, 
     assert warehouse(place, "SELECT DISTINCT origin FROM cdr") == [("imported",)]
 
 
-def test_b12_the_same_bytes_twice_are_one_upload(place: Workplace, switch: SimulatedSwitch) -> None:
+def test_b12_the_same_bytes_twice_are_one_upload(place: RunContext, switch: SimulatedSwitch) -> None:
     account = switch.accounts[0]
     folder = place.settings.upload_dir / account.account_id / "generic"
     folder.mkdir(parents=True)
@@ -189,7 +189,7 @@ def test_b12_the_same_bytes_twice_are_one_upload(place: Workplace, switch: Simul
 
 @pytest.mark.parametrize("place_of_file", ["nobody/generic", "{account}/nonsense"])
 def test_a_file_without_a_place_stays_and_is_named(
-    place: Workplace, switch: SimulatedSwitch, place_of_file: str
+    place: RunContext, switch: SimulatedSwitch, place_of_file: str
 ) -> None:
     folder = place.settings.upload_dir / place_of_file.format(account=switch.accounts[0].account_id)
     folder.mkdir(parents=True)
@@ -199,7 +199,7 @@ def test_a_file_without_a_place_stays_and_is_named(
     assert (folder / "day.csv").exists()
 
 
-def test_every_file_of_the_night_matches_its_manifest(place: Workplace) -> None:
+def test_every_file_of_the_night_matches_its_manifest(place: RunContext) -> None:
     night(place)
     exported = export_days(ExportRequest([DAY, date(2026, 2, 1)]), place)
     assert {item.business_date for item in exported} >= {DAY, date(2026, 2, 1)}
@@ -208,7 +208,7 @@ def test_every_file_of_the_night_matches_its_manifest(place: Workplace) -> None:
     assert not any(found.values())
 
 
-def test_a_late_record_remakes_the_file_of_its_open_day(place: Workplace, switch: SimulatedSwitch) -> None:
+def test_a_late_record_remakes_the_file_of_its_open_day(place: RunContext, switch: SimulatedSwitch) -> None:
     night(place)
     export_days(ExportRequest([DAY]), place)
     account = switch.accounts[2].account_id
@@ -222,7 +222,7 @@ def test_a_late_record_remakes_the_file_of_its_open_day(place: Workplace, switch
     assert "late-1" in item.file.path.read_text()
 
 
-def test_f03_no_token_reaches_landing_files_or_tables(place: Workplace, switch: SimulatedSwitch) -> None:
+def test_f03_no_token_reaches_landing_files_or_tables(place: RunContext, switch: SimulatedSwitch) -> None:
     night(place)
     for path in place.settings.landing_dir.rglob("*.gz"):
         assert switch.token.encode() not in gzip.decompress(path.read_bytes())

@@ -8,19 +8,19 @@ from decimal import Decimal
 import dagster as dg
 import pytest
 import stamina
-from listeners import Taken, mail_server, webhook
 from pydantic import SecretStr
 
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.instance import open_instance
-from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.operations.alerts import failed_run
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.errors import AlertNotSent, ConfigurationError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.operations.alert import Alert, send_alert
-from cdr_pipeline.steps.operations.health import what_is_broken
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.operations.health import find_problems
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
+from tests.support.listeners import Taken, mail_server, webhook
 
 ALERT = Alert("night_failed", "nightly of 2026-03-02 failed", ("code: upstream_auth",), "cdr-pipeline doctor")
 
@@ -110,10 +110,10 @@ def test_a_run_that_failed_is_told_by_job_day_and_code(settings: Settings) -> No
 def test_what_turns_red_is_told_once_and_again_only_after_it_was_well(settings: Settings) -> None:
     with webhook() as taken:
         made = hooked(settings, taken).model_copy(update={"api_url": "http://127.0.0.1:9"})
-        at = Workplace.at(made)
-        with at.ledger() as ledger:
-            ledger.add_account(Account("a1"), now=datetime.now(UTC) - timedelta(days=4))
-        definitions = build_definitions(made, workplaces=Workplaces(made))
+        ctx = RunContext.open(made)
+        with ctx.ledger() as ledger:
+            ledger.accounts.add(Account("a1"), now=datetime.now(UTC) - timedelta(days=4))
+        definitions = build_definitions(made, workplaces=RunContexts(made))
         sensor = definitions.resolve_sensor_def("alert_on_red")
         with open_instance(made) as instance:
 
@@ -137,9 +137,9 @@ def test_what_turns_red_is_told_once_and_again_only_after_it_was_well(settings: 
 
 def test_more_open_money_than_the_threshold_is_broken_and_less_is_not(settings: Settings) -> None:
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
-    at = Workplace.at(settings)
-    with at.ledger() as ledger:
-        ledger.add_account(Account("a1"), now=datetime.now(UTC))
+    ctx = RunContext.open(settings)
+    with ctx.ledger() as ledger:
+        ledger.accounts.add(Account("a1"), now=datetime.now(UTC))
         ledger.connection.execute(_RECONCILED, {"day": yesterday, "now": datetime.now(UTC)})
     assert _exposures(settings, None) == []
     assert _exposures(settings, Decimal(100)) == []
@@ -148,8 +148,8 @@ def test_more_open_money_than_the_threshold_is_broken_and_less_is_not(settings: 
 
 
 def _exposures(settings: Settings, limit: Decimal | None) -> list[str]:
-    at = Workplace.at(settings.model_copy(update={"alert_exposure": limit}))
-    return [item.what for item in what_is_broken(at) if item.code == "exposure"]
+    ctx = RunContext.open(settings.model_copy(update={"alert_exposure": limit}))
+    return [item.what for item in find_problems(ctx) if item.code == "exposure"]
 
 
 _RECONCILED = """

@@ -12,17 +12,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from played import DAY, hashes, playing, run_job, table_of_records
 from psycopg import sql
 
-from cdr_pipeline.defs.operations.doctor import check_up
 from cdr_pipeline.defs.instance import open_instance
+from cdr_pipeline.defs.operations.doctor import check_up
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.played import DAY, hashes, playing, run_job, table_of_records
 
 # The whole thing is also played by hand with 400 days, in half an hour: CDR_TEST_BACKFILL_DAYS=400 pytest -n 0 -m slow
 # --timeout 7200 -k g03.
@@ -61,7 +61,7 @@ def test_g03_a_backfill_killed_at_random_and_resumed_ends_as_a_clean_one(
 def test_p05_a_backfill_over_a_sealed_day_changes_no_byte_of_it(settings: Settings) -> None:
     with playing(settings, SimulatedSwitch.build(calls_per_day=10)) as played, open_instance(played) as instance:
         assert run_job(played, instance, DAY).success
-        seal_days(SealRequest([DAY], override=Override("a person", "for the test")), Workplace.at(played))
+        seal_days(SealRequest([DAY], override=Override("a person", "for the test")), RunContext.open(played))
         files = {path: path.read_bytes() for path in played.export_dir.rglob(f"*{DAY}*") if path.is_file()}
         assert run_job(played, instance, DAY).success
         assert files
@@ -70,7 +70,7 @@ def test_p05_a_backfill_over_a_sealed_day_changes_no_byte_of_it(settings: Settin
 
 def _await_progress(settings: Settings, process: "subprocess.Popen[bytes]", so_far: float) -> None:
     """Until so many windows have landed, windows been loaded and files been written, all together."""
-    with Workplace.at(settings).ledger() as ledger:
+    with RunContext.open(settings).ledger() as ledger:
         while True:
             ((done,),) = ledger.connection.execute(_PROGRESS).fetchall()
             if done >= so_far:

@@ -12,22 +12,22 @@ import dagster as dg
 import pytest
 from dagster._core.events import RunFailureReason
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
-from played import DAY, playing, run_job
 
 from cdr_pipeline.defs.build import build_definitions
-from cdr_pipeline.defs.operations.dead_runs import dead_runs
-from cdr_pipeline.defs.operations.doctor import check_up
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.jobs import NIGHTLY
+from cdr_pipeline.defs.operations.dead_runs import dead_runs
+from cdr_pipeline.defs.operations.doctor import check_up
 from cdr_pipeline.defs.operations.night import run_night
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
 from cdr_pipeline.settings import Settings, load_settings
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.operations.health import what_is_broken
+from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.night_report import night_report
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
+from tests.support.played import DAY, playing, run_job
 
 CLI = "from cdr_pipeline.cli import main; main()"
 
@@ -79,7 +79,7 @@ def test_g05_a_switch_that_refuses_the_credentials_is_not_asked_again_and_stands
     with open_instance(played) as instance:
         result = run_job(refused, instance, DAY)
     assert events(result, dg.DagsterEventType.STEP_UP_FOR_RETRY) == []
-    (found,) = [item for item in what_is_broken(Workplace.at(played)) if item.code == "upstream_auth"]
+    (found,) = [item for item in find_problems(RunContext.open(played)) if item.code == "upstream_auth"]
     assert found.mend.startswith(f"cdr-pipeline nightly --date {DAY}")
 
 
@@ -96,9 +96,9 @@ def test_a_switch_that_is_down_is_asked_again_by_the_step_and_then_the_night_goe
     assert result.success
     red = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
     assert {"every_account_answered", "every_account_is_complete"} <= red
-    report = night_report(DAY, Workplace.at(played))
+    report = night_report(DAY, RunContext.open(played))
     assert not report.good
-    with Workplace.at(played).ledger() as ledger:
+    with RunContext.open(played).ledger() as ledger:
         assert ledger.connection.execute("SELECT count(*) FROM cdr WHERE origin = 'imported'").fetchall() == [(1,)]
 
 
@@ -119,14 +119,14 @@ def test_an_unforeseen_error_is_stored_without_its_own_words(played: Settings, m
 def test_g11_one_account_that_fails_leaves_the_others_done_and_is_named(
     played: Settings, switch: SimulatedSwitch
 ) -> None:
-    with Workplace.at(played).ledger() as ledger:
-        ledger.add_account(Account("unknown-to-the-switch"), now=datetime.now(UTC))
+    with RunContext.open(played).ledger() as ledger:
+        ledger.accounts.add(Account("unknown-to-the-switch"), now=datetime.now(UTC))
     night = run_night(DAY, played)
     assert night.succeeded
     with pytest.raises(IncompleteNight, match="every_account_answered") as raised:
         night.require_whole()
     assert raised.value.exit_code == 9
-    report = night_report(DAY, Workplace.at(played))
+    report = night_report(DAY, RunContext.open(played))
     assert report.incomplete == ("unknown-to-the-switch",)
     assert {account.account_id for account in report.accounts if account.path} >= {
         account.account_id for account in switch.accounts
@@ -180,7 +180,7 @@ def test_g04_a_run_killed_by_sigkill_is_ended_by_the_daemon_and_its_place_in_the
 ) -> None:
     running = _start_night(played)
     nights.append(running)
-    later = Workplaces(played, clock=lambda: datetime.now(UTC) + timedelta(minutes=2))
+    later = RunContexts(played, clock=lambda: datetime.now(UTC) + timedelta(minutes=2))
     sensor = build_definitions(played, workplaces=later).resolve_sensor_def("dead_runs")
     _await_run(played, running)
     with open_instance(played) as instance:
@@ -234,8 +234,8 @@ def nights() -> Iterator[list["subprocess.Popen[bytes]"]]:
 
 
 def _accounts(settings: Settings) -> list[str]:
-    with Workplace.at(settings).ledger() as ledger:
-        return [account.account_id for account in ledger.accounts()]
+    with RunContext.open(settings).ledger() as ledger:
+        return [account.account_id for account in ledger.accounts.active()]
 
 
 def _start_night(settings: Settings) -> "subprocess.Popen[bytes]":

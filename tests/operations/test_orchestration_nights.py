@@ -9,22 +9,22 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from played import DAY, hashes, playing, run_job, table_of_records
 
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.operations.night import run_night
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
+from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
+from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.operations.data_folder import link_folder
 from cdr_pipeline.steps.operations.due_nights import due_nights, last_due_date
-from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
-from cdr_pipeline.steps.operations.health import what_is_broken
-from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.operations.health import find_problems
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.played import DAY, hashes, playing, run_job, table_of_records
 
 
 @pytest.fixture
@@ -40,34 +40,34 @@ def played(settings: Settings, switch: SimulatedSwitch) -> Iterator[Settings]:
 
 def quick_night(settings: Settings, day: date) -> None:
     """What a night leaves in the ledger, without Dagster."""
-    at = Workplace.at(settings)
-    collect_day(CollectRequest(day), at)
-    load_day(LoadRequest(day), at)
-    export_days(ExportRequest([day]), at)
+    ctx = RunContext.open(settings)
+    collect_day(CollectRequest(day), ctx)
+    load_day(LoadRequest(day), ctx)
+    export_days(ExportRequest([day]), ctx)
 
 
 def test_g01_each_missed_night_is_asked_for_once_the_oldest_first_and_is_broken_until_then(played: Settings) -> None:
-    at = Workplace.at(played)
-    sensor = build_definitions(played, workplaces=Workplaces(played)).resolve_sensor_def("missed_nights")
-    due = [night.business_date for night in due_nights(at) if night.everybody]
+    ctx = RunContext.open(played)
+    sensor = build_definitions(played, workplaces=RunContexts(played)).resolve_sensor_def("missed_nights")
+    due = [night.business_date for night in due_nights(ctx) if night.everybody]
     last = last_due_date(played, datetime.now(UTC))
     assert due[-1] in (last, last - timedelta(days=1))  # the newest day may still run in some account's zone
     assert len(due) >= 2
     asked: list[str] = []
     with open_instance(played) as instance:
         for _ in due:
-            assert {item.code for item in what_is_broken(at)} >= {"night_missing"}
+            assert {item.code for item in find_problems(ctx)} >= {"night_missing"}
             request = sensor(dg.build_sensor_context(instance=instance))
             assert isinstance(request, dg.RunRequest)
             assert request.partition_key
             asked.append(request.partition_key)
             quick_night(played, date.fromisoformat(request.partition_key))
-        assert not [item for item in what_is_broken(at) if item.code == "night_missing"]
+        assert not [item for item in find_problems(ctx) if item.code == "night_missing"]
     assert asked == [str(day) for day in due]
 
 
 def test_g01_a_missed_night_is_run_whole_and_no_other_is_asked_for_while_it_runs(played: Settings) -> None:
-    sensor = build_definitions(played, workplaces=Workplaces(played)).resolve_sensor_def("missed_nights")
+    sensor = build_definitions(played, workplaces=RunContexts(played)).resolve_sensor_def("missed_nights")
     with open_instance(played) as instance:
         request = sensor(dg.build_sensor_context(instance=instance))
         assert isinstance(request, dg.RunRequest)
@@ -84,7 +84,7 @@ def test_g01_a_missed_night_is_run_whole_and_no_other_is_asked_for_while_it_runs
         assert again.partition_key > (request.partition_key or "")
         assert run_job(played, instance, str(request.partition_key), dict(request.tags)).success
     assert not [
-        night for night in due_nights(Workplace.at(played)) if str(night.business_date) == request.partition_key
+        night for night in due_nights(RunContext.open(played)) if str(night.business_date) == request.partition_key
     ]
 
 
@@ -102,7 +102,7 @@ def test_g01_the_schedule_leaves_a_time_that_was_missed_to_the_sensor(settings: 
 def test_g01_an_account_that_was_added_today_has_no_old_nights(settings: Settings, switch: SimulatedSwitch) -> None:
     with playing(settings, switch) as made:
         yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
-        assert {night.business_date for night in due_nights(Workplace.at(made))} <= {yesterday}
+        assert {night.business_date for night in due_nights(RunContext.open(made))} <= {yesterday}
 
 
 def test_g02_a_night_started_three_times_at_once_is_collected_once_and_the_others_say_so(
@@ -119,9 +119,9 @@ def test_g02_a_night_started_three_times_at_once_is_collected_once_and_the_other
         whole(writer, *args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(LandingWriter, "add_page", counted)
-    at = Workplace.at(played)
+    ctx = RunContext.open(played)
     with ThreadPoolExecutor(3) as pool:
-        collected = list(pool.map(lambda _: collect_day(CollectRequest(DAY), at), range(3)))
+        collected = list(pool.map(lambda _: collect_day(CollectRequest(DAY), ctx), range(3)))
     parts = [account for day in collected for account in day.accounts]
     assert not [part for part in parts if part.failure]
     assert sorted(part.account_id for part in parts if not part.elsewhere) == sorted(
@@ -130,7 +130,7 @@ def test_g02_a_night_started_three_times_at_once_is_collected_once_and_the_other
     assert sum(part.pages for part in parts) == len(landed)
     assert sum(part.elsewhere for part in parts) == 2 * len({part.account_id for part in parts})
     # Asked again later, and not at the same time, it is asked again.
-    assert not collect_day(CollectRequest(DAY), at).elsewhere
+    assert not collect_day(CollectRequest(DAY), ctx).elsewhere
 
 
 def test_g07_a_lost_dagster_database_doubles_nothing(played: Settings) -> None:
@@ -146,7 +146,7 @@ def test_g08_a_day_of_the_future_is_refused_by_job_and_step(played: Settings) ->
     tomorrow = (datetime.now(UTC) + timedelta(days=2)).date()
     with pytest.raises(ConfigurationError, match="yesterday"):
         run_night(tomorrow, played)
-    failed = collect_day(CollectRequest(tomorrow), Workplace.at(played))
+    failed = collect_day(CollectRequest(tomorrow), RunContext.open(played))
     assert {part.failure.code for part in failed.accounts if part.failure} == {"configuration"}
 
 
@@ -162,9 +162,9 @@ def test_g08_the_zone_and_language_of_the_process_change_no_byte(
     try:
         elsewhere = played.model_copy(update={"data_dir": tmp_path / "elsewhere"})
         shutil.copytree(played.landing_dir, elsewhere.landing_dir)
-        link_folder(elsewhere, Workplace.at(played).url, now=datetime.now(UTC))
-        load_day(LoadRequest(DAY, replay=True), Workplace.at(elsewhere))
-        export_days(ExportRequest([DAY]), Workplace.at(elsewhere))
+        link_folder(elsewhere, RunContext.open(played).url, now=datetime.now(UTC))
+        load_day(LoadRequest(DAY, replay=True), RunContext.open(elsewhere))
+        export_days(ExportRequest([DAY]), RunContext.open(elsewhere))
         assert hashes(elsewhere) == before
     finally:
         monkeypatch.undo()

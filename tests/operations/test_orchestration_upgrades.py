@@ -10,8 +10,6 @@ import dagster as dg
 import orjson
 import psycopg
 import pytest
-from daily_files import records, write
-from old_versions import first_version_at
 
 from cdr_pipeline.api import cursors
 from cdr_pipeline.api.refusals import RequestRefused
@@ -28,8 +26,10 @@ from cdr_pipeline.sources.kazoo.pages import parse_page
 from cdr_pipeline.sources.kazoo.windows import Window
 from cdr_pipeline.sources.landing import LandingDamaged, LandingFile, LandingWriter, window_path
 from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.migrate import upgrade
+from tests.support.daily_files import records, write
+from tests.support.old_versions import first_version_at
 
 DAY = date(2026, 3, 2)
 # Wide enough for the day in every zone.
@@ -76,7 +76,7 @@ def test_g10_a_window_that_the_first_version_landed_and_did_not_load_is_loaded_b
              str(path.relative_to(settings.landing_dir)), LANDED_AT, LANDED_AT],
         )  # fmt: skip
     upgrade(warehouse_url)
-    (loaded,) = load_day(LoadRequest(DAY), Workplace.at(settings)).accounts
+    (loaded,) = load_day(LoadRequest(DAY), RunContext.open(settings)).accounts
     assert loaded.failure is None
     assert loaded.complete
     assert loaded.counts.read == loaded.counts.inserted == rows > 0

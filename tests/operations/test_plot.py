@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree as ET
 
-from cdr_pipeline.core.charts.plot import Series, columns_svg
+from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
 
 FLOOR = 176.0
 
@@ -19,7 +19,7 @@ def columns(svg: str) -> list[tuple[float, float]]:
 
 
 def test_columns_are_as_high_as_their_values_and_stand_on_each_other() -> None:
-    svg = columns_svg("rows", ["a", "b"], [Series("api", (10.0, 20.0)), Series("imported", (0.0, 20.0))])
+    svg = columns_svg("rows", ["a", "b"], [ChartSeries("api", (10.0, 20.0)), ChartSeries("imported", (0.0, 20.0))])
     (_, ten), (top, twenty), (upper, also_twenty) = columns(svg)
     assert abs(twenty / ten - 2) < 0.01
     assert twenty == also_twenty
@@ -29,15 +29,15 @@ def test_columns_are_as_high_as_their_values_and_stand_on_each_other() -> None:
 
 def test_nothing_rises_above_the_scale_and_an_empty_plot_has_no_column() -> None:
     for highest in (0.4, 1.0, 3.0, 17.0, 999.0, 1_000_001.0):
-        svg = columns_svg("rows", ["a"], [Series("api", (highest,))])
+        svg = columns_svg("rows", ["a"], [ChartSeries("api", (highest,))])
         assert min(top for top, _ in columns(svg)) >= 34
         scale = max(float(text.replace(",", "")) for text in re.findall(r'"end"[^>]*>([\d,.]+)<', svg))
         assert highest <= scale <= max(2, highest * 2.6)
-    assert columns(columns_svg("rows", ["a", "b"], [Series("api", (0.0, 0.0))])) == []
+    assert columns(columns_svg("rows", ["a", "b"], [ChartSeries("api", (0.0, 0.0))])) == []
 
 
 def test_labels_are_text_not_markup_and_not_all_are_shown_when_there_are_many() -> None:
-    svg = columns_svg("<b>&", [str(number) for number in range(100)], [Series("<script>", (1.0,) * 100)])
+    svg = columns_svg("<b>&", [str(number) for number in range(100)], [ChartSeries("<script>", (1.0,) * 100)])
     assert "<script>" not in svg
     assert "<b>" not in svg
     assert len(re.findall(r'"middle"', svg)) <= 14

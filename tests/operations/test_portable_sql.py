@@ -1,18 +1,15 @@
 """Every statement keeps to what plain PostgreSQL and a Citus cluster both take."""
 
 import re
-from pathlib import Path
 from typing import Final
 
 import pytest
 from psycopg import connect as raw_connect
 
 from cdr_pipeline.errors import WarehouseError
-from cdr_pipeline.settings import bundled
 from cdr_pipeline.warehouse.server.cluster import LOCAL, distribute
+from cdr_pipeline.warehouse.statements import statement_texts
 
-SQL: Final = bundled("sql")
-STATEMENTS: Final = sorted(path for path in SQL.rglob("*.sql"))
 VOLATILE: Final = re.compile(r"\b(now|clock_timestamp|random|gen_random_uuid)\(")
 CATALOGUE: Final = re.compile(r"\b(pg_\w+|unnest|generate_series|LATERAL|accounts)\b")
 
@@ -53,9 +50,9 @@ def joins(statement: str) -> list[str]:
     return [part for part in cut if " ON " in part and not CATALOGUE.search(part)]
 
 
-@pytest.mark.parametrize("path", STATEMENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_statement_runs_on_a_cluster_too(path: Path) -> None:
-    assert faults(path.read_text("utf-8")) == []
+@pytest.mark.parametrize("name", sorted(statement_texts()))
+def test_a_statement_runs_on_a_cluster_too(name: str) -> None:
+    assert faults(statement_texts()[name]) == []
 
 
 @pytest.mark.parametrize(

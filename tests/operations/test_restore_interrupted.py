@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from records import rows
 
+from cdr_pipeline.warehouse.ledger import Account, Ledger
+from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.server.backup import back_up, restore
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
-from cdr_pipeline.warehouse.ledger import Account, Ledger
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.server.migrate import upgrade
+from tests.support.records import rows
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     made.ensure_running()
     upgrade(made.url)
     with connect(made.url) as connection:
-        Ledger(connection).add_account(Account("acct"), now=NOW)
+        Ledger(connection).accounts.add(Account("acct"), now=NOW)
     yield made
     made.destroy()
 

@@ -6,47 +6,47 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from days import ACCOUNT, DAY, collected, deliver, export, files, later, restate, seal, state
 
 from cdr_pipeline.errors import NewerThanBackup, WarehouseOfAnotherFolder
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.adopt_files import adopt_files
-from cdr_pipeline.steps.operations.data_folder import folder_link, link_folder
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
+from cdr_pipeline.steps.operations.data_folder import folder_link, link_folder
 from cdr_pipeline.steps.operations.restore_warehouse import Restored, RestoreRefused, restore_warehouse
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.backup import back_up
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from tests.support.days import ACCOUNT, DAY, collected, deliver, export, files, later, restate, seal, state
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EXACT = f"{ACCOUNT}/2026/03/cdrs_{ACCOUNT}_{DAY}_v1.csv"
 
 
 @pytest.fixture
-def own(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[Workplace]:
+def own(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[RunContext]:
     """A data folder with its embedded warehouse, and a day of two calls."""
     folder = tmp_path_factory.mktemp("own")
     settings = Settings(data_dir=folder, DAGSTER_HOME=tmp_path / "dagster_home", export_dialects="exact,parquet")
-    at = Workplace.at(settings, clock=lambda: NOW)
-    collected(at)
-    deliver(at, {"record_id": "a"}, {"record_id": "b"})
-    yield at
+    ctx = RunContext.open(settings, clock=lambda: NOW)
+    collected(ctx)
+    deliver(ctx, {"record_id": "a"}, {"record_id": "b"})
+    yield ctx
     EmbeddedServer(settings.warehouse_dir).destroy()
 
 
-def backed_up(at: Workplace, tmp_path: Path) -> Path:
+def backed_up(ctx: RunContext, tmp_path: Path) -> Path:
     file = tmp_path / "last-night.dump"
-    back_up(EmbeddedServer(at.settings.warehouse_dir), file)
+    back_up(EmbeddedServer(ctx.settings.warehouse_dir), file)
     return file
 
 
-def put_back(at: Workplace, file: Path) -> Restored:
-    return restore_warehouse(file, at.settings, discard_newer=True, clock=at.clock)
+def put_back(ctx: RunContext, file: Path) -> Restored:
+    return restore_warehouse(file, ctx.settings, discard_newer=True, clock=ctx.clock)
 
 
 @pytest.mark.fault("R303")
-def test_a_restored_ledger_adopts_sealed_files_from_disk(own: Workplace, tmp_path: Path) -> None:
+def test_a_restored_ledger_adopts_sealed_files_from_disk(own: RunContext, tmp_path: Path) -> None:
     export(own)
     file = backed_up(own, tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -66,7 +66,7 @@ def test_a_restored_ledger_adopts_sealed_files_from_disk(own: Workplace, tmp_pat
 
 
 @pytest.mark.fault("R303")
-def test_a_restored_ledger_adopts_restated_files_from_disk(own: Workplace, tmp_path: Path) -> None:
+def test_a_restored_ledger_adopts_restated_files_from_disk(own: RunContext, tmp_path: Path) -> None:
     file = backed_up(own, tmp_path)
     seal(own)
     deliver(later(own, hours=1), {"record_id": "late"})
@@ -83,7 +83,7 @@ def test_a_restored_ledger_adopts_restated_files_from_disk(own: Workplace, tmp_p
 
 
 @pytest.mark.fault("R304")
-def test_a_restore_lists_what_is_newer_and_demands_a_flag(own: Workplace, tmp_path: Path) -> None:
+def test_a_restore_lists_what_is_newer_and_demands_a_flag(own: RunContext, tmp_path: Path) -> None:
     file = backed_up(own, tmp_path)
     folder = tmp_path / "fetched here"
     own.settings.targets_file.write_text(f'[finance]\nurl = "{folder}"\n')
@@ -114,7 +114,7 @@ def test_a_restore_lists_what_is_newer_and_demands_a_flag(own: Workplace, tmp_pa
 
 
 @pytest.mark.fault("R304")
-def test_a_backup_as_new_as_the_warehouse_needs_no_flag(own: Workplace, tmp_path: Path) -> None:
+def test_a_backup_as_new_as_the_warehouse_needs_no_flag(own: RunContext, tmp_path: Path) -> None:
     seal(own)
     file = backed_up(own, tmp_path)
     done = restore_warehouse(file, own.settings, clock=own.clock)
@@ -122,7 +122,7 @@ def test_a_backup_as_new_as_the_warehouse_needs_no_flag(own: Workplace, tmp_path
 
 
 @pytest.mark.fault("R303")
-def test_what_cannot_be_adopted_is_named(own: Workplace, tmp_path: Path) -> None:
+def test_what_cannot_be_adopted_is_named(own: RunContext, tmp_path: Path) -> None:
     file = backed_up(own, tmp_path)
     sealed = seal(own).files[0].path
     sealed.chmod(0o640)
@@ -140,50 +140,50 @@ def test_what_cannot_be_adopted_is_named(own: Workplace, tmp_path: Path) -> None
 
 
 @pytest.mark.fault("R305")
-def test_a_second_data_folder_on_a_warehouse_is_refused(at: Workplace, tmp_path: Path) -> None:
-    collected(at)
-    export(at)
-    other = at.settings.model_copy(update={"data_dir": tmp_path / "other"})
+def test_a_second_data_folder_on_a_warehouse_is_refused(ctx: RunContext, tmp_path: Path) -> None:
+    collected(ctx)
+    export(ctx)
+    other = ctx.settings.model_copy(update={"data_dir": tmp_path / "other"})
     with pytest.raises(WarehouseOfAnotherFolder, match="1 of the 1 daily files that it knows are not here") as refused:
-        Workplace.at(other)
+        RunContext.open(other)
     assert "cdr-pipeline warehouse link --replace" in refused.value.hint
-    Workplace.at(at.settings)
+    RunContext.open(ctx.settings)
 
 
 @pytest.mark.fault("R305")
-def test_an_older_installation_is_linked_to_the_folder_that_has_its_files(at: Workplace, tmp_path: Path) -> None:
-    collected(at)
-    export(at)
-    (at.settings.data_dir / "warehouse_id").unlink()
-    with at.ledger() as ledger:
+def test_an_older_installation_is_linked_to_the_folder_that_has_its_files(ctx: RunContext, tmp_path: Path) -> None:
+    collected(ctx)
+    export(ctx)
+    (ctx.settings.data_dir / "warehouse_id").unlink()
+    with ctx.ledger() as ledger:
         ledger.connection.execute("DELETE FROM warehouse_identity")
     with pytest.raises(WarehouseOfAnotherFolder, match="none of the 1 daily files"):
-        Workplace.at(at.settings.model_copy(update={"data_dir": tmp_path / "other"}))
-    Workplace.at(at.settings)
-    with at.ledger() as ledger:
-        assert (at.settings.data_dir / "warehouse_id").read_text() == f"{ledger.warehouse_id()}\n"
+        RunContext.open(ctx.settings.model_copy(update={"data_dir": tmp_path / "other"}))
+    RunContext.open(ctx.settings)
+    with ctx.ledger() as ledger:
+        assert (ctx.settings.data_dir / "warehouse_id").read_text() == f"{ledger.identity.warehouse_id()}\n"
 
 
 @pytest.mark.fault("R305")
-def test_a_folder_is_linked_on_purpose_and_the_one_before_is_refused(at: Workplace, tmp_path: Path) -> None:
-    collected(at)
-    export(at)
-    other = at.settings.model_copy(update={"data_dir": tmp_path / "other"})
-    link_folder(other, at.url, now=NOW)
-    found = folder_link(other, at.url)
+def test_a_folder_is_linked_on_purpose_and_the_one_before_is_refused(ctx: RunContext, tmp_path: Path) -> None:
+    collected(ctx)
+    export(ctx)
+    other = ctx.settings.model_copy(update={"data_dir": tmp_path / "other"})
+    link_folder(other, ctx.url, now=NOW)
+    found = folder_link(other, ctx.url)
     assert (found.linked, found.files, found.missing) == (True, 1, 1)
-    Workplace.at(other)
+    RunContext.open(other)
     with pytest.raises(WarehouseOfAnotherFolder):
-        Workplace.at(at.settings)
+        RunContext.open(ctx.settings)
 
 
-def test_adopting_twice_changes_nothing(at: Workplace) -> None:
-    collected(at)
-    deliver(at, {"record_id": "a"})
-    seal(at)
-    with at.ledger() as ledger:
+def test_adopting_twice_changes_nothing(ctx: RunContext) -> None:
+    collected(ctx)
+    deliver(ctx, {"record_id": "a"})
+    seal(ctx)
+    with ctx.ledger() as ledger:
         ledger.connection.execute("UPDATE days SET state = 'open', published_at = NULL")
         ledger.connection.execute("DELETE FROM export_files")
-    assert [day.outcome for day in adopt_files(at, dry_run=True)] == ["missing"]
-    assert [day.outcome for day in adopt_files(at)] == ["adopted"]
-    assert adopt_files(at) == []
+    assert [day.outcome for day in adopt_files(ctx, dry_run=True)] == ["missing"]
+    assert [day.outcome for day in adopt_files(ctx)] == ["adopted"]
+    assert adopt_files(ctx) == []

@@ -7,16 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from records import rows
 
 from cdr_pipeline.errors import WarehouseError
+from cdr_pipeline.warehouse.accounts.tenancy import scoped
+from cdr_pipeline.warehouse.ledger import Account, Ledger
+from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.server.backup import back_up, restore
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
-from cdr_pipeline.warehouse.ledger import Account, Ledger
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.server.migrate import require_current, upgrade
-from cdr_pipeline.warehouse.accounts.tenancy import scoped
+from tests.support.records import rows
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
 
@@ -53,7 +53,7 @@ def test_c15_a_restored_backup_and_the_loads_since_converge_to_what_was_lost(
     old = ({"record_id": "a"}, {"record_id": "b"})
     new = ({"record_id": "b", "caller_id_name": "x"}, {"record_id": "c", "business_date": date(2026, 4, 1)})
     with connect(server.url) as connection:
-        Ledger(connection).add_account(Account("acct"), now=NOW)
+        Ledger(connection).accounts.add(Account("acct"), now=NOW)
     _load(server.url, *old)
     file = tmp_path / "last-night.dump"
     assert back_up(server, file) == file.stat().st_size

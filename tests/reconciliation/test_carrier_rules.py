@@ -6,13 +6,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from records import rows
 
-from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules, billing_steps, is_compared, matching_rules
 from cdr_pipeline.core.reconcile import Increment, RateCard
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules, billing_steps, is_compared, matching_rules
 from cdr_pipeline.errors import InvalidProfile, InvalidRateCard
 from cdr_pipeline.sources.rate_cards import read_rate_card
 from cdr_pipeline.sources.uploads.profiles import check_profile, list_profiles
+from tests.support.records import rows
 
 DAY = date(2026, 3, 2)
 PROFILE = '[time]\nnotation = "any"\n[fields]\nstarted_at = "start"\n[reconcile]\n'

@@ -7,8 +7,8 @@ import pytest
 
 from cdr_pipeline.core.reconcile.result.controls import (
     NO_CALLS,
-    Control,
     ControlName,
+    DayControl,
     SourceDay,
     judge_series,
     judge_traffic,
@@ -18,7 +18,7 @@ from cdr_pipeline.core.reconcile.result.controls import (
 USUAL = SourceDay(100, Decimal(300), {9: 60, 10: 40})
 
 
-def judged(day: SourceDay, *earlier: SourceDay) -> dict[ControlName, Control]:
+def judged(day: SourceDay, *earlier: SourceDay) -> dict[ControlName, DayControl]:
     return {control.name: control for control in judge_traffic("acct", "bell", day, earlier)}
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from sides import NOON, classes_of, exposure_of, pairs_of, side
 
 from cdr_pipeline.core.reconcile import Increment, Rate, RateCard, Reconciled, Rules, reconcile
 from cdr_pipeline.core.reconcile.inputs.calls import currencies_of, read_calls
 from cdr_pipeline.core.reconcile.inputs.rates import billed_seconds
 from cdr_pipeline.core.reconcile.result.totals import require_balance
 from cdr_pipeline.errors import InvalidSide, UnbalancedReconciliation
+from tests.support.sides import NOON, classes_of, exposure_of, pairs_of, side
 
 RULES = Rules(currency="EUR")
 CARD = RateCard((Rate("4930", "Berlin", Decimal("0.06"), Increment(60, 6), Decimal("0.01"), "EUR"),), places=4)

@@ -3,11 +3,11 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from records import STARTED, rows
 
-from cdr_pipeline.core.reconcile.inputs.legs import Direction, LegRule, is_billable_leg
 from cdr_pipeline.core.reconcile.inputs.columns import SIDE_SCHEMA
+from cdr_pipeline.core.reconcile.inputs.legs import Direction, LegRule, is_billable_leg
 from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side
+from tests.support.records import STARTED, rows
 
 ANSWERED = STARTED + timedelta(seconds=10)
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from grading import grade
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_truth import DAY_MS, MIDNIGHT, MIXED, SCENARIOS, calls_of_a_day
-from sides import NOON, side
 
 from cdr_pipeline.core.reconcile import Reconciled, Rules, reconcile
+from tests.support.grading import grade
+from tests.support.known_truth import DAY_MS, MIDNIGHT, MIXED, SCENARIOS, calls_of_a_day
+from tests.support.sides import NOON, side
 
 _CALLS = 6_000
 

@@ -1,11 +1,11 @@
 """The switch against a carrier, over HTTP, through the steps, into a real warehouse and onto a page."""
 
 import pytest
-from carriers import carriers_night, reconciled
-from nights import DAY, warehouse
 
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.carriers import carriers_night, reconciled
+from tests.support.nights import DAY, warehouse
 
 
 @pytest.fixture
@@ -13,16 +13,16 @@ def switch() -> SimulatedSwitch:
     return SimulatedSwitch.build(calls_per_day=120)
 
 
-def breaks_of(at: Workplace, account_id: str) -> dict[str, set[str]]:
+def breaks_of(ctx: RunContext, account_id: str) -> dict[str, set[str]]:
     """Call ids, or the carrier's ids where the switch has none, of the newest breaks by class."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         found: dict[str, set[str]] = {}
-        for item in ledger.breaks([account_id]):
+        for item in ledger.reconciliations.breaks([account_id]):
             found.setdefault(item.match_class, set()).add(item.switch_call_id or item.carrier_record_id or "")
         return found
 
 
-def test_the_carriers_known_differences_are_exactly_the_breaks(place: Workplace, switch: SimulatedSwitch) -> None:
+def test_the_carriers_known_differences_are_exactly_the_breaks(place: RunContext, switch: SimulatedSwitch) -> None:
     files = carriers_night(place, switch)
     reconciled(place)
     for account in switch.accounts:
@@ -39,7 +39,7 @@ def test_the_carriers_known_differences_are_exactly_the_breaks(place: Workplace,
 
 
 def test_p2_a_call_that_both_sides_have_counts_once_in_the_merged_view(
-    place: Workplace, switch: SimulatedSwitch
+    place: RunContext, switch: SimulatedSwitch
 ) -> None:
     carriers_night(place, switch)
     reconciled(place)
@@ -55,7 +55,7 @@ def test_p2_a_call_that_both_sides_have_counts_once_in_the_merged_view(
         assert (both, lonely) == (records - 2, 2)
 
 
-def test_p4_reconciling_again_writes_nothing_and_says_so(place: Workplace, switch: SimulatedSwitch) -> None:
+def test_p4_reconciling_again_writes_nothing_and_says_so(place: RunContext, switch: SimulatedSwitch) -> None:
     carriers_night(place, switch)
     first = reconciled(place)
     tables = ("reconciliations", "reconciled_calls", "cdr_links", "days")
@@ -67,7 +67,7 @@ def test_p4_reconciling_again_writes_nothing_and_says_so(place: Workplace, switc
     assert {item.report: item.report.read_bytes() for item in again.carriers} == pages
 
 
-def test_every_leg_of_the_day_is_in_exactly_one_outcome(place: Workplace, switch: SimulatedSwitch) -> None:
+def test_every_leg_of_the_day_is_in_exactly_one_outcome(place: RunContext, switch: SimulatedSwitch) -> None:
     carriers_night(place, switch)
     reconciled(place)
     assert warehouse(

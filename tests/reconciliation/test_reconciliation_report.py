@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
-from cdr_pipeline.core.reconcile.result.verdict import Totals
+from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
 from cdr_pipeline.exports.dispute_pack import write_pack
 from cdr_pipeline.exports.reconciliation_report import ClassTotal, ReportPage, render
 from cdr_pipeline.exports.reconciliation_words import amount, span_words
@@ -36,7 +36,7 @@ def a_break(**changes: object) -> Break:
 
 @pytest.fixture
 def page() -> ReportPage:
-    side = Totals(10, Decimal(600), Decimal("1.00"))
+    side = VerdictTotals(10, Decimal(600), Decimal("1.00"))
     total = ClassTotal(
         "+4477", "cost_mismatch", True, 1, 1, Decimal(60), Decimal(60), Decimal("0.1"), Decimal("0.2"), Decimal("0.1")
     )

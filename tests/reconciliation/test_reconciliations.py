@@ -10,20 +10,20 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from carriers import drop, reconciled
-from nights import warehouse
 from openpyxl import load_workbook
-from records import rows
 from typer.testing import CliRunner
 
 from cdr_pipeline.cli.reconciliation.breaks import breaks_app
 from cdr_pipeline.errors import BreakNotFound
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, decide_breaks, list_breaks
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier, ReconcileRequest, reconcile_day
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.reconciliation import versions as reconciliations
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.reconciliation import versions as reconciliations
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from tests.support.carriers import drop, reconciled
+from tests.support.nights import warehouse
+from tests.support.records import rows
 
 DAY = date(2026, 3, 2)
 MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -31,16 +31,16 @@ HEADER = "id,call_id,caller,callee,start_time,answer_time,duration_seconds,billi
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """An account whose day was collected whole."""
-    with at.ledger() as ledger:
-        ledger.add_account(Account("acct"), now=at.clock())
+    with ctx.ledger() as ledger:
+        ledger.accounts.add(Account("acct"), now=ctx.clock())
         ledger.connection.execute(
             "INSERT INTO days (account_id, business_date, state, changes, exported_changes, complete_through)"
             " SELECT 'acct', day, 'open', 0, 0, day + interval '2 days'"
             " FROM generate_series(date '2026-03-01', date '2026-03-04', interval '1 day') AS day"
         )
-    return at
+    return ctx
 
 
 def number(index: int) -> str:
@@ -48,7 +48,7 @@ def number(index: int) -> str:
 
 
 def legs(
-    at: Workplace, starts: Iterable[datetime], *, seconds: int = 60, cost: str = "0.10", prefix: str = "s"
+    ctx: RunContext, starts: Iterable[datetime], *, seconds: int = 60, cost: str = "0.10", prefix: str = "s"
 ) -> None:
     """Outbound legs of the switch, one per start; the n-th calls the n-th number."""
     frame = rows(
@@ -64,9 +64,9 @@ def legs(
         )
     )  # fmt: skip
     with (
-        at.ledger() as ledger,
+        ctx.ledger() as ledger,
         batch_load(
-            ledger.connection, BatchHeader("acct", uuid4(), "window", "w", now=at.clock(), business_date=DAY)
+            ledger.connection, BatchHeader("acct", uuid4(), "window", "w", now=ctx.clock(), business_date=DAY)
         ) as load,
     ):
         load.stage(frame)
@@ -86,22 +86,22 @@ def starts(count: int) -> list[datetime]:
     return [MORNING + timedelta(minutes=3 * index) for index in range(count)]
 
 
-def deliver(at: Workplace, *lines: str, name: str = "day.csv") -> None:
-    drop(at, "acct", "\n".join([HEADER, *lines]) + "\n", name=name)
+def deliver(ctx: RunContext, *lines: str, name: str = "day.csv") -> None:
+    drop(ctx, "acct", "\n".join([HEADER, *lines]) + "\n", name=name)
 
 
-def one(at: Workplace, day: date = DAY) -> ReconciledCarrier:
-    (item,) = reconciled(at, day).carriers
+def one(ctx: RunContext, day: date = DAY) -> ReconciledCarrier:
+    (item,) = reconciled(ctx, day).carriers
     return item
 
 
-def classes(at: Workplace) -> dict[str, int]:
+def classes(ctx: RunContext) -> dict[str, int]:
     return dict(
-        warehouse(at, "SELECT class, count(*) FROM reconciled_calls WHERE until_version IS NULL GROUP BY class")
+        warehouse(ctx, "SELECT class, count(*) FROM reconciled_calls WHERE until_version IS NULL GROUP BY class")
     )
 
 
-def test_equal_sides_are_green_and_every_pair_counts_once(place: Workplace) -> None:
+def test_equal_sides_are_green_and_every_pair_counts_once(place: RunContext) -> None:
     legs(place, starts(40))
     deliver(place, *(line(index, start) for index, start in enumerate(starts(40))))
     item = one(place)
@@ -109,11 +109,11 @@ def test_equal_sides_are_green_and_every_pair_counts_once(place: Workplace) -> N
     assert classes(place) == {"matched": 40}
     assert warehouse(place, "SELECT origin, count(*) FROM cdr_merged GROUP BY 1") == [("api+imported", 40)]
     with place.ledger() as ledger:
-        assert ledger.reconciliation_of("acct", DAY) == ("green", 0, Decimal(0))
-        assert ledger.reconciliation_of("acct", DAY - timedelta(days=1)).status == "none"
+        assert ledger.reconciliations.of_day("acct", DAY) == ("green", 0, Decimal(0))
+        assert ledger.reconciliations.of_day("acct", DAY - timedelta(days=1)).status == "none"
 
 
-def test_a_late_record_makes_a_version_that_says_what_changed(place: Workplace) -> None:
+def test_a_late_record_makes_a_version_that_says_what_changed(place: RunContext) -> None:
     legs(place, starts(40))
     deliver(place, *(line(index, start) for index, start in enumerate(starts(39))))
     first = one(place)
@@ -128,7 +128,7 @@ def test_a_late_record_makes_a_version_that_says_what_changed(place: Workplace) 
     assert second.report.name.endswith("_v2.html")
 
 
-def test_an_earlier_day_is_done_again_when_its_records_change(place: Workplace) -> None:
+def test_an_earlier_day_is_done_again_when_its_records_change(place: RunContext) -> None:
     legs(place, starts(40))
     deliver(place, *(line(index, start) for index, start in enumerate(starts(39))))
     one(place)
@@ -138,7 +138,7 @@ def test_an_earlier_day_is_done_again_when_its_records_change(place: Workplace) 
     assert (first.kept.day.business_date, first.kept.number, first.asked) == (DAY, 2, False)
 
 
-def test_a_pair_that_holds_no_more_is_unlinked(place: Workplace) -> None:
+def test_a_pair_that_holds_no_more_is_unlinked(place: RunContext) -> None:
     legs(place, starts(40))
     deliver(place, *(line(index, start) for index, start in enumerate(starts(40))))
     one(place)
@@ -149,7 +149,7 @@ def test_a_pair_that_holds_no_more_is_unlinked(place: Workplace) -> None:
     assert linked == []
 
 
-def test_d06_breaks_above_what_is_tolerated_make_the_day_red(place: Workplace) -> None:
+def test_d06_breaks_above_what_is_tolerated_make_the_day_red(place: RunContext) -> None:
     legs(place, starts(40))
     dear = {0, 1, 2}
     deliver(place, *(line(i, start, cost="0.20" if i in dear else "0.10") for i, start in enumerate(starts(40))))
@@ -158,10 +158,10 @@ def test_d06_breaks_above_what_is_tolerated_make_the_day_red(place: Workplace) -
     assert item.kept.version.exposure == Decimal("0.30")
     assert any("tolerated is 5.00 %" in finding for finding in item.kept.version.findings)
     with place.ledger() as ledger:
-        assert ledger.reconciliation_of("acct", DAY) == ("red", 3, Decimal("0.30000000"))
+        assert ledger.reconciliations.of_day("acct", DAY) == ("red", 3, Decimal("0.30000000"))
 
 
-def test_d06_what_the_profile_tolerates_is_green(place: Workplace) -> None:
+def test_d06_what_the_profile_tolerates_is_green(place: RunContext) -> None:
     place.settings.profile_dir.mkdir(parents=True)
     (place.settings.profile_dir / "patient.toml").write_text(
         'native_id = ["id"]\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
@@ -173,7 +173,7 @@ def test_d06_what_the_profile_tolerates_is_green(place: Workplace) -> None:
 
 
 def test_d09_a_record_moved_to_the_neighbour_day_is_a_timing_break_not_one_missing_and_one_extra(
-    place: Workplace,
+    place: RunContext,
 ) -> None:
     last = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
     legs(place, [*starts(40), last], seconds=2400)
@@ -193,7 +193,7 @@ def test_d09_a_record_moved_to_the_neighbour_day_is_a_timing_break_not_one_missi
     assert [kept.kept.version.breaks for kept in after.carriers] == [0]
 
 
-def test_a_call_at_midnight_belongs_to_the_day_of_its_leg_and_to_no_other(place: Workplace) -> None:
+def test_a_call_at_midnight_belongs_to_the_day_of_its_leg_and_to_no_other(place: RunContext) -> None:
     last = datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC)
     legs(place, [*starts(40), last])
     deliver(place, *(line(i, start) for i, start in enumerate(starts(40))), line(40, last + timedelta(seconds=2)))
@@ -202,16 +202,16 @@ def test_a_call_at_midnight_belongs_to_the_day_of_its_leg_and_to_no_other(place:
     assert [(item.kept.version.switch_rows, item.kept.version.carrier_rows) for item in after.carriers] == [(0, 0)]
 
 
-def test_a_day_whose_file_has_not_come_is_provisional(place: Workplace) -> None:
+def test_a_day_whose_file_has_not_come_is_provisional(place: RunContext) -> None:
     legs(place, starts(40))
     deliver(place, *(line(100 + i, start - timedelta(days=1)) for i, start in enumerate(starts(40))))
     item = one(place)
     assert item.kept.version.status == "provisional"
     with place.ledger() as ledger:
-        assert ledger.reconciliation_of("acct", DAY).status == "provisional"
+        assert ledger.reconciliations.of_day("acct", DAY).status == "provisional"
 
 
-def test_a_carrier_whose_files_have_stopped_is_missed(place: Workplace) -> None:
+def test_a_carrier_whose_files_have_stopped_is_missed(place: RunContext) -> None:
     legs(place, starts(40))
     deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
     one(place)
@@ -221,14 +221,14 @@ def test_a_carrier_whose_files_have_stopped_is_missed(place: Workplace) -> None:
     assert "no record of the carrier for this day has come yet" in version.findings
 
 
-def test_records_of_a_day_that_the_switch_does_not_have_are_all_at_risk(place: Workplace) -> None:
+def test_records_of_a_day_that_the_switch_does_not_have_are_all_at_risk(place: RunContext) -> None:
     deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
     version = one(place).kept.version
     assert (version.light, version.breaks, version.exposure) == ("red", 40, Decimal("4.00"))
     assert classes(place) == {"missing_in_switch": 40}
 
 
-def test_decisions_survive_reruns_and_earlier_ones_stay(place: Workplace) -> None:
+def test_decisions_survive_reruns_and_earlier_ones_stay(place: RunContext) -> None:
     legs(place, starts(40))
     deliver(place, *(line(i, start, cost="0.20" if i < 2 else "0.10") for i, start in enumerate(starts(39))))
     one(place)
@@ -245,7 +245,7 @@ def test_decisions_survive_reruns_and_earlier_ones_stay(place: Workplace) -> Non
     assert list_breaks(BreakFilter(states=["open"]), place) == []
 
 
-def test_another_amount_is_another_break_and_open_again(place: Workplace) -> None:
+def test_another_amount_is_another_break_and_open_again(place: RunContext) -> None:
     legs(place, starts(40))
     deliver(place, *(line(i, start, cost="0.20" if i < 1 else "0.10") for i, start in enumerate(starts(40))))
     one(place)
@@ -258,7 +258,7 @@ def test_another_amount_is_another_break_and_open_again(place: Workplace) -> Non
     assert (again.state, again.exposure) == ("open", Decimal("6.90000000"))
 
 
-def test_amounts_of_two_currencies_are_never_added(place: Workplace) -> None:
+def test_amounts_of_two_currencies_are_never_added(place: RunContext) -> None:
     legs(place, starts(40))
     theirs = [line(i, start) for i, start in enumerate(starts(40))]
     theirs[0] = theirs[0].replace("USD", "EUR").replace("0.10", "7.00")
@@ -281,14 +281,14 @@ def test_amounts_of_two_currencies_are_never_added(place: Workplace) -> None:
     assert "7.30" not in text
 
 
-def test_where_most_prices_differ_the_day_says_that_the_switchs_may_be_the_customers(place: Workplace) -> None:
+def test_where_most_prices_differ_the_day_says_that_the_switchs_may_be_the_customers(place: RunContext) -> None:
     legs(place, starts(40), cost="0.50")
     deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
     assert any("compare_amounts = false" in finding for finding in one(place).kept.version.findings)
 
 
 def test_breaks_export_writes_the_pack_by_command(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: RunContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     legs(place, starts(40))
     theirs = [line(i, start, cost="0.20" if i == 3 else "0.10") for i, start in enumerate(starts(40))]
@@ -309,13 +309,13 @@ def test_breaks_export_writes_the_pack_by_command(
 
 
 @pytest.mark.parametrize("wanted", ["ffffffff", "ff", ""])
-def test_an_id_that_fits_no_break_decides_nothing(place: Workplace, wanted: str) -> None:
+def test_an_id_that_fits_no_break_decides_nothing(place: RunContext, wanted: str) -> None:
     with pytest.raises(BreakNotFound):
         decide_breaks([wanted], place, decision="accepted", reason="r", decided_by="b")
     assert warehouse(place, "SELECT count(*) FROM break_decisions") == [(0,)]
 
 
-def test_a_rate_card_names_the_cause_of_another_price(place: Workplace) -> None:
+def test_a_rate_card_names_the_cause_of_another_price(place: RunContext) -> None:
     place.settings.profile_dir.mkdir(parents=True)
     (place.settings.profile_dir / "bell.toml").write_text(
         'native_id = ["id"]\ncurrency = "USD"\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
@@ -331,7 +331,7 @@ def test_a_rate_card_names_the_cause_of_another_price(place: Workplace) -> None:
     assert (item.match_class, item.cause, item.exposure) == ("cost_mismatch", "rate", Decimal("0.07000000"))
 
 
-def test_a_broken_rate_card_fails_its_carrier_and_leaves_the_others_done(place: Workplace) -> None:
+def test_a_broken_rate_card_fails_its_carrier_and_leaves_the_others_done(place: RunContext) -> None:
     place.settings.profile_dir.mkdir(parents=True)
     (place.settings.profile_dir / "bell.toml").write_text(
         'native_id = ["id"]\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
@@ -347,7 +347,7 @@ def test_a_broken_rate_card_fails_its_carrier_and_leaves_the_others_done(place: 
     assert [item.kept.day.carrier for item in done.carriers] == ["ring"]
 
 
-def test_two_carriers_of_one_account_are_told_apart_by_their_trunks(place: Workplace) -> None:
+def test_two_carriers_of_one_account_are_told_apart_by_their_trunks(place: RunContext) -> None:
     place.settings.profile_dir.mkdir(parents=True)
     for name in ("bell", "ring"):
         (place.settings.profile_dir / f"{name}.toml").write_text(
@@ -366,7 +366,7 @@ def test_two_carriers_of_one_account_are_told_apart_by_their_trunks(place: Workp
     assert [(item.kept.day.carrier, item.kept.version.breaks) for item in done.carriers] == [("bell", 0), ("ring", 0)]
 
 
-def test_two_at_once_keep_one_version(place: Workplace) -> None:
+def test_two_at_once_keep_one_version(place: RunContext) -> None:
     legs(place, starts(40))
     deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
     with ThreadPoolExecutor(2) as pool:
@@ -378,7 +378,7 @@ def test_two_at_once_keep_one_version(place: Workplace) -> None:
 
 @pytest.mark.parametrize("point", ["_insert", "_link"])
 def test_a_crash_while_it_is_written_leaves_nothing_and_the_next_run_is_whole(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch, point: str
+    place: RunContext, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     legs(place, starts(40))
     deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
@@ -400,7 +400,7 @@ def test_a_crash_while_it_is_written_leaves_nothing_and_the_next_run_is_whole(
 
 @pytest.mark.fault("R206")
 def test_both_sides_of_a_reconciliation_are_read_as_of_one_moment(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     legs(place, starts(3))
     deliver(place, *(line(index, start) for index, start in enumerate(starts(3))))
@@ -423,4 +423,4 @@ def test_both_sides_of_a_reconciliation_are_read_as_of_one_moment(
     assert one(place).kept.fresh is False
     assert sides == [3, 3]
     with place.ledger() as ledger:
-        assert ledger.days_to_reconcile("acct", DAY, DAY) == [DAY]
+        assert ledger.reconciliations.due_days("acct", DAY, DAY) == [DAY]

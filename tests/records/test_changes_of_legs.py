@@ -6,17 +6,17 @@ from typing import Any
 
 import polars as pl
 import pytest
-from days import ACCOUNT, PERSON, deliver, export, later, seal, state
-from nights import warehouse
 
 from cdr_pipeline.core.records.volume import Volume
-from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
 from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
+from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
 from cdr_pipeline.steps.retention.retain_records import retain_records, set_policy
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.links import Link, set_links, withdraw_links
+from tests.support.days import ACCOUNT, PERSON, deliver, export, later, seal, state
+from tests.support.nights import warehouse
 
 DAY, NEXT = date(2026, 11, 10), date(2026, 11, 11)
 MIDNIGHT = datetime(2026, 11, 11, tzinfo=UTC)
@@ -32,49 +32,49 @@ def money(amount: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """An account in UTC whose days around the calls were collected whole."""
-    with at.ledger() as ledger:
-        ledger.add_account(Account(ACCOUNT), now=at.clock())
+    with ctx.ledger() as ledger:
+        ledger.accounts.add(Account(ACCOUNT), now=ctx.clock())
         for day in (DAY, NEXT, EDGE, OVER):
-            ledger.record_collected_day(
+            ledger.days.record_collected(
                 account_id=ACCOUNT,
                 business_date=day,
                 complete_through=datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=UTC),
                 volume=Volume(0, None, "usual"),
-                now=at.clock(),
+                now=ctx.clock(),
             )
-    return at
+    return ctx
 
 
-def shown(at: Workplace, day: date = DAY, column: str = "cost") -> list[str | None]:
+def shown(ctx: RunContext, day: date = DAY, column: str = "cost") -> list[str | None]:
     """A column of the day's newest file."""
-    with at.ledger() as ledger:
-        (line,) = ledger.day_lines([ACCOUNT], day, day)
+    with ctx.ledger() as ledger:
+        (line,) = ledger.day_states.lines([ACCOUNT], day, day)
     assert line.path is not None
-    return pl.read_csv(at.settings.export_dir / line.path, infer_schema=False)[column].to_list()
+    return pl.read_csv(ctx.settings.export_dir / line.path, infer_schema=False)[column].to_list()
 
 
-def export_changed(at: Workplace) -> None:
+def export_changed(ctx: RunContext) -> None:
     """Exports some other day, and as every night does, the days that have changed."""
-    export_days(ExportRequest([date(2026, 11, 19)], [ACCOUNT]), at)
+    export_days(ExportRequest([date(2026, 11, 19)], [ACCOUNT]), ctx)
 
 
-def change(at: Workplace, what: str) -> None:
+def change(ctx: RunContext, what: str) -> None:
     """Changes one record of the leg, or its link."""
     match what:
         case "cost of the imported record":
-            deliver(at, TWIN | CALL | money("99.75"), kind="upload")
+            deliver(ctx, TWIN | CALL | money("99.75"), kind="upload")
         case "cost of the API record":
-            deliver(at, LEG | CALL | money("99.75"))
+            deliver(ctx, LEG | CALL | money("99.75"))
         case "imported record moves":
             moved = {"business_date": date(2026, 11, 12), "started_at": MIDNIGHT + timedelta(hours=23, minutes=59)}
-            deliver(at, TWIN | CALL | moved | money("99.75"), kind="upload")
+            deliver(ctx, TWIN | CALL | moved | money("99.75"), kind="upload")
         case "call id ends the link":
-            deliver(at, TWIN | money("1.25"), kind="upload")
+            deliver(ctx, TWIN | money("1.25"), kind="upload")
         case "a nearer record takes its place":
             nearer = {"record_id": "nearer", "started_at": MIDNIGHT}
-            deliver(at, TWIN | nearer | CALL | money("99.75"), kind="upload")
+            deliver(ctx, TWIN | nearer | CALL | money("99.75"), kind="upload")
         case _:
             raise AssertionError(what)
 
@@ -90,7 +90,7 @@ CHANGES = {
 
 @pytest.mark.fault("R201")
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_change_of_a_leg_over_midnight_reaches_the_file_that_shows_it(place: Workplace, what: str) -> None:
+def test_a_change_of_a_leg_over_midnight_reaches_the_file_that_shows_it(place: RunContext, what: str) -> None:
     deliver(place, LEG | CALL)
     deliver(place, TWIN | CALL | money("1.25"), kind="upload")
     for day in (DAY, NEXT):
@@ -103,7 +103,7 @@ def test_a_change_of_a_leg_over_midnight_reaches_the_file_that_shows_it(place: W
 
 @pytest.mark.fault("R201")
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_change_of_a_leg_over_midnight_turns_its_sealed_day_late(place: Workplace, what: str) -> None:
+def test_a_change_of_a_leg_over_midnight_turns_its_sealed_day_late(place: RunContext, what: str) -> None:
     deliver(place, LEG | CALL)
     deliver(place, TWIN | CALL | money("1.25"), kind="upload")
     for day in (DAY, NEXT):
@@ -117,7 +117,7 @@ def test_a_change_of_a_leg_over_midnight_turns_its_sealed_day_late(place: Workpl
 
 
 @pytest.mark.fault("R201")
-def test_a_link_of_a_reconciliation_reaches_both_days_and_so_does_its_record(place: Workplace) -> None:
+def test_a_link_of_a_reconciliation_reaches_both_days_and_so_does_its_record(place: RunContext) -> None:
     deliver(place, LEG)
     deliver(place, TWIN | money("1.25"), kind="upload")
 
@@ -141,7 +141,7 @@ def test_a_link_of_a_reconciliation_reaches_both_days_and_so_does_its_record(pla
 
 
 @pytest.mark.fault("R201")
-def test_an_erasure_reaches_the_day_of_a_leg_whose_other_record_was_erased_before(place: Workplace) -> None:
+def test_an_erasure_reaches_the_day_of_a_leg_whose_other_record_was_erased_before(place: RunContext) -> None:
     number = {"caller_id_number": "+4930123456", "caller_e164": "+4930123456"}
     deliver(place, LEG | {"callee_id_number": "+4930999999", "callee_e164": "+4930999999"})
 
@@ -160,7 +160,7 @@ def test_an_erasure_reaches_the_day_of_a_leg_whose_other_record_was_erased_befor
 
 
 @pytest.mark.fault("R201")
-def test_masking_follows_the_day_of_the_leg_not_of_its_imported_record(place: Workplace) -> None:
+def test_masking_follows_the_day_of_the_leg_not_of_its_imported_record(place: RunContext) -> None:
     deliver(place, LEG | CALL)
     deliver(place, TWIN | CALL | {"caller_id_name": "Someone"}, kind="upload")
     seal(place, day=NEXT)
@@ -175,9 +175,9 @@ def test_masking_follows_the_day_of_the_leg_not_of_its_imported_record(place: Wo
     assert warehouse(place, query) == [(None,)]
 
 
-def removed(at: Workplace, *, keep: int) -> None:
-    set_policy(ACCOUNT, at, keep_months=keep, archive=False, mask_after_days=None, actor="A. Controller")
-    assert all(month.outcome == "removed" for month in retain_records(at).months)
+def removed(ctx: RunContext, *, keep: int) -> None:
+    set_policy(ACCOUNT, ctx, keep_months=keep, archive=False, mask_after_days=None, actor="A. Controller")
+    assert all(month.outcome == "removed" for month in retain_records(ctx).months)
 
 
 def over_the_edge(*, twin_first: bool) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -190,7 +190,7 @@ def over_the_edge(*, twin_first: bool) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @pytest.mark.fault("R203")
 @pytest.mark.parametrize("cost", ["1.25", "99.75"])
-def test_a_twin_of_the_next_month_stays_removed_with_its_leg(place: Workplace, cost: str) -> None:
+def test_a_twin_of_the_next_month_stays_removed_with_its_leg(place: RunContext, cost: str) -> None:
     leg, twin = over_the_edge(twin_first=False)
     deliver(place, leg)
     deliver(place, twin, kind="upload")
@@ -210,7 +210,7 @@ def test_a_twin_of_the_next_month_stays_removed_with_its_leg(place: Workplace, c
 
 
 @pytest.mark.fault("R203")
-def test_a_twin_of_a_removed_month_changes_with_its_leg_of_a_kept_month(place: Workplace) -> None:
+def test_a_twin_of_a_removed_month_changes_with_its_leg_of_a_kept_month(place: RunContext) -> None:
     leg, twin = over_the_edge(twin_first=True)
     deliver(place, leg)
     deliver(place, twin, kind="upload")

@@ -3,10 +3,10 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from records import STARTED, rows
 
 from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
 from cdr_pipeline.core.records.identity import source_of, with_digests, with_record_ids
+from tests.support.records import STARTED, rows
 
 
 def _digests(frame: pl.DataFrame, detail_source: str | None = None) -> tuple[list[str], list[str]]:

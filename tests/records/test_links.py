@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from records import rows
 
 from cdr_pipeline.core.fields.dictionary import FIELDS, canonical_schema, names
 from cdr_pipeline.core.records.links import TOGETHER, merged_legs, pairs_by_call_id, precedence_table
-from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.records.links import Link, reconciled_links, set_links, withdraw_links
 from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load
+from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.records import rows
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

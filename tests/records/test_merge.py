@@ -10,13 +10,13 @@ import polars as pl
 import psycopg
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from records import STARTED, rows
 
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.core.records.identity import with_digests
 from cdr_pipeline.core.records.merge import merge
-from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load
+from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.records import STARTED, rows
 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
 # Few ids and values, so that batches meet.

@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from landed import list_row, loaded_rows
-from nights import warehouse
-from uploads import HEADER, carrier_row, fed, opened, own_profile, stored
 
 from cdr_pipeline.core.records.money import is_too_precise
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.landed import list_row, loaded_rows
+from tests.support.nights import warehouse
+from tests.support.uploads import HEADER, carrier_row, fed, opened, own_profile, stored
 
 SCALED = """
 native_id = "id"
@@ -40,9 +40,9 @@ cost = "cost"
     ],
 )
 def test_an_amount_of_more_than_eight_decimals_is_rejected(
-    at: Workplace, tmp_path: Path, text: str, kept: str | None
+    ctx: RunContext, tmp_path: Path, text: str, kept: str | None
 ) -> None:
-    place = opened(at)
+    place = opened(ctx)
     loaded = fed(place, tmp_path / "f.csv", HEADER + carrier_row(1) + carrier_row(2, cost=text))
     assert loaded.reject_reasons == ({} if kept else {"too_precise": 1})
     assert loaded.counts.rejected == (0 if kept else 1)
@@ -53,9 +53,9 @@ def test_an_amount_of_more_than_eight_decimals_is_rejected(
 @pytest.mark.fault("R601")
 @pytest.mark.parametrize(("text", "rejected"), [("1.2345", 0), ("1.23456", 1), ("1.23450000", 0)])
 def test_an_amount_in_smaller_units_is_rejected_by_its_own_decimals(
-    at: Workplace, tmp_path: Path, text: str, rejected: int
+    ctx: RunContext, tmp_path: Path, text: str, rejected: int
 ) -> None:
-    place = opened(at)
+    place = opened(ctx)
     own_profile(place, "scaled", SCALED)
     loaded = fed(place, tmp_path / "f.csv", HEADER + carrier_row(1, cost=text), profile="scaled")
     assert loaded.reject_reasons == ({"too_precise": 1} if rejected else {})
@@ -66,10 +66,10 @@ def test_an_amount_in_smaller_units_is_rejected_by_its_own_decimals(
     ("member", "rejected"),
     [('"cost":"12"', 0), ('"cost":"12.3456"', 0), ('"cost":"12.34567"', 1), ('"rate":0.123456789', 1)],
 )
-def test_the_switchs_amounts_are_rejected_by_the_same_rule(at: Workplace, member: str, rejected: int) -> None:
-    loaded = loaded_rows(at, [list_row(1), list_row(2, member)])
+def test_the_switchs_amounts_are_rejected_by_the_same_rule(ctx: RunContext, member: str, rejected: int) -> None:
+    loaded = loaded_rows(ctx, [list_row(1), list_row(2, member)])
     assert loaded.reject_reasons == ({"too_precise": 1} if rejected else {})
-    assert warehouse(at, "SELECT count(*) FROM cdr") == [(2 - rejected,)]
+    assert warehouse(ctx, "SELECT count(*) FROM cdr") == [(2 - rejected,)]
 
 
 @pytest.mark.fault("R601")

@@ -7,8 +7,8 @@ import sys
 import polars as pl
 import pytest
 
-from cdr_pipeline.core.fields.field_table import rows
 from cdr_pipeline.core.fields.dictionary import DROPPED, EMPTIED, FIELDS, HASHED, MASKED, UNLOGGED, Field, Kind, Privacy
+from cdr_pipeline.core.fields.field_table import rows
 from cdr_pipeline.exports.redacted import redacted
 from cdr_pipeline.privacy.redaction import RedactingFilter
 from cdr_pipeline.warehouse.statements import MASKED_TABLES

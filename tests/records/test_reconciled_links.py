@@ -6,17 +6,17 @@ from itertools import count
 from uuid import uuid4
 
 import pytest
-from carriers import drop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nights import warehouse
-from records import rows
 
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.carriers import drop
+from tests.support.nights import warehouse
+from tests.support.records import rows
 
 DAY, NEXT = date(2026, 3, 2), date(2026, 3, 3)
 STARTS = [
@@ -32,7 +32,7 @@ def number(index: int) -> str:
     return f"+44770090{index:04d}"
 
 
-def leg(at: Workplace, account: str, index: int, call_id: str) -> None:
+def leg(ctx: RunContext, account: str, index: int, call_id: str) -> None:
     """The switch delivers a leg."""
     frame = rows(
         {
@@ -42,13 +42,13 @@ def leg(at: Workplace, account: str, index: int, call_id: str) -> None:
             "cost_currency": "USD", "callee_id_number": number(index), "callee_e164": number(index),
         }
     )  # fmt: skip
-    header = BatchHeader(account, uuid4(), "window", f"w-{uuid4()}", now=at.clock(), business_date=DAY)
-    with at.ledger() as ledger, batch_load(ledger.connection, header) as load:
+    header = BatchHeader(account, uuid4(), "window", f"w-{uuid4()}", now=ctx.clock(), business_date=DAY)
+    with ctx.ledger() as ledger, batch_load(ledger.connection, header) as load:
         load.stage(frame)
         load.finish(read=1)
 
 
-def imported(at: Workplace, account: str, line: Line, *, callee: str | None = None) -> None:
+def imported(ctx: RunContext, account: str, line: Line, *, callee: str | None = None) -> None:
     """A carrier delivers a record; a call long before makes the file another one each time."""
     name, index, call_id, seconds, carrier = line
     filler = next(_fillers)
@@ -62,30 +62,30 @@ def imported(at: Workplace, account: str, line: Line, *, callee: str | None = No
         f"{id_},{call},+442079460001,{called},{begins:%Y-%m-%dT%H:%M:%SZ},,{length},{length},0.10,USD,{carrier}"
         for id_, call, called, begins, length in records
     ]
-    drop(at, account, "\n".join([HEADER, *lines]) + "\n", name=f"{filler}.csv")
+    drop(ctx, account, "\n".join([HEADER, *lines]) + "\n", name=f"{filler}.csv")
 
 
-def reconcile(at: Workplace, account: str) -> None:
+def reconcile(ctx: RunContext, account: str) -> None:
     for day in (DAY, NEXT):
-        assert reconcile_day(ReconcileRequest(day, [account]), at).failures == ()
+        assert reconcile_day(ReconcileRequest(day, [account]), ctx).failures == ()
 
 
-def links(at: Workplace, account: str) -> list[tuple[str, ...]]:
+def links(ctx: RunContext, account: str) -> list[tuple[str, ...]]:
     found = warehouse(
-        at,
+        ctx,
         "SELECT imported_record_id, api_record_id, basis, imported_business_date, api_business_date FROM cdr_links"
         f" WHERE account_id = '{account}' ORDER BY 1",
     )
     return [tuple(map(str, row)) for row in found]
 
 
-def known(at: Workplace, *accounts: str) -> None:
-    with connect(at.url) as connection:
+def known(ctx: RunContext, *accounts: str) -> None:
+    with connect(ctx.url) as connection:
         connection.execute("TRUNCATE cdr, cdr_keys, cdr_links, cdr_history, batches, uploads, days, reconciliations")
         connection.execute("TRUNCATE reconciled_calls, accounts")
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         for account in accounts:
-            ledger.add_account(Account(account), now=at.clock())
+            ledger.accounts.add(Account(account), now=ctx.clock())
 
 
 LEG = st.tuples(st.just("leg"), st.integers(0, 3), st.sampled_from(["", "x", "y"]))
@@ -102,8 +102,8 @@ STEP = st.one_of(LEG, RECORD.map(lambda line: ("record", line)), st.just(("recon
 @pytest.mark.fault("R202")
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.lists(STEP, min_size=3, max_size=9))
-def test_links_are_those_of_a_fresh_load_and_reconciliation(at: Workplace, path: list[tuple[object, ...]]) -> None:
-    known(at, "path", "fresh")
+def test_links_are_those_of_a_fresh_load_and_reconciliation(ctx: RunContext, path: list[tuple[object, ...]]) -> None:
+    known(ctx, "path", "fresh")
     legs: dict[int, str] = dict.fromkeys(range(4), "")
     lines: dict[str, Line] = {f"i{index}": (f"i{index}", index, "", 60, "bell") for index in range(4)}
     first: list[tuple[object, ...]] = [("leg", index, "") for index in legs]
@@ -112,42 +112,42 @@ def test_links_are_those_of_a_fresh_load_and_reconciliation(at: Workplace, path:
         match step:
             case ("leg", int(index), str(call_id)):
                 legs[index] = call_id
-                leg(at, "path", index, call_id)
+                leg(ctx, "path", index, call_id)
             case ("record", line):
                 lines[line[0]] = line  # type: ignore[index]
-                imported(at, "path", line)  # type: ignore[arg-type]
+                imported(ctx, "path", line)  # type: ignore[arg-type]
             case _:
-                reconcile(at, "path")
-    reconcile(at, "path")
+                reconcile(ctx, "path")
+    reconcile(ctx, "path")
     for index, call_id in legs.items():
-        leg(at, "fresh", index, call_id)
+        leg(ctx, "fresh", index, call_id)
     for line in lines.values():
-        imported(at, "fresh", line)
-    reconcile(at, "fresh")
-    assert links(at, "path") == links(at, "fresh")
+        imported(ctx, "fresh", line)
+    reconcile(ctx, "fresh")
+    assert links(ctx, "path") == links(ctx, "fresh")
 
 
 @pytest.mark.fault("R202")
 @pytest.mark.parametrize("between", [False, True], ids=["at once", "reconciled in between"])
 @pytest.mark.parametrize("thief", ["own call id", "call id of another carrier's record"])
-def test_a_reconciled_link_that_a_call_id_displaced_comes_back(at: Workplace, *, between: bool, thief: str) -> None:
-    known(at, "acct")
+def test_a_reconciled_link_that_a_call_id_displaced_comes_back(ctx: RunContext, *, between: bool, thief: str) -> None:
+    known(ctx, "acct")
     for index in range(4):
-        leg(at, "acct", index, "x" if index == 3 else "y" if index == 0 else "")
-        imported(at, "acct", (f"i{index}", index, "", 60, "bell"))
-    reconcile(at, "acct")
-    before = links(at, "acct")
+        leg(ctx, "acct", index, "x" if index == 3 else "y" if index == 0 else "")
+        imported(ctx, "acct", (f"i{index}", index, "", 60, "bell"))
+    reconcile(ctx, "acct")
+    before = links(ctx, "acct")
     assert [row[:3] for row in before] == [(f"i{index}", f"a{index}", "reconciled") for index in range(4)]
     own = thief == "own call id"
     line, callee = (("i3", 3, "x", 60, "bell"), None) if own else (("other", 0, "y", 60, "telco"), number(77))
-    imported(at, "acct", line, callee=callee)
-    assert links(at, "acct") != before
+    imported(ctx, "acct", line, callee=callee)
+    assert links(ctx, "acct") != before
     if between:
-        reconcile(at, "acct")
-    imported(at, "acct", (line[0], line[1], "", 60, line[4]), callee=callee)
-    reconcile(at, "acct")
-    assert links(at, "acct") == before
+        reconcile(ctx, "acct")
+    imported(ctx, "acct", (line[0], line[1], "", 60, line[4]), callee=callee)
+    reconcile(ctx, "acct")
+    assert links(ctx, "acct") == before
     legs = 4 if own else 5
-    assert warehouse(at, f"SELECT count(*) FROM cdr_merged WHERE business_date BETWEEN '{DAY}' AND '{NEXT}'") == [
+    assert warehouse(ctx, f"SELECT count(*) FROM cdr_merged WHERE business_date BETWEEN '{DAY}' AND '{NEXT}'") == [
         (legs,)
     ]

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-from nights import require_sound, warehouse
-from uploads import fed, opened, own_profile, stored
 
 from cdr_pipeline.errors import UploadHeld
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.decide_uploads import release_upload
 from cdr_pipeline.steps.uploads.load_uploads import load_uploads, replay_upload
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in
-from cdr_pipeline.steps.run_context import Workplace
+from tests.support.nights import require_sound, warehouse
+from tests.support.uploads import fed, opened, own_profile, stored
 
 HEADER = "id,caller,callee,start_time,duration_seconds,billing_seconds,cost,currency\n"
 JANUARY = HEADER + (
@@ -49,20 +49,20 @@ def row(
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
-    return opened(at)
+def place(ctx: RunContext) -> RunContext:
+    return opened(ctx)
 
 
-def costs(at: Workplace) -> list[str]:
+def costs(ctx: RunContext) -> list[str]:
     """Costs of all imported records that have one, by start."""
-    return [f"{cost:.2f}" for (cost,) in stored(at, "cost", "cost IS NOT NULL")]
+    return [f"{cost:.2f}" for (cost,) in stored(ctx, "cost", "cost IS NOT NULL")]
 
 
-def held(at: Workplace, path: Path, content: str, profile: str = "generic") -> str:
+def held(ctx: RunContext, path: Path, content: str, profile: str = "generic") -> str:
     """Feeds a file that must be held; its message."""
     with pytest.raises(UploadHeld) as raised:
-        fed(at, path, content, profile)
-    require_sound(at)
+        fed(ctx, path, content, profile)
+    require_sound(ctx)
     return raised.value.message
 
 
@@ -70,7 +70,7 @@ def held(at: Workplace, path: Path, content: str, profile: str = "generic") -> s
 
 
 @pytest.mark.fault("R101")
-def test_two_carriers_with_the_same_ids_keep_all_their_calls(place: Workplace, tmp_path: Path) -> None:
+def test_two_carriers_with_the_same_ids_keep_all_their_calls(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "other", OTHER_CARRIER)
     fed(place, tmp_path / "a.csv", JANUARY)
     assert fed(place, tmp_path / "b.csv", OTHER_FILE, "other").counts.inserted == 2
@@ -80,7 +80,7 @@ def test_two_carriers_with_the_same_ids_keep_all_their_calls(place: Workplace, t
 
 
 @pytest.mark.fault("R101")
-def test_a_call_is_updated_only_by_its_own_source(place: Workplace, tmp_path: Path) -> None:
+def test_a_call_is_updated_only_by_its_own_source(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "other", OTHER_CARRIER)
     fed(place, tmp_path / "a.csv", JANUARY)
     fed(place, tmp_path / "b.csv", OTHER_FILE, "other")
@@ -92,7 +92,7 @@ def test_a_call_is_updated_only_by_its_own_source(place: Workplace, tmp_path: Pa
 
 
 @pytest.mark.fault("R102")
-def test_a_file_that_numbers_its_records_anew_is_held(place: Workplace, tmp_path: Path) -> None:
+def test_a_file_that_numbers_its_records_anew_is_held(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "january.csv", JANUARY)
     assert "3 records carry ids of other calls" in held(place, tmp_path / "february.csv", FEBRUARY)
     assert costs(place) == ["0.10", "0.20", "0.30"]
@@ -102,7 +102,7 @@ def test_a_file_that_numbers_its_records_anew_is_held(place: Workplace, tmp_path
 
 
 @pytest.mark.fault("R102")
-def test_a_preview_says_that_ids_are_those_of_other_calls(place: Workplace, tmp_path: Path) -> None:
+def test_a_preview_says_that_ids_are_those_of_other_calls(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "january.csv", JANUARY)
     (tmp_path / "february.csv").write_text(FEBRUARY)
     preview = preview_upload(UploadRequest(tmp_path / "february.csv", "acct", "generic"), place)
@@ -110,7 +110,7 @@ def test_a_preview_says_that_ids_are_those_of_other_calls(place: Workplace, tmp_
 
 
 @pytest.mark.fault("R102")
-def test_releasing_such_a_file_adds_its_calls_and_replaces_none(place: Workplace, tmp_path: Path) -> None:
+def test_releasing_such_a_file_adds_its_calls_and_replaces_none(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "january.csv", JANUARY)
     held(place, tmp_path / "february.csv", FEBRUARY)
     ((upload,),) = warehouse(place, "SELECT sha256 FROM uploads WHERE state = 'held'")
@@ -121,13 +121,13 @@ def test_releasing_such_a_file_adds_its_calls_and_replaces_none(place: Workplace
 
 
 @pytest.mark.fault("R102")
-def test_released_calls_are_known_when_they_come_again(place: Workplace, tmp_path: Path) -> None:
+def test_released_calls_are_known_when_they_come_again(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "january.csv", JANUARY)
     held(place, tmp_path / "february.csv", FEBRUARY)
     ((upload,),) = warehouse(place, "SELECT sha256 FROM uploads WHERE state = 'held'")
     release_upload(upload, place, decided_by="controller")
     with place.ledger() as ledger:
-        (line,) = ledger.uploads(["acct"], sha256_prefix=upload)
+        (line,) = ledger.uploads.list_all(["acct"], sha256_prefix=upload)
     replayed = replay_upload(line, place)
     assert (replayed.upload.counts.unchanged, replayed.left_over) == (3, 0)
     assert "3 of 4 records were delivered" in held(
@@ -148,7 +148,7 @@ def test_released_calls_are_known_when_they_come_again(place: Workplace, tmp_pat
     ids=["other caller", "other callee", "next day", "a quarter later", "an hour earlier"],
 )
 def test_an_id_with_another_number_or_time_is_another_call(
-    place: Workplace, tmp_path: Path, other: dict[str, str]
+    place: RunContext, tmp_path: Path, other: dict[str, str]
 ) -> None:
     fed(place, tmp_path / "a.csv", row())
     assert "1 records carry ids of other calls" in held(place, tmp_path / "b.csv", row(**other))
@@ -168,14 +168,14 @@ def test_an_id_with_another_number_or_time_is_another_call(
     ],
     ids=["cost", "duration", "seconds later", "a quarter earlier", "number's form", "number left out"],
 )
-def test_a_correction_of_the_same_call_updates_it(place: Workplace, tmp_path: Path, corrected: dict[str, str]) -> None:
+def test_a_correction_of_the_same_call_updates_it(place: RunContext, tmp_path: Path, corrected: dict[str, str]) -> None:
     fed(place, tmp_path / "a.csv", row())
     assert fed(place, tmp_path / "b.csv", row(**corrected)).counts.updated == 1
     assert warehouse(place, "SELECT count(*) FROM cdr_history") == [(1,)]
 
 
 @pytest.mark.fault("R102")
-def test_a_profile_that_merges_repeats_holds_ids_of_other_calls_too(place: Workplace, tmp_path: Path) -> None:
+def test_a_profile_that_merges_repeats_holds_ids_of_other_calls_too(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "other", "overlap = 'merge'\n" + OTHER_CARRIER)
     fed(place, tmp_path / "a.csv", OTHER_FILE, "other")
     moved = OTHER_FILE.replace("2026-02-05", "2026-03-05")
@@ -183,7 +183,7 @@ def test_a_profile_that_merges_repeats_holds_ids_of_other_calls_too(place: Workp
 
 
 @pytest.mark.fault("R102")
-def test_a_correction_of_a_masked_record_updates_it(place: Workplace, tmp_path: Path) -> None:
+def test_a_correction_of_a_masked_record_updates_it(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", row())
     masked = ("caller_id_number", "caller_e164", "callee_id_number", "callee_e164")
     warehouse(place, f"UPDATE cdr SET {', '.join(f'{name} = cdr_masked({name})' for name in masked)} RETURNING 1")
@@ -194,7 +194,7 @@ def test_a_correction_of_a_masked_record_updates_it(place: Workplace, tmp_path: 
 
 
 @pytest.mark.fault("R103")
-def test_ids_that_begin_like_fingerprints_are_ids(place: Workplace, tmp_path: Path) -> None:
+def test_ids_that_begin_like_fingerprints_are_ids(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "plain.csv", HEADER.removeprefix("id,") + row().removeprefix(HEADER).removeprefix("1,"))
     ((print_,),) = stored(place)
     assert print_.startswith("generic:fp:")
@@ -211,7 +211,7 @@ def test_ids_that_begin_like_fingerprints_are_ids(place: Workplace, tmp_path: Pa
 @pytest.mark.fault("R104")
 @pytest.mark.parametrize("second", [{"cost": "0.15"}, {"seconds": "70"}], ids=["amount", "duration"])
 def test_rows_of_one_id_that_contradict_each_other_are_reported(
-    place: Workplace, tmp_path: Path, second: dict[str, str]
+    place: RunContext, tmp_path: Path, second: dict[str, str]
 ) -> None:
     loaded = fed(place, tmp_path / "a.csv", row() + row(**second).removeprefix(HEADER))
     assert (loaded.counts.inserted, loaded.counts.duplicate, loaded.counts.rejected) == (1, 0, 1)
@@ -225,7 +225,7 @@ def test_rows_of_one_id_that_contradict_each_other_are_reported(
 
 
 @pytest.mark.fault("R104")
-def test_a_known_row_that_a_new_one_contradicts_is_reported(place: Workplace, tmp_path: Path) -> None:
+def test_a_known_row_that_a_new_one_contradicts_is_reported(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", row())
     loaded = fed(place, tmp_path / "b.csv", row() + row(cost="0.15").removeprefix(HEADER))
     assert (loaded.counts.updated, loaded.counts.rejected) == (1, 1)
@@ -233,13 +233,13 @@ def test_a_known_row_that_a_new_one_contradicts_is_reported(place: Workplace, tm
 
 
 @pytest.mark.fault("R104")
-def test_equal_rows_of_one_id_are_duplicates(place: Workplace, tmp_path: Path) -> None:
+def test_equal_rows_of_one_id_are_duplicates(place: RunContext, tmp_path: Path) -> None:
     loaded = fed(place, tmp_path / "a.csv", row() + row().removeprefix(HEADER))
     assert (loaded.counts.inserted, loaded.counts.duplicate, loaded.counts.rejected) == (1, 1, 0)
 
 
 @pytest.mark.fault("R104")
-def test_two_calls_of_one_id_in_a_file_are_held(place: Workplace, tmp_path: Path) -> None:
+def test_two_calls_of_one_id_in_a_file_are_held(place: RunContext, tmp_path: Path) -> None:
     both = row() + row(callee="+442055500009", cost="0.15").removeprefix(HEADER)
     assert "1 records carry ids of other calls" in held(place, tmp_path / "a.csv", both)
     ((upload,),) = warehouse(place, "SELECT sha256 FROM uploads WHERE state = 'held'")
@@ -251,7 +251,7 @@ def test_two_calls_of_one_id_in_a_file_are_held(place: Workplace, tmp_path: Path
 
 
 @pytest.mark.fault("R105")
-def test_the_same_bytes_with_another_profile_are_another_upload(place: Workplace, tmp_path: Path) -> None:
+def test_the_same_bytes_with_another_profile_are_another_upload(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "other", OTHER_CARRIER)
     own_profile(place, "third", OTHER_CARRIER)
     fed(place, tmp_path / "a.csv", OTHER_FILE, "other")
@@ -266,7 +266,7 @@ def test_the_same_bytes_with_another_profile_are_another_upload(place: Workplace
 
 
 @pytest.mark.fault("R105")
-def test_one_file_dropped_for_two_profiles_is_taken_in_twice(place: Workplace, tmp_path: Path) -> None:
+def test_one_file_dropped_for_two_profiles_is_taken_in_twice(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "other", OTHER_CARRIER)
     own_profile(place, "third", OTHER_CARRIER)
     (tmp_path / "a.csv").write_text(OTHER_FILE)

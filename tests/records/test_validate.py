@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import STARTED, rows
 
 from cdr_pipeline.core.records.validate import validate
+from tests.support.records import STARTED, rows
 
 LATEST = datetime(2026, 3, 3, tzinfo=UTC)
 

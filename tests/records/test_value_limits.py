@@ -9,16 +9,10 @@ from typing import Any, Final
 
 import polars as pl
 import pytest
-from days import ACCOUNT, DAY, collected, deliver, export, seal
-from landed import list_row, loaded_rows
-from nights import night, playing, require_sound, warehouse
-from records import rows
-from serving import PERIOD, serving, store, token_for
-from uploads import HEADER, carrier_row, fed, opened, stored
 
-from cdr_pipeline.core.records import json_faults
 from cdr_pipeline.core.fields.dictionary import FIELDS, LONGEST_EXTRA, LONGEST_INDEXED, Field, Kind
-from cdr_pipeline.core.fields.schemas import Sifted, no_rejects
+from cdr_pipeline.core.fields.schemas import CheckedRows, no_rejects
+from cdr_pipeline.core.records import json_faults
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.errors import ValueNotStorable
 from cdr_pipeline.simulator.running import run_switch
@@ -26,8 +20,14 @@ from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.collect import load_day
 from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
 from cdr_pipeline.steps.retention.retain_records import retain_records, set_policy
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.records.loading import LONGEST_RAW
+from tests.support.days import ACCOUNT, DAY, collected, deliver, export, seal
+from tests.support.landed import list_row, loaded_rows
+from tests.support.nights import night, playing, require_sound, warehouse
+from tests.support.records import rows
+from tests.support.serving import PERIOD, serving, store, token_for
+from tests.support.uploads import HEADER, carrier_row, fed, opened, stored
 
 # An entry of a B-tree has at most 2,704 bytes, its header and padding included.
 LARGEST_ENTRY: Final = 2_600
@@ -78,25 +78,25 @@ def changed(**changes: Any) -> SimulatedSwitch:
     ids=["id", "call id", "caller id", "From user", "name"],
 )
 def test_a_text_too_long_rejects_its_row_and_loads_the_others(
-    at: Workplace, change: dict[str, Any], field: str
+    ctx: RunContext, change: dict[str, Any], field: str
 ) -> None:
     switch = changed(**change)
     with run_switch(switch) as running:
-        collected_day, loaded = night(playing(at, switch, running.url, api_dialect=switch.dialect.value))
+        collected_day, loaded = night(playing(ctx, switch, running.url, api_dialect=switch.dialect.value))
     assert collected_day.failures == ()
     assert loaded.failures == ()
     assert loaded.reject_reasons == {"too_long": 1}
     assert loaded.counts.inserted > 20
     assert loaded.incomplete == ()
-    assert warehouse(at, "SELECT field, reason FROM rejects") == [(field, "too_long")]
-    require_sound(at)
+    assert warehouse(ctx, "SELECT field, reason FROM rejects") == [(field, "too_long")]
+    require_sound(ctx)
 
 
 @pytest.mark.fault("R502")
-def test_no_index_entry_can_outgrow_a_page(at: Workplace) -> None:
+def test_no_index_entry_can_outgrow_a_page(ctx: RunContext) -> None:
     limits = {field.name: field.longest or FIXED for field in FIELDS} | BOUNDED
     entries = warehouse(
-        at,
+        ctx,
         "SELECT indexrelid::regclass::text, array_agg(attname::text ORDER BY attname) FROM pg_index"
         " JOIN pg_class ON pg_class.oid = indrelid AND relnamespace = current_schema()::regnamespace"
         " JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)"
@@ -110,42 +110,42 @@ def test_no_index_entry_can_outgrow_a_page(at: Workplace) -> None:
 
 
 @pytest.mark.fault("R503")
-def test_longest_values_are_loaded_linked_exported_erased_and_retained(at: Workplace) -> None:
+def test_longest_values_are_loaded_linked_exported_erased_and_retained(ctx: RunContext) -> None:
     full = {field.name: longest(field) for field in FIELDS if field.kind is Kind.TEXT and not field.allowed}
     del full["account_id"]
     extra = json.dumps({"more": noise(LONGEST_EXTRA - 20)}, ensure_ascii=False)
     record = full | {"caller_id_number": "+4930123456", "extra_source": extra}
     assert validate(rows(record), latest=LATEST).rejects.is_empty()
-    collected(at)
-    deliver(at, record)
-    deliver(at, record | {"cost_currency": "EUR"})  # a change keeps the earlier version
-    deliver(at, record | {"record_id": noise(LONGEST_INDEXED, seed=2)}, kind="upload")
-    assert warehouse(at, "SELECT count(*) FROM cdr_links") == [(1,)]
-    assert warehouse(at, "SELECT count(*) FROM cdr_history") == [(1,)]
-    written = pl.read_csv(export(at).file.path, infer_schema=False)
+    collected(ctx)
+    deliver(ctx, record)
+    deliver(ctx, record | {"cost_currency": "EUR"})  # a change keeps the earlier version
+    deliver(ctx, record | {"record_id": noise(LONGEST_INDEXED, seed=2)}, kind="upload")
+    assert warehouse(ctx, "SELECT count(*) FROM cdr_links") == [(1,)]
+    assert warehouse(ctx, "SELECT count(*) FROM cdr_history") == [(1,)]
+    written = pl.read_csv(export(ctx).file.path, infer_schema=False)
     assert written["call_id"].to_list() == [full["call_id"]]
-    (erased,) = erase_number(EraseRequest("+4930123456", "A. Controller", "asked for", reissue=True), at)
+    (erased,) = erase_number(EraseRequest("+4930123456", "A. Controller", "asked for", reissue=True), ctx)
     assert erased.records == 2
-    assert seal(at).outcome == "sealed"
-    set_policy(ACCOUNT, at, keep_months=1, archive=True, mask_after_days=None, actor="A. Controller")
-    (month,) = retain_records(at).months
+    assert seal(ctx).outcome == "sealed"
+    set_policy(ACCOUNT, ctx, keep_months=1, archive=True, mask_after_days=None, actor="A. Controller")
+    (month,) = retain_records(ctx).months
     assert (month.outcome, month.records) == ("removed", 2)
 
 
 @pytest.mark.fault("R503")
 @pytest.mark.parametrize("column", ["call_id", "interaction_id", "caller_id_number", "from_uri", "hangup_cause"])
-def test_longest_values_are_found_by_the_api(at: Workplace, column: str) -> None:
+def test_longest_values_are_found_by_the_api(ctx: RunContext, column: str) -> None:
     text = noise(next(field.longest or 0 for field in FIELDS if field.name == column))
-    with serving(at) as api:
-        store(at, "self", {column: text}, {"call_id": "other"})
+    with serving(ctx) as api:
+        store(ctx, "self", {column: text}, {"call_id": "other"})
         found = api.get("/v2/accounts/self/cdrs", **PERIOD, **{f"filter_{column}": text})
     assert (found.status_code, len(found.json()["data"])) == (200, 1)
 
 
 @pytest.mark.fault("R504")
-def test_a_value_that_checks_let_through_names_batch_and_step(at: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load_day, "validate", lambda checked, **_: Sifted(checked, no_rejects()))
-    loaded = loaded_rows(at, [list_row(1), list_row(2, f'"caller_id_number":"{noise(3500)}"')])
+def test_a_value_that_checks_let_through_names_batch_and_step(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_day, "validate", lambda checked, **_: CheckedRows(checked, no_rejects()))
+    loaded = loaded_rows(ctx, [list_row(1), list_row(2, f'"caller_id_number":"{noise(3500)}"')])
     (failure,) = loaded.failures
     assert (failure.code, failure.retryable) == ("value_not_storable", False)
     assert "step merge" in failure.message
@@ -163,9 +163,9 @@ def test_a_value_that_checks_let_through_names_batch_and_step(at: Workplace, mon
         "SELECT 'infinity'::timestamptz + '1 day' * 1e300",
     ],
 )
-def test_an_error_about_a_value_never_says_try_again(at: Workplace, query: str) -> None:
+def test_an_error_about_a_value_never_says_try_again(ctx: RunContext, query: str) -> None:
     with pytest.raises(ValueNotStorable) as raised:
-        warehouse(at, query)
+        warehouse(ctx, query)
     assert not raised.value.retryable
     assert "try again" not in raised.value.message + raised.value.hint
 
@@ -182,31 +182,31 @@ BAD_JSON: Final = {
 
 @pytest.mark.fault("R505")
 @pytest.mark.parametrize(("value", "reason"), BAD_JSON.values(), ids=BAD_JSON.keys())
-def test_json_that_jsonb_cannot_hold_rejects_its_row(at: Workplace, value: str, reason: str) -> None:
-    loaded = loaded_rows(at, [list_row(1, '"more":1'), list_row(2, f'"more":{value}'), list_row(3, '"more":3')])
+def test_json_that_jsonb_cannot_hold_rejects_its_row(ctx: RunContext, value: str, reason: str) -> None:
+    loaded = loaded_rows(ctx, [list_row(1, '"more":1'), list_row(2, f'"more":{value}'), list_row(3, '"more":3')])
     assert loaded.failures == ()
     assert loaded.reject_reasons == {reason: 1}
-    assert warehouse(at, "SELECT record_id FROM cdr ORDER BY 1") == [("r1",), ("r3",)]
-    require_sound(at)
+    assert warehouse(ctx, "SELECT record_id FROM cdr ORDER BY 1") == [("r1",), ("r3",)]
+    require_sound(ctx)
 
 
 @pytest.mark.fault("R505")
 @pytest.mark.parametrize("kind", ["NUL", "nested lists", "two MiB"])
-def test_a_detail_document_that_jsonb_cannot_hold_rejects_its_row(at: Workplace, kind: str) -> None:
+def test_a_detail_document_that_jsonb_cannot_hold_rejects_its_row(ctx: RunContext, kind: str) -> None:
     value, reason = BAD_JSON[kind]
     documents = ['{"id":"r1","more":1}', f'{{"id":"r2","more":{value}}}']
-    loaded = loaded_rows(at, [list_row(1), list_row(2)], documents)
+    loaded = loaded_rows(ctx, [list_row(1), list_row(2)], documents)
     assert loaded.failures == ()
     assert loaded.reject_reasons == {reason: 1}
-    assert warehouse(at, "SELECT record_id FROM cdr") == [("r1",)]
+    assert warehouse(ctx, "SELECT record_id FROM cdr") == [("r1",)]
 
 
 @pytest.mark.fault("R505")
-def test_text_that_only_looks_suspicious_is_stored(at: Workplace) -> None:
+def test_text_that_only_looks_suspicious_is_stored(ctx: RunContext) -> None:
     fine = '"more":{"a":"\\ud83d\\ude00 \\\\u0000","b":"1e999999","c":1e30}'
-    loaded = loaded_rows(at, [list_row(1, fine)])
+    loaded = loaded_rows(ctx, [list_row(1, fine)])
     assert loaded.reject_reasons == {}
-    ((extra,),) = warehouse(at, "SELECT extra FROM cdr")
+    ((extra,),) = warehouse(ctx, "SELECT extra FROM cdr")
     assert extra["more"] == {"a": "\U0001f600 \\u0000", "b": "1e999999", "c": 10**30}
     assert json_faults.json_faults(rows({"extra_source": "{}"})) == []
 
@@ -226,9 +226,9 @@ def test_text_that_only_looks_suspicious_is_stored(at: Workplace) -> None:
     ],
 )
 def test_numbers_and_dates_far_away_reject_their_row(
-    at: Workplace, tmp_path: Path, profile: str, row: dict[str, str], reason: str
+    ctx: RunContext, tmp_path: Path, profile: str, row: dict[str, str], reason: str
 ) -> None:
-    place = opened(at)
+    place = opened(ctx)
     unit = profile.partition("'")[2].rstrip("'")
     folder = place.settings.profile_dir
     folder.mkdir(parents=True, exist_ok=True)
@@ -245,8 +245,8 @@ def test_numbers_and_dates_far_away_reject_their_row(
 
 
 @pytest.mark.fault("R506")
-def test_a_span_beyond_all_calls_does_not_fail_the_file(at: Workplace, tmp_path: Path) -> None:
-    place = opened(at)
+def test_a_span_beyond_all_calls_does_not_fail_the_file(ctx: RunContext, tmp_path: Path) -> None:
+    place = opened(ctx)
     folder = place.settings.profile_dir
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "spans.toml").write_text(
@@ -259,8 +259,8 @@ def test_a_span_beyond_all_calls_does_not_fail_the_file(at: Workplace, tmp_path:
 
 
 @pytest.mark.fault("R507")
-def test_a_rejects_raw_text_is_bounded_and_says_that_it_is_cut(at: Workplace, tmp_path: Path) -> None:
-    place = opened(at)
+def test_a_rejects_raw_text_is_bounded_and_says_that_it_is_cut(ctx: RunContext, tmp_path: Path) -> None:
+    place = opened(ctx)
     text = HEADER + carrier_row(1) + carrier_row(2, caller="\U0001f600" * 40_000)
     loaded = fed(place, tmp_path / "f.csv", text)
     assert loaded.reject_reasons == {"too_long": 1}
@@ -272,9 +272,9 @@ def test_a_rejects_raw_text_is_bounded_and_says_that_it_is_cut(at: Workplace, tm
 
 
 @pytest.mark.fault("R508")
-def test_an_upload_over_the_api_rejects_the_long_row_alone(at: Workplace) -> None:
+def test_an_upload_over_the_api_rejects_the_long_row_alone(ctx: RunContext) -> None:
     text = HEADER + carrier_row(1) + carrier_row(2, id=noise(3500))
-    with serving(at) as api, api.client(token_for(at, "self", "upload")) as client:
+    with serving(ctx) as api, api.client(token_for(ctx, "self", "upload")) as client:
         answer = client.post(
             "/v2/accounts/self/cdrs", content=text.encode(), headers={"Content-Type": "text/csv; charset=utf-8"}
         )
@@ -285,9 +285,11 @@ def test_an_upload_over_the_api_rejects_the_long_row_alone(at: Workplace) -> Non
 @pytest.mark.fault("R508")
 @pytest.mark.parametrize("value", ["\x00", "x" * 3500, "1e999999", "\U0001f600" * 500])
 @pytest.mark.parametrize("parameter", ["filter_call_id", "number", "filter_custom_channel_vars.more"])
-def test_a_search_for_any_text_is_answered_and_never_says_try_again(at: Workplace, parameter: str, value: str) -> None:
-    with serving(at) as api:
-        store(at, "self", {})
+def test_a_search_for_any_text_is_answered_and_never_says_try_again(
+    ctx: RunContext, parameter: str, value: str
+) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", {})
         answer = api.get("/v2/accounts/self/cdrs", **PERIOD, **{parameter: value})
     assert answer.status_code in (200, 400)
 

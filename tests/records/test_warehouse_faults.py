@@ -19,17 +19,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
-from records import STARTED, rows
 
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.errors import MigrationEdited, WarehouseContended, WarehouseReadOnly, WarehouseUnavailable
-from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
-from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.warehouse.accounts.tenancy import scoped
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load, retried_load
 from cdr_pipeline.warehouse.records.merging import WORTH_FILLING
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.server.migrate import require_current, scripts, upgrade
-from cdr_pipeline.warehouse.accounts.tenancy import scoped
+from tests.support.records import STARTED, rows
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
 Records = list[dict[str, Any]]
@@ -361,7 +361,7 @@ def test_c09_an_edited_migration_that_was_applied_stops_everything_until_it_is_p
 
 def test_c10_a_search_that_takes_too_long_ends_and_its_connection_goes_on(warehouse_url: str) -> None:
     with connect(warehouse_url) as connection:
-        Ledger(connection).add_account(Account("acct"), now=NOW)
+        Ledger(connection).accounts.add(Account("acct"), now=NOW)
         with pytest.raises(psycopg.errors.QueryCanceled):
             with scoped(connection, "acct", seconds=0.1):
                 connection.execute("SELECT pg_sleep(5)")
@@ -404,7 +404,7 @@ import os, sys
 sys.path[:0] = sys.argv[2:]
 from datetime import UTC, datetime
 from uuid import uuid4
-from records import rows
+from tests.support.records import rows
 from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 with connect(sys.argv[1]) as connection:
@@ -416,7 +416,7 @@ with connect(sys.argv[1]) as connection:
 
 def test_c12_a_killed_load_leaves_no_stage_and_does_not_touch_that_of_a_living_one(warehouse_url: str) -> None:
     def crash(load: BatchLoad) -> None:
-        path = [entry for entry in sys.path if entry.endswith("support")]
+        path = [str(Path(__file__).parents[2])]
         assert subprocess.run([sys.executable, "-c", CRASH, warehouse_url, *path], check=False).returncode == 137
         left = "SELECT count(*) FROM pg_class WHERE relname = 'cdr_stage' AND relpersistence = 't'"
         for _ in range(100):

@@ -9,13 +9,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import AsyncConnection, Connection, sql
-from records import rows
 
 from cdr_pipeline.errors import AccountNotFound, ReaderNotAdmitted, WarehouseError
-from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.warehouse.accounts.tenancy import READER, admit_reader, scoped, scoped_async
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
-from cdr_pipeline.warehouse.accounts.tenancy import READER, admit_reader, scoped, scoped_async
+from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.records import rows
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
 # top -> middle -> leaf, and another tree beside it.
@@ -27,7 +27,7 @@ def connection(warehouse_url: str) -> Iterator[Connection]:
     with connect(warehouse_url) as open_connection:
         ledger = Ledger(open_connection)
         for name, parent in PARENTS.items():
-            ledger.add_account(Account(name, parent_id=parent), now=NOW)
+            ledger.accounts.add(Account(name, parent_id=parent), now=NOW)
             header = BatchHeader(name, uuid4(), "window", "source", NOW, date(2026, 3, 2))
             with batch_load(open_connection, header) as load:
                 frame = rows({"account_id": name, "record_id": f"of-{name}"})
@@ -141,7 +141,7 @@ def test_admitting_the_reader_twice_changes_nothing(connection: Connection) -> N
 
 def test_ids_with_quotes_and_braces_are_ids_and_nothing_else(connection: Connection) -> None:
     odd = "a\"b\\c{,}'"
-    Ledger(connection).add_account(Account(odd), now=NOW)
+    Ledger(connection).accounts.add(Account(odd), now=NOW)
     with scoped(connection, odd) as accounts:
         assert accounts == (odd,)
         assert _seen(connection, "accounts") == {odd}

@@ -11,25 +11,25 @@ import polars as pl
 import psycopg
 import pytest
 from psycopg import AsyncConnection
-from records import rows
 
-from cdr_pipeline.core.records.search import Compare, Operator, PageKey, PathEquals, Search, Span
-from cdr_pipeline.warehouse.records.candidates import Sought, narrowed, sought_by, within_networks
-from cdr_pipeline.warehouse.records.conditions import Bound
+from cdr_pipeline.core.records.search import Compare, InstantRange, Operator, PageKey, PathEquals, Search
+from cdr_pipeline.warehouse.accounts.tenancy import begin_scoped
+from cdr_pipeline.warehouse.records.candidates import SearchTerms, narrowed, network_terms, search_terms
+from cdr_pipeline.warehouse.records.conditions import BoundValues
+from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.search import _composed, find_legs, find_page, is_read_in_order
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.server.migrate import upgrade
-from cdr_pipeline.warehouse.records.search import _composed, find_legs, find_page, is_read_in_order
 from cdr_pipeline.warehouse.statements import statement
-from cdr_pipeline.warehouse.accounts.tenancy import begin_scoped
+from tests.support.records import rows
 
 # Enough rows for the planner to mind.
 pytestmark = pytest.mark.slow
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 RECORDS = 30_000
-SPAN = Span("started_at", FIRST, FIRST + timedelta(days=90))
+SPAN = InstantRange("started_at", FIRST, FIRST + timedelta(days=90))
 
 
 def _records(origin: str, count: int) -> pl.DataFrame:
@@ -92,7 +92,7 @@ async def _plan_and_ids(url: str, search: Search, start: PageKey | None = None) 
         return plan, {row[1] for row in await found.fetchall()}
 
 
-def _search(*conditions: Any, span: Span | None = SPAN) -> Search:
+def _search(*conditions: Any, span: InstantRange | None = SPAN) -> Search:
     return Search(("acct",), tuple(conditions), span)
 
 
@@ -147,7 +147,7 @@ def test_a_page_is_read_in_the_order_of_time_in_both_directions(filled: str) -> 
     ids=["hangup cause", "origin", "free text"],
 )
 def test_other_filters_read_no_more_than_the_time_asked_for(filled: str, condition: Any) -> None:
-    day = Span("started_at", FIRST, FIRST + timedelta(days=2))
+    day = InstantRange("started_at", FIRST, FIRST + timedelta(days=2))
     plan, ids = asyncio.run(_plan_and_ids(filled, _search(condition, span=day)))
     assert ids
     assert "Seq Scan on cdr_y" not in plan
@@ -164,7 +164,7 @@ def test_other_filters_read_no_more_than_the_time_asked_for(filled: str, conditi
     ids=["none", "hangup cause", "customer"],
 )
 def test_a_page_by_the_end_of_the_call_reads_little_of_its_period(filled: str, condition: Any) -> None:
-    span = Span("saved_at", FIRST, FIRST + timedelta(days=60))
+    span = InstantRange("saved_at", FIRST, FIRST + timedelta(days=60))
     plan, ids = asyncio.run(_plan_and_ids(filled, _search(*([] if condition is None else [condition]), span=span)))
     assert len(ids) == 50
     assert _read_rows(plan) < 500, plan
@@ -198,7 +198,9 @@ def test_legs_of_a_call_are_found_by_an_index(filled: str, identity: str, expect
         async with await AsyncConnection.connect(filled, autocommit=True) as connection:
             await begin_scoped(connection, ["acct"])
             values = {"account_id": "acct", "identity": identity, "row_limit": 1000}
-            explained = await connection.execute(psycopg.sql.SQL("EXPLAIN ANALYZE ") + statement("records/legs"), values)
+            explained = await connection.execute(
+                psycopg.sql.SQL("EXPLAIN ANALYZE ") + statement("records/legs"), values
+            )
             plan = "\n".join(row[0] for row in await explained.fetchall())
             return plan, {row["record_id"] for row in await find_legs(connection, "acct", identity)}
 
@@ -210,7 +212,7 @@ def test_legs_of_a_call_are_found_by_an_index(filled: str, identity: str, expect
 
 def test_a_page_far_into_a_walk_does_not_read_what_is_before_it(filled: str) -> None:
     start = PageKey(FIRST + timedelta(days=20), "zzz", "api")
-    search = _search(span=Span("saved_at", FIRST, FIRST + timedelta(days=60)))
+    search = _search(span=InstantRange("saved_at", FIRST, FIRST + timedelta(days=60)))
     plan, ids = asyncio.run(_plan_and_ids(filled, search, start))
     assert len(ids) == 50
     assert _read_rows(plan) < 500, plan
@@ -266,20 +268,20 @@ def test_narrowing_never_loses_a_leg(filled: str) -> None:
 @pytest.mark.parametrize(
     ("networks", "found"),
     [
-        (["192.0.2.7/32"], Sought(("a",), ("192.0.2.7",))),
-        (["192.0.2.0/24"], Sought(("a",), (), ("192.0.2.",))),
-        (["192.0.2.6/31"], Sought(("a",), ("192.0.2.6", "192.0.2.7"))),
-        (["192.0.0.0/23"], Sought(("a",), (), ("192.0.0.", "192.0.1."))),
+        (["192.0.2.7/32"], SearchTerms(("a",), ("192.0.2.7",))),
+        (["192.0.2.0/24"], SearchTerms(("a",), (), ("192.0.2.",))),
+        (["192.0.2.6/31"], SearchTerms(("a",), ("192.0.2.6", "192.0.2.7"))),
+        (["192.0.0.0/23"], SearchTerms(("a",), (), ("192.0.0.", "192.0.1."))),
         (["10.0.0.0/9"], None),
         (["0.0.0.0/4"], None),
         (["2001:db8::/32"], None),
     ],
 )
-def test_networks_are_beginnings_of_addresses(networks: list[str], found: Sought | None) -> None:
-    assert within_networks(("a",), networks) == found
+def test_networks_are_beginnings_of_addresses(networks: list[str], found: SearchTerms | None) -> None:
+    assert network_terms(("a",), networks) == found
 
 
 def test_what_says_too_little_is_not_looked_up() -> None:
-    for sought in (Sought(("caller_e164",), prefixes=("+1",)), Sought(("user_agent",), values=("x",))):
-        assert narrowed(sought, ["acct"], Bound().add, None) is None
-    assert sought_by(Compare(("caller_e164",), Operator.SUFFIX, ("1",))) is None
+    for sought in (SearchTerms(("caller_e164",), prefixes=("+1",)), SearchTerms(("user_agent",), values=("x",))):
+        assert narrowed(sought, ["acct"], BoundValues().add, None) is None
+    assert search_terms(Compare(("caller_e164",), Operator.SUFFIX, ("1",))) is None

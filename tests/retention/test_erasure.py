@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import polars as pl
 import pytest
-from days import ACCOUNT, collected, deliver, export, files, later, manifest, restate, seal, state
 from psycopg import sql
 from typer.testing import CliRunner
 
@@ -17,10 +16,11 @@ from cdr_pipeline.errors import AccountNotFound, ConfigurationError
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
 from cdr_pipeline.steps.retention.erase_number import ErasedAccount, EraseRequest, erase_number
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, ShownFile
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.days import ACCOUNT, collected, deliver, export, files, later, manifest, restate, seal, state
 
 NUMBER = "+49 30 123456"
 NEXT = date(2026, 4, 1)
@@ -35,48 +35,48 @@ TOTALS = """
 FILE = "acct/2026/03/cdrs_acct_2026-03-02_v1.csv"
 
 
-def query(at: Workplace, text: str) -> list[tuple[Any, ...]]:
-    with connect(at.url) as connection:
+def query(ctx: RunContext, text: str) -> list[tuple[Any, ...]]:
+    with connect(ctx.url) as connection:
         return connection.execute(sql.SQL(text)).fetchall()  # type: ignore[arg-type]
 
 
-def erase(at: Workplace, number: str = NUMBER, **more: Any) -> list[ErasedAccount]:
-    return erase_number(EraseRequest(number, "A. Controller", "request 17 of 2026", **more), at)
+def erase(ctx: RunContext, number: str = NUMBER, **more: Any) -> list[ErasedAccount]:
+    return erase_number(EraseRequest(number, "A. Controller", "request 17 of 2026", **more), ctx)
 
 
-def shown(at: Workplace, text: str = "123456") -> list[str]:
+def shown(ctx: RunContext, text: str = "123456") -> list[str]:
     """Tables in which a text stands."""
     tables = ("cdr", "cdr_history", "cdr_stage", "rejects", "erasures", "erased_records")
-    return [table for table in tables if any(text in row[0] for row in query(at, EVERYTHING.format(table)))]
+    return [table for table in tables if any(text in row[0] for row in query(ctx, EVERYTHING.format(table)))]
 
 
-def callers(at: Workplace) -> dict[str, str]:
-    return dict(query(at, "SELECT record_id, caller_id_number FROM cdr ORDER BY 1"))
+def callers(ctx: RunContext) -> dict[str, str]:
+    return dict(query(ctx, "SELECT record_id, caller_id_number FROM cdr ORDER BY 1"))
 
 
-def reject(at: Workplace, raw: str) -> None:
-    header = BatchHeader(ACCOUNT, uuid4(), "upload", f"source-{uuid4()}", at.clock())
+def reject(ctx: RunContext, raw: str) -> None:
+    header = BatchHeader(ACCOUNT, uuid4(), "upload", f"source-{uuid4()}", ctx.clock())
     row = {"line": 9, "field": "started_at", "reason": "bad_time", "raw": raw}
-    with at.ledger() as ledger, batch_load(ledger.connection, header) as load:
+    with ctx.ledger() as ledger, batch_load(ledger.connection, header) as load:
         load.reject(pl.DataFrame([row], schema=REJECT_SCHEMA))
         load.finish(read=1)
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """March, sealed: the number in one record, its earlier version and the other record of its leg; April, open."""
-    collected(at)
-    deliver(at, {"record_id": "a", "call_id": "x", "callee_id_name": "old"} | SHOWN | USD, {"record_id": "b"})
-    deliver(at, {"record_id": "a", "call_id": "x"} | SHOWN | USD)
-    deliver(at, {"record_id": "file", "call_id": "x", "caller_id_number": "0301234567"}, kind="upload")
-    deliver(at, {"record_id": "open", "business_date": NEXT, "callee_id_number": "004930123456"})
-    seal(at)
-    export(at, NEXT)
-    return at
+    collected(ctx)
+    deliver(ctx, {"record_id": "a", "call_id": "x", "callee_id_name": "old"} | SHOWN | USD, {"record_id": "b"})
+    deliver(ctx, {"record_id": "a", "call_id": "x"} | SHOWN | USD)
+    deliver(ctx, {"record_id": "file", "call_id": "x", "caller_id_number": "0301234567"}, kind="upload")
+    deliver(ctx, {"record_id": "open", "business_date": NEXT, "callee_id_number": "004930123456"})
+    seal(ctx)
+    export(ctx, NEXT)
+    return ctx
 
 
 def test_d29_the_number_is_gone_from_records_history_and_the_other_record_of_the_leg_and_totals_stay(
-    place: Workplace,
+    place: RunContext,
 ) -> None:
     before = query(place, TOTALS)
     assert shown(place) == ["cdr", "cdr_history"]
@@ -90,7 +90,7 @@ def test_d29_the_number_is_gone_from_records_history_and_the_other_record_of_the
 
 
 def test_d29_sealed_files_stay_to_the_byte_and_every_file_that_shows_the_number_is_named(
-    place: Workplace, tmp_path: Any
+    place: RunContext, tmp_path: Any
 ) -> None:
     place.settings.targets_file.write_text(f'[finance]\nurl = "{tmp_path}/fetched"\n')
     deliver_files(DeliverRequest(), place)
@@ -106,18 +106,18 @@ def test_d29_sealed_files_stay_to_the_byte_and_every_file_that_shows_the_number_
     ]
 
 
-def test_d29_an_open_day_is_written_again_without_the_number(place: Workplace) -> None:
+def test_d29_an_open_day_is_written_again_without_the_number(place: RunContext) -> None:
     old = export(place, NEXT).file
     assert b"004930123456" in old.path.read_bytes()
     assert [item.days for item in erase(place)] == [1]
     with place.ledger() as ledger:
-        assert ledger.days_to_export([ACCOUNT]) == [(ACCOUNT, NEXT)]
+        assert ledger.days.to_export([ACCOUNT]) == [(ACCOUNT, NEXT)]
     fresh = export(place, NEXT).file
     assert b"123456" not in fresh.path.read_bytes()
     assert fresh.manifest.totals == old.manifest.totals
 
 
-def test_d29_a_reissue_is_a_new_version_with_equal_totals_and_every_file_verifies(place: Workplace) -> None:
+def test_d29_a_reissue_is_a_new_version_with_equal_totals_and_every_file_verifies(place: RunContext) -> None:
     erase(place, reissue=True)
     assert state(place) == "late_pending"
     again = restate(later(place, hours=1))
@@ -129,7 +129,7 @@ def test_d29_a_reissue_is_a_new_version_with_equal_totals_and_every_file_verifie
     assert not any(verify_tree(place.settings.export_dir).values())
 
 
-def test_d29_what_was_erased_stays_so_when_its_record_comes_again_the_same_or_changed(place: Workplace) -> None:
+def test_d29_what_was_erased_stays_so_when_its_record_comes_again_the_same_or_changed(place: RunContext) -> None:
     erase(place)
     deliver(place, {"record_id": "a", "call_id": "x"} | SHOWN | USD)
     deliver(place, {"record_id": "a", "call_id": "x", "rate_name": "rated later"} | SHOWN | USD)
@@ -137,7 +137,7 @@ def test_d29_what_was_erased_stays_so_when_its_record_comes_again_the_same_or_ch
     assert shown(place) == []
 
 
-def test_d29_the_raw_text_of_refused_rows_is_emptied_and_their_reason_stays(place: Workplace) -> None:
+def test_d29_the_raw_text_of_refused_rows_is_emptied_and_their_reason_stays(place: RunContext) -> None:
     reject(place, "+49 (0)30 12-34-56;bad time")
     reject(place, "+49 30 1234567;bad time")
     (found,) = erase(place)
@@ -147,7 +147,7 @@ def test_d29_the_raw_text_of_refused_rows_is_emptied_and_their_reason_stays(plac
     ]  # fmt: skip
 
 
-def test_d29_a_dry_run_says_what_would_be_erased_and_changes_nothing(place: Workplace) -> None:
+def test_d29_a_dry_run_says_what_would_be_erased_and_changes_nothing(place: RunContext) -> None:
     before = [query(place, EVERYTHING.format(table)) for table in ("cdr", "cdr_history", "days", "rejects")]
     (found,) = erase(place, dry_run=True)
     assert (found.records, len(found.files) > 0) == (3, True)
@@ -155,15 +155,15 @@ def test_d29_a_dry_run_says_what_would_be_erased_and_changes_nothing(place: Work
     assert query(place, "SELECT FROM erasures") == []
 
 
-def test_d29_erasing_again_finds_nothing(place: Workplace) -> None:
+def test_d29_erasing_again_finds_nothing(place: RunContext) -> None:
     erase(place)
     assert erase(place) == []
     assert query(place, "SELECT records FROM erasures") == [(3,)]
 
 
-def test_d29_other_accounts_are_searched_unless_one_is_named(place: Workplace) -> None:
+def test_d29_other_accounts_are_searched_unless_one_is_named(place: RunContext) -> None:
     with place.ledger() as ledger:
-        ledger.add_account(Account("other", active=False), now=place.clock())
+        ledger.accounts.add(Account("other", active=False), now=place.clock())
     assert [item.account_id for item in erase(place, accounts=["other"])] == []
     assert shown(place) == ["cdr", "cdr_history"]
     with pytest.raises(AccountNotFound):
@@ -172,20 +172,20 @@ def test_d29_other_accounts_are_searched_unless_one_is_named(place: Workplace) -
 
 
 @pytest.mark.parametrize("number", ["101", "030123456", "+49", "someone", ""])
-def test_d29_what_is_no_international_number_is_refused_and_not_repeated(at: Workplace, number: str) -> None:
-    collected(at)
+def test_d29_what_is_no_international_number_is_refused_and_not_repeated(ctx: RunContext, number: str) -> None:
+    collected(ctx)
     with pytest.raises(ConfigurationError) as refused:
-        erase(at, number)
+        erase(ctx, number)
     assert not number or number not in str(refused.value)
 
 
-def test_d29_an_erasure_without_a_name_or_a_reason_is_refused(at: Workplace) -> None:
+def test_d29_an_erasure_without_a_name_or_a_reason_is_refused(ctx: RunContext) -> None:
     with pytest.raises(ConfigurationError, match="a reason"):
-        erase_number(EraseRequest(NUMBER, "A. Controller", " "), at)
+        erase_number(EraseRequest(NUMBER, "A. Controller", " "), ctx)
 
 
 def test_d29_the_number_can_come_from_standard_input_and_is_not_shown(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CDR_WAREHOUSE_URL", place.url)
     monkeypatch.setenv("CDR_DATA_DIR", str(place.settings.data_dir))

@@ -8,20 +8,26 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
-from days import ACCOUNT, DAY, PERSON, collected, deliver, files, later, seal
 from psycopg import sql
 
 from cdr_pipeline.core.fields.dictionary import canonical_schema
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.retention.retained_records import retained_records_asset
-from cdr_pipeline.defs.resources import Workplaces
 from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.errors import AccountNotFound, WarehouseContended, WarehouseError
 from cdr_pipeline.exports import archive as archive_file
-from cdr_pipeline.steps.operations.health import what_is_broken
-from cdr_pipeline.steps.retention.retain_records import Retained, RetainedMonth, list_policies, retain_records, set_policy
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.steps.operations.health import find_problems
+from cdr_pipeline.steps.retention.retain_records import (
+    RetainedMonth,
+    RetentionResult,
+    list_policies,
+    retain_records,
+    set_policy,
+)
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger, MonthRemoval
+from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.days import ACCOUNT, DAY, PERSON, collected, deliver, files, later, seal
 
 MARCH = date(2026, 3, 1)
 NEXT = date(2026, 4, 1)
@@ -34,37 +40,37 @@ NUMBERS = {
 TOTALS = "SELECT business_date, origin, cost_currency, legs, duration_seconds, billing_seconds, cost FROM"
 
 
-def query(at: Workplace, text: str) -> list[tuple[Any, ...]]:
-    with connect(at.url) as connection:
+def query(ctx: RunContext, text: str) -> list[tuple[Any, ...]]:
+    with connect(ctx.url) as connection:
         return connection.execute(sql.SQL(text)).fetchall()  # type: ignore[arg-type]
 
 
-def counts(at: Workplace) -> dict[str, int]:
+def counts(ctx: RunContext) -> dict[str, int]:
     tables = ("cdr", "cdr_history", "cdr_keys", "cdr_links")
-    return {table: query(at, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+    return {table: query(ctx, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
-def policy(at: Workplace, *, keep: int | None = 3, archive: bool = False, mask: int | None = None) -> None:
-    set_policy(ACCOUNT, at, keep_months=keep, archive=archive, mask_after_days=mask, actor="A. Controller")
+def policy(ctx: RunContext, *, keep: int | None = 3, archive: bool = False, mask: int | None = None) -> None:
+    set_policy(ACCOUNT, ctx, keep_months=keep, archive=archive, mask_after_days=mask, actor="A. Controller")
 
 
-def only(done: Retained) -> RetainedMonth:
+def only(done: RetentionResult) -> RetainedMonth:
     (month,) = done.months
     return month
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """March: one leg of two records, one leg of one, a changed record; April: one leg."""
-    collected(at)
-    deliver(at, {"record_id": "a", "call_id": "x"} | USD, {"record_id": "b", "caller_id_name": "old"})
-    deliver(at, {"record_id": "b", "caller_id_name": ""})
-    deliver(at, {"record_id": "file", "call_id": "x"}, kind="upload")
-    deliver(at, {"record_id": "c", "business_date": NEXT})
-    return at
+    collected(ctx)
+    deliver(ctx, {"record_id": "a", "call_id": "x"} | USD, {"record_id": "b", "caller_id_name": "old"})
+    deliver(ctx, {"record_id": "b", "caller_id_name": ""})
+    deliver(ctx, {"record_id": "file", "call_id": "x"}, kind="upload")
+    deliver(ctx, {"record_id": "c", "business_date": NEXT})
+    return ctx
 
 
-def test_a_month_goes_whole_with_history_keys_and_links_and_its_totals_stay(place: Workplace) -> None:
+def test_a_month_goes_whole_with_history_keys_and_links_and_its_totals_stay(place: RunContext) -> None:
     assert counts(place) == {"cdr": 4, "cdr_history": 1, "cdr_keys": 4, "cdr_links": 1}
     seal(place)
     before = files(place)
@@ -80,7 +86,7 @@ def test_a_month_goes_whole_with_history_keys_and_links_and_its_totals_stay(plac
     assert retain_records(place).months == ()
 
 
-def test_a_month_with_an_open_or_a_late_day_is_refused_by_name_and_stays(place: Workplace) -> None:
+def test_a_month_with_an_open_or_a_late_day_is_refused_by_name_and_stays(place: RunContext) -> None:
     policy(place, keep=7)
     opened = only(retain_records(place))
     assert (opened.outcome, opened.unfinished) == ("refused", (DAY,))
@@ -90,7 +96,7 @@ def test_a_month_with_an_open_or_a_late_day_is_refused_by_name_and_stays(place: 
     assert counts(place)["cdr"] == 5
 
 
-def test_a_month_that_the_policy_keeps_stays_and_so_does_everything_without_a_policy(place: Workplace) -> None:
+def test_a_month_that_the_policy_keeps_stays_and_so_does_everything_without_a_policy(place: RunContext) -> None:
     seal(place)
     assert retain_records(place).months == ()
     policy(place, keep=8)
@@ -100,10 +106,10 @@ def test_a_month_that_the_policy_keeps_stays_and_so_does_everything_without_a_po
     assert counts(place)["cdr"] == 4
 
 
-def test_the_archive_holds_every_record_and_column_and_is_the_same_bytes_each_time(place: Workplace) -> None:
+def test_the_archive_holds_every_record_and_column_and_is_the_same_bytes_each_time(place: RunContext) -> None:
     seal(place)
     policy(place, keep=7, archive=True)
-    with place.ledger() as ledger, ledger.removal(ACCOUNT, MARCH) as removal:
+    with place.ledger() as ledger, ledger.retention.remove_month(ACCOUNT, MARCH) as removal:
         chunks = list(removal.records())
     first = archive_file.write_archive(chunks, place.settings.data_dir / "first.parquet")
     done = only(retain_records(place))
@@ -124,7 +130,7 @@ def test_the_archive_holds_every_record_and_column_and_is_the_same_bytes_each_ti
 
 @pytest.mark.parametrize("statement", ["retained_totals", "removed_months"])
 def test_a_run_that_dies_removes_nothing_and_the_next_one_ends_as_if_it_had_not(
-    place: Workplace, statement: str
+    place: RunContext, statement: str
 ) -> None:
     seal(place)
     policy(place, keep=7, archive=True)
@@ -141,7 +147,7 @@ def test_a_run_that_dies_removes_nothing_and_the_next_one_ends_as_if_it_had_not(
 
 
 def test_records_that_are_missing_from_the_table_are_an_imbalance_and_nothing_is_removed(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seal(place)
     policy(place, keep=7)
@@ -152,7 +158,7 @@ def test_records_that_are_missing_from_the_table_are_an_imbalance_and_nothing_is
     assert counts(place)["cdr"] == 4
 
 
-def test_a_record_of_a_removed_month_that_comes_again_is_rejected_and_only_its_id_is_kept(place: Workplace) -> None:
+def test_a_record_of_a_removed_month_that_comes_again_is_rejected_and_only_its_id_is_kept(place: RunContext) -> None:
     seal(place)
     policy(place, keep=7)
     retain_records(place)
@@ -164,20 +170,20 @@ def test_a_record_of_a_removed_month_that_comes_again_is_rejected_and_only_its_i
     assert query(place, "SELECT changes = exported_changes FROM days WHERE business_date = '2026-03-02'") == [(True,)]
 
 
-def test_an_imported_record_of_the_next_month_goes_with_the_leg_that_it_belongs_to(at: Workplace) -> None:
+def test_an_imported_record_of_the_next_month_goes_with_the_leg_that_it_belongs_to(ctx: RunContext) -> None:
     last = date(2026, 3, 31)
     late = datetime(2026, 3, 31, 21, 59, tzinfo=UTC)
-    collected(at, last)
-    deliver(at, {"record_id": "a", "call_id": "x", "business_date": last, "started_at": late})
+    collected(ctx, last)
+    deliver(ctx, {"record_id": "a", "call_id": "x", "business_date": last, "started_at": late})
     after = {"record_id": "f", "call_id": "x", "business_date": NEXT, "started_at": late + timedelta(minutes=2)}
-    deliver(at, after, kind="upload")
-    seal(at, PERSON, last)
-    policy(at, keep=7)
-    assert only(retain_records(at)).records == 2
-    assert counts(at) == {"cdr": 0, "cdr_history": 0, "cdr_keys": 0, "cdr_links": 0}
+    deliver(ctx, after, kind="upload")
+    seal(ctx, PERSON, last)
+    policy(ctx, keep=7)
+    assert only(retain_records(ctx)).records == 2
+    assert counts(ctx) == {"cdr": 0, "cdr_history": 0, "cdr_keys": 0, "cdr_links": 0}
 
 
-def test_partitions_that_are_empty_for_everybody_are_dropped_and_made_again_when_needed(place: Workplace) -> None:
+def test_partitions_that_are_empty_for_everybody_are_dropped_and_made_again_when_needed(place: RunContext) -> None:
     seal(place)
     policy(place, keep=7)
     with connect(place.url) as other, other.transaction():
@@ -191,44 +197,44 @@ def test_partitions_that_are_empty_for_everybody_are_dropped_and_made_again_when
     assert query(place, "SELECT record_id FROM cdr ORDER BY 1") == [("again",), ("c",)]
 
 
-def test_masking_takes_numbers_and_names_leaves_every_total_and_is_not_undone_by_a_replay(at: Workplace) -> None:
-    collected(at)
-    deliver(at, {"record_id": "a", "callee_id_name": "old"} | NUMBERS | USD)
-    deliver(at, {"record_id": "a"} | NUMBERS | USD)
+def test_masking_takes_numbers_and_names_leaves_every_total_and_is_not_undone_by_a_replay(ctx: RunContext) -> None:
+    collected(ctx)
+    deliver(ctx, {"record_id": "a", "callee_id_name": "old"} | NUMBERS | USD)
+    deliver(ctx, {"record_id": "a"} | NUMBERS | USD)
     open_day = {"record_id": "open", "business_date": NEXT} | NUMBERS
-    deliver(at, open_day)
-    seal(at)
-    before = files(at)
+    deliver(ctx, open_day)
+    seal(ctx)
+    before = files(ctx)
     legs = f"{TOTALS.replace('legs', 'answered')} cdr_merged ORDER BY record_id"
-    totals = query(at, legs)
-    policy(at, keep=None, mask=100)
-    assert retain_records(at).masked == {ACCOUNT: 2}
+    totals = query(ctx, legs)
+    policy(ctx, keep=None, mask=100)
+    assert retain_records(ctx).masked == {ACCOUNT: 2}
     shown = "caller_id_number, caller_e164, callee_id_number, to_uri, sip_from, caller_id_name, remote_sdp, extra"
     masked = [
         ("+493012****", "+493012****", "****", "sip:+493098****@pbx.example", "493012****@pbx.example", None, None, {})
     ]
     for table in ("cdr", "cdr_history"):
-        assert query(at, f"SELECT {shown} FROM {table} WHERE record_id = 'a'") == masked
-    assert query(at, legs) == totals
-    assert query(at, "SELECT caller_id_number FROM cdr WHERE record_id = 'open'") == [("+4930123456",)]
-    deliver(at, {"record_id": "a"} | NUMBERS | USD)
-    assert query(at, f"SELECT {shown} FROM cdr WHERE record_id = 'a'") == masked
-    assert retain_records(at).masked == {ACCOUNT: 0}
-    assert files(at) == before
+        assert query(ctx, f"SELECT {shown} FROM {table} WHERE record_id = 'a'") == masked
+    assert query(ctx, legs) == totals
+    assert query(ctx, "SELECT caller_id_number FROM cdr WHERE record_id = 'open'") == [("+4930123456",)]
+    deliver(ctx, {"record_id": "a"} | NUMBERS | USD)
+    assert query(ctx, f"SELECT {shown} FROM cdr WHERE record_id = 'a'") == masked
+    assert retain_records(ctx).masked == {ACCOUNT: 0}
+    assert files(ctx) == before
 
 
-def test_a_policy_is_of_a_known_account_and_replaces_the_one_before(at: Workplace) -> None:
+def test_a_policy_is_of_a_known_account_and_replaces_the_one_before(ctx: RunContext) -> None:
     with pytest.raises(AccountNotFound):
-        policy(at)
-    collected(at)
-    policy(at, keep=12, archive=True)
-    policy(at, keep=24, mask=90)
-    assert [(one.keep_months, one.archive, one.mask_after_days, one.set_by) for one in list_policies(at)] == [
+        policy(ctx)
+    collected(ctx)
+    policy(ctx, keep=12, archive=True)
+    policy(ctx, keep=24, mask=90)
+    assert [(one.keep_months, one.archive, one.mask_after_days, one.set_by) for one in list_policies(ctx)] == [
         (24, False, 90, "A. Controller")
     ]
 
 
-def test_a_night_applies_the_policies_and_says_what_it_removed(place: Workplace) -> None:
+def test_a_night_applies_the_policies_and_says_what_it_removed(place: RunContext) -> None:
     seal(place)
     policy(place, keep=7, archive=True)
     result = applied(place)
@@ -238,7 +244,7 @@ def test_a_night_applies_the_policies_and_says_what_it_removed(place: Workplace)
     assert [check.passed for check in result.get_asset_check_evaluations()] == [True]
 
 
-def test_what_a_night_cannot_remove_is_red_and_stands_in_the_list_until_it_is_gone(place: Workplace) -> None:
+def test_what_a_night_cannot_remove_is_red_and_stands_in_the_list_until_it_is_gone(place: RunContext) -> None:
     policy(place, keep=7)
     assert [check.passed for check in applied(place).get_asset_check_evaluations()] == [False]
     assert overdue(place) == []
@@ -250,7 +256,7 @@ def test_what_a_night_cannot_remove_is_red_and_stands_in_the_list_until_it_is_go
 
 
 def test_an_account_that_cannot_be_masked_leaves_the_others_and_is_named(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy(place, keep=None, mask=1)
 
@@ -262,16 +268,16 @@ def test_an_account_that_cannot_be_masked_leaves_the_others_and_is_named(
     assert [(one.account_id, one.code) for one in retain_records(place).failures] == [(ACCOUNT, "warehouse_contended")]
 
 
-def applied(at: Workplace) -> dg.ExecuteInProcessResult:
+def applied(ctx: RunContext) -> dg.ExecuteInProcessResult:
     """The asset of a night, materialized here."""
     days = dg.DailyPartitionsDefinition("2026-03-01")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         asset = retained_records_asset(days)
-    places = Workplaces(at.settings, clock=at.clock)
+    places = RunContexts(ctx.settings, clock=ctx.clock)
     return dg.materialize([asset], partition_key=f"{DAY}", resources={"workplace": places, "scope": Scope()})
 
 
-def overdue(at: Workplace) -> list[str]:
+def overdue(ctx: RunContext) -> list[str]:
     """What the check-up says of retention."""
-    return [item.what for item in what_is_broken(at) if item.code == "retention_due"]
+    return [item.what for item in find_problems(ctx) if item.code == "retention_due"]

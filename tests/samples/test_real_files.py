@@ -10,11 +10,11 @@ from pydantic import SecretStr
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
-from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
+from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Account
 
 # file, profile, lines read, merged, rejected, filtered
@@ -32,17 +32,17 @@ FILES = [
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
-    with at.ledger() as ledger:
-        ledger.add_account(Account("acct", time_zone="Europe/Berlin", country_code="34"), now=at.clock())
-    return at
+def place(ctx: RunContext) -> RunContext:
+    with ctx.ledger() as ledger:
+        ledger.accounts.add(Account("acct", time_zone="Europe/Berlin", country_code="34"), now=ctx.clock())
+    return ctx
 
 
 @pytest.mark.parametrize(
     ("name", "profile", "read", "merged", "rejected", "filtered"), FILES, ids=[f[0] for f in FILES]
 )
 def test_every_line_is_accounted_for(
-    samples: Path, place: Workplace, name: str, profile: str, read: int, merged: int, rejected: int, filtered: int
+    samples: Path, place: RunContext, name: str, profile: str, read: int, merged: int, rejected: int, filtered: int
 ) -> None:
     loaded = import_upload(UploadRequest(samples / name, "acct", profile), place)
     counts = loaded.counts
@@ -52,14 +52,14 @@ def test_every_line_is_accounted_for(
     assert again.counts == counts
 
 
-def test_one_number_in_four_notations_is_one_number(samples: Path, place: Workplace) -> None:
+def test_one_number_in_four_notations_is_one_number(samples: Path, place: RunContext) -> None:
     import_upload(UploadRequest(samples / "freeswitch_docs_Master.csv", "acct", "freeswitch"), place)
     with place.ledger() as ledger:
         found = ledger.connection.execute("SELECT DISTINCT callee_e164, answered FROM cdr").fetchall()
     assert found == [("+34688886392", False)]
 
 
-def test_a_row_of_types_is_no_call_and_zero_is_no_answer(samples: Path, place: Workplace) -> None:
+def test_a_row_of_types_is_no_call_and_zero_is_no_answer(samples: Path, place: RunContext) -> None:
     import_upload(UploadRequest(samples / "cisco_cucm_cdr_typed_header.txt", "acct", "cucm"), place)
     with place.ledger() as ledger:
         found = ledger.connection.execute(
@@ -68,19 +68,19 @@ def test_a_row_of_types_is_no_call_and_zero_is_no_answer(samples: Path, place: W
     assert sorted(found) == [(False, True, 1), (True, False, 2)]
 
 
-def test_the_real_document_comes_over_http_and_into_a_file(samples: Path, at: Workplace) -> None:
+def test_the_real_document_comes_over_http_and_into_a_file(samples: Path, ctx: RunContext) -> None:
     switch = SimulatedSwitch.build(documents=samples / "kazoo_couch_fixture_cdr.json")
     (account,) = switch.accounts
     day = date(2013, 7, 29)
     with run_switch(switch) as running:
         place = replace(
-            at,
-            settings=at.settings.model_copy(
+            ctx,
+            settings=ctx.settings.model_copy(
                 update={"api_url": running.url, "api_token": SecretStr(switch.token), "api_details": True}
             ),
         )
         with place.ledger() as ledger:
-            ledger.add_account(Account(account.account_id), now=at.clock())
+            ledger.accounts.add(Account(account.account_id), now=ctx.clock())
         collect_day(CollectRequest(day), place)
         load_day(LoadRequest(day), place)
     exported = export_days(ExportRequest([day]), place)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from own_clock import by_own_clock
 from psycopg import sql
-from serving import Served, serving, store
 
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from tests.support.own_clock import by_own_clock
+from tests.support.serving import Served, serving, store
 
 LEG = {
     "caller_id_number": "+12125550100",
@@ -53,15 +53,15 @@ def api(embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactor
         serve_requests_per_second=0,
         serve_upload_bytes=100_000,
     )
-    at = Workplace.at(by_own_clock(settings), clock=lambda: datetime(2026, 3, 20, 12, tzinfo=UTC))
-    with serving(at) as served:
+    ctx = RunContext.open(by_own_clock(settings), clock=lambda: datetime(2026, 3, 20, 12, tzinfo=UTC))
+    with serving(ctx) as served:
         for account_id in ("self", "child", "sibling", "stranger", "top"):
             store(
-                at,
+                ctx,
                 account_id,
                 LEG,
                 {"hangup_cause": "NO_ANSWER", "call_direction": "outbound"},
-                now=at.clock() - timedelta(1),
+                now=ctx.clock() - timedelta(1),
             )
         yield served
     with psycopg.connect(admin, autocommit=True) as connection:

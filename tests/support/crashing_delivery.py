@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import crashing_night
-from crashing_night import then
 from fsspec.implementations.local import LocalFileSystem
-from own_clock import by_own_clock
 from pydantic import SecretStr
 from sshfs import SSHFileSystem
 
 from cdr_pipeline.exports.delivery import sending
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
+from tests.support import crashing_night
+from tests.support.crashing_night import then
+from tests.support.own_clock import by_own_clock
 
 _HALF = 20_000
 
@@ -61,4 +61,4 @@ if __name__ == "__main__":
     warehouse_url, data_dir, point = sys.argv[1:]
     crashing_night.rig(point)
     settings = by_own_clock(Settings(data_dir=Path(data_dir), warehouse_url=SecretStr(warehouse_url)))
-    deliver_files(DeliverRequest(), Workplace.at(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC)))
+    deliver_files(DeliverRequest(), RunContext.open(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC)))

@@ -7,19 +7,19 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import crashing_night
-from crashing_night import die, once, then
-from own_clock import by_own_clock
 from pydantic import SecretStr
 
 from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads import load_uploads
 from cdr_pipeline.steps.uploads import register_uploads as take_in_uploads
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.records.loading import BatchLoad
+from tests.support import crashing_night
+from tests.support.crashing_night import die, once, then
+from tests.support.own_clock import by_own_clock
 
 crashing_night.POINTS = {
     "none": (None, "", lambda wrapped: wrapped),
@@ -38,5 +38,5 @@ if __name__ == "__main__":
     warehouse_url, data_dir, file, point = sys.argv[1:]
     crashing_night.rig(point)
     settings = by_own_clock(Settings(data_dir=Path(data_dir), warehouse_url=SecretStr(warehouse_url)))
-    at = Workplace.at(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
-    import_upload(UploadRequest(Path(file), "acct", "generic"), at)
+    ctx = RunContext.open(settings, clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
+    import_upload(UploadRequest(Path(file), "acct", "generic"), ctx)

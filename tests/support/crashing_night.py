@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nights import DAY, night
-from own_clock import by_own_clock
 from pydantic import SecretStr
 
 from cdr_pipeline.errors import CdrError
@@ -20,9 +18,11 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.landing import LandingWriter
 from cdr_pipeline.steps.collect import load_day
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.records.loading import BatchLoad
+from tests.support.nights import DAY, night
+from tests.support.own_clock import by_own_clock
 
 
 def die(*_: object, **__: object) -> None:
@@ -89,9 +89,9 @@ if __name__ == "__main__":
         api_requests_per_second=10_000.0,
         api_page_size=9,
     )
-    at = Workplace.at(by_own_clock(settings), clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
+    ctx = RunContext.open(by_own_clock(settings), clock=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
     try:
-        collected, _ = night(at, DAY)
+        collected, _ = night(ctx, DAY)
     except CdrError as error:
         sys.exit(error.exit_code)
     sys.exit(4 if any(failure.code == "claim_lost" for failure in collected.failures) else len(collected.failures))

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from records import rows
 
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, write_daily_file
 from cdr_pipeline.exports.exact_csv import encode
+from tests.support.records import rows
 
 COLUMNS = list(names(exported_only=True))
 DAY = DailyFile(

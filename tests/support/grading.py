@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import numpy as np
 import polars as pl
-from known_truth import MIDNIGHT, Faults, KnownTruth, billed
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from cdr_pipeline.core.reconcile import Reconciled
+from tests.support.known_truth import MIDNIGHT, Faults, KnownTruth, billed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,9 @@ def tied_rows(
     length, theirs = edges["duration_ms"].to_numpy(), edges["duration_ms_b"].to_numpy() / 1_000
     least = billed(np.maximum(length - 2_000, 1), faults.increment)
     agrees = (theirs >= least) & (theirs <= billed(length + 2_000, faults.increment))
-    at = edges["at"].to_numpy()
-    drifted = faults.offset_ms + (at - MIDNIGHT) * faults.drift_ppm * 1e-6
-    apart = (edges["at_b"].to_numpy() - at - drifted) ** 2
+    ctx = edges["at"].to_numpy()
+    drifted = faults.offset_ms + (ctx - MIDNIGHT) * faults.drift_ppm * 1e-6
+    apart = (edges["at_b"].to_numpy() - ctx - drifted) ** 2
     questions = (
         edges.with_columns(question=pl.Series(label[one]), agrees=pl.Series(agrees), apart=pl.Series(apart))
         .group_by("question", "is_true")

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from forked_commands import Command, CommandRunner
-from product_inputs import ACCOUNTS, DAYS, MONTH, PROFILES, CarrierText, Inputs, make_inputs
-from product_state import SealedFiles, file_differences, state_differences, unsettled, unsound
 
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.sources.uploads.profiles import profile_text
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from tests.support.forked_commands import Command, CommandRunner
+from tests.support.product_inputs import ACCOUNTS, DAYS, MONTH, PROFILES, CarrierText, Inputs, make_inputs
+from tests.support.product_state import SealedFiles, file_differences, state_differences, unsettled, unsound
 
 _AT_ONCE: Final = 4
 _SETTLE_TRIES: Final = 12

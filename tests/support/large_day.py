@@ -8,10 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from daily_files import DAY, records
-
 from cdr_pipeline.exports.daily_file import write_daily_file
 from cdr_pipeline.exports.exact_csv import encode
+from tests.support.daily_files import DAY, records
 
 _ROWS = 2_000
 _NUMBER = b"@@@@@"

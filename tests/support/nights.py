@@ -11,33 +11,33 @@ from cdr_pipeline.core.time.timestamps import from_gregorian
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest, collect_day
 from cdr_pipeline.steps.collect.load_day import LoadedDay, LoadRequest, load_day
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 
 DAY = date(2026, 3, 2)
 
 
-def playing(at: Workplace, switch: SimulatedSwitch, url: str, **more: Any) -> Workplace:
+def playing(ctx: RunContext, switch: SimulatedSwitch, url: str, **more: Any) -> RunContext:
     """The workplace, pointed at a switch whose accounts it knows."""
-    settings = at.settings.model_copy(
+    settings = ctx.settings.model_copy(
         update={"api_url": url, "api_token": SecretStr(switch.token), "api_requests_per_second": 10_000.0}
         | {"api_host_requests_per_second": 100_000.0}
         | more
     )
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         for account in switch.accounts:
-            ledger.add_account(Account(account.account_id, time_zone=account.time_zone), now=at.clock())
-    return replace(at, settings=settings)
+            ledger.accounts.add(Account(account.account_id, time_zone=account.time_zone), now=ctx.clock())
+    return replace(ctx, settings=settings)
 
 
-def night(at: Workplace, day: date = DAY, accounts: list[str] | None = None) -> tuple[CollectedDay, LoadedDay]:
+def night(ctx: RunContext, day: date = DAY, accounts: list[str] | None = None) -> tuple[CollectedDay, LoadedDay]:
     """Collects and loads a day."""
-    return collect_day(CollectRequest(day, accounts), at), load_day(LoadRequest(day, accounts), at)
+    return collect_day(CollectRequest(day, accounts), ctx), load_day(LoadRequest(day, accounts), ctx)
 
 
-def warehouse(at: Workplace, query: str) -> list[tuple[Any, ...]]:
+def warehouse(ctx: RunContext, query: str) -> list[tuple[Any, ...]]:
     """Rows of a query."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         return ledger.connection.execute(query).fetchall()  # type: ignore[arg-type]
 
 
@@ -56,23 +56,23 @@ def truth_of(switch: SimulatedSwitch, day: date = DAY) -> set[tuple[Any, ...]]:
     return found
 
 
-def records_of(at: Workplace, day: date = DAY) -> list[tuple[Any, ...]]:
+def records_of(ctx: RunContext, day: date = DAY) -> list[tuple[Any, ...]]:
     """The same of the warehouse's records; a list, so that a doubled one shows."""
     return warehouse(
-        at,
+        ctx,
         "SELECT account_id, record_id, started_at, duration_seconds::int, billing_seconds::int FROM cdr"
         f" WHERE business_date = '{day}' AND origin = 'api'",
     )
 
 
-def require_sound(at: Workplace) -> None:
+def require_sound(ctx: RunContext) -> None:
     """What must hold after any fault: balanced batches, nothing left on the stage, no record twice."""
-    assert warehouse(at, "SELECT count(*) FROM cdr_stage") == [(0,)]
+    assert warehouse(ctx, "SELECT count(*) FROM cdr_stage") == [(0,)]
     assert warehouse(
-        at,
+        ctx,
         "SELECT count(*) FROM batches WHERE rows_read <> rows_inserted + rows_updated + rows_unchanged"
         " + rows_duplicate + rows_rejected + rows_filtered",
     ) == [(0,)]
     assert warehouse(
-        at, "SELECT account_id, origin, record_id FROM cdr GROUP BY account_id, origin, record_id HAVING count(*) > 1"
+        ctx, "SELECT account_id, origin, record_id FROM cdr GROUP BY account_id, origin, record_id HAVING count(*) > 1"
     ) == []  # fmt: skip

@@ -10,11 +10,11 @@ from pydantic import SecretStr
 
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.jobs import NIGHTLY
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 
 DAY = (datetime.now(UTC) - timedelta(days=2)).date()
@@ -37,9 +37,9 @@ def playing(settings: Settings, switch: SimulatedSwitch, *, since_days: int = 0,
             | more
         )
         known_since = datetime.now(UTC) - timedelta(days=since_days)
-        with Workplace.at(made).ledger() as ledger:
+        with RunContext.open(made).ledger() as ledger:
             for account in switch.accounts:
-                ledger.add_account(Account(account.account_id, time_zone=account.time_zone), now=known_since)
+                ledger.accounts.add(Account(account.account_id, time_zone=account.time_zone), now=known_since)
         yield made
 
 
@@ -47,7 +47,7 @@ def run_job(
     settings: Settings, instance: dg.DagsterInstance, day: date | str, tags: dict[str, str] | None = None
 ) -> dg.ExecuteInProcessResult:
     """The nightly job of a day, in this process."""
-    job = build_definitions(settings, workplaces=Workplaces(settings)).resolve_job_def(NIGHTLY)
+    job = build_definitions(settings, workplaces=RunContexts(settings)).resolve_job_def(NIGHTLY)
     return job.execute_in_process(
         instance=instance, partition_key=str(day), tags=tags or {}, raise_on_error=False, run_config=QUIET
     )
@@ -55,14 +55,14 @@ def run_job(
 
 def hashes(settings: Settings) -> dict[str, str]:
     """Every daily file the ledger knows, by place: its sha256."""
-    with Workplace.at(settings).ledger() as ledger:
+    with RunContext.open(settings).ledger() as ledger:
         rows = ledger.connection.execute("SELECT path, sha256 FROM export_files ORDER BY path").fetchall()
     return dict(rows)
 
 
 def table_of_records(settings: Settings) -> list[tuple[Any, ...]]:
     """What the warehouse holds, without what differs from load to load."""
-    with Workplace.at(settings).ledger() as ledger:
+    with RunContext.open(settings).ledger() as ledger:
         return ledger.connection.execute(
             "SELECT account_id, origin, record_id, business_date, row_digest FROM cdr ORDER BY 1, 2, 3, 4"
         ).fetchall()

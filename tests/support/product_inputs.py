@@ -16,7 +16,7 @@ from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.core.time.timestamps import from_gregorian, to_gregorian
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.simulator.traffic import Document, SimulatedAccount, documents_of_day
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 
 DAYS: Final = tuple(date(2025, 8, 30) + timedelta(days=number) for number in range(4))
 MONTH: Final = date(2025, 8, 1)
@@ -77,7 +77,7 @@ class Inputs:
 def make_inputs(seed: int) -> Inputs:
     """The inputs of a seed: the same ones in any process."""
     chance = random.Random(f"inputs/{seed}")
-    dialect = chance.choice((Dialect.V2_K3, Dialect.V2_K43, Dialect.K5))
+    dialect = chance.choice((SwitchDialect.V2_K3, SwitchDialect.V2_K43, SwitchDialect.K5))
     early: dict[str, list[Document]] = {}
     later: list[tuple[str, Document]] = []
     series: list[list[CarrierText]] = []
@@ -194,7 +194,7 @@ def started(document: Document) -> datetime:
     return from_gregorian(int(document["timestamp"]) - int(document["duration_seconds"]))
 
 
-def _documents(account: SimulatedAccount, seed: int, dialect: Dialect) -> list[Document]:
+def _documents(account: SimulatedAccount, seed: int, dialect: SwitchDialect) -> list[Document]:
     found: list[Document] = []
     for number in range(-1, len(DAYS) + 1):
         day = DAYS[0] + timedelta(days=number)
@@ -204,7 +204,9 @@ def _documents(account: SimulatedAccount, seed: int, dialect: Dialect) -> list[D
     return found
 
 
-def _edge(account: SimulatedAccount, day: date, sign: int, documents: list[Document], dialect: Dialect) -> Document:
+def _edge(
+    account: SimulatedAccount, day: date, sign: int, documents: list[Document], dialect: SwitchDialect
+) -> Document:
     """A rated leg that begins two seconds before or one second after the midnight that begins the day."""
     pattern = next(one for one in documents if one["billing_seconds"] and one["custom_channel_vars"].get("rate"))
     document = copy.deepcopy(pattern)

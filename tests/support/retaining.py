@@ -6,12 +6,12 @@ from pathlib import Path
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.retention.retain_records import retain_records
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 
 if __name__ == "__main__":
     url, folder, now = sys.argv[1:]
-    at = Workplace(Settings(data_dir=Path(folder), warehouse_url=url), url, lambda: datetime.fromisoformat(now))
+    ctx = RunContext(Settings(data_dir=Path(folder), warehouse_url=url), url, lambda: datetime.fromisoformat(now))
     print("ready", flush=True)  # noqa: T201 - the test waits for it
     sys.stdin.readline()
-    done = retain_records(at)
+    done = retain_records(ctx)
     print(*[f"{month.outcome} {month.records}" for month in done.months], *done.failures, sep="\n")  # noqa: T201

@@ -16,16 +16,16 @@ import httpx2
 import polars as pl
 import pytest
 import uvicorn
-from records import rows
 
 from cdr_pipeline.api.app import create_app
 from cdr_pipeline.api.serving import config
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
 from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.steps.accounts.api_tokens import TokenRequest, create_token
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from tests.support.records import rows
 
 # The client of the tests writes every URL at INFO.
 for _name in ("httpx2", "httpcore2"):
@@ -40,9 +40,9 @@ PERIOD = {"created_from": "2026-03-01T00:00:00Z", "created_to": "2026-03-31T00:0
 class Tokens(dict[str, str]):
     """Reading tokens by account, made when they are asked for."""
 
-    def __init__(self, at: Workplace) -> None:
+    def __init__(self, ctx: RunContext) -> None:
         super().__init__()
-        self._at = at
+        self._at = ctx
 
     def __missing__(self, account_id: str) -> str:
         self[account_id] = token_for(self._at, account_id)
@@ -54,7 +54,7 @@ class Served:
     """A running API."""
 
     url: str
-    at: Workplace
+    ctx: RunContext
     tokens: "Tokens"
 
     def client(self, token: str | None = None, **headers: str) -> httpx2.Client:
@@ -69,17 +69,17 @@ class Served:
             return client.get(path, params=query)
 
 
-def know(at: Workplace, tree: dict[str, str | None] = TREE) -> None:
+def know(ctx: RunContext, tree: dict[str, str | None] = TREE) -> None:
     """Makes the accounts known."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         for account_id, parent_id in tree.items():
-            ledger.add_account(
-                Account(account_id, f"name of {account_id}", parent_id, country_code="1"), now=at.clock()
+            ledger.accounts.add(
+                Account(account_id, f"name of {account_id}", parent_id, country_code="1"), now=ctx.clock()
             )
 
 
 def store(
-    at: Workplace, account_id: str, *changes: dict[str, Any], origin: str = "api", now: datetime | None = None
+    ctx: RunContext, account_id: str, *changes: dict[str, Any], origin: str = "api", now: datetime | None = None
 ) -> None:
     """Loads records: one a change, saved half a minute after each other."""
     made = rows(
@@ -103,24 +103,24 @@ def store(
         business_date=pl.col("started_at").dt.date(),
     )
     header = BatchHeader(
-        account_id, uuid4(), "window" if origin == "api" else "upload", "test", now or at.clock(),
+        account_id, uuid4(), "window" if origin == "api" else "upload", "test", now or ctx.clock(),
         business_date=date(2026, 3, 2) if origin == "api" else None,
     )  # fmt: skip
-    with at.ledger() as ledger, batch_load(ledger.connection, header) as load:
+    with ctx.ledger() as ledger, batch_load(ledger.connection, header) as load:
         load.stage(made)
         load.finish(read=made.height)
 
 
-def token_for(at: Workplace, account_id: str, scope: str = "read", days: int = 30) -> str:
+def token_for(ctx: RunContext, account_id: str, scope: str = "read", days: int = 30) -> str:
     """A token of an account."""
-    return create_token(TokenRequest(account_id, scope, "test", days), at).token
+    return create_token(TokenRequest(account_id, scope, "test", days), ctx).token
 
 
 @contextmanager
-def serving(at: Workplace, **settings: Any) -> Iterator[Served]:
+def serving(ctx: RunContext, **settings: Any) -> Iterator[Served]:
     """Serves the workplace while the block runs; a reading token for each account of the tree."""
-    placed = replace(at, settings=at.settings.model_copy(update=settings))
-    know(at)
+    placed = replace(ctx, settings=ctx.settings.model_copy(update=settings))
+    know(ctx)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     server = uvicorn.Server(config(create_app(placed), host="127.0.0.1", port=port))

@@ -12,7 +12,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def side(*changes: dict[str, Any], prefix: str = "a") -> pl.DataFrame:
-    """One answered call of a minute per argument, with the changes given; ``at`` is in seconds after noon."""
+    """One answered call of a minute per argument, with the changes given; ``ctx`` is in seconds after noon."""
     rows = []
     for number, change in enumerate(changes, start=1):
         base = {

@@ -4,17 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from nights import require_sound, warehouse
 
+from cdr_pipeline.core.fields.schemas import LINE
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.core.uploads.profile import Profile
-from cdr_pipeline.core.fields.schemas import LINE
 from cdr_pipeline.sources.uploads.parse import read_upload
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Account
+from tests.support.nights import require_sound, warehouse
 
 EXAMPLES = Path(__file__).parents[1] / "golden" / "uploads"
 HEADER = "id,caller,callee,start_time,duration_seconds,billing_seconds,cost,currency\n"
@@ -40,34 +40,34 @@ def carrier_text(*numbers: int, **more: str) -> str:
     return HEADER + "".join(carrier_row(number, **more) for number in numbers)
 
 
-def opened(at: Workplace, *accounts: str, time_zone: str = "Europe/Berlin") -> Workplace:
+def opened(ctx: RunContext, *accounts: str, time_zone: str = "Europe/Berlin") -> RunContext:
     """The workplace, with these accounts."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         for account in accounts or ("acct",):
-            ledger.add_account(Account(account, time_zone=time_zone), now=at.clock())
-    return at
+            ledger.accounts.add(Account(account, time_zone=time_zone), now=ctx.clock())
+    return ctx
 
 
 def fed(
-    at: Workplace, path: Path, content: str | bytes, profile: str = "generic", account: str = "acct"
+    ctx: RunContext, path: Path, content: str | bytes, profile: str = "generic", account: str = "acct"
 ) -> LoadedUpload:
     """Writes a file and imports it; the batch must be sound."""
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    loaded = import_upload(UploadRequest(path, account, profile), at)
-    require_sound(at)
+    loaded = import_upload(UploadRequest(path, account, profile), ctx)
+    require_sound(ctx)
     return loaded
 
 
-def own_profile(at: Workplace, name: str, text: str) -> None:
+def own_profile(ctx: RunContext, name: str, text: str) -> None:
     """Writes a profile of the operator's own."""
-    at.settings.profile_dir.mkdir(parents=True, exist_ok=True)
-    (at.settings.profile_dir / f"{name}.toml").write_text(text)
+    ctx.settings.profile_dir.mkdir(parents=True, exist_ok=True)
+    (ctx.settings.profile_dir / f"{name}.toml").write_text(text)
 
 
-def stored(at: Workplace, columns: str = "record_id", where: str = "true") -> list[tuple[Any, ...]]:
+def stored(ctx: RunContext, columns: str = "record_id", where: str = "true") -> list[tuple[Any, ...]]:
     """Imported records."""
     return warehouse(
-        at, f"SELECT {columns} FROM cdr WHERE origin = 'imported' AND {where} ORDER BY started_at, record_id"
+        ctx, f"SELECT {columns} FROM cdr WHERE origin = 'imported' AND {where} ORDER BY started_at, record_id"
     )
 
 

@@ -8,18 +8,17 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from nights import night, playing, require_sound, warehouse
-
 from cdr_pipeline.core.time.timestamps import from_gregorian, to_gregorian
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
-from cdr_pipeline.sources.kazoo.dialects import Dialect
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.nights import night, playing, require_sound, warehouse
 
 FIRST, DAYS = date(2025, 10, 15), 365
 ZONE = "America/New_York"
 # Dialects of servers before 4.3; the others are played by the other file.
-OLDER = (Dialect.SEED_V1, Dialect.V2_K3)
+OLDER = (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
 ZONE_OFFSETS_CHANGE = (datetime(2025, 11, 2, 6, tzinfo=UTC), datetime(2026, 3, 8, 7, tzinfo=UTC))
 # The account's own midnights: around the days of 25 and 23 hours, at the year's end, on an ordinary day.
 MIDNIGHTS = (
@@ -74,14 +73,14 @@ def _leg(
     }
 
 
-def play_a_year(at: Workplace, dialect: Dialect) -> None:
+def play_a_year(ctx: RunContext, dialect: SwitchDialect) -> None:
     """Every night of a year, and then record by record what must be in the warehouse."""
     made = SimulatedSwitch.build(accounts=1, calls_per_day=3, dialect=dialect)
     account = made.accounts[0]
     assert account.time_zone == ZONE
     documents = documents_of_a_year(made)
     with run_switch(replace(made, stored={account.account_id: documents})) as running:
-        place = playing(at, made, running.url, api_page_size=60, api_dialect=dialect.value)
+        place = playing(ctx, made, running.url, api_page_size=60, api_dialect=dialect.value)
         for number in range(DAYS + 1):
             day = FIRST + timedelta(days=number)
             morning = datetime(day.year, day.month, day.day, 7, 30, tzinfo=UTC) + timedelta(days=1)

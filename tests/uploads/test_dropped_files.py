@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 import typer
-from days import ACCOUNT, DAY, collected, deliver, seal, state
-from nights import warehouse
 from typer.testing import CliRunner
-from uploads import carrier_text
 
 from cdr_pipeline.cli.registry import register
 from cdr_pipeline.sources.uploads import waiting
-from cdr_pipeline.steps.uploads import register_uploads as taking
-from cdr_pipeline.steps.operations.health import what_is_broken
+from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.night_report import night_report
-from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, UploadTakenIn, take_in_uploads
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads import register_uploads as taking
+from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, take_in_uploads
+from tests.support.days import ACCOUNT, DAY, collected, deliver, seal, state
+from tests.support.nights import warehouse
+from tests.support.uploads import carrier_text
 
 COMMANDS = typer.Typer()
 register(COMMANDS)
@@ -26,16 +26,16 @@ OLD, NEW = carrier_text(1), carrier_text(2, 3)
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
+def place(ctx: RunContext) -> RunContext:
     """One account with a day that could be sealed."""
-    collected(at)
-    deliver(at, {"record_id": "a"})
-    return at
+    collected(ctx)
+    deliver(ctx, {"record_id": "a"})
+    return ctx
 
 
-def drop(at: Workplace, where: str, text: str = OLD) -> Path:
+def drop(ctx: RunContext, where: str, text: str = OLD) -> Path:
     """Writes a file below the drop folder."""
-    path = at.settings.upload_dir / where
+    path = ctx.settings.upload_dir / where
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
@@ -45,22 +45,22 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> 
     """Has the sender change something after a file was read and before it is deleted."""
     take_in = taking.take_in
 
-    def changed(request: UploadRequest, at: Workplace) -> UploadTakenIn:
-        taken = take_in(request, at)
+    def changed(request: UploadRequest, ctx: RunContext) -> RegisteredFile:
+        taken = take_in(request, ctx)
         change()
         return taken
 
     monkeypatch.setattr(taking, "take_in", changed)
 
 
-def landed(at: Workplace) -> set[str]:
+def landed(ctx: RunContext) -> set[str]:
     """Texts of the files in landing."""
-    return {path.read_text() for path in (at.settings.landing_dir / "uploads").rglob("*") if path.is_file()}
+    return {path.read_text() for path in (ctx.settings.landing_dir / "uploads").rglob("*") if path.is_file()}
 
 
 @pytest.mark.fault("R602")
 def test_a_file_renamed_over_while_it_is_taken_in_is_kept(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: RunContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = drop(place, "acct/generic/f.csv")
     (tmp_path / "new").write_text(NEW)
@@ -75,7 +75,7 @@ def test_a_file_renamed_over_while_it_is_taken_in_is_kept(
 
 @pytest.mark.fault("R602")
 def test_a_file_appended_to_by_name_while_it_is_taken_in_is_kept(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = drop(place, "acct/generic/f.csv")
 
@@ -92,7 +92,7 @@ def test_a_file_appended_to_by_name_while_it_is_taken_in_is_kept(
 @pytest.mark.fault("R602")
 @pytest.mark.parametrize("is_seen", [True, False], ids=["lease", "size and time"])
 def test_a_file_appended_to_through_an_open_handle_is_put_back(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch, is_seen: bool
+    place: RunContext, monkeypatch: pytest.MonkeyPatch, is_seen: bool
 ) -> None:
     path = drop(place, "acct/generic/f.csv")
     if not is_seen:
@@ -110,7 +110,7 @@ def test_a_file_appended_to_through_an_open_handle_is_put_back(
 
 @pytest.mark.fault("R602")
 def test_a_file_replaced_between_look_and_rename_waits_until_it_settles(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = drop(place, "acct/generic/f.csv")
     found = taking.waiting_files(place.settings.upload_dir)
@@ -125,7 +125,7 @@ def test_a_file_replaced_between_look_and_rename_waits_until_it_settles(
 
 
 @pytest.mark.fault("R603")
-def test_a_file_left_by_a_killed_run_is_taken_in_under_its_name(place: Workplace) -> None:
+def test_a_file_left_by_a_killed_run_is_taken_in_under_its_name(place: RunContext) -> None:
     left = drop(place, "acct/generic/.taking/0123456789abcdef/f.csv")
     assert [file.file_name for file in take_in_uploads(place).files] == ["f.csv"]
     assert not left.exists()
@@ -133,7 +133,7 @@ def test_a_file_left_by_a_killed_run_is_taken_in_under_its_name(place: Workplace
 
 
 @pytest.mark.fault("R603")
-def test_two_take_ins_of_one_drop_folder_take_each_file_once(place: Workplace) -> None:
+def test_two_take_ins_of_one_drop_folder_take_each_file_once(place: RunContext) -> None:
     for number in range(20):
         drop(place, f"acct/generic/f{number:02}.csv", carrier_text(number))
     with ThreadPoolExecutor(2) as pool:
@@ -155,7 +155,7 @@ PLACES = {
 @pytest.mark.fault("R604")
 @pytest.mark.parametrize("where", PLACES)
 def test_a_file_without_a_place_is_named_everywhere_and_keeps_days_open(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch, where: str
+    place: RunContext, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     code, _ = PLACES[where]
     assert what_is_broken_codes(place) == set()
@@ -181,7 +181,7 @@ def test_a_file_without_a_place_is_named_everywhere_and_keeps_days_open(
 
 @pytest.mark.fault("R604")
 @pytest.mark.parametrize("kind", ["link", "pipe", "link to a folder"])
-def test_what_is_no_regular_file_is_named_as_refused(place: Workplace, tmp_path: Path, kind: str) -> None:
+def test_what_is_no_regular_file_is_named_as_refused(place: RunContext, tmp_path: Path, kind: str) -> None:
     folder = drop(place, "acct/generic/f.csv").parent
     (folder / "f.csv").unlink()
     match kind:
@@ -197,7 +197,7 @@ def test_what_is_no_regular_file_is_named_as_refused(place: Workplace, tmp_path:
 
 
 @pytest.mark.fault("R604")
-def test_a_file_that_is_still_arriving_keeps_the_days_open_and_is_no_error(place: Workplace) -> None:
+def test_a_file_that_is_still_arriving_keeps_the_days_open_and_is_no_error(place: RunContext) -> None:
     part = drop(place, "acct/generic/f.csv.part")
     os.utime(part, (place.clock().timestamp(),) * 2)
     assert take_in_uploads(place).refused == ()
@@ -210,9 +210,9 @@ def test_a_file_that_is_still_arriving_keeps_the_days_open_and_is_no_error(place
 
 
 @pytest.mark.fault("R604")
-def test_another_accounts_file_keeps_no_day_open(place: Workplace) -> None:
+def test_another_accounts_file_keeps_no_day_open(place: RunContext) -> None:
     with place.ledger() as ledger:
-        (account,) = ledger.accounts([ACCOUNT])
+        (account,) = ledger.accounts.active([ACCOUNT])
         ledger.connection.execute(
             "INSERT INTO accounts SELECT 'other', name, parent_id, time_zone, country_code, dialect, active, added_at"
             " FROM accounts WHERE account_id = %s",
@@ -222,6 +222,6 @@ def test_another_accounts_file_keeps_no_day_open(place: Workplace) -> None:
     assert seal(place).outcome == "sealed"
 
 
-def what_is_broken_codes(at: Workplace) -> set[str]:
+def what_is_broken_codes(ctx: RunContext) -> set[str]:
     """Codes of what is broken about dropped files."""
-    return {item.code for item in what_is_broken(at) if "dropped file" in item.what}
+    return {item.code for item in find_problems(ctx) if "dropped file" in item.what}

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from uploads import HEADER, carrier_row, carrier_text, opened, own_profile, stored
 
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.uploads import HEADER, carrier_row, carrier_text, opened, own_profile, stored
 
 CALL = "from cdr_pipeline.cli import main; main()"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -49,12 +49,12 @@ line = '^Summe;(?P<rows>[0-9]+);'
 
 
 @pytest.fixture
-def run(at: Workplace, tmp_path: Path) -> Run:
+def run(ctx: RunContext, tmp_path: Path) -> Run:
     """Runs the command line on the test's warehouse."""
-    opened(at)
+    opened(ctx)
     environment = os.environ | {
-        "CDR_DATA_DIR": str(at.settings.data_dir),
-        "CDR_WAREHOUSE_URL": at.url,
+        "CDR_DATA_DIR": str(ctx.settings.data_dir),
+        "CDR_WAREHOUSE_URL": ctx.url,
         "COLUMNS": "200",
     }
 
@@ -70,27 +70,27 @@ def run(at: Workplace, tmp_path: Path) -> Run:
     return command
 
 
-def test_a_new_carriers_file_takes_one_toml_file_and_no_code(at: Workplace, run: Run, tmp_path: Path) -> None:
+def test_a_new_carriers_file_takes_one_toml_file_and_no_code(ctx: RunContext, run: Run, tmp_path: Path) -> None:
     (tmp_path / "march.csv").write_bytes(NEW_CARRIER.encode("cp1252"))
-    own_profile(at, "gespraeche", ONE_FILE)
-    run("profiles", "check", str(at.settings.profile_dir / "gespraeche.toml"))
+    own_profile(ctx, "gespraeche", ONE_FILE)
+    run("profiles", "check", str(ctx.settings.profile_dir / "gespraeche.toml"))
     assert "your own" in run("profiles", "list").stdout
     said = run("import", "march.csv", "--account", "acct", "--profile", "gespraeche").stdout
     assert "filtered: 1 preamble" in said
-    assert stored(at, "caller_e164, callee_e164, started_at::text, billing_seconds::int, cost::text, carrier") == [
+    assert stored(ctx, "caller_e164, callee_e164, started_at::text, billing_seconds::int, cost::text, carrier") == [
         ("+49305550102", "+44205550102", "2026-03-02 08:05:00+00", 30, "0.01000000", "gespraeche"),
         ("+49305550101", "+44205550101", "2026-03-13 08:00:00+00", 90, "0.03000000", "gespraeche"),
     ]
 
 
 def test_a_draft_says_what_it_cannot_know_and_is_no_profile_before_that_is_filled_in(
-    at: Workplace, run: Run, tmp_path: Path
+    ctx: RunContext, run: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "f.csv").write_text(
         "ref;from;to;start;seconds\n1;a;b;03/04/2026 09:00:00;60\n2;a;b;04/03/2026 09:00:00;5\n"
     )
-    at.settings.profile_dir.mkdir(parents=True)
-    target = at.settings.profile_dir / "drafted.toml"
+    ctx.settings.profile_dir.mkdir(parents=True)
+    target = ctx.settings.profile_dir / "drafted.toml"
     said = run("profiles", "new", "f.csv", "--out", str(target)).stderr
     assert "decided: 5 columns, delimiter ';'" in said
     assert "not known: the zone of the times" in said
@@ -102,10 +102,12 @@ def test_a_draft_says_what_it_cannot_know_and_is_no_profile_before_that_is_fille
     target.write_text(filled.replace("FILL IN: which system writes such files", "drafted"))
     run("profiles", "check", str(target))
     run("import", "f.csv", "--account", "acct", "--profile", "drafted")
-    assert stored(at, "business_date::text, duration_seconds::int") == [("2026-03-04", 5), ("2026-04-03", 60)]
+    assert stored(ctx, "business_date::text, duration_seconds::int") == [("2026-03-04", 5), ("2026-04-03", 60)]
 
 
-def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(at: Workplace, run: Run, tmp_path: Path) -> None:
+def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(
+    ctx: RunContext, run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "a.csv").write_text(carrier_text(1, 2))
     run("import", "a.csv", "--account", "acct", "--profile", "generic")
     text = HEADER + carrier_row(1) + carrier_row(2, cost="9") + carrier_row(3) + carrier_row(3) + "cut\n"
@@ -121,11 +123,11 @@ def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(at: Workpl
     assert (tmp_path / "classes.csv").read_text().splitlines()[:3] == [
         "line,class,reason,field", "1,filtered,header,", "2,unchanged,,",
     ]  # fmt: skip
-    assert stored(at, "record_id, cost::float") == [("generic:id:c1", 0.01), ("generic:id:c2", 0.01)]
+    assert stored(ctx, "record_id, cost::float") == [("generic:id:c1", 0.01), ("generic:id:c2", 0.01)]
     assert "b.csv" not in run("uploads", "list").stdout
 
 
-def test_rejects_are_listed_exported_corrected_and_fed_again(at: Workplace, run: Run, tmp_path: Path) -> None:
+def test_rejects_are_listed_exported_corrected_and_fed_again(ctx: RunContext, run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(carrier_text(1) + carrier_row(2, start="never"))
     said = run("import", "a.csv", "--account", "acct", "--profile", "generic").stdout
     upload = said.split("rejects export ")[1].split()[0]
@@ -134,12 +136,12 @@ def test_rejects_are_listed_exported_corrected_and_fed_again(at: Workplace, run:
     mended = (tmp_path / "r.csv").read_text().replace("never", "2026-03-02T10:00:00Z")
     (tmp_path / "r.csv").write_text(mended)
     assert "1 merged" in run("rejects", "replay", "r.csv").stdout
-    assert stored(at) == [("generic:id:c1",), ("generic:id:c2",)]
+    assert stored(ctx) == [("generic:id:c1",), ("generic:id:c2",)]
     assert "never" not in run("rejects", "list").stdout
     assert "not_a_time" in run("rejects", "list", "--state", "corrected").stdout
 
 
-def test_a_held_file_is_shown_and_released_or_discarded_by_name(at: Workplace, run: Run, tmp_path: Path) -> None:
+def test_a_held_file_is_shown_and_released_or_discarded_by_name(ctx: RunContext, run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(carrier_text(1, 2, 3))
     run("import", "a.csv", "--account", "acct", "--profile", "generic")
     for name, numbers in (("b.csv", (2, 3, 4)), ("c.csv", (1, 2, 5))):
@@ -153,24 +155,24 @@ def test_a_held_file_is_shown_and_released_or_discarded_by_name(at: Workplace, r
     assert "1 merged, 2 unchanged" in run("uploads", "release", ids["b.csv"], "--by", "controller").stdout
     assert "c.csv discarded" in run("uploads", "discard", ids["c.csv"], "--by", "controller").stdout
     assert "held" not in run("status").stdout
-    assert stored(at) == [(f"generic:id:c{number}",) for number in range(1, 5)]
+    assert stored(ctx) == [(f"generic:id:c{number}",) for number in range(1, 5)]
 
 
-def test_a_file_is_read_again_under_a_changed_profile(at: Workplace, run: Run, tmp_path: Path) -> None:
+def test_a_file_is_read_again_under_a_changed_profile(ctx: RunContext, run: Run, tmp_path: Path) -> None:
     rule = "native_id = 'id'\n[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'start_time'\n"
-    own_profile(at, "mine", rule)
+    own_profile(ctx, "mine", rule)
     (tmp_path / "a.csv").write_text(carrier_text(1, 2))
     run("import", "a.csv", "--account", "acct", "--profile", "mine")
-    own_profile(at, "mine", rule + "cost = 'cost'\n")
+    own_profile(ctx, "mine", rule + "cost = 'cost'\n")
     listed = run("uploads", "list").stdout
     upload = next(line.split("│")[1].strip() for line in listed.splitlines() if "a.csv" in line)
     assert "Read again" in run("uploads", "replay", upload).stdout
-    assert stored(at, "cost::float") == [(0.01,), (0.01,)]
+    assert stored(ctx, "cost::float") == [(0.01,), (0.01,)]
 
 
-def test_status_names_missing_and_late_files_of_a_series(at: Workplace, run: Run, tmp_path: Path) -> None:
+def test_status_names_missing_and_late_files_of_a_series(ctx: RunContext, run: Run, tmp_path: Path) -> None:
     rule = "[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'start_time'\n[control]\nevery = 'day'\n"
-    own_profile(at, "daily", rule + "name = '^d(?P<date>[0-9]{8})_(?P<sequence>[0-9]+)'\n")
+    own_profile(ctx, "daily", rule + "name = '^d(?P<date>[0-9]{8})_(?P<sequence>[0-9]+)'\n")
     for name, number in (("d20260302_1.csv", 1), ("d20260304_3.csv", 2)):
         (tmp_path / name).write_text(carrier_text(number))
         run("import", name, "--account", "acct", "--profile", "daily")

@@ -6,9 +6,9 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from cdr_pipeline.core.fields.schemas import CheckedRows, working_schema
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.uploads.profile import Profile
-from cdr_pipeline.core.fields.schemas import Sifted, working_schema
 
 PROFILE = Profile(
     name="p",
@@ -27,7 +27,7 @@ PROFILE = Profile(
 )
 
 
-def sift(zone: str = "Europe/Berlin", profile: Profile = PROFILE, **row: str | None) -> Sifted:
+def split_rejects(zone: str = "Europe/Berlin", profile: Profile = PROFILE, **row: str | None) -> CheckedRows:
     """One row of a file, normalised."""
     columns = {name: [value] for name, value in ({"start": "2026-03-02 10:00:00"} | row).items()}
     frame = pl.DataFrame({"line": [7], "raw": ["r"], **columns}, schema_overrides=dict.fromkeys(columns, pl.String))
@@ -36,26 +36,26 @@ def sift(zone: str = "Europe/Berlin", profile: Profile = PROFILE, **row: str | N
 
 def reject(zone: str = "Europe/Berlin", **row: str | None) -> tuple[str, str]:
     """Field and reason of the row's reject."""
-    ((line, field, reason, raw),) = sift(zone, **row).rejects.rows()
+    ((line, field, reason, raw),) = split_rejects(zone, **row).rejects.rows()
     assert (line, raw) == (7, "r")
     return field, reason
 
 
 def test_rows_come_in_the_working_schema() -> None:
-    assert dict(sift().rows.schema) == working_schema()
+    assert dict(split_rejects().rows.schema) == working_schema()
 
 
 def test_local_time_is_read_in_the_accounts_zone_and_dated_there() -> None:
-    row = sift("Pacific/Auckland", start="2026-03-02 00:30:00").rows
+    row = split_rejects("Pacific/Auckland", start="2026-03-02 00:30:00").rows
     assert row["started_at"].item() == datetime(2026, 3, 1, 11, 30, tzinfo=UTC)
     assert row["business_date"].item() == date(2026, 3, 2)
 
 
 def test_what_the_file_leaves_out_follows_from_the_rest() -> None:
-    row = sift(duration="90", billed="60").rows
+    row = split_rejects(duration="90", billed="60").rows
     assert row["ended_at"].item() == datetime(2026, 3, 2, 9, 1, 30, tzinfo=UTC)
     assert row["answered_at"].item() == datetime(2026, 3, 2, 9, 0, 30, tzinfo=UTC)
-    assert sift(end="2026-03-02 10:00:30").rows["duration_seconds"].item() == Decimal("30.000")
+    assert split_rejects(end="2026-03-02 10:00:30").rows["duration_seconds"].item() == Decimal("30.000")
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def test_a_value_that_cannot_be_read_rejects_its_row_and_names_the_field(
 
 
 def test_a_missing_number_is_unknown_never_zero() -> None:
-    row = sift().rows
+    row = split_rejects().rows
     assert row["duration_seconds"].item() is None
     assert row["answered"].item() is None
 
 
 def test_words_of_the_source_are_translated() -> None:
-    assert sift(dir="I").rows["call_direction"].item() == "inbound"
-    assert sift(dir="O").rows["call_direction"].item() == "outbound"
+    assert split_rejects(dir="I").rows["call_direction"].item() == "inbound"
+    assert split_rejects(dir="O").rows["call_direction"].item() == "outbound"
 
 
 def test_columns_that_no_field_is_made_of_are_kept() -> None:
-    assert sift(colour="red").rows["extra_source"].item() == '{"colour":"red"}'
+    assert split_rejects(colour="red").rows["extra_source"].item() == '{"colour":"red"}'
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ def test_columns_that_no_field_is_made_of_are_kept() -> None:
 )
 def test_durations_are_read_in_the_profiles_unit(unit: str, text: str, seconds: str) -> None:
     profile = Profile("p", "", fields=PROFILE.fields, duration_unit=unit)  # type: ignore[arg-type]
-    assert sift(profile=profile, duration=text).rows["duration_seconds"].item() == Decimal(seconds)
+    assert split_rejects(profile=profile, duration=text).rows["duration_seconds"].item() == Decimal(seconds)
 
 
 def test_amounts_are_exact() -> None:
-    assert sift(cost="0.10000001").rows["cost"].item() == Decimal("0.10000001")
+    assert split_rejects(cost="0.10000001").rows["cost"].item() == Decimal("0.10000001")
 
 
 def test_national_numbers_take_the_accounts_country() -> None:
-    row = sift(src="030 1234567", dst="0044 7700 900123").rows
+    row = split_rejects(src="030 1234567", dst="0044 7700 900123").rows
     assert (row["caller_e164"].item(), row["callee_e164"].item()) == ("+49301234567", "+447700900123")
 
 
@@ -130,17 +130,17 @@ def test_a_value_too_large_for_its_field_rejects_its_row_alone(row: dict[str, st
 
 def test_a_count_in_no_known_epoch_is_named_as_such() -> None:
     profile = replace(PROFILE, time_notation="epoch_seconds")
-    assert sift(profile=profile, start="12").rejects["reason"].to_list() == ["time_epoch"]
-    assert sift(profile=profile, start="soon").rejects["reason"].to_list() == ["not_a_time"]
+    assert split_rejects(profile=profile, start="12").rejects["reason"].to_list() == ["time_epoch"]
+    assert split_rejects(profile=profile, start="soon").rejects["reason"].to_list() == ["not_a_time"]
 
 
 @pytest.mark.parametrize("text", ["1:75", "00:60:00", "1.5", "90"])
 def test_what_is_no_hh_mm_ss_is_no_duration(text: str) -> None:
     profile = replace(PROFILE, duration_unit="hh:mm:ss")
-    assert sift(profile=profile, duration=text).rejects["reason"].to_list() == ["not_a_number"]
+    assert split_rejects(profile=profile, duration=text).rejects["reason"].to_list() == ["not_a_number"]
 
 
 def test_columns_without_a_value_are_no_part_of_what_else_the_source_sent() -> None:
-    assert sift(colour=None).rows["extra_source"].item() is None
-    kept = sift(colour=None, shape='a "round"\none', size="2").rows["extra_source"].item()
+    assert split_rejects(colour=None).rows["extra_source"].item() is None
+    kept = split_rejects(colour=None, shape='a "round"\none', size="2").rows["extra_source"].item()
     assert json.loads(kept) == {"shape": 'a "round"\none', "size": "2"}

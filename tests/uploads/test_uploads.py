@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.core.records.reasons import Filtered
+from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile, UnreadableUpload
 from cdr_pipeline.sources.uploads import opening
 from cdr_pipeline.sources.uploads.documents import json_records

@@ -8,38 +8,38 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from crashing_import import POINTS
-from nights import require_sound, warehouse
-from uploads import carrier_row, carrier_text, opened, stored
 
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in_uploads
-from cdr_pipeline.steps.run_context import Workplace
+from tests.support.crashing_import import POINTS
+from tests.support.nights import require_sound, warehouse
+from tests.support.uploads import carrier_row, carrier_text, opened, stored
 
 TEXT = carrier_text(*range(1, 40)) + carrier_row(40, start="never")
 PROGRAM = Path(__file__).parents[1] / "support" / "crashing_import.py"
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
-    return opened(at)
+def place(ctx: RunContext) -> RunContext:
+    return opened(ctx)
 
 
-def import_in_a_child(at: Workplace, file: Path, point: str) -> int:
+def import_in_a_child(ctx: RunContext, file: Path, point: str) -> int:
     """Exit code of a process that imports the file and dies at the point."""
-    arguments = [at.url, str(at.settings.data_dir), str(file), point]
+    arguments = [ctx.url, str(ctx.settings.data_dir), str(file), point]
     return subprocess.run([sys.executable, str(PROGRAM), *arguments], check=False, timeout=120).returncode
 
 
-def merged(at: Workplace) -> int:
+def merged(ctx: RunContext) -> int:
     """Imported records in the warehouse."""
-    return len(stored(at))
+    return len(stored(ctx))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_b21_an_import_killed_at_a_point_is_whole_or_nothing_and_the_next_run_converges(
-    place: Workplace, tmp_path: Path, point: str
+    place: RunContext, tmp_path: Path, point: str
 ) -> None:
     file = tmp_path / "f.csv"
     file.write_text(TEXT)
@@ -58,7 +58,7 @@ def test_b21_an_import_killed_at_a_point_is_whole_or_nothing_and_the_next_run_co
 
 
 def test_b21_a_dropped_file_is_removed_only_when_the_ledger_knows_it(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = place.settings.upload_dir / "acct" / "generic"
     folder.mkdir(parents=True)
@@ -72,7 +72,7 @@ def test_b21_a_dropped_file_is_removed_only_when_the_ledger_knows_it(
     assert not (folder / "f.csv").exists()
 
 
-def test_b12_two_workers_with_the_same_bytes_load_them_once(place: Workplace, tmp_path: Path) -> None:
+def test_b12_two_workers_with_the_same_bytes_load_them_once(place: RunContext, tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(TEXT)
 
@@ -88,7 +88,7 @@ def test_b12_two_workers_with_the_same_bytes_load_them_once(place: Workplace, tm
 
 
 @pytest.mark.slow
-def test_b21_an_import_stopped_by_the_keyboard_leaves_nothing(place: Workplace, tmp_path: Path) -> None:
+def test_b21_an_import_stopped_by_the_keyboard_leaves_nothing(place: RunContext, tmp_path: Path) -> None:
     file = tmp_path / "f.csv"
     file.write_text(carrier_text(*range(3000)))
     arguments = [sys.executable, str(PROGRAM), place.url, str(place.settings.data_dir), str(file), "none"]

@@ -7,16 +7,16 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from uploads import EXAMPLES
 
-from cdr_pipeline.core.records.identity import with_digests, with_record_ids
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
+from cdr_pipeline.core.records.identity import with_digests, with_record_ids
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.errors import UnreadableUpload
-from cdr_pipeline.sources.uploads.date_order import in_date_order
+from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from tests.support.uploads import EXAMPLES
 
 FILES = {path.stem: path for path in sorted(EXAMPLES.iterdir())}
 LATEST = datetime(2030, 1, 1, tzinfo=UTC)
@@ -49,7 +49,7 @@ def test_a_damaged_file_is_refused_or_every_line_of_it_has_a_place(
     path = tmp_path / "f"
     path.write_text(damaged(FILES[name].read_text(), damage), newline="")
     try:
-        profile = in_date_order(path, load_profile(name))
+        profile = with_date_order(path, load_profile(name))
         parts = list(read_upload(path, profile, block=block))
     except UnreadableUpload:
         return

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.core.records.reasons import Filtered
+from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.sources.uploads.documents import json_records
 from cdr_pipeline.sources.uploads.records import RawRecords
 

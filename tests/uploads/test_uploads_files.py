@@ -9,23 +9,23 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from nights import require_sound, warehouse
-from uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources import landing
 from cdr_pipeline.sources.uploads import opening
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in_uploads
-from cdr_pipeline.steps.run_context import Workplace
+from tests.support.nights import require_sound, warehouse
+from tests.support.uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
 LOOSE = "[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'start'\ncaller_id_name = 'name'\n"
 START = "2026-03-02T09:00:00Z"
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
-    found = opened(at)
+def place(ctx: RunContext) -> RunContext:
+    found = opened(ctx)
     own_profile(found, "loose", LOOSE)
     return found
 
@@ -39,9 +39,9 @@ def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
     return target.getvalue()
 
 
-def dropped(at: Workplace, name: str, content: str = "") -> Path:
+def dropped(ctx: RunContext, name: str, content: str = "") -> Path:
     """A file in the drop folder."""
-    folder = at.settings.upload_dir / "acct" / "generic"
+    folder = ctx.settings.upload_dir / "acct" / "generic"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(content or carrier_text(1))
     return folder / name
@@ -56,7 +56,7 @@ def dropped(at: Workplace, name: str, content: str = "") -> Path:
     ids=["empty", "only a mark", "blank lines", "only a header", "only a mark of UTF-16"],
 )
 def test_b01_a_file_without_records_is_loaded_with_no_rows(
-    place: Workplace, tmp_path: Path, content: bytes, lines: int
+    place: RunContext, tmp_path: Path, content: bytes, lines: int
 ) -> None:
     counts = fed(place, tmp_path / "f.csv", content).counts
     assert (counts.read, counts.filtered, counts.merged, counts.rejected) == (lines, lines, 0, 0)
@@ -67,7 +67,7 @@ def test_b01_a_file_without_records_is_loaded_with_no_rows(
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"])
 def test_b02_every_encoding_that_a_mark_or_the_profile_states_is_read(
-    place: Workplace, tmp_path: Path, encoding: str
+    place: RunContext, tmp_path: Path, encoding: str
 ) -> None:
     own_profile(place, "stated", f"[layout]\nencoding = '{encoding}'\n" + LOOSE)
     fed(place, tmp_path / "f.csv", f"start,name\n{START},Zoë\n".encode(encoding), "stated")
@@ -84,7 +84,7 @@ def test_b02_every_encoding_that_a_mark_or_the_profile_states_is_read(
     ids=["cp1252", "mixed", "UTF-16 without a mark"],
 )
 def test_b02_another_encoding_is_refused_at_its_byte_and_never_read_as_rubbish(
-    place: Workplace, tmp_path: Path, content: bytes, said: str
+    place: RunContext, tmp_path: Path, content: bytes, said: str
 ) -> None:
     with pytest.raises(UnreadableUpload, match=said):
         fed(place, tmp_path / "f.csv", content, "loose")
@@ -97,7 +97,7 @@ def test_b02_another_encoding_is_refused_at_its_byte_and_never_read_as_rubbish(
 
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
 def test_b03_another_delimiter_than_the_profiles_is_refused_and_one_that_it_states_is_read(
-    place: Workplace, tmp_path: Path, mark: str
+    place: RunContext, tmp_path: Path, mark: str
 ) -> None:
     text = f"start{mark}name\n{START}{mark}Ada, Countess\n"
     with pytest.raises(UnreadableUpload, match="names no column start"):
@@ -112,7 +112,7 @@ def test_b03_another_delimiter_than_the_profiles_is_refused_and_one_that_it_stat
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_b04_all_line_ends_are_read_and_rejects_name_the_physical_line(
-    place: Workplace, tmp_path: Path, end: str
+    place: RunContext, tmp_path: Path, end: str
 ) -> None:
     lines = ["start,name", f'{START},"two', 'lines"', "never,x", f"{START},y"]
     loaded = fed(place, tmp_path / "f.csv", end.join(lines).encode(), "loose")
@@ -123,7 +123,7 @@ def test_b04_all_line_ends_are_read_and_rejects_name_the_physical_line(
 # B05
 
 
-def test_b05_a_quote_that_is_never_closed_costs_its_own_line_of_a_long_file(place: Workplace, tmp_path: Path) -> None:
+def test_b05_a_quote_that_is_never_closed_costs_its_own_line_of_a_long_file(place: RunContext, tmp_path: Path) -> None:
     rows = "".join(carrier_row(number) for number in range(2, 4000))
     loaded = fed(place, tmp_path / "f.csv", HEADER + carrier_row(1, caller='"open') + rows)
     assert loaded.counts.merged == 3998
@@ -144,7 +144,7 @@ def test_b05_a_quote_that_is_never_closed_costs_its_own_line_of_a_long_file(plac
     ids=["twice", "renamed start", "no header", "renamed column"],
 )
 def test_b06_a_header_that_is_not_the_profiles_refuses_the_file(
-    place: Workplace, tmp_path: Path, text: str, said: str
+    place: RunContext, tmp_path: Path, text: str, said: str
 ) -> None:
     own_profile(place, "strict", "[layout]\nrequired = ['Name']\n" + LOOSE)
     with pytest.raises(UnreadableUpload, match=said):
@@ -152,7 +152,7 @@ def test_b06_a_header_that_is_not_the_profiles_refuses_the_file(
     assert stored(place) == []
 
 
-def test_b06_short_and_long_rows_are_rejected_and_shift_no_column(place: Workplace, tmp_path: Path) -> None:
+def test_b06_short_and_long_rows_are_rejected_and_shift_no_column(place: RunContext, tmp_path: Path) -> None:
     text = f" Start , NAME ,colour\n{START},a,red\n{START},b\n{START},c,blue,1\n{START},d,\n"
     loaded = fed(place, tmp_path / "f.csv", text, "loose")
     assert loaded.reject_reasons == {"ragged_row": 2}
@@ -163,7 +163,7 @@ def test_b06_short_and_long_rows_are_rejected_and_shift_no_column(place: Workpla
 
 
 def test_b07_a_cell_without_end_and_a_row_of_a_million_columns_stop_within_bounds(
-    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cdr_pipeline.sources.uploads.lines.LONGEST_LINE", 2_000_000)
     with pytest.raises(UnreadableUpload, match="line 2 has more than"):
@@ -177,7 +177,7 @@ def test_b07_a_cell_without_end_and_a_row_of_a_million_columns_stop_within_bound
 # B08
 
 
-def test_b08_a_zip_of_one_file_is_read_and_the_name_in_it_means_nothing(place: Workplace, tmp_path: Path) -> None:
+def test_b08_a_zip_of_one_file_is_read_and_the_name_in_it_means_nothing(place: RunContext, tmp_path: Path) -> None:
     packed = zipped(("../../etc/cron.d/x", carrier_text(1, 2).encode()))
     assert fed(place, tmp_path / "f.zip", packed).counts.merged == 2
     assert not list(tmp_path.rglob("x"))
@@ -197,14 +197,14 @@ def test_b08_a_zip_of_one_file_is_read_and_the_name_in_it_means_nothing(place: W
     ids=["zip bomb", "gzip bomb", "two files", "many entries", "nested", "cut zip", "cut gzip"],
 )
 def test_b08_archives_that_are_no_one_file_are_refused_and_nothing_is_written(
-    place: Workplace, tmp_path: Path, content: bytes, said: str
+    place: RunContext, tmp_path: Path, content: bytes, said: str
 ) -> None:
     with pytest.raises(UnreadableUpload, match=said):
         fed(place, tmp_path / "f.zip", content)
     assert stored(place) == []
 
 
-def test_b08_a_link_in_a_zip_is_refused(place: Workplace, tmp_path: Path) -> None:
+def test_b08_a_link_in_a_zip_is_refused(place: RunContext, tmp_path: Path) -> None:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         entry = zipfile.ZipInfo("a")
@@ -214,7 +214,7 @@ def test_b08_a_link_in_a_zip_is_refused(place: Workplace, tmp_path: Path) -> Non
         fed(place, tmp_path / "f.zip", target.getvalue())
 
 
-def test_b08_a_forged_size_does_not_open_the_way_for_a_bomb(place: Workplace, tmp_path: Path) -> None:
+def test_b08_a_forged_size_does_not_open_the_way_for_a_bomb(place: RunContext, tmp_path: Path) -> None:
     content = bytearray(zipped(("a", b" " * 60_000_000)))
     place_of_size = content.index(b"PK\x01\x02") + 24
     content[place_of_size : place_of_size + 4] = struct.pack("<I", 10)
@@ -239,7 +239,7 @@ def test_b08_a_forged_size_does_not_open_the_way_for_a_bomb(place: Workplace, tm
     ],
 )
 def test_b09_a_files_name_is_shown_harmless_and_is_never_a_path(
-    place: Workplace, tmp_path: Path, name: str, shown: str
+    place: RunContext, tmp_path: Path, name: str, shown: str
 ) -> None:
     fed(place, tmp_path / name, carrier_text(1))
     ((kept, path),) = warehouse(place, "SELECT file_name, landing_path FROM uploads")
@@ -250,7 +250,7 @@ def test_b09_a_files_name_is_shown_harmless_and_is_never_a_path(
 # B10
 
 
-def test_b10_links_pipes_devices_and_folders_are_never_opened(place: Workplace) -> None:
+def test_b10_links_pipes_devices_and_folders_are_never_opened(place: RunContext) -> None:
     real = dropped(place, "real.csv")
     (real.parent / "link.csv").symlink_to("/etc/passwd")
     os.mkfifo(real.parent / "pipe.csv")
@@ -268,7 +268,7 @@ def test_b10_links_pipes_devices_and_folders_are_never_opened(place: Workplace) 
 
 
 def test_b11_a_file_that_grows_while_it_is_read_stays_where_it_is(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = dropped(place, "f.csv")
     monkeypatch.setattr(landing, "_CHUNK", 16)
@@ -289,8 +289,8 @@ def test_b11_a_file_that_grows_while_it_is_read_stays_where_it_is(
     assert not list((place.settings.landing_dir / "uploads").rglob("*.part"))
 
 
-def test_b11_a_file_is_taken_in_when_it_has_settled_or_its_sender_says_so(place: Workplace) -> None:
-    slow = Workplace(place.settings.model_copy(update={"upload_settle_seconds": 3600.0}), place.url, place.clock)
+def test_b11_a_file_is_taken_in_when_it_has_settled_or_its_sender_says_so(place: RunContext) -> None:
+    slow = RunContext(place.settings.model_copy(update={"upload_settle_seconds": 3600.0}), place.url, place.clock)
     path = dropped(slow, "f.csv")
     assert take_in_uploads(slow).files == ()
     path.with_name("f.csv.ready").touch()
@@ -298,7 +298,7 @@ def test_b11_a_file_is_taken_in_when_it_has_settled_or_its_sender_says_so(place:
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_file_of_an_unknown_account_or_profile_stays_and_is_named(place: Workplace) -> None:
+def test_a_file_of_an_unknown_account_or_profile_stays_and_is_named(place: RunContext) -> None:
     for account, profile in (("nobody", "generic"), ("acct", "nothing")):
         folder = place.settings.upload_dir / account / profile
         folder.mkdir(parents=True)
@@ -311,7 +311,7 @@ def test_a_file_of_an_unknown_account_or_profile_stays_and_is_named(place: Workp
 
 
 def test_a_file_longer_than_any_may_be_is_stopped(
-    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opening, "MAX_BYTES", 1000)
     with pytest.raises(UnreadableUpload, match="unpacks to more than"):

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from nights import require_sound, warehouse
-from uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
-from cdr_pipeline.core.fields.schemas import Sifted
+from cdr_pipeline.core.fields.schemas import CheckedRows
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.errors import UnreadableUpload, UploadHeld, WarehouseContended
-from cdr_pipeline.steps.uploads.decide_uploads import discard_upload, held_uploads, release_upload
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.decide_uploads import count_held_uploads, discard_upload, release_upload
 from cdr_pipeline.steps.uploads.load_uploads import import_upload, load_uploads
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in_uploads
 from cdr_pipeline.steps.uploads.upload_series import upload_series
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.records.loading import BatchLoad
+from tests.support.nights import require_sound, warehouse
+from tests.support.uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
 SERIES = """
 [fields]
@@ -42,13 +42,13 @@ ROWS = "start,billed,cost\n2026-03-02 09:00:00,60,0.01\n2026-03-02 09:01:00,30,0
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
-    return opened(at)
+def place(ctx: RunContext) -> RunContext:
+    return opened(ctx)
 
 
-def state_of(at: Workplace, name: str) -> tuple[object, ...]:
+def state_of(ctx: RunContext, name: str) -> tuple[object, ...]:
     """State, error code and overlap of an upload."""
-    ((found),) = warehouse(at, f"SELECT state, error_code, overlap_rows FROM uploads WHERE file_name = '{name}'")
+    ((found),) = warehouse(ctx, f"SELECT state, error_code, overlap_rows FROM uploads WHERE file_name = '{name}'")
     return found
 
 
@@ -56,30 +56,30 @@ def state_of(at: Workplace, name: str) -> tuple[object, ...]:
 
 
 def test_a_file_that_repeats_another_ones_records_is_held_and_nothing_of_it_is_merged(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, 3))
     with pytest.raises(UploadHeld, match="2 of 3 records"):
         fed(place, tmp_path / "b.csv", carrier_text(2, 3, 4))
     assert len(stored(place)) == 3
     assert state_of(place, "b.csv") == ("held", "upload_held", 2)
-    assert held_uploads(place) == 1
+    assert count_held_uploads(place) == 1
     require_sound(place)
 
 
-def test_one_record_that_another_file_has_too_holds_no_file_of_several(place: Workplace, tmp_path: Path) -> None:
+def test_one_record_that_another_file_has_too_holds_no_file_of_several(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2))
     assert fed(place, tmp_path / "b.csv", carrier_text(2, 3)).counts.unchanged == 1
 
 
-def test_a_file_of_one_record_that_another_file_has_is_held(place: Workplace, tmp_path: Path) -> None:
+def test_a_file_of_one_record_that_another_file_has_is_held(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2))
     with pytest.raises(UploadHeld):
         fed(place, tmp_path / "b.csv", carrier_text(2))
 
 
 def test_a_released_file_is_loaded_what_is_known_stays_and_who_decided_is_kept(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, 3))
     with pytest.raises(UploadHeld):
@@ -94,7 +94,7 @@ def test_a_released_file_is_loaded_what_is_known_stays_and_who_decided_is_kept(
         release_upload(sha256, place, decided_by="controller")
 
 
-def test_a_discarded_file_is_never_loaded_however_often_it_comes(place: Workplace, tmp_path: Path) -> None:
+def test_a_discarded_file_is_never_loaded_however_often_it_comes(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, 3))
     with pytest.raises(UploadHeld):
         fed(place, tmp_path / "b.csv", carrier_text(2, 3, 4))
@@ -106,15 +106,15 @@ def test_a_discarded_file_is_never_loaded_however_often_it_comes(place: Workplac
     assert len(stored(place)) == 3
 
 
-def test_a_held_file_that_comes_again_is_still_held(place: Workplace, tmp_path: Path) -> None:
+def test_a_held_file_that_comes_again_is_still_held(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, 3))
     for name in ("b.csv", "c.csv"):
         with pytest.raises(UploadHeld, match="2 of 3"):
             fed(place, tmp_path / name, carrier_text(2, 3, 4))
-    assert held_uploads(place) == 1
+    assert count_held_uploads(place) == 1
 
 
-def test_a_profile_of_cumulative_files_merges_what_repeats(place: Workplace, tmp_path: Path) -> None:
+def test_a_profile_of_cumulative_files_merges_what_repeats(place: RunContext, tmp_path: Path) -> None:
     own_profile(
         place, "grows", "overlap = 'merge'\n[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'start_time'\n"
     )
@@ -123,17 +123,17 @@ def test_a_profile_of_cumulative_files_merges_what_repeats(place: Workplace, tmp
     assert (again.counts.unchanged, again.counts.merged) == (3, 1)
 
 
-def failing_over(rows: int) -> Callable[..., Sifted]:
+def failing_over(rows: int) -> Callable[..., CheckedRows]:
     """Validation with a fault that shows over so many rows."""
 
-    def failing(frame: pl.DataFrame, *, latest: datetime) -> Sifted:
+    def failing(frame: pl.DataFrame, *, latest: datetime) -> CheckedRows:
         assert 1 / (frame.height - rows)
         return validate(frame, latest=latest)
 
     return failing
 
 
-def test_the_night_holds_what_repeats_and_loads_the_rest(place: Workplace, tmp_path: Path) -> None:
+def test_the_night_holds_what_repeats_and_loads_the_rest(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, 3))
     folder = place.settings.upload_dir / "acct" / "generic"
     folder.mkdir(parents=True)
@@ -147,7 +147,7 @@ def test_the_night_holds_what_repeats_and_loads_the_rest(place: Workplace, tmp_p
 
 
 def test_a_file_over_which_the_program_fails_is_named_and_the_others_are_loaded(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = place.settings.upload_dir / "acct" / "generic"
     folder.mkdir(parents=True)
@@ -166,7 +166,7 @@ def test_a_file_over_which_the_program_fails_is_named_and_the_others_are_loaded(
 
 
 def test_c03_a_file_that_another_load_stands_in_the_way_of_is_loaded_again(
-    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries: list[int] = []
     settle = BatchLoad.settle
@@ -191,7 +191,7 @@ def test_c03_a_file_that_another_load_stands_in_the_way_of_is_loaded_again(
 # totals that files state
 
 
-def test_totals_of_a_trailer_that_are_right_let_the_file_in(place: Workplace, tmp_path: Path) -> None:
+def test_totals_of_a_trailer_that_are_right_let_the_file_in(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "totals", TOTALS)
     loaded = fed(place, tmp_path / "f.csv", ROWS + "TRAILER,2,90,0.015\n", "totals")
     assert (loaded.counts.merged, loaded.filtered_reasons) == (2, {"header": 1, "footer": 1})
@@ -206,7 +206,7 @@ def test_totals_of_a_trailer_that_are_right_let_the_file_in(place: Workplace, tm
         ("", "is missing"),
     ],
 )
-def test_totals_that_differ_refuse_the_whole_file(place: Workplace, tmp_path: Path, trailer: str, said: str) -> None:
+def test_totals_that_differ_refuse_the_whole_file(place: RunContext, tmp_path: Path, trailer: str, said: str) -> None:
     own_profile(place, "totals", TOTALS)
     with pytest.raises(UnreadableUpload, match=said):
         fed(place, tmp_path / "f.csv", ROWS + trailer, "totals")
@@ -215,7 +215,7 @@ def test_totals_that_differ_refuse_the_whole_file(place: Workplace, tmp_path: Pa
 
 
 def test_rejected_rows_count_as_rows_and_leave_their_money_out_of_the_comparison(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     own_profile(place, "totals", TOTALS)
     text = ROWS + "2026-03-02 09:02:00,30,free\nTRAILER,3,120,0.02\n"
@@ -225,7 +225,7 @@ def test_rejected_rows_count_as_rows_and_leave_their_money_out_of_the_comparison
 # series
 
 
-def test_missing_days_skipped_numbers_and_late_files_of_a_series_are_named(place: Workplace, tmp_path: Path) -> None:
+def test_missing_days_skipped_numbers_and_late_files_of_a_series_are_named(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "series", SERIES)
     then = replace(place, clock=lambda: datetime(2026, 3, 8, 12, tzinfo=UTC))
     for name, minute in (("cdr_20260302_7.csv", 0), ("cdr_20260305_9.csv", 1), ("cdr_20260306_10.csv", 2)):
@@ -239,7 +239,7 @@ def test_missing_days_skipped_numbers_and_late_files_of_a_series_are_named(place
     assert not series.whole
 
 
-def test_a_day_is_missing_only_when_its_grace_is_over(place: Workplace, tmp_path: Path) -> None:
+def test_a_day_is_missing_only_when_its_grace_is_over(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "series", SERIES)
     on = [
         replace(place, clock=lambda day=day: datetime(2026, 3, day, 12, tzinfo=UTC))  # type: ignore[misc]
@@ -249,7 +249,7 @@ def test_a_day_is_missing_only_when_its_grace_is_over(place: Workplace, tmp_path
     assert [upload_series(at)[0].missing_days for at in on] == [(), (), (date(2026, 3, 3),)]
 
 
-def test_names_that_say_nothing_and_profiles_without_series_are_no_series(place: Workplace, tmp_path: Path) -> None:
+def test_names_that_say_nothing_and_profiles_without_series_are_no_series(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "series", SERIES)
     fed(place, tmp_path / "whatever.csv", "start,billed\n2026-03-02 09:00:00,60\n", "series")
     fed(place, tmp_path / "cdr_20260302_1.csv", carrier_text(1))
@@ -258,7 +258,7 @@ def test_names_that_say_nothing_and_profiles_without_series_are_no_series(place:
 
 
 def test_days_without_calls_are_no_missing_days_though_their_files_are_the_same_bytes(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     own_profile(place, "series", SERIES)
     then = replace(place, clock=lambda: datetime(2026, 3, 6, 12, tzinfo=UTC))
@@ -272,7 +272,7 @@ def test_days_without_calls_are_no_missing_days_though_their_files_are_the_same_
 # the same bytes
 
 
-def test_b12_the_same_bytes_under_another_name_give_the_first_result(place: Workplace, tmp_path: Path) -> None:
+def test_b12_the_same_bytes_under_another_name_give_the_first_result(place: RunContext, tmp_path: Path) -> None:
     first = fed(place, tmp_path / "a.csv", carrier_text(1, 2) + "cut\n")
     again = fed(place, tmp_path / "b.csv", carrier_text(1, 2) + "cut\n")
     assert again.known
@@ -280,15 +280,15 @@ def test_b12_the_same_bytes_under_another_name_give_the_first_result(place: Work
     assert warehouse(place, "SELECT count(*) FROM batches") == [(1,)]
 
 
-def test_b12_the_same_bytes_of_two_accounts_are_two_uploads(at: Workplace, tmp_path: Path) -> None:
-    place = opened(at, "one", "two")
+def test_b12_the_same_bytes_of_two_accounts_are_two_uploads(ctx: RunContext, tmp_path: Path) -> None:
+    place = opened(ctx, "one", "two")
     for account in ("one", "two"):
         assert not fed(place, tmp_path / "a.csv", carrier_text(1), account=account).known
     assert stored(place, "account_id, record_id") == [("one", "generic:id:c1"), ("two", "generic:id:c1")]
 
 
 def test_b14_the_later_file_wins_the_earlier_value_is_kept_and_the_change_is_counted(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, cost="0.01"))
     later = fed(place, tmp_path / "b.csv", HEADER + carrier_row(1, cost="0.02") + carrier_row(3))
@@ -297,7 +297,7 @@ def test_b14_the_later_file_wins_the_earlier_value_is_kept_and_the_change_is_cou
     assert warehouse(place, "SELECT record_id, cost::float FROM cdr_history") == [("generic:id:c1", 0.01)]
 
 
-def test_a_file_that_was_refused_may_be_fed_again_under_the_right_profile(place: Workplace, tmp_path: Path) -> None:
+def test_a_file_that_was_refused_may_be_fed_again_under_the_right_profile(place: RunContext, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     with pytest.raises(UnreadableUpload):
         fed(place, path, carrier_text(1), "freepbx")

@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.fields.schemas import working_schema
+from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.errors import InvalidProfile
 from cdr_pipeline.sources.uploads.profiles import list_profiles, load_profile
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.core.records.reasons import Filtered
+from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.records import RawRecords, delimited_records
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from nights import require_sound, warehouse
-from uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
 from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload
 from cdr_pipeline.steps.uploads.rejects import export_rejects, replay_rejects
-from cdr_pipeline.steps.run_context import Workplace
+from tests.support.nights import require_sound, warehouse
+from tests.support.uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
 AVAYA = "2026/03/02 09:00:00,{},4,0049305550101,I,200,200,,0,1000014155,{},E201,A,T,L,0,0" + "," * 13 + "\r\n"
 FIXED = """
@@ -33,32 +33,32 @@ billing_seconds = "seconds"
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
-    return opened(at)
+def place(ctx: RunContext) -> RunContext:
+    return opened(ctx)
 
 
-def exported(loaded: LoadedUpload, at: Workplace, path: Path) -> str:
+def exported(loaded: LoadedUpload, ctx: RunContext, path: Path) -> str:
     """The reject file of an upload, written and as text."""
-    text = "".join(export_rejects(loaded.sha256[:12], at).lines)
+    text = "".join(export_rejects(loaded.sha256[:12], ctx).lines)
     path.write_bytes(text.encode())
     return text
 
 
-def replayed(path: Path, text: str, at: Workplace) -> LoadedUpload:
+def replayed(path: Path, text: str, ctx: RunContext) -> LoadedUpload:
     """A corrected reject file, fed."""
     path.write_bytes(text.encode())
-    loaded = replay_rejects(path, at)
-    require_sound(at)
+    loaded = replay_rejects(path, ctx)
+    require_sound(ctx)
     return loaded
 
 
-def states(at: Workplace) -> list[tuple[object, ...]]:
+def states(ctx: RunContext) -> list[tuple[object, ...]]:
     """Rejects: line, reason, state."""
-    return warehouse(at, "SELECT line, reason, state FROM rejects ORDER BY line, rejected_at, state")
+    return warehouse(ctx, "SELECT line, reason, state FROM rejects ORDER BY line, rejected_at, state")
 
 
 def test_a_reject_file_has_the_format_of_its_source_and_says_upload_line_and_reason(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     loaded = fed(place, tmp_path / "f.csv", carrier_text(1) + carrier_row(2, start="yesterday") + "cut\n")
     mark = loaded.sha256[:16]
@@ -69,7 +69,7 @@ def test_a_reject_file_has_the_format_of_its_source_and_says_upload_line_and_rea
     ]
 
 
-def test_corrected_lines_are_merged_linked_to_the_first_upload_and_closed(place: Workplace, tmp_path: Path) -> None:
+def test_corrected_lines_are_merged_linked_to_the_first_upload_and_closed(place: RunContext, tmp_path: Path) -> None:
     loaded = fed(place, tmp_path / "f.csv", carrier_text(1) + carrier_row(2, start="yesterday"))
     text = exported(loaded, place, tmp_path / "r.csv").replace("yesterday", "2026-03-02T10:00:00Z")
     fixed = replayed(tmp_path / "r.csv", text, place)
@@ -80,7 +80,7 @@ def test_corrected_lines_are_merged_linked_to_the_first_upload_and_closed(place:
     assert stored(place, "source_line", "record_id = 'generic:id:c2'") == [(3,)]
 
 
-def test_what_is_still_wrong_is_rejected_again_and_may_be_corrected_again(place: Workplace, tmp_path: Path) -> None:
+def test_what_is_still_wrong_is_rejected_again_and_may_be_corrected_again(place: RunContext, tmp_path: Path) -> None:
     text = carrier_text(1) + carrier_row(2, start="yesterday") + carrier_row(3, start="tomorrow")
     loaded = fed(place, tmp_path / "f.csv", text)
     once = exported(loaded, place, tmp_path / "r1.csv").replace("yesterday", "2026-03-02T10:00:00Z")
@@ -97,7 +97,7 @@ def test_what_is_still_wrong_is_rejected_again_and_may_be_corrected_again(place:
     assert len(stored(place)) == 3
 
 
-def test_a_line_without_an_identity_that_is_corrected_twice_is_one_record(place: Workplace, tmp_path: Path) -> None:
+def test_a_line_without_an_identity_that_is_corrected_twice_is_one_record(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "plain", "[fields]\nstarted_at = 'start'\nbilling_seconds = 'billed'\n")
     loaded = fed(place, tmp_path / "f.csv", "start,billed\n2026-03-02 09:00:00,x\n", "plain")
     text = exported(loaded, place, tmp_path / "r.csv")
@@ -108,7 +108,7 @@ def test_a_line_without_an_identity_that_is_corrected_twice_is_one_record(place:
     assert warehouse(place, "SELECT billing_seconds::int FROM cdr_history") == [(60,)]
 
 
-def test_the_same_corrected_file_again_gives_the_first_result(place: Workplace, tmp_path: Path) -> None:
+def test_the_same_corrected_file_again_gives_the_first_result(place: RunContext, tmp_path: Path) -> None:
     loaded = fed(place, tmp_path / "f.csv", carrier_text(1) + carrier_row(2, start="yesterday"))
     text = exported(loaded, place, tmp_path / "r.csv").replace("yesterday", "2026-03-02T10:00:00Z")
     first = replayed(tmp_path / "r.csv", text, place)
@@ -117,7 +117,7 @@ def test_the_same_corrected_file_again_gives_the_first_result(place: Workplace, 
     assert again.counts == first.counts
 
 
-def test_a_line_that_was_left_out_of_the_corrected_file_stays_open(place: Workplace, tmp_path: Path) -> None:
+def test_a_line_that_was_left_out_of_the_corrected_file_stays_open(place: RunContext, tmp_path: Path) -> None:
     text = carrier_text(1) + carrier_row(2, start="yesterday") + carrier_row(3, start="tomorrow")
     loaded = fed(place, tmp_path / "f.csv", text)
     lines = exported(loaded, place, tmp_path / "r.csv").splitlines(keepends=True)
@@ -125,7 +125,7 @@ def test_a_line_that_was_left_out_of_the_corrected_file_stays_open(place: Workpl
     assert [(line, state) for line, _, state in states(place)] == [(3, "corrected"), (4, "open")]
 
 
-def test_a_broken_quote_and_a_field_of_two_lines_come_back_as_they_were(place: Workplace, tmp_path: Path) -> None:
+def test_a_broken_quote_and_a_field_of_two_lines_come_back_as_they_were(place: RunContext, tmp_path: Path) -> None:
     bad = [carrier_row(2, caller='"lost'), carrier_row(3, caller='"two\nlines"', start="never")]
     loaded = fed(place, tmp_path / "f.csv", HEADER + "".join(bad))
     text = exported(loaded, place, tmp_path / "r.csv")
@@ -134,7 +134,7 @@ def test_a_broken_quote_and_a_field_of_two_lines_come_back_as_they_were(place: W
     assert stored(place, "caller_id_number, source_line") == [("lost", 2), ("two\nlines", 3)]
 
 
-def test_a_reject_file_that_a_spreadsheet_quoted_is_read(place: Workplace, tmp_path: Path) -> None:
+def test_a_reject_file_that_a_spreadsheet_quoted_is_read(place: RunContext, tmp_path: Path) -> None:
     loaded = fed(place, tmp_path / "f.csv", carrier_text(1) + carrier_row(2, start="yesterday"))
     text = exported(loaded, place, tmp_path / "r.csv").replace("yesterday", "2026-03-02T10:00:00Z")
     quoted = "\ufeff" + "\r\n".join(
@@ -143,7 +143,7 @@ def test_a_reject_file_that_a_spreadsheet_quoted_is_read(place: Workplace, tmp_p
     assert replayed(tmp_path / "r.csv", quoted, place).counts.merged == 1
 
 
-def test_json_lines_come_back_as_documents_and_text_that_is_no_json_as_text(place: Workplace, tmp_path: Path) -> None:
+def test_json_lines_come_back_as_documents_and_text_that_is_no_json_as_text(place: RunContext, tmp_path: Path) -> None:
     good = '{"sid": "CA1", "start_time": "Mon, 02 Mar 2026 09:00:00 +0000", "duration": "6"}\n'
     bad = good.replace("CA1", "CA2").replace("Mon, 02 Mar", "Tue, 32 Mar")
     loaded = fed(place, tmp_path / "f.jsonl", good + bad + '{"sid": "CA3", \n', "twilio")
@@ -158,7 +158,7 @@ def test_json_lines_come_back_as_documents_and_text_that_is_no_json_as_text(plac
     assert stored(place, "extra::text", "extra::text LIKE '%reject%'") == []
 
 
-def test_fixed_width_lines_come_back_with_their_columns_where_they_were(place: Workplace, tmp_path: Path) -> None:
+def test_fixed_width_lines_come_back_with_their_columns_where_they_were(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "fixed", FIXED)
     line = f"{'+12125550100':13s}{'+442055501012':13s}20260302090000{'60':5s}\n"
     loaded = fed(place, tmp_path / "f.txt", line + line.replace("20260302", "2026XX02"), "fixed")
@@ -169,7 +169,7 @@ def test_fixed_width_lines_come_back_with_their_columns_where_they_were(place: W
     assert stored(place, "callee_e164, billing_seconds::int") == [("+442055501012", 60)] * 2
 
 
-def test_a_call_of_two_rows_comes_back_as_two_rows(place: Workplace, tmp_path: Path) -> None:
+def test_a_call_of_two_rows_comes_back_as_two_rows(place: RunContext, tmp_path: Path) -> None:
     text = AVAYA.format("00:00:20", "1") + AVAYA.format("soon", "0")
     loaded = fed(place, tmp_path / "f.csv", text, "avaya_smdr")
     assert (loaded.counts.read, loaded.counts.rejected, loaded.counts.filtered) == (2, 1, 1)
@@ -181,7 +181,7 @@ def test_a_call_of_two_rows_comes_back_as_two_rows(place: Workplace, tmp_path: P
     assert {state for *_, state in states(place)} == {"corrected"}
 
 
-def test_a_file_in_another_encoding_comes_back_as_utf_8(place: Workplace, tmp_path: Path) -> None:
+def test_a_file_in_another_encoding_comes_back_as_utf_8(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "western", "[layout]\nencoding = 'cp1252'\n[fields]\nstarted_at = 's'\ncaller_id_name = 'n'\n")
     loaded = fed(place, tmp_path / "f.csv", "s,n\nnever,Zoë\n".encode("cp1252"), "western")
     text = exported(loaded, place, tmp_path / "r.csv")
@@ -191,13 +191,13 @@ def test_a_file_in_another_encoding_comes_back_as_utf_8(place: Workplace, tmp_pa
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "", HEADER + carrier_row(1)])
-def test_a_file_that_is_no_reject_file_is_refused(place: Workplace, tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_reject_file_is_refused(place: RunContext, tmp_path: Path, text: str) -> None:
     (tmp_path / "r.csv").write_text(text)
     with pytest.raises(UnreadableUpload, match="no reject file"):
         replay_rejects(tmp_path / "r.csv", place)
 
 
-def test_lines_of_two_uploads_in_one_file_are_refused(place: Workplace, tmp_path: Path) -> None:
+def test_lines_of_two_uploads_in_one_file_are_refused(place: RunContext, tmp_path: Path) -> None:
     one = fed(place, tmp_path / "a.csv", carrier_text(1) + carrier_row(2, start="yesterday"))
     two = fed(place, tmp_path / "b.csv", carrier_text(3) + carrier_row(4, start="yesterday"))
     text = exported(one, place, tmp_path / "r.csv") + exported(two, place, tmp_path / "s.csv").splitlines()[1] + "\n"

@@ -4,13 +4,13 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from nights import require_sound
-from uploads import EXAMPLES, normalized, opened
 
 from cdr_pipeline.sources.uploads.profiles import list_profiles, load_profile
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
-from cdr_pipeline.steps.run_context import Workplace
+from tests.support.nights import require_sound
+from tests.support.uploads import EXAMPLES, normalized, opened
 
 FILES = {path.stem: path for path in sorted(EXAMPLES.iterdir())}
 # profile: lines, merged, rejected, filtered
@@ -55,12 +55,12 @@ def test_every_built_in_profile_has_an_example() -> None:
     assert list(FILES) == sorted(list_profiles()) == sorted(LINES)
 
 
-def test_every_line_of_every_example_is_accounted_for(at: Workplace) -> None:
-    place = opened(at, *FILES)
+def test_every_line_of_every_example_is_accounted_for(ctx: RunContext) -> None:
+    place = opened(ctx, *FILES)
     for name, path in FILES.items():
         counts = import_upload(UploadRequest(path, name, name), place).counts
         assert (name, counts.read, counts.merged, counts.rejected, counts.filtered) == (name, *LINES[name])
-    require_sound(at)
+    require_sound(ctx)
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

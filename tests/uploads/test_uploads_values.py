@@ -4,16 +4,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from nights import require_sound, warehouse
-from records import rows
-from uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
 from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
 from cdr_pipeline.errors import AmbiguousDates, UnreadableUpload
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import replay_upload
 from cdr_pipeline.steps.uploads.rejects import export_rejects, find_upload
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from tests.support.nights import require_sound, warehouse
+from tests.support.records import rows
+from tests.support.uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
 BOTH_ORDERS = '[time]\nformats = ["%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S"]\n[fields]\nstarted_at = "start"\n'
 BOTH_AND_ENDS = BOTH_ORDERS.replace("[time]", '[time]\nnotation = "any"') + 'ended_at = "end"\n'
@@ -21,13 +21,13 @@ DAYS = "start\n03/04/2026 10:00:00\n"
 
 
 @pytest.fixture
-def place(at: Workplace) -> Workplace:
-    return opened(at)
+def place(ctx: RunContext) -> RunContext:
+    return opened(ctx)
 
 
-def one(at: Workplace, path: Path, **values: str) -> dict[str, int]:
+def one(ctx: RunContext, path: Path, **values: str) -> dict[str, int]:
     """Rejects of a file of one row."""
-    return fed(at, path, HEADER + carrier_row(1, **values)).reject_reasons
+    return fed(ctx, path, HEADER + carrier_row(1, **values)).reject_reasons
 
 
 # B16
@@ -35,7 +35,7 @@ def one(at: Workplace, path: Path, **values: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("number", ["1.23E+15", "4.42055E+11", "1,5E+10", "4.9e+12"])
 def test_b16_a_number_in_scientific_notation_is_rejected_and_the_hint_names_the_spreadsheet(
-    place: Workplace, tmp_path: Path, number: str
+    place: RunContext, tmp_path: Path, number: str
 ) -> None:
     assert one(place, tmp_path / "f.csv", caller=f'"{number}"') == {"scientific_notation": 1}
     assert "spreadsheet" in EXPLANATIONS[Reject.SCIENTIFIC_NOTATION]
@@ -43,7 +43,7 @@ def test_b16_a_number_in_scientific_notation_is_rejected_and_the_hint_names_the_
 
 
 def test_b16_leading_zeros_and_plus_signs_are_kept_and_an_id_in_hexadecimal_is_no_notation(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     assert one(place, tmp_path / "f.csv", id="5e10", caller="00123", callee="+15550100199") == {}
     assert stored(place, "record_id, caller_id_number, callee_id_number") == [("5e10", "00123", "+15550100199")]
@@ -51,7 +51,7 @@ def test_b16_leading_zeros_and_plus_signs_are_kept_and_an_id_in_hexadecimal_is_n
 
 @pytest.mark.parametrize(("text", "mark", "said"), [("1,234.5", ".", 1), ("1.234,5", ",", 0), ("1.234", ",", 0)])
 def test_b16_thousands_are_read_only_where_the_profile_states_the_decimal_mark(
-    place: Workplace, tmp_path: Path, text: str, mark: str, said: int
+    place: RunContext, tmp_path: Path, text: str, mark: str, said: int
 ) -> None:
     own_profile(place, "m", f"decimal_mark = '{mark}'\n[fields]\nstarted_at = 'start'\nbilling_seconds = 's'\n")
     loaded = fed(place, tmp_path / "f.csv", f'start,s\n2026-03-02 09:00:00,"{text}"\n', "m")
@@ -74,17 +74,17 @@ def test_b16_thousands_are_read_only_where_the_profile_states_the_decimal_mark(
     ids=["no such day", "spring gap", "autumn fold", "no epoch"],
 )
 def test_b17_a_time_that_is_not_one_instant_rejects_its_row(
-    place: Workplace, tmp_path: Path, start: str, reason: str
+    place: RunContext, tmp_path: Path, start: str, reason: str
 ) -> None:
     assert one(place, tmp_path / "f.csv", start=start) == {reason: 1}
 
 
-def test_b17_an_offset_makes_the_fold_exact(place: Workplace, tmp_path: Path) -> None:
+def test_b17_an_offset_makes_the_fold_exact(place: RunContext, tmp_path: Path) -> None:
     assert one(place, tmp_path / "f.csv", start="2026-10-25T02:30:00+01:00") == {}
     assert stored(place, "started_at::text") == [("2026-10-25 01:30:00+00",)]
 
 
-def test_b17_a_date_that_fits_both_orders_refuses_the_file(place: Workplace, tmp_path: Path) -> None:
+def test_b17_a_date_that_fits_both_orders_refuses_the_file(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "both", BOTH_ORDERS)
     with pytest.raises(AmbiguousDates, match="every date"):
         fed(place, tmp_path / "f.csv", DAYS, "both")
@@ -95,14 +95,14 @@ def test_b17_a_date_that_fits_both_orders_refuses_the_file(place: Workplace, tmp
     ("more", "first"), [("13/04/2026 10:00:00\n", "2026-04-03"), ("04/13/2026 10:00:00\n", "2026-03-04")]
 )
 def test_b17_one_date_of_a_file_decides_the_order_of_all(
-    place: Workplace, tmp_path: Path, more: str, first: str
+    place: RunContext, tmp_path: Path, more: str, first: str
 ) -> None:
     own_profile(place, "both", BOTH_ORDERS)
     assert fed(place, tmp_path / "f.csv", DAYS + more, "both").counts.merged == 2
     assert stored(place, "business_date::text")[0] == (first,)
 
 
-def test_b17_dates_of_both_orders_refuse_the_file(place: Workplace, tmp_path: Path) -> None:
+def test_b17_dates_of_both_orders_refuse_the_file(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "both", BOTH_ORDERS)
     text = DAYS + "13/04/2026 10:00:00\n04/13/2026 10:00:00\n"
     with pytest.raises(AmbiguousDates, match="day first and dates with the month first"):
@@ -122,7 +122,7 @@ def test_b17_dates_of_both_orders_refuse_the_file(place: Workplace, tmp_path: Pa
     ids=["epoch, day", "epoch, month", "ISO, day", "ISO, month", "contradiction", "neither"],
 )
 def test_b17_a_time_beside_the_date_that_has_one_order_decides_or_refuses_the_file(
-    place: Workplace, tmp_path: Path, ends: list[str], first: str | None
+    place: RunContext, tmp_path: Path, ends: list[str], first: str | None
 ) -> None:
     own_profile(place, "both", BOTH_AND_ENDS)
     text = "start,end\n" + "".join(f"03/04/2026 10:00:00,{end}\n" for end in ends)
@@ -134,13 +134,13 @@ def test_b17_a_time_beside_the_date_that_has_one_order_decides_or_refuses_the_fi
     assert stored(place, "business_date::text") == [(first,)]
 
 
-def test_b17_a_profile_that_names_one_order_needs_no_proof(place: Workplace, tmp_path: Path) -> None:
+def test_b17_a_profile_that_names_one_order_needs_no_proof(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "day", BOTH_ORDERS.replace(', "%m/%d/%Y %H:%M:%S"', ""))
     assert fed(place, tmp_path / "f.csv", DAYS, "day").counts.merged == 1
     assert stored(place, "business_date::text") == [("2026-04-03",)]
 
 
-def test_b17_a_row_may_name_its_zone_and_a_word_that_is_none_is_rejected(place: Workplace, tmp_path: Path) -> None:
+def test_b17_a_row_may_name_its_zone_and_a_word_that_is_none_is_rejected(place: RunContext, tmp_path: Path) -> None:
     own_profile(
         place,
         "zones",
@@ -158,7 +158,7 @@ def test_b17_a_row_may_name_its_zone_and_a_word_that_is_none_is_rejected(place: 
     "name", ["=cmd|'/c calc'!A1", "@SUM(A1)", "+1+1", "-2", "<script>alert(1)</script>", "\u202eevil", "=1+1\t"]
 )
 def test_b18_b19_what_a_spreadsheet_or_browser_would_run_is_stored_as_it_is(
-    place: Workplace, tmp_path: Path, name: str
+    place: RunContext, tmp_path: Path, name: str
 ) -> None:
     own_profile(place, "named", "[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 's'\ncaller_id_name = 'n'\n")
     fed(place, tmp_path / "f.csv", f's,n\n2026-03-02T09:00:00Z,"{name}"\n', "named")
@@ -168,8 +168,8 @@ def test_b18_b19_what_a_spreadsheet_or_browser_would_run_is_stored_as_it_is(
 # B20
 
 
-def test_b20_a_row_of_another_tenant_is_rejected_whole(at: Workplace, tmp_path: Path) -> None:
-    place = opened(at, "acct", "other")
+def test_b20_a_row_of_another_tenant_is_rejected_whole(ctx: RunContext, tmp_path: Path) -> None:
+    place = opened(ctx, "acct", "other")
     own_profile(
         place,
         "tenants",
@@ -185,7 +185,7 @@ def test_b20_a_row_of_another_tenant_is_rejected_whole(at: Workplace, tmp_path: 
 
 
 def test_b22_ten_thousand_bad_lines_are_counted_exactly_and_all_of_them_come_back(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     bad = "".join(carrier_row(number, start="never") for number in range(10_000))
     loaded = fed(place, tmp_path / "f.csv", carrier_text(1) + bad)
@@ -198,7 +198,7 @@ def test_b22_ten_thousand_bad_lines_are_counted_exactly_and_all_of_them_come_bac
 
 
 def test_b25_a_file_read_again_under_a_new_rule_is_a_new_batch_and_the_old_values_are_kept(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     rule = (
         "native_id = 'id'\n[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 'start'\nbilling_seconds = 'length'\n"
@@ -220,7 +220,7 @@ def test_b25_a_file_read_again_under_a_new_rule_is_a_new_batch_and_the_old_value
 
 
 def test_b25_rejects_that_are_records_under_the_new_rule_are_closed_and_what_is_gone_is_counted(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     rule = "native_id = 'id'\n[time]\nformats = ['%Y-%m-%d %H:%M:%S']\n[fields]\nstarted_at = 'start'\n"
     own_profile(place, "rules", rule)
@@ -235,11 +235,11 @@ def test_b25_rejects_that_are_records_under_the_new_rule_are_closed_and_what_is_
     assert stored(place) == [("1",), ("2",)]
 
 
-def test_b25_a_file_that_was_never_loaded_is_not_read_again(place: Workplace, tmp_path: Path) -> None:
+def test_b25_a_file_that_was_never_loaded_is_not_read_again(place: RunContext, tmp_path: Path) -> None:
     with pytest.raises(UnreadableUpload):
         fed(place, tmp_path / "f.csv", carrier_text(1), "freepbx")
     with place.ledger() as ledger:
-        (upload,) = ledger.uploads(["acct"])
+        (upload,) = ledger.uploads.list_all(["acct"])
     with pytest.raises(UnreadableUpload, match="is refused, not loaded"):
         replay_upload(upload, place)
 
@@ -248,7 +248,7 @@ def test_b25_a_file_that_was_never_loaded_is_not_read_again(place: Workplace, tm
 
 
 def test_b15_a_record_of_the_switch_with_the_same_call_id_is_the_same_leg_and_counts_once(
-    place: Workplace, tmp_path: Path
+    place: RunContext, tmp_path: Path
 ) -> None:
     leg = rows({"account_id": "acct", "call_id": "leg-1", "cost": None, "caller_id_name": "Ada"}).drop("raw")
     with place.ledger() as ledger:

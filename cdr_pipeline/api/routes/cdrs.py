@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from cdr_pipeline.api.answers import EVERYWHERE, answer, csv_stream, json_stream, request_id, wanted
 from cdr_pipeline.api.auth import Caller, reader
-from cdr_pipeline.api.cursors import Cursor, seal, search_digest, unseal
+from cdr_pipeline.api.cursors import Cursor, decode_cursor, encode_cursor, search_digest
 from cdr_pipeline.api.documentation import DETAIL, LIST, SUMMARY, described
 from cdr_pipeline.api.envelope import JSON, listed
 from cdr_pipeline.api.filters import MOST_PARAMETERS, conditions_of
@@ -16,7 +16,7 @@ from cdr_pipeline.api.negotiation import form_of
 from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.api.times import span_of
-from cdr_pipeline.core.records.search import Clock, Compare, Condition, Operator, Search, Span
+from cdr_pipeline.core.records.search import Clock, Compare, Condition, InstantRange, Operator, Search
 
 router = APIRouter(tags=["records"])
 Reader = Annotated[Caller, Depends(reader)]
@@ -122,17 +122,17 @@ async def _page(request: Request, caller: Caller, search: Search, size: int) -> 
     secret = await records.cursor_secret()
     chosen = [item for item in request.query_params.multi_items() if item[0] not in EVERYWHERE | _PAGING]
     digest = search_digest(caller.account.account_id, request.url.path, chosen)
-    known_at, start = service_of(request).at.clock(), None
+    known_at, start = service_of(request).ctx.clock(), None
     if "start_key" in request.query_params:
-        cursor = unseal(request.query_params["start_key"], digest, secret)
+        cursor = decode_cursor(request.query_params["start_key"], digest, secret)
         known_at, start = cursor.known_at, cursor.key
         if search.span is not None:
-            search = replace(search, span=Span(search.clock, cursor.first, cursor.last))
+            search = replace(search, span=InstantRange(search.clock, cursor.first, cursor.last))
     page = await records.page(replace(search, known_at=known_at), size=size, start=start)
     keys = {"start_key": page.first, "next_start_key": page.following}
     first, last = (search.span.first, search.span.last) if search.span else (known_at, known_at)
     sealed = {
-        name: None if key is None else seal(Cursor(key, known_at, first, last), digest, secret)
+        name: None if key is None else encode_cursor(Cursor(key, known_at, first, last), digest, secret)
         for name, key in keys.items()
     }
     body = listed(
@@ -163,7 +163,7 @@ def _search(
     return Search(
         accounts=(caller.account.account_id,),
         conditions=tuple(conditions),
-        span=None if bounded else span_of(query, clock, service_of(request).at.clock()),
+        span=None if bounded else span_of(query, clock, service_of(request).ctx.clock()),
         ascending=_ascending(request),
         interactions=interactions,
         utc_offset=_utc_offset(query.get("utc_offset")),

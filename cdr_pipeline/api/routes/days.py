@@ -24,7 +24,7 @@ _MONTH: Final = timedelta(days=31)
 async def days(request: Request, caller: Reader) -> Response:
     """State, records by origin, and reconciliation of each day."""
     media, (first, last) = wanted(request), _span(request)
-    found = await to_thread.run_sync(list_days, caller.account.account_id, first, last, service_of(request).at)
+    found = await to_thread.run_sync(list_days, caller.account.account_id, first, last, service_of(request).ctx)
     return answer(request, media, found, name="days")
 
 
@@ -36,7 +36,7 @@ async def day(request: Request, caller: Reader, business_date: str) -> Response:
         asked = date.fromisoformat(business_date)
     except ValueError:
         raise no_such("bad_identifier", {"message": "bad identifier"}) from None
-    found = await to_thread.run_sync(list_days, caller.account.account_id, asked, asked, service_of(request).at)
+    found = await to_thread.run_sync(list_days, caller.account.account_id, asked, asked, service_of(request).ctx)
     if not found:
         raise no_such("bad_identifier", {"cause": business_date, "message": "bad identifier"})
     return answer(request, media, found[0], name="day")
@@ -46,14 +46,14 @@ async def day(request: Request, caller: Reader, business_date: str) -> Response:
 async def exports(request: Request, caller: Reader) -> Response:
     """Daily files with their manifests."""
     media, (first, last) = wanted(request), _span(request)
-    found = await to_thread.run_sync(list_files, caller.account.account_id, first, last, service_of(request).at)
+    found = await to_thread.run_sync(list_files, caller.account.account_id, first, last, service_of(request).ctx)
     return answer(request, media, found, name="exports")
 
 
 @router.get("/accounts/{account_id}/exports/{file_id}", summary="Download a daily file", **described(FILE))
 async def export(request: Request, caller: Reader, file_id: str) -> Response:
     """A daily file, byte for byte. The header Digest is its sha256."""
-    found = await to_thread.run_sync(find_file, caller.account.account_id, file_id, service_of(request).at)
+    found = await to_thread.run_sync(find_file, caller.account.account_id, file_id, service_of(request).ctx)
     if found is None:
         raise no_such("bad_identifier", {"message": "bad identifier"})
     return FileResponse(
@@ -70,7 +70,7 @@ def _span(request: Request) -> tuple[date, date]:
     unknown = {name for name in query if name not in _KNOWN}
     if unknown:
         raise unknown_parameters(["?"] * len(unknown), sorted(_KNOWN))
-    today = service_of(request).at.clock().date()
+    today = service_of(request).ctx.clock().date()
     last = _date("to_date", query["to_date"]) if "to_date" in query else today + timedelta(days=1)
     first = _date("from_date", query["from_date"]) if "from_date" in query else max(date.min + _MONTH, last) - _MONTH
     if not 0 <= (last - first).days < MOST_DAYS:

@@ -16,7 +16,7 @@ from cdr_pipeline.api.envelope import JSON, success
 from cdr_pipeline.api.negotiation import BODY_JSON, body_form
 from cdr_pipeline.api.refusals import no_such, parse_error, unauthorized, unsupported
 from cdr_pipeline.api.service import service_of
-from cdr_pipeline.steps.accounts.api_tokens import buy_token, revoke_token
+from cdr_pipeline.steps.accounts.api_tokens import issue_token, revoke_token
 from cdr_pipeline.warehouse.accounts.tokens import Token
 
 router = APIRouter(tags=["tokens"])
@@ -36,13 +36,13 @@ async def api_auth(request: Request) -> Response:
     key = _key_of(await read_small(request))
     service.rates.require_unsuspected(request, key)
     found = await service.records.authorize(key, None)
-    now = service.at.clock()
+    now = service.ctx.clock()
     if found is None or not found.token.alive(now):
         service.rates.note_failure(request)
         raise no_such("bad identifier", ["api_key"]) if found is None else unauthorized()
     request.state.token_id = found.token.token_id
     service.rates.take(found.token.token_id, _COST)
-    token = await run_in_threadpool(buy_token, found.token, min(now + _LIFE, found.token.expires_at), service.at)
+    token = await run_in_threadpool(issue_token, found.token, min(now + _LIFE, found.token.expires_at), service.ctx)
     data = {"account_id": found.token.account_id, "scope": found.token.scope}
     body = success(data, request_id(request), auth_token=token)
     return Response(body, 201, media_type=JSON)
@@ -57,12 +57,12 @@ async def token_auth(request: Request) -> Response:
 
 
 @router.delete("/token_auth", summary="Revoke the token", **described(TOKEN))
-async def give_back(request: Request) -> Response:
+async def revoke_own_token(request: Request) -> Response:
     """Revokes the token of the request."""
     media = wanted(request)
     token, _ = await authenticate(request)
     service = service_of(request)
-    await run_in_threadpool(revoke_token, token.token_id, service.at)
+    await run_in_threadpool(revoke_token, token.token_id, service.ctx)
     return answer(request, media, _said(token), name="token")
 
 

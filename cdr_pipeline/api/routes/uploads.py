@@ -20,8 +20,8 @@ from cdr_pipeline.api.documentation import REJECTS, UPLOAD, UPLOADS, described
 from cdr_pipeline.api.negotiation import Form, body_form
 from cdr_pipeline.api.refusals import conflict, invalid, no_such, other_request, unknown_parameters
 from cdr_pipeline.api.service import service_of
-from cdr_pipeline.steps.uploads.receive_upload import ReceivedFile, Reply, receive_upload, rejects_of, uploads_of
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.receive_upload import ReceivedFile, UploadReply, receive_upload, rejects_of, uploads_of
 
 router = APIRouter(tags=["uploads"])
 Reader = Annotated[Caller, Depends(reader)]
@@ -55,7 +55,7 @@ async def post_records(request: Request, caller: Uploader) -> Response:
 async def list_uploads(request: Request, caller: Reader) -> Response:
     """Uploads of an account, newest first, with their states and counts."""
     media = wanted(request)
-    found = await to_thread.run_sync(uploads_of, caller.account.account_id, service_of(request).at)
+    found = await to_thread.run_sync(uploads_of, caller.account.account_id, service_of(request).ctx)
     return answer(request, media, found, name="uploads")
 
 
@@ -63,8 +63,8 @@ async def list_uploads(request: Request, caller: Reader) -> Response:
 async def upload_state(request: Request, caller: Reader, upload_id: str) -> Response:
     """State and counts of an upload."""
     media = wanted(request)
-    at = service_of(request).at
-    found = await to_thread.run_sync(uploads_of, caller.account.account_id, at, _id(upload_id))
+    ctx = service_of(request).ctx
+    found = await to_thread.run_sync(uploads_of, caller.account.account_id, ctx, _id(upload_id))
     if not found:
         raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
     return answer(request, media, found[0], name="upload")
@@ -74,8 +74,8 @@ async def upload_state(request: Request, caller: Reader, upload_id: str) -> Resp
 async def upload_rejects(request: Request, caller: Reader, upload_id: str) -> Response:
     """Open rejected lines of an upload: line, field, reason and raw text."""
     media = wanted(request)
-    at = service_of(request).at
-    found = await to_thread.run_sync(rejects_of, caller.account.account_id, _id(upload_id), at)
+    ctx = service_of(request).ctx
+    found = await to_thread.run_sync(rejects_of, caller.account.account_id, _id(upload_id), ctx)
     if found is None:
         raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
     return answer(request, media, found, name="rejects")
@@ -84,17 +84,17 @@ async def upload_rejects(request: Request, caller: Reader, upload_id: str) -> Re
 async def _upload(request: Request, caller: Caller) -> Response:
     media = wanted(request)
     form = body_form(request.headers.get("content-type"))
-    at = service_of(request).at
-    with _folder(at) as folder:
+    ctx = service_of(request).ctx
+    with _folder(ctx) as folder:
         path = folder / _file_name(request, form)
         received = _described(request, caller, form, path)
-        if not await save_body(request, path, at.settings.serve_upload_bytes):
+        if not await save_body(request, path, ctx.settings.serve_upload_bytes):
             raise invalid("body", "empty", "the body is empty: send the file itself")
-        reply = await to_thread.run_sync(receive_upload, received, at, limiter=_AT_A_TIME)
+        reply = await to_thread.run_sync(receive_upload, received, ctx, limiter=_AT_A_TIME)
     return _answered(request, media, reply)
 
 
-def _answered(request: Request, media: str, reply: Reply) -> Response:
+def _answered(request: Request, media: str, reply: UploadReply) -> Response:
     if reply.outcome == "working":
         raise conflict("idempotency_in_flight", "a request with this Idempotency-Key is being worked on")
     if reply.outcome == "other":
@@ -131,9 +131,9 @@ def _described(request: Request, caller: Caller, form: Form, path: Path) -> Rece
 
 
 @contextmanager
-def _folder(at: Workplace) -> Generator[Path]:
+def _folder(ctx: RunContext) -> Generator[Path]:
     """A folder for one body, gone afterwards whatever happened."""
-    folder = at.settings.data_dir / "serve" / "bodies" / secrets.token_hex(8)
+    folder = ctx.settings.data_dir / "serve" / "bodies" / secrets.token_hex(8)
     folder.mkdir(mode=0o700, parents=True)
     try:
         yield folder

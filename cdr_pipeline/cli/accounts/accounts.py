@@ -39,8 +39,8 @@ def add(
     from cdr_pipeline.steps.accounts.add_account import AccountRequest, add_account
 
     request = AccountRequest(account_id, name, parent, time_zone, country_code, active)
-    with workplace("adding") as at:
-        added = add_account(request, at, zone_from=zone_from.date() if zone_from else None)
+    with workplace("adding") as ctx:
+        added = add_account(request, ctx, zone_from=zone_from.date() if zone_from else None)
     account = added.account
     since = f" from {added.moved} on" if added.moved else ""
     out.print(f"account {account.account_id}: {account.time_zone}{since}, {'active' if account.active else 'inactive'}")
@@ -61,8 +61,8 @@ def sync(
     from cdr_pipeline.cli.terminal import out, table, workplace
     from cdr_pipeline.steps.accounts.sync_accounts import SyncRequest, sync_accounts
 
-    with workplace("walking the account tree") as at:
-        synced = sync_accounts(SyncRequest(root, deactivate_missing), at)
+    with workplace("walking the account tree") as ctx:
+        synced = sync_accounts(SyncRequest(root, deactivate_missing), ctx)
     out.print(
         f"below {synced.root}: {len(synced.added)} added, {len(synced.changed)} changed, "
         f"{len(synced.unchanged)} unchanged, {len(synced.missing)} no longer on the switch"
@@ -82,8 +82,8 @@ def list_accounts() -> None:
     """Show the accounts with their time zone and the detected dialect of their switch."""
     from cdr_pipeline.cli.terminal import out, table, workplace
 
-    with workplace("reading") as at, at.ledger() as ledger:
-        accounts = ledger.all_accounts()
+    with workplace("reading") as ctx, ctx.ledger() as ledger:
+        accounts = ledger.accounts.all()
     listing = table("Accounts", "account", "name", "parent", "time zone", "country", "dialect", "active")
     for account in accounts:
         listing.add_row(
@@ -118,9 +118,9 @@ def dialect(
     from cdr_pipeline.cli.terminal import out, table, workplace
     from cdr_pipeline.steps.collect.switch_dialects import list_dialects, reset_dialects
 
-    with workplace("reading") as at:
-        forgotten = reset_dialects(at, account) if reset else []
-        found = list_dialects(at, account)
+    with workplace("reading") as ctx:
+        forgotten = reset_dialects(ctx, account) if reset else []
+        found = list_dialects(ctx, account)
     listing = table(
         "Dialects", "account", "dialect", "from", "last seen (UTC)", "days to read again",
         numbers=frozenset({"days to read again"}),

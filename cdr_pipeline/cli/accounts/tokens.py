@@ -24,8 +24,8 @@ def create(
     from cdr_pipeline.cli.terminal import out, workplace
     from cdr_pipeline.steps.accounts.api_tokens import TokenRequest, create_token
 
-    with workplace("making a token") as at:
-        made = create_token(TokenRequest(account, scope, label, days), at)
+    with workplace("making a token") as ctx:
+        made = create_token(TokenRequest(account, scope, label, days), ctx)
     out.print(made.token, soft_wrap=True)
     out.print(f"id {made.token_id}, until {made.expires_at:%Y-%m-%d}; only its hash is kept, so note it now")
 
@@ -36,8 +36,8 @@ def list_all() -> None:
     from cdr_pipeline.cli.terminal import out, table, workplace
     from cdr_pipeline.steps.accounts.api_tokens import list_tokens
 
-    with workplace("reading") as at:
-        found, now = list_tokens(at), at.clock()
+    with workplace("reading") as ctx:
+        found, now = list_tokens(ctx), ctx.clock()
     listing = table("Tokens", "id", "account", "scope", "label", "made", "until", "state")
     for token in found:
         state = "alive" if token.alive(now) else "revoked" if token.revoked_at else "expired"
@@ -60,8 +60,8 @@ def revoke(token_id: Annotated[str, typer.Argument(help="Id of the token; see 't
     from cdr_pipeline.errors import ConfigurationError
     from cdr_pipeline.steps.accounts.api_tokens import revoke_token
 
-    with workplace("revoking") as at:
-        done = revoke_token(token_id, at)
+    with workplace("revoking") as ctx:
+        done = revoke_token(token_id, ctx)
     if not done:
         raise ConfigurationError("no token of that id is alive", hint="'cdr-pipeline tokens list' shows them")
     out.print("revoked")

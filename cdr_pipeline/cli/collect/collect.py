@@ -31,11 +31,11 @@ def collect(
     from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
 
     day = date.date()
-    with workplace(f"{'replaying' if replay else 'collecting'} {day}") as at:
+    with workplace(f"{'replaying' if replay else 'collecting'} {day}") as ctx:
         request = CollectRequest(day, account)
-        require_any_begun(request, at)
-        collected = None if replay else collect_day(request, at)
-        loaded = load_day(LoadRequest(day, account, replay=replay), at)
+        require_any_begun(request, ctx)
+        collected = None if replay else collect_day(request, ctx)
+        loaded = load_day(LoadRequest(day, account, replay=replay), ctx)
     failures = list(loaded.failures)
     elsewhere: tuple[str, ...] = ()
     if collected is not None:

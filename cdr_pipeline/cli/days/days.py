@@ -29,11 +29,11 @@ def list_days(
 
     from cdr_pipeline.cli.terminal import out, table, workplace
 
-    with workplace("reading") as at, at.ledger() as ledger:
-        end = last.date() if last else at.clock().date()
+    with workplace("reading") as ctx, ctx.ledger() as ledger:
+        end = last.date() if last else ctx.clock().date()
         begin = first.date() if first else end - timedelta(days=_DAYS_SHOWN)
-        accounts = [item.account_id for item in ledger.accounts(account)]
-        lines = ledger.day_lines(accounts, begin, end)
+        accounts = [item.account_id for item in ledger.accounts.active(account)]
+        lines = ledger.day_states.lines(accounts, begin, end)
     numbers = frozenset({"version", "rows", "late"})
     listing = table(
         f"Days {begin} to {end}", "account", "day", "state", "version", "rows", "late", "sealed", "sha256",
@@ -71,8 +71,8 @@ def seal(
     from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 
     request = SealRequest(_dates(date), account, Override(by, reason) if override else None)
-    with workplace("sealing") as at:
-        found = seal_days(request, at)
+    with workplace("sealing") as ctx:
+        found = seal_days(request, ctx)
     listing = table("Sealed days", "account", "day", "outcome", "in the way")
     for day in found:
         wrong = day.failure.message if day.failure else ", ".join(day.obstacles)
@@ -111,8 +111,8 @@ def restate(
     from cdr_pipeline.errors import DayNotSealable
     from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 
-    with workplace("restating") as at:
-        found = restate_days(RestateRequest(by, reason, _dates(date), account, replace_lost), at)
+    with workplace("restating") as ctx:
+        found = restate_days(RestateRequest(by, reason, _dates(date), account, replace_lost), ctx)
     listing = table("Restated days", "account", "day", "outcome", "version", "records", "why")
     for day in found:
         why = (
@@ -142,8 +142,8 @@ def adopt(
     from cdr_pipeline.errors import ExportError
     from cdr_pipeline.steps.days.adopt_files import adopt_files
 
-    with workplace("adopting") as at:
-        found = adopt_files(at, account, dry_run=dry_run)
+    with workplace("adopting") as ctx:
+        found = adopt_files(ctx, account, dry_run=dry_run)
     print_adopted(found)
     if not found:
         out.print("nothing to do: the ledger knows every final file")
@@ -168,8 +168,8 @@ def repair(
     from cdr_pipeline.errors import SealedFileDamaged
     from cdr_pipeline.steps.days.repair_files import RepairRequest, repair_files
 
-    with workplace("repairing") as at:
-        found = repair_files(RepairRequest(_dates(date), account), at)
+    with workplace("repairing") as ctx:
+        found = repair_files(RepairRequest(_dates(date), account), ctx)
     listing = table("Sealed files", "account", "day", "file", "fault", "outcome", "detail")
     for file in found:
         listing.add_row(file.account_id, str(file.business_date), file.path, file.fault, file.outcome, file.detail)
@@ -192,8 +192,8 @@ def why(
     """Explain why a day changed (loads, seals, restatements), or which file a record is in."""
     from cdr_pipeline.cli.terminal import workplace
 
-    with workplace("reading") as at, at.ledger() as ledger:
-        accounts = [item.account_id for item in ledger.accounts(account)]
+    with workplace("reading") as ctx, ctx.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts.active(account)]
         if record is not None:
             _print_places(ledger, accounts, record)
             return
@@ -207,7 +207,7 @@ def _print_places(ledger: "Ledger", accounts: list[str], record: str) -> None:
     from cdr_pipeline.cli.terminal import out, table
 
     listing = table("Location", "account", "day", "origin", "state", "version", "file")
-    for place in ledger.record_places(accounts, record):
+    for place in ledger.day_states.record_places(accounts, record):
         listing.add_row(
             place.account_id, str(place.business_date), place.origin, place.state, str(place.version), place.path or ""
         )
@@ -221,7 +221,7 @@ def _print_story(ledger: "Ledger", account_id: str, day: "dt.date") -> None:
 
     numbers = frozenset({"records", "replaced"})
     listing = table(f"{account_id} {day}: loads", "when", "kind", "from", "records", "replaced", "run", numbers=numbers)
-    for batch in ledger.day_batches(account_id, day):
+    for batch in ledger.day_states.batches(account_id, day):
         listing.add_row(
             f"{batch.loaded_at:%Y-%m-%d %H:%M:%S}",
             batch.kind,
@@ -234,7 +234,7 @@ def _print_story(ledger: "Ledger", account_id: str, day: "dt.date") -> None:
     events = table(
         f"{account_id} {day}: seals", "when", "what", "version", "by", "why", "overridden", "before", "after"
     )
-    for event in ledger.day_events(account_id, day):
+    for event in ledger.day_states.events(account_id, day):
         events.add_row(
             f"{event.happened_at:%Y-%m-%d %H:%M:%S}",
             event.event,

@@ -25,8 +25,8 @@ def deliver(
     from cdr_pipeline.errors import DeliveryError
     from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
 
-    with workplace("delivering") as at:
-        found = deliver_files(DeliverRequest(account, target, again), at)
+    with workplace("delivering") as ctx:
+        found = deliver_files(DeliverRequest(account, target, again), ctx)
     listing = table("Delivered files", "target", "file", "outcome", "due for", "receipt or reason")
     for item in found:
         said = item.failure.message if item.failure else item.receipt or ""
@@ -49,16 +49,16 @@ def list_deliveries(
     """Show deliveries: what waits and for how long, what was refused and why, what arrived."""
     from cdr_pipeline.cli.terminal import out, table, workplace
 
-    with workplace("reading") as at, at.ledger() as ledger:
-        accounts = [item.account_id for item in ledger.accounts(account)]
-        found = ledger.deliveries(accounts, [state] if state else _STATES)
+    with workplace("reading") as ctx, ctx.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts.active(account)]
+        found = ledger.deliveries.list_all(accounts, [state] if state else _STATES)
     listing = table("Deliveries", "target", "file", "state", "age", "attempts", "receipt or reason")
     for item in found:
         listing.add_row(
             item.target,
             item.path,
             item.state,
-            str(item.age(at.clock())).partition(".")[0],
+            str(item.age(ctx.clock())).partition(".")[0],
             str(item.attempts),
             item.error_code or item.receipt or "",
         )

@@ -19,8 +19,8 @@ def export(
     from cdr_pipeline.cli.terminal import out, table, workplace
     from cdr_pipeline.steps.days.export_days import ExportRequest, export_days, require_exported
 
-    with workplace("exporting") as at:
-        exported = export_days(ExportRequest([date.date()], account), at)
+    with workplace("exporting") as ctx:
+        exported = export_days(ExportRequest([date.date()], account), ctx)
     listing = table("Daily files", "account", "day", "state", "rows", "file", "outcome", numbers=frozenset({"rows"}))
     for item in exported:
         if item.failure is not None:
@@ -60,8 +60,8 @@ def export_month(
     preset = presets.get(journal or "")
     if journal is not None and preset is None:
         raise typer.BadParameter(f"--journal is one of {', '.join(LIMITS)}")
-    with workplace("exporting") as at:
-        written = write(MonthRequest(month.date(), account, preset), at)
+    with workplace("exporting") as ctx:
+        written = write(MonthRequest(month.date(), account, preset), ctx)
     listing = table("Files of the month", "account", "days", "state", "file", numbers=frozenset({"days"}))
     failed = [item for item in written if item.failure is not None]
     for item in written:

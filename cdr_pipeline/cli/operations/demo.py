@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cdr_pipeline.defs.operations.night import Night
     from cdr_pipeline.settings import Settings
     from cdr_pipeline.simulator.switch import SimulatedSwitch
-    from cdr_pipeline.steps.run_context import Progress, Workplace
+    from cdr_pipeline.steps.run_context import Progress, RunContext
 
 
 def demo(
@@ -30,7 +30,7 @@ def demo(
     from cdr_pipeline.cli.terminal import out, progress, ready_settings
     from cdr_pipeline.simulator.running import run_switch
     from cdr_pipeline.simulator.switch import SimulatedSwitch
-    from cdr_pipeline.steps.run_context import Workplace
+    from cdr_pipeline.steps.run_context import RunContext
 
     settings = ready_settings()
     _require_playground(settings)
@@ -49,12 +49,12 @@ def demo(
                 "upload_settle_seconds": 0,
             }
         )
-        at = Workplace.at(played, progress=report)
+        ctx = RunContext.open(played, progress=report)
         ready = time.monotonic() - begun
-        _add_accounts(switch, at)
+        _add_accounts(switch, ctx)
         dates = _last_days(days)
-        nights = {day: _play(day, switch, at, report) for day in dates}
-    _tell(nights, at, ready)
+        nights = {day: _play(day, switch, ctx, report) for day in dates}
+    _tell(nights, ctx, ready)
     out.print(f"\n{days} nights in {time.monotonic() - begun:.1f} s. Look at them:  cdr-pipeline ui")
     out.print("List what is in the warehouse:            cdr-pipeline status")
     for night in nights.values():
@@ -82,19 +82,19 @@ def _last_days(days: int) -> "list[date]":
     return [today - timedelta(days=number) for number in range(days, 0, -1)]
 
 
-def _add_accounts(switch: "SimulatedSwitch", at: "Workplace") -> None:
+def _add_accounts(switch: "SimulatedSwitch", ctx: "RunContext") -> None:
     from cdr_pipeline.errors import ConfigurationError
     from cdr_pipeline.steps.accounts.add_account import checked_account
 
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         made = {account.account_id for account in switch.accounts}
-        if {account.account_id for account in ledger.all_accounts()} - made:
+        if {account.account_id for account in ledger.accounts.all()} - made:
             raise ConfigurationError(
-                f"the warehouse below {at.settings.data_dir} holds accounts that are not the demo's",
+                f"the warehouse below {ctx.settings.data_dir} holds accounts that are not the demo's",
                 hint="play the demo elsewhere: CDR_DATA_DIR=/tmp/cdr_demo cdr-pipeline demo",
             )
         for account in switch.accounts:
-            ledger.add_account(
+            ledger.accounts.add(
                 checked_account(
                     account_id=account.account_id,
                     name=account.name,
@@ -103,34 +103,36 @@ def _add_accounts(switch: "SimulatedSwitch", at: "Workplace") -> None:
                     country_code="1",
                     active=True,
                 ),
-                now=at.clock(),
+                now=ctx.clock(),
             )
 
 
-def _play(day: "date", switch: "SimulatedSwitch", at: "Workplace", report: "Progress") -> "Night":
+def _play(day: "date", switch: "SimulatedSwitch", ctx: "RunContext", report: "Progress") -> "Night":
     """Drops the carriers' files of the day and runs its night."""
     from cdr_pipeline.defs.operations.night import run_night
     from cdr_pipeline.simulator.carrier_file import carrier_file, documents_of_business_day
 
     report(f"{day}: carriers' files")
     for account in switch.accounts:
-        folder = at.settings.upload_dir / account.account_id / "generic"
+        folder = ctx.settings.upload_dir / account.account_id / "generic"
         folder.mkdir(parents=True, exist_ok=True)
         documents = documents_of_business_day(switch, account, day)
         content = carrier_file(documents, account_id=account.account_id).content
         (folder / f"carrier_{day}.csv").write_bytes(content)
-    return run_night(day, at.settings, progress=lambda text: report(f"{day}: {text}"))
+    return run_night(day, ctx.settings, progress=lambda text: report(f"{day}: {text}"))
 
 
-def _tell(nights: "dict[date, Night]", at: "Workplace", ready: float) -> None:
+def _tell(nights: "dict[date, Night]", ctx: "RunContext", ready: float) -> None:
     from cdr_pipeline.cli.terminal import out, table
 
-    with at.ledger() as ledger:
-        accounts = [account.account_id for account in ledger.accounts()]
-        status = ledger.status(accounts, min(nights), max(nights))
-        reasons = ledger.reject_reasons(accounts)
+    with ctx.ledger() as ledger:
+        accounts = [account.account_id for account in ledger.accounts.active()]
+        status = ledger.days.status(accounts, min(nights), max(nights))
+        reasons = ledger.uploads.reject_reasons(accounts)
         verdicts = {
-            (day, account_id): ledger.reconciliation_of(account_id, day) for day in nights for account_id in accounts
+            (day, account_id): ledger.reconciliations.of_day(account_id, day)
+            for day in nights
+            for account_id in accounts
         }
     numbers = frozenset({"switch", "carrier", "minutes", "rows in file"})
     happened = table(
@@ -164,5 +166,5 @@ def _tell(nights: "dict[date, Night]", at: "Workplace", ready: float) -> None:
     out.print(stages)
     rejected = sum(row["row_count"] for row in reasons)
     out.print(f"warehouse ready in {ready:.1f} s; {rejected} rows rejected, each kept with its reason")
-    out.print(f"files and manifests: {at.settings.export_dir}", soft_wrap=True)
-    out.print(f"a page for each carrier's day: {at.settings.reconciliation_dir}", soft_wrap=True)
+    out.print(f"files and manifests: {ctx.settings.export_dir}", soft_wrap=True)
+    out.print(f"a page for each carrier's day: {ctx.settings.reconciliation_dir}", soft_wrap=True)

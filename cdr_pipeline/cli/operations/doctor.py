@@ -7,7 +7,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cdr_pipeline.steps.operations.health import Broken
+    from cdr_pipeline.steps.operations.health import Problem
 
 
 def doctor(
@@ -23,7 +23,7 @@ def doctor(
 ) -> None:
     """Check settings, definitions, warehouse, clocks, nights, runs and daemon. Exits with 11 if something is broken."""
     from cdr_pipeline.cli.terminal import out, progress, ready_settings
-    from cdr_pipeline.errors import SomethingIsBroken
+    from cdr_pipeline.errors import ProblemsFound
 
     settings = ready_settings()
     if test_alert:
@@ -41,15 +41,13 @@ def doctor(
     with progress("looking"):
         found = check_up(settings, mend=fix or mend)
     _list("Fixed", found.mended)
-    _list("Broken", found.broken)
+    _list("Problem", found.broken)
     if found.broken:
-        raise SomethingIsBroken(
-            f"{len(found.broken)} thing(s) are broken", hint="the last column has the command for each"
-        )
+        raise ProblemsFound(f"{len(found.broken)} thing(s) are broken", hint="the last column has the command for each")
     out.print("nothing is broken")
 
 
-def _list(title: str, items: "Sequence[Broken]") -> None:
+def _list(title: str, items: "Sequence[Problem]") -> None:
     from cdr_pipeline.cli.terminal import out, table
 
     if not items:

@@ -18,7 +18,7 @@ def serve(
     from cdr_pipeline.api.serving import serve_api
     from cdr_pipeline.cli.terminal import out, workplace
 
-    with workplace("starting") as at:
+    with workplace("starting") as ctx:
         out.print(f"http://{host}:{port}/v2 serves the records; /healthz, /readyz and /metrics are for monitoring")
         out.print("'cdr-pipeline tokens create ACCOUNT' creates a token")
-    serve_api(at.settings, host=host, port=port, workers=workers)
+    serve_api(ctx.settings, host=host, port=port, workers=workers)

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cdr_pipeline.steps.uploads.upload_series import Series
+    from cdr_pipeline.steps.uploads.upload_series import FileSeries
     from cdr_pipeline.warehouse.ledger import DayStatus, UploadLine
 
 _FORMATS = ["%Y-%m-%d"]
@@ -22,7 +22,7 @@ def _completeness(day: "DayStatus", through: str) -> str:
     return through
 
 
-def _print_files(series: "Sequence[Series]", waiting: "Sequence[UploadLine]") -> None:
+def _print_files(series: "Sequence[FileSeries]", waiting: "Sequence[UploadLine]") -> None:
     """Files that are missing, late or skipped in their series, and those that wait for a person."""
     from rich.markup import escape
 
@@ -76,13 +76,13 @@ def status(
         _say_night(last.date() if last else None)
         return
 
-    with workplace("reading") as at, at.ledger() as ledger:
-        accounts = [item.account_id for item in ledger.accounts(account)]
-        days = ledger.status(accounts, first.date() if first else date.min, last.date() if last else date.max)
-        reasons = ledger.reject_reasons(accounts)
-        waiting = ledger.uploads(accounts, states=("held", "refused"))
-        dropped = waiting_drops(ledger, at, accounts)
-    series = upload_series(at, accounts)
+    with workplace("reading") as ctx, ctx.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts.active(account)]
+        days = ledger.days.status(accounts, first.date() if first else date.min, last.date() if last else date.max)
+        reasons = ledger.uploads.reject_reasons(accounts)
+        waiting = ledger.uploads.list_all(accounts, states=("held", "refused"))
+        dropped = waiting_drops(ledger, ctx, accounts)
+    series = upload_series(ctx, accounts)
     numbers = frozenset({"api rows", "imported rows", "api minutes", "rows in file"})
     listing = table(
         "Warehouse", "account", "day", "state", "api rows", "imported rows", "api minutes", "complete through (UTC)",
@@ -102,7 +102,7 @@ def status(
         )
     out.print(listing)
     _print_files(series, waiting)
-    print_drops(dropped, at.settings.upload_dir)
+    print_drops(dropped, ctx.settings.upload_dir)
     if reasons:
         broken = table("Rejected rows", "account", "origin", "reason", "field", "rows", numbers=frozenset({"rows"}))
         for row in reasons:
@@ -117,8 +117,8 @@ def _say_night(day: date | None) -> None:
     from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.operations.night_report import last_night, night_report
 
-    with workplace("reading") as at:
-        report = night_report(day or last_night(at), at)
+    with workplace("reading") as ctx:
+        report = night_report(day or last_night(ctx), ctx)
     out.print(f"Night of {report.business_date}: {report.verdict}", markup=False)
     counts = report.counts
     numbers = ("read", "merged", "unchanged", "duplicate", "rejected", "filtered")

@@ -14,8 +14,8 @@ def ui(
     import os
     import sys
 
-    from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.cli.operations.ports import require_free
+    from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.defs.instance import prepare_home
     from cdr_pipeline.settings import bundled, subprocess_environment
 

@@ -26,13 +26,13 @@ def up(
     import tempfile
 
     from cdr_pipeline.cli.operations.children import Children
-    from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.cli.operations.ports import require_free
+    from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.defs.instance import prepare_home
-    from cdr_pipeline.errors import SomethingIsBroken
+    from cdr_pipeline.errors import ProblemsFound
     from cdr_pipeline.privacy.redaction import redact
     from cdr_pipeline.settings import subprocess_environment
-    from cdr_pipeline.steps.run_context import Workplace
+    from cdr_pipeline.steps.run_context import RunContext
 
     settings = ready_settings()
     require_free(host, port, "--port")
@@ -40,7 +40,7 @@ def up(
         require_free("127.0.0.1", api_port, "--api-port")
     prepare_home(settings)
     # The embedded warehouse is started once, here, and not by three processes at the same time.
-    Workplace.at(settings)
+    RunContext.open(settings)
     out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops everything)")
     if api:
         out.print(f"HTTP API at http://127.0.0.1:{api_port}/v2")
@@ -52,7 +52,7 @@ def up(
             lambda name, line: out.print(f"{name:>6} | {redact(line)}", markup=False, soft_wrap=True),
         ).run()
     if not kept:
-        raise SomethingIsBroken("a part could not be kept running", hint="its last lines say why")
+        raise ProblemsFound("a part could not be kept running", hint="its last lines say why")
 
 
 def _children(folder: Path, host: str, port: int, *, api_port: int | None) -> "list[Child]":

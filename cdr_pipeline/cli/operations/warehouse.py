@@ -27,9 +27,9 @@ def start() -> None:
     """Start the embedded server and migrate its tables. Other commands do so when needed."""
     from cdr_pipeline.cli.terminal import out, workplace
 
-    with workplace("starting") as at:
+    with workplace("starting") as ctx:
         pass
-    out.print(f"the warehouse is up: {_shown(at.url)}", soft_wrap=True)
+    out.print(f"the warehouse is up: {_shown(ctx.url)}", soft_wrap=True)
 
 
 @warehouse_app.command("stop")
@@ -90,9 +90,9 @@ def url(
 def migrate() -> None:
     """Migrate the tables to this version. A database of a newer version is refused and left unchanged."""
     from cdr_pipeline.cli.terminal import out, ready_settings
+    from cdr_pipeline.warehouse.accounts.tenancy import READER, admit_reader
     from cdr_pipeline.warehouse.server.engine import connect, warehouse_url
     from cdr_pipeline.warehouse.server.migrate import upgrade
-    from cdr_pipeline.warehouse.accounts.tenancy import READER, admit_reader
 
     found = warehouse_url(ready_settings())
     result = upgrade(found)

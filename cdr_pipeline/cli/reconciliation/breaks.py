@@ -50,9 +50,9 @@ def list_breaks(
         state or (),
         older_than,
     )
-    with workplace("reading") as at:
-        found = list_breaks(wanted, at)
-        today = at.clock().date()
+    with workplace("reading") as ctx:
+        found = list_breaks(wanted, ctx)
+        today = ctx.clock().date()
     numbers = frozenset({"days old", "seconds", "amounts", "at risk"})
     listing = table(
         "Breaks", "id", "day", "days old", "account", "carrier", "class", "cause", "seconds", "amounts", "at risk",
@@ -94,8 +94,8 @@ def decide(
     from cdr_pipeline.cli.terminal import out, workplace
     from cdr_pipeline.steps.reconciliation.breaks import decide_breaks
 
-    with workplace("deciding") as at:
-        decided = decide_breaks(ids, at, decision=decision.value, reason=reason, decided_by=by)
+    with workplace("deciding") as ctx:
+        decided = decide_breaks(ids, ctx, decision=decision.value, reason=reason, decided_by=by)
     for item in decided:
         out.print(f"{item.outcome_id[:_SHOWN_ID]} {item.match_class}: {decision.value}", markup=False)
 
@@ -112,7 +112,7 @@ def export(
     from cdr_pipeline.cli.terminal import out, workplace
     from cdr_pipeline.steps.reconciliation.breaks import export_breaks
 
-    with workplace("exporting") as at:
-        pack = export_breaks(business_date.date(), account, carrier, folder.absolute(), at)
+    with workplace("exporting") as ctx:
+        pack = export_breaks(business_date.date(), account, carrier, folder.absolute(), ctx)
     out.print(f"{pack.breaks} break(s): {pack.workbook}", soft_wrap=True, markup=False)
     out.print(f"the same as CSV: {pack.csv_file}", soft_wrap=True, markup=False)

@@ -21,8 +21,8 @@ def reconcile(
     from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
 
-    with workplace("reconciling") as at:
-        done = reconcile_day(ReconcileRequest(date.date(), account, carrier), at)
+    with workplace("reconciling") as ctx:
+        done = reconcile_day(ReconcileRequest(date.date(), account, carrier), ctx)
     numbers = frozenset({"legs", "records", "breaks", "at risk", "appeared", "resolved", "changed"})
     listing = table(
         f"Reconciled, {date:%Y-%m-%d}", "account", "carrier", "light", "status", "legs", "records", "breaks", "at risk",

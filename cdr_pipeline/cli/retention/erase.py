@@ -30,8 +30,8 @@ def erase(
     from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
 
     asked = typer.get_text_stream("stdin").readline().strip() if number == "-" else number
-    with workplace("erasing") as at:
-        found = erase_number(EraseRequest(asked, by, reason, account, reissue, dry_run), at)
+    with workplace("erasing") as ctx:
+        found = erase_number(EraseRequest(asked, by, reason, account, reissue, dry_run), ctx)
     listing = table("Files that show it or may", "account", "file", "path", "where")
     for item in found:
         out.print(

@@ -24,8 +24,8 @@ def set_policy(
     from cdr_pipeline.cli.terminal import out, workplace
     from cdr_pipeline.steps.retention.retain_records import set_policy as say
 
-    with workplace("setting") as at:
-        say(account, at, keep_months=keep_months, archive=archive, mask_after_days=mask_after_days, actor=by)
+    with workplace("setting") as ctx:
+        say(account, ctx, keep_months=keep_months, archive=archive, mask_after_days=mask_after_days, actor=by)
     out.print("set; 'cdr-pipeline warehouse retention run --dry-run' shows what is due")
 
 
@@ -35,8 +35,8 @@ def list_all() -> None:
     from cdr_pipeline.cli.terminal import out, table, workplace
     from cdr_pipeline.steps.retention.retain_records import list_policies
 
-    with workplace("reading") as at:
-        policies = list_policies(at)
+    with workplace("reading") as ctx:
+        policies = list_policies(ctx)
     listing = table("Retention", "account", "months kept", "removed go to", "masked after days", "set by", "set")
     for policy in policies:
         listing.add_row(
@@ -60,8 +60,8 @@ def run(
     from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.retention.retain_records import retain_records
 
-    with workplace("retaining") as at:
-        done = retain_records(at, dry_run=dry_run)
+    with workplace("retaining") as ctx:
+        done = retain_records(ctx, dry_run=dry_run)
     for month in done.months:
         days = ", ".join(day.isoformat() for day in month.unfinished)
         said = f"days open or late: {days}" if days else f"{month.records} records"

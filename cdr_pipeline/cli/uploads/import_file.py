@@ -44,8 +44,8 @@ def import_file(
 
     request = UploadRequest(file, account, profile, time_zone)
     if dry_run:
-        with workplace("looking") as at:
-            preview = preview_upload(request, at)
+        with workplace("looking") as ctx:
+            preview = preview_upload(request, ctx)
         _print_counts(f"{file.name} ({profile}), nothing changed", preview.counts)
         _print_reasons(preview.reject_reasons, preview.filtered_reasons)
         _print_lines(preview.lines, classes)
@@ -54,9 +54,9 @@ def import_file(
         elif preview.overlap_rows > 1:
             out.print(f"it would be held: another file already delivered {preview.overlap_rows} of its records")
         return
-    with workplace("importing") as at:
-        loaded = import_upload(request, at)
-        exported = export_days(ExportRequest((), [account]), at)
+    with workplace("importing") as ctx:
+        loaded = import_upload(request, ctx)
+        exported = export_days(ExportRequest((), [account]), ctx)
     _print_counts(f"{loaded.file_name} ({profile})", loaded.counts)
     if loaded.known:
         out.print("these bytes were imported before; the counts are those of the first import")
@@ -67,7 +67,7 @@ def import_file(
         out.print(f"to correct them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")
     written = sum(item.file is not None for item in exported)
     if written:
-        out.print(f"{written} daily file(s) written below {at.settings.export_dir}")
+        out.print(f"{written} daily file(s) written below {ctx.settings.export_dir}")
     require_exported(exported)
 
 

@@ -21,9 +21,9 @@ def list_rejects(
     from cdr_pipeline.cli.terminal import out, table, workplace
     from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
 
-    with workplace("reading") as at, at.ledger() as ledger:
-        accounts = [item.account_id for item in ledger.accounts(account)]
-        found = ledger.reject_sources(accounts, state=state)
+    with workplace("reading") as ctx, ctx.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts.active(account)]
+        found = ledger.uploads.reject_sources(accounts, state=state)
     numbers = frozenset({"rows", "first line"})
     listing = table(
         f"Rejected rows, {state}", "upload", "account", "file or window", "reason", "field", "rows", "first line",
@@ -64,8 +64,8 @@ def export(
     from cdr_pipeline.files.durable import new_file
     from cdr_pipeline.steps.uploads.rejects import export_rejects
 
-    with workplace("exporting") as at:
-        rejects = export_rejects(upload, at, account)
+    with workplace("exporting") as ctx:
+        rejects = export_rejects(upload, ctx, account)
     if file is None:
         sys.stdout.writelines(rejects.lines)
     else:
@@ -86,8 +86,8 @@ def replay(
     from cdr_pipeline.cli.terminal import out, workplace
     from cdr_pipeline.steps.uploads.rejects import replay_rejects
 
-    with workplace("replaying") as at:
-        loaded = replay_rejects(file, at, account)
+    with workplace("replaying") as ctx:
+        loaded = replay_rejects(file, ctx, account)
     counts = loaded.counts
     out.print(f"{counts.read} lines: {counts.merged} merged, {counts.unchanged} unchanged, {counts.rejected} rejected")
     for reason, number in loaded.reject_reasons.items():

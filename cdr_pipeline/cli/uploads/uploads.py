@@ -29,10 +29,10 @@ def list_uploads(
     from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
     from cdr_pipeline.warehouse.ledger import UPLOAD_STATES
 
-    with workplace("reading") as at, at.ledger() as ledger:
-        accounts = [item.account_id for item in ledger.accounts(account)]
-        found = ledger.uploads(accounts, states=state or UPLOAD_STATES)
-        dropped = [] if state else waiting_drops(ledger, at, accounts)
+    with workplace("reading") as ctx, ctx.ledger() as ledger:
+        accounts = [item.account_id for item in ledger.accounts.active(account)]
+        found = ledger.uploads.list_all(accounts, states=state or UPLOAD_STATES)
+        dropped = [] if state else waiting_drops(ledger, ctx, accounts)
     numbers = frozenset({"read", "merged", "rejected"})
     listing = table("Uploads", "upload", "account", "file", "profile", "received", "state", *sorted(numbers), "note",
                     numbers=numbers)  # fmt: skip
@@ -51,7 +51,7 @@ def list_uploads(
             escape(note),
         )
     out.print(listing)
-    print_drops(dropped, at.settings.upload_dir)
+    print_drops(dropped, ctx.settings.upload_dir)
 
 
 @uploads_app.command("release")
@@ -65,8 +65,8 @@ def release(
     from cdr_pipeline.cli.terminal import out, workplace
     from cdr_pipeline.steps.uploads.decide_uploads import release_upload
 
-    with workplace("releasing") as at:
-        loaded = release_upload(upload, at, decided_by=by, account_id=account)
+    with workplace("releasing") as ctx:
+        loaded = release_upload(upload, ctx, decided_by=by, account_id=account)
     out.print(f"{loaded.file_name}: {loaded.counts.merged} merged, {loaded.counts.unchanged} unchanged", markup=False)
 
 
@@ -78,8 +78,8 @@ def discard(
     from cdr_pipeline.cli.terminal import out, workplace
     from cdr_pipeline.steps.uploads.decide_uploads import discard_upload
 
-    with workplace("discarding") as at:
-        discarded = discard_upload(upload, at, decided_by=by, account_id=account)
+    with workplace("discarding") as ctx:
+        discarded = discard_upload(upload, ctx, decided_by=by, account_id=account)
     out.print(f"{discarded.file_name} discarded", markup=False)
 
 
@@ -90,10 +90,10 @@ def replay(upload: Annotated[str, _UPLOAD], *, account: Annotated[str | None, _A
     from cdr_pipeline.steps.uploads.load_uploads import replay_upload
     from cdr_pipeline.steps.uploads.rejects import find_upload
 
-    with workplace("reading again") as at:
-        with at.ledger() as ledger:
+    with workplace("reading again") as ctx:
+        with ctx.ledger() as ledger:
             found = find_upload(ledger, upload, account)
-        replayed = replay_upload(found, at)
+        replayed = replay_upload(found, ctx)
     columns = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered")
     listing = table("Read again", "", *columns, numbers=frozenset(columns))
     for name, counts in (("before", replayed.before), ("now", replayed.upload.counts)):

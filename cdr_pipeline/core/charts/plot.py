@@ -15,14 +15,14 @@ _MOST_LABELS: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ChartSeries:
     """One series of columns: its name, and a height for every label."""
 
     name: str
     values: tuple[float, ...]
 
 
-def columns_svg(title: str, labels: Sequence[str], series: Sequence[Series]) -> str:
+def columns_svg(title: str, labels: Sequence[str], series: Sequence[ChartSeries]) -> str:
     """Columns of several series stood on each other, one column a label.
 
     Args:
@@ -70,7 +70,7 @@ def _scale(top: float) -> list[str]:
     return parts
 
 
-def _legend(series: Sequence[Series]) -> list[str]:
+def _legend(series: Sequence[ChartSeries]) -> list[str]:
     parts: list[str] = []
     right = _WIDTH - 8.0
     for number, item in reversed(list(enumerate(series))):

@@ -38,7 +38,7 @@ def no_rejects() -> pl.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Sifted:
+class CheckedRows:
     """Rows that may go on and rows that may not; together they are all rows that came in.
 
     Attributes:

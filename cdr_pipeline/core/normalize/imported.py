@@ -8,16 +8,16 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.normalize import sip
-from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
-from cdr_pipeline.core.time.local_time import instant, is_count, is_time, is_zone
-from cdr_pipeline.core.records.money import is_too_precise
+from cdr_pipeline.core.fields.schemas import EXTRA, LINE, RAW, CheckedRows, working_schema
+from cdr_pipeline.core.normalize import sip
 from cdr_pipeline.core.normalize.numbers import e164
-from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile, TimeNotation
+from cdr_pipeline.core.records.money import is_too_precise
 from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.records.rejection import Fault, sift
-from cdr_pipeline.core.fields.schemas import EXTRA, LINE, RAW, Sifted, working_schema
+from cdr_pipeline.core.records.rejection import RowFault, split_rejects
+from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
+from cdr_pipeline.core.time.local_time import instant, is_count, is_time, is_zone
+from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile, TimeNotation
 
 _TIMES: Final = ("started_at", "answered_at", "ended_at")
 _IDENTIFIERS: Final = (
@@ -47,7 +47,7 @@ def normalize_imported(
     account_time_zone: str,
     account_country_code: str | None = None,
     earlier_zones: Sequence[EarlierZone] = (),
-) -> Sifted:
+) -> CheckedRows:
     """Canonical rows of a file's raw rows.
 
     Args:
@@ -72,7 +72,7 @@ def normalize_imported(
     zones = _zones(texts, profile)
     typed = _typed(texts, profile, local, zones)
     has_identity = bool(profile.native_id) and set(profile.native_id) <= set(records.columns)
-    sifted = sift(typed, _faults(profile, zones, account_id, has_identity=has_identity))
+    sifted = split_rejects(typed, _faults(profile, zones, account_id, has_identity=has_identity))
     billed = pl.col("billing_seconds") > 0
     # A file that tells when calls were answered, tells of this one that it was not.
     tells = any(column in records.columns for column in profile.fields.get("answered_at", ()))
@@ -91,7 +91,7 @@ def normalize_imported(
         )
         .select(working_schema().keys())
     )
-    return Sifted(rows, sifted.rejects)
+    return CheckedRows(rows, sifted.rejects)
 
 
 def combined(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
@@ -250,42 +250,44 @@ def _shift(name: str, profile: Profile) -> int:
     return 0 if name == "rate" else profile.cost_scale
 
 
-def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_identity: bool) -> list[Fault]:
+def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_identity: bool) -> list[RowFault]:
     unread = [
-        Fault(field.name, Reject.NOT_A_NUMBER, pl.col(f"__{field.name}").is_not_null() & pl.col(field.name).is_null())
+        RowFault(
+            field.name, Reject.NOT_A_NUMBER, pl.col(f"__{field.name}").is_not_null() & pl.col(field.name).is_null()
+        )
         for field in FIELDS
         if field.kind in _NUMBERS
     ]
     # After the casts the column holds the amount: the text beside it still says all decimals.
     precise = [
-        Fault(name, Reject.TOO_PRECISE, is_too_precise(_number(f"__{name}", profile), _shift(name, profile)))
+        RowFault(name, Reject.TOO_PRECISE, is_too_precise(_number(f"__{name}", profile), _shift(name, profile)))
         for name in _MONEY
     ]
     damaged = [
-        Fault(name, Reject.SCIENTIFIC_NOTATION, pl.col(name).str.contains(_SPREADSHEET)) for name in _IDENTIFIERS
+        RowFault(name, Reject.SCIENTIFIC_NOTATION, pl.col(name).str.contains(_SPREADSHEET)) for name in _IDENTIFIERS
     ]
-    times: list[Fault] = []
+    times: list[RowFault] = []
     for name in _TIMES:
         text = pl.col(f"__{name}")
         lost = text.is_not_null() & pl.col(name).is_null()
         real = is_time(pl.when(lost).then(text), profile.time_notation, profile.time_formats)
         times += [
-            Fault(name, Reject.TIME_GAP, real),
-            Fault(name, Reject.TIME_EPOCH, lost & is_count(text, profile.time_notation)),
-            Fault(name, Reject.NOT_A_TIME, lost),
+            RowFault(name, Reject.TIME_GAP, real),
+            RowFault(name, Reject.TIME_EPOCH, lost & is_count(text, profile.time_notation)),
+            RowFault(name, Reject.NOT_A_TIME, lost),
         ]
     given = pl.col("__started_at").is_not_null()
     if "started_at" not in profile.fields:
         given = pl.col("__ended_at").is_not_null() & pl.col("__duration_seconds").is_not_null()
-    missing = [Fault("started_at", Reject.MISSING_VALUE, ~given)]
+    missing = [RowFault("started_at", Reject.MISSING_VALUE, ~given)]
     if profile.account_column:
         whose = pl.col(_ACCOUNT).replace(dict(profile.account_names))
-        missing.append(Fault("account_id", Reject.OTHER_ACCOUNT, whose != account_id))
+        missing.append(RowFault("account_id", Reject.OTHER_ACCOUNT, whose != account_id))
     if profile.zone_column:
         known = pl.col(_ZONE).is_null() | pl.col(_ZONE).is_in(list(zones))
-        missing.append(Fault("started_at", Reject.UNKNOWN_ZONE, ~known))
+        missing.append(RowFault("started_at", Reject.UNKNOWN_ZONE, ~known))
     if has_identity:
-        missing.append(Fault("record_id", Reject.MISSING_VALUE, pl.col("record_id").is_null()))
+        missing.append(RowFault("record_id", Reject.MISSING_VALUE, pl.col("record_id").is_null()))
     return [*missing, *times, *unread, *precise, *damaged]
 
 

@@ -11,14 +11,14 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.normalize import sip
-from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.core.fields.dictionary import FIELDS, KNOWN_LIST_KEYS, LIST_KEYS, Field, Kind
-from cdr_pipeline.core.records.money import is_too_precise
+from cdr_pipeline.core.fields.schemas import EXTRA, LINE, RAW, CheckedRows, no_rejects, working_schema
+from cdr_pipeline.core.normalize import sip
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
+from cdr_pipeline.core.records.money import is_too_precise
 from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.records.rejection import Fault, sift
-from cdr_pipeline.core.fields.schemas import EXTRA, LINE, RAW, Sifted, no_rejects, working_schema
+from cdr_pipeline.core.records.rejection import RowFault, split_rejects
+from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.core.time.timestamps import instant_of
 
 DETAIL_SOURCE: Final = "detail_source"
@@ -58,7 +58,7 @@ def normalize_list(
     first_line: int = 1,
     details: Rows | None = None,
     earlier_zones: Sequence[EarlierZone] = (),
-) -> Sifted:
+) -> CheckedRows:
     """Canonical rows of list rows, filled up from detail documents where those were fetched.
 
     Args:
@@ -75,7 +75,7 @@ def normalize_list(
     """
     texts = _texts(rows, LIST_KEYS | {"call_direction", INVALID_TEXT, _ACCOUNT_KEY})
     if texts.is_empty():
-        return Sifted(pl.DataFrame(schema=sifted_schema()), no_rejects())
+        return CheckedRows(pl.DataFrame(schema=checked_schema()), no_rejects())
     surplus = rows.keys - KNOWN_LIST_KEYS
     frame = texts.with_row_index(LINE, offset=first_line).with_columns(
         pl.col(LINE).cast(pl.Int64),
@@ -92,12 +92,12 @@ def normalize_list(
     )
     joined = listed.join(_documents(details), on="record_id", how="left", maintain_order="left")
     typed, faults = _typed(joined, account_id)
-    sifted = sift(typed, faults)
+    sifted = split_rejects(typed, faults)
     zones = AccountZones(time_zone, tuple(earlier_zones))
-    return Sifted(_derived(sifted.rows, account_id, zones, plan), sifted.rejects)
+    return CheckedRows(_derived(sifted.rows, account_id, zones, plan), sifted.rejects)
 
 
-def sifted_schema() -> dict[str, pl.DataType]:
+def checked_schema() -> dict[str, pl.DataType]:
     """Columns of ``normalize_list``'s rows."""
     return working_schema() | {HAS_DETAIL: pl.Boolean(), DETAIL_SOURCE: pl.String()}
 
@@ -153,17 +153,17 @@ def _at_path(field: Field) -> pl.Expr:
     return pl.when(value != "").then(value)
 
 
-def _typed(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[Fault]]:
+def _typed(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[RowFault]]:
     """Casts, strictly noted: a value that cannot be cast is a fault of its row, never a null."""
     faults = [
-        Fault("record_id", Reject.INVALID_JSON, pl.col(INVALID_TEXT) == _UNREAD),
-        Fault("record_id", Reject.INVALID_TEXT, pl.col(INVALID_TEXT).is_not_null()),
-        Fault("record_id", Reject.NUL_CHARACTER, _holds_nul(frame)),
-        Fault("account_id", Reject.OTHER_ACCOUNT, pl.col(_DETAIL_ACCOUNT) != account_id),
-        Fault("account_id", Reject.OTHER_ACCOUNT, pl.col(_ACCOUNT_KEY) != account_id),
-        Fault("started_at", Reject.MISSING_VALUE, pl.col("__started_at").is_null()),
-        Fault("started_at", Reject.NOT_A_NUMBER, pl.col("__ticks").is_null()),
-        Fault("started_at", Reject.TIME_EPOCH, pl.col("started_at").is_null()),
+        RowFault("record_id", Reject.INVALID_JSON, pl.col(INVALID_TEXT) == _UNREAD),
+        RowFault("record_id", Reject.INVALID_TEXT, pl.col(INVALID_TEXT).is_not_null()),
+        RowFault("record_id", Reject.NUL_CHARACTER, _holds_nul(frame)),
+        RowFault("account_id", Reject.OTHER_ACCOUNT, pl.col(_DETAIL_ACCOUNT) != account_id),
+        RowFault("account_id", Reject.OTHER_ACCOUNT, pl.col(_ACCOUNT_KEY) != account_id),
+        RowFault("started_at", Reject.MISSING_VALUE, pl.col("__started_at").is_null()),
+        RowFault("started_at", Reject.NOT_A_NUMBER, pl.col("__ticks").is_null()),
+        RowFault("started_at", Reject.TIME_EPOCH, pl.col("started_at").is_null()),
     ]
     texts: list[pl.Expr] = []
     casts: list[pl.Expr] = []
@@ -173,10 +173,12 @@ def _typed(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[Fau
         text = f"__{field.name}"
         texts.append(pl.col(field.name).alias(text))
         casts.append(pl.col(field.name).str.strip_chars().cast(field.kind.dtype, strict=False))
-        faults.append(Fault(field.name, Reject.NOT_A_NUMBER, pl.col(text).is_not_null() & pl.col(field.name).is_null()))
+        faults.append(
+            RowFault(field.name, Reject.NOT_A_NUMBER, pl.col(text).is_not_null() & pl.col(field.name).is_null())
+        )
         if field.kind is Kind.MONEY:
             shift = _UNIT_DECIMALS if field.name in _IN_UNITS else 0
-            faults.append(Fault(field.name, Reject.TOO_PRECISE, is_too_precise(pl.col(text), shift)))
+            faults.append(RowFault(field.name, Reject.TOO_PRECISE, is_too_precise(pl.col(text), shift)))
     ticks = pl.col("started_at").str.strip_chars().str.replace(r"\.0+$", "").cast(pl.Int64, strict=False)
     typed = (
         frame.with_columns(*texts, pl.col("started_at").alias("__started_at"), ticks.alias("__ticks"))
@@ -235,5 +237,5 @@ def _complete(frame: pl.DataFrame) -> pl.DataFrame:
     """All columns of the schema: fields that no Kazoo reply delivers are null."""
     return frame.select(
         pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
-        for name, dtype in sifted_schema().items()
+        for name, dtype in checked_schema().items()
     )

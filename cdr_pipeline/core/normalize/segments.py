@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cdr_pipeline.core.uploads.profile import Profile
-from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.records.rejection import Fault, sift
 from cdr_pipeline.core.fields.schemas import LINE, RAW, no_rejects
+from cdr_pipeline.core.records.reasons import Reject
+from cdr_pipeline.core.records.rejection import RowFault, split_rejects
+from cdr_pipeline.core.uploads.profile import Profile
 
 _KEY = "__call"
 _NUMBER = "__number"
@@ -17,7 +17,7 @@ _COUNT = r"^[0-9]{1,12}$"
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedSegments:
     """Rows by what became of them: one per call, those of calls that do not end, lines that were joined to others."""
 
     rows: pl.DataFrame
@@ -25,7 +25,7 @@ class Joined:
     joined: pl.Series
 
 
-def join_segments(records: pl.DataFrame, profile: Profile) -> Joined:
+def join_segments(records: pl.DataFrame, profile: Profile) -> JoinedSegments:
     """One row per call; its line is the first one's, its raw text all of theirs.
 
     A call's rows share their key and follow each other until one says that no more do; a source begins its keys again
@@ -37,7 +37,7 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> Joined:
     """
     segments = profile.segments
     if not segments.key or records.is_empty():
-        return Joined(records, no_rejects(), records[LINE].clear())
+        return JoinedSegments(records, no_rejects(), records[LINE].clear())
     more = (pl.col(segments.continued) == segments.more).fill_null(value=False)
     marked = records.with_columns(
         pl.concat_str([pl.col(column).fill_null("") for column in segments.key], separator="\x1f").alias(_KEY),
@@ -45,7 +45,7 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> Joined:
     ).with_columns((~pl.col(_MORE)).cum_sum().over(_KEY).sub((~pl.col(_MORE)).cast(pl.Int64)).alias(_NUMBER))
     call = [_KEY, _NUMBER]
     whole = marked.with_columns((~pl.col(_MORE)).any().over(call).alias("__whole"))
-    sifted = sift(whole, [Fault(segments.continued, Reject.BROKEN_CALL, ~pl.col("__whole"))])
+    sifted = split_rejects(whole, [RowFault(segments.continued, Reject.BROKEN_CALL, ~pl.col("__whole"))])
     kept = [column for column in records.columns if column not in (LINE, RAW, *segments.sums, *segments.last)]
     calls = sifted.rows.group_by(call, maintain_order=True).agg(
         pl.col(LINE).first(),
@@ -55,7 +55,7 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> Joined:
         *(_total(column) for column in segments.sums),
     )
     joined = sifted.rows.filter(pl.int_range(pl.len()).over(call) > 0)[LINE]
-    return Joined(calls.select(records.columns).sort(LINE), sifted.rejects, joined)
+    return JoinedSegments(calls.select(records.columns).sort(LINE), sifted.rejects, joined)
 
 
 def _total(column: str) -> pl.Expr:

@@ -1,11 +1,11 @@
 """Switch against carrier: optimal one-to-one pairs, one class for every row, totals that balance. Pure."""
 
 from cdr_pipeline.core.reconcile.classify.classes import Cause, MatchClass
+from cdr_pipeline.core.reconcile.inputs.columns import SIDE_SCHEMA
 from cdr_pipeline.core.reconcile.inputs.rates import Increment, Rate, RateCard
+from cdr_pipeline.core.reconcile.inputs.rules import Rules, Weights
 from cdr_pipeline.core.reconcile.reconcile import reconcile
 from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
-from cdr_pipeline.core.reconcile.inputs.rules import Rules, Weights
-from cdr_pipeline.core.reconcile.inputs.columns import SIDE_SCHEMA
 
 __all__ = [
     "SIDE_SCHEMA",

@@ -5,16 +5,23 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from cdr_pipeline.core.reconcile.inputs.calls import Flags, currencies_of, read_calls
-from cdr_pipeline.core.reconcile.clock.clock import clock_between
-from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
-from cdr_pipeline.core.reconcile.result.frames import SideOutcome, destinations, offset_frame, pairs_frame, rows_frame, shared
-from cdr_pipeline.core.reconcile.match.matching import Matches, match
 from cdr_pipeline.core.reconcile.classify.row_classes import RowOutcome, pair_outcome, row_outcomes
-from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
-from cdr_pipeline.core.reconcile.inputs.rules import Rules
+from cdr_pipeline.core.reconcile.clock.clock import clock_between
+from cdr_pipeline.core.reconcile.inputs.calls import Flags, currencies_of, read_calls
 from cdr_pipeline.core.reconcile.inputs.columns import require_side
+from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.tariff import tariff_of
+from cdr_pipeline.core.reconcile.match.matching import Matches, match
+from cdr_pipeline.core.reconcile.result.frames import (
+    SideOutcome,
+    destinations,
+    offset_frame,
+    pairs_frame,
+    rows_frame,
+    shared_destinations,
+)
+from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 from cdr_pipeline.core.reconcile.result.totals import TOTAL_KEY, require_balance, totals_of
 
 
@@ -49,8 +56,10 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     rows_a, rows_b = row_outcomes(it, matches, outcome)
     counted_a, counted_b = _counted(it, rows_b, matches)
     names_a, names_b = destinations(a, tariff_a), destinations(b, tariff_b)
-    named_b = shared(names_b, names_a, matches.carrier, matches.switch)
-    named_a = names_a.zip_with(names_a.is_not_null(), shared(names_a, names_b, matches.switch, matches.carrier))
+    named_b = shared_destinations(names_b, names_a, matches.carrier, matches.switch)
+    named_a = names_a.zip_with(
+        names_a.is_not_null(), shared_destinations(names_a, names_b, matches.switch, matches.carrier)
+    )
     ids_a, ids_b = a.column("row_id"), b.column("row_id")
     pairs = pairs_frame(ids_a, ids_b, matches, outcome, counted_a)
     narrowed = matches.narrowed

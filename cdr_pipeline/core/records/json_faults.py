@@ -11,9 +11,9 @@ from typing import Any, Final, cast
 import polars as pl
 
 from cdr_pipeline.core.fields.dictionary import LONGEST_EXTRA
-from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.records.rejection import Fault
 from cdr_pipeline.core.fields.schemas import EXTRA
+from cdr_pipeline.core.records.reasons import Reject
+from cdr_pipeline.core.records.rejection import RowFault
 
 _DETAIL: Final = "detail_source"
 # What a reject names: the column of the warehouse that would hold the text.
@@ -29,24 +29,24 @@ _EXPONENT: Final = re.compile(r"[eE]([+-]?[0-9]+)$")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-def json_faults(rows: pl.DataFrame) -> list[Fault]:
+def json_faults(rows: pl.DataFrame) -> list[RowFault]:
     """Conditions under which the JSON texts of rows cannot be stored; empty when all can, which costs one scan.
 
     Args:
         rows: working schema, with or without ``detail_source``.
     """
-    faults: list[Fault] = []
+    faults: list[RowFault] = []
     for column in (EXTRA, _DETAIL):
         if column not in rows.columns or rows[column].null_count() == rows.height:
             continue
         text = pl.col(column)
         longest = rows.select(text.str.len_bytes().max()).item()
         if longest > LONGEST_EXTRA:
-            faults.append(Fault(_FIELD, Reject.TOO_LONG, text.str.len_bytes() > LONGEST_EXTRA))
+            faults.append(RowFault(_FIELD, Reject.TOO_LONG, text.str.len_bytes() > LONGEST_EXTRA))
         looked_at = _looked_at(rows[column])
         for reason in sorted(set(looked_at.values())):
             found = [value for value, of in looked_at.items() if of is reason]
-            faults.append(Fault(_FIELD, reason, text.is_in(found)))
+            faults.append(RowFault(_FIELD, reason, text.is_in(found)))
     return faults
 
 

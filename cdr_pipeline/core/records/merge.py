@@ -1,4 +1,4 @@
-"""What a merge means, without a database: the reference that the SQL under ``sql/load`` is tested against."""
+"""What a merge means, without a database: the reference that the SQL under ``sql/records`` is tested against."""
 
 from dataclasses import dataclass
 from typing import Final

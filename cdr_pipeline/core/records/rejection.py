@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA, CheckedRows
 from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA, Sifted
 
 _FAULT = "__fault"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RowFault:
     """A condition under which a row is refused.
 
     Attributes:
@@ -26,7 +26,7 @@ class Fault:
     where: pl.Expr
 
 
-def sift(frame: pl.DataFrame, faults: Sequence[Fault], columns: Sequence[str] | None = None) -> Sifted:
+def split_rejects(frame: pl.DataFrame, faults: Sequence[RowFault], columns: Sequence[str] | None = None) -> CheckedRows:
     """Splits a frame into rows without a fault and rejects.
 
     Args:
@@ -39,14 +39,14 @@ def sift(frame: pl.DataFrame, faults: Sequence[Fault], columns: Sequence[str] | 
     """
     if not faults or frame.is_empty():
         kept = frame if columns is None else frame.select(columns)
-        return Sifted(kept, pl.DataFrame(schema=REJECT_SCHEMA))
+        return CheckedRows(kept, pl.DataFrame(schema=REJECT_SCHEMA))
     found = frame.select(
         pl.coalesce(pl.when(fault.where).then(pl.lit(number, pl.Int32)) for number, fault in enumerate(faults)).alias(
             _FAULT
         )
     ).to_series()
     if found.null_count() == len(found):
-        return Sifted(frame if columns is None else frame.select(columns), pl.DataFrame(schema=REJECT_SCHEMA))
+        return CheckedRows(frame if columns is None else frame.select(columns), pl.DataFrame(schema=REJECT_SCHEMA))
     marked = frame.with_columns(found)
     table = pl.DataFrame(
         {
@@ -63,4 +63,4 @@ def sift(frame: pl.DataFrame, faults: Sequence[Fault], columns: Sequence[str] | 
         .select(*REJECT_SCHEMA)
     )
     kept = marked.filter(pl.col(_FAULT).is_null()).drop(_FAULT)
-    return Sifted(kept if columns is None else kept.select(columns), rejects)
+    return CheckedRows(kept if columns is None else kept.select(columns), rejects)

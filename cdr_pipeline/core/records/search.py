@@ -74,7 +74,7 @@ Clock = Literal["saved_at", "started_at"]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class InstantRange:
     """An inclusive span of a clock: when the leg was saved (it ended), or when it started."""
 
     clock: Clock
@@ -107,7 +107,7 @@ class Search:
 
     accounts: tuple[str, ...]
     conditions: tuple[Condition, ...] = ()
-    span: Span | None = None
+    span: InstantRange | None = None
     ascending: bool = False
     interactions: bool = False
     known_at: datetime | None = None

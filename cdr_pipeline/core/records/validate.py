@@ -13,17 +13,17 @@ import polars as pl
 from pandera.errors import SchemaErrors
 
 from cdr_pipeline.core.fields.dictionary import FIELDS, Field, Kind
+from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA, CheckedRows
 from cdr_pipeline.core.records.json_faults import json_faults
 from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.records.rejection import sift
-from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA, Sifted
+from cdr_pipeline.core.records.rejection import split_rejects
 
 # A switch rounds billed time up and whole time down: one second of excess is rounding, not an error.
 _ROUNDING_SECONDS: Final = 1
 _ROW = "__row"
 
 
-def validate(rows: pl.DataFrame, *, latest: datetime) -> Sifted:
+def validate(rows: pl.DataFrame, *, latest: datetime) -> CheckedRows:
     """Splits canonical rows into those that satisfy every rule and rejects.
 
     Args:
@@ -35,22 +35,22 @@ def validate(rows: pl.DataFrame, *, latest: datetime) -> Sifted:
         field dictionary.
     """
     if rows.is_empty():
-        return Sifted(rows, pl.DataFrame(schema=REJECT_SCHEMA))
+        return CheckedRows(rows, pl.DataFrame(schema=REJECT_SCHEMA))
     faults = json_faults(rows)
     if faults:
-        sifted = sift(rows, faults)
+        sifted = split_rejects(rows, faults)
         checked = validate(sifted.rows, latest=latest)
-        return Sifted(checked.rows, pl.concat([checked.rejects, sifted.rejects]).sort(LINE))
+        return CheckedRows(checked.rows, pl.concat([checked.rejects, sifted.rejects]).sort(LINE))
     try:
         _schema(rows, latest).validate(rows, lazy=True)
     except SchemaErrors as errors:
         failures = _failures(errors.failure_cases)
     else:
-        return Sifted(rows, pl.DataFrame(schema=REJECT_SCHEMA))
+        return CheckedRows(rows, pl.DataFrame(schema=REJECT_SCHEMA))
     numbered = rows.with_row_index(_ROW).with_columns(pl.col(_ROW).cast(pl.Int64))
     rejects = failures.join(numbered.select(_ROW, LINE, RAW), on=_ROW, how="left", maintain_order="left")
     accepted = numbered.join(failures.select(_ROW), on=_ROW, how="anti", maintain_order="left").drop(_ROW)
-    return Sifted(accepted, rejects.sort(_ROW).select(*REJECT_SCHEMA))
+    return CheckedRows(accepted, rejects.sort(_ROW).select(*REJECT_SCHEMA))
 
 
 def _too_long(rows: pl.DataFrame) -> frozenset[str]:

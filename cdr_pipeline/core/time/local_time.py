@@ -8,8 +8,8 @@ from zoneinfo import available_timezones
 
 import polars as pl
 
-from cdr_pipeline.core.uploads.profile import TimeNotation
 from cdr_pipeline.core.time.timestamps import instant_of
+from cdr_pipeline.core.uploads.profile import TimeNotation
 
 _ISO_LOCAL: Final = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
 _OFFSET: Final = re.compile(r"([+-])(0[0-9]|1[0-4]):?([0-5][0-9])")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
-from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.fields.schemas import LINE, RAW
+from cdr_pipeline.core.normalize.numbers import NumberPlan
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
 
 ACCOUNT_ZONE = "account"
 TimeNotation = Literal[
@@ -90,7 +90,7 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class FileControl:
     """Totals that a file states, and what its name says about its place in a series.
 
     Attributes:
@@ -185,6 +185,6 @@ class Profile:
     account_names: Mapping[str, str] = field(default_factory=dict[str, str])
     overlap: Literal["hold", "merge"] = "hold"
     segments: Segments = field(default_factory=Segments)
-    control: Control = field(default_factory=Control)
+    control: FileControl = field(default_factory=FileControl)
     rating: Rating = field(default_factory=Rating)
     reconcile: CarrierRules = field(default_factory=CarrierRules)

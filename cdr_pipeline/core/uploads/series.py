@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from cdr_pipeline.core.uploads.profile import Control
+from cdr_pipeline.core.uploads.profile import FileControl
 
 _DATE: Final = "%Y%m%d"
 # A series that was reset or renamed is no gap of a million files.
@@ -14,14 +14,14 @@ _MOST_MISSING: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SeriesPosition:
     """A file's place in its series, as far as its name tells."""
 
     file_date: date | None = None
     sequence: int | None = None
 
 
-def place_of(file_name: str, control: Control) -> Place:
+def series_position(file_name: str, control: FileControl) -> SeriesPosition:
     """The date and the sequence number in a file's name, by the profile's expression.
 
     Args:
@@ -30,14 +30,14 @@ def place_of(file_name: str, control: Control) -> Place:
     """
     found = re.search(control.name, file_name) if control.name else None
     if found is None:
-        return Place()
+        return SeriesPosition()
     groups = found.groupdict()
     try:
         day = datetime.strptime(groups.get("date") or "", _DATE).date()  # noqa: DTZ007 - a date has no zone
     except ValueError:
         day = None
     text = groups.get("sequence") or ""
-    return Place(day, int(text) if text.isdecimal() else None)
+    return SeriesPosition(day, int(text) if text.isdecimal() else None)
 
 
 def missing_days(received: Collection[date], *, through: date) -> list[date]:

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 import dagster as dg
 
 from cdr_pipeline.defs.columns import page_columns
-from cdr_pipeline.defs.failure import retry_policy, told_apart
+from cdr_pipeline.defs.failure import classified_failures, retry_policy
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
-from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import Scope, asked_dates
+from cdr_pipeline.defs.resources import RunContexts
+from cdr_pipeline.defs.scope import Scope, partition_dates
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest, collect_day
 
@@ -38,7 +38,7 @@ def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> d
         ],
     )
     def api_pages(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
         """Untouched pages of the switch's CDR API, one file per account and window.
 
@@ -46,11 +46,11 @@ def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> d
         read again, and windows whose rows have changed are landed once more. What is landed here can
         be loaded again without asking the switch, which the run tag ``cdr/replay`` does.
         """
-        with told_apart(context):
-            accounts = scope.asked_accounts(context)
-            at = workplace.open(context)
-            days_asked = [] if scope.asked_replay(context) else asked_dates(context)
-            collected = [collect_day(CollectRequest(day, accounts, besides=days_asked), at) for day in days_asked]
+        with classified_failures(context):
+            accounts = scope.selected_accounts(context)
+            ctx = workplace.open(context)
+            days_asked = [] if scope.replay_requested(context) else partition_dates(context)
+            collected = [collect_day(CollectRequest(day, accounts, besides=days_asked), ctx) for day in days_asked]
             _ask_again(context, collected, policy)
             return _result(collected, accounts)
 

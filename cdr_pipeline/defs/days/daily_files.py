@@ -7,10 +7,10 @@ from pathlib import Path
 import dagster as dg
 
 from cdr_pipeline.defs.columns import file_columns, file_lineage
-from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
-from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import Scope, asked_dates
+from cdr_pipeline.defs.resources import RunContexts
+from cdr_pipeline.defs.scope import Scope, partition_dates
 from cdr_pipeline.exports.verify import verify_file
 from cdr_pipeline.steps.days.export_days import ExportedDay, ExportRequest, export_days
 
@@ -36,18 +36,18 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         ],
     )
     def daily_files(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
         """One CSV per account and business date, with a manifest that proves it whole.
 
         Also remakes the file of every earlier open day whose records have changed. A file whose content is unchanged
         is left alone to the byte.
         """
-        with told_apart(context):
-            accounts = scope.asked_accounts(context)
-            at = workplace.open(context)
-            exported = export_days(ExportRequest(asked_dates(context), accounts), at)
-            return _result(exported, accounts, at.settings.export_dir)
+        with classified_failures(context):
+            accounts = scope.selected_accounts(context)
+            ctx = workplace.open(context)
+            exported = export_days(ExportRequest(partition_dates(context), accounts), ctx)
+            return _result(exported, accounts, ctx.settings.export_dir)
 
     return daily_files
 

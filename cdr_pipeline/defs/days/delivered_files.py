@@ -6,9 +6,9 @@ from collections import Counter
 
 import dagster as dg
 
-from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.metadata import scope_metadata, table
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.days.deliver_files import DeliveredFile, DeliverRequest, deliver_files
 
@@ -34,14 +34,14 @@ def delivered_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefini
         ],
     )
     def delivered_files(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
         """Files of sealed days at the targets of `targets.toml`, manifest last, each with a receipt.
 
         Whatever night runs, all that is due is sent; what a target did not take stays due.
         """
-        with told_apart(context):
-            accounts = scope.asked_accounts(context)
+        with classified_failures(context):
+            accounts = scope.selected_accounts(context)
             return _result(deliver_files(DeliverRequest(accounts=accounts), workplace.open(context)), accounts)
 
     return delivered_files

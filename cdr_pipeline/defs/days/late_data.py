@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.metadata import table
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
 from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
@@ -31,13 +31,13 @@ def late_data_job() -> dg.JobDefinition:
         description="Exports changed open days; writes and delivers the next version of sealed ones.",
         pool="warehouse",
     )
-    def export_and_restate(context: dg.OpExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> None:
-        with told_apart(context):
-            at = workplace.open(context)
+    def export_and_restate(context: dg.OpExecutionContext, workplace: dg.ResourceParam[RunContexts]) -> None:
+        with classified_failures(context):
+            ctx = workplace.open(context)
             accounts = _accounts(context.run.tags)
-            exported = export_days(ExportRequest((), accounts), at)
-            restated = restate_days(RestateRequest(ACTOR, _REASON, accounts=accounts), at)
-            delivered = deliver_files(DeliverRequest(accounts=accounts), at)
+            exported = export_days(ExportRequest((), accounts), ctx)
+            restated = restate_days(RestateRequest(ACTOR, _REASON, accounts=accounts), ctx)
+            delivered = deliver_files(DeliverRequest(accounts=accounts), ctx)
             failed = [item.failure for item in (*exported, *restated) if item.failure is not None]
             rows = [
                 *((item.business_date, item.account_id, "exported", item.file.rows) for item in exported if item.file),

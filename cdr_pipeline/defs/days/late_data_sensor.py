@@ -9,14 +9,14 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from cdr_pipeline.defs.days.late_data import LATE_DATA
 from cdr_pipeline.defs.partitions import TRIGGER_TAG
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.steps.days.late_days import LateDay, late_days
 
 # Changes that a run in progress is about to show in its own files are left to it.
 _SETTLED: Final = timedelta(minutes=10)
 
 
-def late_data_sensor(workplaces: Workplaces) -> dg.SensorDefinition:
+def late_data_sensor(workplaces: RunContexts) -> dg.SensorDefinition:
     """One run for all days that wait, once for each state that they are in."""
 
     @dg.sensor(
@@ -30,8 +30,8 @@ def late_data_sensor(workplaces: Workplaces) -> dg.SensorDefinition:
         ),
     )
     def late(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        at = workplaces.aside()
-        waiting = late_days(at, before=at.clock() - _SETTLED)
+        ctx = workplaces.aside()
+        waiting = late_days(ctx, before=ctx.clock() - _SETTLED)
         if not waiting:
             return dg.SkipReason("every file shows its day's latest records")
         if context.instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES), limit=1):

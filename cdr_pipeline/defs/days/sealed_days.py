@@ -6,9 +6,9 @@ from collections import Counter
 
 import dagster as dg
 
-from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.days.seal_days import SealedDay, SealRequest, seal_days
 from cdr_pipeline.steps.days.sealed_files import HASHED_A_NIGHT, SealedCheck, check_sealed_files
@@ -44,18 +44,18 @@ def sealed_days_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         ],
     )
     def sealed_days(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
         """Manifests that say "sealed": a day whose grace period is over is final, if nothing is in the way.
 
         Whatever night runs, all due days are looked at. A sealed file never changes; what comes later is restated as a
         new version by the sensor `late_data`.
         """
-        with told_apart(context):
-            accounts = scope.asked_accounts(context)
-            at = workplace.open(context)
-            days = seal_days(SealRequest(accounts=accounts), at)
-            return _result(days, check_sealed_files(at, hash_bytes=HASHED_A_NIGHT), accounts)
+        with classified_failures(context):
+            accounts = scope.selected_accounts(context)
+            ctx = workplace.open(context)
+            days = seal_days(SealRequest(accounts=accounts), ctx)
+            return _result(days, check_sealed_files(ctx, hash_bytes=HASHED_A_NIGHT), accounts)
 
     return sealed_days
 

@@ -9,10 +9,10 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from cdr_pipeline.defs.failure import FAILURE_TAG
 from cdr_pipeline.defs.jobs import STANDING_CHECK
 from cdr_pipeline.defs.partitions import PARTITION_TAG
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.settings import Settings, load_settings
 from cdr_pipeline.steps.operations.alert import Alert, alert_channels, send_alert
-from cdr_pipeline.steps.operations.health import what_is_broken
+from cdr_pipeline.steps.operations.health import find_problems
 
 _ON: Final = dg.DefaultSensorStatus.RUNNING
 _LISTED: Final = 20
@@ -52,7 +52,7 @@ def failed_run(run: dg.DagsterRun) -> Alert:
     )
 
 
-def red_alert(workplaces: Workplaces) -> dg.SensorDefinition:
+def red_alert(workplaces: RunContexts) -> dg.SensorDefinition:
     """One alert for what has turned red since the last look; not again until it was well in between."""
 
     @dg.sensor(
@@ -65,11 +65,11 @@ def red_alert(workplaces: Workplaces) -> dg.SensorDefinition:
         ),
     )
     def red(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        at = workplaces.aside()
-        settings: Settings = at.settings
+        ctx = workplaces.aside()
+        settings: Settings = ctx.settings
         if not alert_channels(settings):
             return dg.SkipReason("no channel is set: see CDR_ALERT_WEBHOOK_URL and CDR_ALERT_MAIL_TO")
-        broken = {item.key: item for item in what_is_broken(at)}
+        broken = {item.key: item for item in find_problems(ctx)}
         now = {**{key: item.mend for key, item in broken.items()}, **_red_checks(context)}
         known = set(json.loads(context.cursor or "[]"))
         new = {key: mend for key, mend in now.items() if key not in known}

@@ -9,10 +9,10 @@ from cdr_pipeline.defs.process import PROCESS_TAG
 from cdr_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from cdr_pipeline.defs.resources import Workplaces
+    from cdr_pipeline.defs.resources import RunContexts
 
 
-def dead_runs_sensor(settings: Settings, workplaces: "Workplaces") -> dg.SensorDefinition:
+def dead_runs_sensor(settings: Settings, workplaces: "RunContexts") -> dg.SensorDefinition:
     """Dagster's own monitoring cannot see a process; without this, only ``doctor --fix`` would end them."""
 
     @dg.sensor(

@@ -13,7 +13,7 @@ from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
-    from cdr_pipeline.defs.resources import Workplaces
+    from cdr_pipeline.defs.resources import RunContexts
 
 _TRIGGER: Final = "missed_night"
 # A night that is still not whole after these is for a person; the check nothing_is_broken says so.
@@ -23,7 +23,7 @@ _NAMED: Final = 20
 
 
 def missed_nights_sensor(
-    days: dg.DailyPartitionsDefinition, job: "AssetJob", workplaces: "Workplaces"
+    days: dg.DailyPartitionsDefinition, job: "AssetJob", workplaces: "RunContexts"
 ) -> dg.SensorDefinition:
     """Asks the ledger which nights should have been and were not."""
 
@@ -39,11 +39,11 @@ def missed_nights_sensor(
         ),
     )
     def missed_nights(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        at = workplaces.aside()
-        if at.settings.api_url is None:
+        ctx = workplaces.aside()
+        if ctx.settings.api_url is None:
             return dg.SkipReason("CDR_API_URL is not set: there is no switch to collect from")
         nights = [
-            night for night in due_nights(at) if night.accounts and days.has_partition_key(str(night.business_date))
+            night for night in due_nights(ctx) if night.accounts and days.has_partition_key(str(night.business_date))
         ]
         if not nights:
             return dg.SkipReason("every night is whole, or waits for a person")
@@ -57,7 +57,7 @@ def missed_nights_sensor(
             return dg.SkipReason("a night is on its way; the next one follows it")
         for night in nights:
             attempts, last = _attempts(context.instance, night)
-            if attempts < _ATTEMPTS and (last is None or at.clock() - last >= _PAUSE):
+            if attempts < _ATTEMPTS and (last is None or ctx.clock() - last >= _PAUSE):
                 return _request(night, attempts)
         return dg.SkipReason(
             f"{len(nights)} night(s) are not whole; each was tried, and waits for its next time or a person"

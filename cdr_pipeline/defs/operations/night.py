@@ -13,7 +13,7 @@ from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, REPLAY_TAG, business_days
 from cdr_pipeline.defs.process import PROCESS_TAG, own_process
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
 from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
@@ -84,7 +84,7 @@ def run_night(
     tags = {PROCESS_TAG: own_process()} | ({ACCOUNTS_TAG: ",".join(accounts)} if accounts else {})
     if replay:
         tags[REPLAY_TAG] = "true"
-    definitions = build_definitions(settings, workplaces=Workplaces(settings))
+    definitions = build_definitions(settings, workplaces=RunContexts(settings))
     job = definitions.resolve_job_def(NIGHTLY)
     begun = time.monotonic()
     with open_instance(settings) as instance:

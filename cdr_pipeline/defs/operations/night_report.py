@@ -4,14 +4,14 @@
 
 import dagster as dg
 
-from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.jobs import STANDING_CHECK
-from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import asked_dates
-from cdr_pipeline.steps.operations.health import what_is_broken
+from cdr_pipeline.defs.resources import RunContexts
+from cdr_pipeline.defs.scope import partition_dates
+from cdr_pipeline.steps.days.sealed_files import check_sealed_files
+from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.night_page import broken_markdown, night_markdown, trend_image, write_night_page
 from cdr_pipeline.steps.operations.night_report import night_report
-from cdr_pipeline.steps.days.sealed_files import check_sealed_files
 
 KEY = "night_report"
 
@@ -27,16 +27,16 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         group_name="finance",
         kinds={"markdown", "file"},
     )
-    def report(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces]) -> dg.MaterializeResult:
+    def report(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts]) -> dg.MaterializeResult:
         """One page a night: good or not, rows by class, minutes and money by origin, traffic, what is broken now.
 
         Read off the ledger and the warehouse. The same page is a file, `reports/night_{date}.md`, and what
         `cdr-pipeline status --night` prints.
         """
-        with told_apart(context):
-            at = workplace.open(context)
-            reports = [night_report(day, at) for day in asked_dates(context)]
-            pages = [write_night_page(item, at) for item in reports]
+        with classified_failures(context):
+            ctx = workplace.open(context)
+            reports = [night_report(day, ctx) for day in partition_dates(context)]
+            pages = [write_night_page(item, ctx) for item in reports]
             last = reports[-1]
             return dg.MaterializeResult(
                 metadata={
@@ -68,11 +68,11 @@ def standing_check() -> dg.AssetChecksDefinition:
         ),
     )
     def nothing_is_broken(
-        context: dg.AssetCheckExecutionContext, workplace: dg.ResourceParam[Workplaces]
+        context: dg.AssetCheckExecutionContext, workplace: dg.ResourceParam[RunContexts]
     ) -> dg.AssetCheckResult:
-        at = workplace.open(context)
-        check_sealed_files(at)
-        broken = what_is_broken(at)
+        ctx = workplace.open(context)
+        check_sealed_files(ctx)
+        broken = find_problems(ctx)
         return dg.AssetCheckResult(
             passed=not broken,
             # Old troubles do not make tonight's run a failure; the alert tells of them.

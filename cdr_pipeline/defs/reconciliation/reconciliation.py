@@ -8,14 +8,19 @@ from decimal import Decimal
 
 import dagster as dg
 
-from cdr_pipeline.core.reconcile.result.controls import Control, ControlName
-from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.core.reconcile.result.controls import ControlName, DayControl
+from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
-from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import Scope, asked_dates
+from cdr_pipeline.defs.resources import RunContexts
+from cdr_pipeline.defs.scope import Scope, partition_dates
 from cdr_pipeline.errors import UnbalancedReconciliation
 from cdr_pipeline.steps.reconciliation.controls import control_day
-from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier, ReconciledDay, ReconcileRequest, reconcile_day
+from cdr_pipeline.steps.reconciliation.reconcile_day import (
+    ReconciledCarrier,
+    ReconciledDay,
+    ReconcileRequest,
+    reconcile_day,
+)
 
 BALANCE = "every_call_is_in_one_class"
 DONE = "every_carrier_is_reconciled"
@@ -64,26 +69,28 @@ def reconciliation_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         ],
     )
     def reconciliation(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
         """What became of every call that a carrier bills: matched, or a break of a class, with the money at risk.
 
         Also does every earlier day again whose records have changed while they may be late. Records that are one call
         are linked and count once from then on. Each carrier's day has a page below `reconciliation/`.
         """
-        with told_apart(context):
-            accounts = scope.asked_accounts(context)
-            at = workplace.open(context)
-            asked = asked_dates(context)
-            done = [reconcile_day(ReconcileRequest(day, accounts, changed_days=day == min(asked)), at) for day in asked]
-            controls = [control for day in asked for control in control_day(day, at, accounts)]
-            return _result(done, controls, accounts, str(at.settings.reconciliation_dir))
+        with classified_failures(context):
+            accounts = scope.selected_accounts(context)
+            ctx = workplace.open(context)
+            asked = partition_dates(context)
+            done = [
+                reconcile_day(ReconcileRequest(day, accounts, changed_days=day == min(asked)), ctx) for day in asked
+            ]
+            controls = [control for day in asked for control in control_day(day, ctx, accounts)]
+            return _result(done, controls, accounts, str(ctx.settings.reconciliation_dir))
 
     return reconciliation
 
 
 def _result(
-    done: list[ReconciledDay], controls: list[Control], accounts: list[str] | None, folder: str
+    done: list[ReconciledDay], controls: list[DayControl], accounts: list[str] | None, folder: str
 ) -> dg.MaterializeResult:
     carriers = [item for day in done for item in day.carriers]
     failures = [failure for day in done for failure in day.failures]
@@ -178,7 +185,7 @@ def _tolerated(carriers: Sequence[ReconciledCarrier]) -> dg.AssetCheckResult:
     )
 
 
-def _control(name: ControlName, controls: Sequence[Control]) -> dg.AssetCheckResult:
+def _control(name: ControlName, controls: Sequence[DayControl]) -> dg.AssetCheckResult:
     mine = [control for control in controls if control.name is name]
     failed = [control for control in mine if not control.passed]
     shown = [(item.account_id, item.source, item.value, item.threshold, item.evidence) for item in failed or mine]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from cdr_pipeline.defs.columns import record_columns, reject_columns
+from cdr_pipeline.defs.failure import classified_failures, retry_policy
 from cdr_pipeline.defs.records.cdr_results import (
     BALANCE,
     COMPLETE,
@@ -16,11 +18,9 @@ from cdr_pipeline.defs.records.cdr_results import (
     rejects_result,
     touched_days,
 )
-from cdr_pipeline.defs.columns import record_columns, reject_columns
-from cdr_pipeline.defs.failure import retry_policy, told_apart
-from cdr_pipeline.defs.resources import Workplaces
-from cdr_pipeline.defs.scope import Scope, asked_dates
-from cdr_pipeline.defs.records.traffic import whats_in_the_warehouse
+from cdr_pipeline.defs.records.traffic import warehouse_summary
+from cdr_pipeline.defs.resources import RunContexts
+from cdr_pipeline.defs.scope import Scope, partition_dates
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
 from cdr_pipeline.steps.uploads.load_uploads import load_uploads
@@ -90,20 +90,20 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
         ],
     )
     def load(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
     ) -> Iterator[dg.MaterializeResult]:
-        with told_apart(context):
-            accounts = scope.asked_accounts(context)
-            at = workplace.open(context)
-            days_asked = asked_dates(context)
-            begun = at.clock()
-            replay = scope.asked_replay(context)
+        with classified_failures(context):
+            accounts = scope.selected_accounts(context)
+            ctx = workplace.open(context)
+            days_asked = partition_dates(context)
+            begun = ctx.clock()
+            replay = scope.replay_requested(context)
             loaded = [
-                load_day(LoadRequest(day, accounts, replay=replay, others=day == days_asked[-1]), at)
+                load_day(LoadRequest(day, accounts, replay=replay, others=day == days_asked[-1]), ctx)
                 for day in days_asked
             ]
-            uploads = load_uploads(at, accounts)
-            shown = whats_in_the_warehouse(days_asked, touched_days(loaded, uploads), accounts, begun, at)
+            uploads = load_uploads(ctx, accounts)
+            shown = warehouse_summary(days_asked, touched_days(loaded, uploads), accounts, begun, ctx)
             yield cdr_result(loaded, uploads, accounts, shown)
             yield rejects_result(loaded, uploads)
 

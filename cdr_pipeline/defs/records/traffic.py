@@ -8,21 +8,21 @@ import dagster as dg
 from cdr_pipeline.defs.columns import record_lineage
 from cdr_pipeline.steps.operations.night_page import totals_markdown, traffic_image
 from cdr_pipeline.steps.operations.night_report import rows_by_hour, totals_of
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 
 
-def whats_in_the_warehouse(
-    days: Sequence[date], touched: Iterable[date], accounts: Sequence[str] | None, begun: datetime, at: Workplace
+def warehouse_summary(
+    days: Sequence[date], touched: Iterable[date], accounts: Sequence[str] | None, begun: datetime, ctx: RunContext
 ) -> dict[str, dg.MetadataValue]:
     """Totals of the asked days by origin, records of earlier days that came late, and for one day its picture.
 
     Dagster keeps what is said here once per partition: a backfill of hundreds of days says the numbers alone.
     """
     late_days = sorted(day for day in touched if day < min(days))
-    with at.ledger() as ledger:
-        account_ids = [account.account_id for account in ledger.accounts(accounts)]
-        traffic = ledger.day_traffic(account_ids, days)
-        late = ledger.late_rows(account_ids, late_days, since=begun) if late_days else 0
+    with ctx.ledger() as ledger:
+        account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
+        traffic = ledger.health.day_traffic(account_ids, days)
+        late = ledger.health.late_rows(account_ids, late_days, since=begun) if late_days else 0
     totals = totals_of(traffic)
     said: dict[str, dg.MetadataValue] = {
         "rows_late": dg.MetadataValue.int(late),

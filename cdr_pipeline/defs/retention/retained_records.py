@@ -4,11 +4,11 @@
 
 import dagster as dg
 
-from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.scope import Scope
-from cdr_pipeline.steps.retention.retain_records import Retained, retain_records
+from cdr_pipeline.steps.retention.retain_records import RetentionResult, retain_records
 
 CHECK = "every_policy_is_applied"
 
@@ -32,21 +32,21 @@ def retained_records_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
         ],
     )
     def retained_records(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
         """Records removed, archived and masked as the accounts' policies say; without a policy, everything stays.
 
         Whatever night runs, all that is due is looked at. A month goes whole, once its days are sealed and their files
         show all changes.
         """
-        with told_apart(context):
-            accounts = scope.asked_accounts(context)
+        with classified_failures(context):
+            accounts = scope.selected_accounts(context)
             return _result(retain_records(workplace.open(context), accounts=accounts), accounts)
 
     return retained_records
 
 
-def _result(done: Retained, accounts: list[str] | None) -> dg.MaterializeResult:
+def _result(done: RetentionResult, accounts: list[str] | None) -> dg.MaterializeResult:
     removed = [month for month in done.months if month.outcome == "removed"]
     listed = [
         (month.account_id, f"{month.month:%Y-%m}", month.outcome, month.records, ", ".join(map(str, month.unfinished)))

@@ -13,13 +13,15 @@ from cdr_pipeline.sources.uploads.waiting import DroppedFile, waiting_files
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
-    from cdr_pipeline.defs.resources import Workplaces
+    from cdr_pipeline.defs.resources import RunContexts
 
 # A tag that names more is not read; the run then looks at all accounts.
 _NAMED: Final = 20
 
 
-def upload_sensor(days: dg.DailyPartitionsDefinition, job: "AssetJob", workplaces: "Workplaces") -> dg.SensorDefinition:
+def upload_sensor(
+    days: dg.DailyPartitionsDefinition, job: "AssetJob", workplaces: "RunContexts"
+) -> dg.SensorDefinition:
     """One run for the files that are new; a file is known by its place, size and time of change."""
 
     @dg.sensor(
@@ -63,10 +65,10 @@ def _seen(cursor: str | None) -> set[str]:
     return set(json.loads(cursor)) if cursor.startswith("[") else set(cursor.split(";"))
 
 
-def _accounts_tag(files: list[DroppedFile], workplaces: "Workplaces") -> dict[str, str]:
+def _accounts_tag(files: list[DroppedFile], workplaces: "RunContexts") -> dict[str, str]:
     """The run is about these files' accounts alone, as far as they are known; an unknown one's file is refused."""
     named = {file.account_id for file in files}
-    at = workplaces.aside()
-    with at.ledger() as ledger:
-        known = named & {account.account_id for account in ledger.all_accounts()}
+    ctx = workplaces.aside()
+    with ctx.ledger() as ledger:
+        known = named & {account.account_id for account in ledger.accounts.all()}
     return {ACCOUNTS_TAG: ",".join(sorted(known))} if known == named and len(known) <= _NAMED else {}

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from cdr_pipeline.defs.failure import told_apart
+from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.metadata import table
-from cdr_pipeline.defs.resources import Workplaces
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.scope import Scope
-from cdr_pipeline.steps.uploads.decide_uploads import held_uploads
-from cdr_pipeline.steps.uploads.register_uploads import TakenIn, take_in_uploads
-from cdr_pipeline.steps.uploads.upload_series import Series, upload_series
+from cdr_pipeline.steps.uploads.decide_uploads import count_held_uploads
+from cdr_pipeline.steps.uploads.register_uploads import RegisteredFiles, take_in_uploads
+from cdr_pipeline.steps.uploads.upload_series import FileSeries, upload_series
 
 CHECK = "every_file_has_a_place"
 HELD_CHECK = "no_file_is_held"
@@ -46,22 +46,22 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         ],
     )
     def uploads(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplaces], scope: Scope
+        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
         """Files of carriers and other systems, taken in from the drop folder.
 
         A file dropped at ``uploads/{account_id}/{profile}/`` is copied to landing byte for byte, known from then on
         by its sha256, and removed from the drop folder.
         """
-        with told_apart(context):
-            at, accounts = workplace.open(context), scope.asked_accounts(context)
-            taken = take_in_uploads(at, accounts)
-            return _result(taken, upload_series(at, accounts), held_uploads(at, accounts))
+        with classified_failures(context):
+            ctx, accounts = workplace.open(context), scope.selected_accounts(context)
+            taken = take_in_uploads(ctx, accounts)
+            return _result(taken, upload_series(ctx, accounts), count_held_uploads(ctx, accounts))
 
     return uploads
 
 
-def _result(taken: TakenIn, series: Sequence[Series], held: int) -> dg.MaterializeResult:
+def _result(taken: RegisteredFiles, series: Sequence[FileSeries], held: int) -> dg.MaterializeResult:
     files = [(item.file_name, item.account_id, item.profile, item.size, item.sha256[:12]) for item in taken.files]
     refused = [(item.place, item.code, item.message) for item in taken.refused]
     gaps = [

@@ -26,7 +26,7 @@ _BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PendingFile:
     """A file to be sent.
 
     Attributes:
@@ -52,7 +52,7 @@ class _Item:
     size: int
 
 
-def send(parcel: Parcel, target: Target, files: AbstractFileSystem, root: str) -> str:
+def send(parcel: PendingFile, target: Target, files: AbstractFileSystem, root: str) -> str:
     """Sends a file and its manifest; a short receipt.
 
     Raises:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, SecretStr, TypeAdapter, ValidationError
 
 from cdr_pipeline.errors import ConfigurationError
-from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.dialects import ExportDialect
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _HIDDEN: Final = frozenset({"password", "key", "secret"})
@@ -45,7 +45,7 @@ class Target:
     name: str
     url: str
     accounts: tuple[str, ...] = ()
-    dialects: tuple[Dialect, ...] = ()
+    dialects: tuple[ExportDialect, ...] = ()
     known_hosts: Path | None = None
     key_file: Path | None = None
     password: SecretStr | None = None

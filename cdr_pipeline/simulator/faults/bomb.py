@@ -4,13 +4,13 @@ import zlib
 from functools import cache
 from typing import Final
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 
 _MEBIBYTES: Final = 200
 _GZIP: Final = 31
 
 
-class Bomb(Fault):
+class Bomb(SimulatedFault):
     """Answers every list with 200 MiB of blanks in 200 kB."""
 
     name = "bomb"
@@ -19,7 +19,7 @@ class Bomb(Fault):
     async def strike(self, exchange: Exchange) -> None:
         """Sends the packed blanks."""
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
-        await exchange.give(Reply(200, headers, _packed()))
+        await exchange.give(SimulatedReply(200, headers, _packed()))
 
 
 @cache

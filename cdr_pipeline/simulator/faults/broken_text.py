@@ -1,9 +1,9 @@
 """A18: half a surrogate pair in a caller's name."""
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 
 
-class BrokenText(Fault):
+class BrokenText(SimulatedFault):
     """Puts a lone surrogate into the first row of every list."""
 
     name = "broken_text"
@@ -13,4 +13,4 @@ class BrokenText(Fault):
         """Spoils the bytes, which no JSON writer would."""
         reply = await exchange.answer()
         body = reply.body.replace(b'"caller_id_name":"', b'"caller_id_name":"\\ud83d', 1)
-        await exchange.give(Reply(reply.status, reply.headers, body))
+        await exchange.give(SimulatedReply(reply.status, reply.headers, body))

@@ -4,14 +4,14 @@ import time
 
 from starlette.requests import Request
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 from cdr_pipeline.simulator.faults.too_many import BODY
 
 _SIZE = 100.0
 _PER_SECOND = 10.0
 
 
-class Bucket(Fault):
+class Bucket(SimulatedFault):
     """Counts every request of each account and refuses what is too much."""
 
     name = "bucket"
@@ -35,7 +35,7 @@ class Bucket(Fault):
         if level < 1:
             self.refusals += 1
             self._level[account] = (level, now)
-            await exchange.give(Reply(429, {"content-type": "application/json"}, BODY))
+            await exchange.give(SimulatedReply(429, {"content-type": "application/json"}, BODY))
             return
         self._level[account] = (level - 1, now)
         await exchange.give(await exchange.answer())

@@ -12,7 +12,7 @@ from cdr_pipeline.simulator.faults.cut import Cut
 from cdr_pipeline.simulator.faults.drip import Drip
 from cdr_pipeline.simulator.faults.drop import Drop
 from cdr_pipeline.simulator.faults.edge_timeout import EdgeTimeout, LongEdgeTimeout
-from cdr_pipeline.simulator.faults.fault import Fault
+from cdr_pipeline.simulator.faults.fault import SimulatedFault
 from cdr_pipeline.simulator.faults.foreign_row import ForeignRow
 from cdr_pipeline.simulator.faults.future_row import FutureRow
 from cdr_pipeline.simulator.faults.gateway_timeout import GatewayTimeout
@@ -32,7 +32,7 @@ from cdr_pipeline.simulator.faults.twice import Twice
 from cdr_pipeline.simulator.faults.unauthorized import Unauthorized
 from cdr_pipeline.simulator.faults.unavailable import Unavailable
 
-FAULTS: Final[dict[str, type[Fault]]] = {
+FAULTS: Final[dict[str, type[SimulatedFault]]] = {
     fault.name: fault
     for fault in (
         Bomb, BrokenText, Bucket, Capitals, ClockBehind, Cut, Drip, Drop, EdgeTimeout, ForeignRow, FutureRow,
@@ -42,7 +42,7 @@ FAULTS: Final[dict[str, type[Fault]]] = {
 }  # fmt: skip
 
 
-def fault_of(name: str) -> Fault:
+def fault_of(name: str) -> SimulatedFault:
     """A fresh fault of that name.
 
     Raises:

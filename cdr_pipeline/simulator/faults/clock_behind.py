@@ -5,10 +5,10 @@ from email.utils import format_datetime
 
 from starlette.requests import Request
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault
 
 
-class ClockBehind(Fault):
+class ClockBehind(SimulatedFault):
     """Dates every reply six days ago."""
 
     name = "clock_behind"

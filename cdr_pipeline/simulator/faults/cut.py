@@ -1,9 +1,9 @@
 """A14: a chunked list that ends too early, although the transfer ends as if all were well."""
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault
 
 
-class Cut(Fault):
+class Cut(SimulatedFault):
     """Loses the second half of the first list without any sign on the wire."""
 
     name = "cut"

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault
 
 _SECONDS_BETWEEN_BYTES = 0.2
 
 
-class Drip(Fault):
+class Drip(SimulatedFault):
     """Never stops sending the first list, and never gets far."""
 
     name = "drip"

@@ -1,9 +1,9 @@
 """A01: the connection is reset before any answer."""
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault
 
 
-class Drop(Fault):
+class Drop(SimulatedFault):
     """Hangs up on the first list."""
 
     name = "drop"

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 
 from cdr_pipeline.core.time.timestamps import from_gregorian
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 
 _LONGEST_SECONDS = 4 * 3600
 
@@ -14,7 +14,7 @@ def over_an_edge(request: Request) -> bool:
     return f"{from_gregorian(first):%Y%m}" != f"{from_gregorian(last):%Y%m}"
 
 
-class EdgeTimeout(Fault):
+class EdgeTimeout(SimulatedFault):
     """Answers the first list across a month's edge with 504."""
 
     name = "edge_timeout"
@@ -25,7 +25,7 @@ class EdgeTimeout(Fault):
 
     async def strike(self, exchange: Exchange) -> None:
         """Gives up."""
-        await exchange.give(Reply(504, {"content-type": "text/html"}, b"<html>504 Gateway Time-out</html>"))
+        await exchange.give(SimulatedReply(504, {"content-type": "text/html"}, b"<html>504 Gateway Time-out</html>"))
 
 
 class LongEdgeTimeout(EdgeTimeout):

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class SimulatedReply:
     """A whole answer of the switch."""
 
     status: int
@@ -22,7 +22,7 @@ class Reply:
         """Its body."""
         return cast("dict[str, Any]", orjson.loads(self.body))
 
-    def with_json(self, envelope: dict[str, Any]) -> "Reply":
+    def with_json(self, envelope: dict[str, Any]) -> "SimulatedReply":
         """The same with another body."""
         return replace(self, body=orjson.dumps(envelope))
 
@@ -36,7 +36,7 @@ class Exchange:
     receive: Receive
     send: Send
 
-    async def answer(self) -> Reply:
+    async def answer(self) -> SimulatedReply:
         """What the switch would say."""
         status, headers, body = 500, dict[str, str](), bytearray()
 
@@ -50,7 +50,7 @@ class Exchange:
 
         await self.app(self.request.scope, self.receive, keep)
         headers.pop("content-length", None)
-        return Reply(status, headers, bytes(body))
+        return SimulatedReply(status, headers, bytes(body))
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
         """Begins an answer by hand."""
@@ -61,7 +61,7 @@ class Exchange:
         """Goes on with it."""
         await self.send({"type": "http.response.body", "body": body, "more_body": more})
 
-    async def give(self, reply: Reply) -> None:
+    async def give(self, reply: SimulatedReply) -> None:
         """Sends a whole answer."""
         await self.start(reply.status, reply.headers | {"content-length": str(len(reply.body))})
         await self.part(reply.body, more=False)
@@ -71,7 +71,7 @@ class Exchange:
         cast("Any", self.send).__self__.transport.abort()
 
 
-class Fault(ABC):
+class SimulatedFault(ABC):
     """A case of the fault list.
 
     Attributes:
@@ -101,7 +101,7 @@ class Fault(ABC):
         """Answers in the switch's place."""
 
 
-class RewritingFault(Fault):
+class RewritingFault(SimulatedFault):
     """A fault that lets the switch answer and changes the rows of a list."""
 
     times = None
@@ -122,7 +122,7 @@ class RewritingFault(Fault):
 class FaultySwitch:
     """The switch behind its faults, as an ASGI application."""
 
-    def __init__(self, app: ASGIApp, faults: list[Fault]) -> None:
+    def __init__(self, app: ASGIApp, faults: list[SimulatedFault]) -> None:
         self._app = app
         self._faults = faults
 

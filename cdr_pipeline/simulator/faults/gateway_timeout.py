@@ -2,12 +2,12 @@
 
 from starlette.requests import Request
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 
 _LONGEST_SECONDS = 3 * 3600
 
 
-class GatewayTimeout(Fault):
+class GatewayTimeout(SimulatedFault):
     """Answers every list of more than three hours with 504, as HTML; the switch itself never says 504."""
 
     name = "gateway_timeout"
@@ -21,4 +21,4 @@ class GatewayTimeout(Fault):
 
     async def strike(self, exchange: Exchange) -> None:
         """Gives up."""
-        await exchange.give(Reply(504, {"content-type": "text/html"}, b"<html>504 Gateway Time-out</html>"))
+        await exchange.give(SimulatedReply(504, {"content-type": "text/html"}, b"<html>504 Gateway Time-out</html>"))

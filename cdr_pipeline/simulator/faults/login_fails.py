@@ -2,12 +2,12 @@
 
 from starlette.requests import Request
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 
 _PAGE = b"<html><body>Back soon</body></html>"
 
 
-class LoginFails(Fault):
+class LoginFails(SimulatedFault):
     """Answers the first three logins with 503, a web page with status 200, and 504."""
 
     name = "login_fails"
@@ -20,4 +20,4 @@ class LoginFails(Fault):
     async def strike(self, exchange: Exchange) -> None:
         """Refuses in the order of the statuses."""
         status = (503, 200, 504)[(self._struck - 1) % 3]
-        await exchange.give(Reply(status, {"content-type": "text/html"}, _PAGE))
+        await exchange.give(SimulatedReply(status, {"content-type": "text/html"}, _PAGE))

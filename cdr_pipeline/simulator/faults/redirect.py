@@ -1,9 +1,9 @@
 """A11: a redirect to somewhere else."""
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 
 
-class Redirect(Fault):
+class Redirect(SimulatedFault):
     """Sends the client, and its token if it is careless, to another host."""
 
     name = "redirect"
@@ -11,4 +11,4 @@ class Redirect(Fault):
 
     async def strike(self, exchange: Exchange) -> None:
         """302 to a name that resolves nowhere."""
-        await exchange.give(Reply(302, {"location": "https://elsewhere.invalid/v2/accounts"}, b""))
+        await exchange.give(SimulatedReply(302, {"location": "https://elsewhere.invalid/v2/accounts"}, b""))

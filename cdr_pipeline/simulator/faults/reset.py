@@ -1,9 +1,9 @@
 """A03, A15: the connection is reset in the middle of a body that was promised to be longer."""
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault
 
 
-class Reset(Fault):
+class Reset(SimulatedFault):
     """Sends half of the first list."""
 
     name = "reset"

@@ -2,10 +2,10 @@
 
 from starlette.requests import Request
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 
 
-class Unauthorized(Fault):
+class Unauthorized(SimulatedFault):
     """Refuses the token of the second list."""
 
     name = "unauthorized"
@@ -24,4 +24,4 @@ class Unauthorized(Fault):
     async def strike(self, exchange: Exchange) -> None:
         """As 4.3 says it."""
         body = b'{"data":{},"error":"401","message":"invalid credentials","status":"error"}'
-        await exchange.give(Reply(401, {"content-type": "application/json"}, body))
+        await exchange.give(SimulatedReply(401, {"content-type": "application/json"}, body))

@@ -1,9 +1,9 @@
 """A05: the database is away for a moment."""
 
-from cdr_pipeline.simulator.faults.fault import Exchange, Fault, Reply
+from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 
 
-class Unavailable(Fault):
+class Unavailable(SimulatedFault):
     """Answers the first list with 503."""
 
     name = "unavailable"
@@ -13,4 +13,4 @@ class Unavailable(Fault):
         body = (
             b'{"data":{"message":"datastore timeout"},"error":"503","message":"datastore_unreachable","status":"error"}'
         )
-        await exchange.give(Reply(503, {"content-type": "application/json"}, body))
+        await exchange.give(SimulatedReply(503, {"content-type": "application/json"}, body))

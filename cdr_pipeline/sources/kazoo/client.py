@@ -18,7 +18,7 @@ from cdr_pipeline.errors import (
 )
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.connection import Connection
-from cdr_pipeline.sources.kazoo.dialects import VERSION_KEYS, Dialect
+from cdr_pipeline.sources.kazoo.dialects import VERSION_KEYS, SwitchDialect
 from cdr_pipeline.sources.kazoo.pace import Pace
 from cdr_pipeline.sources.kazoo.pages import Page, data_of, next_key_of, parse_detail, parse_page
 from cdr_pipeline.sources.kazoo.session import Credentials, Session
@@ -115,7 +115,7 @@ class KazooClient:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def detect_dialect(self, account_id: str) -> Dialect:
+    def detect_dialect(self, account_id: str) -> SwitchDialect:
         """What the server speaks, from its first answers: the envelope of v2, and whether v1 is gone.
 
         Raises:
@@ -126,16 +126,16 @@ class KazooClient:
             _, page = self._page(account_id, path, {"page_size": "1"})
         except UpstreamAccountNotFound:
             self._connection.get(account_id, f"/v1/accounts/{quote(account_id, safe='')}", {})
-            return Dialect.SEED_V1
+            return SwitchDialect.SEED_V1
         if not VERSION_KEYS & page.envelope:
-            return Dialect.V2_K3
+            return SwitchDialect.V2_K3
         try:
             self._connection.get(account_id, f"/v1/accounts/{quote(account_id, safe='')}", {})
         except UpstreamAccountNotFound:
-            return Dialect.K5
-        return Dialect.V2_K43
+            return SwitchDialect.K5
+        return SwitchDialect.V2_K43
 
-    def pages(self, account_id: str, window: Window, dialect: Dialect) -> Iterator[tuple[bytes, Page]]:
+    def pages(self, account_id: str, window: Window, dialect: SwitchDialect) -> Iterator[tuple[bytes, Page]]:
         """Every page of a window: its untouched body but for the token, and what it says.
 
         Rows may come twice; they are merged once. A key that comes again ends in an error, or on servers that repeat
@@ -175,7 +175,7 @@ class KazooClient:
             query["start_key"] = key
         raise UpstreamProtocolError(f"account {account_id}: more than {_MAX_PAGES} pages in one window")
 
-    def detail(self, account_id: str, record_id: str, dialect: Dialect) -> bytes:
+    def detail(self, account_id: str, record_id: str, dialect: SwitchDialect) -> bytes:
         """The reply of ``/cdrs/{id}``, free of the token, its document checked to be there."""
         account, record = quote(account_id, safe=""), quote(record_id, safe="")
         body = self._connection.get(account_id, f"/{dialect.version}/accounts/{account}/cdrs/{record}", {})

@@ -29,7 +29,7 @@ from cdr_pipeline.sources.kazoo.refusals import (
     date_of,
     refusal,
     retry_after_seconds,
-    worth_another_try,
+    retry_decision,
 )
 from cdr_pipeline.sources.kazoo.session import Session
 from cdr_pipeline.sources.kazoo.unpacking import Unpacking
@@ -172,7 +172,7 @@ class Connection:
     def _tried(self, asked: Callable[[], _Answer], *, shrinks: bool = False) -> _Answer:
         """Asks until there is an answer that can be trusted, with backoff, jitter and an end."""
         for attempt in stamina.retry_context(
-            on=lambda error: worth_another_try(error, shrinks=shrinks),
+            on=lambda error: retry_decision(error, shrinks=shrinks),
             attempts=self._attempts,
             timeout=_TOTAL_SECONDS,
             wait_initial=0.5,

@@ -10,7 +10,7 @@ VERSION_KEYS: Final = frozenset({"node", "version", "timestamp"})
 _NAMES_ITSELF: Final = frozenset({"node", "version"})
 
 
-class Dialect(StrEnum):
+class SwitchDialect(StrEnum):
     """A way of speaking of the switch.
 
     seed_v1 is API v1 of 3.22 and 4.0, the seed's own; v2_k3 is v2 of the same servers; v2_k43 is v2 of 4.3;
@@ -25,12 +25,12 @@ class Dialect(StrEnum):
     @property
     def version(self) -> str:
         """Path component of the API."""
-        return "v1" if self is Dialect.SEED_V1 else "v2"
+        return "v1" if self is SwitchDialect.SEED_V1 else "v2"
 
     @property
     def paginated(self) -> bool:
         """Whether a window comes in pages; v1 streams it whole."""
-        return self is not Dialect.SEED_V1
+        return self is not SwitchDialect.SEED_V1
 
     @property
     def hides_month_edges(self) -> bool:
@@ -40,7 +40,7 @@ class Dialect(StrEnum):
         Before, it is filed under the month in which the call ended: only one that ended in the last seconds of a month
         and was saved after it needs a window over the edge, as long as saves are late.
         """
-        return self in (Dialect.V2_K43, Dialect.K5)
+        return self in (SwitchDialect.V2_K43, SwitchDialect.K5)
 
     def contradicted_by(self, envelope: frozenset[str], next_start_key: str | None) -> bool:
         """Whether a page shows that the switch is of another version than this dialect.
@@ -60,4 +60,4 @@ class Dialect(StrEnum):
     @property
     def repeats_seconds(self) -> bool:
         """Whether the next page begins again with the whole second on which the last one ended."""
-        return self is Dialect.V2_K3
+        return self is SwitchDialect.V2_K3

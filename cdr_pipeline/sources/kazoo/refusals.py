@@ -75,7 +75,7 @@ def date_of(headers: httpx2.Headers) -> datetime | None:
     return None if moment.tzinfo is None else moment + age
 
 
-def worth_another_try(error: Exception, *, shrinks: bool = False) -> bool | float:
+def retry_decision(error: Exception, *, shrinks: bool = False) -> bool | float:
     """Whether to ask again, and after how long when the server has said so.
 
     Args:

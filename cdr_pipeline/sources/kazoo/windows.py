@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cdr_pipeline.core.time.timestamps import to_gregorian
-from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, Dialect
+from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, SwitchDialect
 
 # Into the old month, far enough to have its database read.
 _BEFORE_EDGE: Final = timedelta(hours=1)
@@ -70,13 +70,13 @@ class EdgeReach:
     longest_call: timedelta = timedelta(hours=24)
     save_lag: timedelta = timedelta(hours=6)
 
-    def of(self, dialect: Dialect) -> timedelta:
+    def of(self, dialect: SwitchDialect) -> timedelta:
         """The reach that the servers of a dialect need."""
         return max(self.longest_call if dialect.hides_month_edges else self.save_lag, _SECOND)
 
 
 def plan_windows(
-    first: datetime, last: datetime, dialect: Dialect, reach: EdgeReach = EdgeReach()
+    first: datetime, last: datetime, dialect: SwitchDialect, reach: EdgeReach = EdgeReach()
 ) -> tuple[Window, ...]:
     """Windows for every record saved in ``[first, last)``.
 
@@ -109,7 +109,7 @@ def plan_windows(
 
 
 def edge_spans(
-    first: datetime, last: datetime, dialect: Dialect, reach: EdgeReach = EdgeReach()
+    first: datetime, last: datetime, dialect: SwitchDialect, reach: EdgeReach = EdgeReach()
 ) -> list[tuple[datetime, datetime]]:
     """What windows across months' edges must contain for ``[first, last)`` to be covered: start and end of each."""
     return [

@@ -10,10 +10,10 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.uploads.profile import Layout
+from cdr_pipeline.core.fields.schemas import LINE, RAW, CheckedRows
 from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.records.rejection import Fault, sift
-from cdr_pipeline.core.fields.schemas import LINE, RAW, Sifted
+from cdr_pipeline.core.records.rejection import RowFault, split_rejects
+from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.sources.uploads.lines import escaped
 
 FIELDS: Final = "__fields"
@@ -26,7 +26,7 @@ _BLANKS: Final = " \t\r\n"
 _ASCII: Final = 128
 
 
-def cells(lines: pl.DataFrame, layouts: Sequence[tuple[str, ...]], layout: Layout) -> Sifted:
+def cells(lines: pl.DataFrame, layouts: Sequence[tuple[str, ...]], layout: Layout) -> CheckedRows:
     """Rows with one text column per source column, and refused lines.
 
     A file whose rows differ in width gets the union of their columns.
@@ -39,7 +39,7 @@ def cells(lines: pl.DataFrame, layouts: Sequence[tuple[str, ...]], layout: Layou
     if lines.is_empty():
         columns = dict.fromkeys((name for names in layouts for name in names), pl.String())
         empty = pl.DataFrame(schema={LINE: pl.Int64(), RAW: pl.String(), **columns})
-        return sift(empty, [])
+        return split_rejects(empty, [])
     parts: list[pl.DataFrame] = []
     rest = lines
     if _is_plain(layout):
@@ -52,13 +52,13 @@ def cells(lines: pl.DataFrame, layouts: Sequence[tuple[str, ...]], layout: Layou
                     rest.join(found.select(LINE), on=LINE, how="anti", maintain_order="left") if left else rest.clear()
                 )
     if rest.is_empty():
-        return sift(_together(parts), [])
+        return split_rejects(_together(parts), [])
     split = split_line(rest, layout)
     if layout.repair:
         split = _repaired(split, layout, layouts)
-    sifted = sift(split, _faults(layouts, more=layout.more_columns))
+    sifted = split_rejects(split, _faults(layouts, more=layout.more_columns))
     parts += _named(sifted.rows, layouts, layout)
-    return Sifted(_together(parts), sifted.rejects)
+    return CheckedRows(_together(parts), sifted.rejects)
 
 
 def split_line(lines: pl.DataFrame, layout: Layout) -> pl.DataFrame:
@@ -83,7 +83,7 @@ def split_line(lines: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     )
 
 
-def nothing_is_null(text: pl.Expr, layout: Layout) -> pl.Expr:
+def blank_as_null(text: pl.Expr, layout: Layout) -> pl.Expr:
     """A value without blanks around it; "" and the profile's nulls are null."""
     value = text.str.strip_chars(_BLANKS)
     empty = value == ""
@@ -126,7 +126,7 @@ def _regular(lines: pl.DataFrame, names: Sequence[str], layout: Layout) -> pl.Da
         # Never seen; the other way knows them all.
         return sound.clear()
     exact = (table[_END] == _END).fill_null(value=False)
-    values = (nothing_is_null(pl.col(f"c{n}"), layout).alias(name) for n, name in enumerate(names))
+    values = (blank_as_null(pl.col(f"c{n}"), layout).alias(name) for n, name in enumerate(names))
     rows = pl.concat([sound.select(LINE, RAW), table.select(values)], how="horizontal")
     return rows if exact.all() else rows.filter(exact)
 
@@ -138,13 +138,13 @@ def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(parts, how="diagonal").sort(LINE)
 
 
-def _faults(layouts: Sequence[tuple[str, ...]], *, more: bool) -> list[Fault]:
+def _faults(layouts: Sequence[tuple[str, ...]], *, more: bool) -> list[RowFault]:
     widths = sorted({len(names) for names in layouts})
     right = pl.col(WIDTH) >= widths[0] if more else pl.col(WIDTH).is_in(widths)
     return [
-        Fault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains("\x00", literal=True)),
-        Fault("", Reject.BROKEN_QUOTE, ~pl.col(WHOLE)),
-        Fault("", Reject.RAGGED_ROW, ~right),
+        RowFault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains("\x00", literal=True)),
+        RowFault("", Reject.BROKEN_QUOTE, ~pl.col(WHOLE)),
+        RowFault("", Reject.RAGGED_ROW, ~right),
     ]
 
 
@@ -173,7 +173,7 @@ def _value(number: int, layout: Layout) -> pl.Expr:
         trimmed = pl.when(whole).then(inner).otherwise(trimmed)
     if layout.escape:
         trimmed = trimmed.str.replace_all(rf"(?s){escaped(layout.escape)}(.)", "$1")
-    return nothing_is_null(trimmed, layout)
+    return blank_as_null(trimmed, layout)
 
 
 def _repaired(split: pl.DataFrame, layout: Layout, layouts: Sequence[tuple[str, ...]]) -> pl.DataFrame:

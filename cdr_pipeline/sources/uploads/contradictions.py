@@ -7,8 +7,8 @@ from zoneinfo import available_timezones
 
 import polars as pl
 
-from cdr_pipeline.core.time.local_time import is_zone
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
+from cdr_pipeline.core.time.local_time import is_zone
 from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile
 
 _CURRENCY: Final = re.compile(r"(?:[A-Z]{3})?")

@@ -13,8 +13,8 @@ from typing import Any, Final, cast
 import orjson
 import polars as pl
 
-from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.core.fields.schemas import LINE, RAW
+from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.documents import json_records
 from cdr_pipeline.sources.uploads.lines import logical_lines

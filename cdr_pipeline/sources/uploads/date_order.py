@@ -7,8 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.time.local_time import instant, is_local_time, rival_formats
 from cdr_pipeline.core.normalize.imported import combined
+from cdr_pipeline.core.time.local_time import instant, is_local_time, rival_formats
 from cdr_pipeline.core.uploads.profile import Profile, TimeNotation
 from cdr_pipeline.errors import AmbiguousDates
 from cdr_pipeline.sources.uploads.parse import read_upload
@@ -20,7 +20,7 @@ _BESIDE: Final = timedelta(days=7)
 _TIMES: Final = ("started_at", "answered_at", "ended_at")
 
 
-def in_date_order(path: Path, profile: Profile) -> Profile:
+def with_date_order(path: Path, profile: Profile) -> Profile:
     """The profile with one order of dates, where it has both and the file shows which.
 
     A date shows it that fits only one order, and so does one beside which its row states another time as ISO 8601, as

@@ -7,14 +7,14 @@ from typing import Final, cast
 import orjson
 import polars as pl
 
-from cdr_pipeline.core.uploads.profile import Layout, column_name
-from cdr_pipeline.core.records.reasons import Filtered, Reject
-from cdr_pipeline.core.records.rejection import Fault, sift
 from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA
+from cdr_pipeline.core.records.reasons import Filtered, Reject
+from cdr_pipeline.core.records.rejection import RowFault, split_rejects
+from cdr_pipeline.core.uploads.profile import Layout, column_name
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.lines import BLOCK, LONGEST_LINE, line_blocks, physical_lines
 from cdr_pipeline.sources.uploads.opening import MAX_WHOLE_BYTES
-from cdr_pipeline.sources.uploads.records import ASIDE_SCHEMA, RawRecords, rejected_lines, set_aside
+from cdr_pipeline.sources.uploads.records import ASIDE_SCHEMA, RawRecords, filtered_lines, rejected_lines
 
 # A call record has at least one of these; an error envelope or a settings file has none.
 _RECORD_KEYS: Final = frozenset({"call_id", "callid", "id", "_id", "uniqueid", "uuid", "sid"})
@@ -99,7 +99,7 @@ def _line_records(lines: pl.DataFrame, layout: Layout, record_keys: frozenset[st
     """One document a line."""
     blank = lines[RAW].str.strip_chars() == ""
     written = lines.filter(~blank)
-    aside = set_aside(lines.filter(blank), Filtered.BLANK)
+    aside = filtered_lines(lines.filter(blank), Filtered.BLANK)
     if written.is_empty():
         frame = pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
         return RawRecords(frame, pl.DataFrame(schema=REJECT_SCHEMA), aside, lines.height)
@@ -134,12 +134,12 @@ def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout, record
     texts = values.select(pl.when(~pl.col(keys).is_in(["", *layout.nulls])).then(pl.col(keys)).name.keep())
     kinds = pl.Series("__kind", [_kind(item, record_keys) for item in items])
     frame = pl.concat([lines, texts.rename(_names(keys)), kinds.to_frame()], how="horizontal")
-    sifted = sift(
+    sifted = split_rejects(
         frame,
         [
-            Fault("", Reject.INVALID_JSON, pl.col("__kind") == "unreadable"),
-            Fault("", Reject.NOT_A_RECORD, pl.col("__kind") == "other"),
-            Fault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains(r"\x00|(^|[^\\])(\\\\)*\\u0000")),
+            RowFault("", Reject.INVALID_JSON, pl.col("__kind") == "unreadable"),
+            RowFault("", Reject.NOT_A_RECORD, pl.col("__kind") == "other"),
+            RowFault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains(r"\x00|(^|[^\\])(\\\\)*\\u0000")),
         ],
     )
     aside = pl.DataFrame(schema=ASIDE_SCHEMA)

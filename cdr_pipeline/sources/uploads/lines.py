@@ -8,8 +8,8 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.core.fields.schemas import LINE, RAW
+from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.errors import UnreadableUpload
 
 # Characters that are worked on at once; no line is longer than this, and no quoted field of several lines than that.

@@ -31,10 +31,10 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
 from cdr_pipeline.core.fields.dictionary import BY_NAME
 from cdr_pipeline.core.normalize.numbers import NumberPlan
-from cdr_pipeline.core.uploads.profile import Control, Layout, Profile, Rating, Segments, column_name
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
+from cdr_pipeline.core.uploads.profile import FileControl, Layout, Profile, Rating, Segments, column_name
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile
 from cdr_pipeline.sources.uploads.contradictions import contradiction
 
@@ -67,7 +67,7 @@ _PROFILE: Final = TypeAdapter(Profile)
 _SHAPES: Final = {
     "plan": NumberPlan,
     "segments": Segments,
-    "control": Control,
+    "control": FileControl,
     "rating": Rating,
     "reconcile": CarrierRules,
 }

@@ -6,12 +6,12 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.uploads.profile import Layout, column_name
+from cdr_pipeline.core.fields.schemas import LINE, RAW, CheckedRows
 from cdr_pipeline.core.records.reasons import Filtered, Reject
-from cdr_pipeline.core.records.rejection import Fault, sift
-from cdr_pipeline.core.fields.schemas import LINE, RAW, Sifted
+from cdr_pipeline.core.records.rejection import RowFault, split_rejects
+from cdr_pipeline.core.uploads.profile import Layout, column_name
 from cdr_pipeline.errors import UnreadableUpload
-from cdr_pipeline.sources.uploads.cells import FIELDS, WHOLE, cells, nothing_is_null, split_line
+from cdr_pipeline.sources.uploads.cells import FIELDS, WHOLE, blank_as_null, cells, split_line
 from cdr_pipeline.sources.uploads.lines import escaped, logical_lines, physical_lines
 
 # A header of more columns is no header: a file without line ends, or an attack.
@@ -45,7 +45,7 @@ class RawRecords:
         return Counter(map(Filtered, self.aside["kind"]))
 
 
-def set_aside(lines: pl.DataFrame, kind: Filtered) -> pl.DataFrame:
+def filtered_lines(lines: pl.DataFrame, kind: Filtered) -> pl.DataFrame:
     """Lines as ``RawRecords.aside`` has them."""
     return lines.select(LINE, pl.lit(kind.value).alias("kind"))
 
@@ -92,7 +92,7 @@ class LineRecords:
         def without(found: pl.Series, kind: Filtered) -> pl.DataFrame:
             if not found.any():
                 return lines
-            aside.append(set_aside(lines.filter(found), kind))
+            aside.append(filtered_lines(lines.filter(found), kind))
             return lines.filter(~found)
 
         lines = without(lines[RAW].str.strip_chars() == "", Filtered.BLANK)
@@ -126,7 +126,7 @@ class LineRecords:
             stated |= {name: value for name, value in row.items() if value is not None}
         return stated
 
-    def _rows(self, lines: pl.DataFrame) -> Sifted:
+    def _rows(self, lines: pl.DataFrame) -> CheckedRows:
         layout = self._layout
         if layout.format == "fixed":
             return _fixed(lines, layout)
@@ -140,7 +140,7 @@ def rejected_lines(text: str, reason: Reject) -> RawRecords:
     blank = lines[RAW].str.strip_chars() == ""
     rejects = lines.filter(~blank).select(LINE, pl.lit("").alias("field"), pl.lit(reason.value).alias("reason"), RAW)
     frame = pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
-    return RawRecords(frame, rejects, set_aside(lines.filter(blank), Filtered.BLANK), lines.height)
+    return RawRecords(frame, rejects, filtered_lines(lines.filter(blank), Filtered.BLANK), lines.height)
 
 
 def _first(lines: pl.DataFrame, number: int) -> pl.Series:
@@ -148,19 +148,19 @@ def _first(lines: pl.DataFrame, number: int) -> pl.Series:
     return pl.int_range(lines.height, eager=True) < number
 
 
-def _fixed(lines: pl.DataFrame, layout: Layout) -> Sifted:
+def _fixed(lines: pl.DataFrame, layout: Layout) -> CheckedRows:
     """Rows of fixed-width text; a line that ends before its last column begins is ragged."""
     shortest = max(start for start, _ in layout.widths.values())
-    sifted = sift(
+    sifted = split_rejects(
         lines,
         [
-            Fault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains("\x00", literal=True)),
-            Fault("", Reject.RAGGED_ROW, pl.col(RAW).str.len_chars() < shortest),
+            RowFault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains("\x00", literal=True)),
+            RowFault("", Reject.RAGGED_ROW, pl.col(RAW).str.len_chars() < shortest),
         ],
     )
     cut = {name: pl.col(RAW).str.slice(start - 1, length) for name, (start, length) in layout.widths.items()}
-    values = (nothing_is_null(text, layout).alias(name) for name, text in cut.items())
-    return Sifted(sifted.rows.select(LINE, RAW, *values), sifted.rejects)
+    values = (blank_as_null(text, layout).alias(name) for name, text in cut.items())
+    return CheckedRows(sifted.rows.select(LINE, RAW, *values), sifted.rejects)
 
 
 def _header_names(header: pl.DataFrame, layout: Layout) -> tuple[str, ...]:

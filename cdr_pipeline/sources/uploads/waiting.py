@@ -104,7 +104,7 @@ def waiting_files(upload_dir: Path, *, settle_seconds: float = 0, clock: Clock =
     ]
 
 
-def shown_name(name: str) -> str:
+def display_name(name: str) -> str:
     """A file's name for people: what cannot be printed, or turns writing around, becomes ?; never used as a path."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)[:_LONGEST_NAME]
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.errors import ConfigurationError
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 
 # Account ids become folder names; this is what keeps them inside their folder.
@@ -77,7 +77,7 @@ def checked_account(
     return Account(account_id, name, parent_id, time_zone, country_code, active=active)
 
 
-def add_account(request: AccountRequest, at: Workplace, *, zone_from: date | None = None) -> AddedAccount:
+def add_account(request: AccountRequest, ctx: RunContext, *, zone_from: date | None = None) -> AddedAccount:
     """Adds an account, or changes what the request names of a known one.
 
     An account that has days changes its zone only from a stated day on. Waits for loads of the account that are
@@ -85,37 +85,37 @@ def add_account(request: AccountRequest, at: Workplace, *, zone_from: date | Non
 
     Args:
         request: what to add or change.
-        at: settings, warehouse and clock.
+        ctx: settings, warehouse, clock and progress callback.
         zone_from: first day in the new zone, of an account that has days.
 
     Raises:
         ConfigurationError: a value is wrong, or the change would move a day that has records or is sealed.
     """
-    with at.ledger() as ledger, ledger.no_loads(request.account_id):
-        known = ledger.find_account(request.account_id)
-        account = _as_requested(request, known, at)
+    with ctx.ledger() as ledger, ledger.accounts.no_loads(request.account_id):
+        known = ledger.accounts.find_account(request.account_id)
+        account = _as_requested(request, known, ctx)
         if known is None:
-            ledger.add_account(account, now=at.clock())
+            ledger.accounts.add(account, now=ctx.clock())
             return AddedAccount(account)
         if known.time_zone == account.time_zone:
             if zone_from is not None and request.time_zone is None:
                 raise ConfigurationError(
                     "a first day in a new zone was given, but no zone", hint="name it with --time-zone"
                 )
-            ledger.change_account(account)
+            ledger.accounts.change_account(account)
             return AddedAccount(account)
-        newest = ledger.newest_day(account.account_id)
+        newest = ledger.accounts.newest_day(account.account_id)
         if newest is None and zone_from is None:
-            ledger.change_account(account)
+            ledger.accounts.change_account(account)
             return AddedAccount(account)
-        moved = _first_day(known, account, newest, zone_from, at)
-        _require_unmoved_days(known, account, moved, ledger, at)
-        ledger.move_account(account, until=moved, before=known.time_zone, now=at.clock())
+        moved = _first_day(known, account, newest, zone_from, ctx)
+        _require_unmoved_days(known, account, moved, ledger, ctx)
+        ledger.accounts.move(account, until=moved, before=known.time_zone, now=ctx.clock())
         return AddedAccount(account, moved)
 
 
-def _as_requested(request: AccountRequest, known: Account | None, at: Workplace) -> Account:
-    before = known or Account(request.account_id, time_zone=at.settings.time_zone)
+def _as_requested(request: AccountRequest, known: Account | None, ctx: RunContext) -> Account:
+    before = known or Account(request.account_id, time_zone=ctx.settings.time_zone)
     parent = before.parent_id if request.parent_id is None else request.parent_id or None
     country = before.country_code if request.country_code is None else request.country_code or None
     checked = checked_account(
@@ -129,7 +129,7 @@ def _as_requested(request: AccountRequest, known: Account | None, at: Workplace)
     return replace(checked, dialect=before.dialect, earlier_zones=before.earlier_zones)
 
 
-def _first_day(known: Account, account: Account, newest: date | None, zone_from: date | None, at: Workplace) -> date:
+def _first_day(known: Account, account: Account, newest: date | None, zone_from: date | None, ctx: RunContext) -> date:
     """The first day in the new zone, which must be stated.
 
     Raises:
@@ -145,10 +145,10 @@ def _first_day(known: Account, account: Account, newest: date | None, zone_from:
         if zone_from is None
         else f"{last} lies in {known.time_zone} already"
     )
-    raise ConfigurationError(what, hint=_move_hint(known, account, last, at))
+    raise ConfigurationError(what, hint=_move_hint(known, account, last, ctx))
 
 
-def _require_unmoved_days(known: Account, account: Account, moved: date, ledger: Ledger, at: Workplace) -> None:
+def _require_unmoved_days(known: Account, account: Account, moved: date, ledger: Ledger, ctx: RunContext) -> None:
     """The days before a move keep the records and, where they are sealed, the bounds that they have.
 
     Raises:
@@ -156,24 +156,24 @@ def _require_unmoved_days(known: Account, account: Account, moved: date, ledger:
     """
     after = AccountZones(account.time_zone, (*known.earlier_zones, EarlierZone(known.time_zone, moved)))
     begins = after.bounds(moved)[0]
-    if ledger.has_records_from(account.account_id, begins, before=moved):
+    if ledger.accounts.has_records_from(account.account_id, begins, before=moved):
         raise ConfigurationError(
             f"account {account.account_id}: calls that started after {begins:%Y-%m-%d %H:%M} UTC are on days before"
             f" {moved} and would belong to it",
-            hint=_move_hint(known, account, moved, at),
+            hint=_move_hint(known, account, moved, ctx),
         )
     edge = [moved - timedelta(days=back) for back in (1, 2)]
     sealed = [day for day in edge if known.zones.bounds(day) != after.bounds(day)]
-    if final := ledger.final_days(account.account_id, sealed):
+    if final := ledger.accounts.final_days(account.account_id, sealed):
         raise ConfigurationError(
             f"account {account.account_id}: {final[0]} is sealed and would end at another time",
-            hint=_move_hint(known, account, moved, at),
+            hint=_move_hint(known, account, moved, ctx),
         )
 
 
-def _move_hint(known: Account, account: Account, last: date | None, at: Workplace) -> str:
+def _move_hint(known: Account, account: Account, last: date | None, ctx: RunContext) -> str:
     """The command that moves an account between two days of which neither has anything yet."""
-    today = max(at.clock().astimezone(ZoneInfo(zone)).date() for zone in (known.time_zone, account.time_zone))
+    today = max(ctx.clock().astimezone(ZoneInfo(zone)).date() for zone in (known.time_zone, account.time_zone))
     first = max(today, today if last is None else last + timedelta(days=1)) + timedelta(days=1)
     return (
         f"'cdr-pipeline accounts add {account.account_id} --time-zone {account.time_zone} --zone-from {first}' moves it"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, get_args
 
 from cdr_pipeline.errors import ConfigurationError
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.accounts.tokens import Scope, Token, TokenTable
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
@@ -32,7 +32,7 @@ class CreatedToken:
     expires_at: datetime
 
 
-def create_token(request: TokenRequest, at: Workplace) -> CreatedToken:
+def create_token(request: TokenRequest, ctx: RunContext) -> CreatedToken:
     """Makes a token.
 
     Raises:
@@ -45,10 +45,10 @@ def create_token(request: TokenRequest, at: Workplace) -> CreatedToken:
         raise ConfigurationError(f"a token lives 1 to {_LONGEST_DAYS} days")
     if len(request.label) > _LONGEST_LABEL:
         raise ConfigurationError(f"a label has at most {_LONGEST_LABEL} characters")
-    now = at.clock()
+    now = ctx.clock()
     expires_at = now + timedelta(days=request.days)
-    with at.ledger() as ledger:
-        (account,) = ledger.accounts([request.account_id])
+    with ctx.ledger() as ledger:
+        (account,) = ledger.accounts.active([request.account_id])
         token, token_id = TokenTable(ledger.connection).create(
             account_id=account.account_id,
             scope=request.scope,
@@ -59,29 +59,29 @@ def create_token(request: TokenRequest, at: Workplace) -> CreatedToken:
     return CreatedToken(token, token_id, expires_at)
 
 
-def buy_token(key: Token, expires_at: datetime, at: Workplace) -> str:
+def issue_token(key: Token, expires_at: datetime, ctx: RunContext) -> str:
     """A short-lived token of the same account and scope; it ends with its key."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         tokens = TokenTable(ledger.connection)
-        tokens.forget_expired(now=at.clock())
+        tokens.forget_expired(now=ctx.clock())
         token, _ = tokens.create(
             account_id=key.account_id,
             scope=key.scope,
             label="",
-            now=at.clock(),
+            now=ctx.clock(),
             expires_at=expires_at,
             parent_token_id=key.token_id,
         )
     return token
 
 
-def list_tokens(at: Workplace) -> list[Token]:
+def list_tokens(ctx: RunContext) -> list[Token]:
     """Tokens that were made by hand, by account and age; never the tokens themselves."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         return TokenTable(ledger.connection).tokens()
 
 
-def revoke_token(token_id: str, at: Workplace) -> bool:
+def revoke_token(token_id: str, ctx: RunContext) -> bool:
     """Ends a token, and those bought with it; False when none of that id is alive."""
-    with at.ledger() as ledger:
-        return TokenTable(ledger.connection).revoke(token_id, now=at.clock())
+    with ctx.ledger() as ledger:
+        return TokenTable(ledger.connection).revoke(token_id, now=ctx.clock())

@@ -6,9 +6,9 @@ from typing import Any
 
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.steps.accounts.add_account import checked_account
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 
 
@@ -46,7 +46,7 @@ class SyncedAccounts:
     refused: tuple[tuple[str, str], ...]
 
 
-def sync_accounts(request: SyncRequest, at: Workplace) -> SyncedAccounts:
+def sync_accounts(request: SyncRequest, ctx: RunContext) -> SyncedAccounts:
     """Walks the tree below an account and makes every account in it known.
 
     A new account takes its time zone from the switch, or the operator's where the switch names none.
@@ -55,15 +55,15 @@ def sync_accounts(request: SyncRequest, at: Workplace) -> SyncedAccounts:
         ConfigurationError: no switch is configured, or nobody says whose tree.
         UpstreamError: the switch failed; nothing was changed.
     """
-    with KazooClient.from_settings(at.settings) as client:
+    with KazooClient.from_settings(ctx.settings) as client:
         root = request.root or client.own_account()
-        configured = at.settings.api_dialect
-        dialect = client.detect_dialect(root) if configured == "auto" else Dialect(configured)
+        configured = ctx.settings.api_dialect
+        dialect = client.detect_dialect(root) if configured == "auto" else SwitchDialect(configured)
         listed = [client.account(root, version=dialect.version)]
         listed += client.descendants(root, version=dialect.version)
-        with at.ledger() as ledger:
-            known = {account.account_id: account for account in ledger.all_accounts()}
-            return _Walk(root, known, client, dialect, at).record(listed, ledger, request)
+        with ctx.ledger() as ledger:
+            known = {account.account_id: account for account in ledger.accounts.all()}
+            return _Walk(root, known, client, dialect, ctx).record(listed, ledger, request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class _Walk:
     root: str
     known: dict[str, Account]
     client: KazooClient
-    dialect: Dialect
-    at: Workplace
+    dialect: SwitchDialect
+    ctx: RunContext
 
     def record(self, listed: Sequence[dict[str, Any]], ledger: Ledger, request: SyncRequest) -> SyncedAccounts:
         """Writes down what is new or other than before."""
@@ -86,19 +86,19 @@ class _Walk:
                 found.append(self._account(account_id, row))
             except ConfigurationError as error:
                 refused.append((account_id, error.message))
-            self.at.progress(f"{len(found)} accounts")
+            self.ctx.progress(f"{len(found)} accounts")
         added = [account for account in found if account.account_id not in self.known]
         changed = [account for account in found if self.known.get(account.account_id, account) != account]
         there = {account.account_id for account in found} | {account_id for account_id, _ in refused}
         missing = [item for item in self.known.values() if item.account_id not in there and self._below(item)]
-        now = self.at.clock()
+        now = self.ctx.clock()
         for account in added:
-            ledger.add_account(account, now=now)
+            ledger.accounts.add(account, now=now)
         # The walk takes a while: what was set here meanwhile stays.
         for account in changed:
-            ledger.place_in_tree(account.account_id, name=account.name, parent_id=account.parent_id)
+            ledger.accounts.place_in_tree(account.account_id, name=account.name, parent_id=account.parent_id)
         for account in missing if request.deactivate_missing else []:
-            ledger.deactivate_account(account.account_id)
+            ledger.accounts.deactivate_account(account.account_id)
         touched = {account.account_id for account in added + changed}
         return SyncedAccounts(
             self.root,
@@ -121,7 +121,7 @@ class _Walk:
         )
 
     def _new(self, account_id: str, row: dict[str, Any]) -> Account:
-        zone = self.at.settings.time_zone
+        zone = self.ctx.settings.time_zone
         account = checked_account(
             account_id=account_id, name="", parent_id=None, time_zone=zone, country_code=None, active=True
         )

@@ -20,13 +20,13 @@ from cdr_pipeline.errors import (
     WindowTooHeavy,
 )
 from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.sources.kazoo.dialects import Dialect
+from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.pages import Page, longest_over, record_ids
 from cdr_pipeline.sources.kazoo.windows import Window, crosses_month, edge_spans, plan_windows
 from cdr_pipeline.sources.landing import LandingWriter, window_path
-from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.collect.switch_dialects import confirm_dialect, edge_reach, find_dialect, known_dialect
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Claim, LandedWindow, Ledger, RecordedWindow
 
 # Longer than one request may be tried for; a process that is killed is not waited for, one that hangs is.
@@ -58,7 +58,7 @@ class AccountCollected:
     rows: int = 0
     bytes: int = 0
     unchanged: int = 0
-    dialect: Dialect | None = None
+    dialect: SwitchDialect | None = None
     elsewhere: bool = False
     failure: AccountFailure | None = None
 
@@ -75,14 +75,14 @@ class AccountCollected:
         )
 
 
-def require_begun(account: Account, business_date: date, at: Workplace) -> None:
+def require_begun(account: Account, business_date: date, ctx: RunContext) -> None:
     """Lets only a day be collected that has begun in the account's zone.
 
     Raises:
         DayNotBegun: it has not.
     """
     first, _ = account.zones.bounds(business_date)
-    if _now(at) <= first:
+    if _now(ctx) <= first:
         raise DayNotBegun(
             f"account {account.account_id}: {business_date} has not begun in {account.zones.on(business_date)}",
             hint="choose a date that has started in the account's time zone; nothing was recorded",
@@ -90,7 +90,7 @@ def require_begun(account: Account, business_date: date, at: Workplace) -> None:
 
 
 def days_to_read_again(
-    account: Account, business_date: date, ledger: Ledger, at: Workplace, *, besides: Sequence[date]
+    account: Account, business_date: date, ledger: Ledger, ctx: RunContext, *, besides: Sequence[date]
 ) -> list[date]:
     """Earlier days that are read again with a day: the last few, and those whose windows are outdated.
 
@@ -101,19 +101,19 @@ def days_to_read_again(
         account: account that owns the records.
         business_date: day that is collected.
         ledger: of the warehouse.
-        at: settings and clock.
+        ctx: settings, warehouse, clock and progress callback.
         besides: other days of the same run, which it collects anyway.
     """
-    number = at.settings.collect_reread_days
-    oldest = at.clock() - timedelta(days=number + 1)
+    number = ctx.settings.collect_reread_days
+    oldest = ctx.clock() - timedelta(days=number + 1)
     trailing = [business_date - timedelta(days=days) for days in range(1, number + 1)]
     recent = [day for day in trailing if account.zones.bounds(day)[1] > oldest]
-    outdated = ledger.outdated_days(account.account_id, WindowOutdated.code)[:_MOST_OUTDATED]
+    outdated = ledger.windows.outdated_days(account.account_id, WindowOutdated.code)[:_MOST_OUTDATED]
     return [day for day in dict.fromkeys([*recent, *outdated]) if day != business_date and day not in besides]
 
 
 def collect_account_day(
-    account: Account, business_date: date, client: KazooClient, ledger: Ledger, at: Workplace, *, again: bool = False
+    account: Account, business_date: date, client: KazooClient, ledger: Ledger, ctx: RunContext, *, again: bool = False
 ) -> AccountCollected:
     """Lands a day of an account, or leaves it to the process that is at it.
 
@@ -124,67 +124,67 @@ def collect_account_day(
         business_date: day in the account's zone, begun.
         client: of the switch.
         ledger: over a connection of its own.
-        at: settings and clock.
+        ctx: settings, warehouse, clock and progress callback.
         again: the day was collected before; windows whose rows have not changed are not landed.
     """
     account_id = account.account_id
-    if again and not ledger.recorded_windows(account_id, business_date):
+    if again and not ledger.windows.recorded_windows(account_id, business_date):
         return AccountCollected(account_id)
-    claim = ledger.claim(account_id, business_date, lease_seconds=_LEASE_SECONDS)
+    claim = ledger.windows.claim(account_id, business_date, lease_seconds=_LEASE_SECONDS)
     if claim is None:
-        at.progress(f"{account_id} is being collected by another process")
+        ctx.progress(f"{account_id} is being collected by another process")
         return AccountCollected(account_id, elsewhere=True)
     try:
-        return _collect(account, claim, client, ledger, at, again=again)
+        return _collect(account, claim, client, ledger, ctx, again=again)
     except (ClaimLost, ClockDisagrees) as error:
         return AccountCollected(account_id, failure=AccountFailure.of(account_id, error))
     except CdrError as error:
-        _note_no_window(account, claim, error, ledger, at)
+        _note_no_window(account, claim, error, ledger, ctx)
         return AccountCollected(account_id, failure=AccountFailure.of(account_id, error))
     except Exception as error:  # noqa: BLE001 - one account's fault must not keep the others out
         fault = AccountFailure.of_fault(account_id, f"collecting {business_date}", error)
-        _note_no_window(account, claim, fault, ledger, at)
+        _note_no_window(account, claim, fault, ledger, ctx)
         return AccountCollected(account_id, failure=fault)
     finally:
-        ledger.release(claim)
+        ledger.windows.release(claim)
 
 
 def _collect(
-    account: Account, claim: Claim, client: KazooClient, ledger: Ledger, at: Workplace, *, again: bool
+    account: Account, claim: Claim, client: KazooClient, ledger: Ledger, ctx: RunContext, *, again: bool
 ) -> AccountCollected:
     """Lands the day in the known dialect, and in the one that is found when the switch has become another."""
-    known = known_dialect(account, at)
-    dialect = known or find_dialect(account, client, ledger, at)
-    collector = _AccountCollector(account, claim, dialect, client, ledger, at)
+    known = known_dialect(account, ctx)
+    dialect = known or find_dialect(account, client, ledger, ctx)
+    collector = _AccountCollector(account, claim, dialect, client, ledger, ctx)
     collected = collector.collect_day(again=again)
     failure = collected.failure
     if failure is None:
-        confirm_dialect(account, dialect, ledger, at)
-    elif known is not None and failure.code in _OF_ANOTHER_DIALECT and at.settings.api_dialect == "auto":
-        found = find_dialect(account, client, ledger, at)
+        confirm_dialect(account, dialect, ledger, ctx)
+    elif known is not None and failure.code in _OF_ANOTHER_DIALECT and ctx.settings.api_dialect == "auto":
+        found = find_dialect(account, client, ledger, ctx)
         if found is not dialect:
-            at.progress(f"{account.account_id}: the switch speaks {found}, no longer {dialect}")
+            ctx.progress(f"{account.account_id}: the switch speaks {found}, no longer {dialect}")
             return replace(replace(collector, dialect=found).collect_day(again=again), dialect=found)
     return replace(collected, dialect=dialect)
 
 
 def _note_no_window(
-    account: Account, claim: Claim, error: CdrError | AccountFailure, ledger: Ledger, at: Workplace
+    account: Account, claim: Claim, error: CdrError | AccountFailure, ledger: Ledger, ctx: RunContext
 ) -> None:
     """The switch could not even be asked for a window: recorded at the day's first second, which any day covers."""
     first, _ = account.zones.bounds(claim.business_date)
-    ledger.record_failed_window(
+    ledger.windows.record_failed(
         claim=claim,
         starts_at=first,
         ends_at=first + _SECOND,
         error_code=error.code,
         error_message=error.message,
-        now=at.clock(),
+        now=ctx.clock(),
     )
 
 
-def _now(at: Workplace) -> datetime:
-    return at.clock().replace(microsecond=0)
+def _now(ctx: RunContext) -> datetime:
+    return ctx.clock().replace(microsecond=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,17 +193,17 @@ class _AccountCollector:
 
     account: Account
     claim: Claim
-    dialect: Dialect
+    dialect: SwitchDialect
     client: KazooClient
     ledger: Ledger
-    at: Workplace
+    ctx: RunContext
     renewed_at: list[float] = field(default_factory=lambda: [time.monotonic()])
 
     def collect_day(self, *, again: bool) -> AccountCollected:
         """Lands the day's windows; with ``again`` those that are recorded, where they cover the day."""
         if not again:
             return self._collect_planned({})
-        recorded = self.ledger.recorded_windows(self.account.account_id, self.claim.business_date)
+        recorded = self.ledger.windows.recorded_windows(self.account.account_id, self.claim.business_date)
         known = {
             (window.starts_at, window.ends_at): window.content_sha256
             for window in recorded
@@ -216,19 +216,19 @@ class _AccountCollector:
         """Lands the day as it is planned now; then failures of windows that were planned otherwise are of the past."""
         done = self._collect(self._planned(), known)
         if done.failure is None:
-            self.ledger.forget_failures(self.claim)
+            self.ledger.windows.forget_failures(self.claim)
         return done
 
     def _planned(self) -> tuple[Window, ...]:
         first, end = self.account.zones.bounds(self.claim.business_date)
-        last = min(end + timedelta(hours=self.at.settings.collect_overlap_hours), _now(self.at))
-        return plan_windows(first, last, self.dialect, edge_reach(self.at))
+        last = min(end + timedelta(hours=self.ctx.settings.collect_overlap_hours), _now(self.ctx))
+        return plan_windows(first, last, self.dialect, edge_reach(self.ctx))
 
     def _recorded(self, recorded: Sequence[RecordedWindow]) -> tuple[Window, ...]:
         """The recorded windows, without those that others contain; none when they do not cover the day."""
         first, end = self.account.zones.bounds(self.claim.business_date)
         spans = [(window.starts_at, window.ends_at) for window in recorded]
-        needed = edge_spans(first, end, self.dialect, edge_reach(self.at))
+        needed = edge_spans(first, end, self.dialect, edge_reach(self.ctx))
         failed = any(window.state == "failed" for window in recorded)
         if failed or covered_through(first, spans) < end or not_covered(needed, spans):
             return ()
@@ -264,13 +264,13 @@ class _AccountCollector:
         return done
 
     def _note_failure(self, window: Window, error: CdrError) -> None:
-        self.ledger.record_failed_window(
+        self.ledger.windows.record_failed(
             claim=self.claim,
             starts_at=window.starts_at,
             ends_at=window.ends_at,
             error_code=error.code,
             error_message=error.message,
-            now=self.at.clock(),
+            now=self.ctx.clock(),
         )
 
     def _land(self, window: Window, known: Mapping[tuple[datetime, datetime], str]) -> Iterator[AccountCollected]:
@@ -295,8 +295,8 @@ class _AccountCollector:
                 ) from None
 
     def _land_whole(self, window: Window, known: Mapping[tuple[datetime, datetime], str]) -> AccountCollected:
-        account_id, landing_dir = self.account.account_id, self.at.settings.landing_dir
-        landed_at = self.at.clock()
+        account_id, landing_dir = self.account.account_id, self.ctx.settings.landing_dir
+        landed_at = self.ctx.clock()
         path = window_path(landing_dir, account_id, window, landed_at)
         pages = longest = 0
         known_rows = known.get((window.starts_at, window.ends_at))
@@ -310,15 +310,15 @@ class _AccountCollector:
                 pages += 1
                 if window.whole and self.dialect.hides_month_edges:
                     longest = max(longest, longest_over(page.listed, to_gregorian(window.edge)))
-                if self.at.settings.api_details:
+                if self.ctx.settings.api_details:
                     self._land_details(page.ndjson, writer)
         if writer.unchanged:
-            self.ledger.confirm_window(
+            self.ledger.windows.confirm_window(
                 claim=self.claim, starts_at=window.starts_at, ends_at=window.ends_at, now=landed_at
             )
             landed = AccountCollected(account_id, unchanged=1)
         else:
-            self.ledger.record_landed_window(
+            self.ledger.windows.record_landed(
                 claim=self.claim,
                 window=LandedWindow(
                     window.starts_at,
@@ -344,7 +344,7 @@ class _AccountCollector:
 
     def _require_covered(self, longest: int) -> None:
         """Raises CallTooLong when a call over the month's edge is longer than those that the window covers."""
-        hours = self.at.settings.collect_longest_call_hours
+        hours = self.ctx.settings.collect_longest_call_hours
         if longest > hours * 3600:
             raise CallTooLong(
                 f"account {self.account.account_id}: a call over the month's edge took more than {hours} hours; others "
@@ -355,7 +355,7 @@ class _AccountCollector:
     def _land_details(self, ndjson: bytes, writer: LandingWriter) -> None:
         """Documents of a page's records that the warehouse does not hold yet, right after the page."""
         ids = record_ids(ndjson)
-        known = self.ledger.known_details(self.account.account_id, ids)
+        known = self.ledger.windows.known_details(self.account.account_id, ids)
         for record_id in ids:
             if record_id not in known:
                 self._keep_claim()
@@ -365,5 +365,5 @@ class _AccountCollector:
         """Renews the lease well before it runs out, and stops a process that hung longer than that."""
         now = time.monotonic()
         if now - self.renewed_at[0] > _LEASE_SECONDS / 6:
-            self.ledger.renew(self.claim)
+            self.ledger.windows.renew(self.claim)
             self.renewed_at[0] = now

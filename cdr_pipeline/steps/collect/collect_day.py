@@ -13,7 +13,6 @@ from queue import SimpleQueue
 
 from cdr_pipeline.errors import ConfigurationError, DayNotBegun
 from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.collect.collect_account import (
     AccountCollected,
     collect_account_day,
@@ -21,7 +20,8 @@ from cdr_pipeline.steps.collect.collect_account import (
     require_begun,
 )
 from cdr_pipeline.steps.failure import AccountFailure
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.operations.clocks import require_clock
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Collection, Ledger
 
 _NEVER_TAKEN = Collection(fence=0, given_back=True, failed=False)
@@ -60,7 +60,7 @@ class CollectedDay:
         return tuple(account.account_id for account in self.accounts if account.elsewhere)
 
 
-def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
+def collect_day(request: CollectRequest, ctx: RunContext) -> CollectedDay:
     """Lands every window of the day for every account; one account's failure leaves the others alone.
 
     A day is asked for by save time, from its first instant to ``collect_overlap_hours`` after its last, but never
@@ -72,7 +72,7 @@ def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
         ClockDisagrees: this machine's clock is not the warehouse's; nothing was asked or recorded.
         AccountNotFound: an account asked for is unknown.
     """
-    if at.settings.api_url is None:
+    if ctx.settings.api_url is None:
         raise ConfigurationError(
             "CDR_API_URL is not set: there is no switch to collect from",
             hint="set it and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; see 'cdr-pipeline config check'",
@@ -84,38 +84,38 @@ def collect_day(request: CollectRequest, at: Workplace) -> CollectedDay:
         ledger = free.get()
         try:
             before = begun.get(account.account_id, _NEVER_TAKEN)
-            return _collect_account(account, request, client, ledger, at, begun=before)
+            return _collect_account(account, request, client, ledger, ctx, begun=before)
         finally:
             free.put(ledger)
 
     with ExitStack() as connections:
-        first = connections.enter_context(at.ledger())
-        require_clock(first, at)
-        accounts = first.accounts(request.accounts)
-        begun = first.collections([account.account_id for account in accounts], day)
-        client = connections.enter_context(KazooClient.from_settings(at.settings, wall_clock=at.clock))
+        first = connections.enter_context(ctx.ledger())
+        require_clock(first, ctx)
+        accounts = first.accounts.active(request.accounts)
+        begun = first.windows.collections([account.account_id for account in accounts], day)
+        client = connections.enter_context(KazooClient.from_settings(ctx.settings, wall_clock=ctx.clock))
         free.put(first)
         # A connection for each that collects, not for each account: the server makes a process of every one.
-        at_once = max(1, min(at.settings.collect_concurrency, len(accounts)))
+        at_once = max(1, min(ctx.settings.collect_concurrency, len(accounts)))
         for _ in range(at_once - 1):
-            free.put(connections.enter_context(at.ledger()))
+            free.put(connections.enter_context(ctx.ledger()))
         with ThreadPoolExecutor(at_once, thread_name_prefix="collect") as pool:
             return CollectedDay(day, tuple(pool.map(collect, accounts)))
 
 
-def require_any_begun(request: CollectRequest, at: Workplace) -> None:
+def require_any_begun(request: CollectRequest, ctx: RunContext) -> None:
     """Lets only a day be asked for that has begun for an account at least.
 
     Raises:
         AccountNotFound: an account asked for is unknown.
         DayNotBegun: it has begun for none of them.
     """
-    with at.ledger() as ledger:
-        accounts = ledger.accounts(request.accounts)
+    with ctx.ledger() as ledger:
+        accounts = ledger.accounts.active(request.accounts)
     refusals: list[DayNotBegun] = []
     for account in accounts:
         try:
-            require_begun(account, request.business_date, at)
+            require_begun(account, request.business_date, ctx)
         except DayNotBegun as refusal:
             refusals.append(refusal)
     if refusals and len(refusals) == len(accounts):
@@ -123,25 +123,31 @@ def require_any_begun(request: CollectRequest, at: Workplace) -> None:
 
 
 def _collect_account(
-    account: Account, request: CollectRequest, client: KazooClient, ledger: Ledger, at: Workplace, *, begun: Collection
+    account: Account,
+    request: CollectRequest,
+    client: KazooClient,
+    ledger: Ledger,
+    ctx: RunContext,
+    *,
+    begun: Collection,
 ) -> AccountCollected:
     """The day, then the earlier days that are read again; a failure of the day leaves those for another time."""
     day = request.business_date
     try:
-        require_begun(account, day, at)
+        require_begun(account, day, ctx)
     except DayNotBegun as error:
         return AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
-    if _done_meanwhile(ledger.collections([account.account_id], day).get(account.account_id), begun):
-        at.progress(f"{account.account_id} has been collected by another process meanwhile")
+    if _done_meanwhile(ledger.windows.collections([account.account_id], day).get(account.account_id), begun):
+        ctx.progress(f"{account.account_id} has been collected by another process meanwhile")
         return AccountCollected(account.account_id, elsewhere=True)
-    collected = collect_account_day(account, day, client, ledger, at)
+    collected = collect_account_day(account, day, client, ledger, ctx)
     if collected.failure is None and collected.dialect is not None:
-        account = replace(account, dialect=collected.dialect.value, dialect_seen_at=at.clock())
-        for earlier in days_to_read_again(account, day, ledger, at, besides=request.besides):
-            collected = collected.plus(collect_account_day(account, earlier, client, ledger, at, again=True))
+        account = replace(account, dialect=collected.dialect.value, dialect_seen_at=ctx.clock())
+        for earlier in days_to_read_again(account, day, ledger, ctx, besides=request.besides):
+            collected = collected.plus(collect_account_day(account, earlier, client, ledger, ctx, again=True))
             if collected.failure is not None:
                 break
-    at.progress(f"collected {account.account_id}")
+    ctx.progress(f"collected {account.account_id}")
     return collected
 
 

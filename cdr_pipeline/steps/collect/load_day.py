@@ -12,23 +12,23 @@ from uuid import uuid4
 
 import polars as pl
 
-from cdr_pipeline.core.records.accounting import BatchCounts
-from cdr_pipeline.core.time.coverage import covered_through, not_covered
+from cdr_pipeline.core.fields.schemas import CheckedRows
 from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
 from cdr_pipeline.core.normalize.numbers import NumberPlan
+from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.fields.schemas import Sifted
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.core.records.volume import Volume, compared_days, judge_volume
+from cdr_pipeline.core.time.coverage import covered_through, not_covered
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.pages import cut_page, parse_detail, parse_page
 from cdr_pipeline.sources.kazoo.windows import edge_spans
 from cdr_pipeline.sources.landing import LandingFile
-from cdr_pipeline.steps.operations.clocks import require_clock
-from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.collect.switch_dialects import edge_reach, known_dialect
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.operations.clocks import require_clock
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
 from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load, retried_load
 
@@ -119,7 +119,7 @@ class LoadedDay:
         return tuple(account.account_id for account in self.accounts if not account.complete)
 
 
-def load_day(request: LoadRequest, at: Workplace) -> LoadedDay:
+def load_day(request: LoadRequest, ctx: RunContext) -> LoadedDay:
     """Merges the day's landed windows, one transaction each; one account's failure leaves the others alone.
 
     Raises:
@@ -131,34 +131,34 @@ def load_day(request: LoadRequest, at: Workplace) -> LoadedDay:
     def load(account: Account) -> AccountLoaded:
         ledger = free.get()
         try:
-            return _load_account(account, request, ledger, at)
+            return _load_account(account, request, ledger, ctx)
         finally:
             free.put(ledger)
 
     with ExitStack() as connections:
-        first = connections.enter_context(at.ledger())
-        require_clock(first, at)
-        accounts = first.accounts(request.accounts)
+        first = connections.enter_context(ctx.ledger())
+        require_clock(first, ctx)
+        accounts = first.accounts.active(request.accounts)
         free.put(first)
-        at_once = max(1, min(_MOST_AT_ONCE, at.settings.collect_concurrency, len(accounts)))
+        at_once = max(1, min(_MOST_AT_ONCE, ctx.settings.collect_concurrency, len(accounts)))
         for _ in range(at_once - 1):
-            free.put(connections.enter_context(at.ledger()))
+            free.put(connections.enter_context(ctx.ledger()))
         with ThreadPoolExecutor(at_once, thread_name_prefix="load") as pool:
             loaded = tuple(pool.map(load, accounts))
     return LoadedDay(request.business_date, loaded)
 
 
-def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Workplace) -> AccountLoaded:
+def _load_account(account: Account, request: LoadRequest, ledger: Ledger, ctx: RunContext) -> AccountLoaded:
     counts, reasons, touched = BatchCounts(), Counter[str](), frozenset[date]()
     failure: AccountFailure | None = None
     days = [request.business_date]
     if request.others and not request.replay:
-        days += ledger.days_to_load(account.account_id, request.business_date)
+        days += ledger.windows.days_to_load(account.account_id, request.business_date)
     volume: Volume | None = None
     for day in days:
-        for window in ledger.landed_windows(account.account_id, day, replay=request.replay):
+        for window in ledger.windows.landed(account.account_id, day, replay=request.replay):
             try:
-                loaded, rejected = retried_load(_load_window, account, day, window, ledger, at)
+                loaded, rejected = retried_load(_load_window, account, day, window, ledger, ctx)
             except CdrError as error:
                 failure = failure or AccountFailure.of(account.account_id, error)
                 break
@@ -168,7 +168,7 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Wo
             counts += loaded.counts
             reasons.update(rejected)
             touched |= loaded.touched
-        judged = _note_completeness(account, day, ledger, at)
+        judged = _note_completeness(account, day, ledger, ctx)
         volume = judged if day == request.business_date else volume
     loaded_account = AccountLoaded(
         account.account_id,
@@ -185,50 +185,50 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, at: Wo
             account.account_id,
             loaded_account.foreign_rows,
         )
-    at.progress(f"loaded {account.account_id}")
+    ctx.progress(f"loaded {account.account_id}")
     return loaded_account
 
 
-def _note_completeness(account: Account, business_date: date, ledger: Ledger, at: Workplace) -> Volume | None:
+def _note_completeness(account: Account, business_date: date, ledger: Ledger, ctx: RunContext) -> Volume | None:
     """The day's volume when loaded windows cover it without a gap; the ledger is told up to when they reach.
 
     A month's edge is covered only by a window across it that was loaded whole, as far as it is planned. A window that
     failed since leaves the day incomplete.
     """
-    first, end = ledger.reread_account(account).zones.bounds(business_date)
-    loaded = ledger.loaded_windows(account.account_id, business_date)
+    first, end = ledger.accounts.reread_account(account).zones.bounds(business_date)
+    loaded = ledger.windows.loaded(account.account_id, business_date)
     through = covered_through(first, loaded)
     if through < end:
         return None
-    dialect = known_dialect(account, at)
-    if any(window.state == "failed" for window in ledger.open_windows(account.account_id, business_date)):
+    dialect = known_dialect(account, ctx)
+    if any(window.state == "failed" for window in ledger.windows.open(account.account_id, business_date)):
         return None
-    if dialect is not None and not_covered(edge_spans(first, end, dialect, edge_reach(at)), loaded):
+    if dialect is not None and not_covered(edge_spans(first, end, dialect, edge_reach(ctx)), loaded):
         return None
     compared = compared_days(business_date)
-    volumes = ledger.day_volumes(account.account_id, compared)
-    rows = ledger.count_records(account.account_id, business_date)
+    volumes = ledger.days.volumes(account.account_id, compared)
+    rows = ledger.days.count_records(account.account_id, business_date)
     volume = judge_volume(rows, [volumes[day] for day in compared if day in volumes])
-    ledger.record_collected_day(
+    ledger.days.record_collected(
         account_id=account.account_id,
         business_date=business_date,
         complete_through=through,
         volume=volume,
-        now=at.clock(),
+        now=ctx.clock(),
     )
     return volume
 
 
 def _load_window(
-    account: Account, business_date: date, window: LandedWindow, ledger: Ledger, at: Workplace
+    account: Account, business_date: date, window: LandedWindow, ledger: Ledger, ctx: RunContext
 ) -> tuple[LoadedBatch, Counter[str]]:
-    landing = LandingFile.open(at.settings.landing_dir / window.landing_path)
-    now = at.clock()
-    header = BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, at.run_id)
+    landing = LandingFile.open(ctx.settings.landing_dir / window.landing_path)
+    now = ctx.clock()
+    header = BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, ctx.run_id)
     reasons: Counter[str] = Counter()
     with batch_load(ledger.connection, header) as load:
-        owner = ledger.reread_account(account)
-        for chunk in normalized_chunks(landing, owner, switch_plan(at.settings, owner), latest=now + _LEAD):
+        owner = ledger.accounts.reread_account(account)
+        for chunk in normalized_chunks(landing, owner, switch_plan(ctx.settings, owner), latest=now + _LEAD):
             load.stage(chunk.rows)
             load.reject(chunk.rejects)
             reasons.update(chunk.rejects["reason"].to_list())
@@ -250,7 +250,7 @@ def switch_plan(settings: Settings, account: Account) -> NumberPlan:
 
 def normalized_chunks(
     landing: LandingFile, account: Account, plan: NumberPlan, *, latest: datetime
-) -> Iterator[Sifted]:
+) -> Iterator[CheckedRows]:
     """The rows of a landed window, normalised and validated, in frames of bounded size.
 
     Args:
@@ -271,7 +271,7 @@ def normalized_chunks(
             earlier_zones=account.earlier_zones,
         )
         accepted = validate(normalized.rows, latest=latest)
-        chunk = Sifted(accepted.rows, pl.concat([normalized.rejects, accepted.rejects]))
+        chunk = CheckedRows(accepted.rows, pl.concat([normalized.rejects, accepted.rejects]))
         read += chunk.rows.height + chunk.rejects.height
         yield chunk
 

@@ -13,14 +13,14 @@ from typing import Final, Literal
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.errors import CdrError, SealedFileDamaged
 from cdr_pipeline.exports.daily_file import require_bytes
-from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.exact_csv import header
 from cdr_pipeline.exports.final_files import FinalDay, FinalFile, final_days
 from cdr_pipeline.exports.manifest import Manifest
-from cdr_pipeline.exports.totals import Control
+from cdr_pipeline.exports.totals import ManifestTotals
 from cdr_pipeline.steps.failure import AccountFailure
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.ledger import KnownDay, Ledger
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.ledger import DayRecord, Ledger
 from cdr_pipeline.warehouse.records.reading import day_lines
 
 ACTOR: Final = "cdr_pipeline"
@@ -51,22 +51,22 @@ class AdoptedDay:
     problems: tuple[str, ...] = ()
 
 
-def adopt_files(at: Workplace, accounts: Sequence[str] | None = None, *, dry_run: bool = False) -> list[AdoptedDay]:
+def adopt_files(ctx: RunContext, accounts: Sequence[str] | None = None, *, dry_run: bool = False) -> list[AdoptedDay]:
     """Adopts every day with final files that the ledger lacks, each in a transaction of its own.
 
     Args:
-        at: settings, warehouse and clock.
+        ctx: settings, warehouse, clock and progress callback.
         accounts: ids of accounts; those of all folders on disk when omitted.
         dry_run: only says what would be adopted.
 
     Returns:
         Days that were adopted, would be, or could not be, by account and date; days that the ledger knows are left out.
     """
-    with at.ledger() as ledger:
-        known = {account.account_id for account in ledger.all_accounts()}
+    with ctx.ledger() as ledger:
+        known = {account.account_id for account in ledger.accounts.all()}
         found = (
-            _adopt_day(day, known, ledger, at, dry_run=dry_run)
-            for day in final_days(at.settings.export_dir)
+            _adopt_day(day, known, ledger, ctx, dry_run=dry_run)
+            for day in final_days(ctx.settings.export_dir)
             if accounts is None or day.account_id in accounts
         )
         return [day for day in found if day.outcome != "known" or day.problems]
@@ -78,7 +78,7 @@ def same_records(account_id: str, business_date: date, manifest: Manifest, ledge
     A file with other columns than this version writes is compared by rows and totals.
     """
     columns = names(exported_only=True)
-    digest, control = hashlib.sha256(header()), Control(columns)
+    digest, control = hashlib.sha256(header()), ManifestTotals(columns)
     with closing(day_lines(ledger.connection, account_id, business_date)) as contents:
         for lines in contents:
             digest.update(lines)
@@ -88,9 +88,9 @@ def same_records(account_id: str, business_date: date, manifest: Manifest, ledge
     return (control.rows, control.totals.as_json()) == (manifest.rows, manifest.totals)
 
 
-def _adopt_day(day: FinalDay, accounts: set[str], ledger: Ledger, at: Workplace, *, dry_run: bool) -> AdoptedDay:
+def _adopt_day(day: FinalDay, accounts: set[str], ledger: Ledger, ctx: RunContext, *, dry_run: bool) -> AdoptedDay:
     problems = [f"{path.name}: {reason}" for path, reason in day.unusable]
-    exact = [file for file in day.files if file.manifest.dialect == Dialect.EXACT]
+    exact = [file for file in day.files if file.manifest.dialect == ExportDialect.EXACT]
     newest = max(exact, key=lambda file: file.version, default=None)
     if newest is None:
         problems.append("no usable manifest of an exact file is on disk; the day stays as the ledger has it")
@@ -100,8 +100,8 @@ def _adopt_day(day: FinalDay, accounts: set[str], ledger: Ledger, at: Workplace,
         hint = f"'cdr-pipeline accounts add {day.account_id}', then 'cdr-pipeline days adopt'"
         return _with(found, problems=[*problems, f"the ledger does not know the account: {hint}"])
     try:
-        with ledger.locked_day(day.account_id, day.business_date):
-            known = ledger.day(day.account_id, day.business_date)
+        with ledger.day_states.lock(day.account_id, day.business_date):
+            known = ledger.days.find(day.account_id, day.business_date)
             new, conflicts = _new_files(day, known, ledger)
             problems += conflicts
             behind = known.state == "open" or known.version < newest.version
@@ -110,16 +110,16 @@ def _adopt_day(day: FinalDay, accounts: set[str], ledger: Ledger, at: Workplace,
             if dry_run:
                 return _with(found, outcome="missing", files=len(new), problems=problems)
             if behind:
-                _record_state(newest, known, ledger, at)
+                _record_state(newest, known, ledger, ctx)
             for file in new:
-                _record_file(file, ledger, at)
+                _record_file(file, ledger, ctx)
             if behind:
-                ledger.record_published_day(day.account_id, day.business_date, newest.version, now=at.clock())
-                problems += _compare(newest, ledger, at)
+                ledger.day_states.record_published(day.account_id, day.business_date, newest.version, now=ctx.clock())
+                problems += _compare(newest, ledger, ctx)
     except CdrError as error:
         failure = AccountFailure.of(day.account_id, error)
         return _with(found, problems=[*problems, failure.message])
-    at.progress(f"adopted {day.account_id} {day.business_date}")
+    ctx.progress(f"adopted {day.account_id} {day.business_date}")
     return _with(found, outcome="adopted", files=len(new), problems=[*problems, *_damage(new)])
 
 
@@ -135,13 +135,13 @@ def _with(
     )  # fmt: skip
 
 
-def _new_files(day: FinalDay, known: KnownDay, ledger: Ledger) -> tuple[list[FinalFile], list[str]]:
+def _new_files(day: FinalDay, known: DayRecord, ledger: Ledger) -> tuple[list[FinalFile], list[str]]:
     """Files that the ledger lacks, and those that it has with another manifest."""
     versions = {file.version for file in day.files}
     listed = {
         (file.version, file.dialect): file
         for version in versions
-        for file in ledger.export_files(day.account_id, day.business_date, version)
+        for file in ledger.day_states.files(day.account_id, day.business_date, version)
     }
     new: list[FinalFile] = []
     conflicts: list[str] = []
@@ -157,49 +157,49 @@ def _new_files(day: FinalDay, known: KnownDay, ledger: Ledger) -> tuple[list[Fin
     return new, conflicts
 
 
-def _record_state(newest: FinalFile, known: KnownDay, ledger: Ledger, at: Workplace) -> None:
+def _record_state(newest: FinalFile, known: DayRecord, ledger: Ledger, ctx: RunContext) -> None:
     manifest = newest.manifest
-    ledger.record_final_day(
+    ledger.day_states.record_final(
         account_id=manifest.account_id,
         business_date=date.fromisoformat(manifest.business_date),
         event="sealed" if manifest.state == "sealed" else "restated",
         version=newest.version,
         changes=known.changes,
         actor=ACTOR,
-        reason=f"adopted on {at.clock():%Y-%m-%d} from the manifest on disk",
+        reason=f"adopted on {ctx.clock():%Y-%m-%d} from the manifest on disk",
         overridden=[],
         before_sha256=None,
         after_sha256=manifest.content_sha256,
         now=datetime.fromisoformat(manifest.created_utc),
-        run_id=at.run_id,
+        run_id=ctx.run_id,
     )
 
 
-def _record_file(file: FinalFile, ledger: Ledger, at: Workplace) -> None:
+def _record_file(file: FinalFile, ledger: Ledger, ctx: RunContext) -> None:
     manifest = file.manifest
-    ledger.record_export_file(
+    ledger.days.record_file(
         account_id=manifest.account_id,
         business_date=date.fromisoformat(manifest.business_date),
         version=file.version,
         dialect=manifest.dialect,
-        path=str(file.path.relative_to(at.settings.export_dir)),
+        path=str(file.path.relative_to(ctx.settings.export_dir)),
         sha256=manifest.sha256,
         content_sha256=manifest.content_sha256,
         size=manifest.bytes,
         rows=manifest.rows,
         manifest=file.text,
-        now=at.clock(),
+        now=ctx.clock(),
     )
 
 
-def _compare(newest: FinalFile, ledger: Ledger, at: Workplace) -> Iterator[str]:
+def _compare(newest: FinalFile, ledger: Ledger, ctx: RunContext) -> Iterator[str]:
     """Notes a sealed file whose rows the warehouse has not or has otherwise: it is not restated by itself."""
     manifest = newest.manifest
     business_date = date.fromisoformat(manifest.business_date)
     if same_records(manifest.account_id, business_date, manifest, ledger):
         return
-    ledger.record_file_fault(
-        manifest.account_id, business_date, newest.version, manifest.dialect, RECORDS_DIFFER, now=at.clock()
+    ledger.sealed_files.record_file_fault(
+        manifest.account_id, business_date, newest.version, manifest.dialect, RECORDS_DIFFER, now=ctx.clock()
     )
     yield (
         f"the warehouse has other records than the sealed file with its {manifest.rows} rows: "

@@ -9,14 +9,14 @@ from fsspec.spec import AbstractFileSystem
 
 from cdr_pipeline.errors import CdrError, ConfigurationError, DeliveryError
 from cdr_pipeline.exports.delivery.places import opened_place
-from cdr_pipeline.exports.delivery.sending import Parcel, send
+from cdr_pipeline.exports.delivery.sending import PendingFile, send
 from cdr_pipeline.exports.delivery.targets import Target, load_targets
-from cdr_pipeline.exports.dialects import Dialect
-from cdr_pipeline.steps.failure import AccountFailure, contained
+from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.steps.days.publish_days import UnpublishedDay, publish_pending
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.engine import translated
+from cdr_pipeline.steps.failure import AccountFailure, contained
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Delivery, Ledger
+from cdr_pipeline.warehouse.server.engine import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,43 +55,43 @@ class DeliveredFile:
     failure: AccountFailure | None = None
 
 
-def deliver_files(request: DeliverRequest, at: Workplace) -> list[DeliveredFile]:
+def deliver_files(request: DeliverRequest, ctx: RunContext) -> list[DeliveredFile]:
     """Sends what is due. A target that fails is not asked again in this call; the others get their files.
 
     Raises:
         AccountNotFound: an account asked for is unknown.
         ConfigurationError: a target asked for is unknown, or the file of targets is wrong.
     """
-    targets = {target.name: target for target in load_targets(at.settings.targets_file)}
+    targets = {target.name: target for target in load_targets(ctx.settings.targets_file)}
     unknown = sorted(set(request.targets or ()) - targets.keys())
     if unknown:
         raise ConfigurationError(f"no such target: {', '.join(unknown)}", hint="see targets.toml in the data folder")
     wanted = [targets[name] for name in (request.targets or targets)]
-    with at.ledger() as ledger:
-        accounts = [account.account_id for account in ledger.accounts(request.accounts)]
-        unpublished = publish_pending(accounts, ledger, at)
+    with ctx.ledger() as ledger:
+        accounts = [account.account_id for account in ledger.accounts.active(request.accounts)]
+        unpublished = publish_pending(accounts, ledger, ctx)
         delivered: list[DeliveredFile] = []
         for target in wanted:
             delivered += [_kept_back(day, target) for day in unpublished if target.takes(day.account_id)]
-            delivered += _deliver_to(target, accounts, ledger, at, again=request.again)
+            delivered += _deliver_to(target, accounts, ledger, ctx, again=request.again)
     return delivered
 
 
 def _deliver_to(
-    target: Target, accounts: Sequence[str], ledger: Ledger, at: Workplace, *, again: bool
+    target: Target, accounts: Sequence[str], ledger: Ledger, ctx: RunContext, *, again: bool
 ) -> list[DeliveredFile]:
     states = ["pending", "refused", "delivered"] if again else ["pending"]
     mine = [account_id for account_id in accounts if target.takes(account_id)]
-    ledger.queue_deliveries(mine, target.name, target.dialects or list(Dialect), now=at.clock())
-    due = [delivery for delivery in ledger.deliveries(mine, states) if delivery.target == target.name]
+    ledger.deliveries.queue(mine, target.name, target.dialects or list(ExportDialect), now=ctx.clock())
+    due = [delivery for delivery in ledger.deliveries.list_all(mine, states) if delivery.target == target.name]
     if not due:
         return []
     due.sort(key=lambda delivery: (delivery.business_date, delivery.account_id, delivery.version, delivery.path))
     try:
         with opened_place(target) as (files, root):
-            return _send_all(due, target, files, root, states, ledger=ledger, at=at)
+            return _send_all(due, target, files, root, states, ledger=ledger, ctx=ctx)
     except DeliveryError as error:
-        return [file for delivery in due for file in _failed(delivery, error, ledger, at)]
+        return [file for delivery in due for file in _failed(delivery, error, ledger, ctx)]
 
 
 def _send_all(
@@ -102,35 +102,35 @@ def _send_all(
     states: Sequence[str],
     *,
     ledger: Ledger,
-    at: Workplace,
+    ctx: RunContext,
 ) -> list[DeliveredFile]:
     sent: list[DeliveredFile] = []
     down: DeliveryError | None = None
     for delivery in due:
         if down is not None:
-            sent += _failed(delivery, down, ledger, at)
+            sent += _failed(delivery, down, ledger, ctx)
             continue
         try:
-            with translated(), ledger.locked_delivery(delivery, states) as file:
+            with translated(), ledger.deliveries.lock(delivery, states) as file:
                 if file is None:
                     continue
-                parcel = Parcel(
-                    at.settings.export_dir / file.path, file.path, file.sha256, file.size, file.manifest.encode()
+                parcel = PendingFile(
+                    ctx.settings.export_dir / file.path, file.path, file.sha256, file.size, file.manifest.encode()
                 )
                 receipt = send(parcel, target, files, root)
-                ledger.record_delivered(delivery, receipt=receipt, now=at.clock())
+                ledger.deliveries.record_delivered(delivery, receipt=receipt, now=ctx.clock())
         except DeliveryError as error:
             down = error if error.retryable else None
-            sent += _failed(delivery, error, ledger, at)
+            sent += _failed(delivery, error, ledger, ctx)
         except CdrError as error:
-            sent += _failed(delivery, error, ledger, at)
+            sent += _failed(delivery, error, ledger, ctx)
         except Exception as error:  # noqa: BLE001 - one file's failure is that file's
             failure = contained(delivery.account_id, delivery.path, error)
-            age = delivery.age(at.clock())
+            age = delivery.age(ctx.clock())
             sent.append(DeliveredFile(delivery.account_id, target.name, delivery.path, "pending", age, failure=failure))
         else:
-            at.progress(f"delivered {file.path} to {target.name}")
-            age = at.clock() - delivery.due_at
+            ctx.progress(f"delivered {file.path} to {target.name}")
+            age = ctx.clock() - delivery.due_at
             sent.append(DeliveredFile(delivery.account_id, target.name, file.path, "delivered", age, receipt))
     return sent
 
@@ -141,17 +141,17 @@ def _kept_back(day: UnpublishedDay, target: Target) -> DeliveredFile:
     return DeliveredFile(day.account_id, target.name, place, "refused", timedelta(), failure=day.failure)
 
 
-def _failed(delivery: Delivery, error: CdrError, ledger: Ledger, at: Workplace) -> list[DeliveredFile]:
+def _failed(delivery: Delivery, error: CdrError, ledger: Ledger, ctx: RunContext) -> list[DeliveredFile]:
     """The file is due still, or waits for a person; one that had arrived before stays so.
 
     Returns:
         Nothing when another process has attempted the delivery meanwhile: its outcome counts.
     """
     outcome: Literal["pending", "refused"] = "pending" if error.retryable else "refused"
-    if delivery.state != "delivered" and not ledger.record_failed_delivery(
-        delivery, state=outcome, now=at.clock(), error_code=error.code, error_message=error.message
+    if delivery.state != "delivered" and not ledger.deliveries.record_failed_delivery(
+        delivery, state=outcome, now=ctx.clock(), error_code=error.code, error_message=error.message
     ):
         return []
     failure = AccountFailure.of(delivery.account_id, error)
-    age = delivery.age(at.clock())
+    age = delivery.age(ctx.clock())
     return [DeliveredFile(delivery.account_id, delivery.target, delivery.path, outcome, age, failure=failure)]

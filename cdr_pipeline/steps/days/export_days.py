@@ -12,15 +12,15 @@ import orjson
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, require_bytes, write_daily_file
-from cdr_pipeline.exports.dialects import Dialect, manifest_path
+from cdr_pipeline.exports.dialects import ExportDialect, manifest_path
 from cdr_pipeline.exports.manifest import read_manifest
 from cdr_pipeline.exports.renditions import write_rendition
-from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.days.publish_days import publish_day
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.engine import translated
-from cdr_pipeline.warehouse.ledger import Account, ExportFile, KnownDay, Ledger
+from cdr_pipeline.steps.failure import AccountFailure, contained
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.ledger import Account, DayRecord, ExportFile, Ledger
 from cdr_pipeline.warehouse.records.reading import day_lines
+from cdr_pipeline.warehouse.server.engine import translated
 
 # While one writer waits for the disk, for a file is only announced when it is safe there, others read and write.
 _WRITERS: Final = 4
@@ -76,7 +76,7 @@ class ExportedDay:
         return "late_pending" if self.late_pending else self.file.manifest.state
 
 
-def export_days(request: ExportRequest, at: Workplace) -> list[ExportedDay]:
+def export_days(request: ExportRequest, ctx: RunContext) -> list[ExportedDay]:
     """Writes the files, each whole or not at all; unchanged ones are left alone to the byte, sealed ones always.
 
     A day that fails (its disk, a sealed file that is missing) is returned with its failure; the others are written.
@@ -85,26 +85,26 @@ def export_days(request: ExportRequest, at: Workplace) -> list[ExportedDay]:
         AccountNotFound: an account asked for is unknown.
         WarehouseUnavailable: the warehouse is gone.
     """
-    with at.ledger() as ledger:
-        accounts = {account.account_id: account for account in ledger.accounts(request.accounts)}
+    with ctx.ledger() as ledger:
+        accounts = {account.account_id: account for account in ledger.accounts.active(request.accounts)}
         asked = [(account_id, day) for day in request.business_dates for account_id in accounts]
-        changed = set(ledger.days_to_export(list(accounts))) if request.changed_days else set[tuple[str, date]]()
+        changed = set(ledger.days.to_export(list(accounts))) if request.changed_days else set[tuple[str, date]]()
         if request.changed_days:
-            changed |= _differing(ledger.open_files(list(accounts)), at.settings.export_dir)
+            changed |= _differing(ledger.day_states.open_files(list(accounts)), ctx.settings.export_dir)
     others = sorted(changed - set(asked))
     due = [(accounts[account_id], day, number < len(asked)) for number, (account_id, day) in enumerate(asked + others)]
     writers = min(_WRITERS, len(due)) or 1
     with ThreadPoolExecutor(writers, thread_name_prefix="export_days") as pool:
-        shares = list(pool.map(lambda first: _export_share(due[first::writers], at), range(writers)))
+        shares = list(pool.map(lambda first: _export_share(due[first::writers], ctx), range(writers)))
     return [shares[number % writers][number // writers] for number in range(len(due))]
 
 
 def write_version(
     account: Account,
     business_date: date,
-    known: KnownDay,
+    known: DayRecord,
     ledger: Ledger,
-    at: Workplace,
+    ctx: RunContext,
     *,
     version: int,
     state: Literal["open", "restated"] = "open",
@@ -117,26 +117,30 @@ def write_version(
         business_date: which.
         known: what the ledger knew before the records are read.
         ledger: in a transaction in which the day is held or locked.
-        at: where.
+        ctx: settings, warehouse, clock and progress callback.
         version: which; files of an open one are announced at once.
         state: of the day with these files.
         superseded: sha256 of the files of the version before, by dialect.
     """
-    day = day_of(account, business_date, known, ledger, at, version=version, state=state)
+    day = day_of(account, business_date, known, ledger, ctx, version=version, state=state)
     before = superseded or {}
     announce = state == "open"
     with closing(day_lines(ledger.connection, account.account_id, business_date)) as contents:
         exact = write_daily_file(
             contents,
-            day=replace(day, supersedes=before.get(Dialect.EXACT)),
-            export_dir=at.settings.export_dir,
+            day=replace(day, supersedes=before.get(ExportDialect.EXACT)),
+            export_dir=ctx.settings.export_dir,
             announce=announce,
         )
-    key = at.settings.redaction_key.get_secret_value() if at.settings.redaction_key else None
+    key = ctx.settings.redaction_key.get_secret_value() if ctx.settings.redaction_key else None
     # Files of a dialect that is no longer asked for are kept up with the others: none is left behind as provisional.
-    there = {file.dialect for file in ledger.export_files(account.account_id, business_date, version)}
-    asked = there.union(at.settings.export_dialects.split(","))
-    others = (dialect for dialect in Dialect if dialect in asked and dialect not in (Dialect.EXACT, Dialect.ADJUSTMENT))
+    there = {file.dialect for file in ledger.day_states.files(account.account_id, business_date, version)}
+    asked = there.union(ctx.settings.export_dialects.split(","))
+    others = (
+        dialect
+        for dialect in ExportDialect
+        if dialect in asked and dialect not in (ExportDialect.EXACT, ExportDialect.ADJUSTMENT)
+    )
     return [
         exact,
         *(
@@ -144,8 +148,8 @@ def write_version(
                 dialect,
                 exact,
                 # A dialect that the version before did not have supersedes that version's exact file.
-                day=replace(day, supersedes=before.get(dialect, before.get(Dialect.EXACT))),
-                export_dir=at.settings.export_dir,
+                day=replace(day, supersedes=before.get(dialect, before.get(ExportDialect.EXACT))),
+                export_dir=ctx.settings.export_dir,
                 redaction_key=key,
                 announce=announce,
             )
@@ -157,15 +161,15 @@ def write_version(
 def day_of(
     account: Account,
     business_date: date,
-    known: KnownDay,
+    known: DayRecord,
     ledger: Ledger,
-    at: Workplace,
+    ctx: RunContext,
     *,
     version: int,
     state: Literal["open", "sealed", "restated"],
 ) -> DailyFile:
     """What the manifests of a day say beyond its rows."""
-    reconciled = ledger.reconciliation_of(account.account_id, business_date)
+    reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
     zone, following = (account.zones.on(business_date + timedelta(days=days)) for days in (0, 1))
     return DailyFile(
         account_id=account.account_id,
@@ -182,26 +186,26 @@ def day_of(
             "breaks": reconciled.breaks,
             "exposure": f"{reconciled.exposure:.8f}",
         },
-        compression=at.settings.export_compression,
-        run_id=at.run_id,
-        created_utc=at.clock(),
+        compression=ctx.settings.export_compression,
+        run_id=ctx.run_id,
+        created_utc=ctx.clock(),
     )
 
 
-def note_file(file: WrittenFile, ledger: Ledger, at: Workplace, *, manifest: str | None = None) -> None:
+def record_file(file: WrittenFile, ledger: Ledger, ctx: RunContext, *, manifest: str | None = None) -> None:
     """Enters a file in the ledger, with its manifest's text where that is final."""
-    ledger.record_export_file(
+    ledger.days.record_file(
         account_id=file.manifest.account_id,
         business_date=date.fromisoformat(file.manifest.business_date),
         version=file.manifest.version,
         dialect=file.manifest.dialect,
-        path=str(file.path.relative_to(at.settings.export_dir)),
+        path=str(file.path.relative_to(ctx.settings.export_dir)),
         sha256=file.sha256,
         content_sha256=file.manifest.content_sha256,
         size=file.size,
         rows=file.rows,
         manifest=manifest,
-        now=at.clock(),
+        now=ctx.clock(),
     )
 
 
@@ -233,51 +237,51 @@ def _differing(files: Sequence[ExportFile], export_dir: Path) -> set[tuple[str, 
     return found
 
 
-def _export_share(due: Sequence[tuple[Account, date, bool]], at: Workplace) -> list[ExportedDay]:
+def _export_share(due: Sequence[tuple[Account, date, bool]], ctx: RunContext) -> list[ExportedDay]:
     """One writer's part, over a connection of its own."""
-    with at.ledger() as ledger:
-        return [_export_or_fail(account, day, ledger, at, asked=asked) for account, day, asked in due]
+    with ctx.ledger() as ledger:
+        return [_export_or_fail(account, day, ledger, ctx, asked=asked) for account, day, asked in due]
 
 
 def _export_or_fail(
-    account: Account, business_date: date, ledger: Ledger, at: Workplace, *, asked: bool
+    account: Account, business_date: date, ledger: Ledger, ctx: RunContext, *, asked: bool
 ) -> ExportedDay:
     try:
         with translated():
-            return _export_day(account, business_date, ledger, at, asked=asked)
+            return _export_day(account, business_date, ledger, ctx, asked=asked)
     except Exception as error:  # noqa: BLE001 - one day's failure is that day's
         failure = contained(account.account_id, f"day {business_date}", error)
         return ExportedDay(account.account_id, business_date, None, asked, failure=failure)
 
 
-def _export_day(account: Account, business_date: date, ledger: Ledger, at: Workplace, *, asked: bool) -> ExportedDay:
-    with ledger.held_day(account.account_id, business_date):
+def _export_day(account: Account, business_date: date, ledger: Ledger, ctx: RunContext, *, asked: bool) -> ExportedDay:
+    with ledger.day_states.hold_against_seal(account.account_id, business_date):
         # The number of changes is read before the records: a change in between makes the day due again, never lost.
-        known = ledger.day(account.account_id, business_date)
+        known = ledger.days.find(account.account_id, business_date)
         if known.state != "open":
-            return _sealed_day(account.account_id, business_date, known, ledger, at, asked=asked)
-        exact, *others = write_version(account, business_date, known, ledger, at, version=known.version)
+            return _sealed_day(account.account_id, business_date, known, ledger, ctx, asked=asked)
+        exact, *others = write_version(account, business_date, known, ledger, ctx, version=known.version)
         for file in (exact, *others):
-            note_file(file, ledger, at)
-        ledger.record_exported_day(account.account_id, business_date, changes=known.changes, now=at.clock())
-    at.progress(f"exported {account.account_id} {business_date}")
+            record_file(file, ledger, ctx)
+        ledger.days.record_exported(account.account_id, business_date, changes=known.changes, now=ctx.clock())
+    ctx.progress(f"exported {account.account_id} {business_date}")
     return ExportedDay(account.account_id, business_date, exact, asked, tuple(others))
 
 
 def _sealed_day(
-    account_id: str, business_date: date, known: KnownDay, ledger: Ledger, at: Workplace, *, asked: bool
+    account_id: str, business_date: date, known: DayRecord, ledger: Ledger, ctx: RunContext, *, asked: bool
 ) -> ExportedDay:
     """The files of a sealed day as they are."""
     if known.published_at is None:
-        publish_day(account_id, business_date, known.version, ledger, at)
-    files = {file.dialect: file for file in ledger.export_files(account_id, business_date, known.version)}
+        publish_day(account_id, business_date, known.version, ledger, ctx)
+    files = {file.dialect: file for file in ledger.day_states.files(account_id, business_date, known.version)}
     kept = {
         dialect: WrittenFile(path, read_manifest(manifest_path(path)), changed=False)
         for dialect, path in (
-            (name, _sealed_path(at.settings.export_dir, file.path, file.sha256)) for name, file in files.items()
+            (name, _sealed_path(ctx.settings.export_dir, file.path, file.sha256)) for name, file in files.items()
         )
     }
-    exact = kept.pop(Dialect.EXACT)
+    exact = kept.pop(ExportDialect.EXACT)
     return ExportedDay(account_id, business_date, exact, asked, tuple(kept.values()), late_pending=known.late_pending)
 
 

@@ -6,13 +6,13 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from cdr_pipeline.exports.daily_file import sealed_manifest
-from cdr_pipeline.exports.dialects import Dialect, manifest_path, month_folder
+from cdr_pipeline.exports.dialects import ExportDialect, manifest_path, month_folder
 from cdr_pipeline.exports.manifest import read_manifest
 from cdr_pipeline.exports.month import DaySource, Preset, write_journal, write_month, write_summary
 from cdr_pipeline.steps.failure import AccountFailure, contained
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.engine import translated
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.server.engine import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class MonthWritten:
     failure: AccountFailure | None = None
 
 
-def export_month(request: MonthRequest, at: Workplace) -> list[MonthWritten]:
+def export_month(request: MonthRequest, ctx: RunContext) -> list[MonthWritten]:
     """Writes the month from the newest version of each day that has a file.
 
     An account of which a day's file is missing or damaged is returned with its failure; the others are written.
@@ -59,39 +59,39 @@ def export_month(request: MonthRequest, at: Workplace) -> list[MonthWritten]:
     """
     first = request.month.replace(day=1)
     written: list[MonthWritten] = []
-    with at.ledger() as ledger:
-        for account in ledger.accounts(request.accounts):
+    with ctx.ledger() as ledger:
+        for account in ledger.accounts.active(request.accounts):
             try:
                 with translated():
-                    written.append(_write_account(account.account_id, request, ledger, at))
+                    written.append(_write_account(account.account_id, request, ledger, ctx))
             except Exception as error:  # noqa: BLE001 - one account's failure is that account's
                 failure = contained(account.account_id, f"month {first:%Y-%m}", error)
                 written.append(MonthWritten(account.account_id, (), 0, final=False, failure=failure))
     return written
 
 
-def _write_account(account_id: str, request: MonthRequest, ledger: Ledger, at: Workplace) -> MonthWritten:
+def _write_account(account_id: str, request: MonthRequest, ledger: Ledger, ctx: RunContext) -> MonthWritten:
     first = request.month.replace(day=1)
     last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    sources = _sources(account_id, first, last, ledger, at)
-    folder = month_folder(at.settings.export_dir, account_id, first)
+    sources = _sources(account_id, first, last, ledger, ctx)
+    folder = month_folder(ctx.settings.export_dir, account_id, first)
     if request.preset:
         files = write_journal(sources, preset=request.preset, account_id=account_id, month=first, folder=folder)
     else:
         files = [
             write(sources, account_id=account_id, month=first, folder=folder) for write in (write_month, write_summary)
         ]
-    at.progress(f"month of {account_id}")
+    ctx.progress(f"month of {account_id}")
     final = all(source.manifest.state != "open" for source in sources)
     return MonthWritten(account_id, tuple(files), len(sources), final=final)
 
 
-def _sources(account_id: str, first: date, last: date, ledger: Ledger, at: Workplace) -> list[DaySource]:
+def _sources(account_id: str, first: date, last: date, ledger: Ledger, ctx: RunContext) -> list[DaySource]:
     sources: list[DaySource] = []
-    for line in ledger.day_lines([account_id], first, last):
-        for file in ledger.export_files(account_id, line.business_date, line.version):
-            if file.dialect == Dialect.EXACT:
-                path = at.settings.export_dir / file.path
+    for line in ledger.day_states.lines([account_id], first, last):
+        for file in ledger.day_states.files(account_id, line.business_date, line.version):
+            if file.dialect == ExportDialect.EXACT:
+                path = ctx.settings.export_dir / file.path
                 sealed = file.manifest is not None
                 manifest = sealed_manifest(path) if sealed else read_manifest(manifest_path(path))
                 sources.append(DaySource(path, manifest))

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import LateDay
 
 __all__ = ["LateDay", "late_days"]
 
 
-def late_days(at: Workplace, *, before: datetime) -> list[LateDay]:
+def late_days(ctx: RunContext, *, before: datetime) -> list[LateDay]:
     """Days whose last change is older than an instant and not in their file, in the order of account and date."""
-    with at.ledger() as ledger:
-        return ledger.late_days([account.account_id for account in ledger.accounts()], before=before)
+    with ctx.ledger() as ledger:
+        return ledger.health.late_days([account.account_id for account in ledger.accounts.active()], before=before)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.days.export_files import FileTable, PublishedFile
 
 MOST_DAYS: Final = 366
@@ -21,9 +21,9 @@ class FoundFile:
     sha256: str
 
 
-def list_files(account_id: str, first: date, last: date, at: Workplace) -> list[dict[str, Any]]:
+def list_files(account_id: str, first: date, last: date, ctx: RunContext) -> list[dict[str, Any]]:
     """Files of an account's days with their manifests, by day, version and dialect; without their place on disk."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         return [
             {
                 "id": file.file_id,
@@ -41,9 +41,9 @@ def list_files(account_id: str, first: date, last: date, at: Workplace) -> list[
         ]
 
 
-def find_file(account_id: str, file_id: str, at: Workplace) -> FoundFile | None:
+def find_file(account_id: str, file_id: str, ctx: RunContext) -> FoundFile | None:
     """The file of an id, as far as it is on record and on disk; an id is never part of a path."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         key = PublishedFile.key_of(file_id)
         if key is None:
             return None
@@ -51,16 +51,16 @@ def find_file(account_id: str, file_id: str, at: Workplace) -> FoundFile | None:
     found = next((file for file in files if file.file_id == file_id), None)
     if found is None:
         return None
-    path = at.settings.export_dir / found.path
+    path = ctx.settings.export_dir / found.path
     return FoundFile(path, found.sha256) if path.is_file() else None
 
 
-def list_days(account_id: str, first: date, last: date, at: Workplace) -> list[dict[str, Any]]:
+def list_days(account_id: str, first: date, last: date, ctx: RunContext) -> list[dict[str, Any]]:
     """States of an account's days: collected through when, records by origin, sealed or not, what reconciling says."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         days: list[dict[str, Any]] = []
-        for day in ledger.status([account_id], first, last):
-            verdict = ledger.reconciliation_of(account_id, day.business_date)
+        for day in ledger.days.status([account_id], first, last):
+            verdict = ledger.reconciliations.of_day(account_id, day.business_date)
             days.append(
                 {
                     "business_date": str(day.business_date),

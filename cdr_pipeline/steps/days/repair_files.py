@@ -15,17 +15,17 @@ from cdr_pipeline.errors import CdrError, DeliveryError, ExportError
 from cdr_pipeline.exports.adjustment import differences, write_adjustment
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, publish, write_daily_file
 from cdr_pipeline.exports.delivery.targets import Target, load_targets
-from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.manifest import Manifest, decode_manifest
 from cdr_pipeline.exports.renditions import write_rendition
 from cdr_pipeline.exports.repair import copied, delivered_copy, put_back, set_manifest_aside
 from cdr_pipeline.steps.days.sealed_files import FileFault, check_day, check_sealed_files, hash_of
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import ExportFile, Ledger, SealedFile
 from cdr_pipeline.warehouse.records.reading import day_lines
 
 # The exact file is what the others are made of.
-_ORDER: Final = {Dialect.EXACT: 0, Dialect.ADJUSTMENT: 2}
+_ORDER: Final = {ExportDialect.EXACT: 0, ExportDialect.ADJUSTMENT: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,44 +61,44 @@ class RepairedFile:
     detail: str = ""
 
 
-def repair_files(request: RepairRequest, at: Workplace) -> list[RepairedFile]:
+def repair_files(request: RepairRequest, ctx: RunContext) -> list[RepairedFile]:
     """Repairs what a check finds wrong, each file on its own; a file that cannot be repaired leaves the others alone.
 
     Raises:
         ConfigurationError: the file of targets is wrong.
     """
-    targets = load_targets(at.settings.targets_file)
-    with at.ledger() as ledger:
-        accounts = {account.account_id for account in ledger.all_accounts()}
+    targets = load_targets(ctx.settings.targets_file)
+    with ctx.ledger() as ledger:
+        accounts = {account.account_id for account in ledger.accounts.all()}
         wanted = accounts if request.accounts is None else set(request.accounts)
-    check_sealed_files(at)
+    check_sealed_files(ctx)
     for day in request.business_dates or ():
         for account_id in sorted(wanted):
-            check_day(account_id, day, at)
-    with at.ledger() as ledger:
+            check_day(account_id, day, ctx)
+    with ctx.ledger() as ledger:
         faulty = [
             file
-            for file in ledger.faulty_files()
+            for file in ledger.sealed_files.faulty_files()
             if file.account_id in wanted
             and (request.business_dates is None or file.business_date in request.business_dates)
             and file.fault != FileFault.RECORDS_DIFFER
         ]
         faulty.sort(key=lambda file: (file.account_id, file.business_date, file.version, _rank(file.dialect)))
-        repaired = [_repair(file, targets, ledger, at) for file in faulty]
-    check_sealed_files(at)
+        repaired = [_repair(file, targets, ledger, ctx) for file in faulty]
+    check_sealed_files(ctx)
     return repaired
 
 
 def _rank(dialect: str) -> int:
-    return _ORDER.get(Dialect(dialect), 1)
+    return _ORDER.get(ExportDialect(dialect), 1)
 
 
-def _repair(file: SealedFile, targets: Sequence[Target], ledger: Ledger, at: Workplace) -> RepairedFile:
+def _repair(file: SealedFile, targets: Sequence[Target], ledger: Ledger, ctx: RunContext) -> RepairedFile:
     found = RepairedFile(file.account_id, file.business_date, file.path, file.fault or "", "lost")
-    path = at.settings.export_dir / file.path
+    path = ctx.settings.export_dir / file.path
     try:
-        with ledger.locked_day(file.account_id, file.business_date):
-            entries = ledger.export_files(file.account_id, file.business_date, file.version)
+        with ledger.day_states.lock(file.account_id, file.business_date):
+            entries = ledger.day_states.files(file.account_id, file.business_date, file.version)
             entry = next(item for item in entries if item.dialect == file.dialect)
             if entry.manifest is None:
                 return replace(found, detail="the ledger has no manifest of it: 'cdr-pipeline days adopt'")
@@ -106,18 +106,18 @@ def _repair(file: SealedFile, targets: Sequence[Target], ledger: Ledger, at: Wor
                 found = replace(found, outcome="announced")
             elif (target := _from_target(file, path, targets)) is not None:
                 found = replace(found, outcome="put_back", detail=f"from target {target}")
-            elif _from_records(file, path, entry, ledger, at):
+            elif _from_records(file, path, entry, ledger, ctx):
                 found = replace(found, outcome="rewritten", detail="from the warehouse")
             else:
                 return replace(found, detail=_next_step(file))
             set_manifest_aside(path, entry.manifest.encode(), file.sha256)
             publish(path, file.sha256, entry.manifest.encode())
-            ledger.record_file_fault(
-                file.account_id, file.business_date, file.version, file.dialect, None, now=at.clock()
+            ledger.sealed_files.record_file_fault(
+                file.account_id, file.business_date, file.version, file.dialect, None, now=ctx.clock()
             )
     except CdrError as error:
         return replace(found, outcome="lost", detail=f"{error.message}; {error.hint}" if error.hint else error.message)
-    at.progress(f"repaired {file.path}")
+    ctx.progress(f"repaired {file.path}")
     return found
 
 
@@ -145,20 +145,20 @@ def _from_target(file: SealedFile, path: Path, targets: Sequence[Target]) -> str
     return None
 
 
-def _from_records(file: SealedFile, path: Path, entry: ExportFile, ledger: Ledger, at: Workplace) -> bool:
+def _from_records(file: SealedFile, path: Path, entry: ExportFile, ledger: Ledger, ctx: RunContext) -> bool:
     """Whether the warehouse's records, or the day's other files, give the sealed bytes again."""
     manifest = decode_manifest(entry.manifest or "")
     # Private: the rows are people's calls until the hash shows that they are the file's.
-    with tempfile.TemporaryDirectory(prefix=".repair-", dir=at.settings.data_dir) as folder:
+    with tempfile.TemporaryDirectory(prefix=".repair-", dir=ctx.settings.data_dir) as folder:
         try:
-            made = _made_again(file, manifest, Path(folder), ledger, at)
+            made = _made_again(file, manifest, Path(folder), ledger, ctx)
         except ExportError:
             return False
         return made is not None and put_back(path, file.sha256, copied(made.path))
 
 
 def _made_again(
-    file: SealedFile, manifest: Manifest, folder: Path, ledger: Ledger, at: Workplace
+    file: SealedFile, manifest: Manifest, folder: Path, ledger: Ledger, ctx: RunContext
 ) -> WrittenFile | None:
     day = DailyFile(
         account_id=file.account_id,
@@ -171,18 +171,18 @@ def _made_again(
         created_utc=datetime.fromisoformat(manifest.created_utc),
         compression=_packing(manifest, ledger, file),
     )
-    if file.dialect == Dialect.EXACT:
+    if file.dialect == ExportDialect.EXACT:
         with closing(day_lines(ledger.connection, file.account_id, file.business_date)) as contents:
             return write_daily_file(contents, day=day, export_dir=folder, announce=False)
-    exact = _exact(file.account_id, file.business_date, file.version, ledger, at)
+    exact = _exact(file.account_id, file.business_date, file.version, ledger, ctx)
     if exact is None:
         return None
-    if file.dialect != Dialect.ADJUSTMENT:
-        key = at.settings.redaction_key.get_secret_value() if at.settings.redaction_key else None
+    if file.dialect != ExportDialect.ADJUSTMENT:
+        key = ctx.settings.redaction_key.get_secret_value() if ctx.settings.redaction_key else None
         return write_rendition(
-            Dialect(file.dialect), exact, day=day, export_dir=folder, redaction_key=key, announce=False
+            ExportDialect(file.dialect), exact, day=day, export_dir=folder, redaction_key=key, announce=False
         )
-    before = _exact(file.account_id, file.business_date, file.version - 1, ledger, at)
+    before = _exact(file.account_id, file.business_date, file.version - 1, ledger, ctx)
     if before is None:
         return None
     found = differences(before.path, exact.path)
@@ -191,20 +191,20 @@ def _made_again(
 
 def _packing(manifest: Manifest, ledger: Ledger, file: SealedFile) -> Literal["none", "gzip", "zstd"]:
     """How the day's CSV files are packed; the manifest of a workbook or a Parquet file does not say."""
-    if Dialect(file.dialect).is_text:
+    if ExportDialect(file.dialect).is_text:
         return manifest.compression
-    entries = ledger.export_files(file.account_id, file.business_date, file.version)
-    exact = next((item.manifest for item in entries if item.dialect == Dialect.EXACT), None)
+    entries = ledger.day_states.files(file.account_id, file.business_date, file.version)
+    exact = next((item.manifest for item in entries if item.dialect == ExportDialect.EXACT), None)
     return decode_manifest(exact).compression if exact else "none"
 
 
-def _exact(account_id: str, business_date: date, version: int, ledger: Ledger, at: Workplace) -> WrittenFile | None:
+def _exact(account_id: str, business_date: date, version: int, ledger: Ledger, ctx: RunContext) -> WrittenFile | None:
     """The exact file of a version, if it is on disk as it was sealed."""
-    entries = ledger.export_files(account_id, business_date, version)
-    entry = next((item for item in entries if item.dialect == Dialect.EXACT), None)
+    entries = ledger.day_states.files(account_id, business_date, version)
+    entry = next((item for item in entries if item.dialect == ExportDialect.EXACT), None)
     if entry is None or entry.manifest is None:
         return None
-    path = at.settings.export_dir / entry.path
+    path = ctx.settings.export_dir / entry.path
     if hash_of(path) != entry.sha256:
         return None
     return WrittenFile(path, decode_manifest(entry.manifest), changed=False)

@@ -10,15 +10,15 @@ from cdr_pipeline.errors import DayNotSealable, SealedFileDamaged
 from cdr_pipeline.exports.adjustment import differences, write_adjustment
 from cdr_pipeline.exports.atomic import remove
 from cdr_pipeline.exports.daily_file import WrittenFile, require_bytes
-from cdr_pipeline.exports.dialects import Dialect
+from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.manifest import decode_manifest, encode_manifest
-from cdr_pipeline.steps.days.export_days import day_of, note_file, write_version
-from cdr_pipeline.steps.failure import AccountFailure, contained
+from cdr_pipeline.steps.days.export_days import day_of, record_file, write_version
 from cdr_pipeline.steps.days.publish_days import publish_day, publish_pending
 from cdr_pipeline.steps.days.sealed_files import FileFault, hash_of
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.failure import AccountFailure, contained
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.ledger import Account, DayRecord, ExportFile, Ledger
 from cdr_pipeline.warehouse.server.engine import translated
-from cdr_pipeline.warehouse.ledger import Account, ExportFile, KnownDay, Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class RestatedDay:
     failure: AccountFailure | None = None
 
 
-def restate_days(request: RestateRequest, at: Workplace) -> list[RestatedDay]:
+def restate_days(request: RestateRequest, ctx: RunContext) -> list[RestatedDay]:
     """Writes a new version of every day that is late_pending, and what it adjusts; one day's failure leaves the others.
 
     Returns:
@@ -78,10 +78,10 @@ def restate_days(request: RestateRequest, at: Workplace) -> list[RestatedDay]:
     """
     if not (request.actor.strip() and request.reason.strip()):
         raise DayNotSealable("a restatement needs the name of who answers for it, and a reason")
-    with at.ledger() as ledger:
-        accounts = {account.account_id: account for account in ledger.accounts(request.accounts)}
-        unpublished = publish_pending(list(accounts), ledger, at)
-        late = ledger.days_in_state(list(accounts), "late")
+    with ctx.ledger() as ledger:
+        accounts = {account.account_id: account for account in ledger.accounts.active(request.accounts)}
+        unpublished = publish_pending(list(accounts), ledger, ctx)
+        late = ledger.day_states.in_state(list(accounts), "late")
         if request.replace_lost:
             late = sorted({*late, *_lost_days(accounts, ledger)})
         wanted = None if request.business_dates is None else set(request.business_dates)
@@ -90,40 +90,40 @@ def restate_days(request: RestateRequest, at: Workplace) -> list[RestatedDay]:
             for day in unpublished
         ]
         return failed + [
-            _restate_day(accounts[account_id], day, request, ledger, at)
+            _restate_day(accounts[account_id], day, request, ledger, ctx)
             for account_id, day in late
             if wanted is None or day in wanted
         ]
 
 
 def _restate_day(
-    account: Account, business_date: date, request: RestateRequest, ledger: Ledger, at: Workplace
+    account: Account, business_date: date, request: RestateRequest, ledger: Ledger, ctx: RunContext
 ) -> RestatedDay:
     day = RestatedDay(account.account_id, business_date, "unchanged", 0)
     try:
-        with translated(), ledger.locked_day(account.account_id, business_date) as quiet:
-            known = ledger.day(account.account_id, business_date)
+        with translated(), ledger.day_states.lock(account.account_id, business_date) as quiet:
+            known = ledger.days.find(account.account_id, business_date)
             day = replace(day, version=known.version)
             if not (known.late_pending or request.replace_lost):
                 return day
             if not quiet:
                 return replace(day, outcome="refused")
-            day = _restate(account, business_date, known, request, ledger=ledger, at=at)
+            day = _restate(account, business_date, known, request, ledger=ledger, ctx=ctx)
         if day.outcome == "restated":
-            publish_day(account.account_id, business_date, day.version, ledger, at)
+            publish_day(account.account_id, business_date, day.version, ledger, ctx)
     except Exception as error:  # noqa: BLE001 - one day's failure is that day's
         return replace(day, outcome="failed", failure=contained(account.account_id, f"day {business_date}", error))
-    at.progress(f"{day.outcome} {account.account_id} {business_date}")
+    ctx.progress(f"{day.outcome} {account.account_id} {business_date}")
     return day
 
 
 def _restate(
-    account: Account, business_date: date, known: KnownDay, request: RestateRequest, *, ledger: Ledger, at: Workplace
+    account: Account, business_date: date, known: DayRecord, request: RestateRequest, *, ledger: Ledger, ctx: RunContext
 ) -> RestatedDay:
     """Writes the next version from the records, and the adjustment from the two versions' files."""
-    before = {file.dialect: file for file in ledger.export_files(account.account_id, business_date, known.version)}
+    before = {file.dialect: file for file in ledger.day_states.files(account.account_id, business_date, known.version)}
     old = _sealed_exact(before)
-    old_path = at.settings.export_dir / old.path
+    old_path = ctx.settings.export_dir / old.path
     lost = request.replace_lost and hash_of(old_path) != old.sha256
     if not lost:
         require_bytes(old_path, old.sha256)
@@ -138,7 +138,7 @@ def _restate(
         business_date,
         known,
         ledger,
-        at,
+        ctx,
         version=version,
         state="restated",
         superseded={dialect: file.sha256 for dialect, file in before.items()},
@@ -147,16 +147,16 @@ def _restate(
     if found is not None and not found.late_rows:
         for file in written:
             remove(file.path)
-        ledger.record_unchanged_day(account.account_id, business_date, changes=known.changes)
+        ledger.day_states.record_unchanged(account.account_id, business_date, changes=known.changes)
         return RestatedDay(account.account_id, business_date, "unchanged", known.version)
     files, reasons = written, dict[str, int]()
     if found is not None:
-        day = day_of(account, business_date, known, ledger, at, version=version, state="restated")
+        day = day_of(account, business_date, known, ledger, ctx, version=version, state="restated")
         adjustment = write_adjustment(
             found,
             exact=written[0],
             day=replace(day, supersedes=old.sha256),
-            export_dir=at.settings.export_dir,
+            export_dir=ctx.settings.export_dir,
             announce=False,
         )
         reasons = adjustment.manifest.reasons
@@ -164,8 +164,8 @@ def _restate(
             replace(file, manifest=replace(file.manifest, late_rows=found.late_rows)) for file in (*written, adjustment)
         ]
     for file in files:
-        note_file(file, ledger, at, manifest=encode_manifest(file.manifest).decode())
-    ledger.record_final_day(
+        record_file(file, ledger, ctx, manifest=encode_manifest(file.manifest).decode())
+    ledger.day_states.record_final(
         account_id=account.account_id,
         business_date=business_date,
         event="restated",
@@ -176,11 +176,11 @@ def _restate(
         overridden=["sealed_file_lost"] if lost else [],
         before_sha256=old.content_sha256,
         after_sha256=files[0].manifest.content_sha256,
-        now=at.clock(),
-        run_id=at.run_id,
+        now=ctx.clock(),
+        run_id=ctx.run_id,
     )
     if lost:
-        ledger.record_lost_files(account.account_id, business_date, known.version, now=at.clock())
+        ledger.sealed_files.record_lost_files(account.account_id, business_date, known.version, now=ctx.clock())
     return RestatedDay(
         account.account_id,
         business_date,
@@ -196,9 +196,9 @@ def _lost_days(accounts: Container[str], ledger: Ledger) -> list[tuple[str, date
     """Days whose newest exact file a check found missing or changed."""
     return [
         (file.account_id, file.business_date)
-        for file in ledger.faulty_files()
+        for file in ledger.sealed_files.faulty_files()
         if file.newest
-        and file.dialect == Dialect.EXACT
+        and file.dialect == ExportDialect.EXACT
         and file.fault in (FileFault.MISSING, FileFault.CHANGED)
         and file.account_id in accounts
     ]
@@ -206,7 +206,7 @@ def _lost_days(accounts: Container[str], ledger: Ledger) -> list[tuple[str, date
 
 def _sealed_exact(files: dict[str, ExportFile]) -> ExportFile:
     """The exact file that is superseded, as the ledger knows it."""
-    old = files.get(Dialect.EXACT)
+    old = files.get(ExportDialect.EXACT)
     if old is None:
         raise SealedFileDamaged("the ledger knows no exact file of the sealed version", hint="restore the warehouse")
     return old

@@ -16,7 +16,7 @@ from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.manifest import decode_manifest
 from cdr_pipeline.exports.sums import read_sums
 from cdr_pipeline.steps.days.adopt_files import RECORDS_DIFFER, same_records
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger, SealedFile
 
 # Bytes of sealed files whose hashes a night compares: a few seconds' work, and two years of an ordinary account a week.
@@ -49,46 +49,46 @@ class SealedCheck:
     faulty: tuple[SealedFile, ...]
 
 
-def check_sealed_files(at: Workplace, *, hash_bytes: int = 0) -> SealedCheck:
+def check_sealed_files(ctx: RunContext, *, hash_bytes: int = 0) -> SealedCheck:
     """Looks at every sealed file: is it there with its size, its manifest and its line in SHA256SUMS?
 
     Args:
-        at: settings, warehouse and clock.
+        ctx: settings, warehouse, clock and progress callback.
         hash_bytes: how many bytes of files to hash on top, the longest unchecked first; at least one file where it is
             not 0.
     """
     files = hashed = 0
     doubtful: list[SealedFile] = []
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         listed = _ListedSums()
-        with closing(ledger.sealed_files()) as sealed:
+        with closing(ledger.sealed_files.sealed_files()) as sealed:
             for file in sealed:
                 files += 1
-                fault = quick_fault(file, at.settings.export_dir, listed)
+                fault = quick_fault(file, ctx.settings.export_dir, listed)
                 if fault is None and file.fault is not None:
                     doubtful.append(file)
                 elif fault != file.fault:
-                    _note(file, fault, ledger, at)
+                    _note(file, fault, ledger, ctx)
         # What a hash or the records showed is not settled by presence and size.
         for file in doubtful:
-            _note(file, thorough_fault(file, at.settings.export_dir, ledger), ledger, at)
+            _note(file, thorough_fault(file, ctx.settings.export_dir, ledger), ledger, ctx)
         for file in _longest_unchecked(ledger, hash_bytes):
             hashed += 1
-            if quick_fault(file, at.settings.export_dir, listed) is None:
-                _note(file, thorough_fault(file, at.settings.export_dir, ledger), ledger, at)
-            ledger.record_hashed_file(file, now=at.clock())
-        return SealedCheck(files, hashed, tuple(ledger.faulty_files()))
+            if quick_fault(file, ctx.settings.export_dir, listed) is None:
+                _note(file, thorough_fault(file, ctx.settings.export_dir, ledger), ledger, ctx)
+            ledger.sealed_files.record_hashed_file(file, now=ctx.clock())
+        return SealedCheck(files, hashed, tuple(ledger.sealed_files.faulty_files()))
 
 
-def check_day(account_id: str, business_date: object, at: Workplace) -> None:
+def check_day(account_id: str, business_date: object, ctx: RunContext) -> None:
     """Compares the hashes of all sealed files of one account's day."""
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         listed = _ListedSums()
-        with closing(ledger.sealed_files()) as sealed:
+        with closing(ledger.sealed_files.sealed_files()) as sealed:
             mine = [file for file in sealed if (file.account_id, file.business_date) == (account_id, business_date)]
         for file in mine:
-            fault = quick_fault(file, at.settings.export_dir, listed)
-            _note(file, fault or thorough_fault(file, at.settings.export_dir, ledger), ledger, at)
+            fault = quick_fault(file, ctx.settings.export_dir, listed)
+            _note(file, fault or thorough_fault(file, ctx.settings.export_dir, ledger), ledger, ctx)
 
 
 class _ListedSums:
@@ -130,7 +130,7 @@ def thorough_fault(file: SealedFile, export_dir: Path, ledger: Ledger) -> FileFa
         require_bytes(path, file.sha256)
     except SealedFileDamaged:
         return FileFault.CHANGED if path.is_file() else FileFault.MISSING
-    entries = ledger.export_files(file.account_id, file.business_date, file.version)
+    entries = ledger.day_states.files(file.account_id, file.business_date, file.version)
     announced = next((entry.manifest for entry in entries if entry.dialect == file.dialect), None)
     if announced is None:
         return None
@@ -140,7 +140,7 @@ def thorough_fault(file: SealedFile, export_dir: Path, ledger: Ledger) -> FileFa
     except OSError:
         return FileFault.MANIFEST_MISSING
     if file.fault == FileFault.RECORDS_DIFFER and file.newest:
-        known = ledger.day(file.account_id, file.business_date)
+        known = ledger.days.find(file.account_id, file.business_date)
         same = same_records(file.account_id, file.business_date, decode_manifest(announced), ledger)
         # Later records are for a restatement, which names them itself.
         return None if same or known.late_pending else FileFault.RECORDS_DIFFER
@@ -149,7 +149,7 @@ def thorough_fault(file: SealedFile, export_dir: Path, ledger: Ledger) -> FileFa
 
 def _longest_unchecked(ledger: Ledger, hash_bytes: int) -> list[SealedFile]:
     chosen: list[SealedFile] = []
-    with closing(ledger.files_to_hash()) as files:
+    with closing(ledger.sealed_files.files_to_hash()) as files:
         for file in files:
             if hash_bytes <= 0:
                 break
@@ -158,8 +158,10 @@ def _longest_unchecked(ledger: Ledger, hash_bytes: int) -> list[SealedFile]:
     return chosen
 
 
-def _note(file: SealedFile, fault: FileFault | None, ledger: Ledger, at: Workplace) -> None:
-    ledger.record_file_fault(file.account_id, file.business_date, file.version, file.dialect, fault, now=at.clock())
+def _note(file: SealedFile, fault: FileFault | None, ledger: Ledger, ctx: RunContext) -> None:
+    ledger.sealed_files.record_file_fault(
+        file.account_id, file.business_date, file.version, file.dialect, fault, now=ctx.clock()
+    )
 
 
 def _size(path: Path) -> int | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cdr_pipeline.errors import ClockDisagrees
 from cdr_pipeline.sources.kazoo.server_clock import server_clock
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
 
 _HINT = "set the clock (timedatectl set-ntp true), then run 'cdr-pipeline doctor'; nothing was changed"
@@ -34,29 +34,29 @@ class ClockDifference:
         return f"this machine's clock is {abs(self.seconds):.0f} s {direction} the {self.place}'s"
 
 
-def clock_differences(ledger: Ledger, at: Workplace, *, ask_switch: bool) -> Iterator[ClockDifference]:
+def clock_differences(ledger: Ledger, ctx: RunContext, *, ask_switch: bool) -> Iterator[ClockDifference]:
     """Clocks that differ from this machine's by more than ``clock_tolerance_seconds``.
 
     Args:
         ledger: of the warehouse.
-        at: settings and clock.
+        ctx: settings, warehouse, clock and progress callback.
         ask_switch: also send the switch a request, without a token; one that does not reply is left out.
     """
-    clocks = {"warehouse": ledger.warehouse_clock()}
-    if ask_switch and at.settings.api_url is not None:
-        switch = server_clock(at.settings.api_url)
+    clocks = {"warehouse": ledger.health.warehouse_clock()}
+    if ask_switch and ctx.settings.api_url is not None:
+        switch = server_clock(ctx.settings.api_url)
         clocks |= {} if switch is None else {"switch": switch}
     for place, moment in clocks.items():
-        seconds = (at.clock() - moment).total_seconds()
-        if abs(seconds) > at.settings.clock_tolerance_seconds:
+        seconds = (ctx.clock() - moment).total_seconds()
+        if abs(seconds) > ctx.settings.clock_tolerance_seconds:
             yield ClockDifference(place, seconds)
 
 
-def require_clock(ledger: Ledger, at: Workplace, *, ask_switch: bool = False) -> None:
+def require_clock(ledger: Ledger, ctx: RunContext, *, ask_switch: bool = False) -> None:
     """Lets a step go on only when the clocks agree.
 
     Raises:
         ClockDisagrees: they do not.
     """
-    for difference in clock_differences(ledger, at, ask_switch=ask_switch):
+    for difference in clock_differences(ledger, ctx, ask_switch=ask_switch):
         raise ClockDisagrees(difference.message, hint=_HINT)

@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 from cdr_pipeline.errors import ConfigurationError, WarehouseOfAnotherFolder
 from cdr_pipeline.exports.atomic import beside, sole_writer
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.server.engine import connect
 
 ID_FILE: Final = "warehouse_id"
 _HINT: Final = (
@@ -55,7 +55,7 @@ def require_own_folder(settings: Settings, url: str, *, now: datetime) -> None:
     """
     with connect(url) as connection:
         ledger = Ledger(connection)
-        folder_id, warehouse_id = read_folder_id(settings.data_dir), ledger.warehouse_id()
+        folder_id, warehouse_id = read_folder_id(settings.data_dir), ledger.identity.warehouse_id()
         if folder_id is not None and folder_id == warehouse_id:
             return
         with sole_writer(settings.data_dir):
@@ -67,14 +67,14 @@ def folder_link(settings: Settings, url: str) -> FolderLink:
     with connect(url) as connection:
         ledger = Ledger(connection)
         files, missing = _count_files(settings.export_dir, ledger)
-        return FolderLink(read_folder_id(settings.data_dir), ledger.warehouse_id(), files, missing)
+        return FolderLink(read_folder_id(settings.data_dir), ledger.identity.warehouse_id(), files, missing)
 
 
 def link_folder(settings: Settings, url: str, *, now: datetime) -> None:
     """Links the warehouse to this data folder under a new id: a folder it belonged to before is refused afterwards."""
     with connect(url) as connection, sole_writer(settings.data_dir):
         fresh = uuid4()
-        Ledger(connection).link_folder(fresh, now=now, replace=True)
+        Ledger(connection).identity.link_folder(fresh, now=now, replace=True)
         _write_folder_id(settings.data_dir, fresh)
 
 
@@ -83,10 +83,10 @@ def bind_folder(settings: Settings, url: str, *, now: datetime) -> None:
     with connect(url) as connection, sole_writer(settings.data_dir):
         ledger = Ledger(connection)
         folder_id = read_folder_id(settings.data_dir)
-        chosen = folder_id or ledger.warehouse_id() or uuid4()
+        chosen = folder_id or ledger.identity.warehouse_id() or uuid4()
         if folder_id is None:
             _write_folder_id(settings.data_dir, chosen)
-        ledger.link_folder(chosen, now=now, replace=True)
+        ledger.identity.link_folder(chosen, now=now, replace=True)
 
 
 def read_folder_id(data_dir: Path) -> UUID | None:
@@ -109,7 +109,7 @@ def read_folder_id(data_dir: Path) -> UUID | None:
 
 def _meet(settings: Settings, ledger: Ledger, *, now: datetime) -> None:
     """Links folder and warehouse where at least one has no id yet. The caller is the folder's only writer."""
-    folder_id, warehouse_id = read_folder_id(settings.data_dir), ledger.warehouse_id()
+    folder_id, warehouse_id = read_folder_id(settings.data_dir), ledger.identity.warehouse_id()
     embedded = settings.warehouse_url is None
     if folder_id is not None and folder_id == warehouse_id:
         return
@@ -128,15 +128,15 @@ def _meet(settings: Settings, ledger: Ledger, *, now: datetime) -> None:
     if folder_id is None:
         _write_folder_id(settings.data_dir, chosen)
     # The file comes first: a process that dies in between has linked nothing yet.
-    ledger.link_folder(chosen, now=now)
-    if ledger.warehouse_id() != chosen:
+    ledger.identity.link_folder(chosen, now=now)
+    if ledger.identity.warehouse_id() != chosen:
         raise WarehouseOfAnotherFolder("another data folder was linked to the warehouse just now", hint=_HINT)
 
 
 def _count_files(export_dir: Path, ledger: Ledger) -> tuple[int, int]:
     """Daily files that the ledger knows, and how many of them are missing."""
     files = missing = 0
-    for path in ledger.export_paths():
+    for path in ledger.identity.export_paths():
         files += 1
         missing += not (export_dir / path).is_file()
     return files, missing

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from cdr_pipeline import errors
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 
 
@@ -37,20 +37,20 @@ def last_due_date(settings: Settings, now: datetime) -> date:
     return local.date() - timedelta(days=1 if begun else 2)
 
 
-def due_nights(at: Workplace) -> list[DueNight]:
+def due_nights(ctx: RunContext) -> list[DueNight]:
     """Nights to run, oldest first.
 
     An account's nights begin with the day before it became known, and never before ``first_date``; its day counts once
     it has ended in the account's own zone, with the grace.
     """
-    with at.ledger() as ledger:
-        return _due_nights(ledger, at)
+    with ctx.ledger() as ledger:
+        return _due_nights(ledger, ctx)
 
 
-def _due_nights(ledger: Ledger, at: Workplace) -> list[DueNight]:
-    settings, now = at.settings, at.clock()
-    accounts = {account.account_id: account for account in ledger.accounts()}
-    missing = ledger.missing_days(
+def _due_nights(ledger: Ledger, ctx: RunContext) -> list[DueNight]:
+    settings, now = ctx.settings, ctx.clock()
+    accounts = {account.account_id: account for account in ledger.accounts.active()}
+    missing = ledger.health.missing_days(
         list(accounts),
         date.fromisoformat(settings.first_date),
         last_due_date(settings, now),
@@ -65,7 +65,7 @@ def _due_nights(ledger: Ledger, at: Workplace) -> list[DueNight]:
 
 
 def _night(day: date, parts: list[tuple[str, bool, str | None]], accounts: int) -> DueNight:
-    hopeless = tuple(account_id for account_id, _, code in parts if code is not None and not passes(code))
+    hopeless = tuple(account_id for account_id, _, code in parts if code is not None and not is_transient(code))
     return DueNight(
         day,
         tuple(account_id for account_id, _, _ in parts if account_id not in hopeless),
@@ -79,7 +79,7 @@ def _has_ended(account: Account, business_date: date, now: datetime) -> bool:
     return end <= now
 
 
-def passes(code: str) -> bool:
+def is_transient(code: str) -> bool:
     """Whether a failure of this code may pass without anyone changing anything."""
     known = {
         kind.code: kind.retryable

@@ -7,12 +7,12 @@ from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
 from cdr_pipeline.errors import CallTooLong, ClockDisagrees, DialectChanged, WindowOutdated, WindowTooHeavy
+from cdr_pipeline.steps.days.sealed_files import FileFault
 from cdr_pipeline.steps.operations.clocks import clock_differences
-from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
 from cdr_pipeline.steps.retention.retain_records import due_months, months_after
-from cdr_pipeline.steps.days.sealed_files import FileFault
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 from cdr_pipeline.warehouse.ledger import Ledger, SealedFile
 
 # A file is remade by the run that changes its day; one that is still behind after this was forgotten.
@@ -47,7 +47,7 @@ _WORDS_OF_CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class Problem:
     """One thing that does not mend itself.
 
     Attributes:
@@ -68,46 +68,46 @@ class Broken:
         return f"{self.code}: {self.what}"
 
 
-def what_is_broken(at: Workplace) -> list[Broken]:
+def find_problems(ctx: RunContext) -> list[Problem]:
     """Everything that is broken, the longest broken first; empty when all is well."""
-    nights = due_nights(at)
-    with at.ledger() as ledger:
-        account_ids = [account.account_id for account in ledger.accounts()]
+    nights = due_nights(ctx)
+    with ctx.ledger() as ledger:
+        account_ids = [account.account_id for account in ledger.accounts.active()]
         found = [
-            *clocks_broken(ledger, at),
-            *_nights(nights, at),
+            *clocks_broken(ledger, ctx),
+            *_nights(nights, ctx),
             *_collections(ledger, account_ids),
             *_uploads(ledger, account_ids),
-            *_drops(ledger, account_ids, at),
+            *_drops(ledger, account_ids, ctx),
             *_sealed_files(ledger),
-            *_files(ledger, account_ids, at.clock()),
-            *_volumes(ledger, account_ids, at.clock()),
-            *_deliveries(ledger, account_ids, at.clock()),
-            *_reconciliations(ledger, account_ids, at),
-            *_retention(ledger, at.clock()),
+            *_files(ledger, account_ids, ctx.clock()),
+            *_volumes(ledger, account_ids, ctx.clock()),
+            *_deliveries(ledger, account_ids, ctx.clock()),
+            *_reconciliations(ledger, account_ids, ctx),
+            *_retention(ledger, ctx.clock()),
         ]
     return sorted(found, key=lambda item: (item.since, item.key))
 
 
-def clocks_broken(ledger: Ledger, at: Workplace, *, ask_switch: bool = False) -> Iterator[Broken]:
+def clocks_broken(ledger: Ledger, ctx: RunContext, *, ask_switch: bool = False) -> Iterator[Problem]:
     """Clocks that differ from this machine's by more than the setting allows: nothing is collected or sealed.
 
     Args:
         ledger: of the warehouse.
-        at: settings and clock.
+        ctx: settings, warehouse, clock and progress callback.
         ask_switch: also compare with the switch's clock, which takes a request.
     """
-    for difference in clock_differences(ledger, at, ask_switch=ask_switch):
-        yield Broken(
-            f"{difference.message}, more than {at.settings.clock_tolerance_seconds:g} s",
+    for difference in clock_differences(ledger, ctx, ask_switch=ask_switch):
+        yield Problem(
+            f"{difference.message}, more than {ctx.settings.clock_tolerance_seconds:g} s",
             ClockDisagrees.code,
-            at.clock(),
+            ctx.clock(),
             "timedatectl set-ntp true",
         )
 
 
-def _nights(nights: list[DueNight], at: Workplace) -> Iterator[Broken]:
-    settings = at.settings
+def _nights(nights: list[DueNight], ctx: RunContext) -> Iterator[Problem]:
+    settings = ctx.settings
     for night in nights:
         if not night.accounts:
             continue
@@ -117,24 +117,24 @@ def _nights(nights: list[DueNight], at: Workplace) -> Iterator[Broken]:
             tzinfo=ZoneInfo(settings.time_zone),
         )
         who = "no account" if night.everybody else f"not {_some(night.accounts)}"
-        yield Broken(
+        yield Problem(
             f"night of {night.business_date}: {who} has been collected whole",
             "night_missing" if night.everybody else "night_incomplete",
-            began.astimezone(at.clock().tzinfo),
+            began.astimezone(ctx.clock().tzinfo),
             f"cdr-pipeline nightly --date {night.business_date}",
         )
 
 
-def _collections(ledger: Ledger, account_ids: list[str]) -> Iterator[Broken]:
+def _collections(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
     by_day: dict[tuple[date, str], list[tuple[str, datetime]]] = {}
-    for day in ledger.failed_days(account_ids):
+    for day in ledger.health.failed_days(account_ids):
         place = (day.business_date, day.error_code or "upstream")
         by_day.setdefault(place, []).append((day.account_id, day.since))
     for (business_date, code), parts in by_day.items():
         accounts = [account_id for account_id, _ in parts]
         what, before = _WORDS_OF_CODES.get(code, _NOT_ASKED)
         only = "".join(f" --account {account_id}" for account_id in accounts) if len(accounts) <= _NAMED else ""
-        yield Broken(
+        yield Problem(
             f"{business_date}: {what} {_some(accounts)}",
             code,
             min(since for _, since in parts),
@@ -142,11 +142,11 @@ def _collections(ledger: Ledger, account_ids: list[str]) -> Iterator[Broken]:
         )
 
 
-def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Broken]:
-    for upload in ledger.stuck_uploads(account_ids):
+def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
+    for upload in ledger.health.stuck_uploads(account_ids):
         short = upload.sha256[:12]
         held = upload.state == "held"
-        yield Broken(
+        yield Problem(
             f"upload {short} of account {upload.account_id} "
             + ("repeats another file and waits for a decision" if held else "could not be read"),
             upload.error_code or upload.state,
@@ -155,21 +155,21 @@ def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Broken]:
         )
 
 
-def _drops(ledger: Ledger, account_ids: list[str], at: Workplace) -> Iterator[Broken]:
+def _drops(ledger: Ledger, account_ids: list[str], ctx: RunContext) -> Iterator[Problem]:
     """Files in the drop folder that no run takes in, and those that should long have been taken in."""
-    for drop in waiting_drops(ledger, at, account_ids):
+    for drop in waiting_drops(ledger, ctx, account_ids):
         where = f"dropped file {drop.place}"
         if drop.state == "refused":
-            yield Broken(f"{where} is not taken in: {drop.message}", drop.code, drop.since, _LIST_UPLOADS)
-        elif drop.state == "arriving" and at.clock() - drop.since > _FORGOTTEN:
-            yield Broken(f"{where} has been unfinished since it last changed", drop.code, drop.since, _LIST_UPLOADS)
-        elif drop.state == "waiting" and at.clock() - drop.since > _A_NIGHT:
-            yield Broken(f"{where} still waits to be taken in", drop.code, drop.since, _LIST_UPLOADS)
+            yield Problem(f"{where} is not taken in: {drop.message}", drop.code, drop.since, _LIST_UPLOADS)
+        elif drop.state == "arriving" and ctx.clock() - drop.since > _FORGOTTEN:
+            yield Problem(f"{where} has been unfinished since it last changed", drop.code, drop.since, _LIST_UPLOADS)
+        elif drop.state == "waiting" and ctx.clock() - drop.since > _A_NIGHT:
+            yield Problem(f"{where} still waits to be taken in", drop.code, drop.since, _LIST_UPLOADS)
 
 
-def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Broken]:
-    for files in ledger.outdated_files(account_ids, before=now - _FORGOTTEN):
-        yield Broken(
+def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Problem]:
+    for files in ledger.health.outdated_files(account_ids, before=now - _FORGOTTEN):
+        yield Problem(
             f"{files.business_date}: the files of {files.accounts} account(s) do not show their latest records",
             "file_outdated" if files.still_open else "restatement_due",
             files.since,
@@ -178,10 +178,10 @@ def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Br
         )
 
 
-def _sealed_files(ledger: Ledger) -> Iterator[Broken]:
+def _sealed_files(ledger: Ledger) -> Iterator[Problem]:
     """What the last check of sealed files found; see ``check_sealed_files``."""
     found: dict[tuple[str, str], list[SealedFile]] = {}
-    for file in ledger.faulty_files():
+    for file in ledger.sealed_files.faulty_files():
         found.setdefault((file.account_id, file.fault or ""), []).append(file)
     for (account_id, fault), files in found.items():
         first = files[0]
@@ -190,7 +190,7 @@ def _sealed_files(ledger: Ledger) -> Iterator[Broken]:
             mend = f"cdr-pipeline collect --replay --date {first.business_date} --account {account_id}"
         else:
             mend = f"cdr-pipeline days repair --account {account_id}"
-        yield Broken(
+        yield Problem(
             f"account {account_id}: {PurePosixPath(first.path).name}{more}, sealed: {_SEALED_FAULTS[fault]}",
             f"sealed_{fault}",
             min(file.fault_since for file in files if file.fault_since is not None),
@@ -198,15 +198,15 @@ def _sealed_files(ledger: Ledger) -> Iterator[Broken]:
         )
 
 
-def _deliveries(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Broken]:
+def _deliveries(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Problem]:
     by_target: dict[tuple[str, str, str], list[datetime]] = {}
-    for delivery in ledger.deliveries(account_ids, ["pending", "refused"]):
+    for delivery in ledger.deliveries.list_all(account_ids, ["pending", "refused"]):
         if delivery.state == "refused" or delivery.age(now) > _FORGOTTEN:
             place = (delivery.target, delivery.state, delivery.error_code or "delivery")
             by_target.setdefault(place, []).append(delivery.due_at)
     for (target, state, code), due in by_target.items():
         again = " --again" if state == "refused" else ""
-        yield Broken(
+        yield Problem(
             f"{len(due)} file(s) have not arrived at {target}",
             code,
             min(due),
@@ -214,9 +214,9 @@ def _deliveries(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterat
         )
 
 
-def _volumes(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Broken]:
-    for day in ledger.suspicious_days(account_ids, first_date=(now - _LOOKED_AT).date()):
-        yield Broken(
+def _volumes(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Problem]:
+    for day in ledger.health.suspicious_days(account_ids, first_date=(now - _LOOKED_AT).date()):
+        yield Problem(
             f"{day.business_date}: account {day.account_id} is {day.volume} beside the usual {day.usual_rows} rows",
             "volume_unusual",
             day.since,
@@ -224,13 +224,13 @@ def _volumes(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[
         )
 
 
-def _reconciliations(ledger: Ledger, account_ids: list[str], at: Workplace) -> Iterator[Broken]:
-    limit = at.settings.alert_exposure
-    for day in ledger.open_exposure(account_ids, first_date=(at.clock() - _LOOKED_AT).date()):
+def _reconciliations(ledger: Ledger, account_ids: list[str], ctx: RunContext) -> Iterator[Problem]:
+    limit = ctx.settings.alert_exposure
+    for day in ledger.health.open_exposure(account_ids, first_date=(ctx.clock() - _LOOKED_AT).date()):
         ended = datetime.combine(day.business_date + timedelta(days=1), time(), tzinfo=UTC)
         look = f"cdr-pipeline status --night --to {day.business_date}"
         if limit is not None and day.exposure > limit:
-            yield Broken(
+            yield Problem(
                 f"{day.business_date}: {day.breaks} breaks leave {day.exposure:.2f} {day.currency} open, "
                 f"more than {limit}",
                 "exposure",
@@ -238,17 +238,19 @@ def _reconciliations(ledger: Ledger, account_ids: list[str], at: Workplace) -> I
                 look,
             )
         elif day.red:
-            yield Broken(f"{day.business_date}: {day.red} reconciliation(s) are red", "reconciliation_red", ended, look)
+            yield Problem(
+                f"{day.business_date}: {day.red} reconciliation(s) are red", "reconciliation_red", ended, look
+            )
 
 
-def _retention(ledger: Ledger, now: datetime) -> Iterator[Broken]:
+def _retention(ledger: Ledger, now: datetime) -> Iterator[Problem]:
     """Every night applies the policies: a month that is still there two days after it was due could not be removed."""
-    for policy in ledger.retention_policies():
+    for policy in ledger.retention.policies():
         due = due_months(policy, ledger, (now - _A_NIGHT).date())
         if not due or policy.keep_months is None or now - policy.set_at < _A_NIGHT:
             continue
         first = datetime.combine(months_after(due[0], policy.keep_months + 1), time(), tzinfo=UTC)
-        yield Broken(
+        yield Problem(
             f"account {policy.account_id}: {len(due)} month(s) from {due[0]:%Y-%m} on should have been removed",
             "retention_due",
             max(first, policy.set_at),

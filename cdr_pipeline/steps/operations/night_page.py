@@ -6,24 +6,24 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
-from cdr_pipeline.core.charts.plot import Series, columns_svg
+from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
 from cdr_pipeline.exports.atomic import beside, sole_writer
-from cdr_pipeline.steps.operations.health import Broken
+from cdr_pipeline.steps.operations.health import Problem
 from cdr_pipeline.steps.operations.night_report import NightReport, OriginTotals
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import NightAccount
 
 # A page that lists a thousand accounts is not read; those that need a look come first.
 _LISTED: Final = 50
 
 
-def write_night_page(report: NightReport, at: Workplace) -> Path:
+def write_night_page(report: NightReport, ctx: RunContext) -> Path:
     """Writes ``reports/night_{date}.md``, whole or not at all.
 
     Raises:
         ExportError: it could not be written.
     """
-    target = at.settings.report_dir / f"night_{report.business_date}.md"
+    target = ctx.settings.report_dir / f"night_{report.business_date}.md"
     with sole_writer(target.parent), beside(target) as writing:
         writing.write(night_markdown(report).encode())
         writing.place()
@@ -63,7 +63,7 @@ def night_markdown(report: NightReport) -> str:
     )
 
 
-def broken_markdown(broken: Sequence[Broken]) -> str:
+def broken_markdown(broken: Sequence[Problem]) -> str:
     """What is broken, since when, and the command that mends it."""
     if not broken:
         return "Nothing is broken."
@@ -88,7 +88,7 @@ def totals_markdown(totals: Sequence[OriginTotals]) -> str:
 
 def traffic_image(traffic: dict[str, tuple[int, ...]], what: object) -> str:
     """Rows by hour as a picture."""
-    series = [Series(origin, tuple(map(float, hours))) for origin, hours in traffic.items()]
+    series = [ChartSeries(origin, tuple(map(float, hours))) for origin, hours in traffic.items()]
     title = f"Rows by hour of start (UTC), {what}"
     return _image(title, columns_svg(title, [f"{hour:02}" for hour in range(24)], series or [_NOTHING_BY_HOUR]))
 
@@ -98,7 +98,7 @@ def trend_image(trend: dict[date, int], last: date, days: int = 28) -> str:
     shown = [last - timedelta(days=number) for number in reversed(range(days))]
     title = f"Rows in the daily files, {days} days to {last}"
     values = tuple(float(trend.get(day, 0)) for day in shown)
-    return _image(title, columns_svg(title, [f"{day:%d.%m.}" for day in shown], [Series("rows", values)]))
+    return _image(title, columns_svg(title, [f"{day:%d.%m.}" for day in shown], [ChartSeries("rows", values)]))
 
 
 def markdown_table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -108,7 +108,7 @@ def markdown_table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> s
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-_NOTHING_BY_HOUR: Final = Series("no records", (0.0,) * 24)
+_NOTHING_BY_HOUR: Final = ChartSeries("no records", (0.0,) * 24)
 
 
 def _image(title: str, svg: str) -> str:

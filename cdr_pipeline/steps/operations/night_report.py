@@ -6,10 +6,10 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from cdr_pipeline.core.records.accounting import BatchCounts
-from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
-from cdr_pipeline.steps.operations.health import SEALED_CODES, Broken, what_is_broken
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.operations.health import SEALED_CODES, Problem, find_problems
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 from cdr_pipeline.warehouse.ledger import HourOfTraffic, NightAccount
 
 _TREND_DAYS = 28
@@ -48,7 +48,7 @@ class NightReport:
     totals: tuple[OriginTotals, ...]
     traffic: dict[str, tuple[int, ...]]
     trend: dict[date, int]
-    broken: tuple[Broken, ...]
+    broken: tuple[Problem, ...]
     refused_files: int = 0
 
     @property
@@ -94,23 +94,23 @@ class NightReport:
         return "Not good: " + ", ".join(parts) + "."
 
 
-def night_report(business_date: date, at: Workplace) -> NightReport:
+def night_report(business_date: date, ctx: RunContext) -> NightReport:
     """Reads how the night of a business date went, as of now."""
-    check_sealed_files(at)
-    broken = tuple(what_is_broken(at))
-    with at.ledger() as ledger:
-        account_ids = [account.account_id for account in ledger.accounts()]
-        traffic = ledger.day_traffic(account_ids, [business_date])
+    check_sealed_files(ctx)
+    broken = tuple(find_problems(ctx))
+    with ctx.ledger() as ledger:
+        account_ids = [account.account_id for account in ledger.accounts.active()]
+        traffic = ledger.health.day_traffic(account_ids, [business_date])
         return NightReport(
             business_date,
-            at.clock(),
-            tuple(ledger.night_accounts(account_ids, business_date)),
-            ledger.counts_of_day(account_ids, business_date),
+            ctx.clock(),
+            tuple(ledger.health.night_accounts(account_ids, business_date)),
+            ledger.health.counts_of_day(account_ids, business_date),
             totals_of(traffic),
             rows_by_hour(traffic),
-            ledger.file_trend(account_ids, business_date - timedelta(days=_TREND_DAYS - 1), business_date),
+            ledger.health.file_trend(account_ids, business_date - timedelta(days=_TREND_DAYS - 1), business_date),
             broken,
-            sum(drop.state == "refused" for drop in waiting_drops(ledger, at, account_ids)),
+            sum(drop.state == "refused" for drop in waiting_drops(ledger, ctx, account_ids)),
         )
 
 
@@ -137,6 +137,6 @@ def rows_by_hour(traffic: list[HourOfTraffic]) -> dict[str, tuple[int, ...]]:
     return {origin: tuple(hours) for origin, hours in found.items()}
 
 
-def last_night(at: Workplace) -> date:
+def last_night(ctx: RunContext) -> date:
     """Yesterday, in the operator's zone."""
-    return at.clock().astimezone(ZoneInfo(at.settings.time_zone)).date() - timedelta(days=1)
+    return ctx.clock().astimezone(ZoneInfo(ctx.settings.time_zone)).date() - timedelta(days=1)

@@ -8,11 +8,11 @@ from cdr_pipeline.errors import NewerThanBackup, WarehouseError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.adopt_files import AdoptedDay, adopt_files
 from cdr_pipeline.steps.operations.data_folder import ID_FILE, bind_folder, read_folder_id
-from cdr_pipeline.steps.run_context import Clock, Progress, Workplace, silent, utc_now
+from cdr_pipeline.steps.run_context import Clock, Progress, RunContext, silent, utc_now
+from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.server.backup import Newer, discard, newer_than, put_in_place, unpack
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
-from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.server.migrate import current, upgrade
 
 _UNREADABLE: Final = "present warehouse"
@@ -67,8 +67,8 @@ def restore_warehouse(
     try:
         upgrade(backup)
         progress("looking for what is newer than the backup")
-        at = Workplace(settings, backup, clock, progress)
-        newer = (*_newer(server, backup), *_on_disk(at), *_of_another_folder(settings, backup))
+        ctx = RunContext(settings, backup, clock, progress)
+        newer = (*_newer(server, backup), *_on_disk(ctx), *_of_another_folder(settings, backup))
         if not discard_newer:
             _require_nothing_newer(newer)
         put_in_place(server)
@@ -76,7 +76,7 @@ def restore_warehouse(
         discard(server)
         raise
     bind_folder(settings, server.url, now=clock())
-    adopted = tuple(adopt_files(replace(at, url=server.url)))
+    adopted = tuple(adopt_files(replace(ctx, url=server.url)))
     return Restored(newer, adopted)
 
 
@@ -100,9 +100,9 @@ def _newer(server: EmbeddedServer, backup: str) -> list[Newer]:
         return [Newer(_UNREADABLE, 1, [f"it cannot be read, and what is newer is unknown: {error.message}"])]
 
 
-def _on_disk(at: Workplace) -> list[Newer]:
+def _on_disk(ctx: RunContext) -> list[Newer]:
     """Final files in the data folder of days that are not final in the backup."""
-    days = adopt_files(at, dry_run=True)
+    days = adopt_files(ctx, dry_run=True)
     named = [f"{day.account_id} {day.business_date} version {day.version} {day.state}" for day in days]
     return [Newer(_ON_DISK, len(named), named)] if named else []
 
@@ -110,7 +110,7 @@ def _on_disk(at: Workplace) -> list[Newer]:
 def _of_another_folder(settings: Settings, backup: str) -> list[Newer]:
     """Whether the backup was made of another data folder's warehouse."""
     with connect(backup) as connection:
-        theirs = Ledger(connection).warehouse_id()
+        theirs = Ledger(connection).identity.warehouse_id()
     mine = read_folder_id(settings.data_dir)
     if mine is None or theirs is None or mine == theirs:
         return []

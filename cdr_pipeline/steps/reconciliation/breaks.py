@@ -6,13 +6,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
-from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
+from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
 from cdr_pipeline.errors import BreakNotFound
 from cdr_pipeline.exports.dispute_pack import DisputePack, write_pack
 from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.steps.reconciliation.reconciliation_report import method_of
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, newest_version
 
 # Shorter beginnings of ids are typing errors more often than they are meant.
@@ -41,12 +41,12 @@ class BreakFilter:
     older_than_days: int = 0
 
 
-def list_breaks(wanted: BreakFilter, at: Workplace) -> list[Break]:
+def list_breaks(wanted: BreakFilter, ctx: RunContext) -> list[Break]:
     """Breaks of the newest versions, the largest amount at risk first. Raises AccountNotFound."""
-    newest = at.clock().date() - timedelta(days=wanted.older_than_days)
-    with at.ledger() as ledger:
-        found = ledger.breaks(
-            [account.account_id for account in ledger.accounts(wanted.accounts)],
+    newest = ctx.clock().date() - timedelta(days=wanted.older_than_days)
+    with ctx.ledger() as ledger:
+        found = ledger.reconciliations.breaks(
+            [account.account_id for account in ledger.accounts.active(wanted.accounts)],
             first_date=wanted.first_date,
             last_date=min(wanted.last_date, newest) if wanted.older_than_days else wanted.last_date,
             carrier=wanted.carrier,
@@ -60,7 +60,7 @@ def list_breaks(wanted: BreakFilter, at: Workplace) -> list[Break]:
 
 
 def decide_breaks(
-    ids: Sequence[str], at: Workplace, *, decision: Decision, reason: str, decided_by: str
+    ids: Sequence[str], ctx: RunContext, *, decision: Decision, reason: str, decided_by: str
 ) -> list[Break]:
     """Records what somebody has decided about breaks: all of them or, when an id fits none or several, none.
 
@@ -69,11 +69,13 @@ def decide_breaks(
     Raises:
         BreakNotFound: an id fits no break of the newest versions, or more than one.
     """
-    with at.ledger() as ledger:
-        known = [account.account_id for account in ledger.all_accounts()]
+    with ctx.ledger() as ledger:
+        known = [account.account_id for account in ledger.accounts.all()]
         found: list[Break] = []
         for wanted in ids:
-            fitting = ledger.breaks(known, id_prefix=wanted, most=2) if len(wanted) >= _SHORTEST_ID else []
+            fitting = (
+                ledger.reconciliations.breaks(known, id_prefix=wanted, most=2) if len(wanted) >= _SHORTEST_ID else []
+            )
             if len(fitting) != 1:
                 raise BreakNotFound(
                     f"{len(fitting) or 'no'} break(s) have an id that begins with {wanted!r}; nothing was decided",
@@ -82,18 +84,18 @@ def decide_breaks(
             found += fitting
         with ledger.connection.transaction():
             for item in found:
-                ledger.record_decision(
+                ledger.reconciliations.record_decision(
                     account_id=item.account_id,
                     outcome_id=item.outcome_id,
                     decision=decision,
                     reason=reason,
                     decided_by=decided_by,
-                    now=at.clock(),
+                    now=ctx.clock(),
                 )
     return found
 
 
-def export_breaks(business_date: date, account_id: str, carrier: str, folder: Path, at: Workplace) -> DisputePack:
+def export_breaks(business_date: date, account_id: str, carrier: str, folder: Path, ctx: RunContext) -> DisputePack:
     """The dispute pack of a carrier's day: a workbook and a CSV file of its breaks with both sides' values.
 
     Raises:
@@ -102,16 +104,18 @@ def export_breaks(business_date: date, account_id: str, carrier: str, folder: Pa
         ExportError: the files could not be written.
     """
     day = CarrierDay(account_id, carrier, business_date)
-    with at.ledger() as ledger:
-        (account,) = ledger.accounts([account_id])
+    with ctx.ledger() as ledger:
+        (account,) = ledger.accounts.active([account_id])
         kept = newest_version(ledger.connection, day)
         if kept is None:
             raise BreakNotFound(
                 "this day was not reconciled with that carrier",
                 hint=f"'cdr-pipeline reconcile --date {business_date}' does it and names the carriers",
             )
-        breaks = ledger.breaks([account_id], first_date=business_date, last_date=business_date, carrier=carrier)
-    profile = list_profiles(at.settings.profile_dir).get(kept.version.profile or "")
+        breaks = ledger.reconciliations.breaks(
+            [account_id], first_date=business_date, last_date=business_date, carrier=carrier
+        )
+    profile = list_profiles(ctx.settings.profile_dir).get(kept.version.profile or "")
     rules = profile.reconcile if profile else CarrierRules()
     return write_pack(
         breaks,

@@ -6,14 +6,21 @@ from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 
-from cdr_pipeline.core.reconcile.result.controls import NO_CALLS, Control, SourceDay, judge_series, judge_traffic, judge_values
+from cdr_pipeline.core.reconcile.result.controls import (
+    NO_CALLS,
+    DayControl,
+    SourceDay,
+    judge_series,
+    judge_traffic,
+    judge_values,
+)
 from cdr_pipeline.core.records.volume import compared_days
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.upload_series import upload_series
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.reconciliation.reconciliations import SourceHour
 
 
-def control_day(business_date: date, at: Workplace, accounts: Sequence[str] | None = None) -> list[Control]:
+def control_day(business_date: date, ctx: RunContext, accounts: Sequence[str] | None = None) -> list[DayControl]:
     """Every control of a day, by account and source.
 
     Raises:
@@ -21,18 +28,18 @@ def control_day(business_date: date, at: Workplace, accounts: Sequence[str] | No
         InvalidProfile: a profile is faulty.
     """
     earlier = compared_days(business_date)
-    found: list[Control] = []
-    with at.ledger() as ledger:
-        for account in ledger.accounts(accounts):
-            days = _by_day(ledger.source_hours(account.account_id, [business_date, *earlier]))
+    found: list[DayControl] = []
+    with ctx.ledger() as ledger:
+        for account in ledger.accounts.active(accounts):
+            days = _by_day(ledger.reconciliations.source_hours(account.account_id, [business_date, *earlier]))
             for source in sorted({source for source, _ in days}):
                 before = [days[source, day] for day in earlier if (source, day) in days]
                 today = days.get((source, business_date), NO_CALLS)
                 found += judge_traffic(account.account_id, source, today, before)
-            for absurd in ledger.absurd_values(account.account_id, business_date, now=at.clock()):
+            for absurd in ledger.reconciliations.absurd_values(account.account_id, business_date, now=ctx.clock()):
                 counts = asdict(absurd)
                 found.append(judge_values(account.account_id, counts.pop("source"), counts))
-    for series in upload_series(at, accounts):
+    for series in upload_series(ctx, accounts):
         found.append(judge_series(series.account_id, series.profile, series.missing_days, series.missing_numbers))
     return found
 

@@ -7,13 +7,13 @@ from typing import Final
 import polars as pl
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind, canonical_schema
+from cdr_pipeline.core.fields.schemas import LINE, RAW
+from cdr_pipeline.core.normalize.imported import normalize_imported
+from cdr_pipeline.core.normalize.numbers import NumberPlan
+from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.core.records.identity import with_fingerprints
 from cdr_pipeline.core.time.local_time import instant
-from cdr_pipeline.core.normalize.imported import normalize_imported
-from cdr_pipeline.core.normalize.segments import join_segments
-from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.uploads.profile import Layout, Profile
-from cdr_pipeline.core.fields.schemas import LINE, RAW
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
@@ -40,7 +40,7 @@ class LooseFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadingDefaults:
     """What a file does not say: zone of local times and country of national numbers, when its profile does neither."""
 
     time_zone: str
@@ -48,7 +48,7 @@ class Reading:
     profiles: Path
 
 
-def read_carrier_file(path: Path, profile: Profile, reading: Reading) -> LooseFile:
+def read_carrier_file(path: Path, profile: Profile, reading: ReadingDefaults) -> LooseFile:
     """Records of a carrier's file.
 
     Raises:
@@ -75,7 +75,7 @@ def read_carrier_file(path: Path, profile: Profile, reading: Reading) -> LooseFi
     return LooseFile(with_fingerprints(every), pl.concat(rejects).sort(LINE))
 
 
-def read_switch_file(path: Path, reading: Reading) -> LooseFile:
+def read_switch_file(path: Path, reading: ReadingDefaults) -> LooseFile:
     """Legs of the switch: our export as CSV, JSON lines or Parquet; Kazoo's rows or documents, as JSON or CSV.
 
     Raises:
@@ -98,7 +98,7 @@ def read_switch_file(path: Path, reading: Reading) -> LooseFile:
     return read_carrier_file(path, profile, reading)
 
 
-def _plan(profile: Profile, reading: Reading) -> NumberPlan:
+def _plan(profile: Profile, reading: ReadingDefaults) -> NumberPlan:
     plan = profile.plan
     return plan if plan.country_code is not None else replace(plan, country_code=reading.country_code)
 

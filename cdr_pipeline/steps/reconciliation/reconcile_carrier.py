@@ -10,21 +10,21 @@ import orjson
 import polars as pl
 
 from cdr_pipeline import __version__
-from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, is_compared, matching_rules
-from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of, require_whole, totals_of
-from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.core.reconcile import Rules, reconcile
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, is_compared, matching_rules
 from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side
+from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of, require_whole, totals_of
 from cdr_pipeline.core.reconcile.result.verdict import Verdict, judge
+from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.sources.rate_cards import read_rate_card
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 from cdr_pipeline.warehouse.reconciliation.versions import (
-    Basis,
     CarrierDay,
-    KeptVersion,
-    Span,
-    Version,
+    InputHashes,
+    ReconciliationVersion,
+    StoredVersion,
+    TimeRange,
     compared_records,
     newest_version,
     write_version,
@@ -35,8 +35,8 @@ _DESTINATION: Final = r"^(\+[0-9]{4})"
 
 
 def reconcile_carrier(
-    what: CarrierDay, account: Account, profile: Profile, ledger: Ledger, at: Workplace
-) -> KeptVersion:
+    what: CarrierDay, account: Account, profile: Profile, ledger: Ledger, ctx: RunContext
+) -> StoredVersion:
     """Compares the switch's legs with the carrier's records, unless the same was compared before.
 
     A pair belongs to the day of its leg; a record without partner to the day of its own start, clocks aligned.
@@ -46,20 +46,20 @@ def reconcile_carrier(
         account: the account.
         profile: whose section ``[reconcile]`` holds.
         ledger: of the warehouse.
-        at: settings, clock, run.
+        ctx: settings, warehouse, clock and progress callback.
 
     Raises:
         InvalidRateCard: the carrier's rate card cannot be used.
         UnbalancedReconciliation: a row is not in exactly one class; nothing was written.
     """
-    rules = _rules(what, profile, at)
+    rules = _rules(what, profile, ctx)
     # Counted before the records are read: a change in between makes the day due again.
-    seen, through = ledger.day_state(what.account_id, what.business_date)
+    seen, through = ledger.reconciliations.day_state(what.account_id, what.business_date)
     starts_at, ends_at = account.zones.bounds(what.business_date)
     complete = through is not None and through >= ends_at
     legs, records = compared_records(ledger.connection, what, _span(what, account, profile))
     legs = legs.filter(is_compared(profile.reconcile))
-    basis = Basis(_hash_of(legs, records, complete=complete), _hash_of_rules(rules, profile), __version__)
+    basis = InputHashes(_hash_of(legs, records, complete=complete), _hash_of_rules(rules, profile), __version__)
     before = newest_version(ledger.connection, what)
     if before is not None and before.version.basis == basis:
         return before
@@ -88,27 +88,27 @@ def reconcile_carrier(
     return write_version(
         ledger.connection,
         what,
-        Version(**version, profile=profile.name, currency=currency, seen_changes=seen),
+        ReconciliationVersion(**version, profile=profile.name, currency=currency, seen_changes=seen),
         outcomes,
-        now=at.clock(),
-        run_id=at.run_id,
+        now=ctx.clock(),
+        run_id=ctx.run_id,
     )
 
 
-def _span(what: CarrierDay, account: Account, profile: Profile) -> Span:
+def _span(what: CarrierDay, account: Account, profile: Profile) -> TimeRange:
     starts_at, ends_at = account.zones.bounds(what.business_date)
     reach = timedelta(hours=profile.reconcile.reach_hours)
     days = timedelta(days=reach.days + 1)
-    return Span(starts_at - reach, ends_at + reach, what.business_date - days, what.business_date + days)
+    return TimeRange(starts_at - reach, ends_at + reach, what.business_date - days, what.business_date + days)
 
 
-def _rules(what: CarrierDay, profile: Profile, at: Workplace) -> Rules:
+def _rules(what: CarrierDay, profile: Profile, ctx: RunContext) -> Rules:
     section, rating = profile.reconcile, profile.rating
     steps = billing_steps(section, increment_seconds=rating.increment_seconds, minimum_seconds=rating.minimum_seconds)
     card = None
     if section.rate_card:
         card = read_rate_card(
-            at.settings.profile_dir / section.rate_card,
+            ctx.settings.profile_dir / section.rate_card,
             what.business_date,
             steps=steps,
             currency=profile.currency,
@@ -154,7 +154,7 @@ def _currency(profile: Profile, *sides: pl.DataFrame) -> str:
     return profile.currency
 
 
-def _version(verdict: Verdict, basis: Basis, outcomes: pl.DataFrame, offset: dict[str, Any]) -> dict[str, Any]:
+def _version(verdict: Verdict, basis: InputHashes, outcomes: pl.DataFrame, offset: dict[str, Any]) -> dict[str, Any]:
     return {
         **basis._asdict(),
         "status": verdict.status,

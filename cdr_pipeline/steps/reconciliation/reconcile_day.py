@@ -11,10 +11,10 @@ from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.reconciliation.reconcile_carrier import reconcile_carrier
 from cdr_pipeline.steps.reconciliation.reconciliation_report import write_report
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.engine import translated
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
-from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, KeptVersion, restore_links
+from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, StoredVersion, restore_links
+from cdr_pipeline.warehouse.server.engine import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ReconciledCarrier:
         asked: the day was asked for; otherwise it was done because its records had changed.
     """
 
-    kept: KeptVersion
+    kept: StoredVersion
     report: Path
     asked: bool
 
@@ -59,18 +59,18 @@ class ReconciledDay:
     failures: tuple[AccountFailure, ...]
 
 
-def reconcile_day(request: ReconcileRequest, at: Workplace) -> ReconciledDay:
+def reconcile_day(request: ReconcileRequest, ctx: RunContext) -> ReconciledDay:
     """Compares, keeps what is new, links the records of one call, and writes a page per carrier and day.
 
     Raises:
         AccountNotFound: an account asked for is unknown.
         InvalidProfile: a profile is faulty.
     """
-    profiles = list_profiles(at.settings.profile_dir)
+    profiles = list_profiles(ctx.settings.profile_dir)
     done: list[ReconciledCarrier] = []
     failures: list[AccountFailure] = []
-    with at.ledger() as ledger:
-        for account in ledger.accounts(request.accounts):
+    with ctx.ledger() as ledger:
+        for account in ledger.accounts.active(request.accounts):
             compared: list[CarrierDay] = []
             for day in _days(request, account, profiles, ledger):
                 try:
@@ -83,17 +83,17 @@ def reconcile_day(request: ReconcileRequest, at: Workplace) -> ReconciledDay:
                     what = CarrierDay(account.account_id, carrier, day)
                     try:
                         with translated():
-                            kept = reconcile_carrier(what, account, profile, ledger, at)
+                            kept = reconcile_carrier(what, account, profile, ledger, ctx)
                             compared.append(what)
-                            report = write_report(kept, account, profile.reconcile, ledger, at)
+                            report = write_report(kept, account, profile.reconcile, ledger, ctx)
                     except Exception as error:  # noqa: BLE001 - one carrier's failure is that carrier's
                         failures.append(contained(account.account_id, f"{carrier} {day}", error))
                         continue
-                    at.progress(f"reconciled {account.account_id} {carrier} {day}")
+                    ctx.progress(f"reconciled {account.account_id} {carrier} {day}")
                     done.append(ReconciledCarrier(kept, report, asked=day == request.business_date))
             # A carrier's day may have ended a link that another one's pair needs.
             for what in compared:
-                restore_links(ledger.connection, what, now=at.clock(), run_id=at.run_id)
+                restore_links(ledger.connection, what, now=ctx.clock(), run_id=ctx.run_id)
     return ReconciledDay(request.business_date, tuple(done), tuple(failures))
 
 
@@ -102,7 +102,7 @@ def _days(request: ReconcileRequest, account: Account, profiles: dict[str, Profi
         return [request.business_date]
     lateness = max(profile.reconcile.lateness_days for profile in profiles.values())
     first, last = request.business_date - timedelta(days=lateness), request.business_date - timedelta(days=1)
-    return [*ledger.days_to_reconcile(account.account_id, first, last), request.business_date]
+    return [*ledger.reconciliations.due_days(account.account_id, first, last), request.business_date]
 
 
 def _carriers(
@@ -111,7 +111,9 @@ def _carriers(
     """The day's carriers, each with the profile whose rules hold: the one named for it, else that of most records."""
     named = {profile.reconcile.carrier: profile for profile in profiles.values() if profile.reconcile.carrier}
     found: dict[str, Profile] = {}
-    for item in sorted(ledger.carriers_of_day(account.account_id, day), key=lambda item: -item.row_count):
+    for item in sorted(
+        ledger.reconciliations.carriers_of_day(account.account_id, day), key=lambda item: -item.row_count
+    ):
         profile = named.get(item.carrier) or profiles.get(item.profile)
         if profile is None:
             raise UnknownProfile(

@@ -11,21 +11,26 @@ from typing import Any, Final
 
 import polars as pl
 
-from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, matching_rules
-from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.fields.schemas import LINE
 from cdr_pipeline.core.reconcile import RateCard, Reconciled, Rules, reconcile
 from cdr_pipeline.core.reconcile.classify.classes import CLASS_TYPE, SIDE_TYPE, MatchClass
-from cdr_pipeline.core.reconcile.clock.clock_choice import two_sides
+from cdr_pipeline.core.reconcile.clock.clock_choice import choose_start_clock
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, matching_rules
 from cdr_pipeline.core.reconcile.inputs.legs import Direction, LegRule, is_billable_leg
-from cdr_pipeline.core.reconcile.result.reconciled import CURRENCY_TYPE, DESTINATION_TYPE, MONEY, ROW_SCHEMA, SECONDS
 from cdr_pipeline.core.reconcile.inputs.sides import currency_of
+from cdr_pipeline.core.reconcile.result.reconciled import CURRENCY_TYPE, DESTINATION_TYPE, MONEY, ROW_SCHEMA, SECONDS
 from cdr_pipeline.core.reconcile.result.totals import totals_of
-from cdr_pipeline.core.fields.schemas import LINE
+from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.exports.atomic import beside, sole_writer
 from cdr_pipeline.files.durable import PRIVATE_FILE, PRIVATE_FOLDER
 from cdr_pipeline.sources.rate_cards import read_rate_card
 from cdr_pipeline.sources.uploads.profiles import load_profile
-from cdr_pipeline.steps.reconciliation.read_loose_file import LooseFile, Reading, read_carrier_file, read_switch_file
+from cdr_pipeline.steps.reconciliation.read_loose_file import (
+    LooseFile,
+    ReadingDefaults,
+    read_carrier_file,
+    read_switch_file,
+)
 
 PAIRS: Final = "pairs.csv"
 CLASSES: Final = "classes.csv"
@@ -95,7 +100,7 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
         ExportError: the results cannot be written.
     """
     profile = load_profile(request.profile, folder=request.profiles)
-    reading = Reading(request.time_zone, request.country_code, request.profiles)
+    reading = ReadingDefaults(request.time_zone, request.country_code, request.profiles)
     ours, theirs = read_switch_file(request.switch, reading), read_carrier_file(request.carrier, profile, reading)
     direction = request.direction or ("any" if not profile.reconcile.trunks else profile.reconcile.direction)
     legs = ours.rows.with_columns(billed=is_billable_leg(LegRule(direction, frozenset(profile.reconcile.trunks))))
@@ -103,7 +108,7 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
     records, repeated_b = _last_of_each(theirs.rows)
     rules = _rules(request, profile, records)
     planless = rules.rate_card is None and request.country_code is None and profile.plan.country_code is None
-    result = reconcile(*two_sides(compared, records, rules, by_last_digits=planless), rules)
+    result = reconcile(*choose_start_clock(compared, records, rules, by_last_digits=planless), rules)
     aside = [
         _set_aside(legs.filter(~pl.col("billed")), "switch", MatchClass.UNBILLABLE, rules.currency),
         _set_aside(repeated_a, "switch", MatchClass.DUP_A, rules.currency),

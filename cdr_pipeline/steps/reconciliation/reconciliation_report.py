@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
-from cdr_pipeline.core.reconcile.result.verdict import Totals
+from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
 from cdr_pipeline.exports.atomic import beside, sole_writer
 from cdr_pipeline.exports.reconciliation_charts import DAYS
 from cdr_pipeline.exports.reconciliation_report import ClassTotal, ReportPage, render
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
-from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, KeptVersion
+from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, StoredVersion
 
 # A page with more calls is not read; the dispute pack has them all.
 _MOST_CALLS: Final = 500
@@ -22,7 +22,7 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _MONEY: Final = ("switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount", "exposure")
 
 
-def write_report(kept: KeptVersion, account: Account, rules: CarrierRules, ledger: Ledger, at: Workplace) -> Path:
+def write_report(kept: StoredVersion, account: Account, rules: CarrierRules, ledger: Ledger, ctx: RunContext) -> Path:
     """Writes the page of the version; when it is there already and says the same, not a byte changes.
 
     Returns:
@@ -31,7 +31,7 @@ def write_report(kept: KeptVersion, account: Account, rules: CarrierRules, ledge
     Raises:
         ExportError: it could not be written.
     """
-    path = report_path(kept.day, at.settings.reconciliation_dir, f"_v{kept.number}.html")
+    path = report_path(kept.day, ctx.settings.reconciliation_dir, f"_v{kept.number}.html")
     content = render(_page(kept, account, rules, ledger))
     with sole_writer(path.parent):
         if path.exists() and path.read_bytes() == content:
@@ -55,7 +55,7 @@ def _safe(name: str) -> str:
     return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _page(kept: KeptVersion, account: Account, rules: CarrierRules, ledger: Ledger) -> ReportPage:
+def _page(kept: StoredVersion, account: Account, rules: CarrierRules, ledger: Ledger) -> ReportPage:
     day, version = kept.day, kept.version
     first = day.business_date - timedelta(days=DAYS - 1)
     return ReportPage(
@@ -69,8 +69,8 @@ def _page(kept: KeptVersion, account: Account, rules: CarrierRules, ledger: Ledg
         light=version.light,
         findings=version.findings,
         currency=version.currency,
-        switch=Totals(version.switch_rows, version.switch_seconds, version.switch_amount),
-        carrier_side=Totals(version.carrier_rows, version.carrier_seconds, version.carrier_amount),
+        switch=VerdictTotals(version.switch_rows, version.switch_seconds, version.switch_amount),
+        carrier_side=VerdictTotals(version.carrier_rows, version.carrier_seconds, version.carrier_amount),
         breaks=version.breaks,
         exposure=version.exposure,
         offset_status=version.offset_status,
@@ -82,15 +82,17 @@ def _page(kept: KeptVersion, account: Account, rules: CarrierRules, ledger: Ledg
         resolved=kept.resolved,
         changed=kept.changed,
         totals=[_class_total(row) for row in version.totals],
-        calls=ledger.breaks(
+        calls=ledger.reconciliations.breaks(
             [day.account_id],
             first_date=day.business_date,
             last_date=day.business_date,
             carrier=day.carrier,
             most=_MOST_CALLS,
         ),
-        trend=ledger.trend(day.account_id, day.carrier, first, day.business_date),
-        open_breaks=ledger.open_breaks(day.account_id, day.carrier, day.business_date, version.currency),
+        trend=ledger.reconciliations.trend(day.account_id, day.carrier, first, day.business_date),
+        open_breaks=ledger.reconciliations.open_breaks(
+            day.account_id, day.carrier, day.business_date, version.currency
+        ),
         method=method_of(kept, rules),
         reconciled_at=kept.reconciled_at,
     )
@@ -110,7 +112,7 @@ def _class_total(row: dict[str, Any]) -> ClassTotal:
     )
 
 
-def method_of(kept: KeptVersion, rules: CarrierRules) -> list[tuple[str, str]]:
+def method_of(kept: StoredVersion, rules: CarrierRules) -> list[tuple[str, str]]:
     """The rules of a version, for people: name and value."""
     version = kept.version
     return [

@@ -7,9 +7,8 @@ from typing import Any
 
 from cdr_pipeline.core.records.document import document_of
 from cdr_pipeline.core.records.search import PageKey, Search
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.server.migrate import require_revision
-from cdr_pipeline.warehouse.server.pool import Pool, Reading, read_pool, reading, schema_revision
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.accounts.tokens import Authorized, authorize, cursor_secret, find_children
 from cdr_pipeline.warehouse.records.search import (
     FoundPage,
     find_legs,
@@ -20,7 +19,8 @@ from cdr_pipeline.warehouse.records.search import (
     stream_csv,
     stream_json,
 )
-from cdr_pipeline.warehouse.accounts.tokens import Authorized, authorize, cursor_secret, find_children
+from cdr_pipeline.warehouse.server.migrate import require_revision
+from cdr_pipeline.warehouse.server.pool import Pool, Reading, read_pool, reading, schema_revision
 
 Stream = AsyncGenerator[bytes]
 
@@ -30,13 +30,13 @@ class RecordSearch:
     """The merged records, as the API reads them.
 
     Attributes:
-        at: where.
+        ctx: settings, warehouse, clock and progress callback.
         connections: most of them that are open at a time.
         statement_seconds: how long one search may take.
         download_seconds: how long one download may take.
     """
 
-    at: Workplace
+    ctx: RunContext
     connections: int
     statement_seconds: float
     download_seconds: float
@@ -44,7 +44,7 @@ class RecordSearch:
     _secret: bytes = b""
 
     def __post_init__(self) -> None:
-        self._pool = read_pool(self.at.url, connections=self.connections, seconds=self.statement_seconds)
+        self._pool = read_pool(self.ctx.url, connections=self.connections, seconds=self.statement_seconds)
 
     async def open(self) -> None:
         """Starts connecting; the warehouse may be away."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cdr_pipeline.core.records.erasure import number_pattern
 from cdr_pipeline.errors import ConfigurationError
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import ShownFile
 
 
@@ -49,7 +49,7 @@ class ErasedAccount:
     files: tuple[ShownFile, ...]
 
 
-def erase_number(request: EraseRequest, at: Workplace) -> list[ErasedAccount]:
+def erase_number(request: EraseRequest, ctx: RunContext) -> list[ErasedAccount]:
     """Masks the number in records, their earlier versions and refused rows; each account in a transaction of its own.
 
     A record is masked whole, as retention masks: every number of it without its last four characters, names and
@@ -66,16 +66,16 @@ def erase_number(request: EraseRequest, at: Workplace) -> list[ErasedAccount]:
     if not (request.actor.strip() and request.reason.strip()):
         raise ConfigurationError("an erasure needs the name of who answers for it, and a reason")
     found: list[ErasedAccount] = []
-    with at.ledger() as ledger:
-        accounts = ledger.all_accounts() if request.accounts is None else ledger.accounts(request.accounts)
+    with ctx.ledger() as ledger:
+        accounts = ledger.accounts.all() if request.accounts is None else ledger.accounts.active(request.accounts)
         for account in accounts:
             pattern = number_pattern(request.number, account.country_code)
-            with ledger.erasure(account.account_id, now=at.clock(), keep=not request.dry_run) as erasure:
+            with ledger.erasures.begin(account.account_id, now=ctx.clock(), keep=not request.dry_run) as erasure:
                 rejects = erasure.erase(pattern)
                 records = erasure.record(actor=request.actor, reason=request.reason, rejects=len(rejects))
                 days = erasure.touch_days(reissue=request.reissue)
                 files = tuple(erasure.files(rejects))
-            at.progress(f"looked through {account.account_id}")
+            ctx.progress(f"looked through {account.account_id}")
             if records or rejects:
                 found.append(ErasedAccount(account.account_id, records, len(rejects), days, files))
     return found

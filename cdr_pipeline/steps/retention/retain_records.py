@@ -8,9 +8,9 @@ from typing import Literal
 
 from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.exports.archive import ArchivedFile, write_archive
-from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.failure import AccountFailure, contained
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.operations.clocks import require_clock
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger, MonthRemoval, RetentionPolicy
 
 
@@ -38,7 +38,7 @@ class RetainedMonth:
 
 
 @dataclass(frozen=True, slots=True)
-class Retained:
+class RetentionResult:
     """What a run did: months, records masked by account, months whose partitions were dropped, accounts not masked."""
 
     months: tuple[RetainedMonth, ...]
@@ -54,7 +54,7 @@ class Retained:
 
 def set_policy(
     account_id: str,
-    at: Workplace,
+    ctx: RunContext,
     *,
     keep_months: int | None,
     archive: bool,
@@ -66,20 +66,20 @@ def set_policy(
     Raises:
         AccountNotFound: no such account.
     """
-    with at.ledger() as ledger:
-        ledger.accounts([account_id])
-        policy = RetentionPolicy(account_id, keep_months, archive, mask_after_days, actor, at.clock())
-        ledger.set_retention(policy)
+    with ctx.ledger() as ledger:
+        ledger.accounts.active([account_id])
+        policy = RetentionPolicy(account_id, keep_months, archive, mask_after_days, actor, ctx.clock())
+        ledger.retention.set_policy(policy)
     return policy
 
 
-def list_policies(at: Workplace) -> list[RetentionPolicy]:
+def list_policies(ctx: RunContext) -> list[RetentionPolicy]:
     """Every policy, in the order of the accounts."""
-    with at.ledger() as ledger:
-        return ledger.retention_policies()
+    with ctx.ledger() as ledger:
+        return ledger.retention.policies()
 
 
-def retain_records(at: Workplace, *, accounts: Sequence[str] | None = None, dry_run: bool = False) -> Retained:
+def retain_records(ctx: RunContext, *, accounts: Sequence[str] | None = None, dry_run: bool = False) -> RetentionResult:
     """Applies every policy, one account's failure leaving the others alone.
 
     Whatever dies in between is done by the next run; what is done is not done again.
@@ -89,7 +89,7 @@ def retain_records(at: Workplace, *, accounts: Sequence[str] | None = None, dry_
     exported stay; records of a removed month that come again are rejected (``month_removed``).
 
     Args:
-        at: where.
+        ctx: settings, warehouse, clock and progress callback.
         accounts: whose policies; everybody's when omitted.
         dry_run: only says which months are due.
 
@@ -99,29 +99,29 @@ def retain_records(at: Workplace, *, accounts: Sequence[str] | None = None, dry_
     months: list[RetainedMonth] = []
     masked: dict[str, int] = {}
     unmasked: list[AccountFailure] = []
-    today = at.clock().date()
-    with at.ledger() as ledger:
-        require_clock(ledger, at)
-        for policy in ledger.retention_policies():
+    today = ctx.clock().date()
+    with ctx.ledger() as ledger:
+        require_clock(ledger, ctx)
+        for policy in ledger.retention.policies():
             if accounts is not None and policy.account_id not in accounts:
                 continue
             due = due_months(policy, ledger, today)
-            months += [_retain_month(policy, month, ledger, at, dry_run=dry_run) for month in due]
+            months += [_retain_month(policy, month, ledger, ctx, dry_run=dry_run) for month in due]
             if policy.mask_after_days is not None and not dry_run:
                 before = today - timedelta(days=policy.mask_after_days)
                 try:
                     masked[policy.account_id] = _mask(policy.account_id, before, ledger)
                 except Exception as error:  # noqa: BLE001 - one account's failure is that account's
                     unmasked.append(contained(policy.account_id, "masking", error))
-        dropped = () if dry_run else ledger.drop_empty_partitions()
-    return Retained(tuple(months), masked, dropped, tuple(unmasked))
+        dropped = () if dry_run else ledger.retention.drop_empty_partitions()
+    return RetentionResult(tuple(months), masked, dropped, tuple(unmasked))
 
 
 def due_months(policy: RetentionPolicy, ledger: Ledger, today: date) -> Sequence[date]:
     """First days of the months that are older than a policy keeps and still there."""
     if policy.keep_months is None:
         return ()
-    return ledger.months_to_remove(policy.account_id, months_after(today, -policy.keep_months))
+    return ledger.retention.months_to_remove(policy.account_id, months_after(today, -policy.keep_months))
 
 
 def months_after(day: date, months: int) -> date:
@@ -131,30 +131,30 @@ def months_after(day: date, months: int) -> date:
 
 
 def _retain_month(
-    policy: RetentionPolicy, month: date, ledger: Ledger, at: Workplace, *, dry_run: bool
+    policy: RetentionPolicy, month: date, ledger: Ledger, ctx: RunContext, *, dry_run: bool
 ) -> RetainedMonth:
     found = RetainedMonth(policy.account_id, month, "due")
     try:
-        with ledger.removal(policy.account_id, month) as removal:
+        with ledger.retention.remove_month(policy.account_id, month) as removal:
             # Two runs at once both find the month due; the second gets the account's lock when the first has committed.
-            if month not in ledger.months_to_remove(policy.account_id, months_after(month, 1)):
+            if month not in ledger.retention.months_to_remove(policy.account_id, months_after(month, 1)):
                 return replace(found, outcome="already")
             if unfinished := removal.unfinished_days():
                 return replace(found, outcome="refused", unfinished=unfinished)
             found = replace(found, records=removal.count())
             if dry_run:
                 return found
-            archived = _archive(removal, at) if policy.archive and found.records else None
+            archived = _archive(removal, ctx) if policy.archive and found.records else None
             deleted = removal.remove(
                 records=found.records,
-                archived_path=None if archived is None else str(archived.path.relative_to(at.settings.archive_dir)),
+                archived_path=None if archived is None else str(archived.path.relative_to(ctx.settings.archive_dir)),
                 archived_sha256=None if archived is None else archived.sha256,
-                now=at.clock(),
+                now=ctx.clock(),
             )
             _require_balance(found, deleted, found.records if archived is None else archived.rows)
     except Exception as error:  # noqa: BLE001 - one month's failure is that month's
         return replace(found, outcome="failed", failure=contained(policy.account_id, f"month {month:%Y-%m}", error))
-    at.progress(f"removed {policy.account_id} {month:%Y-%m}")
+    ctx.progress(f"removed {policy.account_id} {month:%Y-%m}")
     return replace(found, outcome="removed", archived=archived)
 
 
@@ -166,12 +166,14 @@ def _require_balance(month: RetainedMonth, deleted: int, archived: int) -> None:
         )
 
 
-def _archive(removal: MonthRemoval, at: Workplace) -> ArchivedFile:
-    folder = at.settings.archive_dir / removal.account_id / f"{removal.month:%Y}"
+def _archive(removal: MonthRemoval, ctx: RunContext) -> ArchivedFile:
+    folder = ctx.settings.archive_dir / removal.account_id / f"{removal.month:%Y}"
     return write_archive(removal.records(), folder / f"cdr_{removal.account_id}_{removal.month:%Y-%m}.parquet")
 
 
 def _mask(account_id: str, before: date, ledger: Ledger) -> int:
     """Month by month: loads of the account wait for one at most."""
-    days = ledger.finished_days(account_id, before)
-    return sum(ledger.mask(account_id, list(month)) for _, month in groupby(days, lambda day: (day.year, day.month)))
+    days = ledger.retention.finished_days(account_id, before)
+    return sum(
+        ledger.retention.mask(account_id, list(month)) for _, month in groupby(days, lambda day: (day.year, day.month))
+    )

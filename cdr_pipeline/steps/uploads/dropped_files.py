@@ -7,8 +7,8 @@ from typing import Literal
 
 from cdr_pipeline.errors import AccountNotFound, CdrError, MisplacedFile, UnreadableUpload
 from cdr_pipeline.sources.uploads.profiles import load_profile
-from cdr_pipeline.sources.uploads.waiting import DroppedFile, dropped_files, shown_name
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.sources.uploads.waiting import DroppedFile, display_name, dropped_files
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
 
 
@@ -33,21 +33,21 @@ class WaitingDrop:
     since: datetime
 
 
-def waiting_drops(ledger: Ledger, at: Workplace, accounts: Collection[str] | None = None) -> list[WaitingDrop]:
+def waiting_drops(ledger: Ledger, ctx: RunContext, accounts: Collection[str] | None = None) -> list[WaitingDrop]:
     """What lies in the drop folder, of these accounts and of none, in the order of the places."""
-    known = {account.account_id for account in ledger.all_accounts()}
+    known = {account.account_id for account in ledger.accounts.all()}
     faults: dict[str, CdrError | None] = {}
     found: list[WaitingDrop] = []
-    for file in dropped_files(at.settings.upload_dir):
+    for file in dropped_files(ctx.settings.upload_dir):
         owner = file.account_id if file.account_id in known else None
         if accounts is not None and owner is not None and owner not in accounts:
             continue
-        error = _fault(file, owner, faults, at)
-        settled = file.is_settled(at.settings.upload_settle_seconds, at.clock().timestamp())
+        error = _fault(file, owner, faults, ctx)
+        settled = file.is_settled(ctx.settings.upload_settle_seconds, ctx.clock().timestamp())
         state = "refused" if error else "arriving" if file.unfinished or not settled else "waiting"
         found.append(
             WaitingDrop(
-                shown_name(file.place),
+                display_name(file.place),
                 owner,
                 state,
                 error.code if error else f"file_{state}",
@@ -58,33 +58,35 @@ def waiting_drops(ledger: Ledger, at: Workplace, accounts: Collection[str] | Non
     return found
 
 
-def accounts_with_drops(accounts: Sequence[str], ledger: Ledger, at: Workplace) -> frozenset[str]:
+def accounts_with_drops(accounts: Sequence[str], ledger: Ledger, ctx: RunContext) -> frozenset[str]:
     """Accounts whose days a file in the drop folder may change: its owner, or all when its owner is not known."""
-    owners = {drop.account_id for drop in waiting_drops(ledger, at)}
+    owners = {drop.account_id for drop in waiting_drops(ledger, ctx)}
     return frozenset(account for account in accounts if account in owners or None in owners)
 
 
-def _fault(file: DroppedFile, owner: str | None, faults: dict[str, CdrError | None], at: Workplace) -> CdrError | None:
+def _fault(
+    file: DroppedFile, owner: str | None, faults: dict[str, CdrError | None], ctx: RunContext
+) -> CdrError | None:
     """Why no run will ever take the file in as it is; None when one will."""
     if not file.has_place:
         depth = f"{len(file.folders)} folder(s) deep" if file.folders else "directly in the drop folder"
-        return MisplacedFile(f"it lies {depth}, not in ACCOUNT/PROFILE/", hint=_hint(at))
+        return MisplacedFile(f"it lies {depth}, not in ACCOUNT/PROFILE/", hint=_hint(ctx))
     if owner is None:
-        return AccountNotFound(f"no such account in the warehouse: {shown_name(file.account_id)}")
+        return AccountNotFound(f"no such account in the warehouse: {display_name(file.account_id)}")
     if file.profile not in faults:
-        faults[file.profile] = _profile_fault(file.profile, at)
+        faults[file.profile] = _profile_fault(file.profile, ctx)
     if faults[file.profile] is not None:
         return faults[file.profile]
     return None if file.regular else UnreadableUpload("it is not a regular file")
 
 
-def _profile_fault(profile: str, at: Workplace) -> CdrError | None:
+def _profile_fault(profile: str, ctx: RunContext) -> CdrError | None:
     try:
-        load_profile(profile, folder=at.settings.profile_dir)
+        load_profile(profile, folder=ctx.settings.profile_dir)
     except CdrError as error:
         return error
     return None
 
 
-def _hint(at: Workplace) -> str:
-    return f"move it to {at.settings.upload_dir}/ACCOUNT/PROFILE/"
+def _hint(ctx: RunContext) -> str:
+    return f"move it to {ctx.settings.upload_dir}/ACCOUNT/PROFILE/"

@@ -11,14 +11,14 @@ from uuid import uuid4
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import CdrError, UnreadableUpload, UploadHeld, ValueNotStorable
 from cdr_pipeline.sources.uploads.corrections import read_correction
-from cdr_pipeline.sources.uploads.date_order import in_date_order
+from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
-from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.failure import AccountFailure
-from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, UploadTakenIn, take_in
+from cdr_pipeline.steps.operations.clocks import require_clock
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, take_in
 from cdr_pipeline.steps.uploads.upload_batch import UploadBatch, in_zone
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger, UploadLine
 from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load, retried_load
 
@@ -106,7 +106,7 @@ class LoadedUploads:
         return frozenset[date]().union(*(file.touched for file in self.files))
 
 
-def load_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> LoadedUploads:
+def load_uploads(ctx: RunContext, accounts: Sequence[str] | None = None) -> LoadedUploads:
     """Merges every landed file, one transaction each.
 
     One that cannot be read is on record as refused; one that repeats records of another file is held; one over which
@@ -119,12 +119,12 @@ def load_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> Loaded
     files: list[LoadedUpload] = []
     failures: list[AccountFailure] = []
     held: list[AccountFailure] = []
-    with at.ledger() as ledger:
-        require_clock(ledger, at)
-        known = {account.account_id: account for account in ledger.accounts(accounts)}
-        for upload in ledger.landed_uploads(list(known)):
+    with ctx.ledger() as ledger:
+        require_clock(ledger, ctx)
+        known = {account.account_id: account for account in ledger.accounts.active(accounts)}
+        for upload in ledger.uploads.landed(list(known)):
             try:
-                files.append(retried_load(_load, upload, known[upload.account_id], ledger, at))
+                files.append(retried_load(_load, upload, known[upload.account_id], ledger, ctx))
             except UploadHeld as error:
                 held.append(AccountFailure.of(upload.account_id, error))
             except CdrError as error:
@@ -135,7 +135,7 @@ def load_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> Loaded
     return LoadedUploads(tuple(files), tuple(failures), tuple(held))
 
 
-def import_upload(request: UploadRequest, at: Workplace) -> LoadedUpload:
+def import_upload(request: UploadRequest, ctx: RunContext) -> LoadedUpload:
     """Takes one file in and loads it, all of it or nothing; the same bytes again give the first result.
 
     Raises:
@@ -146,22 +146,22 @@ def import_upload(request: UploadRequest, at: Workplace) -> LoadedUpload:
         UploadHeld: it repeats records of another file and waits for a person.
         UnbalancedBatch: a line is unaccounted for; nothing was merged.
     """
-    taken = take_in(request, at)
-    return load_taken(taken, at)
+    taken = take_in(request, ctx)
+    return load_taken(taken, ctx)
 
 
-def load_taken(taken: UploadTakenIn, at: Workplace) -> LoadedUpload:
+def load_taken(taken: RegisteredFile, ctx: RunContext) -> LoadedUpload:
     """Loads a file that has been taken in; raises as ``import_upload`` does, and ClockDisagrees."""
-    with at.ledger() as ledger:
-        require_clock(ledger, at)
-        (account,) = ledger.accounts([taken.account_id])
+    with ctx.ledger() as ledger:
+        require_clock(ledger, ctx)
+        (account,) = ledger.accounts.active([taken.account_id])
         if taken.known:
             return _as_before(account, taken.sha256, ledger)
-        landed = ledger.landed_uploads([account.account_id])
+        landed = ledger.uploads.landed([account.account_id])
         waiting = [item for item in landed if item.sha256 == taken.sha256]
         if waiting:
-            return retried_load(_load, waiting[0], account, ledger, at)
-        before = ledger.upload(account.account_id, taken.sha256)
+            return retried_load(_load, waiting[0], account, ledger, ctx)
+        before = ledger.uploads.find(account.account_id, taken.sha256)
         if before is not None and before.state == "loaded":
             return _as_before(account, taken.sha256, ledger)
         if before is not None and before.state == "held":
@@ -174,7 +174,7 @@ def load_taken(taken: UploadTakenIn, at: Workplace) -> LoadedUpload:
         )
 
 
-def replay_upload(upload: UploadLine, at: Workplace) -> ReplayedUpload:
+def replay_upload(upload: UploadLine, ctx: RunContext) -> ReplayedUpload:
     """Reads a loaded file again from landing, under today's rules and profile: a new batch, the old one kept.
 
     Records that read differently now are updated and their earlier versions kept; rejects that are records now are
@@ -188,32 +188,32 @@ def replay_upload(upload: UploadLine, at: Workplace) -> ReplayedUpload:
         upload.account_id, upload.sha256, upload.profile, upload.time_zone, upload.file_name, upload.landing_path,
         corrects=upload.corrects, released=True,
     )  # fmt: skip
-    with at.ledger() as ledger:
-        (account,) = ledger.accounts([upload.account_id])
-        before = ledger.upload(upload.account_id, upload.sha256)
+    with ctx.ledger() as ledger:
+        (account,) = ledger.accounts.active([upload.account_id])
+        before = ledger.uploads.find(upload.account_id, upload.sha256)
         if before is None or before.counts is None:
             raise UnreadableUpload(
                 f"upload {upload.sha256[:12]} is {upload.state}, not loaded", hint="only a loaded file is read again"
             )
-        batch, loaded, left_over = retried_load(_read_again, landed, account, ledger, at)
+        batch, loaded, left_over = retried_load(_read_again, landed, account, ledger, ctx)
     return ReplayedUpload(_loaded(landed, batch, loaded), before.counts, left_over)
 
 
 def _read_again(
-    upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace
+    upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContext
 ) -> tuple[UploadBatch, LoadedBatch, int]:
-    with _batch(upload, account, ledger, at) as batch:
+    with _batch(upload, account, ledger, ctx) as batch:
         _stage(upload, batch)
-        batch.load.close_mended()
+        batch.load.close_replayed_rejects()
         left_over = batch.load.left_over()
         return batch, batch.load.finish(read=batch.read, filtered=batch.filtered.total()), left_over
 
 
-def _load(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace) -> LoadedUpload:
+def _load(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContext) -> LoadedUpload:
     try:
-        with _batch(upload, account, ledger, at) as batch:
+        with _batch(upload, account, ledger, ctx) as batch:
             # Another process may have loaded it while this one waited for the account's lock.
-            before = ledger.upload(account.account_id, upload.sha256)
+            before = ledger.uploads.find(account.account_id, upload.sha256)
             if before is not None and before.state == "loaded":
                 return _as_before(account, upload.sha256, ledger)
             _stage(upload, batch)
@@ -221,7 +221,7 @@ def _load(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace)
                 _require_new(upload, batch, ledger)
             loaded = batch.load.finish(read=batch.read, filtered=batch.filtered.total())
     except UploadHeld as error:
-        ledger.record_held_upload(
+        ledger.uploads.record_held(
             account_id=account.account_id,
             sha256=upload.sha256,
             overlap_rows=error.overlap_rows,
@@ -231,29 +231,29 @@ def _load(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace)
         )
         raise
     except (UnreadableUpload, ValueNotStorable) as error:
-        ledger.record_refused_upload(
+        ledger.uploads.record_refused(
             account_id=account.account_id,
             sha256=upload.sha256,
             error_code=error.code,
             error_message=error.message,
         )
         raise
-    at.progress(f"imported {upload.file_name}")
+    ctx.progress(f"imported {upload.file_name}")
     return _loaded(upload, batch, loaded)
 
 
 @contextmanager
-def _batch(upload: LandedUpload, account: Account, ledger: Ledger, at: Workplace) -> Generator[UploadBatch]:
-    profile = in_zone(load_profile(upload.profile, folder=at.settings.profile_dir), upload.time_zone)
-    header = BatchHeader(account.account_id, uuid4(), "upload", upload.sha256, at.clock(), run_id=at.run_id)
+def _batch(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContext) -> Generator[UploadBatch]:
+    profile = in_zone(load_profile(upload.profile, folder=ctx.settings.profile_dir), upload.time_zone)
+    header = BatchHeader(account.account_id, uuid4(), "upload", upload.sha256, ctx.clock(), run_id=ctx.run_id)
     with batch_load(ledger.connection, header) as load:
-        yield UploadBatch(ledger.reread_account(account), profile, load, at, upload.corrects)
+        yield UploadBatch(ledger.accounts.reread_account(account), profile, load, ctx, upload.corrects)
 
 
 def _stage(upload: LandedUpload, batch: UploadBatch) -> None:
-    path = batch.at.settings.landing_dir / upload.landing_path
+    path = batch.ctx.settings.landing_dir / upload.landing_path
     if upload.corrects is None:
-        profile = batch.profile = in_date_order(path, batch.profile)
+        profile = batch.profile = with_date_order(path, batch.profile)
         batch.add_all(read_upload(path, profile))
         batch.settle(lambda: read_upload(path, profile))
         return
@@ -283,7 +283,7 @@ def _require_new(upload: LandedUpload, batch: UploadBatch, ledger: Ledger) -> No
         )
     if batch.profile.overlap == "merge":
         return
-    for reading in ledger.readings(upload.account_id, upload.content_sha256):
+    for reading in ledger.uploads.readings(upload.account_id, upload.content_sha256):
         if reading.state == "loaded" and reading.profile != upload.profile:
             raise UploadHeld(
                 f"{upload.file_name}: the same file was loaded with profile {reading.profile} before;"
@@ -314,7 +314,7 @@ def _loaded(upload: LandedUpload, batch: UploadBatch, loaded: LoadedBatch) -> Lo
 
 
 def _as_before(account: Account, sha256: str, ledger: Ledger) -> LoadedUpload:
-    before = ledger.upload(account.account_id, sha256)
+    before = ledger.uploads.find(account.account_id, sha256)
     if before is None or before.counts is None:
         raise UnreadableUpload(f"upload {sha256[:12]} is on record as loaded, but its batch is missing")
     return LoadedUpload(
@@ -323,7 +323,7 @@ def _as_before(account: Account, sha256: str, ledger: Ledger) -> LoadedUpload:
         sha256=sha256,
         profile=before.profile,
         counts=before.counts,
-        reject_reasons=ledger.upload_reject_reasons(account.account_id, sha256),
+        reject_reasons=ledger.uploads.reject_reasons_of(account.account_id, sha256),
         filtered_reasons={},
         touched=frozenset(),
         known=True,

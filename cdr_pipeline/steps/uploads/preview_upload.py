@@ -5,14 +5,14 @@ from uuid import uuid4
 
 import polars as pl
 
-from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.core.fields.schemas import LINE
-from cdr_pipeline.sources.uploads.date_order import in_date_order
+from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.steps.uploads.upload_batch import LINE_CLASSES, UploadBatch, in_zone
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 
 
@@ -37,19 +37,19 @@ class PreviewedUpload:
     lines: pl.DataFrame
 
 
-def preview_upload(request: UploadRequest, at: Workplace) -> PreviewedUpload:
+def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
     """What importing a file would do.
 
     Raises:
         UnknownProfile, InvalidProfile, AccountNotFound, UnreadableUpload: as an import.
     """
-    named = in_zone(load_profile(request.profile, folder=at.settings.profile_dir), request.time_zone)
-    profile = in_date_order(request.path, named)
-    with at.ledger() as ledger:
-        (account,) = ledger.accounts([request.account_id])
-        header = BatchHeader(account.account_id, uuid4(), "upload", "preview", at.clock())
+    named = in_zone(load_profile(request.profile, folder=ctx.settings.profile_dir), request.time_zone)
+    profile = with_date_order(request.path, named)
+    with ctx.ledger() as ledger:
+        (account,) = ledger.accounts.active([request.account_id])
+        header = BatchHeader(account.account_id, uuid4(), "upload", "preview", ctx.clock())
         with batch_load(ledger.connection, header, keep=False) as load:
-            batch = UploadBatch(ledger.reread_account(account), profile, load, at, keep_lines=True)
+            batch = UploadBatch(ledger.accounts.reread_account(account), profile, load, ctx, keep_lines=True)
             batch.add_all(read_upload(request.path, profile))
             batch.settle(lambda: read_upload(request.path, profile))
             overlap = load.overlap()

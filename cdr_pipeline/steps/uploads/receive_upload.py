@@ -7,12 +7,12 @@ from typing import Any, Final, Literal
 
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import UploadHeld
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import load_taken
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in
-from cdr_pipeline.steps.run_context import Workplace
-from cdr_pipeline.warehouse.uploads.idempotent_responses import AnswerTable
 from cdr_pipeline.warehouse.ledger import UploadLine
+from cdr_pipeline.warehouse.uploads.idempotent_responses import IdempotentResponses
 
 _CHUNK: Final = 1024 * 1024
 _LISTED: Final = 1_000
@@ -40,7 +40,7 @@ class ReceivedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class UploadReply:
     """What the client is told.
 
     Attributes:
@@ -55,26 +55,26 @@ class Reply:
     repeated: bool = False
 
 
-def receive_upload(received: ReceivedFile, at: Workplace) -> Reply:
+def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
     """Loads the file, all of it or nothing.
 
     Raises:
         UnknownProfile, InvalidProfile, AccountNotFound, UnreadableUpload, UnbalancedBatch: as ``import_upload``.
     """
     if received.key is None or received.dry_run:
-        return _loaded(received, at)
+        return _loaded(received, ctx)
     fingerprint = _fingerprint(received)
-    with at.ledger() as ledger:
-        answers = AnswerTable(ledger.connection)
+    with ctx.ledger() as ledger:
+        answers = IdempotentResponses(ledger.connection)
         before = answers.begin(
-            account_id=received.account_id, key=received.key, fingerprint=fingerprint, now=at.clock()
+            account_id=received.account_id, key=received.key, fingerprint=fingerprint, now=ctx.clock()
         )
         if before is not None:
             if before.state != "done" or before.answer is None:
-                return Reply("other" if before.state == "other" else "working", {})
-            return Reply(before.answer["outcome"], before.answer["data"], repeated=True)
+                return UploadReply("other" if before.state == "other" else "working", {})
+            return UploadReply(before.answer["outcome"], before.answer["data"], repeated=True)
         try:
-            reply = _loaded(received, at)
+            reply = _loaded(received, ctx)
         except BaseException:
             answers.release(account_id=received.account_id, key=received.key)
             raise
@@ -87,40 +87,40 @@ def receive_upload(received: ReceivedFile, at: Workplace) -> Reply:
     return reply
 
 
-def uploads_of(account_id: str, at: Workplace, upload_id: str = "") -> list[dict[str, Any]]:
+def uploads_of(account_id: str, ctx: RunContext, upload_id: str = "") -> list[dict[str, Any]]:
     """Uploads of an account as the API shows them, newest first; those whose id begins so."""
-    with at.ledger() as ledger:
-        found = ledger.uploads([account_id], sha256_prefix=upload_id)
+    with ctx.ledger() as ledger:
+        found = ledger.uploads.list_all([account_id], sha256_prefix=upload_id)
     return [_shown(upload) for upload in found[:_LISTED]]
 
 
-def rejects_of(account_id: str, upload_id: str, at: Workplace) -> list[dict[str, Any]] | None:
+def rejects_of(account_id: str, upload_id: str, ctx: RunContext) -> list[dict[str, Any]] | None:
     """Open rejects of an upload: ``line, field, reason, raw``; None when there is no such upload."""
-    with at.ledger() as ledger:
-        if ledger.upload(account_id, upload_id) is None:
+    with ctx.ledger() as ledger:
+        if ledger.uploads.find(account_id, upload_id) is None:
             return None
-        return ledger.rejects(account_id, upload_id).to_dicts()
+        return ledger.uploads.rejects(account_id, upload_id).to_dicts()
 
 
-def _loaded(received: ReceivedFile, at: Workplace) -> Reply:
+def _loaded(received: ReceivedFile, ctx: RunContext) -> UploadReply:
     request = UploadRequest(received.path, received.account_id, received.profile, received.time_zone)
     if received.dry_run:
-        preview = preview_upload(request, at)
-        return Reply(
+        preview = preview_upload(request, ctx)
+        return UploadReply(
             "previewed",
             _counted(preview.counts, preview.reject_reasons, preview.filtered_reasons)
             | {"state": "previewed", "overlap_rows": preview.overlap_rows, "other_calls": preview.other_calls},
         )
-    taken = take_in(request, at)
+    taken = take_in(request, ctx)
     about = {"upload_id": taken.sha256, "origin": "imported", "profile": received.profile, "bytes": taken.size}
     try:
-        loaded = load_taken(taken, at)
+        loaded = load_taken(taken, ctx)
     except UploadHeld as error:
         held = {"state": "held", "overlap_rows": error.overlap_rows, "other_calls": error.other_calls}
-        return Reply("held", about | held)
+        return UploadReply("held", about | held)
     data = about | {"state": "loaded", "days": [str(day) for day in sorted(loaded.touched)]}
     data |= _counted(loaded.counts, loaded.reject_reasons, loaded.filtered_reasons)
-    return Reply("known" if loaded.known else "created", data)
+    return UploadReply("known" if loaded.known else "created", data)
 
 
 def _counted(counts: BatchCounts, rejected: dict[str, int], filtered: dict[str, int]) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdr_pipeline.core.uploads.series import place_of
+from cdr_pipeline.core.uploads.series import series_position
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.sources.landing import LandedFile, land_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
-from cdr_pipeline.sources.uploads.waiting import shown_name, sole_taker, taken_away, waiting_files
+from cdr_pipeline.sources.uploads.waiting import display_name, sole_taker, taken_away, waiting_files
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Ledger
 
 
@@ -34,7 +34,7 @@ class UploadRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadTakenIn:
+class RegisteredFile:
     """A file in landing; ``known`` when the same bytes were loaded before for the account, with the same profile."""
 
     account_id: str
@@ -55,14 +55,14 @@ class RefusedUpload:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenIn:
+class RegisteredFiles:
     """What became of the files in the drop folder."""
 
-    files: tuple[UploadTakenIn, ...]
+    files: tuple[RegisteredFile, ...]
     refused: tuple[RefusedUpload, ...]
 
 
-def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
+def take_in(request: UploadRequest, ctx: RunContext) -> RegisteredFile:
     """Lands one file. The file itself stays where it is.
 
     Raises:
@@ -70,72 +70,72 @@ def take_in(request: UploadRequest, at: Workplace) -> UploadTakenIn:
         AccountNotFound: the warehouse does not know the account.
         UnreadableUpload: it is no regular file, too large, or changed while it was read.
     """
-    profile = load_profile(request.profile, folder=at.settings.profile_dir)
-    name = shown_name(request.path.name)
-    place = place_of(name, profile.control)
-    with at.ledger() as ledger:
-        (account,) = ledger.accounts([request.account_id])
-        landed = land_upload(request.path, at.settings.landing_dir)
-        upload_id, known = _record_landed(request, account.account_id, landed, ledger, at)
-        ledger.record_upload_name(
+    profile = load_profile(request.profile, folder=ctx.settings.profile_dir)
+    name = display_name(request.path.name)
+    place = series_position(name, profile.control)
+    with ctx.ledger() as ledger:
+        (account,) = ledger.accounts.active([request.account_id])
+        landed = land_upload(request.path, ctx.settings.landing_dir)
+        upload_id, known = _record_landed(request, account.account_id, landed, ledger, ctx)
+        ledger.uploads.record_name(
             account_id=account.account_id,
             sha256=upload_id,
             file_name=name,
             profile=request.profile,
             file_date=place.file_date,
             file_sequence=place.sequence,
-            now=at.clock(),
+            now=ctx.clock(),
         )
-    return UploadTakenIn(account.account_id, request.profile, name, upload_id, landed.size, known)
+    return RegisteredFile(account.account_id, request.profile, name, upload_id, landed.size, known)
 
 
 def _record_landed(
-    request: UploadRequest, account_id: str, landed: LandedFile, ledger: Ledger, at: Workplace
+    request: UploadRequest, account_id: str, landed: LandedFile, ledger: Ledger, ctx: RunContext
 ) -> tuple[str, bool]:
     """The upload's id, and whether it was loaded before."""
     upload_id = ""
     # Another process may take in the same bytes with another profile at the same time.
-    while upload_id != (found := ledger.upload_id(account_id, landed.sha256, request.profile)):
+    while upload_id != (found := ledger.uploads.upload_id(account_id, landed.sha256, request.profile)):
         upload_id = found
-        before = ledger.upload(account_id, upload_id)
+        before = ledger.uploads.find(account_id, upload_id)
         if before is not None and before.state == "loaded":
             return upload_id, True
-        ledger.record_landed_upload(
+        ledger.uploads.record_landed(
             account_id=account_id,
             sha256=upload_id,
             content_sha256=landed.sha256,
             profile=request.profile,
             time_zone=request.time_zone,
-            file_name=shown_name(request.path.name),
+            file_name=display_name(request.path.name),
             size=landed.size,
-            landing_path=str(landed.path.relative_to(at.settings.landing_dir)),
-            now=at.clock(),
+            landing_path=str(landed.path.relative_to(ctx.settings.landing_dir)),
+            now=ctx.clock(),
             corrects=request.corrects,
         )
     return upload_id, False
 
 
-def take_in_uploads(at: Workplace, accounts: Sequence[str] | None = None) -> TakenIn:
+def take_in_uploads(ctx: RunContext, accounts: Sequence[str] | None = None) -> RegisteredFiles:
     """Takes in what waits in the drop folder and removes it there; a file that is refused stays and is named.
 
     One process at a time does so; another one waits for it. A file is first renamed away from its sender, and is put
     back when it is refused or has changed meanwhile.
     """
-    files: list[UploadTakenIn] = []
+    files: list[RegisteredFile] = []
     refused: dict[str, RefusedUpload] = {}
-    settled = at.settings.upload_settle_seconds
-    with sole_taker(at.settings.upload_dir):
-        for file in waiting_files(at.settings.upload_dir, settle_seconds=settled):
+    settled = ctx.settings.upload_settle_seconds
+    with sole_taker(ctx.settings.upload_dir):
+        for file in waiting_files(ctx.settings.upload_dir, settle_seconds=settled):
             if accounts is not None and file.account_id not in accounts:
                 continue
             try:
                 with taken_away(file) as path:
-                    files.append(take_in(UploadRequest(path, file.account_id, file.profile), at))
+                    files.append(take_in(UploadRequest(path, file.account_id, file.profile), ctx))
             except CdrError as error:
-                place = shown_name(file.place)
+                place = display_name(file.place)
                 refused[place] = RefusedUpload(place, error.code, error.message)
-        with at.ledger() as ledger:
-            for drop in waiting_drops(ledger, at, accounts):
+        with ctx.ledger() as ledger:
+            for drop in waiting_drops(ledger, ctx, accounts):
                 if drop.state == "refused":
                     refused.setdefault(drop.place, RefusedUpload(drop.place, drop.code, drop.message))
-    return TakenIn(tuple(files), tuple(refused[place] for place in sorted(refused)))
+    return RegisteredFiles(tuple(files), tuple(refused[place] for place in sorted(refused)))

@@ -10,9 +10,9 @@ from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.corrections import ENCODING, read_correction, reject_file
 from cdr_pipeline.sources.uploads.opening import read_text
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, load_taken
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in
-from cdr_pipeline.steps.run_context import Workplace
 from cdr_pipeline.warehouse.ledger import Ledger, UploadLine
 
 _MARKED_LINE: Final = re.compile(
@@ -42,8 +42,8 @@ def find_upload(ledger: Ledger, upload: str, account_id: str | None = None) -> U
     Raises:
         UnreadableUpload: there is none, or several.
     """
-    accounts = [account.account_id for account in ledger.all_accounts()]
-    found = ledger.uploads(accounts if account_id is None else [account_id], sha256_prefix=upload.lower())
+    accounts = [account.account_id for account in ledger.accounts.all()]
+    found = ledger.uploads.list_all(accounts if account_id is None else [account_id], sha256_prefix=upload.lower())
     if len(found) != 1 or not upload:
         raise UnreadableUpload(
             f"{len(found)} uploads have an id that begins like that",
@@ -52,41 +52,41 @@ def find_upload(ledger: Ledger, upload: str, account_id: str | None = None) -> U
     return found[0]
 
 
-def export_rejects(upload: str, at: Workplace, account_id: str | None = None) -> RejectFile:
+def export_rejects(upload: str, ctx: RunContext, account_id: str | None = None) -> RejectFile:
     """The open rejects of an upload in the format of its file, with upload, line and reason as last columns.
 
     Args:
         upload: its id, or the beginning of it.
-        at: where.
+        ctx: settings, warehouse, clock and progress callback.
         account_id: whose, when the same file was delivered for two accounts.
 
     Raises:
         UnreadableUpload: no such upload.
     """
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         found = find_upload(ledger, upload, account_id)
-        rejects = ledger.rejects(found.account_id, found.sha256)
+        rejects = ledger.uploads.rejects(found.account_id, found.sha256)
         first = find_upload(ledger, found.corrects, found.account_id) if found.corrects else found
-    profile = load_profile(found.profile, folder=at.settings.profile_dir)
-    source = at.settings.landing_dir / first.landing_path
+    profile = load_profile(found.profile, folder=ctx.settings.profile_dir)
+    source = ctx.settings.landing_dir / first.landing_path
     return RejectFile(found, rejects.height, reject_file(source, profile, first.sha256, rejects))
 
 
-def replay_rejects(path: Path, at: Workplace, account_id: str | None = None) -> LoadedUpload:
+def replay_rejects(path: Path, ctx: RunContext, account_id: str | None = None) -> LoadedUpload:
     """Feeds a corrected reject file: its lines close the rejects they came from; what is still wrong is a reject again.
 
     Raises:
         UnreadableUpload: it is no reject file, or of no known upload.
         UnbalancedBatch: nothing was merged.
     """
-    with at.ledger() as ledger:
+    with ctx.ledger() as ledger:
         first = find_upload(ledger, _upload_of(path), account_id)
-    profile = load_profile(first.profile, folder=at.settings.profile_dir)
+    profile = load_profile(first.profile, folder=ctx.settings.profile_dir)
     correction = read_correction(path, profile)
     if not first.sha256.startswith(correction.upload):
         raise UnreadableUpload(f"{path.name} holds lines of several uploads", hint="feed one upload's at a time")
     request = UploadRequest(path, first.account_id, first.profile, first.time_zone, corrects=first.sha256)
-    return load_taken(take_in(request, at), at)
+    return load_taken(take_in(request, ctx), ctx)
 
 
 def _upload_of(path: Path) -> str:

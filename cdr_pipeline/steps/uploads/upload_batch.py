@@ -8,16 +8,16 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.uploads.control_totals import ControlTotals
-from cdr_pipeline.core.records.identity import source_of, with_record_ids
+from cdr_pipeline.core.fields.schemas import LINE, RAW
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
-from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.records.identity import source_of, with_record_ids
 from cdr_pipeline.core.records.reasons import Filtered, Reject
-from cdr_pipeline.core.fields.schemas import LINE, RAW
 from cdr_pipeline.core.records.validate import validate
+from cdr_pipeline.core.uploads.control_totals import ControlTotals
+from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.sources.uploads.records import RawRecords
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.loading import BatchLoad
 
@@ -34,7 +34,7 @@ class UploadBatch:
         account: whose calls it holds.
         profile: how it is written.
         load: where its rows are staged.
-        at: where.
+        ctx: settings, warehouse, clock and progress callback.
         corrects: sha256 of the upload whose rejected lines it feeds again, if it is a corrected reject file.
         keep_lines: whether the class of every line is kept, which takes memory.
         read: lines so far.
@@ -46,7 +46,7 @@ class UploadBatch:
     account: Account
     profile: Profile
     load: BatchLoad
-    at: Workplace
+    ctx: RunContext
     corrects: str | None = None
     keep_lines: bool = False
     read: int = 0
@@ -78,7 +78,7 @@ class UploadBatch:
             earlier_zones=self.account.earlier_zones,
         )
         known = with_record_ids(normalized.rows, source_of(self.profile.name), corrects=self.corrects)
-        accepted = validate(known, latest=self.at.clock() + _LEAD)
+        accepted = validate(known, latest=self.ctx.clock() + _LEAD)
         rejects = pl.concat([records.rejects, joined.rejects, normalized.rejects, accepted.rejects])
         self.load.stage(accepted.rows)
         self.load.reject(rejects)
@@ -96,7 +96,7 @@ class UploadBatch:
                 _classified(rejects, "rejected", pl.col("reason"), pl.col("field")),
                 _classified(pl.concat([records.aside, segments]), "filtered", pl.col("kind")),
             ]
-        self.at.progress(f"{self.read:,} lines")
+        self.ctx.progress(f"{self.read:,} lines")
 
     def settle(self, blocks: Callable[[], Iterable[RawRecords]]) -> None:
         """Rejects rows that a later row of the file contradicts, once all of it is staged.

@@ -7,12 +7,12 @@ from datetime import date, timedelta
 
 from cdr_pipeline.core.uploads.series import missing_days, missing_numbers
 from cdr_pipeline.sources.uploads.profiles import list_profiles
-from cdr_pipeline.steps.run_context import Workplace
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.uploads.uploads import UploadName
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class FileSeries:
     """One account's files of one profile.
 
     Attributes:
@@ -38,26 +38,26 @@ class Series:
         return not self.missing_days and not self.missing_numbers
 
 
-def upload_series(at: Workplace, accounts: Sequence[str] | None = None) -> list[Series]:
+def upload_series(ctx: RunContext, accounts: Sequence[str] | None = None) -> list[FileSeries]:
     """Every series of which at least one file came, by account and profile. Files that were discarded do not count."""
     profiles = {
-        name: profile for name, profile in list_profiles(at.settings.profile_dir).items() if profile.control.name
+        name: profile for name, profile in list_profiles(ctx.settings.profile_dir).items() if profile.control.name
     }
-    with at.ledger() as ledger:
-        known = [account.account_id for account in ledger.accounts(accounts)]
-        names = ledger.upload_names(known, list(profiles))
+    with ctx.ledger() as ledger:
+        known = [account.account_id for account in ledger.accounts.active(accounts)]
+        names = ledger.uploads.names(known, list(profiles))
     groups = defaultdict[tuple[str, str], list[UploadName]](list)
     for name in names:
         groups[name.account_id, name.profile].append(name)
-    found: list[Series] = []
+    found: list[FileSeries] = []
     for (account_id, name), files in sorted(groups.items()):
         control = profiles[name].control
         grace = timedelta(days=control.grace_days)
         dates = {file.file_date for file in files if file.file_date is not None}
         numbers = [file.file_sequence for file in files if file.file_sequence is not None]
-        expected = at.clock().date() - timedelta(days=1) - grace
+        expected = ctx.clock().date() - timedelta(days=1) - grace
         found.append(
-            Series(
+            FileSeries(
                 account_id,
                 name,
                 len(files),

@@ -56,7 +56,7 @@ class AccountTable(LedgerTables):
             self._rows("records/lock_account", account_id=account_id)
             yield
 
-    def add_account(self, account: Account, *, now: datetime) -> None:
+    def add(self, account: Account, *, now: datetime) -> None:
         """Adds an account; one that is known stays as it is."""
         self._execute(
             "accounts/add_account",
@@ -89,7 +89,7 @@ class AccountTable(LedgerTables):
         """Ends the collection of an account."""
         self._execute("accounts/deactivate_account", account_id=account_id)
 
-    def all_accounts(self) -> list[Account]:
+    def all(self) -> list[Account]:
         """Every account, inactive ones included, in the order of their ids."""
         return self._accounts(None)
 
@@ -108,13 +108,13 @@ class AccountTable(LedgerTables):
             for zones, dates in [(row.pop("zones"), row.pop("dates"))]
         ]
 
-    def accounts(self, only: Sequence[str] | None = None) -> list[Account]:
+    def active(self, only: Sequence[str] | None = None) -> list[Account]:
         """Active accounts, or those named, in the order of their ids.
 
         Raises:
             AccountNotFound: one of those named is unknown.
         """
-        known = {account.account_id: account for account in self.all_accounts()}
+        known = {account.account_id: account for account in self.all()}
         if only is None:
             return [account for account in known.values() if account.active]
         unknown = [account_id for account_id in only if account_id not in known]
@@ -125,7 +125,7 @@ class AccountTable(LedgerTables):
             )
         return [known[account_id] for account_id in sorted(set(only))]
 
-    def move_account(self, account: Account, *, until: date, before: str, now: datetime) -> None:
+    def move(self, account: Account, *, until: date, before: str, now: datetime) -> None:
         """Changes an account whose days before ``until`` stay in the zone ``before``."""
         with self.connection.transaction():
             self._execute(

@@ -136,7 +136,7 @@ class WindowTable(LedgerTables):
             fence=claim.fence,
         )
 
-    def record_landed_window(
+    def record_landed(
         self,
         *,
         claim: Claim,
@@ -213,7 +213,9 @@ class WindowTable(LedgerTables):
     ) -> dict[date, list[tuple[datetime, datetime]]]:
         """Start and end of windows that were landed in one of the dialects since an instant, by day."""
         found: dict[date, list[tuple[datetime, datetime]]] = {}
-        for row in self._rows("collect/windows_in_dialects", account_id=account_id, dialects=list(dialects), since=since):
+        for row in self._rows(
+            "collect/windows_in_dialects", account_id=account_id, dialects=list(dialects), since=since
+        ):
             found.setdefault(row["business_date"], []).append((row["starts_at"], row["ends_at"]))
         return found
 
@@ -249,7 +251,7 @@ class WindowTable(LedgerTables):
         rows = self._rows("collect/days_to_load", account_id=account_id, business_date=business_date)
         return [row["business_date"] for row in rows]
 
-    def record_failed_window(
+    def record_failed(
         self,
         *,
         claim: Claim,
@@ -277,17 +279,17 @@ class WindowTable(LedgerTables):
                 now=now,
             )
 
-    def landed_windows(self, account_id: str, business_date: date, *, replay: bool = False) -> list[LandedWindow]:
+    def landed(self, account_id: str, business_date: date, *, replay: bool = False) -> list[LandedWindow]:
         """Windows of the day that wait to be loaded; with ``replay`` every one whose pages are on disk."""
         rows = self._rows("collect/landed_windows", account_id=account_id, business_date=business_date, replay=replay)
         return [LandedWindow(**row) for row in rows]
 
-    def open_windows(self, account_id: str, business_date: date) -> list[OpenWindow]:
+    def open(self, account_id: str, business_date: date) -> list[OpenWindow]:
         """Windows of the day that are not loaded: what keeps it from being complete."""
         rows = self._rows("collect/open_windows", account_id=account_id, business_date=business_date)
         return [OpenWindow(**row) for row in rows]
 
-    def loaded_windows(self, account_id: str, business_date: date) -> list[tuple[datetime, datetime]]:
+    def loaded(self, account_id: str, business_date: date) -> list[tuple[datetime, datetime]]:
         """Start and end of the day's windows that are in the warehouse."""
         rows = self._rows("collect/loaded_windows", account_id=account_id, business_date=business_date)
         return [(row["starts_at"], row["ends_at"]) for row in rows]

@@ -104,7 +104,7 @@ class DayStateTable(LedgerTables):
     """States of days, by account and business date."""
 
     @contextmanager
-    def held_day(self, account_id: str, business_date: date) -> Generator[None]:
+    def hold_against_seal(self, account_id: str, business_date: date) -> Generator[None]:
         """A transaction in which nobody else exports or seals the day, after those who are at it; loads go on."""
         with self.connection.transaction():
             self._execute("days/open_day", account_id=account_id, business_date=business_date)
@@ -113,7 +113,7 @@ class DayStateTable(LedgerTables):
             yield
 
     @contextmanager
-    def locked_day(self, account_id: str, business_date: date) -> Generator[bool]:
+    def lock(self, account_id: str, business_date: date) -> Generator[bool]:
         """A transaction in which nobody else exports, seals or restates the day, after those who are at it.
 
         Yields:
@@ -125,12 +125,12 @@ class DayStateTable(LedgerTables):
             (found,) = self._rows("days/keep_loads_out", account_id=account_id)
             yield bool(found["quiet"])
 
-    def day_obstacles(self, account_id: str, business_date: date) -> DayObstacles:
+    def obstacles(self, account_id: str, business_date: date) -> DayObstacles:
         """What is under way that may yet change the day."""
         (row,) = self._rows("days/day_obstacles", account_id=account_id, business_date=business_date)
         return DayObstacles(**row)
 
-    def record_final_day(
+    def record_final(
         self,
         *,
         account_id: str,
@@ -163,7 +163,7 @@ class DayStateTable(LedgerTables):
                 run_id=run_id,
             )
 
-    def record_published_day(self, account_id: str, business_date: date, version: int, *, now: datetime) -> None:
+    def record_published(self, account_id: str, business_date: date, version: int, *, now: datetime) -> None:
         """The version's manifests are in place."""
         self._execute(
             "days/record_published_day",
@@ -173,13 +173,11 @@ class DayStateTable(LedgerTables):
             now=now,
         )
 
-    def record_unchanged_day(self, account_id: str, business_date: date, *, changes: int) -> None:
+    def record_unchanged(self, account_id: str, business_date: date, *, changes: int) -> None:
         """The sealed day's file shows its first ``changes`` changes after all."""
-        self._execute(
-            "days/record_unchanged_day", account_id=account_id, business_date=business_date, changes=changes
-        )
+        self._execute("days/record_unchanged_day", account_id=account_id, business_date=business_date, changes=changes)
 
-    def export_files(self, account_id: str, business_date: date, version: int) -> list[ExportFile]:
+    def files(self, account_id: str, business_date: date, version: int) -> list[ExportFile]:
         """Files of a version of a day."""
         rows = self._rows("days/export_files", account_id=account_id, business_date=business_date, version=version)
         return [ExportFile(**row) for row in rows]
@@ -188,7 +186,7 @@ class DayStateTable(LedgerTables):
         """Files of open days, as their export recorded them."""
         return [ExportFile(**row) for row in self._rows("days/open_files", account_ids=list(account_ids))]
 
-    def days_in_state(
+    def in_state(
         self,
         account_ids: Sequence[str],
         what: Literal["open", "late", "unpublished"],
@@ -206,17 +204,17 @@ class DayStateTable(LedgerTables):
         )
         return [(row["account_id"], row["business_date"]) for row in rows]
 
-    def day_lines(self, account_ids: Sequence[str], first_date: date, last_date: date) -> list[DayLine]:
+    def lines(self, account_ids: Sequence[str], first_date: date, last_date: date) -> list[DayLine]:
         """Days with their state and newest file."""
         rows = self._rows("days/days", account_ids=list(account_ids), first_date=first_date, last_date=last_date)
         return [DayLine(**row) for row in rows]
 
-    def day_events(self, account_id: str, business_date: date) -> list[DayEvent]:
+    def events(self, account_id: str, business_date: date) -> list[DayEvent]:
         """Who sealed and restated the day, oldest first."""
         rows = self._rows("days/day_events", account_id=account_id, business_date=business_date)
         return [DayEvent(**row) for row in rows]
 
-    def day_batches(self, account_id: str, business_date: date) -> list[DayBatch]:
+    def batches(self, account_id: str, business_date: date) -> list[DayBatch]:
         """Loads that touched the day, oldest first."""
         rows = self._rows("days/day_batches", account_id=account_id, business_date=business_date)
         return [DayBatch(**row) for row in rows]

@@ -8,7 +8,7 @@ from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 
 @dataclass(frozen=True, slots=True)
-class KnownDay:
+class DayRecord:
     """What the ledger knows of an account's day, for its manifest and its state."""
 
     state: str
@@ -51,7 +51,7 @@ class DayStatus:
 class DayTable(LedgerTables):
     """Days, by account and business date."""
 
-    def day_volumes(self, account_id: str, business_dates: list[date]) -> dict[date, int]:
+    def volumes(self, account_id: str, business_dates: list[date]) -> dict[date, int]:
         """The switch's records on those of the days that were collected whole."""
         rows = self._rows("collect/day_volumes", account_id=account_id, business_dates=business_dates)
         return {row["business_date"]: row["row_count"] for row in rows}
@@ -61,7 +61,7 @@ class DayTable(LedgerTables):
         (row,) = self._rows("records/count_records", account_id=account_id, business_date=business_date)
         return int(row["row_count"])
 
-    def record_collected_day(
+    def record_collected(
         self, *, account_id: str, business_date: date, complete_through: datetime, volume: Volume, now: datetime
     ) -> None:
         """Every window of the day is loaded, and its volume has been judged."""
@@ -75,17 +75,17 @@ class DayTable(LedgerTables):
             now=now,
         )
 
-    def day(self, account_id: str, business_date: date) -> KnownDay:
+    def find(self, account_id: str, business_date: date) -> DayRecord:
         """What the manifest of the day says beyond its rows, and how often its records have changed."""
         (row,) = self._rows("days/day_ledger", account_id=account_id, business_date=business_date)
-        return KnownDay(**row)
+        return DayRecord(**row)
 
-    def days_to_export(self, account_ids: list[str]) -> list[tuple[str, date]]:
+    def to_export(self, account_ids: list[str]) -> list[tuple[str, date]]:
         """Open account-days whose file does not show the latest change of their records."""
         rows = self._rows("days/days_to_export", account_ids=account_ids)
         return [(row["account_id"], row["business_date"]) for row in rows]
 
-    def record_export_file(
+    def record_file(
         self,
         *,
         account_id: str,
@@ -116,7 +116,7 @@ class DayTable(LedgerTables):
             now=now,
         )
 
-    def record_exported_day(self, account_id: str, business_date: date, *, changes: int, now: datetime) -> None:
+    def record_exported(self, account_id: str, business_date: date, *, changes: int, now: datetime) -> None:
         """The open day's files show its first ``changes`` changes."""
         self._execute(
             "days/record_exported_day",

@@ -45,9 +45,7 @@ class DueFile:
 class DeliveryTable(LedgerTables):
     """Deliveries, by account, target and path."""
 
-    def queue_deliveries(
-        self, account_ids: Sequence[str], target: str, dialects: Sequence[str], *, now: datetime
-    ) -> None:
+    def queue(self, account_ids: Sequence[str], target: str, dialects: Sequence[str], *, now: datetime) -> None:
         """Announced files of sealed days are due at a target."""
         self._execute(
             "days/queue_deliveries",
@@ -57,13 +55,13 @@ class DeliveryTable(LedgerTables):
             now=now,
         )
 
-    def deliveries(self, account_ids: Sequence[str], states: Sequence[str]) -> list[Delivery]:
+    def list_all(self, account_ids: Sequence[str], states: Sequence[str]) -> list[Delivery]:
         """Deliveries in these states, those that wait longest first."""
         rows = self._rows("days/deliveries", account_ids=list(account_ids), states=list(states))
         return [Delivery(**row) for row in rows]
 
     @contextmanager
-    def locked_delivery(self, delivery: Delivery, states: Sequence[str]) -> Generator[DueFile | None]:
+    def lock(self, delivery: Delivery, states: Sequence[str]) -> Generator[DueFile | None]:
         """A transaction in which nobody else sends the file; None when somebody does, or it is not due any more."""
         with self.connection.transaction():
             rows = self._rows(

@@ -182,7 +182,9 @@ class HealthTable(LedgerTables):
 
     def file_trend(self, account_ids: Sequence[str], first_date: date, last_date: date) -> dict[date, int]:
         """Rows in the newest files of each day that has any."""
-        rows = self._rows("reconciliation/file_trend", account_ids=list(account_ids), first_date=first_date, last_date=last_date)
+        rows = self._rows(
+            "reconciliation/file_trend", account_ids=list(account_ids), first_date=first_date, last_date=last_date
+        )
         return {row["business_date"]: row["row_count"] for row in rows}
 
     def counts_of_day(self, account_ids: Sequence[str], business_date: date) -> BatchCounts:

@@ -65,7 +65,7 @@ class AbsurdValues:
 class ReconciliationTable(LedgerTables):
     """Reconciliations, by account, carrier and business date."""
 
-    def reconciliation_of(self, account_id: str, business_date: date) -> DayReconciliation:
+    def of_day(self, account_id: str, business_date: date) -> DayReconciliation:
         """What the newest version of each carrier's reconciliation says about the day."""
         carriers = self._rows("reconciliation/day_verdict", account_id=account_id, business_date=business_date)
         return DayReconciliation(
@@ -95,7 +95,7 @@ class ReconciliationTable(LedgerTables):
         )
         return row["changes"], row["complete_through"]
 
-    def days_to_reconcile(self, account_id: str, first_date: date, last_date: date) -> list[date]:
+    def due_days(self, account_id: str, first_date: date, last_date: date) -> list[date]:
         """Reconciled days of this time whose records, or those around them, have changed since."""
         rows = self._rows("reconciliation/due_days", account_id=account_id, first_date=first_date, last_date=last_date)
         return [row["business_date"] for row in rows]

@@ -35,7 +35,7 @@ class CarrierDay:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeRange:
     """Some time, half-open, and the business dates that it touches."""
 
     starts_at: datetime
@@ -44,7 +44,7 @@ class Span:
     last_date: date
 
 
-class Basis(NamedTuple):
+class InputHashes(NamedTuple):
     """What a reconciliation rests on: equal ones give an equal result."""
 
     inputs_hash: str
@@ -53,14 +53,14 @@ class Basis(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ReconciliationVersion:
     """A reconciliation as it is kept; the names are those of the table's columns.
 
     Attributes:
         status: provisional while records may be missing, else final.
         light: red when the breaks are above what the profile tolerates.
         findings: what a person should know first, in words without personal data.
-        inputs_hash, rules_hash, code_version: as in ``Basis``.
+        inputs_hash, rules_hash, code_version: as in ``InputHashes``.
         totals: ``outcomes.totals_of`` as rows.
     """
 
@@ -90,13 +90,13 @@ class Version:
     seen_changes: int
 
     @property
-    def basis(self) -> Basis:
+    def basis(self) -> InputHashes:
         """What it rests on."""
-        return Basis(self.inputs_hash, self.rules_hash, self.code_version)
+        return InputHashes(self.inputs_hash, self.rules_hash, self.code_version)
 
 
 @dataclass(frozen=True, slots=True)
-class KeptVersion:
+class StoredVersion:
     """A version in the warehouse.
 
     Attributes:
@@ -110,7 +110,7 @@ class KeptVersion:
 
     day: CarrierDay
     number: int
-    version: Version
+    version: ReconciliationVersion
     appeared: int
     resolved: int
     changed: int
@@ -118,7 +118,9 @@ class KeptVersion:
     fresh: bool = False
 
 
-def compared_records(connection: Connection[Any], day: CarrierDay, span: Span) -> tuple[pl.DataFrame, pl.DataFrame]:
+def compared_records(
+    connection: Connection[Any], day: CarrierDay, span: TimeRange
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Records of the switch, and of the carrier, that began in the span, both as of one moment.
 
     Returns:
@@ -146,15 +148,15 @@ def _csv(connection: Connection[Any], name: str, parameters: dict[str, Any], col
     return pl.read_csv(io.BytesIO(content), has_header=False, new_columns=columns, infer_schema=False)
 
 
-def newest_version(connection: Connection[Any], day: CarrierDay) -> KeptVersion | None:
+def newest_version(connection: Connection[Any], day: CarrierDay) -> StoredVersion | None:
     """The newest version of a carrier's day."""
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(statement("reconciliation/newest"), asdict(day))
         row = cursor.fetchone()
     if row is None:
         return None
-    version = Version(**{name: row[name] for name in Version.__dataclass_fields__})
-    return KeptVersion(
+    version = ReconciliationVersion(**{name: row[name] for name in ReconciliationVersion.__dataclass_fields__})
+    return StoredVersion(
         day, row["version"], version, row["appeared"], row["resolved"], row["changed"], row["reconciled_at"]
     )
 
@@ -162,12 +164,12 @@ def newest_version(connection: Connection[Any], day: CarrierDay) -> KeptVersion 
 def write_version(
     connection: Connection[Any],
     day: CarrierDay,
-    version: Version,
+    version: ReconciliationVersion,
     outcomes: pl.DataFrame,
     *,
     now: datetime,
     run_id: str | None,
-) -> KeptVersion:
+) -> StoredVersion:
     """Keeps a reconciliation and links the records of its pairs, in one transaction; an equal one is left alone.
 
     Args:
@@ -190,7 +192,9 @@ def write_version(
             changes = changes_between(current.with_columns(pl.col("is_break") == "t"), outcomes)
             if changes.removed.height:
                 ids = changes.removed["outcome_id"].to_list()
-                cursor.execute(statement("reconciliation/close_outcomes"), key | {"version": number, "outcome_ids": ids})
+                cursor.execute(
+                    statement("reconciliation/close_outcomes"), key | {"version": number, "outcome_ids": ids}
+                )
             _insert(connection, day, number, changes.added, now)
             _link(connection, day, changes, outcomes, now=now, run_id=run_id)
             counts = {"appeared": changes.appeared, "resolved": changes.resolved, "changed": changes.changed}
@@ -200,7 +204,7 @@ def write_version(
                 statement("reconciliation/record_version"),
                 key | said | counts | {"version": number, "run_id": run_id, "now": now},
             )
-    return KeptVersion(day, number, version, **counts, reconciled_at=now, fresh=True)
+    return StoredVersion(day, number, version, **counts, reconciled_at=now, fresh=True)
 
 
 def restore_links(connection: Connection[Any], day: CarrierDay, *, now: datetime, run_id: str | None) -> None:

@@ -55,7 +55,7 @@ _REACH: Final = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class SearchTerms:
     """Values sought in any of some columns: whole ones, or beginnings."""
 
     columns: tuple[str, ...]
@@ -63,34 +63,34 @@ class Sought:
     prefixes: tuple[str, ...] = ()
 
 
-def sought_by(condition: Condition) -> Sought | None:
+def search_terms(condition: Condition) -> SearchTerms | None:
     """What a condition of a search looks for; None where no index could know it."""
     match condition:
         case AnyOf():
-            return _together([sought_by(part) for part in condition.parts])
+            return _together([search_terms(part) for part in condition.parts])
         case Compare(operator=Operator.EQUALS):
-            return Sought(condition.columns, values=tuple(map(str, condition.values)))
+            return SearchTerms(condition.columns, values=tuple(map(str, condition.values)))
         case Compare(operator=Operator.PREFIX):
-            return Sought(condition.columns, prefixes=tuple(map(str, condition.values)))
+            return SearchTerms(condition.columns, prefixes=tuple(map(str, condition.values)))
         case Compare(operator=Operator.WITHIN):
-            return within_networks(condition.columns, map(str, condition.values))
+            return network_terms(condition.columns, map(str, condition.values))
         case PathEquals(negated=False):
             field = BY_PATH.get(condition.path)
-            return None if field is None or "" in condition.values else Sought((field.name,), condition.values)
+            return None if field is None or "" in condition.values else SearchTerms((field.name,), condition.values)
         case _:
             return None
 
 
-def _together(parts: list[Sought | None]) -> Sought | None:
+def _together(parts: list[SearchTerms | None]) -> SearchTerms | None:
     """One search for several of the same columns."""
     found = [part for part in parts if part is not None]
     if len(found) != len(parts) or len({part.columns for part in found}) != 1:
         return None
     values = tuple(value for part in found for value in part.values)
-    return Sought(found[0].columns, values, tuple(prefix for part in found for prefix in part.prefixes))
+    return SearchTerms(found[0].columns, values, tuple(prefix for part in found for prefix in part.prefixes))
 
 
-def within_networks(columns: tuple[str, ...], networks: Iterable[str]) -> Sought | None:
+def network_terms(columns: tuple[str, ...], networks: Iterable[str]) -> SearchTerms | None:
     """What addresses in these networks look like as text; None where that says too little, as for IPv6 networks."""
     values: list[str] = []
     prefixes: list[str] = []
@@ -103,11 +103,14 @@ def within_networks(columns: tuple[str, ...], networks: Iterable[str]) -> Sought
             (values if octets == _OCTETS else prefixes).append(".".join(text) + ("" if octets == _OCTETS else "."))
     if len(values) + len(prefixes) > _MOST_PREFIXES:
         return None
-    return Sought(columns, tuple(values), tuple(prefixes))
+    return SearchTerms(columns, tuple(values), tuple(prefixes))
 
 
 def narrowed(
-    sought: Sought, accounts: Sequence[str], bind: Callable[[object], sql.Placeholder], dates: tuple[date, date] | None
+    sought: SearchTerms,
+    accounts: Sequence[str],
+    bind: Callable[[object], sql.Placeholder],
+    dates: tuple[date, date] | None,
 ) -> sql.Composable | None:
     """A condition on ``record``, a row of ``cdr_merged``, that an index answers; None where none helps.
 
@@ -142,7 +145,7 @@ def narrowed(
     ).format(where=sql.SQL(" AND ").join(where))
 
 
-def _one(column: str, sought: Sought, bind: Callable[[object], sql.Placeholder]) -> sql.Composed:
+def _one(column: str, sought: SearchTerms, bind: Callable[[object], sql.Placeholder]) -> sql.Composed:
     name = sql.Identifier("found", column)
     parts: list[sql.Composable] = [sql.SQL("{} ^@ {}").format(name, bind(prefix)) for prefix in sought.prefixes]
     if sought.values:

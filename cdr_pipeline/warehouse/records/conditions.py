@@ -5,8 +5,8 @@ from typing import Any, Final, LiteralString, assert_never
 
 from psycopg import sql
 
-from cdr_pipeline.core.records.document import BY_PATH, TIMESTAMP
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
+from cdr_pipeline.core.records.document import BY_PATH, TIMESTAMP
 from cdr_pipeline.core.records.search import AnyOf, Compare, Condition, Operator, PathEquals, PathPresence, Presence
 
 _GREGORIAN: Final = sql.SQL(
@@ -25,7 +25,7 @@ _ORDERED: Final[dict[Operator, LiteralString]] = {
 }
 
 
-class Bound:
+class BoundValues:
     """Values on their way into a statement, each under a name of its own."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Bound:
         return sql.Placeholder(name)
 
 
-def condition_sql(condition: Condition, bound: Bound) -> sql.Composable:
+def condition_sql(condition: Condition, bound: BoundValues) -> sql.Composable:
     """One condition as a boolean expression."""
     match condition:
         case Compare():
@@ -53,11 +53,11 @@ def condition_sql(condition: Condition, bound: Bound) -> sql.Composable:
             assert_never(condition)
 
 
-def _compare(condition: Compare, bound: Bound) -> sql.Composable:
+def _compare(condition: Compare, bound: BoundValues) -> sql.Composable:
     return _either([_one_column(column, condition, bound) for column in condition.columns])
 
 
-def _one_column(column: str, condition: Compare, bound: Bound) -> sql.Composable:
+def _one_column(column: str, condition: Compare, bound: BoundValues) -> sql.Composable:
     name = sql.Identifier("record", column)
     match condition.operator:
         case Operator.EQUALS:
@@ -80,7 +80,7 @@ def _one_column(column: str, condition: Compare, bound: Bound) -> sql.Composable
             return sql.SQL(_ORDERED[condition.operator]).format(name, bound.add(value))
 
 
-def _like(name: sql.Identifier, patterns: list[str], bound: Bound, like: sql.SQL) -> sql.Composable:
+def _like(name: sql.Identifier, patterns: list[str], bound: BoundValues, like: sql.SQL) -> sql.Composable:
     return sql.SQL("{} {} ANY({})").format(name, like, bound.add(patterns))
 
 
@@ -101,12 +101,12 @@ def _typed(column: str, values: tuple[object, ...]) -> list[Any]:
     return [str(value) for value in values]
 
 
-def _path_equals(condition: PathEquals, bound: Bound) -> sql.Composable:
+def _path_equals(condition: PathEquals, bound: BoundValues) -> sql.Composable:
     form: LiteralString = "coalesce({}, '') <> ALL({})" if condition.negated else "coalesce({}, '') = ANY({})"
     return sql.SQL(form).format(_path_text(condition.path, bound), bound.add(list(condition.values)))
 
 
-def _path_text(path: tuple[str, ...], bound: Bound) -> sql.Composable:
+def _path_text(path: tuple[str, ...], bound: BoundValues) -> sql.Composable:
     """The text at a path of the detail document; null where the document has no such key."""
     if path == TIMESTAMP:
         return _GREGORIAN

@@ -1,7 +1,7 @@
 """Which imported record is the same leg as which of the switch's: kept by each load, and set by reconciliation.
 
 At most one link stands for an imported and for an API record. Links by call id follow from the records alone
-(``core/links.py``); one that reconciliation set gives way to them.
+(``core/records/links.py``); one that reconciliation set gives way to them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -142,4 +142,6 @@ def _days(connection: Connection[Any], name: str, parameters: dict[str, Any]) ->
 
 def _touch(connection: Connection[Any], account_id: str, days: set[date], now: datetime) -> None:
     if days:
-        connection.execute(statement("records/touch_days"), {"account_id": account_id, "dates": sorted(days), "now": now})
+        connection.execute(
+            statement("records/touch_days"), {"account_id": account_id, "dates": sorted(days), "now": now}
+        )

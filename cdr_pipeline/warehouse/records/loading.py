@@ -15,14 +15,14 @@ import polars_hash as plh
 import stamina
 from psycopg import Connection
 
-from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.core.fields.dictionary import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
 from cdr_pipeline.core.fields.schemas import LINE, RAW
+from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import WarehouseContended
-from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.records.merging import NOTHING_MERGED, merge_staged
-from cdr_pipeline.warehouse.retention.removed_months import removed_months, sift_removed
 from cdr_pipeline.warehouse.records.staging import open_stage, stage_rows
+from cdr_pipeline.warehouse.retention.removed_months import reject_removed_months, removed_months
+from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.statements import statement
 
 BatchKind = Literal["window", "upload"]
@@ -136,7 +136,7 @@ class BatchLoad:
         self.step = "stage"
         if self._removed:
             header = self.header
-            sifted = sift_removed(
+            sifted = reject_removed_months(
                 self.connection, rows, self._removed, account_id=header.account_id, origin=header.origin
             )
             self.reject(sifted.rejects)
@@ -234,7 +234,7 @@ class BatchLoad:
         """Closes the rejects of an earlier upload whose lines this one feeds again."""
         self._execute("uploads/close_corrected_rejects", corrects=corrects, lines=list(lines))
 
-    def close_mended(self) -> None:
+    def close_replayed_rejects(self) -> None:
         """Closes the rejects of an upload that is read again, where their lines are records now."""
         self._execute("uploads/close_mended_rejects")
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 from psycopg import Connection, sql
 
 from cdr_pipeline.errors import UnbalancedBatch
-from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.records.links import link_batch
 from cdr_pipeline.warehouse.records.partitions import missing_partitions, partition_name
+from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.statements import named, statement
 
 # From so many records on, a new month is filled before it has indexes; each such month reads the stage once more.
@@ -19,7 +19,7 @@ WORTH_FILLING: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergeCounts:
     """What a merge did.
 
     Attributes:
@@ -32,10 +32,10 @@ class Merged:
     touched: frozenset[date]
 
 
-NOTHING_MERGED: Final = Merged(0, 0, frozenset())
+NOTHING_MERGED: Final = MergeCounts(0, 0, frozenset())
 
 
-def merge_staged(connection: Connection[Any], parameters: dict[str, Any], *, own_stage: bool) -> Merged:
+def merge_staged(connection: Connection[Any], parameters: dict[str, Any], *, own_stage: bool) -> MergeCounts:
     """Merges a batch.
 
     Args:
@@ -72,7 +72,7 @@ def merge_staged(connection: Connection[Any], parameters: dict[str, Any], *, own
     touched = gone_to | come_from
     touched |= link_batch(connection, parameters, gone_to, come_from)
     _execute(connection, "records/touch_days", parameters | {"dates": sorted(touched)})
-    return Merged(inserted, updated, frozenset(touched))
+    return MergeCounts(inserted, updated, frozenset(touched))
 
 
 def _fill(

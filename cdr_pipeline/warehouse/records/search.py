@@ -8,9 +8,9 @@ from typing import Any, Final
 from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row
 
-from cdr_pipeline.core.records.search import Compare, Operator, PageKey, Search, Span
-from cdr_pipeline.warehouse.records.candidates import narrowed, sought_by
-from cdr_pipeline.warehouse.records.conditions import Bound, condition_sql
+from cdr_pipeline.core.records.search import Compare, InstantRange, Operator, PageKey, Search
+from cdr_pipeline.warehouse.records.candidates import narrowed, search_terms
+from cdr_pipeline.warehouse.records.conditions import BoundValues, condition_sql
 from cdr_pipeline.warehouse.records.list_columns import list_columns
 from cdr_pipeline.warehouse.statements import named, statement
 
@@ -35,7 +35,7 @@ class FoundPage:
 
 def is_read_in_order(search: Search) -> bool:
     """Whether a page is best read in the order of time: of a period or one day, where no index finds what legs say."""
-    return (search.span is not None or _is_of_one_day(search)) and not _narrowing(search, Bound())
+    return (search.span is not None or _is_of_one_day(search)) and not _narrowing(search, BoundValues())
 
 
 async def find_page(connection: AsyncConnection[Any], search: Search, *, size: int, start: PageKey | None) -> FoundPage:
@@ -82,7 +82,7 @@ async def find_legs(connection: AsyncConnection[Any], account_id: str, identity:
 
 async def find_summary(connection: AsyncConnection[Any], search: Search) -> list[dict[str, Any]]:
     """Billed seconds by ``direction, domain, classifier, rate_name`` in ``seconds``."""
-    bound = Bound()
+    bound = BoundValues()
     query = named("records/summary", conditions=_conditions(search, bound))
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, bound.values)
@@ -107,8 +107,8 @@ async def _copied(
         yield b"".join(lines)
 
 
-def _composed(name: str, search: Search, start: PageKey | None, *, as_json: bool) -> tuple[sql.Composed, Bound]:
-    bound = Bound()
+def _composed(name: str, search: Search, start: PageKey | None, *, as_json: bool) -> tuple[sql.Composed, BoundValues]:
+    bound = BoundValues()
     conditions = _conditions(search, bound)
     clock = sql.Identifier(search.clock)
     if start is not None:
@@ -137,7 +137,7 @@ def _composed(name: str, search: Search, start: PageKey | None, *, as_json: bool
     return named(name, **parts), bound
 
 
-def _conditions(search: Search, bound: Bound) -> sql.Composed:
+def _conditions(search: Search, bound: BoundValues) -> sql.Composed:
     parts: list[sql.Composable] = []
     if len(search.accounts) == 1:
         parts.append(sql.SQL("record.account_id = {}").format(bound.add(search.accounts[0])))
@@ -171,20 +171,20 @@ def _is_of_one_day(search: Search) -> bool:
     )
 
 
-def _narrowing(search: Search, bound: Bound) -> list[sql.Composable]:
+def _narrowing(search: Search, bound: BoundValues) -> list[sql.Composable]:
     """Conditions that let an index find the few legs that others then decide among."""
     dates = None if search.span is None else _dates(search.span)
-    sought = [found for found in map(sought_by, search.conditions) if found is not None]
+    sought = [found for found in map(search_terms, search.conditions) if found is not None]
     parts = [narrowed(found, search.accounts, bound.add, dates) for found in sought]
     return [part for part in parts if part is not None]
 
 
-def _dates(span: Span) -> tuple[date, date]:
+def _dates(span: InstantRange) -> tuple[date, date]:
     first_day = (span.first - _LONGEST if span.clock == "saved_at" else span.first - _DAY).date()
     return first_day, (span.last + _DAY).date()
 
 
-def _within(search: Search, bound: Bound) -> list[sql.Composable]:
+def _within(search: Search, bound: BoundValues) -> list[sql.Composable]:
     span = search.span
     if span is None:
         return []
@@ -199,7 +199,7 @@ def _within(search: Search, bound: Bound) -> list[sql.Composable]:
     ]
 
 
-def _known(search: Search, bound: Bound) -> sql.Composable:
+def _known(search: Search, bound: BoundValues) -> sql.Composable:
     """What was there when a walk began stays in it, even when it changed since; what came later is left out."""
     moment = bound.add(search.known_at)
     return sql.SQL(

@@ -7,8 +7,8 @@ import polars as pl
 from psycopg import Connection, sql
 
 from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
-from cdr_pipeline.core.records.identity import known_by_text, with_digests
 from cdr_pipeline.core.fields.schemas import FINGERPRINT, LINE
+from cdr_pipeline.core.records.identity import known_by_text, with_digests
 from cdr_pipeline.warehouse.statements import BELIEVED_EQUAL, STAGED, named, statement
 
 _STAGES: Final = ("cdr_stage", "cdr_link_stage")
@@ -53,7 +53,9 @@ def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict
     fresh = digested.filter(~believed).with_columns(pl.lit(value=False).alias("believed_equal"))
     known = digested.filter(believed).with_columns(pl.lit(value=True).alias("believed_equal"))
     if fresh.height:
-        _copy(connection, "records/copy_stage", fresh.select(*(_copied(item.name, item.kind) for item in FIELDS), *STAGED))
+        _copy(
+            connection, "records/copy_stage", fresh.select(*(_copied(item.name, item.kind) for item in FIELDS), *STAGED)
+        )
     if known.height:
         kinds = {item.name: item.kind for item in FIELDS}
         _copy(
@@ -71,7 +73,9 @@ def _believed_equal(connection: Connection[Any], rows: pl.DataFrame, parameters:
     if named_ids.is_empty():
         return pl.repeat(value=False, n=rows.height, eager=True)
     with connection.cursor() as cursor:
-        cursor.execute(statement("records/known_digests"), parameters | {"record_ids": named_ids.to_list()}, binary=True)
+        cursor.execute(
+            statement("records/known_digests"), parameters | {"record_ids": named_ids.to_list()}, binary=True
+        )
         found = cursor.fetchall()
     known = pl.DataFrame(
         found, schema=dict.fromkeys(("record_id", "known_list", "known_row"), pl.String), orient="row"

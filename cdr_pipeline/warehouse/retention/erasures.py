@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 from psycopg import Connection, Cursor
 from psycopg.rows import class_row
 
-from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.retention.masking import mask_erased
+from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 from cdr_pipeline.warehouse.statements import statement
 
@@ -63,7 +63,10 @@ class Erasure:
     def files(self, reject_batches: Sequence[UUID]) -> list[ShownFile]:
         """Files outside the warehouse, those that the loads of refused rows came from included."""
         with self.connection.cursor(row_factory=class_row(ShownFile)) as cursor:
-            cursor.execute(statement("retention/files_of_erased_records"), self._parameters | {"reject_batches": list(reject_batches)})
+            cursor.execute(
+                statement("retention/files_of_erased_records"),
+                self._parameters | {"reject_batches": list(reject_batches)},
+            )
             return list(cursor)
 
     @property
@@ -78,7 +81,7 @@ class ErasureTable(LedgerTables):
     """Erasures, by account."""
 
     @contextmanager
-    def erasure(self, account_id: str, *, now: datetime, keep: bool = True) -> Generator[Erasure]:
+    def begin(self, account_id: str, *, now: datetime, keep: bool = True) -> Generator[Erasure]:
         """A transaction in which no load of the account runs; nothing stays of one that raises or is not to be kept."""
         with translated(), self.connection.transaction(force_rollback=not keep):
             self._rows("records/lock_account", account_id=account_id)

@@ -9,9 +9,9 @@ from typing import Any, Final
 from psycopg import sql
 
 from cdr_pipeline.errors import WarehouseContended
+from cdr_pipeline.warehouse.records.partitions import PARTITIONED, next_month, partition_name
 from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
-from cdr_pipeline.warehouse.records.partitions import PARTITIONED, next_month, partition_name
 from cdr_pipeline.warehouse.statements import MASKED_TABLES, named, statement
 
 
@@ -85,7 +85,7 @@ class MonthRemoval:
 class RetentionTable(LedgerTables):
     """Policies, removed months and masks, by account."""
 
-    def set_retention(self, policy: RetentionPolicy) -> None:
+    def set_policy(self, policy: RetentionPolicy) -> None:
         """Puts a policy in place of the account's earlier one."""
         self._execute(
             "retention/set_policy",
@@ -97,7 +97,7 @@ class RetentionTable(LedgerTables):
             now=policy.set_at,
         )
 
-    def retention_policies(self) -> list[RetentionPolicy]:
+    def policies(self) -> list[RetentionPolicy]:
         """All policies, in the order of their accounts."""
         return [RetentionPolicy(**row) for row in self._rows("retention/policies")]
 
@@ -107,7 +107,7 @@ class RetentionTable(LedgerTables):
         return [row["month"] for row in rows]
 
     @contextmanager
-    def removal(self, account_id: str, month: date) -> Generator[MonthRemoval]:
+    def remove_month(self, account_id: str, month: date) -> Generator[MonthRemoval]:
         """A transaction in which no load of the account runs; nothing of it stays when the block raises."""
         with translated(), self.connection.transaction():
             self._rows("records/lock_account", account_id=account_id)

@@ -9,8 +9,8 @@ from typing import Any, Final
 import polars as pl
 from psycopg import Connection
 
+from cdr_pipeline.core.fields.schemas import LINE, RAW, CheckedRows
 from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.fields.schemas import LINE, RAW, Sifted
 from cdr_pipeline.warehouse.statements import statement
 
 # The two records of a leg are at most so many days apart, time zones included.
@@ -23,9 +23,9 @@ def removed_months(connection: Connection[Any], account_id: str) -> frozenset[da
     return frozenset(row[0] for row in found)
 
 
-def sift_removed(
+def reject_removed_months(
     connection: Connection[Any], rows: pl.DataFrame, months: frozenset[date], *, account_id: str, origin: str
-) -> Sifted:
+) -> CheckedRows:
     """Sets aside rows whose legs were removed; only the id of such a record is kept.
 
     Args:
@@ -40,7 +40,7 @@ def sift_removed(
     near = pl.any_horizontal(of_removed, *(_month_is_in(day.dt.offset_by(days), months) for days in _REACH))
     ids = rows.filter(near)["record_id"].to_list()
     if not ids:
-        return Sifted(rows, rows.clear().select(*_reject()))
+        return CheckedRows(rows, rows.clear().select(*_reject()))
     asked = {"account_id": account_id, "origin": origin, "record_ids": ids}
     with connection.cursor() as cursor:
         cursor.execute(statement("retention/removed_records"), asked)
@@ -55,7 +55,7 @@ def sift_removed(
         .get_column("record_id")
     )
     gone = pl.col("record_id").is_in(again.implode()) | (of_removed & ~pl.col("record_id").is_in(kept))
-    return Sifted(rows.filter(~gone), rows.filter(gone).select(*_reject()))
+    return CheckedRows(rows.filter(~gone), rows.filter(gone).select(*_reject()))
 
 
 def _month_is_in(day: pl.Expr, months: frozenset[date]) -> pl.Expr:

@@ -18,11 +18,11 @@ from psycopg.errors import ObjectInUse
 
 from cdr_pipeline.errors import WarehouseContended, WarehouseError
 from cdr_pipeline.files import durable
+from cdr_pipeline.warehouse.accounts.tenancy import READER
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect, translated
-from cdr_pipeline.warehouse.statements import statement
-from cdr_pipeline.warehouse.accounts.tenancy import READER
 from cdr_pipeline.warehouse.server.unprivileged import binaries
+from cdr_pipeline.warehouse.statements import statement
 
 _DATABASE: Final = "cdr"
 # Items of a kind that are listed by name; the database that is replaced keeps them all.

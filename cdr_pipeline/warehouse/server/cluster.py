@@ -27,7 +27,9 @@ def distribute(connection: Connection[Any]) -> tuple[str, ...]:
             "this database has no Citus",
             hint="CREATE EXTENSION citus and add the nodes first; on one machine nothing needs to be distributed",
         )
-    waiting = [row[0] for row in connection.execute(statement("operations/undistributed_tables")) if row[0] not in LOCAL]
+    waiting = [
+        row[0] for row in connection.execute(statement("operations/undistributed_tables")) if row[0] not in LOCAL
+    ]
     # Others are placed beside cdr.
     for table in sorted(waiting, key=lambda name: (name not in REFERENCE, name != "cdr", name)):
         kind = "place_everywhere" if table in REFERENCE else "place_by_account"

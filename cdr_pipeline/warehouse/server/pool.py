@@ -14,9 +14,9 @@ from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cdr_pipeline.errors import WarehouseError, WarehouseTimeout, WarehouseUnavailable
+from cdr_pipeline.warehouse.accounts.tenancy import begin_scoped
 from cdr_pipeline.warehouse.server.engine import SESSION, is_about_a_value, safe_message, value_not_storable
 from cdr_pipeline.warehouse.statements import statement
-from cdr_pipeline.warehouse.accounts.tenancy import begin_scoped
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 Reading = AsyncConnection[Any]

@@ -16,7 +16,7 @@ _LEASE: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAnswer:
+class StoredResponse:
     """What became of the first request: still being worked on, another request, or its answer."""
 
     state: Literal["working", "other", "done"]
@@ -24,10 +24,10 @@ class KnownAnswer:
     answer: dict[str, Any] | None = None
 
 
-class AnswerTable(LedgerTables):
+class IdempotentResponses(LedgerTables):
     """Answers by account and the hash of the client's key."""
 
-    def begin(self, *, account_id: str, key: str, fingerprint: str, now: datetime) -> KnownAnswer | None:
+    def begin(self, *, account_id: str, key: str, fingerprint: str, now: datetime) -> StoredResponse | None:
         """Takes the key for a request; None when it is now this one's, else what is known of the first."""
         digest = _digest(key)
         taken = self._execute(
@@ -39,11 +39,11 @@ class AnswerTable(LedgerTables):
             return None
         rows = self._rows("uploads/answer", account_id=account_id, key_digest=digest)
         if not rows:
-            return KnownAnswer("working")
+            return StoredResponse("working")
         row = rows[0]
         if row["fingerprint"] != fingerprint:
-            return KnownAnswer("other")
-        return KnownAnswer(row["state"], row["status"] or 0, row["answer"])
+            return StoredResponse("other")
+        return StoredResponse(row["state"], row["status"] or 0, row["answer"])
 
     def finish(self, *, account_id: str, key: str, status: int, answer: dict[str, Any]) -> None:
         """Keeps the answer."""

@@ -111,7 +111,7 @@ class UploadTable(LedgerTables):
             return hashlib.sha256(f"{content_sha256}\x1f{profile}".encode()).hexdigest()
         return content_sha256
 
-    def upload(self, account_id: str, sha256: str) -> UploadRecord | None:
+    def find(self, account_id: str, sha256: str) -> UploadRecord | None:
         """The upload of this id, if it came in before."""
         rows = self._rows("uploads/upload", account_id=account_id, sha256=sha256)
         if not rows:
@@ -122,11 +122,11 @@ class UploadTable(LedgerTables):
         counts = None if numbers["read"] is None else BatchCounts(**numbers)
         return UploadRecord(**row, counts=counts)
 
-    def landed_uploads(self, account_ids: list[str]) -> list[LandedUpload]:
+    def landed(self, account_ids: list[str]) -> list[LandedUpload]:
         """Uploads of these accounts that wait to be loaded, in the order in which they came."""
         return [LandedUpload(**row) for row in self._rows("uploads/landed_uploads", account_ids=account_ids)]
 
-    def record_landed_upload(
+    def record_landed(
         self,
         *,
         account_id: str,
@@ -155,7 +155,7 @@ class UploadTable(LedgerTables):
             corrects=corrects,
         )
 
-    def record_upload_name(
+    def record_name(
         self,
         *,
         account_id: str,
@@ -178,19 +178,19 @@ class UploadTable(LedgerTables):
             now=now,
         )
 
-    def upload_names(self, account_ids: list[str], profiles: list[str]) -> list[UploadName]:
+    def names(self, account_ids: list[str], profiles: list[str]) -> list[UploadName]:
         """Names of files of these profiles, newest first; those refused, discarded or correcting others left out."""
         rows = self._rows("uploads/upload_names", account_ids=account_ids, profiles=profiles)
         return [UploadName(**row) for row in rows]
 
-    def uploads(
+    def list_all(
         self, account_ids: list[str], *, sha256_prefix: str = "", states: Sequence[str] = UPLOAD_STATES
     ) -> list[UploadLine]:
         """Uploads of these accounts in these states, newest first."""
         rows = self._rows("uploads/uploads", account_ids=account_ids, sha256_prefix=sha256_prefix, states=list(states))
         return [UploadLine(**row) for row in rows]
 
-    def record_held_upload(
+    def record_held(
         self, *, account_id: str, sha256: str, overlap_rows: int, other_calls: int, error_code: str, error_message: str
     ) -> None:
         """A file repeats records of another one, or carries ids of other calls, and waits for a person."""
@@ -204,7 +204,7 @@ class UploadTable(LedgerTables):
             error_message=error_message,
         )
 
-    def decide_upload(self, *, account_id: str, sha256: str, release: bool, decided_by: str, now: datetime) -> bool:
+    def decide(self, *, account_id: str, sha256: str, release: bool, decided_by: str, now: datetime) -> bool:
         """A person lets a held file be loaded, or never; False when it was not held."""
         state = "landed" if release else "discarded"
         return bool(
@@ -224,7 +224,7 @@ class UploadTable(LedgerTables):
         schema = {"line": pl.Int64, "field": pl.String, "reason": pl.String, "raw": pl.String}
         return pl.DataFrame(rows, schema=schema)
 
-    def upload_reject_reasons(self, account_id: str, source: str) -> dict[str, int]:
+    def reject_reasons_of(self, account_id: str, source: str) -> dict[str, int]:
         """Rejected lines of an upload by reason, those that were corrected since included."""
         rows = self._rows("uploads/upload_reject_reasons", account_id=account_id, source=source)
         return {row["reason"]: row["row_count"] for row in rows}
@@ -233,7 +233,7 @@ class UploadTable(LedgerTables):
         """Rejected rows by account, origin, source, reason and field, with ``row_count`` and ``first_line``."""
         return self._rows("uploads/reject_sources", account_ids=account_ids, state=state)
 
-    def record_refused_upload(self, *, account_id: str, sha256: str, error_code: str, error_message: str) -> None:
+    def record_refused(self, *, account_id: str, sha256: str, error_code: str, error_message: str) -> None:
         """A file could not be opened as its profile says."""
         self._execute(
             "uploads/record_refused_upload",

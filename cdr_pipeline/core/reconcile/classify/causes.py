@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cdr_pipeline.core.reconcile.inputs.calls import Flags, Rows
 from cdr_pipeline.core.reconcile.classify.classes import Cause, code_of
+from cdr_pipeline.core.reconcile.inputs.calls import Flags, Rows
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
 from cdr_pipeline.core.reconcile.inputs.rates import Integers, RateCard, RoundingMode, billed_seconds, price
 from cdr_pipeline.core.reconcile.inputs.tariff import Tariff

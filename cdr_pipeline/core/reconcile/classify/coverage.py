@@ -12,7 +12,7 @@ from cdr_pipeline.core.reconcile.inputs.rates import Integers
 _NOT_CHANCE: Final = 30
 
 
-def outside(
+def outside_coverage(
     start_ms: Integers, alone: Flags, other_start_ms: Integers, covers: tuple[datetime, datetime] | None, window_ms: int
 ) -> Flags:
     """Rows without partner that lie where the other side has no records.

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from cdr_pipeline.core.reconcile.inputs.calls import Flags, Rows
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
-from cdr_pipeline.core.reconcile.match.lengths import LengthGap
 from cdr_pipeline.core.reconcile.inputs.rates import UNITS, Integers, billed_seconds, units
 from cdr_pipeline.core.reconcile.inputs.tariff import Tariff
+from cdr_pipeline.core.reconcile.match.lengths import LengthGap
 
 
 @dataclass(frozen=True, slots=True)

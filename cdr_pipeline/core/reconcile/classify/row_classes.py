@@ -6,16 +6,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags
 from cdr_pipeline.core.reconcile.classify.causes import money_causes
 from cdr_pipeline.core.reconcile.classify.classes import Cause, MatchClass, code_of
+from cdr_pipeline.core.reconcile.classify.coverage import outside_coverage
+from cdr_pipeline.core.reconcile.classify.money import MoneyGap, money_gap
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
-from cdr_pipeline.core.reconcile.classify.coverage import outside
+from cdr_pipeline.core.reconcile.inputs.rates import Integers
 from cdr_pipeline.core.reconcile.match.lengths import length_gap
 from cdr_pipeline.core.reconcile.match.matching import Matches
-from cdr_pipeline.core.reconcile.classify.money import MoneyGap, money_gap
 from cdr_pipeline.core.reconcile.match.passes import Pass
-from cdr_pipeline.core.reconcile.inputs.rates import Integers
 
 Codes = npt.NDArray[np.int8]
 _NONE: Final = -1
@@ -107,8 +107,8 @@ def row_outcomes(it: Comparison, matches: Matches, pairs: PairOutcome) -> tuple[
     reach = rules.fallback_window_ms + it.clock.precision_ms
     ours, theirs = switch.start_ms[switch.billable], carrier_start[carrier.billable]
     pair_a, pair_b = _pair_of(matches.switch, switch.count), _pair_of(matches.carrier, carrier.count)
-    beyond_a = outside(switch.start_ms, switch.billable & (pair_a < 0), theirs, rules.carrier_covers, reach)
-    beyond_b = outside(carrier_start, carrier.billable & (pair_b < 0), ours, rules.switch_covers, reach)
+    beyond_a = outside_coverage(switch.start_ms, switch.billable & (pair_a < 0), theirs, rules.carrier_covers, reach)
+    beyond_b = outside_coverage(carrier_start, carrier.billable & (pair_b < 0), ours, rules.switch_covers, reach)
     a = _classes(switch, pair_a, pairs.classes, code_of(MatchClass.MISSING_AT_CARRIER))
     b = _classes(carrier, pair_b, pairs.classes, code_of(MatchClass.MISSING_IN_SWITCH))
     for classes, pair, repeated, beyond, repeats in (

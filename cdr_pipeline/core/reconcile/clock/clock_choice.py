@@ -2,13 +2,13 @@
 
 import polars as pl
 
-from cdr_pipeline.core.reconcile.inputs.calls import currencies_of, read_calls
 from cdr_pipeline.core.reconcile.clock.clock import clock_between
+from cdr_pipeline.core.reconcile.inputs.calls import currencies_of, read_calls
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
-from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, ending, switch_side
+from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side, with_number_endings
 
 
-def two_sides(
+def choose_start_clock(
     switch: pl.DataFrame, carrier: pl.DataFrame, rules: Rules, *, by_last_digits: bool = False
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The two sides by the switch's times that fit the carrier's best.
@@ -22,7 +22,7 @@ def two_sides(
         rules: number plans and the known offset.
         by_last_digits: numbers are compared by what all ways to write them end with, where no number plan is known.
     """
-    written = ending if by_last_digits else _as_it_is
+    written = with_number_endings if by_last_digits else _as_it_is
     theirs = written(carrier_side(carrier))
     by_answer = written(switch_side(switch))
     if carrier["answered_at"].null_count() < carrier.height:

@@ -11,7 +11,7 @@ import polars as pl
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
 from cdr_pipeline.core.reconcile.inputs.rates import Integers
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
-from cdr_pipeline.core.reconcile.inputs.sides import caller_or_nothing, currency_of
+from cdr_pipeline.core.reconcile.inputs.sides import currency_of, presented_caller
 from cdr_pipeline.errors import InvalidSide
 
 Hashes = npt.NDArray[np.uint64]
@@ -86,14 +86,14 @@ class Calls:
 
     def block(self) -> Hashes:
         """Hash of both numbers."""
-        return mixed(self.dialled, self.caller)
+        return combine_hashes(self.dialled, self.caller)
 
     def block_check(self) -> Hashes:
         """The second hash of both numbers."""
-        return mixed(self.dialled_check, self.caller_check)
+        return combine_hashes(self.dialled_check, self.caller_check)
 
 
-def mixed(one: Hashes, other: Hashes) -> Hashes:
+def combine_hashes(one: Hashes, other: Hashes) -> Hashes:
     """One hash of two; the order matters."""
     blended = (one ^ (one >> _SHIFT)) * _MIX + other
     return (blended ^ (blended >> _SHIFT)) * _MIX
@@ -117,7 +117,7 @@ def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: 
     _require_unique(ids if order is None else ids.gather(order), name)
     del ids
     callee = pl.col("callee").str.strip_chars() if plan is None else _canonical("callee", plan)
-    caller = caller_or_nothing(pl.col("caller") if plan is None else _canonical("caller", plan))
+    caller = presented_caller(pl.col("caller") if plan is None else _canonical("caller", plan))
     dialled = _ordered(side, order, callee)
     calling = _ordered(side, order, caller)
     nobody = (dialled == "").to_numpy()

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from cdr_pipeline.core.reconcile.inputs.calls import Calls
 from cdr_pipeline.core.reconcile.clock.clock import Clock
+from cdr_pipeline.core.reconcile.inputs.calls import Calls
 from cdr_pipeline.core.reconcile.inputs.rates import Integers
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.tariff import Tariff

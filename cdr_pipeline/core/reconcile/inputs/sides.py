@@ -57,7 +57,7 @@ def _columns(clock: Clock) -> dict[str, pl.Expr]:
     return {
         "row_id": pl.col("record_id"),
         "call_id": _text("call_id"),
-        "caller": pl.coalesce("caller_e164", caller_or_nothing(pl.col("caller_id_number"))),
+        "caller": pl.coalesce("caller_e164", presented_caller(pl.col("caller_id_number"))),
         "callee": callee.fill_null(""),
         "started_at": started,
         "duration_ms": pl.when(answered).then((length * _MILLISECONDS).cast(pl.Int64)).fill_null(0),
@@ -68,7 +68,7 @@ def _columns(clock: Clock) -> dict[str, pl.Expr]:
     }
 
 
-def ending(side: pl.DataFrame) -> pl.DataFrame:
+def with_number_endings(side: pl.DataFrame) -> pl.DataFrame:
     """A side with the last digits of its public numbers instead of them: +49 30 1, 0049 30 1 and 030 1 end alike."""
     numbers = ("caller", "callee")
     digits = {name: pl.col(name).str.replace_all(r"[+ ().\-/#]", "") for name in numbers}
@@ -86,7 +86,7 @@ def currency_of(text: pl.Expr, default: str) -> pl.Expr:
     return text.str.to_uppercase().fill_null(default)
 
 
-def caller_or_nothing(text: pl.Expr) -> pl.Expr:
+def presented_caller(text: pl.Expr) -> pl.Expr:
     """A caller's number in lower case, null where it is one of the ways to withhold it."""
     plain = text.str.strip_chars().str.to_lowercase()
     return pl.when(~plain.is_in(WITHHELD)).then(plain)

@@ -10,8 +10,8 @@ import polars as pl
 
 from cdr_pipeline.core.reconcile.inputs.calls import Calls
 from cdr_pipeline.core.reconcile.inputs.rates import Integers, Rate, RateCard, billed_seconds, price, rate_rows, units
-from cdr_pipeline.core.reconcile.result.reconciled import DESTINATION_TYPE
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
+from cdr_pipeline.core.reconcile.result.reconciled import DESTINATION_TYPE
 
 Steps = tuple[Integers | int, Integers | int]
 _UNRATED: Final = -1

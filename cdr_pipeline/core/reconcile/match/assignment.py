@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from cdr_pipeline.core.reconcile.inputs.calls import Flags, Rows
-from cdr_pipeline.core.reconcile.match.conflict_components import AMBIGUOUS, Knots, solve_knots
+from cdr_pipeline.core.reconcile.match.conflict_components import AMBIGUOUS, ConflictComponents, solve_components
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,8 @@ def _knotted(
     size = len(rows_a) + len(rows_b)
     graph = coo_array((np.ones(len(switch), np.int8), (local_a, local_b + len(rows_a))), shape=(size, size))
     _, label = connected_components(graph, directed=False)
-    knots = Knots(rank_a[local_a], rank_b[local_b], weight, label[local_a])
-    taken, ambiguous = solve_knots(knots)
+    knots = ConflictComponents(rank_a[local_a], rank_b[local_b], weight, label[local_a])
+    taken, ambiguous = solve_components(knots)
     return Paired(switch[taken], carrier[taken], ambiguous)
 
 

@@ -33,7 +33,7 @@ _TIE_SCALE: Final = 2**27
 
 
 @dataclass(frozen=True, slots=True)
-class Knots:
+class ConflictComponents:
     """Candidates, one value each.
 
     Attributes:
@@ -49,7 +49,7 @@ class Knots:
     label: npt.NDArray[np.int32]
 
 
-def solve_knots(knots: Knots) -> tuple[Places, Flags]:
+def solve_components(knots: ConflictComponents) -> tuple[Places, Flags]:
     """Places of the candidates that are taken, and whether each is one of equals."""
     order = np.lexsort((knots.carrier, knots.switch, knots.label))
     label = knots.label[order]
@@ -95,7 +95,7 @@ def _stars(weight: Weights, order: Places, starts: Places, ends: Places) -> tupl
     return best, weight[best] - weight[second] < AMBIGUOUS
 
 
-def _squares(knots: Knots, order: Places, starts: Places, ends: Places) -> tuple[Places, Flags]:
+def _squares(knots: ConflictComponents, order: Places, starts: Places, ends: Places) -> tuple[Places, Flags]:
     """Both straight pairs or both crossed ones; straight where that is equal."""
     slots = starts[:, None] + np.arange(4)
     inside = slots < ends[:, None]
@@ -121,7 +121,7 @@ def _squares(knots: Knots, order: Places, starts: Places, ends: Places) -> tuple
     return flat[flat >= 0], ambiguous[flat >= 0]
 
 
-def _solved(knots: Knots, places: Places) -> tuple[Places, Flags]:
+def _solved(knots: ConflictComponents, places: Places) -> tuple[Places, Flags]:
     rows_a, local_a = np.unique(knots.switch[places], return_inverse=True)
     rows_b, local_b = np.unique(knots.carrier[places], return_inverse=True)
     weight = knots.weight[places]

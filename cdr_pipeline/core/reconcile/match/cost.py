@@ -5,12 +5,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cdr_pipeline.core.reconcile.match.candidates import Edges
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
-from cdr_pipeline.core.reconcile.match.lengths import length_gap
 from cdr_pipeline.core.reconcile.inputs.rates import Integers
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.tariff import Steps
+from cdr_pipeline.core.reconcile.match.candidates import Edges
+from cdr_pipeline.core.reconcile.match.lengths import length_gap
 
 Weighted = npt.NDArray[np.int32]
 _SECOND_MS: Final = 1_000

@@ -8,18 +8,18 @@ from typing import Final
 
 import numpy as np
 
-from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Hashes, mixed
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Hashes, combine_hashes
 
 _ID_SEED: Final = 3
 
 
 def twin_keys(calls: Calls) -> Hashes:
     """Equal for rows that agree in numbers, start, length, amount and call id."""
-    key = mixed(calls.block(), calls.block_check())
+    key = combine_hashes(calls.block(), calls.block_check())
     for values in (calls.start_ms, calls.duration_ms, calls.amount):
-        key = mixed(key, values.view(np.uint64))
+        key = combine_hashes(key, values.view(np.uint64))
     ids = calls.column("call_id")
-    return key if ids.null_count() == len(ids) else mixed(key, ids.hash(seed=_ID_SEED).to_numpy())
+    return key if ids.null_count() == len(ids) else combine_hashes(key, ids.hash(seed=_ID_SEED).to_numpy())
 
 
 def later_twins(keys: Hashes) -> tuple[Flags, Flags]:

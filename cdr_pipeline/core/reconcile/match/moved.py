@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cdr_pipeline.core.reconcile.inputs.calls import Flags
-from cdr_pipeline.core.reconcile.match.candidates import Edges, candidates
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
+from cdr_pipeline.core.reconcile.match.candidates import Edges, candidates
 from cdr_pipeline.core.reconcile.match.lengths import length_gap
 from cdr_pipeline.core.reconcile.match.passes import Pass
 

@@ -25,7 +25,7 @@ class ControlName(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class DayControl:
     """One control of one source.
 
     Attributes:
@@ -59,7 +59,7 @@ class SourceDay:
 NO_CALLS: Final = SourceDay(0, Decimal(0), {})
 
 
-def judge_traffic(account_id: str, source: str, day: SourceDay, earlier: Sequence[SourceDay]) -> list[Control]:
+def judge_traffic(account_id: str, source: str, day: SourceDay, earlier: Sequence[SourceDay]) -> list[DayControl]:
     """Calls, minutes and busy hours of a source, beside the same weekday of the weeks before.
 
     Args:
@@ -77,10 +77,10 @@ def judge_traffic(account_id: str, source: str, day: SourceDay, earlier: Sequenc
     ]
 
 
-def _usual(name: ControlName, account_id: str, source: str, value: Decimal, earlier: list[Decimal]) -> Control:
+def _usual(name: ControlName, account_id: str, source: str, value: Decimal, earlier: list[Decimal]) -> DayControl:
     usual = median(earlier) if earlier else Decimal(0)
     low, high = usual * _LEAST_SHARE, usual * _MOST_SHARE
-    return Control(
+    return DayControl(
         name,
         account_id,
         source,
@@ -91,10 +91,10 @@ def _usual(name: ControlName, account_id: str, source: str, value: Decimal, earl
     )
 
 
-def _hours(account_id: str, source: str, day: SourceDay, earlier: Sequence[SourceDay]) -> Control:
+def _hours(account_id: str, source: str, day: SourceDay, earlier: Sequence[SourceDay]) -> DayControl:
     usual = {hour: median([item.hours.get(hour, 0) for item in earlier]) if earlier else 0 for hour in range(24)}
     empty = [hour for hour in range(24) if usual[hour] >= _BUSY and not day.hours.get(hour)]
-    return Control(
+    return DayControl(
         ControlName.HOURS,
         account_id,
         source,
@@ -106,10 +106,10 @@ def _hours(account_id: str, source: str, day: SourceDay, earlier: Sequence[Sourc
     )
 
 
-def judge_values(account_id: str, source: str, absurd: Mapping[str, int]) -> Control:
+def judge_values(account_id: str, source: str, absurd: Mapping[str, int]) -> DayControl:
     """Values that cannot be true: counts by kind."""
     found = {kind: count for kind, count in absurd.items() if count}
-    return Control(
+    return DayControl(
         ControlName.VALUES,
         account_id,
         source,
@@ -122,10 +122,10 @@ def judge_values(account_id: str, source: str, absurd: Mapping[str, int]) -> Con
 
 def judge_series(
     account_id: str, profile: str, missing_days: Sequence[date], missing_numbers: Sequence[int]
-) -> Control:
+) -> DayControl:
     """Files that a series lacks."""
     days = [str(day) for day in missing_days]
-    return Control(
+    return DayControl(
         ControlName.FILES,
         account_id,
         profile,

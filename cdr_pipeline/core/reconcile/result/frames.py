@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags
 from cdr_pipeline.core.reconcile.classify.classes import CAUSE_TYPE, CLASS_TYPE, SIDE_TYPE
-from cdr_pipeline.core.reconcile.clock.clock import Clock
-from cdr_pipeline.core.reconcile.match.matching import Matches
 from cdr_pipeline.core.reconcile.classify.row_classes import Codes, PairOutcome, RowOutcome
+from cdr_pipeline.core.reconcile.clock.clock import Clock
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags
 from cdr_pipeline.core.reconcile.inputs.rates import Integers, as_decimal, billed_seconds
+from cdr_pipeline.core.reconcile.inputs.tariff import Tariff
+from cdr_pipeline.core.reconcile.match.matching import Matches
 from cdr_pipeline.core.reconcile.result.reconciled import (
     CURRENCY_TYPE,
     DESTINATION_TYPE,
@@ -22,7 +23,6 @@ from cdr_pipeline.core.reconcile.result.reconciled import (
     PAIR_SCHEMA,
     ROW_SCHEMA,
 )
-from cdr_pipeline.core.reconcile.inputs.tariff import Tariff
 
 _MILLI_PLACES = 3
 _Value = TypeVar("_Value", bound=np.generic)
@@ -103,7 +103,9 @@ def destinations(calls: Calls, tariff: Tariff) -> pl.Series:
     return own if by_card is None else by_card.zip_with(by_card.is_not_null(), own)
 
 
-def shared(own: pl.Series, other: pl.Series, mine: npt.NDArray[np.int32], others: npt.NDArray[np.int32]) -> pl.Series:
+def shared_destinations(
+    own: pl.Series, other: pl.Series, mine: npt.NDArray[np.int32], others: npt.NDArray[np.int32]
+) -> pl.Series:
     """Destinations of a side whose pairs are called as the other side calls them, where that has a name."""
     has = other.is_not_null().to_numpy()[others]
     if not has.any():

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from cdr_pipeline.core.reconcile.classify.classes import MatchClass
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
 from cdr_pipeline.core.reconcile.result.outcomes import at_risk, currency_of_outcome
-from cdr_pipeline.core.reconcile.classify.classes import MatchClass
 
 _PER_CENT: Final = Decimal(100)
 _OTHER_PRICE: Final = [MatchClass.COST_MISMATCH.value, MatchClass.BOTH_MISMATCH.value]
@@ -18,7 +18,7 @@ _ENOUGH_CALLS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class VerdictTotals:
     """One side of a day, what is not billable left out; amount None where none of its records has one."""
 
     rows: int
@@ -42,8 +42,8 @@ class Verdict:
     status: str
     light: str
     findings: tuple[str, ...]
-    switch: Totals
-    carrier: Totals
+    switch: VerdictTotals
+    carrier: VerdictTotals
     breaks: int
     exposure: Decimal
 
@@ -114,13 +114,15 @@ def judge(
     )
 
 
-def _side(outcomes: pl.DataFrame, side: str, currency: str) -> Totals:
+def _side(outcomes: pl.DataFrame, side: str, currency: str) -> VerdictTotals:
     billable = pl.col("class") != MatchClass.UNBILLABLE.value
     of_side = outcomes.filter(pl.col(f"{side}_record_id").is_not_null(), billable)
     ours = of_side.filter(pl.col(f"{side}_currency").fill_null("") == currency)
     priced = ours[f"{side}_amount"].count() > 0
     amount = ours.select(pl.col(f"{side}_amount").sum()).item()
-    return Totals(of_side.height, of_side.select(pl.col(f"{side}_seconds").sum()).item(), amount if priced else None)
+    return VerdictTotals(
+        of_side.height, of_side.select(pl.col(f"{side}_seconds").sum()).item(), amount if priced else None
+    )
 
 
 def _at_stake(outcomes: pl.DataFrame, currency: str) -> dict[str, tuple[Decimal, Decimal | None]]:

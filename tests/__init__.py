@@ -1,0 +1,1 @@
+"""Tests of cdr_pipeline, by topic; helpers are in ``tests.support``."""

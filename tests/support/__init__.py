@@ -1,0 +1,1 @@
+"""Helpers of the tests: servers, files, warehouses and checks that several tests use."""
