@@ -10,8 +10,8 @@ from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
+from cdr_pipeline.steps.accounts import sync_accounts as sync_step
 from cdr_pipeline.steps.accounts.add_account import AccountRequest, add_account
-from cdr_pipeline.steps.accounts.add_account import sync_accounts as sync_step
 from cdr_pipeline.steps.accounts.sync_accounts import SyncedAccounts, SyncRequest, sync_accounts
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account

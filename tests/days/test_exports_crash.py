@@ -202,7 +202,8 @@ def test_p8_an_error_names_the_file_and_nothing_of_its_content(tmp_path: Path, m
 
 def test_d14_a_killed_writer_leaves_a_part_that_the_next_one_removes(tmp_path: Path) -> None:
     program = (
-        "import sys, os, signal; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import tests.support.daily_files as t\n"
+        "import sys, os, signal; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "import tests.support.daily_files as t\n"
         "def chunks():\n"
         "    yield t.records({'caller_id_name': 'x' * 100_000})\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -306,7 +307,8 @@ def test_only_the_group_may_read_and_no_one_else_enters(tmp_path: Path) -> None:
 
 def test_memory_is_that_of_one_chunk(tmp_path: Path) -> None:
     program = (
-        "import sys, resource; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import tests.support.daily_files as t;"
+        "import sys, resource; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
+        "import tests.support.daily_files as t;"
         "import polars as pl;"
         "name = pl.col('n').cast(pl.String).str.zfill(9);"
         "cut = lambda k: t.records({'user_agent': 'x' * 1_000}).join("

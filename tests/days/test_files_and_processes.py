@@ -20,9 +20,9 @@ import trustme
 from pydantic import SecretStr
 
 from cdr_pipeline.cli import terminal as console
-from cdr_pipeline.cli.days.days import days as days_command
-from cdr_pipeline.cli.days.days import exports as export_command
-from cdr_pipeline.cli.uploads.uploads import rejects as rejects_command
+from cdr_pipeline.cli.days import days as days_command
+from cdr_pipeline.cli.days import exports as export_command
+from cdr_pipeline.cli.uploads import rejects as rejects_command
 from cdr_pipeline.errors import AlertNotSent, DeliveryError, ExportError
 from cdr_pipeline.exports.daily_file import publish
 from cdr_pipeline.exports.dialects import manifest_path
@@ -189,7 +189,7 @@ def test_a_missing_unannounced_file_stops_no_other_day(
         ("refused", "sealed_file_damaged")
     ]
     assert (tmp_path / "there" / exact(command, THIRD).relative_to(command.settings.export_dir)).is_file()
-    from cdr_pipeline.cli.days.days import deliver as deliver_command  # noqa: PLC0415 - the name is taken by a helper above
+    from cdr_pipeline.cli.days import deliver as deliver_command  # noqa: PLC0415 - the name is taken by a helper above
 
     with pytest.raises(DeliveryError, match=str(DAY)):
         deliver_command.deliver()

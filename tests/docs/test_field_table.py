@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cdr_pipeline.core.fields.dictionary import BY_NAME, FIELDS, Field, Kind, Privacy, field_table, names
+from cdr_pipeline.core.fields import field_table
+from cdr_pipeline.core.fields.dictionary import BY_NAME, FIELDS, Field, Kind, Privacy, names
 from cdr_pipeline.core.fields.field_table import markdown_table
 
 # The seed's two tables, as printed there.

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-FOLDER: Final = Path(__file__).resolve().parent.parent / "docs"
+FOLDER: Final = Path(__file__).resolve().parents[2] / "docs"
 
 
 def docs(

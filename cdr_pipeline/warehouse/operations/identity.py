@@ -18,7 +18,9 @@ class IdentityTable(LedgerTables):
 
     def link_folder(self, warehouse_id: UUID, *, now: datetime, replace: bool = False) -> None:
         """Links the warehouse to a folder; a link that is there stays unless ``replace`` is true."""
-        self._execute(f"ledger/{'relink' if replace else 'link'}_folder", warehouse_id=warehouse_id, now=now)
+        self._execute(
+            "operations/relink_folder" if replace else "operations/link_folder", warehouse_id=warehouse_id, now=now
+        )
 
     def export_paths(self) -> Generator[str]:
         """Paths of all daily files on record, below the folder of exports."""

@@ -32,8 +32,6 @@ def distribute(connection: Connection[Any]) -> tuple[str, ...]:
     ]
     # Others are placed beside cdr.
     for table in sorted(waiting, key=lambda name: (name not in REFERENCE, name != "cdr", name)):
-        kind = "place_everywhere" if table in REFERENCE else "place_by_account"
-        connection.execute(
-            statement(f"ledger/{kind}"), {"table": table, "beside": "default" if table == "cdr" else "cdr"}
-        )
+        name = "operations/place_everywhere" if table in REFERENCE else "operations/place_by_account"
+        connection.execute(statement(name), {"table": table, "beside": "default" if table == "cdr" else "cdr"})
     return tuple(waiting)
