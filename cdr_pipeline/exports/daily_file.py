@@ -250,7 +250,8 @@ def _require_not_final(path: Path, day: DailyFile) -> None:
 
 def _kept(name: str) -> SealedFileExists:
     return SealedFileExists(
-        f"{name} is final on disk and differs from what the ledger knows of the day; nothing was written",
+        f"{name} is final on disk and differs from what the ledger knows of the day; nothing was written; "
+        "run 'cdr-pipeline days adopt'",
         hint="'cdr-pipeline days adopt' enters final files into the ledger; later records are then restated",
     )
 
@@ -272,9 +273,13 @@ def require_bytes(path: Path, sha256: str) -> None:
         with path.open("rb") as handle:
             found = hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
-        raise SealedFileDamaged(f"{path.name} was sealed and cannot be read: {error.strerror}", hint=_REPAIR) from None
+        raise SealedFileDamaged(
+            f"{path.name} was sealed and cannot be read: {error.strerror}; run 'cdr-pipeline days repair'", hint=_REPAIR
+        ) from None
     if found != sha256:
-        raise SealedFileDamaged(f"{path.name} was sealed with other bytes than it has now", hint=_REPAIR)
+        raise SealedFileDamaged(
+            f"{path.name} was sealed with other bytes than it has now; run 'cdr-pipeline days repair'", hint=_REPAIR
+        )
 
 
 def sealed_manifest(path: Path) -> Manifest:
@@ -286,7 +291,7 @@ def sealed_manifest(path: Path) -> Manifest:
     try:
         return read_manifest(manifest_path(path))
     except ExportError as error:
-        raise SealedFileDamaged(error.message, hint=_REPAIR) from None
+        raise SealedFileDamaged(f"{error.message}; run 'cdr-pipeline days repair'", hint=_REPAIR) from None
 
 
 def manifest_of(day: DailyFile, dialect: ExportDialect, writing: Writing, content_sha256: str) -> Manifest:

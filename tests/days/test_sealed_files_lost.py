@@ -69,6 +69,7 @@ def test_a_lost_sealed_file_is_named_by_page_and_health(place: RunContext) -> No
         (month,) = export_month(MonthRequest(DAY), place)
         assert month.failure is not None
         assert month.failure.code == "sealed_file_damaged"
+        assert "cdr-pipeline days repair" in month.failure.message
         note(exact(place)).unlink(missing_ok=True)
 
 
@@ -138,7 +139,9 @@ def test_a_file_that_nothing_gives_back_is_restated(place: RunContext) -> None:
     assert f"days restate --replace-lost --account {ACCOUNT} --date {DAY}" in lost.detail
     request = RestateRequest("A. Controller", "the file is lost", [DAY], [ACCOUNT])
     (refused,) = restate_days(request, later(place, hours=2))
-    assert (refused.outcome, refused.failure and refused.failure.code) == ("failed", "sealed_file_damaged")
+    assert refused.failure is not None
+    assert (refused.outcome, refused.failure.code) == ("failed", "sealed_file_damaged")
+    assert "cdr-pipeline days repair" in refused.failure.message
     (done,) = restate_days(replace(request, replace_lost=True), later(place, hours=3))
     assert (done.outcome, done.version, state(place)) == ("restated", 2, "restated")
     assert check_sealed_files(place, hash_bytes=1 << 30).faulty == ()

@@ -212,4 +212,4 @@ def _damage(files: Sequence[FinalFile]) -> Iterator[str]:
         try:
             require_bytes(file.path, file.manifest.sha256)
         except SealedFileDamaged as error:
-            yield f"{error.message}: {error.hint}"
+            yield error.message
