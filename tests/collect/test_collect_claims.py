@@ -99,7 +99,7 @@ def test_g04_one_that_stood_still_is_fenced_off(ctx: RunContext) -> None:
         with pytest.raises(ClaimLost):
             sleeper.renew(lost)
         with pytest.raises(ClaimLost):
-            sleeper.record_landed_window(claim=lost, window=window, rows=1)
+            sleeper.record_landed_window(claim=lost, window=window, rows=1, content_sha256="")
         sleeper.release(lost)
         other.renew(taken)
     assert warehouse(ctx, "SELECT count(*) FROM windows") == [(0,)]
