@@ -17,7 +17,8 @@ from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.days import deliver_files as deliver_step
 from cdr_pipeline.steps.days.deliver_files import DeliveredFile, DeliverRequest, deliver_files
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import Delivery, Ledger
+from cdr_pipeline.warehouse.days.deliveries import DeliveryTable
+from cdr_pipeline.warehouse.ledger import Delivery
 from tests.support.days import ACCOUNT, collected, deliver, export, later, restate, seal, state
 from tests.support.delivery_servers import ObjectStore, SftpServer, object_store, sftp_server
 
@@ -336,7 +337,7 @@ def test_a_stale_failure_does_not_undo_a_delivery_of_another_process(
             others.extend(send(place))
         if fault == "place":
             raise DeliveryError("the target is down")
-        monkeypatch.setattr(Ledger, "locked_delivery", down)
+        monkeypatch.setattr(DeliveryTable, "lock", down)
         return opened(*args)
 
     def down(*_: object) -> Any:

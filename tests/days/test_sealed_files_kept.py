@@ -40,8 +40,8 @@ def with_settings(ctx: RunContext, **changes: str) -> RunContext:
     return replace(ctx, settings=ctx.settings.model_copy(update=changes))
 
 
-def refused(at: Workplace) -> None:
-    failure = export(at).failure
+def refused(ctx: RunContext) -> None:
+    failure = export(ctx).failure
     assert failure is not None
     assert failure.code == "sealed_file_exists"
     assert "cdr-pipeline days adopt" in failure.message

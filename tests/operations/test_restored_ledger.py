@@ -18,6 +18,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.backup import back_up
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from tests.support.days import ACCOUNT, DAY, collected, deliver, export, files, later, restate, seal, state
+from tests.support.own_clock import by_own_clock
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EXACT = f"{ACCOUNT}/2026/03/cdrs_{ACCOUNT}_{DAY}_v1.csv"
@@ -27,7 +28,9 @@ EXACT = f"{ACCOUNT}/2026/03/cdrs_{ACCOUNT}_{DAY}_v1.csv"
 def own(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[RunContext]:
     """A data folder with its embedded warehouse, and a day of two calls."""
     folder = tmp_path_factory.mktemp("own")
-    settings = Settings(data_dir=folder, DAGSTER_HOME=tmp_path / "dagster_home", export_dialects="exact,parquet")
+    settings = by_own_clock(
+        Settings(data_dir=folder, DAGSTER_HOME=tmp_path / "dagster_home", export_dialects="exact,parquet")
+    )
     ctx = RunContext.open(settings, clock=lambda: NOW)
     collected(ctx)
     deliver(ctx, {"record_id": "a"}, {"record_id": "b"})
@@ -94,9 +97,10 @@ def test_a_restore_lists_what_is_newer_and_demands_a_flag(own: RunContext, tmp_p
             "INSERT INTO break_decisions VALUES ('acct', 'outcome-1', 1, 'accepted', 'agreed', 'A. Controller', now())"
         )
         ledger.connection.execute(
-            "INSERT INTO uploads (account_id, sha256, profile, file_name, bytes, landing_path, state, received_at)"
-            " VALUES ('acct', %s, 'generic', 'f.csv', 1, 'p', 'landed', now())",
-            ["c" * 64],
+            "INSERT INTO uploads (account_id, sha256, content_sha256, profile, file_name,"
+            " bytes, landing_path, state, received_at)"
+            " VALUES ('acct', %s, %s, 'generic', 'f.csv', 1, 'p', 'landed', now())",
+            ["c" * 64, "c" * 64],
         )
     with pytest.raises(RestoreRefused) as refused:
         restore_warehouse(file, own.settings, clock=own.clock)

@@ -25,7 +25,8 @@ from cdr_pipeline.steps.retention.retain_records import (
     set_policy,
 )
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import Ledger, MonthRemoval
+from cdr_pipeline.warehouse.ledger import MonthRemoval
+from cdr_pipeline.warehouse.retention.policies import RetentionTable
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.days import ACCOUNT, DAY, PERSON, collected, deliver, files, later, seal
 
@@ -263,7 +264,7 @@ def test_an_account_that_cannot_be_masked_leaves_the_others_and_is_named(
     def busy(*_: object) -> int:
         raise WarehouseContended("another load is at work")
 
-    monkeypatch.setattr(Ledger, "mask", busy)
+    monkeypatch.setattr(RetentionTable, "mask", busy)
     seal(place)
     assert [(one.account_id, one.code) for one in retain_records(place).failures] == [(ACCOUNT, "warehouse_contended")]
 

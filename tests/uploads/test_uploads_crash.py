@@ -64,7 +64,7 @@ def test_b21_a_dropped_file_is_removed_only_when_the_ledger_knows_it(
     folder.mkdir(parents=True)
     (folder / "f.csv").write_text(TEXT)
     with monkeypatch.context() as broken:
-        broken.setattr("cdr_pipeline.warehouse.ledger.Ledger.record_landed_upload", lambda *_, **__: 1 / 0)
+        broken.setattr("cdr_pipeline.warehouse.uploads.uploads.UploadTable.record_landed", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             take_in_uploads(place)
     assert (folder / "f.csv").exists()
