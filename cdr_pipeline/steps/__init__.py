@@ -1,1 +1,4 @@
-"""Use cases, one a file: a dataclass goes in, a dataclass comes out. Dagster and the CLI only call these."""
+"""Use cases, one per file: each takes a request dataclass and returns a result dataclass.
+
+Dagster, the API, the console and the CLI call these functions and contain no logic of their own.
+"""

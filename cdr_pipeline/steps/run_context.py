@@ -1,4 +1,4 @@
-"""What every step needs and none reads for itself: settings, the warehouse's address, the clock."""
+"""Settings, warehouse URL, clock and progress callback that every step receives."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -16,24 +16,24 @@ Progress = Callable[[str], None]
 
 
 def utc_now() -> datetime:
-    """The wall clock, aware, in UTC."""
+    """Current time as an aware datetime in UTC."""
     return datetime.now(UTC)
 
 
 def silent(_: str) -> None:
-    """Reports nothing."""
+    """Progress callback that discards every message."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """Where a step works.
+    """Settings, warehouse URL, clock and progress callback of one run.
 
     Attributes:
-        settings: as read at the entry point.
-        url: the warehouse.
-        clock: current time in UTC.
-        progress: told, in a few words, what has just been done; for people who wait.
-        run_id: the orchestrator's run, if any.
+        settings: settings that the entry point has read.
+        url: SQLAlchemy URL of the warehouse.
+        clock: function that returns the current time in UTC.
+        progress: callback that receives a short text after each piece of work.
+        run_id: Dagster run id; None outside Dagster.
     """
 
     settings: Settings
@@ -51,14 +51,14 @@ class RunContext:
         progress: Progress = silent,
         run_id: str | None = None,
     ) -> "RunContext":
-        """A workplace whose warehouse is up and has this version's tables.
+        """Opens the warehouse and returns the context of a run.
 
-        An embedded warehouse is started and migrated on the way; a server of the operator's own is only checked.
+        Starts and migrates an embedded warehouse. A warehouse set by ``CDR_WAREHOUSE_URL`` is only checked.
 
         Raises:
-            WarehouseUnavailable: it cannot be reached or started.
-            WarehouseNotMigrated, WarehouseNewerThanCode: its tables are of another version.
-            WarehouseOfAnotherFolder: it belongs to another data folder.
+            WarehouseUnavailable: the warehouse cannot be reached or started.
+            WarehouseNotMigrated, WarehouseNewerThanCode: the tables belong to another version.
+            WarehouseOfAnotherFolder: the warehouse belongs to another data folder.
         """
         url = warehouse_url(settings)
         if settings.warehouse_url is None:
@@ -70,6 +70,6 @@ class RunContext:
 
     @contextmanager
     def ledger(self) -> Generator[Ledger]:
-        """The ledger over a connection of its own; further statements of a step use ``ledger.connection``."""
+        """Opens a connection and yields the ledger over it. Other statements of a step use ``ledger.connection``."""
         with connect(self.url) as connection:
             yield Ledger(connection)

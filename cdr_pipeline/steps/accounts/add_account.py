@@ -1,4 +1,4 @@
-"""Accounts as people state them, checked before the ledger learns of them."""
+"""Adds an account or changes one. Values are checked before they reach the ledger."""
 
 import re
 from dataclasses import dataclass, replace
@@ -11,22 +11,22 @@ from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 
-# Account ids become folder names; this is what keeps them inside their folder.
+# Account ids are used as folder names: no character of them may lead out of the export folder.
 _ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _COUNTRY_CODE: Final = re.compile(r"[1-9]\d{0,2}")
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRequest:
-    """An account to add, or what to change of a known one; what is None stays as it is.
+    """An account to add, or the values to change of a registered one. None leaves a value unchanged.
 
     Attributes:
-        account_id: the switch's id.
-        name: for people.
-        parent_id: the account above it; an empty one takes it out of the tree.
-        time_zone: IANA name. A new account without one is in the operator's.
-        country_code: E.164 country code of its national numbers, digits only; an empty one removes it.
-        active: whether the nightly run collects it. A new account is collected.
+        account_id: id of the account on the switch.
+        name: display name.
+        parent_id: id of the account above it; an empty string removes it from the tree.
+        time_zone: IANA name. A new account without one gets the time zone of the settings.
+        country_code: E.164 country code of its national numbers, digits only; an empty string removes it.
+        active: whether the nightly run collects the account. A new account is active.
     """
 
     account_id: str
@@ -39,7 +39,7 @@ class AccountRequest:
 
 @dataclass(frozen=True, slots=True)
 class AddedAccount:
-    """The account as it is now; ``moved`` is its first day in a new zone, where it moves from one to another."""
+    """The account after the change. ``moved`` is its first day in the new time zone, None without a change of zone."""
 
     account: Account
     moved: date | None = None
@@ -54,10 +54,10 @@ def checked_account(
     country_code: str | None,
     active: bool,
 ) -> Account:
-    """An account whose id, zone and country code can be relied on.
+    """Returns the account after checking its id, time zone and country code.
 
     Raises:
-        ConfigurationError: naming what is wrong and what it should look like.
+        ConfigurationError: a value is invalid; the message names it and the hint shows the expected form.
     """
     if not _ACCOUNT_ID.fullmatch(account_id):
         raise ConfigurationError(
@@ -78,26 +78,26 @@ def checked_account(
 
 
 def add_account(request: AccountRequest, ctx: RunContext, *, zone_from: date | None = None) -> AddedAccount:
-    """Adds an account, or changes what the request names of a known one.
+    """Adds an account, or changes the values that the request gives for a registered one.
 
-    An account that has days changes its zone only from a stated day on. Waits for loads of the account that are
-    running: they place their records by the zone of before.
+    An account that has days can change its time zone only from a given day on. The change waits for running loads of
+    the account, because they assign business dates by the previous zone.
 
     Args:
-        request: what to add or change.
+        request: account to add, or values to change.
         ctx: settings, warehouse, clock and progress callback.
-        zone_from: first day in the new zone, of an account that has days.
+        zone_from: first business date in the new zone; required for an account that has days.
 
     Raises:
-        ConfigurationError: a value is wrong, or the change would move a day that has records or is sealed.
+        ConfigurationError: a value is invalid, or the change would move a day with records or a sealed day.
     """
     with ctx.ledger() as ledger, ledger.accounts.no_loads(request.account_id):
-        known = ledger.accounts.find_account(request.account_id)
-        account = _as_requested(request, known, ctx)
-        if known is None:
+        registered = ledger.accounts.find_account(request.account_id)
+        account = _as_requested(request, registered, ctx)
+        if registered is None:
             ledger.accounts.add(account, now=ctx.clock())
             return AddedAccount(account)
-        if known.time_zone == account.time_zone:
+        if registered.time_zone == account.time_zone:
             if zone_from is not None and request.time_zone is None:
                 raise ConfigurationError(
                     "a first day in a new zone was given, but no zone", hint="name it with --time-zone"
@@ -108,14 +108,14 @@ def add_account(request: AccountRequest, ctx: RunContext, *, zone_from: date | N
         if newest is None and zone_from is None:
             ledger.accounts.change_account(account)
             return AddedAccount(account)
-        moved = _first_day(known, account, newest, zone_from, ctx)
-        _require_unmoved_days(known, account, moved, ledger, ctx)
-        ledger.accounts.move(account, until=moved, before=known.time_zone, now=ctx.clock())
+        moved = _first_day(registered, account, newest, zone_from, ctx)
+        _require_unmoved_days(registered, account, moved, ledger, ctx)
+        ledger.accounts.move(account, until=moved, before=registered.time_zone, now=ctx.clock())
         return AddedAccount(account, moved)
 
 
-def _as_requested(request: AccountRequest, known: Account | None, ctx: RunContext) -> Account:
-    before = known or Account(request.account_id, time_zone=ctx.settings.time_zone)
+def _as_requested(request: AccountRequest, registered: Account | None, ctx: RunContext) -> Account:
+    before = registered or Account(request.account_id, time_zone=ctx.settings.time_zone)
     parent = before.parent_id if request.parent_id is None else request.parent_id or None
     country = before.country_code if request.country_code is None else request.country_code or None
     checked = checked_account(
@@ -129,51 +129,53 @@ def _as_requested(request: AccountRequest, known: Account | None, ctx: RunContex
     return replace(checked, dialect=before.dialect, earlier_zones=before.earlier_zones)
 
 
-def _first_day(known: Account, account: Account, newest: date | None, zone_from: date | None, ctx: RunContext) -> date:
-    """The first day in the new zone, which must be stated.
+def _first_day(
+    registered: Account, account: Account, newest: date | None, zone_from: date | None, ctx: RunContext
+) -> date:
+    """Returns the first day in the new zone, which the caller must give.
 
     Raises:
-        ConfigurationError: it is not stated, or that day is in the earlier zone already.
+        ConfigurationError: it is missing, or that day is already in the earlier zone.
     """
-    # A move that is still to come is one of the days that stay as they are.
-    taken = [newest, *(zone.until - timedelta(days=1) for zone in known.earlier_zones)]
-    last = max((day for day in taken if day is not None), default=None)
+    # Days before a future move already have their zone and keep it.
+    assigned = [newest, *(zone.until - timedelta(days=1) for zone in registered.earlier_zones)]
+    last = max((day for day in assigned if day is not None), default=None)
     if zone_from is not None and (last is None or zone_from > last):
         return zone_from
-    what = (
-        f"account {account.account_id} has days in {known.time_zone}, and a new zone would move their bounds"
+    problem = (
+        f"account {account.account_id} has days in {registered.time_zone}, and a new zone would move their bounds"
         if zone_from is None
-        else f"{last} lies in {known.time_zone} already"
+        else f"{last} is already in {registered.time_zone}"
     )
-    raise ConfigurationError(what, hint=_move_hint(known, account, last, ctx))
+    raise ConfigurationError(problem, hint=_move_hint(registered, account, last, ctx))
 
 
-def _require_unmoved_days(known: Account, account: Account, moved: date, ledger: Ledger, ctx: RunContext) -> None:
-    """The days before a move keep the records and, where they are sealed, the bounds that they have.
+def _require_unmoved_days(registered: Account, account: Account, moved: date, ledger: Ledger, ctx: RunContext) -> None:
+    """Checks that days before the move keep their records and that sealed days keep their bounds.
 
     Raises:
-        ConfigurationError: one of them would not.
+        ConfigurationError: a record or the end of a sealed day would move.
     """
-    after = AccountZones(account.time_zone, (*known.earlier_zones, EarlierZone(known.time_zone, moved)))
+    after = AccountZones(account.time_zone, (*registered.earlier_zones, EarlierZone(registered.time_zone, moved)))
     begins = after.bounds(moved)[0]
     if ledger.accounts.has_records_from(account.account_id, begins, before=moved):
         raise ConfigurationError(
             f"account {account.account_id}: calls that started after {begins:%Y-%m-%d %H:%M} UTC are on days before"
             f" {moved} and would belong to it",
-            hint=_move_hint(known, account, moved, ctx),
+            hint=_move_hint(registered, account, moved, ctx),
         )
     edge = [moved - timedelta(days=back) for back in (1, 2)]
-    sealed = [day for day in edge if known.zones.bounds(day) != after.bounds(day)]
+    sealed = [day for day in edge if registered.zones.bounds(day) != after.bounds(day)]
     if final := ledger.accounts.final_days(account.account_id, sealed):
         raise ConfigurationError(
             f"account {account.account_id}: {final[0]} is sealed and would end at another time",
-            hint=_move_hint(known, account, moved, ctx),
+            hint=_move_hint(registered, account, moved, ctx),
         )
 
 
-def _move_hint(known: Account, account: Account, last: date | None, ctx: RunContext) -> str:
-    """The command that moves an account between two days of which neither has anything yet."""
-    today = max(ctx.clock().astimezone(ZoneInfo(zone)).date() for zone in (known.time_zone, account.time_zone))
+def _move_hint(registered: Account, account: Account, last: date | None, ctx: RunContext) -> str:
+    """The command that changes the zone between two days that have no records yet."""
+    today = max(ctx.clock().astimezone(ZoneInfo(zone)).date() for zone in (registered.time_zone, account.time_zone))
     first = max(today, today if last is None else last + timedelta(days=1)) + timedelta(days=1)
     return (
         f"'cdr-pipeline accounts add {account.account_id} --time-zone {account.time_zone} --zone-from {first}' moves it"

@@ -1,4 +1,4 @@
-"""Tokens of the API: made and revoked by people, bought for an hour with an API key."""
+"""Tokens of the API: keys that operators create and revoke, and short-lived tokens that clients request with a key."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ _LONGEST_LABEL: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A token to make: the top of its subtree, what it may do, for whom, for how long."""
+    """A token to create: top account of its subtree, scope, label of its user, and lifetime in days."""
 
     account_id: str
     scope: str
@@ -25,7 +25,7 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True)
 class CreatedToken:
-    """A new token; ``token`` is shown this once and cannot be read again."""
+    """A new token. ``token`` is shown once; the warehouse stores only its hash."""
 
     token: str
     token_id: str
@@ -33,11 +33,11 @@ class CreatedToken:
 
 
 def create_token(request: TokenRequest, ctx: RunContext) -> CreatedToken:
-    """Makes a token.
+    """Creates a token.
 
     Raises:
-        AccountNotFound: the warehouse does not know the account.
-        ConfigurationError: scope, label or life is not what it may be.
+        AccountNotFound: the account is not registered.
+        ConfigurationError: scope, label or lifetime is invalid.
     """
     if request.scope not in SCOPES:
         raise ConfigurationError(f"a scope is one of: {', '.join(SCOPES)}")
@@ -60,7 +60,7 @@ def create_token(request: TokenRequest, ctx: RunContext) -> CreatedToken:
 
 
 def issue_token(key: Token, expires_at: datetime, ctx: RunContext) -> str:
-    """A short-lived token of the same account and scope; it ends with its key."""
+    """Creates a short-lived token with the account and scope of its key. Revoking the key ends it too."""
     with ctx.ledger() as ledger:
         tokens = TokenTable(ledger.connection)
         tokens.forget_expired(now=ctx.clock())
@@ -76,12 +76,12 @@ def issue_token(key: Token, expires_at: datetime, ctx: RunContext) -> str:
 
 
 def list_tokens(ctx: RunContext) -> list[Token]:
-    """Tokens that were made by hand, by account and age; never the tokens themselves."""
+    """Tokens created by operators, ordered by account and age, without their secrets."""
     with ctx.ledger() as ledger:
         return TokenTable(ledger.connection).tokens()
 
 
 def revoke_token(token_id: str, ctx: RunContext) -> bool:
-    """Ends a token, and those bought with it; False when none of that id is alive."""
+    """Revokes a token and the tokens requested with it. Returns False when no valid token has that id."""
     with ctx.ledger() as ledger:
         return TokenTable(ledger.connection).revoke(token_id, now=ctx.clock())

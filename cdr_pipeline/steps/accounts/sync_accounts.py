@@ -1,4 +1,4 @@
-"""Learns the account tree from the switch."""
+"""Registers the account tree of the switch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +14,11 @@ from cdr_pipeline.warehouse.ledger import Account, Ledger
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What to learn.
+    """Which tree to register.
 
     Attributes:
-        root: the account whose tree is walked; the credentials' own when omitted.
-        deactivate_missing: stop collecting accounts of the tree that the switch no longer has.
+        root: top account of the tree; the account of the credentials when omitted.
+        deactivate_missing: whether to stop collecting accounts that are no longer on the switch.
     """
 
     root: str | None = None
@@ -27,15 +27,15 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class SyncedAccounts:
-    """What was found, by account ids.
+    """Result of a synchronisation, as account ids.
 
     Attributes:
-        root: the account whose tree was walked.
-        added: known from now on, and active.
-        changed: other name or parent than before; zone, country code and activity stay as they were set here.
-        unchanged: as they were.
-        missing: known here below the root, but no longer on the switch.
-        refused: ids that cannot be used, and why.
+        root: top account of the tree.
+        added: newly registered accounts, all active.
+        changed: accounts with a new name or parent; time zone, country code and activity keep their values.
+        unchanged: accounts without a change.
+        missing: accounts registered below the root that are no longer on the switch.
+        refused: invalid ids, each with the reason.
     """
 
     root: str
@@ -47,13 +47,13 @@ class SyncedAccounts:
 
 
 def sync_accounts(request: SyncRequest, ctx: RunContext) -> SyncedAccounts:
-    """Walks the tree below an account and makes every account in it known.
+    """Reads the tree below an account from the switch and registers every account in it.
 
-    A new account takes its time zone from the switch, or the operator's where the switch names none.
+    A new account gets its time zone from the switch, or from the settings where the switch has none.
 
     Raises:
-        ConfigurationError: no switch is configured, or nobody says whose tree.
-        UpstreamError: the switch failed; nothing was changed.
+        ConfigurationError: no switch is configured, or the credentials name no account and ``root`` is omitted.
+        UpstreamError: the request to the switch failed; nothing was changed.
     """
     with KazooClient.from_settings(ctx.settings) as client:
         root = request.root or client.own_account()
@@ -62,39 +62,39 @@ def sync_accounts(request: SyncRequest, ctx: RunContext) -> SyncedAccounts:
         listed = [client.account(root, version=dialect.version)]
         listed += client.descendants(root, version=dialect.version)
         with ctx.ledger() as ledger:
-            known = {account.account_id: account for account in ledger.accounts.all()}
-            return _Walk(root, known, client, dialect, ctx).record(listed, ledger, request)
+            registered = {account.account_id: account for account in ledger.accounts.all()}
+            return _Walk(root, registered, client, dialect, ctx).record(listed, ledger, request)
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """One walk of a tree, beside what was known before it."""
+    """One pass over the tree, with the accounts that were registered before it."""
 
     root: str
-    known: dict[str, Account]
+    registered: dict[str, Account]
     client: KazooClient
     dialect: SwitchDialect
     ctx: RunContext
 
     def record(self, listed: Sequence[dict[str, Any]], ledger: Ledger, request: SyncRequest) -> SyncedAccounts:
-        """Writes down what is new or other than before."""
-        found: list[Account] = []
+        """Registers new accounts and updates changed ones."""
+        accounts: list[Account] = []
         refused: list[tuple[str, str]] = []
         for number, row in enumerate(listed):
             account_id = str(row.get("id") or (self.root if number == 0 else ""))
             try:
-                found.append(self._account(account_id, row))
+                accounts.append(self._account(account_id, row))
             except ConfigurationError as error:
                 refused.append((account_id, error.message))
-            self.ctx.progress(f"{len(found)} accounts")
-        added = [account for account in found if account.account_id not in self.known]
-        changed = [account for account in found if self.known.get(account.account_id, account) != account]
-        there = {account.account_id for account in found} | {account_id for account_id, _ in refused}
-        missing = [item for item in self.known.values() if item.account_id not in there and self._below(item)]
+            self.ctx.progress(f"{len(accounts)} accounts")
+        added = [account for account in accounts if account.account_id not in self.registered]
+        changed = [account for account in accounts if self.registered.get(account.account_id, account) != account]
+        present = {account.account_id for account in accounts} | {account_id for account_id, _ in refused}
+        missing = [item for item in self.registered.values() if item.account_id not in present and self._below(item)]
         now = self.ctx.clock()
         for account in added:
             ledger.accounts.add(account, now=now)
-        # The walk takes a while: what was set here meanwhile stays.
+        # Reading the tree takes a while. Only name and parent are written, so that other changes are kept.
         for account in changed:
             ledger.accounts.place_in_tree(account.account_id, name=account.name, parent_id=account.parent_id)
         for account in missing if request.deactivate_missing else []:
@@ -104,16 +104,16 @@ class _Walk:
             self.root,
             tuple(account.account_id for account in added),
             tuple(account.account_id for account in changed),
-            tuple(account.account_id for account in found if account.account_id not in touched),
+            tuple(account.account_id for account in accounts if account.account_id not in touched),
             tuple(account.account_id for account in missing),
             tuple(refused),
         )
 
     def _account(self, account_id: str, row: dict[str, Any]) -> Account:
-        """The account of a row of the list: as it was set here, or new and in the switch's zone for it."""
+        """The account of a listed row: the registered one, or a new one in the time zone of the switch."""
         tree = row.get("tree")
         parent = str(tree[-1]) if isinstance(tree, list) and tree else self.root
-        account = self.known.get(account_id) or self._new(account_id, row)
+        account = self.registered.get(account_id) or self._new(account_id, row)
         return replace(
             account,
             name=str(row.get("name") or account.name),
@@ -139,12 +139,12 @@ class _Walk:
             return account
 
     def _below(self, account: Account) -> bool:
-        """Whether an account is under the root, by what was known before."""
+        """Whether a registered account is below the root, by the tree before this pass."""
         seen: set[str] = set()
         parent = account.parent_id
         while parent is not None and parent not in seen:
             if parent == self.root:
                 return True
             seen.add(parent)
-            parent = self.known[parent].parent_id if parent in self.known else None
+            parent = self.registered[parent].parent_id if parent in self.registered else None
         return False

@@ -1,4 +1,4 @@
-"""Reading for the API: who asks, and what of the merged records they may see. Each call is one short transaction."""
+"""Read access of the API: checks tokens and reads merged records. Each call is one short transaction."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -27,13 +27,13 @@ Stream = AsyncGenerator[bytes]
 
 @dataclass(slots=True)
 class RecordSearch:
-    """The merged records, as the API reads them.
+    """Reads the merged records for the API.
 
     Attributes:
         ctx: settings, warehouse, clock and progress callback.
-        connections: most of them that are open at a time.
-        statement_seconds: how long one search may take.
-        download_seconds: how long one download may take.
+        connections: maximum number of open connections.
+        statement_seconds: timeout of one search, in seconds.
+        download_seconds: timeout of one download, in seconds.
     """
 
     ctx: RunContext
@@ -47,47 +47,47 @@ class RecordSearch:
         self._pool = read_pool(self.ctx.url, connections=self.connections, seconds=self.statement_seconds)
 
     async def open(self) -> None:
-        """Starts connecting; the warehouse may be away."""
+        """Starts connecting in the background; does not fail when the warehouse is down."""
         await self._pool.open()
 
     async def close(self) -> None:
-        """Lets the connections go."""
+        """Closes the connections."""
         await self._pool.close()
 
     async def authorize(self, token: str, account_id: str | None) -> Authorized | None:
-        """Who asks, and the account asked for where the token opens it. Raises WarehouseUnavailable."""
+        """Owner of the token, and the requested account if the token covers it. Raises WarehouseUnavailable."""
         async with self._reading() as connection:
             return await authorize(connection, token, account_id)
 
     async def require_ready(self) -> None:
-        """Passes when the warehouse answers, with the tables of this version.
+        """Checks that the warehouse responds and has the tables of this version.
 
         Raises:
-            WarehouseUnavailable: it does not.
-            WarehouseNotMigrated: the tables are older.
-            WarehouseNewerThanCode: they are newer.
+            WarehouseUnavailable: the warehouse does not respond.
+            WarehouseNotMigrated: the tables are older than the code.
+            WarehouseNewerThanCode: the tables are newer than the code.
         """
         async with self._reading() as connection:
             revision = await schema_revision(connection)
         require_revision(revision)
 
     async def cursor_secret(self) -> bytes:
-        """The key that signs cursors, remembered. Raises WarehouseUnavailable."""
+        """The key that signs cursors, cached after the first call. Raises WarehouseUnavailable."""
         if not self._secret:
             async with self._reading() as connection:
                 self._secret = await cursor_secret(connection)
         return self._secret
 
     async def page(self, search: Search, *, size: int, start: PageKey | None) -> FoundPage:
-        """One page. Raises WarehouseTimeout, WarehouseUnavailable."""
+        """One page of list rows. Raises WarehouseTimeout, WarehouseUnavailable."""
         async with self._reading(search.accounts, in_order=is_read_in_order(search)) as connection:
             return await find_page(connection, search, size=size, start=start)
 
     async def record(self, account_id: str, record_id: str) -> dict[str, Any] | None:
         """The detail document of one leg. Raises WarehouseUnavailable."""
         async with self._reading([account_id]) as connection:
-            found = await find_record(connection, account_id, record_id)
-        return None if found is None else document_of(found)
+            record = await find_record(connection, account_id, record_id)
+        return None if record is None else document_of(record)
 
     async def legs(self, account_id: str, identity: str) -> list[dict[str, Any]]:
         """Detail documents of the legs of an interaction, oldest first. Raises WarehouseUnavailable."""
@@ -100,7 +100,7 @@ class RecordSearch:
             return await find_summary(connection, search)
 
     async def children(self, account_id: str, *, deep: bool, after: str, limit: int) -> list[dict[str, Any]]:
-        """Accounts below one. Raises WarehouseUnavailable."""
+        """Accounts below an account. Raises WarehouseUnavailable."""
         async with self._reading() as connection:
             return await find_children(connection, account_id, deep=deep, after=after, limit=limit)
 

@@ -1,4 +1,7 @@
-"""Erases a number on request: no record shows it any more, every total stays, and files that still do are named."""
+"""Erases a number on request.
+
+Masks the number in every record, keeps every total, and lists the files that still contain the number.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +17,12 @@ class EraseRequest:
     """What to erase.
 
     Attributes:
-        number: E.164 form with ``+``.
-        actor: who answers for it.
-        reason: why, without the number or the name of whose it is.
-        accounts: in whose records; in everybody's when omitted.
-        reissue: has sealed days restated, so that new versions of their files do not show it.
-        dry_run: only says what would be erased.
+        number: number in E.164 form with ``+``.
+        actor: person responsible; recorded in the audit log.
+        reason: reason for the audit log, without the number or the name of its owner.
+        accounts: ids of accounts to search; all accounts when omitted.
+        reissue: whether sealed days are restated, so that new versions of their files do not contain the number.
+        dry_run: whether to report the result without changing anything.
     """
 
     number: str
@@ -32,14 +35,15 @@ class EraseRequest:
 
 @dataclass(frozen=True, slots=True)
 class ErasedAccount:
-    """What was found in one account.
+    """Result for one account.
 
     Attributes:
-        account_id: whose records.
-        records: in which the number stood, or the other record of whose leg did.
-        rejects: refused rows whose raw text was emptied.
-        days: whose files are due to be written again.
-        files: outside the warehouse that show it, or may: for whoever decides what is sent anew and what deleted.
+        account_id: account that owns the records.
+        records: number of masked records: those with the number, and linked records of the same legs.
+        rejects: number of rejected rows whose raw text was cleared.
+        days: number of days whose files must be written again.
+        files: files outside the warehouse that contain the number or may contain it. The operator decides which to
+            replace or delete.
     """
 
     account_id: str
@@ -50,22 +54,22 @@ class ErasedAccount:
 
 
 def erase_number(request: EraseRequest, ctx: RunContext) -> list[ErasedAccount]:
-    """Masks the number in records, their earlier versions and refused rows; each account in a transaction of its own.
+    """Masks the number in records, their earlier versions and rejected rows, in one transaction per account.
 
-    A record is masked whole, as retention masks: every number of it without its last four characters, names and
-    documents not at all. Direction, times, seconds, money, carrier and destination stay, and with them all totals.
-    Sealed files are not touched, and no manifest is made to lie. Doing it again erases what has come since.
+    A record is masked in full, by the rules of retention: every number loses its last four characters, names and
+    documents are removed. Direction, times, seconds, money, carrier and destination stay, so totals do not change.
+    Sealed files and their manifests are not touched. Running it again erases the number from records added since.
 
     Returns:
-        Accounts in which something was found.
+        Accounts that had records or rejects with the number.
 
     Raises:
-        ConfigurationError: it is no whole number, or nobody answers for it.
-        AccountNotFound: an account asked for is unknown.
+        ConfigurationError: the number is incomplete, or actor or reason is missing.
+        AccountNotFound: a requested account is not registered.
     """
     if not (request.actor.strip() and request.reason.strip()):
         raise ConfigurationError("an erasure needs the name of who answers for it, and a reason")
-    found: list[ErasedAccount] = []
+    erased: list[ErasedAccount] = []
     with ctx.ledger() as ledger:
         accounts = ledger.accounts.all() if request.accounts is None else ledger.accounts.active(request.accounts)
         for account in accounts:
@@ -77,5 +81,5 @@ def erase_number(request: EraseRequest, ctx: RunContext) -> list[ErasedAccount]:
                 files = tuple(erasure.files(rejects))
             ctx.progress(f"looked through {account.account_id}")
             if records or rejects:
-                found.append(ErasedAccount(account.account_id, records, len(rejects), days, files))
-    return found
+                erased.append(ErasedAccount(account.account_id, records, len(rejects), days, files))
+    return erased

@@ -1,4 +1,4 @@
-"""Removes, archives and masks old records as each account's policy says; totals of what is removed are kept."""
+"""Removes, archives and masks old records by the policy of each account. Totals of removed records are kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,16 +16,16 @@ from cdr_pipeline.warehouse.ledger import Ledger, MonthRemoval, RetentionPolicy
 
 @dataclass(frozen=True, slots=True)
 class RetainedMonth:
-    """What became of a month that is older than its account's policy keeps.
+    """Result for a month that has passed the retention period of its account.
 
     Attributes:
-        account_id, month: whose, and its first day.
-        outcome: ``removed`` now; ``already`` removed by another run meanwhile; ``due``, in a dry run; ``refused``,
-            while some days are open or late; ``failed``.
-        records: that were removed, or would be.
-        unfinished: days that are in the way.
-        archived: the file in which they are now.
-        failure: what went wrong, if anything.
+        account_id, month: account, and first day of the month.
+        outcome: ``removed``; ``already``, another run has removed it meanwhile; ``due``, in a dry run; ``refused``,
+            some days are open or have late changes; ``failed``.
+        records: number of records removed, or due for removal.
+        unfinished: open or late days that block the removal.
+        archived: archive file with the removed records.
+        failure: cause of a failed month.
     """
 
     account_id: str
@@ -39,7 +39,7 @@ class RetainedMonth:
 
 @dataclass(frozen=True, slots=True)
 class RetentionResult:
-    """What a run did: months, records masked by account, months whose partitions were dropped, accounts not masked."""
+    """Result of a run: months, masked records by account, dropped monthly partitions, accounts that failed to mask."""
 
     months: tuple[RetainedMonth, ...]
     masked: dict[str, int]
@@ -48,7 +48,7 @@ class RetentionResult:
 
     @property
     def failures(self) -> tuple[AccountFailure, ...]:
-        """Of months that could not be removed and of accounts that could not be masked."""
+        """Failures of months that could not be removed and of accounts that could not be masked."""
         return (*(month.failure for month in self.months if month.failure is not None), *self.unmasked)
 
 
@@ -61,10 +61,10 @@ def set_policy(
     mask_after_days: int | None,
     actor: str,
 ) -> RetentionPolicy:
-    """Says what becomes of an account's old records, in place of what was said before.
+    """Sets the retention policy of an account. It replaces the previous policy.
 
     Raises:
-        AccountNotFound: no such account.
+        AccountNotFound: the account is not registered.
     """
     with ctx.ledger() as ledger:
         ledger.accounts.active([account_id])
@@ -74,27 +74,27 @@ def set_policy(
 
 
 def list_policies(ctx: RunContext) -> list[RetentionPolicy]:
-    """Every policy, in the order of the accounts."""
+    """All policies, ordered by account."""
     with ctx.ledger() as ledger:
         return ledger.retention.policies()
 
 
 def retain_records(ctx: RunContext, *, accounts: Sequence[str] | None = None, dry_run: bool = False) -> RetentionResult:
-    """Applies every policy, one account's failure leaving the others alone.
+    """Applies every policy. A failure of one account does not affect the others.
 
-    Whatever dies in between is done by the next run; what is done is not done again.
+    If a run is killed, the next one completes the work. Completed work is not repeated.
 
-    A month is removed whole, in a transaction of its own, once all of its days are sealed or restated and their files
-    show all changes. A leg belongs to the day of its API record, and its imported record goes with it. Files that were
-    exported stay; records of a removed month that come again are rejected (``month_removed``).
+    A month is removed in one transaction, once all of its days are sealed or restated and their files contain all
+    changes. A leg belongs to the day of its API record, and its imported record goes with it. Exported files
+    stay. Records of a removed month that are delivered again are rejected (``month_removed``).
 
     Args:
         ctx: settings, warehouse, clock and progress callback.
-        accounts: whose policies; everybody's when omitted.
-        dry_run: only says which months are due.
+        accounts: ids of accounts whose policies are applied; all when omitted.
+        dry_run: whether to report the due months without removing them.
 
     Raises:
-        ClockDisagrees: this machine's clock is not the warehouse's; nothing was removed.
+        ClockDisagrees: this machine's clock differs from the warehouse's; nothing was removed.
     """
     months: list[RetainedMonth] = []
     masked: dict[str, int] = {}
@@ -118,14 +118,14 @@ def retain_records(ctx: RunContext, *, accounts: Sequence[str] | None = None, dr
 
 
 def due_months(policy: RetentionPolicy, ledger: Ledger, today: date) -> Sequence[date]:
-    """First days of the months that are older than a policy keeps and still there."""
+    """First days of the months that have passed the retention period and still have records."""
     if policy.keep_months is None:
         return ()
     return ledger.retention.months_to_remove(policy.account_id, months_after(today, -policy.keep_months))
 
 
 def months_after(day: date, months: int) -> date:
-    """First day of the month so many months after that of a day."""
+    """First day of the month that is ``months`` after the month of ``day``."""
     number = day.year * 12 + day.month - 1 + months
     return date(number // 12, number % 12 + 1, 1)
 
@@ -133,29 +133,29 @@ def months_after(day: date, months: int) -> date:
 def _retain_month(
     policy: RetentionPolicy, month: date, ledger: Ledger, ctx: RunContext, *, dry_run: bool
 ) -> RetainedMonth:
-    found = RetainedMonth(policy.account_id, month, "due")
+    result = RetainedMonth(policy.account_id, month, "due")
     try:
         with ledger.retention.remove_month(policy.account_id, month) as removal:
-            # Two runs at once both find the month due; the second gets the account's lock when the first has committed.
+            # Two concurrent runs both see the month as due. The second gets the account's lock after the first commits.
             if month not in ledger.retention.months_to_remove(policy.account_id, months_after(month, 1)):
-                return replace(found, outcome="already")
+                return replace(result, outcome="already")
             if unfinished := removal.unfinished_days():
-                return replace(found, outcome="refused", unfinished=unfinished)
-            found = replace(found, records=removal.count())
+                return replace(result, outcome="refused", unfinished=unfinished)
+            result = replace(result, records=removal.count())
             if dry_run:
-                return found
-            archived = _archive(removal, ctx) if policy.archive and found.records else None
+                return result
+            archived = _archive(removal, ctx) if policy.archive and result.records else None
             deleted = removal.remove(
-                records=found.records,
+                records=result.records,
                 archived_path=None if archived is None else str(archived.path.relative_to(ctx.settings.archive_dir)),
                 archived_sha256=None if archived is None else archived.sha256,
                 now=ctx.clock(),
             )
-            _require_balance(found, deleted, found.records if archived is None else archived.rows)
+            _require_balance(result, deleted, result.records if archived is None else archived.rows)
     except Exception as error:  # noqa: BLE001 - one month's failure is that month's
-        return replace(found, outcome="failed", failure=contained(policy.account_id, f"month {month:%Y-%m}", error))
+        return replace(result, outcome="failed", failure=contained(policy.account_id, f"month {month:%Y-%m}", error))
     ctx.progress(f"removed {policy.account_id} {month:%Y-%m}")
-    return replace(found, outcome="removed", archived=archived)
+    return replace(result, outcome="removed", archived=archived)
 
 
 def _require_balance(month: RetainedMonth, deleted: int, archived: int) -> None:
@@ -172,7 +172,7 @@ def _archive(removal: MonthRemoval, ctx: RunContext) -> ArchivedFile:
 
 
 def _mask(account_id: str, before: date, ledger: Ledger) -> int:
-    """Month by month: loads of the account wait for one at most."""
+    """Masks one month per transaction, so that loads of the account wait for one month at most."""
     days = ledger.retention.finished_days(account_id, before)
     return sum(
         ledger.retention.mask(account_id, list(month)) for _, month in groupby(days, lambda day: (day.year, day.month))
