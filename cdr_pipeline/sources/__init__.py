@@ -1,1 +1,1 @@
-"""The outside world to raw rows: the switch's API, uploaded files, and the landing files that keep both."""
+"""Reads raw rows from the switch's API and from uploaded files, and keeps their bytes in landing files."""

@@ -1,7 +1,7 @@
-"""Landing: the untouched bytes that came in, kept so that any day can be loaded again without asking the switch.
+"""Landing files: the bytes as they were received, kept so that any day can be loaded again without the switch.
 
-A window is one file of gzip members, one for each reply, and an index beside it that is written last: a window without
-an index has not landed.
+A landed window is one file of gzip members, one for each reply, and an index file in the same folder. The index is
+written last: a window without an index has not landed.
 """
 
 import gzip
@@ -29,17 +29,17 @@ Part = Literal["page", "detail"]
 _SCHEMA: Final = 1
 _INDEX: Final = ".index.json"
 _CHUNK: Final = 1024**2
-# landing/api/{account}/{yyyy}/{mm}/{dd} and landing/uploads: mkdir gives the mode to the last one only.
+# landing/api/{account}/{yyyy}/{mm}/{dd} and landing/uploads: mkdir sets the mode of the last folder only.
 _WINDOW_LEVELS: Final = 6
 _UPLOAD_LEVELS: Final = 2
-# Twice as fast as the default and a quarter larger: a night waits for it, a disk does not.
+# Twice as fast as the default level, with files that are a quarter larger.
 _LEVEL: Final = 3
-# Replies that wait to be packed while the next one is fetched; each may be as large as the client takes.
+# Most replies that wait for compression while the next one is fetched; each may have the client's largest size.
 _WAITING: Final = 2
 
 
 class LandingDamaged(CdrError):
-    """A landing file is missing, cut or changed; collect the window again."""
+    """A landing file is missing, truncated or changed. Collect the window again."""
 
     code = "landing_damaged"
     exit_code = 10
@@ -47,15 +47,15 @@ class LandingDamaged(CdrError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One reply in a landing file: where its gzip member lies, the hash of its body, and what it is.
+    """One reply in a landing file.
 
     Attributes:
-        offset, length: of the gzip member.
-        sha256: of the reply.
-        rows: list rows in it.
+        offset, length: position and size of the gzip member, in bytes.
+        sha256: hash of the reply's body.
+        rows: number of list rows in the reply.
         part: list page or detail document.
-        keys: union of the rows' keys when the page was found to need no folding and no repair; its rows can then be
-            cut out as they stand. None otherwise.
+        keys: union of the rows' keys if the page needed neither folding of keys nor repair; ``cut_page`` can then
+            take the rows from the body unchanged. None otherwise.
     """
 
     offset: int
@@ -67,8 +67,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """What a reply is: ``part``, ``rows`` and ``keys`` of its entry."""
+class _Contents:
+    """Description of a reply: ``part``, ``rows`` and ``keys`` of its entry."""
 
     part: Part
     rows: int
@@ -85,7 +85,7 @@ class LandedFile:
 
 
 def window_path(landing_dir: Path, account_id: str, window: Window, landed_at: datetime) -> Path:
-    """Where a window of an account lands; each attempt has a path of its own, so that none destroys another's bytes."""
+    """Path of an account's landed window. Each attempt has its own path, so that no attempt overwrites another."""
     day = window.starts_at.astimezone(UTC)
     name = f"{_stamp(window.starts_at)}--{_stamp(window.ends_at)}--{_stamp(landed_at)}{landed_at:%f}.pages.gz"
     return landing_dir / "api" / account_id / f"{day:%Y}" / f"{day:%m}" / f"{day:%d}" / name
@@ -96,22 +96,22 @@ def _stamp(moment: datetime) -> str:
 
 
 class LandingWriter:
-    """Writes one window; nothing of it is visible until the block ends well.
+    """Context manager that writes one window. The file becomes visible only when the block ends without an error.
 
-    A window whose rows are those that landed before is not kept: reading a day again costs no disk.
+    If the rows are the same as those that landed before, the file is discarded: reading a day again uses no disk space.
 
-    Replies are packed, hashed and written in their order by a thread of the writer's own, while the next one is
-    fetched. What goes wrong there is raised by a later call or by the end of the block.
+    A background thread compresses, hashes and writes the replies in order while the next one is fetched. An error in
+    that thread is raised by a later call or at the end of the block.
 
     Args:
-        path: where the window lands.
-        account_id, window, dialect: kept in the index, so that the file explains itself.
-        known_rows: ``rows_sha256`` of the window as it landed before; None keeps it in any case.
+        path: file of the window.
+        account_id, window, dialect: recorded in the index.
+        known_rows: ``rows_sha256`` of the window as it landed before; None keeps the file in any case.
 
     Attributes:
-        rows, bytes: what was added so far.
-        rows_sha256: hash of the list rows, set when the block ends.
-        unchanged: the rows are the known ones and nothing was kept, set when the block ends.
+        rows, bytes: number of list rows and of bytes added so far.
+        rows_sha256: hash of the list rows; set when the block ends.
+        unchanged: whether the rows are the same as before and the file was discarded; set when the block ends.
     """
 
     def __init__(
@@ -158,15 +158,16 @@ class LandingWriter:
             raise ValueError("the landing file is not open")
         while len(self._waiting) >= _WAITING:
             self._waiting.popleft().result()
-        self._waiting.append(self._thread.submit(self._write, self._handle, body, _Kind(part, rows, keys), listed))
+        contents = _Contents(part, rows, keys)
+        self._waiting.append(self._thread.submit(self._write, self._handle, body, contents, listed))
         self.rows += rows
         self.bytes += len(body)
 
-    def _write(self, handle: BinaryIO, body: bytes, kind: "_Kind", listed: bytes) -> None:
+    def _write(self, handle: BinaryIO, body: bytes, contents: _Contents, listed: bytes) -> None:
         self._rows_hash.update(listed)
         member = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
         digest = hashlib.sha256(body).hexdigest()
-        self._entries.append(Entry(handle.tell(), len(member), digest, kind.rows, kind.part, kind.keys))
+        self._entries.append(Entry(handle.tell(), len(member), digest, contents.rows, contents.part, contents.keys))
         handle.write(member)
 
     def __exit__(
@@ -179,8 +180,8 @@ class LandingWriter:
             self._discard(self._handle)
             return
         try:
-            for written in self._waiting:
-                written.result()
+            for write in self._waiting:
+                write.result()
             self.rows_sha256 = self._rows_hash.hexdigest()
             if self.rows_sha256 == self._known_rows:
                 self.unchanged = True
@@ -201,7 +202,7 @@ class LandingWriter:
 
 @dataclass(frozen=True, slots=True)
 class LandingFile:
-    """A landed window, as its index describes it."""
+    """A landed window: its file and the entries of its index."""
 
     path: Path
     entries: tuple[Entry, ...]
@@ -211,7 +212,7 @@ class LandingFile:
         """Reads the index.
 
         Raises:
-            LandingDamaged: it is missing or unreadable, or of a schema that this version does not know.
+            LandingDamaged: the index is missing or unreadable, or has a schema that this version does not support.
         """
         try:
             index = orjson.loads(_index_of(path).read_bytes())
@@ -227,10 +228,10 @@ class LandingFile:
             ) from None
 
     def bodies(self) -> Iterator[tuple[Entry, bytes]]:
-        """Every reply in order, one in memory at a time.
+        """Yields every reply in order, with one in memory at a time.
 
         Raises:
-            LandingDamaged: one is not what the index says.
+            LandingDamaged: the file is missing or truncated, or a reply does not match its hash in the index.
         """
         try:
             with self.path.open("rb") as handle:
@@ -246,16 +247,16 @@ class LandingFile:
             ) from None
 
 
-def _entry(found: dict[str, Any]) -> Entry:
-    keys = found.pop("keys", None)
-    return Entry(**found, keys=None if keys is None else tuple(keys))
+def _entry(attributes: dict[str, Any]) -> Entry:
+    keys = attributes.pop("keys", None)
+    return Entry(**attributes, keys=None if keys is None else tuple(keys))
 
 
 def land_upload(source: Path, landing_dir: Path) -> LandedFile:
     """Copies an uploaded file to landing under its sha256; the same bytes land once.
 
     Raises:
-        UnreadableUpload: it is no regular file.
+        UnreadableUpload: the source is not a regular file, or it changed during the copy.
     """
     folder = landing_dir / "uploads"
     durable.make_folder(folder, levels=_UPLOAD_LEVELS)

@@ -1,9 +1,9 @@
-"""Rate cards of carriers: CSV files that the operator keeps beside the import profiles.
+"""Rate cards of carriers: CSV files in the folder of the import profiles.
 
 The header names the columns, in any order: ``prefix`` (digits), ``rate`` (price of a minute) and, where they apply,
 ``destination``, ``minimum`` and ``increment`` (seconds), ``fee`` (of every answered call), ``currency``, ``valid_from``
-and ``valid_to`` (YYYY-MM-DD, both included). Of several lines for a prefix, those valid on the day count, and of those
-the one that began last.
+and ``valid_to`` (YYYY-MM-DD, both included). If several lines for a prefix are valid on a day, the one with the latest
+``valid_from`` applies.
 """
 
 from datetime import date
@@ -24,18 +24,19 @@ _SOURCES: Final = (OSError, pl.exceptions.PolarsError, UnicodeDecodeError)
 def read_rate_card(
     path: Path, business_date: date, *, steps: Increment, currency: str, places: int, rounding: RoundingMode
 ) -> RateCard:
-    """The prices that are valid on a day.
+    """Reads the prices that are valid on a day.
 
     Args:
-        path: the CSV file, UTF-8.
-        business_date: the day.
-        steps: billing steps of lines that state none.
-        currency: of lines that name none.
-        places: decimals of a call's price.
-        rounding: of what is beyond them.
+        path: CSV file in UTF-8.
+        business_date: day on which the prices must be valid.
+        steps: billing increment of lines without ``minimum`` and ``increment``.
+        currency: currency of lines without one.
+        places: number of decimals of a call's price.
+        rounding: how prices are rounded to ``places`` decimals.
 
     Raises:
-        InvalidRateCard: it cannot be read, lacks a column, or a line has a value that is none, naming the line.
+        InvalidRateCard: the file cannot be read, a column is missing or unknown, or a line has an invalid value. The
+            message names the column or the line.
     """
     try:
         table = pl.read_csv(path, infer_schema=False, encoding="utf8")
@@ -66,7 +67,7 @@ def read_rate_card(
 def _rate(
     line: dict[str, str | None], business_date: date, steps: Increment, currency: str
 ) -> tuple[date | None, Rate]:
-    """When the line's price began, None when it is not valid on the day, and the price."""
+    """First day of the line's price, None if the price is not valid on the day; and the price."""
     text = {name: (value or "").strip() for name, value in line.items()}
     prefix = text["prefix"].removeprefix("+")
     if not (prefix.isascii() and prefix.isdecimal()):

@@ -1,1 +1,1 @@
-"""The switch's CDR API: what its versions do differently, which windows to ask for, and asking."""
+"""Client of the switch's CDR API: its dialects, planning of windows, requests, and parsing of replies."""

@@ -1,6 +1,6 @@
-"""Rows that all have the same keys, which is what a switch lists: looked through without an object for each key.
+"""Fast check of rows that all have the same keys, as a switch usually lists them, without an object for each key.
 
-Half of the time of the general way goes to dictionaries and to the collector that walks them.
+The general parser spends half of its time on dictionaries and on garbage collection of them.
 """
 
 from functools import lru_cache
@@ -8,19 +8,19 @@ from typing import Any, Final
 
 import msgspec
 
-# Keys come from outside: more of them than any switch lists are not worth a class.
+# A class is generated for each set of keys. Rows with more keys than any switch sends do not get one.
 _MOST_KEYS: Final = 200
 _ROW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def alike_rows(listed: bytes) -> tuple[int, frozenset[str]] | None:
-    """Number and keys of rows that all have the same lower-case keys, each once, and hold no objects.
+    """Number and keys of rows that all have the same lower-case keys, without duplicates and without nested objects.
 
     Args:
-        listed: a JSON list in UTF-8.
+        listed: JSON list in UTF-8.
 
     Returns:
-        None when they are otherwise, or could be: look closer.
+        None if the rows are not like this, or may not be; the general parser must check them.
     """
     try:
         keys = tuple(_ROW.decode(listed[1 : listed.find(b"}") + 1]))
@@ -29,7 +29,7 @@ def alike_rows(listed: bytes) -> tuple[int, frozenset[str]] | None:
         rows = _rows_with(keys).decode(listed)
     except msgspec.MsgspecError:
         return None
-    # What was said twice, within a row or by an escape, is shorter when it is said once.
+    # Encoded again, rows with a duplicate or an escaped key are shorter.
     if listed.count(b"{") != len(rows) or len(msgspec.json.encode(rows)) != len(listed):
         return None
     return len(rows), frozenset(keys)
@@ -37,7 +37,7 @@ def alike_rows(listed: bytes) -> tuple[int, frozenset[str]] | None:
 
 @lru_cache(maxsize=32)
 def _rows_with(keys: tuple[str, ...]) -> msgspec.json.Decoder[list[Any]]:
-    """Reads rows that have exactly these keys, their values still in JSON."""
+    """Decoder of rows with exactly these keys, which leaves their values encoded as JSON."""
     names = {f"field_{number}": key for number, key in enumerate(keys)}
     row = msgspec.defstruct(
         "Row", [(name, msgspec.Raw) for name in names], rename=names, forbid_unknown_fields=True, gc=False

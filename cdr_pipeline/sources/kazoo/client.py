@@ -1,4 +1,7 @@
-"""What is asked of the switch: pages of records, details, accounts; or an error that says whether to ask again."""
+"""Client of the switch's API: pages of records, details, accounts. Its errors tell whether a retry can help.
+
+Connections, retries and the login are in ``connection``, ``refusals`` and ``session``.
+"""
 
 import ssl
 import time
@@ -34,20 +37,21 @@ class KazooClient:
     """One switch, one set of credentials. Safe for several threads; use as a context manager.
 
     Args:
-        base_url: scheme, host, port.
+        base_url: scheme, host and port of the switch.
         credentials: token, API key or user.
-        session_dir: where the token is shared with other processes; None keeps it in memory.
-        page_size: rows asked for per page.
-        requests_per_second: per account.
-        host_requests_per_second: of all accounts together.
-        timeout_seconds: longest wait for one answer, body included.
-        token_in_query: for servers that take the token no other way.
-        attempts: how often one request is tried.
-        verify: certificate authorities to trust besides the system's, for tests; verification cannot be switched off.
-        transport: in place of the network, for tests.
+        session_dir: folder in which processes share the token; None keeps it in memory.
+        page_size: rows requested per page.
+        requests_per_second: rate limit of one account.
+        host_requests_per_second: rate limit of all accounts together.
+        timeout_seconds: longest wait for one response, including its body.
+        token_in_query: send the token in the URL, for servers that accept it only there.
+        attempts: largest number of attempts per request.
+        verify: TLS context with certificate authorities of a test; None trusts the system's. Verification cannot be
+            disabled.
+        transport: replaces the network, for tests.
         clock: monotonic seconds, for tests.
-        wall_clock: current time in UTC, compared with the ``Date`` of every reply; None compares nothing.
-        clock_tolerance_seconds: how far the two may differ.
+        wall_clock: current time in UTC, compared with the ``Date`` of every response; None disables the comparison.
+        clock_tolerance_seconds: largest accepted difference between the two clocks.
     """
 
     def __init__(
@@ -85,14 +89,15 @@ class KazooClient:
 
     @classmethod
     def from_settings(cls, settings: Settings, *, wall_clock: Callable[[], datetime] | None = None) -> Self:
-        """A client as configured.
+        """Creates a client from settings.
 
         Args:
-            settings: of this process.
-            wall_clock: current time in UTC, compared with the ``Date`` of every reply; None compares nothing.
+            settings: settings of this process.
+            wall_clock: current time in UTC, compared with the ``Date`` of every response; None disables the
+                comparison.
 
         Raises:
-            ConfigurationError: no URL, or no credentials.
+            ConfigurationError: the URL or the credentials are missing.
         """
         if settings.api_url is None:
             raise ConfigurationError("CDR_API_URL is not set: there is no switch to collect from")
@@ -116,10 +121,10 @@ class KazooClient:
         self._connection.close()
 
     def detect_dialect(self, account_id: str) -> SwitchDialect:
-        """What the server speaks, from its first answers: the envelope of v2, and whether v1 is gone.
+        """Detects the server's dialect from the envelope of a v2 page and from whether the server still has v1.
 
         Raises:
-            UpstreamError: as any request.
+            UpstreamError: a request failed.
         """
         try:
             path = f"/v2/accounts/{quote(account_id, safe='')}/cdrs"
@@ -136,17 +141,18 @@ class KazooClient:
         return SwitchDialect.V2_K43
 
     def pages(self, account_id: str, window: Window, dialect: SwitchDialect) -> Iterator[tuple[bytes, Page]]:
-        """Every page of a window: its untouched body but for the token, and what it says.
+        """Yields every page of a window: its body, unchanged except for the token, and the parsed page.
 
-        Rows may come twice; they are merged once. A key that comes again ends in an error, or on servers that repeat
-        whole seconds in larger pages, so that the walk always ends.
+        Rows may occur twice; the merge removes duplicates. If a start key repeats, the next request asks for larger
+        pages on servers that repeat whole seconds, and raises an error on others, so that paging always ends.
 
-        A gateway that gives up on an ordinary window is not asked again, because two shorter windows cover it. One
-        across a month's edge has no such parts and is asked for again like any request.
+        When a gateway times out on an ordinary window, the request is not retried, because two shorter windows cover
+        it. A window across a month's edge cannot be split in this way and is retried like any request.
 
         Raises:
             WindowTooHeavy: a shorter window may work.
-            TransientUpstreamError, PermanentUpstreamError: as their names say.
+            TransientUpstreamError: all attempts failed; a later run can succeed.
+            PermanentUpstreamError: a retry does not help.
         """
         path = f"/{dialect.version}/accounts/{quote(account_id, safe='')}/cdrs"
         query = {"created_from": str(window.created_from), "created_to": str(window.created_to)}
@@ -165,89 +171,91 @@ class KazooClient:
                 return
             if window.whole:
                 raise UpstreamProtocolError(
-                    f"account {account_id}: the server cuts into pages what must be read whole at a month's edge"
+                    f"account {account_id}: the server pages a window across a month's edge, which must be one page"
                 )
             if key in seen or key == query.get("start_key"):
                 if not dialect.repeats_seconds or size >= _LARGEST_PAGE:
-                    raise UpstreamProtocolError(f"account {account_id}: the server repeats the same page for ever")
+                    raise UpstreamProtocolError(f"account {account_id}: the server keeps returning the same page")
                 size = min(size * 4, _LARGEST_PAGE)
             seen.add(key)
             query["start_key"] = key
         raise UpstreamProtocolError(f"account {account_id}: more than {_MAX_PAGES} pages in one window")
 
     def detail(self, account_id: str, record_id: str, dialect: SwitchDialect) -> bytes:
-        """The reply of ``/cdrs/{id}``, free of the token, its document checked to be there."""
+        """The response of ``/cdrs/{id}`` without the token, after checking that it holds a document."""
         account, record = quote(account_id, safe=""), quote(record_id, safe="")
         body = self._connection.get(account_id, f"/{dialect.version}/accounts/{account}/cdrs/{record}", {})
         parse_detail(body)
         return body
 
     def descendants(self, account_id: str, *, version: str = "v2") -> list[dict[str, Any]]:
-        """Every account below one, as the switch lists them (id, name, realm, tree), all pages.
+        """Every account below an account, from all pages of the switch's list (id, name, realm, tree).
 
         Raises:
-            TransientUpstreamError, PermanentUpstreamError: as their names say.
+            TransientUpstreamError: all attempts failed; a later run can succeed.
+            PermanentUpstreamError: a retry does not help.
         """
         path = f"/{version}/accounts/{quote(account_id, safe='')}/descendants"
         query: dict[str, str] = {}
-        found: list[dict[str, Any]] = []
+        accounts: list[dict[str, Any]] = []
         seen: set[str] = set()
         while True:
             body = self._connection.get(account_id, path, query)
             data = data_of(body)
             if not isinstance(data, list):
-                raise UpstreamProtocolError(f"account {account_id}: its descendants came in no list")
-            found += [row for row in cast("list[Any]", data) if isinstance(row, dict)]
+                raise UpstreamProtocolError(f"account {account_id}: expected a list of descendants, got something else")
+            accounts += [row for row in cast("list[Any]", data) if isinstance(row, dict)]
             key = next_key_of(body)
             if key is None:
-                return found
+                return accounts
             if key in seen:
-                raise UpstreamProtocolError(f"account {account_id}: the server repeats the same page for ever")
+                raise UpstreamProtocolError(f"account {account_id}: the server keeps returning the same page")
             seen.add(key)
             query = {"start_key": key}
 
     def account(self, account_id: str, *, version: str = "v2") -> dict[str, Any]:
-        """An account's own document (id, name, realm, timezone ...).
+        """The document of an account (id, name, realm, timezone and more).
 
         Raises:
-            TransientUpstreamError, PermanentUpstreamError: as their names say.
+            TransientUpstreamError: all attempts failed; a later run can succeed.
+            PermanentUpstreamError: a retry does not help.
         """
         data = data_of(self._connection.get(account_id, f"/{version}/accounts/{quote(account_id, safe='')}", {}))
         if not isinstance(data, dict):
-            raise UpstreamProtocolError(f"account {account_id}: its document is none")
+            raise UpstreamProtocolError(f"account {account_id}: expected a JSON object, got something else")
         return cast("dict[str, Any]", data)
 
     def own_account(self) -> str:
-        """Id of the account that the credentials belong to, as the login's answer names it.
+        """Id of the account that the credentials belong to, from the response to a login.
 
         Raises:
-            ConfigurationError: there is only a token, which names no account.
-            UpstreamAuthError: refused.
+            ConfigurationError: only a token is configured, or the response names no account.
+            UpstreamAuthError: the switch refused the credentials.
         """
         return self._connection.own_account()
 
     def _page(self, account_id: str, path: str, query: dict[str, str], *, shrinks: bool = False) -> tuple[bytes, Page]:
-        def whole(body: bytes) -> tuple[tuple[bytes, Page], int | None]:
+        def complete_page(body: bytes) -> tuple[tuple[bytes, Page], int | None]:
             page = parse_page(body)
-            _require_whole(page, path, query)
+            _require_complete(page, path, query)
             return (body, page), page.tokens_left
 
-        return self._connection.read(account_id, path, query, whole, shrinks=shrinks)
+        return self._connection.read(account_id, path, query, complete_page, shrinks=shrinks)
 
 
-def _require_whole(page: Page, path: str, query: dict[str, str]) -> None:
-    """A page that has fewer rows than its own figures say is a failed one; more rows are fine.
+def _require_complete(page: Page, path: str, query: dict[str, str]) -> None:
+    """Checks that a page has at least as many rows as its ``page_size`` announces.
 
-    On v1 and since 4.3 the figure is the number of rows. On v2 of 3.x and 4.0 it is the size that was asked for, and a
-    page that is not the last one is full.
+    On v1 and since 4.3, ``page_size`` is the number of rows. On v2 of 3.x and 4.0 it is the requested size, and every
+    page except the last one is full.
 
     Raises:
-        TransientUpstreamError: it is short.
+        TransientUpstreamError: rows are missing.
     """
-    said = page.page_size
-    if said is None:
+    expected = page.page_size
+    if expected is None:
         return
     counted = path.startswith("/v1/") or ("page_size" in query and "node" in page.envelope)
     full = "node" not in page.envelope and page.next_start_key is not None and page.next_start_key.isdigit()
-    if page.rows < said and (counted or full):
-        raise TransientUpstreamError(f"a page came short: {page.rows} of {said} rows")
+    if page.rows < expected and (counted or full):
+        raise TransientUpstreamError(f"a page is incomplete: {page.rows} of {expected} rows")

@@ -1,4 +1,4 @@
-"""Requests to one switch: paced, retried, logged in; every reply whole, bounded and free of the token."""
+"""HTTP requests to one switch, with rate limit, retries and login. Bodies are complete, bounded and token-free."""
 
 import logging
 import ssl
@@ -34,19 +34,19 @@ from cdr_pipeline.sources.kazoo.refusals import (
 from cdr_pipeline.sources.kazoo.session import Session
 from cdr_pipeline.sources.kazoo.unpacking import Unpacking
 
-# They write every URL at INFO, and a URL may hold the token where a server takes it no other way.
+# These libraries log every URL at INFO, and a URL holds the token if ``token_in_query`` is set.
 for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 _log = logging.getLogger(__name__)
 
 
-def _say(details: RetryDetails) -> None:
-    """One line of our own log a retry, instead of a library's to standard output."""
-    _log.info("%s; asked again in %.1f s", details.caused_by, details.wait_for)
+def _log_retry(details: RetryDetails) -> None:
+    """Logs one line per retry with our own logger, in place of the library's line on standard output."""
+    _log.info("%s; retrying in %.1f s", details.caused_by, details.wait_for)
 
 
-stamina.instrumentation.set_on_retry_hooks([_say])
+stamina.instrumentation.set_on_retry_hooks([_log_retry])
 
 _Answer = TypeVar("_Answer")
 # Parsed, a reply of this size takes about 150 MB.
@@ -64,17 +64,18 @@ class Connection:
     """One switch, one set of credentials. Safe for several threads.
 
     Args:
-        base_url: scheme, host, port.
-        session: where the token comes from.
-        pace: how often each account and the host are asked.
-        timeout_seconds: longest wait for one answer, body included.
-        token_in_query: for servers that take the token no other way.
-        attempts: how often one request is tried.
-        verify: certificate authorities to trust besides the system's, for tests; verification cannot be switched off.
-        transport: in place of the network, for tests.
+        base_url: scheme, host and port of the switch.
+        session: provides and renews the token.
+        pace: rate limit of the accounts and the host.
+        timeout_seconds: longest wait for one response, including its body.
+        token_in_query: send the token in the URL, for servers that accept it only there.
+        attempts: largest number of attempts per request.
+        verify: TLS context with certificate authorities of a test; None trusts the system's. Verification cannot be
+            disabled.
+        transport: replaces the network, for tests.
         clock: monotonic seconds, for tests.
-        wall_clock: current time in UTC, compared with the ``Date`` of every reply; None compares nothing.
-        clock_tolerance_seconds: how far the two may differ.
+        wall_clock: current time in UTC, compared with the ``Date`` of every response; None disables the comparison.
+        clock_tolerance_seconds: largest accepted difference between the two clocks.
     """
 
     def __init__(
@@ -112,14 +113,15 @@ class Connection:
         )
 
     def close(self) -> None:
-        """Ends the connections that are kept open."""
+        """Closes the idle connections."""
         self._http.close()
 
     def get(self, account_id: str, path: str, query: dict[str, str]) -> bytes:
-        """The body of a reply, free of the token.
+        """Sends a GET request and returns the body of the response, without the token.
 
         Raises:
-            TransientUpstreamError, PermanentUpstreamError: as their names say, after all attempts.
+            TransientUpstreamError: all attempts failed; a later run can succeed.
+            PermanentUpstreamError: a retry does not help.
         """
         return self.read(account_id, path, query, lambda body: (body, None))
 
@@ -132,45 +134,48 @@ class Connection:
         *,
         shrinks: bool = False,
     ) -> _Answer:
-        """What ``reader`` makes of a reply; what it raises counts as the reply's failure.
-
-        It also gives the tokens that the server's own bucket has left, where the reply says so.
+        """Sends a GET request and returns the result of ``reader``. An error of ``reader`` is retried like any other.
 
         Args:
-            account_id: account that is asked about.
-            path: below the base URL.
-            query: parameters.
-            reader: makes the answer of a body.
-            shrinks: the caller asks for less when a gateway gives up (504), so that asking again is a waste.
+            account_id: account to which the request belongs.
+            path: path below the base URL.
+            query: query parameters.
+            reader: parses a body; returns the result, and the tokens left in the server's bucket or None.
+            shrinks: the caller asks for a shorter window after a gateway timeout (504), so a 504 is not retried.
 
         Raises:
-            TransientUpstreamError, PermanentUpstreamError: as their names say, after all attempts.
+            TransientUpstreamError: all attempts failed; a later run can succeed.
+            PermanentUpstreamError: a retry does not help.
         """
 
-        def asked() -> _Answer:
-            answer, tokens_left = reader(self._once(account_id, path, query))
+        def request() -> _Answer:
+            answer, tokens_left = reader(self._request(account_id, path, query))
             self._pace.answered(account_id, tokens_left)
             return answer
 
-        return self._tried(asked, shrinks=shrinks)
+        return self._with_retries(request, shrinks=shrinks)
 
     def own_account(self) -> str:
-        """Id of the account that the credentials belong to, as the login's answer names it.
+        """Id of the account that the credentials belong to, from the response to a login.
 
         Raises:
-            ConfigurationError: there is only a token, which names no account.
-            UpstreamAuthError: refused.
+            ConfigurationError: only a token is configured, or the response names no account.
+            UpstreamAuthError: the switch refused the credentials.
         """
         if not self._session.credentials.renewable:
-            raise ConfigurationError("a token does not say whose it is", hint="name the account with --root")
+            raise ConfigurationError(
+                "a token does not show which account it belongs to", hint="name the account with --root"
+            )
         account: list[str] = []
-        self._tried(lambda: self._session.renew(self._session.token(), lambda: self._log_in(account)))
+        self._with_retries(lambda: self._session.renew(self._session.token(), lambda: self._log_in(account)))
         if not account:
-            raise ConfigurationError("the switch did not say whose credentials these are", hint="name it with --root")
+            raise ConfigurationError(
+                "the switch did not name the account of these credentials", hint="name the account with --root"
+            )
         return account[0]
 
-    def _tried(self, asked: Callable[[], _Answer], *, shrinks: bool = False) -> _Answer:
-        """Asks until there is an answer that can be trusted, with backoff, jitter and an end."""
+    def _with_retries(self, request: Callable[[], _Answer], *, shrinks: bool = False) -> _Answer:
+        """Repeats a request that failed for a transient reason, with backoff, jitter and a limit."""
         for attempt in stamina.retry_context(
             on=lambda error: retry_decision(error, shrinks=shrinks),
             attempts=self._attempts,
@@ -179,11 +184,11 @@ class Connection:
             wait_max=LONGEST_WAIT_SECONDS,
         ):
             with attempt:
-                return asked()
+                return request()
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _once(self, account_id: str, path: str, query: dict[str, str]) -> bytes:
-        """One request, and one more after a fresh login when the token has expired."""
+    def _request(self, account_id: str, path: str, query: dict[str, str]) -> bytes:
+        """Sends one request, and repeats it once after a new login if the token has expired."""
         token = self._session.token() or self._renewed("")
         self._pace.wait(account_id)
         status, headers, body = self._exchange("GET", path, query, token)
@@ -197,8 +202,8 @@ class Connection:
             raise refusal(account_id, status, headers, body)
         if not headers.get("content-type", "").lower().startswith(_JSON):
             raise TransientUpstreamError(
-                f"account {account_id}: the reply is not JSON but something else with status 200",
-                hint="when it stays so, check CDR_API_URL: a proxy's error page passes, a wrong address does not",
+                f"account {account_id}: the reply has status 200 but is not JSON",
+                hint="retry later, in case it is a proxy's error page; if it persists, check CDR_API_URL",
             )
         self._require_clock(headers)
         return without_token(body, token)
@@ -206,7 +211,7 @@ class Connection:
     def _exchange(
         self, method: str, path: str, query: dict[str, str], token: str, content: bytes | None = None
     ) -> tuple[int, httpx2.Headers, bytes]:
-        """Sends and reads whole, within one deadline and one bound on the decoded size."""
+        """Sends a request and reads the complete response, within the timeout and the limit of the unpacked size."""
         deadline = self._clock() + self._timeout
         headers: dict[str, str] = {}
         if token and self._token_in_query:
@@ -223,20 +228,22 @@ class Connection:
                 for chunk in response.iter_raw():
                     body.feed(chunk)
                     if self._clock() > deadline:
-                        raise TransientUpstreamError(f"a reply of {self._host} took longer than {self._timeout:g} s")
+                        raise TransientUpstreamError(f"a reply from {self._host} took longer than {self._timeout:g} s")
                 return response.status_code, response.headers, body.finished()
         except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
             if _is_certificate_error(error):
                 raise PermanentUpstreamError(
                     f"the certificate of {self._host} cannot be trusted",
-                    hint="the switch needs a valid one; an own authority is named by SSL_CERT_FILE",
+                    hint="install a valid certificate on the switch, or set SSL_CERT_FILE to your own authority's file",
                 ) from None
-            raise TransientUpstreamError(f"{self._host} did not answer whole: {type(error).__name__}") from None
+            raise TransientUpstreamError(
+                f"{self._host} did not send a complete response: {type(error).__name__}"
+            ) from None
         except httpx2.HTTPError as error:
-            raise PermanentUpstreamError(f"{self._host} cannot be asked: {type(error).__name__}") from None
+            raise PermanentUpstreamError(f"the request to {self._host} failed: {type(error).__name__}") from None
 
     def _require_clock(self, headers: httpx2.Headers) -> None:
-        """Raises ClockDisagrees when the switch's clock, where it shows one, is too far from this machine's."""
+        """Raises ClockDisagrees if the ``Date`` of the response differs too much from this machine's clock."""
         moment = date_of(headers)
         if self._wall_clock is None or moment is None:
             return
@@ -248,11 +255,14 @@ class Connection:
             )
 
     def _renewed(self, expired: str) -> str:
-        """A token in place of the one that is refused."""
+        """Returns a token that replaces the refused one."""
         return self._session.renew(expired, self._log_in)
 
     def _log_in(self, account: list[str] | None = None) -> str:
-        """Buys a token. The login's own bucket is the host's: it costs 35 of an account's requests."""
+        """Requests a token and returns it. If ``account`` is given, appends the id of the account to it.
+
+        The login counts against the bucket of the host and costs as much as 35 requests.
+        """
         route, content = self._session.credentials.login()
         status, headers, body = 0, httpx2.Headers(), b""
         for version in ("v2", "v1"):

@@ -1,7 +1,7 @@
-"""Keeps requests below what the server's token buckets refill, and learns when the server says that it was too much.
+"""Client-side rate limit for the server's token buckets, which slows down when the server answers 429.
 
-A stock switch keeps a bucket of 100 tokens for each client and account, refills ten a second and takes one a request
-and 35 a login; a white label's numbers are its own.
+A stock switch has a bucket of 100 tokens for each client and account. It refills ten tokens a second; a request costs
+one token, a login 35. White-label versions may have other numbers.
 """
 
 import threading
@@ -10,17 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-# What is left in the server's bucket for others who use the same account from the same address.
+# Tokens left in the server's bucket for other programs that use the same account from the same address.
 _RESERVE: Final = 10
 _SLOWEST_PER_SECOND: Final = 0.2
 _BURST_SECONDS: Final = 2.0
-# Every answer gives back this share of the full rate after a refusal has halved it.
+# After a 429 has halved the rate, every response raises it again by this share of the full rate.
 _RECOVERY: Final = 0.02
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """Requests that may go out now, refilled at a rate."""
+    """Number of requests that may be sent now, refilled at a rate."""
 
     rate: float
     level: float
@@ -28,7 +28,7 @@ class _Bucket:
     closed_until: float = 0.0
 
     def take(self, now: float, burst: float) -> float:
-        """Takes one request out, perhaps out of the future; returns the seconds until it may go out."""
+        """Takes one request out, below zero if the bucket is empty. Returns the seconds until it may be sent."""
         if now > self.filled_at:
             self.level = min(burst, self.level + (now - self.filled_at) * self.rate)
             self.filled_at = now
@@ -37,11 +37,11 @@ class _Bucket:
 
 
 class Pace:
-    """A budget of requests for each account and one for the whole host; safe for several threads.
+    """Rate limit for each account and for the host. Safe for several threads.
 
     Args:
-        per_second: of one account, when the server has not complained.
-        host_per_second: of all accounts together.
+        per_second: requests per second of one account, as long as the server does not answer 429.
+        host_per_second: requests per second of all accounts together.
         clock, sleep: for tests.
     """
 
@@ -61,7 +61,7 @@ class Pace:
         self._accounts: dict[str, _Bucket] = {}
 
     def wait(self, account_id: str) -> None:
-        """Returns when the account's next request may go out; waiting accounts do not hold up others."""
+        """Waits until the account's next request may be sent. A waiting account does not delay others."""
         with self._lock:
             now = self._clock()
             bucket = self._of(account_id)
@@ -72,7 +72,7 @@ class Pace:
             self._sleep(seconds)
 
     def refused(self, account_id: str, retry_after_seconds: float | None) -> None:
-        """The server said 429: half the account's rate from now on, and nothing before it wants to be asked again."""
+        """Records a 429: halves the account's rate and sends nothing until ``retry_after_seconds`` have passed."""
         with self._lock:
             bucket = self._of(account_id)
             bucket.rate = max(bucket.rate / 2, _SLOWEST_PER_SECOND)
@@ -80,7 +80,7 @@ class Pace:
             bucket.closed_until = self._clock() + (retry_after_seconds or 1.0 / bucket.rate)
 
     def answered(self, account_id: str, tokens_left: int | None = None) -> None:
-        """The server answered, perhaps saying how many requests its own bucket still holds."""
+        """Records a response, and the number of tokens left in the server's bucket if the response has it."""
         with self._lock:
             bucket = self._of(account_id)
             bucket.rate = min(self._full, bucket.rate + _RECOVERY * self._full)
@@ -88,7 +88,7 @@ class Pace:
                 bucket.level = min(bucket.level, float(tokens_left - _RESERVE))
 
     def rate(self, account_id: str) -> float:
-        """Requests a second that the account is asked with at present."""
+        """Current rate limit of the account, in requests per second."""
         with self._lock:
             return self._of(account_id).rate
 

@@ -1,7 +1,7 @@
-"""What a reply says. A page counts only when its body is whole: JSON that closes, rows, and the trailer behind them.
+"""Parses replies of the switch. A page is accepted only if it is complete: valid JSON, rows, and the trailer.
 
-White labels of the switch drift: keys in capitals, numbers as text. Keys are folded here, so that nobody below needs to
-know; types are read leniently where they are normalised.
+White-label versions of the switch differ: some send keys in capitals or numbers as text. This module folds keys to
+lower case. Types are not converted here but in ``core.normalize``.
 """
 
 import json
@@ -18,7 +18,7 @@ from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET
 from cdr_pipeline.errors import TransientUpstreamError
 from cdr_pipeline.sources.kazoo.alike import alike_rows
 
-# By exact names: a pattern that ignores case is tried at every quote of a page.
+# Exact names, because a pattern that ignores case is tried at every quote of a page.
 _TOKENS: Final = {
     name: re.compile(rb'("' + name + rb'"\s*:\s*)"[^"\\]*(?:\\.[^"\\]*)*"')
     for name in (b"auth_token", b"AUTH_TOKEN", b"Auth_Token")
@@ -27,20 +27,20 @@ _SHORTEST_TOKEN: Final = 16
 _CODE: Final = re.compile(r"[a-zA-Z_ ]{1,60}")
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SPACED_COLON: Final = re.compile(rb'"\s+:')
-# A serialiser spaces its output evenly: the beginning of a page tells.
-_TELLING_BYTES: Final = 4096
+# A serialiser spaces its output evenly, so the beginning of a page is enough to detect spaces before colons.
+_SPACING_SAMPLE_BYTES: Final = 4096
 
-# Rows are cut out of the body as they stand: only their keys become objects, which is several times as fast as parsing.
+# Rows are cut out of the body unparsed: only their keys become objects, which is several times as fast as parsing.
 _Row = dict[str, msgspec.Raw]
 _ENVELOPE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _CUT: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ROWS: Final = msgspec.json.Decoder(list[_Row])
-# Switches count Gregorian seconds, some white labels Unix seconds.
+# Switches use Gregorian seconds, some white labels Unix seconds.
 _SMALLEST_GREGORIAN: Final = 60_000_000_000
 
 
 class _Span(msgspec.Struct):
-    """When a listed call began, and how long it lasted."""
+    """Start and duration of a listed call."""
 
     timestamp: Any = None
     duration_seconds: Any = None
@@ -54,14 +54,15 @@ class Page:
     """One page of a list.
 
     Attributes:
-        listed: the rows as a JSON list, as the server wrote them but for folded keys.
-        rows: their number.
-        keys: union of their keys.
-        next_start_key: where the next page begins, None on the last.
-        envelope: keys of the envelope, which tell the server's version.
-        plain: the rows stand in the body just so; ``cut_page`` finds them without looking at their keys.
-        page_size: what the envelope says about the number of rows; None when it says nothing.
-        tokens_left: requests that the server's rate limit still allows, where it says so (5.x).
+        listed: the rows as a JSON list, as the server wrote them except for folded keys.
+        rows: number of rows.
+        keys: union of the rows' keys.
+        next_start_key: key at which the next page begins, None on the last page.
+        envelope: keys of the envelope, which depend on the server's version.
+        plain: whether ``listed`` is unchanged from the body, so that ``cut_page`` can take the rows from it.
+        page_size: ``page_size`` of the envelope, None if it is missing.
+        tokens_left: requests that the server's rate limit still allows, None if the server does not report it (5.x
+            does).
     """
 
     listed: bytes
@@ -75,23 +76,24 @@ class Page:
 
     @property
     def ndjson(self) -> bytes:
-        """The rows, one JSON object a line. Cut at each call: who only lands a page has no use for it."""
+        """The rows, one JSON object a line. Computed at each call, because landing a page does not need it."""
         return _lines_of(self.listed)
 
 
 def parse_page(body: bytes) -> Page:
-    """The page in a reply.
+    """Parses a reply that holds one page of a list.
 
-    A row whose text is no Unicode (lone surrogates, broken UTF-8) is kept, repaired and marked, so that it alone is
-    rejected.
+    A row with invalid Unicode (lone surrogates, broken UTF-8) is repaired and marked, so that only this row is
+    rejected later.
 
     Raises:
-        TransientUpstreamError: it is cut, is no JSON, says a key twice, or is no list of rows; asking again can help.
+        TransientUpstreamError: the reply is truncated, is not JSON, has a duplicate key, or is not a list of rows. A
+            retry can help.
     """
     try:
         _require_unicode(body)
         raw = _envelope_of(body)
-        alike = alike_rows(bytes(raw["data"])) if _whole_envelope(raw) else None
+        alike = alike_rows(bytes(raw["data"])) if _is_complete(raw) else None
         if alike is not None:
             return _page(raw, bytes(raw["data"]), *alike, plain=True)
         raw, rows = _rows_of(body)
@@ -103,7 +105,7 @@ def parse_page(body: bytes) -> Page:
             raw, rows = _rows_of(body)
         except (msgspec.MsgspecError, RecursionError):
             raise TransientUpstreamError("a reply is not whole: its JSON does not close") from None
-    if not _whole_envelope(raw) or rows is None:
+    if not _is_complete(raw) or rows is None:
         raise TransientUpstreamError("a page came without rows or without its trailer")
     listed = bytes(raw["data"])
     _require_single_keys(listed, rows)
@@ -125,21 +127,21 @@ def _page(raw: _Row, listed: bytes, rows: int, keys: frozenset[str], *, plain: b
         next_start_key=key or None,
         envelope=frozenset(raw),
         plain=plain,
-        page_size=_whole(_text(raw.get("page_size"))),
+        page_size=_integer(_text(raw.get("page_size"))),
         tokens_left=_tokens_left(raw.get("tokens")),
     )
 
 
 def cut_page(body: bytes) -> bytes:
-    """The rows of a page that was found plain when it landed, one JSON object a line."""
+    """Rows of a landed page whose ``plain`` was true, one JSON object a line."""
     return _lines_of(_envelope_of(body)["data"])
 
 
 def parse_detail(body: bytes) -> bytes:
-    """The document in a detail reply, as compact JSON with folded keys; one nested too deep for that as it stands.
+    """The document in a detail reply, as compact JSON with folded keys. A document nested too deep is not folded.
 
     Raises:
-        TransientUpstreamError: there is none.
+        TransientUpstreamError: the reply holds no document.
     """
     try:
         document = data_of(body)
@@ -147,23 +149,23 @@ def parse_detail(body: bytes) -> bytes:
             raise TransientUpstreamError("a detail reply holds no document")
         return orjson.dumps(document)
     except (RecursionError, orjson.JSONEncodeError):
-        # The checks of the loaded row reject it by name; here it would stop the whole window.
+        # Validation rejects the loaded row with a reason. An error here would fail the window.
         return bytes(_envelope_of(body)["data"]).replace(b"\n", b" ").replace(b"\r", b" ")
 
 
-def data_of(body: bytes) -> Any:  # noqa: ANN401 - an object, a list or a text, whatever the route gives
-    """The ``data`` of a reply, its keys folded to lower case.
+def data_of(body: bytes) -> Any:  # noqa: ANN401 - an object, a list or a text, depending on the route
+    """The ``data`` of a reply, with keys folded to lower case.
 
     Raises:
-        TransientUpstreamError: the reply is not whole.
+        TransientUpstreamError: the reply is incomplete.
     """
     return _folded_deep(_envelope(body).get("data"))
 
 
 def token_of(body: bytes) -> tuple[str, str]:
-    """The token that a login's answer brings, and the account that it is for; "" for what it does not say.
+    """Token and account id in the response to a login; "" for a missing one.
 
-    The token stands at the top level, the account within ``data`` (Kazoo).
+    In Kazoo the token is at the top level and the account id in ``data``.
     """
     try:
         envelope = _folded_deep(_envelope(body))
@@ -175,13 +177,13 @@ def token_of(body: bytes) -> tuple[str, str]:
 
 
 def next_key_of(body: bytes) -> str | None:
-    """Where the next page of a reply begins, None on the last one."""
+    """Key at which the next page begins, None on the last page."""
     key = _envelope(body).get("next_start_key")
     return str(key) if key else None
 
 
 def record_ids(ndjson: bytes) -> list[str]:
-    """Ids of list rows, each once, in order."""
+    """Distinct ids of list rows, in order."""
     if not ndjson:
         return []
     ids = pl.read_ndjson(ndjson, schema={"id": pl.String})["id"]
@@ -189,15 +191,15 @@ def record_ids(ndjson: bytes) -> list[str]:
 
 
 def longest_over(listed: bytes, edge: int) -> int:
-    """Seconds of the longest call in a list of rows that began before an instant and ended at it or later; 0 for none.
+    """Seconds of the longest listed call that began before an instant and ended at it or later; 0 if there is none.
 
     Args:
-        listed: a JSON list of rows with folded keys.
-        edge: Gregorian second.
+        listed: JSON list of rows with folded keys.
+        edge: the instant, in Gregorian seconds.
     """
     longest = 0
     for row in _SPANS.decode(listed):
-        began, seconds = _whole(str(row.timestamp)), _whole(str(row.duration_seconds))
+        began, seconds = _integer(str(row.timestamp)), _integer(str(row.duration_seconds))
         if began is None or seconds is None:
             continue
         if began < _SMALLEST_GREGORIAN:
@@ -208,7 +210,7 @@ def longest_over(listed: bytes, edge: int) -> int:
 
 
 def error_code(body: bytes) -> str:
-    """Kazoo's short error code in a reply, "" when it has none; never free text, which may quote the request."""
+    """Kazoo's short error code in a reply, "" if it has none. Never free text, which may quote the request."""
     try:
         message = _envelope(body).get("message")
     except TransientUpstreamError:
@@ -217,20 +219,21 @@ def error_code(body: bytes) -> str:
 
 
 def is_range_error(body: bytes) -> bool:
-    """Whether a reply says that the window is too long or reversed; 3.x says so with status 500."""
+    """Whether a reply rejects the window as too long or reversed; 3.x does this with status 500."""
     return b'"date_range"' in body
 
 
 def without_token(body: bytes, token: str) -> bytes:
-    """The body without the token that the server echoes, by name and by value.
+    """Removes the token that the server echoes from a body, by name and by value.
 
-    Real tokens have 32 characters and more; one as short as a word is only cut by name, lest it be cut out of words.
+    Real tokens have 32 characters or more. A token as short as a word is removed by name only, because the same
+    characters may occur in other words.
     """
     for name, pattern in _TOKENS.items():
-        at = body.find(b'"' + name + b'"')
-        if at >= 0:
-            # It stands in the trailer: the rows before it need no look by the pattern, which is slower.
-            body = body[:at] + pattern.sub(rb'\1""', body[at:])
+        start = body.find(b'"' + name + b'"')
+        if start >= 0:
+            # The token is in the trailer. Skipping the rows before it saves time, because the pattern is slower.
+            body = body[:start] + pattern.sub(rb'\1""', body[start:])
             break
     return body.replace(token.encode(), b"") if len(token) >= _SHORTEST_TOKEN else body
 
@@ -239,7 +242,7 @@ def _lines_of(listed: bytes | msgspec.Raw) -> bytes:
     lines = list(map(bytes, _CUT.decode(listed)))
     joined = b"\n".join(lines)
     if joined.count(b"\n") >= max(len(lines), 1) or b"\r" in joined:
-        # Between the tokens of a pretty-printed row; inside a text a line break is always escaped.
+        # Line breaks between the tokens of a pretty-printed row; inside a text they are always escaped.
         joined = b"\n".join(line.replace(b"\n", b" ").replace(b"\r", b" ") for line in lines)
     return joined
 
@@ -249,26 +252,26 @@ def _envelope_of(body: bytes) -> _Row:
     return raw if "data" in raw else _folded(raw)
 
 
-def _whole_envelope(raw: _Row) -> bool:
+def _is_complete(raw: _Row) -> bool:
     return "data" in raw and _text(raw.get("status")) == "success"
 
 
 def _rows_of(body: bytes) -> tuple[_Row, list[_Row] | None]:
-    """The envelope and its rows, every value still in JSON."""
+    """The envelope and its rows, with every value still encoded as JSON."""
     raw = _envelope_of(body)
     return raw, _ROWS.decode(raw["data"]) if "data" in raw else None
 
 
 def _folded(row: _Row) -> _Row:
-    """Keys in lower case; one that is there in lower case already is not overwritten."""
+    """Folds keys to lower case, without overwriting a key that exists in lower case already."""
     return {(low if (low := key.lower()) not in row else key): value for key, value in row.items()}
 
 
 def _folded_deep(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, dict):
-        known = cast("dict[str, Any]", value)
+        entries = cast("dict[str, Any]", value)
         return {
-            (low if (low := key.lower()) not in known else key): _folded_deep(child) for key, child in known.items()
+            (low if (low := key.lower()) not in entries else key): _folded_deep(child) for key, child in entries.items()
         }
     if isinstance(value, list):
         return [_folded_deep(child) for child in cast("list[Any]", value)]
@@ -276,25 +279,25 @@ def _folded_deep(value: Any) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _require_unicode(body: bytes) -> None:
-    """Raises PolarsError when a body is not UTF-8; several times as fast as decoding it."""
+    """Raises PolarsError if a body is not UTF-8. Several times as fast as decoding it."""
     pl.Series([body], dtype=pl.Binary).cast(pl.String)
 
 
 def _require_single_keys(data: bytes, rows: list[_Row]) -> None:
-    """Every parser keeps one of two equal keys; which one is a guess that this client does not make."""
+    """Raises TransientUpstreamError if a row has a duplicate key, because parsers differ in which value they keep."""
     pairs = data.count(b'":')
     if b"\\" in data:
         pairs -= data.count(b'\\":')
-    if pairs == sum(map(len, rows)) and not _SPACED_COLON.search(data, 0, _TELLING_BYTES):
+    if pairs == sum(map(len, rows)) and not _SPACED_COLON.search(data, 0, _SPACING_SAMPLE_BYTES):
         return
     _strictly(data.decode())
 
 
 def _strictly(text: str) -> Any:  # noqa: ANN401 - any JSON
-    """Parses by the letter of the standard: no key twice, no NaN.
+    """Parses strict JSON: no duplicate keys, no NaN.
 
     Raises:
-        TransientUpstreamError: it does not parse.
+        TransientUpstreamError: the text is not strict JSON.
     """
     try:
         return json.loads(text, object_pairs_hook=_single, parse_constant=_refuse)
@@ -303,10 +306,10 @@ def _strictly(text: str) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("the same key twice")
-    return found
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError("duplicate key")
+    return entries
 
 
 def _refuse(_: str) -> NoReturn:
@@ -314,10 +317,10 @@ def _refuse(_: str) -> NoReturn:
 
 
 def _repaired(body: bytes) -> bytes:
-    """A body whose JSON closes but whose text is no Unicode, with the rows that this concerns marked.
+    """Repairs a body of complete JSON with invalid Unicode, and marks the rows with invalid text.
 
     Raises:
-        TransientUpstreamError: the JSON does not close, or holds something else than rows.
+        TransientUpstreamError: the JSON is incomplete, or holds something other than rows.
     """
     envelope = _strictly(body.decode("utf-8", "surrogateescape"))
     folded = _folded_deep(envelope) if isinstance(envelope, dict) else {}
@@ -334,12 +337,12 @@ def _unicode(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(raw: msgspec.Raw | None) -> str:
-    """A scalar of the envelope as text, "" when it is missing or none."""
+    """A scalar of the envelope as text, "" if it is missing or not a scalar."""
     value = None if raw is None else msgspec.json.decode(raw)
     return str(value) if isinstance(value, str | int) else ""
 
 
-def _whole(text: str) -> int | None:
+def _integer(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
@@ -356,5 +359,5 @@ def _envelope(body: bytes) -> dict[str, Any]:
         parsed = _strictly(_LONE_SURROGATE.sub("\ufffd", body.decode("utf-8", "replace")))
     if not isinstance(parsed, dict):
         raise TransientUpstreamError("a reply is no envelope")
-    found = cast("dict[str, Any]", parsed)
-    return found if "data" in found else {key.lower(): value for key, value in found.items()}
+    envelope = cast("dict[str, Any]", parsed)
+    return envelope if "data" in envelope else {key.lower(): value for key, value in envelope.items()}

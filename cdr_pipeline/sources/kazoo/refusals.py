@@ -1,4 +1,4 @@
-"""What a reply that is no answer means: an error that says whether to ask again, and after how long."""
+"""Translates error responses of the switch to errors that tell whether and when to retry."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -24,30 +24,30 @@ _REDIRECTS: Final = range(300, 400)
 LONGEST_WAIT_SECONDS: Final = 60.0
 
 
-def refusal(place: str, status: int, headers: httpx2.Headers, body: bytes) -> UpstreamError:
-    """The error that a status means. Texts of the reply stay out of it, except Kazoo's own short code."""
+def refusal(account_id: str, status: int, headers: httpx2.Headers, body: bytes) -> UpstreamError:
+    """Error for an HTTP status. It quotes only Kazoo's short error code, no other text of the response."""
     code = error_code(body)
-    said = f"account {place}: HTTP {status}{f' {code}' if code else ''}"
-    error: UpstreamError = UpstreamProtocolError(said)
+    message = f"account {account_id}: HTTP {status}{f' {code}' if code else ''}"
+    error: UpstreamError = UpstreamProtocolError(message)
     if is_range_error(body):
-        error = UpstreamProtocolError(f"{said}: the window is longer than the switch allows")
+        error = UpstreamProtocolError(f"{message}: the window is longer than the switch allows")
     elif status == _GATEWAY_TIMEOUT:
-        error = WindowTooHeavy(said)
+        error = WindowTooHeavy(message)
     elif status in TRANSIENT:
-        error = TransientUpstreamError(said, retry_after_seconds=retry_after_seconds(headers.get("retry-after")))
+        error = TransientUpstreamError(message, retry_after_seconds=retry_after_seconds(headers.get("retry-after")))
     elif status in _REFUSED:
-        error = UpstreamAuthError(said, hint="check the credentials, and whether they may see this account")
+        error = UpstreamAuthError(message, hint="check the credentials, and whether they may see this account")
     elif status in NOT_THERE:
-        error = UpstreamAccountNotFound(said, hint="check the account id and CDR_API_DIALECT")
+        error = UpstreamAccountNotFound(message, hint="check the account id and CDR_API_DIALECT")
     elif status in _REDIRECTS:
         error = UpstreamProtocolError(
-            f"{said}: redirects are not followed", hint="set CDR_API_URL to the final address"
+            f"{message}: redirects are not followed", hint="set CDR_API_URL to the final address"
         )
     return error
 
 
 def retry_after_seconds(value: str | None) -> float | None:
-    """Seconds that a Retry-After asks for (RFC 9110: delay or date); None when it is absent or makes no sense."""
+    """Seconds that a Retry-After header asks for (RFC 9110: delay or date); None if it is absent or invalid."""
     if value is None:
         return None
     if value.strip().isdigit():
@@ -63,9 +63,9 @@ def retry_after_seconds(value: str | None) -> float | None:
 
 
 def date_of(headers: httpx2.Headers) -> datetime | None:
-    """When a reply was made by the server's clock; None where its Date is missing or makes no sense.
+    """Time of a response by the server's clock, from ``Date`` and ``Age``; None if they are missing or invalid.
 
-    A proxy that sends a stored reply says how old it is (Age).
+    A proxy that sends a cached response states its age in seconds in ``Age``.
     """
     try:
         moment = parsedate_to_datetime(headers.get("date", ""))
@@ -76,11 +76,11 @@ def date_of(headers: httpx2.Headers) -> datetime | None:
 
 
 def retry_decision(error: Exception, *, shrinks: bool = False) -> bool | float:
-    """Whether to ask again, and after how long when the server has said so.
+    """Whether to retry, or the seconds to wait before a retry if the server asked for a delay.
 
     Args:
-        error: what came of the request.
-        shrinks: the caller asks for a shorter window when a gateway gives up on one.
+        error: error of the request.
+        shrinks: the caller asks for a shorter window after a gateway timeout, so that one is not retried.
     """
     if not isinstance(error, TransientUpstreamError) or not error.retryable:
         return False
@@ -91,5 +91,5 @@ def retry_decision(error: Exception, *, shrinks: bool = False) -> bool | float:
 
 
 def capped(seconds: float | None) -> float | None:
-    """A wait that the server asks for, in seconds, no longer than one is ever waited for."""
+    """A delay in seconds, limited to ``LONGEST_WAIT_SECONDS``."""
     return None if seconds is None else min(seconds, LONGEST_WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""The switch's clock, as any reply of its web server shows it."""
+"""Reads the switch's clock from a response of its web server."""
 
 from datetime import datetime
 from typing import Final
@@ -11,10 +11,10 @@ _TIMEOUT_SECONDS: Final = 5.0
 
 
 def server_clock(base_url: str) -> datetime | None:
-    """The ``Date`` of a reply to a request without a token; None when there is no reply or it has none.
+    """The ``Date`` of a response to a request without a token; None if there is no response or no ``Date``.
 
     Args:
-        base_url: scheme, host, port.
+        base_url: scheme, host and port of the switch.
     """
     try:
         with (

@@ -1,7 +1,7 @@
-"""The switch's token: bought with an API key or a user's credentials, kept in a file, shared by every process here.
+"""The switch's token: requested with an API key or a user's credentials, and shared by all processes in a file.
 
-A login costs 35 of the 100 requests that a switch allows in ten seconds, and locks a user out when it is repeated: one
-process logs in for all, and a refusal is remembered for a while.
+A login costs 35 of the 100 requests that a switch allows in ten seconds, and repeated failures lock a user out.
+Therefore one process logs in for all, and no process retries refused credentials for a minute.
 """
 
 import hashlib
@@ -20,20 +20,20 @@ from cdr_pipeline.files.durable import make_folder, write_file
 from cdr_pipeline.files.lock import file_lock
 from cdr_pipeline.settings import Settings
 
-# How long a refusal keeps every process here from trying the same credentials again.
+# After a refusal, no process tries the same credentials for this time.
 _REFUSAL_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a token is bought with; at most one of token alone, API key, and user.
+    """A fixed token, an API key, or a user's name and password.
 
     Attributes:
-        token: used as it is, and never renewed unless there is a key or a user too.
-        api_key: of the account.
-        user, password: of a user of the account.
-        account_name, account_realm: which account the user is of; one of them.
-        method: how user and password are hashed, md5 or sha.
+        token: used unchanged; it can be renewed only if an API key or a user is set too.
+        api_key: API key of the account.
+        user, password: credentials of a user of the account.
+        account_name, account_realm: name or realm of the user's account; one of them is enough.
+        method: hash function for user and password, md5 or sha.
     """
 
     token: str = field(default="", repr=False)
@@ -46,12 +46,12 @@ class Credentials:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Credentials":
-        """As configured.
+        """Reads the credentials from settings.
 
         Raises:
-            ConfigurationError: nothing is, or half of what a user needs.
+            ConfigurationError: no credentials are set, or those of a user are incomplete.
         """
-        found = cls(
+        credentials = cls(
             token=settings.api_token.get_secret_value() if settings.api_token else "",
             api_key=settings.api_key.get_secret_value() if settings.api_key else "",
             user=settings.api_user or "",
@@ -60,26 +60,27 @@ class Credentials:
             account_realm=settings.api_account_realm or "",
             method=settings.api_user_method,
         )
-        if found.user and not (found.password and (found.account_name or found.account_realm)):
+        has_account = credentials.account_name or credentials.account_realm
+        if credentials.user and not (credentials.password and has_account):
             raise ConfigurationError(
-                "CDR_API_USER needs CDR_API_PASSWORD and CDR_API_ACCOUNT_NAME or CDR_API_ACCOUNT_REALM beside it"
+                "CDR_API_USER also needs CDR_API_PASSWORD and one of CDR_API_ACCOUNT_NAME and CDR_API_ACCOUNT_REALM"
             )
-        if not (found.token or found.renewable):
+        if not (credentials.token or credentials.renewable):
             raise ConfigurationError("none of CDR_API_TOKEN, CDR_API_KEY and CDR_API_USER is set")
-        return found
+        return credentials
 
     @property
     def renewable(self) -> bool:
-        """Whether a new token can be bought."""
+        """Whether a new token can be requested."""
         return bool(self.api_key or self.user)
 
     @property
     def setting(self) -> str:
-        """The setting to check when the switch refuses."""
+        """Setting to check when the switch refuses the credentials."""
         return "CDR_API_KEY" if self.api_key else "CDR_API_USER and CDR_API_PASSWORD"
 
     def login(self) -> tuple[str, bytes]:
-        """Route and body of the request that buys a token (Kazoo: api_auth, user_auth; user names in lower case)."""
+        """Route and body of the login request (Kazoo: api_auth, user_auth; user names in lower case)."""
         if self.api_key:
             return "api_auth", orjson.dumps({"data": {"api_key": self.api_key}})
         digest = hashlib.new("sha1" if self.method == "sha" else "md5", usedforsecurity=False)
@@ -92,19 +93,20 @@ class Credentials:
         return "user_auth", orjson.dumps({"data": data})
 
     def fingerprint(self, base_url: str) -> str:
-        """Names the session of these credentials on that server, without telling them."""
+        """Name of the session of these credentials on a server: a hash that does not reveal them."""
         parts = (base_url, self.api_key, self.user.lower(), self.password, self.account_name, self.account_realm)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
 @dataclass(slots=True)
 class Session:
-    """The token that is valid now, for all threads and processes that share the folder.
+    """The current token, for all threads and processes that share the folder.
 
     Attributes:
-        credentials: what it is bought with.
-        folder: where tokens are kept, mode 0700; None keeps them in memory.
-        name: of the session's file.
+        credentials: credentials for the login.
+        folder: folder of the session files, mode 0700; None keeps the token in memory.
+        name: name of the session's file, without suffix.
+        clock: Unix seconds.
     """
 
     credentials: Credentials
@@ -115,7 +117,7 @@ class Session:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def token(self) -> str:
-        """The token known here, "" when one has to be bought first."""
+        """The stored token, "" if a login is needed."""
         if self.credentials.token and not self._token:
             self._token = self.credentials.token
         if not self._token:
@@ -123,23 +125,23 @@ class Session:
         return self._token
 
     def renew(self, expired: str, log_in: Callable[[], str]) -> str:
-        """A token other than the expired one: another process's, or a new one.
+        """Returns a token other than the expired one: one that another process stored, or a new one.
 
         Args:
-            expired: the one that the switch refused, "" for none.
-            log_in: buys one; raises UpstreamAuthError when the switch refuses.
+            expired: token that the switch refused, "" for none.
+            log_in: requests a new token; raises UpstreamAuthError if the switch refuses the credentials.
 
         Raises:
-            UpstreamAuthError: refused, now or to another process within the last minute.
+            UpstreamAuthError: the switch refused the credentials now, or within the last minute in any process.
         """
-        with self._lock, self._alone():
+        with self._lock, self._exclusive():
             if self._token not in ("", expired):
                 return self._token
-            known = self._stored()
-            if known.get("token") and known["token"] != expired:
-                self._token = known["token"]
+            stored = self._stored()
+            if stored.get("token") and stored["token"] != expired:
+                self._token = stored["token"]
                 return self._token
-            if self.clock() - float(known.get("refused_at", 0)) < _REFUSAL_SECONDS:
+            if self.clock() - float(stored.get("refused_at", 0)) < _REFUSAL_SECONDS:
                 raise UpstreamAuthError(
                     "the switch refused these credentials less than a minute ago",
                     hint=f"check {self.credentials.setting}; nothing was collected",
@@ -153,7 +155,7 @@ class Session:
             return self._token
 
     @contextmanager
-    def _alone(self) -> Generator[None]:
+    def _exclusive(self) -> Generator[None]:
         if self.folder is None:
             yield
             return
@@ -165,12 +167,12 @@ class Session:
         if self.folder is None:
             return {}
         try:
-            found = orjson.loads((self.folder / f"{self.name}.json").read_bytes())
+            state = orjson.loads((self.folder / f"{self.name}.json").read_bytes())
         except (OSError, ValueError):
             return {}
-        return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+        return cast("dict[str, Any]", state) if isinstance(state, dict) else {}
 
-    def _store(self, known: dict[str, Any]) -> None:
+    def _store(self, state: dict[str, Any]) -> None:
         if self.folder is None:
             return
-        write_file(self.folder / f"{self.name}.json", orjson.dumps(known))
+        write_file(self.folder / f"{self.name}.json", orjson.dumps(state))

@@ -1,4 +1,4 @@
-"""Which windows to ask for, so that together they return every record that was saved in a span. Pure."""
+"""Plans windows that together return every record saved in an interval. Pure functions, no requests."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Final
 from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, SwitchDialect
 
-# Into the old month, far enough to have its database read.
+# Distance into the old month, enough to make the server read that month's database.
 _BEFORE_EDGE: Final = timedelta(hours=1)
 _SECOND: Final = timedelta(seconds=1)
 
@@ -19,8 +19,9 @@ class Window:
     Attributes:
         starts_at: first second.
         ends_at: the second after the last.
-        whole: must be read in one page: it spans a month's edge, where pages lose rows.
-        shrunk: covers less than was planned, because a gateway gave up on the whole window.
+        whole: whether all rows must be read in one page, because the window spans a month's edge, where paging loses
+            rows.
+        shrunk: whether it covers less than planned, because a gateway timed out on the planned window.
     """
 
     starts_at: datetime
@@ -30,7 +31,7 @@ class Window:
 
     @property
     def created_from(self) -> int:
-        """First Gregorian second; the server's bounds are inclusive."""
+        """First Gregorian second. The server's bounds are inclusive."""
         return to_gregorian(self.starts_at)
 
     @property
@@ -40,14 +41,14 @@ class Window:
 
     @property
     def edge(self) -> datetime:
-        """First second of the month in which it ends."""
+        """First second of the month in which the window ends."""
         return _this_month(self.ends_at - _SECOND)
 
     def lighter(self) -> tuple["Window", ...]:
-        """Windows to ask for when this one is too heavy for the switch; none when nothing lighter makes sense.
+        """Shorter windows to use if this one is too heavy for the switch; none if it cannot be shortened.
 
-        An ordinary window gives its two halves, which cover it. One across a month's edge must stay across it: it
-        shrinks around the edge and no longer covers calls over the edge that were saved after its new end.
+        An ordinary window is split into two halves, which cover it. A window across a month's edge must stay across
+        the edge: it shrinks around it and no longer covers calls across the edge that were saved after its new end.
         """
         seconds = int((self.ends_at - self.starts_at) / _SECOND)
         if not self.whole:
@@ -60,37 +61,37 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class EdgeReach:
-    """How far into the new month windows across a month's edge reach.
+    """How far windows across a month's edge extend into the new month.
 
     Attributes:
-        longest_call: longest call over the edge that is found on servers of 4.3 and later.
-        save_lag: how long after the edge records of calls that ended before it are saved, at most; before 4.3.
+        longest_call: duration of the longest call across the edge that is found on servers of 4.3 and later.
+        save_lag: longest delay between the edge and the saving of a call that ended before it; for servers before 4.3.
     """
 
     longest_call: timedelta = timedelta(hours=24)
     save_lag: timedelta = timedelta(hours=6)
 
     def of(self, dialect: SwitchDialect) -> timedelta:
-        """The reach that the servers of a dialect need."""
+        """The part of the new month that windows must cover on servers of a dialect."""
         return max(self.longest_call if dialect.hides_month_edges else self.save_lag, _SECOND)
 
 
 def plan_windows(
     first: datetime, last: datetime, dialect: SwitchDialect, reach: EdgeReach = EdgeReach()
 ) -> tuple[Window, ...]:
-    """Windows for every record saved in ``[first, last)``.
+    """Plans windows for every record saved in ``[first, last)``.
 
-    None is longer than the server's limit. None that is read in pages crosses a UTC month, because servers page each
-    month's database apart and lose or repeat rows where they pass from one to the next. One more window, read whole,
-    lies across each month's edge that the span touches, because a record may be in the old month's database and have a
-    save time in the new month: on 4.3 and later every call over the edge, before that one that ended in the last
-    seconds of the month. Rows of this window come twice and are merged once.
+    No window is longer than the server's limit. No window that is read in pages crosses a UTC month, because servers
+    page each month's database separately and lose or repeat rows between two of them. For each month's edge in the
+    interval there is one more window across the edge, which is read in one page. It is needed because a record in the
+    old month's database may have a save time in the new month: on 4.3 and later every call across the edge, on older
+    servers a call that ended in the last seconds of the month. Rows of this window occur twice and are merged once.
 
     Args:
-        first: aware, whole seconds.
-        last: aware, whole seconds, after ``first``.
-        dialect: of the server.
-        reach: how far the windows across a month's edge go.
+        first: start of the interval, time zone aware, in whole seconds.
+        last: end of the interval, time zone aware, in whole seconds, after ``first``.
+        dialect: dialect of the server.
+        reach: how far the windows across a month's edge extend into the new month.
     """
     windows: list[Window] = []
     starts_at = first
@@ -111,7 +112,7 @@ def plan_windows(
 def edge_spans(
     first: datetime, last: datetime, dialect: SwitchDialect, reach: EdgeReach = EdgeReach()
 ) -> list[tuple[datetime, datetime]]:
-    """What windows across months' edges must contain for ``[first, last)`` to be covered: start and end of each."""
+    """Start and end of each interval that windows across months' edges must contain to cover ``[first, last)``."""
     return [
         (window.starts_at + _BEFORE_EDGE - _SECOND, window.ends_at)
         for window in plan_windows(first, last, dialect, reach)
@@ -120,7 +121,7 @@ def edge_spans(
 
 
 def crosses_month(starts_at: datetime, ends_at: datetime) -> bool:
-    """Whether a half-open interval has seconds of two UTC months: only a window that is read whole does."""
+    """Whether a half-open interval has seconds of two UTC months, as only windows with ``whole`` do."""
     return _this_month(starts_at) != _this_month(ends_at - _SECOND)
 
 

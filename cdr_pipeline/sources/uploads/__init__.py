@@ -1,1 +1,1 @@
-"""Files of carriers and other systems: profiles, safe opening, and text to rows with every line accounted for."""
+"""Files of carriers and other systems: import profiles, safe opening, and parsing that accounts for every line."""
