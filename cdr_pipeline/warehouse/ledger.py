@@ -23,7 +23,7 @@ from cdr_pipeline.warehouse.days.day_states import (
     DayObstacles,
     DayStateTable,
     ExportFile,
-    RecordPlace,
+    RecordLocation,
 )
 from cdr_pipeline.warehouse.days.days import DayRecord, DayStatus, DayTable
 from cdr_pipeline.warehouse.days.deliveries import Delivery, DeliveryTable, DueFile
@@ -64,7 +64,7 @@ __all__ = [
     "MonthRemoval",
     "NightAccount",
     "OpenWindow",
-    "RecordPlace",
+    "RecordLocation",
     "RecordedWindow",
     "RetentionPolicy",
     "SealedFile",

@@ -156,9 +156,9 @@ _SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(_identif
 _RECORD: Final = (*names(), *BOOKKEEPING)
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "retention/find_records": {"searched": _SEARCHED},
-    "records/copy_believed_equal": {"columns": _identifiers(BELIEVED_EQUAL)},
+    "records/copy_stage_keys": {"columns": _identifiers(BELIEVED_EQUAL)},
     "records/copy_stage": {"columns": _identifiers((*names(), *STAGED))},
-    "records/keep_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
+    "records/insert_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
     "records/insert_records": {"columns": _identifiers(_RECORD), "values": _inserted()},
     "records/update_records": {"assignments": _assignments()},
     "reconciliation/copy_switch_records": {"columns": _identifiers(COMPARED)},

@@ -192,7 +192,7 @@ LIMIT %(row_limit)s
 UPDATE accounts SET active = FALSE
 WHERE account_id = %(account_id)s
 
--- Name:        place_in_tree
+-- Name:        set_name_and_parent
 -- Purpose:     change an account's name and parent, which the switch decides.
 -- Parameters:  as named.   Grain: account_id.   Locks: the row.   Idempotent: yes.
 UPDATE accounts SET

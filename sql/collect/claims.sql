@@ -4,7 +4,7 @@
 SELECT
     account_id,
     fence,
-    leased_until = '-infinity' AS given_back,
+    leased_until = '-infinity' AS released_claim,
     EXISTS (
         SELECT 1
         FROM windows
@@ -28,14 +28,14 @@ FROM collections
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 FOR UPDATE
 
--- Name:        open_collection
+-- Name:        ensure_collection
 -- Purpose:     make sure that there is a row to lock for an account's day; nobody holds a new one.
 -- Parameters:  account_id, business_date.   Grain: account_id, business_date.   Locks: the row.   Idempotent: yes.
 INSERT INTO collections (account_id, business_date, fence, leased_until)
 VALUES (%(account_id)s, %(business_date)s, 0, '-infinity')
 ON CONFLICT (account_id, business_date) DO NOTHING
 
--- Name:        own_session
+-- Name:        current_session
 -- Purpose:     this session, as others see it.
 -- Parameters:  none.   Grain: one row.   Locks: none.
 SELECT
@@ -66,7 +66,7 @@ SELECT EXISTS (
     WHERE pid = %(holder_pid)s AND backend_start = %(holder_started)s
 ) AS alive
 
--- Name:        take_collection
+-- Name:        claim_collection
 -- Purpose:     give an account's day to a holder; the new fence shuts out everyone who held it before.
 -- Parameters:  account_id, business_date, fence, holder_pid, holder_started, lease_seconds.
 -- Grain:       account_id, business_date.   Locks: the row; the caller holds it.   Idempotent: yes.

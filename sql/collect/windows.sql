@@ -69,7 +69,7 @@ WHERE
     AND starts_at >= %(starts_at)s
     AND ends_at <= %(ends_at)s
 
--- Name:        known_details
+-- Name:        records_with_details
 -- Purpose:     which of these records have their detail document in the warehouse already.
 -- Parameters:  account_id, record_ids (array).   Grain: record_id.   Locks: none.
 SELECT record_id

@@ -58,7 +58,7 @@ FROM days
 WHERE account_id = %(account_id)s AND business_date = any(%(business_dates)s::date []) AND state <> 'open'
 ORDER BY business_date
 
--- Name:        hold_day
+-- Name:        lock_day_shared
 -- Purpose:     keep a day from being sealed while its file is written; loads of the day are not kept waiting.
 -- Parameters:  account_id, business_date.   Grain: one row.   Locks: the row against sealing, until the transaction ends.
 SELECT state
@@ -66,9 +66,9 @@ FROM days
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 FOR KEY SHARE
 
--- Name:        keep_loads_out
+-- Name:        try_lock_out_loads
 -- Purpose:     whether no load of the account runs; none begins until the transaction ends. Those who seal other days
---              of the account are not in the way. The lock is that of load/lock_account.
+--              of the account are not in the way. It is the lock of records/lock_account.
 -- Parameters:  account_id.   Grain: one row.   Locks: advisory, shared, until the end of the transaction.
 SELECT pg_try_advisory_xact_lock_shared(hashtextextended('cdr_pipeline.merge:' || %(account_id)s, 0)) AS quiet
 
@@ -89,7 +89,7 @@ SELECT pg_advisory_xact_lock(
     hashtextextended('cdr_pipeline.export:' || %(account_id)s || ':' || %(business_date)s::text, 0)
 )
 
--- Name:        open_day
+-- Name:        ensure_day
 -- Purpose:     make sure that there is a row to lock for an account's day.
 -- Parameters:  account_id, business_date.   Grain: account_id, business_date.   Locks: the row.   Idempotent: yes.
 INSERT INTO days (account_id, business_date, state, changes, exported_changes)

@@ -10,12 +10,12 @@ INSERT INTO warehouse_identity (warehouse_id, linked_at)
 VALUES (%(warehouse_id)s, %(now)s)
 ON CONFLICT (only_row) DO NOTHING
 
--- Name:        place_by_account
+-- Name:        distribute_table
 -- Purpose:     place a table's rows on the nodes of a cluster by their account, beside those of another table.
 -- Parameters:  table, beside.   Locks: the table, until the end.   Idempotent: no; the caller leaves placed tables out.
 SELECT create_distributed_table(%(table)s::regclass, 'account_id', colocate_with => %(beside)s)
 
--- Name:        place_everywhere
+-- Name:        copy_table_to_nodes
 -- Purpose:     keep a copy of a small table on each node of a cluster.
 -- Parameters:  table.   Locks: the table, until the end.   Idempotent: no; the caller leaves placed tables out.
 SELECT create_reference_table(%(table)s::regclass)

@@ -1,4 +1,4 @@
--- Name:        aging
+-- Name:        open_breaks_by_day
 -- Purpose:     undecided breaks of a carrier by business date, to be shown by age; money in one currency only.
 -- Parameters:  account_id, carrier, last_date, currency.   Grain: business_date.   Locks: none.
 SELECT

@@ -124,7 +124,7 @@ INNER JOIN (
         AND seen.changes > newest.seen_changes
 ORDER BY newest.business_date
 
--- Name:        one_snapshot
+-- Name:        use_one_snapshot
 -- Purpose:     have all statements of a transaction read the same state: a load that ends between them is in none.
 -- Parameters:  none.   Locks: none. On a cluster an account's records are on one node, whose snapshot this is.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY

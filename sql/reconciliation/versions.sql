@@ -48,7 +48,7 @@ FROM reconciliations
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 ORDER BY carrier, version DESC
 
--- Name:        newest
+-- Name:        newest_version
 -- Purpose:     the newest reconciliation of a carrier's day.
 -- Parameters:  account_id, carrier, business_date.   Grain: one row or none.   Locks: none.
 SELECT *

@@ -1,4 +1,4 @@
--- Name:        add_keys
+-- Name:        insert_keys
 -- Purpose:     note where each inserted record stands, and by which digests it is known; of a batch that changes none.
 -- Parameters:  account_id, batch_id.
 -- Grain:       account_id, origin, record_id.
@@ -79,7 +79,7 @@ WHERE NOT EXISTS (
         AND present.record_id = staged.record_id
 )
 
--- Name:        keep_history
+-- Name:        insert_history
 -- Purpose:     keep the present version of every record that the merge is about to change.
 -- Parameters:  account_id, batch_id, now; present_dates (array): days that hold such records; columns all columns of
 --              cdr.
@@ -112,7 +112,7 @@ WHERE
         OR (staged.has_detail AND staged.row_digest::uuid <> known.row_digest)
     )
 
--- Name:        keep_keys
+-- Name:        upsert_keys
 -- Purpose:     note where each inserted or changed record stands now, and by which digests it is known.
 -- Parameters:  account_id, batch_id.
 -- Grain:       account_id, origin, record_id.

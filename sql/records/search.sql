@@ -135,7 +135,7 @@ WHERE
 ORDER BY (record_id = %(record_id)s) DESC, origin
 LIMIT 1
 
--- Name:        record_places
+-- Name:        record_locations
 -- Purpose:     in which day, and so in which file, a record stands; an imported one may stand in the row of another.
 --              An id without its source, as files and earlier versions have it, stands for that of every source.
 -- Parameters:  account_ids (array), record_id.   Grain: account_id, origin, record_id.   Locks: none.

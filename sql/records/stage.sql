@@ -41,7 +41,7 @@ FROM (
 WHERE source_line <> last_line AND list_digest <> last_digest AND told IS DISTINCT FROM told_last
 ORDER BY source_line
 
--- Name:        copy_believed_equal
+-- Name:        copy_stage_keys
 -- Purpose:     bulk-load the keys and digests of records that stand in the warehouse, the same in everything.
 -- Parameters:  columns those of the CSV that follows; the stage's other columns stay empty.
 -- Grain:       one row per record as its origin delivered it; the same record may stand here more than once.
@@ -152,7 +152,7 @@ WHERE
 DELETE FROM cdr_stage
 WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s AND source_line = any(%(lines)s::bigint [])
 
--- Name:        known_digests
+-- Name:        stored_digests
 -- Purpose:     the digests by which records that are about to be staged are known already.
 -- Parameters:  account_id, origin, record_ids (array).   Grain: record_id.   Locks: none.
 SELECT
@@ -169,9 +169,9 @@ WHERE account_id = %(account_id)s AND origin = %(origin)s AND record_id = any(%(
 -- Idempotent:  yes. On a cluster it is not run: MERGE and joins there need the shared, distributed tables.
 CREATE TEMPORARY TABLE IF NOT EXISTS {stage} (LIKE {stage} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS
 
--- Name:        other_calls_in_file
+-- Name:        separate_calls_in_file
 -- Purpose:     give staged records whose id an earlier line of the file has for another call the identity of their
---              text instead; see other_calls_in_warehouse.
+--              text instead; see separate_calls_in_warehouse.
 -- Parameters:  account_id, batch_id, most_moved (interval).   Grain: source_line.   Locks: the stage's rows.
 -- Idempotent:  yes; a record known by its text is not looked at again.
 UPDATE cdr_stage AS staged SET record_id = split_part(staged.record_id, ':', 1) || ':fp:' || staged.fingerprint || '-1'
@@ -204,7 +204,7 @@ WHERE
         OR cdr_other_number(pair.callee, pair.first_callee)
     )
 
--- Name:        other_calls_in_warehouse
+-- Name:        separate_calls_in_warehouse
 -- Purpose:     give staged records whose id another call has in the warehouse the identity of their text instead.
 --              It is another call when a number is another one, or the call starts further away than a correction
 --              explains. Numbers are the same when their digits are, or their last eight; a number that one side
@@ -284,7 +284,7 @@ WHERE
     AND ranked.source_line = staged.source_line
     AND ranked.record_id <> staged.record_id
 
--- Name:        stage_plainly
+-- Name:        disable_stage_compression
 -- Purpose:     leave long texts of the session's own stage as they are: compressing what is read once costs a third
 --              of the time of staging it.
 -- Parameters:  stage: name of the session's temporary table.   Locks: that table, which nobody else can see.

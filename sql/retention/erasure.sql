@@ -1,8 +1,8 @@
--- Name:        any_records
+-- Name:        has_erased_records
 -- Purpose:     whether anything was ever erased in an account's records.   Parameters: account_id.   Locks: none.
 SELECT EXISTS (SELECT FROM erased_records WHERE erased_records.account_id = %(account_id)s)
 
--- Name:        blank_rejects
+-- Name:        clear_reject_texts
 -- Purpose:     empty the raw text of refused rows in which a number stands; what was wrong with them stays known.
 -- Parameters:  account_id, pattern.   Grain: reject_id.   Locks: the rows changed.   Idempotent: yes.
 UPDATE rejects SET raw = ''
@@ -120,7 +120,7 @@ FROM cdr_history
 WHERE account_id = %(account_id)s AND {searched} ~ %(pattern)s
 ON CONFLICT (account_id, origin, record_id, business_date) DO UPDATE SET erasure_id = excluded.erasure_id
 
--- Name:        find_twins
+-- Name:        find_linked_records
 -- Purpose:     note the other record of each leg of which one record is erased: it tells of the same call.
 --              One that was erased before is noted again: its day shows the leg.
 -- Parameters:  account_id, erasure_id.   Grain: account_id, origin, record_id, business_date.

@@ -135,12 +135,12 @@ WHERE
     AND exported_changes >= changes
 ORDER BY business_date
 
--- Name:        hold_partitions
+-- Name:        lock_partitions_shared
 -- Purpose:     keep partitions from being dropped between the look for them and the rows that go into them.
 -- Parameters:  none.   Locks: advisory, shared, until the end of the transaction; on the coordinator of a cluster.
 SELECT pg_advisory_xact_lock_shared(7230114226003)
 
--- Name:        keep_removed_records
+-- Name:        insert_removed_records
 -- Purpose:     remember the records that are removed with a month's legs though their own day is in another month.
 -- Parameters:  account_id, first_day, end_day.   Grain: record.
 -- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
@@ -159,7 +159,7 @@ WHERE
     AND (business_date < %(first_day)s OR business_date >= %(end_day)s)
 ON CONFLICT (account_id, origin, record_id, business_date) DO NOTHING
 
--- Name:        keep_totals
+-- Name:        insert_month_totals
 -- Purpose:     what a month's legs come to, before they are removed.
 -- Parameters:  account_id, first_day, end_day.   Grain: account_id, business_date, origin, cost_currency.
 -- Locks:       the rows written.   Idempotent: no; the month is removed once, in the same transaction.
@@ -182,7 +182,7 @@ WHERE
     AND business_date < %(end_day)s
 GROUP BY account_id, business_date, origin, coalesce(cost_currency, '')
 
--- Name:        kept_records
+-- Name:        records_of_kept_legs
 -- Purpose:     which of some records are there because their leg belongs to another month than they do.
 -- Parameters:  account_id, origin, record_ids (array).   Grain: record_id.   Locks: none.
 SELECT record_id

@@ -15,7 +15,7 @@ WHERE
     AND line = any(%(lines)s::bigint [])
     AND state = 'open'
 
--- Name:        close_mended_rejects
+-- Name:        close_fixed_rejects
 -- Purpose:     rejected lines of an upload that is read again are closed where they are records now.
 -- Parameters:  account_id, batch_id, source (sha256 of the upload).
 -- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
@@ -29,7 +29,7 @@ WHERE
     AND staged.batch_id = %(batch_id)s
     AND staged.source_line = rejects.line
 
--- Name:        keep_rejects
+-- Name:        insert_rejects
 -- Purpose:     bulk-load rejected rows; one that was rejected before (overlapping windows, a file fed again) is known.
 -- Parameters:  account_id, batch_id, origin, source, business_date, now; arrays reject_ids, lines, fields, reasons, raws.
 -- Grain:       account_id, reject_id.

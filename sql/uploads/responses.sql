@@ -1,4 +1,4 @@
--- Name:        answer
+-- Name:        stored_response
 -- Purpose:     what is known of a request with an Idempotency-Key.
 -- Parameters:  account_id, key_digest.   Grain: account_id, key_digest.   Locks: none.
 SELECT
@@ -9,7 +9,7 @@ SELECT
 FROM api_answers
 WHERE account_id = %(account_id)s AND key_digest = %(key_digest)s
 
--- Name:        keep_answer
+-- Name:        store_response
 -- Purpose:     keeps the answer to a request with an Idempotency-Key.
 -- Parameters:  account_id, key_digest, status, answer.   Grain: account_id, key_digest.   Locks: the row.
 -- Idempotent:  yes.
@@ -20,13 +20,13 @@ SET
     answer = %(answer)s
 WHERE account_id = %(account_id)s AND key_digest = %(key_digest)s
 
--- Name:        release_answer
+-- Name:        release_key
 -- Purpose:     gives an Idempotency-Key back after its request failed.
 -- Parameters:  account_id, key_digest.   Grain: account_id, key_digest.   Locks: the row.   Idempotent: yes.
 DELETE FROM api_answers
 WHERE account_id = %(account_id)s AND key_digest = %(key_digest)s AND state = 'working'
 
--- Name:        take_answer
+-- Name:        claim_key
 -- Purpose:     takes an Idempotency-Key for a request: a new one, a forgotten one, or one whose holder died.
 -- Parameters:  account_id, key_digest, fingerprint, now, forgotten, died.
 -- Grain:       account_id, key_digest.   Locks: the row.   Idempotent: no, one of several gets it.

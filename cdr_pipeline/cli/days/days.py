@@ -207,7 +207,7 @@ def _print_places(ledger: "Ledger", accounts: list[str], record: str) -> None:
     from cdr_pipeline.cli.terminal import out, table
 
     listing = table("Location", "account", "day", "origin", "state", "version", "file")
-    for place in ledger.day_states.record_places(accounts, record):
+    for place in ledger.day_states.record_locations(accounts, record):
         listing.add_row(
             place.account_id, str(place.business_date), place.origin, place.state, str(place.version), place.path or ""
         )

@@ -12,7 +12,7 @@ from cdr_pipeline.cli.retention.retention import retention_app
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cdr_pipeline.warehouse.server.backup import Newer
+    from cdr_pipeline.warehouse.server.backup import NewerItems
     from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 
 warehouse_app = typer.Typer(
@@ -205,7 +205,7 @@ def distribute() -> None:
     out.print(f"placed by account: {', '.join(placed)}" if placed else "nothing to do: every table is placed")
 
 
-def _print_newer(title: str, newer: "Sequence[Newer]") -> None:
+def _print_newer(title: str, newer: "Sequence[NewerItems]") -> None:
     from cdr_pipeline.cli.terminal import out, table
 
     if not newer:

@@ -91,7 +91,7 @@ def add_account(request: AccountRequest, ctx: RunContext, *, zone_from: date | N
     Raises:
         ConfigurationError: a value is invalid, or the change would move a day with records or a sealed day.
     """
-    with ctx.ledger() as ledger, ledger.accounts.no_loads(request.account_id):
+    with ctx.ledger() as ledger, ledger.accounts.lock_out_loads(request.account_id):
         registered = ledger.accounts.find_account(request.account_id)
         account = _as_requested(request, registered, ctx)
         if registered is None:

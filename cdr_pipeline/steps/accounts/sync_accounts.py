@@ -96,7 +96,7 @@ class _Walk:
             ledger.accounts.add(account, now=now)
         # Reading the tree takes a while. Only name and parent are written, so that other changes are kept.
         for account in changed:
-            ledger.accounts.place_in_tree(account.account_id, name=account.name, parent_id=account.parent_id)
+            ledger.accounts.set_name_and_parent(account.account_id, name=account.name, parent_id=account.parent_id)
         for account in missing if request.deactivate_missing else []:
             ledger.accounts.deactivate_account(account.account_id)
         touched = {account.account_id for account in added + changed}

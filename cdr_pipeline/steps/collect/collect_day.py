@@ -24,7 +24,7 @@ from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Collection, Ledger
 
-_NEVER_TAKEN = Collection(fence=0, given_back=True, failed=False)
+_NEVER_TAKEN = Collection(fence=0, released_claim=True, failed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +156,6 @@ def _done_meanwhile(now: Collection | None, begun: Collection) -> bool:
 
     A night that schedule, page and command line start at the same time is so collected once.
     """
-    if now is None or not now.given_back or now.failed:
+    if now is None or not now.released_claim or now.failed:
         return False
-    return now.fence > begun.fence or not begun.given_back
+    return now.fence > begun.fence or not begun.released_claim

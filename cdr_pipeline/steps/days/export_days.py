@@ -255,7 +255,7 @@ def _export_or_fail(
 
 
 def _export_day(account: Account, business_date: date, ledger: Ledger, ctx: RunContext, *, asked: bool) -> ExportedDay:
-    with ledger.day_states.hold_against_seal(account.account_id, business_date):
+    with ledger.day_states.lock_for_export(account.account_id, business_date):
         # The number of changes is read before the records: a change in between makes the day due again, never lost.
         known = ledger.days.find(account.account_id, business_date)
         if known.state != "open":

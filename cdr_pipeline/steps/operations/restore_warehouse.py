@@ -10,7 +10,7 @@ from cdr_pipeline.steps.days.adopt_files import AdoptedDay, adopt_files
 from cdr_pipeline.steps.operations.data_folder import ID_FILE, bind_folder, read_folder_id
 from cdr_pipeline.steps.run_context import Clock, Progress, RunContext, silent, utc_now
 from cdr_pipeline.warehouse.ledger import Ledger
-from cdr_pipeline.warehouse.server.backup import Newer, discard, newer_than, put_in_place, unpack
+from cdr_pipeline.warehouse.server.backup import NewerItems, activate_restored, discard, items_newer_than, unpack
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.server.migrate import current, upgrade
@@ -29,14 +29,14 @@ class Restored:
         adopted: days whose final files were entered into the ledger, and those that could not be.
     """
 
-    newer: tuple[Newer, ...]
+    newer: tuple[NewerItems, ...]
     adopted: tuple[AdoptedDay, ...]
 
 
 class RestoreRefused(NewerThanBackup):
     """``NewerThanBackup`` with the list of what is newer."""
 
-    def __init__(self, message: str, *, newer: tuple[Newer, ...], hint: str) -> None:
+    def __init__(self, message: str, *, newer: tuple[NewerItems, ...], hint: str) -> None:
         super().__init__(message, hint=hint)
         self.newer = newer
 
@@ -71,7 +71,7 @@ def restore_warehouse(
         newer = (*_newer(server, backup), *_on_disk(ctx), *_of_another_folder(settings, backup))
         if not discard_newer:
             _require_nothing_newer(newer)
-        put_in_place(server)
+        activate_restored(server)
     except BaseException:
         discard(server)
         raise
@@ -80,7 +80,7 @@ def restore_warehouse(
     return Restored(newer, adopted)
 
 
-def _require_nothing_newer(newer: tuple[Newer, ...]) -> None:
+def _require_nothing_newer(newer: tuple[NewerItems, ...]) -> None:
     if newer:
         raise RestoreRefused(
             f"{sum(item.count for item in newer)} thing(s) are newer than the backup; nothing was restored",
@@ -89,29 +89,29 @@ def _require_nothing_newer(newer: tuple[Newer, ...]) -> None:
         )
 
 
-def _newer(server: EmbeddedServer, backup: str) -> list[Newer]:
+def _newer(server: EmbeddedServer, backup: str) -> list[NewerItems]:
     """What the present warehouse knows and the backup does not; a present one that cannot be read is named."""
     try:
         if current(server.url) is None:
             return []
         upgrade(server.url)
-        return newer_than(server.url, backup)
+        return items_newer_than(server.url, backup)
     except WarehouseError as error:
-        return [Newer(_UNREADABLE, 1, [f"it cannot be read, and what is newer is unknown: {error.message}"])]
+        return [NewerItems(_UNREADABLE, 1, [f"it cannot be read, and what is newer is unknown: {error.message}"])]
 
 
-def _on_disk(ctx: RunContext) -> list[Newer]:
+def _on_disk(ctx: RunContext) -> list[NewerItems]:
     """Final files in the data folder of days that are not final in the backup."""
     days = adopt_files(ctx, dry_run=True)
     named = [f"{day.account_id} {day.business_date} version {day.version} {day.state}" for day in days]
-    return [Newer(_ON_DISK, len(named), named)] if named else []
+    return [NewerItems(_ON_DISK, len(named), named)] if named else []
 
 
-def _of_another_folder(settings: Settings, backup: str) -> list[Newer]:
+def _of_another_folder(settings: Settings, backup: str) -> list[NewerItems]:
     """Whether the backup was made of another data folder's warehouse."""
     with connect(backup) as connection:
         theirs = Ledger(connection).identity.warehouse_id()
     mine = read_folder_id(settings.data_dir)
     if mine is None or theirs is None or mine == theirs:
         return []
-    return [Newer(_FOLDER, 1, [f"the backup is of another data folder's warehouse: {ID_FILE} here is {mine}"])]
+    return [NewerItems(_FOLDER, 1, [f"the backup is of another data folder's warehouse: {ID_FILE} here is {mine}"])]

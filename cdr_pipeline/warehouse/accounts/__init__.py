@@ -1,1 +1,1 @@
-"""Accounts and API tokens."""
+"""Accounts, API tokens and row level security per account."""

@@ -1,4 +1,4 @@
-"""The account tree."""
+"""Accounts: their place in the account tree, time zones, and the API dialect of their switch."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.errors import AccountNotFound
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
-# Two zones show dates that are at most this many days apart.
+# Days around a date that may hold a call of that date in another time zone.
 _EDGE_DAYS: Final = 3
 
 
@@ -19,15 +19,15 @@ class Account:
     """A node of the account tree.
 
     Attributes:
-        account_id: the switch's id.
-        name: for people.
-        parent_id: the account above it, if any.
-        time_zone: IANA name; decides the business date of its calls.
-        country_code: E.164 country code of national numbers, digits only, if known.
-        dialect: what its switch was found to speak, if contacted.
-        dialect_seen_at: when its switch was last seen to speak it.
-        active: whether the nightly run collects it.
-        earlier_zones: in which its days were before, oldest first.
+        account_id: id of the account on the switch.
+        name: display name.
+        parent_id: parent account; None for a root.
+        time_zone: IANA name of the time zone that decides the business date of its calls.
+        country_code: E.164 country code of national numbers, digits only; None if it is not set.
+        dialect: dialect of the switch's API; None until the switch has been contacted.
+        dialect_seen_at: when the switch last answered in this dialect.
+        active: whether the nightly run collects the account.
+        earlier_zones: time zones that applied to earlier days, oldest first.
     """
 
     account_id: str
@@ -42,22 +42,22 @@ class Account:
 
     @property
     def zones(self) -> AccountZones:
-        """The zone of each of its days."""
+        """Time zone of each day of the account."""
         return AccountZones(self.time_zone, self.earlier_zones)
 
 
 class AccountTable(LedgerTables):
-    """Accounts, known by the switch's id."""
+    """Accounts, by the id that the switch gives them."""
 
     @contextmanager
-    def no_loads(self, account_id: str) -> Generator[None]:
-        """A transaction in which no load of the account runs and no day of it is sealed; waits for those that do."""
+    def lock_out_loads(self, account_id: str) -> Generator[None]:
+        """Open a transaction that blocks loads and sealing of the account; waits for those that already run."""
         with self.connection.transaction():
             self._rows("records/lock_account", account_id=account_id)
             yield
 
     def add(self, account: Account, *, now: datetime) -> None:
-        """Adds an account; one that is known stays as it is."""
+        """Adds an account; does nothing if an account of that id exists."""
         self._execute(
             "accounts/add_account",
             account_id=account.account_id,
@@ -70,7 +70,7 @@ class AccountTable(LedgerTables):
         )
 
     def change_account(self, account: Account) -> None:
-        """Changes name, parent, zone, country code and activity of a known account."""
+        """Changes name, parent, time zone, country code and ``active`` of an existing account."""
         self._execute(
             "accounts/change_account",
             account_id=account.account_id,
@@ -81,24 +81,24 @@ class AccountTable(LedgerTables):
             active=account.active,
         )
 
-    def place_in_tree(self, account_id: str, *, name: str, parent_id: str | None) -> None:
-        """Changes what the switch decides of a known account: its name and the account above it."""
-        self._execute("accounts/place_in_tree", account_id=account_id, name=name, parent_id=parent_id)
+    def set_name_and_parent(self, account_id: str, *, name: str, parent_id: str | None) -> None:
+        """Changes the two values that the switch decides: name and parent account."""
+        self._execute("accounts/set_name_and_parent", account_id=account_id, name=name, parent_id=parent_id)
 
     def deactivate_account(self, account_id: str) -> None:
-        """Ends the collection of an account."""
+        """Stops the nightly collection of an account."""
         self._execute("accounts/deactivate_account", account_id=account_id)
 
     def all(self) -> list[Account]:
-        """Every account, inactive ones included, in the order of their ids."""
+        """All accounts, including inactive ones, by id."""
         return self._accounts(None)
 
     def find_account(self, account_id: str) -> Account | None:
-        """An account as it is now; None when there is none of that id."""
+        """Current state of an account; None if no account has this id."""
         return next(iter(self._accounts(account_id)), None)
 
     def reread_account(self, account: Account) -> Account:
-        """The account as it is now. A load rereads it under the account's lock: its zone cannot change any more."""
+        """Current state of the account. A load rereads it after locking the account, so the time zone cannot change."""
         return self.find_account(account.account_id) or account
 
     def _accounts(self, account_id: str | None) -> list[Account]:
@@ -109,24 +109,34 @@ class AccountTable(LedgerTables):
         ]
 
     def active(self, only: Sequence[str] | None = None) -> list[Account]:
-        """Active accounts, or those named, in the order of their ids.
+        """Active accounts, or exactly the given ones, by id.
+
+        Args:
+            only: ids of the accounts to return, active or not; None for all active accounts.
 
         Raises:
-            AccountNotFound: one of those named is unknown.
+            AccountNotFound: the warehouse does not have one of the given accounts.
         """
-        known = {account.account_id: account for account in self.all()}
+        accounts = {account.account_id: account for account in self.all()}
         if only is None:
-            return [account for account in known.values() if account.active]
-        unknown = [account_id for account_id in only if account_id not in known]
-        if unknown:
+            return [account for account in accounts.values() if account.active]
+        missing = [account_id for account_id in only if account_id not in accounts]
+        if missing:
             raise AccountNotFound(
-                f"no such account in the warehouse: {', '.join(unknown)}",
-                hint="'cdr-pipeline accounts list' shows the known ones, 'cdr-pipeline accounts add' makes one known",
+                f"no such account in the warehouse: {', '.join(missing)}",
+                hint="'cdr-pipeline accounts list' shows all accounts, 'cdr-pipeline accounts add' adds one",
             )
-        return [known[account_id] for account_id in sorted(set(only))]
+        return [accounts[account_id] for account_id in sorted(set(only))]
 
     def move(self, account: Account, *, until: date, before: str, now: datetime) -> None:
-        """Changes an account whose days before ``until`` stay in the zone ``before``."""
+        """Changes an account, including its time zone.
+
+        Args:
+            account: the account with its new values.
+            until: first business date in the new time zone.
+            before: IANA name of the time zone of earlier days.
+            now: time of the change.
+        """
         with self.connection.transaction():
             self._execute(
                 "accounts/add_earlier_zone", account_id=account.account_id, until=until, time_zone=before, now=now
@@ -134,7 +144,7 @@ class AccountTable(LedgerTables):
             self.change_account(account)
 
     def has_records_from(self, account_id: str, instant: datetime, *, before: date) -> bool:
-        """Whether a call that started at an instant or later is on a day before a date."""
+        """Whether a call that started at ``instant`` or later has a business date before ``before``."""
         (row,) = self._rows(
             "records/records_from",
             account_id=account_id,
@@ -145,19 +155,19 @@ class AccountTable(LedgerTables):
         return bool(row["found"])
 
     def final_days(self, account_id: str, business_dates: Sequence[date]) -> list[date]:
-        """Which of some days are sealed or restated, in the order of their dates."""
+        """Those of the given days that are sealed or restated, by date."""
         rows = self._rows("days/final_days", account_id=account_id, business_dates=list(business_dates))
         return [row["business_date"] for row in rows]
 
     def newest_day(self, account_id: str) -> date | None:
-        """The newest day that holds records, was collected or is final."""
+        """The newest day that has records, was collected, or is final; None if there is none."""
         (row,) = self._rows("days/newest_day", account_id=account_id)
         return row["business_date"]
 
     def record_dialect(self, account_id: str, dialect: str, *, now: datetime) -> None:
-        """Remembers which dialect the switch speaks for an account, and that it was seen to do so now."""
+        """Stores the API dialect that the switch uses for an account, and ``now`` as the time it was last seen."""
         self._execute("collect/record_dialect", account_id=account_id, dialect=dialect, now=now)
 
     def forget_dialects(self, account_ids: Sequence[str]) -> None:
-        """Has the dialect of accounts found out anew by their next collection."""
+        """Clears the API dialect of accounts; the next collection detects it again."""
         self._execute("collect/forget_dialects", account_ids=list(account_ids))

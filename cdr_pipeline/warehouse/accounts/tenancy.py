@@ -1,7 +1,7 @@
-"""Reading on behalf of an account: a role that sees the account's subtree and nothing else, whatever is asked.
+"""Read-only transactions limited to an account's subtree by row level security.
 
-The role ``cdr_reader`` owns nothing, cannot bypass row level security, and sees the rows of the accounts that the
-transaction has set as its scope; without a scope it sees none. The scope and the role end with the transaction, so a
+The role ``cdr_reader`` owns no tables and cannot bypass row level security. It sees the rows of the accounts that the
+transaction has set as its scope; without a scope it sees no rows. The scope and the role end with the transaction, so a
 pooled connection carries nothing over to the next request.
 """
 
@@ -18,10 +18,10 @@ from cdr_pipeline.warehouse.statements import statement
 
 READER: Final = "cdr_reader"
 _SECONDS: Final = 30.0
-# Nobody knows how many rows a condition on a column of the merged view lets through: PostgreSQL believes that few, and
-# reads a whole period for a page that the first hundred rows fill. Behind row level security it also believes that an
-# account has few links, and compared each leg with all of them kept in memory; looked up one by one they cost a
-# fiftieth. Workers are of no use to a page and are missed by the others who ask.
+# PostgreSQL has no statistics for a condition on a column of the merged view. It expects few matching rows and reads
+# a whole period for a page that the first hundred rows fill, so sorting is turned off. Behind row level security it
+# also expects few links and compares each leg with all of them in memory; index lookups take a fiftieth of that time.
+# Parallel workers do not speed up a page and would be missing for other requests.
 _IN_ORDER: Final = sql.SQL(
     "SET LOCAL enable_sort = off; SET LOCAL enable_material = off; SET LOCAL max_parallel_workers_per_gather = 0"
 )
@@ -29,15 +29,15 @@ _IN_ORDER: Final = sql.SQL(
 
 @contextmanager
 def scoped(connection: Connection[Any], account_id: str, *, seconds: float = _SECONDS) -> Generator[tuple[str, ...]]:
-    """A read-only transaction that sees the account and those below it.
+    """A read-only transaction that sees the rows of an account and of the accounts below it.
 
     Args:
-        connection: idle; the transaction is opened here, because a scope set within another one would outlive it.
+        connection: not in a transaction; a scope set inside an open transaction would outlive this block.
         account_id: root of the subtree.
-        seconds: how long each statement may take.
+        seconds: time limit of each statement in seconds.
 
     Yields:
-        The accounts that are seen, the root first.
+        Ids of the visible accounts, the root first.
 
     Raises:
         AccountNotFound: there is no such account.
@@ -45,9 +45,9 @@ def scoped(connection: Connection[Any], account_id: str, *, seconds: float = _SE
     """
     _require_idle(connection.info.transaction_status)
     with connection.transaction():
-        found = connection.execute(statement("accounts/account_scope"), {"account_id": account_id}).fetchone()
-        accounts = _accounts(account_id, found)
-        for command in _entering(accounts, seconds):
+        row = connection.execute(statement("accounts/account_scope"), {"account_id": account_id}).fetchone()
+        accounts = _accounts(account_id, row)
+        for command in _scope_commands(accounts, seconds):
             connection.execute(command)
         yield accounts
 
@@ -61,7 +61,7 @@ async def scoped_async(
     async with connection.transaction():
         cursor = await connection.execute(statement("accounts/account_scope"), {"account_id": account_id})
         accounts = _accounts(account_id, await cursor.fetchone())
-        for command in _entering(accounts, seconds):
+        for command in _scope_commands(accounts, seconds):
             await connection.execute(command)
         yield accounts
 
@@ -71,20 +71,20 @@ async def begin_scoped(
 ) -> None:
     """Begins a read-only transaction that sees the rows of these accounts and no others, in one round trip.
 
-    Whoever calls this ends the transaction.
+    The caller ends the transaction.
 
     Args:
-        connection: idle.
-        accounts: those that are seen.
-        seconds: how long each statement may take.
-        in_order: rows are to be read in the order in which they are asked for, rather than all and then sorted.
+        connection: not in a transaction.
+        accounts: ids of the visible accounts.
+        seconds: time limit of each statement in seconds.
+        in_order: read rows from an index in the order of the query, instead of reading all rows and sorting them.
 
     Raises:
         ReaderNotAdmitted: the role is missing or not granted.
-        WarehouseError: the connection is within a transaction.
+        WarehouseError: the connection is in a transaction.
     """
     _require_idle(connection.info.transaction_status)
-    commands = (sql.SQL("BEGIN"), *_entering(accounts, seconds), *((_IN_ORDER,) if in_order else ()))
+    commands = (sql.SQL("BEGIN"), *_scope_commands(accounts, seconds), *((_IN_ORDER,) if in_order else ()))
     try:
         await connection.execute(sql.SQL("; ").join(commands))
     except (InvalidParameterValue, InsufficientPrivilege):
@@ -92,26 +92,30 @@ async def begin_scoped(
 
 
 def admit_reader(connection: Connection[Any]) -> bool:
-    """Makes the role where this user may, and lets it read what is isolated; returns whether it is ready."""
+    """Creates the role ``cdr_reader`` if this user may, and grants it the isolated tables.
+
+    Returns:
+        Whether the role is ready for use.
+    """
     with connection.transaction():
         return connection.execute(statement("accounts/admit_reader")).fetchone() == (True,)
 
 
 def _require_idle(status: TransactionStatus) -> None:
     if status is not TransactionStatus.IDLE:
-        raise WarehouseError("a scope needs a transaction of its own, and this connection is within one")
+        raise WarehouseError("a scope needs its own transaction, and this connection is already in one")
 
 
-def _accounts(account_id: str, found: tuple[Any, ...] | None) -> tuple[str, ...]:
-    accounts, reader_exists, reader_sees_all, may_become_reader = found or ([], False, False, False)
+def _accounts(account_id: str, row: tuple[Any, ...] | None) -> tuple[str, ...]:
+    accounts, reader_exists, reader_sees_all, may_become_reader = row or ([], False, False, False)
     if not accounts:
-        raise AccountNotFound(f"no account {account_id}", hint="'cdr-pipeline accounts list' shows those there are")
+        raise AccountNotFound(f"no account {account_id}", hint="'cdr-pipeline accounts list' shows all accounts")
     if not reader_exists or not may_become_reader:
         raise _not_admitted()
     if reader_sees_all:
         raise ReaderNotAdmitted(
             f"the role {READER} can see rows outside its scope",
-            hint=f"ALTER ROLE {READER} NOSUPERUSER NOBYPASSRLS, and let it own no table",
+            hint=f"ALTER ROLE {READER} NOSUPERUSER NOBYPASSRLS, and change the owner of tables that the role owns",
         )
     return tuple(accounts)
 
@@ -124,12 +128,12 @@ def _not_admitted() -> ReaderNotAdmitted:
     )
 
 
-def _entering(accounts: Sequence[str], seconds: float) -> tuple[sql.SQL | sql.Composed, ...]:
-    """SET LOCAL throughout: a cluster passes it on to its nodes, unlike set_config.
+def _scope_commands(accounts: Sequence[str], seconds: float) -> tuple[sql.SQL | sql.Composed, ...]:
+    """Commands that limit an open transaction to these accounts.
 
-    A search is planned for the values it looks for: a plan for any values, which the server would change over to after
-    some runs of a prepared statement, knows neither the months of a period nor how many legs a prefix finds, and took
-    a hundred times as long.
+    They use SET LOCAL because a Citus cluster forwards it to its nodes, unlike set_config. Custom plans are forced:
+    after some runs of a prepared statement the server would switch to a generic plan, which ignores the months of a
+    period and the selectivity of a prefix and took a hundred times as long.
     """
     scope = "{" + ",".join('"' + name.replace("\\", r"\\").replace('"', r"\"") + '"' for name in accounts) + "}"
     return (

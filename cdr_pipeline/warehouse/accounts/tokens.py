@@ -1,4 +1,7 @@
-"""Tokens of the API: only their hashes are kept. Made and revoked by the command line, looked up at every request."""
+"""API tokens: creation, revocation and the lookup that authorizes each request.
+
+The warehouse stores only the hash of a token.
+"""
 
 import hashlib
 import hmac
@@ -15,20 +18,20 @@ from cdr_pipeline.warehouse.statement_runner import LedgerTables
 from cdr_pipeline.warehouse.statements import statement
 
 Scope = Literal["read", "upload", "admin"]
-# 256 bits, as long as the switch's own API keys: too many to guess, so that a plain hash keeps them safe.
+# 256 bits, as long as the switch's own API keys. They cannot be guessed, so an unsalted hash is enough.
 _TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What the warehouse knows of a token; never the token itself.
+    """Stored properties of a token; the token itself is not stored.
 
     Attributes:
-        account_id: the top of the subtree that it opens.
-        token_id: its name, no secret.
-        scope: read; upload, which includes read; or admin, which includes both and hands out no more than it has.
-        label: for people: whose it is.
-        created_at, expires_at, revoked_at: its life.
+        account_id: root of the subtree that the token gives access to.
+        token_id: public id of the token.
+        scope: read; upload, which includes read; or admin, which includes both and can create tokens.
+        label: display name, such as the person or system that uses the token.
+        created_at, expires_at, revoked_at: times of creation, expiry and revocation.
     """
 
     account_id: str
@@ -40,30 +43,30 @@ class Token:
     revoked_at: datetime | None = None
 
     def alive(self, now: datetime) -> bool:
-        """Whether it opens anything at that time."""
+        """Whether the token is valid at ``now``: neither revoked nor expired."""
         return self.revoked_at is None and now < self.expires_at
 
 
 @dataclass(frozen=True, slots=True)
 class Authorized:
-    """A request's token, and the account it asks for where that lies in the token's subtree."""
+    """Token of a request, and the requested account if it is in the token's subtree."""
 
     token: Token
     account: Account | None
 
 
 def digest_of(token: str) -> str:
-    """What is stored of a token."""
+    """Hash of a token as the warehouse stores it."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def new_token() -> str:
-    """A fresh token: 64 hexadecimal digits."""
+    """Generates a token of 64 hexadecimal digits."""
     return secrets.token_hex(_TOKEN_BYTES)
 
 
 class TokenTable(LedgerTables):
-    """Tokens, for the command line and for logging in."""
+    """API tokens, by account and token id."""
 
     def create(
         self,
@@ -75,15 +78,15 @@ class TokenTable(LedgerTables):
         expires_at: datetime,
         parent_token_id: str | None = None,
     ) -> tuple[str, str]:
-        """A new token and its id; the token is shown once and cannot be read again.
+        """Creates a token and returns it with its id; the token cannot be read again later.
 
         Args:
-            account_id: the top of the subtree.
-            scope: what it may do.
-            label: for people.
+            account_id: root of the subtree that the token gives access to.
+            scope: what the token permits.
+            label: display name.
             now: time of creation.
-            expires_at: its end.
-            parent_token_id: the key that it was bought with; revoking that one ends this one too.
+            expires_at: time of expiry.
+            parent_token_id: API key that requested this token; revoking the key revokes the token too.
         """
         token, token_id = new_token(), secrets.token_hex(8)
         self._execute(
@@ -100,27 +103,30 @@ class TokenTable(LedgerTables):
         return token, token_id
 
     def tokens(self) -> list[Token]:
-        """All tokens that were made by hand, by account and age."""
+        """Tokens that an operator created, by account and age; tokens requested with an API key are left out."""
         return [Token(**row) for row in self._rows("accounts/tokens")]
 
     def forget_expired(self, *, now: datetime) -> None:
-        """Deletes tokens that were bought and have ended; those made by hand stay on record."""
+        """Deletes expired tokens that were requested with an API key; tokens that an operator created stay."""
         self._execute("accounts/forget_expired_tokens", now=now)
 
     def revoke(self, token_id: str, *, now: datetime) -> bool:
-        """Ends a token and those bought with it; False when there is none alive of that id."""
+        """Revokes a token and the tokens requested with it; False if no valid token has this id."""
         return bool(self._execute("accounts/revoke_token", token_id=token_id, now=now))
 
 
 async def authorize(connection: AsyncConnection[Any], token: str, account_id: str | None) -> Authorized | None:
-    """Who asks, and for what; None for a token that is unknown. Whether it is alive is for the caller to say."""
+    """Looks up the token of a request and the account it asks for; None for an unknown token.
+
+    The caller checks whether the token is still valid.
+    """
     digest = digest_of(token)
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(statement("accounts/authorize"), {"digest": digest, "account_id": account_id})
         row = await cursor.fetchone()
     if row is None or not hmac.compare_digest(row["digest"], digest):
         return None
-    known = {name: row[name] for name in ("account_id", "token_id", "scope", "label", "created_at", "expires_at")}
+    values = {name: row[name] for name in ("account_id", "token_id", "scope", "label", "created_at", "expires_at")}
     account = None
     if row["target_id"] is not None:
         account = Account(
@@ -130,13 +136,21 @@ async def authorize(connection: AsyncConnection[Any], token: str, account_id: st
             row["target_time_zone"],
             row["target_country_code"],
         )
-    return Authorized(Token(**known, revoked_at=row["revoked_at"]), account)
+    return Authorized(Token(**values, revoked_at=row["revoked_at"]), account)
 
 
 async def find_children(
     connection: AsyncConnection[Any], account_id: str, *, deep: bool, after: str, limit: int
 ) -> list[dict[str, Any]]:
-    """Accounts below one: ``account_id, name, parent_id, time_zone, tree``."""
+    """Accounts below an account, as rows of ``account_id, name, parent_id, time_zone, tree``, by id.
+
+    Args:
+        connection: to the warehouse.
+        account_id: parent account.
+        deep: all levels instead of only the next one.
+        after: id of the last account of the page before; empty for the first page.
+        limit: largest number of rows.
+    """
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             statement("accounts/children"),
@@ -146,7 +160,7 @@ async def find_children(
 
 
 async def cursor_secret(connection: AsyncConnection[Any]) -> bytes:
-    """The key that signs cursors, the same for every server of a warehouse."""
+    """Key that signs page cursors; all API servers of a warehouse share it."""
     cursor = await connection.execute(statement("accounts/cursor_secret"))
     row = await cursor.fetchone()
     return bytes.fromhex(row[0]) if row else b""

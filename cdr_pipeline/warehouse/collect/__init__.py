@@ -1,1 +1,1 @@
-"""Collection from the switch."""
+"""Collection from the switch: windows and the claims on collecting them."""

@@ -1,4 +1,4 @@
-"""Windows of the switch's API and who collects them."""
+"""Windows of the switch's API, their state, and the claims that let one process at a time collect a day."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from typing import Any, Final
 from cdr_pipeline.errors import ClaimLost
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
-# Before and after every window.
+# Earlier and later than every window.
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2199, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class LandedWindow:
-    """A window whose pages are on disk."""
+    """A window whose pages have landed on disk."""
 
     starts_at: datetime
     ends_at: datetime
@@ -26,13 +26,13 @@ class LandedWindow:
 
 @dataclass(frozen=True, slots=True)
 class RecordedWindow:
-    """A window of a day and what became of it.
+    """A window of a day with its state.
 
     Attributes:
-        starts_at, ends_at: half-open interval of save time.
+        starts_at, ends_at: half-open interval of the switch's save time.
         state: landed, loaded or failed.
-        error_code: of a failed one.
-        content_sha256: hash of its rows as they landed; None when they never did.
+        error_code: code of the error of a failed window.
+        content_sha256: hash of the window's rows as they landed; None if it never landed.
     """
 
     starts_at: datetime
@@ -44,7 +44,13 @@ class RecordedWindow:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A lease on collecting an account's day; its fence is greater than that of everyone who held it before."""
+    """A lease on collecting an account's day.
+
+    Attributes:
+        account_id, business_date: the day.
+        fence: number of the claim; greater than that of every earlier holder.
+        lease_seconds: length of the lease in seconds.
+    """
 
     account_id: str
     business_date: date
@@ -54,22 +60,22 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """An account's day as its collectors have left it.
+    """State of the collection of an account's day.
 
     Attributes:
-        fence: how often it was taken.
-        given_back: whoever had it has finished, well or not.
-        failed: a window of it could not be collected.
+        fence: how often a process has claimed the day.
+        released_claim: the last holder has released its claim, whether its collection succeeded or not.
+        failed: a window of the day could not be collected.
     """
 
     fence: int
-    given_back: bool
+    released_claim: bool
     failed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class OpenWindow:
-    """A window that is not loaded yet, and why."""
+    """A window that is not loaded yet, with the reason."""
 
     starts_at: datetime
     ends_at: datetime
@@ -79,40 +85,40 @@ class OpenWindow:
 
 
 class WindowTable(LedgerTables):
-    """Windows, by account and business date, and the leases on collecting them."""
+    """Windows by account and business date, and the claims on collecting them."""
 
     def collections(self, account_ids: list[str], business_date: date) -> dict[str, Collection]:
-        """How collectors have left the day of each account that was ever taken."""
+        """State of the day's collection by account; accounts whose day was never claimed are left out."""
         rows = self._rows("collect/collections", account_ids=account_ids, business_date=business_date)
         return {row.pop("account_id"): Collection(**row) for row in rows}
 
     def claim(self, account_id: str, business_date: date, *, lease_seconds: float) -> Claim | None:
-        """The right to collect an account's day, None while another process that is alive holds it.
+        """Claims the collection of an account's day; None while another live process holds it.
 
-        It is alive when its session is connected and its lease has not run out by the warehouse's clock. Whoever is
-        taken for dead and is not finds its fence outdated when it records something.
+        A process is alive while its session is connected and its lease has not expired by the warehouse's clock. A
+        process that hangs past its lease loses the claim: its fence is outdated and it cannot write.
         """
-        place: dict[str, Any] = {"account_id": account_id, "business_date": business_date}
+        day: dict[str, Any] = {"account_id": account_id, "business_date": business_date}
         with self.connection.transaction():
-            self._execute("collect/open_collection", **place)
-            (held,) = self._rows("collect/lock_collection", **place)
-            if held.pop("leased"):
-                fence = held.pop("fence")
-                (session,) = self._rows("collect/session_alive", **held)
+            self._execute("collect/ensure_collection", **day)
+            (holder,) = self._rows("collect/lock_collection", **day)
+            if holder.pop("leased"):
+                fence = holder.pop("fence")
+                (session,) = self._rows("collect/session_alive", **holder)
                 if session["alive"]:
                     return None
             else:
-                fence = held["fence"]
-            (own,) = self._rows("collect/own_session")
+                fence = holder["fence"]
+            (own,) = self._rows("collect/current_session")
             claim = Claim(account_id, business_date, fence + 1, lease_seconds)
-            self._execute("collect/take_collection", **place, **own, fence=claim.fence, lease_seconds=lease_seconds)
+            self._execute("collect/claim_collection", **day, **own, fence=claim.fence, lease_seconds=lease_seconds)
         return claim
 
     def renew(self, claim: Claim) -> None:
-        """Keeps a claim for another lease.
+        """Renews the lease of a claim.
 
         Raises:
-            ClaimLost: another process has it.
+            ClaimLost: another process has claimed the day.
         """
         renewed = self._execute(
             "collect/renew_collection",
@@ -128,7 +134,7 @@ class WindowTable(LedgerTables):
             )
 
     def release(self, claim: Claim) -> None:
-        """Gives a claim back; one that was lost is left to its holder."""
+        """Releases a claim; does nothing if another process has claimed the day since."""
         self._execute(
             "collect/release_collection",
             account_id=claim.account_id,
@@ -144,12 +150,12 @@ class WindowTable(LedgerTables):
         rows: int,
         content_sha256: str,
     ) -> None:
-        """A window's pages are on disk, whole; failed attempts that it covers are made good.
+        """Records that all pages of a window are on disk, and clears failed attempts that the window covers.
 
         Raises:
             ClaimLost: another process collects the day.
         """
-        place: dict[str, Any] = {
+        span: dict[str, Any] = {
             "account_id": claim.account_id,
             "business_date": claim.business_date,
             "starts_at": window.starts_at,
@@ -157,11 +163,11 @@ class WindowTable(LedgerTables):
         }
         with self.connection.transaction():
             self.renew(claim)
-            self._execute("collect/forget_failed_windows", **place)
-            self._execute("collect/restore_failed_windows", **place)
+            self._execute("collect/forget_failed_windows", **span)
+            self._execute("collect/restore_failed_windows", **span)
             self._execute(
                 "collect/record_landed_window",
-                **place,
+                **span,
                 dialect=window.dialect,
                 landing_path=window.landing_path,
                 rows=rows,
@@ -170,12 +176,12 @@ class WindowTable(LedgerTables):
             )
 
     def forget_failures(self, claim: Claim) -> None:
-        """Every window that the day needs has landed: failed attempts of other windows do not count any more.
+        """Clears all failed attempts of a day, once every window that the day needs has landed.
 
         Raises:
             ClaimLost: another process collects the day.
         """
-        place: dict[str, Any] = {
+        span: dict[str, Any] = {
             "account_id": claim.account_id,
             "business_date": claim.business_date,
             "starts_at": _FIRST,
@@ -183,11 +189,11 @@ class WindowTable(LedgerTables):
         }
         with self.connection.transaction():
             self.renew(claim)
-            self._execute("collect/forget_failed_windows", **place)
-            self._execute("collect/restore_failed_windows", **place)
+            self._execute("collect/forget_failed_windows", **span)
+            self._execute("collect/restore_failed_windows", **span)
 
     def confirm_window(self, *, claim: Claim, starts_at: datetime, ends_at: datetime, now: datetime) -> None:
-        """A window was read again and has the rows that it had.
+        """Records that a window was fetched again and has not changed.
 
         Raises:
             ClaimLost: another process collects the day.
@@ -204,20 +210,20 @@ class WindowTable(LedgerTables):
             )
 
     def recorded_windows(self, account_id: str, business_date: date) -> list[RecordedWindow]:
-        """Every window of the day, by time."""
+        """All windows of the day, by time."""
         rows = self._rows("collect/recorded_windows", account_id=account_id, business_date=business_date)
         return [RecordedWindow(**row) for row in rows]
 
     def windows_in_dialects(
         self, account_id: str, dialects: Sequence[str], *, since: datetime
     ) -> dict[date, list[tuple[datetime, datetime]]]:
-        """Start and end of windows that were landed in one of the dialects since an instant, by day."""
-        found: dict[date, list[tuple[datetime, datetime]]] = {}
+        """Start and end of the windows that landed in one of the API dialects since an instant, by business date."""
+        windows: dict[date, list[tuple[datetime, datetime]]] = {}
         for row in self._rows(
             "collect/windows_in_dialects", account_id=account_id, dialects=list(dialects), since=since
         ):
-            found.setdefault(row["business_date"], []).append((row["starts_at"], row["ends_at"]))
-        return found
+            windows.setdefault(row["business_date"], []).append((row["starts_at"], row["ends_at"]))
+        return windows
 
     def mark_window_outdated(
         self,
@@ -229,7 +235,7 @@ class WindowTable(LedgerTables):
         error_message: str,
         now: datetime,
     ) -> None:
-        """A window must be read again because of how it was asked for; until then the day is not whole."""
+        """Marks a window to be fetched again because its request was wrong; until then the day is incomplete."""
         self._execute(
             "collect/mark_window_outdated",
             account_id=account_id,
@@ -242,12 +248,12 @@ class WindowTable(LedgerTables):
         )
 
     def outdated_days(self, account_id: str, error_code: str) -> list[date]:
-        """Days with a window that must be read again for a reason, newest first."""
+        """Days with a window that was marked to be fetched again with this error code, newest first."""
         rows = self._rows("collect/outdated_windows", account_id=account_id, error_code=error_code)
         return [row["business_date"] for row in rows]
 
     def days_to_load(self, account_id: str, business_date: date) -> list[date]:
-        """Days other than one that have windows on disk which are not merged yet, oldest first."""
+        """Other days of the account with landed windows that are not loaded yet, oldest first."""
         rows = self._rows("collect/days_to_load", account_id=account_id, business_date=business_date)
         return [row["business_date"] for row in rows]
 
@@ -261,7 +267,7 @@ class WindowTable(LedgerTables):
         error_message: str,
         now: datetime,
     ) -> None:
-        """A window could not be collected.
+        """Records that a window could not be collected.
 
         Raises:
             ClaimLost: another process collects the day.
@@ -280,21 +286,21 @@ class WindowTable(LedgerTables):
             )
 
     def landed(self, account_id: str, business_date: date, *, replay: bool = False) -> list[LandedWindow]:
-        """Windows of the day that wait to be loaded; with ``replay`` every one whose pages are on disk."""
+        """Landed windows of the day that are not loaded yet; with ``replay`` all windows that have pages on disk."""
         rows = self._rows("collect/landed_windows", account_id=account_id, business_date=business_date, replay=replay)
         return [LandedWindow(**row) for row in rows]
 
     def open(self, account_id: str, business_date: date) -> list[OpenWindow]:
-        """Windows of the day that are not loaded: what keeps it from being complete."""
+        """Windows of the day that are not loaded yet; while there are any, the day is incomplete."""
         rows = self._rows("collect/open_windows", account_id=account_id, business_date=business_date)
         return [OpenWindow(**row) for row in rows]
 
     def loaded(self, account_id: str, business_date: date) -> list[tuple[datetime, datetime]]:
-        """Start and end of the day's windows that are in the warehouse."""
+        """Start and end of the day's loaded windows."""
         rows = self._rows("collect/loaded_windows", account_id=account_id, business_date=business_date)
         return [(row["starts_at"], row["ends_at"]) for row in rows]
 
     def known_details(self, account_id: str, record_ids: list[str]) -> set[str]:
-        """Which of these records have their detail document in the warehouse already."""
-        rows = self._rows("collect/known_details", account_id=account_id, record_ids=record_ids)
+        """Those of the given record ids whose detail document is already in the warehouse."""
+        rows = self._rows("collect/records_with_details", account_id=account_id, record_ids=record_ids)
         return {row["record_id"] for row in rows}

@@ -87,7 +87,7 @@ class DayBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordPlace:
+class RecordLocation:
     """Where a record stands."""
 
     account_id: str
@@ -104,11 +104,11 @@ class DayStateTable(LedgerTables):
     """States of days, by account and business date."""
 
     @contextmanager
-    def hold_against_seal(self, account_id: str, business_date: date) -> Generator[None]:
+    def lock_for_export(self, account_id: str, business_date: date) -> Generator[None]:
         """A transaction in which nobody else exports or seals the day, after those who are at it; loads go on."""
         with self.connection.transaction():
-            self._execute("days/open_day", account_id=account_id, business_date=business_date)
-            self._rows("days/hold_day", account_id=account_id, business_date=business_date)
+            self._execute("days/ensure_day", account_id=account_id, business_date=business_date)
+            self._rows("days/lock_day_shared", account_id=account_id, business_date=business_date)
             self._rows("days/lock_export", account_id=account_id, business_date=business_date)
             yield
 
@@ -120,9 +120,9 @@ class DayStateTable(LedgerTables):
             Whether no load of the account runs; none begins until the transaction ends.
         """
         with self.connection.transaction():
-            self._execute("days/open_day", account_id=account_id, business_date=business_date)
+            self._execute("days/ensure_day", account_id=account_id, business_date=business_date)
             self._rows("days/lock_day", account_id=account_id, business_date=business_date)
-            (found,) = self._rows("days/keep_loads_out", account_id=account_id)
+            (found,) = self._rows("days/try_lock_out_loads", account_id=account_id)
             yield bool(found["quiet"])
 
     def obstacles(self, account_id: str, business_date: date) -> DayObstacles:
@@ -219,7 +219,7 @@ class DayStateTable(LedgerTables):
         rows = self._rows("days/day_batches", account_id=account_id, business_date=business_date)
         return [DayBatch(**row) for row in rows]
 
-    def record_places(self, account_ids: Sequence[str], record_id: str) -> list[RecordPlace]:
+    def record_locations(self, account_ids: Sequence[str], record_id: str) -> list[RecordLocation]:
         """Where a record of that id stands."""
-        rows = self._rows("records/record_places", account_ids=list(account_ids), record_id=record_id)
-        return [RecordPlace(**row) for row in rows]
+        rows = self._rows("records/record_locations", account_ids=list(account_ids), record_id=record_id)
+        return [RecordLocation(**row) for row in rows]

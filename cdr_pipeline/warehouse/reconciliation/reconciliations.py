@@ -110,7 +110,11 @@ class ReconciliationTable(LedgerTables):
     def open_breaks(self, account_id: str, carrier: str, last_date: date, currency: str) -> list[OpenBreaks]:
         """Undecided breaks of a carrier up to a day, by business date; the money of those in one currency."""
         rows = self._rows(
-            "reconciliation/aging", account_id=account_id, carrier=carrier, last_date=last_date, currency=currency
+            "reconciliation/open_breaks_by_day",
+            account_id=account_id,
+            carrier=carrier,
+            last_date=last_date,
+            currency=currency,
         )
         return [OpenBreaks(**row) for row in rows]
 

@@ -128,7 +128,7 @@ def compared_records(
     """
     parameters = asdict(span) | {"account_id": day.account_id, "carrier": day.carrier}
     with connection.transaction():
-        connection.execute(statement("reconciliation/one_snapshot"))
+        connection.execute(statement("reconciliation/use_one_snapshot"))
         return (
             _copied(connection, "reconciliation/copy_switch_records", parameters),
             _copied(connection, "reconciliation/copy_carrier_records", parameters),
@@ -151,7 +151,7 @@ def _csv(connection: Connection[Any], name: str, parameters: dict[str, Any], col
 def newest_version(connection: Connection[Any], day: CarrierDay) -> StoredVersion | None:
     """The newest version of a carrier's day."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(statement("reconciliation/newest"), asdict(day))
+        cursor.execute(statement("reconciliation/newest_version"), asdict(day))
         row = cursor.fetchone()
     if row is None:
         return None

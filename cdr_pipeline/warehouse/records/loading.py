@@ -159,7 +159,7 @@ class BatchLoad:
             _shortened(pl.col(RAW)).str.replace_all("\x00", "\\0", literal=True),
         ).with_columns(plh.col("__key").chash.sha2_256().str.head(32).alias("reject_id"))
         self._execute(
-            "uploads/keep_rejects",
+            "uploads/insert_rejects",
             reject_ids=known["reject_id"].to_list(),
             lines=known[LINE].to_list(),
             fields=known["field"].to_list(),
@@ -202,8 +202,8 @@ class BatchLoad:
         """Finds what the warehouse has, and takes the ids of other calls from staged records; returns from how many."""
         moved = {"most_moved": MOST_MOVED}
         self._overlap, different = self._numbers("records/count_overlap")
-        renamed = self._execute("records/other_calls_in_warehouse", **moved) if different else 0
-        renamed += self._execute("records/other_calls_in_file", **moved) if repeated else 0
+        renamed = self._execute("records/separate_calls_in_warehouse", **moved) if different else 0
+        renamed += self._execute("records/separate_calls_in_file", **moved) if repeated else 0
         if renamed:
             self.other_calls = self._number("records/count_other_calls")
         return renamed
@@ -236,7 +236,7 @@ class BatchLoad:
 
     def close_replayed_rejects(self) -> None:
         """Closes the rejects of an upload that is read again, where their lines are records now."""
-        self._execute("uploads/close_mended_rejects")
+        self._execute("uploads/close_fixed_rejects")
 
     def left_over(self) -> int:
         """How many records of earlier readings of an upload this one has not staged."""

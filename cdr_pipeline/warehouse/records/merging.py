@@ -66,7 +66,7 @@ def merge_staged(connection: Connection[Any], parameters: dict[str, Any], *, own
     inserted = sum(filled.values())
     if elsewhere := [day for day in new_rows if day.replace(day=1) not in filled]:
         inserted += _insert(connection, parameters, "cdr", elsewhere)
-    _execute(connection, "records/keep_keys" if come_from else "records/add_keys", parameters)
+    _execute(connection, "records/upsert_keys" if come_from else "records/insert_keys", parameters)
     # What was erased stays so, in whatever form its record comes again.
     mask_erased(connection, parameters["account_id"])
     touched = gone_to | come_from
@@ -91,7 +91,7 @@ def _update(
     connection: Connection[Any], parameters: dict[str, Any], affected: Sequence[tuple[date, date | None, int]]
 ) -> int:
     present = parameters | {"present_dates": sorted({before for _, before, _ in affected if before is not None})}
-    kept = _execute(connection, "records/keep_history", present)
+    kept = _execute(connection, "records/insert_history", present)
     updated = _execute(connection, "records/update_records", present)
     known = sum(rows for _, before, rows in affected if before is not None)
     if not kept == updated == known:

@@ -31,7 +31,7 @@ def missing_partitions(connection: Connection[Any], business_dates: Iterable[dat
     others that create one; readers and loads of other months go on.
     """
     months = sorted({day.replace(day=1) for day in business_dates})
-    connection.execute(statement("retention/hold_partitions"))
+    connection.execute(statement("retention/lock_partitions_shared"))
     added: list[date] = []
     if _missing(connection, months):
         connection.execute(statement("records/lock_partitions"))

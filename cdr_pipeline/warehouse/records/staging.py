@@ -25,7 +25,7 @@ def open_stage(connection: Connection[Any]) -> bool:
     for stage in _STAGES:
         connection.execute(named("records/open_stage", stage=sql.Identifier(stage)))
     if found is None or not found[1]:
-        connection.execute(named("records/stage_plainly", stage=sql.Identifier("pg_temp", _STAGES[0])))
+        connection.execute(named("records/disable_stage_compression", stage=sql.Identifier("pg_temp", _STAGES[0])))
     return True
 
 
@@ -60,7 +60,7 @@ def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict
         kinds = {item.name: item.kind for item in FIELDS}
         _copy(
             connection,
-            "records/copy_believed_equal",
+            "records/copy_stage_keys",
             known.select(_copied(name, kinds.get(name, Kind.TEXT)) for name in BELIEVED_EQUAL),
         )
     return known.height
@@ -74,7 +74,7 @@ def _believed_equal(connection: Connection[Any], rows: pl.DataFrame, parameters:
         return pl.repeat(value=False, n=rows.height, eager=True)
     with connection.cursor() as cursor:
         cursor.execute(
-            statement("records/known_digests"), parameters | {"record_ids": named_ids.to_list()}, binary=True
+            statement("records/stored_digests"), parameters | {"record_ids": named_ids.to_list()}, binary=True
         )
         found = cursor.fetchall()
     known = pl.DataFrame(

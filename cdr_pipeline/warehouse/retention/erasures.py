@@ -47,9 +47,9 @@ class Erasure:
             The load of each refused row whose raw text is gone too.
         """
         self._execute("retention/find_records", pattern=pattern)
-        self._execute("retention/find_twins")
+        self._execute("retention/find_linked_records")
         mask_erased(self.connection, self.account_id)
-        return tuple(row[0] for row in self._execute("retention/blank_rejects", pattern=pattern))
+        return tuple(row[0] for row in self._execute("retention/clear_reject_texts", pattern=pattern))
 
     def touch_days(self, *, reissue: bool) -> int:
         """Has open days written again, and final ones restated where that is wanted; how many."""

@@ -15,6 +15,6 @@ def mask_erased(connection: Connection[Any], account_id: str) -> None:
         account_id: whose.
     """
     parameters = {"account_id": account_id}
-    if connection.execute(statement("retention/any_records"), parameters).fetchone() == (True,):
+    if connection.execute(statement("retention/has_erased_records"), parameters).fetchone() == (True,):
         for parts in MASKED_TABLES:
             connection.execute(named("retention/mask_erased_records", **parts), parameters)

@@ -71,8 +71,8 @@ class MonthRemoval:
         Returns:
             How many records were deleted; the caller raises when it is not what was counted.
         """
-        self.connection.execute(statement("retention/keep_totals"), self.parameters)
-        self.connection.execute(statement("retention/keep_removed_records"), self.parameters)
+        self.connection.execute(statement("retention/insert_month_totals"), self.parameters)
+        self.connection.execute(statement("retention/insert_removed_records"), self.parameters)
         self.connection.execute(statement("retention/delete_history"), self.parameters)
         deleted = self.connection.execute(statement("retention/delete_records"), self.parameters).rowcount
         self.connection.execute(statement("retention/delete_keys"), self.parameters)

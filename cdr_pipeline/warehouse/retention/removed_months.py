@@ -46,7 +46,7 @@ def reject_removed_months(
         cursor.execute(statement("retention/removed_records"), asked)
         schema = {"record_id": pl.String, "__removed": pl.Date}
         removed = pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")
-        cursor.execute(statement("retention/kept_records"), asked)
+        cursor.execute(statement("retention/records_of_kept_legs"), asked)
         kept = [record_id for (record_id,) in cursor]
     # A source that numbers its records anew every month uses an id for other calls.
     again = (

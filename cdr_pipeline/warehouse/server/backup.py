@@ -74,7 +74,7 @@ def restore(server: EmbeddedServer, source: Path) -> None:
         WarehouseError: as ``unpack``.
     """
     unpack(server, source)
-    put_in_place(server)
+    activate_restored(server)
 
 
 def unpack(server: EmbeddedServer, source: Path) -> str:
@@ -109,7 +109,7 @@ def discard(server: EmbeddedServer) -> None:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_FRESH)))
 
 
-def put_in_place(server: EmbeddedServer) -> None:
+def activate_restored(server: EmbeddedServer) -> None:
     """Makes the database that ``unpack`` made the warehouse; the one before is kept as ``cdr_before_restore``."""
     with _admin(server) as admin:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_BEFORE)))
@@ -132,7 +132,7 @@ def put_in_place(server: EmbeddedServer) -> None:
 
 
 @dataclass(slots=True)
-class Newer:
+class NewerItems:
     """Items of one kind that a backup lacks: how many, and the first ones by name."""
 
     kind: str
@@ -140,7 +140,7 @@ class Newer:
     named: list[str] = field(default_factory=list[str])
 
 
-def newer_than(present: str, backup: str) -> list[Newer]:
+def items_newer_than(present: str, backup: str) -> list[NewerItems]:
     """What the ledger of the present warehouse knows that the ledger of a backup does not.
 
     Both are read in order, side by side: memory does not grow with their size.
@@ -149,7 +149,7 @@ def newer_than(present: str, backup: str) -> list[Newer]:
         present: URL of the warehouse.
         backup: URL of the database that ``unpack`` made, with the same tables.
     """
-    found: dict[str, Newer] = {}
+    found: dict[str, NewerItems] = {}
     with (
         connect(present) as mine,
         connect(backup) as theirs,
@@ -162,7 +162,7 @@ def newer_than(present: str, backup: str) -> list[Newer]:
                 there = next(known, None)
             if there == item:
                 continue
-            newer = found.setdefault(item[0], Newer(item[0]))
+            newer = found.setdefault(item[0], NewerItems(item[0]))
             newer.count += 1
             if len(newer.named) < NAMED:
                 newer.named.append(item[1])

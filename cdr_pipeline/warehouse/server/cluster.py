@@ -32,6 +32,6 @@ def distribute(connection: Connection[Any]) -> tuple[str, ...]:
     ]
     # Others are placed beside cdr.
     for table in sorted(waiting, key=lambda name: (name not in REFERENCE, name != "cdr", name)):
-        name = "operations/place_everywhere" if table in REFERENCE else "operations/place_by_account"
+        name = "operations/copy_table_to_nodes" if table in REFERENCE else "operations/distribute_table"
         connection.execute(statement(name), {"table": table, "beside": "default" if table == "cdr" else "cdr"})
     return tuple(waiting)

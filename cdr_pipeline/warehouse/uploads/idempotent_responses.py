@@ -31,13 +31,13 @@ class IdempotentResponses(LedgerTables):
         """Takes the key for a request; None when it is now this one's, else what is known of the first."""
         digest = _digest(key)
         taken = self._execute(
-            "uploads/take_answer",
+            "uploads/claim_key",
             account_id=account_id, key_digest=digest, fingerprint=fingerprint, now=now,
             forgotten=now - KEPT, died=now - _LEASE,
         )  # fmt: skip
         if taken:
             return None
-        rows = self._rows("uploads/answer", account_id=account_id, key_digest=digest)
+        rows = self._rows("uploads/stored_response", account_id=account_id, key_digest=digest)
         if not rows:
             return StoredResponse("working")
         row = rows[0]
@@ -48,13 +48,13 @@ class IdempotentResponses(LedgerTables):
     def finish(self, *, account_id: str, key: str, status: int, answer: dict[str, Any]) -> None:
         """Keeps the answer."""
         self._execute(
-            "uploads/keep_answer",
+            "uploads/store_response",
             account_id=account_id, key_digest=_digest(key), status=status, answer=Jsonb(answer),
         )  # fmt: skip
 
     def release(self, *, account_id: str, key: str) -> None:
         """Gives the key back: the request failed, and may be tried again."""
-        self._execute("uploads/release_answer", account_id=account_id, key_digest=_digest(key))
+        self._execute("uploads/release_key", account_id=account_id, key_digest=_digest(key))
 
 
 def _digest(key: str) -> str:

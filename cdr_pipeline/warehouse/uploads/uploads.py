@@ -81,7 +81,7 @@ class UploadName:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class UploadReading:
     """An upload of some bytes and the profile that it is read with."""
 
     sha256: str
@@ -92,10 +92,10 @@ class Reading:
 class UploadTable(LedgerTables):
     """Uploads, known by account and id, and rejected rows of any origin."""
 
-    def readings(self, account_id: str, content_sha256: str) -> list[Reading]:
+    def readings(self, account_id: str, content_sha256: str) -> list[UploadReading]:
         """Uploads of the same bytes, one for each profile that they were read with."""
         rows = self._rows("uploads/readings_of_bytes", account_id=account_id, content_sha256=content_sha256)
-        return [Reading(**row) for row in rows]
+        return [UploadReading(**row) for row in rows]
 
     def upload_id(self, account_id: str, content_sha256: str, profile: str) -> str:
         """The id of the upload of these bytes that is read with this profile.
