@@ -1,4 +1,4 @@
-"""Builds the Definitions. Tests pass their own parts; nothing here reads the environment."""
+"""Builds Dagster's ``Definitions`` from settings. Does not read the environment."""
 
 import warnings
 
@@ -11,7 +11,7 @@ from cdr_pipeline.defs.days.late_data import late_data_job
 from cdr_pipeline.defs.days.late_data_sensor import late_data_sensor
 from cdr_pipeline.defs.days.sealed_days import sealed_days_asset
 from cdr_pipeline.defs.executors import executor_for
-from cdr_pipeline.defs.graph import finished
+from cdr_pipeline.defs.graph import with_shared_attributes
 from cdr_pipeline.defs.jobs import check_up_job, nightly_job, upload_job
 from cdr_pipeline.defs.operations.alerts import failed_run_alert, red_alert
 from cdr_pipeline.defs.operations.dead_runs_sensor import dead_runs_sensor
@@ -29,16 +29,16 @@ from cdr_pipeline.defs.uploads.uploads_asset import uploads_asset
 from cdr_pipeline.settings import Settings
 
 
-def build_definitions(settings: Settings, *, workplaces: RunContexts | None = None) -> dg.Definitions:
-    """Everything that Dagster shows.
+def build_definitions(settings: Settings, *, contexts: RunContexts | None = None) -> dg.Definitions:
+    """All assets, checks, jobs, schedules and sensors.
 
     Args:
-        settings: zone, first date, time of the nightly run, executor.
-        workplaces: where the steps work; from the run process's own settings when omitted.
+        settings: time zone, first date, time of the nightly run, executor.
+        contexts: opens the run contexts; when omitted, each process reads its own settings.
     """
-    places = workplaces or RunContexts()
+    run_contexts = contexts or RunContexts()
     with warnings.catch_warnings():
-        # Single-run backfills are what the design rests on; Dagster calls them beta.
+        # The design needs single-run backfills; Dagster still marks them as beta.
         warnings.simplefilter("ignore", dg.BetaWarning)
         days = business_days(settings)
         nightly, imports, check_up = nightly_job(), upload_job(), check_up_job()
@@ -54,18 +54,18 @@ def build_definitions(settings: Settings, *, workplaces: RunContexts | None = No
             night_report_asset(days),
         ]
         return dg.Definitions(
-            assets=finished(assets, settings),
+            assets=with_shared_attributes(assets, settings),
             asset_checks=[standing_check()],
             jobs=[nightly, imports, check_up, late_data_job()],
             schedules=[nightly_schedule(settings, days, nightly), check_up_schedule(settings, check_up)],
             sensors=[
-                upload_sensor(days, imports, places),
-                missed_nights_sensor(days, nightly, places),
-                late_data_sensor(places),
-                dead_runs_sensor(settings, places),
+                upload_sensor(days, imports, run_contexts),
+                missed_nights_sensor(days, nightly, run_contexts),
+                late_data_sensor(run_contexts),
+                dead_runs_sensor(settings, run_contexts),
                 failed_run_alert(),
-                red_alert(places),
+                red_alert(run_contexts),
             ],
-            resources={"workplace": places, "scope": Scope()},
+            resources={"run_contexts": run_contexts, "scope": Scope()},
             executor=executor_for(settings),
         )

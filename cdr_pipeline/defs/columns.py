@@ -1,4 +1,4 @@
-"""Columns of the assets and where each comes from: generated from the field dictionary, as everything else is."""
+"""Column schemas and column lineage of the assets, generated from the field dictionary."""
 
 from typing import Final
 
@@ -9,22 +9,22 @@ from cdr_pipeline.core.fields.dictionary import FIELDS, Field
 _PAGES: Final = "api_pages"
 _RECORDS: Final = "cdr"
 _REJECT_COLUMNS: Final = (
-    ("account_id", "text", "Whose row it was."),
-    ("reject_id", "text", "Identity of the reject: the same bad row is kept once."),
-    ("batch_id", "uuid", "The load that refused it."),
-    ("origin", "text", "Who delivered it: api or imported."),
+    ("account_id", "text", "Account that owns the row."),
+    ("reject_id", "text", "Identity of the reject: the same bad row is stored once."),
+    ("batch_id", "uuid", "Batch that rejected the row."),
+    ("origin", "text", "Origin that delivered the row: api or imported."),
     ("source", "text", "Landing path of the window, or sha256 of the file."),
     ("line", "bigint", "Row of the window, or line of the file."),
-    ("field", "text", "The field that broke a rule."),
-    ("reason", "text", "Which rule, as a stable code."),
+    ("field", "text", "Field that broke a rule."),
+    ("reason", "text", "Stable code of the rule."),
     ("raw", "text", "The row as it was delivered. Personal data: never in metadata."),
-    ("business_date", "date", "The day that the window was collected for; none for a file."),
-    ("rejected_at", "timestamptz", "When, UTC."),
+    ("business_date", "date", "Business date that the window was collected for; null for a file."),
+    ("rejected_at", "timestamptz", "Time of the rejection, UTC."),
 )
 
 
 def page_columns() -> dg.TableSchema:
-    """Keys of a row of the switch's list, and of a detail document."""
+    """Keys of a row of the switch's list and of its detail document."""
     columns = [
         dg.TableColumn(name, "json", description=f"Becomes {field.name}. {field.description}")
         for field in FIELDS
@@ -35,7 +35,7 @@ def page_columns() -> dg.TableSchema:
 
 
 def record_columns() -> dg.TableSchema:
-    """Columns of the table of records."""
+    """Columns of the table ``cdr``."""
     return dg.TableSchema(columns=[_column(field) for field in FIELDS])
 
 
@@ -45,14 +45,17 @@ def file_columns() -> dg.TableSchema:
 
 
 def reject_columns() -> dg.TableSchema:
-    """Columns of the table of rejects."""
+    """Columns of the table ``rejects``."""
     return dg.TableSchema(
-        columns=[dg.TableColumn(name, kind, description=said) for name, kind, said in _REJECT_COLUMNS]
+        columns=[dg.TableColumn(name, kind, description=description) for name, kind, description in _REJECT_COLUMNS]
     )
 
 
 def record_lineage() -> dg.TableColumnLineage:
-    """Records from pages; what a carrier's file is called before is its profile's business."""
+    """Columns of the records and the API keys that they come from.
+
+    Imported files are not included: each profile maps its own column names.
+    """
     return dg.TableColumnLineage(
         {
             field.name: [dg.TableColumnDep(asset_key=dg.AssetKey(_PAGES), column_name=name)]
@@ -64,7 +67,7 @@ def record_lineage() -> dg.TableColumnLineage:
 
 
 def file_lineage() -> dg.TableColumnLineage:
-    """Files from records: the same names."""
+    """Columns of the daily files, which have the names of the columns of the records."""
     return dg.TableColumnLineage(
         {
             field.name: [dg.TableColumnDep(asset_key=dg.AssetKey(_RECORDS), column_name=field.name)]

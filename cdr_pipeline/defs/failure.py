@@ -1,8 +1,8 @@
-"""How a step fails: permanent and passing failures are told apart, for every loop in which Dagster tries again.
+"""Turns errors of a step into Dagster failures that are permanent or transient.
 
-Dagster has two of them here. A step's retry policy stops at ``allow_retries=False``; the run's own retries, where an
-operator has switched them on, know nothing of that and stop at a tag of the run. (The third, automation conditions, is
-not used.) What is stored of an error is its code and our words: texts of libraries may hold values of rows.
+Dagster has two retry loops. The retry policy of a step stops at ``allow_retries=False``. Run retries, if an operator
+has enabled them, ignore that flag and stop at a tag of the run; this module sets both. Dagster stores the code and our
+own message of an error. Messages of libraries are not stored, because they can contain values of rows.
 """
 
 import traceback
@@ -24,16 +24,16 @@ STEP_RETRIES: Final = 2
 
 
 def retry_policy(settings: Settings) -> dg.RetryPolicy:
-    """A step that failed for a passing reason is tried twice more, after a pause and then a longer one."""
+    """Retries a step that failed for a transient reason twice, with an exponential delay."""
     return dg.RetryPolicy(STEP_RETRIES, delay=settings.step_retry_seconds, backoff=dg.Backoff.EXPONENTIAL)
 
 
 @contextmanager
 def classified_failures(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Generator[None]:
-    """Turns errors of the block into failures that say by code whether trying again can help.
+    """Turns an error of the block into a failure with its code; only retryable errors allow retries.
 
     Raises:
-        Failure: of an error; the run is tagged when it is permanent.
+        Failure: the block raised an error. If the error is permanent, the run is tagged as well.
     """
     try:
         yield
@@ -47,7 +47,7 @@ def classified_failures(context: dg.AssetExecutionContext | dg.OpExecutionContex
         ) from None
     except (dg.Failure, dg.RetryRequested):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, its text must not be stored
+    except Exception as error:  # noqa: BLE001 - the message of an unexpected error must not be stored
         stop_run_retries(context, FAULT)
         raise dg.Failure(
             f"[{FAULT}] {error_summary(error)}",
@@ -57,11 +57,11 @@ def classified_failures(context: dg.AssetExecutionContext | dg.OpExecutionContex
 
 
 def stop_run_retries(context: dg.AssetExecutionContext | dg.OpExecutionContext, code: str) -> None:
-    """Tags the run so that its own retries stop, and with what has stopped it."""
+    """Tags the run with the error code and disables its run retries."""
     context.instance.add_run_tags(context.run.run_id, {_MAX_RUN_RETRIES: "0", FAILURE_TAG: code})
 
 
 def _frames(error: Exception) -> str:
-    """Where it happened, without the error's own words."""
+    """Traceback of the error as a Markdown list, without the error's message."""
     frames = traceback.extract_tb(error.__traceback__)
     return "\n".join(f"- `{Path(frame.filename).name}:{frame.lineno}` in `{frame.name}`" for frame in frames)

@@ -1,4 +1,4 @@
-"""What is the same for all assets: owner, tags, freshness, links to the code."""
+"""Attributes that all assets share: owner, tags, freshness policy, links to the source code."""
 
 from datetime import timedelta
 from typing import Final
@@ -9,12 +9,12 @@ from cdr_pipeline.settings import Settings
 
 OWNER: Final = "team:cdr_operations"
 _TAGS: Final = {"cdr/data": "call_detail_records", "cdr/personal_data": "in_the_data_not_in_the_metadata"}
-# The longest that an ordinary night takes.
+# Time allowed for a nightly run.
 _NIGHT: Final = timedelta(hours=1)
 
 
-def finished(assets: list[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
-    """The assets with owner, tags and freshness, and with links to the code that makes them."""
+def with_shared_attributes(assets: list[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
+    """The assets with owner, tags, freshness policy and links to their source code."""
     freshness = nightly_freshness(settings)
 
     def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
@@ -27,10 +27,10 @@ def finished(assets: list[dg.AssetsDefinition], settings: Settings) -> list[dg.A
 
 
 def nightly_freshness(settings: Settings) -> dg.FreshnessPolicy:
-    """Red when no night has been since ``nightly_at``, looked at when the grace and an hour have passed."""
+    """Fails if no nightly run has finished since ``nightly_at``; evaluated one hour after the grace period."""
     hour, minute = map(int, settings.nightly_at.split(":"))
     grace = timedelta(minutes=settings.nightly_grace_minutes) + _NIGHT
     minutes = hour * 60 + minute + grace // timedelta(minutes=1)
-    # A deadline after midnight is still the deadline of the night that began before it.
+    # A deadline after midnight belongs to the run that started before midnight.
     deadline = f"{minutes % 60} {minutes // 60 % 24} * * *"
     return dg.FreshnessPolicy.cron(deadline_cron=deadline, lower_bound_delta=grace, timezone=settings.time_zone)

@@ -1,4 +1,4 @@
-"""Dagster's instance folder."""
+"""Creates and opens the Dagster instance in ``DAGSTER_HOME``."""
 
 import shutil
 
@@ -9,14 +9,15 @@ from cdr_pipeline.settings import Settings, bundled
 
 
 def prepare_home(settings: Settings) -> None:
-    """Makes DAGSTER_HOME usable for any process: its dagster.yaml (the shipped one unless there is one) and storage."""
+    """Creates ``dagster.yaml`` and the storage in DAGSTER_HOME, if they do not exist."""
     open_instance(settings).dispose()
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance of DAGSTER_HOME, the one that the UI shows; whatever is missing of it is made.
+    """The instance of DAGSTER_HOME, which the UI shows as well; missing parts of it are created.
 
-    One process at a time: two that make Dagster's tables at once leave a storage that none can open any more.
+    A file lock admits one process at a time: two processes that create Dagster's tables at once leave a storage that
+    cannot be opened.
     """
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     with file_lock(settings.dagster_home / ".lock"):

@@ -1,11 +1,11 @@
-"""The jobs: the night, and what happens between nights."""
+"""Asset jobs: the nightly run, the import of uploads and the hourly check-up."""
 
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 if TYPE_CHECKING:
-    # Dagster exports the function that makes it, not the type.
+    # Dagster exports the function that creates the type, not the type.
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
 NIGHTLY: Final = "nightly"
@@ -17,23 +17,23 @@ def nightly_job() -> "AssetJob":
     return dg.define_asset_job(
         NIGHTLY,
         selection=dg.AssetSelection.all(),
-        description="One business date: collect from the switch, take in uploads, merge, reconcile, export, report.",
+        description="One business date: collect from the switch, import uploads, merge, reconcile, export, report.",
     )
 
 
 def upload_job() -> "AssetJob":
-    """Takes in what lies in the drop folder, merges it, and remakes the files of the days that it changed."""
+    """Imports the files of the drop folder, merges their records and exports the days that they change."""
     return dg.define_asset_job(
         "import_uploads",
         selection=dg.AssetSelection.assets("uploads", "cdr", "rejects", "daily_files"),
-        description="Waiting uploads: take in, merge, export the days that changed.",
+        description="Waiting uploads: import, merge, export the days that changed.",
     )
 
 
 def check_up_job() -> "AssetJob":
-    """Evaluates the standing check by itself."""
+    """Evaluates only the check ``nothing_is_broken``."""
     return dg.define_asset_job(
         "check_up",
         selection=dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("night_report"), STANDING_CHECK)),
-        description="What is broken now, since when, and the command that mends it.",
+        description="Current problems, since when they exist, and the command that fixes each.",
     )

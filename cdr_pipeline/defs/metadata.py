@@ -1,4 +1,4 @@
-"""Results of steps as metadata that a controller would read. Never a number, a name or a token of a caller."""
+"""Results of steps as Dagster metadata. Metadata never contains phone numbers, names of callers or tokens."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ from cdr_pipeline.steps.operations.night_page import markdown_table
 
 
 def counts_metadata(counts: BatchCounts) -> dict[str, dg.MetadataValue]:
-    """Rows by class, as single numbers that the UI plots over time."""
+    """Rows by class, one number each, so that the UI can plot them over time."""
     return {
         "rows_read": dg.MetadataValue.int(counts.read),
         "rows_merged": dg.MetadataValue.int(counts.merged),
@@ -24,7 +24,7 @@ def counts_metadata(counts: BatchCounts) -> dict[str, dg.MetadataValue]:
 
 
 def scope_metadata(accounts: list[str] | None) -> dict[str, dg.MetadataValue]:
-    """Whether the run was about all accounts or some: a day may be green for one account only."""
+    """Accounts of the run: a day can be green although only one account was run."""
     return {"scope": dg.MetadataValue.text("all accounts" if accounts is None else ", ".join(accounts))}
 
 
@@ -34,12 +34,12 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> dg.Metadat
 
 
 def reasons_metadata(reasons: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
-    """Rejected rows by reason code, when there are any."""
+    """Rejected rows by reason code; empty if no row was rejected."""
     return {"rejects_by_reason": table(("reason", "rows"), reasons.items())} if reasons else {}
 
 
 def failures_metadata(failures: Iterable[AccountFailure]) -> dict[str, dg.MetadataValue]:
-    """Accounts that failed, with code and message, when there are any."""
+    """Accounts that failed, with code and message; empty if none failed."""
     listed = [(item.account_id, item.code, "yes" if item.retryable else "no", item.message) for item in failures]
     if not listed:
         return {}

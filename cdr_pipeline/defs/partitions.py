@@ -1,8 +1,7 @@
-"""One partition per business date; accounts fan out inside the step.
+"""Partitions and run tags. There is one partition per business date; a step loops over the accounts.
 
-Account-by-date partitions were measured and refused: 1,000 accounts cost minutes and tens of megabytes of events a
-night where daily partitions cost a second. One account is run alone by the run tag ``cdr/accounts``, or by the run's
-config.
+Partitions by date and account are too expensive: with 1,000 accounts they cost minutes and tens of megabytes of events
+a night, daily partitions cost a second. To run one account, set the run tag ``cdr/accounts`` or the run's config.
 """
 
 from typing import Final
@@ -13,13 +12,13 @@ from cdr_pipeline.settings import Settings
 
 ACCOUNTS_TAG: Final = "cdr/accounts"
 REPLAY_TAG: Final = "cdr/replay"
-# What has started a run that nobody started by hand: schedule, upload, missed_night, late_data, check_up.
+# Trigger of an automatic run: schedule, upload, missed_night, late_data, check_up.
 TRIGGER_TAG: Final = "cdr/trigger"
-# The night that a run of the sensor missed_nights makes good.
+# Business date that a run of the sensor missed_nights repeats.
 DUE_TAG: Final = "cdr/due"
 PARTITION_TAG: Final = "dagster/partition"
 
 
 def business_days(settings: Settings) -> dg.DailyPartitionsDefinition:
-    """Days from ``CDR_FIRST_DATE`` to yesterday, in the operator's zone."""
+    """Days from ``CDR_FIRST_DATE`` to yesterday in the operator's time zone."""
     return dg.DailyPartitionsDefinition(start_date=settings.first_date, timezone=settings.time_zone)

@@ -1,6 +1,6 @@
-"""Which process executes a run: noted on the run, so that one whose process is gone can be told from a slow one.
+"""Identifies the process that executes a run, so that a dead run can be distinguished from a slow one.
 
-Dagster's own launcher cannot see a dead process: a run killed by SIGKILL would stay "started" for ever.
+Dagster's launcher does not detect dead processes: a run killed by SIGKILL stays "started" forever.
 """
 
 import os
@@ -12,12 +12,12 @@ PROCESS_TAG: Final = "cdr/process"
 
 
 def own_process() -> str:
-    """``host:pid:start``, where start tells a process from a later one with the same number."""
+    """``host:pid:start``; start distinguishes the process from a later one with the same pid."""
     return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
 
 
-def is_gone(process: str) -> bool | None:
-    """Whether a process has ended; None when it is another machine's, of which nothing is known here."""
+def has_ended(process: str) -> bool | None:
+    """Whether a process has ended; None for a process of another machine."""
     host, pid, started = process.rsplit(":", 2)
     if host != socket.gethostname():
         return None
@@ -25,7 +25,7 @@ def is_gone(process: str) -> bool | None:
 
 
 def _started(pid: int) -> str:
-    """Clock ticks from boot to the process's start; "" when there is no such process, "?" where there is no /proc."""
+    """Clock ticks from boot to the start of the process; "" for no such process, "?" on systems without /proc."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text("utf-8")
     except FileNotFoundError:

@@ -1,35 +1,37 @@
-"""A step's progress in the log of its run, at a pace that people read."""
+"""Throttles the progress messages that a step writes to the log of its run."""
 
 import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
-# Dagster stores every line as an event of its own: one for each account and stage were the greater part of its cost.
-_PACE_SECONDS: Final = 5.0
+# Dagster stores every line as an event. One line per account and stage would dominate the cost of a run.
+_INTERVAL_SECONDS: Final = 5.0
 
 
 class PacedProgress:
-    """Passes on what is said, at most one line every few seconds, with the number of those left out; from any thread.
+    """Progress callback that writes at most one line every five seconds. Thread-safe.
+
+    Each line includes the number of lines that were skipped before it.
 
     Args:
-        say: who is told.
-        now: seconds of a clock that never goes back.
+        write: writes a line.
+        now: monotonic clock in seconds.
     """
 
-    def __init__(self, say: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
-        self._say = say
+    def __init__(self, write: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
         self._now = now
         self._lock = threading.Lock()
         self._next = now()
-        self._left_out = 0
+        self._skipped = 0
 
     def __call__(self, text: str) -> None:
-        """Says it, or counts it."""
+        """Writes or skips a line."""
         with self._lock:
             if self._now() < self._next:
-                self._left_out += 1
+                self._skipped += 1
                 return
-            self._next = self._now() + _PACE_SECONDS
-            left_out, self._left_out = self._left_out, 0
-        self._say(f"{text} ({left_out:,} more before it)" if left_out else text)
+            self._next = self._now() + _INTERVAL_SECONDS
+            skipped, self._skipped = self._skipped, 0
+        self._write(f"{text} ({skipped:,} more before it)" if skipped else text)

@@ -1,4 +1,4 @@
-"""The one resource: where a run's steps work. It holds no secret; settings are read where the step runs."""
+"""The resource that opens the context of a run. It contains no secrets; the process of the step reads the settings."""
 
 from datetime import datetime
 
@@ -13,11 +13,11 @@ _Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecu
 
 
 class RunContexts:
-    """Opens the workplace of a run.
+    """Opens run contexts.
 
     Args:
-        settings: fixed settings; those of the process that runs the step when omitted.
-        clock: current time in UTC.
+        settings: fixed settings; when omitted, the process that runs the step reads its own.
+        clock: returns the current time in UTC.
     """
 
     def __init__(self, settings: Settings | None = None, clock: Clock = utc_now) -> None:
@@ -25,7 +25,7 @@ class RunContexts:
         self._clock = clock
 
     def open(self, context: _Context) -> RunContext:
-        """A workplace whose progress goes to the run's log; the run learns which process executes it."""
+        """The context of a run. Its progress goes to the log of the run, and the run is tagged with its process."""
         settings = self._settings or load_settings()
         context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: own_process()})
         return RunContext.open(
@@ -36,6 +36,6 @@ class RunContexts:
         """Current time in UTC."""
         return self._clock()
 
-    def aside(self) -> RunContext:
-        """A workplace outside of any run: for sensors, which only look."""
+    def open_without_run(self) -> RunContext:
+        """A context outside any run, for sensors, which only read."""
         return RunContext.open(self._settings or load_settings(), clock=self._clock)

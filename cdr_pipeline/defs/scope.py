@@ -1,4 +1,4 @@
-"""What a run is about: which business dates, and which accounts when not all."""
+"""Scope of a run: its business dates and its accounts."""
 
 from datetime import date
 
@@ -9,14 +9,14 @@ from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, REPLAY_TAG
 
 
 class Scope(dg.ConfigurableResource["Scope"]):
-    """What a run may be narrowed to by its config; the run tags say the same, and go before."""
+    """Restricts a run to some accounts, or to a replay, by its config. Run tags take precedence."""
 
     accounts: list[str] = Field(
         default=[], description="Only these accounts, by id; all active ones when empty. Or the run tag cdr/accounts."
     )
     replay: bool = Field(
         default=False,
-        description="Load again what has landed before, without asking the switch. Or the run tag cdr/replay.",
+        description="Load the landing files again without a request to the switch. Or the run tag cdr/replay.",
     )
 
     def selected_accounts(self, context: dg.AssetExecutionContext) -> list[str] | None:
@@ -26,11 +26,11 @@ class Scope(dg.ConfigurableResource["Scope"]):
         return tagged or list(self.accounts) or None
 
     def replay_requested(self, context: dg.AssetExecutionContext) -> bool:
-        """Whether the run tag ``cdr/replay`` or the config asks to load again what was loaded before."""
+        """Whether the run tag ``cdr/replay`` or the config requests that landing files are loaded again."""
         tag = context.run.tags.get(REPLAY_TAG)
         return self.replay if tag is None else tag.lower() in {"true", "1", "yes"}
 
 
 def partition_dates(context: dg.AssetExecutionContext) -> list[date]:
-    """Business dates of the run's partitions, oldest first; several in a backfill's single run."""
+    """Business dates of the run's partitions, oldest first; the single run of a backfill has several."""
     return sorted(date.fromisoformat(key) for key in context.partition_keys)

@@ -47,7 +47,7 @@ def late_call(settings: Settings, tmp_path: Path, day: date) -> str:
 
 
 def run_late_data(settings: Settings, instance: dg.DagsterInstance, request: dg.RunRequest) -> None:
-    job = build_definitions(settings, workplaces=RunContexts(settings)).resolve_job_def("late_data")
+    job = build_definitions(settings, contexts=RunContexts(settings)).resolve_job_def("late_data")
     assert job.execute_in_process(instance=instance, tags=dict(request.tags), run_config=QUIET).success
 
 
@@ -57,8 +57,8 @@ def test_the_sensor_waits_for_quiet_and_asks_once_for_a_state(played: Settings, 
     soon = RunContexts(played, clock=lambda: datetime.now(UTC) + SOON)
     with open_instance(played) as instance:
 
-        def look(workplaces: RunContexts) -> object:
-            sensor = build_definitions(played, workplaces=workplaces).resolve_sensor_def("late_data")
+        def look(contexts: RunContexts) -> object:
+            sensor = build_definitions(played, contexts=contexts).resolve_sensor_def("late_data")
             return sensor(dg.build_sensor_context(instance=instance))
 
         assert isinstance(look(now), dg.SkipReason)
@@ -79,7 +79,7 @@ def test_open_days_are_exported_again_and_sealed_ones_get_a_new_version_beside_t
     late_call(played, tmp_path, still_open)
     soon = RunContexts(played, clock=lambda: datetime.now(UTC) + SOON)
     with open_instance(played) as instance:
-        sensor = build_definitions(played, workplaces=soon).resolve_sensor_def("late_data")
+        sensor = build_definitions(played, contexts=soon).resolve_sensor_def("late_data")
         request = sensor(dg.build_sensor_context(instance=instance))
         assert isinstance(request, dg.RunRequest)
         run_late_data(played, instance, request)
@@ -95,7 +95,7 @@ def test_open_days_are_exported_again_and_sealed_ones_get_a_new_version_beside_t
 
 def test_the_asset_seals_what_is_due_and_says_what_is_in_the_way(played: Settings) -> None:
     later = played.model_copy(update={"seal_after_days": 0})
-    definitions = build_definitions(later, workplaces=RunContexts(later))
+    definitions = build_definitions(later, contexts=RunContexts(later))
     with open_instance(later) as instance:
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=instance,

@@ -88,10 +88,10 @@ def test_a_switch_with_another_clock_leaves_no_trace_in_a_day(ctx: RunContext, s
         assert everything(place)[:2] == [windows, days]
         with pytest.raises(ClockDisagrees, match="switch"):
             seal_days(SealRequest(), place)
-        found = check_up(place.settings, mend=False)
+        found = check_up(place.settings, fix=False)
         assert (
-            [item.what for item in found.broken if item.code == "clock_disagrees"]
-            == [item.what for item in found.broken if "switch's, more than 300 s" in item.what]
+            [item.what for item in found.problems if item.code == "clock_disagrees"]
+            == [item.what for item in found.problems if "switch's, more than 300 s" in item.what]
             != []
         )
     assert len(records_of(place, YESTERDAY)) > 20

@@ -85,7 +85,7 @@ def test_one_accounts_night_says_so_and_the_day_stays_red_for_the_others(
 
 def test_one_account_is_run_alone_by_run_config_over_several_days(played: Settings, switch: SimulatedSwitch) -> None:
     only = switch.accounts[1].account_id
-    job = build_definitions(played, workplaces=RunContexts(played)).resolve_job_def(NIGHTLY)
+    job = build_definitions(played, contexts=RunContexts(played)).resolve_job_def(NIGHTLY)
     config = QUIET | {"resources": {"scope": {"config": {"accounts": [only]}}}}
     days = {"start": str(DAY - timedelta(days=1)), "end": str(DAY)}
     tags = {f"dagster/asset_partition_range_{edge}": day for edge, day in days.items()}

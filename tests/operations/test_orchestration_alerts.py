@@ -113,7 +113,7 @@ def test_what_turns_red_is_told_once_and_again_only_after_it_was_well(settings: 
         ctx = RunContext.open(made)
         with ctx.ledger() as ledger:
             ledger.accounts.add(Account("a1"), now=datetime.now(UTC) - timedelta(days=4))
-        definitions = build_definitions(made, workplaces=RunContexts(made))
+        definitions = build_definitions(made, contexts=RunContexts(made))
         sensor = definitions.resolve_sensor_def("alert_on_red")
         with open_instance(made) as instance:
 

@@ -48,7 +48,7 @@ def test_g03_a_backfill_killed_at_random_and_resumed_ends_as_a_clean_one(
             _await_progress(killed, process, whole * (number + chance.random()) / KILLS)
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
-            check_up(killed, mend=True, quiet=timedelta(0))
+            check_up(killed, fix=True, quiet=timedelta(0))
         assert _backfill(killed, first, last).wait() == 0
         fresh = settings.model_copy(update={"warehouse_url": url, "data_dir": tmp_path / "clean"})
         with playing(fresh, switch) as clean:

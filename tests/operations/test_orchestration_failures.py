@@ -164,12 +164,12 @@ def test_g04_a_run_killed_by_sigkill_is_found_ended_and_its_night_taken_over(
     _await_run(played, killed)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
-    found = check_up(played, mend=False, quiet=timedelta(0))
-    (dead,) = [item for item in found.broken if item.code == "run_without_process"]
+    found = check_up(played, fix=False, quiet=timedelta(0))
+    (dead,) = [item for item in found.problems if item.code == "run_without_process"]
     assert dead.mend == "cdr-pipeline doctor --fix"
-    mended = check_up(played, mend=True, quiet=timedelta(0))
-    assert [item.code for item in mended.mended] == ["run_without_process"]
-    assert check_up(played, mend=True, quiet=timedelta(0)).mended == ()
+    repaired = check_up(played, fix=True, quiet=timedelta(0))
+    assert [item.code for item in repaired.fixed] == ["run_without_process"]
+    assert check_up(played, fix=True, quiet=timedelta(0)).fixed == ()
     with open_instance(played) as instance:
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
     run_night(DAY, played).require_whole()
@@ -181,7 +181,7 @@ def test_g04_a_run_killed_by_sigkill_is_ended_by_the_daemon_and_its_place_in_the
     running = _start_night(played)
     nights.append(running)
     later = RunContexts(played, clock=lambda: datetime.now(UTC) + timedelta(minutes=2))
-    sensor = build_definitions(played, workplaces=later).resolve_sensor_def("dead_runs")
+    sensor = build_definitions(played, contexts=later).resolve_sensor_def("dead_runs")
     _await_run(played, running)
     with open_instance(played) as instance:
         (run,) = instance.get_runs()
@@ -203,7 +203,7 @@ def test_g04_a_run_that_stands_still_is_alive_and_left_alone(
     nights.append(running)
     _await_run(played, running)
     os.kill(running.pid, signal.SIGSTOP)
-    assert check_up(played, mend=True, quiet=timedelta(0)).mended == ()
+    assert check_up(played, fix=True, quiet=timedelta(0)).fixed == ()
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def quick_night(settings: Settings, day: date) -> None:
 
 def test_g01_each_missed_night_is_asked_for_once_the_oldest_first_and_is_broken_until_then(played: Settings) -> None:
     ctx = RunContext.open(played)
-    sensor = build_definitions(played, workplaces=RunContexts(played)).resolve_sensor_def("missed_nights")
+    sensor = build_definitions(played, contexts=RunContexts(played)).resolve_sensor_def("missed_nights")
     due = [night.business_date for night in due_nights(ctx) if night.everybody]
     last = last_due_date(played, datetime.now(UTC))
     assert due[-1] in (last, last - timedelta(days=1))  # the newest day may still run in some account's zone
@@ -67,7 +67,7 @@ def test_g01_each_missed_night_is_asked_for_once_the_oldest_first_and_is_broken_
 
 
 def test_g01_a_missed_night_is_run_whole_and_no_other_is_asked_for_while_it_runs(played: Settings) -> None:
-    sensor = build_definitions(played, workplaces=RunContexts(played)).resolve_sensor_def("missed_nights")
+    sensor = build_definitions(played, contexts=RunContexts(played)).resolve_sensor_def("missed_nights")
     with open_instance(played) as instance:
         request = sensor(dg.build_sensor_context(instance=instance))
         assert isinstance(request, dg.RunRequest)
@@ -75,7 +75,7 @@ def test_g01_a_missed_night_is_run_whole_and_no_other_is_asked_for_while_it_runs
         on_its_way = instance.create_run_for_job(
             job, status=dg.DagsterRunStatus.STARTED, tags=dict(request.tags) | {"dagster/partition": str(DAY)}
         )
-        assert "on its way" in str(sensor(dg.build_sensor_context(instance=instance)))
+        assert "a night is running" in str(sensor(dg.build_sensor_context(instance=instance)))
         instance.report_run_failed(on_its_way)
         # It was tried a moment ago: the same night waits an hour, the next one does not wait for it.
         again = sensor(dg.build_sensor_context(instance=instance))

@@ -276,7 +276,7 @@ def applied(ctx: RunContext) -> dg.ExecuteInProcessResult:
         warnings.simplefilter("ignore", dg.BetaWarning)
         asset = retained_records_asset(days)
     places = RunContexts(ctx.settings, clock=ctx.clock)
-    return dg.materialize([asset], partition_key=f"{DAY}", resources={"workplace": places, "scope": Scope()})
+    return dg.materialize([asset], partition_key=f"{DAY}", resources={"run_contexts": places, "scope": Scope()})
 
 
 def overdue(ctx: RunContext) -> list[str]:

@@ -19,7 +19,7 @@ def backfill(first: str, last: str) -> bool:
     """The nightly job over a range of days, as the UI starts it."""
     settings = load_settings()
     warnings.simplefilter("ignore", dg.BetaWarning)
-    job = build_definitions(settings, workplaces=RunContexts(settings)).resolve_job_def(NIGHTLY)
+    job = build_definitions(settings, contexts=RunContexts(settings)).resolve_job_def(NIGHTLY)
     tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with open_instance(settings) as instance:

@@ -47,7 +47,7 @@ def run_job(
     settings: Settings, instance: dg.DagsterInstance, day: date | str, tags: dict[str, str] | None = None
 ) -> dg.ExecuteInProcessResult:
     """The nightly job of a day, in this process."""
-    job = build_definitions(settings, workplaces=RunContexts(settings)).resolve_job_def(NIGHTLY)
+    job = build_definitions(settings, contexts=RunContexts(settings)).resolve_job_def(NIGHTLY)
     return job.execute_in_process(
         instance=instance, partition_key=str(day), tags=tags or {}, raise_on_error=False, run_config=QUIET
     )

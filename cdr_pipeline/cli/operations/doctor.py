@@ -39,11 +39,13 @@ def doctor(
     from cdr_pipeline.defs.operations.doctor import check_up
 
     with progress("looking"):
-        found = check_up(settings, mend=fix or mend)
-    _list("Fixed", found.mended)
-    _list("Problem", found.broken)
-    if found.broken:
-        raise ProblemsFound(f"{len(found.broken)} thing(s) are broken", hint="the last column has the command for each")
+        result = check_up(settings, fix=fix or mend)
+    _list("Fixed", result.fixed)
+    _list("Problem", result.problems)
+    if result.problems:
+        raise ProblemsFound(
+            f"{len(result.problems)} thing(s) are broken", hint="the last column has the command for each"
+        )
     out.print("nothing is broken")
 
 

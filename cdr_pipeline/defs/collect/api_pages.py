@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
-"""Landing files of the switch's API."""
+"""The asset ``api_pages``: collection from the switch's API."""
 
 from urllib.parse import urlsplit
 
@@ -33,46 +33,48 @@ def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> d
             dg.AssetCheckSpec(
                 CHECK,
                 asset="api_pages",
-                description="Every account's windows of the day were collected whole.",
+                description="All windows of the day were collected completely for every account.",
             )
         ],
     )
     def api_pages(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
+        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
         """Untouched pages of the switch's CDR API, one file per account and window.
 
-        A day is asked for by the time its records were saved, with an overlap for late saves; the days before it are
-        read again, and windows whose rows have changed are landed once more. What is landed here can
-        be loaded again without asking the switch, which the run tag ``cdr/replay`` does.
+        The switch selects records by save time; windows overlap so that late saves are included. The days before are
+        read again, and windows whose rows have changed are landed again. The run tag ``cdr/replay`` loads landing
+        files again without a request to the switch.
         """
         with classified_failures(context):
             accounts = scope.selected_accounts(context)
-            ctx = workplace.open(context)
-            days_asked = [] if scope.replay_requested(context) else partition_dates(context)
-            collected = [collect_day(CollectRequest(day, accounts, besides=days_asked), ctx) for day in days_asked]
-            _ask_again(context, collected, policy)
+            ctx = run_contexts.open(context)
+            dates = [] if scope.replay_requested(context) else partition_dates(context)
+            collected = [collect_day(CollectRequest(day, accounts, besides=dates), ctx) for day in dates]
+            _retry_if_switch_is_down(context, collected, policy)
             return _result(collected, accounts)
 
     return api_pages
 
 
 def switch_pool(settings: Settings) -> str:
-    """The pool of everything that asks this switch: one host is asked by as many steps as its limit says."""
+    """Concurrency pool of the steps that send requests to this switch; its limit applies per host."""
     return f"switch/{urlsplit(settings.api_url or '').hostname or 'none'}"
 
 
-def _ask_again(context: dg.AssetExecutionContext, collected: list[CollectedDay], policy: dg.RetryPolicy) -> None:
-    """When no account could be collected, and for passing reasons alone, the switch is down: the step tries again.
+def _retry_if_switch_is_down(
+    context: dg.AssetExecutionContext, collected: list[CollectedDay], policy: dg.RetryPolicy
+) -> None:
+    """Retries the step if every account failed for a transient reason, that is, if the switch is down.
 
-    When it still is after that, the night goes on without: uploads and what has landed before need no switch.
+    After the last retry the run continues without the switch: uploads and earlier landing files do not need it.
 
     Raises:
-        RetryRequested: as the policy says.
+        RetryRequested: every account failed and the policy allows another retry.
     """
     parts = [part for day in collected for part in day.accounts]
-    passing = [part.failure is not None and part.failure.retryable for part in parts]
-    if parts and all(passing) and context.retry_number < policy.max_retries:
+    transient = [part.failure is not None and part.failure.retryable for part in parts]
+    if parts and all(transient) and context.retry_number < policy.max_retries:
         raise dg.RetryRequested(policy.max_retries, policy.calculate_delay(context.retry_number + 1))
 
 

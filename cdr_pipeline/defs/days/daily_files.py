@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
-"""Finance's files."""
+"""The asset ``daily_files``: CSV files with manifests."""
 
 from pathlib import Path
 
@@ -31,21 +31,21 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
             dg.AssetCheckSpec(
                 CHECK,
                 asset="daily_files",
-                description="Every day has its files, and their bytes, rows and totals equal what the manifests say.",
+                description="Every day has its files, and their bytes, rows and totals equal those of the manifests.",
             )
         ],
     )
     def daily_files(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
+        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
-        """One CSV per account and business date, with a manifest that proves it whole.
+        """One CSV per account and business date, with a manifest that proves it complete.
 
-        Also remakes the file of every earlier open day whose records have changed. A file whose content is unchanged
-        is left alone to the byte.
+        Also exports every earlier open day whose records have changed. A file whose content is unchanged is not
+        written.
         """
         with classified_failures(context):
             accounts = scope.selected_accounts(context)
-            ctx = workplace.open(context)
+            ctx = run_contexts.open(context)
             exported = export_days(ExportRequest(partition_dates(context), accounts), ctx)
             return _result(exported, accounts, ctx.settings.export_dir)
 
@@ -91,7 +91,7 @@ def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir:
 
 
 def _line(item: ExportedDay, export_dir: Path) -> tuple[object, ...]:
-    """What a controller asks of a day: final or not, how many rows, and where the file is."""
+    """State, version, rows and path of the file of one day."""
     if item.file is None:
         code = item.failure.code if item.failure else ""
         return (item.business_date, item.account_id, "failed", "", "", "", "", code, "")

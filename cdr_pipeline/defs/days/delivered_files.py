@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
-"""Files that have arrived where they are due."""
+"""The asset ``delivered_files``: delivery of sealed files to their targets."""
 
 from collections import Counter
 
@@ -29,20 +29,20 @@ def delivered_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefini
             dg.AssetCheckSpec(
                 CHECK,
                 asset="delivered_files",
-                description="Every file of a sealed day is where targets.toml wants it, with a receipt.",
+                description="Every file of a sealed day has arrived at the targets of targets.toml, with a receipt.",
             )
         ],
     )
     def delivered_files(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
+        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
         """Files of sealed days at the targets of `targets.toml`, manifest last, each with a receipt.
 
-        Whatever night runs, all that is due is sent; what a target did not take stays due.
+        Every run sends all files that are due, of all days. A file that a target refuses stays due.
         """
         with classified_failures(context):
             accounts = scope.selected_accounts(context)
-            return _result(deliver_files(DeliverRequest(accounts=accounts), workplace.open(context)), accounts)
+            return _result(deliver_files(DeliverRequest(accounts=accounts), run_contexts.open(context)), accounts)
 
     return delivered_files
 
@@ -69,7 +69,7 @@ def _result(files: list[DeliveredFile], accounts: list[str] | None) -> dg.Materi
                 severity=dg.AssetCheckSeverity.ERROR,
                 metadata={
                     "files_missing": len(missing),
-                    "what_to_do": "'cdr-pipeline deliveries list' shows what waits",
+                    "what_to_do": "'cdr-pipeline deliveries list' shows the files that wait",
                 },
             )
         ],

@@ -1,5 +1,5 @@
 # pyright: reportUnknownParameterType=false
-"""What happens when records of earlier days come in: open days are exported again, sealed ones restated by rule."""
+"""The job ``late_data``: exports open days whose records have changed and restates sealed ones."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LATE_DATA: Final = "late_data"
-# Who answers for a restatement that no person has asked for.
+# Actor of an automatic restatement, for the audit log.
 ACTOR: Final = "rule:late_data"
 _REASON: Final = "records came in after the day was sealed"
 _LISTED: Final = 200
@@ -31,9 +31,9 @@ def late_data_job() -> dg.JobDefinition:
         description="Exports changed open days; writes and delivers the next version of sealed ones.",
         pool="warehouse",
     )
-    def export_and_restate(context: dg.OpExecutionContext, workplace: dg.ResourceParam[RunContexts]) -> None:
+    def export_and_restate(context: dg.OpExecutionContext, run_contexts: dg.ResourceParam[RunContexts]) -> None:
         with classified_failures(context):
-            ctx = workplace.open(context)
+            ctx = run_contexts.open(context)
             accounts = _accounts(context.run.tags)
             exported = export_days(ExportRequest((), accounts), ctx)
             restated = restate_days(RestateRequest(ACTOR, _REASON, accounts=accounts), ctx)

@@ -1,4 +1,4 @@
-"""Sees to the days whose records have changed since their file was written."""
+"""The sensor ``late_data``: starts the job for days whose records have changed since their file was written."""
 
 import hashlib
 from datetime import timedelta
@@ -12,12 +12,12 @@ from cdr_pipeline.defs.partitions import TRIGGER_TAG
 from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.steps.days.late_days import LateDay, late_days
 
-# Changes that a run in progress is about to show in its own files are left to it.
+# A run in progress exports its own changes: the sensor ignores changes that are more recent than this.
 _SETTLED: Final = timedelta(minutes=10)
 
 
-def late_data_sensor(workplaces: RunContexts) -> dg.SensorDefinition:
-    """One run for all days that wait, once for each state that they are in."""
+def late_data_sensor(run_contexts: RunContexts) -> dg.SensorDefinition:
+    """Requests one run for all waiting days, and another one only if the days or their changes are different."""
 
     @dg.sensor(
         name="late_data",
@@ -25,23 +25,23 @@ def late_data_sensor(workplaces: RunContexts) -> dg.SensorDefinition:
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Records of earlier days have come in: open days are exported again, sealed ones get a new version that "
-            "names what it replaces. Waits ten minutes after the last change, and until no other run is on its way."
+            "Records of earlier days have arrived: open days are exported again, sealed ones get a new version that "
+            "names the version it replaces. Waits ten minutes after the last change, and until no other run is active."
         ),
     )
     def late(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        ctx = workplaces.aside()
+        ctx = run_contexts.open_without_run()
         waiting = late_days(ctx, before=ctx.clock() - _SETTLED)
         if not waiting:
             return dg.SkipReason("every file shows its day's latest records")
         if context.instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES), limit=1):
-            return dg.SkipReason(f"{len(waiting)} day(s) wait for the run that is on its way")
+            return dg.SkipReason(f"{len(waiting)} day(s) wait for an active run to end")
         return dg.RunRequest(run_key=_state(waiting), tags={TRIGGER_TAG: "late_data", "cdr/days": str(len(waiting))})
 
     return late
 
 
 def _state(waiting: list[LateDay]) -> str:
-    """The same as long as the same days have the same changes: a run that failed is not asked for again and again."""
+    """Run key: equal as long as the same days have the same changes, so that a failed run is not repeated forever."""
     text = "\n".join(f"{day.account_id} {day.business_date} {day.changes}" for day in waiting)
     return hashlib.sha256(text.encode()).hexdigest()

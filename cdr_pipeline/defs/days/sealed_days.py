@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
-"""Days that have become final."""
+"""The asset ``sealed_days``: seals due days and checks sealed files."""
 
 from collections import Counter
 
@@ -31,29 +31,29 @@ def sealed_days_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
             dg.AssetCheckSpec(
                 CHECK,
                 asset="sealed_days",
-                description="No day whose grace period is over is kept open by something that waits for a person.",
+                description="No day past its grace period is kept open by a problem that needs manual action.",
             ),
             dg.AssetCheckSpec(
                 FILES_CHECK,
                 asset="sealed_days",
                 description=(
-                    "Every sealed file is there with its size, its manifest and its line in SHA256SUMS; hashes are "
+                    "Every sealed file exists with its size, its manifest and its line in SHA256SUMS; hashes are "
                     "compared in turn, 2 GiB of files a night."
                 ),
             ),
         ],
     )
     def sealed_days(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
+        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
-        """Manifests that say "sealed": a day whose grace period is over is final, if nothing is in the way.
+        """Sealed manifests: a day past its grace period becomes final unless a problem blocks it.
 
-        Whatever night runs, all due days are looked at. A sealed file never changes; what comes later is restated as a
-        new version by the sensor `late_data`.
+        Every run looks at all due days. A sealed file never changes; for later records the sensor `late_data` writes
+        a new version.
         """
         with classified_failures(context):
             accounts = scope.selected_accounts(context)
-            ctx = workplace.open(context)
+            ctx = run_contexts.open(context)
             days = seal_days(SealRequest(accounts=accounts), ctx)
             return _result(days, check_sealed_files(ctx, hash_bytes=HASHED_A_NIGHT), accounts)
 
@@ -84,7 +84,7 @@ def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | No
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={
                     "days_kept_open": len(waiting),
-                    "what_to_do": "mend what is in the way, or seal in spite of it: 'cdr-pipeline days seal'",
+                    "what_to_do": "fix the problems that block the days, or seal anyway: 'cdr-pipeline days seal'",
                 },
             ),
             dg.AssetCheckResult(
@@ -95,7 +95,7 @@ def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | No
                     "files_checked": sealed.files,
                     "hashes_compared": sealed.hashed,
                     "files_damaged": len(sealed.faulty),
-                    "what_to_do": "'cdr-pipeline days repair' gets them back or says what to do",
+                    "what_to_do": "'cdr-pipeline days repair' restores the files or names the next step",
                     **(
                         {
                             "damaged": table(

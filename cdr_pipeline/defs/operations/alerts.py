@@ -1,4 +1,4 @@
-"""Tells people: of a run that failed, and of whatever has turned red."""
+"""Sensors that send alerts: for failed runs, failed checks and new problems."""
 
 import json
 from typing import Final
@@ -19,7 +19,7 @@ _LISTED: Final = 20
 
 
 def failed_run_alert() -> dg.SensorDefinition:
-    """One alert for every run that failed, of whatever job."""
+    """Sends one alert for every failed run of any job."""
 
     @dg.run_failure_sensor(
         name="alert_on_failed_run",
@@ -38,68 +38,69 @@ def failed_run_alert() -> dg.SensorDefinition:
 
 
 def failed_run(run: dg.DagsterRun) -> Alert:
-    """The alert of a run that failed."""
+    """The alert for a failed run."""
     day = run.tags.get(PARTITION_TAG, "")
     code = run.tags.get(FAILURE_TAG)
-    what = f"{run.job_name} of {day}" if day else run.job_name
-    lines = (f"code: {code}; it does not pass by itself",) if code else ("it may pass by itself; see the run",)
+    title = f"{run.job_name} of {day}" if day else run.job_name
+    lines = (f"code: {code}; a retry does not help",) if code else ("a retry may help; see the run",)
     return Alert(
         "night_failed",
-        f"{what} failed",
+        f"{title} failed",
         (*lines, f"run {run.run_id}"),
         "cdr-pipeline doctor",
         {"run_id": run.run_id, "job": run.job_name, "business_date": day, "code": code or ""},
     )
 
 
-def red_alert(workplaces: RunContexts) -> dg.SensorDefinition:
-    """One alert for what has turned red since the last look; not again until it was well in between."""
+def red_alert(run_contexts: RunContexts) -> dg.SensorDefinition:
+    """Sends one alert for problems that are new since the last evaluation. A problem that ends can be new again."""
 
     @dg.sensor(
         name="alert_on_red",
         default_status=_ON,
         minimum_interval_seconds=60,
         description=(
-            "Sends an alert when a check of severity ERROR has turned red, when something is broken, and when a day's "
-            "reconciliation leaves more money open than CDR_ALERT_EXPOSURE. One that no channel takes is sent again."
+            "Sends an alert when a check of severity ERROR fails, when there is a new problem, and when the "
+            "reconciliation of a day leaves more money open than CDR_ALERT_EXPOSURE. An alert that no channel accepts "
+            "is sent again."
         ),
     )
     def red(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        ctx = workplaces.aside()
+        ctx = run_contexts.open_without_run()
         settings: Settings = ctx.settings
         if not alert_channels(settings):
             return dg.SkipReason("no channel is set: see CDR_ALERT_WEBHOOK_URL and CDR_ALERT_MAIL_TO")
-        broken = {item.key: item for item in find_problems(ctx)}
-        now = {**{key: item.mend for key, item in broken.items()}, **_red_checks(context)}
-        known = set(json.loads(context.cursor or "[]"))
-        new = {key: mend for key, mend in now.items() if key not in known}
+        problems = {item.key: item for item in find_problems(ctx)}
+        current = {**{key: item.mend for key, item in problems.items()}, **_red_checks(context)}
+        alerted = set(json.loads(context.cursor or "[]"))
+        new = {key: command for key, command in current.items() if key not in alerted}
         if not new:
-            return dg.SensorResult(skip_reason="nothing new is red", cursor=json.dumps(sorted(known & now.keys())))
-        kinds = {broken[key].code for key in new if key in broken}
+            return dg.SensorResult(skip_reason="no new problem", cursor=json.dumps(sorted(alerted & current.keys())))
+        kinds = {problems[key].code for key in new if key in problems}
         send_alert(
             Alert(
                 "exposure" if "exposure" in kinds else "broken" if kinds else "check_red",
                 f"{len(new)} thing(s) have turned red",
-                tuple(f"{key} (next: {mend})" for key, mend in list(new.items())[:_LISTED]),
+                tuple(f"{key} (next: {command})" for key, command in list(new.items())[:_LISTED]),
                 "cdr-pipeline doctor",
-                {"red_now": str(len(now))},
+                {"red_now": str(len(current))},
             ),
             settings,
         )
-        # Only now: an alert that could not be sent raises, and is sent again.
-        return dg.SensorResult(skip_reason=f"{len(new)} sent", cursor=json.dumps(sorted(now)))
+        # The cursor moves only after the alert was sent: send_alert raises if no channel accepts it.
+        return dg.SensorResult(skip_reason=f"{len(new)} sent", cursor=json.dumps(sorted(current)))
 
     return red
 
 
 def _red_checks(context: dg.SensorEvaluationContext) -> dict[str, str]:
-    """Checks of severity ERROR whose latest evaluation failed."""
+    """Checks of severity ERROR whose latest evaluation failed, each with the command that shows more."""
     repository = context.repository_def
     if repository is None:
         return {}
     keys = sorted(repository.asset_graph.asset_check_keys)
     latest = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    found: dict[str, str] = {}
+    commands: dict[str, str] = {}
     for key, record in latest.items():
         evaluation = record.evaluation
         if (
@@ -109,5 +110,5 @@ def _red_checks(context: dg.SensorEvaluationContext) -> dict[str, str]:
             and evaluation.severity is dg.AssetCheckSeverity.ERROR
         ):
             day = f" of {evaluation.partition}" if evaluation.partition else ""
-            found[f"check {key.to_user_string()}{day}"] = "cdr-pipeline status --night"
-    return found
+            commands[f"check {key.to_user_string()}{day}"] = "cdr-pipeline status --night"
+    return commands

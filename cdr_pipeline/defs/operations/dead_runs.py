@@ -1,4 +1,7 @@
-"""Runs that Dagster takes for running though their process is gone: they hold places in pools, and nights wait."""
+"""Dead runs: their process has ended, but Dagster lists them as active.
+
+A dead run occupies slots of concurrency pools and blocks later runs.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -6,20 +9,23 @@ from typing import Final
 import dagster as dg
 from dagster._core.storage.dagster_run import RunRecord
 
-from cdr_pipeline.defs.process import PROCESS_TAG, is_gone
+from cdr_pipeline.defs.process import PROCESS_TAG, has_ended
 
 _BEFORE_START: Final = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
 _ACTIVE: Final = [*_BEFORE_START, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-# A run that changes processes between two steps says nothing for a few seconds.
+# A run whose steps have processes of their own writes no event for a few seconds between two steps.
 QUIET: Final = timedelta(minutes=1)
-# A run of which no process has been heard yet may still be starting.
+# A run without a process tag can still be starting for this long.
 _STARTING: Final = timedelta(minutes=15)
 
 
 def dead_runs(instance: dg.DagsterInstance, now: datetime, quiet: timedelta) -> list[RunRecord]:
-    """Runs that Dagster takes for running though their process is gone, on this machine.
+    """Dead runs of this machine. Runs of other machines are not checked, because their processes are not visible.
 
-    A run of another machine is left alone: nothing is known about its processes here.
+    Args:
+        instance: Dagster instance.
+        now: current time in UTC.
+        quiet: time since the last update of a run after which its process is checked.
     """
     return [
         record
@@ -31,13 +37,13 @@ def dead_runs(instance: dg.DagsterInstance, now: datetime, quiet: timedelta) -> 
 def _is_dead(record: RunRecord, silent: timedelta, quiet: timedelta) -> bool:
     process = record.dagster_run.tags.get(PROCESS_TAG)
     if process is None:
-        # One that has started says its process with its first step, which may be waiting for its place in a pool.
+        # The first step of a run sets the tag. A started run without the tag may be waiting for a slot in a pool.
         return record.dagster_run.status in _BEFORE_START and silent > _STARTING
-    return silent >= quiet and is_gone(process) is True
+    return silent >= quiet and has_ended(process) is True
 
 
 def end_run(instance: dg.DagsterInstance, record: RunRecord) -> None:
-    """Says that the run has ended, canceled where that was asked for or failed. Its places in pools are freed."""
+    """Reports a run as failed, or as canceled if it was canceling, and frees its slots in concurrency pools."""
     if record.dagster_run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(record.dagster_run, "Its process is gone; it was ended from outside.")
     else:

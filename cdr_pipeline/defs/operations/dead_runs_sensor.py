@@ -1,4 +1,4 @@
-"""Ends runs whose process was killed, so that none waits for them."""
+"""The sensor ``dead_runs``: ends runs whose process was killed."""
 
 from typing import TYPE_CHECKING
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from cdr_pipeline.defs.resources import RunContexts
 
 
-def dead_runs_sensor(settings: Settings, workplaces: "RunContexts") -> dg.SensorDefinition:
-    """Dagster's own monitoring cannot see a process; without this, only ``doctor --fix`` would end them."""
+def dead_runs_sensor(settings: Settings, run_contexts: "RunContexts") -> dg.SensorDefinition:
+    """Ends dead runs. Dagster's own run monitoring does not see processes; the other way is ``doctor --fix``."""
 
     @dg.sensor(
         name="dead_runs",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Ends runs of this machine whose process was killed and frees their places in pools, so that missed_nights "
-            "and others need not wait for them. Where steps have processes of their own, these come and go, and it "
-            "is left to cdr-pipeline doctor --fix."
+            "Ends runs of this machine whose process was killed and frees their slots in pools, so that missed_nights "
+            "and other runs do not wait for them. Active only for the in-process executor; with other executors use "
+            "cdr-pipeline doctor --fix."
         ),
     )
     def ended(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         if settings.executor != "in_process":
-            return dg.SkipReason(f"the processes of {settings.executor} come and go: see cdr-pipeline doctor")
-        # One of which no process was heard may only be waiting for its place in a pool.
+            return dg.SkipReason(f"not used with the executor {settings.executor}: run cdr-pipeline doctor")
+        # A run without the tag may be waiting for a slot in a pool.
         dead = [
             record
-            for record in dead_runs(context.instance, workplaces.now(), QUIET)
+            for record in dead_runs(context.instance, run_contexts.now(), QUIET)
             if PROCESS_TAG in record.dagster_run.tags
         ]
         for record in dead:

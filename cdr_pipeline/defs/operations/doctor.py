@@ -1,4 +1,4 @@
-"""A check-up of everything at once: definitions, warehouse, nights, and Dagster's own runs and daemon."""
+"""Check-up of the whole installation: definitions, warehouse, nightly runs, Dagster's runs and its daemon."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,25 +18,30 @@ from cdr_pipeline.steps.operations.health import Problem, clocks_broken, find_pr
 from cdr_pipeline.steps.run_context import Clock, RunContext, utc_now
 
 _HEARTBEAT: Final = timedelta(minutes=3)
-_MEND: Final = "cdr-pipeline doctor --fix"
+_FIX: Final = "cdr-pipeline doctor --fix"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckUp:
-    """What a check-up found, and what of it was mended on the way."""
+    """Result of a check-up.
 
-    broken: tuple[Problem, ...]
-    mended: tuple[Problem, ...]
+    Attributes:
+        problems: problems that remain.
+        fixed: problems that the check-up fixed.
+    """
+
+    problems: tuple[Problem, ...]
+    fixed: tuple[Problem, ...]
 
 
-def check_up(settings: Settings, *, mend: bool, clock: Clock = utc_now, quiet: timedelta = QUIET) -> CheckUp:
-    """Looks at everything; with ``mend`` ends the runs whose process is gone.
+def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: timedelta = QUIET) -> CheckUp:
+    """Looks for problems; with ``fix`` ends the dead runs.
 
     Args:
-        settings: of this process.
-        mend: whether to change anything at all.
-        clock: current time in UTC.
-        quiet: how long a run must have said nothing.
+        settings: settings of this process.
+        fix: whether to end dead runs; otherwise the check-up changes nothing.
+        clock: returns the current time in UTC.
+        quiet: time without an event after which the process of a run is checked.
 
     Raises:
         WarehouseError: the warehouse cannot be used.
@@ -44,20 +49,20 @@ def check_up(settings: Settings, *, mend: bool, clock: Clock = utc_now, quiet: t
     dg.Definitions.validate_loadable(build_definitions(settings))
     ctx = RunContext.open(settings, clock=clock)
     with open_instance(settings) as instance:
-        dead = [(record, _as_broken(record)) for record in dead_runs(instance, clock(), quiet)]
-        if mend:
-            for record, _ in dead:
+        dead = dead_runs(instance, clock(), quiet)
+        if fix:
+            for record in dead:
                 end_run(instance, record)
         check_sealed_files(ctx)
         with ctx.ledger() as ledger:
-            # The switch is asked for its clock only here; the warehouse's was compared with the rest.
+            # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.
             switch_clock = [item for item in clocks_broken(ledger, ctx, ask_switch=True) if "switch" in item.what]
-        found = [*switch_clock, *find_problems(ctx), *_daemon(instance, clock())]
-    gone = tuple(broken for _, broken in dead)
-    return CheckUp(tuple(found) if mend else (*gone, *found), gone if mend else ())
+        problems = [*switch_clock, *find_problems(ctx), *_daemon_problem(instance, clock())]
+    dead_run_problems = tuple(map(_dead_run_problem, dead))
+    return CheckUp(tuple(problems) if fix else (*dead_run_problems, *problems), dead_run_problems if fix else ())
 
 
-def _as_broken(record: RunRecord) -> Problem:
+def _dead_run_problem(record: RunRecord) -> Problem:
     run = record.dagster_run
     day = run.tags.get(PARTITION_TAG)
     return Problem(
@@ -65,17 +70,17 @@ def _as_broken(record: RunRecord) -> Problem:
         "but its process is gone",
         "run_without_process",
         record.update_timestamp.astimezone(UTC),
-        _MEND,
+        _FIX,
     )
 
 
-def _daemon(instance: dg.DagsterInstance, now: datetime) -> Iterator[Problem]:
-    """Whether the daemon that runs schedules and sensors is alive; one that was never started is nobody's trouble."""
-    beats = [
+def _daemon_problem(instance: dg.DagsterInstance, now: datetime) -> Iterator[Problem]:
+    """A problem if the daemon that runs schedules and sensors has stopped; none if it was never started."""
+    heartbeats = [
         status.last_heartbeat.timestamp for status in instance.get_daemon_statuses().values() if status.last_heartbeat
     ]
-    if not beats:
+    if not heartbeats:
         return
-    last = datetime.fromtimestamp(max(beats), UTC)
+    last = datetime.fromtimestamp(max(heartbeats), UTC)
     if now - last > _HEARTBEAT:
         yield Problem("the daemon that runs schedule and sensors does not run", "daemon_down", last, "cdr-pipeline up")

@@ -1,4 +1,4 @@
-"""Runs the nights that were missed, and again those that were not whole: one at a time, the oldest first."""
+"""The sensor ``missed_nights``: runs missed and incomplete nights, one at a time, oldest first."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from cdr_pipeline.defs.resources import RunContexts
 
 _TRIGGER: Final = "missed_night"
-# A night that is still not whole after these is for a person; the check nothing_is_broken says so.
+# A night that is still incomplete after this many attempts needs manual action; the check nothing_is_broken reports it.
 _ATTEMPTS: Final = 3
 _PAUSE: Final = timedelta(hours=1)
 _NAMED: Final = 20
 
 
 def missed_nights_sensor(
-    days: dg.DailyPartitionsDefinition, job: "AssetJob", workplaces: "RunContexts"
+    days: dg.DailyPartitionsDefinition, job: "AssetJob", run_contexts: "RunContexts"
 ) -> dg.SensorDefinition:
-    """Asks the ledger which nights should have been and were not."""
+    """Requests a run for the oldest night that the ledger lists as due."""
 
     @dg.sensor(
         name="missed_nights",
@@ -34,40 +34,40 @@ def missed_nights_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Runs each night that has not begun CDR_NIGHTLY_GRACE_MINUTES after its time, oldest first and one at a "
-            "time; and, at most three times with an hour between, the accounts of a night that failed for a passing "
-            "reason or whose day had not ended in their zone. The ledger decides, not Dagster's history."
+            "time. Repeats a night at most three times, with an hour between, for the accounts that failed for a "
+            "transient reason or whose day had not ended in their time zone. Reads the ledger, not Dagster's history."
         ),
     )
     def missed_nights(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        ctx = workplaces.aside()
+        ctx = run_contexts.open_without_run()
         if ctx.settings.api_url is None:
             return dg.SkipReason("CDR_API_URL is not set: there is no switch to collect from")
         nights = [
             night for night in due_nights(ctx) if night.accounts and days.has_partition_key(str(night.business_date))
         ]
         if not nights:
-            return dg.SkipReason("every night is whole, or waits for a person")
-        on_its_way = [
+            return dg.SkipReason("every night is complete, or needs manual action")
+        active = [
             run
             for run in context.instance.get_runs(dg.RunsFilter(job_name=NIGHTLY, statuses=NOT_FINISHED_STATUSES))
             if run.tags.get(TRIGGER_TAG) == _TRIGGER
             or run.tags.get(PARTITION_TAG) in {str(night.business_date) for night in nights}
         ]
-        if on_its_way:
-            return dg.SkipReason("a night is on its way; the next one follows it")
+        if active:
+            return dg.SkipReason("a night is running; the next one follows it")
         for night in nights:
             attempts, last = _attempts(context.instance, night)
             if attempts < _ATTEMPTS and (last is None or ctx.clock() - last >= _PAUSE):
                 return _request(night, attempts)
         return dg.SkipReason(
-            f"{len(nights)} night(s) are not whole; each was tried, and waits for its next time or a person"
+            f"{len(nights)} night(s) are incomplete; each was tried and waits for its next attempt or manual action"
         )
 
     return missed_nights
 
 
 def _attempts(instance: dg.DagsterInstance, night: DueNight) -> tuple[int, datetime | None]:
-    """How often this sensor has had the night run, and when the last of these runs was asked for."""
+    """Number of runs that this sensor has requested for the night, and the time of the last request."""
     records = instance.get_run_records(
         dg.RunsFilter(tags={TRIGGER_TAG: _TRIGGER, DUE_TAG: str(night.business_date)}), limit=_ATTEMPTS
     )

@@ -1,4 +1,4 @@
-"""Runs the nightly job in this process and in the instance that the UI shows."""
+"""Runs the nightly job in this process, in the instance that the UI shows."""
 
 import time
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ from cdr_pipeline.steps.run_context import Progress
 if TYPE_CHECKING:
     from dagster._core.execution.plan.objects import StepFailureData
 
-# Dagster prints every event to the terminal; the UI has them all.
+# Keeps Dagster from printing every event to the terminal; the UI shows them.
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """How a nightly run ended.
+    """Result of a nightly run.
 
     Attributes:
-        run_id: the run, as the UI lists it.
-        succeeded: every step ran to its end.
-        failed_checks: ``asset: check`` of checks of severity ERROR that are red.
-        seconds: how long it took, wall clock.
-        step_seconds: how long each step took.
-        step_errors: what stopped a step, for those that failed.
+        run_id: id of the Dagster run.
+        succeeded: whether every step succeeded.
+        failed_checks: ``asset: check`` of each failed check of severity ERROR.
+        seconds: duration in seconds of wall-clock time.
+        step_seconds: duration in seconds of each step that succeeded, by step.
+        step_errors: error message of each step that failed, by step.
     """
 
     run_id: str
@@ -48,16 +48,16 @@ class Night:
 
     @property
     def whole(self) -> bool:
-        """Whether every step ran and no check of severity ERROR is red."""
+        """Whether every step succeeded and no check of severity ERROR failed."""
         return self.succeeded and not self.failed_checks
 
     def require_whole(self) -> None:
-        """Raises IncompleteNight, naming what is red."""
+        """Raises IncompleteNight with the failed checks and steps, if there are any."""
         if not self.whole:
-            errors = [f"{step}: {said}" for step, said in self.step_errors.items()]
-            red = "; ".join([*self.failed_checks, *errors])
+            errors = [f"{step}: {message}" for step, message in self.step_errors.items()]
+            failed = "; ".join([*self.failed_checks, *errors])
             raise IncompleteNight(
-                f"run {self.run_id}: {red}",
+                f"run {self.run_id}: {failed}",
                 hint="'cdr-pipeline status' names the accounts, 'cdr-pipeline ui' shows the run; run the day again",
             )
 
@@ -73,7 +73,7 @@ def run_night(
     """Runs the job ``nightly`` for one business date.
 
     Raises:
-        ConfigurationError: the date is outside the days that Dagster knows.
+        ConfigurationError: the date has no partition.
     """
     key = business_date.isoformat()
     if not business_days(settings).has_partition_key(key):
@@ -84,12 +84,12 @@ def run_night(
     tags = {PROCESS_TAG: own_process()} | ({ACCOUNTS_TAG: ",".join(accounts)} if accounts else {})
     if replay:
         tags[REPLAY_TAG] = "true"
-    definitions = build_definitions(settings, workplaces=RunContexts(settings))
+    definitions = build_definitions(settings, contexts=RunContexts(settings))
     job = definitions.resolve_job_def(NIGHTLY)
     begun = time.monotonic()
     with open_instance(settings) as instance:
         if progress:
-            progress("collect, take in, merge, export")
+            progress("collect, import, merge, export")
         result = job.execute_in_process(
             instance=instance, partition_key=key, tags=tags, raise_on_error=False, run_config=_QUIET
         )
@@ -108,15 +108,15 @@ def run_night(
             if event.event_type is dg.DagsterEventType.STEP_SUCCESS
         },
         step_errors={
-            event.step_key or "": _said(event.step_failure_data)
+            event.step_key or "": _innermost_message(event.step_failure_data)
             for event in result.all_events
             if event.event_type is dg.DagsterEventType.STEP_FAILURE
         },
     )
 
 
-def _said(failure: "StepFailureData") -> str:
-    """The innermost error's own words, on one line."""
+def _innermost_message(failure: "StepFailureData") -> str:
+    """First line of the message of the innermost error."""
     error = failure.error
     while error is not None and error.cause is not None:
         error = error.cause

@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
-"""The page that says whether a night was good, and the check that says what is broken now."""
+"""The asset ``night_report`` and the check ``nothing_is_broken``."""
 
 import dagster as dg
 
@@ -27,14 +27,14 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         group_name="finance",
         kinds={"markdown", "file"},
     )
-    def report(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts]) -> dg.MaterializeResult:
-        """One page a night: good or not, rows by class, minutes and money by origin, traffic, what is broken now.
+    def report(context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts]) -> dg.MaterializeResult:
+        """One page a night: verdict, rows by class, minutes and money by origin, traffic, current problems.
 
-        Read off the ledger and the warehouse. The same page is a file, `reports/night_{date}.md`, and what
-        `cdr-pipeline status --night` prints.
+        Computed from the ledger and the warehouse. The page is also the file `reports/night_{date}.md` and the output
+        of `cdr-pipeline status --night`.
         """
         with classified_failures(context):
-            ctx = workplace.open(context)
+            ctx = run_contexts.open(context)
             reports = [night_report(day, ctx) for day in partition_dates(context)]
             pages = [write_night_page(item, ctx) for item in reports]
             last = reports[-1]
@@ -57,25 +57,26 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
 
 
 def standing_check() -> dg.AssetChecksDefinition:
-    """The check ``nothing_is_broken``: of now, whatever night the page is about."""
+    """The check ``nothing_is_broken``. It reports current problems, independent of the business date of the run."""
 
     @dg.asset_check(
         asset=KEY,
         name=STANDING_CHECK,
         description=(
-            "Nothing waits for a person: no night missing, no account failed, no upload held or unreadable, no file "
-            "behind its records, no day suspiciously empty. Lists what is broken, since when, and the command for it."
+            "Nothing needs manual action: no night missing, no account failed, no upload held or unreadable, no file "
+            "older than its records, no day suspiciously empty. Lists each problem, since when it exists, and the "
+            "command that fixes it."
         ),
     )
     def nothing_is_broken(
-        context: dg.AssetCheckExecutionContext, workplace: dg.ResourceParam[RunContexts]
+        context: dg.AssetCheckExecutionContext, run_contexts: dg.ResourceParam[RunContexts]
     ) -> dg.AssetCheckResult:
-        ctx = workplace.open(context)
+        ctx = run_contexts.open(context)
         check_sealed_files(ctx)
         broken = find_problems(ctx)
         return dg.AssetCheckResult(
             passed=not broken,
-            # Old troubles do not make tonight's run a failure; the alert tells of them.
+            # Older problems do not fail tonight's run; the sensor alert_on_red reports them.
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
                 "broken_now": len(broken),

@@ -1,4 +1,4 @@
-"""What starts by the clock: the nightly run and the check-up."""
+"""Schedules: the nightly run and the hourly check-up."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def nightly_schedule(settings: Settings, days: dg.DailyPartitionsDefinition, job: "AssetJob") -> dg.ScheduleDefinition:
-    """Every night at ``CDR_NIGHTLY_AT`` in the operator's zone, for the day that has just ended."""
+    """Runs every night at ``CDR_NIGHTLY_AT`` in the operator's time zone, for the day that has just ended."""
     hour, minute = map(int, settings.nightly_at.split(":"))
     grace = timedelta(minutes=settings.nightly_grace_minutes)
 
@@ -23,10 +23,10 @@ def nightly_schedule(settings: Settings, days: dg.DailyPartitionsDefinition, job
         job=job,
         cron_schedule=f"{minute} {hour} * * *",
         execution_timezone=settings.time_zone,
-        # Without a switch there is nothing that could run by itself.
+        # Without a switch there is nothing to collect.
         default_status=dg.DefaultScheduleStatus.RUNNING if settings.api_url else dg.DefaultScheduleStatus.STOPPED,
         description=(
-            "The day that has just ended in the operator's zone. A time that was missed by more than "
+            "The day that has just ended in the operator's time zone. A run that is late by more than "
             "CDR_NIGHTLY_GRACE_MINUTES is left to the sensor missed_nights, so that no night runs twice."
         ),
     )
@@ -36,14 +36,14 @@ def nightly_schedule(settings: Settings, days: dg.DailyPartitionsDefinition, job
         if not days.has_partition_key(day):
             return dg.SkipReason(f"{day} is before CDR_FIRST_DATE")
         if datetime.now(UTC) - began > grace:
-            return dg.SkipReason(f"the night of {day} was missed: the sensor missed_nights runs it in its turn")
+            return dg.SkipReason(f"the night of {day} was missed: the sensor missed_nights runs it")
         return dg.RunRequest(run_key=day, partition_key=day, tags={TRIGGER_TAG: "schedule"})
 
     return nightly
 
 
 def check_up_schedule(settings: Settings, job: "AssetJob") -> dg.ScheduleDefinition:
-    """Every hour: looks for what is broken, so that the check is never older than that."""
+    """Looks for problems every hour, so that the result of the check is at most one hour old."""
     return dg.ScheduleDefinition(
         name="check_up_schedule",
         job=job,

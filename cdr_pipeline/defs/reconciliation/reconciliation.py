@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
-"""The switch against carriers: versions in the warehouse, pages on disk, controls of every source."""
+"""The asset ``reconciliation``: carriers against the switch, with the controls of every source as checks."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ TOLERATED = "breaks_are_within_what_is_tolerated"
 _MOST = 200
 _DESCRIPTIONS = {
     ControlName.FILES: "No day and no number is missing in a series of a carrier's files.",
-    ControlName.CALLS: "Calls of every source are usual beside the same weekday of the four weeks before.",
-    ControlName.MINUTES: "Minutes of every source are usual beside the same weekday of the four weeks before.",
+    ControlName.CALLS: "Calls of every source are usual compared with the same weekday of the four weeks before.",
+    ControlName.MINUTES: "Minutes of every source are usual compared with the same weekday of the four weeks before.",
     ControlName.HOURS: "No hour that is usually busy is empty.",
-    ControlName.VALUES: "No record lies in the future, is longer than a day, or costs absurdly much.",
+    ControlName.VALUES: "No record starts in the future, is longer than a day, or has an absurdly high cost.",
 }
 
 
@@ -50,17 +50,17 @@ def reconciliation_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
                 BALANCE,
                 asset="reconciliation",
                 blocking=True,
-                description="Every leg and every record is in exactly one class; where sums differ, nothing is kept.",
+                description="Every leg and record is in exactly one class; a result whose sums differ is not stored.",
             ),
             dg.AssetCheckSpec(
                 DONE,
                 asset="reconciliation",
-                description="No carrier's reconciliation failed; those that did are named.",
+                description="No carrier's reconciliation failed.",
             ),
             dg.AssetCheckSpec(
                 TOLERATED,
                 asset="reconciliation",
-                description="Breaks and money at risk of every carrier are below what its profile tolerates.",
+                description="Breaks and money at risk of every carrier are below the tolerances of its profile.",
             ),
             *(
                 dg.AssetCheckSpec(name.value, asset="reconciliation", description=_DESCRIPTIONS[name])
@@ -69,31 +69,31 @@ def reconciliation_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
         ],
     )
     def reconciliation(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
+        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
-        """What became of every call that a carrier bills: matched, or a break of a class, with the money at risk.
+        """The class of every call that a carrier bills: matched, or a kind of break, with the money at risk.
 
-        Also does every earlier day again whose records have changed while they may be late. Records that are one call
-        are linked and count once from then on. Each carrier's day has a page below `reconciliation/`.
+        Also repeats every earlier day whose records have changed while late records are still expected. Records of the
+        same leg are linked and count once. Each day of a carrier has a page below `reconciliation/`.
         """
         with classified_failures(context):
             accounts = scope.selected_accounts(context)
-            ctx = workplace.open(context)
-            asked = partition_dates(context)
-            done = [
-                reconcile_day(ReconcileRequest(day, accounts, changed_days=day == min(asked)), ctx) for day in asked
+            ctx = run_contexts.open(context)
+            dates = partition_dates(context)
+            reconciled = [
+                reconcile_day(ReconcileRequest(day, accounts, changed_days=day == min(dates)), ctx) for day in dates
             ]
-            controls = [control for day in asked for control in control_day(day, ctx, accounts)]
-            return _result(done, controls, accounts, str(ctx.settings.reconciliation_dir))
+            controls = [control for day in dates for control in control_day(day, ctx, accounts)]
+            return _result(reconciled, controls, accounts, str(ctx.settings.reconciliation_dir))
 
     return reconciliation
 
 
 def _result(
-    done: list[ReconciledDay], controls: list[DayControl], accounts: list[str] | None, folder: str
+    reconciled: list[ReconciledDay], controls: list[DayControl], accounts: list[str] | None, folder: str
 ) -> dg.MaterializeResult:
-    carriers = [item for day in done for item in day.carriers]
-    failures = [failure for day in done for failure in day.failures]
+    carriers = [item for day in reconciled for item in day.carriers]
+    failures = [failure for day in reconciled for failure in day.failures]
     unbalanced = [failure for failure in failures if failure.code == UnbalancedReconciliation.code]
     classes: Counter[str] = Counter()
     for item in carriers:
@@ -139,29 +139,32 @@ def _result(
 
 
 def _exposures(carriers: Sequence[ReconciledCarrier]) -> dict[str, float]:
-    """Money at risk, one number a currency; a plain name where there is only one, so that its line goes on."""
-    found: dict[str, Decimal] = {}
+    """Money at risk, one number per currency.
+
+    With a single currency the key is ``exposure``, so that the UI plots one continuous line.
+    """
+    amounts: dict[str, Decimal] = {}
     for item in carriers:
         version = item.kept.version
-        found[version.currency] = found.get(version.currency, Decimal(0)) + version.exposure
-    if len(found) <= 1:
-        return {"exposure": float(sum(found.values(), Decimal(0)))}
-    return {f"exposure_{currency or 'unknown'}": float(amount) for currency, amount in sorted(found.items())}
+        amounts[version.currency] = amounts.get(version.currency, Decimal(0)) + version.exposure
+    if len(amounts) <= 1:
+        return {"exposure": float(sum(amounts.values(), Decimal(0)))}
+    return {f"exposure_{currency or 'unknown'}": float(amount) for currency, amount in sorted(amounts.items())}
 
 
 def _line(item: ReconciledCarrier) -> tuple[object, ...]:
-    kept, version = item.kept, item.kept.version
+    stored, version = item.kept, item.kept.version
     return (
-        kept.day.business_date, kept.day.account_id, kept.day.carrier, version.light, version.status,
+        stored.day.business_date, stored.day.account_id, stored.day.carrier, version.light, version.status,
         version.switch_rows, version.carrier_rows, version.breaks, f"{version.exposure:.4f} {version.currency}",
-        version.offset_ms, kept.number, item.report.name,
+        version.offset_ms, stored.number, item.report.name,
     )  # fmt: skip
 
 
 def _tolerated(carriers: Sequence[ReconciledCarrier]) -> dg.AssetCheckResult:
-    # While records may be missing, breaks are no verdict; the table of carriers shows them all the same.
+    # Breaks of a day that is not final do not count, because records may be missing; the table of carriers shows them.
     red = [item for item in carriers if (item.kept.version.light, item.kept.version.status) == ("red", "final")]
-    said = [
+    findings = [
         (item.kept.day.business_date, item.kept.day.account_id, item.kept.day.carrier, finding)
         for item in red
         for finding in item.kept.version.findings
@@ -175,7 +178,7 @@ def _tolerated(carriers: Sequence[ReconciledCarrier]) -> dg.AssetCheckResult:
             "red": len(red),
             **(
                 {
-                    "findings": table(("day", "account", "carrier", "finding"), said[:_MOST]),
+                    "findings": table(("day", "account", "carrier", "finding"), findings[:_MOST]),
                     "what_to_do": "look at the page, decide about the breaks, dispute what is charged too much",
                 }
                 if red
@@ -186,19 +189,19 @@ def _tolerated(carriers: Sequence[ReconciledCarrier]) -> dg.AssetCheckResult:
 
 
 def _control(name: ControlName, controls: Sequence[DayControl]) -> dg.AssetCheckResult:
-    mine = [control for control in controls if control.name is name]
-    failed = [control for control in mine if not control.passed]
-    shown = [(item.account_id, item.source, item.value, item.threshold, item.evidence) for item in failed or mine]
+    results = [control for control in controls if control.name is name]
+    failed = [control for control in results if not control.passed]
+    evidence = [(item.account_id, item.source, item.value, item.threshold, item.evidence) for item in failed or results]
     return dg.AssetCheckResult(
         check_name=name.value,
         passed=not failed,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "controlled": len(mine),
+            "controlled": len(results),
             "failed": len(failed),
             **(
-                {"evidence": table(("account", "source", "value", "threshold", "evidence"), shown[:_MOST])}
-                if shown
+                {"evidence": table(("account", "source", "value", "threshold", "evidence"), evidence[:_MOST])}
+                if evidence
                 else {}
             ),
         },

@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
-"""The warehouse's tables: records and rejects."""
+"""The assets ``cdr`` and ``rejects``: the tables of records and rejects."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ from cdr_pipeline.steps.uploads.load_uploads import load_uploads
 
 
 def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.AssetsDefinition:
-    """The assets ``cdr`` and ``rejects``, made together: every row ends in one of them."""
+    """The assets ``cdr`` and ``rejects``. One step makes both, because every row ends in one of them."""
 
     @dg.multi_asset(
         name="load",
@@ -43,8 +43,8 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
                 kinds={"postgres", "table"},
                 description=(
                     "Call detail records, one row per record as its origin delivered it, tagged api or imported.\n\n"
-                    "Merged from landing files: new rows inserted, changed ones updated with their history kept, "
-                    "equal ones left alone."
+                    "Merged from landing files: new rows are inserted, changed rows updated (with history), "
+                    "equal rows are skipped."
                 ),
                 metadata={
                     "dagster/table_name": "cdr",
@@ -55,7 +55,7 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
                 "rejects",
                 deps=["api_pages", "uploads"],
                 kinds={"postgres", "table"},
-                description="Rows that were refused, each with file or window, line, field, reason and raw text.",
+                description="Rejected rows, each with file or window, line, field, reason and raw text.",
                 metadata={"dagster/table_name": "rejects", "dagster/column_schema": reject_columns()},
             ),
         ],
@@ -69,20 +69,20 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
             dg.AssetCheckSpec(
                 COMPLETE,
                 asset="cdr",
-                description="Loaded windows cover the whole day of every account that is expected.",
+                description="Loaded windows cover the complete day of every expected account.",
             ),
             dg.AssetCheckSpec(
                 VOLUME,
                 asset="cdr",
                 description=(
-                    "No account's day is empty or thin beside the same weekday of the four weeks before: a switch may "
-                    "answer 'no rows' where its database failed."
+                    "No account's day is empty or unusually small compared with the same weekday of the four weeks "
+                    "before: a switch may return no rows when its database has failed."
                 ),
             ),
             dg.AssetCheckSpec(
                 FOREIGN,
                 asset="rejects",
-                description="The switch delivered no row that belongs to another account than the one asked for.",
+                description="The switch delivered no row of an account other than the requested one.",
             ),
             dg.AssetCheckSpec(
                 VALID, asset="rejects", description="No row broke a rule of the field dictionary (Pandera)."
@@ -90,21 +90,20 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
         ],
     )
     def load(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
+        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> Iterator[dg.MaterializeResult]:
         with classified_failures(context):
             accounts = scope.selected_accounts(context)
-            ctx = workplace.open(context)
-            days_asked = partition_dates(context)
-            begun = ctx.clock()
+            ctx = run_contexts.open(context)
+            dates = partition_dates(context)
+            started_at = ctx.clock()
             replay = scope.replay_requested(context)
             loaded = [
-                load_day(LoadRequest(day, accounts, replay=replay, others=day == days_asked[-1]), ctx)
-                for day in days_asked
+                load_day(LoadRequest(day, accounts, replay=replay, others=day == dates[-1]), ctx) for day in dates
             ]
             uploads = load_uploads(ctx, accounts)
-            shown = warehouse_summary(days_asked, touched_days(loaded, uploads), accounts, begun, ctx)
-            yield cdr_result(loaded, uploads, accounts, shown)
+            summary = warehouse_summary(dates, touched_days(loaded, uploads), accounts, started_at, ctx)
+            yield cdr_result(loaded, uploads, accounts, summary)
             yield rejects_result(loaded, uploads)
 
     return load

@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
-"""A load as metadata and check results."""
+"""Metadata and check results of a load, for the assets ``cdr`` and ``rejects``."""
 
 from collections import Counter
 from datetime import date
@@ -36,9 +36,16 @@ def touched_days(loaded: list[LoadedDay], uploads: LoadedUploads) -> set[date]:
 
 
 def cdr_result(
-    loaded: list[LoadedDay], uploads: LoadedUploads, accounts: list[str] | None, shown: dict[str, dg.MetadataValue]
+    loaded: list[LoadedDay], uploads: LoadedUploads, accounts: list[str] | None, summary: dict[str, dg.MetadataValue]
 ) -> dg.MaterializeResult:
-    """What a load did, with the checks of the table ``cdr``; ``shown`` is what the warehouse itself says."""
+    """Metadata and check results of the table ``cdr``.
+
+    Args:
+        loaded: loaded days of the switch.
+        uploads: loaded files.
+        accounts: accounts of the run; None for all.
+        summary: metadata computed from the warehouse after the load.
+    """
     counts = _total(loaded, uploads)
     failures = [failure for day in loaded for failure in day.failures]
     missing = [(day.business_date, account_id) for day in loaded for account_id in day.incomplete]
@@ -72,7 +79,7 @@ def cdr_result(
             **scope_metadata(accounts),
             "dagster/row_count": counts.merged + counts.unchanged,
             **counts_metadata(counts),
-            **shown,
+            **summary,
             "days_changed": ", ".join(str(date) for date in sorted(touched)) or "none",
             "batches": table(header, (per_account + per_file)[:200]),
             **failures_metadata(failures + list(uploads.failures)),
@@ -123,7 +130,7 @@ def _volume_result(loaded: list[LoadedDay]) -> dg.AssetCheckResult:
             **(
                 {
                     "suspicious": table(("day", "account", "rows", "usual rows", "verdict"), suspicious[:200]),
-                    "what_to_do": "collect the day again; when it stays thin, ask the switch's operator",
+                    "what_to_do": "collect the day again; if it still has few rows, ask the switch's operator",
                 }
                 if suspicious
                 else {}
@@ -148,7 +155,7 @@ def _foreign_result(loaded: list[LoadedDay]) -> dg.AssetCheckResult:
             "rows": sum(rows for _, _, rows in foreign),
             **(
                 {
-                    "accounts": table(("day", "account asked", "foreign rows"), foreign[:200]),
+                    "accounts": table(("day", "requested account", "foreign rows"), foreign[:200]),
                     "what_to_do": "the rows are rejected, not merged; ask the switch's operator how tenants got mixed",
                 }
                 if foreign
@@ -170,7 +177,7 @@ def _classes(counts: BatchCounts) -> tuple[int, ...]:
 
 
 def rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.MaterializeResult:
-    """What was refused and why, with the checks of the table ``rejects``."""
+    """Metadata and check results of the table ``rejects``."""
     reasons: Counter[str] = Counter(uploads.reject_reasons)
     for day in loaded:
         reasons.update(day.reject_reasons)

@@ -1,4 +1,4 @@
-"""What the warehouse itself says after a load: minutes, money, late records, and the day's traffic as a picture."""
+"""Metadata computed from the warehouse after a load: minutes, money, late records, and a chart of the traffic."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -12,25 +12,32 @@ from cdr_pipeline.steps.run_context import RunContext
 
 
 def warehouse_summary(
-    days: Sequence[date], touched: Iterable[date], accounts: Sequence[str] | None, begun: datetime, ctx: RunContext
+    days: Sequence[date], touched: Iterable[date], accounts: Sequence[str] | None, started_at: datetime, ctx: RunContext
 ) -> dict[str, dg.MetadataValue]:
-    """Totals of the asked days by origin, records of earlier days that came late, and for one day its picture.
+    """Totals of the days by origin, late records of earlier days and, for a single day, a chart and column lineage.
 
-    Dagster keeps what is said here once per partition: a backfill of hundreds of days says the numbers alone.
+    Dagster stores this metadata once per partition, so a backfill of several days stores numbers only.
+
+    Args:
+        days: business dates of the run.
+        touched: business dates whose records changed.
+        accounts: accounts of the run; None for all.
+        started_at: time at which the load started, UTC.
+        ctx: settings, warehouse, clock and progress callback.
     """
     late_days = sorted(day for day in touched if day < min(days))
     with ctx.ledger() as ledger:
         account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
         traffic = ledger.health.day_traffic(account_ids, days)
-        late = ledger.health.late_rows(account_ids, late_days, since=begun) if late_days else 0
+        late = ledger.health.late_rows(account_ids, late_days, since=started_at) if late_days else 0
     totals = totals_of(traffic)
-    said: dict[str, dg.MetadataValue] = {
+    metadata: dict[str, dg.MetadataValue] = {
         "rows_late": dg.MetadataValue.int(late),
         "totals_by_origin": dg.MetadataValue.md(totals_markdown(totals)),
         **{f"rows_{item.origin}": dg.MetadataValue.int(item.rows) for item in totals},
         **{f"minutes_{item.origin}": dg.MetadataValue.float(float(item.minutes)) for item in totals},
     }
     if len(days) == 1:
-        said["traffic"] = dg.MetadataValue.md(traffic_image(rows_by_hour(traffic), days[0]))
-        said["dagster/column_lineage"] = dg.MetadataValue.column_lineage(record_lineage())
-    return said
+        metadata["traffic"] = dg.MetadataValue.md(traffic_image(rows_by_hour(traffic), days[0]))
+        metadata["dagster/column_lineage"] = dg.MetadataValue.column_lineage(record_lineage())
+    return metadata

@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
-"""Old records that went by policy."""
+"""The asset ``retained_records``: applies the retention policies."""
 
 import dagster as dg
 
@@ -27,51 +27,51 @@ def retained_records_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
             dg.AssetCheckSpec(
                 CHECK,
                 asset="retained_records",
-                description="Every month that is older than its account's policy keeps was removed.",
+                description="Every month that is older than the retention period of its account was removed.",
             )
         ],
     )
     def retained_records(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
+        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
-        """Records removed, archived and masked as the accounts' policies say; without a policy, everything stays.
+        """Records removed, archived and masked by the policy of their account; without a policy, all records stay.
 
-        Whatever night runs, all that is due is looked at. A month goes whole, once its days are sealed and their files
-        show all changes.
+        Every run looks at all due months. A month is removed as a whole, after all its days are sealed and their files
+        contain all changes.
         """
         with classified_failures(context):
             accounts = scope.selected_accounts(context)
-            return _result(retain_records(workplace.open(context), accounts=accounts), accounts)
+            return _result(retain_records(run_contexts.open(context), accounts=accounts), accounts)
 
     return retained_records
 
 
-def _result(done: RetentionResult, accounts: list[str] | None) -> dg.MaterializeResult:
-    removed = [month for month in done.months if month.outcome == "removed"]
+def _result(result: RetentionResult, accounts: list[str] | None) -> dg.MaterializeResult:
+    removed = [month for month in result.months if month.outcome == "removed"]
     listed = [
         (month.account_id, f"{month.month:%Y-%m}", month.outcome, month.records, ", ".join(map(str, month.unfinished)))
-        for month in done.months
+        for month in result.months
     ]
-    kept = sum(month.outcome not in ("removed", "already") for month in done.months) + len(done.unmasked)
-    header = ("account", "month", "outcome", "records", "days in the way")
+    not_applied = sum(month.outcome not in ("removed", "already") for month in result.months) + len(result.unmasked)
+    header = ("account", "month", "outcome", "records", "blocking days")
     return dg.MaterializeResult(
         metadata={
             **scope_metadata(accounts),
             "records_removed": sum(month.records for month in removed),
             "records_archived": sum(month.archived.rows for month in removed if month.archived is not None),
-            "records_masked": sum(done.masked.values()),
-            "partitions_dropped": len(done.dropped),
+            "records_masked": sum(result.masked.values()),
+            "partitions_dropped": len(result.dropped),
             **({"months": table(header, listed)} if listed else {}),
-            **failures_metadata(done.failures),
+            **failures_metadata(result.failures),
         },
         check_results=[
             dg.AssetCheckResult(
                 check_name=CHECK,
-                passed=not kept,
-                severity=dg.AssetCheckSeverity.ERROR if done.failures else dg.AssetCheckSeverity.WARN,
+                passed=not not_applied,
+                severity=dg.AssetCheckSeverity.ERROR if result.failures else dg.AssetCheckSeverity.WARN,
                 metadata={
-                    "not_applied": kept,
-                    "what_to_do": "seal or restate the days in the way: 'cdr-pipeline days'; the next night goes on",
+                    "not_applied": not_applied,
+                    "what_to_do": "seal or restate the blocking days ('cdr-pipeline days'); the next night continues",
                 },
             )
         ],

@@ -1,4 +1,4 @@
-"""Starts an import when files have been dropped."""
+"""The sensor ``upload_sensor``: starts an import when there are new files in the drop folder."""
 
 import hashlib
 import json
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from cdr_pipeline.defs.resources import RunContexts
 
-# A tag that names more is not read; the run then looks at all accounts.
-_NAMED: Final = 20
+# With more accounts than this, the run gets no account tag and looks at all accounts.
+_MOST_ACCOUNTS: Final = 20
 
 
 def upload_sensor(
-    days: dg.DailyPartitionsDefinition, job: "AssetJob", workplaces: "RunContexts"
+    days: dg.DailyPartitionsDefinition, job: "AssetJob", run_contexts: "RunContexts"
 ) -> dg.SensorDefinition:
-    """One run for the files that are new; a file is known by its place, size and time of change."""
+    """Requests one run for all new files. A file is identified by path, size and modification time."""
 
     @dg.sensor(
         name="upload_sensor",
@@ -30,9 +30,9 @@ def upload_sensor(
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Watches the drop folder uploads/{account_id}/{profile}/ and imports what is new and has not changed for "
-            "CDR_UPLOAD_SETTLE_SECONDS. The days that a file changes are exported by the run itself while they are "
-            "open; the sensor late_data sees to the sealed ones."
+            "Watches the drop folder uploads/{account_id}/{profile}/ and imports new files that have not changed for "
+            "CDR_UPLOAD_SETTLE_SECONDS. The run exports the open days that a file changes; the sensor late_data "
+            "handles the sealed ones."
         ),
     )
     def waiting_uploads(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
@@ -43,15 +43,15 @@ def upload_sensor(
         seen = _seen(context.cursor)
         new = [file for file in files if file.stamp not in seen]
         if not new:
-            return dg.SkipReason(f"{len(files)} file(s) were seen before: a run has them, or they were refused")
+            return dg.SkipReason(f"{len(files)} file(s) were seen before: a run imports them, or they were refused")
         day = days.get_last_partition_key()
         if day is None:
             return dg.SkipReason("no business date has ended yet")
         run_key = hashlib.sha256("\n".join(file.stamp for file in new).encode()).hexdigest()
-        tags = {TRIGGER_TAG: "upload", "cdr/files": str(len(new))} | _accounts_tag(new, workplaces)
+        tags = {TRIGGER_TAG: "upload", "cdr/files": str(len(new))} | _accounts_tag(new, run_contexts)
         return dg.SensorResult(
             run_requests=[dg.RunRequest(run_key=run_key, partition_key=day, tags=tags)],
-            # Files that are gone are forgotten, so that the cursor does not grow.
+            # The cursor holds only files that still exist, so that it does not grow.
             cursor=json.dumps(sorted(file.stamp for file in files)),
         )
 
@@ -59,16 +59,16 @@ def upload_sensor(
 
 
 def _seen(cursor: str | None) -> set[str]:
-    """Stamps of the last evaluation; the first version kept them in one line with semicolons between."""
+    """Stamps of the files of the last evaluation. Old cursors separate them with semicolons; new ones are JSON."""
     if not cursor:
         return set()
     return set(json.loads(cursor)) if cursor.startswith("[") else set(cursor.split(";"))
 
 
-def _accounts_tag(files: list[DroppedFile], workplaces: "RunContexts") -> dict[str, str]:
-    """The run is about these files' accounts alone, as far as they are known; an unknown one's file is refused."""
-    named = {file.account_id for file in files}
-    ctx = workplaces.aside()
+def _accounts_tag(files: list[DroppedFile], run_contexts: "RunContexts") -> dict[str, str]:
+    """Tag that restricts the run to the accounts of the files; none if an account is unknown or there are too many."""
+    account_ids = {file.account_id for file in files}
+    ctx = run_contexts.open_without_run()
     with ctx.ledger() as ledger:
-        known = named & {account.account_id for account in ledger.accounts.all()}
-    return {ACCOUNTS_TAG: ",".join(sorted(known))} if known == named and len(known) <= _NAMED else {}
+        registered = account_ids <= {account.account_id for account in ledger.accounts.all()}
+    return {ACCOUNTS_TAG: ",".join(sorted(account_ids))} if registered and len(account_ids) <= _MOST_ACCOUNTS else {}

@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 # Dagster reads the return annotation and knows only the bare class.
-"""Landing files of carriers and other systems."""
+"""The asset ``uploads``: registers the files of the drop folder."""
 
 from collections.abc import Sequence
 
@@ -31,39 +31,39 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(
                 CHECK,
                 asset="uploads",
-                description="Every waiting file lies in a folder of a known account and profile and can be opened.",
+                description="Every waiting file is in a folder of a registered account and profile and can be opened.",
             ),
             dg.AssetCheckSpec(
                 HELD_CHECK,
                 asset="uploads",
-                description="No file that repeats another one's records waits for 'cdr-pipeline uploads release'.",
+                description="No file that repeats records of another file waits for 'cdr-pipeline uploads release'.",
             ),
             dg.AssetCheckSpec(
                 SERIES_CHECK,
                 asset="uploads",
-                description="No day and no number is missing in the series of files that profiles describe.",
+                description="No day and no number is missing in the file series that profiles describe.",
             ),
         ],
     )
     def uploads(
-        context: dg.AssetExecutionContext, workplace: dg.ResourceParam[RunContexts], scope: Scope
+        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> dg.MaterializeResult:
-        """Files of carriers and other systems, taken in from the drop folder.
+        """Files of carriers and other systems, imported from the drop folder.
 
-        A file dropped at ``uploads/{account_id}/{profile}/`` is copied to landing byte for byte, known from then on
-        by its sha256, and removed from the drop folder.
+        A file in ``uploads/{account_id}/{profile}/`` is copied to landing byte for byte, registered under its sha256,
+        and removed from the drop folder.
         """
         with classified_failures(context):
-            ctx, accounts = workplace.open(context), scope.selected_accounts(context)
-            taken = take_in_uploads(ctx, accounts)
-            return _result(taken, upload_series(ctx, accounts), count_held_uploads(ctx, accounts))
+            ctx, accounts = run_contexts.open(context), scope.selected_accounts(context)
+            registered = take_in_uploads(ctx, accounts)
+            return _result(registered, upload_series(ctx, accounts), count_held_uploads(ctx, accounts))
 
     return uploads
 
 
-def _result(taken: RegisteredFiles, series: Sequence[FileSeries], held: int) -> dg.MaterializeResult:
-    files = [(item.file_name, item.account_id, item.profile, item.size, item.sha256[:12]) for item in taken.files]
-    refused = [(item.place, item.code, item.message) for item in taken.refused]
+def _result(registered: RegisteredFiles, series: Sequence[FileSeries], held: int) -> dg.MaterializeResult:
+    files = [(item.file_name, item.account_id, item.profile, item.size, item.sha256[:12]) for item in registered.files]
+    refused = [(item.place, item.code, item.message) for item in registered.refused]
     gaps = [
         (item.account_id, item.profile, ", ".join(map(str, [*item.missing_days, *item.missing_numbers])))
         for item in series
@@ -71,18 +71,18 @@ def _result(taken: RegisteredFiles, series: Sequence[FileSeries], held: int) -> 
     ]
     return dg.MaterializeResult(
         metadata={
-            "files_taken_in": len(taken.files),
-            "files_known_before": sum(item.known for item in taken.files),
+            "files_taken_in": len(registered.files),
+            "files_known_before": sum(item.known for item in registered.files),
             "files_refused": len(refused),
             "files_held": held,
             "files_late": sum(len(item.late_files) for item in series),
-            "bytes": sum(item.size for item in taken.files),
+            "bytes": sum(item.size for item in registered.files),
             **({"files": table(("file", "account", "profile", "bytes", "sha256"), files)} if files else {}),
             **({"refused": table(("place", "code", "what happened"), refused)} if refused else {}),
             **({"missing": table(("account", "profile", "missing days and numbers"), gaps)} if gaps else {}),
         },
         check_results=[
-            # Calls that are in no day although their file is here: the night is not good.
+            # The records of a refused file are missing from their days, so the check is an ERROR.
             dg.AssetCheckResult(
                 check_name=CHECK,
                 passed=not refused,
