@@ -12,7 +12,7 @@ from typing import Final, LiteralString, cast
 from psycopg import sql
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, EMPTIED, MASKED, SEARCHED_FOR_ERASURE, Kind, names
-from cdr_pipeline.core.reconcile.result.outcomes import COMPARED, KEPT
+from cdr_pipeline.core.reconcile.result.outcomes import COMPARED_COLUMNS, STORED_COLUMNS
 from cdr_pipeline.settings import bundled
 
 _NAME_LINE: Final = re.compile(r"^-- Name: +(\w+)\n", re.MULTILINE)
@@ -161,10 +161,12 @@ _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "records/insert_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
     "records/insert_records": {"columns": _identifiers(_RECORD), "values": _inserted()},
     "records/update_records": {"assignments": _assignments()},
-    "reconciliation/copy_switch_records": {"columns": _identifiers(COMPARED)},
-    "reconciliation/copy_carrier_records": {"columns": _identifiers(COMPARED, "cdr")},
+    "reconciliation/copy_switch_records": {"columns": _identifiers(COMPARED_COLUMNS)},
+    "reconciliation/copy_carrier_records": {"columns": _identifiers(COMPARED_COLUMNS, "cdr")},
     "reconciliation/copy_outcomes": {
-        "columns": _identifiers(("account_id", "carrier", "business_date", "since_version", "found_at", *KEPT))
+        "columns": _identifiers(
+            ("account_id", "carrier", "business_date", "since_version", "found_at", *STORED_COLUMNS)
+        )
     },
     "retention/copy_month": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names())},
     "days/day_lines": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names(exported_only=True))},

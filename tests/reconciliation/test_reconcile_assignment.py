@@ -10,13 +10,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cdr_pipeline.core.reconcile.match import conflict_components as knots
-from cdr_pipeline.core.reconcile.match.assignment import Paired, assign
+from cdr_pipeline.core.reconcile.match.assignment import Pairing, assign
 from cdr_pipeline.core.reconcile.match.conflict_components import AMBIGUOUS
 
 Weights = list[list[int]]
 
 
-def solve(weights: Weights, order: list[int] | None = None) -> Paired:
+def solve(weights: Weights, order: list[int] | None = None) -> Pairing:
     """The assignment of a matrix; 0 is no candidate."""
     matrix = np.array(weights, np.int32)
     a, b = np.nonzero(matrix)
@@ -25,7 +25,7 @@ def solve(weights: Weights, order: list[int] | None = None) -> Paired:
     return assign(a[sequence].astype(np.int32), b[sequence].astype(np.int32), matrix[a, b][sequence], *times)
 
 
-def total(weights: Weights, found: Paired) -> int:
+def total(weights: Weights, found: Pairing) -> int:
     return sum(weights[a][b] for a, b in zip(found.switch, found.carrier, strict=True))
 
 

@@ -156,7 +156,7 @@ def test_d06_breaks_above_what_is_tolerated_make_the_day_red(place: RunContext) 
     item = one(place)
     assert item.kept.version.light == "red"
     assert item.kept.version.exposure == Decimal("0.30")
-    assert any("tolerated is 5.00 %" in finding for finding in item.kept.version.findings)
+    assert any("the limit is 5.00 %" in finding for finding in item.kept.version.findings)
     with place.ledger() as ledger:
         assert ledger.reconciliations.of_day("acct", DAY) == ("red", 3, Decimal("0.30000000"))
 
@@ -268,7 +268,7 @@ def test_amounts_of_two_currencies_are_never_added(place: RunContext) -> None:
     said = item.kept.version
     assert (said.currency, said.exposure, said.carrier_amount) == ("USD", Decimal("0.30"), Decimal("4.20"))
     assert (said.light, said.breaks, said.carrier_rows) == ("red", 2, 41)
-    assert "7.0000 EUR charged and 7.0000 EUR at risk besides: not added to the totals" in said.findings
+    assert "7.0000 EUR charged and 7.0000 EUR at risk in another currency: not in the totals" in said.findings
     money = {(row["class"], row["currency"]): (row["switch_amount"], row["carrier_amount"]) for row in said.totals}
     assert money["cost_mismatch", "EUR"] == (0, Decimal("7.00"))
     assert money["cost_mismatch", "USD"] == (Decimal("0.10"), 0)

@@ -1,4 +1,4 @@
-"""Switch against carrier: optimal one-to-one pairs, one class for every row, totals that balance. Pure."""
+"""Reconciliation of switch and carrier: optimal one-to-one pairs, one class per row, balanced totals."""
 
 from cdr_pipeline.core.reconcile.classify.classes import Cause, MatchClass
 from cdr_pipeline.core.reconcile.inputs.columns import SIDE_SCHEMA

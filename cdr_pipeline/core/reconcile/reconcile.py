@@ -1,4 +1,4 @@
-"""Two sides in, every row of both accounted for: the order of the steps."""
+"""Reconciles two sides: the steps from reading to balanced totals, in order."""
 
 from dataclasses import replace
 
@@ -28,16 +28,16 @@ from cdr_pipeline.core.reconcile.result.totals import TOTAL_KEY, require_balance
 def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.LazyFrame, rules: Rules) -> Reconciled:
     """Matches the switch's legs with the carrier's records and classifies every row of both.
 
-    A LazyFrame over files is read column by column and never held whole.
+    A LazyFrame over files is read column by column and never entirely in memory.
 
     Args:
         switch: ``SIDE_SCHEMA``, any order.
         carrier: ``SIDE_SCHEMA``, any order.
-        rules: what is accepted.
+        rules: windows, tolerances and prices of the carrier.
 
     Raises:
         InvalidSide: a side is not in ``SIDE_SCHEMA``, or a row id repeats.
-        UnbalancedReconciliation: the result does not add up to what came in.
+        UnbalancedReconciliation: the totals of the result differ from those of the input.
     """
     ours, theirs = switch.lazy(), carrier.lazy()
     require_side(ours, "switch")
@@ -47,14 +47,14 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     b = read_calls("carrier", theirs, currencies, rules)
     clock = clock_between(a, b, rules)
     tariff_a, tariff_b = tariff_of(a, rules, currencies), tariff_of(b, rules, currencies)
-    it = Comparison(a, b, clock.on_switch(b.start_ms), clock, tariff_a, rules)
-    matches = match(it)
-    # Ten million calls a side are gigabytes: what is not needed any more goes before the results are made.
+    comparison = Comparison(a, b, clock.on_switch(b.start_ms), clock, tariff_a, rules)
+    matches = match(comparison)
+    # Ten million calls per side take gigabytes: arrays are released as soon as they are not needed.
     a, b = a.without_numbers(), b.without_numbers()
-    it = replace(it, switch=a, carrier=b)
-    outcome = pair_outcome(it, matches)
-    rows_a, rows_b = row_outcomes(it, matches, outcome)
-    counted_a, counted_b = _counted(it, rows_b, matches)
+    comparison = replace(comparison, switch=a, carrier=b)
+    outcome = pair_outcome(comparison, matches)
+    rows_a, rows_b = row_outcomes(comparison, matches, outcome)
+    counted_a, counted_b = _counted(comparison, rows_b, matches)
     names_a, names_b = destinations(a, tariff_a), destinations(b, tariff_b)
     named_b = shared_destinations(names_b, names_a, matches.carrier, matches.switch)
     named_a = names_a.zip_with(
@@ -64,10 +64,10 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     pairs = pairs_frame(ids_a, ids_b, matches, outcome, counted_a)
     narrowed = matches.narrowed
     sides = [
-        SideOutcome(b.settled(), ids_b, rows_b, tariff_b, named_b, counted_b),
-        SideOutcome(a.settled(), ids_a, rows_a, tariff_a, named_a, counted_a),
+        SideOutcome(b.lengths_and_amounts(), ids_b, rows_b, tariff_b, named_b, counted_b),
+        SideOutcome(a.lengths_and_amounts(), ids_a, rows_a, tariff_a, named_a, counted_a),
     ]
-    del it, matches, outcome, a, b, ids_a, ids_b, rows_a, rows_b, tariff_a, tariff_b
+    del comparison, matches, outcome, a, b, ids_a, ids_b, rows_a, rows_b, tariff_a, tariff_b
     del names_a, names_b, named_a, named_b, counted_a, counted_b
     rows: list[pl.DataFrame] = []
     totals: list[pl.DataFrame] = []
@@ -77,18 +77,18 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
         totals.append(totals_of(rows[-1]))
         require_balance(totals[-1], side.calls, side.counted)
         del side
-    whole = pl.concat(totals).sort(TOTAL_KEY)
-    return Reconciled(pairs, pl.concat(rows), whole, offset_frame(clock), narrowed)
+    all_totals = pl.concat(totals).sort(TOTAL_KEY)
+    return Reconciled(pairs, pl.concat(rows), all_totals, offset_frame(clock), narrowed)
 
 
-def _counted(it: Comparison, of_carrier: RowOutcome, matches: Matches) -> tuple[Flags, Flags]:
-    """Rows that the result is about: of the interval, where a pair belongs to the time of the switch's row."""
-    switch, carrier_start, rules = it.switch, it.carrier_start, it.rules
+def _counted(comparison: Comparison, of_carrier: RowOutcome, matches: Matches) -> tuple[Flags, Flags]:
+    """Rows of the rules' interval on either side; a pair belongs to the time of the switch's row."""
+    switch, carrier_start, rules = comparison.switch, comparison.carrier_start, comparison.rules
     if rules.interval is None:
         return np.ones(switch.count, np.bool_), np.ones(len(carrier_start), np.bool_)
     first, end = (round(moment.timestamp() * 1_000) for moment in rules.interval)
     inside = (switch.start_ms >= first) & (switch.start_ms < end)
-    at = carrier_start.copy()
+    times = carrier_start.copy()
     paired = of_carrier.pair >= 0
-    at[paired] = switch.start_ms[matches.switch[of_carrier.pair[paired]]]
-    return inside, (at >= first) & (at < end)
+    times[paired] = switch.start_ms[matches.switch[of_carrier.pair[paired]]]
+    return inside, (times >= first) & (times < end)

@@ -13,7 +13,7 @@ from cdr_pipeline import __version__
 from cdr_pipeline.core.reconcile import Rules, reconcile
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, is_compared, matching_rules
 from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side
-from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of, require_whole, totals_of
+from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of, require_every_leg, totals_of
 from cdr_pipeline.core.reconcile.result.verdict import Verdict, judge
 from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.sources.rate_cards import read_rate_card
@@ -77,7 +77,7 @@ def reconcile_carrier(
     currency = _currency(profile, records, legs)
     named = pl.col("switch_currency", "carrier_currency").replace("", currency)
     outcomes = outcomes.filter(of_the_day).with_columns(named)
-    require_whole(
+    require_every_leg(
         outcomes,
         legs.filter(pl.col("business_date") == what.business_date),
         f"{what.carrier}, {what.business_date}",

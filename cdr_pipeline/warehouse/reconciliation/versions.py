@@ -12,7 +12,13 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
-from cdr_pipeline.core.reconcile.result.outcomes import COMPARED, KEPT, LINKED_CLASSES, Changes, changes_between
+from cdr_pipeline.core.reconcile.result.outcomes import (
+    COMPARED_COLUMNS,
+    LINKED_CLASSES,
+    STORED_COLUMNS,
+    Changes,
+    changes_between,
+)
 from cdr_pipeline.warehouse.records.links import Link, set_links, withdraw_links
 from cdr_pipeline.warehouse.statements import statement
 
@@ -124,7 +130,7 @@ def compared_records(
     """Records of the switch, and of the carrier, that began in the span, both as of one moment.
 
     Returns:
-        Two frames of ``COMPARED`` in the types of the field dictionary, grain one record, in the order of record ids.
+        Two frames of ``COMPARED_COLUMNS`` in the types of the field dictionary, one row per record, by record id.
     """
     parameters = asdict(span) | {"account_id": day.account_id, "carrier": day.carrier}
     with connection.transaction():
@@ -136,8 +142,10 @@ def compared_records(
 
 
 def _copied(connection: Connection[Any], name: str, parameters: dict[str, Any]) -> pl.DataFrame:
-    texts = _csv(connection, name, parameters, list(COMPARED))
-    return texts.select(_typed(column) if column in BY_NAME else column for column in COMPARED).sort("record_id")
+    texts = _csv(connection, name, parameters, list(COMPARED_COLUMNS))
+    return texts.select(_typed(column) if column in BY_NAME else column for column in COMPARED_COLUMNS).sort(
+        "record_id"
+    )
 
 
 def _csv(connection: Connection[Any], name: str, parameters: dict[str, Any], columns: list[str]) -> pl.DataFrame:
@@ -233,7 +241,7 @@ def _insert(connection: Connection[Any], day: CarrierDay, number: int, added: pl
         pl.lit(now.isoformat()).alias("found_at"),
         *(
             pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") if name == "started_at" else pl.col(name)
-            for name in KEPT
+            for name in STORED_COLUMNS
         ),
     )
     with connection.cursor() as cursor, cursor.copy(statement("reconciliation/copy_outcomes")) as copy:

@@ -1,1 +1,1 @@
-"""Class and amount of every row."""
+"""Class, cause and exposure of every row and pair."""

@@ -1,4 +1,4 @@
-"""What can become of a row of either side. Every row gets exactly one class."""
+"""Classes of rows and causes of differences. Every row of either side gets exactly one class."""
 
 from enum import StrEnum
 from typing import Final
@@ -7,11 +7,11 @@ import polars as pl
 
 
 class MatchClass(StrEnum):
-    """Outcomes in the order of severity: where two apply to a pair, the later one is its class.
+    """Classes in order of severity: if two apply to a pair, the later one is its class.
 
-    ``matched`` and ``matched_tol`` (inside tolerance) are no breaks, nor are ``out_of_interval`` (the other side's file
-    does not cover the time) and ``unbillable`` (not answered, 0 s, or free of charge). ``rejected`` rows never reach
-    the matcher: whoever reads the file counts them.
+    Four classes are not breaks: ``matched``, ``matched_tol`` (within tolerance), ``out_of_interval`` (the other side's
+    file does not cover the time) and ``unbillable`` (not answered, 0 s, or free of charge). ``rejected`` rows never
+    reach the matcher: the reader of the file counts them.
     """
 
     MATCHED = "matched"
@@ -32,12 +32,12 @@ class MatchClass(StrEnum):
 
     @property
     def is_break(self) -> bool:
-        """Whether somebody has to look."""
+        """Whether the class needs a decision by a person."""
         return self not in _AGREED
 
 
 class Cause(StrEnum):
-    """Why a pair differs, where it can be told. The first that explains the difference to the last decimal."""
+    """Why a pair differs, if known: the first cause that explains the difference to the last decimal."""
 
     CURRENCY = "currency"
     FEE = "fee"
@@ -55,12 +55,12 @@ _AGREED: Final = frozenset(
 )
 CLASSES: Final = tuple(MatchClass)
 CAUSES: Final = tuple(Cause)
-# An Enum column is one byte a row where the text would be sixteen.
+# An Enum column takes one byte per row, a text column sixteen.
 CLASS_TYPE: Final = pl.Enum([item.value for item in CLASSES])
 CAUSE_TYPE: Final = pl.Enum([item.value for item in CAUSES])
 SIDE_TYPE: Final = pl.Enum(["switch", "carrier"])
 
 
 def code_of(item: MatchClass | Cause) -> int:
-    """Place of a class or cause in its Enum."""
+    """Code of a class or cause: its position in its Enum."""
     return CLASSES.index(item) if isinstance(item, MatchClass) else CAUSES.index(item)

@@ -1,4 +1,4 @@
-"""What the other side's records do not cover: a file cut short says nothing about the calls after its end."""
+"""Times that the other side's records do not cover: a truncated file proves nothing about the calls after its end."""
 
 from datetime import datetime
 from typing import Final
@@ -8,32 +8,36 @@ import numpy as np
 from cdr_pipeline.core.reconcile.inputs.calls import Flags
 from cdr_pipeline.core.reconcile.inputs.rates import Integers
 
-# So many calls in a row without any record are not chance; fewer may be calls that the other side lost.
-_NOT_CHANCE: Final = 30
+# This many unpaired calls beyond the other side's records mean a truncated file; fewer may be calls that it lost.
+_LEAST_ROWS: Final = 30
 
 
 def outside_coverage(
-    start_ms: Integers, alone: Flags, other_start_ms: Integers, covers: tuple[datetime, datetime] | None, window_ms: int
+    start_ms: Integers,
+    unpaired: Flags,
+    other_start_ms: Integers,
+    covers: tuple[datetime, datetime] | None,
+    window_ms: int,
 ) -> Flags:
-    """Rows without partner that lie where the other side has no records.
+    """Unpaired rows at times for which the other side has no records.
 
     Args:
-        start_ms: of one side, on the switch's clock.
-        alone: its rows without partner.
-        other_start_ms: of the other side's billable rows, on the switch's clock.
-        covers: what the other side covers, where that is known; else from its first to its last row, wherever so many
-            rows of this side lie beyond that it cannot be chance.
-        window_ms: that far beyond the first and last row a partner could have been.
+        start_ms: start times of one side's rows, milliseconds on the switch's clock.
+        unpaired: rows of that side without a partner.
+        other_start_ms: start times of the other side's billable rows, milliseconds on the switch's clock.
+        covers: half-open interval that the other side covers, if known. Otherwise it covers the time from its first to
+            its last row, provided at least 30 unpaired rows of this side are beyond that.
+        window_ms: largest distance of a partner beyond the first and last row, milliseconds.
     """
     if covers is not None:
         first, end = (round(moment.timestamp() * 1_000) for moment in covers)
-        return alone & ((start_ms < first) | (start_ms >= end))
+        return unpaired & ((start_ms < first) | (start_ms >= end))
     if not len(other_start_ms):
         return np.zeros(len(start_ms), np.bool_)
-    found = np.zeros(len(start_ms), np.bool_)
+    outside = np.zeros(len(start_ms), np.bool_)
     first_ms, last_ms = other_start_ms.min(), other_start_ms.max()
-    if (alone & (start_ms < first_ms - window_ms)).sum() >= _NOT_CHANCE:
-        found |= alone & (start_ms < first_ms)
-    if (alone & (start_ms > last_ms + window_ms)).sum() >= _NOT_CHANCE:
-        found |= alone & (start_ms > last_ms)
-    return found
+    if (unpaired & (start_ms < first_ms - window_ms)).sum() >= _LEAST_ROWS:
+        outside |= unpaired & (start_ms < first_ms)
+    if (unpaired & (start_ms > last_ms + window_ms)).sum() >= _LEAST_ROWS:
+        outside |= unpaired & (start_ms > last_ms)
+    return outside

@@ -1,4 +1,4 @@
-"""What the carrier should have charged for each pair, and whether it did."""
+"""Expected amount of each pair, and its difference from what the carrier charged."""
 
 from dataclasses import dataclass
 
@@ -14,73 +14,73 @@ from cdr_pipeline.core.reconcile.match.lengths import LengthGap
 
 @dataclass(frozen=True, slots=True)
 class MoneyGap:
-    """How the money of pairs differs; one value a pair, units of 1e-8.
+    """Differences of money, one value per pair, in units of 1e-8.
 
     Attributes:
-        expected: what it should have been.
-        known: whether anything is expected, and an amount is there to compare it with.
-        difference: carrier less expected; 0 where nothing is known.
-        exact: no difference, or nothing to compare.
-        within: inside tolerance, or what follows from the carrier's own length; exact ones included.
-        foreign: the currencies differ, so that no difference can be told.
+        expected: what the carrier should have charged.
+        comparable: whether there is both an expected amount and a charge.
+        difference: charge minus expected amount; 0 if they are not comparable.
+        exact: no difference, or not comparable.
+        within: within tolerance, or correct for the carrier's own length; includes exact ones.
+        foreign: the currencies differ, so there is no difference.
     """
 
     expected: Integers
-    known: Flags
+    comparable: Flags
     difference: Integers
     exact: Flags
     within: Flags
     foreign: Flags
 
 
-def money_gap(it: Comparison, rows_a: Rows, rows_b: Rows, gap: LengthGap) -> MoneyGap:
+def money_gap(comparison: Comparison, rows_a: Rows, rows_b: Rows, gap: LengthGap) -> MoneyGap:
     """Compares the carrier's amounts with those of the rate card, or of the switch.
 
-    An amount that is right for the length which the carrier measured is no cost break: if that length is wrong, the
-    length is the break. Without a card and without amounts of the switch, the carrier's own price for its own length
-    says what the switch's length would have cost.
+    An amount that is right for the length that the carrier measured is not a cost break: if that length is wrong, the
+    length is the break. Without a card and without amounts of the switch, the expected amount is the carrier's charge
+    prorated to the switch's length.
 
     Args:
-        it: the two sides, with tariff and rules.
+        comparison: the two sides with tariff and rules.
         rows_a: the switch's row of each pair.
-        rows_b: the carrier's.
-        gap: how their lengths differ.
+        rows_b: the carrier's row of each pair.
+        gap: differences of their lengths.
     """
-    switch, carrier, tariff, rules = it.switch, it.carrier, it.tariff, it.rules
+    switch, carrier, tariff, rules = comparison.switch, comparison.carrier, comparison.tariff, comparison.rules
     tolerance = units(rules.amount_tolerance)
     charged, priced = carrier.amount[rows_b], carrier.priced[rows_b]
     switch_ms, carrier_ms = switch.duration_ms[rows_a], carrier.duration_ms[rows_b]
     rated = tariff.rated(rows_a)
     steps = tariff.steps(rows_a)
-    ours = billed_seconds(switch_ms, *steps)
-    theirs = billed_seconds(carrier_ms, *steps)
+    switch_seconds = billed_seconds(switch_ms, *steps)
+    carrier_seconds = billed_seconds(carrier_ms, *steps)
     if rules.rate_card is not None:
         expected = tariff.price(rows_a, switch_ms)
-        for_their_length = tariff.price(rows_a, carrier_ms)
-        known = priced & rated
-        foreign = known & (carrier.currency[rows_b] != _currency(tariff, rows_a))
-        near = np.zeros(len(rows_a), np.int64)
+        for_carrier_length = tariff.price(rows_a, carrier_ms)
+        comparable = priced & rated
+        foreign = comparable & (carrier.currency[rows_b] != _currency(tariff, rows_a))
+        rounding_margin = np.zeros(len(rows_a), np.int64)
     else:
         compared = switch.priced[rows_a] & rules.compare_amounts
-        expected = np.where(compared, switch.amount[rows_a], _share(charged, ours, theirs))
+        expected = np.where(compared, switch.amount[rows_a], _prorated(charged, switch_seconds, carrier_seconds))
         expected = np.where(gap.exact & ~compared, charged, expected)
-        for_their_length = np.where(compared, _share(expected, theirs, ours), charged)
-        known = priced & (compared | ~gap.within)
+        for_carrier_length = np.where(compared, _prorated(expected, carrier_seconds, switch_seconds), charged)
+        comparable = priced & (compared | ~gap.within)
         foreign = priced & compared & (carrier.currency[rows_b] != switch.currency[rows_a])
-        near = np.where(compared & ~gap.exact, UNITS // 10**rules.rounding_places, 0)
-    difference = np.where(known & ~foreign, charged - expected, 0)
-    follows = ~gap.exact & (np.abs(charged - for_their_length) <= tolerance + near)
-    exact = ~foreign & ((difference == 0) | ~known)
-    within = ~foreign & (exact | (np.abs(difference) <= tolerance) | follows)
-    return MoneyGap(expected, known, difference, exact, within, foreign)
+        rounding_margin = np.where(compared & ~gap.exact, UNITS // 10**rules.rounding_places, 0)
+    difference = np.where(comparable & ~foreign, charged - expected, 0)
+    fits_carrier_length = ~gap.exact & (np.abs(charged - for_carrier_length) <= tolerance + rounding_margin)
+    exact = ~foreign & ((difference == 0) | ~comparable)
+    within = ~foreign & (exact | (np.abs(difference) <= tolerance) | fits_carrier_length)
+    return MoneyGap(expected, comparable, difference, exact, within, foreign)
 
 
 def _currency(tariff: Tariff, rows: Rows) -> npt.NDArray[np.int64]:
     return tariff.currency[-1:] if tariff.rate is None else tariff.currency[tariff.rate[rows]]
 
 
-def _share(amount: Integers, wanted: Integers, known: Integers) -> Integers:
-    """Amount of ``known`` seconds for ``wanted`` ones, rounded to the unit."""
-    base = np.maximum(known, 1)
-    whole, rest = np.divmod(amount, base)
-    return np.where(known > 0, whole * wanted + (rest * wanted + base // 2) // base, 0)
+def _prorated(amount: Integers, seconds: Integers, charged_seconds: Integers) -> Integers:
+    """Amount for ``seconds``, prorated from the amount for ``charged_seconds`` seconds; rounded to the unit."""
+    base = np.maximum(charged_seconds, 1)
+    quotient, remainder = np.divmod(amount, base)
+    return np.where(charged_seconds > 0, quotient * seconds + (remainder * seconds + base // 2) // base, 0)

@@ -1,4 +1,4 @@
-"""The class of every row, and what it puts at risk."""
+"""Classes, causes and exposures of pairs and rows."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -23,16 +23,16 @@ _NONE: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class PairOutcome:
-    """One value a pair.
+    """Classification of the pairs, one value per pair.
 
     Attributes:
-        classes: codes of their classes.
-        causes: codes of their causes, -1 for none.
-        delta_ms: carrier less switch, offset taken out.
-        duration_difference_ms: as in ``lengths``.
-        amount_difference: units of 1e-8.
-        amount_known: whether there is one.
-        exposure: units of 1e-8 that the carrier charges too much.
+        classes: codes of the classes.
+        causes: codes of the causes, -1 for none.
+        delta_ms: carrier's start minus the switch's after the clock offset is removed, milliseconds.
+        duration_difference_ms: ``LengthGap.difference_ms``.
+        amount_difference: charge minus expected amount, units of 1e-8.
+        amount_known: whether there is an amount difference.
+        exposure: amount that the carrier charges too much, units of 1e-8.
     """
 
     classes: Codes
@@ -44,18 +44,18 @@ class PairOutcome:
     exposure: Integers
 
 
-def pair_outcome(it: Comparison, matches: Matches) -> PairOutcome:
-    """Classes of pairs by fixed precedence: how it was found, then length and money."""
-    switch, carrier, rules = it.switch, it.carrier, it.rules
+def pair_outcome(comparison: Comparison, matches: Matches) -> PairOutcome:
+    """Classifies pairs by fixed precedence: the pass that paired them, then length and money."""
+    switch, carrier, rules = comparison.switch, comparison.carrier, comparison.rules
     rows_a, rows_b = matches.switch, matches.carrier
-    delta = it.carrier_start[rows_b] - switch.start_ms[rows_a]
+    delta = comparison.carrier_start[rows_b] - switch.start_ms[rows_a]
     lengths = switch.duration_ms[rows_a], carrier.duration_ms[rows_b]
-    gap = length_gap(*lengths, *it.tariff.steps(rows_a), rules.duration_tolerance_ms)
-    money = money_gap(it, rows_a, rows_b, gap)
-    late = (matches.how == Pass.ZONE) | (matches.how == Pass.START_OR_END)
-    # The fallback also pairs what is near in time and was one of too many choices before; its time is no break.
-    late |= (matches.how == Pass.CALL_ID) & (np.abs(delta) > rules.window_ms)
-    late |= (matches.how == Pass.FALLBACK) & (np.abs(delta) > rules.window_ms + it.clock.slack_ms)
+    gap = length_gap(*lengths, *comparison.tariff.steps(rows_a), rules.duration_tolerance_ms)
+    money = money_gap(comparison, rows_a, rows_b, gap)
+    time_wrong = (matches.pass_codes == Pass.ZONE) | (matches.pass_codes == Pass.START_OR_END)
+    # The fallback pass also pairs rows near in time that had too many candidates before; their time is not a break.
+    time_wrong |= (matches.pass_codes == Pass.CALL_ID) & (np.abs(delta) > rules.window_ms)
+    time_wrong |= (matches.pass_codes == Pass.FALLBACK) & (np.abs(delta) > rules.window_ms + comparison.clock.slack_ms)
     one_sided = switch.billable[rows_a] != carrier.billable[rows_b]
     cost_wrong, length_wrong = ~money.within, ~gap.within
     classes = np.full(len(rows_a), code_of(MatchClass.MATCHED), np.int8)
@@ -64,51 +64,62 @@ def pair_outcome(it: Comparison, matches: Matches) -> PairOutcome:
         (length_wrong, MatchClass.DURATION_MISMATCH),
         (cost_wrong, MatchClass.COST_MISMATCH),
         (cost_wrong & length_wrong, MatchClass.BOTH_MISMATCH),
-        (late, MatchClass.TIME_MISMATCH),
+        (time_wrong, MatchClass.TIME_MISMATCH),
         (one_sided, MatchClass.ANSWER_MISMATCH),
-        (matches.how == Pass.NUMBER, MatchClass.NUMBER_ONLY),
+        (matches.pass_codes == Pass.NUMBER, MatchClass.NUMBER_ONLY),
     ):
         classes[applies] = code_of(item)
-    causes = _causes(it, matches, money, (length_wrong, one_sided, late))
+    causes = _causes(comparison, matches, money, (length_wrong, one_sided, time_wrong))
     broken = cost_wrong | length_wrong
     exposure = np.where(broken & ~one_sided, money.difference, 0)
     exposure = np.where(money.foreign, carrier.amount[rows_b], exposure)
     exposure = np.where(one_sided & carrier.billable[rows_b], carrier.amount[rows_b], exposure)
-    known = money.known & ~money.foreign & ~one_sided
-    return PairOutcome(classes, causes, delta, gap.difference_ms, money.difference, known, exposure)
+    amount_known = money.comparable & ~money.foreign & ~one_sided
+    return PairOutcome(classes, causes, delta, gap.difference_ms, money.difference, amount_known, exposure)
 
 
-def _causes(it: Comparison, matches: Matches, money: MoneyGap, faults: tuple[Flags, Flags, Flags]) -> Codes:
-    length_wrong, one_sided, late = faults
+def _causes(comparison: Comparison, matches: Matches, money: MoneyGap, faults: tuple[Flags, Flags, Flags]) -> Codes:
+    length_wrong, one_sided, time_wrong = faults
     causes = np.full(len(matches.switch), _NONE, np.int8)
     wrong = np.flatnonzero(~money.within & ~money.foreign & ~one_sided)
-    causes[late & (matches.how != Pass.ZONE) & (matches.how != Pass.START_OR_END)] = code_of(Cause.CLOCK)
+    causes[time_wrong & (matches.pass_codes != Pass.ZONE) & (matches.pass_codes != Pass.START_OR_END)] = code_of(
+        Cause.CLOCK
+    )
     causes[length_wrong & ~one_sided] = code_of(Cause.DURATION)
-    named = money_causes(it, matches.switch[wrong], matches.carrier[wrong])
+    named = money_causes(comparison, matches.switch[wrong], matches.carrier[wrong])
     causes[wrong] = np.where(named == _NONE, causes[wrong], named)
     causes[money.foreign & ~one_sided] = code_of(Cause.CURRENCY)
-    causes[matches.how == Pass.ZONE] = code_of(Cause.ZONE)
-    causes[matches.how == Pass.START_OR_END] = code_of(Cause.START_OR_END)
+    causes[matches.pass_codes == Pass.ZONE] = code_of(Cause.ZONE)
+    causes[matches.pass_codes == Pass.START_OR_END] = code_of(Cause.START_OR_END)
     return causes
 
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """One value a row of a side: its class's code, its exposure in units of 1e-8, its pair or -1."""
+    """One value per row of a side: code of its class, exposure in units of 1e-8, index of its pair or -1."""
 
     classes: Codes
     exposure: Integers
     pair: npt.NDArray[np.int32]
 
 
-def row_outcomes(it: Comparison, matches: Matches, pairs: PairOutcome) -> tuple[RowOutcome, RowOutcome]:
-    """Classes of the rows of the switch and of the carrier: their pair's, or why they have none."""
-    switch, carrier, carrier_start, rules = it.switch, it.carrier, it.carrier_start, it.rules
-    reach = rules.fallback_window_ms + it.clock.precision_ms
-    ours, theirs = switch.start_ms[switch.billable], carrier_start[carrier.billable]
+def row_outcomes(comparison: Comparison, matches: Matches, pairs: PairOutcome) -> tuple[RowOutcome, RowOutcome]:
+    """Classes of the rows of both sides: the class of their pair, or the reason why they have none."""
+    switch, carrier, carrier_start, rules = (
+        comparison.switch,
+        comparison.carrier,
+        comparison.carrier_start,
+        comparison.rules,
+    )
+    reach = rules.fallback_window_ms + comparison.clock.precision_ms
+    switch_times, carrier_times = switch.start_ms[switch.billable], carrier_start[carrier.billable]
     pair_a, pair_b = _pair_of(matches.switch, switch.count), _pair_of(matches.carrier, carrier.count)
-    beyond_a = outside_coverage(switch.start_ms, switch.billable & (pair_a < 0), theirs, rules.carrier_covers, reach)
-    beyond_b = outside_coverage(carrier_start, carrier.billable & (pair_b < 0), ours, rules.switch_covers, reach)
+    beyond_a = outside_coverage(
+        switch.start_ms, switch.billable & (pair_a < 0), carrier_times, rules.carrier_covers, reach
+    )
+    beyond_b = outside_coverage(
+        carrier_start, carrier.billable & (pair_b < 0), switch_times, rules.switch_covers, reach
+    )
     a = _classes(switch, pair_a, pairs.classes, code_of(MatchClass.MISSING_AT_CARRIER))
     b = _classes(carrier, pair_b, pairs.classes, code_of(MatchClass.MISSING_IN_SWITCH))
     for classes, pair, repeated, beyond, repeats in (
@@ -133,6 +144,6 @@ def _pair_of(rows: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int32]:
 def _classes(calls: Calls, pair: npt.NDArray[np.int32], of_pairs: Codes, missing: int) -> Codes:
     classes = np.full(calls.count, missing, np.int8)
     classes[~calls.billable] = code_of(MatchClass.UNBILLABLE)
-    has = pair >= 0
-    classes[has] = of_pairs[pair[has]]
+    is_paired = pair >= 0
+    classes[is_paired] = of_pairs[pair[is_paired]]
     return classes

@@ -1,4 +1,4 @@
-"""Which of a call's times the carrier writes: that of the answer, or that of the start."""
+"""Choice of the switch's time to compare: does the carrier record the answer or the start of a call?"""
 
 import polars as pl
 
@@ -11,23 +11,23 @@ from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side, 
 def choose_start_clock(
     switch: pl.DataFrame, carrier: pl.DataFrame, rules: Rules, *, by_last_digits: bool = False
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The two sides by the switch's times that fit the carrier's best.
+    """Both sides, with those times of the switch that fit the carrier's best.
 
-    A carrier that knows when a call was answered is compared by that. One time alone may be the answer or the start:
-    the wrong one is off by as long as each phone rang, so the one with the smaller spread is right.
+    If the carrier records answer times, these are compared. If it records one time only, that may be the answer or the
+    start. The wrong one differs by the ringing time of each call, so the one with the smaller spread is right.
 
     Args:
         switch: canonical columns, one row per billable leg.
         carrier: canonical columns, one row per record.
         rules: number plans and the known offset.
-        by_last_digits: numbers are compared by what all ways to write them end with, where no number plan is known.
+        by_last_digits: compare numbers by their last digits, for sides without a number plan.
     """
-    written = with_number_endings if by_last_digits else _as_it_is
-    theirs = written(carrier_side(carrier))
-    by_answer = written(switch_side(switch))
+    with_comparable_numbers = with_number_endings if by_last_digits else _unchanged
+    theirs = with_comparable_numbers(carrier_side(carrier))
+    by_answer = with_comparable_numbers(switch_side(switch))
     if carrier["answered_at"].null_count() < carrier.height:
         return by_answer, theirs
-    by_start = written(switch_side(switch, clock="start"))
+    by_start = with_comparable_numbers(switch_side(switch, clock="start"))
     clocks = []
     for ours in (by_answer, by_start):
         lazy = ours.lazy(), theirs.lazy()
@@ -38,10 +38,10 @@ def choose_start_clock(
             )
         )
     answer, start = clocks
-    told = start.status != "offset_unknown"
-    better = told and (answer.status == "offset_unknown" or start.spread_ms < answer.spread_ms)
-    return (by_start if better else by_answer), theirs
+    has_offset = start.status != "offset_unknown"
+    start_fits_better = has_offset and (answer.status == "offset_unknown" or start.spread_ms < answer.spread_ms)
+    return (by_start if start_fits_better else by_answer), theirs
 
 
-def _as_it_is(side: pl.DataFrame) -> pl.DataFrame:
+def _unchanged(side: pl.DataFrame) -> pl.DataFrame:
     return side

@@ -1,1 +1,1 @@
-"""What a reconciliation compares: calls, rules, rate card."""
+"""Inputs of a reconciliation: sides, calls, rules and rate card."""

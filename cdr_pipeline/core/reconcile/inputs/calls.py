@@ -1,4 +1,4 @@
-"""A side as arrays, in an order that does not depend on the order it came in."""
+"""A side as arrays, ordered by row id: the result does not depend on the order of the input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ Hashes = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int32]
 
-# Seeds of two independent hashes: one finds candidates, the other confirms them. No result depends on their values.
+# Seeds of two independent hashes: one finds candidates, the other confirms them. Results do not depend on the seeds.
 _FIND: Final = 1
 _CONFIRM: Final = 2
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -27,24 +27,24 @@ _SHIFT: Final = np.uint64(29)
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """A side's rows, ordered by ``row_id``; every array has one value a row.
+    """Rows of a side, ordered by ``row_id``; every array has one value per row.
 
     Attributes:
         name: ``switch`` or ``carrier``.
-        source: the side as it came.
-        order: place of each row in ``source``; None where that is ordered already.
-        start_ms: start in milliseconds since 1970, on the side's own clock.
-        duration_ms: answered length.
-        amount: units of 1e-8; 0 where there is none.
+        source: the side as it was passed in.
+        order: index of each row in ``source``; None if ``source`` is ordered by ``row_id``.
+        start_ms: start on the side's own clock, milliseconds since 1970.
+        duration_ms: answered length, milliseconds.
+        amount: price in units of 1e-8; 0 if there is none.
         priced: whether there is an amount.
         currency: code of the currency within the reconciliation.
-        billable: answered with a length and not free, or charged by the carrier nevertheless.
-        answered: the side says so.
-        dialled: hash of the called number; 0 where there is none.
-        dialled_check: a second one.
+        billable: answered, longer than 0 and not free; or charged by the carrier.
+        answered: whether the side recorded the call as answered.
+        dialled: hash of the called number; 0 if there is none.
+        dialled_check: second, independent hash of the called number.
         caller: hash of the calling number.
-        caller_check: a second one.
-        withheld: the calling number is not known.
+        caller_check: second, independent hash of the calling number.
+        withheld: whether the calling number is unknown.
     """
 
     name: str
@@ -69,16 +69,16 @@ class Calls:
         return len(self.duration_ms)
 
     def column(self, name: str, dtype: pl.DataType | None = None) -> pl.Series:
-        """A column of the source, in the order of the arrays; read as another type if one is given."""
+        """A column of the source in the order of the arrays, cast to ``dtype`` if one is given."""
         return _ordered(self.source, self.order, pl.col(name) if dtype is None else pl.col(name).cast(dtype))
 
     def without_numbers(self) -> "Calls":
-        """The same without the hashes, which a third of the memory goes to; for when everything is paired."""
+        """Copy without the hashes, which take a third of the memory; they are not needed after matching."""
         none = np.zeros(0, np.uint64)
         return replace(self, dialled=none, dialled_check=none, caller=none, caller_check=none)
 
-    def settled(self) -> "Calls":
-        """Lengths and amounts only, in a third of the memory; for when every row has its class."""
+    def lengths_and_amounts(self) -> "Calls":
+        """Copy with lengths and amounts only, a third of the memory; enough after classification."""
         none, no_flags = np.zeros(0, np.int64), np.zeros(0, np.bool_)
         return replace(
             self.without_numbers(), order=None, start_ms=none, billable=no_flags, answered=no_flags, withheld=no_flags
@@ -94,18 +94,18 @@ class Calls:
 
 
 def combine_hashes(one: Hashes, other: Hashes) -> Hashes:
-    """One hash of two; the order matters."""
+    """Combines two hashes into one; their order matters."""
     blended = (one ^ (one >> _SHIFT)) * _MIX + other
     return (blended ^ (blended >> _SHIFT)) * _MIX
 
 
 def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: Rules) -> Calls:
-    """Reads a side column by column, so that a file behind it is never in memory whole.
+    """Reads a side column by column, so that a file is never entirely in memory.
 
     Args:
         name: ``switch`` or ``carrier``.
         side: ``SIDE_SCHEMA``.
-        currencies: every currency that occurs in either side, "" among them.
+        currencies: every currency of either side, and the default one; the index is the code.
         rules: number plans, the default currency and the free destinations.
 
     Raises:
@@ -120,9 +120,9 @@ def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: 
     caller = presented_caller(pl.col("caller") if plan is None else _canonical("caller", plan))
     dialled = _ordered(side, order, callee)
     calling = _ordered(side, order, caller)
-    nobody = (dialled == "").to_numpy()
+    no_callee = (dialled == "").to_numpy()
     find, confirm = dialled.hash(seed=_FIND).to_numpy().copy(), dialled.hash(seed=_CONFIRM).to_numpy()
-    find[nobody] = 0
+    find[no_callee] = 0
     answered = _ordered(side, order, pl.col("answered")).to_numpy()
     length = _ordered(side, order, pl.col("duration_ms")).to_numpy()
     price = _ordered(side, order, pl.col("amount"))
@@ -130,7 +130,7 @@ def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: 
     codes = {currency: code for code, currency in enumerate(currencies)}
     default = currency_of(pl.col("currency"), rules.currency)
     currency = _ordered(side, order, default.replace_strict(codes, return_dtype=pl.UInt8)).to_numpy()
-    # Whatever a carrier charges has to be explained; what a switch writes beside an attempt is no bill.
+    # Every charge of a carrier must be explained; an amount that the switch writes for an attempt is not a charge.
     charged = amount > 0 if name == "carrier" else np.zeros(len(amount), np.bool_)
     billable = (answered & (length > 0)) | charged
     if rules.free_destinations:
@@ -156,16 +156,18 @@ def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: 
 
 
 def currencies_of(sides: Sequence[pl.LazyFrame], rules: Rules) -> list[str]:
-    """Every currency that occurs, the default one included, in order."""
-    found = {rules.currency}
+    """Every currency that occurs and the default one, sorted."""
+    currencies = {rules.currency}
     for side in sides:
-        found |= set(side.select(pl.col("currency").str.to_uppercase().unique()).collect()["currency"].drop_nulls())
-    return sorted(found)
+        currencies |= set(
+            side.select(pl.col("currency").str.to_uppercase().unique()).collect()["currency"].drop_nulls()
+        )
+    return sorted(currencies)
 
 
 def _require_unique(ordered_ids: pl.Series, name: str) -> None:
     if (ordered_ids == ordered_ids.shift(1)).any():
-        raise InvalidSide(f"row ids of the {name} side repeat", hint="each row needs an id of its own")
+        raise InvalidSide(f"row ids of the {name} side repeat", hint="give each row its own id")
 
 
 def _ordered(side: pl.LazyFrame, order: Rows | None, column: pl.Expr) -> pl.Series:
@@ -174,5 +176,5 @@ def _ordered(side: pl.LazyFrame, order: Rows | None, column: pl.Expr) -> pl.Seri
 
 
 def _canonical(name: str, plan: NumberPlan) -> pl.Expr:
-    """E.164 where the number is a public one, else as written."""
+    """E.164 if the number is a public one, otherwise as written."""
     return pl.coalesce(e164(pl.col(name), plan), pl.col(name).str.strip_chars())

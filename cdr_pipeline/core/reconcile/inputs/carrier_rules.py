@@ -1,4 +1,4 @@
-"""How a carrier is reconciled: the section ``[reconcile]`` of an import profile, and the matcher's rules made of it."""
+"""Section ``[reconcile]`` of an import profile, and its conversion to the rules of the matcher."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.sides import Clock
 
 _MILLISECONDS: Final = 1_000
-# As long as the shortest number that people outside can call; a national one whose country is unknown counts too.
+# At least seven digits: shorter numbers are extensions. National numbers of an unknown country are included.
 _NO_EXTENSION: Final = r"^[^@]*(?:[0-9][^0-9@]*){7}"
 _PRECISION_MS: Final[Mapping[str, int]] = {"minute": 60_000}
 
@@ -92,12 +92,12 @@ def matching_rules(
     """The matcher's rules for a carrier.
 
     Args:
-        carrier: its section.
-        increment: billing steps, as ``billing_steps`` gives them.
-        currency: of amounts that name none.
-        precision: of the carrier's clock, as in ``Profile.time_precision``.
-        rate_card: what the carrier should charge on the day, if known.
-        interval: half-open, the time whose rows are classified.
+        carrier: section ``[reconcile]`` of the profile.
+        increment: billing steps, as returned by ``billing_steps``.
+        currency: currency of amounts that name none, ISO 4217.
+        precision: step of the carrier's clock, as in ``Profile.time_precision``.
+        rate_card: prices that the carrier should charge on the day, if known.
+        interval: half-open UTC interval whose rows are classified.
     """
     return Rules(
         window_ms=carrier.window_seconds * _MILLISECONDS,
@@ -118,10 +118,10 @@ def matching_rules(
 
 
 def billing_steps(carrier: CarrierRules, *, increment_seconds: int, minimum_seconds: int) -> Increment:
-    """Billing steps: those that the section states, else those of ``[rating]``, else to the second.
+    """Billing steps: those of the section, otherwise those of ``[rating]``, otherwise one second.
 
     Raises:
-        ValueError: ``increments`` is not two whole numbers above 0 with a slash between.
+        ValueError: ``increments`` is not two integers above 0 separated by a slash.
     """
     if not carrier.increments:
         following = increment_seconds or 1

@@ -1,4 +1,4 @@
-"""One side of a reconciliation: calls as the switch, or as the carrier, recorded them."""
+"""Schema of a side of a reconciliation: calls as the switch, or the carrier, recorded them."""
 
 from typing import Final
 
@@ -7,15 +7,15 @@ import polars as pl
 from cdr_pipeline.errors import InvalidSide
 
 # One row per billable leg, in any order.
-#   row_id       unique within its side: what the result names the row by
-#   call_id      id that both sides may know; null where there is none
-#   caller       A-number in canonical form; null, "anonymous", ... where it is withheld
-#   callee       B-number in canonical form; "" where it is unknown
-#   started_at   UTC; the answer where it is known
+#   row_id       unique within its side; identifies the row in the result
+#   call_id      id that both sides may have; null if there is none
+#   caller       A-number in canonical form; null, "anonymous", ... if withheld
+#   callee       B-number in canonical form; "" if unknown
+#   started_at   time of the answer if known, otherwise of the start; UTC
 #   duration_ms  answered length, milliseconds
-#   amount       price of the call in ``currency``; null where the side knows none
-#   answered     whether the side says it was answered
-#   destination  name of the tariff's destination; null where the side knows none
+#   amount       price of the call in ``currency``; null if unknown
+#   answered     whether the side recorded the call as answered
+#   destination  destination's name in the tariff; null if unknown
 SIDE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "row_id": pl.String(),
     "call_id": pl.String(),
@@ -32,21 +32,21 @@ _NEVER_NULL: Final = ("row_id", "callee", "started_at", "duration_ms", "answered
 
 
 def require_side(frame: pl.LazyFrame, name: str) -> None:
-    """Refuses a side that the matcher would read wrongly.
+    """Rejects a side that the matcher cannot read correctly.
 
     Args:
-        frame: should be in ``SIDE_SCHEMA``.
-        name: ``switch`` or ``carrier``, for the message.
+        frame: the side; must have the columns and types of ``SIDE_SCHEMA``.
+        name: ``switch`` or ``carrier``, for the error message.
 
     Raises:
-        InvalidSide: columns or types differ, a required value is null, a length is negative or a ``row_id`` repeats.
+        InvalidSide: columns or types differ, a required value is null or a length is negative.
     """
-    found = dict(frame.collect_schema())
-    wrong = [column for column, dtype in SIDE_SCHEMA.items() if found.get(column) != dtype]
+    schema = dict(frame.collect_schema())
+    wrong = [column for column, dtype in SIDE_SCHEMA.items() if schema.get(column) != dtype]
     if wrong:
         raise InvalidSide(
             f"the {name} side lacks {', '.join(wrong)} or has them in other types",
-            hint="make it with core.reconcile.legs and core.reconcile.sides",
+            hint="build it with switch_side or carrier_side of core.reconcile.inputs.sides",
         )
     counts = frame.select(
         *(pl.col(column).null_count() for column in _NEVER_NULL),
@@ -54,4 +54,7 @@ def require_side(frame: pl.LazyFrame, name: str) -> None:
     ).collect()
     faulty = [column for column in counts.columns if counts[column].item()]
     if faulty:
-        raise InvalidSide(f"the {name} side has rows without a usable {', '.join(faulty)}", hint="reject them before")
+        raise InvalidSide(
+            f"the {name} side has rows without a usable {', '.join(faulty)}",
+            hint="reject these rows before reconciling",
+        )

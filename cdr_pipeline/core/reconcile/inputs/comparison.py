@@ -1,4 +1,4 @@
-"""Two sides beside each other, with what the passes need to compare them."""
+"""Input of the matching passes: both sides with clock, tariff and rules."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from cdr_pipeline.core.reconcile.inputs.tariff import Tariff
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is compared.
+    """Two sides and what is needed to compare them.
 
     Attributes:
-        switch: A.
-        carrier: B.
-        carrier_start: B's times on the switch's clock, milliseconds.
-        clock: how the two clocks differ, and how usual a difference is.
+        switch: side A.
+        carrier: side B.
+        carrier_start: start times of side B on the switch's clock, milliseconds since 1970.
+        clock: difference between the two clocks, and its spread.
         tariff: prices of the switch's rows.
         rules: windows, weights and tolerances.
     """

@@ -1,4 +1,4 @@
-"""What a carrier may charge: increments, and a rate card by destination prefix."""
+"""Billing increments, rate cards by destination prefix, and exact prices of calls."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-# Money inside the matcher: whole numbers of 1e-8 of the currency, the last decimal of numeric(18,8).
+# Money inside the matcher: integers in units of 1e-8 of the currency, the last decimal of numeric(18,8).
 UNITS: Final = 100_000_000
 _PLACES: Final = 8
 _SECONDS_A_MINUTE: Final = 60
@@ -21,7 +21,7 @@ RoundingMode = Literal["half_up", "up", "down"]
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """Billing steps ``first/next`` in seconds: 60/6 bills the first minute whole, then steps of six seconds."""
+    """Billing steps ``first/next`` in seconds: 60/6 bills a full first minute, then steps of six seconds."""
 
     first_seconds: int = 1
     next_seconds: int = 1
@@ -32,12 +32,12 @@ class Rate:
     """Price of one destination.
 
     Attributes:
-        prefix: digits (E.164, without ``+``) that its numbers begin with; the longest that fits decides.
-        destination: its name in totals.
+        prefix: leading digits of its numbers (E.164, without ``+``); the longest matching prefix applies.
+        destination: name of the destination in totals.
         per_minute: price of sixty billed seconds.
         increment: billing steps.
-        setup_fee: added to every answered call.
-        currency: ISO 4217; of both prices.
+        setup_fee: fee added to every answered call.
+        currency: currency of both prices, ISO 4217; "" for the default one.
     """
 
     prefix: str
@@ -50,12 +50,12 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class RateCard:
-    """A carrier's prices. Each call is rounded on its own, never their sum.
+    """Prices of a carrier. Each call is rounded by itself, never their sum.
 
     Attributes:
-        rates: one a prefix.
+        rates: one rate per prefix.
         places: decimals that the price of a call is rounded to.
-        rounding: how.
+        rounding: direction of rounding.
     """
 
     rates: tuple[Rate, ...]
@@ -64,7 +64,7 @@ class RateCard:
 
 
 def billed_seconds(duration_ms: Integers, first: Integers | int, following: Integers | int) -> Integers:
-    """Seconds that are charged for an answered length: max(n1, n1 + ceil((d - n1) / n2) * n2), and 0 for 0."""
+    """Billed seconds of an answered length: max(n1, n1 + ceil((d - n1) / n2) * n2), and 0 for 0."""
     beyond = np.maximum(duration_ms - np.asarray(first, np.int64) * _MILLISECONDS, 0)
     steps = -(-beyond // (np.asarray(following, np.int64) * _MILLISECONDS))
     return np.where(duration_ms > 0, first + steps * following, 0)
@@ -75,45 +75,45 @@ def price(seconds: Integers, per_minute: Integers, fee: Integers, places: int, r
 
     Args:
         seconds: billed seconds.
-        per_minute: units of 1e-8.
-        fee: units of 1e-8.
-        places: decimals kept.
-        rounding: of what is beyond them.
+        per_minute: price of sixty seconds, units of 1e-8.
+        fee: setup fee, units of 1e-8.
+        places: decimals of the result.
+        rounding: direction of rounding.
     """
     scale = 10 ** (_PLACES - places)
-    whole = seconds * per_minute + fee * _SECONDS_A_MINUTE
+    numerator = seconds * per_minute + fee * _SECONDS_A_MINUTE
     divisor = _SECONDS_A_MINUTE * scale
-    added = {"half_up": divisor // 2, "up": divisor - 1, "down": 0}[rounding]
-    return np.where(seconds > 0, (whole + added) // divisor * scale, 0)
+    rounding_term = {"half_up": divisor // 2, "up": divisor - 1, "down": 0}[rounding]
+    return np.where(seconds > 0, (numerator + rounding_term) // divisor * scale, 0)
 
 
 def units(amount: Decimal) -> int:
-    """Whole units of 1e-8."""
+    """An amount in units of 1e-8."""
     return int(amount.scaleb(_PLACES).to_integral_exact())
 
 
 def as_decimal(amounts: pl.Series, places: int = _PLACES) -> pl.Series:
-    """Whole units to a Decimal column of so many places."""
+    """Integers in units of ``10 ** -places`` as a Decimal column."""
     exact = pl.Decimal(38, places)
     unit = pl.Series([Decimal(1).scaleb(-places)], dtype=exact)
-    # Piece by piece: a decimal has 16 bytes, and so has each step on the way to it.
+    # Piece by piece: a decimal takes 16 bytes, and so does each intermediate result.
     pieces = [amounts.slice(start, _PIECE) for start in range(0, max(len(amounts), 1), _PIECE)]
     return pl.concat([piece.cast(pl.Decimal(38, 0)).cast(exact) * unit for piece in pieces])
 
 
 def rate_rows(numbers: pl.Series, rates: Sequence[Rate]) -> Integers:
-    """Index of the rate of each number by the longest prefix, -1 where none fits.
+    """Index of the rate of each number by the longest prefix, -1 if no prefix matches.
 
     Args:
-        numbers: E.164 or digits; a leading ``+`` counts as nothing.
-        rates: one a prefix.
+        numbers: E.164 or digits; a leading ``+`` is ignored.
+        rates: one rate per prefix.
     """
     by_prefix = {rate.prefix.removeprefix("+"): index for index, rate in enumerate(rates)}
     lengths = sorted({len(prefix) for prefix in by_prefix}, reverse=True)
     digits = numbers.str.strip_prefix("+")
-    found = pl.Series(np.full(len(numbers), -1, np.int64))
+    rate_index = pl.Series(np.full(len(numbers), -1, np.int64))
     for length in lengths:
         of_length = {prefix: index for prefix, index in by_prefix.items() if len(prefix) == length}
         candidate = digits.str.head(length).replace_strict(of_length, default=-1, return_dtype=pl.Int64)
-        found = found.zip_with(found >= 0, candidate.fill_null(-1))
-    return found.to_numpy()
+        rate_index = rate_index.zip_with(rate_index >= 0, candidate.fill_null(-1))
+    return rate_index.to_numpy()

@@ -1,4 +1,4 @@
-"""What a reconciliation accepts: windows, tolerances, increments, prices. One set a carrier."""
+"""Rules of a reconciliation: windows, tolerances, increments, prices and the weights of the cost model."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,19 +10,20 @@ from cdr_pipeline.core.reconcile.inputs.rates import Increment, RateCard
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Cost of what speaks against a pair, in thousandths of a nat (negative log-likelihood ratio).
+    """Costs of the differences of a pair, in thousandths of a nat (negative log-likelihood ratio).
 
     Attributes:
-        cut: a pair that costs as much or more is worse than two rows without partner.
-        withheld: the caller is not known on one side; the logarithm of the number of candidates comes on top.
-        tail: a time outside the clock's usual spread.
-        far: more, at the edge of the window.
-        late: and more, at the edge of the fallback window.
-        off_by_second: per second of difference in length inside the tolerance.
-        other_length: lengths beyond the tolerance.
-        very_other_length: more, for each doubling or halving, up to one and a half.
-        other_amount: amounts that differ although lengths agree.
-        answered_once: one side says that nobody answered.
+        cut: a pair with this cost or more is worse than two rows without partner.
+        withheld: the caller is unknown on one side; 1,000 times the natural logarithm of the number of candidates is
+            added.
+        tail: upper limit of the cost of a time difference, without the next two.
+        far: added to that limit in proportion to the time difference, up to this much at the edge of the window.
+        late: added to that limit beyond the window, this much for each length of the fallback window.
+        off_by_second: per second of difference of length, within tolerance.
+        other_length: lengths differ by more than the tolerance.
+        very_other_length: added to that for each doubling or halving of the length, at most one and a half of them.
+        other_amount: amounts differ; without a rate card only.
+        answered_once: only one of the two sides bills the call.
     """
 
     cut: int = 12_000
@@ -39,29 +40,29 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How one carrier is compared with the switch. Milliseconds throughout.
+    """How one carrier is compared with the switch. Times and lengths are in milliseconds.
 
     Attributes:
-        window_ms: how far apart the two clocks may see one call, after the offset is taken out.
-        fallback_window_ms: the same for what found no partner; such pairs are time mismatches.
-        number_window_ms: the same for rows that agree in both numbers and length: a wrong zone, the end for the start.
-        duration_tolerance_ms: lengths that differ by up to so much agree within tolerance.
-        amount_tolerance: the same for money.
-        increment: the carrier's billing steps; its file may hold billed or measured lengths.
-        precision_ms: step of the carrier's clock: 60,000 for files of whole minutes; 0 to find out.
-        currency: of amounts that name none.
+        window_ms: largest difference between the two times of one call, after the clock offset is removed.
+        fallback_window_ms: the same for rows that are still unpaired; pairs beyond ``window_ms`` are time mismatches.
+        number_window_ms: the same for rows that agree in both numbers and length: wrong zone, or end instead of start.
+        duration_tolerance_ms: largest difference of length that is within tolerance.
+        amount_tolerance: largest difference of amount that is within tolerance, in the currency.
+        increment: billing steps of the carrier; its file may contain billed or measured lengths.
+        precision_ms: step of the carrier's clock: 60,000 for files of whole minutes; 0 to derive it from the records.
+        currency: currency of amounts that name none.
         compare_amounts: without a rate card, whether the switch's amounts are what the carrier should charge. The
-            prices of a switch are often those to customers; then they prove nothing about the carrier.
-        rate_card: what it should charge; then amounts of the switch are not looked at.
-        rounding_places: decimals of the carrier's amounts, where prices have to be derived from them.
+            prices of a switch are often those of its customers; then they do not apply to the carrier.
+        rate_card: prices that the carrier should charge; with it, amounts of the switch are ignored.
+        rounding_places: decimals of the carrier's amounts, if prices must be derived from them.
         free_destinations: names of destinations that cost nothing.
-        offset_ms: carrier's clock less the switch's where it is known; found from the calls when None.
-        interval: half-open, the switch's clock: only rows of that time are classified; those around it are there so
-            that calls at the edge find their partner. A pair belongs to the time of the switch's row.
-        carrier_covers, switch_covers: half-open, the time that the side's records cover where that is known; else a
-            side that ends long before the other is taken to be cut short there.
-        switch_plan, carrier_plan: how a side writes numbers; None when they are in canonical form.
-        weights: of a pair's cost.
+        offset_ms: carrier's clock minus the switch's, if known; None to estimate it from the calls.
+        interval: half-open, on the switch's clock: only rows of that time are classified. Rows around it are passed in
+            so that calls at the edge find their partner. A pair belongs to the time of the switch's row.
+        carrier_covers, switch_covers: half-open interval that the side's records cover, if known; otherwise a side that
+            ends long before the other is treated as truncated there.
+        switch_plan, carrier_plan: number plan of a side; None if its numbers are in canonical form.
+        weights: costs of the differences of a pair.
     """
 
     window_ms: int = 30_000

@@ -1,4 +1,4 @@
-"""Canonical rows to the two sides of a reconciliation."""
+"""Converts canonical rows to the two sides of a reconciliation."""
 
 from typing import Final, Literal
 
@@ -8,7 +8,7 @@ from cdr_pipeline.core.reconcile.inputs.columns import SIDE_SCHEMA
 
 Clock = Literal["answer", "start"]
 
-# Texts for "no number" that switches and carriers write; all in lower case.
+# Texts that switches and carriers write for a withheld number, in lower case.
 WITHHELD: Final = (
     "", "anonymous", "restricted", "private", "unavailable", "unknown", "withheld", "none", "null", "blocked",
     "anonymous@anonymous.invalid", "-", "n/a", "nobody", "+266696687", "266696687",
@@ -18,26 +18,26 @@ _FAILED: Final = (
     "congestion", "rejected", "unanswered", "not answered", "missed",
 )  # fmt: skip
 _MILLISECONDS: Final = 1_000
-# Enough to tell calls apart together with their times, and no more than the shortest way to write a number has.
+# Enough digits to distinguish calls by number and time; the shortest notation of a number has as many.
 _TELLING_DIGITS: Final = 8
 _TYPES: Final = pl.Schema(SIDE_SCHEMA)
 
 
 def switch_side(rows: pl.DataFrame, *, clock: Clock = "answer") -> pl.DataFrame:
-    """The switch's side: billable legs (``legs.is_billable_leg``) in ``SIDE_SCHEMA``.
+    """Billable legs of the switch (``legs.is_billable_leg``) in ``SIDE_SCHEMA``.
 
-    A cost of 0 is that of a switch that rates nothing, and counts as unknown.
+    A cost of 0 counts as unknown: switches without rating write it.
 
     Args:
         rows: canonical columns, one row per leg; ``record_id`` unique.
-        clock: which of a leg's times is compared: that of its answer where it is known, or its start.
+        clock: time to compare: of the answer if known, or of the start.
     """
     rated = pl.when(pl.col("cost") != 0).then(pl.col("cost"))
     return rows.select(**(_columns(clock) | {"amount": rated})).select(SIDE_SCHEMA.keys()).cast(_TYPES)
 
 
 def carrier_side(rows: pl.DataFrame, *, clock: Clock = "answer") -> pl.DataFrame:
-    """The carrier's side: imported records in ``SIDE_SCHEMA``.
+    """Imported records of the carrier in ``SIDE_SCHEMA``.
 
     Args:
         rows: canonical columns, one row per record; ``record_id`` unique.
@@ -69,7 +69,7 @@ def _columns(clock: Clock) -> dict[str, pl.Expr]:
 
 
 def with_number_endings(side: pl.DataFrame) -> pl.DataFrame:
-    """A side with the last digits of its public numbers instead of them: +49 30 1, 0049 30 1 and 030 1 end alike."""
+    """Replaces public numbers by their last eight digits, which all notations (+49 30, 0049 30, 030) have in common."""
     numbers = ("caller", "callee")
     digits = {name: pl.col(name).str.replace_all(r"[+ ().\-/#]", "") for name in numbers}
     return side.with_columns(
@@ -82,12 +82,12 @@ def with_number_endings(side: pl.DataFrame) -> pl.DataFrame:
 
 
 def currency_of(text: pl.Expr, default: str) -> pl.Expr:
-    """A currency as it is compared: in capitals, the default one where none is named."""
+    """Currency in capitals; the default one if none is named."""
     return text.str.to_uppercase().fill_null(default)
 
 
 def presented_caller(text: pl.Expr) -> pl.Expr:
-    """A caller's number in lower case, null where it is one of the ways to withhold it."""
+    """A caller's number in lower case; null if it is a text for a withheld number."""
     plain = text.str.strip_chars().str.to_lowercase()
     return pl.when(~plain.is_in(WITHHELD)).then(plain)
 

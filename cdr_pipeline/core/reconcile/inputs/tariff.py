@@ -1,4 +1,4 @@
-"""The rate card beside a side's rows: steps and prices of any of them, without a column for each."""
+"""Billing steps and prices of the rows of a side by the rate card."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ _UNRATED: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """Prices of a side's rows.
+    """Prices of the rows of a side, by index of their rate.
 
     Attributes:
-        rate: index of each row's rate, -1 where the card has none; None without a card.
-        card: the rate card; None without one.
-        first: first increment by index; the last one is that of rows without a rate.
-        following: the others, the same way.
-        per_minute: units of 1e-8.
-        fee: units of 1e-8.
-        currency: code of the currency within the reconciliation.
+        rate: index of each row's rate, -1 if the card has none; None without a card.
+        card: the rate card, if any.
+        first: first increment of each rate, seconds; the last element applies to rows without a rate.
+        following: next increment of each rate, seconds.
+        per_minute: price of sixty seconds of each rate, units of 1e-8.
+        fee: setup fee of each rate, units of 1e-8.
+        currency: code of the currency of each rate within the reconciliation.
     """
 
     rate: npt.NDArray[np.int32] | None
@@ -40,18 +40,18 @@ class Tariff:
     currency: Integers
 
     def steps(self, rows: npt.NDArray[np.int32] | None = None) -> Steps:
-        """First and following increment of rows, one number each where all are alike."""
+        """First and following increment of rows in seconds; one number each without a rate card."""
         if self.rate is None:
             return int(self.first[0]), int(self.following[0])
         index = self.rate if rows is None else self.rate[rows]
         return self.first[index], self.following[index]
 
     def rated(self, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Whether the card has a price for them."""
+        """Whether the card has a price for each of the rows."""
         return np.zeros(len(rows), np.bool_) if self.rate is None else self.rate[rows] != _UNRATED
 
     def price(self, rows: npt.NDArray[np.int32], duration_ms: Integers) -> Integers:
-        """What rows of these lengths cost by the card; meaningless where it has no rate."""
+        """Price of rows with these lengths by the card, units of 1e-8; undefined for rows without a rate."""
         if self.rate is None or self.card is None:
             return np.zeros(len(rows), np.int64)
         index = self.rate[rows]
@@ -59,7 +59,7 @@ class Tariff:
         return price(seconds, self.per_minute[index], self.fee[index], self.card.places, self.card.rounding)
 
     def destinations(self) -> pl.Series | None:
-        """``DESTINATION_TYPE``: each row's destination by the card, null where it has none; None without a card."""
+        """``DESTINATION_TYPE``: destination of each row by the card, null without a rate; None without a card."""
         if self.rate is None or self.card is None:
             return None
         names = pl.Series([rate.destination for rate in self.card.rates] + [None], dtype=pl.String)
@@ -68,19 +68,19 @@ class Tariff:
 
 
 def tariff_of(calls: Calls, rules: Rules, currencies: Sequence[str]) -> Tariff:
-    """The card's prices for a side; the profile's increment where it has no rate."""
+    """Tariff of a side by the rate card; rows without a rate have the increment of the rules."""
     card = rules.rate_card
     rates = () if card is None else card.rates
-    last = Rate("", "", per_minute=rules.amount_tolerance * 0, increment=rules.increment)
-    known = [*rates, last]
+    default = Rate("", "", per_minute=rules.amount_tolerance * 0, increment=rules.increment)
+    all_rates = [*rates, default]
     codes = {currency: code for code, currency in enumerate(currencies)}
     index = None if card is None else rate_rows(calls.column("callee"), rates).astype(np.int32)
     return Tariff(
         rate=index,
         card=card,
-        first=np.array([rate.increment.first_seconds for rate in known], np.int64),
-        following=np.array([rate.increment.next_seconds for rate in known], np.int64),
-        per_minute=np.array([units(rate.per_minute) for rate in known], np.int64),
-        fee=np.array([units(rate.setup_fee) for rate in known], np.int64),
-        currency=np.array([codes.get(rate.currency or rules.currency, 0) for rate in known], np.int64),
+        first=np.array([rate.increment.first_seconds for rate in all_rates], np.int64),
+        following=np.array([rate.increment.next_seconds for rate in all_rates], np.int64),
+        per_minute=np.array([units(rate.per_minute) for rate in all_rates], np.int64),
+        fee=np.array([units(rate.setup_fee) for rate in all_rates], np.int64),
+        currency=np.array([codes.get(rate.currency or rules.currency, 0) for rate in all_rates], np.int64),
     )

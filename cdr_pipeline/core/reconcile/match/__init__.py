@@ -1,1 +1,1 @@
-"""Pairs of calls and records."""
+"""Matching: pairs of calls and records."""

@@ -1,4 +1,9 @@
-"""What speaks against a pair, as a whole number: what is left of the cut is the pair's weight."""
+"""Cost model of the matcher: weight of a pair = cut - cost, in thousandths of a nat.
+
+The cost is the negative logarithm of how likely the differences of a pair are in one call. Costs of independent
+differences add up. The constants are in ``Weights``; the documentation page "How reconciliation matches calls" explains
+them.
+"""
 
 from typing import Final
 
@@ -16,62 +21,63 @@ Weighted = npt.NDArray[np.int32]
 _SECOND_MS: Final = 1_000
 _HALF: Final = 500
 _NAT: Final = 1_000
-# Beyond this, one length is so different from the other that more makes no difference.
+# Ratios of lengths beyond this many doublings cost the same.
 _DOUBLINGS: Final = 1.5
 
 
-def pair_weights(it: Comparison, edges: Edges) -> Weighted:
-    """Cut less cost of every candidate, in thousandths of a nat; 0 or less where two rows alone are better.
+def pair_weights(comparison: Comparison, edges: Edges) -> Weighted:
+    """Weight of every candidate, cut minus cost, in thousandths of a nat; 0 or less if two unpaired rows are better.
 
-    Whole numbers make the best assignment the same on every machine.
+    Weights are integers, so that every machine finds the same best assignment.
 
     Args:
-        it: the two sides; the spread of their clocks decides which times are usual.
+        comparison: the two sides; the spread of their clocks is the scale of time differences.
         edges: the candidates.
     """
-    switch, carrier, rules = it.switch, it.carrier, it.rules
+    switch, carrier, rules = comparison.switch, comparison.carrier, comparison.rules
     weights = rules.weights
-    cost = time_cost(it, edges)
+    cost = time_cost(comparison, edges)
     lengths = switch.duration_ms[edges.switch], carrier.duration_ms[edges.carrier]
-    cost += _of_lengths(*lengths, it.tariff.steps(edges.switch), rules)
-    cost += withheld_cost(it, edges)
+    cost += _length_cost(*lengths, comparison.tariff.steps(edges.switch), rules)
+    cost += withheld_cost(comparison, edges)
     if rules.compare_amounts and rules.rate_card is None:
-        known = switch.priced[edges.switch] & carrier.priced[edges.carrier]
-        cost[known & (switch.amount[edges.switch] != carrier.amount[edges.carrier])] += weights.other_amount
+        both_priced = switch.priced[edges.switch] & carrier.priced[edges.carrier]
+        cost[both_priced & (switch.amount[edges.switch] != carrier.amount[edges.carrier])] += weights.other_amount
     return (weights.cut - np.rint(cost)).astype(np.int32)
 
 
-def time_cost(it: Comparison, edges: Edges) -> npt.NDArray[np.float64]:
-    """Half the squared deviation near the usual difference, a tail beyond it that rises to the edge of the window."""
-    clock, rules = it.clock, it.rules
-    apart = np.abs(it.carrier_start[edges.carrier] - it.switch.start_ms[edges.switch])
-    unusual = np.maximum(apart - clock.slack_ms, 0)
-    core = _HALF * (unusual / clock.deviation_ms) ** 2
+def time_cost(comparison: Comparison, edges: Edges) -> npt.NDArray[np.float64]:
+    """Half the squared deviation (of a normal distribution), limited by a tail that rises with the time difference."""
+    clock, rules = comparison.clock, comparison.rules
+    time_difference = np.abs(comparison.carrier_start[edges.carrier] - comparison.switch.start_ms[edges.switch])
+    unusual = np.maximum(time_difference - clock.slack_ms, 0)
+    gaussian = _HALF * (unusual / clock.deviation_ms) ** 2
     reach = np.minimum(unusual / rules.window_ms, 1.0)
     beyond = np.maximum(unusual - rules.window_ms, 0) / rules.fallback_window_ms
-    return np.minimum(core, rules.weights.tail + rules.weights.far * reach + rules.weights.late * beyond)
+    return np.minimum(gaussian, rules.weights.tail + rules.weights.far * reach + rules.weights.late * beyond)
 
 
-def withheld_cost(it: Comparison, edges: Edges) -> npt.NDArray[np.float64]:
-    """More, the more rows a row without caller could belong to: what tells them apart then has to be stronger."""
-    hidden_a, hidden_b = it.switch.withheld[edges.switch], it.carrier.withheld[edges.carrier]
-    hidden = np.flatnonzero(hidden_a | hidden_b)
+def withheld_cost(comparison: Comparison, edges: Edges) -> npt.NDArray[np.float64]:
+    """Cost of an unknown caller; grows with the logarithm of the number of candidates of the row."""
+    withheld_a, withheld_b = comparison.switch.withheld[edges.switch], comparison.carrier.withheld[edges.carrier]
+    withheld = np.flatnonzero(withheld_a | withheld_b)
     cost = np.zeros(len(edges.switch))
-    if len(hidden):
-        of_a = np.bincount(edges.switch[hidden], minlength=it.switch.count)[edges.switch[hidden]]
-        of_b = np.bincount(edges.carrier[hidden], minlength=it.carrier.count)[edges.carrier[hidden]]
-        choices = np.maximum(np.where(hidden_a[hidden], of_a, 1), np.where(hidden_b[hidden], of_b, 1))
-        cost[hidden] = it.rules.weights.withheld + _NAT * np.log(choices)
+    if len(withheld):
+        of_a = np.bincount(edges.switch[withheld], minlength=comparison.switch.count)[edges.switch[withheld]]
+        of_b = np.bincount(edges.carrier[withheld], minlength=comparison.carrier.count)[edges.carrier[withheld]]
+        candidate_count = np.maximum(np.where(withheld_a[withheld], of_a, 1), np.where(withheld_b[withheld], of_b, 1))
+        cost[withheld] = comparison.rules.weights.withheld + _NAT * np.log(candidate_count)
     return cost
 
 
-def _of_lengths(switch_ms: Integers, carrier_ms: Integers, steps: Steps, rules: Rules) -> npt.NDArray[np.float64]:
+def _length_cost(switch_ms: Integers, carrier_ms: Integers, steps: Steps, rules: Rules) -> npt.NDArray[np.float64]:
+    """Cost of a difference of length: per second within tolerance, by its ratio beyond."""
     weights = rules.weights
     gap = length_gap(switch_ms, carrier_ms, *steps, rules.duration_tolerance_ms)
-    off = np.minimum(np.abs(gap.difference_ms), rules.duration_tolerance_ms)
-    cost = np.where(gap.exact, 0.0, weights.off_by_second * (off / _SECOND_MS))
-    other = np.flatnonzero(~gap.within)
-    if len(other):
-        ratio = np.log2((carrier_ms[other] + _SECOND_MS) / (switch_ms[other] + _SECOND_MS))
-        cost[other] = weights.other_length + weights.very_other_length * np.minimum(np.abs(ratio), _DOUBLINGS)
+    difference = np.minimum(np.abs(gap.difference_ms), rules.duration_tolerance_ms)
+    cost = np.where(gap.exact, 0.0, weights.off_by_second * (difference / _SECOND_MS))
+    outside = np.flatnonzero(~gap.within)
+    if len(outside):
+        ratio = np.log2((carrier_ms[outside] + _SECOND_MS) / (switch_ms[outside] + _SECOND_MS))
+        cost[outside] = weights.other_length + weights.very_other_length * np.minimum(np.abs(ratio), _DOUBLINGS)
     return cost

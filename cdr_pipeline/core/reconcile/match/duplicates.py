@@ -1,7 +1,7 @@
-"""Rows that repeat another row of their own side.
+"""Duplicates: rows that repeat another row of their own side.
 
-Equal rows are not thrown away before matching: if the other side has as many, they are as many calls (redials within
-a minute look alike in a file of whole minutes). What is left of them afterwards, without a partner, repeats.
+Equal rows are not removed before matching: if the other side has as many of them, they are separate calls (redials
+within a minute are equal in a file of whole minutes). Equal rows that are still unpaired after matching are duplicates.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ _ID_SEED: Final = 3
 
 
 def twin_keys(calls: Calls) -> Hashes:
-    """Equal for rows that agree in numbers, start, length, amount and call id."""
+    """Keys that are equal for rows with equal numbers, start, length, amount and call id."""
     key = combine_hashes(calls.block(), calls.block_check())
     for values in (calls.start_ms, calls.duration_ms, calls.amount):
         key = combine_hashes(key, values.view(np.uint64))
@@ -23,37 +23,37 @@ def twin_keys(calls: Calls) -> Hashes:
 
 
 def later_twins(keys: Hashes) -> tuple[Flags, Flags]:
-    """Rows that have an equal one before them, and rows that have an equal one at all."""
+    """Rows with an equal row before them, and rows with an equal row anywhere."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
-    same = ordered[1:] == ordered[:-1]
+    equals_previous = ordered[1:] == ordered[:-1]
     later = np.zeros(len(keys), np.bool_)
-    later[order[1:][same]] = True
-    any_ = later.copy()
-    any_[order[:-1][same]] = True
-    return later, any_
+    later[order[1:][equals_previous]] = True
+    has_twin = later.copy()
+    has_twin[order[:-1][equals_previous]] = True
+    return later, has_twin
 
 
 def repeats(keys: Hashes, twins: Flags, paired: Flags, *, none_paired: bool) -> Flags:
-    """Rows without partner that repeat: an equal row has a partner, or stands before them.
+    """Unpaired rows that are duplicates: an equal row has a partner or precedes them.
 
     Args:
-        keys: of ``twin_keys``.
-        twins: rows that have an equal one.
-        paired: rows that have a partner.
-        none_paired: whether equals without any partner among them count, all but the first.
+        keys: result of ``twin_keys``.
+        twins: rows with an equal row.
+        paired: rows with a partner.
+        none_paired: whether to include groups of equal rows without any partner, all rows but the first.
     """
-    found = np.zeros(len(keys), np.bool_)
+    repeated = np.zeros(len(keys), np.bool_)
     rows = np.flatnonzero(twins)
     if not len(rows):
-        return found
-    # Within equals those with a partner first, then by row: everything after the first of them repeats.
+        return repeated
+    # Within equal rows, paired rows come first, then by row: every row after the first is a repetition.
     order = np.lexsort((rows, ~paired[rows], keys[rows]))
     ordered = keys[rows][order]
-    after = np.zeros(len(rows), np.bool_)
-    after[1:] = ordered[1:] == ordered[:-1]
+    repeats_earlier = np.zeros(len(rows), np.bool_)
+    repeats_earlier[1:] = ordered[1:] == ordered[:-1]
     if not none_paired:
-        first = np.maximum.accumulate(np.where(after, 0, np.arange(len(rows))))
-        after &= paired[rows][order[first]]
-    found[rows[order[after]]] = True
-    return found & ~paired
+        first = np.maximum.accumulate(np.where(repeats_earlier, 0, np.arange(len(rows))))
+        repeats_earlier &= paired[rows][order[first]]
+    repeated[rows[order[repeats_earlier]]] = True
+    return repeated & ~paired

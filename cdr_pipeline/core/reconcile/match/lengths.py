@@ -1,4 +1,4 @@
-"""Two lengths of one call: the switch measures, the carrier may have rounded up to its increment."""
+"""Comparison of the two lengths of a call: measured by the switch, possibly rounded up by the carrier."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,12 +13,12 @@ _SECOND_MS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class LengthGap:
-    """How the lengths of pairs differ.
+    """Differences of length, one value per pair.
 
     Attributes:
-        difference_ms: carrier less switch, or less the switch's billed length where that is nearer.
+        difference_ms: carrier's length minus the switch's measured or billed length, the nearer one; milliseconds.
         exact: less than a second apart.
-        within: inside tolerance, exact ones included.
+        within: within tolerance; includes exact ones.
     """
 
     difference_ms: Integers
@@ -31,15 +31,15 @@ def length_gap(
 ) -> LengthGap:
     """Compares lengths pair by pair.
 
-    A length within tolerance of a step may be billed on either side of it, so that with 60/60 a difference of one
-    second can become one of sixty; such pairs are within tolerance.
+    A length within tolerance of a billing step may be billed as the step before or after it: with 60/60 a difference of
+    one second can become sixty. Such pairs are within tolerance.
 
     Args:
-        switch_ms: measured.
-        carrier_ms: measured or billed.
-        first: seconds of the first increment.
-        following: seconds of the others.
-        tolerance_ms: what counts as within.
+        switch_ms: measured length, milliseconds.
+        carrier_ms: measured or billed length, milliseconds.
+        first: first increment, seconds.
+        following: next increments, seconds.
+        tolerance_ms: largest difference that is within tolerance, milliseconds.
     """
     measured = carrier_ms - switch_ms
     rounded = carrier_ms - billed_seconds(switch_ms, first, following) * _SECOND_MS

@@ -1,6 +1,6 @@
-"""Calls that both sides have at different times: a wrong zone, the end written for the start, or only the numbers.
+"""Last passes: calls that the sides record at different times because of a wrong zone, or end instead of start.
 
-Without this pass a record that a wrong zone moved into the neighbour day is one call missing and one too many.
+Without them, a record that a wrong zone moves to another day is reported as one missing and one extra call.
 """
 
 from typing import Final
@@ -22,29 +22,31 @@ _WEIGHT_OF_NUMBERS: Final = 2_000
 
 
 def moved_edges(
-    it: Comparison, free_a: Flags, free_b: Flags
+    comparison: Comparison, free_a: Flags, free_b: Flags
 ) -> tuple[Edges, npt.NDArray[np.int32], npt.NDArray[np.int8]]:
-    """Candidates among what is left: both numbers and the length agree, and the difference of times has a reason.
+    """Candidates among unpaired rows: both numbers and the length agree, and the time difference has an explanation.
 
-    Without a reason they must be the only such rows of either side, and not among the shortest calls.
+    Without an explanation, they must be the only such rows on either side and last at least ten seconds.
 
     Returns:
-        Candidates, their weights, and the pass that each belongs to by its reason.
+        Candidates, their weights, and the pass of each by its explanation.
     """
-    switch, carrier, rules = it.switch, it.carrier, it.rules
+    switch, carrier, rules = comparison.switch, comparison.carrier, comparison.rules
     shown_a, shown_b = free_a & ~switch.withheld, free_b & ~carrier.withheld
-    edges = candidates(it, rules.number_window_ms, shown_a, shown_b)
+    edges = candidates(comparison, rules.number_window_ms, shown_a, shown_b)
     switch_ms, carrier_ms = switch.duration_ms[edges.switch], carrier.duration_ms[edges.carrier]
-    gap = length_gap(switch_ms, carrier_ms, *it.tariff.steps(edges.switch), rules.duration_tolerance_ms)
-    apart = it.carrier_start[edges.carrier] - switch.start_ms[edges.switch]
-    quarters = np.rint(apart / _QUARTER_MS).astype(np.int64)
-    by_zone = (quarters != 0) & (np.abs(apart - quarters * _QUARTER_MS) <= _NEAR_MS)
-    by_length = np.minimum(np.abs(apart - switch_ms), np.abs(apart + switch_ms)) <= _NEAR_MS
-    one_a = np.bincount(edges.switch, minlength=switch.count)[edges.switch] == 1
-    one_b = np.bincount(edges.carrier, minlength=carrier.count)[edges.carrier] == 1
-    alone = one_a & one_b & (switch_ms >= _SHORT_MS) & gap.exact
-    timed = gap.within & (by_zone | by_length)
-    weight = np.where(timed, _WEIGHT_OF_TIME, np.where(alone, _WEIGHT_OF_NUMBERS, 0)) - np.where(gap.exact, 0, 500)
-    how = np.where(by_zone, Pass.ZONE, Pass.START_OR_END)
-    how = np.where(timed, how, Pass.NUMBER).astype(np.int8)
-    return edges, weight.astype(np.int32), how
+    gap = length_gap(switch_ms, carrier_ms, *comparison.tariff.steps(edges.switch), rules.duration_tolerance_ms)
+    time_difference = comparison.carrier_start[edges.carrier] - switch.start_ms[edges.switch]
+    quarters = np.rint(time_difference / _QUARTER_MS).astype(np.int64)
+    by_zone = (quarters != 0) & (np.abs(time_difference - quarters * _QUARTER_MS) <= _NEAR_MS)
+    by_length = np.minimum(np.abs(time_difference - switch_ms), np.abs(time_difference + switch_ms)) <= _NEAR_MS
+    single_a = np.bincount(edges.switch, minlength=switch.count)[edges.switch] == 1
+    single_b = np.bincount(edges.carrier, minlength=carrier.count)[edges.carrier] == 1
+    only_by_numbers = single_a & single_b & (switch_ms >= _SHORT_MS) & gap.exact
+    explained = gap.within & (by_zone | by_length)
+    weight = np.where(explained, _WEIGHT_OF_TIME, np.where(only_by_numbers, _WEIGHT_OF_NUMBERS, 0)) - np.where(
+        gap.exact, 0, 500
+    )
+    pass_codes = np.where(by_zone, Pass.ZONE, Pass.START_OR_END)
+    pass_codes = np.where(explained, pass_codes, Pass.NUMBER).astype(np.int8)
+    return edges, weight.astype(np.int32), pass_codes

@@ -1,10 +1,10 @@
-"""How a pair was found, from the surest to the least sure."""
+"""Codes of the matching passes, the most certain first."""
 
 from enum import IntEnum
 
 
 class Pass(IntEnum):
-    """The passes of ``matching``; the last three are found at once, and told apart by why the times differ."""
+    """Passes of ``matching``; the last three run together and differ in why the times of a pair differ."""
 
     CALL_ID = 0
     WINDOW = 1

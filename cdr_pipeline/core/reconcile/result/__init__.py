@@ -1,1 +1,1 @@
-"""Result of a reconciliation."""
+"""Result of a reconciliation: frames, outcomes, totals, verdict and controls."""

@@ -1,4 +1,4 @@
-"""Breaks as people work with them: one with both sides' records, a carrier's days, what is still undecided."""
+"""Breaks for display and decisions: a break with both sides' records, a carrier's trend, and open breaks."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,7 +23,7 @@ class TrendDay:
 
 @dataclass(frozen=True, slots=True)
 class OpenBreaks:
-    """Breaks of one business date that nobody has decided about."""
+    """Number and exposure of the undecided breaks of one business date."""
 
     business_date: date
     break_count: int
@@ -32,15 +32,15 @@ class OpenBreaks:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """One break with both sides' records as they were delivered; a side that has none is None throughout.
+    """One break with both sides' records as delivered; the fields of a side without a record are None.
 
     Attributes:
         match_class: as in ``core.reconcile.MatchClass``.
-        outcome_id: its id; another amount, class or partner is another break.
-        exposure: what the carrier charges too much, in ``exposure_currency``; below zero what it charges too little.
-        delta_ms: carrier's time less the switch's, the clocks' offset taken out.
-        found_at: when it was first found.
-        decision: the latest, if any.
+        outcome_id: id of the break; a different amount, class or partner makes another break.
+        exposure: amount that the carrier charges too much, in ``exposure_currency``; negative if it charges too little.
+        delta_ms: carrier's time minus the switch's after the clock offset is removed, milliseconds.
+        found_at: time of the first reconciliation with this break.
+        decision: latest decision, if any.
     """
 
     account_id: str
@@ -84,7 +84,7 @@ class Break:
 
     @property
     def exposure_currency(self) -> str:
-        """Currency of the exposure: the record's own where it names one."""
+        """Currency of the exposure: that of the carrier's record, otherwise that of the day."""
         return self.carrier_currency or self.currency
 
     @property

@@ -1,4 +1,4 @@
-"""Controls of a day's completeness: each says what was measured, against which threshold, and what it saw."""
+"""Controls of a day's completeness, each with the measured value, the threshold and the evidence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from enum import StrEnum
 from statistics import median
 from typing import Final
 
-# A source with fewer calls than this, in a day or an hour, is never judged: chance rules.
+# Sources with fewer calls than this, in a day or an hour, vary too much to be judged.
 _BUSY: Final = 20
 _LEAST_SHARE: Final = Decimal("0.3")
 _MOST_SHARE: Final = Decimal(3)
 
 
 class ControlName(StrEnum):
-    """What is controlled."""
+    """Names of the controls."""
 
     FILES = "no_file_is_missing_in_a_series"
     CALLS = "calls_are_usual"
@@ -29,13 +29,13 @@ class DayControl:
     """One control of one source.
 
     Attributes:
-        name: what is controlled.
-        account_id: whose.
+        name: name of the control.
+        account_id: account that owns the records.
         source: the switch, a carrier, or the profile of a series of files.
-        value: what was measured.
-        threshold: what is allowed.
-        passed: whether it is.
-        evidence: what was seen; no personal data.
+        value: measured value.
+        threshold: allowed values.
+        passed: whether the value is allowed.
+        evidence: observations behind the value; contains no personal data.
     """
 
     name: ControlName
@@ -60,13 +60,13 @@ NO_CALLS: Final = SourceDay(0, Decimal(0), {})
 
 
 def judge_traffic(account_id: str, source: str, day: SourceDay, earlier: Sequence[SourceDay]) -> list[DayControl]:
-    """Calls, minutes and busy hours of a source, beside the same weekday of the weeks before.
+    """Compares calls, minutes and busy hours of a source with the same weekday of earlier weeks.
 
     Args:
-        account_id: whose.
+        account_id: account that owns the records.
         source: the switch or a carrier.
-        day: the day.
-        earlier: the days that it is compared with, those without any call left out.
+        day: traffic of the day.
+        earlier: traffic of the days to compare with, without days that had no calls.
     """
     calls = [item.calls for item in earlier]
     minutes = [item.minutes for item in earlier]
@@ -107,23 +107,23 @@ def _hours(account_id: str, source: str, day: SourceDay, earlier: Sequence[Sourc
 
 
 def judge_values(account_id: str, source: str, absurd: Mapping[str, int]) -> DayControl:
-    """Values that cannot be true: counts by kind."""
-    found = {kind: count for kind, count in absurd.items() if count}
+    """Fails if a record has an implausible value; counts by kind."""
+    implausible = {kind: count for kind, count in absurd.items() if count}
     return DayControl(
         ControlName.VALUES,
         account_id,
         source,
-        str(sum(found.values())),
+        str(sum(implausible.values())),
         "0",
-        not found,
-        ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in found.items()) or "none",
+        not implausible,
+        ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in implausible.items()) or "none",
     )
 
 
 def judge_series(
     account_id: str, profile: str, missing_days: Sequence[date], missing_numbers: Sequence[int]
 ) -> DayControl:
-    """Files that a series lacks."""
+    """Fails if a series of files has gaps, by day or by sequence number."""
     days = [str(day) for day in missing_days]
     return DayControl(
         ControlName.FILES,

@@ -1,4 +1,4 @@
-"""Arrays of outcomes back to the frames that are given out."""
+"""Converts the arrays of a reconciliation to the frames of ``Reconciled``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _Value = TypeVar("_Value", bound=np.generic)
 def pairs_frame(
     switch_ids: pl.Series, carrier_ids: pl.Series, matches: Matches, outcome: PairOutcome, counted: Flags
 ) -> pl.DataFrame:
-    """``PAIR_SCHEMA`` of the pairs that count; ids in the order of the arrays."""
+    """``PAIR_SCHEMA`` of the pairs whose switch row is counted; ids are in the order of the arrays."""
     # Rows are in the order of their ids, and so are the pairs.
     order = np.argsort(matches.switch, kind="stable")
     order = order[counted[matches.switch[order]]]
@@ -54,15 +54,15 @@ def pairs_frame(
 
 @dataclass(frozen=True, slots=True)
 class SideOutcome:
-    """A side with what became of it, one value a row each; gigabytes, so let go of it when its frame is made.
+    """A side with the classification of its rows, one value per row. Takes gigabytes: release it after conversion.
 
     Attributes:
-        calls: the side.
-        ids: names of its rows.
+        calls: lengths and amounts of the side.
+        ids: ids of its rows.
         outcome: classes and exposures.
-        tariff: its billing steps.
-        destination: ``DESTINATION_TYPE``, null where there is none.
-        counted: rows that the result is about.
+        tariff: billing steps of the rows.
+        destination: ``DESTINATION_TYPE``, null if unknown.
+        counted: rows that are in the result.
     """
 
     calls: Calls
@@ -74,7 +74,7 @@ class SideOutcome:
 
 
 def rows_frame(side: SideOutcome, currencies: Sequence[str]) -> pl.DataFrame:
-    """``ROW_SCHEMA`` of a side's rows that count; currencies in the order of their codes."""
+    """``ROW_SCHEMA`` of the counted rows of a side; currencies are in the order of their codes."""
     calls, outcome = side.calls, side.outcome
     rows = None if side.counted.all() else np.flatnonzero(side.counted)
     steps = [part if isinstance(part, int) or rows is None else part[rows] for part in side.tariff.steps()]
@@ -97,7 +97,7 @@ def rows_frame(side: SideOutcome, currencies: Sequence[str]) -> pl.DataFrame:
 
 
 def destinations(calls: Calls, tariff: Tariff) -> pl.Series:
-    """Name of each row's destination: the card's, else the side's own; ``DESTINATION_TYPE``, null for none."""
+    """Destination of each row by the card, otherwise by the side itself; ``DESTINATION_TYPE``, null if unknown."""
     own = calls.column("destination", DESTINATION_TYPE)
     by_card = tariff.destinations()
     return own if by_card is None else by_card.zip_with(by_card.is_not_null(), own)
@@ -106,14 +106,14 @@ def destinations(calls: Calls, tariff: Tariff) -> pl.Series:
 def shared_destinations(
     own: pl.Series, other: pl.Series, mine: npt.NDArray[np.int32], others: npt.NDArray[np.int32]
 ) -> pl.Series:
-    """Destinations of a side whose pairs are called as the other side calls them, where that has a name."""
-    has = other.is_not_null().to_numpy()[others]
-    if not has.any():
+    """Destinations of a side; paired rows have the destination of the other side, if it has one."""
+    is_named = other.is_not_null().to_numpy()[others]
+    if not is_named.any():
         return own
-    place = np.full(len(own), -1, np.int32)
-    place[mine[has]] = others[has]
-    partner = other.gather(np.maximum(place, 0))
-    return partner.zip_with(pl.Series(place >= 0), own)
+    partner_row = np.full(len(own), -1, np.int32)
+    partner_row[mine[is_named]] = others[is_named]
+    partner = other.gather(np.maximum(partner_row, 0))
+    return partner.zip_with(pl.Series(partner_row >= 0), own)
 
 
 def offset_frame(clock: Clock) -> pl.DataFrame:
@@ -136,7 +136,7 @@ def _chosen(values: npt.NDArray[_Value], rows: npt.NDArray[np.int64] | None) -> 
 
 
 def _amounts(calls: Calls, rows: npt.NDArray[np.int64] | None) -> pl.Series:
-    """Amounts as they came, null where a row has none."""
+    """Amounts of the input, null if a row has none."""
     priced = _chosen(calls.priced, rows)
     amounts = as_decimal(pl.Series(_chosen(calls.amount, rows)))
     return amounts if priced.all() else amounts.set(pl.Series(~priced), None)

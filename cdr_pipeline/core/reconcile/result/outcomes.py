@@ -1,4 +1,4 @@
-"""What became of every call of a day: the matcher's result as one row per pair or lonely record, and how two differ."""
+"""Outcomes of a day: one row per pair or unpaired record, totals, and changes between versions."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,9 +17,9 @@ _SEPARATOR: Final = "\x1f"
 _NOTHING: Final = "\x00"
 
 # One row per outcome: a pair, or a record without partner.
-#   outcome_id   fingerprint of all that a person judges by; another amount or partner is another outcome
-#   exposure     in the carrier's currency where it has a record, else in the switch's
-#   started_at   the switch's time of the call, or the carrier's with the offset taken out
+#   outcome_id   fingerprint of class, records, lengths and amounts; a change of any of them makes another outcome
+#   exposure     in the currency of the carrier's record, otherwise of the switch's
+#   started_at   the switch's time of the call, otherwise the carrier's after the clock offset is removed
 OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
     "outcome_id": pl.String(),
     "class": pl.String(),
@@ -41,10 +41,10 @@ OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
     "switch_currency": pl.String(),
     "carrier_currency": pl.String(),
 }
-# Columns that are kept of an outcome; its currencies are those of its records.
-KEPT: Final = tuple(name for name in OUTCOME_SCHEMA if not name.endswith("_currency"))
+# Columns of an outcome that the warehouse stores; its currencies are those of its records.
+STORED_COLUMNS: Final = tuple(name for name in OUTCOME_SCHEMA if not name.endswith("_currency"))
 # Columns of a record that a comparison reads.
-COMPARED: Final = (
+COMPARED_COLUMNS: Final = (
     "record_id", "business_date", "call_id", "other_leg_call_id", "bridge_id", "call_direction", "started_at",
     "answered_at", "duration_seconds", "billing_seconds", "answered", "disposition", "caller_id_number", "caller_e164",
     "callee_id_number", "callee_e164", "dialed_number", "authorizing_id", "resource_id", "cost", "cost_currency",
@@ -59,7 +59,7 @@ _COUNTED: Final = (
     "exposure",
 )  # fmt: skip
 _BREAKS: Final = [item.value for item in MatchClass if item.is_break]
-# Pairs that are certainly one call. Equal numbers hours apart may be two.
+# Classes of pairs that are certainly one call. Records with equal numbers hours apart may be two calls.
 LINKED_CLASSES: Final = tuple(
     item.value
     for item in MatchClass
@@ -70,7 +70,7 @@ LINKED_CLASSES: Final = tuple(
     }
 )  # fmt: skip
 
-# What of a record is needed to place it: ``days`` frames of either side.
+# Columns of a record that assign it to a day and time.
 PLACE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "record_id": pl.String(),
     "business_date": pl.Date(),
@@ -79,12 +79,12 @@ PLACE_SCHEMA: Final[dict[str, pl.DataType]] = {
 
 
 def outcomes_of(reconciled: Reconciled, switch: pl.DataFrame, carrier: pl.DataFrame) -> pl.DataFrame:
-    """Every row of both sides in exactly one outcome.
+    """Outcomes of the rows of both sides; every row is in exactly one.
 
     Args:
         reconciled: the matcher's result for the records of both frames.
-        switch: ``PLACE_SCHEMA``, the legs compared.
-        carrier: the same of the carrier's records.
+        switch: ``PLACE_SCHEMA`` of the legs.
+        carrier: ``PLACE_SCHEMA`` of the carrier's records.
 
     Returns:
         ``OUTCOME_SCHEMA``, ordered by ``outcome_id``.
@@ -100,19 +100,19 @@ def outcomes_of(reconciled: Reconciled, switch: pl.DataFrame, carrier: pl.DataFr
         pl.col("cause").cast(pl.String),
     )
     paired = pairs.join(ours, on="switch_record_id").join(theirs, on="carrier_record_id", suffix="_carrier")
-    lonely = pl.concat(
+    unpaired = pl.concat(
         [
             ours.join(pairs, on="switch_record_id", how="anti"),
             theirs.join(pairs, on="carrier_record_id", how="anti"),
         ],
         how="diagonal",
     )
-    found = pl.concat(
+    outcomes = pl.concat(
         [
             paired.with_columns((pl.col("exposure") + pl.col("exposure_carrier")).alias("exposure")).drop(
                 "started_at_carrier", "destination_carrier", "exposure_carrier", "class_carrier"
             ),
-            lonely,
+            unpaired,
         ],
         how="diagonal",
     ).with_columns(
@@ -121,7 +121,7 @@ def outcomes_of(reconciled: Reconciled, switch: pl.DataFrame, carrier: pl.DataFr
     )
     text = [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in _FINGERPRINTED]
     return (
-        found.with_columns(pl.concat_str(text, separator=_SEPARATOR).alias("__text"))
+        outcomes.with_columns(pl.concat_str(text, separator=_SEPARATOR).alias("__text"))
         .with_columns(plh.col("__text").chash.sha2_256().str.head(_ID_LENGTH).alias("outcome_id"))
         .select(pl.col(name).cast(dtype) for name, dtype in OUTCOME_SCHEMA.items())
         .sort("outcome_id")
@@ -147,15 +147,15 @@ def _side(reconciled: Reconciled, side: str, places: pl.DataFrame, *, shift_ms: 
 
 
 def totals_of(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Totals to drill down: one row per destination, class and currency, in that order.
+    """Totals for drilling down: one row per destination, class and currency, in that order.
 
-    Where the sides of a pair are in two currencies, the pair counts in the carrier's, and the switch's amount stands
-    in a row of its own currency, without records.
+    If the sides of a pair have different currencies, the pair counts in the carrier's. The switch's amount is then in a
+    row of its own currency, without records.
 
     Returns:
         ``destination, class, is_break, currency, switch_rows, carrier_rows, switch_seconds, carrier_seconds,
-        switch_amount, carrier_amount, exposure``; the exposure is the money at risk: what is charged too little is not
-        set off.
+        switch_amount, carrier_amount, exposure``; the exposure is the money at risk: amounts that are charged too
+        little are not deducted.
     """
     key = ("destination", "class", "is_break", "currency")
     whole = outcomes.with_columns(currency=currency_of_outcome(), exposure=at_risk())
@@ -177,12 +177,12 @@ def totals_of(outcomes: pl.DataFrame) -> pl.DataFrame:
 
 
 def currency_of_outcome() -> pl.Expr:
-    """Currency of an outcome's exposure, "" where neither side names one."""
+    """Currency of an outcome's exposure, "" if neither side names one."""
     return pl.coalesce("carrier_currency", "switch_currency").fill_null("")
 
 
 def at_risk() -> pl.Expr:
-    """Money at risk of a row of outcomes: its exposure where that is charged too much."""
+    """Money at risk of an outcome: its exposure if the carrier charges too much, otherwise 0."""
     return pl.col("exposure").clip(lower_bound=0)
 
 
@@ -190,36 +190,37 @@ def _rows_name(column: str) -> str:
     return f"{column.split('_', maxsplit=1)[0]}_rows"
 
 
-def require_whole(outcomes: pl.DataFrame, switch: pl.DataFrame, what: str) -> None:
-    """Every leg of the day is in one outcome, in count, and no record in two.
+def require_every_leg(outcomes: pl.DataFrame, switch: pl.DataFrame, reconciliation: str) -> None:
+    """Checks that every leg of the day is in exactly one outcome, and no record of the carrier in two.
 
     Args:
-        outcomes: of the day.
-        switch: the day's legs, ``record_id``.
-        what: names the reconciliation.
+        outcomes: outcomes of the day.
+        switch: legs of the day, with ``record_id``.
+        reconciliation: name of the reconciliation, for the error message.
 
     Raises:
-        UnbalancedReconciliation: it is not so.
+        UnbalancedReconciliation: the check fails.
     """
     ids = outcomes["switch_record_id"].drop_nulls()
     theirs = outcomes["carrier_record_id"].drop_nulls()
     missing = switch.height - switch["record_id"].is_in(ids.implode()).sum()
     if missing or len(ids) != switch.height or theirs.n_unique() != len(theirs):
         raise UnbalancedReconciliation(
-            f"{what}: {switch.height} legs, {len(ids)} in outcomes, {missing} of them missing; nothing was written",
-            hint="this is a fault of the program: please report it",
+            f"{reconciliation}: {switch.height} legs, {len(ids)} in outcomes, {missing} missing; nothing was written",
+            hint="this is a bug in cdr_pipeline; please report it",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How a reconciliation differs from the one before, in breaks.
+    """Differences between two versions of a reconciliation.
 
     Attributes:
-        added, removed: outcomes that are new, and ids of those that hold no more.
-        appeared: breaks about records that were in none.
-        resolved: breaks whose records are in none any more.
-        changed: breaks about records that were in one of another class, amount or partner.
+        added: outcomes that only the new version has.
+        removed: outcomes that only the old version has.
+        appeared: number of breaks of records that were in no break.
+        resolved: number of breaks whose records are in no break any more.
+        changed: number of breaks of records that were in a break with another class, amount or partner.
     """
 
     added: pl.DataFrame
@@ -230,23 +231,23 @@ class Changes:
 
 
 def changes_between(before: pl.DataFrame, after: pl.DataFrame) -> Changes:
-    """What of ``before`` holds no more and what is new in ``after``.
+    """Outcomes that differ between two versions.
 
     Args:
-        before: ``outcome_id, class, is_break, switch_record_id, carrier_record_id`` of the version before.
-        after: ``OUTCOME_SCHEMA``.
+        before: ``outcome_id, class, is_break, switch_record_id, carrier_record_id`` of the old version.
+        after: ``OUTCOME_SCHEMA`` of the new version.
     """
     added = after.join(before, on="outcome_id", how="anti")
     removed = before.join(after, on="outcome_id", how="anti")
-    were, are = _records(removed), _records(added)
-    new = added.filter("is_break").with_columns(_touches(were).alias("__known"))
-    old = removed.filter("is_break").with_columns(_touches(are).alias("__known"))
-    known = int(new["__known"].sum())
-    return Changes(added, removed, new.height - known, old.height - int(old["__known"].sum()), known)
+    removed_breaks, added_breaks = _records(removed), _records(added)
+    new = added.filter("is_break").with_columns(_touches(removed_breaks).alias("__known"))
+    old = removed.filter("is_break").with_columns(_touches(added_breaks).alias("__known"))
+    changed = int(new["__known"].sum())
+    return Changes(added, removed, new.height - changed, old.height - int(old["__known"].sum()), changed)
 
 
 def _records(outcomes: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    """Record ids of either side that are in a break."""
+    """Record ids of either side that are in breaks."""
     breaks = outcomes.filter("is_break")
     return breaks["switch_record_id"].drop_nulls(), breaks["carrier_record_id"].drop_nulls()
 

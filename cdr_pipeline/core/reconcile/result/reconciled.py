@@ -1,4 +1,4 @@
-"""What a reconciliation returns."""
+"""Result of a reconciliation and the schemas of its frames."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ from cdr_pipeline.core.reconcile.classify.classes import CAUSE_TYPE, CLASS_TYPE,
 
 MONEY: Final = pl.Decimal(38, 8)
 SECONDS: Final = pl.Decimal(38, 3)
-# Few different texts: four bytes a row instead of sixteen.
+# Few distinct texts: four bytes per row instead of sixteen.
 DESTINATION_TYPE: Final = pl.Categorical()
 CURRENCY_TYPE: Final = pl.Categorical()
 
@@ -59,23 +59,23 @@ OFFSET_SCHEMA: Final[dict[str, pl.DataType]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """Two sides, reconciled. The same for the same rows in any order.
+    """Result of a reconciliation. It does not depend on the order of the input rows.
 
     Attributes:
-        pairs: ``PAIR_SCHEMA``, one row per pair, ordered by ``switch_row_id``; no row of a side is in two.
-            ``ambiguous``: another pairing was as good, and this is one of equals.
-            ``delta_ms``: carrier less switch, offset taken out.
-            ``duration_difference_ms``: carrier less switch, or less its billed length where that is nearer.
-            ``amount_difference``: carrier less what was expected; null where nothing was.
+        pairs: ``PAIR_SCHEMA``, one row per pair, ordered by ``switch_row_id``; no row is in two pairs.
+            ``ambiguous``: another pairing is as good.
+            ``delta_ms``: carrier's start minus the switch's after the clock offset is removed.
+            ``duration_difference_ms``: carrier's length minus the switch's measured or billed length, the nearer one.
+            ``amount_difference``: charge minus expected amount; null if they are not comparable.
         rows: ``ROW_SCHEMA``, one row per row of either side, the switch's first, each side ordered by ``row_id``.
-            ``exposure`` stands on the row that is charged: negative where the carrier charges too little.
-            ``currency`` is that of the row's amount and exposure, the default one where it names none.
+            ``exposure`` is in the row of the charge: negative if the carrier charges too little.
+            ``currency`` is that of the row's amount and exposure; the default one if the row names none.
         totals: ``TOTAL_SCHEMA``, one row per destination, class, side and currency that occurs, in that order; amounts
-            of two currencies are never added.
-        offset: ``OFFSET_SCHEMA``, one row: the carrier's clock less the switch's. Status ``found``, ``given`` or
-            ``offset_unknown`` (taken as 0); ``finding`` says what a person should look at, "" for nothing. A clock
-            that jumps (a zone's DST in a file of local times) does so by ``step_ms`` from ``step_at`` on.
-        narrowed: rows with more candidates than are worth comparing; only the nearest were looked at.
+            of different currencies are never added.
+        offset: ``OFFSET_SCHEMA``, one row: the carrier's clock minus the switch's. Status is ``found``, ``given`` or
+            ``offset_unknown`` (0 is used). ``finding`` is what a person should check, or "". If the clock jumps
+            (DST in a file of local times), it does so by ``step_ms`` at ``step_at``.
+        narrowed: number of rows with too many candidates; only the nearest were examined.
     """
 
     pairs: pl.DataFrame
