@@ -1,1 +1,1 @@
-"""The rules of the field: pure functions on frames and values. No I/O, clock, environment or logging here."""
+"""Business rules for CDRs: pure functions on frames and values, without I/O, clock, environment or logging."""

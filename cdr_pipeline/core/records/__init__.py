@@ -1,1 +1,1 @@
-"""Records: merge, links, search."""
+"""Rules for single records: identity, checks, merge, links, search and the detail document."""

@@ -1,4 +1,4 @@
-"""Row accounting: every row that was read ends in exactly one class, or nothing is merged (promise P3)."""
+"""Row accounting: every row that is read falls into exactly one class, or the batch is not merged (promise P3)."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ class BatchCounts:
     """Rows of one batch by class: ``read = merged + unchanged + duplicate + rejected + filtered``.
 
     Attributes:
-        read: rows (API) or logical lines (files) that came in.
-        inserted: records new to the warehouse.
-        updated: records that were there and now differ.
-        unchanged: records that were there and are equal.
-        duplicate: rows whose record stands in the same batch already.
-        rejected: rows refused with a reason.
+        read: rows (API) or logical lines (files) in the batch.
+        inserted: records that are new to the warehouse.
+        updated: records that the warehouse has with other values.
+        unchanged: records that the warehouse has with the same values.
+        duplicate: rows whose record occurs more than once in the batch, except one row for each record.
+        rejected: rows that are rejected with a reason code.
         filtered: lines that are not records (header, type row, blank).
     """
 
@@ -29,12 +29,12 @@ class BatchCounts:
 
     @property
     def merged(self) -> int:
-        """Records that the batch put into the warehouse, new or changed."""
+        """Records that the batch inserts or updates."""
         return self.inserted + self.updated
 
     @property
     def accounted(self) -> int:
-        """Rows that ended in a class."""
+        """Sum of all classes; equals ``read`` when the batch balances."""
         return self.merged + self.unchanged + self.duplicate + self.rejected + self.filtered
 
     def __add__(self, other: "BatchCounts") -> "BatchCounts":
@@ -48,10 +48,17 @@ class BatchCounts:
             self.filtered + other.filtered,
         )
 
-    def require_balance(self, what: str) -> None:
-        """Raises UnbalancedBatch when rows read and rows accounted for differ. ``what`` names the batch."""
+    def require_balance(self, batch: str) -> None:
+        """Checks that every row read is accounted for.
+
+        Args:
+            batch: name of the batch in the error text.
+
+        Raises:
+            UnbalancedBatch: rows read and rows accounted for differ.
+        """
         if self.read != self.accounted:
             raise UnbalancedBatch(
-                f"{what}: {self.read} rows read but {self.accounted} accounted for; nothing was merged",
-                hint="this is a fault of the program: please report it with the input file",
+                f"{batch}: {self.read} rows read but {self.accounted} accounted for; nothing was merged",
+                hint="this is a bug in cdr-pipeline: report it with the input file",
             )

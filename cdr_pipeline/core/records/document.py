@@ -1,7 +1,7 @@
-"""The detail document of a record: the switch's own keys, filled from columns and from what else the source sent.
+"""The detail document of a record: the switch's keys, filled from columns and from the record's ``extra`` keys.
 
-Its paths are also what Kazoo's filters speak of. Only known paths can be asked for: the dictionary's, the keys that
-documents of the switch have by their schema, and one level below the three objects that hold free keys.
+Kazoo's ``filter_KEY`` parameters name paths of this document. A filter may name the paths of the field dictionary, the
+keys in the switch's own schema, and any key directly below the three objects with free keys.
 """
 
 import re
@@ -30,7 +30,7 @@ _SCHEMA: Final = (
     "other_leg_direction", "presence_id", "msg_id", "call_priority", "e164_destination", "e164_origination",
     "did_classifier", "is_conference", "media_server",
 )  # fmt: skip
-# timestamp is the end of the leg, the only key of a document that is no column under another name.
+# The end of the leg: the only key of the document that no column holds as it is.
 TIMESTAMP: Final = ("timestamp",)
 
 BY_PATH: Final[dict[tuple[str, ...], Field]] = {
@@ -40,7 +40,7 @@ BY_PATH: Final[dict[tuple[str, ...], Field]] = {
 KNOWN_PATHS: Final = tuple(
     sorted({".".join(path) for path in BY_PATH} | set(_SCHEMA) | {"timestamp"} | {f"{name}.*" for name in _OPEN})
 )
-# What a document of ours says beyond those of the switch, under one key that the switch does not have.
+# Key for the values that only our documents have. Documents of the switch do not use it.
 ADDED: Final = "cdr_pipeline"
 _ADDED_FIELDS: Final = tuple(
     field
@@ -50,7 +50,7 @@ _ADDED_FIELDS: Final = tuple(
 
 
 def known_path(text: str) -> tuple[str, ...] | None:
-    """The path of a document that a filter may ask for; None when there is no such path."""
+    """Keys of a dotted path, from the outside in; None when filters do not support the path."""
     path = tuple(text.split("."))
     if path in BY_PATH or path == TIMESTAMP or (len(path) == 1 and text in _SCHEMA):
         return path
@@ -60,14 +60,15 @@ def known_path(text: str) -> tuple[str, ...] | None:
 
 
 def document_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The detail document of a record of the merged view.
+    """Builds the detail document of a record of the merged view.
 
     Args:
-        record: its columns, ``extra`` and ``linked_record_id`` included, typed as in the dictionary.
+        record: columns of the record, with ``extra`` and ``linked_record_id``, typed as in the field dictionary.
 
     Returns:
-        The switch's keys as it sends them since 4.3 (whole numbers, ``timestamp`` the end in Gregorian seconds), and
-        ``cdr_pipeline`` with origin, business date, money, E.164 forms and media addresses.
+        The switch's keys in the notation of Kazoo 4.3 and later (integers; ``timestamp`` is the end of the leg in
+        Gregorian seconds), and the key ``cdr_pipeline`` with origin, business date, money, E.164 numbers and media
+        addresses.
     """
     document: dict[str, Any] = {
         key: value for key, value in record["extra"].items() if not key.startswith(("_", "pvt_"))
@@ -86,15 +87,15 @@ def document_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _put(document: dict[str, Any], path: tuple[str, ...], value: object) -> None:
     for key in path[:-1]:
-        below = document.get(key)
-        if not isinstance(below, dict):
-            below = document[key] = {}
-        document = below
+        child = document.get(key)
+        if not isinstance(child, dict):
+            child = document[key] = {}
+        document = child
     document[path[-1]] = value
 
 
 def _plain(field: Field, value: Any) -> Any:  # noqa: ANN401 - any column
-    """A value as JSON has it: seconds as numbers, money as exact text, instants in ISO 8601 with Z."""
+    """A value as JSON: seconds as numbers, money as exact text, instants in ISO 8601 with Z."""
     if value is None:
         return None
     if field.name == "media_recordings":
@@ -109,7 +110,7 @@ def _plain(field: Field, value: Any) -> Any:  # noqa: ANN401 - any column
 
 
 def recordings_of(text: str) -> object:
-    """The list of recordings as JSON; text that is none stays text."""
+    """The list of recordings as JSON; text that is not JSON stays text."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

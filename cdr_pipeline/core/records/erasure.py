@@ -1,4 +1,4 @@
-"""How one number may be written: what an erasure looks for in records."""
+"""The notations of one telephone number, as a pattern for erasure requests."""
 
 import re
 from typing import Final
@@ -6,38 +6,39 @@ from typing import Final
 from cdr_pipeline.errors import ConfigurationError
 
 _E164: Final = re.compile(r"\+([1-9][0-9]{7,14})")
-# National numbers shorter than this are too common a row of digits to be taken for one.
+# Shorter national numbers are not searched for: their digits occur too often by chance.
 _SHORTEST_NATIONAL: Final = 7
-# What people and switches put between digits, the trunk prefix in brackets included.
+# Characters between digits, with those around a trunk prefix in brackets.
 _BETWEEN: Final = r"[ ()./-]*"
 
 
 def number_pattern(number: str, country_code: str | None) -> str:
-    """Regular expression, for PostgreSQL, of a number in a text: whole, in any common notation.
+    """PostgreSQL regular expression that matches a whole telephone number in a text, in any common notation.
 
-    Found are the E.164 form with or without ``+``, behind 00, 000 or 011, and the national form with or without trunk
-    prefix where the country is the account's, or the account's is unknown.
+    It matches the E.164 form with or without ``+``, also after 00, 000 or 011. It matches the national form, with or
+    without trunk prefix, when the number is of the account's country or the account's country is unknown.
 
     Args:
-        number: E.164 form with ``+``; spaces, dots, hyphens and brackets are ignored.
-        country_code: of the account's national numbers, if known.
+        number: number in E.164 with ``+``; spaces, dots, hyphens, slashes and brackets are ignored.
+        country_code: E.164 country code of the account's national numbers, digits only; None when unknown.
 
     Raises:
-        ConfigurationError: it is no E.164 number. An extension is everybody's, so it cannot be erased.
+        ConfigurationError: ``number`` is not an E.164 number. Extensions cannot be erased: they do not identify one
+            person.
     """
-    found = _E164.fullmatch(re.sub(r"[ ()./-]", "", number))
-    if not found:
+    match = _E164.fullmatch(re.sub(r"[ ()./-]", "", number))
+    if not match:
         raise ConfigurationError(
-            "what is to be erased is no international number",
-            hint="write it with + and country code, such as +49 30 123456",
+            "the number to erase is not an international number",
+            hint="write the number with + and country code, such as +49 30 123456",
         )
-    digits = found[1]
-    ways = [rf"(?:000?{_BETWEEN}|011{_BETWEEN})?{_spaced(digits)}"]
+    digits = match[1]
+    notations = [rf"(?:000?{_BETWEEN}|011{_BETWEEN})?{_spaced(digits)}"]
     for code in [country_code] if country_code else [digits[:length] for length in (1, 2, 3)]:
         national = digits.removeprefix(code)
         if digits.startswith(code) and len(national) >= _SHORTEST_NATIONAL:
-            ways.append(rf"(?:(?:000?|011)?{_BETWEEN}{_spaced(code)}{_BETWEEN})?0?{_BETWEEN}{_spaced(national)}")
-    return rf"(?:^|[^0-9])(?:{'|'.join(ways)})(?:$|[^0-9])"
+            notations.append(rf"(?:(?:000?|011)?{_BETWEEN}{_spaced(code)}{_BETWEEN})?0?{_BETWEEN}{_spaced(national)}")
+    return rf"(?:^|[^0-9])(?:{'|'.join(notations)})(?:$|[^0-9])"
 
 
 def _spaced(digits: str) -> str:

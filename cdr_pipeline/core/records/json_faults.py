@@ -1,7 +1,7 @@
-"""JSON that PostgreSQL cannot keep as jsonb: too long, no Unicode, numbers without bound, nested without end.
+"""JSON that PostgreSQL cannot store as jsonb: too long, invalid Unicode, numbers too large, nesting too deep.
 
-A list row and its detail document reach the warehouse as the text that the source wrote, so what its parser would
-refuse has to be found before: one row must not keep its whole window out.
+List rows and detail documents reach the warehouse as the text that the source wrote. PostgreSQL would reject a whole
+window because of one such row, so these rows are rejected before the load.
 """
 
 import json
@@ -16,21 +16,21 @@ from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.core.records.rejection import RowFault
 
 _DETAIL: Final = "detail_source"
-# What a reject names: the column of the warehouse that would hold the text.
+# Field of the rejects: the column of the warehouse that would hold the text.
 _FIELD: Final = "extra"
-# An escaped NUL or surrogate, or a number with a large exponent: what may be wrong, for a closer look.
+# An escaped NUL or surrogate, or a number with a large exponent. Texts that match are parsed.
 _SUSPICIOUS: Final = r"\\u(?:0000|[dD][89a-fA-F])|[0-9][eE][+-]?[0-9]{4}"
 _DEEPEST: Final = 200
 _LARGEST_EXPONENT: Final = 4_999
 _MOST_DIGITS: Final = 5_000
-# A text that may hold a number of so many digits as PostgreSQL has no room for.
+# Longer texts may contain a number with more digits than PostgreSQL can store. They are parsed as well.
 _LONG: Final = 100_000
 _EXPONENT: Final = re.compile(r"[eE]([+-]?[0-9]+)$")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def json_faults(rows: pl.DataFrame) -> list[RowFault]:
-    """Conditions under which the JSON texts of rows cannot be stored; empty when all can, which costs one scan.
+    """Conditions for rows whose JSON texts cannot be stored; empty when all texts can be stored, after one scan.
 
     Args:
         rows: working schema, with or without ``detail_source``.
@@ -43,20 +43,20 @@ def json_faults(rows: pl.DataFrame) -> list[RowFault]:
         longest = rows.select(text.str.len_bytes().max()).item()
         if longest > LONGEST_EXTRA:
             faults.append(RowFault(_FIELD, Reject.TOO_LONG, text.str.len_bytes() > LONGEST_EXTRA))
-        looked_at = _looked_at(rows[column])
-        for reason in sorted(set(looked_at.values())):
-            found = [value for value, of in looked_at.items() if of is reason]
-            faults.append(RowFault(_FIELD, reason, text.is_in(found)))
+        reasons = _reasons(rows[column])
+        for reason in sorted(set(reasons.values())):
+            values = [value for value, value_reason in reasons.items() if value_reason is reason]
+            faults.append(RowFault(_FIELD, reason, text.is_in(values)))
     return faults
 
 
-def _looked_at(texts: pl.Series) -> dict[str, Reject]:
-    """Texts that cannot be stored and why, found by parsing those few that may be such."""
-    opened = texts.str.count_matches("[", literal=True) + texts.str.count_matches("{", literal=True)
-    suspected = texts.str.contains(_SUSPICIOUS) | (opened > _DEEPEST) | (texts.str.len_bytes() > _LONG)
-    suspicious = texts.filter(suspected.fill_null(value=False))
-    found = {text: _fault_of(text) for text in suspicious.unique() if len(text) <= LONGEST_EXTRA}
-    return {text: reason for text, reason in found.items() if reason is not None}
+def _reasons(texts: pl.Series) -> dict[str, Reject]:
+    """Texts that cannot be stored, with the reason. Only the few suspicious texts are parsed."""
+    openings = texts.str.count_matches("[", literal=True) + texts.str.count_matches("{", literal=True)
+    is_suspicious = texts.str.contains(_SUSPICIOUS) | (openings > _DEEPEST) | (texts.str.len_bytes() > _LONG)
+    suspicious = texts.filter(is_suspicious.fill_null(value=False))
+    reasons = {text: _fault_of(text) for text in suspicious.unique() if len(text) <= LONGEST_EXTRA}
+    return {text: reason for text, reason in reasons.items() if reason is not None}
 
 
 def _fault_of(text: str) -> Reject | None:
@@ -77,17 +77,17 @@ def _bounded(number: str) -> str:
 
 
 def _fault_within(parsed: Any) -> Reject | None:  # noqa: ANN401 - any JSON
-    """The first key or text that cannot be stored, or lists and objects that are nested too deep."""
-    waiting: list[tuple[int, Any]] = [(0, parsed)]
-    while waiting:
-        depth, value = waiting.pop()
+    """Why parsed JSON cannot be stored: a key, a text or the nesting depth; None when it can be stored."""
+    pending: list[tuple[int, Any]] = [(0, parsed)]
+    while pending:
+        depth, value = pending.pop()
         texts: list[str] = []
         if isinstance(value, dict):
             members = cast("dict[str, Any]", value)
             texts = list(members)
-            waiting += [(depth + 1, child) for child in members.values()]
+            pending += [(depth + 1, child) for child in members.values()]
         elif isinstance(value, list):
-            waiting += [(depth + 1, child) for child in cast("list[Any]", value)]
+            pending += [(depth + 1, child) for child in cast("list[Any]", value)]
         elif isinstance(value, str):
             texts = [value]
         if depth > _DEEPEST:

@@ -1,6 +1,6 @@
-"""Which two records are the same leg, and what the leg then shows: the rules, without a database.
+"""Which two records are the same leg, and which record each value of the leg comes from: the rules in Polars.
 
-The SQL of ``records/stage_links`` and the view ``cdr_merged`` are tested against this.
+Tests compare the SQL of ``records/stage_links`` and the view ``cdr_merged`` with this module.
 """
 
 from datetime import timedelta
@@ -13,13 +13,13 @@ from cdr_pipeline.core.fields.dictionary import FIELDS
 API: Final = "api"
 IMPORTED: Final = "imported"
 BOTH: Final = "api+imported"
-# Two records of one leg start within this, even when a file's clock is in the wrong time zone.
-_FARTHEST: Final = timedelta(days=1)
+# Largest difference between the starts of two records of one leg, even if a file's clock has the wrong time zone.
+_MAX_DISTANCE: Final = timedelta(days=1)
 
-# Fields that say who and where the record is: always the API record's.
+# Fields of the record's key: always those of the API record.
 _KEY: Final = ("account_id", "origin", "record_id", "business_date")
 _IMPORTED_COST: Final = "the API's when its cost is there and not 0, or the file has no cost; else the file's"
-# Fields that only make sense together come from one record: lead field, members.
+# Fields that only make sense together come from the same record. Lead field to the fields of its group.
 TOGETHER: Final[dict[str, tuple[str, ...]]] = {
     "duration_seconds": ("ended_at", "duration_seconds"),
     "billing_seconds": ("answered_at", "billing_seconds", "answered"),
@@ -32,8 +32,9 @@ TOGETHER: Final[dict[str, tuple[str, ...]]] = {
 def pairs_by_call_id(records: pl.DataFrame) -> pl.DataFrame:
     """Pairs of records that are the same leg because they have the same call id.
 
-    An API and an imported record of one account with the same call id, starting within a day, are a pair when each is
-    the nearest to the other: by start, then by duration, then by id. Only the records decide, not their order.
+    An API record and an imported record of one account with the same call id that start within a day of each other are
+    a pair when each is the nearest to the other: by start, then by duration, then by id. The order of the rows does
+    not matter.
 
     Args:
         records: canonical columns, one row per record, of both origins.
@@ -41,14 +42,14 @@ def pairs_by_call_id(records: pl.DataFrame) -> pl.DataFrame:
     Returns:
         ``account_id``, ``imported_record_id``, ``api_record_id``; each record at most once.
     """
-    used = records.select("account_id", "origin", "record_id", "call_id", "started_at", "duration_seconds")
+    compared = records.select("account_id", "origin", "record_id", "call_id", "started_at", "duration_seconds")
     distance = (pl.col("started_at") - pl.col("started_at_imported")).abs()
     lengths = (pl.col("duration_seconds") - pl.col("duration_seconds_imported")).abs()
     candidates = (
-        used.filter(pl.col("origin") == API)
-        .join(used.filter(pl.col("origin") == IMPORTED), on=["account_id", "call_id"], suffix="_imported")
+        compared.filter(pl.col("origin") == API)
+        .join(compared.filter(pl.col("origin") == IMPORTED), on=["account_id", "call_id"], suffix="_imported")
         .with_columns(distance.alias("__distance"), lengths.alias("__lengths"))
-        .filter(pl.col("__distance") <= _FARTHEST)
+        .filter(pl.col("__distance") <= _MAX_DISTANCE)
     )
     nearness = ("__distance", "__lengths")
     nearest_to_api = candidates.sort(*nearness, "record_id_imported", nulls_last=True).unique(
@@ -66,7 +67,7 @@ def pairs_by_call_id(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def merged_legs(records: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
-    """One row per leg: the API's record filled up from the imported one that is linked to it, and all the others.
+    """One row per leg. Empty fields of an API record are filled from the imported record that is linked to it.
 
     Args:
         records: canonical columns, one row per record, of both origins.
@@ -84,36 +85,36 @@ def merged_legs(records: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
     filled = both.select(
         "account_id",
         pl.when(linked).then(pl.lit(BOTH)).otherwise(pl.lit(API)).alias("origin"),
-        *(_filled(field.name) for field in FIELDS[2:]),
+        *(_merged_value(field.name) for field in FIELDS[2:]),
         pl.col("imported_record_id").alias("linked_record_id"),
     )
-    alone = imported.join(
+    unlinked = imported.join(
         links, left_on=["account_id", "record_id"], right_on=["account_id", "imported_record_id"], how="anti"
     ).with_columns(pl.lit(None, pl.String).alias("linked_record_id"))
-    return pl.concat([filled, alone.select(filled.columns)]).sort("account_id", "origin", "record_id")
+    return pl.concat([filled, unlinked.select(filled.columns)]).sort("account_id", "origin", "record_id")
 
 
 def precedence_table() -> str:
-    """Which record a leg's value comes from, field by field, as Markdown."""
+    """Which record each value of a leg comes from, field by field, as a Markdown table."""
     lines = ["| column | of a leg that both have |", "| --- | --- |"]
     return "\n".join(lines + [f"| {field.name} | {precedence(field.name)} |" for field in FIELDS])
 
 
 def precedence(name: str) -> str:
-    """Which record a field's value comes from when a leg has both."""
+    """Which record the value of a field comes from when a leg has a record of each origin."""
     if name == "origin":
         return BOTH
     if name in _KEY or name == "started_at":
         return "the API's"
     for lead, members in TOGETHER.items():
         if name in members:
-            together = " with ".join(f"`{other}`" for other in members if other != name)
+            others = " with ".join(f"`{other}`" for other in members if other != name)
             rule = _IMPORTED_COST if lead == "cost" else f"the API's unless only the file has `{lead}`"
-            return f"{rule}; together with {together.replace(' with ', ' and ')}"
+            return f"{rule}; together with {others.replace(' with ', ' and ')}"
     return "the API's, else the file's"
 
 
-def _filled(name: str) -> pl.Expr:
+def _merged_value(name: str) -> pl.Expr:
     if name in _KEY:
         return pl.col(name)
     for lead, members in TOGETHER.items():

@@ -1,4 +1,4 @@
-"""What a merge means, without a database: the reference that the SQL under ``sql/records`` is tested against."""
+"""The merge rules in Polars. Tests compare the SQL under ``sql/records`` with this module."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,16 +12,16 @@ KEY: Final = ("account_id", "origin", "record_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergeResult:
     """Outcome of a merge.
 
     Attributes:
-        records: the state afterwards, one row per key.
-        replaced: the previous version of what changed.
+        records: all records after the merge, one row per key.
+        replaced: previous versions of the updated records.
         inserted: number of new records.
-        updated: number of changed ones.
-        unchanged: number of staged records that were equal to present ones.
-        duplicate: number of staged rows dropped because their record stands in the stage already.
+        updated: number of changed records.
+        unchanged: number of staged records that equal present ones.
+        duplicate: number of staged rows dropped because another row of the stage has the same key.
     """
 
     records: pl.DataFrame
@@ -32,11 +32,12 @@ class Merged:
     duplicate: int
 
 
-def deduplicated(staged: pl.DataFrame) -> pl.DataFrame:
-    """One row per record.
+def deduplicate(staged: pl.DataFrame) -> pl.DataFrame:
+    """Keeps one row for each record.
 
-    Of the switch's rows the one that ends last stays, then the greatest digest, then one with a document, so that the
-    order of pages does not matter; of a file's rows the last line stays, because a later line corrects.
+    Among rows of the switch, the row that ends last is kept, then the row with the greatest digest, then a row with a
+    document, so that the order of pages does not matter. Among rows of a file, the last line is kept, because a later
+    line is a correction.
     """
     from_switch = pl.col("origin") == "api"
     return (
@@ -52,17 +53,17 @@ def deduplicated(staged: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def merge(present: pl.DataFrame, staged: pl.DataFrame) -> Merged:
+def merge(present: pl.DataFrame, staged: pl.DataFrame) -> MergeResult:
     """Merges staged records into present ones.
 
-    A record is changed when its list digest differs, or when it comes with a detail document and its row digest
-    differs. Without a new document, the columns that only documents fill keep what an earlier document brought.
+    A record is changed when its list digest differs, or when it has a detail document and its row digest differs.
+    Without a new document, the columns that only documents fill keep the values of the earlier document.
 
     Args:
         present: canonical columns plus ``has_detail``, ``list_digest``, ``row_digest``; one row per key.
         staged: the same plus ``line``; keys may repeat.
     """
-    unique = deduplicated(staged)
+    unique = deduplicate(staged)
     columns = present.columns
     both = unique.join(present, on=KEY, how="inner", suffix="__present", maintain_order="left")
     differs = (pl.col("list_digest") != pl.col("list_digest__present")) | (
@@ -83,7 +84,7 @@ def merge(present: pl.DataFrame, staged: pl.DataFrame) -> Merged:
     ).select(columns)
     inserted = unique.join(present, on=KEY, how="anti").select(columns)
     records = pl.concat([present.join(changed, on=KEY, how="anti"), updated, inserted]).sort(KEY)
-    return Merged(
+    return MergeResult(
         records=records,
         replaced=present.join(changed, on=KEY, how="semi"),
         inserted=inserted.height,

@@ -1,4 +1,4 @@
-"""How exact an amount is: the warehouse keeps eight decimals, and what has more is refused rather than rounded."""
+"""Precision of amounts: the warehouse stores eight decimals. Amounts with more are rejected, not rounded."""
 
 from typing import Final
 
@@ -8,18 +8,18 @@ DECIMALS: Final = 8
 
 
 def is_too_precise(text: pl.Expr, shift: int = 0) -> pl.Expr:
-    """Whether an amount has more decimals than are kept, zeros at the end left aside.
+    """Whether an amount has more decimals than the warehouse stores, not counting zeros at the end.
 
-    A binary number that is written out, such as 0.30000000000000004, is none: where four zeros or four nines follow the
-    last decimal that is kept, the rest is an artefact of the program that wrote it, and the amount is rounded to the
-    nearest one. Nothing else is rounded.
+    A binary fraction in decimal notation, such as 0.30000000000000004, is not too precise: if four zeros or four nines
+    follow the last stored decimal, the remaining digits are an artefact of the program that wrote the amount, and the
+    amount is rounded. No other amount is rounded.
 
     Args:
-        text: an amount with a point before its decimals; null stays null.
-        shift: decimal places by which the amount is divided before it is kept.
+        text: amount with a point before its decimals; null stays null.
+        shift: decimal places by which the amount is shifted to the right before it is stored.
     """
-    kept = DECIMALS - shift
-    if kept < 0:
-        return text.str.contains(rf"[1-9]\d{{0,{-kept - 1}}}(?:\.|$)") | text.str.contains(r"\.\d*[1-9]")
-    more = text.str.contains(rf"\.\d{{{kept}}}\d*[1-9]")
-    return more & ~text.str.contains(rf"\.\d{{{kept}}}(?:0000|9999)")
+    decimals = DECIMALS - shift
+    if decimals < 0:
+        return text.str.contains(rf"[1-9]\d{{0,{-decimals - 1}}}(?:\.|$)") | text.str.contains(r"\.\d*[1-9]")
+    has_more = text.str.contains(rf"\.\d{{{decimals}}}\d*[1-9]")
+    return has_more & ~text.str.contains(rf"\.\d{{{decimals}}}(?:0000|9999)")

@@ -1,10 +1,10 @@
-"""Reason codes of rejected and filtered rows. Stable: scripts and operators' notes refer to them."""
+"""Reason codes of rejected and filtered rows. The codes are stable, because scripts and runbooks use them."""
 
 from enum import StrEnum
 
 
 class Reject(StrEnum):
-    """Why a row was refused. The value is the code that files, tables and the API show."""
+    """Why a row is rejected. The value is the code in files, tables and API responses."""
 
     RAGGED_ROW = "ragged_row"
     BROKEN_QUOTE = "broken_quote"
@@ -33,7 +33,7 @@ class Reject(StrEnum):
 
 
 class Filtered(StrEnum):
-    """Why a line of a file is not a record: read and set aside, never lost."""
+    """Why a line of a file is not a record. Filtered lines are counted, but not rejected."""
 
     HEADER = "header"
     TYPE_ROW = "type_row"

@@ -1,4 +1,4 @@
-"""Turns faults found in columns into rejected rows: one reject per row, the first fault in the order given."""
+"""Splits frames into accepted rows and rejects. A row with several faults is rejected for the first in the list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ _FAULT = "__fault"
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """A condition under which a row is refused.
+    """A condition under which a row is rejected.
 
     Attributes:
-        field: the field at fault, named in the reject.
-        reason: its code.
-        where: Boolean expression over the frame; null counts as no fault.
+        field: name of the field in the reject.
+        reason: reason code of the reject.
+        where: Boolean expression over the frame; null means that the row has no such fault.
     """
 
     field: str
@@ -31,23 +31,23 @@ def split_rejects(frame: pl.DataFrame, faults: Sequence[RowFault], columns: Sequ
 
     Args:
         frame: any columns, among them ``line`` and ``raw``; one row per record.
-        faults: conditions, most telling first; a row is rejected once, for the first that holds.
-        columns: columns to keep in the rows that go on; all when omitted.
+        faults: conditions, most specific first; a row is rejected once, for the first condition that holds.
+        columns: columns of the accepted rows; all when omitted.
 
     Returns:
-        Rows in their order, and rejects in ``REJECT_SCHEMA``.
+        Accepted rows in their order, and rejects in ``REJECT_SCHEMA``.
     """
     if not faults or frame.is_empty():
-        kept = frame if columns is None else frame.select(columns)
-        return CheckedRows(kept, pl.DataFrame(schema=REJECT_SCHEMA))
-    found = frame.select(
+        accepted = frame if columns is None else frame.select(columns)
+        return CheckedRows(accepted, pl.DataFrame(schema=REJECT_SCHEMA))
+    first_fault = frame.select(
         pl.coalesce(pl.when(fault.where).then(pl.lit(number, pl.Int32)) for number, fault in enumerate(faults)).alias(
             _FAULT
         )
     ).to_series()
-    if found.null_count() == len(found):
+    if first_fault.null_count() == len(first_fault):
         return CheckedRows(frame if columns is None else frame.select(columns), pl.DataFrame(schema=REJECT_SCHEMA))
-    marked = frame.with_columns(found)
+    numbered = frame.with_columns(first_fault)
     table = pl.DataFrame(
         {
             _FAULT: range(len(faults)),
@@ -57,10 +57,10 @@ def split_rejects(frame: pl.DataFrame, faults: Sequence[RowFault], columns: Sequ
         schema_overrides={_FAULT: pl.Int32},
     )
     rejects = (
-        marked.filter(pl.col(_FAULT).is_not_null())
+        numbered.filter(pl.col(_FAULT).is_not_null())
         .select(LINE, RAW, _FAULT)
         .join(table, on=_FAULT, how="left", maintain_order="left")
         .select(*REJECT_SCHEMA)
     )
-    kept = marked.filter(pl.col(_FAULT).is_null()).drop(_FAULT)
-    return CheckedRows(kept if columns is None else kept.select(columns), rejects)
+    accepted = numbered.filter(pl.col(_FAULT).is_null()).drop(_FAULT)
+    return CheckedRows(accepted if columns is None else accepted.select(columns), rejects)

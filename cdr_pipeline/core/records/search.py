@@ -1,4 +1,4 @@
-"""What a client of the API looks for, in the words of the field dictionary; the warehouse puts it into SQL."""
+"""Search conditions of API clients, in terms of the field dictionary. The warehouse translates them to SQL."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,7 +7,7 @@ from typing import Literal
 
 
 class Operator(StrEnum):
-    """How a column is compared with a value."""
+    """Comparison of a column with a value."""
 
     EQUALS = "equals"
     PREFIX = "prefix"
@@ -23,12 +23,13 @@ Value = str | int | bool | date | datetime
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """One of the columns compares with one of the values.
+    """Holds if the comparison of any of the columns with any of the values holds.
 
     Attributes:
-        columns: names of the dictionary; any of them will do.
-        operator: ``within`` takes addresses or networks in CIDR notation, ``contains`` and ``prefix`` plain text.
-        values: any of them will do.
+        columns: names of fields in the field dictionary.
+        operator: comparison. ``within`` takes addresses or networks in CIDR notation; ``contains``, ``prefix`` and
+            ``suffix`` take plain text.
+        values: values to compare with.
     """
 
     columns: tuple[str, ...]
@@ -38,19 +39,19 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """One of several comparisons holds."""
+    """Holds if any of the comparisons holds."""
 
     parts: tuple[Compare, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PathEquals:
-    """Kazoo's ``filter_KEY``: the text at a path of the detail document is one of the values; missing is "".
+    """Kazoo's ``filter_KEY``: the text at a path of the detail document is one of the values. A missing key is "".
 
     Attributes:
-        path: keys from the outside in, checked against ``core.document``.
-        values: texts.
-        negated: ``filter_not_KEY``.
+        path: keys from the outside in, as ``known_path`` returns them.
+        values: accepted texts.
+        negated: the text must be none of the values (``filter_not_KEY``).
     """
 
     path: tuple[str, ...]
@@ -63,7 +64,7 @@ Presence = Literal["has_key", "key_missing", "has_value", "value_missing"]
 
 @dataclass(frozen=True, slots=True)
 class PathPresence:
-    """Kazoo's ``has_key`` and its kin: whether a path of the document exists, or holds more than nothing."""
+    """Kazoo's ``has_key``, ``key_missing``, ``has_value`` and ``missing_value``: existence or value of a path."""
 
     path: tuple[str, ...]
     presence: Presence
@@ -75,7 +76,7 @@ Clock = Literal["saved_at", "started_at"]
 
 @dataclass(frozen=True, slots=True)
 class InstantRange:
-    """An inclusive span of a clock: when the leg was saved (it ended), or when it started."""
+    """Inclusive range of one clock: the time when the leg was saved (its end), or the time when it started."""
 
     clock: Clock
     first: datetime
@@ -84,7 +85,7 @@ class InstantRange:
 
 @dataclass(frozen=True, slots=True)
 class PageKey:
-    """Where a page begins: its first row's time, id and origin."""
+    """Start of a page: time, record id and origin of its first row."""
 
     moment: datetime
     record_id: str
@@ -93,16 +94,18 @@ class PageKey:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Legs of accounts that satisfy every condition.
+    """A search for legs that satisfy every condition.
 
     Attributes:
-        accounts: whose.
-        conditions: all of them hold.
-        span: of one clock; also the order. None with another bound, such as the business date.
-        ascending: oldest first.
-        interactions: only the first leg of each interaction.
-        known_at: records that came in later are left out, so that pages of one walk fit together.
-        utc_offset: seconds added to the column ``datetime``, and to nothing else.
+        accounts: ids of the accounts that own the legs.
+        conditions: conditions that must all hold.
+        span: range of one clock, which is also the sort order. None when a condition limits the search instead, such as
+            one on the business date.
+        ascending: sort oldest first.
+        interactions: return only the first leg of each interaction.
+        known_at: leave out records that were loaded after this instant, so that the pages of one listing are
+            consistent. None for no limit.
+        utc_offset: seconds to add to the column ``datetime``; other columns stay in UTC.
     """
 
     accounts: tuple[str, ...]
@@ -115,5 +118,5 @@ class Search:
 
     @property
     def clock(self) -> Clock:
-        """The clock by which rows are ordered."""
+        """The clock that sorts the rows."""
         return "saved_at" if self.span is None else self.span.clock

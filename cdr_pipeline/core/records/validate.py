@@ -1,7 +1,7 @@
 """The rules that every record must satisfy, checked by Pandera on the canonical frame.
 
-Values are cast before this point and cast failures are rejects already; here a frame of the right types is checked
-for what its values say. Pandera checks no values on a LazyFrame, so only DataFrames are taken.
+The normalizers cast values and reject those that cannot be cast. This module only checks values of frames that have the
+right types. It takes DataFrames, because Pandera does not check the values of a LazyFrame.
 """
 
 from collections.abc import Callable
@@ -18,29 +18,29 @@ from cdr_pipeline.core.records.json_faults import json_faults
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.core.records.rejection import split_rejects
 
-# A switch rounds billed time up and whole time down: one second of excess is rounding, not an error.
+# A switch rounds billed time up and the duration down, so one billed second above the duration is not an error.
 _ROUNDING_SECONDS: Final = 1
 _ROW = "__row"
 
 
 def validate(rows: pl.DataFrame, *, latest: datetime) -> CheckedRows:
-    """Splits canonical rows into those that satisfy every rule and rejects.
+    """Splits canonical rows into rows that satisfy every rule and rejects.
 
     Args:
         rows: working schema (further columns pass through), one row per record.
-        latest: no call may start after this instant.
+        latest: latest start of a call that is accepted.
 
     Returns:
-        Accepted rows in their order, and one reject per refused row: the first rule it breaks, in the order of the
-        field dictionary.
+        Accepted rows in their order, and one reject per refused row: the first rule that it breaks, in the order of
+        the field dictionary.
     """
     if rows.is_empty():
         return CheckedRows(rows, pl.DataFrame(schema=REJECT_SCHEMA))
     faults = json_faults(rows)
     if faults:
-        sifted = split_rejects(rows, faults)
-        checked = validate(sifted.rows, latest=latest)
-        return CheckedRows(checked.rows, pl.concat([checked.rejects, sifted.rejects]).sort(LINE))
+        split = split_rejects(rows, faults)
+        checked = validate(split.rows, latest=latest)
+        return CheckedRows(checked.rows, pl.concat([checked.rejects, split.rejects]).sort(LINE))
     try:
         _schema(rows, latest).validate(rows, lazy=True)
     except SchemaErrors as errors:
@@ -54,28 +54,30 @@ def validate(rows: pl.DataFrame, *, latest: datetime) -> CheckedRows:
 
 
 def _too_long(rows: pl.DataFrame) -> frozenset[str]:
-    """Text fields of which some value is longer than the dictionary allows. Polars knows lengths without reading."""
+    """Names of text fields with values above the limit. Polars stores lengths, so this check reads no text."""
     limits = {field.name: field.longest for field in FIELDS if field.longest is not None and field.name in rows.columns}
     if not limits:
         return frozenset()
-    found = rows.select((pl.col(name).cast(pl.String).str.len_bytes() > limit).any() for name, limit in limits.items())
-    return frozenset(name for name, longer in found.row(0, named=True).items() if longer)
+    exceeded = rows.select(
+        (pl.col(name).cast(pl.String).str.len_bytes() > limit).any() for name, limit in limits.items()
+    )
+    return frozenset(name for name, longer in exceeded.row(0, named=True).items() if longer)
 
 
-def _holds_nul(rows: pl.DataFrame) -> bool:
-    """Whether any text has a NUL: one look at all of them costs far less than Pandera's check of each column."""
+def _contains_nul(rows: pl.DataFrame) -> bool:
+    """Whether any text has a NUL. One check of all columns is much faster than Pandera's check of each column."""
     texts = [field.name for field in FIELDS if field.kind is Kind.TEXT and field.name in rows.columns]
-    found = rows.select(pl.any_horizontal(pl.col(texts).cast(pl.String).str.contains("\x00", literal=True).any()))
-    return bool(found.item())
+    result = rows.select(pl.any_horizontal(pl.col(texts).cast(pl.String).str.contains("\x00", literal=True).any()))
+    return bool(result.item())
 
 
 def _schema(rows: pl.DataFrame, latest: datetime) -> pa.DataFrameSchema:
-    """The rules for these rows. A column of the right type that has no rule is left out: each costs its own look."""
-    look_for_nul, too_long = _holds_nul(rows), _too_long(rows)
+    """The rules for these rows. Columns of the right type without a rule are left out to save time."""
+    check_nul, too_long = _contains_nul(rows), _too_long(rows)
     columns = {
-        field.name: _column(field, latest, look_for_nul=look_for_nul, is_long=field.name in too_long)
+        field.name: _column(field, latest, check_nul=check_nul, is_long=field.name in too_long)
         for field in FIELDS
-        if _has_rule(field, look_for_nul=look_for_nul)
+        if _has_rule(field, check_nul=check_nul)
         or field.name in too_long
         or rows.schema.get(field.name) != field.kind.dtype
     }
@@ -92,18 +94,18 @@ def _schema(rows: pl.DataFrame, latest: datetime) -> pa.DataFrameSchema:
 
 
 def _billing_within_duration(data: pa.PolarsData) -> pl.LazyFrame:
-    """Only for the switch's own records: carriers round billed time up to their increments."""
+    """Applies only to records of the switch: carriers round billed time up to their increments."""
     excess = pl.col("billing_seconds") > pl.col("duration_seconds") + _ROUNDING_SECONDS
     return data.lazyframe.select(~((pl.col("origin") == "api") & excess).fill_null(value=False))
 
 
-def _has_rule(field: Field, *, look_for_nul: bool) -> bool:
-    """Whether more is asked of a field than its type."""
-    ruled = field.required or field.minimum is not None or bool(field.allowed) or field.name == "started_at"
-    return ruled or (look_for_nul and field.kind is Kind.TEXT)
+def _has_rule(field: Field, *, check_nul: bool) -> bool:
+    """Whether a field has a rule other than its type."""
+    has_rule = field.required or field.minimum is not None or bool(field.allowed) or field.name == "started_at"
+    return has_rule or (check_nul and field.kind is Kind.TEXT)
 
 
-def _column(field: Field, latest: datetime, *, look_for_nul: bool, is_long: bool) -> pa.Column:
+def _column(field: Field, latest: datetime, *, check_nul: bool, is_long: bool) -> pa.Column:
     checks: list[pa.Check] = []
     if is_long and field.longest is not None:
         checks.append(pa.Check(_no_longer_than(field.longest), error=Reject.TOO_LONG.value))
@@ -113,7 +115,7 @@ def _column(field: Field, latest: datetime, *, look_for_nul: bool, is_long: bool
         checks.append(pa.Check.isin(field.allowed, error=Reject.NOT_ALLOWED.value))
     if field.name == "started_at":
         checks.append(pa.Check.le(latest, error=Reject.TIME_IN_FUTURE.value))
-    if look_for_nul and field.kind is Kind.TEXT:
+    if check_nul and field.kind is Kind.TEXT:
         checks.append(pa.Check(_without_nul, error=Reject.NUL_CHARACTER.value))
     return pa.Column(field.kind.dtype, checks=checks, nullable=not field.required, required=True)
 
@@ -127,7 +129,7 @@ def _without_nul(data: pa.PolarsData) -> pl.LazyFrame:
 
 
 def _failures(cases: pl.DataFrame) -> pl.DataFrame:
-    """First failure per row: ``__row``, ``field``, ``reason``. Values are left behind on purpose: they are personal."""
+    """First failure of each row: ``__row``, ``field``, ``reason``. Values are left out: they are personal data."""
     order = {field.name: number for number, field in enumerate(FIELDS)}
     return (
         cases.select(

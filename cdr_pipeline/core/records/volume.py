@@ -1,7 +1,7 @@
-"""Whether a day has about as many records as the account's days usually have.
+"""Compares the number of records of a day with the usual number for the account.
 
-A switch of this family may answer "no rows" where its database failed; the only sign is a day that is emptier than
-it should be.
+A Kazoo switch may return no rows when its database has failed. A day with far fewer records than usual is the only
+sign of it.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,21 @@ from typing import Final, Literal
 
 Verdict = Literal["usual", "thin", "empty", "unknown"]
 _WEEKS: Final = 4
-# A day below this share of the usual one is thin; an account with fewer rows than this is never judged: chance rules.
+# A day with less than this share of the usual number of records is thin. Accounts with fewer usual records than the
+# second number are not judged, because their days differ by chance.
 _THIN_SHARE: Final = 0.3
 _BUSY_ROWS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A day's records beside what is usual.
+    """Number of records of a day, compared with the usual number.
 
     Attributes:
-        rows: the switch's records of the day.
-        usual_rows: median of the same weekday in the four weeks before; None without any of them.
-        verdict: ``usual``; ``thin`` or ``empty`` where far more is usual; ``unknown`` without comparison.
+        rows: number of the switch's records of the day.
+        usual_rows: median number of records of the same weekday in the four weeks before; None when none of these days
+            was collected.
+        verdict: ``usual``; ``thin`` or ``empty`` if far more records are usual; ``unknown`` without earlier days.
     """
 
     rows: int
@@ -38,16 +40,16 @@ class Volume:
 
 
 def compared_days(business_date: date) -> list[date]:
-    """The same weekday in the four weeks before."""
+    """Dates of the same weekday in the four weeks before."""
     return [business_date - timedelta(weeks=number) for number in range(1, _WEEKS + 1)]
 
 
 def judge_volume(rows: int, earlier: Sequence[int]) -> Volume:
-    """A day's volume, judged by those of the days it is compared with.
+    """Compares the number of records of a day with those of earlier days.
 
     Args:
-        rows: of the day.
-        earlier: of each compared day that was collected whole.
+        rows: number of records of the day.
+        earlier: number of records of each compared day that was collected completely.
     """
     if not earlier:
         return Volume(rows, None, "unknown")

@@ -8,7 +8,7 @@ from psycopg import Connection, sql
 
 from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
 from cdr_pipeline.core.fields.schemas import FINGERPRINT, LINE
-from cdr_pipeline.core.records.identity import known_by_text, with_digests
+from cdr_pipeline.core.records.identity import is_fingerprint, with_digests
 from cdr_pipeline.warehouse.statements import BELIEVED_EQUAL, STAGED, named, statement
 
 _STAGES: Final = ("cdr_stage", "cdr_link_stage")
@@ -69,7 +69,7 @@ def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict
 def _believed_equal(connection: Connection[Any], rows: pl.DataFrame, parameters: dict[str, Any]) -> pl.Series:
     """Which rows the warehouse has, the same in all that they bring. Only believed: a batch may hold a record twice."""
     # Lines known by their text are numbered anew once the whole file is staged; until then they have no key.
-    named_ids = rows.filter((pl.col("origin") == "api") | ~known_by_text(pl.col("record_id")))["record_id"]
+    named_ids = rows.filter((pl.col("origin") == "api") | ~is_fingerprint(pl.col("record_id")))["record_id"]
     if named_ids.is_empty():
         return pl.repeat(value=False, n=rows.height, eager=True)
     with connection.cursor() as cursor:
