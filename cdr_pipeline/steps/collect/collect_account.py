@@ -1,4 +1,4 @@
-"""Collects one account's day: which windows to ask for, and landing their pages."""
+"""Collects the day of one account: plans its windows, requests their pages and writes them to landing."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,27 +29,28 @@ from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Claim, LandedWindow, Ledger, RecordedWindow
 
-# Longer than one request may be tried for; a process that is killed is not waited for, one that hangs is.
+# Longer than the retries of one request. After a killed process another one takes over at once; after a process that
+# hangs it waits until the lease ends.
 _LEASE_SECONDS: Final = 900.0
 _SECOND: Final = timedelta(seconds=1)
-# Days with outdated windows that one night reads again: those of two years of months' edges and more.
+# Maximum number of days with outdated windows that one night reads again: enough for the month ends of two years.
 _MOST_OUTDATED: Final = 60
-# Failures after which the switch is asked once more what it speaks.
+# Failures after which the dialect of the switch is detected again.
 _OF_ANOTHER_DIALECT: Final = frozenset({DialectChanged.code, UpstreamAccountNotFound.code})
 
 
 @dataclass(frozen=True, slots=True)
 class AccountCollected:
-    """One account's part.
+    """Result for one account.
 
     Attributes:
         account_id: account that owns the records.
-        windows, pages, rows, bytes: what was landed.
-        unchanged: windows that were read again and had the rows that they had.
-        dialect: what the switch speaks for the account; None when it was not asked.
-        elsewhere: another process collects this day of this account, or has done so since this one was asked;
-            nothing was done here.
-        failure: what went wrong, if anything.
+        windows, pages, rows, bytes: numbers of landed windows, pages, rows and bytes.
+        unchanged: number of windows that were read again and had the same rows.
+        dialect: dialect of the switch for the account; None when no request was sent.
+        elsewhere: whether another process collects this day of the account, or has collected it since this run started;
+            this run did nothing.
+        failure: cause of a failure; None on success.
     """
 
     account_id: str
@@ -63,7 +64,7 @@ class AccountCollected:
     failure: AccountFailure | None = None
 
     def plus(self, other: "AccountCollected") -> "AccountCollected":
-        """Both parts together; the first failure stays."""
+        """Sum of both results, with the first failure."""
         return replace(
             self,
             windows=self.windows + other.windows,
@@ -76,10 +77,10 @@ class AccountCollected:
 
 
 def require_begun(account: Account, business_date: date, ctx: RunContext) -> None:
-    """Lets only a day be collected that has begun in the account's zone.
+    """Checks that the day has started in the account's time zone.
 
     Raises:
-        DayNotBegun: it has not.
+        DayNotBegun: the day has not started.
     """
     first, _ = account.zones.bounds(business_date)
     if _now(ctx) <= first:
@@ -92,17 +93,17 @@ def require_begun(account: Account, business_date: date, ctx: RunContext) -> Non
 def days_to_read_again(
     account: Account, business_date: date, ledger: Ledger, ctx: RunContext, *, besides: Sequence[date]
 ) -> list[date]:
-    """Earlier days that are read again with a day: the last few, and those whose windows are outdated.
+    """Earlier days to read again together with a day: the most recent days, and days with outdated windows.
 
-    A record may become visible long after its save time, and a switch may hide a failure of its database behind an
-    empty page: only reading again finds these. Days of a backfill of old dates are not read again.
+    A record may become visible long after its save time, and a switch may return an empty page when its database fails.
+    Only reading again finds such records. A backfill of old dates does not read earlier days again.
 
     Args:
         account: account that owns the records.
         business_date: day that is collected.
-        ledger: of the warehouse.
+        ledger: ledger of the warehouse.
         ctx: settings, warehouse, clock and progress callback.
-        besides: other days of the same run, which it collects anyway.
+        besides: other days that the same run collects.
     """
     number = ctx.settings.collect_reread_days
     oldest = ctx.clock() - timedelta(days=number + 1)
@@ -115,17 +116,17 @@ def days_to_read_again(
 def collect_account_day(
     account: Account, business_date: date, client: KazooClient, ledger: Ledger, ctx: RunContext, *, again: bool = False
 ) -> AccountCollected:
-    """Lands a day of an account, or leaves it to the process that is at it.
+    """Lands a day of an account, or skips it when another process is collecting it.
 
-    A request that is refused because of a clock leaves no trace in the ledger.
+    A request that fails because clocks disagree is not recorded in the ledger.
 
     Args:
         account: account that owns the records.
-        business_date: day in the account's zone, begun.
-        client: of the switch.
-        ledger: over a connection of its own.
+        business_date: day in the account's time zone that has started.
+        client: client of the switch.
+        ledger: ledger over a connection that no other thread uses.
         ctx: settings, warehouse, clock and progress callback.
-        again: the day was collected before; windows whose rows have not changed are not landed.
+        again: whether the day was collected before; windows with unchanged rows are not landed again.
     """
     account_id = account.account_id
     if again and not ledger.windows.recorded_windows(account_id, business_date):
@@ -141,7 +142,7 @@ def collect_account_day(
     except CdrError as error:
         _note_no_window(account, claim, error, ledger, ctx)
         return AccountCollected(account_id, failure=AccountFailure.of(account_id, error))
-    except Exception as error:  # noqa: BLE001 - one account's fault must not keep the others out
+    except Exception as error:  # noqa: BLE001 - one account's failure must not stop the others
         fault = AccountFailure.of_fault(account_id, f"collecting {business_date}", error)
         _note_no_window(account, claim, fault, ledger, ctx)
         return AccountCollected(account_id, failure=fault)
@@ -152,26 +153,26 @@ def collect_account_day(
 def _collect(
     account: Account, claim: Claim, client: KazooClient, ledger: Ledger, ctx: RunContext, *, again: bool
 ) -> AccountCollected:
-    """Lands the day in the known dialect, and in the one that is found when the switch has become another."""
-    known = known_dialect(account, ctx)
-    dialect = known or find_dialect(account, client, ledger, ctx)
+    """Lands the day in the stored dialect. If the dialect has changed, detects it and lands the day again."""
+    stored = known_dialect(account, ctx)
+    dialect = stored or find_dialect(account, client, ledger, ctx)
     collector = _AccountCollector(account, claim, dialect, client, ledger, ctx)
     collected = collector.collect_day(again=again)
     failure = collected.failure
     if failure is None:
         confirm_dialect(account, dialect, ledger, ctx)
-    elif known is not None and failure.code in _OF_ANOTHER_DIALECT and ctx.settings.api_dialect == "auto":
-        found = find_dialect(account, client, ledger, ctx)
-        if found is not dialect:
-            ctx.progress(f"{account.account_id}: the switch speaks {found}, no longer {dialect}")
-            return replace(replace(collector, dialect=found).collect_day(again=again), dialect=found)
+    elif stored is not None and failure.code in _OF_ANOTHER_DIALECT and ctx.settings.api_dialect == "auto":
+        detected = find_dialect(account, client, ledger, ctx)
+        if detected is not dialect:
+            ctx.progress(f"{account.account_id}: the dialect of the switch has changed from {dialect} to {detected}")
+            return replace(replace(collector, dialect=detected).collect_day(again=again), dialect=detected)
     return replace(collected, dialect=dialect)
 
 
 def _note_no_window(
     account: Account, claim: Claim, error: CdrError | AccountFailure, ledger: Ledger, ctx: RunContext
 ) -> None:
-    """The switch could not even be asked for a window: recorded at the day's first second, which any day covers."""
+    """Records a failure before the first window. It is stored as a window of the day's first second."""
     first, _ = account.zones.bounds(claim.business_date)
     ledger.windows.record_failed(
         claim=claim,
@@ -200,7 +201,7 @@ class _AccountCollector:
     renewed_at: list[float] = field(default_factory=lambda: [time.monotonic()])
 
     def collect_day(self, *, again: bool) -> AccountCollected:
-        """Lands the day's windows; with ``again`` those that are recorded, where they cover the day."""
+        """Lands the day's windows; with ``again``, the recorded windows if they cover the day."""
         if not again:
             return self._collect_planned({})
         recorded = self.ledger.windows.recorded_windows(self.account.account_id, self.claim.business_date)
@@ -213,7 +214,7 @@ class _AccountCollector:
         return self._collect(windows, known) if windows else self._collect_planned(known)
 
     def _collect_planned(self, known: Mapping[tuple[datetime, datetime], str]) -> AccountCollected:
-        """Lands the day as it is planned now; then failures of windows that were planned otherwise are of the past."""
+        """Lands newly planned windows. On success, removes failures of windows from earlier plans."""
         done = self._collect(self._planned(), known)
         if done.failure is None:
             self.ledger.windows.forget_failures(self.claim)
@@ -225,7 +226,7 @@ class _AccountCollector:
         return plan_windows(first, last, self.dialect, edge_reach(self.ctx))
 
     def _recorded(self, recorded: Sequence[RecordedWindow]) -> tuple[Window, ...]:
-        """The recorded windows, without those that others contain; none when they do not cover the day."""
+        """Recorded windows without those inside another one; empty when they do not cover the day."""
         first, end = self.account.zones.bounds(self.claim.business_date)
         spans = [(window.starts_at, window.ends_at) for window in recorded]
         needed = edge_spans(first, end, self.dialect, edge_reach(self.ctx))
@@ -246,7 +247,7 @@ class _AccountCollector:
         return tuple(Window(*span, whole=crosses_month(*span)) for span in outer)
 
     def _collect(self, windows: Sequence[Window], known: Mapping[tuple[datetime, datetime], str]) -> AccountCollected:
-        """Lands them in order; the first that fails ends the account's part, what was landed stays."""
+        """Lands windows in order and stops at the first failure. Windows landed before it stay."""
         done = AccountCollected(self.account.account_id)
         for window in windows:
             try:
@@ -255,7 +256,7 @@ class _AccountCollector:
             except (ClaimLost, ClockDisagrees):
                 raise
             except CallTooLong as error:
-                # The window itself has landed: what may be missing was saved after its end.
+                # The window itself has landed. Calls that were saved after its end may be missing.
                 self._note_failure(Window(window.ends_at, window.ends_at + _SECOND), error)
                 return replace(done, failure=AccountFailure.of(self.account.account_id, error))
             except CdrError as error:
@@ -274,10 +275,10 @@ class _AccountCollector:
         )
 
     def _land(self, window: Window, known: Mapping[tuple[datetime, datetime], str]) -> Iterator[AccountCollected]:
-        """A window that is too heavy for the switch is made shorter until it answers or is one second long.
+        """Lands a window. If it is too heavy for the switch, splits it down to one second.
 
         Raises:
-            WindowTooHeavy: not even a second was answered, or what was landed covers less than the window.
+            WindowTooHeavy: even a window of one second timed out, or the landed windows cover less than the window.
         """
         try:
             yield self._land_whole(window, known)
@@ -338,12 +339,12 @@ class _AccountCollector:
         if self.dialect.contradicted_by(page.envelope, page.next_start_key):
             raise DialectChanged(
                 f"account {self.account.account_id}: the switch does not speak {self.dialect}; with "
-                "CDR_API_DIALECT=auto the dialect is found out",
+                "CDR_API_DIALECT=auto the dialect is detected",
                 hint="set CDR_API_DIALECT=auto, then collect the day again",
             )
 
     def _require_covered(self, longest: int) -> None:
-        """Raises CallTooLong when a call over the month's edge is longer than those that the window covers."""
+        """Raises CallTooLong when a call across the month's end is longer than the window covers."""
         hours = self.ctx.settings.collect_longest_call_hours
         if longest > hours * 3600:
             raise CallTooLong(
@@ -353,16 +354,16 @@ class _AccountCollector:
             )
 
     def _land_details(self, ndjson: bytes, writer: LandingWriter) -> None:
-        """Documents of a page's records that the warehouse does not hold yet, right after the page."""
+        """Lands the detail documents of a page that the warehouse does not have yet, after the page."""
         ids = record_ids(ndjson)
-        known = self.ledger.windows.known_details(self.account.account_id, ids)
+        stored = self.ledger.windows.known_details(self.account.account_id, ids)
         for record_id in ids:
-            if record_id not in known:
+            if record_id not in stored:
                 self._keep_claim()
                 writer.add_detail(self.client.detail(self.account.account_id, record_id, self.dialect))
 
     def _keep_claim(self) -> None:
-        """Renews the lease well before it runs out, and stops a process that hung longer than that."""
+        """Renews the lease before it ends. Raises ClaimLost when the process has hung past its lease."""
         now = time.monotonic()
         if now - self.renewed_at[0] > _LEASE_SECONDS / 6:
             self.ledger.windows.renew(self.claim)

@@ -1,7 +1,7 @@
-"""Collects one business date from the switch: every account's windows, page by page, into landing files.
+"""Collects one business date from the switch: writes the pages of every account's windows to landing files.
 
-Nothing is interpreted here beyond what is needed to ask for the next page. What is landed can be loaded, and loaded
-again, without asking the switch.
+Only the key of the next page is read here; ``load_day`` reads the rows. Landed pages can be loaded repeatedly without
+a request to the switch.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Collection, Ledger
 
-_NEVER_TAKEN = Collection(fence=0, released_claim=True, failed=False)
+_NEVER_CLAIMED = Collection(fence=0, released_claim=True, failed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class CollectRequest:
     Attributes:
         business_date: account-local day, each account in its own zone.
         accounts: accounts to collect; all active ones when omitted.
-        besides: other days of the same run, which are not read again with this one.
+        besides: other days that the same run collects; they are not read again with this one.
     """
 
     business_date: date
@@ -44,33 +44,33 @@ class CollectRequest:
 
 @dataclass(frozen=True, slots=True)
 class CollectedDay:
-    """What was landed for a business date, account by account, in the order of their ids."""
+    """Landed windows of a business date by account, ordered by account id."""
 
     business_date: date
     accounts: tuple[AccountCollected, ...]
 
     @property
     def failures(self) -> tuple[AccountFailure, ...]:
-        """Accounts that could not be collected whole."""
+        """Failures of accounts that were not collected completely."""
         return tuple(account.failure for account in self.accounts if account.failure is not None)
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
-        """Accounts that another process is collecting, or has collected meanwhile."""
+        """Ids of accounts that another process is collecting or has collected meanwhile."""
         return tuple(account.account_id for account in self.accounts if account.elsewhere)
 
 
 def collect_day(request: CollectRequest, ctx: RunContext) -> CollectedDay:
-    """Lands every window of the day for every account; one account's failure leaves the others alone.
+    """Lands every window of the day for every account. A failure of one account does not affect the others.
 
-    A day is asked for by save time, from its first instant to ``collect_overlap_hours`` after its last, but never
-    beyond the present. The ``collect_reread_days`` days before it are read again: windows whose rows have changed are
-    landed once more.
+    Windows select records by save time, from the start of the day to ``collect_overlap_hours`` after its end, but not
+    beyond the current time. The ``collect_reread_days`` days before it are read again; windows with changed rows are
+    landed again.
 
     Raises:
-        ConfigurationError: no upstream is configured.
-        ClockDisagrees: this machine's clock is not the warehouse's; nothing was asked or recorded.
-        AccountNotFound: an account asked for is unknown.
+        ConfigurationError: no switch is configured.
+        ClockDisagrees: this machine's clock differs from the warehouse's; nothing was requested or recorded.
+        AccountNotFound: a requested account is not registered.
     """
     if ctx.settings.api_url is None:
         raise ConfigurationError(
@@ -83,7 +83,7 @@ def collect_day(request: CollectRequest, ctx: RunContext) -> CollectedDay:
     def collect(account: Account) -> AccountCollected:
         ledger = free.get()
         try:
-            before = begun.get(account.account_id, _NEVER_TAKEN)
+            before = begun.get(account.account_id, _NEVER_CLAIMED)
             return _collect_account(account, request, client, ledger, ctx, begun=before)
         finally:
             free.put(ledger)
@@ -95,20 +95,20 @@ def collect_day(request: CollectRequest, ctx: RunContext) -> CollectedDay:
         begun = first.windows.collections([account.account_id for account in accounts], day)
         client = connections.enter_context(KazooClient.from_settings(ctx.settings, wall_clock=ctx.clock))
         free.put(first)
-        # A connection for each that collects, not for each account: the server makes a process of every one.
-        at_once = max(1, min(ctx.settings.collect_concurrency, len(accounts)))
-        for _ in range(at_once - 1):
+        # One connection per thread, not per account: the server starts a process for every connection.
+        threads = max(1, min(ctx.settings.collect_concurrency, len(accounts)))
+        for _ in range(threads - 1):
             free.put(connections.enter_context(ctx.ledger()))
-        with ThreadPoolExecutor(at_once, thread_name_prefix="collect") as pool:
+        with ThreadPoolExecutor(threads, thread_name_prefix="collect") as pool:
             return CollectedDay(day, tuple(pool.map(collect, accounts)))
 
 
 def require_any_begun(request: CollectRequest, ctx: RunContext) -> None:
-    """Lets only a day be asked for that has begun for an account at least.
+    """Checks that the day has started for at least one account.
 
     Raises:
-        AccountNotFound: an account asked for is unknown.
-        DayNotBegun: it has begun for none of them.
+        AccountNotFound: a requested account is not registered.
+        DayNotBegun: the day has not started for any of the accounts.
     """
     with ctx.ledger() as ledger:
         accounts = ledger.accounts.active(request.accounts)
@@ -131,7 +131,7 @@ def _collect_account(
     *,
     begun: Collection,
 ) -> AccountCollected:
-    """The day, then the earlier days that are read again; a failure of the day leaves those for another time."""
+    """Collects the day, then reads earlier days again. If the day fails, the earlier days are skipped."""
     day = request.business_date
     try:
         require_begun(account, day, ctx)
@@ -152,9 +152,9 @@ def _collect_account(
 
 
 def _done_meanwhile(now: Collection | None, begun: Collection) -> bool:
-    """Whether another process had the day when this one was asked, or took it since, and has finished it well.
+    """Whether another process had claimed the day at the start of this run, or since, and has completed it.
 
-    A night that schedule, page and command line start at the same time is so collected once.
+    A night that schedule, UI and command line start at the same time is collected once.
     """
     if now is None or not now.released_claim or now.failed:
         return False

@@ -1,4 +1,4 @@
-"""Loads what was landed for a business date: normalise, validate, merge, account for every row."""
+"""Loads landed windows of a business date: normalises, validates, merges, and accounts for every row."""
 
 import logging
 from collections import Counter
@@ -34,12 +34,12 @@ from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, bat
 
 _log = logging.getLogger(__name__)
 
-# Upstream clocks run ahead; a call that starts later than this is quarantined as a reject.
+# Allowance for switch clocks that run ahead. A call that starts later than this is rejected.
 _LEAD = timedelta(days=1)
-# Rows are staged in frames of about this many, whatever the size of a page.
+# Approximate rows per staged frame, independent of the page size.
 _CHUNK_ROWS = 10_000
-# Accounts loaded at the same time, each over a connection of its own: while one waits for the warehouse, another's rows
-# are made ready. More would only hold more frames in memory.
+# Accounts loaded in parallel, one connection each: while one waits for the warehouse, another prepares its rows. More
+# threads would only use more memory.
 _MOST_AT_ONCE = 4
 
 
@@ -48,10 +48,10 @@ class LoadRequest:
     """What to load.
 
     Attributes:
-        business_date: the day whose landed windows are loaded.
-        accounts: whose; all active ones when omitted.
-        replay: also windows that were loaded before, after a rule has changed.
-        others: also windows of other days that have landed and are not loaded: days that were read again.
+        business_date: day whose landed windows are loaded.
+        accounts: ids of accounts to load; all active ones when omitted.
+        replay: whether to load windows again that were loaded before, after a change of rules.
+        others: whether to load landed windows of other days too, which were read again.
     """
 
     business_date: date
@@ -62,16 +62,16 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class AccountLoaded:
-    """One account's part.
+    """Result for one account.
 
     Attributes:
-        account_id: whose.
+        account_id: account that owns the records.
         counts: rows by class over all windows; they balance.
-        reject_reasons: refused rows by reason code.
-        touched: business dates whose records changed.
-        complete: loaded windows cover the whole day without a gap.
-        volume: of a complete day, beside what is usual; None for an incomplete one.
-        failure: what went wrong, if anything.
+        reject_reasons: rejected rows by reason code.
+        touched: business dates with changed records.
+        complete: whether loaded windows cover the whole day without a gap.
+        volume: rows of a complete day compared with the usual number; None for an incomplete day.
+        failure: cause of a failure; None on success.
     """
 
     account_id: str
@@ -84,13 +84,13 @@ class AccountLoaded:
 
     @property
     def foreign_rows(self) -> int:
-        """Rows that the switch delivered though they belong to another account."""
+        """Number of delivered rows that belong to another account."""
         return self.reject_reasons.get(Reject.OTHER_ACCOUNT, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedDay:
-    """What was loaded for a business date, account by account, in the order of their ids."""
+    """Loaded rows of a business date by account, ordered by account id."""
 
     business_date: date
     accounts: tuple[AccountLoaded, ...]
@@ -102,7 +102,7 @@ class LoadedDay:
 
     @property
     def reject_reasons(self) -> dict[str, int]:
-        """Refused rows by reason over all accounts."""
+        """Rejected rows by reason over all accounts."""
         total: Counter[str] = Counter()
         for account in self.accounts:
             total.update(account.reject_reasons)
@@ -110,21 +110,22 @@ class LoadedDay:
 
     @property
     def failures(self) -> tuple[AccountFailure, ...]:
-        """Accounts that could not be loaded whole."""
+        """Failures of accounts that were not loaded completely."""
         return tuple(account.failure for account in self.accounts if account.failure is not None)
 
     @property
     def incomplete(self) -> tuple[str, ...]:
-        """Accounts of which a window of the day is missing: never collected, failed, or not loaded."""
+        """Ids of accounts with a missing window: not collected, failed, or not loaded."""
         return tuple(account.account_id for account in self.accounts if not account.complete)
 
 
 def load_day(request: LoadRequest, ctx: RunContext) -> LoadedDay:
-    """Merges the day's landed windows, one transaction each; one account's failure leaves the others alone.
+    """Merges the day's landed windows, one transaction each. A failure of one account does not affect the others.
 
     Raises:
-        AccountNotFound: an account asked for is unknown.
-        ClockDisagrees: this machine's clock is not the warehouse's; calls of today could be taken for future ones.
+        AccountNotFound: a requested account is not registered.
+        ClockDisagrees: this machine's clock differs from the warehouse's; today's calls could be rejected as future
+            calls.
     """
     free = SimpleQueue[Ledger]()
 
@@ -140,10 +141,10 @@ def load_day(request: LoadRequest, ctx: RunContext) -> LoadedDay:
         require_clock(first, ctx)
         accounts = first.accounts.active(request.accounts)
         free.put(first)
-        at_once = max(1, min(_MOST_AT_ONCE, ctx.settings.collect_concurrency, len(accounts)))
-        for _ in range(at_once - 1):
+        threads = max(1, min(_MOST_AT_ONCE, ctx.settings.collect_concurrency, len(accounts)))
+        for _ in range(threads - 1):
             free.put(connections.enter_context(ctx.ledger()))
-        with ThreadPoolExecutor(at_once, thread_name_prefix="load") as pool:
+        with ThreadPoolExecutor(threads, thread_name_prefix="load") as pool:
             loaded = tuple(pool.map(load, accounts))
     return LoadedDay(request.business_date, loaded)
 
@@ -162,7 +163,7 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, ctx: R
             except CdrError as error:
                 failure = failure or AccountFailure.of(account.account_id, error)
                 break
-            except Exception as error:  # noqa: BLE001 - one account's fault must not keep the others out
+            except Exception as error:  # noqa: BLE001 - one account's failure must not stop the others
                 failure = AccountFailure.of_fault(account.account_id, f"window {window.landing_path}", error)
                 break
             counts += loaded.counts
@@ -190,10 +191,10 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, ctx: R
 
 
 def _note_completeness(account: Account, business_date: date, ledger: Ledger, ctx: RunContext) -> Volume | None:
-    """The day's volume when loaded windows cover it without a gap; the ledger is told up to when they reach.
+    """Records how far loaded windows cover the day. Returns its volume when they cover it without a gap, else None.
 
-    A month's edge is covered only by a window across it that was loaded whole, as far as it is planned. A window that
-    failed since leaves the day incomplete.
+    A month's end counts as covered only when a loaded window crosses it as far as planned. A window that failed since
+    then leaves the day incomplete.
     """
     first, end = ledger.accounts.reread_account(account).zones.bounds(business_date)
     loaded = ledger.windows.loaded(account.account_id, business_date)
@@ -239,7 +240,7 @@ def _load_window(
 
 
 def switch_plan(settings: Settings, account: Account) -> NumberPlan:
-    """How the switch writes the numbers of an account."""
+    """Number plan that the switch uses for an account."""
     return NumberPlan(
         country_code=account.country_code,
         national_prefix=settings.api_national_prefix,
@@ -251,13 +252,13 @@ def switch_plan(settings: Settings, account: Account) -> NumberPlan:
 def normalized_chunks(
     landing: LandingFile, account: Account, plan: NumberPlan, *, latest: datetime
 ) -> Iterator[CheckedRows]:
-    """The rows of a landed window, normalised and validated, in frames of bounded size.
+    """Yields the normalised and validated rows of a landed window in frames of bounded size.
 
     Args:
-        landing: the window's pages and documents.
-        account: account that owns the records; decides their business dates.
-        plan: how the switch writes numbers.
-        latest: no call may start after this instant.
+        landing: pages and documents of the window.
+        account: account that owns the records; its time zone decides their business dates.
+        plan: number plan of the switch.
+        latest: latest permitted start of a call, UTC.
     """
     read = 0
     for rows, details in _chunks(landing):
@@ -277,18 +278,18 @@ def normalized_chunks(
 
 
 def _chunks(landing: LandingFile) -> Iterator[tuple[Rows, Rows]]:
-    """List rows and the documents that follow them, some pages at a time."""
+    """Yields list rows with their detail documents, several pages at a time."""
     pages: list[bytes] = []
     keys: set[str] = set()
     documents: list[bytes] = []
-    held = 0
+    buffered = 0
     for entry, body in landing.bodies():
         if entry.part == "detail":
             documents.append(parse_detail(body))
             continue
-        if held >= _CHUNK_ROWS:
+        if buffered >= _CHUNK_ROWS:
             yield _joined(pages, keys), _joined(documents, set())
-            pages, keys, documents, held = [], set(), [], 0
+            pages, keys, documents, buffered = [], set(), [], 0
         if entry.keys is None:
             page = parse_page(body)
             pages.append(page.ndjson)
@@ -296,7 +297,7 @@ def _chunks(landing: LandingFile) -> Iterator[tuple[Rows, Rows]]:
         else:
             pages.append(cut_page(body))
             keys |= set(entry.keys)
-        held += entry.rows
+        buffered += entry.rows
     yield _joined(pages, keys), _joined(documents, set())
 
 

@@ -1,4 +1,4 @@
-"""Which dialect the switch speaks for an account: compared with every page, and found anew when it has changed."""
+"""Dialect of the switch for each account: detected, checked against every page, and detected again after a change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ _CONFIRMED_FOR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class AccountDialect:
-    """An account's dialect, for people.
+    """An account's dialect, as shown by the CLI.
 
     Attributes:
-        account_id: account that is collected in it.
-        dialect: its name; None until the switch has been asked.
-        seen_at: when a page of the switch last agreed with it, UTC.
-        configured: it is set by CDR_API_DIALECT, which wins over what was found.
-        outdated_days: days that must be read again because the switch was upgraded.
+        account_id: account that is collected in this dialect.
+        dialect: name of the dialect; None until it is detected.
+        seen_at: time when a page of the switch last matched it, UTC.
+        configured: whether it is set by CDR_API_DIALECT, which takes precedence over detection.
+        outdated_days: number of days to read again because the switch was upgraded.
     """
 
     account_id: str
@@ -38,7 +38,7 @@ class AccountDialect:
 
 
 def edge_reach(ctx: RunContext) -> EdgeReach:
-    """How far windows across a month's edge reach, as configured."""
+    """Configured reach of windows across a month's end."""
     settings = ctx.settings
     return EdgeReach(
         longest_call=timedelta(hours=settings.collect_longest_call_hours),
@@ -47,17 +47,17 @@ def edge_reach(ctx: RunContext) -> EdgeReach:
 
 
 def known_dialect(account: Account, ctx: RunContext) -> SwitchDialect | None:
-    """The dialect that is configured or was found before; None when the switch must be asked."""
+    """The configured dialect, or the one detected before; None when it must be detected."""
     if ctx.settings.api_dialect != "auto":
         return SwitchDialect(ctx.settings.api_dialect)
     return None if account.dialect is None else SwitchDialect(account.dialect)
 
 
 def find_dialect(account: Account, client: KazooClient, ledger: Ledger, ctx: RunContext) -> SwitchDialect:
-    """Asks the switch and remembers what it speaks; marks the windows that were asked for otherwise since it was seen.
+    """Detects the dialect of the switch and stores it. Marks windows that were read in another dialect as outdated.
 
     Raises:
-        UpstreamError: as any request.
+        UpstreamError: the request to the switch failed.
     """
     dialect = client.detect_dialect(account.account_id)
     with ledger.connection.transaction():
@@ -67,7 +67,7 @@ def find_dialect(account: Account, client: KazooClient, ledger: Ledger, ctx: Run
 
 
 def confirm_dialect(account: Account, dialect: SwitchDialect, ledger: Ledger, ctx: RunContext) -> None:
-    """Remembers that pages of the switch agree with the dialect."""
+    """Records that pages of the switch match the dialect."""
     if ctx.settings.api_dialect != "auto":
         return
     seen, now = account.dialect_seen_at, ctx.clock()
@@ -76,10 +76,10 @@ def confirm_dialect(account: Account, dialect: SwitchDialect, ledger: Ledger, ct
 
 
 def list_dialects(ctx: RunContext, accounts: Sequence[str] | None = None) -> list[AccountDialect]:
-    """The dialect of each active account, or of those named.
+    """The dialect of each active account, or of the given accounts.
 
     Raises:
-        AccountNotFound: one of those named is unknown.
+        AccountNotFound: a given account is not registered.
     """
     configured = ctx.settings.api_dialect != "auto"
     with ctx.ledger() as ledger:
@@ -96,13 +96,13 @@ def list_dialects(ctx: RunContext, accounts: Sequence[str] | None = None) -> lis
 
 
 def reset_dialects(ctx: RunContext, accounts: Sequence[str] | None = None) -> list[str]:
-    """Forgets the dialect of active accounts, or of those named: their next collection asks the switch.
+    """Deletes the stored dialect of all active accounts, or of the given ones. Their next collection detects it again.
 
     Returns:
-        Their ids.
+        Ids of these accounts.
 
     Raises:
-        AccountNotFound: one of those named is unknown.
+        AccountNotFound: a given account is not registered.
     """
     with ctx.ledger() as ledger:
         account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
@@ -111,9 +111,9 @@ def reset_dialects(ctx: RunContext, accounts: Sequence[str] | None = None) -> li
 
 
 def _mark_outdated(account: Account, dialect: SwitchDialect, ledger: Ledger, ctx: RunContext) -> None:
-    """Marks the months' edges of days that were read in a dialect of other windows since the switch was last seen.
+    """Marks windows across a month's end as outdated if they were read in another dialect since the last confirmation.
 
-    Windows that landed before that were read from a switch whose pages agreed with their dialect.
+    Earlier windows were read from a switch whose pages matched their dialect.
     """
     others = [other.value for other in SwitchDialect if other.hides_month_edges != dialect.hides_month_edges]
     since = account.dialect_seen_at or _NEVER

@@ -1,4 +1,4 @@
-"""Files below the drop folder that no run has taken in: what is wrong with each, and whose days they may change."""
+"""Files in the drop folder that are not registered yet: their state, and the accounts whose days they may change."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,16 @@ from cdr_pipeline.warehouse.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class WaitingDrop:
-    """A file that lies in the drop folder.
+    """A file in the drop folder.
 
     Attributes:
-        place: folders and name.
-        account_id: account that owns it; None where its folder names none, so that it may be any account's.
-        state: ``refused``, which a person has to change; ``arriving``, while its sender writes it; ``waiting`` for the
+        place: path below the drop folder.
+        account_id: account that owns the file; None where its folder names no registered account, so that it may belong
+            to any account.
+        state: ``refused``, an operator must fix it; ``arriving``, its sender is still writing it; ``waiting`` for the
             next run.
-        code, message: what is wrong with a refused one.
-        since: when it last changed, UTC.
+        code, message: error of a refused file.
+        since: time of its last change, UTC.
     """
 
     place: str
@@ -34,18 +35,18 @@ class WaitingDrop:
 
 
 def waiting_drops(ledger: Ledger, ctx: RunContext, accounts: Collection[str] | None = None) -> list[WaitingDrop]:
-    """What lies in the drop folder, of these accounts and of none, in the order of the places."""
-    known = {account.account_id for account in ledger.accounts.all()}
+    """Files in the drop folder that belong to these accounts or to no registered one, ordered by path."""
+    registered = {account.account_id for account in ledger.accounts.all()}
     faults: dict[str, CdrError | None] = {}
-    found: list[WaitingDrop] = []
+    drops: list[WaitingDrop] = []
     for file in dropped_files(ctx.settings.upload_dir):
-        owner = file.account_id if file.account_id in known else None
+        owner = file.account_id if file.account_id in registered else None
         if accounts is not None and owner is not None and owner not in accounts:
             continue
         error = _fault(file, owner, faults, ctx)
         settled = file.is_settled(ctx.settings.upload_settle_seconds, ctx.clock().timestamp())
         state = "refused" if error else "arriving" if file.unfinished or not settled else "waiting"
-        found.append(
+        drops.append(
             WaitingDrop(
                 display_name(file.place),
                 owner,
@@ -55,11 +56,11 @@ def waiting_drops(ledger: Ledger, ctx: RunContext, accounts: Collection[str] | N
                 datetime.fromtimestamp(file.changed_at, UTC),
             )
         )
-    return found
+    return drops
 
 
 def accounts_with_drops(accounts: Sequence[str], ledger: Ledger, ctx: RunContext) -> frozenset[str]:
-    """Accounts whose days a file in the drop folder may change: its owner, or all when its owner is not known."""
+    """Accounts whose days a file in the drop folder may change: its owner, or all if its owner is unknown."""
     owners = {drop.account_id for drop in waiting_drops(ledger, ctx)}
     return frozenset(account for account in accounts if account in owners or None in owners)
 
@@ -67,10 +68,10 @@ def accounts_with_drops(accounts: Sequence[str], ledger: Ledger, ctx: RunContext
 def _fault(
     file: DroppedFile, owner: str | None, faults: dict[str, CdrError | None], ctx: RunContext
 ) -> CdrError | None:
-    """Why no run will ever take the file in as it is; None when one will."""
+    """The error that keeps a file from being registered; None when there is none."""
     if not file.has_place:
         depth = f"{len(file.folders)} folder(s) deep" if file.folders else "directly in the drop folder"
-        return MisplacedFile(f"it lies {depth}, not in ACCOUNT/PROFILE/", hint=_hint(ctx))
+        return MisplacedFile(f"it is {depth}, not in ACCOUNT/PROFILE/", hint=_hint(ctx))
     if owner is None:
         return AccountNotFound(f"no such account in the warehouse: {display_name(file.account_id)}")
     if file.profile not in faults:

@@ -1,4 +1,4 @@
-"""Loads landed files: parse by profile, normalise, validate, merge as ``imported``, account for every line."""
+"""Loads landed files: parses by profile, normalises, validates, merges as ``imported``, accounts for every line."""
 
 from collections import Counter
 from collections.abc import Generator, Sequence
@@ -22,7 +22,7 @@ from cdr_pipeline.steps.uploads.upload_batch import UploadBatch, in_zone
 from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger, UploadLine
 from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load, retried_load
 
-# One record that another file has too may be chance; two are a pattern.
+# One record that another file also contains may be chance; from two on the file is held.
 _OVERLAP_ROWS: Final = 2
 _OTHER_CALLS_HINT: Final = (
     "'cdr-pipeline uploads release' adds them as calls of their own and leaves the others as they are,"
@@ -34,18 +34,18 @@ _HELD_HINT: Final = "'cdr-pipeline uploads list' shows it; 'uploads release' loa
 
 @dataclass(frozen=True, slots=True)
 class LoadedUpload:
-    """What became of a file.
+    """Result of loading a file.
 
     Attributes:
-        account_id: whose calls it holds.
-        file_name: as it came, for people.
-        sha256: its identity.
-        profile: how it was read.
-        counts: its lines by class; they balance.
-        reject_reasons: refused lines by reason code.
-        filtered_reasons: lines that are no records, by kind.
-        touched: business dates whose records changed.
-        known: the same bytes had been loaded before; the counts are those of the first time.
+        account_id: account that owns the records.
+        file_name: original name of the file, for display.
+        sha256: id of the upload.
+        profile: name of the import profile.
+        counts: lines by class; they balance.
+        reject_reasons: rejected lines by reason code.
+        filtered_reasons: lines that are not records, by kind.
+        touched: business dates with changed records.
+        known: whether the same bytes were loaded before; the counts are then those of the first load.
     """
 
     account_id: str
@@ -60,18 +60,18 @@ class LoadedUpload:
 
 
 def other_calls_text(number: int) -> str:
-    """What is wrong with a file of which so many records have the id of another call."""
+    """Error text for a file in which ``number`` records have the id of another call."""
     return f"{number} records carry ids of other calls"
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedUpload:
-    """What became of a file that was read again.
+    """Result of reading a file again.
 
     Attributes:
-        upload: its lines by class, this time.
-        before: the last time.
-        left_over: records of an earlier reading that this one does not yield; they stay.
+        upload: result of this reading.
+        before: lines by class of the previous reading.
+        left_over: number of records of earlier readings that this one does not contain; they stay in the warehouse.
     """
 
     upload: LoadedUpload
@@ -81,7 +81,7 @@ class ReplayedUpload:
 
 @dataclass(frozen=True, slots=True)
 class LoadedUploads:
-    """What became of all landed files: those loaded, failures of accounts whose file could not be read, those held."""
+    """Result for all landed files: loaded files, failures of files that could not be read, and held files."""
 
     files: tuple[LoadedUpload, ...]
     failures: tuple[AccountFailure, ...]
@@ -94,7 +94,7 @@ class LoadedUploads:
 
     @property
     def reject_reasons(self) -> dict[str, int]:
-        """Refused lines by reason over all files."""
+        """Rejected lines by reason over all files."""
         total: Counter[str] = Counter()
         for file in self.files:
             total.update(file.reject_reasons)
@@ -102,87 +102,88 @@ class LoadedUploads:
 
     @property
     def touched(self) -> frozenset[date]:
-        """Business dates whose records changed."""
+        """Business dates with changed records."""
         return frozenset[date]().union(*(file.touched for file in self.files))
 
 
 def load_uploads(ctx: RunContext, accounts: Sequence[str] | None = None) -> LoadedUploads:
     """Merges every landed file, one transaction each.
 
-    One that cannot be read is on record as refused; one that repeats records of another file is held; one over which
-    the program itself fails stays landed, and is tried again by the next call.
+    A file that cannot be read is recorded as refused. A file that repeats records of another file is held. After an
+    unexpected exception the file stays landed, and the next call tries it again.
 
     Raises:
-        AccountNotFound: an account asked for is unknown.
-        ClockDisagrees: this machine's clock is not the warehouse's; calls of today could be taken for future ones.
+        AccountNotFound: a requested account is not registered.
+        ClockDisagrees: this machine's clock differs from the warehouse's; today's calls could be rejected as future
+            calls.
     """
     files: list[LoadedUpload] = []
     failures: list[AccountFailure] = []
     held: list[AccountFailure] = []
     with ctx.ledger() as ledger:
         require_clock(ledger, ctx)
-        known = {account.account_id: account for account in ledger.accounts.active(accounts)}
-        for upload in ledger.uploads.landed(list(known)):
+        registered = {account.account_id: account for account in ledger.accounts.active(accounts)}
+        for upload in ledger.uploads.landed(list(registered)):
             try:
-                files.append(retried_load(_load, upload, known[upload.account_id], ledger, ctx))
+                files.append(retried_load(_load, upload, registered[upload.account_id], ledger, ctx))
             except UploadHeld as error:
                 held.append(AccountFailure.of(upload.account_id, error))
             except CdrError as error:
                 failures.append(AccountFailure.of(upload.account_id, error))
-            except Exception as error:  # noqa: BLE001 - one file's fault must not keep the others out
-                what = f"{upload.file_name} ({upload.sha256[:12]})"
-                failures.append(AccountFailure.of_fault(upload.account_id, what, error))
+            except Exception as error:  # noqa: BLE001 - one file's failure must not stop the others
+                file = f"{upload.file_name} ({upload.sha256[:12]})"
+                failures.append(AccountFailure.of_fault(upload.account_id, file, error))
     return LoadedUploads(tuple(files), tuple(failures), tuple(held))
 
 
 def import_upload(request: UploadRequest, ctx: RunContext) -> LoadedUpload:
-    """Takes one file in and loads it, all of it or nothing; the same bytes again give the first result.
+    """Registers one file and loads it in one transaction. Importing the same bytes again returns the first result.
 
     Raises:
-        UnknownProfile, InvalidProfile: no usable profile of that name.
-        AccountNotFound: the warehouse does not know the account.
-        UnreadableUpload: the file cannot be opened or decoded, or states other totals than it has; it is on record as
-            refused.
-        UploadHeld: it repeats records of another file and waits for a person.
-        UnbalancedBatch: a line is unaccounted for; nothing was merged.
+        UnknownProfile, InvalidProfile: the profile does not exist or is invalid.
+        AccountNotFound: the account is not registered.
+        UnreadableUpload: the file cannot be opened or decoded, or its control totals differ from its content; it is
+            recorded as refused.
+        UploadHeld: the file repeats records of another file and needs a decision.
+        UnbalancedBatch: a line is not accounted for; nothing was merged.
     """
-    taken = take_in(request, ctx)
-    return load_taken(taken, ctx)
+    registered = take_in(request, ctx)
+    return load_taken(registered, ctx)
 
 
-def load_taken(taken: RegisteredFile, ctx: RunContext) -> LoadedUpload:
-    """Loads a file that has been taken in; raises as ``import_upload`` does, and ClockDisagrees."""
+def load_taken(registered: RegisteredFile, ctx: RunContext) -> LoadedUpload:
+    """Loads a registered file. Raises the errors of ``import_upload``, and ClockDisagrees."""
     with ctx.ledger() as ledger:
         require_clock(ledger, ctx)
-        (account,) = ledger.accounts.active([taken.account_id])
-        if taken.known:
-            return _as_before(account, taken.sha256, ledger)
+        (account,) = ledger.accounts.active([registered.account_id])
+        if registered.known:
+            return _as_before(account, registered.sha256, ledger)
         landed = ledger.uploads.landed([account.account_id])
-        waiting = [item for item in landed if item.sha256 == taken.sha256]
+        waiting = [item for item in landed if item.sha256 == registered.sha256]
         if waiting:
             return retried_load(_load, waiting[0], account, ledger, ctx)
-        before = ledger.uploads.find(account.account_id, taken.sha256)
+        before = ledger.uploads.find(account.account_id, registered.sha256)
         if before is not None and before.state == "loaded":
-            return _as_before(account, taken.sha256, ledger)
+            return _as_before(account, registered.sha256, ledger)
         if before is not None and before.state == "held":
-            message = before.error_message or f"{taken.file_name} is held"
+            message = before.error_message or f"{registered.file_name} is held"
             raise UploadHeld(
                 message, overlap_rows=before.overlap_rows or 0, other_calls=before.other_calls or 0, hint=_HELD_HINT
             )
         raise UnreadableUpload(
-            f"{taken.file_name} was discarded before", hint="'cdr-pipeline uploads list' shows who decided so"
+            f"{registered.file_name} was discarded before", hint="'cdr-pipeline uploads list' shows who discarded it"
         )
 
 
 def replay_upload(upload: UploadLine, ctx: RunContext) -> ReplayedUpload:
-    """Reads a loaded file again from landing, under today's rules and profile: a new batch, the old one kept.
+    """Reads a loaded file again from landing with the current rules and profile. Adds a batch and keeps the old one.
 
-    Records that read differently now are updated and their earlier versions kept; rejects that are records now are
-    closed. What the file no longer yields stays, and is counted.
+    Records with new values are updated and their earlier versions kept. Rejects that are valid now are closed. Records
+    that the file no longer contains stay in the warehouse and are counted.
 
     Raises:
-        UnreadableUpload: it was not loaded before, or cannot be read any more; nothing changed.
-        UnbalancedBatch: a line is unaccounted for; nothing changed.
+        UnreadableUpload: the file was not loaded before, or can no longer be read; nothing changed.
+        UnbalancedBatch: a line is not accounted for; nothing changed.
     """
     landed = LandedUpload(
         upload.account_id, upload.sha256, upload.profile, upload.time_zone, upload.file_name, upload.landing_path,
@@ -193,7 +194,8 @@ def replay_upload(upload: UploadLine, ctx: RunContext) -> ReplayedUpload:
         before = ledger.uploads.find(upload.account_id, upload.sha256)
         if before is None or before.counts is None:
             raise UnreadableUpload(
-                f"upload {upload.sha256[:12]} is {upload.state}, not loaded", hint="only a loaded file is read again"
+                f"upload {upload.sha256[:12]} is {upload.state}, not loaded",
+                hint="only a loaded file can be read again",
             )
         batch, loaded, left_over = retried_load(_read_again, landed, account, ledger, ctx)
     return ReplayedUpload(_loaded(landed, batch, loaded), before.counts, left_over)
@@ -212,7 +214,7 @@ def _read_again(
 def _load(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContext) -> LoadedUpload:
     try:
         with _batch(upload, account, ledger, ctx) as batch:
-            # Another process may have loaded it while this one waited for the account's lock.
+            # Another process may have loaded the file while this one waited for the account's lock.
             before = ledger.uploads.find(account.account_id, upload.sha256)
             if before is not None and before.state == "loaded":
                 return _as_before(account, upload.sha256, ledger)
@@ -264,13 +266,13 @@ def _stage(upload: LandedUpload, batch: UploadBatch) -> None:
 
 
 def _require_new(upload: LandedUpload, batch: UploadBatch, ledger: Ledger) -> None:
-    """Holds a file whose records the warehouse has already, unless a person has released it.
+    """Holds a file whose records are already in the warehouse, unless an operator has released it.
 
-    So is one with records under the ids of other calls: released, it adds them as calls of their own. The same bytes
-    read with another profile are other records, so the calls would count twice.
+    A file is also held if its records have the ids of other calls; after a release they are added as separate calls.
+    The same bytes read with another profile give different records, so the calls would count twice.
 
     Raises:
-        UploadHeld: a person decides.
+        UploadHeld: the file needs a decision.
     """
     if upload.released:
         return

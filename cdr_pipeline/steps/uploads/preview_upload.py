@@ -1,4 +1,4 @@
-"""What importing a file would do, line by line; nothing is kept, not even that it was asked."""
+"""Previews an import line by line. The transaction is rolled back and the preview is not recorded."""
 
 from dataclasses import dataclass
 from uuid import uuid4
@@ -18,13 +18,13 @@ from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 
 @dataclass(frozen=True, slots=True)
 class PreviewedUpload:
-    """What importing a file would do.
+    """Result that importing a file would have.
 
     Attributes:
-        counts: its lines by class.
+        counts: lines by class.
         reject_reasons, filtered_reasons: lines by reason or kind.
-        overlap_rows: records that another file has delivered before; two or more would hold the file.
-        other_calls: records that carry the id of another call; any would hold the file.
+        overlap_rows: number of records that another file has delivered before; two or more would hold the file.
+        other_calls: number of records with the id of another call; any would hold the file.
         lines: ``line, class, reason, field`` of every line; class is inserted, updated, unchanged, duplicate, rejected
             or filtered.
     """
@@ -38,13 +38,13 @@ class PreviewedUpload:
 
 
 def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
-    """What importing a file would do.
+    """Imports a file in a transaction that is rolled back, and returns the result.
 
     Raises:
-        UnknownProfile, InvalidProfile, AccountNotFound, UnreadableUpload: as an import.
+        UnknownProfile, InvalidProfile, AccountNotFound, UnreadableUpload: as ``import_upload``.
     """
-    named = in_zone(load_profile(request.profile, folder=ctx.settings.profile_dir), request.time_zone)
-    profile = with_date_order(request.path, named)
+    zoned = in_zone(load_profile(request.profile, folder=ctx.settings.profile_dir), request.time_zone)
+    profile = with_date_order(request.path, zoned)
     with ctx.ledger() as ledger:
         (account,) = ledger.accounts.active([request.account_id])
         header = BatchHeader(account.account_id, uuid4(), "upload", "preview", ctx.clock())
@@ -66,8 +66,8 @@ def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
 
 
 def _by_line(lines: list[pl.DataFrame], classes: pl.DataFrame) -> pl.DataFrame:
-    """Class of every line; a staged line that was not kept repeats another one."""
-    everything = pl.concat(lines) if lines else pl.DataFrame(schema=LINE_CLASSES)
-    joined = everything.join(classes, on=LINE, how="left", maintain_order="left")
+    """Class of every line. A staged line that the batch did not keep is a duplicate."""
+    all_lines = pl.concat(lines) if lines else pl.DataFrame(schema=LINE_CLASSES)
+    joined = all_lines.join(classes, on=LINE, how="left", maintain_order="left")
     staged = pl.when(pl.col("class") == "staged").then(pl.col("row_class").fill_null("duplicate"))
     return joined.select(LINE, staged.otherwise(pl.col("class")).alias("class"), "reason", "field").sort(LINE)

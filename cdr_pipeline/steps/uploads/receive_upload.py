@@ -1,4 +1,4 @@
-"""Takes in a file that came over the API, loads it at once, and says what became of it; asked again, says the same."""
+"""Uploads over the API: loads a file at once and returns its counts. Requests can carry an idempotency key."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -20,15 +20,15 @@ _LISTED: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """A file that lies in a folder of its own.
+    """A received file in a folder of its own.
 
     Attributes:
-        path: where; its name is shown to people.
-        account_id: whose calls it holds.
-        profile: how it is read.
-        time_zone: zone of its local times; the profile's, else the account's, when omitted.
-        dry_run: only say what would become of it.
-        key: the client's Idempotency-Key, if any.
+        path: path of the file; its name is displayed.
+        account_id: account that owns the records.
+        profile: name of the import profile.
+        time_zone: IANA zone of local times; the profile's, else the account's, when omitted.
+        dry_run: whether to return a preview without loading the file.
+        key: Idempotency-Key of the client; None without one.
     """
 
     path: Path
@@ -41,13 +41,14 @@ class ReceivedFile:
 
 @dataclass(frozen=True, slots=True)
 class UploadReply:
-    """What the client is told.
+    """Response to the client.
 
     Attributes:
-        outcome: ``created``; ``known`` (the same bytes were loaded before); ``previewed``; ``held`` (a person decides);
-            ``working`` or ``other`` (the key belongs to a request under way, or to another one).
+        outcome: ``created``; ``known`` (the same bytes were loaded before); ``previewed``; ``held`` (needs a
+            decision); ``working`` (a request with the same key is running); ``other`` (the key was used for another
+            request).
         data: counts by class, reasons, touched days, and the upload's id.
-        repeated: the stored answer to the same key.
+        repeated: whether this is the stored response to the same key.
     """
 
     outcome: Literal["created", "known", "previewed", "held", "working", "other"]
@@ -56,7 +57,7 @@ class UploadReply:
 
 
 def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
-    """Loads the file, all of it or nothing.
+    """Loads the file in one transaction, or returns the stored response to the same idempotency key.
 
     Raises:
         UnknownProfile, InvalidProfile, AccountNotFound, UnreadableUpload, UnbalancedBatch: as ``import_upload``.
@@ -65,8 +66,8 @@ def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
         return _loaded(received, ctx)
     fingerprint = _fingerprint(received)
     with ctx.ledger() as ledger:
-        answers = IdempotentResponses(ledger.connection)
-        before = answers.begin(
+        responses = IdempotentResponses(ledger.connection)
+        before = responses.begin(
             account_id=received.account_id, key=received.key, fingerprint=fingerprint, now=ctx.clock()
         )
         if before is not None:
@@ -76,9 +77,9 @@ def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
         try:
             reply = _loaded(received, ctx)
         except BaseException:
-            answers.release(account_id=received.account_id, key=received.key)
+            responses.release(account_id=received.account_id, key=received.key)
             raise
-        answers.finish(
+        responses.finish(
             account_id=received.account_id,
             key=received.key,
             status=0,
@@ -88,10 +89,10 @@ def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
 
 
 def uploads_of(account_id: str, ctx: RunContext, upload_id: str = "") -> list[dict[str, Any]]:
-    """Uploads of an account as the API shows them, newest first; those whose id begins so."""
+    """Uploads of an account for the API, newest first, filtered by the beginning of their id."""
     with ctx.ledger() as ledger:
-        found = ledger.uploads.list_all([account_id], sha256_prefix=upload_id)
-    return [_shown(upload) for upload in found[:_LISTED]]
+        uploads = ledger.uploads.list_all([account_id], sha256_prefix=upload_id)
+    return [_shown(upload) for upload in uploads[:_LISTED]]
 
 
 def rejects_of(account_id: str, upload_id: str, ctx: RunContext) -> list[dict[str, Any]] | None:
@@ -111,14 +112,19 @@ def _loaded(received: ReceivedFile, ctx: RunContext) -> UploadReply:
             _counted(preview.counts, preview.reject_reasons, preview.filtered_reasons)
             | {"state": "previewed", "overlap_rows": preview.overlap_rows, "other_calls": preview.other_calls},
         )
-    taken = take_in(request, ctx)
-    about = {"upload_id": taken.sha256, "origin": "imported", "profile": received.profile, "bytes": taken.size}
+    registered = take_in(request, ctx)
+    upload = {
+        "upload_id": registered.sha256,
+        "origin": "imported",
+        "profile": received.profile,
+        "bytes": registered.size,
+    }
     try:
-        loaded = load_taken(taken, ctx)
+        loaded = load_taken(registered, ctx)
     except UploadHeld as error:
         held = {"state": "held", "overlap_rows": error.overlap_rows, "other_calls": error.other_calls}
-        return UploadReply("held", about | held)
-    data = about | {"state": "loaded", "days": [str(day) for day in sorted(loaded.touched)]}
+        return UploadReply("held", upload | held)
+    data = upload | {"state": "loaded", "days": [str(day) for day in sorted(loaded.touched)]}
     data |= _counted(loaded.counts, loaded.reject_reasons, loaded.filtered_reasons)
     return UploadReply("known" if loaded.known else "created", data)
 

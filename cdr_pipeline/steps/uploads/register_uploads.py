@@ -1,4 +1,4 @@
-"""Takes files in: their bytes are copied to landing, and the ledger knows them by account, sha256 and profile."""
+"""Registers files: copies their bytes to landing and records them by account, sha256 and profile."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from cdr_pipeline.warehouse.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """A file to take in.
+    """A file to register.
 
     Attributes:
-        path: where it is now; its name is shown to people and never used as a path.
-        account_id: whose calls it holds.
+        path: current path; the name is displayed and never used to build a path.
+        account_id: account that owns the records.
         profile: name of the import profile.
         time_zone: IANA zone of its local times; the profile's, else the account's, when omitted.
-        corrects: sha256 of the upload whose rejected lines it feeds again, if it is a corrected reject file.
+        corrects: for a corrected reject file, id of the upload whose rejected lines it contains.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class UploadRequest:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredFile:
-    """A file in landing; ``known`` when the same bytes were loaded before for the account, with the same profile."""
+    """A file in landing. ``known``: the same bytes were loaded before for the account with the same profile."""
 
     account_id: str
     profile: str
@@ -47,7 +47,7 @@ class RegisteredFile:
 
 @dataclass(frozen=True, slots=True)
 class RefusedUpload:
-    """A file that stays where it is: ``{account}/{profile}/{file}``, code and message of what is wrong."""
+    """A file that stays in the drop folder: path ``{account}/{profile}/{file}``, error code and message."""
 
     place: str
     code: str
@@ -56,47 +56,47 @@ class RefusedUpload:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredFiles:
-    """What became of the files in the drop folder."""
+    """Result for the drop folder: registered files and refused files."""
 
     files: tuple[RegisteredFile, ...]
     refused: tuple[RefusedUpload, ...]
 
 
 def take_in(request: UploadRequest, ctx: RunContext) -> RegisteredFile:
-    """Lands one file. The file itself stays where it is.
+    """Copies one file to landing and registers it. The original stays in its folder.
 
     Raises:
-        UnknownProfile, InvalidProfile: no usable profile of that name.
-        AccountNotFound: the warehouse does not know the account.
-        UnreadableUpload: it is no regular file, too large, or changed while it was read.
+        UnknownProfile, InvalidProfile: the profile does not exist or is invalid.
+        AccountNotFound: the account is not registered.
+        UnreadableUpload: it is not a regular file, is too large, or changed during reading.
     """
     profile = load_profile(request.profile, folder=ctx.settings.profile_dir)
     name = display_name(request.path.name)
-    place = series_position(name, profile.control)
+    position = series_position(name, profile.control)
     with ctx.ledger() as ledger:
         (account,) = ledger.accounts.active([request.account_id])
         landed = land_upload(request.path, ctx.settings.landing_dir)
-        upload_id, known = _record_landed(request, account.account_id, landed, ledger, ctx)
+        upload_id, loaded = _record_landed(request, account.account_id, landed, ledger, ctx)
         ledger.uploads.record_name(
             account_id=account.account_id,
             sha256=upload_id,
             file_name=name,
             profile=request.profile,
-            file_date=place.file_date,
-            file_sequence=place.sequence,
+            file_date=position.file_date,
+            file_sequence=position.sequence,
             now=ctx.clock(),
         )
-    return RegisteredFile(account.account_id, request.profile, name, upload_id, landed.size, known)
+    return RegisteredFile(account.account_id, request.profile, name, upload_id, landed.size, loaded)
 
 
 def _record_landed(
     request: UploadRequest, account_id: str, landed: LandedFile, ledger: Ledger, ctx: RunContext
 ) -> tuple[str, bool]:
-    """The upload's id, and whether it was loaded before."""
+    """Records the landed file. Returns the upload's id and whether it was loaded before."""
     upload_id = ""
-    # Another process may take in the same bytes with another profile at the same time.
-    while upload_id != (found := ledger.uploads.upload_id(account_id, landed.sha256, request.profile)):
-        upload_id = found
+    # Another process may register the same bytes with another profile at the same time.
+    while upload_id != (current_id := ledger.uploads.upload_id(account_id, landed.sha256, request.profile)):
+        upload_id = current_id
         before = ledger.uploads.find(account_id, upload_id)
         if before is not None and before.state == "loaded":
             return upload_id, True
@@ -116,10 +116,10 @@ def _record_landed(
 
 
 def take_in_uploads(ctx: RunContext, accounts: Sequence[str] | None = None) -> RegisteredFiles:
-    """Takes in what waits in the drop folder and removes it there; a file that is refused stays and is named.
+    """Registers the files in the drop folder and removes them there. A refused file stays and is reported.
 
-    One process at a time does so; another one waits for it. A file is first renamed away from its sender, and is put
-    back when it is refused or has changed meanwhile.
+    Only one process does this at a time; others wait. Each file is renamed first, so that its sender cannot change it,
+    and renamed back if it is refused or has changed meanwhile.
     """
     files: list[RegisteredFile] = []
     refused: dict[str, RefusedUpload] = {}

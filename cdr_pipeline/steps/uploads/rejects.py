@@ -1,4 +1,4 @@
-"""Rejected lines: exported in the format of their file, corrected by a person, fed again."""
+"""Rejected lines: exports them in the format of their file and imports the corrected file."""
 
 import re
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ class RejectFile:
     """A reject file.
 
     Attributes:
-        upload: the upload whose open rejects it holds.
-        rows: their number.
-        lines: its text, line by line.
+        upload: upload that the rejects belong to.
+        rows: number of open rejects.
+        lines: text of the file, line by line.
     """
 
     upload: UploadLine
@@ -37,46 +37,46 @@ class RejectFile:
 
 
 def find_upload(ledger: Ledger, upload: str, account_id: str | None = None) -> UploadLine:
-    """The one upload whose sha256 begins so.
+    """The only upload whose id begins with ``upload``.
 
     Raises:
-        UnreadableUpload: there is none, or several.
+        UnreadableUpload: no upload matches, or more than one.
     """
     accounts = [account.account_id for account in ledger.accounts.all()]
-    found = ledger.uploads.list_all(accounts if account_id is None else [account_id], sha256_prefix=upload.lower())
-    if len(found) != 1 or not upload:
+    matches = ledger.uploads.list_all(accounts if account_id is None else [account_id], sha256_prefix=upload.lower())
+    if len(matches) != 1 or not upload:
         raise UnreadableUpload(
-            f"{len(found)} uploads have an id that begins like that",
+            f"{len(matches)} uploads have an id that begins like that",
             hint="'cdr-pipeline uploads list' shows the ids; with the same file in two accounts add --account",
         )
-    return found[0]
+    return matches[0]
 
 
 def export_rejects(upload: str, ctx: RunContext, account_id: str | None = None) -> RejectFile:
     """The open rejects of an upload in the format of its file, with upload, line and reason as last columns.
 
     Args:
-        upload: its id, or the beginning of it.
+        upload: id of the upload, or its beginning.
         ctx: settings, warehouse, clock and progress callback.
-        account_id: whose, when the same file was delivered for two accounts.
+        account_id: account of the upload; required when the same file was delivered for two accounts.
 
     Raises:
-        UnreadableUpload: no such upload.
+        UnreadableUpload: the upload does not exist.
     """
     with ctx.ledger() as ledger:
-        found = find_upload(ledger, upload, account_id)
-        rejects = ledger.uploads.rejects(found.account_id, found.sha256)
-        first = find_upload(ledger, found.corrects, found.account_id) if found.corrects else found
-    profile = load_profile(found.profile, folder=ctx.settings.profile_dir)
+        line = find_upload(ledger, upload, account_id)
+        rejects = ledger.uploads.rejects(line.account_id, line.sha256)
+        first = find_upload(ledger, line.corrects, line.account_id) if line.corrects else line
+    profile = load_profile(line.profile, folder=ctx.settings.profile_dir)
     source = ctx.settings.landing_dir / first.landing_path
-    return RejectFile(found, rejects.height, reject_file(source, profile, first.sha256, rejects))
+    return RejectFile(line, rejects.height, reject_file(source, profile, first.sha256, rejects))
 
 
 def replay_rejects(path: Path, ctx: RunContext, account_id: str | None = None) -> LoadedUpload:
-    """Feeds a corrected reject file: its lines close the rejects they came from; what is still wrong is a reject again.
+    """Imports a corrected reject file. Its lines close the rejects they correct; invalid lines become rejects again.
 
     Raises:
-        UnreadableUpload: it is no reject file, or of no known upload.
+        UnreadableUpload: it is not a reject file, or its upload does not exist.
         UnbalancedBatch: nothing was merged.
     """
     with ctx.ledger() as ledger:
@@ -84,13 +84,15 @@ def replay_rejects(path: Path, ctx: RunContext, account_id: str | None = None) -
     profile = load_profile(first.profile, folder=ctx.settings.profile_dir)
     correction = read_correction(path, profile)
     if not first.sha256.startswith(correction.upload):
-        raise UnreadableUpload(f"{path.name} holds lines of several uploads", hint="feed one upload's at a time")
+        raise UnreadableUpload(
+            f"{path.name} holds lines of several uploads", hint="replay the lines of one upload at a time"
+        )
     request = UploadRequest(path, first.account_id, first.profile, first.time_zone, corrects=first.sha256)
     return load_taken(take_in(request, ctx), ctx)
 
 
 def _upload_of(path: Path) -> str:
-    """The upload that a reject file's lines name, found without knowing its format."""
+    """Id of the upload that the lines of a reject file name, read independently of the format."""
     text = read_text(path, ENCODING)
     marks = _MARKED_LINE.findall(text) + _MARKED_DOCUMENT.findall(text)
     if not marks:

@@ -1,4 +1,4 @@
-"""A file on its way into a batch: its blocks parsed, normalised, validated and staged, every line counted."""
+"""Loads the blocks of a file into a batch: normalises, validates and stages them, and counts every line."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -21,26 +21,26 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.loading import BatchLoad
 
-# Clocks of other systems run ahead; a call that starts later than this is not believed.
+# Allowance for clocks of other systems that run ahead. A call that starts later than this is rejected.
 _LEAD: Final = timedelta(days=1)
 LINE_CLASSES: Final = {LINE: pl.Int64(), "class": pl.String(), "reason": pl.String(), "field": pl.String()}
 
 
 @dataclass(slots=True)
 class UploadBatch:
-    """What was read of a file so far.
+    """The part of a file that has been read.
 
     Attributes:
-        account: whose calls it holds.
-        profile: how it is written.
-        load: where its rows are staged.
+        account: account that owns the records.
+        profile: import profile of the file.
+        load: batch in which its rows are staged.
         ctx: settings, warehouse, clock and progress callback.
-        corrects: sha256 of the upload whose rejected lines it feeds again, if it is a corrected reject file.
-        keep_lines: whether the class of every line is kept, which takes memory.
-        read: lines so far.
-        reasons, filtered: rejected lines by reason, lines that are no records by kind.
-        lines: ``line, class, reason, field`` of each block, class being staged, rejected or filtered.
-        totals: for a profile whose files state theirs.
+        corrects: for a corrected reject file, id of the upload whose rejected lines it contains.
+        keep_lines: whether to keep the class of every line, which uses memory.
+        read: number of lines read so far.
+        reasons, filtered: rejected lines by reason, and lines that are not records by kind.
+        lines: ``line, class, reason, field`` of each block; class is staged, rejected or filtered.
+        totals: totals of the lines, compared with the control totals of the file.
     """
 
     account: Account
@@ -56,10 +56,10 @@ class UploadBatch:
     totals: ControlTotals = field(default_factory=ControlTotals)
 
     def add_all(self, blocks: Iterable[RawRecords]) -> None:
-        """Stages a whole file.
+        """Stages all blocks of a file.
 
         Raises:
-            ControlTotalsDiffer: the file states other totals than it has.
+            ControlTotalsDiffer: the control totals of the file differ from its content.
         """
         for records in blocks:
             self.add(records)
@@ -77,8 +77,8 @@ class UploadBatch:
             account_country_code=self.account.country_code,
             earlier_zones=self.account.earlier_zones,
         )
-        known = with_record_ids(normalized.rows, source_of(self.profile.name), corrects=self.corrects)
-        accepted = validate(known, latest=self.ctx.clock() + _LEAD)
+        identified = with_record_ids(normalized.rows, source_of(self.profile.name), corrects=self.corrects)
+        accepted = validate(identified, latest=self.ctx.clock() + _LEAD)
         rejects = pl.concat([records.rejects, joined.rejects, normalized.rejects, accepted.rejects])
         self.load.stage(accepted.rows)
         self.load.reject(rejects)
@@ -99,10 +99,10 @@ class UploadBatch:
         self.ctx.progress(f"{self.read:,} lines")
 
     def settle(self, blocks: Callable[[], Iterable[RawRecords]]) -> None:
-        """Rejects rows that a later row of the file contradicts, once all of it is staged.
+        """Rejects rows that a later row of the file contradicts. Call it after all blocks are staged.
 
         Args:
-            blocks: reads the file again, for the text of such rows.
+            blocks: function that reads the file again, for the text of these rows.
         """
         lines = self.load.settle()[LINE]
         if lines.is_empty():
@@ -124,28 +124,28 @@ class UploadBatch:
 
     @property
     def reject_reasons(self) -> dict[str, int]:
-        """Refused lines by reason, in the order of their names."""
+        """Rejected lines by reason, ordered by reason code."""
         removed = {Reject.MONTH_REMOVED.value: self.load.removed} if self.load.removed else {}
         return dict(sorted((self.reasons + Counter(removed)).items()))
 
     @property
     def filtered_reasons(self) -> dict[str, int]:
-        """Lines that are no records, by kind."""
+        """Lines that are not records, by kind."""
         return {kind.value: count for kind, count in self.filtered.items() if count}
 
 
 def _classified(
-    lines: pl.DataFrame, name: str, reason: pl.Expr | None = None, place: pl.Expr | None = None
+    lines: pl.DataFrame, name: str, reason: pl.Expr | None = None, field_name: pl.Expr | None = None
 ) -> pl.DataFrame:
     nothing = pl.lit(None, pl.String)
     return lines.select(
         LINE,
         pl.lit(name).alias("class"),
         (nothing if reason is None else reason).alias("reason"),
-        (nothing if place is None else place).alias("field"),
+        (nothing if field_name is None else field_name).alias("field"),
     )
 
 
 def in_zone(profile: Profile, time_zone: str | None) -> Profile:
-    """The profile, its local times in the zone that was asked for, if one was."""
+    """The profile with another time zone; unchanged when ``time_zone`` is None."""
     return profile if time_zone is None else replace(profile, time_zone=time_zone)

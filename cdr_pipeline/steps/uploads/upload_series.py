@@ -1,4 +1,4 @@
-"""What the names of files say about their series: missing days, missing numbers, late files."""
+"""File series by the dates and numbers in file names: missing days, missing numbers, late files."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from cdr_pipeline.warehouse.uploads.uploads import UploadName
 
 @dataclass(frozen=True, slots=True)
 class FileSeries:
-    """One account's files of one profile.
+    """Files of one account and profile.
 
     Attributes:
-        account_id, profile: which.
-        files: how many came.
-        last_date: newest date in a name.
+        account_id, profile: account and profile of the series.
+        files: number of received files.
+        last_date: newest date in a file name.
         missing_days: expected days without a file.
-        missing_numbers: gaps in the sequence.
-        late_files: names of files that came after their time.
+        missing_numbers: missing sequence numbers.
+        late_files: names of files that arrived after their grace period.
     """
 
     account_id: str
@@ -34,29 +34,29 @@ class FileSeries:
 
     @property
     def whole(self) -> bool:
-        """Nothing is missing."""
+        """Whether no day and no number is missing."""
         return not self.missing_days and not self.missing_numbers
 
 
 def upload_series(ctx: RunContext, accounts: Sequence[str] | None = None) -> list[FileSeries]:
-    """Every series of which at least one file came, by account and profile. Files that were discarded do not count."""
+    """Every series with at least one received file, by account and profile. Discarded files do not count."""
     profiles = {
         name: profile for name, profile in list_profiles(ctx.settings.profile_dir).items() if profile.control.name
     }
     with ctx.ledger() as ledger:
-        known = [account.account_id for account in ledger.accounts.active(accounts)]
-        names = ledger.uploads.names(known, list(profiles))
+        account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
+        names = ledger.uploads.names(account_ids, list(profiles))
     groups = defaultdict[tuple[str, str], list[UploadName]](list)
     for name in names:
         groups[name.account_id, name.profile].append(name)
-    found: list[FileSeries] = []
+    series: list[FileSeries] = []
     for (account_id, name), files in sorted(groups.items()):
         control = profiles[name].control
         grace = timedelta(days=control.grace_days)
         dates = {file.file_date for file in files if file.file_date is not None}
         numbers = [file.file_sequence for file in files if file.file_sequence is not None]
         expected = ctx.clock().date() - timedelta(days=1) - grace
-        found.append(
+        series.append(
             FileSeries(
                 account_id,
                 name,
@@ -71,4 +71,4 @@ def upload_series(ctx: RunContext, accounts: Sequence[str] | None = None) -> lis
                 ),
             )
         )
-    return found
+    return series
