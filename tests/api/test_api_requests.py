@@ -369,7 +369,7 @@ def test_e25_no_request_sends_the_server_anywhere(ctx: RunContext) -> None:
         with api.client() as client:
             answer = client.post(LIST, content=json.dumps([row]), headers=headers, params={"profile": "kazoo_json"})
             assert answer.is_success, answer.text
-            stored = client.get(f"{LIST}/202603-e25", headers={"X-Auth-Token": headers["X-Auth-Token"]})
+            stored = client.get(f"{LIST}/kazoo_json:id:202603-e25", headers={"X-Auth-Token": headers["X-Auth-Token"]})
         assert stored.json()["data"]["recording_url"] == place
         with pytest.raises(BlockingIOError):
             inside.accept()

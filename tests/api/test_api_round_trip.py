@@ -72,7 +72,7 @@ def test_a_second_pipeline_that_collects_from_our_server_has_the_same_records(
         with copy.ledger() as ledger:
             for account in switch.accounts:
                 with ctx.ledger() as source:
-                    (known,) = source.accounts([account.account_id])
+                    (known,) = source.accounts.active([account.account_id])
                 ledger.accounts.add(known, now=ctx.clock())
         collected, _ = night(copy, DAY)
         assert collected.failures == ()

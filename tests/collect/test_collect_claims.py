@@ -58,7 +58,7 @@ def test_a35_of_two_collectors_one_works_and_the_other_says_so(ctx: RunContext, 
     with run_switch(switch) as running:
         place = playing(ctx, switch, running.url)
         with place.ledger() as other:
-            assert other.claim(account_id, DAY, lease_seconds=900) is not None
+            assert other.windows.claim(account_id, DAY, lease_seconds=900) is not None
             collected, _ = night(place)
             assert collected.elsewhere == (account_id,)
             assert collected.failures == ()
@@ -70,38 +70,38 @@ def test_a35_of_two_collectors_one_works_and_the_other_says_so(ctx: RunContext, 
 
 def test_a_released_day_can_be_claimed_at_once(ctx: RunContext) -> None:
     with ctx.ledger() as one, ctx.ledger() as other:
-        first = one.claim("acct", DAY, lease_seconds=900)
+        first = one.windows.claim("acct", DAY, lease_seconds=900)
         assert first is not None
-        assert other.claim("acct", DAY, lease_seconds=900) is None
-        one.release(first)
-        second = other.claim("acct", DAY, lease_seconds=900)
+        assert other.windows.claim("acct", DAY, lease_seconds=900) is None
+        one.windows.release(first)
+        second = other.windows.claim("acct", DAY, lease_seconds=900)
     assert second is not None
     assert second.fence == first.fence + 1
 
 
 def test_the_claim_of_a_killed_process_is_not_waited_for(ctx: RunContext) -> None:
     with ctx.ledger() as one:
-        assert one.claim("acct", DAY, lease_seconds=900) is not None
+        assert one.windows.claim("acct", DAY, lease_seconds=900) is not None
     with ctx.ledger() as other:
         deadline = time.monotonic() + 5
-        while other.claim("acct", DAY, lease_seconds=900) is None:
+        while other.windows.claim("acct", DAY, lease_seconds=900) is None:
             assert time.monotonic() < deadline
 
 
 def test_g04_one_that_stood_still_is_fenced_off(ctx: RunContext) -> None:
     window = LandedWindow(ctx.clock(), ctx.clock(), "k5", "nowhere", ctx.clock())
     with ctx.ledger() as sleeper, ctx.ledger() as other:
-        lost = sleeper.claim("acct", DAY, lease_seconds=0.05)
+        lost = sleeper.windows.claim("acct", DAY, lease_seconds=0.05)
         assert lost is not None
         time.sleep(0.1)
-        taken = other.claim("acct", DAY, lease_seconds=900)
+        taken = other.windows.claim("acct", DAY, lease_seconds=900)
         assert taken is not None
         with pytest.raises(ClaimLost):
-            sleeper.renew(lost)
+            sleeper.windows.renew(lost)
         with pytest.raises(ClaimLost):
-            sleeper.record_landed_window(claim=lost, window=window, rows=1, content_sha256="")
-        sleeper.release(lost)
-        other.renew(taken)
+            sleeper.windows.record_landed(claim=lost, window=window, rows=1, content_sha256="")
+        sleeper.windows.release(lost)
+        other.windows.renew(taken)
     assert warehouse(ctx, "SELECT count(*) FROM windows") == [(0,)]
 
 
@@ -144,4 +144,4 @@ def test_a_claim_is_kept_over_a_lost_connection_only_until_it_is_noticed(ctx: Ru
         assert Ledger(connection).windows.claim("acct", DAY, lease_seconds=900) is not None
         with ctx.ledger() as other:
             other.connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
-            assert other.claim("acct", DAY, lease_seconds=900) is not None
+            assert other.windows.claim("acct", DAY, lease_seconds=900) is not None

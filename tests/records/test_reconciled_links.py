@@ -137,7 +137,7 @@ def test_a_reconciled_link_that_a_call_id_displaced_comes_back(ctx: RunContext, 
         imported(ctx, "acct", (f"i{index}", index, "", 60, "bell"))
     reconcile(ctx, "acct")
     before = links(ctx, "acct")
-    assert [row[:3] for row in before] == [(f"i{index}", f"a{index}", "reconciled") for index in range(4)]
+    assert [row[:3] for row in before] == [(f"generic:id:i{index}", f"a{index}", "reconciled") for index in range(4)]
     own = thief == "own call id"
     line, callee = (("i3", 3, "x", 60, "bell"), None) if own else (("other", 0, "y", 60, "telco"), number(77))
     imported(ctx, "acct", line, callee=callee)

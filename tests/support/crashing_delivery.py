@@ -18,7 +18,7 @@ from cdr_pipeline.exports.delivery import sending
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.days.deliveries import DeliveryTable
 from tests.support import crashing_night
 from tests.support.crashing_night import then
 from tests.support.own_clock import by_own_clock
@@ -52,8 +52,8 @@ crashing_night.POINTS = {
     "half_a_part_on_sftp": (SSHFileSystem, "_put_file", lambda _: half_to_sftp),
     "before_rename": (sending, "_require_arrived", lambda _: die),
     "file_without_manifest": (sending, "_place", lambda wrapped: then(wrapped, die)),
-    "before_receipt": (Ledger, "record_delivered", lambda _: die),
-    "receipt_not_committed": (Ledger, "record_delivered", lambda wrapped: then(wrapped, die)),
+    "before_receipt": (DeliveryTable, "record_delivered", lambda _: die),
+    "receipt_not_committed": (DeliveryTable, "record_delivered", lambda wrapped: then(wrapped, die)),
 }
 POINTS = tuple(crashing_night.POINTS)
 

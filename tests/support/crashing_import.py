@@ -15,8 +15,8 @@ from cdr_pipeline.steps.uploads import load_uploads
 from cdr_pipeline.steps.uploads import register_uploads as take_in_uploads
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
-from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.records.loading import BatchLoad
+from cdr_pipeline.warehouse.uploads.uploads import UploadTable
 from tests.support import crashing_night
 from tests.support.crashing_night import die, once, then
 from tests.support.own_clock import by_own_clock
@@ -25,8 +25,8 @@ crashing_night.POINTS = {
     "none": (None, "", lambda wrapped: wrapped),
     "before_landing": (take_in_uploads, "land_upload", lambda _: die),
     "after_landing": (take_in_uploads, "land_upload", lambda wrapped: then(wrapped, die)),
-    "after_landed_record": (Ledger, "record_landed_upload", lambda wrapped: then(wrapped, die)),
-    "after_name": (Ledger, "record_upload_name", lambda wrapped: then(wrapped, die)),
+    "after_landed_record": (UploadTable, "record_landed", lambda wrapped: then(wrapped, die)),
+    "after_name": (UploadTable, "record_name", lambda wrapped: then(wrapped, die)),
     "after_stage": (BatchLoad, "stage", lambda wrapped: then(wrapped, die)),
     "after_rejects": (BatchLoad, "reject", lambda wrapped: then(wrapped, once(die))),
     "before_commit": (BatchLoad, "finish", lambda wrapped: then(wrapped, die)),

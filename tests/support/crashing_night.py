@@ -19,7 +19,7 @@ from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.landing import LandingWriter
 from cdr_pipeline.steps.collect import load_day
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.collect.windows import WindowTable
 from cdr_pipeline.warehouse.records.loading import BatchLoad
 from tests.support.nights import DAY, night
 from tests.support.own_clock import by_own_clock
@@ -51,9 +51,9 @@ POINTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "after_claim": (KazooClient, "pages", lambda _: die),
     "after_first_page": (LandingWriter, "add_page", lambda wrapped: then(wrapped, die)),
     "stop_after_first_page": (LandingWriter, "add_page", lambda wrapped: then(wrapped, once(stop))),
-    "before_landed": (Ledger, "record_landed_window", lambda _: die),
-    "after_landed": (Ledger, "record_landed_window", lambda wrapped: then(wrapped, die)),
-    "before_release": (Ledger, "release", lambda _: die),
+    "before_landed": (WindowTable, "record_landed", lambda _: die),
+    "after_landed": (WindowTable, "record_landed", lambda wrapped: then(wrapped, die)),
+    "before_release": (WindowTable, "release", lambda _: die),
     "after_stage": (BatchLoad, "stage", lambda wrapped: then(wrapped, die)),
     "before_commit": (BatchLoad, "finish", lambda wrapped: then(wrapped, die)),
     "after_commit": (load_day, "_note_completeness", lambda _: die),

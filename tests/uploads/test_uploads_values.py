@@ -46,7 +46,9 @@ def test_b16_leading_zeros_and_plus_signs_are_kept_and_an_id_in_hexadecimal_is_n
     place: RunContext, tmp_path: Path
 ) -> None:
     assert one(place, tmp_path / "f.csv", id="5e10", caller="00123", callee="+15550100199") == {}
-    assert stored(place, "record_id, caller_id_number, callee_id_number") == [("5e10", "00123", "+15550100199")]
+    assert stored(place, "record_id, caller_id_number, callee_id_number") == [
+        ("generic:id:5e10", "00123", "+15550100199")
+    ]
 
 
 @pytest.mark.parametrize(("text", "mark", "said"), [("1,234.5", ".", 1), ("1.234,5", ",", 0), ("1.234", ",", 0)])
@@ -214,7 +216,7 @@ def test_b25_a_file_read_again_under_a_new_rule_is_a_new_batch_and_the_old_value
     require_sound(place)
     assert again.before == first.counts
     assert (again.upload.counts.updated, again.upload.counts.rejected, again.left_over) == (2, 1, 0)
-    assert stored(place, "record_id, billing_seconds::int") == [("1", 3600), ("2", 90)]
+    assert stored(place, "record_id, billing_seconds::int") == [("rules:id:1", 3600), ("rules:id:2", 90)]
     assert warehouse(place, "SELECT billing_seconds::float FROM cdr_history ORDER BY 1") == [(1.5,), (60.0,)]
     assert warehouse(place, "SELECT count(*) FROM batches") == [(2,)]
 
@@ -232,7 +234,7 @@ def test_b25_rejects_that_are_records_under_the_new_rule_are_closed_and_what_is_
     again = replay_upload(upload, place)
     assert (again.upload.counts.inserted, again.upload.counts.rejected, again.left_over) == (1, 1, 1)
     assert warehouse(place, "SELECT line, state FROM rejects ORDER BY line") == [(2, "open"), (3, "corrected")]
-    assert stored(place) == [("1",), ("2",)]
+    assert stored(place) == [("rules:id:1",), ("rules:id:2",)]
 
 
 def test_b25_a_file_that_was_never_loaded_is_not_read_again(place: RunContext, tmp_path: Path) -> None:
@@ -260,7 +262,7 @@ def test_b15_a_record_of_the_switch_with_the_same_call_id_is_the_same_leg_and_co
     loaded = fed(place, tmp_path / "f.csv", text)
     assert loaded.counts.inserted == 1
     assert warehouse(place, "SELECT origin, record_id, source_line FROM cdr ORDER BY origin") == [
-        ("api", "r1", 1), ("imported", "x1", 2),
+        ("api", "r1", 1), ("imported", "generic:id:x1", 2),
     ]  # fmt: skip
     merged = "SELECT origin, record_id, linked_record_id, caller_id_name, cost::float, cost_currency FROM cdr_merged"
-    assert warehouse(place, merged) == [("api+imported", "r1", "x1", "Ada", 0.05, "EUR")]
+    assert warehouse(place, merged) == [("api+imported", "r1", "generic:id:x1", "Ada", 0.05, "EUR")]

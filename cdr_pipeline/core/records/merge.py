@@ -9,6 +9,11 @@ from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.core.fields.schemas import LINE
 
 KEY: Final = ("account_id", "origin", "record_id")
+# What two rows of one call must agree in, or the file contradicts itself.
+STATED: Final = (
+    "started_at", "answered_at", "ended_at", "duration_seconds", "billing_seconds", "answered", "hangup_cause",
+    "disposition", "cost", "cost_currency", "rate",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,23 @@ class MergeResult:
     updated: int
     unchanged: int
     duplicate: int
+
+
+def contradicted_lines(staged: pl.DataFrame) -> list[int]:
+    """Lines of a file that a later line with the same id contradicts in what is charged or how the call ended.
+
+    Args:
+        staged: canonical columns plus ``list_digest`` and ``line``; the rows of one file.
+    """
+    stated = pl.struct(STATED).alias("stated")
+    last = staged.sort(LINE).unique(KEY, keep="last", maintain_order=True).select(*KEY, LINE, "list_digest", stated)
+    pairs = staged.select(*KEY, LINE, "list_digest", stated).join(last, on=KEY, suffix="_last")
+    contradicts = (
+        (pl.col(LINE) != pl.col(f"{LINE}_last"))
+        & (pl.col("list_digest") != pl.col("list_digest_last"))
+        & pl.col("stated").ne_missing(pl.col("stated_last"))
+    )
+    return pairs.filter(contradicts).sort(LINE)[LINE].to_list()
 
 
 def deduplicate(staged: pl.DataFrame) -> pl.DataFrame:
