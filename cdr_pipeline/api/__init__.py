@@ -1,1 +1,1 @@
-"""The CDR API of the seed, in the shapes of the switch's own API, over the merged records."""
+"""HTTP API over the merged records: the Kazoo CDR API (2017 page), with upload and additional filters."""

@@ -1,4 +1,4 @@
-"""Answers in the form that the client takes: JSON in its envelope, or CSV as an attachment."""
+"""Responses in the form that the client accepts: JSON in the envelope, or CSV as an attachment."""
 
 from collections.abc import AsyncGenerator
 from typing import Final
@@ -10,31 +10,31 @@ from cdr_pipeline.api.csv_body import attachment, csv_of
 from cdr_pipeline.api.envelope import JSON, list_end, success
 from cdr_pipeline.api.negotiation import CSV_TYPES, media_type
 
-# Names with a meaning of their own on every route.
-EVERYWHERE: Final = frozenset(("auth_token", "accept", "file_name"))
+# Query parameters that every route accepts.
+COMMON_PARAMETERS: Final = frozenset(("auth_token", "accept", "file_name"))
 
 
-def wanted(request: Request) -> str:
-    """Media type of the answer. Raises RequestRefused: 406."""
-    # Several Accept headers are one list.
+def response_type(request: Request) -> str:
+    """Media type of the response. Raises RequestRefused: 406."""
+    # Several Accept headers form one list.
     accept = ",".join(request.headers.getlist("accept")) or None
     return media_type(accept, request.query_params.get("accept"))
 
 
 def request_id(request: Request) -> str:
-    """The id under which the log knows the request."""
+    """Id of the request in the log and in the response."""
     return str(request.state.request_id)
 
 
 def answer(request: Request, media: str, data: object, *, status: int = 200, name: str = "cdr") -> Response:
-    """Data in one piece."""
+    """A complete response with data as JSON or CSV."""
     if media in CSV_TYPES:
         return Response(csv_of(data), status, _csv_headers(request, name), media_type=_typed(media))
     return Response(success(data, request_id(request)), status, media_type=JSON)
 
 
 async def csv_stream(request: Request, media: str, pieces: AsyncGenerator[bytes], name: str) -> Response:
-    """A download. The first piece is awaited before anything is said, so that what fails then has its own code."""
+    """A CSV download. Awaits the first piece before it sends headers, so that an early error gets its own status."""
     first = await anext(pieces, b"")
     return StreamingResponse(
         _chained(first, pieces), headers=_csv_headers(request, name), media_type=_typed(media)
@@ -42,7 +42,7 @@ async def csv_stream(request: Request, media: str, pieces: AsyncGenerator[bytes]
 
 
 async def json_stream(request: Request, pieces: AsyncGenerator[bytes]) -> Response:
-    """A list that is not cut into pages; what fails half way breaks the connection: nobody takes it for whole."""
+    """A list without pages. An error in the middle breaks the connection, so that no client takes it for complete."""
     first = await anext(pieces, b"")
     ending = b"]," + list_end(request_id(request), keys={})
 
@@ -65,8 +65,8 @@ async def _chained(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[
 
 
 def _csv_headers(request: Request, name: str) -> dict[str, str]:
-    asked = request.headers.get("x-file-name") or request.query_params.get("file_name")
-    return {"Content-Disposition": attachment(asked, name)}
+    file_name = request.headers.get("x-file-name") or request.query_params.get("file_name")
+    return {"Content-Disposition": attachment(file_name, name)}
 
 
 def _typed(media: str) -> str:

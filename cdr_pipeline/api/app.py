@@ -1,4 +1,4 @@
-"""The application: routes under /v1 and /v2, errors in the envelope, the gate around everything."""
+"""The FastAPI application: routes under /v1 and /v2, error handlers, OpenAPI document, request guard."""
 
 import logging
 import time
@@ -27,17 +27,18 @@ from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
 
 _log = logging.getLogger(__name__)
-_SAID: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
-# Longest first: "/cdrs/{id}" would take the words of its neighbours for ids.
+# Messages of errors that the framework raises, by status.
+_HTTP_ERRORS: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
+# Order matters: "/cdrs/{id}" also matches the paths of more specific routes.
 _ROUTERS: Final = (tokens.router, uploads.router, days.router, cdrs.router, accounts.router)
 
 
 def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
-    """The API over a workplace.
+    """Builds the application.
 
     Args:
         ctx: settings, warehouse, clock and progress callback.
-        workers: how many processes serve it together.
+        workers: number of processes that serve the API.
     """
     settings = ctx.settings
     records = RecordSearch(
@@ -84,22 +85,22 @@ def _version(request: Request) -> str:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    assert isinstance(error, CdrError)  # noqa: S101 - registered for nothing else
+    assert isinstance(error, CdrError)  # noqa: S101 - the handler is registered for this class only
     return error_response(error, request.state.request_id, _version(request))
 
 
 async def _refuse_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    said, text = _SAID.get(error.status_code, ("faulty_request", "faulty request"))
+    title, text = _HTTP_ERRORS.get(error.status_code, ("faulty_request", "faulty request"))
     headers = dict(error.headers or {})
-    if error.status_code == 405:  # noqa: PLR2004 - the one that says what is allowed
+    if error.status_code == 405:  # noqa: PLR2004 - method not allowed
         headers["Allow"] = ", ".join(sorted(_methods(request)))
-    refusal = RequestRefused(error.status_code, said, {"message": text}, headers)
+    refusal = RequestRefused(error.status_code, title, {"message": text}, headers)
     return error_response(refusal, request.state.request_id, _version(request))
 
 
 def _methods(request: Request) -> set[str]:
-    """Every method of a path; several routes may share it, and each knows only its own."""
+    """All methods of a path. Several routes can share a path, each with its own methods."""
     path = request.url.path
     bare = path[len("/v1") :] if path.startswith(("/v1/", "/v2/")) else path
     routes = [route for router in (*_ROUTERS, health.router) for route in router.routes if isinstance(route, APIRoute)]
@@ -107,12 +108,12 @@ def _methods(request: Request) -> set[str]:
 
 
 async def _refuse_validation(request: Request, _: Exception) -> Response:
-    """Only ids of paths are typed by the framework, and none of those is wrong in a way that exists."""
+    """404: the framework validates only the ids in paths, so a validation error means an unknown id."""
     return error_response(no_such("bad_identifier"), request.state.request_id, _version(request))
 
 
 async def _refuse_fault(request: Request, error: Exception) -> Response:
-    """What nobody foresaw: the log has it under the request's id, the client has the id."""
+    """500 for an unexpected error. The log has the error under the request id, the response only the id."""
     _log.error("fault request=%s", request.state.request_id, exc_info=error)
     request.state.answered = True
     refusal = RequestRefused(500, "unspecified_fault", {"message": "unspecified fault"})
@@ -125,7 +126,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema.setdefault("components", {})["securitySchemes"] = SECURITY
         for path in schema["paths"].values():
             for operation in path.values():
-                # The framework's own answer to a wrong parameter does not occur.
+                # The application replaces the framework's response to an invalid parameter.
                 if operation.get("responses", {}).get("422", {}).get("description") == "Validation Error":
                     del operation["responses"]["422"]
         app.openapi_schema = schema

@@ -1,4 +1,4 @@
-"""Who asks: the token of a request, looked up at every request, and the account of the path within its subtree."""
+"""Authentication and authorization: the token of a request and its access to the account in the path."""
 
 import secrets
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _INCLUDES: Final[dict[Scope, frozenset[Scope]]] = {
     "upload": frozenset(("read", "upload")),
     "admin": frozenset(("read", "upload", "admin")),
 }
-# Tokens of the switch are longer than ours; nothing longer than this is looked up.
+# Longest accepted token. Tokens of the switch are longer than ours.
 _LONGEST: Final = 4_096
 _UNAUTHORIZED: Final = 401
 _BEARER: Final = "bearer "
@@ -26,64 +26,67 @@ IN_QUERY: Final = "auth_token"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authorised request."""
+    """Token and account of an authorized request."""
 
     token: Token
     account: Account
 
 
 def token_of(request: Request) -> str:
-    """The token of a request: X-Auth-Token, Authorization: Bearer, or, as the seed has it, auth_token in the query.
+    """The token of a request.
+
+    Read from ``X-Auth-Token``, ``Authorization: Bearer`` or, as in the Kazoo CDR API (2017 page), ``auth_token`` in
+    the query.
 
     Raises:
-        RequestRefused: 401 there is none; 400 there are different ones.
+        RequestRefused: 401, there is no token; 400, there are different tokens.
     """
-    found = [value.strip() for value in request.headers.getlist("x-auth-token")]
+    tokens = [value.strip() for value in request.headers.getlist("x-auth-token")]
     for value in request.headers.getlist("authorization"):
         if not value.lower().startswith(_BEARER):
             raise unauthorized()
-        found.append(value[len(_BEARER) :].strip())
+        tokens.append(value[len(_BEARER) :].strip())
     in_query = request.query_params.getlist(IN_QUERY)
     request.state.token_in_query = bool(in_query)
-    found += in_query
-    if not found or not all(found) or any(len(token) > _LONGEST for token in found):
+    tokens += in_query
+    if not tokens or not all(tokens) or any(len(token) > _LONGEST for token in tokens):
         raise unauthorized()
-    if not all(secrets.compare_digest(token.encode(), found[0].encode()) for token in found[1:]):
+    if not all(secrets.compare_digest(token.encode(), tokens[0].encode()) for token in tokens[1:]):
         raise conflicting_tokens()
-    return found[0]
+    return tokens[0]
 
 
 async def authenticate(request: Request, account_id: str | None = None) -> tuple[Token, Account | None]:
-    """The token, alive, and the account where it lies in the token's subtree.
+    """The valid token of a request, and the account if it is in the token's subtree.
 
     Raises:
-        RequestRefused: 401; 429 after too many failures from one address.
-        WarehouseUnavailable: nobody can be asked.
+        RequestRefused: 401, the token is missing or invalid; 429, too many requests or failures.
+        WarehouseUnavailable: the warehouse cannot be reached.
     """
     service = service_of(request)
     try:
         token = token_of(request)
         service.rates.require_unsuspected(request, token)
-        found = await service.records.authorize(token, account_id)
-        if found is None or not found.token.alive(service.ctx.clock()):
+        grant = await service.records.authorize(token, account_id)
+        if grant is None or not grant.token.alive(service.ctx.clock()):
             raise unauthorized()
     except RequestRefused as refusal:
         if refusal.status == _UNAUTHORIZED:
             service.rates.note_failure(request)
         raise
     service.rates.note_success(token)
-    request.state.token_id = found.token.token_id
-    service.rates.take(found.token.token_id)
-    return found.token, found.account
+    request.state.token_id = grant.token.token_id
+    service.rates.take(grant.token.token_id)
+    return grant.token, grant.account
 
 
 async def reader(request: Request, account_id: str) -> Caller:
-    """Whoever may read the account of the path. Raises RequestRefused: 401, 404, 429."""
+    """Requires read access to the account in the path. Raises RequestRefused: 401, 404, 429."""
     return await _caller(request, account_id, "read")
 
 
 async def uploader(request: Request, account_id: str) -> Caller:
-    """Whoever may upload to the account of the path. Raises RequestRefused: 401, 403, 404, 429."""
+    """Requires upload access to the account in the path. Raises RequestRefused: 401, 403, 404, 429."""
     return await _caller(request, account_id, "upload")
 
 

@@ -1,4 +1,4 @@
-"""Bodies of requests: never more than is allowed, never longer than is allowed, whole or not at all."""
+"""Reads request bodies with limits on size and time."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from cdr_pipeline.api.refusals import parse_error, too_large
 from cdr_pipeline.errors import RequestRefused
 
 _SMALL: Final = 16 * 1024
-# A body must come at this pace at least, after a grace; whoever drips is cut off.
+# After the grace period a body must arrive at this rate at least; the server cuts off slower clients.
 _GRACE_SECONDS: Final = 30.0
 _SLOWEST_BYTES_PER_SECOND: Final = 16 * 1024
 
@@ -23,10 +23,15 @@ async def read_small(request: Request) -> bytes:
 
 
 async def save_body(request: Request, path: Path, limit: int) -> int:
-    """Writes a body to a file of its own and gives its size; memory does not grow with it.
+    """Writes a body to a new file and returns its size in bytes. Memory use does not depend on the size.
+
+    Args:
+        request: request with the body.
+        path: path of the new file.
+        limit: largest allowed size in bytes.
 
     Raises:
-        RequestRefused: 413 too long, 408 too slow, 400 cut off; the caller removes what is there.
+        RequestRefused: 413, too long; 408, too slow; 400, incomplete. The caller deletes the file.
     """
     size = 0
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as handle:
@@ -45,10 +50,10 @@ async def _pieces(request: Request, limit: int) -> AsyncGenerator[bytes]:
         raise too_large(limit)
     size = 0
     loop = asyncio.get_running_loop()
-    begun = loop.time()
+    started_at = loop.time()
     stream = aiter(request.stream())
     while True:
-        allowed = _GRACE_SECONDS + size / _SLOWEST_BYTES_PER_SECOND - (loop.time() - begun)
+        allowed = _GRACE_SECONDS + size / _SLOWEST_BYTES_PER_SECOND - (loop.time() - started_at)
         try:
             piece = await asyncio.wait_for(anext(stream, None), max(0.0, allowed))
         except TimeoutError:

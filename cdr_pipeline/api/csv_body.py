@@ -1,4 +1,4 @@
-"""CSV of answers that are no list of records: one row an object, nested keys joined by dots, every cell quoted."""
+"""CSV of responses other than lists of records: one row per object, nested keys joined by dots, all cells quoted."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _END: Final = "\r\n"
 
 
 def csv_of(data: object) -> bytes:
-    """A list of objects, or one object, as CSV with a header; the columns are those of all rows in order of arrival."""
+    """A list of objects, or one object, as CSV with a header. Columns are all keys, in order of first occurrence."""
     items = cast("list[object]", data) if isinstance(data, list) else [data]
     rows = [_flat(item) for item in items if item is not None]
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -23,7 +23,7 @@ def csv_of(data: object) -> bytes:
 
 
 def attachment(name: str | None, default: str) -> str:
-    """A Content-Disposition whose file name can break out of nothing: ASCII letters, digits, dots and dashes."""
+    """A Content-Disposition header with a safe file name: ASCII letters, digits, dots, dashes and underscores."""
     safe = _NAME.sub("_", name or "").strip("._")[:_LONGEST_NAME] or default
     if not safe.lower().endswith(".csv"):
         safe += ".csv"
@@ -33,17 +33,17 @@ def attachment(name: str | None, default: str) -> str:
 def _flat(item: object, prefix: str = "") -> dict[str, object]:
     if not isinstance(item, Mapping):
         return {prefix.rstrip(".") or "value": item}
-    found: dict[str, object] = {}
+    row: dict[str, object] = {}
     for key, value in cast("Mapping[str, Any]", item).items():
         if isinstance(value, Mapping) and value:
-            found |= _flat(cast("object", value), f"{prefix}{key}.")
+            row |= _flat(cast("object", value), f"{prefix}{key}.")
         else:
-            found[f"{prefix}{key}"] = value
-    return found
+            row[f"{prefix}{key}"] = value
+    return row
 
 
 def _cell(value: object) -> str:
-    """Text in quotes; nothing at all for what is missing; lists as JSON."""
+    """Quoted text; an empty cell without quotes for null; lists and objects as JSON."""
     if value is None:
         return ""
     if isinstance(value, (list, dict)):

@@ -1,4 +1,4 @@
-"""Keys of pages: opaque, signed, and good only for the search that they were given for."""
+"""Page cursors: opaque, signed, and valid only for the search that they were issued for."""
 
 import base64
 import binascii
@@ -21,7 +21,14 @@ _MICROSECONDS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page begins, and the moment at which the walk through the pages began."""
+    """Start of a page and the fixed bounds of its list.
+
+    Attributes:
+        key: first record of the page.
+        known_at: time of the request for the first page; later pages do not show later changes.
+        first: start of the period, inclusive.
+        last: end of the period, inclusive.
+    """
 
     key: PageKey
     known_at: datetime
@@ -30,13 +37,13 @@ class Cursor:
 
 
 def search_digest(account_id: str, route: str, parameters: list[tuple[str, str]]) -> str:
-    """What a cursor is bound to: the account, the route and every parameter that chooses rows or their order."""
+    """Digest of the search of a cursor: account, route, and all parameters that select or order rows."""
     text = orjson.dumps([account_id, route, sorted(parameters)])
     return hashlib.sha256(text).hexdigest()[:32]
 
 
 def encode_cursor(cursor: Cursor, digest: str, secret: bytes) -> str:
-    """The cursor as text for URLs."""
+    """The cursor as URL-safe text."""
     body = orjson.dumps(
         [
             _VERSION,
@@ -50,10 +57,10 @@ def encode_cursor(cursor: Cursor, digest: str, secret: bytes) -> str:
 
 
 def decode_cursor(text: str, digest: str, secret: bytes) -> Cursor:
-    """The cursor of a text.
+    """The cursor that a text encodes.
 
     Raises:
-        RequestRefused: 400, it was not given by this warehouse's servers for this search.
+        RequestRefused: 400, no server of this warehouse issued the cursor for this search.
     """
     if len(text) > _LONGEST:
         raise bad_cursor()
@@ -64,12 +71,12 @@ def decode_cursor(text: str, digest: str, secret: bytes) -> Cursor:
     signature, body = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
     if not hmac.compare_digest(signature, _signature(body, secret)):
         raise bad_cursor()
-    # The version first: in another one there may be more to it, or less.
+    # Check the version first: other versions can have a different number of fields.
     version, *rest = orjson.loads(body)
     if version != _VERSION:
         raise bad_cursor()
-    given, known_at, first, last, moment, record_id, origin = rest
-    if given != digest:
+    cursor_digest, known_at, first, last, moment, record_id, origin = rest
+    if cursor_digest != digest:
         raise bad_cursor()
     return Cursor(PageKey(_moment(moment), record_id, origin), _moment(known_at), _moment(first), _moment(last))
 

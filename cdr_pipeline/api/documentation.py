@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of each group of routes: parameters, forms of answers, errors, with examples."""
+"""Content of the OpenAPI document: parameters, response schemas, errors and examples for each group of routes."""
 
 from typing import Any, Final
 
@@ -58,22 +58,22 @@ _ERROR: Final = _object(
     closed=True,
 )
 ERRORS: Final[dict[int, str]] = {
-    400: "a parameter is not what it should be: field and rule",
-    401: "no token, or none that opens anything",
-    403: "the token may not do this",
-    404: "no such thing in the token's subtree",
-    405: "not a method of this route",
-    406: "no form that the client takes",
-    408: "the body came too slowly",
-    409: "not now: a file is held, or the same request is being worked on",
+    400: "a parameter is invalid; data has the field and the rule",
+    401: "the token is missing or invalid",
+    403: "the scope of the token does not allow the request",
+    404: "not found in the token's subtree",
+    405: "the route does not have this method",
+    406: "the client accepts none of the supported media types",
+    408: "the body was sent too slowly",
+    409: "conflict: the file is held, or a request with the same Idempotency-Key is in progress",
     413: "the body is too long",
     414: "the URL is too long",
-    415: "the body is in a form that is not read",
-    422: "an Idempotency-Key that came with another request",
-    429: "too fast; Retry-After says when",
+    415: "the media type of the body is not supported",
+    422: "the Idempotency-Key was used for a different request",
+    429: "too many requests; Retry-After has the seconds to wait",
     431: "the headers are too long",
-    500: "a fault of ours; the request id finds it in the log",
-    503: "the warehouse is away; Retry-After says when to ask again",
+    500: "internal error; the log has it under the request id",
+    503: "the warehouse is not available; Retry-After has the seconds to wait",
     504: "the search took too long",
 }
 _EXAMPLE_ERROR: Final = {
@@ -104,7 +104,7 @@ def _query(name: str, description: str, example: str, schema: Schema | None = No
 
 
 _ACCEPT: Final = _query(
-    "accept", "form of the answer where the header Accept admits JSON", "text/csv",
+    "accept", "media type of the response, if the header Accept admits JSON", "text/csv",
     {"type": "string", "enum": ["json", "csv", "application/json", "text/csv"]},
 )  # fmt: skip
 _FLAG: Final[Schema] = {"type": "string", "enum": ["true", "false"]}
@@ -186,14 +186,24 @@ SECURITY: Final[Schema] = {
         "type": "apiKey",
         "in": "query",
         "name": "auth_token",
-        "description": "as the seed has it; deprecated, for URLs end up in logs and histories",
+        "description": "deprecated: URLs end up in logs and histories",
     },
 }
 _ANY_TOKEN: Final = [{"token": []}, {"bearer": []}]
 
 
 class Group:
-    """What the routes of a group have in common in the document."""
+    """Part of the document that the routes of a group share.
+
+    Args:
+        data: schema of the data of a successful response.
+        parameters: parameters of the routes.
+        example: example of the data.
+        codes: status codes of further errors.
+        status: status code of a successful response.
+        csv: whether the routes can respond with CSV.
+        extra: further keys of the operation.
+    """
 
     def __init__(
         self,
@@ -220,7 +230,7 @@ class Group:
 
 
 def described(group: Group) -> dict[str, Any]:
-    """Arguments of a route's decorator."""
+    """Keyword arguments for the decorator of a route."""
     return {"responses": group.responses, "openapi_extra": group.extra}
 
 
@@ -293,7 +303,7 @@ UPLOAD: Final = Group(
         }
     },
 )
-UPLOAD.responses[200] = UPLOAD.responses[201] | {"description": "known before, or a dry run"}
+UPLOAD.responses[200] = UPLOAD.responses[201] | {"description": "the file was imported before, or a dry run"}
 UPLOADS: Final = Group(
     {"oneOf": [{"type": "array", "items": _UPLOADED}, _UPLOADED]},
     [_ACCEPT],

@@ -1,7 +1,7 @@
-"""Filters of a request: the switch's own, with its meaning, and ours, under names that none of its prefixes begins.
+"""Filters of a request: those of Kazoo, with Kazoo's meaning, and our own, whose names start with no Kazoo prefix.
 
-Different filters are combined with AND, the values of one that is repeated with OR. An unknown name is an error that
-lists the known ones: a filter that is left out in silence shows calls that were not asked for.
+Different filters are combined with AND, repeated values of one filter with OR. An unknown name is an error that lists
+the known names, because ignoring a filter would return records that the client did not request.
 """
 
 import re
@@ -19,7 +19,7 @@ from cdr_pipeline.core.records.document import KNOWN_PATHS, known_path
 from cdr_pipeline.core.records.search import AnyOf, Compare, Condition, Operator, PathEquals, PathPresence, Presence
 from cdr_pipeline.warehouse.ledger import Account
 
-# The whole query of a request, filters and all.
+# Most parameters in the query of a request, filters included.
 MOST_PARAMETERS: Final = 100
 _LONGEST_VALUE: Final = 1_024
 _MOST_VALUES: Final = 500
@@ -41,12 +41,12 @@ Build = Callable[[str, Values, Account], Condition]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One of our own filters.
+    """A filter of our own.
 
     Attributes:
-        build: the condition of its values.
-        description: for the documentation.
-        example: a value.
+        build: builds the condition from the values.
+        description: text for the documentation.
+        example: example value for the documentation.
     """
 
     build: Build
@@ -58,12 +58,12 @@ def conditions_of(query: Iterable[tuple[str, str]], account: Account, controls: 
     """The conditions of a query.
 
     Args:
-        query: names and values in their order.
-        account: whose calls are asked for.
-        controls: names with another meaning on this route, such as page_size.
+        query: names and values in the order of the request.
+        account: account that owns the records.
+        controls: parameters of this route that are not filters, such as page_size.
 
     Raises:
-        RequestRefused: 400, naming field and rule, or the unknown names and the known ones.
+        RequestRefused: 400, a value is invalid or a name is unknown.
     """
     values: dict[str, list[str]] = {}
     for name, value in query:
@@ -73,20 +73,20 @@ def conditions_of(query: Iterable[tuple[str, str]], account: Account, controls: 
     if unknown:
         shown = [name if re.fullmatch(r"[\w.\[\]-]{1,64}", name) else "?" for name in unknown]
         raise unknown_parameters(shown, [*FILTERS, *KAZOO_FILTERS, *sorted(controls)])
-    found: list[Condition] = []
-    for name, given in values.items():
-        if len(given) > _MOST_VALUES or any(len(value) > _LONGEST_VALUE for value in given):
+    conditions: list[Condition] = []
+    for name, texts in values.items():
+        if len(texts) > _MOST_VALUES or any(len(text) > _LONGEST_VALUE for text in texts):
             raise invalid(name, "length", f"at most {_MOST_VALUES} values of {_LONGEST_VALUE} characters")
-        if any("\x00" in value for value in given):
+        if any("\x00" in text for text in texts):
             raise invalid(name, "text", "must not contain NUL")
         if name in FILTERS:
-            found.append(FILTERS[name].build(name, tuple(given), account))
+            conditions.append(FILTERS[name].build(name, tuple(texts), account))
         else:
-            found += [_kazoo(name, value) for value in given]
-    return found
+            conditions += [_kazoo(name, text) for text in texts]
+    return conditions
 
 
-# --- the switch's own ------------------------------------------------------------------------------------------------
+# --- Filters of Kazoo ------------------------------------------------------------------------------------------------
 
 _PRESENCES: Final = get_args(Presence)
 KAZOO_FILTERS: Final = ("filter_KEY", "filter_not_KEY", *_PRESENCES, "modified_from", "modified_to")
@@ -121,19 +121,19 @@ def _path(name: str, text: str) -> tuple[str, ...]:
 
 
 def _listed(name: str, value: str) -> tuple[str, ...]:
-    """A JSON list stands for any of its members; everything else is the text itself."""
+    """Values of a Kazoo filter: the items of a JSON list (any of them matches), otherwise the text itself."""
     if not value.startswith("["):
         return (value,)
     try:
-        found = orjson.loads(value)
+        items = orjson.loads(value)
     except orjson.JSONDecodeError:
         return (value,)
-    if len(found) > _MOST_VALUES:
+    if len(items) > _MOST_VALUES:
         raise invalid(name, "length", f"at most {_MOST_VALUES} values")
-    return tuple(item if isinstance(item, str) else orjson.dumps(item).decode() for item in found)
+    return tuple(item if isinstance(item, str) else orjson.dumps(item).decode() for item in items)
 
 
-# --- ours ------------------------------------------------------------------------------------------------------------
+# --- Our own filters -------------------------------------------------------------------------------------------------
 
 
 def _equals(*columns: str) -> Build:
@@ -141,20 +141,20 @@ def _equals(*columns: str) -> Build:
 
 
 def _number(*columns: str) -> Build:
-    """A number as delivered or in E.164; ``*`` at the end for all that begin so; ``user@host`` as SIP has it."""
+    """Matches numbers as delivered or in E.164, prefixes (``*`` at the end), and SIP addresses ``user@host``."""
 
     def build(name: str, values: Values, _account: Account) -> Condition:
         parts: list[Compare] = []
-        whole = tuple(_bare(value) for value in values if not value.endswith("*") and "@" not in value)
-        begun = tuple(_bare(value[:-1]) for value in values if value.endswith("*"))
+        numbers = tuple(_bare(value) for value in values if not value.endswith("*") and "@" not in value)
+        prefixes = tuple(_bare(value[:-1]) for value in values if value.endswith("*"))
         addresses = tuple(value for value in values if "@" in value)
-        if any(not value for value in whole + begun):
-            raise invalid(name, "number", "must be a number, the beginning of one with * behind it, or user@host")
-        if whole:
-            digits = tuple({*whole, *(f"+{value}" for value in whole if not value.startswith("+"))})
+        if any(not value for value in numbers + prefixes):
+            raise invalid(name, "number", "must be a number, its first digits followed by *, or user@host")
+        if numbers:
+            digits = tuple({*numbers, *(f"+{value}" for value in numbers if not value.startswith("+"))})
             parts.append(Compare(columns, Operator.EQUALS, digits))
-        if begun:
-            parts.append(Compare(columns, Operator.PREFIX, begun))
+        if prefixes:
+            parts.append(Compare(columns, Operator.PREFIX, prefixes))
         if addresses:
             side = ("sip_to", "to_uri", "sip_request") if columns == _NUMBERS_TO else ("sip_from", "from_uri")
             parts.append(_address(side, addresses))
@@ -164,13 +164,13 @@ def _number(*columns: str) -> Build:
 
 
 def _address(columns: tuple[str, ...], addresses: Values) -> Compare:
-    """``user@host`` with or without the scheme."""
+    """Matches ``user@host`` with or without the scheme."""
     bare = [value.removeprefix("sip:") for value in addresses]
     return Compare(columns, Operator.EQUALS, tuple(bare + [f"sip:{value}" for value in bare]))
 
 
 def _bare(value: str) -> str:
-    """A number without what people write between its digits; a plus sign may have become a space on the way."""
+    """A number without separators. A leading space is a plus sign that was not encoded in the URL."""
     return re.sub(r"[ ().\-/]", "", "+" + value[1:] if value.startswith(" ") else value)
 
 
@@ -183,7 +183,7 @@ def _prefix(name: str, values: Values, _account: Account) -> Condition:
 
 
 def _area_code(name: str, values: Values, account: Account) -> Condition:
-    """Digits behind the account's country code; with + the country code is given."""
+    """Matches E.164 numbers by area code. Without +, the country code of the account is added."""
     prefixes: list[str] = []
     for value in map(_bare, values):
         if not re.fullmatch(r"\+?\d{1,8}", value):
@@ -205,7 +205,7 @@ def _within(*columns: str) -> Build:
 
 
 def _sip(name: str, values: Values, _account: Account) -> Condition:
-    """An address ``user@host``, or a host or realm."""
+    """Matches a SIP address ``user@host``, or a host or realm."""
     if not all(re.fullmatch(r"(sips?:)?[^\s%*]{1,255}", value) for value in values):
         raise invalid(name, "sip", "must be user@host, or a host")
     addresses = tuple(value for value in values if "@" in value)
@@ -220,7 +220,7 @@ def _sip(name: str, values: Values, _account: Account) -> Condition:
 
 
 def _origin(name: str, values: Values, _account: Account) -> Condition:
-    # A plus sign that was not encoded has become a space.
+    # In a URL an unencoded plus sign is a space.
     origins = tuple(value.replace(" ", "+") for value in values)
     if not set(origins) <= set(_ORIGINS):
         raise invalid(name, "allowed", f"must be one of: {', '.join(_ORIGINS)}")

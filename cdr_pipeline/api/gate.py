@@ -1,4 +1,4 @@
-"""The outermost layer of the API: bounds of URL and headers, ids, headers of every answer, access log, last errors."""
+"""The outermost ASGI layer: limits of URL and headers, request ids, response headers, access log, last errors."""
 
 import logging
 import re
@@ -19,25 +19,30 @@ _log = logging.getLogger("cdr_pipeline.api")
 _LONGEST_URL: Final = 16 * 1024
 _LONGEST_HEADERS: Final = 32 * 1024
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# A structured date (RFC 9745): tokens in URLs are discouraged since the first version.
+# Header Deprecation (RFC 9745) for tokens in URLs, which the API has discouraged since its first version.
 _DEPRECATED: Final = b"@1767225600"
 _ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-# Names of parameters that may stand in a log; any other name may itself be a secret.
-_NAMED: Final = frozenset((*FILTERS, *KAZOO_FILTERS)) | {
+# Names of parameters that the log may contain; any other name could itself be a secret.
+_LOGGED_NAMES: Final = frozenset((*FILTERS, *KAZOO_FILTERS)) | {
     "auth_token", "created_from", "created_to", "page_size", "start_key", "paginate", "accept", "ascending",
     "descending", "utc_offset", "file_name", "profile", "time_zone", "dry_run", "from_date", "to_date",
 }  # fmt: skip
 
 
 class RequestGuard:
-    """Wraps the application."""
+    """Wraps the application.
+
+    Args:
+        app: application that handles the requests.
+        metrics: counts the requests.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request; an error that nobody caught becomes a 500 that says only its id."""
+        """Serves one request. An uncaught error becomes a 500 response that contains only the request id."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -45,10 +50,10 @@ class RequestGuard:
         request_id = _request_id(headers.get(b"x-request-id", b""))
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         status, size = 0, 0
 
-        async def say(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -60,21 +65,21 @@ class RequestGuard:
         version = "v1" if scope["path"].startswith("/v1/") else "v2"
         try:
             _require_bounded(scope)
-            await self._app(scope, receive, say)
+            await self._app(scope, receive, send_counted)
         except Exception as error:
             if state.get("answered"):
                 return
             if status:
-                # Something has been said: only a broken connection tells that it is not whole.
+                # The response has started: only a broken connection shows the client that it is incomplete.
                 _log.warning("broke off request=%s: %s", request_id, type(error).__name__)
                 status = 500
                 raise
             if not isinstance(error, CdrError):
                 _log.error("fault request=%s", request_id, exc_info=error)
                 error = RequestRefused(500, "unspecified_fault", {"message": "unspecified fault"})
-            await error_response(error, request_id, version)(scope, receive, say)
+            await error_response(error, request_id, version)(scope, receive, send_counted)
         finally:
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - started_at
             route = _route(scope)
             self._metrics.note(route, scope["method"], status, seconds)
             _log.info(
@@ -85,11 +90,11 @@ class RequestGuard:
 
 
 def masked_query(query: bytes) -> str:
-    """The names of a query's known parameters, never a value: it may be a token or a number in any spelling."""
+    """Known parameter names of a query without their values, which can be tokens or numbers in any spelling."""
     if not query:
         return ""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=None)
-    names = [name if name in _NAMED else "?" for name, _ in pairs[:20]]
+    names = [name if name in _LOGGED_NAMES else "?" for name, _ in pairs[:20]]
     return "?" + "&".join(f"{name}={MASK}" for name in names)
 
 
@@ -101,20 +106,20 @@ def _require_bounded(scope: Scope) -> None:
         raise RequestRefused(431, "headers_too_large", {"message": f"at most {_LONGEST_HEADERS} bytes"})
 
 
-def _request_id(given: bytes) -> str:
-    """The client's id where it is harmless in headers and logs, else a new one."""
-    text = given.decode("latin-1")
+def _request_id(header: bytes) -> str:
+    """The client's id if it is safe in headers and logs, otherwise a new id."""
+    text = header.decode("latin-1")
     return text if _REQUEST_ID.fullmatch(text) else secrets.token_hex(16)
 
 
 def _more_headers(state: dict[str, Any], request_id: str) -> list[tuple[bytes, bytes]]:
-    found = [*_ALWAYS, (b"x-request-id", request_id.encode())]
+    headers = [*_ALWAYS, (b"x-request-id", request_id.encode())]
     if state.get("token_in_query"):
-        found.append((b"deprecation", _DEPRECATED))
-    return found
+        headers.append((b"deprecation", _DEPRECATED))
+    return headers
 
 
 def _route(scope: Scope) -> str:
-    """The route's pattern, from a closed list: never a path with ids in it."""
+    """Pattern of the route, never a path with ids."""
     route = scope.get("route")
     return str(getattr(route, "path", "unmatched"))

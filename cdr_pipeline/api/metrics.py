@@ -1,4 +1,4 @@
-"""Figures for Prometheus. Labels come from closed lists: routes by their pattern, methods, classes of status."""
+"""Prometheus metrics. Labels come from closed lists: route patterns, methods, status classes."""
 
 from typing import Final
 
@@ -11,10 +11,10 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Requests by route, method and class of status, and their seconds.
+    """Number of requests by route, method and status class, and their duration in seconds by route.
 
     Args:
-        shared: several workers count together, in files of the folder PROMETHEUS_MULTIPROC_DIR.
+        shared: whether several workers share their counts, in files of the folder PROMETHEUS_MULTIPROC_DIR.
     """
 
     def __init__(self, *, shared: bool) -> None:
@@ -28,11 +28,11 @@ class Metrics:
             MultiProcessCollector(self._registry)
 
     def note(self, route: str, method: str, status: int, seconds: float) -> None:
-        """One request is done."""
+        """Counts one request; status 0 means that no response was sent."""
         kind = f"{status // 100}xx" if status else "none"
         self._requests.labels(route, method if method in _METHODS else "other", kind).inc()
         self._seconds.labels(route).observe(seconds)
 
     def text(self) -> bytes:
-        """What Prometheus scrapes, of all workers."""
+        """The metrics of all workers in the text format of Prometheus."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Which form an answer takes, by Accept or Kazoo's ``accept=`` parameter, and which bodies are read."""
+"""Content negotiation: the media type of responses, by Accept or Kazoo's ``accept`` parameter, and of bodies."""
 
 from typing import Final, Literal
 
@@ -10,51 +10,51 @@ CSV_TYPES: Final = ("text/csv", "application/octet-stream", "text/comma-separate
 JSON_TYPES: Final = ("application/json", "application/x-json")
 _EITHER: Final = (*JSON_TYPES, *CSV_TYPES)
 _WILD: Final = {"*/*": "application/json", "application/*": "application/json", "text/*": "text/csv"}
-# Kazoo's short form in the query.
+# Short names that Kazoo allows in the parameter accept.
 _SHORT: Final = {"csv": "text/csv", "json": "application/json"}
 BODY_JSON: Final = ("application/json", "application/x-ndjson")
 BODY_CSV: Final = ("text/csv", "application/csv", "text/comma-separated-values", "application/octet-stream")
 _TYPES_READ: Final = (*BODY_CSV, *BODY_JSON)
-# More entries than any client has; a longer header is not read to its end.
+# Entries of the Accept header that are read; no real client sends more.
 _MOST_ENTRIES: Final = 32
 
 
-def media_type(accept: str | None, wanted: str | None = None) -> str:
-    """The media type of the answer.
+def media_type(accept: str | None, parameter: str | None = None) -> str:
+    """The media type of the response.
 
     Args:
-        accept: the header; the first of the highest quality that exists wins.
-        wanted: the parameter ``accept``, which counts where the header admits JSON.
+        accept: header Accept; the first supported type of the highest quality is chosen.
+        parameter: query parameter ``accept``, used only if the header admits JSON.
 
     Raises:
-        RequestRefused: 406, nothing that the client takes exists.
+        RequestRefused: 406, the client accepts none of the supported types.
     """
     best: tuple[float, str] | None = None
     for entry in (accept or "*/*").split(",")[:_MOST_ENTRIES]:
         name, quality = _entry(entry)
-        found = name if name in _EITHER else _WILD.get(name)
-        if found is not None and quality > 0 and (best is None or quality > best[0]):
-            best = (quality, found)
+        supported = name if name in _EITHER else _WILD.get(name)
+        if supported is not None and quality > 0 and (best is None or quality > best[0]):
+            best = (quality, supported)
     if best is None:
         raise not_acceptable(_EITHER)
-    if wanted and best[1] in JSON_TYPES:
-        chosen = _SHORT.get(wanted.lower(), wanted.lower())
-        if chosen not in _EITHER:
+    if parameter and best[1] in JSON_TYPES:
+        media = _SHORT.get(parameter.lower(), parameter.lower())
+        if media not in _EITHER:
             raise not_acceptable(_EITHER)
-        return chosen
+        return media
     return best[1]
 
 
 def form_of(media: str) -> Form:
-    """Whether a media type is one of the CSV ones."""
+    """Form of a media type: CSV or JSON."""
     return "csv" if media in CSV_TYPES else "json"
 
 
 def body_form(content_type: str | None) -> Form:
-    """Whether a body is CSV or JSON.
+    """Form of a request body: CSV or JSON.
 
     Raises:
-        RequestRefused: 415, it is neither, or does not say.
+        RequestRefused: 415, the content type is missing or not supported.
     """
     name = (content_type or "").partition(";")[0].strip().lower()
     if name in BODY_CSV:

@@ -1,6 +1,6 @@
-"""How fast clients may ask: a bucket of tokens for each token and one for the failures of each address.
+"""Rate limits: a token bucket per API token for requests and one per client address for failed logins.
 
-Counted in each worker by itself; the share of a worker is the whole divided by their number.
+Each worker counts for itself; the limit of a worker is the total limit divided by the number of workers.
 """
 
 import math
@@ -13,12 +13,12 @@ from fastapi import Request
 
 from cdr_pipeline.api.refusals import too_many
 
-# A burst of so many seconds' worth is let through at once.
+# Size of a bucket, in seconds of its rate: the largest burst.
 _BURST_SECONDS: Final = 10.0
-# Wrong tokens from one address: so many at once, then one in so many seconds.
+# Invalid tokens from one address: size of the bucket and its rate per second.
 _FAILURES: Final = 20.0
 _FAILURES_PER_SECOND: Final = 0.5
-# Addresses and tokens that are remembered; the least recent are forgotten first, so that memory stays bounded.
+# Most addresses or tokens in memory; the least recently used are removed first.
 _REMEMBERED: Final = 10_000
 
 
@@ -29,12 +29,12 @@ class _Bucket:
 
 
 class Buckets:
-    """Buckets by name that fill at one rate.
+    """Token buckets by name, all with the same rate and size.
 
     Args:
-        rate: tokens a second.
-        size: most that a bucket holds.
-        clock: seconds that never go back.
+        rate: bucket tokens added per second.
+        size: most bucket tokens that a bucket holds.
+        clock: monotonic clock in seconds.
     """
 
     def __init__(self, rate: float, size: float, clock: Callable[[], float]) -> None:
@@ -42,7 +42,13 @@ class Buckets:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def wait_for(self, name: str, cost: float, *, take: bool) -> int:
-        """Seconds until the bucket holds the cost, 0 when it does now; takes it then, if asked to."""
+        """Seconds until the bucket holds the cost; 0 if it holds the cost now.
+
+        Args:
+            name: name of the bucket.
+            cost: number of bucket tokens.
+            take: whether to take the cost out of the bucket if it is there.
+        """
         now = self._clock()
         bucket = self._buckets.pop(name, None) or _Bucket(self._size, now)
         bucket.level = min(self._size, bucket.level + (now - bucket.moment) * self._rate)
@@ -56,18 +62,18 @@ class Buckets:
         return max(1, math.ceil((cost - bucket.level) / self._rate))
 
     def drain(self, name: str, cost: float) -> None:
-        """Takes the cost, as far as it is there."""
+        """Takes the cost; empties the bucket if it holds less."""
         if self.wait_for(name, cost, take=True):
             self._buckets[name].level = 0.0
 
 
 class Rates:
-    """The limits of one worker.
+    """Rate limits of one worker.
 
     Args:
-        per_second: requests of one token; 0 switches the limit off.
-        workers: among how many it is shared.
-        clock: seconds that never go back.
+        per_second: allowed requests per second and API token over all workers; 0 disables the limits.
+        workers: number of workers that share the limit.
+        clock: monotonic clock in seconds.
     """
 
     def __init__(self, per_second: float, workers: int, clock: Callable[[], float]) -> None:
@@ -85,9 +91,9 @@ class Rates:
             raise too_many(seconds)
 
     def require_unsuspected(self, request: Request, token: str) -> None:
-        """Raises RequestRefused: 429, too many wrong tokens came from the address.
+        """Raises RequestRefused: 429, if the address has sent too many invalid tokens.
 
-        A token that was right before is looked up nevertheless: a neighbour who guesses locks nobody out.
+        A token that was valid before is exempt, so that one client cannot lock out others behind the same address.
         """
         if self._failures is None or hash(token) in self._trusted:
             return
@@ -96,12 +102,12 @@ class Rates:
             raise too_many(seconds)
 
     def note_failure(self, request: Request) -> None:
-        """Counts a wrong token."""
+        """Counts an invalid token of the client's address."""
         if self._failures is not None:
             self._failures.drain(_address(request), 1.0)
 
     def note_success(self, token: str) -> None:
-        """Remembers, by a hash of this process alone, that a token was right."""
+        """Remembers that a token was valid. Stores only a hash that is specific to this process."""
         self._trusted[hash(token)] = None
         self._trusted.move_to_end(hash(token))
         if len(self._trusted) > _REMEMBERED:

@@ -1,4 +1,4 @@
-"""Every answer of the API that is an error, with Kazoo's short words where it has one."""
+"""Error responses of the API. Titles are those of Kazoo where it has one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from cdr_pipeline.errors import RequestRefused
 
 
 def invalid(field: str, rule: str, message: str, *, cause: object = None, **more: object) -> RequestRefused:
-    """400: a parameter is not what it should be; names the field, the rule and what was given."""
+    """400: a parameter is invalid; names the field, the rule and, as the cause, the value."""
     fault: dict[str, Any] = {"message": message}
     if cause is not None:
         fault["cause"] = cause
@@ -15,7 +15,7 @@ def invalid(field: str, rule: str, message: str, *, cause: object = None, **more
 
 
 def unknown_parameters(names: Sequence[str], known: Sequence[str]) -> RequestRefused:
-    """400: names that mean nothing here, and those that do."""
+    """400: parameters that the route does not have; lists those that it has."""
     faults = {
         name: {"unknown": {"message": f"no such parameter here; there are: {', '.join(known)}"}} for name in names
     }
@@ -23,7 +23,7 @@ def unknown_parameters(names: Sequence[str], known: Sequence[str]) -> RequestRef
 
 
 def bad_cursor() -> RequestRefused:
-    """400: a key of a page that this server did not give for this search."""
+    """400: a page key that no server of this warehouse issued for this search."""
     return RequestRefused(
         400,
         "bad_cursor",
@@ -32,54 +32,54 @@ def bad_cursor() -> RequestRefused:
 
 
 def conflicting_tokens() -> RequestRefused:
-    """400: header and query name different tokens."""
+    """400: the request contains different tokens."""
     return RequestRefused(400, "conflicting_tokens", {"message": "the request carries two different tokens"})
 
 
 def parse_error() -> RequestRefused:
-    """400: the body is no JSON of the shape asked for."""
+    """400: the body is not JSON of the expected shape, or incomplete."""
     return RequestRefused(400, "parse_error", {"message": "failed to parse request body"})
 
 
 def unauthorized() -> RequestRefused:
-    """401: no token, or none that opens anything; never says which."""
+    """401: the token is missing or invalid. The response does not distinguish the two."""
     return RequestRefused(
         401, "invalid_credentials", {"message": "invalid credentials"}, {"WWW-Authenticate": 'Bearer realm="cdr"'}
     )
 
 
 def forbidden(scope: str) -> RequestRefused:
-    """403: the token opens the account, but may not do this."""
+    """403: the token has access to the account, but its scope does not allow the request."""
     return RequestRefused(403, "forbidden", {"message": f"the token's scope does not include {scope}"})
 
 
 def no_account(account_id: str) -> RequestRefused:
-    """404: no such account, or none in the token's subtree; nobody learns which."""
+    """404: the account does not exist or is not in the token's subtree. The response does not distinguish the two."""
     return RequestRefused(404, "bad_identifier", {"cause": account_id, "message": "bad identifier"})
 
 
 def no_such(message: str, data: object | None = None) -> RequestRefused:
-    """404: nothing of that id."""
+    """404: there is nothing with this id."""
     return RequestRefused(404, message, {} if data is None else data)
 
 
 def not_acceptable(known: Sequence[str]) -> RequestRefused:
-    """406: no form of the answer that the client takes."""
+    """406: the client accepts none of the supported media types."""
     return RequestRefused(406, "not_acceptable", {"message": f"there is: {', '.join(known)}"})
 
 
-def conflict(said: str, message: str, **more: object) -> RequestRefused:
-    """409: not now, or not this way."""
-    return RequestRefused(409, said, {"message": message} | more)
+def conflict(title: str, message: str, **more: object) -> RequestRefused:
+    """409: the request conflicts with the current state."""
+    return RequestRefused(409, title, {"message": message} | more)
 
 
 def too_large(limit: int) -> RequestRefused:
-    """413: the body is longer than what is taken."""
-    return RequestRefused(413, "request_too_large", {"message": f"at most {limit} bytes are taken in one request"})
+    """413: the body is longer than the limit in bytes."""
+    return RequestRefused(413, "request_too_large", {"message": f"a request may have at most {limit} bytes"})
 
 
 def unsupported(known: Sequence[str]) -> RequestRefused:
-    """415: a body in a form that is not read."""
+    """415: the media type of the body is not supported."""
     return RequestRefused(
         415, "unsupported_media_type", {"message": f"the body may be: {', '.join(known)}"},
         {"Accept-Post": ", ".join(known)},
@@ -87,12 +87,12 @@ def unsupported(known: Sequence[str]) -> RequestRefused:
 
 
 def other_request() -> RequestRefused:
-    """422: an Idempotency-Key that was used for another body."""
+    """422: the Idempotency-Key was used for a different request."""
     return RequestRefused(
-        422, "idempotency_mismatch", {"message": "this Idempotency-Key came with another request before"}
+        422, "idempotency_mismatch", {"message": "this Idempotency-Key was used for a different request before"}
     )
 
 
 def too_many(seconds: int) -> RequestRefused:
-    """429: too fast; says when there is room again."""
+    """429: too many requests; Retry-After has the seconds to wait."""
     return RequestRefused(429, "too_many_requests", {"message": "too many requests"}, {"Retry-After": str(seconds)})

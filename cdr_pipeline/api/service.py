@@ -1,4 +1,4 @@
-"""What every route needs: the workplace, the search, the limits. Made once a process."""
+"""Objects that all routes share: run context, record search, rate limits. Built once per process."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -12,12 +12,12 @@ from cdr_pipeline.steps.run_context import RunContext
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The parts of the application.
+    """Shared objects of the application.
 
     Attributes:
         ctx: settings, warehouse, clock and progress callback.
-        records: the merged records.
-        rates: how fast clients may ask.
+        records: search over the merged records.
+        rates: rate limits of the clients.
     """
 
     ctx: RunContext
@@ -26,5 +26,5 @@ class Service:
 
 
 def service_of(request: Request) -> Service:
-    """The service of the application that a request came to."""
+    """The service of the application that handles the request."""
     return cast("Service", request.app.state.service)

@@ -16,12 +16,12 @@ from cdr_pipeline.steps.run_context import RunContext
 
 _KEEP_ALIVE_SECONDS: Final = 30
 _STOP_SECONDS: Final = 30
-# A busy machine takes its time to start a process; one that is killed for that never starts.
+# A busy machine is slow to start a worker; a short limit would kill each worker before it starts.
 _START_SECONDS: Final = 120
 
 
 def config(app: RequestGuard | str, *, host: str, port: int, workers: int = 1) -> uvicorn.Config:
-    """How the application is served. Our own log has the requests; the server's name and version stay unsaid."""
+    """The uvicorn configuration. The request guard writes the access log; no Server header is sent."""
     return uvicorn.Config(
         app,
         host=host,
@@ -41,7 +41,14 @@ def config(app: RequestGuard | str, *, host: str, port: int, workers: int = 1) -
 
 
 def serve_api(settings: Settings, *, host: str, port: int, workers: int) -> None:
-    """Serves until it is interrupted. The warehouse is up and migrated."""
+    """Serves the API until it is interrupted. Requires that the warehouse runs and is migrated.
+
+    Args:
+        settings: settings of this process.
+        host: address to listen on.
+        port: TCP port to listen on.
+        workers: number of processes.
+    """
     configure_logging(settings.log_level, private_fields=UNLOGGED)
     if workers == 1:
         uvicorn.Server(config(create_app(RunContext.open(settings)), host=host, port=port)).run()
@@ -50,13 +57,13 @@ def serve_api(settings: Settings, *, host: str, port: int, workers: int) -> None
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     share_metrics(folder, workers)
-    settings_of = config("cdr_pipeline.api.serving:worker_app", host=host, port=port, workers=workers)
-    listener = settings_of.bind_socket()
-    Multiprocess(settings_of, [listener]).run()
+    server_config = config("cdr_pipeline.api.serving:worker_app", host=host, port=port, workers=workers)
+    listener = server_config.bind_socket()
+    Multiprocess(server_config, [listener]).run()
 
 
 def worker_app() -> RequestGuard:
-    """The application of one of several processes; its settings come from the environment."""
+    """The application of one of several workers; reads its settings from the environment."""
     settings = load_settings()
     configure_logging(settings.log_level, private_fields=UNLOGGED)
     return create_app(RunContext.open(settings), workers=worker_count())

@@ -1,6 +1,7 @@
-"""Times of requests: Gregorian seconds as the switch has them, Unix seconds or microseconds, or ISO 8601.
+"""Parses times in requests: Gregorian seconds (as on the switch), Unix seconds or microseconds, or ISO 8601.
 
-The magnitude tells the numbers apart, for no call of one epoch falls into the range of another. ISO needs an offset.
+The magnitude of a number identifies its epoch, because the ranges do not overlap for any possible time of a call.
+ISO 8601 requires an offset.
 """
 
 import re
@@ -23,7 +24,7 @@ def instant(field: str, text: str) -> datetime:
     """The instant that a parameter names.
 
     Raises:
-        RequestRefused: 400, it is in no known notation; never guessed.
+        RequestRefused: 400, the value is in none of the supported notations.
     """
     if _DIGITS.fullmatch(text):
         number = int(text)
@@ -31,10 +32,10 @@ def instant(field: str, text: str) -> datetime:
             if _EARLIEST <= (number - offset) / scale <= _LATEST:
                 return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=(number - offset) * 1_000_000 // scale)
         raise invalid(field, "timestamp", f"is in no known epoch; {_RULE}", cause=number)
-    # A plus sign that was not encoded has become a space; no time has one before its offset.
-    mended = re.sub(r" (\d{2}:?\d{2})$", r"+\1", text)
+    # In a URL an unencoded plus sign is a space. A space before the offset can only be such a plus sign.
+    normalized = re.sub(r" (\d{2}:?\d{2})$", r"+\1", text)
     try:
-        moment = datetime.fromisoformat(mended)
+        moment = datetime.fromisoformat(normalized)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None or not _EARLIEST <= moment.timestamp() <= _LATEST:
@@ -43,10 +44,15 @@ def instant(field: str, text: str) -> datetime:
 
 
 def span_of(query: Mapping[str, str], clock: Clock, now: datetime) -> InstantRange:
-    """``created_from`` and ``created_to``, both inclusive; what is missing is filled as the switch does it.
+    """The period from ``created_from`` to ``created_to``, both inclusive; missing bounds default as on the switch.
+
+    Args:
+        query: parameters of the request.
+        clock: time of a record that the period applies to.
+        now: current time in UTC.
 
     Raises:
-        RequestRefused: 400, reversed or longer than 31 days and an hour.
+        RequestRefused: 400, the period is reversed or longer than 31 days and one hour.
     """
     last = instant("created_to", query["created_to"]) if "created_to" in query else now.replace(microsecond=0)
     if "created_from" in query:

@@ -1,1 +1,1 @@
-"""One file a group of routes."""
+"""Routes, one module per group."""

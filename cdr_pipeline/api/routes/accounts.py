@@ -1,11 +1,11 @@
-"""Accounts: one account, its children, all accounts below it."""
+"""Routes of accounts: one account, its children, all its descendants."""
 
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from cdr_pipeline.api.answers import EVERYWHERE, answer, request_id, wanted
+from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, request_id, response_type
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, described
 from cdr_pipeline.api.envelope import JSON, success
@@ -18,15 +18,15 @@ Reader = Annotated[Caller, Depends(reader)]
 _PAGE: Final = 50
 _WHOLE: Final = 100_000
 _LONGEST_ID: Final = 64
-_KNOWN: Final = EVERYWHERE | {"start_key"}
+_KNOWN: Final = COMMON_PARAMETERS | {"start_key"}
 
 
 @router.get("/accounts/{account_id}", summary="An account", **described(ACCOUNT))
 async def account(request: Request, caller: Reader) -> Response:
     """Name and time zone of an account."""
-    found = caller.account
-    data = {"id": found.account_id, "name": found.name, "realm": "", "timezone": found.time_zone}
-    return answer(request, wanted(request), data, name="account")
+    item = caller.account
+    data = {"id": item.account_id, "name": item.name, "realm": "", "timezone": item.time_zone}
+    return answer(request, response_type(request), data, name="account")
 
 
 @router.get("/accounts/{account_id}/children", summary="Accounts of the next level", **described(ACCOUNTS))
@@ -42,13 +42,13 @@ async def descendants(request: Request, caller: Reader) -> Response:
 
 
 async def _below(request: Request, caller: Caller, *, deep: bool) -> Response:
-    media = wanted(request)
+    media = response_type(request)
     paged = not request.url.path.startswith("/v1/") and form_of(media) == "json"
     after = request.query_params.get("start_key", "") if paged else ""
     if len(after) > _LONGEST_ID or "\x00" in after:
         raise bad_cursor()
     limit = _PAGE if paged else _WHOLE
-    found = await service_of(request).records.children(
+    accounts = await service_of(request).records.children(
         caller.account.account_id, deep=deep, after=after, limit=limit + 1
     )
     rows: list[dict[str, Any]] = [
@@ -59,11 +59,11 @@ async def _below(request: Request, caller: Caller, *, deep: bool) -> Response:
             "tree": row["tree"],
             "timezone": row["time_zone"],
         }
-        for row in found[:limit]
+        for row in accounts[:limit]
     ]
     if form_of(media) == "csv":
         return answer(request, media, rows, name="accounts")
     more: dict[str, object] = {"page_size": len(rows)}
-    if len(found) > limit:
+    if len(accounts) > limit:
         more["next_start_key"] = rows[-1]["id"]
     return Response(success(rows, request_id(request), **more), media_type=JSON)

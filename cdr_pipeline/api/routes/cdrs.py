@@ -1,4 +1,4 @@
-"""Lists, details, interactions, legs and summaries of records."""
+"""Routes of records: lists, details, interactions, legs and summaries."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Final
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from cdr_pipeline.api.answers import EVERYWHERE, answer, csv_stream, json_stream, request_id, wanted
+from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, csv_stream, json_stream, request_id, response_type
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.cursors import Cursor, decode_cursor, encode_cursor, search_digest
 from cdr_pipeline.api.documentation import DETAIL, LIST, SUMMARY, described
@@ -23,12 +23,12 @@ Reader = Annotated[Caller, Depends(reader)]
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 10_000
-# Who lists everything may name a page of any size: nothing is cut into pages, as with the switch.
+# Complete lists accept a page size of any value and ignore it, as on the switch.
 _ANY_PAGE: Final = 999_999_999
 _PERIOD: Final = frozenset(("created_from", "created_to"))
 _ORDER: Final = frozenset(("ascending", "descending"))
 _PAGING: Final = frozenset(("page_size", "start_key", "paginate", "is_chunked"))
-_CONTROLS: Final = EVERYWHERE | _PERIOD | _ORDER | _PAGING | {"utc_offset"}
+_CONTROLS: Final = COMMON_PARAMETERS | _PERIOD | _ORDER | _PAGING | {"utc_offset"}
 _LARGEST_OFFSET: Final = 86_400
 _CDR_ID_PREFIX: Final = 6
 
@@ -62,17 +62,17 @@ async def list_user_interactions(request: Request, caller: Reader, user_id: str)
 @router.get("/accounts/{account_id}/cdrs/legs/{leg_id:path}", summary="Legs of an interaction", **described(DETAIL))
 async def legs(request: Request, caller: Reader, leg_id: str) -> Response:
     """Detail documents of all legs of an interaction, by its id or by that of one leg, oldest first."""
-    media = _only(request, EVERYWHERE)
-    found = await service_of(request).records.legs(caller.account.account_id, _identity(leg_id))
-    if not found:
+    media = _only(request, COMMON_PARAMETERS)
+    documents = await service_of(request).records.legs(caller.account.account_id, _identity(leg_id))
+    if not documents:
         raise no_such("could not find legs for supplied id")
-    return answer(request, media, found, name="legs")
+    return answer(request, media, documents, name="legs")
 
 
 @router.get("/accounts/{account_id}/cdrs/summary", summary="Seconds by rate and kind of number", **described(SUMMARY))
 async def summary(request: Request, caller: Reader) -> Response:
     """Billed seconds by direction, far side, kind of number and rate; each leg counts once."""
-    media = wanted(request)
+    media = response_type(request)
     search = _search(request, caller, "saved_at")
     rows = await service_of(request).records.summary(search)
     if form_of(media) == "csv":
@@ -91,37 +91,37 @@ async def summary(request: Request, caller: Reader) -> Response:
 @router.get("/accounts/{account_id}/cdrs/{cdr_id:path}", summary="Detail of a record", **described(DETAIL))
 async def detail(request: Request, caller: Reader, cdr_id: str) -> Response:
     """The detail document of one record; its timestamp is the end of the leg."""
-    media = _only(request, EVERYWHERE)
-    found = await service_of(request).records.record(caller.account.account_id, _identity(cdr_id))
-    if found is None:
+    media = _only(request, COMMON_PARAMETERS)
+    document = await service_of(request).records.record(caller.account.account_id, _identity(cdr_id))
+    if document is None:
         if cdr_id[:_CDR_ID_PREFIX].isdigit() and cdr_id[_CDR_ID_PREFIX : _CDR_ID_PREFIX + 1] == "-":
             raise no_such("bad_identifier", {"cause": cdr_id, "message": "bad identifier"})
         raise no_such("could not find cdr with supplied id")
-    return answer(request, media, found, name="cdr")
+    return answer(request, media, document, name="cdr")
 
 
 async def _list(
     request: Request, caller: Caller, clock: Clock, *, user_id: str | None = None, interactions: bool = False
 ) -> Response:
-    media = wanted(request)
+    media = response_type(request)
     records = service_of(request).records
     query = request.query_params
-    whole = request.url.path.startswith("/v1/") or not _flag(request, "paginate", default=True)
-    size = _page_size(query.get("page_size"), most=_ANY_PAGE if whole else LARGEST_PAGE)
+    complete = request.url.path.startswith("/v1/") or not _flag(request, "paginate", default=True)
+    size = _page_size(query.get("page_size"), most=_ANY_PAGE if complete else LARGEST_PAGE)
     search = _search(request, caller, clock, user_id=user_id, interactions=interactions)
     if form_of(media) == "csv":
         return await csv_stream(request, media, records.csv_rows(search), "cdrs")
-    if whole:
+    if complete:
         return await json_stream(request, records.json_rows(search))
     return await _page(request, caller, search, size)
 
 
 async def _page(request: Request, caller: Caller, search: Search, size: int) -> Response:
-    """One page; the walk keeps the period and the moment with which its first page began."""
+    """One page. All pages of a list use the period and the time of the request for the first page."""
     records = service_of(request).records
     secret = await records.cursor_secret()
-    chosen = [item for item in request.query_params.multi_items() if item[0] not in EVERYWHERE | _PAGING]
-    digest = search_digest(caller.account.account_id, request.url.path, chosen)
+    parameters = [item for item in request.query_params.multi_items() if item[0] not in COMMON_PARAMETERS | _PAGING]
+    digest = search_digest(caller.account.account_id, request.url.path, parameters)
     known_at, start = service_of(request).ctx.clock(), None
     if "start_key" in request.query_params:
         cursor = decode_cursor(request.query_params["start_key"], digest, secret)
@@ -131,15 +131,15 @@ async def _page(request: Request, caller: Caller, search: Search, size: int) -> 
     page = await records.page(replace(search, known_at=known_at), size=size, start=start)
     keys = {"start_key": page.first, "next_start_key": page.following}
     first, last = (search.span.first, search.span.last) if search.span else (known_at, known_at)
-    sealed = {
+    cursors = {
         name: None if key is None else encode_cursor(Cursor(key, known_at, first, last), digest, secret)
         for name, key in keys.items()
     }
     body = listed(
         page.rows,
         request_id(request),
-        keys={"start_key": sealed["start_key"], "page_size": str(len(page.rows))}
-        | {"next_start_key": sealed["next_start_key"]},
+        keys={"start_key": cursors["start_key"], "page_size": str(len(page.rows))}
+        | {"next_start_key": cursors["next_start_key"]},
     )
     return Response(body, media_type=JSON)
 
@@ -147,7 +147,7 @@ async def _page(request: Request, caller: Caller, search: Search, size: int) -> 
 def _search(
     request: Request, caller: Caller, clock: Clock, *, user_id: str | None = None, interactions: bool = False
 ) -> Search:
-    """What the query asks for. Raises RequestRefused: 400 with field and rule."""
+    """The search of a request. Raises RequestRefused: 400 with field and rule."""
     query = request.query_params
     pairs = query.multi_items()
     if len(pairs) > MOST_PARAMETERS:
@@ -158,7 +158,7 @@ def _search(
     conditions: list[Condition] = conditions_of(pairs, caller.account, _CONTROLS)
     if user_id is not None:
         conditions.append(Compare(("owner_id",), Operator.EQUALS, (_identity(user_id),)))
-    # A business day is a bound of its own.
+    # A business date bounds the search, so no default period is needed.
     bounded = "business_date" in query and not _PERIOD & set(query)
     return Search(
         accounts=(caller.account.account_id,),
@@ -171,15 +171,15 @@ def _search(
 
 
 def _only(request: Request, known: frozenset[str]) -> str:
-    """Media type of a route that takes no filters. Raises RequestRefused: 400, 406."""
+    """Media type of the response of a route without filters. Raises RequestRefused: 400, 406."""
     unknown = sorted({name for name in request.query_params if name not in known})
     if unknown:
         raise unknown_parameters(["?"] * len(unknown), sorted(known))
-    return wanted(request)
+    return response_type(request)
 
 
 def _identity(text: str) -> str:
-    """An id as a value; no id has a NUL, which no column can hold."""
+    """An id from the path. Raises RequestRefused: 404, if it contains NUL, which PostgreSQL cannot store."""
     if "\x00" in text:
         raise no_such("bad_identifier", {"message": "bad identifier"})
     return text

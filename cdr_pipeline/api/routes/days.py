@@ -1,4 +1,4 @@
-"""Days and their files: what is collected, sealed and reconciled; the daily files with their manifests."""
+"""Routes of days and files: state and reconciliation of each day, daily files with their manifests."""
 
 from datetime import date, timedelta
 from typing import Annotated, Final
@@ -7,7 +7,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, Response
 
-from cdr_pipeline.api.answers import EVERYWHERE, answer, wanted
+from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.documentation import DAYS, FILE, described
 from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
@@ -16,56 +16,56 @@ from cdr_pipeline.steps.days.published_files import MOST_DAYS, find_file, list_d
 
 router = APIRouter(tags=["days and files"])
 Reader = Annotated[Caller, Depends(reader)]
-_KNOWN: Final = EVERYWHERE | {"from_date", "to_date"}
+_KNOWN: Final = COMMON_PARAMETERS | {"from_date", "to_date"}
 _MONTH: Final = timedelta(days=31)
 
 
 @router.get("/accounts/{account_id}/days", summary="States of days", **described(DAYS))
 async def days(request: Request, caller: Reader) -> Response:
     """State, records by origin, and reconciliation of each day."""
-    media, (first, last) = wanted(request), _span(request)
-    found = await to_thread.run_sync(list_days, caller.account.account_id, first, last, service_of(request).ctx)
-    return answer(request, media, found, name="days")
+    media, (first, last) = response_type(request), _span(request)
+    states = await to_thread.run_sync(list_days, caller.account.account_id, first, last, service_of(request).ctx)
+    return answer(request, media, states, name="days")
 
 
 @router.get("/accounts/{account_id}/days/{business_date}", summary="State of a day", **described(DAYS))
 async def day(request: Request, caller: Reader, business_date: str) -> Response:
     """State, records by origin, and reconciliation of one day."""
-    media = wanted(request)
+    media = response_type(request)
     try:
-        asked = date.fromisoformat(business_date)
+        day_date = date.fromisoformat(business_date)
     except ValueError:
         raise no_such("bad_identifier", {"message": "bad identifier"}) from None
-    found = await to_thread.run_sync(list_days, caller.account.account_id, asked, asked, service_of(request).ctx)
-    if not found:
+    states = await to_thread.run_sync(list_days, caller.account.account_id, day_date, day_date, service_of(request).ctx)
+    if not states:
         raise no_such("bad_identifier", {"cause": business_date, "message": "bad identifier"})
-    return answer(request, media, found[0], name="day")
+    return answer(request, media, states[0], name="day")
 
 
 @router.get("/accounts/{account_id}/exports", summary="List daily files", **described(DAYS))
 async def exports(request: Request, caller: Reader) -> Response:
     """Daily files with their manifests."""
-    media, (first, last) = wanted(request), _span(request)
-    found = await to_thread.run_sync(list_files, caller.account.account_id, first, last, service_of(request).ctx)
-    return answer(request, media, found, name="exports")
+    media, (first, last) = response_type(request), _span(request)
+    files = await to_thread.run_sync(list_files, caller.account.account_id, first, last, service_of(request).ctx)
+    return answer(request, media, files, name="exports")
 
 
 @router.get("/accounts/{account_id}/exports/{file_id}", summary="Download a daily file", **described(FILE))
 async def export(request: Request, caller: Reader, file_id: str) -> Response:
     """A daily file, byte for byte. The header Digest is its sha256."""
-    found = await to_thread.run_sync(find_file, caller.account.account_id, file_id, service_of(request).ctx)
-    if found is None:
+    file = await to_thread.run_sync(find_file, caller.account.account_id, file_id, service_of(request).ctx)
+    if file is None:
         raise no_such("bad_identifier", {"message": "bad identifier"})
     return FileResponse(
-        found.path,
+        file.path,
         media_type="application/octet-stream",
-        filename=found.path.name,
-        headers={"X-Content-SHA256": found.sha256},
+        filename=file.path.name,
+        headers={"X-Content-SHA256": file.sha256},
     )
 
 
 def _span(request: Request) -> tuple[date, date]:
-    """``from_date`` and ``to_date``, both inclusive; the last month when omitted. Raises RequestRefused: 400."""
+    """``from_date`` and ``to_date``, both inclusive; default: the last month. Raises RequestRefused: 400."""
     query = request.query_params
     unknown = {name for name in query if name not in _KNOWN}
     if unknown:

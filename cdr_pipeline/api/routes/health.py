@@ -19,7 +19,7 @@ async def healthz() -> dict[str, str]:
 @router.get(
     "/readyz",
     summary="Ready",
-    responses={503: {"description": "the warehouse is away, or its tables are another version's"}},
+    responses={503: {"description": "the warehouse is not available, or its tables are of another version"}},
 )
 async def readyz(request: Request) -> JSONResponse:
     """The warehouse responds and has the tables of this version."""

@@ -1,4 +1,4 @@
-"""Tokens: request one with an API key, inspect it, revoke it."""
+"""Routes of tokens: request one with an API key, inspect it, revoke it."""
 
 from datetime import timedelta
 from typing import Final, cast
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from cdr_pipeline.api.answers import answer, request_id, wanted
+from cdr_pipeline.api.answers import answer, request_id, response_type
 from cdr_pipeline.api.auth import authenticate
 from cdr_pipeline.api.bodies import read_small
 from cdr_pipeline.api.documentation import LOGIN, TOKEN, described
@@ -20,10 +20,10 @@ from cdr_pipeline.steps.accounts.api_tokens import issue_token, revoke_token
 from cdr_pipeline.warehouse.accounts.tokens import Token
 
 router = APIRouter(tags=["tokens"])
-# As the switch's own tokens.
+# Lifetime of a token, as on the switch.
 _LIFE: Final = timedelta(hours=1)
 _LONGEST_KEY: Final = 4_096
-# A login is worth many requests, as on the switch: keys are not for guessing.
+# A login counts as several requests, as on the switch, to slow down attempts to guess keys.
 _COST: Final = 5.0
 
 
@@ -35,15 +35,15 @@ async def api_auth(request: Request) -> Response:
         raise unsupported(BODY_JSON)
     key = _key_of(await read_small(request))
     service.rates.require_unsuspected(request, key)
-    found = await service.records.authorize(key, None)
+    grant = await service.records.authorize(key, None)
     now = service.ctx.clock()
-    if found is None or not found.token.alive(now):
+    if grant is None or not grant.token.alive(now):
         service.rates.note_failure(request)
-        raise no_such("bad identifier", ["api_key"]) if found is None else unauthorized()
-    request.state.token_id = found.token.token_id
-    service.rates.take(found.token.token_id, _COST)
-    token = await run_in_threadpool(issue_token, found.token, min(now + _LIFE, found.token.expires_at), service.ctx)
-    data = {"account_id": found.token.account_id, "scope": found.token.scope}
+        raise no_such("bad identifier", ["api_key"]) if grant is None else unauthorized()
+    request.state.token_id = grant.token.token_id
+    service.rates.take(grant.token.token_id, _COST)
+    token = await run_in_threadpool(issue_token, grant.token, min(now + _LIFE, grant.token.expires_at), service.ctx)
+    data = {"account_id": grant.token.account_id, "scope": grant.token.scope}
     body = success(data, request_id(request), auth_token=token)
     return Response(body, 201, media_type=JSON)
 
@@ -51,22 +51,22 @@ async def api_auth(request: Request) -> Response:
 @router.get("/token_auth", summary="The token of the request", **described(TOKEN))
 async def token_auth(request: Request) -> Response:
     """Accounts and scope of the request's token, and when it expires."""
-    media = wanted(request)
+    media = response_type(request)
     token, _ = await authenticate(request)
-    return answer(request, media, _said(token), name="token")
+    return answer(request, media, _description(token), name="token")
 
 
 @router.delete("/token_auth", summary="Revoke the token", **described(TOKEN))
 async def revoke_own_token(request: Request) -> Response:
     """Revokes the token of the request."""
-    media = wanted(request)
+    media = response_type(request)
     token, _ = await authenticate(request)
     service = service_of(request)
     await run_in_threadpool(revoke_token, token.token_id, service.ctx)
-    return answer(request, media, _said(token), name="token")
+    return answer(request, media, _description(token), name="token")
 
 
-def _said(token: Token) -> dict[str, object]:
+def _description(token: Token) -> dict[str, object]:
     return {
         "account_id": token.account_id,
         "token_id": token.token_id,

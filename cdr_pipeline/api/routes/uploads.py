@@ -1,4 +1,4 @@
-"""Uploads: files of carriers and other systems, loaded at once and tagged imported, and their results."""
+"""Routes of uploads: load a file of a carrier or another system, and list uploads, their states and rejects."""
 
 import re
 import secrets
@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from cdr_pipeline.api.answers import EVERYWHERE, answer, wanted
+from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader, uploader
 from cdr_pipeline.api.bodies import save_body
 from cdr_pipeline.api.documentation import REJECTS, UPLOAD, UPLOADS, described
@@ -27,90 +27,92 @@ router = APIRouter(tags=["uploads"])
 Reader = Annotated[Caller, Depends(reader)]
 Uploader = Annotated[Caller, Depends(uploader)]
 
-_KNOWN: Final = EVERYWHERE | {"profile", "time_zone", "dry_run"}
+_KNOWN: Final = COMMON_PARAMETERS | {"profile", "time_zone", "dry_run"}
 _PROFILES: Final[dict[Form, str]] = {"csv": "generic", "json": "kazoo_json"}
 _PROFILE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME: Final = 100
-# Loads compete for the same disks; further ones wait with their bodies on disk.
+# Loads compete for the same disks, so only two run at a time; others wait with their bodies on disk.
 _AT_A_TIME: Final = CapacityLimiter(2)
 _STATUS: Final = {"created": 201, "known": 200, "previewed": 200}
 
 
 @router.put("/accounts/{account_id}/cdrs", status_code=201, summary="Upload records", **described(UPLOAD))
 async def put_records(request: Request, caller: Uploader) -> Response:
-    """Loads a file of records, all or nothing. The same bytes again change nothing."""
+    """Loads a file of records, all or nothing. Uploading the same bytes again changes nothing."""
     return await _upload(request, caller)
 
 
 @router.post("/accounts/{account_id}/cdrs", status_code=201, summary="Upload records", **described(UPLOAD))
 async def post_records(request: Request, caller: Uploader) -> Response:
-    """Loads a file of records, all or nothing. The same bytes again change nothing."""
+    """Loads a file of records, all or nothing. Uploading the same bytes again changes nothing."""
     return await _upload(request, caller)
 
 
 @router.get("/accounts/{account_id}/uploads", summary="List uploads", **described(UPLOADS))
 async def list_uploads(request: Request, caller: Reader) -> Response:
     """Uploads of an account, newest first, with their states and counts."""
-    media = wanted(request)
-    found = await to_thread.run_sync(uploads_of, caller.account.account_id, service_of(request).ctx)
-    return answer(request, media, found, name="uploads")
+    media = response_type(request)
+    uploads = await to_thread.run_sync(uploads_of, caller.account.account_id, service_of(request).ctx)
+    return answer(request, media, uploads, name="uploads")
 
 
 @router.get("/accounts/{account_id}/uploads/{upload_id}", summary="State of an upload", **described(UPLOADS))
 async def upload_state(request: Request, caller: Reader, upload_id: str) -> Response:
     """State and counts of an upload."""
-    media = wanted(request)
+    media = response_type(request)
     ctx = service_of(request).ctx
-    found = await to_thread.run_sync(uploads_of, caller.account.account_id, ctx, _id(upload_id))
-    if not found:
+    uploads = await to_thread.run_sync(uploads_of, caller.account.account_id, ctx, _id(upload_id))
+    if not uploads:
         raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
-    return answer(request, media, found[0], name="upload")
+    return answer(request, media, uploads[0], name="upload")
 
 
 @router.get("/accounts/{account_id}/uploads/{upload_id}/rejects", summary="Rejected lines", **described(REJECTS))
 async def upload_rejects(request: Request, caller: Reader, upload_id: str) -> Response:
     """Open rejected lines of an upload: line, field, reason and raw text."""
-    media = wanted(request)
+    media = response_type(request)
     ctx = service_of(request).ctx
-    found = await to_thread.run_sync(rejects_of, caller.account.account_id, _id(upload_id), ctx)
-    if found is None:
+    rejects = await to_thread.run_sync(rejects_of, caller.account.account_id, _id(upload_id), ctx)
+    if rejects is None:
         raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
-    return answer(request, media, found, name="rejects")
+    return answer(request, media, rejects, name="rejects")
 
 
 async def _upload(request: Request, caller: Caller) -> Response:
-    media = wanted(request)
+    media = response_type(request)
     form = body_form(request.headers.get("content-type"))
     ctx = service_of(request).ctx
     with _folder(ctx) as folder:
         path = folder / _file_name(request, form)
-        received = _described(request, caller, form, path)
+        file = _received_file(request, caller, form, path)
         if not await save_body(request, path, ctx.settings.serve_upload_bytes):
             raise invalid("body", "empty", "the body is empty: send the file itself")
-        reply = await to_thread.run_sync(receive_upload, received, ctx, limiter=_AT_A_TIME)
-    return _answered(request, media, reply)
+        reply = await to_thread.run_sync(receive_upload, file, ctx, limiter=_AT_A_TIME)
+    return _response(request, media, reply)
 
 
-def _answered(request: Request, media: str, reply: UploadReply) -> Response:
+def _response(request: Request, media: str, reply: UploadReply) -> Response:
     if reply.outcome == "working":
-        raise conflict("idempotency_in_flight", "a request with this Idempotency-Key is being worked on")
+        raise conflict("idempotency_in_flight", "a request with this Idempotency-Key is in progress")
     if reply.outcome == "other":
         raise other_request()
     if reply.outcome == "held":
         raise conflict(
-            "upload_held", "it repeats records of another file and waits for a person to decide", **reply.data
+            "upload_held",
+            "the file repeats records of another file; an operator must release or discard it",
+            **reply.data,
         )
-    made = answer(request, media, reply.data, status=_STATUS[reply.outcome], name="upload")
+    response = answer(request, media, reply.data, status=_STATUS[reply.outcome], name="upload")
     if reply.repeated:
-        made.headers["Idempotent-Replayed"] = "true"
-    return made
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
 
 
-def _described(request: Request, caller: Caller, form: Form, path: Path) -> ReceivedFile:
-    """What the query says about the file. Raises RequestRefused: 400."""
+def _received_file(request: Request, caller: Caller, form: Form, path: Path) -> ReceivedFile:
+    """The file with the options of the request. Raises RequestRefused: 400."""
     query = request.query_params
     unknown = {name for name in query if name not in _KNOWN}
     if unknown:
@@ -132,7 +134,7 @@ def _described(request: Request, caller: Caller, form: Form, path: Path) -> Rece
 
 @contextmanager
 def _folder(ctx: RunContext) -> Generator[Path]:
-    """A folder for one body, gone afterwards whatever happened."""
+    """A folder for one body, deleted after the block."""
     folder = ctx.settings.data_dir / "serve" / "bodies" / secrets.token_hex(8)
     folder.mkdir(mode=0o700, parents=True)
     try:
@@ -142,9 +144,9 @@ def _folder(ctx: RunContext) -> Generator[Path]:
 
 
 def _file_name(request: Request, form: Form) -> str:
-    """The name that people see; made of harmless characters, it can lead nowhere."""
-    given = request.headers.get("x-file-name") or request.query_params.get("file_name") or ""
-    return _FILE_NAME.sub("_", given).strip("._")[:_LONGEST_NAME] or f"upload.{form}"
+    """The display name of the file, reduced to safe characters; it cannot contain a path."""
+    text = request.headers.get("x-file-name") or request.query_params.get("file_name") or ""
+    return _FILE_NAME.sub("_", text).strip("._")[:_LONGEST_NAME] or f"upload.{form}"
 
 
 def _id(text: str) -> str:
