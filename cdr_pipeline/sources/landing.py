@@ -270,7 +270,7 @@ def land_upload(source: Path, landing_dir: Path) -> LandedFile:
             fresh.write(chunk)
         after = os.fstat(content.fileno())
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
-            raise UnreadableUpload(f"{source.name} changed while it was read", hint="wait until it is whole")
+            raise UnreadableUpload(f"{source.name} changed while it was read", hint="wait until the file is complete")
         name = digest.hexdigest()
         fresh.target = folder / name[:2] / name
         durable.make_folder(fresh.target.parent)

@@ -104,7 +104,7 @@ def parse_page(body: bytes) -> Page:
         try:
             raw, rows = _rows_of(body)
         except (msgspec.MsgspecError, RecursionError):
-            raise TransientUpstreamError("a reply is not whole: its JSON does not close") from None
+            raise TransientUpstreamError("a reply is incomplete: its JSON does not close") from None
     if not _is_complete(raw) or rows is None:
         raise TransientUpstreamError("a page came without rows or without its trailer")
     listed = bytes(raw["data"])
@@ -302,7 +302,7 @@ def _strictly(text: str) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(text, object_pairs_hook=_single, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        raise TransientUpstreamError("a reply is not whole: its JSON does not close or contradicts itself") from None
+        raise TransientUpstreamError("a reply is incomplete: its JSON does not close or contradicts itself") from None
 
 
 def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -326,7 +326,7 @@ def _repaired(body: bytes) -> bytes:
     folded = _folded_deep(envelope) if isinstance(envelope, dict) else {}
     rows = folded.get("data")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in cast("list[Any]", rows)):
-        raise TransientUpstreamError("a page holds entries that are no records")
+        raise TransientUpstreamError("a page holds entries that are not records")
     folded["data"] = [_unicode(row) for row in cast("list[dict[str, Any]]", rows)]
     text = json.dumps(folded, ensure_ascii=False)
     return _LONE_SURROGATE.sub("\ufffd", text).encode()
@@ -358,6 +358,6 @@ def _envelope(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         parsed = _strictly(_LONE_SURROGATE.sub("\ufffd", body.decode("utf-8", "replace")))
     if not isinstance(parsed, dict):
-        raise TransientUpstreamError("a reply is no envelope")
+        raise TransientUpstreamError("a reply is not a JSON object")
     envelope = cast("dict[str, Any]", parsed)
     return envelope if "data" in envelope else {key.lower(): value for key, value in envelope.items()}

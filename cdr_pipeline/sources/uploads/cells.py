@@ -1,7 +1,7 @@
-"""Logical lines to cells: rows of the right width, each value without its quotes, the others with what is wrong.
+"""Splits logical lines into cells without their quotes, and rejects lines of the wrong width or with broken quotes.
 
-Almost every line of almost every file is sound: a reader of CSV takes those, with a mark behind each by which a row of
-another width shows. The rest is taken apart by an expression that forgives what must be forgiven and nothing else.
+Most lines are regular. Polars' CSV reader parses them, with a mark at the end of each line that shows rows of another
+width. A regular expression splits the remaining lines.
 """
 
 import io
@@ -20,20 +20,20 @@ FIELDS: Final = "__fields"
 WIDTH: Final = "__width"
 WHOLE: Final = "__whole"
 _MORE: Final = "more"
-# Stands behind every line that the CSV reader gets; lines that hold one themselves it does not get.
+# End mark of every line that is passed to the CSV reader. Lines that contain it are not passed to the reader.
 _END: Final = "\x1e"
 _BLANKS: Final = " \t\r\n"
 _ASCII: Final = 128
 
 
 def cells(lines: pl.DataFrame, layouts: Sequence[tuple[str, ...]], layout: Layout) -> CheckedRows:
-    """Rows with one text column per source column, and refused lines.
+    """Rows with one text column per source column, and rejected lines.
 
-    A file whose rows differ in width gets the union of their columns.
+    If rows differ in width, the result has the union of their columns.
 
     Args:
-        lines: ``line`` and ``raw``.
-        layouts: names of the columns, a list for each width that may occur.
+        lines: logical lines with columns ``line`` and ``raw``.
+        layouts: names of the columns, one list for each width that may occur.
         layout: how cells are written.
     """
     if lines.is_empty():
@@ -44,12 +44,12 @@ def cells(lines: pl.DataFrame, layouts: Sequence[tuple[str, ...]], layout: Layou
     rest = lines
     if _is_plain(layout):
         for names in layouts:
-            found = _regular(rest, names, layout)
-            if not found.is_empty():
-                parts.append(found)
-                left = found.height < rest.height
+            rows = _regular(rest, names, layout)
+            if not rows.is_empty():
+                parts.append(rows)
+                left = rows.height < rest.height
                 rest = (
-                    rest.join(found.select(LINE), on=LINE, how="anti", maintain_order="left") if left else rest.clear()
+                    rest.join(rows.select(LINE), on=LINE, how="anti", maintain_order="left") if left else rest.clear()
                 )
     if rest.is_empty():
         return split_rejects(_together(parts), [])
@@ -62,10 +62,10 @@ def cells(lines: pl.DataFrame, layouts: Sequence[tuple[str, ...]], layout: Layou
 
 
 def split_line(lines: pl.DataFrame, layout: Layout) -> pl.DataFrame:
-    """Adds the list of raw fields, each beginning with the delimiter, their number, and whether they are all of it.
+    """Adds the list of raw fields, each beginning with the delimiter, their number, and whether they cover the line.
 
-    Every field matches ``delimiter, then quoted parts or anything but delimiter and quote``; what is left unmatched
-    is a quote that is never closed.
+    Every field matches ``delimiter, then quoted parts or anything but delimiter and quote``. Text that no field
+    matches begins with an unclosed quote.
     """
     mark = escaped(layout.delimiter)
     escape = escaped(layout.escape) if layout.escape else ""
@@ -84,20 +84,20 @@ def split_line(lines: pl.DataFrame, layout: Layout) -> pl.DataFrame:
 
 
 def blank_as_null(text: pl.Expr, layout: Layout) -> pl.Expr:
-    """A value without blanks around it; "" and the profile's nulls are null."""
+    """A value without blanks around it; "" and the profile's ``nulls`` become null."""
     value = text.str.strip_chars(_BLANKS)
     empty = value == ""
     return pl.when(~(empty | value.is_in(layout.nulls) if layout.nulls else empty)).then(value)
 
 
 def _is_plain(layout: Layout) -> bool:
-    """Whether a reader of CSV understands the layout's sound lines."""
+    """Whether the CSV reader can parse the layout's regular lines."""
     special = layout.escape or layout.unwrap or layout.skip_space or layout.more_columns
     return not special and ord(layout.delimiter) < _ASCII and layout.delimiter != _END
 
 
 def _regular(lines: pl.DataFrame, names: Sequence[str], layout: Layout) -> pl.DataFrame:
-    """Rows of the lines that are sound and of just these columns."""
+    """Rows of the lines that are regular and have exactly these columns."""
     mark = escaped(layout.delimiter)
     raw = lines[RAW]
     odd = raw.str.contains("\x00", literal=True) | raw.str.contains(_END, literal=True)
@@ -111,7 +111,7 @@ def _regular(lines: pl.DataFrame, names: Sequence[str], layout: Layout) -> pl.Da
     if sound.is_empty():
         return sound
     text = (sound[RAW] + f"{layout.delimiter}{_END}").str.join("\n").item()
-    # The reader takes the first line's number of columns for everybody's: one of ours says it.
+    # The reader takes the number of columns from the first line, so a generated one comes first.
     first = layout.delimiter * len(names) + _END + "\n"
     columns = [*(f"c{number}" for number in range(len(names))), _END]
     table = pl.read_csv(
@@ -123,16 +123,16 @@ def _regular(lines: pl.DataFrame, names: Sequence[str], layout: Layout) -> pl.Da
         truncate_ragged_lines=True,
     ).slice(1)
     if table.height != sound.height:
-        # Never seen; the other way knows them all.
+        # Not known to occur. The regular expression handles all lines.
         return sound.clear()
-    exact = (table[_END] == _END).fill_null(value=False)
+    complete = (table[_END] == _END).fill_null(value=False)
     values = (blank_as_null(pl.col(f"c{n}"), layout).alias(name) for n, name in enumerate(names))
     rows = pl.concat([sound.select(LINE, RAW), table.select(values)], how="horizontal")
-    return rows if exact.all() else rows.filter(exact)
+    return rows if complete.all() else rows.filter(complete)
 
 
 def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Rows in their order, with the columns of all parts."""
+    """Rows of all parts in the order of the lines, with the union of the columns."""
     if len(parts) == 1:
         return parts[0]
     return pl.concat(parts, how="diagonal").sort(LINE)
@@ -149,7 +149,7 @@ def _faults(layouts: Sequence[tuple[str, ...]], *, more: bool) -> list[RowFault]
 
 
 def _named(rows: pl.DataFrame, layouts: Sequence[tuple[str, ...]], layout: Layout) -> list[pl.DataFrame]:
-    """One text column per source column, a frame for each width."""
+    """Rows with one text column per source column, one frame for each width."""
     if layout.more_columns:
         (names,) = layouts
         rest = pl.col(FIELDS).list.slice(len(names)).list.join("").str.slice(1)
@@ -177,33 +177,33 @@ def _value(number: int, layout: Layout) -> pl.Expr:
 
 
 def _repaired(split: pl.DataFrame, layout: Layout, layouts: Sequence[tuple[str, ...]]) -> pl.DataFrame:
-    """Rows that are too wide because a value holds the delimiter, mended where only one column can hold it.
+    """Repairs rows that are too wide because a value contains the delimiter, if only one column can contain it.
 
-    What is left and right of that column is counted from the ends of the row; the mending is right when every column
-    that has a known shape has it.
+    The fields before and after that column are counted from the ends of the row. A repair is accepted if the value of
+    every column in ``shapes`` matches its shape.
     """
     (names,) = layouts
     surplus = pl.col(WIDTH).cast(pl.Int64) - len(names)
-    mendings: list[pl.Expr] = []
+    repairs: list[pl.Expr] = []
     for column in layout.repair:
-        place = names.index(column)
-        middle = pl.col(FIELDS).list.slice(place, surplus + 1).list.join("")
-        mended = pl.concat_list(
-            pl.col(FIELDS).list.head(place), middle, pl.col(FIELDS).list.slice(pl.lit(place) + surplus + 1)
+        index = names.index(column)
+        middle = pl.col(FIELDS).list.slice(index, surplus + 1).list.join("")
+        repaired = pl.concat_list(
+            pl.col(FIELDS).list.head(index), middle, pl.col(FIELDS).list.slice(pl.lit(index) + surplus + 1)
         )
         fits = [
-            mended.list.get(names.index(other), null_on_oob=True).str.slice(1).str.contains(shape)
+            repaired.list.get(names.index(other), null_on_oob=True).str.slice(1).str.contains(shape)
             for other, shape in layout.shapes.items()
         ]
-        mendings.append(pl.when(pl.all_horizontal(fits)).then(mended))
+        repairs.append(pl.when(pl.all_horizontal(fits)).then(repaired))
     wide = split.filter(surplus > 0)
     if wide.is_empty():
         return split
-    found = wide.with_columns(
-        pl.coalesce(mendings).alias("__mended"),
-        pl.sum_horizontal(mending.is_not_null().cast(pl.Int64) for mending in mendings).alias("__ways"),
+    rows = wide.with_columns(
+        pl.coalesce(repairs).alias("__repaired"),
+        pl.sum_horizontal(repair.is_not_null().cast(pl.Int64) for repair in repairs).alias("__ways"),
     ).with_columns(
-        pl.when(pl.col("__ways") == 1).then("__mended").otherwise(FIELDS).alias(FIELDS),
+        pl.when(pl.col("__ways") == 1).then("__repaired").otherwise(FIELDS).alias(FIELDS),
         pl.when(pl.col("__ways") == 1).then(pl.lit(len(names), pl.UInt32)).otherwise(WIDTH).alias(WIDTH),
     )
-    return pl.concat([split.filter(surplus <= 0), found.select(split.columns)]).sort(LINE)
+    return pl.concat([split.filter(surplus <= 0), rows.select(split.columns)]).sort(LINE)

@@ -1,4 +1,4 @@
-"""What contradicts itself in a profile: keys that are right one by one, and cannot all be."""
+"""Checks of a profile across its keys: each key is valid, but the values of several contradict each other."""
 
 import codecs
 import re
@@ -15,7 +15,7 @@ _CURRENCY: Final = re.compile(r"(?:[A-Z]{3})?")
 
 
 def contradiction(profile: Profile) -> str:
-    """What contradicts itself in a profile whose types are right; empty when nothing does."""
+    """First contradiction in a profile whose types are valid; empty if there is none."""
     layout, zone = profile.layout, profile.time_zone
     widths = [len(names) for names in layout.columns]
     listed = {column for names in layout.columns for column in names}
@@ -23,7 +23,7 @@ def contradiction(profile: Profile) -> str:
     named = named - profile.combine.keys() | {column for parts in profile.combine.values() for column in parts}
     ends = bool(profile.fields.get("ended_at") and profile.fields.get("duration_seconds"))
     faults = {
-        "fields.started_at must name the column of the start of a call, or ended_at and duration_seconds theirs": (
+        "fields.started_at must name the column of the start of a call, or set ended_at and duration_seconds": (
             not profile.fields.get("started_at") and not ends
         ),
         "layout.widths must name the columns of fixed-width text, each from character 1 on": (
@@ -33,9 +33,9 @@ def contradiction(profile: Profile) -> str:
         "layout.repair needs one list of columns that names them, and layout.shapes of others": bool(layout.repair)
         and not (len(layout.columns) == 1 and {*layout.repair, *layout.shapes} <= listed and layout.shapes),
         "layout.more_columns needs one list of columns": layout.more_columns and len(layout.columns) != 1,
-        "layout.escape is one character": len(layout.escape) > 1,
-        "segments needs key and continued": bool(profile.segments.key) != bool(profile.segments.continued),
-        "an expression of layout or control cannot be used": not all(map(_is_expression, _expressions(profile))),
+        "layout.escape must be one character": len(layout.escape) > 1,
+        "segments needs both key and continued": bool(profile.segments.key) != bool(profile.segments.continued),
+        "a regular expression of layout or control is invalid": not all(map(_is_expression, _expressions(profile))),
         "control.line needs a group rows, seconds or cost": bool(profile.control.line)
         and not re.search(r"\(\?P<(?:rows|seconds|cost)>", profile.control.line),
         "time.zones names no zone": not all(map(is_zone, profile.zones.values())),
@@ -51,14 +51,13 @@ def contradiction(profile: Profile) -> str:
         "layout.delimiter is one character, and neither a quote nor a line end": (
             len(layout.delimiter) != 1 or layout.delimiter in '"\r\n'
         ),
-        "currency is no ISO 4217 code such as EUR": not _CURRENCY.fullmatch(profile.currency),
-        "layout.encoding is no encoding that is known": not _is_encoding(layout.encoding),
-        "time.zone is neither account nor an IANA time zone": zone != ACCOUNT_ZONE
-        and zone not in available_timezones(),
-        "reconcile.increments is first/next in seconds, such as 60/6": not re.fullmatch(
+        "currency must be an ISO 4217 code such as EUR": not _CURRENCY.fullmatch(profile.currency),
+        "layout.encoding is not a supported encoding": not _is_encoding(layout.encoding),
+        "time.zone must be account or an IANA time zone": zone != ACCOUNT_ZONE and zone not in available_timezones(),
+        "reconcile.increments must be first/next in seconds, such as 60/6": not re.fullmatch(
             r"|[1-9]\d*/[1-9]\d*", profile.reconcile.increments
         ),
-        "reconcile.rate_card is the name of a file beside the profile": "/" in profile.reconcile.rate_card
+        "reconcile.rate_card must be the name of a file in the profile's folder": "/" in profile.reconcile.rate_card
         or profile.reconcile.rate_card.startswith("."),
         "plan: country_code is digits, and prefixes are regular expressions": not _is_usable(profile.plan),
     }
@@ -66,7 +65,7 @@ def contradiction(profile: Profile) -> str:
 
 
 def _is_encoding(name: str) -> bool:
-    """Whether it is an encoding of text; those that can yield half a character are none."""
+    """Whether Python can decode text in this encoding, except encodings that can return half a character."""
     try:
         "a".encode(name)
         codecs.getincrementaldecoder(name)

@@ -1,7 +1,7 @@
-"""Reject files: rejected lines in the format of their source, with three columns more, to be corrected and fed again.
+"""Reject files: rejected lines in the format of their source plus three columns, to be corrected and imported again.
 
-The columns say which upload, which line of it, and why it was rejected. They are the last ones, so that a person can
-see them and a program can take them away.
+The three columns are the last ones: upload, line of the upload, and reason of the reject. ``read_correction`` removes
+them.
 """
 
 import re
@@ -21,7 +21,7 @@ from cdr_pipeline.sources.uploads.lines import logical_lines
 from cdr_pipeline.sources.uploads.opening import read_text, text_pieces
 from cdr_pipeline.sources.uploads.records import RawRecords, delimited_records
 
-# Of every reject file, whatever its source's is.
+# Encoding of every reject file, independent of the source's encoding.
 ENCODING: Final = "utf-8"
 COLUMNS: Final = ("reject_upload", "reject_line", "reject_reason")
 _UPLOAD_DIGITS: Final = 16
@@ -30,12 +30,12 @@ _REASON: Final = r'"?[a-z_]+(?::[a-z_0-9]*)?"?\s*$'
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A reject file that has come back.
+    """A corrected reject file.
 
     Attributes:
         upload: beginning of the sha256 of the upload that it corrects.
-        records: its lines, numbered as in that upload and without the three columns.
-        lines: the upload's lines that are fed again.
+        records: its lines without the three columns, with the line numbers of the upload.
+        lines: numbers of the upload's lines that are imported again.
     """
 
     upload: str
@@ -44,13 +44,13 @@ class Correction:
 
 
 def reject_file(source: Path, profile: Profile, sha256: str, rejects: pl.DataFrame) -> Iterator[str]:
-    """The text of a reject file, line by line.
+    """Yields the text of a reject file line by line.
 
     Args:
-        source: the upload in landing, whose header is repeated.
-        profile: how it is written.
-        sha256: of the upload.
-        rejects: ``line, field, reason, raw`` of its rejected lines.
+        source: the upload in landing; its header line is copied.
+        profile: import profile of the upload.
+        sha256: hash of the upload.
+        rejects: ``line, field, reason, raw`` of the rejected lines.
     """
     mark = _mark(profile)
     if profile.layout.format == "delimited" and profile.layout.header:
@@ -60,16 +60,17 @@ def reject_file(source: Path, profile: Profile, sha256: str, rejects: pl.DataFra
         if profile.layout.format == "json":
             yield _json_line(raw, sha256[:_UPLOAD_DIGITS], line, why) + "\n"
             continue
-        # A call of several rows was rejected as a whole: each row is corrected on its own.
+        # A call of several rows is rejected with all of its rows. Each row gets a line of its own here.
         for row in raw.split("\n") if profile.segments.key else (raw,):
             yield mark.join((row, sha256[:_UPLOAD_DIGITS], str(line), why)) + "\n"
 
 
 def read_correction(path: Path, profile: Profile) -> Correction:
-    """A reject file that was corrected by hand.
+    """Reads a reject file that was corrected by hand.
 
     Raises:
-        UnreadableUpload: its lines lack the three columns or are of several uploads, or it cannot be read.
+        UnreadableUpload: the file cannot be read, a line lacks the three columns, or its lines are from several
+            uploads.
     """
     text = read_text(path, ENCODING)
     return _read_json(text, profile) if profile.layout.format == "json" else _read_lines(text, profile)
@@ -89,17 +90,17 @@ def _read_lines(text: str, profile: Profile) -> Correction:
         )
         lines = lines.slice(1)
     lines = lines.filter(pl.col(RAW).str.strip_chars() != "")
-    found = lines.with_columns(
+    rows = lines.with_columns(
         pl.col(RAW).str.extract(ending, 1).alias("__raw"),
         pl.col(RAW).str.extract(ending, 2).alias("__upload"),
         pl.col(RAW).str.extract(ending, 3).cast(pl.Int64, strict=False).alias("__line"),
     )
-    _require_marked(found)
-    body = pl.concat([header.select(RAW), found.select(pl.col("__raw").alias(RAW))])[RAW]
+    _require_marked(rows)
+    body = pl.concat([header.select(RAW), rows.select(pl.col("__raw").alias(RAW))])[RAW]
     records = delimited_records("\n".join(body.to_list()) + "\n", layout)
     starts = (1 + body.str.count_matches("\n", literal=True).cast(pl.Int64)).cum_sum().shift(1, fill_value=0) + 1
-    places = pl.DataFrame({LINE: starts.slice(header.height), "__line": found["__line"]})
-    return _correction(found["__upload"][0], records, places)
+    numbers = pl.DataFrame({LINE: starts.slice(header.height), "__line": rows["__line"]})
+    return _correction(rows["__upload"][0], records, numbers)
 
 
 def _read_json(text: str, profile: Profile) -> Correction:
@@ -116,43 +117,43 @@ def _read_json(text: str, profile: Profile) -> Correction:
     _require_marked(marks)
     body = "\n".join(item.get("reject_raw") or orjson.dumps(item).decode() for item in items)
     records = json_records(body + "\n", profile.layout, frozenset(profile.native_id))
-    places = marks.select(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE), "__line")
-    return _correction(marks["__upload"][0], records, places)
+    numbers = marks.select(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE), "__line")
+    return _correction(marks["__upload"][0], records, numbers)
 
 
 def _document(line: str) -> dict[str, Any]:
     try:
-        found = orjson.loads(line)
+        document = orjson.loads(line)
     except orjson.JSONDecodeError:
-        found = None
-    if not isinstance(found, dict):
-        raise UnreadableUpload("a line is no JSON object", hint="one document a line, as it was exported")
-    return cast("dict[str, Any]", found)
+        document = None
+    if not isinstance(document, dict):
+        raise UnreadableUpload("a line is not a JSON object", hint="keep one document a line, as in the exported file")
+    return cast("dict[str, Any]", document)
 
 
-def _require_marked(found: pl.DataFrame) -> None:
-    marked = found["__upload"].is_not_null() & found["__line"].is_not_null()
-    if found.is_empty() or not marked.all() or found["__upload"].n_unique() != 1:
+def _require_marked(rows: pl.DataFrame) -> None:
+    marked = rows["__upload"].is_not_null() & rows["__line"].is_not_null()
+    if rows.is_empty() or not marked.all() or rows["__upload"].n_unique() != 1:
         raise UnreadableUpload(
-            f"a line lacks its last columns {', '.join(COLUMNS)}, or the lines are of several uploads",
-            hint="correct what 'cdr-pipeline rejects export' wrote, and leave those columns as they are",
+            f"a line lacks its last columns {', '.join(COLUMNS)}, or the lines are from several uploads",
+            hint="correct a file that 'cdr-pipeline rejects export' wrote, and do not change those columns",
         )
 
 
-def _correction(upload: str, records: RawRecords, places: pl.DataFrame) -> Correction:
-    """The records with the lines of the first upload in place of their own."""
+def _correction(upload: str, records: RawRecords, numbers: pl.DataFrame) -> Correction:
+    """A correction whose records have the line numbers of the upload instead of their own."""
 
-    def placed(frame: pl.DataFrame) -> pl.DataFrame:
+    def renumbered(frame: pl.DataFrame) -> pl.DataFrame:
         columns = frame.columns
-        moved = frame.join(places, on=LINE, how="left", maintain_order="left")
-        return moved.with_columns(pl.coalesce("__line", LINE).alias(LINE)).select(columns)
+        joined = frame.join(numbers, on=LINE, how="left", maintain_order="left")
+        return joined.with_columns(pl.coalesce("__line", LINE).alias(LINE)).select(columns)
 
-    moved = replace(records, frame=placed(records.frame), rejects=placed(records.rejects))
-    return Correction(upload, moved, tuple(places["__line"].to_list()))
+    corrected = replace(records, frame=renumbered(records.frame), rejects=renumbered(records.rejects))
+    return Correction(upload, corrected, tuple(numbers["__line"].to_list()))
 
 
 def _header(source: Path, profile: Profile) -> str:
-    """The header line of the upload, as it stands."""
+    """The header line of the upload, unchanged."""
     for piece in text_pieces(source, profile.layout.encoding):
         lines = logical_lines(piece, profile.layout)
         written = lines.filter(pl.col(RAW).str.strip_chars() != "")
@@ -161,7 +162,7 @@ def _header(source: Path, profile: Profile) -> str:
 
 
 def _mark(profile: Profile) -> str:
-    """What stands before each of the three columns: the delimiter, or a tab after fixed-width text."""
+    """Separator before each of the three columns: the delimiter, or a tab for fixed-width text."""
     return profile.layout.delimiter if profile.layout.format == "delimited" else "\t"
 
 
@@ -171,5 +172,5 @@ def _json_line(raw: str, upload: str, line: int, why: str) -> str:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError:
         document = None
-    held = document if isinstance(document, dict) else {"reject_raw": raw}
-    return orjson.dumps(held | marks).decode()
+    content = document if isinstance(document, dict) else {"reject_raw": raw}
+    return orjson.dumps(content | marks).decode()

@@ -1,4 +1,4 @@
-"""Whether the day or the month comes first: decided once for a whole file, never row by row, and never guessed."""
+"""Decides whether dates have the day or the month first: once for a file, never row by row, and never by a guess."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -13,79 +13,80 @@ from cdr_pipeline.core.uploads.profile import Profile, TimeNotation
 from cdr_pipeline.errors import AmbiguousDates
 from cdr_pipeline.sources.uploads.parse import read_upload
 
-# Enough of a file to see whether its dates are written in either order at all.
-_LOOK: Final = 64 * 1024
-# Longer than any call and any zone, shorter than from a day to the one with day and month exchanged.
-_BESIDE: Final = timedelta(days=7)
+# Characters that are enough to see whether the file has dates in either order.
+_SAMPLE: Final = 64 * 1024
+# Longer than any call and any zone offset, shorter than the distance between a date and its exchanged form.
+_NEARBY: Final = timedelta(days=7)
 _TIMES: Final = ("started_at", "answered_at", "ended_at")
 
 
 def with_date_order(path: Path, profile: Profile) -> Profile:
-    """The profile with one order of dates, where it has both and the file shows which.
+    """Returns the profile with one order of dates, if it has formats of both orders and the file shows which applies.
 
-    A date shows it that fits only one order, and so does one beside which its row states another time as ISO 8601, as
-    an epoch or with the year first.
+    A date that fits only one order shows the order. So does a date whose row has another time as ISO 8601, as an epoch
+    or with the year first.
 
     Args:
-        path: the file; all of it is read when it has such dates.
-        profile: as it was loaded.
+        path: the file; it is read to its end if it has dates in these formats.
+        profile: profile with formats of both orders.
 
     Raises:
-        AmbiguousDates: every date of the file fits both orders, or some fit only one and some only the other.
-        UnreadableUpload: as ``read_upload``.
+        AmbiguousDates: every date of the file fits both orders, or some dates fit only one order and some only the
+            other.
+        UnreadableUpload: as in ``read_upload``.
     """
     day_first, month_first = rival_formats(profile.time_formats)
     if not day_first:
         return profile
-    first = next(read_upload(path, profile, block=_LOOK), None)
+    first = next(read_upload(path, profile, block=_SAMPLE), None)
     if first is None or not _orders(first.frame, profile, day_first, month_first):
         return _without(profile, (*day_first, *month_first))
-    found = set[str]()
+    orders = set[str]()
     for records in read_upload(path, profile):
-        found |= _orders(records.frame, profile, day_first, month_first)
-    if "day" in found and "month" in found:
+        orders |= _orders(records.frame, profile, day_first, month_first)
+    if "day" in orders and "month" in orders:
         raise AmbiguousDates(
             f"{path.name} has dates with the day first and dates with the month first", hint=_hint(day_first)
         )
-    if "day" not in found and "month" not in found:
+    if "day" not in orders and "month" not in orders:
         raise AmbiguousDates(
             f"every date of {path.name} can be read with the day first and with the month first", hint=_hint(day_first)
         )
-    return _without(profile, month_first if "day" in found else day_first)
+    return _without(profile, month_first if "day" in orders else day_first)
 
 
 def _orders(
     records: pl.DataFrame, profile: Profile, day_first: tuple[str, ...], month_first: tuple[str, ...]
 ) -> set[str]:
-    """Orders that dates of these records need: day, month, or either."""
-    made = combined(records, profile)
-    names = dict.fromkeys(name for field in _TIMES for name in profile.fields.get(field, ()) if name in made.columns)
-    found = set[str]()
+    """Orders that fit the dates of these records: day, month, either."""
+    rows = combined(records, profile)
+    names = dict.fromkeys(name for field in _TIMES for name in profile.fields.get(field, ()) if name in rows.columns)
+    orders = set[str]()
     if not names:
-        return found
+        return orders
     plain = _without(profile, (*day_first, *month_first))
-    stated = made.select(
+    stated = rows.select(
         pl.coalesce(_read(name, plain.time_notation, plain.time_formats) for name in names)
     ).to_series()
     for name in names:
-        day, month = (is_local_time(made[name], formats).fill_null(value=False) for formats in (day_first, month_first))
-        near_day, near_month = (_near(made[name], formats, stated) for formats in (day_first, month_first))
+        day, month = (is_local_time(rows[name], formats).fill_null(value=False) for formats in (day_first, month_first))
+        near_day, near_month = (_near(rows[name], formats, stated) for formats in (day_first, month_first))
         both = day & month
-        found |= {"day"} if ((day & ~month) | (both & near_day & ~near_month)).any() else set()
-        found |= {"month"} if ((month & ~day) | (both & near_month & ~near_day)).any() else set()
-        found |= {"either"} if both.any() else set()
-    return found
+        orders |= {"day"} if ((day & ~month) | (both & near_day & ~near_month)).any() else set()
+        orders |= {"month"} if ((month & ~day) | (both & near_month & ~near_day)).any() else set()
+        orders |= {"either"} if both.any() else set()
+    return orders
 
 
 def _read(name: str, notation: TimeNotation, formats: tuple[str, ...]) -> pl.Expr:
-    """As if it were in UTC: a zone moves no date by as much as the other order does."""
+    """Times read as UTC. The error of the zone is small compared with that of the wrong order."""
     return instant(pl.col(name), notation, formats, "UTC")
 
 
 def _near(texts: pl.Series, formats: tuple[str, ...], stated: pl.Series) -> pl.Series:
-    """Which texts, read so, lie beside the time that another column of the row states in a way that has one order."""
+    """Whether each text, read with these formats, is close to the unambiguous time of another column in its row."""
     read = texts.to_frame().select(_read(texts.name, "local", formats)).to_series()
-    return ((read - stated).abs() < _BESIDE).fill_null(value=False)
+    return ((read - stated).abs() < _NEARBY).fill_null(value=False)
 
 
 def _without(profile: Profile, formats: tuple[str, ...]) -> Profile:
@@ -93,4 +94,4 @@ def _without(profile: Profile, formats: tuple[str, ...]) -> Profile:
 
 
 def _hint(day_first: tuple[str, ...]) -> str:
-    return f"ask its sender, and write a profile that names one: [time] formats = [{day_first[0]!r}] or the other"
+    return f"ask the sender which one it is, and set only that one in a profile: [time] formats = [{day_first[0]!r}]"

@@ -1,4 +1,4 @@
-"""Text of a JSON file to raw rows: a document, a list, an envelope with ``data``, or one document a line."""
+"""Reads JSON text to raw rows: a document, a list, an envelope with ``data``, or one document a line."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -16,22 +16,22 @@ from cdr_pipeline.sources.uploads.lines import BLOCK, LONGEST_LINE, line_blocks,
 from cdr_pipeline.sources.uploads.opening import MAX_WHOLE_BYTES
 from cdr_pipeline.sources.uploads.records import ASIDE_SCHEMA, RawRecords, filtered_lines, rejected_lines
 
-# A call record has at least one of these; an error envelope or a settings file has none.
+# Every call record has at least one of these keys; an error envelope or a settings file has none.
 _RECORD_KEYS: Final = frozenset({"call_id", "callid", "id", "_id", "uniqueid", "uuid", "sid"})
 _UNREADABLE: Final = object()
 
 
 def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozenset()) -> RawRecords:
-    """Rows of JSON text: one text column per top-level key, nested values as JSON text.
+    """Reads JSON text to rows with one text column per top-level key. Nested values become JSON text.
 
-    Text that is no JSON, or JSON that is not records, is rejected line by line, so that every line is accounted for.
-    ``line`` counts records where the text is one JSON value, physical lines where it is one value a line; there, a
-    line that cannot be read costs no other one.
+    Text that is not JSON, and JSON that does not hold records, is rejected line by line, so that every line is
+    accounted for. If the text is one JSON value, ``line`` counts records. If it is one value a line, ``line`` counts
+    physical lines, and an unreadable line affects no other line.
 
     Args:
-        text: of the whole file.
-        layout: its null texts are used.
-        record_keys: keys, lower case, of which a record of this source has at least one, beside the usual ones.
+        text: text of the complete file.
+        layout: layout whose ``nulls`` are used.
+        record_keys: keys in lower case that identify a record of this source, in addition to the usual ones.
     """
     try:
         items = _unwrapped(orjson.loads(text))
@@ -55,48 +55,49 @@ def json_blocks(
     *,
     block: int = BLOCK,
 ) -> Iterator[RawRecords]:
-    """Rows of JSON text in pieces: block by block where it is one document a line, whole where it is one value.
+    """Reads JSON text in pieces: block by block if it has one document a line, at once if it is one value.
 
     Args:
-        pieces: gives the text from its beginning.
-        layout: its null texts are used.
+        pieces: returns the pieces of the text from its beginning.
+        layout: layout whose ``nulls`` are used.
         record_keys: as in ``json_records``.
-        block: characters worked on at once.
+        block: number of characters processed at once.
 
     Raises:
-        UnreadableUpload: one value is larger than may be held.
+        UnreadableUpload: one value is larger than the limit.
     """
     if _is_one_a_line(pieces()):
         for lines in line_blocks(pieces(), replace(layout, quoted=False), block=block):
             yield _line_records(lines, layout, record_keys)
         return
-    held: list[str] = []
+    buffer: list[str] = []
     size = 0
     for piece in pieces():
         size += len(piece)
         if size > MAX_WHOLE_BYTES:
             raise UnreadableUpload(
-                f"one JSON value of more than {MAX_WHOLE_BYTES // 1024**2} MiB", hint="give one document a line"
+                f"the file is one JSON value of more than {MAX_WHOLE_BYTES // 1024**2} MiB",
+                hint="write one document a line",
             )
-        held.append(piece)
-    yield json_records("".join(held), layout, record_keys)
+        buffer.append(piece)
+    yield json_records("".join(buffer), layout, record_keys)
 
 
 def _is_one_a_line(pieces: Iterable[str]) -> bool:
-    """Whether the first line that is not blank is a document of its own, with other lines after it."""
-    held = ""
+    """Whether the first line that is not blank is a complete document, with other lines after it."""
+    buffer = ""
     for piece in pieces:
-        held = (held + piece).lstrip()
-        line, end, _ = held.partition("\n")
+        buffer = (buffer + piece).lstrip()
+        line, end, _ = buffer.partition("\n")
         if end:
             return line.startswith("{") and isinstance(_value(line), dict)
-        if len(held) > LONGEST_LINE:
+        if len(buffer) > LONGEST_LINE:
             return False
     return False
 
 
 def _line_records(lines: pl.DataFrame, layout: Layout, record_keys: frozenset[str]) -> RawRecords:
-    """One document a line."""
+    """Rows of text with one document a line."""
     blank = lines[RAW].str.strip_chars() == ""
     written = lines.filter(~blank)
     aside = filtered_lines(lines.filter(blank), Filtered.BLANK)
@@ -114,20 +115,20 @@ def _value(line: str) -> object:
         return _UNREADABLE
 
 
-def _unwrapped(whole: object) -> list[object]:
+def _unwrapped(value: object) -> list[object]:
     """The records of one JSON value, in order."""
-    if isinstance(whole, dict) and isinstance(whole.get("data"), list | dict):
-        whole = whole["data"]
-    return cast("list[object]", whole) if isinstance(whole, list) else [whole]
+    if isinstance(value, dict) and isinstance(value.get("data"), list | dict):
+        value = value["data"]
+    return cast("list[object]", value) if isinstance(value, list) else [value]
 
 
 def _is_record(item: object, record_keys: frozenset[str]) -> bool:
-    known = _RECORD_KEYS | record_keys
-    return isinstance(item, dict) and any(column_name(key) in known for key in item)
+    keys = _RECORD_KEYS | record_keys
+    return isinstance(item, dict) and any(column_name(key) in keys for key in item)
 
 
 def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout, record_keys: frozenset[str]) -> RawRecords:
-    """Rows of the items; ``lines`` has ``line`` and ``raw`` of each."""
+    """Rows of the items; ``lines`` holds ``line`` and ``raw`` of each item."""
     keys = sorted(frozenset[str]().union(*(item.keys() for item in items if isinstance(item, dict))))
     objects = b"\n".join(orjson.dumps(item if isinstance(item, dict) else {}) for item in items)
     values = pl.read_ndjson(objects, schema=dict.fromkeys(keys, pl.String)) if keys else pl.DataFrame()
@@ -153,7 +154,7 @@ def _kind(item: object, record_keys: frozenset[str]) -> str:
 
 
 def _names(keys: Sequence[str]) -> dict[str, str]:
-    """Column of each key: its lower-case name, which a key that is lower case already has before all others."""
+    """Column of each key: its name in lower case. A key that is in lower case already takes precedence."""
     names: dict[str, str] = {}
     for key in sorted(keys, key=lambda key: key != column_name(key)):
         name = column_name(key)

@@ -1,4 +1,4 @@
-"""Drafts a profile for a file that nobody has described yet: says what it decided, and what no file can tell."""
+"""Drafts an import profile from the beginning of a file, and lists what it decided and what it cannot know."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ _TYPE: Final = re.compile(r"[A-Z][A-Z ]*(?:\([0-9, ]*\))?")
 _OFFSET: Final = re.compile(r".*[0-9](?:Z|[+-][0-9]{2}:?[0-9]{2})")
 _COMPACT: Final = re.compile(r"[0-9]{14}(?:\.[0-9]+)?")
 _DECIMAL_COMMA: Final = re.compile(r"[0-9.]*,[0-9]{1,8}")
-# Orders of a date, by what stands in the file.
+# Formats of dates, by the order of day and month.
 _DAY_FIRST: Final = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%y %H:%M:%S", "%d-%m-%Y %H:%M:%S")
 _MONTH_FIRST: Final = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%y %H:%M:%S", "%m-%d-%Y %H:%M:%S")
 _PLAIN: Final = (
@@ -46,13 +46,13 @@ UNKNOWN_FORMAT: Final = "FILL IN: %d/%m/%Y %H:%M:%S or %m/%d/%Y %H:%M:%S"
 
 @dataclass(slots=True)
 class Draft:
-    """A profile that was drafted.
+    """A drafted profile.
 
     Attributes:
-        text: TOML; it does not pass ``profiles check`` while something is to be filled in.
-        decided: what the file shows.
-        unknown: what it does not, in words.
-        resembles: built-in profiles that may fit as they are.
+        text: TOML of the profile; ``profiles check`` fails as long as it contains FILL IN.
+        decided: sentences about what the file shows.
+        unknown: sentences about what the file does not show.
+        resembles: names of profiles that may fit without changes.
     """
 
     text: str = ""
@@ -62,14 +62,14 @@ class Draft:
 
 
 def draft_profile(path: Path, folder: Path | None = None) -> Draft:
-    """Looks at the beginning of a file and drafts a profile.
+    """Drafts a profile from the beginning of a file.
 
     Args:
-        path: the file, packed or not.
-        folder: the operator's own profiles, which are compared with too.
+        path: file of calls, packed or not.
+        folder: folder of the operator's own profiles, which are compared with the file too.
 
     Raises:
-        UnreadableUpload: it cannot be opened, or holds no rows.
+        UnreadableUpload: the file cannot be opened, or holds no rows.
     """
     draft = Draft()
     encoding, text = _text(path)
@@ -89,11 +89,11 @@ def draft_profile(path: Path, folder: Path | None = None) -> Draft:
     draft.decided.append("a header line" if header else "no header line")
     if type_rows:
         draft.decided.append("a row of types under the header")
-    columns = {name: [row[place].strip() for row in records] for place, name in enumerate(names)}
+    columns = {name: [row[index].strip() for row in records] for index, name in enumerate(names)}
     if width == 1:
         raise UnreadableUpload(
-            f"{path.name} has no delimiter that cuts its lines into equally many fields",
-            hint='fixed-width text takes [layout] format = "fixed" and [layout.widths]',
+            f"{path.name}: no delimiter splits its lines into the same number of fields",
+            hint='for fixed-width text, set [layout] format = "fixed" and [layout.widths]',
         )
     layout = [f"delimiter = {_quoted(delimiter)}", f"encoding = {_quoted(encoding)}"]
     layout += ["header = true"] if header else ["header = false", f"columns = {_list(names)}"]
@@ -123,7 +123,7 @@ def _beginning(pieces: Iterator[str]) -> str:
 
 
 def _delimiter(lines: Sequence[str]) -> str:
-    """The one that cuts most lines into the same number of fields."""
+    """The delimiter that splits most lines into the same number of fields."""
 
     def score(delimiter: str) -> tuple[float, int]:
         widths = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter))
@@ -134,7 +134,7 @@ def _delimiter(lines: Sequence[str]) -> str:
 
 
 def _header(rows: Sequence[list[str]]) -> tuple[list[str], bool, Sequence[list[str]]]:
-    """Names of the columns, whether a row of types follows, and the records. No cell of a header is a number."""
+    """Names of the columns, whether a row of types follows, and the records. A line with a number is not a header."""
     first = [cell.strip() for cell in rows[0]]
     words = all(cell and not _NUMBER.fullmatch(cell) and not _is_time(cell) for cell in first)
     if not words or len(set(first)) < len(first):
@@ -149,7 +149,7 @@ def _is_time(text: str) -> bool:
 
 def _matches(text: str, layout: str) -> bool:
     if layout.startswith("%Y%m%d%H") and not _COMPACT.fullmatch(text):
-        # Python reads fewer digits too: a telephone number would be a time.
+        # Python also accepts fewer digits, and would read a telephone number as a time.
         return False
     try:
         datetime.strptime(text, layout)  # noqa: DTZ007 - only whether it can be read
@@ -159,27 +159,27 @@ def _matches(text: str, layout: str) -> bool:
 
 
 def _fits(profile: Profile, names: Sequence[str], *, header: bool) -> bool:
-    """Whether a known profile reads files with these columns."""
+    """Whether an existing profile fits files with these columns."""
     if profile.layout.format != "delimited" or profile.layout.header != header:
         return False
     if not header:
         return any(len(columns) == len(names) for columns in profile.layout.columns)
     needed = [columns for columns in profile.fields.values() if columns]
-    found = sum(any(column in names for column in columns) for columns in needed)
-    return found > len(needed) * 0.7
+    matches = sum(any(column in names for column in columns) for columns in needed)
+    return matches > len(needed) * 0.7
 
 
 def _json_draft(text: str, encoding: str, draft: Draft) -> Draft:
     draft.decided.append("JSON")
-    whole = _value(text)
-    if whole is None:
-        whole = [_value(line) for line in text.splitlines()[:_SAMPLE_LINES]]
+    content = _value(text)
+    if content is None:
+        content = [_value(line) for line in text.splitlines()[:_SAMPLE_LINES]]
         draft.decided.append("one document a line")
-    if isinstance(whole, dict) and isinstance(whole.get("data"), list):
-        whole = whole["data"]
-    items = [item for item in (whole if isinstance(whole, list) else [whole]) if isinstance(item, dict)]
+    if isinstance(content, dict) and isinstance(content.get("data"), list):
+        content = content["data"]
+    items = [item for item in (content if isinstance(content, list) else [content]) if isinstance(item, dict)]
     if not items:
-        raise UnreadableUpload("it is no JSON, or holds no objects", hint="look at the file")
+        raise UnreadableUpload("the file is not JSON, or holds no JSON objects", hint="check the file in an editor")
     names = sorted({column_name(key) for item in items for key in item})
     folded = [{column_name(key): value for key, value in item.items()} for item in items]
     columns = {name: ["" if item.get(name) is None else str(item[name]) for item in folded] for name in names}
@@ -194,26 +194,28 @@ def _value(text: str) -> object:
 
 
 def _written(draft: Draft, columns: dict[str, list[str]], layout: list[str]) -> Draft:
-    """The draft's text: the tables of a profile, in the order in which they are documented."""
+    """Completes the draft with its text: the tables of a profile, in the order in which they are documented."""
     fields = _fields(columns)
-    if "started_at" not in fields and (found := _time_column(columns)):
-        fields["started_at"] = found
-        draft.decided.append(f"{found} is the first column of times, taken for the start of a call")
+    if "started_at" not in fields and (start := _time_column(columns)):
+        fields["started_at"] = start
+        draft.decided.append(f"{start} is the first column of times, used as the start of a call")
     lines = ['description = "FILL IN: which system writes such files"']
     identity = next((name for name in _IDS if name in columns and _is_identity(columns[name])), None)
     if identity and _counts_rows(columns[identity]):
         lines.append(
-            f"# {identity} counts the rows: if every file starts anew, it identifies none. Add columns that tell its"
-            " records apart, such as the day, or delete the next line."
+            f"# {identity} counts the rows. If the count restarts in every file, it does not identify a record: add"
+            " columns that distinguish the records, such as the day, or delete the next line."
         )
         draft.unknown.append(
-            f"whether {identity} identifies a record: it counts 1, 2, 3, so does the next file go on or start anew?"
+            f"whether {identity} identifies a record: it counts the rows, and the count may restart in the next file"
         )
     if identity:
         lines.append(f"native_id = {_list([identity])}")
-        draft.decided.append(f"{identity} identifies a record: it is never empty and never twice in the sample")
+        draft.decided.append(f"{identity} identifies a record: in the sample it is never empty and has no duplicates")
     else:
-        draft.unknown.append("no column identifies a record: a fingerprint of the row and its occurrence will")
+        draft.unknown.append(
+            "which column identifies a record: none was found, so the import uses a fingerprint of the row"
+        )
     lines += _duration(columns, fields, draft)
     money = [value for name in ("cost", "rate") if name in fields for value in columns[fields[name]] if value]
     if money:
@@ -222,7 +224,7 @@ def _written(draft: Draft, columns: dict[str, list[str]], layout: list[str]) -> 
     commas = [value for value in money if _DECIMAL_COMMA.fullmatch(value)]
     if commas and all(value in commas or value.isdecimal() for value in money):
         lines.append('decimal_mark = ","')
-        draft.decided.append("decimals follow a comma")
+        draft.decided.append("the decimal mark is a comma")
     lines += ["", "[layout]", *layout, "", "[time]", *_time(columns, fields, draft), "", "[fields]"]
     lines += [f"{name} = {_quoted(column)}" for name, column in fields.items()]
     rest = [name for name in columns if name not in fields.values()]
@@ -239,8 +241,8 @@ def _written(draft: Draft, columns: dict[str, list[str]], layout: list[str]) -> 
 def _time_column(columns: dict[str, list[str]]) -> str | None:
     """The first column whose values are all times."""
     for name, values in columns.items():
-        given = [value for value in values if value]
-        if given and all(_is_time(value) for value in given):
+        texts = [value for value in values if value]
+        if texts and all(_is_time(text) for text in texts):
             return name
     return None
 
@@ -255,14 +257,14 @@ def _counts_rows(values: Sequence[str]) -> bool:
 
 
 def _fields(columns: dict[str, list[str]]) -> dict[str, str]:
-    """Canonical field to column, by the names that known profiles use for it; each column once."""
-    found: dict[str, str] = {}
+    """Column of each canonical field, by the column names in the built-in profiles. No column is used twice."""
+    fields: dict[str, str] = {}
     for profile in sorted(list_profiles().values(), key=lambda profile: profile.name != "generic"):
         for name, candidates in profile.fields.items():
-            column = next((item for item in candidates if item in columns and item not in found.values()), None)
-            if column and name not in found:
-                found[name] = column
-    return found
+            column = next((item for item in candidates if item in columns and item not in fields.values()), None)
+            if column and name not in fields:
+                fields[name] = column
+    return fields
 
 
 def _duration(columns: dict[str, list[str]], fields: dict[str, str], draft: Draft) -> list[str]:
@@ -275,7 +277,7 @@ def _duration(columns: dict[str, list[str]], fields: dict[str, str], draft: Draf
         draft.decided.append("durations are HH:MM:SS")
         return ['duration_unit = "hh:mm:ss"']
     if all(value.isdecimal() for value in values):
-        draft.decided.append("durations are whole numbers, taken for seconds")
+        draft.decided.append("durations are whole numbers, read as seconds")
         return []
     draft.unknown.append("the unit of durations: they have decimals; seconds, milliseconds or minutes")
     return ['duration_unit = "FILL IN: seconds, milliseconds or minutes"']
@@ -292,7 +294,7 @@ def _time(columns: dict[str, list[str]], fields: dict[str, str], draft: Draft) -
     if all(_OFFSET.fullmatch(value) for value in values):
         draft.decided.append("times are ISO 8601 with an offset")
         return ['notation = "iso8601"']
-    draft.unknown.append("the zone of the times: the file does not say")
+    draft.unknown.append("the zone of the times: the file does not state it")
     zone = f"zone = {_quoted(UNKNOWN_ZONE)}"
     plain, day_first, month_first = (_fitting(values, orders) for orders in (_PLAIN, _DAY_FIRST, _MONTH_FIRST))
     if day_first and month_first:
@@ -308,11 +310,11 @@ def _time(columns: dict[str, list[str]], fields: dict[str, str], draft: Draft) -
 
 
 def _zero(columns: dict[str, list[str]], fields: dict[str, str], draft: Draft) -> list[str]:
-    """Counted times of which some are 0: it did not happen."""
+    """Setting for files in which an epoch time of 0 means that the event did not happen."""
     times = [columns[fields[name]] for name in ("started_at", "answered_at", "ended_at") if name in fields]
     if not any("0" in values for values in times):
         return []
-    draft.decided.append("a time of 0 stands for none")
+    draft.decided.append("a time of 0 means no time")
     return ["zero_is_no_time = true"]
 
 

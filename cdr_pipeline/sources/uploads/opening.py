@@ -1,4 +1,4 @@
-"""Opens a file as text without trusting it: what it is, how large, how compressed, how encoded."""
+"""Opens an untrusted file as text: checks that it is a regular file, its size, compression and encoding."""
 
 import codecs
 import gzip
@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, cast
 
 from cdr_pipeline.errors import UnreadableUpload
 
-# A file may be longer than memory; what is read as one piece may not.
+# A file may be larger than memory; text that is read in one piece may not.
 MAX_BYTES: Final = 64 * 1024**3
 MAX_WHOLE_BYTES: Final = 512 * 1024**2
 MAX_RATIO: Final = 200
@@ -30,20 +30,20 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Every second byte of western text in UTF-16 is NUL, and none of it in any other encoding.
+# Every second byte of western text in UTF-16 is NUL. Text in other encodings has no NUL.
 _NUL_SHARE: Final = 0.2
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """A binary handle on a regular file; links, pipes and devices are refused.
+    """Opens a regular file for binary reading; refuses links, pipes and devices.
 
     Raises:
-        UnreadableUpload: it is something else, or is not there.
+        UnreadableUpload: the path is not a regular file, or cannot be opened.
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "its name is no name"
+        why = error.strerror if isinstance(error, OSError) else "its name is invalid"
         raise UnreadableUpload(
             f"{path.name!r} cannot be opened: {why}", hint="give a regular file, not a link to one"
         ) from None
@@ -54,36 +54,40 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_text(path: Path, encoding: str) -> str:
-    """The whole text of a file, decompressed and decoded, without byte order mark; for formats that need it whole.
+    """Reads the complete text of a file, decompressed and decoded, without byte order mark.
+
+    For formats that cannot be read in pieces.
 
     Args:
-        path: a regular file, plain, gzip, or zip with one file in it.
-        encoding: of a file without a byte order mark.
+        path: regular file: plain, gzip, or a zip with one file in it.
+        encoding: encoding of the text if it has no byte order mark.
 
     Raises:
-        UnreadableUpload: too large, damaged, or not in that encoding; names the offset, never the content.
+        UnreadableUpload: the file is too large, damaged, or not in that encoding. The error names the offset, never
+            the content.
     """
     pieces: list[str] = []
-    held = 0
+    size = 0
     for piece in text_pieces(path, encoding):
-        held += len(piece)
-        if held > MAX_WHOLE_BYTES:
+        size += len(piece)
+        if size > MAX_WHOLE_BYTES:
             raise UnreadableUpload(
-                f"{path.name} holds more than {MAX_WHOLE_BYTES // 1024**2} MiB of one value", hint="split it"
+                f"{path.name} holds more than {MAX_WHOLE_BYTES // 1024**2} MiB", hint="split the file"
             )
         pieces.append(piece)
     return "".join(pieces)
 
 
 def text_pieces(path: Path, encoding: str) -> Iterator[str]:
-    """The text of a file, decompressed and decoded, without byte order mark, some megabytes at a time.
+    """Yields the text of a file, decompressed and decoded, without byte order mark, some megabytes at a time.
 
     Args:
-        path: a regular file, plain, gzip, or zip with one file in it.
-        encoding: of a file without a byte order mark.
+        path: regular file: plain, gzip, or a zip with one file in it.
+        encoding: encoding of the text if it has no byte order mark.
 
     Raises:
-        UnreadableUpload: too large, damaged, or not in that encoding; names the offset, never the content.
+        UnreadableUpload: the file is too large, damaged, or not in that encoding. The error names the offset, never
+            the content.
     """
     with open_regular(path) as source:
         position = 0
@@ -107,7 +111,7 @@ def _without_mark(content: bytes, encoding: str, path: Path) -> tuple[bytes, str
     if "16" not in encoding and sample.count(0) > len(sample) * _NUL_SHARE:
         raise UnreadableUpload(
             f"{path.name} looks like UTF-16 without a byte order mark",
-            hint='state encoding = "utf-16-le" (or -be) in its profile',
+            hint='set [layout] encoding = "utf-16-le" or "utf-16-be" in its profile',
         )
     return content, encoding, 0
 
@@ -121,12 +125,12 @@ def _decoded(
     except UnicodeDecodeError as error:
         raise UnreadableUpload(
             f"{path.name} is not {encoding} text at byte {position - pending + error.start}",
-            hint="state the file's encoding in its profile",
+            hint="set [layout] encoding in its profile to the file's encoding",
         ) from None
 
 
 def _unpacked(source: BinaryIO, path: Path) -> Iterator[bytes]:
-    """Everything in pieces, with a running count so that a small file that unpacks without end is stopped."""
+    """Yields the unpacked bytes in pieces, and stops a small file that unpacks to more than the limit."""
     packed = os.fstat(source.fileno()).st_size
     limit = min(MAX_BYTES, max(packed * MAX_RATIO, _PIECE * 4))
     read = 0
@@ -136,15 +140,16 @@ def _unpacked(source: BinaryIO, path: Path) -> Iterator[bytes]:
             read += len(piece)
             if read > limit:
                 raise UnreadableUpload(
-                    f"{path.name} unpacks to more than {limit // 1024**2} MiB", hint="it may be an attack; split it"
+                    f"{path.name} unpacks to more than {limit // 1024**2} MiB",
+                    hint="the file may be an attack; if it is genuine, split it",
                 )
             yield piece
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError):
-        raise UnreadableUpload(f"{path.name} is damaged: it does not unpack", hint="fetch it again") from None
+        raise UnreadableUpload(f"{path.name} is damaged and cannot be unpacked", hint="fetch the file again") from None
 
 
 def _stream(source: BinaryIO, path: Path) -> BinaryIO:
-    """The file's own bytes, or those within a gzip or zip; names in a zip are not used for anything."""
+    """Stream of the file's own bytes, or of those in a gzip or zip. Names in a zip are not used."""
     start = source.read(4)
     source.seek(0)
     if start.startswith(_GZIP):
@@ -156,13 +161,16 @@ def _stream(source: BinaryIO, path: Path) -> BinaryIO:
     end = tail.rfind(_ZIP_END)
     entries = struct.unpack_from("<H", tail, end + 10)[0] if 0 <= end <= len(tail) - 12 else 0
     if entries > _ZIP_ENTRIES:
-        raise UnreadableUpload(f"{path.name} is a zip of more than {_ZIP_ENTRIES} entries", hint="give one file each")
+        raise UnreadableUpload(
+            f"{path.name} is a zip of more than {_ZIP_ENTRIES} entries", hint="pack one file per zip"
+        )
     source.seek(0)
     archive = zipfile.ZipFile(source)
     files = [entry for entry in archive.infolist() if not entry.is_dir()]
     if len(files) != 1 or stat.S_ISLNK(files[0].external_attr >> 16) or files[0].flag_bits & _ENCRYPTED:
         raise UnreadableUpload(
-            f"{path.name} is a zip of {len(files)} files, or holds a link or a password", hint="pack one plain file"
+            f"{path.name} is a zip of {len(files)} files, or holds a link or a password",
+            hint="pack one file, without a password",
         )
     stream = cast("BinaryIO", archive.open(files[0]))
     inner = stream.read(4)

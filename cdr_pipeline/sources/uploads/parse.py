@@ -1,4 +1,4 @@
-"""One call from a file to its raw rows, block by block, so that a file may be longer than memory."""
+"""Reads an uploaded file to raw rows, block by block, so that a file may be larger than memory."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,17 +14,17 @@ from cdr_pipeline.sources.uploads.records import LineRecords, RawRecords
 
 
 def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator[RawRecords]:
-    """A file's lines by what became of them, some thousands at a time, in order.
+    """Reads a file and yields its records, rejects and filtered lines, a block at a time, in order.
 
     Args:
         path: the file.
-        profile: how it is written.
-        block: characters worked on at once; the result does not depend on it.
+        profile: import profile of its source.
+        block: number of characters processed at once; the result does not depend on it.
 
     Raises:
-        UnreadableUpload: it cannot be opened, unpacked or decoded as the profile says, or its header lacks a column
-            that the profile requires or any for the start of a call: then it is another source's file, or its first
-            line is a record.
+        UnreadableUpload: the file cannot be opened, unpacked or decoded with the profile, or its header lacks a
+            required column or a column for the start of a call. In that case it comes from another source, or its
+            first line is a record.
     """
     layout = profile.layout
     if layout.format == "json":
@@ -32,7 +32,7 @@ def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator
         parts = json_blocks(lambda: text_pieces(path, layout.encoding), layout, keys, block=block)
     else:
         parts = _line_blocks(path, profile, block)
-    # A call's rows may lie on both sides of a block's end.
+    # The rows of one call may be in two blocks.
     yield from [_joined(parts)] if profile.segments.key else parts
 
 
@@ -46,27 +46,27 @@ def _line_blocks(path: Path, profile: Profile, block: int) -> Iterator[RawRecord
 
 
 def _joined(parts: Iterable[RawRecords]) -> RawRecords:
-    every = list(parts)
+    blocks = list(parts)
     return RawRecords(
-        pl.concat([part.frame for part in every], how="diagonal"),
-        pl.concat([part.rejects for part in every]),
-        pl.concat([part.aside for part in every]),
-        sum(part.read for part in every),
-        {name: text for part in every for name, text in part.stated.items()},
+        pl.concat([part.frame for part in blocks], how="diagonal"),
+        pl.concat([part.rejects for part in blocks]),
+        pl.concat([part.aside for part in blocks]),
+        sum(part.read for part in blocks),
+        {name: text for part in blocks for name, text in part.stated.items()},
     )
 
 
 def _require_columns(names: tuple[str, ...], profile: Profile, path: Path) -> None:
     starts = profile.fields.get("started_at", ()) or profile.fields.get("ended_at", ())
-    made = {column for start in starts for column in profile.combine.get(start, (start,))}
-    if not made & set(names):
+    expected = {column for start in starts for column in profile.combine.get(start, (start,))}
+    if not expected & set(names):
         raise UnreadableUpload(
-            f"{path.name} is no {profile.name} file: its first line names no column {' or '.join(sorted(made))}",
-            hint="choose the profile of the system that wrote it, or write one: cdr-pipeline profiles new FILE",
+            f"{path.name} is not a {profile.name} file: its first line names no column {' or '.join(sorted(expected))}",
+            hint="choose the profile of the system that wrote the file, or draft one: cdr-pipeline profiles new FILE",
         )
     absent = [column for column in profile.layout.required if column not in names]
     if absent:
         raise UnreadableUpload(
             f"{path.name} lacks columns that the profile {profile.name} requires: {', '.join(absent)}",
-            hint="the source may have renamed them: put the new names into a profile of your own",
+            hint="if the source renamed them, add the new names to your own copy of the profile",
         )

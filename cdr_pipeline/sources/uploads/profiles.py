@@ -1,8 +1,8 @@
-"""Import profiles: TOML files, those that ship with the product and the operator's own.
+"""Reads import profiles: the built-in TOML files and those of the operator.
 
-A profile is one TOML file named after it. Its tables and keys are those of ``core.profile.Profile``::
+A profile is one TOML file with the profile's name. Its tables and keys are those of ``core.uploads.profile.Profile``::
 
-    description = "What writes such files"
+    description = "The system that writes such files"
     native_id   = ["uniqueid"]            # columns that identify a record; leave out to use a fingerprint
     currency    = "EUR"
 
@@ -56,12 +56,12 @@ _TIME = {
     "zone_notation": "zone_notation",
     "precision": "time_precision",
 }
-# What the import itself works out: from the account, from other fields, or from the native id.
-_WORKED_OUT: Final = frozenset(
+# Fields that the import derives from the account, from other fields, or from the native id.
+_DERIVED: Final = frozenset(
     {"account_id", "origin", "record_id", "business_date", "answered", "caller_e164", "callee_e164"}
     | {"to_host", "from_host"}
 )
-_MAPPABLE: Final = BY_NAME.keys() - _WORKED_OUT
+_MAPPABLE: Final = BY_NAME.keys() - _DERIVED
 _FILL_IN: Final = "FILL IN"
 _PROFILE: Final = TypeAdapter(Profile)
 _SHAPES: Final = {
@@ -74,59 +74,61 @@ _SHAPES: Final = {
 
 
 def list_profiles(folder: Path | None = None) -> dict[str, Profile]:
-    """Every profile by name: the built-in ones and those in ``folder``, which win over built-in ones of their name.
+    """Every profile by name: the built-in ones and those in ``folder``, which override built-in ones of the same name.
 
     Raises:
-        InvalidProfile: one of them is faulty.
+        InvalidProfile: a profile is invalid.
     """
     return {name: _read(name, text) for name, text in sorted(_texts(folder).items())}
 
 
 def load_profile(name: str, folder: Path | None = None) -> Profile:
-    """The profile of that name.
+    """Loads a profile by name.
 
     Args:
-        name: as people ask for it.
-        folder: the operator's own profiles, if any.
+        name: name of the profile, without ``.toml``.
+        folder: folder of the operator's own profiles, if any.
 
     Raises:
-        UnknownProfile: there is none; close names are suggested.
-        InvalidProfile: its file is not TOML, has a key or field that nothing knows, or contradicts itself.
+        UnknownProfile: no profile has this name; the error suggests a close one.
+        InvalidProfile: the file is not TOML, has an unknown key or field, or contradicts itself.
     """
     texts = _texts(folder)
     if name not in texts:
         close = get_close_matches(name, texts, n=1)
         guess = f" (did you mean {close[0]!r}?)" if close else ""
-        raise UnknownProfile(f"there is no profile of that name{guess}", hint=f"there are: {', '.join(sorted(texts))}")
+        raise UnknownProfile(
+            f"there is no profile of that name{guess}", hint=f"choose one of: {', '.join(sorted(texts))}"
+        )
     return _read(name, texts[name])
 
 
 def profile_text(name: str, folder: Path | None = None) -> str:
-    """The TOML of a profile. Raises UnknownProfile when there is none of that name."""
+    """The TOML of a profile. Raises UnknownProfile if no profile has this name."""
     texts = _texts(folder)
     if name not in texts:
-        raise UnknownProfile("there is no profile of that name", hint=f"there are: {', '.join(sorted(texts))}")
+        raise UnknownProfile("there is no profile of that name", hint=f"choose one of: {', '.join(sorted(texts))}")
     return texts[name]
 
 
 def check_profile(path: Path) -> Profile:
-    """The profile in a file that need not lie in its folder yet. Raises InvalidProfile, saying what is wrong."""
-    return _read(path.stem, _own(path))
+    """Loads a profile from a file in any folder. Raises InvalidProfile with the reason if it is invalid."""
+    return _read(path.stem, _file_text(path))
 
 
 def _texts(folder: Path | None) -> dict[str, str]:
-    shipped = resources.files("cdr_pipeline.sources.uploads") / "profiles"
-    found = {
+    built_in = resources.files("cdr_pipeline.sources.uploads") / "profiles"
+    texts = {
         item.name.removesuffix(".toml"): item.read_text("utf-8")
-        for item in shipped.iterdir()
+        for item in built_in.iterdir()
         if item.name.endswith(".toml")
     }
     if folder is not None and folder.is_dir():
-        found |= {path.stem: _own(path) for path in sorted(folder.glob("*.toml"))}
-    return found
+        texts |= {path.stem: _file_text(path) for path in sorted(folder.glob("*.toml"))}
+    return texts
 
 
-def _own(path: Path) -> str:
+def _file_text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
@@ -138,45 +140,45 @@ def _read(name: str, text: str) -> Profile:
         source = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidProfile(f"profile {name} is not TOML: {error}") from None
-    _filled_in(name, text)
-    _known_keys(name, "", source, _TOP_LEVEL | _TABLES)
+    _require_filled_in(name, text)
+    _require_known_keys(name, "", source, _TOP_LEVEL | _TABLES)
     for table in _TABLES:
         if not isinstance(source.get(table, {}), dict):
-            raise InvalidProfile(f"profile {name}: {table} is a table, [{table}]")
-    _known_keys(name, "time.", source.get("time", {}), set(_TIME))
-    _known_keys(name, "layout.", source.get("layout", {}), {field.name for field in dataclass_fields(Layout)})
+            raise InvalidProfile(f"profile {name}: {table} must be a table, [{table}]")
+    _require_known_keys(name, "time.", source.get("time", {}), set(_TIME))
+    _require_known_keys(name, "layout.", source.get("layout", {}), {field.name for field in dataclass_fields(Layout)})
     for table, shape in _SHAPES.items():
-        _known_keys(name, f"{table}.", source.get(table, {}), {field.name for field in dataclass_fields(shape)})
+        _require_known_keys(name, f"{table}.", source.get(table, {}), {field.name for field in dataclass_fields(shape)})
     for table in ("fields", "constants", "values", "duration_units"):
-        _known_keys(name, f"{table}.", source.get(table, {}), set(_MAPPABLE))
+        _require_known_keys(name, f"{table}.", source.get(table, {}), set(_MAPPABLE))
     try:
         profile = _PROFILE.validate_python(_spelled_out(name, source))
     except ValidationError as errors:
         first = errors.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise InvalidProfile(f"profile {name}: {place}: {first['msg']}") from None
+        location = ".".join(map(str, first["loc"]))
+        raise InvalidProfile(f"profile {name}: {location}: {first['msg']}") from None
     fault = contradiction(profile)
     if fault:
         raise InvalidProfile(f"profile {name}: {fault}")
     return profile
 
 
-def _filled_in(name: str, text: str) -> None:
-    """A draft says FILL IN where no file can tell; it is no profile before somebody has."""
+def _require_filled_in(name: str, text: str) -> None:
+    """Raises InvalidProfile if a draft still contains FILL IN, which marks values that no file can show."""
     left = [str(number) for number, line in enumerate(text.splitlines(), start=1) if _FILL_IN in line]
     if left:
         raise InvalidProfile(f"profile {name}: still to be filled in: line {', '.join(left)}")
 
 
-def _known_keys(name: str, table: str, source: Mapping[str, Any], known: set[str]) -> None:
-    for key in source.keys() - known:
-        close = get_close_matches(key, known, n=1)
+def _require_known_keys(name: str, table: str, source: Mapping[str, Any], keys: set[str]) -> None:
+    for key in source.keys() - keys:
+        close = get_close_matches(key, keys, n=1)
         guess = f"; did you mean {close[0]!r}?" if close else ""
         raise InvalidProfile(f"profile {name}: unknown key {table}{key}{guess}")
 
 
 def _spelled_out(name: str, source: dict[str, Any]) -> dict[str, Any]:
-    """The keys of ``Profile``, short forms made long, columns and words in lower case; what is wrong stays wrong."""
+    """The keys of ``Profile``, with short forms expanded and columns and words in lower case. Checks no types."""
     layout = dict(source.get("layout", {}))
     lists = _listed(layout.get("columns", []))
     if isinstance(lists, list):

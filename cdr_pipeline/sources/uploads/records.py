@@ -1,4 +1,4 @@
-"""Lines of a file to raw rows, every one accounted for. Columnar: no loop over lines."""
+"""Turns the lines of a file into raw rows and accounts for every line. Works on columns, without a loop over lines."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.cells import FIELDS, WHOLE, blank_as_null, cells, split_line
 from cdr_pipeline.sources.uploads.lines import escaped, logical_lines, physical_lines
 
-# A header of more columns is no header: a file without line ends, or an attack.
+# A first line with more columns is not a header but a file without line ends, or an attack.
 _MOST_COLUMNS: Final = 2_000
 ASIDE_SCHEMA: Final[dict[str, pl.DataType]] = {LINE: pl.Int64(), "kind": pl.String()}
 # A column type as SQL writes it: INTEGER, VARCHAR(50), DECIMAL(10,2).
@@ -23,14 +23,14 @@ _TYPE: Final = r'[ ]*"?[A-Za-z][A-Za-z_ ]*(?:\([0-9, ]*\))?"?[ ]*'
 
 @dataclass(frozen=True, slots=True)
 class RawRecords:
-    """Lines by what became of them: ``read = frame + rejects + aside``.
+    """Lines by result: ``read = frame + rejects + aside``.
 
     Attributes:
-        frame: ``line``, ``raw`` and one text column per source column, lower-case names; one row per record.
-        rejects: refused lines.
-        aside: ``line, kind`` of lines that are no records.
-        read: logical lines; a quoted field may hold physical line ends.
-        stated: what header or trailer lines state as totals, group of the profile's expression to text.
+        frame: one row per record, with ``line``, ``raw`` and one text column per source column in lower case.
+        rejects: rejected lines.
+        aside: ``line, kind`` of lines that are not records.
+        read: number of logical lines; a quoted field may hold physical line ends.
+        stated: totals in header or trailer lines: the text of each group of the profile's expression.
     """
 
     frame: pl.DataFrame
@@ -41,17 +41,17 @@ class RawRecords:
 
     @property
     def filtered(self) -> Counter[Filtered]:
-        """Lines that are no records, by kind."""
+        """Number of lines that are not records, by kind."""
         return Counter(map(Filtered, self.aside["kind"]))
 
 
 def filtered_lines(lines: pl.DataFrame, kind: Filtered) -> pl.DataFrame:
-    """Lines as ``RawRecords.aside`` has them."""
+    """Lines in the columns of ``RawRecords.aside``."""
     return lines.select(LINE, pl.lit(kind.value).alias("kind"))
 
 
 def delimited_records(text: str, layout: Layout) -> RawRecords:
-    """Rows of delimited or fixed-width text in one piece; see ``LineRecords``.
+    """Reads delimited or fixed-width text in one piece; see ``LineRecords``.
 
     Raises:
         UnreadableUpload: the header cannot be read as one line of names, or names a column twice.
@@ -62,15 +62,15 @@ def delimited_records(text: str, layout: Layout) -> RawRecords:
 class LineRecords:
     """Reads a file of lines block by block.
 
-    A row with another number of fields than its layout is a reject, never padded or cut; so is one with a quote that
-    is opened and not closed. A field that is quoted in part (``"Name" <100>``) is kept as it stands.
+    A row with a different number of fields than its layout is rejected, never padded or truncated. So is a row with an
+    unclosed quote. A field that is quoted in part (``"Name" <100>``) stays unchanged.
 
     Args:
-        layout: of the text.
-        control_line: expression of lines with totals; they are filtered as footers.
+        layout: layout of the text.
+        control_line: expression that matches lines with totals; they are filtered as footers.
 
     Attributes:
-        names: of the columns, once a header has stated them.
+        names: names of the columns; None until a header was read.
     """
 
     def __init__(self, layout: Layout, control_line: str = "") -> None:
@@ -81,7 +81,7 @@ class LineRecords:
         self.names: tuple[str, ...] | None = None
 
     def block(self, lines: pl.DataFrame) -> RawRecords:
-        """Rows of a block of logical lines, ``line`` and ``raw``, that follows the one before.
+        """Reads the next block of logical lines, with columns ``line`` and ``raw``.
 
         Raises:
             UnreadableUpload: the header cannot be read as one line of names, or names a column twice.
@@ -89,11 +89,11 @@ class LineRecords:
         layout, read = self._layout, lines.height
         aside: list[pl.DataFrame] = []
 
-        def without(found: pl.Series, kind: Filtered) -> pl.DataFrame:
-            if not found.any():
+        def without(matches: pl.Series, kind: Filtered) -> pl.DataFrame:
+            if not matches.any():
                 return lines
-            aside.append(filtered_lines(lines.filter(found), kind))
-            return lines.filter(~found)
+            aside.append(filtered_lines(lines.filter(matches), kind))
+            return lines.filter(~matches)
 
         lines = without(lines[RAW].str.strip_chars() == "", Filtered.BLANK)
         titles = min(self._titles_left, lines.height)
@@ -101,9 +101,9 @@ class LineRecords:
         lines = without(_first(lines, titles), Filtered.PREAMBLE)
         stated: dict[str, str] = {}
         if self._control_line:
-            found = lines[RAW].str.contains(self._control_line)
-            stated = self._stated(lines.filter(found))
-            lines = without(found, Filtered.FOOTER)
+            totals = lines[RAW].str.contains(self._control_line)
+            stated = self._stated(lines.filter(totals))
+            lines = without(totals, Filtered.FOOTER)
         for kind, patterns in ((Filtered.RECORD_TYPE, layout.skip), (Filtered.FOOTER, layout.footer)):
             for pattern in patterns:
                 lines = without(lines[RAW].str.contains(pattern), kind)
@@ -112,7 +112,7 @@ class LineRecords:
             lines = without(_first(lines, 1), Filtered.HEADER)
         if self.names is not None and self._types_left and not lines.is_empty():
             types = _type_rows(lines.head(self._types_left), layout)
-            # The first line that states no types ends them.
+            # The first other line ends the type rows.
             self._types_left = self._types_left - types if types == lines.height else 0
             lines = without(_first(lines, types), Filtered.TYPE_ROW)
         sifted = self._rows(lines)
@@ -135,7 +135,7 @@ class LineRecords:
 
 
 def rejected_lines(text: str, reason: Reject) -> RawRecords:
-    """Every physical line of a text that is not records at all, as rejects of one reason, blank ones filtered."""
+    """Rejects every physical line of a text that holds no records, for one reason. Blank lines are filtered."""
     lines = physical_lines(text)
     blank = lines[RAW].str.strip_chars() == ""
     rejects = lines.filter(~blank).select(LINE, pl.lit("").alias("field"), pl.lit(reason.value).alias("reason"), RAW)
@@ -144,12 +144,12 @@ def rejected_lines(text: str, reason: Reject) -> RawRecords:
 
 
 def _first(lines: pl.DataFrame, number: int) -> pl.Series:
-    """Whether a line is one of the first so many."""
+    """Whether a line is one of the first ``number`` lines."""
     return pl.int_range(lines.height, eager=True) < number
 
 
 def _fixed(lines: pl.DataFrame, layout: Layout) -> CheckedRows:
-    """Rows of fixed-width text; a line that ends before its last column begins is ragged."""
+    """Rows of fixed-width text. A line that ends before its last column begins is ragged."""
     shortest = max(start for start, _ in layout.widths.values())
     sifted = split_rejects(
         lines,
@@ -164,13 +164,13 @@ def _fixed(lines: pl.DataFrame, layout: Layout) -> CheckedRows:
 
 
 def _header_names(header: pl.DataFrame, layout: Layout) -> tuple[str, ...]:
-    """Names of the columns. What stands in the line is not repeated in errors: it may be a record's."""
+    """Names of the columns. Errors do not quote the line, because it may be a record."""
     split = split_line(header, layout)
     raw: str = header[RAW].item()
     if not split[WHOLE].item() or "\n" in raw or "\r" in raw or "\x00" in raw:
         raise UnreadableUpload(
             "the header is not one line of names: a quote is never closed, or line ends of two kinds are mixed",
-            hint="check the first line of the file",
+            hint="check quotes and line ends in the first line of the file",
         )
     texts = [text[1:].strip().strip('"') for text in split[FIELDS].item().to_list()]
     if len(texts) > _MOST_COLUMNS:
@@ -186,7 +186,7 @@ def _header_names(header: pl.DataFrame, layout: Layout) -> tuple[str, ...]:
 
 
 def _type_rows(lines: pl.DataFrame, layout: Layout) -> int:
-    """How many of the lines that may state types do; a file without them begins with records at once."""
+    """Number of leading lines that state types. It is 0 for a file in which records follow the header."""
     mark = escaped(layout.delimiter)
     stated = lines[RAW].str.contains(rf"^{_TYPE}(?:{mark}{_TYPE})*$")
     return int(stated.cast(pl.Int64).cum_min().sum())

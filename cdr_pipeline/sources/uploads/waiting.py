@@ -1,4 +1,4 @@
-"""The drop folder ``uploads/{account_id}/{profile}/``: its files, and how one is taken away from its sender."""
+"""The drop folder ``uploads/{account_id}/{profile}/``: lists its files, and moves one out of its sender's reach."""
 
 import errno
 import fcntl
@@ -19,27 +19,26 @@ from cdr_pipeline.errors import UnreadableUpload
 Clock = Callable[[], float]
 _UNFINISHED: Final = (".part", ".tmp", ".filepart", ".crdownload")
 _READY: Final = ".ready"
-# Files that are being taken in, each in a folder of its own beside those of its sender.
+# Subfolder of the sender's folder. Each file that is being imported is in a folder of its own below it.
 _TAKING: Final = ".taking"
 # Folders between the drop folder and a file.
 _DEPTH: Final = 2
 _LONGEST_NAME: Final = 255
-_RECHECK_HINT: Final = "it stays where it is, and is taken in when it does not change any more"
+_RECHECK_HINT: Final = "nothing to do: a later run imports the file when it no longer changes"
 
 
 @dataclass(frozen=True, slots=True)
 class DroppedFile:
-    """Something below the drop folder that is no folder.
+    """An entry below the drop folder that is not a folder.
 
     Attributes:
-        path: where it is.
-        folders: names of the folders above it, from the drop folder down; an account and a profile where it has a
-            place.
-        regular: whether it is a regular file, no link, pipe or device.
-        unfinished: its name says that its sender is still writing it.
-        changed_at: when it last changed, Unix seconds.
-        stamp: changes when the file does: place, inode, size and time of change.
-        taken: a run has taken it away from its sender already.
+        path: path of the file.
+        folders: names of the folders between the drop folder and the file: account and profile if ``has_place``.
+        regular: whether it is a regular file, not a link, pipe or device.
+        unfinished: whether its name shows that its sender is still writing it.
+        changed_at: time of the last change, Unix seconds.
+        stamp: text of place, inode, size and time of change, which differs after the file has changed.
+        taken: whether a run has already moved it to a folder of its own.
     """
 
     path: Path
@@ -52,48 +51,48 @@ class DroppedFile:
 
     @property
     def place(self) -> str:
-        """Folders and name, for people."""
+        """Folders and name, for display."""
         return "/".join((*self.folders, self.path.name))
 
     @property
     def has_place(self) -> bool:
-        """Whether it lies two folders down, where an account and a profile are named."""
+        """Whether the file is two folders down, so that its folders name an account and a profile."""
         return len(self.folders) == _DEPTH
 
     @property
     def account_id(self) -> str:
-        """Name of its account's folder, "" for a file directly in the drop folder."""
+        """Name of the account's folder, "" for a file directly in the drop folder."""
         return self.folders[0] if self.folders else ""
 
     @property
     def profile(self) -> str:
-        """Name of its profile's folder, "" where there is none."""
+        """Name of the profile's folder, "" if there is none."""
         return self.folders[1] if self.has_place else ""
 
     @property
     def marker(self) -> Path:
-        """An empty file beside it by which a sender says that it is whole."""
+        """Path of an empty file that a sender creates in the same folder to mark the file as complete."""
         return self.path.with_name(self.path.name + _READY)
 
     def is_settled(self, seconds: float, now: float) -> bool:
-        """Whether it can be taken in: it has not changed for so long, or its sender says that it is whole."""
+        """Whether the file can be imported: it has not changed for ``seconds``, or its sender marked it as complete."""
         return self.taken or self.marker.exists() or now - self.changed_at >= seconds
 
 
 def dropped_files(upload_dir: Path) -> list[DroppedFile]:
-    """Everything below the drop folder that is no folder, in byte order of the paths; links are not followed."""
+    """Every entry below the drop folder except folders, in byte order of the paths. Links are not followed."""
     return sorted(_files(upload_dir), key=lambda file: str(file.path))
 
 
 def waiting_files(upload_dir: Path, *, settle_seconds: float = 0, clock: Clock = time.time) -> list[DroppedFile]:
-    """Regular files two folders down that are whole, in byte order of their paths.
+    """Regular files two folders down that are complete, in byte order of their paths.
 
-    Hidden files and names that senders give to unfinished ones (``.part``, ``.tmp``, ``.filepart``, ``.crdownload``)
-    are passed over.
+    Hidden files and files with the suffix of an unfinished transfer (``.part``, ``.tmp``, ``.filepart``,
+    ``.crdownload``) are skipped.
 
     Args:
         upload_dir: the drop folder.
-        settle_seconds: a file without a marker ``NAME.ready`` is whole when it has not changed for so long.
+        settle_seconds: a file without a marker ``NAME.ready`` is complete if it has not changed for this time.
         clock: Unix seconds.
     """
     now = clock()
@@ -105,13 +104,16 @@ def waiting_files(upload_dir: Path, *, settle_seconds: float = 0, clock: Clock =
 
 
 def display_name(name: str) -> str:
-    """A file's name for people: what cannot be printed, or turns writing around, becomes ?; never used as a path."""
+    """A file's name for display, with ? for control and direction characters. Never used as a path."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)[:_LONGEST_NAME]
 
 
 @contextmanager
 def sole_taker(upload_dir: Path) -> Generator[None]:
-    """Waits until no other process or thread takes files in; what it finds taken is then left by one that has died."""
+    """Waits until no other process or thread imports files, and holds the lock for the block.
+
+    A file that is already in a folder of its own was then left there by a process that died.
+    """
     upload_dir.mkdir(parents=True, exist_ok=True)
     handle = os.open(upload_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -123,13 +125,14 @@ def sole_taker(upload_dir: Path) -> Generator[None]:
 
 @contextmanager
 def taken_away(file: DroppedFile) -> Generator[Path]:
-    """The file under a name that only this process knows; deleted when the block ends well, else put back.
+    """Moves a file to a folder of its own for the block. It is deleted if the block succeeds, else put back.
 
-    Whatever its sender writes to the old name from now on is another file. What the sender still writes through an open
-    handle shows in size and time, and then the file is put back too.
+    If its sender writes to the old name afterwards, that is another file. If the sender still writes through an open
+    handle, size and time of the file change, and the file is put back too.
 
     Raises:
-        UnreadableUpload: it changed since it was seen or while the block ran, is being written, or cannot be renamed.
+        UnreadableUpload: the file changed after it was listed or during the block, is being written, or cannot be
+            renamed.
     """
     path = file.path if file.taken else _renamed(file)
     try:
@@ -157,24 +160,24 @@ def _renamed(file: DroppedFile) -> Path:
     except OSError as error:
         _remove_folders(folder)
         raise UnreadableUpload(
-            f"{file.path.name} cannot be taken away from its folder: {error.strerror}",
-            hint="the pipeline's user needs to write to the folder",
+            f"{file.path.name} cannot be moved out of its folder: {error.strerror}",
+            hint="give the pipeline's user write permission on the folder",
         ) from None
 
 
-def _require_same(file: DroppedFile, stamp: str, now: os.stat_result, what: str) -> None:
+def _require_same(file: DroppedFile, stamp: str, now: os.stat_result, change: str) -> None:
     if stamp != _stamp(file.place, now):
-        raise UnreadableUpload(f"{file.path.name} was {what} while it was taken in", hint=_RECHECK_HINT)
+        raise UnreadableUpload(f"{file.path.name} was {change} during the import", hint=_RECHECK_HINT)
 
 
 def _require_no_writer(path: Path) -> None:
-    """Raises UnreadableUpload while a process has the file open for writing, where the system can tell."""
+    """Raises UnreadableUpload if a process has the file open for writing. Checked on Linux only."""
     if sys.platform != "linux":
         return
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        # Linux grants a lease for reading only on files that no process writes to. SIGURG, unlike the signal that a
-        # lease sends by default, does not end this process.
+        # Linux grants a read lease only on files that no process has open for writing. SIGURG, unlike the default
+        # signal of a lease, does not end this process.
         fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -186,9 +189,9 @@ def _require_no_writer(path: Path) -> None:
 
 
 def _put_back(path: Path) -> None:
-    """Gives a file its old name, unless another one has come there: then it stays, and the next run takes it in."""
+    """Restores the old name of a file. If another file has this name now, the next run imports the moved one."""
     with suppress(OSError):
-        # A link does not replace what is there; a rename would.
+        # A hard link fails if the name exists; a rename would replace the file.
         os.link(path, path.parent.parent.parent / path.name)
         path.unlink()
     _remove_folders(path.parent)
