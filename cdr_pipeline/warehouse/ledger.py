@@ -1,6 +1,7 @@
-"""The ledger: accounts, windows, uploads, days and files.
+"""The ledger: one object that gives access to the tables of accounts, windows, uploads, days and files.
 
-It is the truth about what was done; Dagster's own database can be lost without losing anything. One file a table group.
+The ledger is the only record of the work that was done; Dagster's own database can be lost. The table classes are in
+the topic folders of this package.
 """
 
 from typing import Any
@@ -75,22 +76,22 @@ __all__ = [
 
 
 class Ledger:
-    """The ledger over one connection; each call is its own transaction unless one is open.
+    """Ledger tables over one connection; each call is its own transaction unless one is open.
 
     Attributes:
-        connection: to the warehouse.
-        accounts: see ``AccountTable``.
-        windows: see ``WindowTable``.
-        uploads: see ``UploadTable``.
-        days: see ``DayTable``.
-        day_states: see ``DayStateTable``.
-        deliveries: see ``DeliveryTable``.
-        erasures: see ``ErasureTable``.
-        health: see ``HealthTable``.
-        identity: see ``IdentityTable``.
-        reconciliations: see ``ReconciliationTable``.
-        retention: see ``RetentionTable``.
-        sealed_files: see ``SealedFileTable``.
+        connection: connection to the warehouse.
+        accounts: accounts and their time zones.
+        windows: windows of the switch's API and the claims on collecting them.
+        uploads: imported files and rejected rows.
+        days: business days and their daily files.
+        day_states: locks, seals and restatements of days.
+        deliveries: deliveries of daily files to targets.
+        erasures: numbers erased on request.
+        health: read-only queries about nights and problems.
+        identity: id that links the warehouse to its data folder.
+        reconciliations: reconciliations, breaks and decisions.
+        retention: retention policies, removed months and masks.
+        sealed_files: announced files of sealed days and their checks.
     """
 
     def __init__(self, connection: Connection[Any]) -> None:

@@ -1,7 +1,7 @@
-"""How the ledger speaks: one statement a call, in a transaction of its own unless one is open.
+"""Base class of the ledger tables: one named statement per call, in its own transaction unless one is open.
 
-The connection commits by itself, so a single statement needs no BEGIN and COMMIT around it: a night makes tens of
-thousands of them, and each would be two more round trips.
+The connection is in autocommit mode, so a single statement needs no BEGIN and COMMIT. A night runs tens of thousands of
+statements, and each would need two more round trips.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """Named SQL statements from the topic folders under ``sql/``.
 
-A file holds the statements of one idea; each begins with a line ``-- Name: ...`` and a header that states purpose,
-parameters, grain, locks and whether it is idempotent. Values are bound; column lists are generated from the field
-dictionary.
+Each file contains related statements. A statement begins with a line ``-- Name: ...`` and a header that states purpose,
+parameters, grain, locks and whether it is idempotent. Values are bound as parameters; column lists are generated from
+the field dictionary.
 """
 
 import re
@@ -26,7 +26,7 @@ STAGED: Final = (
     "extra_source", "detail_source", "has_detail", "list_digest", "row_digest", "batch_id", "source_line",
     "believed_equal", "fingerprint",
 )  # fmt: skip
-# What of it is filled for a record that the warehouse has already: enough to see that a batch holds it twice.
+# Columns that are staged for a record that is already stored; enough to detect that a batch contains it twice.
 BELIEVED_EQUAL: Final = (
     "account_id", "origin", "record_id", "business_date", "ended_at", "has_detail", "list_digest", "row_digest",
     "batch_id", "source_line", "believed_equal",
@@ -35,22 +35,27 @@ BELIEVED_EQUAL: Final = (
 
 @cache
 def statement(name: str) -> sql.Composed:
-    """A statement with its generated column lists filled in.
+    """Returns a statement with its generated column lists filled in.
 
     Args:
-        name: topic and name, such as ``records/insert_records``.
+        name: topic and name of the statement, such as ``records/insert_records``.
     """
     return _template(name).format(**_PARTS.get(name, {}))
 
 
 def named(name: str, /, **parts: sql.Composable) -> sql.Composed:
-    """A statement with table names and constants of this call, which cannot be bound as values."""
+    """Returns a statement with the given table names and constants, which cannot be bound as parameters.
+
+    Args:
+        name: topic and name of the statement.
+        parts: SQL for each placeholder of the statement.
+    """
     return _template(name).format(**_PARTS.get(name, {}), **parts)
 
 
 @cache
 def statement_texts() -> dict[str, str]:
-    """Text of every statement by ``topic/name``, header included.
+    """Text of every statement by ``topic/name``, including its header.
 
     Raises:
         ValueError: two statements of a topic have the same name.
@@ -68,7 +73,7 @@ def statement_texts() -> dict[str, str]:
 
 @cache
 def _template(name: str) -> sql.SQL:
-    # The files are part of the program, not input: this is what LiteralString stands for.
+    # The files are part of the program, not user input, so the text counts as literal.
     return sql.SQL(cast("LiteralString", statement_texts()[name]))
 
 
@@ -78,7 +83,7 @@ def _identifiers(columns: tuple[str, ...], table: str | None = None) -> sql.Comp
 
 
 def _merged_value(column: str) -> sql.Composable:
-    """What a changed record's column becomes: without new documents, the columns of the old ones stay."""
+    """New value of a changed record's column; a load without a detail document keeps the columns of the stored one."""
     staged = sql.Identifier("staged", column)
     present = sql.Identifier("present", column)
     if column == "extra":
@@ -114,7 +119,7 @@ def _inserted() -> sql.Composed:
 
 
 def _cell(column: str) -> sql.Composable:
-    """A column in the notation of the daily file's exact dialect; the session prints ISO instants in UTC."""
+    """A column in the format of the daily file's exact dialect; the session prints ISO instants in UTC."""
     name = sql.Identifier(column)
     match BY_NAME[column].kind:
         case Kind.INSTANT:
@@ -128,7 +133,7 @@ def _cell(column: str) -> sql.Composable:
 
 
 def _masks() -> dict[str, sql.Composable]:
-    """Value of every column that masking changes."""
+    """Masked value of every column that masking changes."""
     masked: dict[str, sql.Composable] = {
         name: sql.SQL("cdr_masked({})").format(sql.Identifier(name)) for name in MASKED
     }
@@ -151,7 +156,7 @@ def _masking(table: str) -> dict[str, sql.Composable]:
 
 
 MASKED_TABLES: Final = (_masking("cdr"), _masking("cdr_history"))
-# What an erasure looks through, a line each: no number is read across two of them.
+# Text that an erasure searches, one column per line so that a match cannot span two columns.
 _SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(_identifiers(SEARCHED_FOR_ERASURE))
 _RECORD: Final = (*names(), *BOOKKEEPING)
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {

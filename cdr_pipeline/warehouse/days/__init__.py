@@ -1,1 +1,1 @@
-"""Business days and their files."""
+"""Business days: their states, their files and the delivery of the files."""

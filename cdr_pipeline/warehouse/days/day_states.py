@@ -1,4 +1,4 @@
-"""States of days: who may change them now, what stands in the way, what was sealed, and who did it."""
+"""States of days: locks, obstacles to sealing, seals and restatements, and the history of a day."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ _LAST = date(2149, 12, 31)
 
 @dataclass(frozen=True, slots=True)
 class DayObstacles:
-    """What is under way that may yet change a day."""
+    """Counts of unfinished work that may still change a day."""
 
     open_windows: int
     waiting_uploads: int
@@ -24,7 +24,10 @@ class DayObstacles:
 
 @dataclass(frozen=True, slots=True)
 class ExportFile:
-    """A file of a version of a day; ``manifest`` is its text where the day is sealed."""
+    """A file of a version of a day.
+
+    ``size`` is in bytes. ``manifest`` is the text of the manifest; None for an open day.
+    """
 
     account_id: str
     business_date: date
@@ -40,7 +43,7 @@ class ExportFile:
 
 @dataclass(frozen=True, slots=True)
 class DayLine:
-    """One line of ``cdr-pipeline days list``; ``state`` may be late_pending."""
+    """One line of ``cdr-pipeline days list``; ``state`` can also be ``late_pending``."""
 
     account_id: str
     business_date: date
@@ -58,7 +61,18 @@ class DayLine:
 
 @dataclass(frozen=True, slots=True)
 class DayEvent:
-    """A seal or a restatement: who, when, why, against which obstacles, and the exact file's hash before and after."""
+    """A seal or a restatement of a day.
+
+    Attributes:
+        event: sealed or restated.
+        version: version of the day that it created.
+        actor: person responsible.
+        reason: reason given by the actor.
+        overridden: obstacles that the actor overrode.
+        before_sha256, after_sha256: hash of the exact file before and after.
+        happened_at: time of the event.
+        run_id: run of the orchestrator, if any.
+    """
 
     event: str
     version: int
@@ -73,7 +87,7 @@ class DayEvent:
 
 @dataclass(frozen=True, slots=True)
 class DayBatch:
-    """A load that brought records of a day or replaced some."""
+    """A load that inserted or replaced records of a day."""
 
     batch_id: UUID
     kind: str
@@ -88,7 +102,7 @@ class DayBatch:
 
 @dataclass(frozen=True, slots=True)
 class RecordLocation:
-    """Where a record stands."""
+    """The day and the file that contain a record."""
 
     account_id: str
     business_date: date
@@ -105,7 +119,7 @@ class DayStateTable(LedgerTables):
 
     @contextmanager
     def lock_for_export(self, account_id: str, business_date: date) -> Generator[None]:
-        """A transaction in which nobody else exports or seals the day, after those who are at it; loads go on."""
+        """Open a transaction that blocks other exports and seals of the day; waits for running ones. Loads go on."""
         with self.connection.transaction():
             self._execute("days/ensure_day", account_id=account_id, business_date=business_date)
             self._rows("days/lock_day_shared", account_id=account_id, business_date=business_date)
@@ -114,19 +128,19 @@ class DayStateTable(LedgerTables):
 
     @contextmanager
     def lock(self, account_id: str, business_date: date) -> Generator[bool]:
-        """A transaction in which nobody else exports, seals or restates the day, after those who are at it.
+        """Open a transaction that blocks other exports, seals and restatements of the day; waits for running ones.
 
         Yields:
-            Whether no load of the account runs; none begins until the transaction ends.
+            Whether no load of the account is running. If so, none can start until the transaction ends.
         """
         with self.connection.transaction():
             self._execute("days/ensure_day", account_id=account_id, business_date=business_date)
             self._rows("days/lock_day", account_id=account_id, business_date=business_date)
-            (found,) = self._rows("days/try_lock_out_loads", account_id=account_id)
-            yield bool(found["quiet"])
+            (row,) = self._rows("days/try_lock_out_loads", account_id=account_id)
+            yield bool(row["quiet"])
 
     def obstacles(self, account_id: str, business_date: date) -> DayObstacles:
-        """What is under way that may yet change the day."""
+        """Counts the unfinished work that may still change the day."""
         (row,) = self._rows("days/day_obstacles", account_id=account_id, business_date=business_date)
         return DayObstacles(**row)
 
@@ -146,7 +160,7 @@ class DayStateTable(LedgerTables):
         now: datetime,
         run_id: str | None,
     ) -> None:
-        """The day is sealed, or restated, and by whom; its manifests are to be announced next."""
+        """Records that the day is sealed or restated, with the day event; its manifests are announced afterwards."""
         day = {"account_id": account_id, "business_date": business_date, "version": version, "now": now}
         with self.connection.transaction():
             self._execute("days/record_final_day", **day, state=event, changes=changes)
@@ -164,7 +178,7 @@ class DayStateTable(LedgerTables):
             )
 
     def record_published(self, account_id: str, business_date: date, version: int, *, now: datetime) -> None:
-        """The version's manifests are in place."""
+        """Records that the manifests of the version are on disk."""
         self._execute(
             "days/record_published_day",
             account_id=account_id,
@@ -174,7 +188,7 @@ class DayStateTable(LedgerTables):
         )
 
     def record_unchanged(self, account_id: str, business_date: date, *, changes: int) -> None:
-        """The sealed day's file shows its first ``changes`` changes after all."""
+        """Records that the sealed day's file shows the first ``changes`` changes: late changes cancelled out."""
         self._execute("days/record_unchanged_day", account_id=account_id, business_date=business_date, changes=changes)
 
     def files(self, account_id: str, business_date: date, version: int) -> list[ExportFile]:
@@ -183,7 +197,7 @@ class DayStateTable(LedgerTables):
         return [ExportFile(**row) for row in rows]
 
     def open_files(self, account_ids: Sequence[str]) -> list[ExportFile]:
-        """Files of open days, as their export recorded them."""
+        """Files of open days, as recorded by their last export."""
         return [ExportFile(**row) for row in self._rows("days/open_files", account_ids=list(account_ids))]
 
     def in_state(
@@ -194,7 +208,15 @@ class DayStateTable(LedgerTables):
         first_date: date = _FIRST,
         last_date: date = _LAST,
     ) -> list[tuple[str, date]]:
-        """Account-days that are open; that are sealed and have late records; whose manifests are not in place."""
+        """Account-days that need work.
+
+        Args:
+            account_ids: accounts that own the days.
+            what: ``open`` for days that are not sealed, ``late`` for sealed days with late records, ``unpublished``
+                for sealed days whose manifests are not on disk.
+            first_date: first business date to look at.
+            last_date: last business date to look at.
+        """
         rows = self._rows(
             "days/days_in_state",
             account_ids=list(account_ids),
@@ -205,21 +227,21 @@ class DayStateTable(LedgerTables):
         return [(row["account_id"], row["business_date"]) for row in rows]
 
     def lines(self, account_ids: Sequence[str], first_date: date, last_date: date) -> list[DayLine]:
-        """Days with their state and newest file."""
+        """Days with their state and their newest file."""
         rows = self._rows("days/days", account_ids=list(account_ids), first_date=first_date, last_date=last_date)
         return [DayLine(**row) for row in rows]
 
     def events(self, account_id: str, business_date: date) -> list[DayEvent]:
-        """Who sealed and restated the day, oldest first."""
+        """Seals and restatements of the day, oldest first."""
         rows = self._rows("days/day_events", account_id=account_id, business_date=business_date)
         return [DayEvent(**row) for row in rows]
 
     def batches(self, account_id: str, business_date: date) -> list[DayBatch]:
-        """Loads that touched the day, oldest first."""
+        """Loads that changed the day, oldest first."""
         rows = self._rows("days/day_batches", account_id=account_id, business_date=business_date)
         return [DayBatch(**row) for row in rows]
 
     def record_locations(self, account_ids: Sequence[str], record_id: str) -> list[RecordLocation]:
-        """Where a record of that id stands."""
+        """Days and files that contain a record of this id."""
         rows = self._rows("records/record_locations", account_ids=list(account_ids), record_id=record_id)
         return [RecordLocation(**row) for row in rows]

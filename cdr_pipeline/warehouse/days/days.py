@@ -1,4 +1,4 @@
-"""Business days of accounts, and the files that show them."""
+"""Business days of accounts: collection, volume, changes, and the daily files written from them."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,7 +9,10 @@ from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 @dataclass(frozen=True, slots=True)
 class DayRecord:
-    """What the ledger knows of an account's day, for its manifest and its state."""
+    """Ledger entry of an account's day: the values for its manifest and its state.
+
+    ``changes`` counts the changes of its records, ``exported_changes`` how many of them its file shows.
+    """
 
     state: str
     version: int
@@ -24,7 +27,7 @@ class DayRecord:
 
     @property
     def late_pending(self) -> bool:
-        """Whether records came or changed since the day was sealed."""
+        """Whether records arrived or changed since the day was sealed."""
         return self.state != "open" and self.exported_changes < self.changes
 
 
@@ -52,19 +55,19 @@ class DayTable(LedgerTables):
     """Days, by account and business date."""
 
     def volumes(self, account_id: str, business_dates: list[date]) -> dict[date, int]:
-        """The switch's records on those of the days that were collected whole."""
+        """Number of the switch's records by day; only days that were collected completely."""
         rows = self._rows("collect/day_volumes", account_id=account_id, business_dates=business_dates)
         return {row["business_date"]: row["row_count"] for row in rows}
 
     def count_records(self, account_id: str, business_date: date) -> int:
-        """The switch's records of a day."""
+        """Number of the switch's records of a day."""
         (row,) = self._rows("records/count_records", account_id=account_id, business_date=business_date)
         return int(row["row_count"])
 
     def record_collected(
         self, *, account_id: str, business_date: date, complete_through: datetime, volume: Volume, now: datetime
     ) -> None:
-        """Every window of the day is loaded, and its volume has been judged."""
+        """Records that every window of the day is loaded, with the verdict on its volume."""
         self._execute(
             "collect/record_collected_day",
             account_id=account_id,
@@ -76,12 +79,12 @@ class DayTable(LedgerTables):
         )
 
     def find(self, account_id: str, business_date: date) -> DayRecord:
-        """What the manifest of the day says beyond its rows, and how often its records have changed."""
+        """Ledger entry of the day: what its manifest contains besides the rows, and its change counters."""
         (row,) = self._rows("days/day_ledger", account_id=account_id, business_date=business_date)
         return DayRecord(**row)
 
     def to_export(self, account_ids: list[str]) -> list[tuple[str, date]]:
-        """Open account-days whose file does not show the latest change of their records."""
+        """Open account-days whose file does not show the latest changes."""
         rows = self._rows("days/days_to_export", account_ids=account_ids)
         return [(row["account_id"], row["business_date"]) for row in rows]
 
@@ -100,7 +103,21 @@ class DayTable(LedgerTables):
         manifest: str | None,
         now: datetime,
     ) -> None:
-        """A daily file is on disk; the text of its manifest is kept where it is final."""
+        """Records that a daily file is on disk.
+
+        Args:
+            account_id: account that owns the records.
+            business_date: day that the file shows.
+            version: version of the day.
+            dialect: export dialect of the file.
+            path: path below the export folder.
+            sha256: hash of the file.
+            content_sha256: hash of the rows in the exact dialect; equal in all dialects.
+            size: bytes of the file.
+            rows: number of rows.
+            manifest: text of the manifest of a final file; None for an open day.
+            now: time of the export.
+        """
         self._execute(
             "days/record_export_file",
             account_id=account_id,
@@ -117,7 +134,7 @@ class DayTable(LedgerTables):
         )
 
     def record_exported(self, account_id: str, business_date: date, *, changes: int, now: datetime) -> None:
-        """The open day's files show its first ``changes`` changes."""
+        """Records that the open day's files show the first ``changes`` changes."""
         self._execute(
             "days/record_exported_day",
             account_id=account_id,
@@ -127,6 +144,6 @@ class DayTable(LedgerTables):
         )
 
     def status(self, account_ids: list[str], first_date: date, last_date: date) -> list[DayStatus]:
-        """What is in the warehouse, per account and day."""
+        """Contents of the warehouse by account and day."""
         rows = self._rows("days/status", account_ids=account_ids, first_date=first_date, last_date=last_date)
         return [DayStatus(**row) for row in rows]

@@ -1,4 +1,4 @@
-"""Files that are due at targets, and receipts of those that arrived."""
+"""Deliveries of daily files to targets: due, delivered with a receipt, or refused."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One file at one target: ``pending`` is tried again by itself, ``refused`` when it is asked for."""
+    """One file at one target. A ``pending`` delivery is retried automatically, a ``refused`` one only on request."""
 
     account_id: str
     target: str
@@ -28,13 +28,13 @@ class Delivery:
     error_code: str | None
 
     def age(self, now: datetime) -> timedelta:
-        """How long it took to arrive, or has waited so far."""
+        """Time from when the file was due until it was delivered, or until ``now``."""
         return (self.delivered_at or now) - self.due_at
 
 
 @dataclass(frozen=True, slots=True)
 class DueFile:
-    """What is to be sent."""
+    """A file to send; ``size`` in bytes, ``manifest`` as text."""
 
     path: str
     sha256: str
@@ -46,7 +46,7 @@ class DeliveryTable(LedgerTables):
     """Deliveries, by account, target and path."""
 
     def queue(self, account_ids: Sequence[str], target: str, dialects: Sequence[str], *, now: datetime) -> None:
-        """Announced files of sealed days are due at a target."""
+        """Makes the announced files of sealed days due at a target; deliveries that exist stay unchanged."""
         self._execute(
             "days/queue_deliveries",
             account_ids=list(account_ids),
@@ -56,13 +56,17 @@ class DeliveryTable(LedgerTables):
         )
 
     def list_all(self, account_ids: Sequence[str], states: Sequence[str]) -> list[Delivery]:
-        """Deliveries in these states, those that wait longest first."""
+        """Deliveries in these states, the longest waiting first."""
         rows = self._rows("days/deliveries", account_ids=list(account_ids), states=list(states))
         return [Delivery(**row) for row in rows]
 
     @contextmanager
     def lock(self, delivery: Delivery, states: Sequence[str]) -> Generator[DueFile | None]:
-        """A transaction in which nobody else sends the file; None when somebody does, or it is not due any more."""
+        """Open a transaction in which no other process sends the file.
+
+        Yields:
+            The file to send; None if another process is sending it or it is no longer due.
+        """
         with self.connection.transaction():
             rows = self._rows(
                 "days/lock_delivery",
@@ -74,7 +78,7 @@ class DeliveryTable(LedgerTables):
             yield DueFile(**rows[0]) if rows else None
 
     def record_delivered(self, delivery: Delivery, *, receipt: str, now: datetime) -> None:
-        """The file has arrived. The caller holds the delivery's lock."""
+        """Records that the file was delivered. The caller holds the delivery's lock."""
         self._execute(
             "days/record_delivered",
             account_id=delivery.account_id,
@@ -93,10 +97,10 @@ class DeliveryTable(LedgerTables):
         error_code: str,
         error_message: str,
     ) -> bool:
-        """An attempt failed.
+        """Records that an attempt failed.
 
         Returns:
-            False when another process has attempted the delivery since ``delivery`` was read: its outcome stays.
+            False if another process has attempted the delivery since ``delivery`` was read; its result stays.
         """
         changed = self._execute(
             "days/record_failed_delivery",

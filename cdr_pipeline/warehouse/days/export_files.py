@@ -1,4 +1,4 @@
-"""Daily files that were written, as others fetch them."""
+"""Daily files on record, and the ids under which API clients download them."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _ID: Final = re.compile(r"(\d{4}-\d{2}-\d{2})_v([1-9]\d{0,8})_([a-z][a-z0-9_]{0,
 
 
 class FileKey(NamedTuple):
-    """What the id of a file says."""
+    """The parts of a file id."""
 
     business_date: date
     version: int
@@ -20,7 +20,7 @@ class FileKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """A daily file on record."""
+    """A daily file on record; ``bytes`` is its size."""
 
     business_date: date
     version: int
@@ -34,17 +34,17 @@ class PublishedFile:
 
     @property
     def file_id(self) -> str:
-        """Its id within its account."""
+        """Id of the file within its account."""
         return f"{self.business_date}_v{self.version}_{self.dialect}"
 
     @classmethod
     def key_of(cls: type[Self], file_id: str) -> FileKey | None:
-        """What an id names; None for what is no id."""
-        found = _ID.fullmatch(file_id)
-        if found is None:
+        """Splits a file id into its parts; None if the text is not a file id."""
+        match = _ID.fullmatch(file_id)
+        if match is None:
             return None
         try:
-            return FileKey(date.fromisoformat(found[1]), int(found[2]), found[3])
+            return FileKey(date.fromisoformat(match[1]), int(match[2]), match[3])
         except ValueError:
             return None
 
@@ -53,6 +53,6 @@ class FileTable(LedgerTables):
     """Daily files, by account, business date, version and dialect."""
 
     def published_files(self, account_id: str, first_date: date, last_date: date) -> list[PublishedFile]:
-        """Files of an account's days, by day, version and dialect."""
+        """Daily files of an account, by day, version and dialect."""
         rows = self._rows("days/published_files", account_id=account_id, first_date=first_date, last_date=last_date)
         return [PublishedFile(**row) for row in rows]

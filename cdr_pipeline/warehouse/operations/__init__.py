@@ -1,1 +1,1 @@
-"""Operations: status, health, alerts."""
+"""Operations: health queries and the identity of the warehouse."""

@@ -1,4 +1,4 @@
-"""What the ledger knows about how a night went and what is broken now."""
+"""Read-only queries about the result of a night and about current problems."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 @dataclass(frozen=True, slots=True)
 class MissingDay:
-    """An account's day that should be whole and is not; ``error_code`` when its collection failed."""
+    """An account's day that should be complete and is not; ``error_code`` is set if its collection failed."""
 
     account_id: str
     business_date: date
@@ -32,7 +32,7 @@ class FailedDay:
 
 @dataclass(frozen=True, slots=True)
 class StuckUpload:
-    """A file that is held, or that could not be read."""
+    """An imported file that is held or could not be read."""
 
     account_id: str
     sha256: str
@@ -43,7 +43,7 @@ class StuckUpload:
 
 @dataclass(frozen=True, slots=True)
 class OutdatedFiles:
-    """Days of a date, open or final, whose files do not show their records."""
+    """Days of one date, open or final, whose files do not show the latest records."""
 
     business_date: date
     still_open: bool
@@ -53,7 +53,7 @@ class OutdatedFiles:
 
 @dataclass(frozen=True, slots=True)
 class LateDay:
-    """An account's day that changed after its file was written; ``changes`` counts all changes it ever had."""
+    """An account's day that changed after its file was written; ``changes`` is the total number of its changes."""
 
     account_id: str
     business_date: date
@@ -62,7 +62,7 @@ class LateDay:
 
 @dataclass(frozen=True, slots=True)
 class SuspiciousDay:
-    """A day that was collected whole and is far emptier than usual."""
+    """A day that was collected completely and has far fewer records than usual."""
 
     account_id: str
     business_date: date
@@ -73,7 +73,7 @@ class SuspiciousDay:
 
 @dataclass(frozen=True, slots=True)
 class HourOfTraffic:
-    """Records that began in an hour (UTC) of the asked days, by origin and currency."""
+    """Records that started in an hour (UTC) of the requested days, by origin and currency."""
 
     hour: int
     origin: str
@@ -85,7 +85,14 @@ class HourOfTraffic:
 
 @dataclass(frozen=True, slots=True)
 class OpenExposure:
-    """What the reconciliations of a day leave open: breaks, money in its currency, and how many of them are red."""
+    """Open result of the reconciliations of a day in one currency.
+
+    Attributes:
+        business_date, currency: day and currency.
+        breaks: undecided breaks.
+        exposure: money at risk.
+        red: number of red reconciliations.
+    """
 
     business_date: date
     currency: str
@@ -96,9 +103,9 @@ class OpenExposure:
 
 @dataclass(frozen=True, slots=True)
 class NightAccount:
-    """How an account's day stands; the file's columns are None while there is none.
+    """State of an account's day; the columns of the file are None while there is no file.
 
-    A day that was collected whole and has a window that failed since is not whole.
+    A day that was collected completely is incomplete again if one of its windows failed since.
     """
 
     account_id: str
@@ -115,22 +122,22 @@ class NightAccount:
 
     @property
     def whole(self) -> bool:
-        """Whether every window of the day was collected."""
+        """Whether every window of the day is collected."""
         return self.collected_at is not None and not self.failed_windows
 
 
 class HealthTable(LedgerTables):
-    """Questions about nights; each is one statement and changes nothing."""
+    """Queries about nights; each is one statement and changes nothing."""
 
     def warehouse_clock(self) -> datetime:
-        """The warehouse's own clock."""
+        """Current time by the clock of the warehouse server."""
         (row,) = self._rows("operations/warehouse_clock")
         return row["moment"]
 
     def missing_days(
         self, account_ids: Sequence[str], first_date: date, last_date: date, *, time_zone: str
     ) -> list[MissingDay]:
-        """Account-days that should be whole and are not, oldest first."""
+        """Account-days that should be complete and are not, oldest first."""
         rows = self._rows(
             "days/missing_days",
             account_ids=list(account_ids),
@@ -145,26 +152,26 @@ class HealthTable(LedgerTables):
         return [FailedDay(**row) for row in self._rows("collect/failed_windows", account_ids=list(account_ids))]
 
     def stuck_uploads(self, account_ids: Sequence[str]) -> list[StuckUpload]:
-        """Files that are held or refused, oldest first."""
+        """Imported files that are held or refused, oldest first."""
         return [StuckUpload(**row) for row in self._rows("uploads/stuck_uploads", account_ids=list(account_ids))]
 
     def outdated_files(self, account_ids: Sequence[str], *, before: datetime) -> list[OutdatedFiles]:
-        """Dates whose files have not shown a change made before that instant."""
+        """Dates with files that do not show a change made before an instant."""
         rows = self._rows("days/outdated_files", account_ids=list(account_ids), before=before)
         return [OutdatedFiles(**row) for row in rows]
 
     def late_days(self, account_ids: Sequence[str], *, before: datetime) -> list[LateDay]:
-        """Days of any state whose file does not show a change made before that instant."""
+        """Days of any state whose file does not show a change made before an instant."""
         rows = self._rows("days/late_days", account_ids=list(account_ids), before=before)
         return [LateDay(**row) for row in rows]
 
     def suspicious_days(self, account_ids: Sequence[str], *, first_date: date) -> list[SuspiciousDay]:
-        """Days since ``first_date`` that are far emptier than usual."""
+        """Days since ``first_date`` that have far fewer records than usual."""
         rows = self._rows("days/suspicious_days", account_ids=list(account_ids), first_date=first_date)
         return [SuspiciousDay(**row) for row in rows]
 
     def open_exposure(self, account_ids: Sequence[str], *, first_date: date) -> list[OpenExposure]:
-        """Money that the newest reconciliations leave open, by day and currency."""
+        """Open exposure of the newest reconciliations, by day and currency."""
         rows = self._rows("reconciliation/open_exposure", account_ids=list(account_ids), first_date=first_date)
         return [OpenExposure(**row) for row in rows]
 
@@ -174,25 +181,25 @@ class HealthTable(LedgerTables):
         return [HourOfTraffic(**row) for row in rows]
 
     def late_rows(self, account_ids: Sequence[str], business_dates: Sequence[date], *, since: datetime) -> int:
-        """Records of these days that have come in or changed since an instant."""
+        """Number of records of these days that arrived or changed since an instant."""
         (row,) = self._rows(
             "days/late_rows", account_ids=list(account_ids), business_dates=list(business_dates), since=since
         )
         return int(row["row_count"])
 
     def file_trend(self, account_ids: Sequence[str], first_date: date, last_date: date) -> dict[date, int]:
-        """Rows in the newest files of each day that has any."""
+        """Rows in the newest files by day; days without files are left out."""
         rows = self._rows(
             "reconciliation/file_trend", account_ids=list(account_ids), first_date=first_date, last_date=last_date
         )
         return {row["business_date"]: row["row_count"] for row in rows}
 
     def counts_of_day(self, account_ids: Sequence[str], business_date: date) -> BatchCounts:
-        """Rows by class of everything that was loaded from the day's windows, as of their last load."""
+        """Rows by class over all windows of the day, as of the last load of each."""
         (row,) = self._rows("days/batches_of_day", account_ids=list(account_ids), business_date=business_date)
         return BatchCounts(**row)
 
     def night_accounts(self, account_ids: Sequence[str], business_date: date) -> list[NightAccount]:
-        """How each account's day stands, in the order of their ids."""
+        """State of each account's day, by account id."""
         rows = self._rows("operations/night_accounts", account_ids=list(account_ids), business_date=business_date)
         return [NightAccount(**row) for row in rows]

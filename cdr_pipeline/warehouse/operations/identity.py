@@ -1,4 +1,4 @@
-"""The id that a warehouse shares with its data folder."""
+"""The id that links a warehouse to its data folder."""
 
 from collections.abc import Generator
 from datetime import datetime
@@ -9,21 +9,21 @@ from cdr_pipeline.warehouse.statements import statement
 
 
 class IdentityTable(LedgerTables):
-    """One id, and the files by which a folder is recognised that has none yet."""
+    """The id of the warehouse, and the file paths that identify a data folder which has no id yet."""
 
     def warehouse_id(self) -> UUID | None:
-        """The id; None while no data folder has been linked."""
+        """Id of the linked data folder; None if none is linked."""
         rows = self._rows("operations/warehouse_identity")
         return rows[0]["warehouse_id"] if rows else None
 
     def link_folder(self, warehouse_id: UUID, *, now: datetime, replace: bool = False) -> None:
-        """Links the warehouse to a folder; a link that is there stays unless ``replace`` is true."""
+        """Links the warehouse to a data folder; an existing link is only changed if ``replace`` is true."""
         self._execute(
             "operations/relink_folder" if replace else "operations/link_folder", warehouse_id=warehouse_id, now=now
         )
 
     def export_paths(self) -> Generator[str]:
-        """Paths of all daily files on record, below the folder of exports."""
+        """Paths of all daily files on record, relative to the export folder."""
         with self.connection.transaction(), self.connection.cursor("export_paths") as cursor:
             cursor.itersize = 10_000
             cursor.execute(statement("days/export_paths"))

@@ -1,1 +1,1 @@
-"""Reconciliation."""
+"""Reconciliations: their inputs, stored versions, breaks and decisions."""

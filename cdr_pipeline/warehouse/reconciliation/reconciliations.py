@@ -1,4 +1,7 @@
-"""What reconciliations say: of a day, of a carrier over time, of each break, and what people have decided."""
+"""Queries on stored reconciliations: verdict of a day, trend of a carrier, breaks and decisions about them.
+
+``versions`` reads the records to reconcile and writes new versions.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 from cdr_pipeline.core.reconcile.result.breaks import Break, Decision, OpenBreaks, TrendDay
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
-# A carrier whose file does not come is missed for so long.
+# A carrier without records is still expected for this many days after its last reconciliation.
 _KNOWN_DAYS: Final = 28
 _MOST: Final = 1_000_000
 DayVerdict = Literal["none", "green", "red", "provisional"]
@@ -19,11 +22,11 @@ class DayReconciliation(NamedTuple):
     """An account's day over all its carriers.
 
     Attributes:
-        status: ``none`` when nothing was reconciled; ``red`` when a carrier's breaks are above what its profile
-            tolerates; ``provisional`` when none is red but some carrier's or the switch's records may not all be here;
+        status: ``none`` if nothing was reconciled; ``red`` if the breaks of a carrier exceed what its profile
+            tolerates; ``provisional`` if no carrier is red, but records of a carrier or of the switch may be missing;
             ``green`` otherwise.
-        breaks: of all carriers, decided ones included.
-        exposure: money at risk, of all carriers, in their currencies.
+        breaks: number of breaks of all carriers, including decided ones.
+        exposure: money at risk over all carriers, each in its own currency.
     """
 
     status: DayVerdict
@@ -33,7 +36,7 @@ class DayReconciliation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CarrierOfDay:
-    """A carrier, the profile that reads its files, and how many of its records stand around the day."""
+    """A carrier, the profile that reads its files, and the number of its records around the day."""
 
     carrier: str
     profile: str
@@ -53,7 +56,7 @@ class SourceHour:
 
 @dataclass(frozen=True, slots=True)
 class AbsurdValues:
-    """How many records of a source have a value that cannot be true."""
+    """Numbers of records of a source with implausible values."""
 
     source: str
     in_future: int
@@ -66,7 +69,7 @@ class ReconciliationTable(LedgerTables):
     """Reconciliations, by account, carrier and business date."""
 
     def of_day(self, account_id: str, business_date: date) -> DayReconciliation:
-        """What the newest version of each carrier's reconciliation says about the day."""
+        """Verdict on the day from the newest version of each carrier's reconciliation."""
         carriers = self._rows("reconciliation/day_verdict", account_id=account_id, business_date=business_date)
         return DayReconciliation(
             _verdict({(row["status"], row["light"]) for row in carriers}),
@@ -75,7 +78,10 @@ class ReconciliationTable(LedgerTables):
         )
 
     def carriers_of_day(self, account_id: str, business_date: date) -> list[CarrierOfDay]:
-        """Carriers with records around the day, or reconciled in the four weeks before it; by carrier and profile."""
+        """Carriers that have records around the day or were reconciled in the four weeks before it.
+
+        Ordered by carrier and profile.
+        """
         rows = self._rows(
             "reconciliation/carriers_of_day",
             account_id=account_id,
@@ -86,7 +92,7 @@ class ReconciliationTable(LedgerTables):
         return [CarrierOfDay(**row) for row in rows]
 
     def day_state(self, account_id: str, business_date: date) -> tuple[int, datetime | None]:
-        """How often the records of a day and its neighbours have changed; up to when the switch was asked for it."""
+        """Number of changes of the day and the days next to it, and the time up to which the switch was collected."""
         (row,) = self._rows(
             "reconciliation/day_state",
             account_id=account_id,
@@ -96,19 +102,19 @@ class ReconciliationTable(LedgerTables):
         return row["changes"], row["complete_through"]
 
     def due_days(self, account_id: str, first_date: date, last_date: date) -> list[date]:
-        """Reconciled days of this time whose records, or those around them, have changed since."""
+        """Reconciled days between two dates that must be reconciled again: their records or neighbours have changed."""
         rows = self._rows("reconciliation/due_days", account_id=account_id, first_date=first_date, last_date=last_date)
         return [row["business_date"] for row in rows]
 
     def trend(self, account_id: str, carrier: str, first_date: date, last_date: date) -> list[TrendDay]:
-        """A carrier's days, oldest first."""
+        """Reconciled days of a carrier, oldest first."""
         rows = self._rows(
             "reconciliation/trend", account_id=account_id, carrier=carrier, first_date=first_date, last_date=last_date
         )
         return [TrendDay(**row) for row in rows]
 
     def open_breaks(self, account_id: str, carrier: str, last_date: date, currency: str) -> list[OpenBreaks]:
-        """Undecided breaks of a carrier up to a day, by business date; the money of those in one currency."""
+        """Undecided breaks of a carrier up to a day, by business date; exposure in one currency only."""
         rows = self._rows(
             "reconciliation/open_breaks_by_day",
             account_id=account_id,
@@ -128,7 +134,16 @@ class ReconciliationTable(LedgerTables):
         id_prefix: str = "",
         most: int = _MOST,
     ) -> list[Break]:
-        """Breaks of the newest versions, the largest amount at risk first."""
+        """Breaks of the newest versions, the largest amount at risk first.
+
+        Args:
+            account_ids: accounts that own the records.
+            first_date: first business date to look at.
+            last_date: last business date to look at.
+            carrier: only breaks of this carrier; None for all.
+            id_prefix: beginning of the ids of the breaks.
+            most: largest number of breaks to return.
+        """
         rows = self._rows(
             "reconciliation/breaks",
             account_ids=list(account_ids),
@@ -143,7 +158,7 @@ class ReconciliationTable(LedgerTables):
     def record_decision(
         self, *, account_id: str, outcome_id: str, decision: Decision, reason: str, decided_by: str, now: datetime
     ) -> None:
-        """A person has decided about a break; what was decided before stays on record."""
+        """Records a person's decision on a break; earlier decisions stay on record."""
         self._execute(
             "reconciliation/record_decision",
             account_id=account_id,
@@ -155,12 +170,12 @@ class ReconciliationTable(LedgerTables):
         )
 
     def source_hours(self, account_id: str, business_dates: Sequence[date]) -> list[SourceHour]:
-        """Calls and minutes by day, source and hour."""
+        """Calls and minutes by business date, source and hour."""
         rows = self._rows("reconciliation/source_hours", account_id=account_id, business_dates=list(business_dates))
         return [SourceHour(**row) for row in rows]
 
     def absurd_values(self, account_id: str, business_date: date, *, now: datetime) -> list[AbsurdValues]:
-        """Records of a day with values that cannot be true, by source."""
+        """Numbers of records of a day with implausible values, by source."""
         rows = self._rows("reconciliation/absurd_values", account_id=account_id, business_date=business_date, now=now)
         return [AbsurdValues(**row) for row in rows]
 

@@ -1,4 +1,7 @@
-"""Reconciliations in the warehouse: records out, a version in, in one transaction, and only when something is new."""
+"""Input and output of a reconciliation: reads the records to compare and writes versions of the result.
+
+A version is written in one transaction, and only if it differs from the newest one.
+"""
 
 import io
 from dataclasses import asdict, dataclass
@@ -33,7 +36,7 @@ _CURRENT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CarrierDay:
-    """What is reconciled: one carrier's day of one account."""
+    """The unit of reconciliation: one account, one carrier, one business date."""
 
     account_id: str
     carrier: str
@@ -42,7 +45,7 @@ class CarrierDay:
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """Some time, half-open, and the business dates that it touches."""
+    """A half-open time interval and the business dates that it touches."""
 
     starts_at: datetime
     ends_at: datetime
@@ -51,7 +54,7 @@ class TimeRange:
 
 
 class InputHashes(NamedTuple):
-    """What a reconciliation rests on: equal ones give an equal result."""
+    """Hashes of everything a reconciliation depends on; equal hashes give an equal result."""
 
     inputs_hash: str
     rules_hash: str
@@ -60,14 +63,15 @@ class InputHashes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReconciliationVersion:
-    """A reconciliation as it is kept; the names are those of the table's columns.
+    """A reconciliation as stored; the attributes are named like the columns of the table.
 
     Attributes:
         status: provisional while records may be missing, else final.
-        light: red when the breaks are above what the profile tolerates.
-        findings: what a person should know first, in words without personal data.
-        inputs_hash, rules_hash, code_version: as in ``InputHashes``.
-        totals: ``outcomes.totals_of`` as rows.
+        light: red if the breaks exceed what the profile tolerates.
+        findings: most important results as text, without personal data.
+        inputs_hash, rules_hash, code_version: see ``InputHashes``.
+        totals: rows of ``outcomes.totals_of``.
+        seen_changes: change count of the day and its neighbours when the records were read.
     """
 
     status: str
@@ -97,7 +101,7 @@ class ReconciliationVersion:
 
     @property
     def basis(self) -> InputHashes:
-        """What it rests on."""
+        """Hashes of the inputs."""
         return InputHashes(self.inputs_hash, self.rules_hash, self.code_version)
 
 
@@ -106,12 +110,12 @@ class StoredVersion:
     """A version in the warehouse.
 
     Attributes:
-        day: of what.
-        number: counts from 1.
-        version: what it says.
-        appeared, resolved, changed: breaks, against the version before.
-        reconciled_at: when it was written.
-        fresh: this call wrote it; otherwise an equal one was there.
+        day: account, carrier and business date.
+        number: version number, starting at 1.
+        version: content of the version.
+        appeared, resolved, changed: breaks compared with the version before.
+        reconciled_at: when the version was written.
+        fresh: whether this call wrote the version; False if an equal one existed.
     """
 
     day: CarrierDay
@@ -127,7 +131,7 @@ class StoredVersion:
 def compared_records(
     connection: Connection[Any], day: CarrierDay, span: TimeRange
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Records of the switch, and of the carrier, that began in the span, both as of one moment.
+    """Reads the records of the switch and of the carrier that started in a time range, from one snapshot.
 
     Returns:
         Two frames of ``COMPARED_COLUMNS`` in the types of the field dictionary, one row per record, by record id.
@@ -157,7 +161,7 @@ def _csv(connection: Connection[Any], name: str, parameters: dict[str, Any], col
 
 
 def newest_version(connection: Connection[Any], day: CarrierDay) -> StoredVersion | None:
-    """The newest version of a carrier's day."""
+    """The newest version of a carrier's day; None if it was never reconciled."""
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(statement("reconciliation/newest_version"), asdict(day))
         row = cursor.fetchone()
@@ -178,15 +182,15 @@ def write_version(
     now: datetime,
     run_id: str | None,
 ) -> StoredVersion:
-    """Keeps a reconciliation and links the records of its pairs, in one transaction; an equal one is left alone.
+    """Writes a version and links the records of its pairs, in one transaction; does nothing if it equals the newest.
 
     Args:
-        connection: to the warehouse.
-        day: of what.
-        version: what it says as a whole.
-        outcomes: ``OUTCOME_SCHEMA``, every call of the day.
-        now: stamps the version.
-        run_id: the orchestrator's run.
+        connection: connection to the warehouse.
+        day: account, carrier and business date.
+        version: content of the version.
+        outcomes: frame of ``OUTCOME_SCHEMA`` with every call of the day.
+        now: time of the version.
+        run_id: run of the orchestrator, if any.
     """
     key = asdict(day)
     with connection.transaction():
@@ -207,19 +211,19 @@ def write_version(
             _link(connection, day, changes, outcomes, now=now, run_id=run_id)
             counts = {"appeared": changes.appeared, "resolved": changes.resolved, "changed": changes.changed}
             totals = orjson.dumps(version.totals, default=str).decode()
-            said = asdict(version) | {"totals": totals}
+            values = asdict(version) | {"totals": totals}
             cursor.execute(
                 statement("reconciliation/record_version"),
-                key | said | counts | {"version": number, "run_id": run_id, "now": now},
+                key | values | counts | {"version": number, "run_id": run_id, "now": now},
             )
     return StoredVersion(day, number, version, **counts, reconciled_at=now, fresh=True)
 
 
 def restore_links(connection: Connection[Any], day: CarrierDay, *, now: datetime, run_id: str | None) -> None:
-    """Links the pairs of a carrier's newest version again where their links are gone.
+    """Sets missing links of the pairs of a carrier's newest version again.
 
-    A link by call id takes the place of one of reconciliation. When it ends, the records that were reconciled are the
-    same as before, and no new version is written that would link them.
+    A link by call id replaces a link of reconciliation. When it ends, the reconciled records are the same as before, so
+    no new version is written that would link them.
     """
     parameters = asdict(day) | {"classes": list(LINKED_CLASSES)}
     if connection.execute(statement("records/unlinked_pairs"), parameters).fetchone() is None:
@@ -257,17 +261,17 @@ def _link(
     now: datetime,
     run_id: str | None,
 ) -> None:
-    """Links what is one call, and takes back what was and is not any more."""
+    """Links pairs that are one call and withdraws links of pairs that no longer are."""
     pairs = outcomes.filter(
         pl.col("class").is_in(LINKED_CLASSES),
         pl.col("switch_record_id").is_not_null(),
         pl.col("carrier_record_id").is_not_null(),
     )
-    gone = changes.removed.drop_nulls(["switch_record_id", "carrier_record_id"]).join(
+    ended = changes.removed.drop_nulls(["switch_record_id", "carrier_record_id"]).join(
         pairs, on=["switch_record_id", "carrier_record_id"], how="anti"
     )
-    if gone.height:
-        withdraw_links(connection, day.account_id, _links(gone), now=now)
+    if ended.height:
+        withdraw_links(connection, day.account_id, _links(ended), now=now)
     if pairs.height:
         set_links(connection, day.account_id, _links(pairs), now=now, run_id=run_id)
 
@@ -277,7 +281,7 @@ def _links(pairs: pl.DataFrame) -> list[Link]:
 
 
 def _typed(name: str) -> pl.Expr:
-    """PostgreSQL's text of a value to its type; every format here is what the session's ISO settings print."""
+    """Parses PostgreSQL's text of a value; the formats are those of the session's ISO settings."""
     kind = BY_NAME[name].kind
     column = pl.col(name)
     if kind is Kind.INSTANT:

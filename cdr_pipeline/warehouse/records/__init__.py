@@ -1,1 +1,1 @@
-"""Records: merge, links, search."""
+"""Records: staging and merging of batches, links between records, partitions, search."""

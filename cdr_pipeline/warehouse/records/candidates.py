@@ -1,9 +1,8 @@
-"""Narrows a search over the merged view by the indexes of the records below it.
+"""Narrows a search over the merged view with the indexes of the underlying records.
 
-A column of ``cdr_merged`` may come from either record of a leg, so no index knows its value. But whatever a leg shows
-stands in one of its records: the legs whose own or whose linked record satisfies a condition are found by index, and
-the condition itself then decides among them. Only operators that cannot leak values are used, since row level security
-would not let others near an index.
+A column of ``cdr_merged`` may come from either record of a leg, so it has no index. Each value comes from one of the
+two records, though: an index finds the legs of which either record satisfies a condition, and the condition itself then
+filters them. Only leakproof operators are used, because row level security prevents the use of an index for others.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,46 +16,46 @@ from psycopg import sql
 from cdr_pipeline.core.records.document import BY_PATH
 from cdr_pipeline.core.records.search import AnyOf, Compare, Condition, Operator, PathEquals
 
-# Column, and what must hold of it beyond the comparison for its index to have the row; see migration 0004.
+# Columns with a partial index, and the condition of the index; see migration 0004.
 _INDEXED: Final[dict[str, LiteralString]] = {
     "call_id": "TRUE",
-    "caller_e164": "found.caller_e164 IS NOT NULL",
-    "callee_e164": "found.callee_e164 IS NOT NULL",
-    "caller_id_number": "found.caller_id_number IS DISTINCT FROM found.caller_e164",
+    "caller_e164": "indexed.caller_e164 IS NOT NULL",
+    "callee_e164": "indexed.callee_e164 IS NOT NULL",
+    "caller_id_number": "indexed.caller_id_number IS DISTINCT FROM indexed.caller_e164",
     "calling_from": (
-        "found.calling_from IS DISTINCT FROM found.caller_e164"
-        " AND found.calling_from IS DISTINCT FROM found.caller_id_number"
+        "indexed.calling_from IS DISTINCT FROM indexed.caller_e164"
+        " AND indexed.calling_from IS DISTINCT FROM indexed.caller_id_number"
     ),
-    "callee_id_number": "found.callee_id_number IS DISTINCT FROM found.callee_e164",
+    "callee_id_number": "indexed.callee_id_number IS DISTINCT FROM indexed.callee_e164",
     "dialed_number": (
-        "found.dialed_number IS DISTINCT FROM found.callee_e164"
-        " AND found.dialed_number IS DISTINCT FROM found.callee_id_number"
+        "indexed.dialed_number IS DISTINCT FROM indexed.callee_e164"
+        " AND indexed.dialed_number IS DISTINCT FROM indexed.callee_id_number"
     ),
-    "from_host": "found.from_host IS NOT NULL",
-    "to_host": "found.to_host IS NOT NULL",
-    "remote_rtp_address": "found.remote_rtp_address IS NOT NULL",
-    "local_rtp_address": "found.local_rtp_address IS NOT NULL",
+    "from_host": "indexed.from_host IS NOT NULL",
+    "to_host": "indexed.to_host IS NOT NULL",
+    "remote_rtp_address": "indexed.remote_rtp_address IS NOT NULL",
+    "local_rtp_address": "indexed.local_rtp_address IS NOT NULL",
 }
-# A column of the left is only indexed where it differs from those on the right: who asks for one asks for all.
-_STANDS_FOR: Final[dict[str, tuple[str, ...]]] = {
+# A column on the left is indexed only where it differs from those on the right, so a search must look at all of them.
+_INDEXED_WITH: Final[dict[str, tuple[str, ...]]] = {
     "caller_id_number": ("caller_e164",),
     "calling_from": ("caller_e164", "caller_id_number"),
     "callee_id_number": ("callee_e164",),
     "dialed_number": ("callee_e164", "callee_id_number"),
 }
-# Shorter beginnings are those of half the legs; reading in the order of time finds a page of them at once.
+# A shorter prefix matches too many legs; reading in time order then finds a page faster.
 _SHORTEST_PREFIX: Final = 5
-# A network cut between two dots is several beginnings; one as large as a continent is no narrowing.
+# A network that does not end at a dot needs several prefixes. Very large networks do not narrow a search.
 _MOST_PREFIXES: Final = 64
 _WIDEST_NETWORK: Final = 8
 _OCTETS: Final = 4
-# Records of a leg lie at most this far apart, days of zones included.
+# Largest difference between the business dates of the two records of a leg, time zones included.
 _REACH: Final = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchTerms:
-    """Values sought in any of some columns: whole ones, or beginnings."""
+    """Exact values or prefixes to look for in any of the given columns."""
 
     columns: tuple[str, ...]
     values: tuple[str, ...] = ()
@@ -64,10 +63,10 @@ class SearchTerms:
 
 
 def search_terms(condition: Condition) -> SearchTerms | None:
-    """What a condition of a search looks for; None where no index could know it."""
+    """Terms that an index can look up for a condition; None if no index can help."""
     match condition:
         case AnyOf():
-            return _together([search_terms(part) for part in condition.parts])
+            return _combined([search_terms(part) for part in condition.parts])
         case Compare(operator=Operator.EQUALS):
             return SearchTerms(condition.columns, values=tuple(map(str, condition.values)))
         case Compare(operator=Operator.PREFIX):
@@ -81,17 +80,17 @@ def search_terms(condition: Condition) -> SearchTerms | None:
             return None
 
 
-def _together(parts: list[SearchTerms | None]) -> SearchTerms | None:
-    """One search for several of the same columns."""
-    found = [part for part in parts if part is not None]
-    if len(found) != len(parts) or len({part.columns for part in found}) != 1:
+def _combined(parts: list[SearchTerms | None]) -> SearchTerms | None:
+    """Combines terms that have the same columns; None if one is missing or the columns differ."""
+    terms = [part for part in parts if part is not None]
+    if len(terms) != len(parts) or len({part.columns for part in terms}) != 1:
         return None
-    values = tuple(value for part in found for value in part.values)
-    return SearchTerms(found[0].columns, values, tuple(prefix for part in found for prefix in part.prefixes))
+    values = tuple(value for part in terms for value in part.values)
+    return SearchTerms(terms[0].columns, values, tuple(prefix for part in terms for prefix in part.prefixes))
 
 
 def network_terms(columns: tuple[str, ...], networks: Iterable[str]) -> SearchTerms | None:
-    """What addresses in these networks look like as text; None where that says too little, as for IPv6 networks."""
+    """Texts and text prefixes of the addresses in these networks; None for IPv6 and for very large networks."""
     values: list[str] = []
     prefixes: list[str] = []
     for network in map(ip_network, networks):
@@ -107,47 +106,48 @@ def network_terms(columns: tuple[str, ...], networks: Iterable[str]) -> SearchTe
 
 
 def narrowed(
-    sought: SearchTerms,
+    terms: SearchTerms,
     accounts: Sequence[str],
     bind: Callable[[object], sql.Placeholder],
     dates: tuple[date, date] | None,
 ) -> sql.Composable | None:
-    """A condition on ``record``, a row of ``cdr_merged``, that an index answers; None where none helps.
+    """A condition on ``record``, a row of ``cdr_merged``, that an index can answer; None if no index helps.
 
-    It lets through every leg that satisfies what is sought, and a few more: the search's own condition stays.
+    It accepts every leg that matches the terms and possibly more, so the search must keep its own condition.
 
     Args:
-        sought: what.
-        accounts: whose.
-        bind: remembers a value and gives its place in the statement.
-        dates: first and last business date of the legs, if bounded.
+        terms: values and prefixes to look for.
+        accounts: accounts that own the records.
+        bind: adds a value to the parameters and returns its placeholder.
+        dates: first and last business date of the legs; None if the search has no period.
     """
     columns = tuple(
-        dict.fromkeys(other for column in sought.columns for other in (*_STANDS_FOR.get(column, ()), column))
+        dict.fromkeys(other for column in terms.columns for other in (*_INDEXED_WITH.get(column, ()), column))
     )
-    short = any(len(prefix) < _SHORTEST_PREFIX for prefix in sought.prefixes)
+    short = any(len(prefix) < _SHORTEST_PREFIX for prefix in terms.prefixes)
     if short or not columns or not all(column in _INDEXED for column in columns):
         return None
-    any_column = sql.SQL(" OR ").join(_one(column, sought, bind) for column in columns)
+    any_column = sql.SQL(" OR ").join(_matches(column, terms, bind) for column in columns)
     where: list[sql.Composable] = [
-        sql.SQL("found.account_id = ANY({})").format(bind(list(accounts))),
+        sql.SQL("indexed.account_id = ANY({})").format(bind(list(accounts))),
         sql.SQL("({})").format(any_column),
     ]
     if dates is not None:
-        near = sql.SQL("found.business_date BETWEEN {} AND {}")
+        near = sql.SQL("indexed.business_date BETWEEN {} AND {}")
         where.append(near.format(bind(dates[0] - _REACH), bind(dates[1] + _REACH)))
     return sql.SQL(
         "(record.account_id, record.leg_origin, record.record_id, record.business_date) IN ("
-        "SELECT found.account_id, found.origin, found.record_id, found.business_date FROM cdr AS found WHERE {where}"
-        " UNION ALL SELECT link.account_id, 'api', link.api_record_id, link.api_business_date FROM cdr AS found"
-        " INNER JOIN cdr_links AS link ON link.account_id = found.account_id"
-        " AND link.imported_record_id = found.record_id WHERE found.origin = 'imported' AND {where})"
+        "SELECT indexed.account_id, indexed.origin, indexed.record_id, indexed.business_date"
+        " FROM cdr AS indexed WHERE {where}"
+        " UNION ALL SELECT link.account_id, 'api', link.api_record_id, link.api_business_date FROM cdr AS indexed"
+        " INNER JOIN cdr_links AS link ON link.account_id = indexed.account_id"
+        " AND link.imported_record_id = indexed.record_id WHERE indexed.origin = 'imported' AND {where})"
     ).format(where=sql.SQL(" AND ").join(where))
 
 
-def _one(column: str, sought: SearchTerms, bind: Callable[[object], sql.Placeholder]) -> sql.Composed:
-    name = sql.Identifier("found", column)
-    parts: list[sql.Composable] = [sql.SQL("{} ^@ {}").format(name, bind(prefix)) for prefix in sought.prefixes]
-    if sought.values:
-        parts.append(sql.SQL("{} = ANY({})").format(name, bind(list(sought.values))))
+def _matches(column: str, terms: SearchTerms, bind: Callable[[object], sql.Placeholder]) -> sql.Composed:
+    name = sql.Identifier("indexed", column)
+    parts: list[sql.Composable] = [sql.SQL("{} ^@ {}").format(name, bind(prefix)) for prefix in terms.prefixes]
+    if terms.values:
+        parts.append(sql.SQL("{} = ANY({})").format(name, bind(list(terms.values))))
     return sql.SQL("(({}) AND {})").format(sql.SQL(" OR ").join(parts), sql.SQL(_INDEXED[column]))

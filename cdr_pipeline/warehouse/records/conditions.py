@@ -1,4 +1,7 @@
-"""Conditions of a search as SQL over ``record``, a row of the merged view: values are bound, names the dictionary's."""
+"""Search conditions as SQL over ``record``, a row of the merged view.
+
+Values are bound as parameters; column names come from the field dictionary.
+"""
 
 from datetime import date, datetime
 from typing import Any, Final, LiteralString, assert_never
@@ -26,20 +29,20 @@ _ORDERED: Final[dict[Operator, LiteralString]] = {
 
 
 class BoundValues:
-    """Values on their way into a statement, each under a name of its own."""
+    """Parameter values of a statement, each under its own name."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
 
     def add(self, value: object) -> sql.Placeholder:
-        """Remembers a value and gives its place in the statement."""
+        """Adds a value and returns its placeholder for the statement."""
         name = f"bound_{len(self.values)}"
         self.values[name] = value
         return sql.Placeholder(name)
 
 
 def condition_sql(condition: Condition, bound: BoundValues) -> sql.Composable:
-    """One condition as a boolean expression."""
+    """A condition as a boolean SQL expression."""
     match condition:
         case Compare():
             return _compare(condition, bound)
@@ -62,7 +65,7 @@ def _one_column(column: str, condition: Compare, bound: BoundValues) -> sql.Comp
     match condition.operator:
         case Operator.EQUALS:
             values = _typed(column, condition.values)
-            # The order of an index that begins with the column stands only behind a single value.
+            # An index that begins with this column gives sorted rows only for a single value.
             single = len(values) == 1
             form = sql.SQL("{} = {}") if single else sql.SQL("{} = ANY({})")
             return form.format(name, bound.add(values[0] if single else values))
@@ -85,12 +88,12 @@ def _like(name: sql.Identifier, patterns: list[str], bound: BoundValues, like: s
 
 
 def _escaped(value: object) -> str:
-    """Text that LIKE takes literally."""
+    """Escapes text for a LIKE pattern."""
     return str(value).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _typed(column: str, values: tuple[object, ...]) -> list[Any]:
-    """Values as the column's type wants them; the reader of the request has checked them."""
+    """Values in the type of the column; the request parser has already validated them."""
     kind = BY_NAME[column].kind
     if kind is Kind.DATE:
         return [value if isinstance(value, date) else date.fromisoformat(str(value)) for value in values]
@@ -107,7 +110,7 @@ def _path_equals(condition: PathEquals, bound: BoundValues) -> sql.Composable:
 
 
 def _path_text(path: tuple[str, ...], bound: BoundValues) -> sql.Composable:
-    """The text at a path of the detail document; null where the document has no such key."""
+    """Text at a path of the detail document; null if the document has no such key."""
     if path == TIMESTAMP:
         return _GREGORIAN
     field = BY_PATH.get(path)

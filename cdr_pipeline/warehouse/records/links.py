@@ -1,7 +1,7 @@
-"""Which imported record is the same leg as which of the switch's: kept by each load, and set by reconciliation.
+"""Links between an imported record and the API record of the same leg.
 
-At most one link stands for an imported and for an API record. Links by call id follow from the records alone
-(``core/records/links.py``); one that reconciliation set gives way to them.
+Each load maintains the links by call id, which depend on the records alone (see ``core/records/links.py``).
+Reconciliation sets further links. A record has at most one link, and a link by call id replaces one of reconciliation.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,15 @@ from psycopg import Connection
 
 from cdr_pipeline.warehouse.statements import statement
 
-# A changed record decides over neighbours within a day, and those over theirs; a zone may shift dates by one more.
+# A changed record affects the links of records within a day, and those affect records within another day; time zones
+# can shift dates by one more.
 _REACH_DAYS: Final = 3
 _COUNTERPART: Final = {"api": "imported", "imported": "api"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Link:
-    """Two records of one leg, by their ids within the account; of two that share a record, the greater one holds."""
+    """Two records of one leg, by their ids within the account; of two links that share a record, the greater wins."""
 
     imported_record_id: str
     api_record_id: str
@@ -29,29 +30,30 @@ class Link:
 def set_links(
     connection: Connection[Any], account_id: str, links: Sequence[Link], *, now: datetime, run_id: str | None = None
 ) -> frozenset[date]:
-    """Links records that reconciliation has matched, in one transaction; the same again changes nothing.
+    """Links records that reconciliation has matched, in one transaction; idempotent.
 
-    A link by call id stays, and a pair that shares a record with one is not set. Of two links of reconciliation that
-    share a record, the one with the greater ids holds, whichever was set first. A pair with a record that the warehouse
-    does not have is left out.
+    A link by call id stays, and a pair that shares a record with one is skipped. Of two links of reconciliation that
+    share a record, the one with the greater ids wins, regardless of order. A pair with a record that the warehouse
+    does not have is skipped.
 
     Args:
-        connection: to the warehouse.
-        account_id: whose records.
-        links: at most one for each record.
-        now: stamps the links.
-        run_id: of the reconciliation.
+        connection: connection to the warehouse.
+        account_id: account that owns the records.
+        links: links to set, at most one per record.
+        now: time of the links.
+        run_id: run of the reconciliation.
 
     Returns:
-        Business dates whose legs changed; each is counted as changed once.
+        Business dates whose legs changed; the change counter of each is increased once.
     """
     with connection.transaction():
         connection.execute(statement("records/lock_account"), {"account_id": account_id})
         settable, ended = _settable(connection, account_id, links)
-        days = _days(connection, "records/withdraw_reconciled_links", _of(account_id, ended)) if ended else set[date]()
-        days |= _days(
-            connection, "records/set_reconciled_links", _of(account_id, settable) | {"run_id": run_id, "now": now}
-        )
+        days = set[date]()
+        if ended:
+            days |= _days(connection, "records/withdraw_reconciled_links", _parameters(account_id, ended))
+        parameters = _parameters(account_id, settable) | {"run_id": run_id, "now": now}
+        days |= _days(connection, "records/set_reconciled_links", parameters)
         _touch(connection, account_id, days, now)
     return frozenset(days)
 
@@ -59,20 +61,20 @@ def set_links(
 def withdraw_links(
     connection: Connection[Any], account_id: str, links: Sequence[Link], *, now: datetime
 ) -> frozenset[date]:
-    """Withdraws links that reconciliation has set and that hold no longer, in one transaction.
+    """Withdraws links that reconciliation has set, in one transaction.
 
     Args:
-        connection: to the warehouse.
-        account_id: whose records.
-        links: to withdraw; one by call id stays.
-        now: of the change.
+        connection: connection to the warehouse.
+        account_id: account that owns the records.
+        links: links to withdraw; a link by call id stays.
+        now: time of the change.
 
     Returns:
-        Business dates whose legs changed; each is counted as changed once.
+        Business dates whose legs changed; the change counter of each is increased once.
     """
     with connection.transaction():
         connection.execute(statement("records/lock_account"), {"account_id": account_id})
-        days = _days(connection, "records/withdraw_reconciled_links", _of(account_id, links))
+        days = _days(connection, "records/withdraw_reconciled_links", _parameters(account_id, links))
         _touch(connection, account_id, days, now)
     return frozenset(days)
 
@@ -88,45 +90,45 @@ def reconciled_links(
 
 
 def link_batch(
-    connection: Connection[Any], parameters: dict[str, Any], gone_to: Iterable[date], come_from: Iterable[date]
+    connection: Connection[Any], parameters: dict[str, Any], new_days: Iterable[date], old_days: Iterable[date]
 ) -> set[date]:
-    """Links by call id what a batch has brought, and withdraws what its changes have ended.
+    """Sets the links by call id of a batch's records and withdraws links that its changes have ended.
 
     Args:
         connection: in the batch's transaction, after its records were merged.
-        parameters: of the batch: account_id, batch_id, origin, run_id, now.
-        gone_to: days of the records that it inserted or changed.
-        come_from: days that changed records had before.
+        parameters: account_id, batch_id, origin, run_id and now of the batch.
+        new_days: days of the inserted or changed records.
+        old_days: days that changed records had before.
 
     Returns:
-        Days whose legs changed by it.
+        Days whose legs changed.
     """
-    before = set(come_from)
-    changed = before | set(gone_to)
+    before = set(old_days)
+    changed = before | set(new_days)
     near = sorted({day + timedelta(days=off) for day in changed for off in range(-_REACH_DAYS, _REACH_DAYS + 1)})
-    more = parameters | {"near_dates": near, "counterpart": _COUNTERPART[parameters["origin"]]}
+    parameters = parameters | {"near_dates": near, "counterpart": _COUNTERPART[parameters["origin"]]}
     days: set[date] = set()
     if before:
-        past = more | {"moved_from": sorted(before)}
-        days |= _days(connection, "records/follow_moved_records", past)
-        days |= _days(connection, "records/days_of_changed_legs", past)
-    if connection.execute(statement("records/has_counterparts"), more).fetchone() == (True,):
-        connection.execute(statement("records/stage_links"), more)
-        days |= _days(connection, "records/withdraw_links", more)
-        days |= _days(connection, "records/insert_links", more)
+        moved = parameters | {"moved_from": sorted(before)}
+        days |= _days(connection, "records/follow_moved_records", moved)
+        days |= _days(connection, "records/days_of_changed_legs", moved)
+    if connection.execute(statement("records/has_counterparts"), parameters).fetchone() == (True,):
+        connection.execute(statement("records/stage_links"), parameters)
+        days |= _days(connection, "records/withdraw_links", parameters)
+        days |= _days(connection, "records/insert_links", parameters)
     return days
 
 
 def _settable(connection: Connection[Any], account_id: str, links: Sequence[Link]) -> tuple[list[Link], list[Link]]:
-    """Which links can be set, and links of reconciliation that end by it."""
-    found = connection.execute(statement("records/conflicting_links"), _of(account_id, links)).fetchall()
-    conflicts = [(Link(*row[:2]), Link(*row[2:4]), row[4] == "call_id") for row in found]
+    """The links that can be set, and the links of reconciliation that they replace."""
+    rows = connection.execute(statement("records/conflicting_links"), _parameters(account_id, links)).fetchall()
+    conflicts = [(Link(*row[:2]), Link(*row[2:4]), row[4] == "call_id") for row in rows]
     blocked = {wanted for wanted, present, by_call_id in conflicts if by_call_id or present > wanted}
     ended = {present for wanted, present, _ in conflicts if wanted not in blocked}
     return [link for link in links if link not in blocked], sorted(ended)
 
 
-def _of(account_id: str, links: Sequence[Link]) -> dict[str, Any]:
+def _parameters(account_id: str, links: Sequence[Link]) -> dict[str, Any]:
     return {
         "account_id": account_id,
         "imported_ids": [link.imported_record_id for link in links],

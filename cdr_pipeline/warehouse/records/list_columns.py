@@ -1,7 +1,8 @@
-"""The columns of Kazoo's list as SQL over a row of the merged view: its names, order and texts since 4.3.
+"""Columns of Kazoo's CDR list as SQL over a row of the merged view, with the names, order and texts of Kazoo 4.3.
 
-Two forms of the same columns, for JSON and for CSV; they differ where JSON has numbers and lists. Behind Kazoo's 35
-columns, which keep their order, stand those of the seed's list that Kazoo left out, and what tells the origin.
+The columns exist in two forms, for JSON and for CSV; they differ where JSON has numbers and lists. Kazoo's 35 columns
+come first, in their order. Columns of the Kazoo CDR API (2017 page) that Kazoo itself leaves out follow, then the
+origin, the currency and the business date.
 """
 
 from functools import cache
@@ -18,7 +19,7 @@ def _text(column: LiteralString) -> LiteralString:
     return "coalesce(record." + column + ", '')"
 
 
-# Name, SQL of its text. Python's braces are not used here, so that the pieces stay literal.
+# Name and SQL text of each column. No f-strings, so that the parts stay literal strings.
 _COLUMNS: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
     ("id", "record.record_id"),
     ("call_id", _text("call_id")),
@@ -93,7 +94,7 @@ NAMES: Final = tuple(name for name, _ in _COLUMNS)
 def list_columns(*, as_json: bool, interactions: bool = False) -> sql.SQL:
     """The select list over ``record``, a row of the merged view; needs the parameter ``utc_offset``.
 
-    Written out once: every request needs the same text.
+    The result is cached, since every request needs the same text.
     """
     columns = (*_COLUMNS, _INCEPTION) if interactions else _COLUMNS
     composed = sql.SQL(", ").join(

@@ -1,6 +1,6 @@
-"""Loads one batch: stage, drop duplicates, merge, and account for every row, in one transaction.
+"""Loads one batch in one transaction: stages rows, drops duplicates, merges, and counts every row.
 
-Either all of a batch is in the warehouse, its ledger line included, or nothing is.
+A batch is either stored completely, including its ledger entry, or not at all.
 """
 
 from collections.abc import Generator, Sequence
@@ -26,31 +26,32 @@ from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.statements import statement
 
 BatchKind = Literal["window", "upload"]
-# A record that returns under its id and starts further away is another call: set-up for answer, a clock put right.
+# A record whose start differs more than this from the stored record of the same id is another call. Smaller differences
+# are corrections, such as a corrected clock or the answer time in place of the set-up time.
 MOST_MOVED: Final = timedelta(minutes=15)
-# Below this the planner's guess does no harm and the analysis would cost more than the merge.
-_WORTH_ANALYZING = 2_000
-# Runs a whole load again, a few times at most, when another transaction stood in its way.
+# Rows from which the stage is analyzed; for fewer rows ANALYZE takes longer than a merge with a bad plan.
+_ANALYZED_FROM = 2_000
+# Retries a load a few times if it conflicts with another transaction.
 retried_load: Final = stamina.RetryingCaller(attempts=4, timeout=None, wait_initial=0.05, wait_max=2.0).on(
     WarehouseContended
 )
-# Bytes of a rejected row's text that its reject keeps; landing keeps all of it.
+# Bytes of a rejected row's raw text that are stored; the landing file has all of it.
 LONGEST_RAW: Final = 64 * 1024
 _ORIGINS: dict[BatchKind, str] = {"window": "api", "upload": "imported"}
 
 
 @dataclass(frozen=True, slots=True)
 class BatchHeader:
-    """What a batch is a load of.
+    """Origin and identity of a batch.
 
     Attributes:
-        account_id: whose records.
-        batch_id: identity of the load.
-        kind: a window of the switch's API, or an uploaded file.
-        source: landing path of a window, sha256 of an upload.
-        business_date: the day that the window was collected for; none for an upload.
-        run_id: the orchestrator's run, if any.
-        now: the load's time, UTC; stamps whatever it changes.
+        account_id: account that owns the records.
+        batch_id: id of the load.
+        kind: ``window`` of the switch's API, or ``upload`` of a file.
+        source: landing path of a window, id of an upload.
+        business_date: day for which the window was collected; None for an upload.
+        run_id: run of the orchestrator, if any.
+        now: time of the load, UTC; timestamp of every change it makes.
     """
 
     account_id: str
@@ -69,10 +70,10 @@ class BatchHeader:
 
 @dataclass(frozen=True, slots=True)
 class LoadedBatch:
-    """What a load did.
+    """Result of a load.
 
     Attributes:
-        counts: rows by class; they balance.
+        counts: rows by class; they add up to the rows read.
         touched: business dates whose records changed.
     """
 
@@ -85,12 +86,16 @@ class BatchLoad:
     """A batch being loaded; see ``batch_load``.
 
     Attributes:
-        connection, header: of the batch.
-        staged, known, rejected: rows staged, those among them that the warehouse has, rows rejected.
-        other_calls: once settled, staged records that carry the id of another call and are new to the warehouse; they
-            are known by their text.
-        loaded: the result, once finished.
-        step: what is under way, for errors.
+        connection: connection to the warehouse, in the batch's transaction.
+        header: origin and identity of the batch.
+        staged: number of staged rows.
+        known: number of staged rows that the warehouse already has unchanged.
+        rejected: number of rejected rows.
+        removed: number of rows rejected because their month was removed by policy.
+        other_calls: number of new records that carry the id of another call; set by ``settle``. They are identified by
+            a fingerprint of their text instead of the id.
+        loaded: result of the load; None until ``finish``.
+        step: current step, for error messages.
     """
 
     connection: Connection[Any]
@@ -127,62 +132,63 @@ class BatchLoad:
         self._own_stage = open_stage(self.connection)
 
     def stage(self, rows: pl.DataFrame) -> None:
-        """Adds validated rows; those of legs whose month was removed by policy are rejected, see ``removed``.
+        """Stages validated rows; rejects those of legs whose month was removed by policy.
 
         Args:
-            rows: working schema with record ids, plus ``has_detail`` and ``detail_source`` for the switch's records;
-                one row per record as delivered, ``line`` unique within the batch.
+            rows: frame of the working schema with record ids, plus ``has_detail`` and ``detail_source`` for the
+                switch's records; one row per delivered record, ``line`` unique within the batch.
         """
         self.step = "stage"
         if self._removed:
             header = self.header
-            sifted = reject_removed_months(
+            checked = reject_removed_months(
                 self.connection, rows, self._removed, account_id=header.account_id, origin=header.origin
             )
-            self.reject(sifted.rejects)
-            self.removed += sifted.rejects.height
-            rows = sifted.rows
+            self.reject(checked.rejects)
+            self.removed += checked.rejects.height
+            rows = checked.rows
         if rows.height:
             self.known += stage_rows(self.connection, rows, self._parameters)
             self.staged += rows.height
 
     def reject(self, rejects: pl.DataFrame) -> None:
-        """Adds refused rows (``REJECT_SCHEMA``), each kept with file or window, line, field, reason and raw text."""
+        """Stores rejected rows (``REJECT_SCHEMA``) with file or window, line, field, reason and raw text."""
         if rejects.is_empty():
             return
         self.step = "reject"
         per_line = pl.lit("") if self.header.kind == "window" else pl.col(LINE).cast(pl.String)
-        # Overlapping windows deliver the same bad row again; a file's bad line is known by file and line.
-        place = pl.lit("" if self.header.kind == "window" else self.header.source)
-        known = rejects.with_columns(
-            pl.concat_str(place, per_line, "reason", "field", RAW, separator="\x1f").alias("__key"),
+        # Overlapping windows deliver the same bad row again, so its id does not depend on the window. The id of a bad
+        # line of a file does depend on file and line.
+        source = pl.lit("" if self.header.kind == "window" else self.header.source)
+        rows = rejects.with_columns(
+            pl.concat_str(source, per_line, "reason", "field", RAW, separator="\x1f").alias("__key"),
             _shortened(pl.col(RAW)).str.replace_all("\x00", "\\0", literal=True),
         ).with_columns(plh.col("__key").chash.sha2_256().str.head(32).alias("reject_id"))
         self._execute(
             "uploads/insert_rejects",
-            reject_ids=known["reject_id"].to_list(),
-            lines=known[LINE].to_list(),
-            fields=known["field"].to_list(),
-            reasons=known["reason"].to_list(),
-            raws=known[RAW].to_list(),
+            reject_ids=rows["reject_id"].to_list(),
+            lines=rows[LINE].to_list(),
+            fields=rows["field"].to_list(),
+            reasons=rows["reason"].to_list(),
+            raws=rows[RAW].to_list(),
         )
         self.rejected += rejects.height
 
     def settle(self) -> pl.DataFrame:
-        """Leaves one staged row per record, and no record under the id of another call.
+        """Reduces the stage to one row per record, with no record under the id of another call.
 
-        Rows of a file that are known by their text are numbered through all of it. A record whose id another call has,
-        in the warehouse or on an earlier line, is from then on known by its text too, see ``other_calls``.
+        Rows of a file that are identified by their text are numbered through the whole file. A record whose id belongs
+        to another call, in the warehouse or on an earlier line, is identified by its text too; see ``other_calls``.
 
         Returns:
-            ``line`` of every row that a later one of the same id contradicts; they are not staged any more, and the
+            ``line`` of every row that a later row of the same id contradicts. These rows are no longer staged; the
             caller rejects them.
         """
         nothing = pl.DataFrame(schema={LINE: pl.Int64})
         if self._duplicate is not None:
             return nothing
         self.step = "settle"
-        if self.staged > _WORTH_ANALYZING:
+        if self.staged > _ANALYZED_FROM:
             self._execute("records/analyze_stage")
         repeated = self._number("records/count_duplicates")
         if self.header.kind == "window":
@@ -199,7 +205,11 @@ class BatchLoad:
         return conflicting
 
     def _rename_other_calls(self, *, repeated: bool) -> int:
-        """Finds what the warehouse has, and takes the ids of other calls from staged records; returns from how many."""
+        """Counts the overlap with the warehouse and replaces ids that belong to other calls.
+
+        Returns:
+            Number of staged records whose id was replaced.
+        """
         moved = {"most_moved": MOST_MOVED}
         self._overlap, different = self._numbers("records/count_overlap")
         renamed = self._execute("records/separate_calls_in_warehouse", **moved) if different else 0
@@ -214,44 +224,49 @@ class BatchLoad:
             lines = [line for (line,) in cursor]
         if lines:
             self.staged -= self._execute("records/drop_lines", lines=lines)
-            # Rows that the warehouse has may be among them: what is left is worth a merge.
+            # Some of the dropped rows may have been counted as known, so the rest must be merged.
             self.known = 0
         return pl.DataFrame({LINE: lines}, schema={LINE: pl.Int64})
 
     def overlap(self) -> int:
-        """How many staged records stand in the warehouse already, the same in everything."""
+        """Number of staged records that the warehouse already has unchanged."""
         self.settle()
         return self._overlap
 
     def classes(self) -> pl.DataFrame:
-        """What a merge would do: ``line`` and ``row_class`` (inserted, updated, unchanged) of each staged record."""
+        """Effect of a merge: ``line`` and ``row_class`` (inserted, updated, unchanged) of each staged record."""
         self.settle()
         with self.connection.cursor() as cursor:
             cursor.execute(statement("records/staged_classes"), self._parameters)
             return pl.DataFrame(cursor.fetchall(), schema={LINE: pl.Int64, "row_class": pl.String}, orient="row")
 
     def close_corrected(self, corrects: str, lines: Sequence[int]) -> None:
-        """Closes the rejects of an earlier upload whose lines this one feeds again."""
+        """Closes the rejects of an earlier upload for the lines that this upload corrects.
+
+        Args:
+            corrects: id of the earlier upload.
+            lines: corrected lines of the earlier upload.
+        """
         self._execute("uploads/close_corrected_rejects", corrects=corrects, lines=list(lines))
 
     def close_replayed_rejects(self) -> None:
-        """Closes the rejects of an upload that is read again, where their lines are records now."""
+        """Closes the rejects of a replayed upload whose lines are now valid records."""
         self._execute("uploads/close_fixed_rejects")
 
     def left_over(self) -> int:
-        """How many records of earlier readings of an upload this one has not staged."""
+        """Number of records from earlier loads of the upload that this load has not staged."""
         return self._number("records/count_left_over")
 
     def finish(self, *, read: int, filtered: int = 0, record: bool = True) -> LoadedBatch:
-        """Merges what was staged and records the batch.
+        """Merges the staged rows and records the batch in the ledger.
 
         Args:
-            read: rows or logical lines that came in.
-            filtered: lines that are no records.
-            record: whether the ledger learns of it; a preview, which is rolled back, has nothing that it could.
+            read: number of rows or logical lines read.
+            filtered: number of lines that are not records.
+            record: whether to write the ledger entry; False for a preview, which is rolled back.
 
         Raises:
-            UnbalancedBatch: read rows are not all accounted for; the transaction is rolled back by the caller's block.
+            UnbalancedBatch: the counts do not add up to the rows read; the caller's block rolls the transaction back.
         """
         self.settle()
         duplicate = self._duplicate or 0
@@ -306,28 +321,28 @@ class BatchLoad:
 
 
 def _shortened(raw: pl.Expr) -> pl.Expr:
-    """The text of a rejected row; the beginning of one that is too long, with a note of how long it is."""
+    """Raw text of a rejected row; a long text is cut, with a note of its length."""
     length = raw.str.len_bytes()
-    # Characters have up to four bytes: so many always fit.
+    # A character has at most four bytes, so a quarter of the limit in characters always fits.
     note = pl.concat_str(pl.lit(" ... cut: "), length.cast(pl.String), pl.lit(" bytes, whole in landing"))
     return pl.when(length > LONGEST_RAW).then(pl.concat_str(raw.str.head(LONGEST_RAW // 4), note)).otherwise(raw)
 
 
 @contextmanager
 def batch_load(connection: Connection[Any], header: BatchHeader, *, keep: bool = True) -> Generator[BatchLoad]:
-    """One batch in one transaction; nothing of it stays when the block raises, or when it is not to be kept.
+    """Loads one batch in one transaction. Rolled back if the block raises or ``keep`` is false.
 
     Raises:
-        WarehouseContended: another transaction stood in the way; the same batch may be loaded again at once.
-        ValueNotStorable: a value that the checks let through is beyond what PostgreSQL holds; names batch and step.
-        WarehouseUnavailable: the connection broke. Whether the batch is in the warehouse, the ledger knows.
+        WarehouseContended: conflict with another transaction; the same batch can be retried immediately.
+        ValueNotStorable: a value passed validation but exceeds a limit of PostgreSQL; the message has batch and step.
+        WarehouseUnavailable: the connection broke; the ledger shows whether the batch was stored.
     """
     load: BatchLoad | None = None
 
-    def work() -> str:
+    def description() -> str:
         step = load.step if load else "begin"
         return f"{header.kind} {header.source} of account {header.account_id}, step {step}"
 
-    with translated(work), connection.transaction(force_rollback=not keep):
+    with translated(description), connection.transaction(force_rollback=not keep):
         load = BatchLoad(connection, header)
         yield load

@@ -1,4 +1,4 @@
-"""Merges what a batch has staged: keeps versions that change, inserts what is new, links the legs, notes the days."""
+"""Merges the staged records of a batch: history, updates, inserts, links and the change counters of days."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from cdr_pipeline.warehouse.records.partitions import missing_partitions, partit
 from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.statements import named, statement
 
-# From so many records on, a new month is filled before it has indexes; each such month reads the stage once more.
+# A new month with at least this many records is filled before its indexes are built; this reads the stage once more.
 WORTH_FILLING: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class MergeCounts:
-    """What a merge did.
+    """Result of a merge.
 
     Attributes:
-        inserted, updated: records.
+        inserted, updated: numbers of records.
         touched: business dates whose legs changed.
     """
 
@@ -36,41 +36,41 @@ NOTHING_MERGED: Final = MergeCounts(0, 0, frozenset())
 
 
 def merge_staged(connection: Connection[Any], parameters: dict[str, Any], *, own_stage: bool) -> MergeCounts:
-    """Merges a batch.
+    """Merges the staged records of a batch; the stage must hold one row per record.
 
     Args:
-        connection: in the batch's transaction, which holds the account's lock; one staged row per record.
-        parameters: of the batch.
-        own_stage: the session's own, on a server that is no cluster.
+        connection: in the batch's transaction, which holds the account's lock.
+        parameters: statement parameters of the batch.
+        own_stage: whether the session has its own stage, as on a server without Citus.
 
     Raises:
-        UnbalancedBatch: records that are known to the account are not where they should be.
+        UnbalancedBatch: stored records that the batch changes are missing from the table.
     """
     with connection.cursor() as cursor:
         cursor.execute(statement("records/affected_days"), parameters)
         affected = cursor.fetchall()
     if not affected:
         return NOTHING_MERGED
-    gone_to = {row[0] for row in affected}
-    come_from = {row[1] for row in affected if row[1] is not None}
+    new_days = {row[0] for row in affected}
+    old_days = {row[1] for row in affected if row[1] is not None}
     new_rows = Counter[date]()
     for day, before, rows in affected:
         if before is None:
             new_rows[day] += rows
     filled: dict[date, int] = {}
-    with missing_partitions(connection, gone_to) as new_months:
-        # A record that moves into a new month needs its partition; a batch that only adds can fill it first.
-        if own_stage and not come_from:
+    with missing_partitions(connection, new_days) as new_months:
+        # A record that moves into a new month needs an attached partition; a batch of new records can fill it first.
+        if own_stage and not old_days:
             filled = _fill(connection, parameters, new_months, new_rows)
-    updated = _update(connection, parameters, affected) if come_from else 0
+    updated = _update(connection, parameters, affected) if old_days else 0
     inserted = sum(filled.values())
     if elsewhere := [day for day in new_rows if day.replace(day=1) not in filled]:
         inserted += _insert(connection, parameters, "cdr", elsewhere)
-    _execute(connection, "records/upsert_keys" if come_from else "records/insert_keys", parameters)
-    # What was erased stays so, in whatever form its record comes again.
+    _execute(connection, "records/upsert_keys" if old_days else "records/insert_keys", parameters)
+    # An erased record stays masked when it is delivered again, even in another form.
     mask_erased(connection, parameters["account_id"])
-    touched = gone_to | come_from
-    touched |= link_batch(connection, parameters, gone_to, come_from)
+    touched = new_days | old_days
+    touched |= link_batch(connection, parameters, new_days, old_days)
     _execute(connection, "records/touch_days", parameters | {"dates": sorted(touched)})
     return MergeCounts(inserted, updated, frozenset(touched))
 
@@ -78,7 +78,7 @@ def merge_staged(connection: Connection[Any], parameters: dict[str, Any], *, own
 def _fill(
     connection: Connection[Any], parameters: dict[str, Any], months: Sequence[date], new_rows: Counter[date]
 ) -> dict[date, int]:
-    """Puts records into the tables of new months, where they are many; returns how many by month."""
+    """Inserts records into the tables of new months that have enough of them; returns their number by month."""
     days = {month: [day for day in new_rows if day.replace(day=1) == month] for month in months}
     return {
         month: _insert(connection, parameters, partition_name("cdr", month), days[month])
@@ -91,21 +91,21 @@ def _update(
     connection: Connection[Any], parameters: dict[str, Any], affected: Sequence[tuple[date, date | None, int]]
 ) -> int:
     present = parameters | {"present_dates": sorted({before for _, before, _ in affected if before is not None})}
-    kept = _execute(connection, "records/insert_history", present)
+    versions = _execute(connection, "records/insert_history", present)
     updated = _execute(connection, "records/update_records", present)
-    known = sum(rows for _, before, rows in affected if before is not None)
-    if not kept == updated == known:
+    expected = sum(rows for _, before, rows in affected if before is not None)
+    if not versions == updated == expected:
         raise UnbalancedBatch(
-            f"account {parameters['account_id']}: {known} records are known to change and {updated} did",
-            hint="records were removed from the table cdr by other means; restore them from a backup",
+            f"account {parameters['account_id']}: {expected} records should have been updated, {updated} were",
+            hint="something else has deleted rows from the table cdr; restore the warehouse from a backup",
         )
     return updated
 
 
 def _insert(connection: Connection[Any], parameters: dict[str, Any], table: str, days: Sequence[date]) -> int:
-    into = named("records/insert_records", table=sql.Identifier(table))
+    insert = named("records/insert_records", table=sql.Identifier(table))
     with connection.cursor() as cursor:
-        cursor.execute(into, parameters | {"dates": sorted(days)})
+        cursor.execute(insert, parameters | {"dates": sorted(days)})
         return cursor.rowcount
 
 

@@ -1,4 +1,4 @@
-"""Monthly partitions of the records and of their history, made when the first record of a month comes in."""
+"""Monthly partitions of the records and of their history, created when the first record of a month arrives."""
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ PARTITIONED: Final = ("cdr", "cdr_history")
 
 
 def add_missing_partitions(connection: Connection[Any], business_dates: Iterable[date]) -> tuple[date, ...]:
-    """Makes the partitions that records of these dates need, in the open transaction.
+    """Creates the partitions that records of these dates need, in the open transaction.
 
     Returns:
         First days of the months that were missing.
@@ -24,11 +24,14 @@ def add_missing_partitions(connection: Connection[Any], business_dates: Iterable
 
 @contextmanager
 def missing_partitions(connection: Connection[Any], business_dates: Iterable[date]) -> Generator[tuple[date, ...]]:
-    """First days of the months that were missing; their tables become partitions when the block ends.
+    """Creates tables for missing months and attaches them as partitions when the block ends.
 
-    Until then they are this transaction's alone and have no index: rows that are put into them come under indexes that
-    are built by sorting, which costs a fraction of adding each row to each. Only the creation of a month waits for
-    others that create one; readers and loads of other months go on.
+    Until then only this transaction sees the tables, and they have no indexes. Rows inserted before they are attached
+    are indexed by sorting, which takes a fraction of the time of row-by-row index updates. Creating a month only waits
+    for other transactions that create one; readers and loads of other months continue.
+
+    Yields:
+        First days of the months that were missing.
     """
     months = sorted({day.replace(day=1) for day in business_dates})
     connection.execute(statement("retention/lock_partitions_shared"))
@@ -47,12 +50,12 @@ def missing_partitions(connection: Connection[Any], business_dates: Iterable[dat
 
 
 def partition_name(table: str, month: date) -> str:
-    """Name of the table that holds a month's rows."""
+    """Name of the partition of a month."""
     return f"{table}_y{month:%Y}m{month:%m}"
 
 
 def next_month(month: date) -> date:
-    """First day of the month after."""
+    """First day of the next month."""
     return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1, day=1)
 
 

@@ -1,4 +1,4 @@
-"""Reads records out of the warehouse in the notation of the daily file, chunk by chunk: memory does not grow."""
+"""Reads the legs of a day in the format of the daily file, in chunks of bounded size."""
 
 import io
 from collections.abc import Generator
@@ -11,22 +11,22 @@ from psycopg import Connection
 
 from cdr_pipeline.warehouse.statements import statement
 
-# Small enough for the caches of a processor, large enough that what is done once a chunk does not count.
+# Small enough for the processor's cache, large enough that the cost per chunk does not matter.
 _CHUNK_BYTES: Final = 4 << 20
 
 
 def day_lines(
     connection: Connection[Any], account_id: str, business_date: date, *, chunk_bytes: int = _CHUNK_BYTES
 ) -> Generator[bytes]:
-    """One account's legs of one business date, as the server itself formats them.
+    """Legs of an account on a business date, formatted by the server.
 
-    The next chunk is fetched while the caller is at work with the one before.
+    A thread fetches the next chunk while the caller processes the current one.
 
     Args:
-        connection: to the warehouse; busy until the iterator is exhausted or closed.
-        account_id: whose.
-        business_date: of which day.
-        chunk_bytes: so many make a chunk, the row that goes beyond included.
+        connection: connection to the warehouse; busy until the iterator is exhausted or closed.
+        account_id: account that owns the records.
+        business_date: day to read.
+        chunk_bytes: a chunk ends with the row that reaches this size in bytes.
 
     Yields:
         Lines of the exact dialect without a header, the columns of the daily file, grain one leg of ``cdr_merged``,
@@ -35,9 +35,9 @@ def day_lines(
     chunks = _chunks(connection, account_id, business_date, chunk_bytes)
     with ThreadPoolExecutor(1, thread_name_prefix="day_lines") as reader:
         try:
-            coming = reader.submit(next, chunks, None)
-            while (chunk := coming.result()) is not None:
-                coming = reader.submit(next, chunks, None)
+            future = reader.submit(next, chunks, None)
+            while (chunk := future.result()) is not None:
+                future = reader.submit(next, chunks, None)
                 yield chunk
         finally:
             reader.submit(chunks.close).result()
@@ -50,8 +50,8 @@ def _chunks(connection: Connection[Any], account_id: str, business_date: date, c
         connection.cursor() as cursor,
         cursor.copy(statement("days/day_lines"), parameters) as copy,
     ):
-        # Each row is copied into one buffer at once: thousands of small ones, kept until a chunk is full, cost more
-        # than all the rest.
+        # Rows are copied into one buffer immediately; collecting thousands of small ones costs more than everything
+        # else here.
         chunk, rows = io.BytesIO(), 0
         for row in copy:
             chunk.write(row)
@@ -64,19 +64,19 @@ def _chunks(connection: Connection[Any], account_id: str, business_date: date, c
 
 
 def _with_own_line_ends(lines: bytes, rows: int) -> bytes:
-    """CRLF at the end of each line; nothing in place of an empty string, which COPY writes as a pair of quotes.
+    """Ends each line with CRLF and writes an empty string as an empty cell; COPY writes it as a pair of quotes.
 
-    A chunk in which line ends stand within cells, or in which some cell might be an empty string, is read and written
-    anew; those are rare, and the others cost no more than a copy.
+    A chunk that may have line ends within cells or empty strings is parsed and written again. Such chunks are rare;
+    the others cost no more than a copy.
     """
     if lines.count(b"\n") == rows and not _may_hold_empty_cells(lines):
         return lines.replace(b"\n", b"\r\n")
     cells = pl.read_csv(io.BytesIO(lines), has_header=False, infer_schema=False)
-    written = io.BytesIO()
-    cells.select(pl.all().replace("", None)).write_csv(written, include_header=False, line_terminator="\r\n")
-    return written.getvalue()
+    output = io.BytesIO()
+    cells.select(pl.all().replace("", None)).write_csv(output, include_header=False, line_terminator="\r\n")
+    return output.getvalue()
 
 
 def _may_hold_empty_cells(lines: bytes) -> bool:
-    """The cheapest question first: most chunks hold no quote at all."""
+    """Whether a chunk may contain empty strings; checks for any quote first, because most chunks have none."""
     return b'"' in lines and b'""' in lines and (b',"",' in lines or b',""\n' in lines)

@@ -1,4 +1,4 @@
-"""Searches the merged view: pages, whole streams, one leg, the legs of a call, a summary."""
+"""Searches of the merged view: pages, streams, single legs, the legs of a call, summaries."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -14,19 +14,25 @@ from cdr_pipeline.warehouse.records.conditions import BoundValues, condition_sql
 from cdr_pipeline.warehouse.records.list_columns import list_columns
 from cdr_pipeline.warehouse.statements import named, statement
 
-# A leg is filed under the day of its start and looked for by its end. No call is longer than this; with the bound
-# only the months around the span are searched.
+# Longest call that a search by end time finds. A leg is stored under the day of its start, so a search by end time
+# also reads the days before its period; this limit bounds how many.
 _LONGEST: Final = timedelta(days=31)
 _DAY: Final = timedelta(days=1)
 # Legs of one interaction, conference included.
 _MOST_LEGS: Final = 1000
-# COPY sends a line a row; the network wants larger pieces.
+# COPY sends one row at a time; responses are sent in larger pieces.
 _PIECE_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPage:
-    """One page: list rows as JSON texts, the key of its first row, and that of the next page's first one."""
+    """One page of a search.
+
+    Attributes:
+        rows: list rows as JSON texts.
+        first: key of the first row; None if the page is empty.
+        following: key of the first row of the next page; None on the last page.
+    """
 
     rows: list[str]
     first: PageKey | None
@@ -34,12 +40,19 @@ class FoundPage:
 
 
 def is_read_in_order(search: Search) -> bool:
-    """Whether a page is best read in the order of time: of a period or one day, where no index finds what legs say."""
+    """Whether a page is best read in time order: the search has a period or one day, and no index can narrow it."""
     return (search.span is not None or _is_of_one_day(search)) and not _narrowing(search, BoundValues())
 
 
 async def find_page(connection: AsyncConnection[Any], search: Search, *, size: int, start: PageKey | None) -> FoundPage:
-    """One page of a search, beginning with the leg that ``start`` names."""
+    """Reads one page of a search.
+
+    Args:
+        connection: scoped connection to the warehouse.
+        search: the search.
+        size: largest number of rows of the page.
+        start: key of the first leg of the page; None for the first page.
+    """
     query, bound = _composed("records/page", search, start, as_json=True)
     async with connection.cursor(binary=False) as cursor:
         await cursor.execute(query, bound.values | {"row_limit": size + 1, "utc_offset": search.utc_offset})
@@ -49,17 +62,17 @@ async def find_page(connection: AsyncConnection[Any], search: Search, *, size: i
 
 
 async def stream_json(connection: AsyncConnection[Any], search: Search) -> AsyncGenerator[bytes]:
-    """Every leg of a search as JSON objects separated by commas, in pieces; memory does not grow with the search."""
-    begun = False
+    """All legs of a search as JSON objects separated by commas, in pieces of bounded size."""
+    first = True
     async for piece in _copied(connection, "records/stream_json", search, as_json=True):
-        # COPY doubles backslashes and ends lines; JSON has no line breaks of its own.
+        # COPY doubles backslashes and ends each row with a line break; the JSON texts have no line breaks.
         text = piece.replace(b"\\\\", b"\\")[:-1].replace(b"\n", b",")
-        yield b"," + text if begun else text
-        begun = True
+        yield text if first else b"," + text
+        first = False
 
 
 async def stream_csv(connection: AsyncConnection[Any], search: Search) -> AsyncGenerator[bytes]:
-    """Every leg of a search as CSV, in pieces: a header, then every cell in quotes."""
+    """All legs of a search as CSV in pieces: a header, then rows with every cell quoted."""
     async for piece in _copied(connection, "records/stream_csv", search, as_json=False):
         yield piece
 
@@ -72,7 +85,13 @@ async def find_record(connection: AsyncConnection[Any], account_id: str, record_
 
 
 async def find_legs(connection: AsyncConnection[Any], account_id: str, identity: str) -> list[dict[str, Any]]:
-    """All legs of the interaction that an interaction's or a leg's id names, oldest first, with all columns."""
+    """All legs of an interaction, oldest first, with all columns.
+
+    Args:
+        connection: scoped connection to the warehouse.
+        account_id: account that owns the records.
+        identity: id of the interaction or of one of its legs.
+    """
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             statement("records/legs"), {"account_id": account_id, "identity": identity, "row_limit": _MOST_LEGS}
@@ -81,7 +100,7 @@ async def find_legs(connection: AsyncConnection[Any], account_id: str, identity:
 
 
 async def find_summary(connection: AsyncConnection[Any], search: Search) -> list[dict[str, Any]]:
-    """Billed seconds by ``direction, domain, classifier, rate_name`` in ``seconds``."""
+    """Billed ``seconds`` by ``direction, domain, classifier, rate_name``."""
     bound = BoundValues()
     query = named("records/summary", conditions=_conditions(search, bound))
     async with connection.cursor(row_factory=dict_row) as cursor:
@@ -95,14 +114,14 @@ async def _copied(
     query, bound = _composed(name, search, None, as_json=as_json)
     parameters = bound.values | {"utc_offset": search.utc_offset}
     lines: list[bytes] = []
-    waiting = 0
+    size = 0
     async with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:
         async for line in copy:
             lines.append(bytes(line))
-            waiting += len(line)
-            if waiting >= _PIECE_BYTES:
+            size += len(line)
+            if size >= _PIECE_BYTES:
                 yield b"".join(lines)
-                lines, waiting = [], 0
+                lines, size = [], 0
     if lines:
         yield b"".join(lines)
 
@@ -114,7 +133,7 @@ def _composed(name: str, search: Search, start: PageKey | None, *, as_json: bool
     if start is not None:
         compared = sql.SQL(">=") if search.ascending else sql.SQL("<=")
         moment = bound.add(start.moment)
-        # No index knows an origin, which the link decides; the first comparison takes it to the place nevertheless.
+        # The origin depends on the link and is not indexed; the first comparison lets the index on the time be used.
         conditions += sql.SQL(
             " AND record.{clock} {compared} {moment}"
             " AND (record.{clock}, record.record_id, record.origin) {compared} ({moment}, {record}, {origin})"
@@ -144,7 +163,7 @@ def _conditions(search: Search, bound: BoundValues) -> sql.Composed:
     else:
         parts.append(sql.SQL("record.account_id = ANY({})").format(bound.add(list(search.accounts))))
     if search.span is not None:
-        parts += _within(search, bound)
+        parts += _in_span(search, bound)
     parts += _narrowing(search, bound)
     parts += [condition_sql(condition, bound) for condition in search.conditions]
     if search.interactions:
@@ -157,7 +176,7 @@ def _conditions(search: Search, bound: BoundValues) -> sql.Composed:
             )
         )
     if search.known_at is not None:
-        parts.append(_known(search, bound))
+        parts.append(_existed(search, bound))
     return sql.SQL(" AND ").join(parts)
 
 
@@ -172,10 +191,10 @@ def _is_of_one_day(search: Search) -> bool:
 
 
 def _narrowing(search: Search, bound: BoundValues) -> list[sql.Composable]:
-    """Conditions that let an index find the few legs that others then decide among."""
+    """Additional conditions that an index can answer; the other conditions then filter the few remaining legs."""
     dates = None if search.span is None else _dates(search.span)
-    sought = [found for found in map(search_terms, search.conditions) if found is not None]
-    parts = [narrowed(found, search.accounts, bound.add, dates) for found in sought]
+    terms = [item for item in map(search_terms, search.conditions) if item is not None]
+    parts = [narrowed(item, search.accounts, bound.add, dates) for item in terms]
     return [part for part in parts if part is not None]
 
 
@@ -184,11 +203,11 @@ def _dates(span: InstantRange) -> tuple[date, date]:
     return first_day, (span.last + _DAY).date()
 
 
-def _within(search: Search, bound: BoundValues) -> list[sql.Composable]:
+def _in_span(search: Search, bound: BoundValues) -> list[sql.Composable]:
     span = search.span
     if span is None:
         return []
-    # A span counts whole seconds: its last second is in it to the end.
+    # A span has a resolution of one second and includes its last second completely.
     clock = sql.Identifier(span.clock)
     first_day, last_day = _dates(span)
     return [
@@ -199,8 +218,8 @@ def _within(search: Search, bound: BoundValues) -> list[sql.Composable]:
     ]
 
 
-def _known(search: Search, bound: BoundValues) -> sql.Composable:
-    """What was there when a walk began stays in it, even when it changed since; what came later is left out."""
+def _existed(search: Search, bound: BoundValues) -> sql.Composable:
+    """Limits a walk through pages to records that existed when it began, including those changed since."""
     moment = bound.add(search.known_at)
     return sql.SQL(
         "(record.changed_at <= {} OR EXISTS (SELECT 1 FROM cdr_history AS before"

@@ -1,1 +1,1 @@
-"""Retention and erasure."""
+"""Retention and erasure: policies, removed months, masking, numbers erased on request."""

@@ -1,4 +1,4 @@
-"""Numbers erased on request: which records they stood in, who asked, and which files outside show them still."""
+"""Erasure of phone numbers on request, and the files outside the warehouse that still show them."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -18,12 +18,12 @@ from cdr_pipeline.warehouse.statements import statement
 
 @dataclass(frozen=True, slots=True)
 class ShownFile:
-    """A file outside the warehouse that shows what was erased, or may.
+    """A file outside the warehouse that shows an erased number or may show it.
 
     Attributes:
         kind: ``daily file``, ``delivered``, ``landing`` or ``archive``.
-        path: below the folder of its kind.
-        place: state of the day of a daily file, target of a delivered one, what brought a landed one.
+        path: path below the folder of this kind of file.
+        place: state of the day of a daily file, target of a delivered file, source of a landing file.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class ShownFile:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """A number being erased from an account's records, in one transaction; see ``ErasureTable.erasure``."""
+    """An erasure of a number from an account's records, in one transaction; see ``ErasureTable.begin``."""
 
     connection: Connection[Any]
     account_id: str
@@ -41,10 +41,13 @@ class Erasure:
     now: datetime
 
     def erase(self, pattern: str) -> tuple[UUID, ...]:
-        """Masks every record in which the number stands, with the other record of its leg and all earlier versions.
+        """Masks every record that contains the number, the record linked to it, and all their earlier versions.
+
+        Args:
+            pattern: regular expression of the number.
 
         Returns:
-            The load of each refused row whose raw text is gone too.
+            Batch of each rejected row whose raw text was cleared.
         """
         self._execute("retention/find_records", pattern=pattern)
         self._execute("retention/find_linked_records")
@@ -52,16 +55,33 @@ class Erasure:
         return tuple(row[0] for row in self._execute("retention/clear_reject_texts", pattern=pattern))
 
     def touch_days(self, *, reissue: bool) -> int:
-        """Has open days written again, and final ones restated where that is wanted; how many."""
+        """Marks the days of erased records as changed: open days, and with ``reissue`` final days too.
+
+        Returns:
+            Number of days.
+        """
         return int(self._execute("retention/touch_erased_days", reissue=reissue).rowcount)
 
     def record(self, *, actor: str, reason: str, rejects: int) -> int:
-        """Notes a request that found something; how many records were erased."""
-        noted = self._execute("retention/record_erasure", actor=actor, reason=reason, rejects=rejects).fetchone()
-        return 0 if noted is None else int(noted[0])
+        """Records an erasure that matched records or rejected rows.
+
+        Args:
+            actor: person responsible.
+            reason: reason given by the actor.
+            rejects: number of rejected rows whose raw text was cleared.
+
+        Returns:
+            Number of erased records.
+        """
+        row = self._execute("retention/record_erasure", actor=actor, reason=reason, rejects=rejects).fetchone()
+        return 0 if row is None else int(row[0])
 
     def files(self, reject_batches: Sequence[UUID]) -> list[ShownFile]:
-        """Files outside the warehouse, those that the loads of refused rows came from included."""
+        """Files outside the warehouse that show the number or may show it.
+
+        Args:
+            reject_batches: batches of rejected rows whose raw text was cleared; their source files are included.
+        """
         with self.connection.cursor(row_factory=class_row(ShownFile)) as cursor:
             cursor.execute(
                 statement("retention/files_of_erased_records"),
@@ -82,7 +102,10 @@ class ErasureTable(LedgerTables):
 
     @contextmanager
     def begin(self, account_id: str, *, now: datetime, keep: bool = True) -> Generator[Erasure]:
-        """A transaction in which no load of the account runs; nothing stays of one that raises or is not to be kept."""
+        """Begins an erasure in a transaction that blocks loads of the account.
+
+        Rolled back if the block raises or ``keep`` is false.
+        """
         with translated(), self.connection.transaction(force_rollback=not keep):
             self._rows("records/lock_account", account_id=account_id)
             yield Erasure(self.connection, account_id, uuid4(), now)

@@ -1,4 +1,4 @@
-"""What becomes of old records: policies of accounts, months that are removed, records whose numbers are masked."""
+"""Retention of old records: policies of accounts, removal of months, masking of numbers."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -17,14 +17,14 @@ from cdr_pipeline.warehouse.statements import MASKED_TABLES, named, statement
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """What becomes of an account's old records.
+    """Retention policy of an account.
 
     Attributes:
-        account_id: whose.
-        keep_months: whole months that are kept besides the current one; None keeps all.
-        archive: whether what is removed is written to Parquet first.
+        account_id: account that owns the records.
+        keep_months: complete months kept in addition to the current one; None keeps all.
+        archive: whether records are written to Parquet before they are removed.
         mask_after_days: days after which numbers are masked; None never masks.
-        set_by, set_at: who said so, and when.
+        set_by, set_at: person who set the policy, and when.
     """
 
     account_id: str
@@ -37,7 +37,7 @@ class RetentionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class MonthRemoval:
-    """A month being removed, in one transaction; see ``RetentionTable.removal``."""
+    """The removal of a month, in one transaction; see ``RetentionTable.remove_month``."""
 
     connection: Any
     account_id: str
@@ -45,19 +45,19 @@ class MonthRemoval:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What every statement about the month is given."""
+        """Parameters of every statement about the month."""
         return {"account_id": self.account_id, "first_day": self.month, "end_day": next_month(self.month)}
 
     def unfinished_days(self) -> tuple[date, ...]:
-        """Days that are open or late: while there are any, the month is not to be removed."""
+        """Days that are open or late; while there are any, the month must not be removed."""
         return tuple(row[0] for row in self.connection.execute(statement("retention/unfinished_days"), self.parameters))
 
     def count(self) -> int:
-        """Records of which the month's legs consist."""
+        """Number of records that belong to the month's legs."""
         return int(self.connection.execute(statement("retention/count_month"), self.parameters).fetchone()[0])
 
     def records(self) -> Generator[bytes]:
-        """The records as CSV without a header, in a fixed order: the fields, the bookkeeping, the linked record."""
+        """Records as CSV without a header, in a fixed order: fields, bookkeeping columns, linked record."""
         with (
             self.connection.cursor() as cursor,
             cursor.copy(statement("retention/copy_month"), self.parameters) as copy,
@@ -66,10 +66,16 @@ class MonthRemoval:
                 yield bytes(chunk)
 
     def remove(self, *, records: int, archived_path: str | None, archived_sha256: str | None, now: datetime) -> int:
-        """Keeps the month's totals and deletes its records, with their history, keys and links.
+        """Stores the month's totals and deletes its records with their history, keys and links.
+
+        Args:
+            records: number of records counted before.
+            archived_path: path of the archive; None without one.
+            archived_sha256: hash of the archive; None without one.
+            now: time of the removal.
 
         Returns:
-            How many records were deleted; the caller raises when it is not what was counted.
+            Number of deleted records; the caller raises if it differs from the count.
         """
         self.connection.execute(statement("retention/insert_month_totals"), self.parameters)
         self.connection.execute(statement("retention/insert_removed_records"), self.parameters)
@@ -77,8 +83,8 @@ class MonthRemoval:
         deleted = self.connection.execute(statement("retention/delete_records"), self.parameters).rowcount
         self.connection.execute(statement("retention/delete_keys"), self.parameters)
         self.connection.execute(statement("retention/delete_links"), self.parameters)
-        noted = {"records": records, "archived_path": archived_path, "archived_sha256": archived_sha256, "now": now}
-        self.connection.execute(statement("retention/record_removed_month"), self.parameters | noted)
+        values = {"records": records, "archived_path": archived_path, "archived_sha256": archived_sha256, "now": now}
+        self.connection.execute(statement("retention/record_removed_month"), self.parameters | values)
         return int(deleted)
 
 
@@ -86,7 +92,7 @@ class RetentionTable(LedgerTables):
     """Policies, removed months and masks, by account."""
 
     def set_policy(self, policy: RetentionPolicy) -> None:
-        """Puts a policy in place of the account's earlier one."""
+        """Sets the policy of an account; replaces an earlier one."""
         self._execute(
             "retention/set_policy",
             account_id=policy.account_id,
@@ -98,26 +104,28 @@ class RetentionTable(LedgerTables):
         )
 
     def policies(self) -> list[RetentionPolicy]:
-        """All policies, in the order of their accounts."""
+        """All policies, by account id."""
         return [RetentionPolicy(**row) for row in self._rows("retention/policies")]
 
     def months_to_remove(self, account_id: str, before: date) -> list[date]:
-        """First days of the months that end before a date and are still there."""
+        """First days of the months that end before a date and are not removed yet."""
         rows = self._rows("retention/due_months", account_id=account_id, before=before)
         return [row["month"] for row in rows]
 
     @contextmanager
     def remove_month(self, account_id: str, month: date) -> Generator[MonthRemoval]:
-        """A transaction in which no load of the account runs; nothing of it stays when the block raises."""
+        """Begins the removal of a month in a transaction that blocks loads; rolled back if the block raises."""
         with translated(), self.connection.transaction():
             self._rows("records/lock_account", account_id=account_id)
             yield MonthRemoval(self.connection, account_id, month)
 
     def drop_empty_partitions(self) -> tuple[date, ...]:
-        """Drops the partitions of removed months in which nobody has a row, unless somebody is at work.
+        """Drops partitions of removed months that are empty for all accounts.
+
+        Does nothing while a load is running; the next call tries again.
 
         Returns:
-            First days of those months; what could not be had now is for the next call.
+            First days of the months whose partitions were dropped.
         """
         dropped = [row["month"] for row in self._rows("retention/old_partitions") if self._drop(row["month"])]
         return tuple(dropped)
@@ -128,10 +136,10 @@ class RetentionTable(LedgerTables):
         return [row["business_date"] for row in rows]
 
     def mask(self, account_id: str, business_dates: Sequence[date]) -> int:
-        """Masks records of the legs of some days and their earlier versions, in one transaction.
+        """Masks the records of the legs of some days and their earlier versions, in one transaction.
 
         Returns:
-            How many were not masked yet.
+            Number of records that were not masked before.
         """
         parameters = {
             "account_id": account_id,
@@ -154,8 +162,8 @@ class RetentionTable(LedgerTables):
                 if self.connection.execute(statement("retention/may_drop_partitions")).fetchone() != (True,):
                     return False
                 for partition in partitions:
-                    found = self.connection.execute(named("retention/partition_has_rows", partition=partition))
-                    if found.fetchone() != (False,):
+                    has_rows = self.connection.execute(named("retention/partition_has_rows", partition=partition))
+                    if has_rows.fetchone() != (False,):
                         return False
                 for partition in partitions:
                     self.connection.execute(named("retention/drop_partition", partition=partition))
@@ -164,7 +172,7 @@ class RetentionTable(LedgerTables):
         return True
 
 
-# The two records of a leg are at most this far apart, time zones included.
+# Largest difference between the business dates of the two records of a leg, time zones included.
 _APART: Final = timedelta(days=3)
-# Whoever waits for a parent's lock keeps all others waiting behind it.
+# A transaction that waits for a lock on the parent table blocks all others behind it.
 _SHORT_WAIT: Final = "SET LOCAL lock_timeout = '2s'"

@@ -1,6 +1,6 @@
-"""Months that were removed by policy stay so: their records, delivered again, are rejected.
+"""Rejects records of months that were removed by policy when they are delivered again.
 
-A leg belongs to the month of its API record, and its imported record goes and stays with it, whatever month that is in.
+A leg belongs to the month of its API record. Its imported record is removed with it, even if it is in another month.
 """
 
 from datetime import date
@@ -13,49 +13,50 @@ from cdr_pipeline.core.fields.schemas import LINE, RAW, CheckedRows
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.warehouse.statements import statement
 
-# The two records of a leg are at most so many days apart, time zones included.
+# Largest difference between the business dates of the two records of a leg, time zones included.
 _REACH: Final = ("-3d", "3d")
 
 
 def removed_months(connection: Connection[Any], account_id: str) -> frozenset[date]:
     """First days of the account's removed months."""
-    found = connection.execute(statement("retention/removed_months"), {"account_id": account_id})
-    return frozenset(row[0] for row in found)
+    rows = connection.execute(statement("retention/removed_months"), {"account_id": account_id})
+    return frozenset(row[0] for row in rows)
 
 
 def reject_removed_months(
     connection: Connection[Any], rows: pl.DataFrame, months: frozenset[date], *, account_id: str, origin: str
 ) -> CheckedRows:
-    """Sets aside rows whose legs were removed; only the id of such a record is kept.
+    """Separates the rows whose legs were removed; their rejects contain only the record id.
 
     Args:
         connection: in the batch's transaction, which holds the account's lock.
-        rows: working schema with record ids.
+        rows: frame of the working schema with record ids.
         months: first days of the account's removed months.
         account_id: account that owns the records.
-        origin: of the records.
+        origin: origin of the records, ``api`` or ``imported``.
     """
     day = pl.col("business_date")
-    of_removed = _month_is_in(day, months)
-    near = pl.any_horizontal(of_removed, *(_month_is_in(day.dt.offset_by(days), months) for days in _REACH))
+    in_removed_month = _month_is_in(day, months)
+    near = pl.any_horizontal(in_removed_month, *(_month_is_in(day.dt.offset_by(days), months) for days in _REACH))
     ids = rows.filter(near)["record_id"].to_list()
     if not ids:
         return CheckedRows(rows, rows.clear().select(*_reject()))
-    asked = {"account_id": account_id, "origin": origin, "record_ids": ids}
+    parameters = {"account_id": account_id, "origin": origin, "record_ids": ids}
     with connection.cursor() as cursor:
-        cursor.execute(statement("retention/removed_records"), asked)
+        cursor.execute(statement("retention/removed_records"), parameters)
         schema = {"record_id": pl.String, "__removed": pl.Date}
         removed = pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")
-        cursor.execute(statement("retention/records_of_kept_legs"), asked)
-        kept = [record_id for (record_id,) in cursor]
-    # A source that numbers its records anew every month uses an id for other calls.
-    again = (
+        cursor.execute(statement("retention/records_of_kept_legs"), parameters)
+        present_ids = [record_id for (record_id,) in cursor]
+    # A source that restarts its numbering every month uses the same id for other calls.
+    removed_ids = (
         rows.join(removed, on="record_id")
         .filter((pl.col("__removed") - day).abs() <= pl.duration(days=1))
         .get_column("record_id")
     )
-    gone = pl.col("record_id").is_in(again.implode()) | (of_removed & ~pl.col("record_id").is_in(kept))
-    return CheckedRows(rows.filter(~gone), rows.filter(gone).select(*_reject()))
+    record_id = pl.col("record_id")
+    rejected = record_id.is_in(removed_ids.implode()) | (in_removed_month & ~record_id.is_in(present_ids))
+    return CheckedRows(rows.filter(~rejected), rows.filter(rejected).select(*_reject()))
 
 
 def _month_is_in(day: pl.Expr, months: frozenset[date]) -> pl.Expr:
