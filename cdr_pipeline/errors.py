@@ -68,9 +68,9 @@ class CdrError(Exception):
     Attributes:
         code: stable identifier, lower case with underscores.
         retryable: whether the same call may succeed later without anyone changing anything.
-        exit_code: what the CLI exits with.
-        http_status: what the API answers with.
-        hint: what to do next, for a person.
+        exit_code: exit code of the CLI.
+        http_status: HTTP status of the API response.
+        hint: what the user should do next.
     """
 
     code: ClassVar[str] = "error"
@@ -433,18 +433,18 @@ class RequestRefused(CdrError):
     """The API refused a request.
 
     Attributes:
-        status: what the API answers with.
-        said: Kazoo's short word for it, or ours.
+        status: HTTP status of the response.
+        title: short error code of Kazoo, or ours where Kazoo has none.
         data: what the envelope's ``data`` holds; on v1 each ``{"message": text}`` in it becomes the text.
-        headers: more headers of the answer.
+        headers: additional headers of the response.
     """
 
     code = "request_refused"
     http_status = 400
 
-    def __init__(self, status: int, said: str, data: object, headers: dict[str, str] | None = None) -> None:
-        super().__init__(said)
+    def __init__(self, status: int, title: str, data: object, headers: dict[str, str] | None = None) -> None:
+        super().__init__(title)
         self.status = status
-        self.said = said
+        self.title = title
         self.data = data
         self.headers = headers or {}

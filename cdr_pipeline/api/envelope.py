@@ -60,7 +60,7 @@ def bare_messages(data: object) -> object:
 
 def _parts(error: CdrError) -> tuple[int, str, object, Mapping[str, str]]:
     if isinstance(error, RequestRefused):
-        return error.status, error.said, error.data, error.headers
+        return error.status, error.title, error.data, error.headers
     # Details of internal errors go to the log only. Client errors return their message and hint.
     data = {"message": error.code.replace("_", " ")}
     if error.http_status < _SERVER_ERROR:

@@ -20,8 +20,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(*, wanted: bool) -> None:
-    if wanted:
+def _show_version(*, value: bool) -> None:
+    if value:
         typer.echo(__version__)
         raise typer.Exit
 
@@ -32,7 +32,7 @@ def _options(
     version: bool = typer.Option(
         False,
         "--version",
-        callback=lambda wanted: _show_version(wanted=wanted),
+        callback=lambda value: _show_version(value=value),
         is_eager=True,
         help="Print the version and exit.",
     ),

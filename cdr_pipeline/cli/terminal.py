@@ -1,4 +1,4 @@
-"""What commands print with: tables on standard output, progress on standard error."""
+"""Console output of the commands: tables on standard output, progress on standard error."""
 
 import sys
 from collections.abc import Generator
@@ -13,7 +13,7 @@ from cdr_pipeline.privacy.redaction import configure_logging
 from cdr_pipeline.settings import Settings, load_settings
 from cdr_pipeline.steps.run_context import Progress, RunContext
 
-# What is piped into a file or another program is not folded to a terminal's width.
+# Width of output that goes to a file or another program.
 _PIPED_WIDTH: Final = 200
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 err = Console(stderr=True, highlight=False)
@@ -29,26 +29,26 @@ def ready_settings() -> Settings:
 
 
 @contextmanager
-def workplace(doing: str) -> Generator[RunContext]:
-    """A workplace whose progress is shown while the block runs."""
+def run_context(label: str) -> Generator[RunContext]:
+    """A run context whose progress is shown while the block runs."""
     settings = ready_settings()
-    with progress(doing) as report:
+    with progress(label) as report:
         yield RunContext.open(settings, progress=report)
 
 
 @contextmanager
-def progress(doing: str) -> Generator[Progress]:
+def progress(label: str) -> Generator[Progress]:
     """A spinner on a terminal, plain lines elsewhere."""
     if not err.is_terminal:
-        yield lambda text: err.print(f"{doing}: {text}", markup=False)
+        yield lambda text: err.print(f"{label}: {text}", markup=False)
         return
-    with Status(doing, console=err) as spinner:
-        yield lambda text: spinner.update(f"{doing}: {text}")
+    with Status(label, console=err) as spinner:
+        yield lambda text: spinner.update(f"{label}: {text}")
 
 
 def table(title: str, *columns: str, numbers: frozenset[str] = frozenset()) -> Table:
     """An empty table; columns named in ``numbers`` are set flush right."""
-    made = Table(title=title, title_justify="left", header_style="bold")
+    listing = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    return made
+        listing.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return listing

@@ -68,10 +68,10 @@ def command(place: RunContext, monkeypatch: pytest.MonkeyPatch) -> RunContext:
     """Commands of this process work at the place."""
 
     @contextmanager
-    def workplace(_: str) -> Iterator[RunContext]:
+    def run_context(_: str) -> Iterator[RunContext]:
         yield place
 
-    monkeypatch.setattr(console, "workplace", workplace)
+    monkeypatch.setattr(console, "run_context", run_context)
     return place
 
 

@@ -35,11 +35,11 @@ def add(
 
     Days that have records keep their time zone, so a new time zone needs its first day (--zone-from).
     """
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.accounts.add_account import AccountRequest, add_account
 
     request = AccountRequest(account_id, name, parent, time_zone, country_code, active)
-    with workplace("adding") as ctx:
+    with run_context("adding") as ctx:
         added = add_account(request, ctx, zone_from=zone_from.date() if zone_from else None)
     account = added.account
     since = f" from {added.moved} on" if added.moved else ""
@@ -58,10 +58,10 @@ def sync(
 
     Values that were set here (time zone, country code, inactive) are kept. Running it again changes nothing.
     """
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.steps.accounts.sync_accounts import SyncRequest, sync_accounts
 
-    with workplace("walking the account tree") as ctx:
+    with run_context("walking the account tree") as ctx:
         synced = sync_accounts(SyncRequest(root, deactivate_missing), ctx)
     out.print(
         f"below {synced.root}: {len(synced.added)} added, {len(synced.changed)} changed, "
@@ -80,9 +80,9 @@ def sync(
 @accounts_app.command("list")
 def list_accounts() -> None:
     """Show the accounts with their time zone and the detected dialect of their switch."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
 
-    with workplace("reading") as ctx, ctx.ledger() as ledger:
+    with run_context("reading") as ctx, ctx.ledger() as ledger:
         accounts = ledger.accounts.all()
     listing = table("Accounts", "account", "name", "parent", "time zone", "country", "dialect", "active")
     for account in accounts:
@@ -115,17 +115,17 @@ def dialect(
     Every collection compares the pages with it. When the switch was upgraded, the dialect is found anew and windows
     over months' ends that were asked for in the old one are read again.
     """
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.steps.collect.switch_dialects import list_dialects, reset_dialects
 
-    with workplace("reading") as ctx:
+    with run_context("reading") as ctx:
         forgotten = reset_dialects(ctx, account) if reset else []
-        found = list_dialects(ctx, account)
+        dialects = list_dialects(ctx, account)
     listing = table(
         "Dialects", "account", "dialect", "from", "last seen (UTC)", "days to read again",
         numbers=frozenset({"days to read again"}),
     )  # fmt: skip
-    for item in found:
+    for item in dialects:
         listing.add_row(
             item.account_id,
             item.dialect or "asked by the next collection",
@@ -136,5 +136,5 @@ def dialect(
     out.print(listing)
     if forgotten:
         out.print(f"{len(forgotten)} dialect(s) forgotten: 'cdr-pipeline nightly --date YYYY-MM-DD' finds them anew")
-    if any(item.configured for item in found):
+    if any(item.configured for item in dialects):
         out.print("CDR_API_DIALECT is set and wins over what was found; 'auto' lets the switch say it")

@@ -25,13 +25,13 @@ def collect(
     Exits with 2 if the day has not begun or the clocks disagree: nothing is recorded. Exits with 9 if an account failed
     or its day is incomplete; the others are done.
     """
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day, require_any_begun
     from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
 
     day = date.date()
-    with workplace(f"{'replaying' if replay else 'collecting'} {day}") as ctx:
+    with run_context(f"{'replaying' if replay else 'collecting'} {day}") as ctx:
         request = CollectRequest(day, account)
         require_any_begun(request, ctx)
         collected = None if replay else collect_day(request, ctx)

@@ -27,9 +27,9 @@ def list_days(
     """Show days with state, version, file and late records. A sealed day with late records is late_pending."""
     from datetime import timedelta
 
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
 
-    with workplace("reading") as ctx, ctx.ledger() as ledger:
+    with run_context("reading") as ctx, ctx.ledger() as ledger:
         end = last.date() if last else ctx.clock().date()
         begin = first.date() if first else end - timedelta(days=_DAYS_SHOWN)
         accounts = [item.account_id for item in ledger.accounts.active(account)]
@@ -66,25 +66,25 @@ def seal(
     reason: Annotated[str, typer.Option(help="Why.")] = "",
 ) -> None:
     """Seal every day whose grace period is over, or these days. Exits with 8 if one cannot be sealed."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.errors import DayNotSealable, ExportError
     from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 
     request = SealRequest(_dates(date), account, Override(by, reason) if override else None)
-    with workplace("sealing") as ctx:
-        found = seal_days(request, ctx)
+    with run_context("sealing") as ctx:
+        results = seal_days(request, ctx)
     listing = table("Sealed days", "account", "day", "outcome", "in the way")
-    for day in found:
+    for day in results:
         wrong = day.failure.message if day.failure else ", ".join(day.obstacles)
         listing.add_row(day.account_id, str(day.business_date), day.outcome, wrong)
     out.print(listing)
-    failed = [day for day in found if day.outcome == "failed"]
+    failed = [day for day in results if day.outcome == "failed"]
     if failed:
         raise ExportError(
             f"{len(failed)} day(s) failed: {', '.join(f'{day.account_id} {day.business_date}' for day in failed)}",
             hint="the list has the cause of each; fix it, then run the same command again",
         )
-    refused = [day for day in found if day.outcome == "refused"]
+    refused = [day for day in results if day.outcome == "refused"]
     if refused and date:
         raise DayNotSealable(
             f"{len(refused)} day(s) stay open",
@@ -107,20 +107,20 @@ def restate(
     ] = False,
 ) -> None:
     """Write a new version of sealed days with late records, and a file of the adjustments. Old versions stay."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.errors import DayNotSealable
     from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 
-    with workplace("restating") as ctx:
-        found = restate_days(RestateRequest(by, reason, _dates(date), account, replace_lost), ctx)
+    with run_context("restating") as ctx:
+        results = restate_days(RestateRequest(by, reason, _dates(date), account, replace_lost), ctx)
     listing = table("Restated days", "account", "day", "outcome", "version", "records", "why")
-    for day in found:
+    for day in results:
         why = (
             day.failure.message if day.failure else ", ".join(f"{n} {code}" for code, n in (day.reasons or {}).items())
         )
         listing.add_row(day.account_id, str(day.business_date), day.outcome, str(day.version), str(day.late_rows), why)
     out.print(listing)
-    failed = [day for day in found if day.outcome in ("refused", "failed")]
+    failed = [day for day in results if day.outcome in ("refused", "failed")]
     if failed:
         named = ", ".join(f"{day.account_id} {day.business_date}" for day in failed)
         raise DayNotSealable(f"{len(failed)} day(s) were not restated: {named}", hint="see the list; then try again")
@@ -138,16 +138,16 @@ def adopt(
     warehouse has other records than its file.
     """
     from cdr_pipeline.cli.days.adopted import print_adopted
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.errors import ExportError
     from cdr_pipeline.steps.days.adopt_files import adopt_files
 
-    with workplace("adopting") as ctx:
-        found = adopt_files(ctx, account, dry_run=dry_run)
-    print_adopted(found)
-    if not found:
+    with run_context("adopting") as ctx:
+        results = adopt_files(ctx, account, dry_run=dry_run)
+    print_adopted(results)
+    if not results:
         out.print("nothing to do: the ledger knows every final file")
-    problems = sum(bool(day.problems) for day in found)
+    problems = sum(bool(day.problems) for day in results)
     if problems:
         raise ExportError(f"{problems} day(s) need a person", hint="the list above says what to do for each")
 
@@ -164,20 +164,20 @@ def repair(
     changed file is kept as NAME.damaged-HASH. With --date, compares the hashes of all files of that day first. Exits 8
     and says what to do when a file is lost.
     """
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.errors import SealedFileDamaged
     from cdr_pipeline.steps.days.repair_files import RepairRequest, repair_files
 
-    with workplace("repairing") as ctx:
-        found = repair_files(RepairRequest(_dates(date), account), ctx)
+    with run_context("repairing") as ctx:
+        results = repair_files(RepairRequest(_dates(date), account), ctx)
     listing = table("Sealed files", "account", "day", "file", "fault", "outcome", "detail")
-    for file in found:
+    for file in results:
         listing.add_row(file.account_id, str(file.business_date), file.path, file.fault, file.outcome, file.detail)
-    if found:
+    if results:
         out.print(listing)
     else:
         out.print("nothing to repair")
-    lost = sum(file.outcome == "lost" for file in found)
+    lost = sum(file.outcome == "lost" for file in results)
     if lost:
         raise SealedFileDamaged(f"{lost} sealed file(s) are lost", hint="the list above says what to do for each")
 
@@ -190,9 +190,9 @@ def why(
     record: Annotated[str | None, typer.Option(help="Id of a record: show which file it is in.")] = None,
 ) -> None:
     """Explain why a day changed (loads, seals, restatements), or which file a record is in."""
-    from cdr_pipeline.cli.terminal import workplace
+    from cdr_pipeline.cli.terminal import run_context
 
-    with workplace("reading") as ctx, ctx.ledger() as ledger:
+    with run_context("reading") as ctx, ctx.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts.active(account)]
         if record is not None:
             _print_places(ledger, accounts, record)
@@ -207,9 +207,14 @@ def _print_places(ledger: "Ledger", accounts: list[str], record: str) -> None:
     from cdr_pipeline.cli.terminal import out, table
 
     listing = table("Location", "account", "day", "origin", "state", "version", "file")
-    for place in ledger.day_states.record_locations(accounts, record):
+    for location in ledger.day_states.record_locations(accounts, record):
         listing.add_row(
-            place.account_id, str(place.business_date), place.origin, place.state, str(place.version), place.path or ""
+            location.account_id,
+            str(location.business_date),
+            location.origin,
+            location.state,
+            str(location.version),
+            location.path or "",
         )
     out.print(listing)
 
@@ -248,5 +253,5 @@ def _print_story(ledger: "Ledger", account_id: str, day: "dt.date") -> None:
     out.print(events)
 
 
-def _dates(given: list[datetime] | None) -> "list[dt.date] | None":
-    return [moment.date() for moment in given] if given else None
+def _dates(moments: list[datetime] | None) -> "list[dt.date] | None":
+    return [moment.date() for moment in moments] if moments else None

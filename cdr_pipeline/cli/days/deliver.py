@@ -21,18 +21,18 @@ def deliver(
     ] = False,
 ) -> None:
     """Send files of sealed days to the targets in targets.toml. Exits with 8 if one did not arrive; it stays due."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.errors import DeliveryError
     from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
 
-    with workplace("delivering") as ctx:
-        found = deliver_files(DeliverRequest(account, target, again), ctx)
+    with run_context("delivering") as ctx:
+        files = deliver_files(DeliverRequest(account, target, again), ctx)
     listing = table("Delivered files", "target", "file", "outcome", "due for", "receipt or reason")
-    for item in found:
-        said = item.failure.message if item.failure else item.receipt or ""
-        listing.add_row(item.target, item.path, item.outcome, str(item.age).partition(".")[0], said)
+    for item in files:
+        detail = item.failure.message if item.failure else item.receipt or ""
+        listing.add_row(item.target, item.path, item.outcome, str(item.age).partition(".")[0], detail)
     out.print(listing)
-    missing = [item for item in found if item.outcome != "delivered"]
+    missing = [item for item in files if item.outcome != "delivered"]
     if missing:
         named = ", ".join(f"{item.path} at {item.target}" for item in missing)
         raise DeliveryError(
@@ -47,13 +47,13 @@ def list_deliveries(
     state: Annotated[str | None, typer.Option(help="Only pending, refused or delivered.")] = None,
 ) -> None:
     """Show deliveries: what waits and for how long, what was refused and why, what arrived."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
 
-    with workplace("reading") as ctx, ctx.ledger() as ledger:
+    with run_context("reading") as ctx, ctx.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts.active(account)]
-        found = ledger.deliveries.list_all(accounts, [state] if state else _STATES)
+        files = ledger.deliveries.list_all(accounts, [state] if state else _STATES)
     listing = table("Deliveries", "target", "file", "state", "age", "attempts", "receipt or reason")
-    for item in found:
+    for item in files:
         listing.add_row(
             item.target,
             item.path,

@@ -16,10 +16,10 @@ def export(
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
 ) -> None:
     """Write the daily files of a business date, and of every open day whose records have changed."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.steps.days.export_days import ExportRequest, export_days, require_exported
 
-    with workplace("exporting") as ctx:
+    with run_context("exporting") as ctx:
         exported = export_days(ExportRequest([date.date()], account), ctx)
     listing = table("Daily files", "account", "day", "state", "rows", "file", "outcome", numbers=frozenset({"rows"}))
     for item in exported:
@@ -50,7 +50,7 @@ def export_month(
     ] = None,
 ) -> None:
     """Write a month from its daily files: all rows and a summary, or journal lines for accounting software."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.errors import ExportError
     from cdr_pipeline.exports.month import LIMITS, Preset
     from cdr_pipeline.steps.days.export_month import MonthRequest
@@ -60,7 +60,7 @@ def export_month(
     preset = presets.get(journal or "")
     if journal is not None and preset is None:
         raise typer.BadParameter(f"--journal is one of {', '.join(LIMITS)}")
-    with workplace("exporting") as ctx:
+    with run_context("exporting") as ctx:
         written = write(MonthRequest(month.date(), account, preset), ctx)
     listing = table("Files of the month", "account", "days", "state", "file", numbers=frozenset({"days"}))
     failed = [item for item in written if item.failure is not None]
@@ -85,13 +85,13 @@ def verify_export(
     from cdr_pipeline.errors import ExportError
     from cdr_pipeline.exports.verify import verify_file, verify_tree
 
-    found = verify_tree(path) if path.is_dir() else {path: verify_file(path)}
+    differences_by_file = verify_tree(path) if path.is_dir() else {path: verify_file(path)}
     broken = 0
-    for file, differences in sorted(found.items()):
+    for file, differences in sorted(differences_by_file.items()):
         for difference in differences:
             out.print(f"{file}: {difference}", markup=False)
         broken += bool(differences)
-    out.print(f"{len(found)} file(s) checked, {broken} differ from their manifest")
+    out.print(f"{len(differences_by_file)} file(s) checked, {broken} differ from their manifest")
     if broken:
         raise ExportError(
             f"{broken} file(s) differ from their manifest", hint="fetch them again, or export the day again"

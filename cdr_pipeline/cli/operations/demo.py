@@ -33,9 +33,9 @@ def demo(
     from cdr_pipeline.steps.run_context import RunContext
 
     settings = ready_settings()
-    _require_playground(settings)
+    _require_no_real_settings(settings)
     switch = SimulatedSwitch.build(seed=1, accounts=3, calls_per_day=calls_per_day, dialect="v2_k43")
-    begun = time.monotonic()
+    started_at = time.monotonic()
     with progress("demo") as report, run_switch(switch) as running:
         report("starting the warehouse")
         played = settings.model_copy(
@@ -50,18 +50,18 @@ def demo(
             }
         )
         ctx = RunContext.open(played, progress=report)
-        ready = time.monotonic() - begun
+        ready = time.monotonic() - started_at
         _add_accounts(switch, ctx)
         dates = _last_days(days)
-        nights = {day: _play(day, switch, ctx, report) for day in dates}
-    _tell(nights, ctx, ready)
-    out.print(f"\n{days} nights in {time.monotonic() - begun:.1f} s. Look at them:  cdr-pipeline ui")
+        nights = {day: _run_night(day, switch, ctx, report) for day in dates}
+    _print_result(nights, ctx, ready)
+    out.print(f"\n{days} nights in {time.monotonic() - started_at:.1f} s. Look at them:  cdr-pipeline ui")
     out.print("List what is in the warehouse:            cdr-pipeline status")
     for night in nights.values():
         night.require_whole()
 
 
-def _require_playground(settings: "Settings") -> None:
+def _require_no_real_settings(settings: "Settings") -> None:
     """The demo must never put made traffic among real calls."""
     from cdr_pipeline.errors import ConfigurationError
 
@@ -87,8 +87,8 @@ def _add_accounts(switch: "SimulatedSwitch", ctx: "RunContext") -> None:
     from cdr_pipeline.steps.accounts.add_account import checked_account
 
     with ctx.ledger() as ledger:
-        made = {account.account_id for account in switch.accounts}
-        if {account.account_id for account in ledger.accounts.all()} - made:
+        simulated = {account.account_id for account in switch.accounts}
+        if {account.account_id for account in ledger.accounts.all()} - simulated:
             raise ConfigurationError(
                 f"the warehouse below {ctx.settings.data_dir} holds accounts that are not the demo's",
                 hint="play the demo elsewhere: CDR_DATA_DIR=/tmp/cdr_demo cdr-pipeline demo",
@@ -107,7 +107,7 @@ def _add_accounts(switch: "SimulatedSwitch", ctx: "RunContext") -> None:
             )
 
 
-def _play(day: "date", switch: "SimulatedSwitch", ctx: "RunContext", report: "Progress") -> "Night":
+def _run_night(day: "date", switch: "SimulatedSwitch", ctx: "RunContext", report: "Progress") -> "Night":
     """Drops the carriers' files of the day and runs its night."""
     from cdr_pipeline.defs.operations.night import run_night
     from cdr_pipeline.simulator.carrier_file import carrier_file, documents_of_business_day
@@ -122,7 +122,7 @@ def _play(day: "date", switch: "SimulatedSwitch", ctx: "RunContext", report: "Pr
     return run_night(day, ctx.settings, progress=lambda text: report(f"{day}: {text}"))
 
 
-def _tell(nights: "dict[date, Night]", ctx: "RunContext", ready: float) -> None:
+def _print_result(nights: "dict[date, Night]", ctx: "RunContext", ready: float) -> None:
     from cdr_pipeline.cli.terminal import out, table
 
     with ctx.ledger() as ledger:
@@ -135,11 +135,11 @@ def _tell(nights: "dict[date, Night]", ctx: "RunContext", ready: float) -> None:
             for account_id in accounts
         }
     numbers = frozenset({"switch", "carrier", "minutes", "rows in file"})
-    happened = table(
+    records = table(
         "What is in the warehouse", "day", "account", "switch", "carrier", "minutes", "rows in file", numbers=numbers
     )
     for item in sorted(status, key=lambda item: (item.business_date, item.account_id)):
-        happened.add_row(
+        records.add_row(
             str(item.business_date),
             item.account_id,
             str(item.api_rows),
@@ -147,14 +147,14 @@ def _tell(nights: "dict[date, Night]", ctx: "RunContext", ready: float) -> None:
             f"{item.api_minutes:.0f}",
             str(item.row_count),
         )
-    out.print(happened)
-    compared = table(
+    out.print(records)
+    comparisons = table(
         "Switch against carrier", "day", "account", "light", "breaks", "USD at risk",
         numbers=frozenset({"breaks", "USD at risk"}),
     )  # fmt: skip
     for (day, account_id), verdict in verdicts.items():
-        compared.add_row(str(day), account_id, verdict.status, str(verdict.breaks), f"{verdict.exposure:.4f}")
-    out.print(compared)
+        comparisons.add_row(str(day), account_id, verdict.status, str(verdict.breaks), f"{verdict.exposure:.4f}")
+    out.print(comparisons)
     timed = ("collect", "import", "merge", "reconcile", "export", "whole night")
     stages = table("Seconds", "day", *timed, numbers=frozenset(timed))
     for day, night in nights.items():

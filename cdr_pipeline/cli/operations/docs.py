@@ -46,15 +46,15 @@ def title_of(page: Path) -> str:
 
 
 def _find_page(topic: str) -> Path:
-    known = pages()
-    wanted = topic.lower().removesuffix(".md").removeprefix("cdr_pipeline/docs/").replace(" ", "-")
-    matches = [name for name in known if name == wanted or name.rpartition("/")[2] == wanted]
+    available = pages()
+    query = topic.lower().removesuffix(".md").removeprefix("cdr_pipeline/docs/").replace(" ", "-")
+    matches = [name for name in available if name == query or name.rpartition("/")[2] == query]
     if not matches:
-        matches = [name for name in known if wanted in name]
+        matches = [name for name in available if query in name]
     if len(matches) != 1:
-        shown = ", ".join(matches or known)
-        raise typer.BadParameter(f"{'several pages match' if matches else 'no such page; the pages are'}: {shown}")
-    return known[matches[0]]
+        names = ", ".join(matches or available)
+        raise typer.BadParameter(f"{'several pages match' if matches else 'no such page; the pages are'}: {names}")
+    return available[matches[0]]
 
 
 def _list_pages() -> None:

@@ -67,7 +67,7 @@ def status(
     ] = False,
 ) -> None:
     """Show what is in the warehouse per account and day: rows by origin, completeness, file, and what is broken."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.cli.uploads.drops import print_drops
     from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
     from cdr_pipeline.steps.uploads.upload_series import upload_series
@@ -76,7 +76,7 @@ def status(
         _say_night(last.date() if last else None)
         return
 
-    with workplace("reading") as ctx, ctx.ledger() as ledger:
+    with run_context("reading") as ctx, ctx.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts.active(account)]
         days = ledger.days.status(accounts, first.date() if first else date.min, last.date() if last else date.max)
         reasons = ledger.uploads.reject_reasons(accounts)
@@ -113,11 +113,11 @@ def status(
 
 
 def _say_night(day: date | None) -> None:
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.operations.night_report import last_night, night_report
 
-    with workplace("reading") as ctx:
+    with run_context("reading") as ctx:
         report = night_report(day or last_night(ctx), ctx)
     out.print(f"Night of {report.business_date}: {report.verdict}", markup=False)
     counts = report.counts

@@ -46,12 +46,12 @@ def up(
         out.print(f"HTTP API at http://127.0.0.1:{api_port}/v2")
     # Short, because the path of a socket has a length limit; readable by this user only.
     with tempfile.TemporaryDirectory(prefix="cdr_") as folder:
-        kept = Children(
+        succeeded = Children(
             _children(Path(folder), host, port, api_port=api_port if api else None),
             subprocess_environment(settings),
             lambda name, line: out.print(f"{name:>6} | {redact(line)}", markup=False, soft_wrap=True),
         ).run()
-    if not kept:
+    if not succeeded:
         raise ProblemsFound("a part could not be kept running", hint="its last lines say why")
 
 

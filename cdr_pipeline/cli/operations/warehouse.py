@@ -25,11 +25,11 @@ warehouse_app.command("erase")(erase)
 @warehouse_app.command("start")
 def start() -> None:
     """Start the embedded server and migrate its tables. Other commands do so when needed."""
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
 
-    with workplace("starting") as ctx:
+    with run_context("starting") as ctx:
         pass
-    out.print(f"the warehouse is up: {_shown(ctx.url)}", soft_wrap=True)
+    out.print(f"the warehouse is up: {_masked_url(ctx.url)}", soft_wrap=True)
 
 
 @warehouse_app.command("stop")
@@ -59,7 +59,9 @@ def status() -> None:
     newest, _ = head(scripts())
     if settings.warehouse_url is not None:
         url = settings.warehouse_url.get_secret_value()
-        out.print(f"own server {_shown(url)}: tables at revision {current(url) or 'none'}, this version's is {newest}")
+        out.print(
+            f"own server {_masked_url(url)}: tables at revision {current(url) or 'none'}, this version's is {newest}"
+        )
         return
     server = EmbeddedServer(settings.warehouse_dir)
     state = server.status()
@@ -82,8 +84,8 @@ def url(
     from cdr_pipeline.cli.terminal import ready_settings
     from cdr_pipeline.warehouse.server.engine import warehouse_url
 
-    found = warehouse_url(ready_settings())
-    typer.echo(found if show_password else _shown(found))
+    url = warehouse_url(ready_settings())
+    typer.echo(url if show_password else _masked_url(url))
 
 
 @warehouse_app.command("migrate")
@@ -94,9 +96,9 @@ def migrate() -> None:
     from cdr_pipeline.warehouse.server.engine import connect, warehouse_url
     from cdr_pipeline.warehouse.server.migrate import upgrade
 
-    found = warehouse_url(ready_settings())
-    result = upgrade(found)
-    with connect(found) as connection:
+    url = warehouse_url(ready_settings())
+    result = upgrade(url)
+    with connect(url) as connection:
         if not admit_reader(connection):
             out.print(f"this user may not create the role {READER}, which the API reads as: an administrator must")
     if result.before == result.after:
@@ -138,18 +140,18 @@ def restore(
     _embedded()
     with progress("restoring") as report:
         try:
-            done = restore_warehouse(file, ready_settings(), discard_newer=discard_newer, progress=report)
+            restored = restore_warehouse(file, ready_settings(), discard_newer=discard_newer, progress=report)
         except RestoreRefused as refused:
             _print_newer("Newer than the backup", refused.newer)
             raise
-    _print_newer("Lost with the restore, kept in the database cdr_before_restore", done.newer)
-    print_adopted(done.adopted)
+    _print_newer("Lost with the restore, kept in the database cdr_before_restore", restored.newer)
+    print_adopted(restored.adopted)
     out.print(
         "restored; next: 'cdr-pipeline collect --replay --date YYYY-MM-DD' for each collected day listed above, import "
         "the uploads listed above again, 'cdr-pipeline doctor'",
         soft_wrap=True,
     )
-    refused_days = [day for day in done.adopted if day.problems]
+    refused_days = [day for day in restored.adopted if day.problems]
     if refused_days:
         raise ExportError(
             f"restored, but {len(refused_days)} day(s) with final files need a person",
@@ -182,11 +184,11 @@ def link(
     require_current(url)
     if replace:
         link_folder(settings, url, now=utc_now())
-    found = folder_link(settings, url)
-    out.print(f"data folder {settings.data_dir}: id {found.folder_id or 'none'}", markup=False, soft_wrap=True)
-    out.print(f"warehouse: id {found.warehouse_id or 'none'}")
-    out.print(f"{found.missing} of the {found.files} daily files that the warehouse knows are missing in the folder")
-    if not found.linked:
+    link = folder_link(settings, url)
+    out.print(f"data folder {settings.data_dir}: id {link.folder_id or 'none'}", markup=False, soft_wrap=True)
+    out.print(f"warehouse: id {link.warehouse_id or 'none'}")
+    out.print(f"{link.missing} of the {link.files} daily files that the warehouse knows are missing in the folder")
+    if not link.linked:
         raise WarehouseOfAnotherFolder(
             "the warehouse does not belong to this data folder",
             hint="set CDR_DATA_DIR to the right folder, or 'cdr-pipeline warehouse link --replace' to use this one",
@@ -232,7 +234,7 @@ def _embedded() -> "EmbeddedServer":
     return EmbeddedServer(settings.warehouse_dir)
 
 
-def _shown(found: str) -> str:
+def _masked_url(url: str) -> str:
     from cdr_pipeline.privacy.redaction import redact
 
-    return redact(found)
+    return redact(url)

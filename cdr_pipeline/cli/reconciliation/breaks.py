@@ -38,10 +38,10 @@ def list_breaks(
     most: Annotated[int, typer.Option(min=1, help="Maximum number of breaks to show.")] = 50,
 ) -> None:
     """Show breaks of the newest reconciliations, most money at risk first."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 
-    wanted = BreakFilter(
+    criteria = BreakFilter(
         account,
         carrier,
         first.date() if first else date.min,
@@ -50,15 +50,15 @@ def list_breaks(
         state or (),
         older_than,
     )
-    with workplace("reading") as ctx:
-        found = list_breaks(wanted, ctx)
+    with run_context("reading") as ctx:
+        listed = list_breaks(criteria, ctx)
         today = ctx.clock().date()
     numbers = frozenset({"days old", "seconds", "amounts", "at risk"})
     listing = table(
         "Breaks", "id", "day", "days old", "account", "carrier", "class", "cause", "seconds", "amounts", "at risk",
         "state", numbers=numbers,
     )  # fmt: skip
-    for item in found[:most]:
+    for item in listed[:most]:
         listing.add_row(
             item.outcome_id[:_SHOWN_ID],
             str(item.business_date),
@@ -67,16 +67,18 @@ def list_breaks(
             item.carrier,
             item.match_class,
             item.cause or "",
-            f"{_shown(item.switch_seconds)} / {_shown(item.carrier_seconds)}",
-            f"{_shown(item.switch_amount)} / {_shown(item.carrier_amount)}",
-            f"{_shown(item.exposure)} {item.exposure_currency}",
+            f"{_text(item.switch_seconds)} / {_text(item.carrier_seconds)}",
+            f"{_text(item.switch_amount)} / {_text(item.carrier_amount)}",
+            f"{_text(item.exposure)} {item.exposure_currency}",
             item.state,
         )
     out.print(listing)
-    out.print(f"{min(most, len(found))} of {len(found)} shown; switch / carrier. The pages of the days have the calls.")
+    out.print(
+        f"{min(most, len(listed))} of {len(listed)} shown; switch / carrier. The pages of the days have the calls."
+    )
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     from decimal import Decimal
 
     return f"{value.normalize():f}" if isinstance(value, Decimal) else "none"
@@ -91,10 +93,10 @@ def decide(
     by: Annotated[str, typer.Option(help="Person who decided; stored with the decision.")],
 ) -> None:
     """Record a decision about breaks. Decisions survive reruns; earlier ones stay on record."""
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.reconciliation.breaks import decide_breaks
 
-    with workplace("deciding") as ctx:
+    with run_context("deciding") as ctx:
         decided = decide_breaks(ids, ctx, decision=decision.value, reason=reason, decided_by=by)
     for item in decided:
         out.print(f"{item.outcome_id[:_SHOWN_ID]} {item.match_class}: {decision.value}", markup=False)
@@ -109,10 +111,10 @@ def export(
     folder: Annotated[Path, typer.Option("--out", help="Folder to write into.")] = Path(),
 ) -> None:
     """Write the dispute pack of a carrier's day: XLSX and CSV with both sides' values, the rules and totals."""
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.reconciliation.breaks import export_breaks
 
-    with workplace("exporting") as ctx:
+    with run_context("exporting") as ctx:
         pack = export_breaks(business_date.date(), account, carrier, folder.absolute(), ctx)
     out.print(f"{pack.breaks} break(s): {pack.workbook}", soft_wrap=True, markup=False)
     out.print(f"the same as CSV: {pack.csv_file}", soft_wrap=True, markup=False)

@@ -17,40 +17,40 @@ def reconcile(
     Running it again writes nothing while records and rules are the same; otherwise it writes a new version that lists
     what has changed. Decisions about breaks are kept. Exits with 9 if a carrier failed; the others are done.
     """
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
 
-    with workplace("reconciling") as ctx:
-        done = reconcile_day(ReconcileRequest(date.date(), account, carrier), ctx)
+    with run_context("reconciling") as ctx:
+        result = reconcile_day(ReconcileRequest(date.date(), account, carrier), ctx)
     numbers = frozenset({"legs", "records", "breaks", "at risk", "appeared", "resolved", "changed"})
     listing = table(
         f"Reconciled, {date:%Y-%m-%d}", "account", "carrier", "light", "status", "legs", "records", "breaks", "at risk",
         "appeared", "resolved", "changed", "version", numbers=numbers,
     )  # fmt: skip
-    for item in done.carriers:
-        kept, version = item.kept, item.kept.version
+    for item in result.carriers:
+        stored, version = item.kept, item.kept.version
         listing.add_row(
-            kept.day.account_id,
-            kept.day.carrier,
+            stored.day.account_id,
+            stored.day.carrier,
             f"[{version.light}]{version.light}[/{version.light}]",
             version.status,
             str(version.switch_rows),
             str(version.carrier_rows),
             str(version.breaks),
             f"{version.exposure:.4f} {version.currency}",
-            str(kept.appeared),
-            str(kept.resolved),
-            str(kept.changed),
-            f"{kept.number} {'new' if kept.fresh else 'as before, nothing written'}",
+            str(stored.appeared),
+            str(stored.resolved),
+            str(stored.changed),
+            f"{stored.number} {'new' if stored.fresh else 'as before, nothing written'}",
         )
     out.print(listing)
-    for item in done.carriers:
+    for item in result.carriers:
         out.print(f"page: {item.report}", soft_wrap=True, markup=False)
         for finding in item.kept.version.findings:
             out.print(f"  {finding}", markup=False)
-    if not done.carriers and not done.failures:
+    if not result.carriers and not result.failures:
         out.print("no carrier has records around this day; import one with 'cdr-pipeline import'")
-    if done.failures:
-        told = "; ".join(f"{failure.account_id}: [{failure.code}] {failure.message}" for failure in done.failures)
-        raise IncompleteNight(told, hint="fix the cause and reconcile the day again; the others are done")
+    if result.failures:
+        causes = "; ".join(f"{failure.account_id}: [{failure.code}] {failure.message}" for failure in result.failures)
+        raise IncompleteNight(causes, hint="fix the cause and reconcile the day again; the others are done")

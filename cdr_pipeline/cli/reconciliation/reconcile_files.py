@@ -84,12 +84,12 @@ def _amount(text: str | None) -> Decimal | None:
     return amount
 
 
-def _print(made: "ReconciledFiles") -> None:
+def _print(reconciled: "ReconciledFiles") -> None:
     import polars as pl
 
     from cdr_pipeline.cli.terminal import err, out, table
 
-    result = made.result
+    result = reconciled.result
     numbers = frozenset({"rows", "seconds", "amount", "exposure"})
     listing = table("Reconciled", "side", "class", "rows", "seconds", "amount", "exposure", "currency", numbers=numbers)
     by_class = result.totals.group_by("side", "class", "currency").agg(
@@ -106,6 +106,6 @@ def _print(made: "ReconciledFiles") -> None:
     )
     if offset["finding"]:
         err.print(offset["finding"], markup=False)
-    if made.not_compared:
-        out.print(f"{made.not_compared} legs that the carrier does not bill count as unbillable")
-    out.print(f"written to {made.files[0].parent}", markup=False)
+    if reconciled.not_compared:
+        out.print(f"{reconciled.not_compared} legs that the carrier does not bill count as unbillable")
+    out.print(f"written to {reconciled.files[0].parent}", markup=False)

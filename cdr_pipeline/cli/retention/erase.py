@@ -26,14 +26,14 @@ def erase(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be erased and change nothing.")] = False,
 ) -> None:
     """Mask a number in records, earlier versions and rejected rows. Totals stay. Lists the files that still show it."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
 
-    asked = typer.get_text_stream("stdin").readline().strip() if number == "-" else number
-    with workplace("erasing") as ctx:
-        found = erase_number(EraseRequest(asked, by, reason, account, reissue, dry_run), ctx)
+    phone_number = typer.get_text_stream("stdin").readline().strip() if number == "-" else number
+    with run_context("erasing") as ctx:
+        erasures = erase_number(EraseRequest(phone_number, by, reason, account, reissue, dry_run), ctx)
     listing = table("Files that show it or may", "account", "file", "path", "where")
-    for item in found:
+    for item in erasures:
         out.print(
             f"{item.account_id}: {item.records} records and {item.rejects} refused rows "
             f"{'would be ' if dry_run else ''}masked, files of {item.days} day(s) due again",
@@ -41,7 +41,7 @@ def erase(
         )
         for file in item.files:
             listing.add_row(item.account_id, file.kind, file.path, file.place)
-    if not found:
+    if not erasures:
         out.print("no record contains this number")
         return
     out.print(listing)

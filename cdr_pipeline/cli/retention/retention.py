@@ -21,10 +21,10 @@ def set_policy(
     ] = None,
 ) -> None:
     """Replace an account's policy. Nothing is removed or masked before the next 'retention run' or night."""
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.retention.retain_records import set_policy as say
 
-    with workplace("setting") as ctx:
+    with run_context("setting") as ctx:
         say(account, ctx, keep_months=keep_months, archive=archive, mask_after_days=mask_after_days, actor=by)
     out.print("set; 'cdr-pipeline warehouse retention run --dry-run' shows what is due")
 
@@ -32,10 +32,10 @@ def set_policy(
 @retention_app.command("list")
 def list_all() -> None:
     """Show every policy. Accounts without a policy keep all records."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.steps.retention.retain_records import list_policies
 
-    with workplace("reading") as ctx:
+    with run_context("reading") as ctx:
         policies = list_policies(ctx)
     listing = table("Retention", "account", "months kept", "removed go to", "masked after days", "set by", "set")
     for policy in policies:
@@ -56,20 +56,20 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print which months are due and change nothing.")] = False,
 ) -> None:
     """Remove, archive and mask records by policy. After a failure, run it again to continue."""
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.retention.retain_records import retain_records
 
-    with workplace("retaining") as ctx:
-        done = retain_records(ctx, dry_run=dry_run)
-    for month in done.months:
+    with run_context("retaining") as ctx:
+        result = retain_records(ctx, dry_run=dry_run)
+    for month in result.months:
         days = ", ".join(day.isoformat() for day in month.unfinished)
-        said = f"days open or late: {days}" if days else f"{month.records} records"
-        out.print(f"{month.account_id} {month.month:%Y-%m} {month.outcome}: {said}", soft_wrap=True)
-    for account_id, records in done.masked.items():
+        detail = f"days open or late: {days}" if days else f"{month.records} records"
+        out.print(f"{month.account_id} {month.month:%Y-%m} {month.outcome}: {detail}", soft_wrap=True)
+    for account_id, records in result.masked.items():
         out.print(f"{account_id} masked: {records} records and earlier versions")
-    if done.failures:
+    if result.failures:
         raise IncompleteNight(
-            "; ".join(f"{failure.account_id}: {failure.code}" for failure in done.failures),
+            "; ".join(f"{failure.account_id}: {failure.code}" for failure in result.failures),
             hint="fix the errors above, then run it again",
         )

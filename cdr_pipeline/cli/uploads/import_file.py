@@ -36,7 +36,7 @@ def import_file(
     Its records are tagged 'imported'. A file that repeats records of another file, or carries ids of other calls, is
     held until 'uploads release' or 'uploads discard'.
     """
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.days.export_days import ExportRequest, export_days, require_exported
     from cdr_pipeline.steps.uploads.load_uploads import import_upload, other_calls_text
     from cdr_pipeline.steps.uploads.preview_upload import preview_upload
@@ -44,7 +44,7 @@ def import_file(
 
     request = UploadRequest(file, account, profile, time_zone)
     if dry_run:
-        with workplace("looking") as ctx:
+        with run_context("looking") as ctx:
             preview = preview_upload(request, ctx)
         _print_counts(f"{file.name} ({profile}), nothing changed", preview.counts)
         _print_reasons(preview.reject_reasons, preview.filtered_reasons)
@@ -54,7 +54,7 @@ def import_file(
         elif preview.overlap_rows > 1:
             out.print(f"it would be held: another file already delivered {preview.overlap_rows} of its records")
         return
-    with workplace("importing") as ctx:
+    with run_context("importing") as ctx:
         loaded = import_upload(request, ctx)
         exported = export_days(ExportRequest((), [account]), ctx)
     _print_counts(f"{loaded.file_name} ({profile})", loaded.counts)

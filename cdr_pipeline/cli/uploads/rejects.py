@@ -18,18 +18,18 @@ def list_rejects(
     """Show rejected rows by file or window, reason and field, with the meaning of the reason."""
     from rich.markup import escape
 
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
 
-    with workplace("reading") as ctx, ctx.ledger() as ledger:
+    with run_context("reading") as ctx, ctx.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts.active(account)]
-        found = ledger.uploads.reject_sources(accounts, state=state)
+        sources = ledger.uploads.reject_sources(accounts, state=state)
     numbers = frozenset({"rows", "first line"})
     listing = table(
         f"Rejected rows, {state}", "upload", "account", "file or window", "reason", "field", "rows", "first line",
         "meaning", numbers=numbers,
     )  # fmt: skip
-    for row in found:
+    for row in sources:
         imported = row["origin"] == "imported"
         listing.add_row(
             row["source"][:12] if imported else "",
@@ -42,7 +42,7 @@ def list_rejects(
             EXPLANATIONS[Reject(row["reason"])],
         )
     out.print(listing)
-    if any(row["origin"] == "imported" for row in found):
+    if any(row["origin"] == "imported" for row in sources):
         out.print("to correct them: 'cdr-pipeline rejects export UPLOAD --out FILE', edit FILE, 'rejects replay FILE'")
 
 
@@ -60,11 +60,11 @@ def export(
     """
     import sys
 
-    from cdr_pipeline.cli.terminal import err, workplace
+    from cdr_pipeline.cli.terminal import err, run_context
     from cdr_pipeline.files.durable import new_file
     from cdr_pipeline.steps.uploads.rejects import export_rejects
 
-    with workplace("exporting") as ctx:
+    with run_context("exporting") as ctx:
         rejects = export_rejects(upload, ctx, account)
     if file is None:
         sys.stdout.writelines(rejects.lines)
@@ -83,10 +83,10 @@ def replay(
     account: Annotated[str | None, _ACCOUNT] = None,
 ) -> None:
     """Import a corrected reject file: correct rows are merged and closed, the others are rejected again."""
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.uploads.rejects import replay_rejects
 
-    with workplace("replaying") as ctx:
+    with run_context("replaying") as ctx:
         loaded = replay_rejects(file, ctx, account)
     counts = loaded.counts
     out.print(f"{counts.read} lines: {counts.merged} merged, {counts.unchanged} unchanged, {counts.rejected} rejected")

@@ -24,19 +24,19 @@ def list_uploads(
     """
     from rich.markup import escape
 
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.cli.uploads.drops import print_drops
     from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
     from cdr_pipeline.warehouse.ledger import UPLOAD_STATES
 
-    with workplace("reading") as ctx, ctx.ledger() as ledger:
+    with run_context("reading") as ctx, ctx.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts.active(account)]
-        found = ledger.uploads.list_all(accounts, states=state or UPLOAD_STATES)
+        uploads = ledger.uploads.list_all(accounts, states=state or UPLOAD_STATES)
         dropped = [] if state else waiting_drops(ledger, ctx, accounts)
     numbers = frozenset({"read", "merged", "rejected"})
     listing = table("Uploads", "upload", "account", "file", "profile", "received", "state", *sorted(numbers), "note",
                     numbers=numbers)  # fmt: skip
-    for upload in found:
+    for upload in uploads:
         note = upload.error_message or (f"corrects {upload.corrects[:12]}" if upload.corrects else "")
         merged = None if upload.rows_inserted is None else upload.rows_inserted + (upload.rows_updated or 0)
         counts = {"read": upload.rows_read, "merged": merged, "rejected": upload.rows_rejected}
@@ -62,10 +62,10 @@ def release(
 
     Records that carry the id of another call become calls of their own; no call is ever replaced.
     """
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.uploads.decide_uploads import release_upload
 
-    with workplace("releasing") as ctx:
+    with run_context("releasing") as ctx:
         loaded = release_upload(upload, ctx, decided_by=by, account_id=account)
     out.print(f"{loaded.file_name}: {loaded.counts.merged} merged, {loaded.counts.unchanged} unchanged", markup=False)
 
@@ -75,10 +75,10 @@ def discard(
     upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
 ) -> None:
     """Discard a held file. Its bytes stay in landing."""
-    from cdr_pipeline.cli.terminal import out, workplace
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.uploads.decide_uploads import discard_upload
 
-    with workplace("discarding") as ctx:
+    with run_context("discarding") as ctx:
         discarded = discard_upload(upload, ctx, decided_by=by, account_id=account)
     out.print(f"{discarded.file_name} discarded", markup=False)
 
@@ -86,14 +86,14 @@ def discard(
 @uploads_app.command("replay")
 def replay(upload: Annotated[str, _UPLOAD], *, account: Annotated[str | None, _ACCOUNT] = None) -> None:
     """Read a loaded file again with the current profile and rules. Changed records keep their history."""
-    from cdr_pipeline.cli.terminal import out, table, workplace
+    from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.steps.uploads.load_uploads import replay_upload
     from cdr_pipeline.steps.uploads.rejects import find_upload
 
-    with workplace("reading again") as ctx:
+    with run_context("reading again") as ctx:
         with ctx.ledger() as ledger:
-            found = find_upload(ledger, upload, account)
-        replayed = replay_upload(found, ctx)
+            record = find_upload(ledger, upload, account)
+        replayed = replay_upload(record, ctx)
     columns = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered")
     listing = table("Read again", "", *columns, numbers=frozenset(columns))
     for name, counts in (("before", replayed.before), ("now", replayed.upload.counts)):
