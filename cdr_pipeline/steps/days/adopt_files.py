@@ -1,6 +1,7 @@
-"""Enters final files on disk into a ledger that does not know them, such as one restored from an older backup.
+"""Records final files on disk in a ledger that lacks them, for example after a restore from an older backup.
 
-A manifest on disk that says sealed or restated was announced and may have been delivered: it outranks the ledger.
+A manifest on disk with the state sealed or restated was published and may have been delivered. It takes precedence over
+the ledger.
 """
 
 import hashlib
@@ -24,22 +25,22 @@ from cdr_pipeline.warehouse.ledger import DayRecord, Ledger
 from cdr_pipeline.warehouse.records.reading import day_lines
 
 ACTOR: Final = "cdr_pipeline"
-# Fault of a sealed file whose rows the warehouse does not have, or has otherwise.
+# Fault of a sealed file whose rows differ from the records in the warehouse.
 RECORDS_DIFFER: Final = "records_differ"
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptedDay:
-    """What became of one account's day with final files on disk.
+    """Result for one account's day with final files on disk.
 
     Attributes:
-        account_id, business_date: which day.
-        outcome: ``adopted`` now; ``known`` before; ``missing`` from the ledger, where nothing is changed; ``refused``,
-            for the reasons in ``problems``.
-        state: of the day, as its newest manifest says.
-        version: newest on disk; 0 where no manifest can be used.
-        files: manifests that the ledger did not have.
-        problems: what could not be adopted, or is wrong with what was.
+        account_id, business_date: account and day.
+        outcome: ``adopted``; ``known``, the ledger already has it; ``missing`` from the ledger, in a dry run;
+            ``refused``, for the reasons in ``problems``.
+        state: state of the day in its newest manifest.
+        version: newest version on disk; 0 when no manifest is usable.
+        files: number of manifests that the ledger lacked.
+        problems: reasons why files could not be adopted, and faults of adopted files.
     """
 
     account_id: str
@@ -52,30 +53,31 @@ class AdoptedDay:
 
 
 def adopt_files(ctx: RunContext, accounts: Sequence[str] | None = None, *, dry_run: bool = False) -> list[AdoptedDay]:
-    """Adopts every day with final files that the ledger lacks, each in a transaction of its own.
+    """Adopts every day with final files that the ledger lacks, in one transaction per day.
 
     Args:
         ctx: settings, warehouse, clock and progress callback.
         accounts: ids of accounts; those of all folders on disk when omitted.
-        dry_run: only says what would be adopted.
+        dry_run: whether to report the days without adopting them.
 
     Returns:
-        Days that were adopted, would be, or could not be, by account and date; days that the ledger knows are left out.
+        Days that were adopted, would be adopted, or could not be, ordered by account and date. Days that the ledger
+        already has are left out.
     """
     with ctx.ledger() as ledger:
-        known = {account.account_id for account in ledger.accounts.all()}
-        found = (
-            _adopt_day(day, known, ledger, ctx, dry_run=dry_run)
+        registered = {account.account_id for account in ledger.accounts.all()}
+        result = (
+            _adopt_day(day, registered, ledger, ctx, dry_run=dry_run)
             for day in final_days(ctx.settings.export_dir)
             if accounts is None or day.account_id in accounts
         )
-        return [day for day in found if day.outcome != "known" or day.problems]
+        return [day for day in result if day.outcome != "known" or day.problems]
 
 
 def same_records(account_id: str, business_date: date, manifest: Manifest, ledger: Ledger) -> bool:
-    """Whether the warehouse's records of a day give the content of the exact file that a manifest describes.
+    """Whether the records of a day in the warehouse produce the content of the exact file of a manifest.
 
-    A file with other columns than this version writes is compared by rows and totals.
+    If this version writes other columns than the file has, only rows and totals are compared.
     """
     columns = names(exported_only=True)
     digest, control = hashlib.sha256(header()), ManifestTotals(columns)
@@ -95,22 +97,22 @@ def _adopt_day(day: FinalDay, accounts: set[str], ledger: Ledger, ctx: RunContex
     if newest is None:
         problems.append("no usable manifest of an exact file is on disk; the day stays as the ledger has it")
         return AdoptedDay(day.account_id, day.business_date, "refused", "", 0, 0, tuple(problems))
-    found = AdoptedDay(day.account_id, day.business_date, "refused", newest.manifest.state, newest.version, 0)
+    result = AdoptedDay(day.account_id, day.business_date, "refused", newest.manifest.state, newest.version, 0)
     if day.account_id not in accounts:
         hint = f"'cdr-pipeline accounts add {day.account_id}', then 'cdr-pipeline days adopt'"
-        return _with(found, problems=[*problems, f"the ledger does not know the account: {hint}"])
+        return _with(result, problems=[*problems, f"the ledger does not know the account: {hint}"])
     try:
         with ledger.day_states.lock(day.account_id, day.business_date):
-            known = ledger.days.find(day.account_id, day.business_date)
-            new, conflicts = _new_files(day, known, ledger)
+            record = ledger.days.find(day.account_id, day.business_date)
+            new, conflicts = _new_files(day, record, ledger)
             problems += conflicts
-            behind = known.state == "open" or known.version < newest.version
+            behind = record.state == "open" or record.version < newest.version
             if not new and not behind:
-                return _with(found, outcome="known", problems=problems)
+                return _with(result, outcome="known", problems=problems)
             if dry_run:
-                return _with(found, outcome="missing", files=len(new), problems=problems)
+                return _with(result, outcome="missing", files=len(new), problems=problems)
             if behind:
-                _record_state(newest, known, ledger, ctx)
+                _record_state(newest, record, ledger, ctx)
             for file in new:
                 _record_file(file, ledger, ctx)
             if behind:
@@ -118,9 +120,9 @@ def _adopt_day(day: FinalDay, accounts: set[str], ledger: Ledger, ctx: RunContex
                 problems += _compare(newest, ledger, ctx)
     except CdrError as error:
         failure = AccountFailure.of(day.account_id, error)
-        return _with(found, problems=[*problems, failure.message])
+        return _with(result, problems=[*problems, failure.message])
     ctx.progress(f"adopted {day.account_id} {day.business_date}")
-    return _with(found, outcome="adopted", files=len(new), problems=[*problems, *_damage(new)])
+    return _with(result, outcome="adopted", files=len(new), problems=[*problems, *_damage(new)])
 
 
 def _with(
@@ -135,8 +137,8 @@ def _with(
     )  # fmt: skip
 
 
-def _new_files(day: FinalDay, known: DayRecord, ledger: Ledger) -> tuple[list[FinalFile], list[str]]:
-    """Files that the ledger lacks, and those that it has with another manifest."""
+def _new_files(day: FinalDay, record: DayRecord, ledger: Ledger) -> tuple[list[FinalFile], list[str]]:
+    """Files that the ledger lacks, and messages about files for which it has another manifest."""
     versions = {file.version for file in day.files}
     listed = {
         (file.version, file.dialect): file
@@ -147,7 +149,7 @@ def _new_files(day: FinalDay, known: DayRecord, ledger: Ledger) -> tuple[list[Fi
     conflicts: list[str] = []
     for file in day.files:
         entry = listed.get((file.version, file.manifest.dialect))
-        if entry is None or entry.manifest is None or known.state == "open":
+        if entry is None or entry.manifest is None or record.state == "open":
             new.append(file)
         elif entry.manifest != file.text:
             conflicts.append(
@@ -157,14 +159,14 @@ def _new_files(day: FinalDay, known: DayRecord, ledger: Ledger) -> tuple[list[Fi
     return new, conflicts
 
 
-def _record_state(newest: FinalFile, known: DayRecord, ledger: Ledger, ctx: RunContext) -> None:
+def _record_state(newest: FinalFile, record: DayRecord, ledger: Ledger, ctx: RunContext) -> None:
     manifest = newest.manifest
     ledger.day_states.record_final(
         account_id=manifest.account_id,
         business_date=date.fromisoformat(manifest.business_date),
         event="sealed" if manifest.state == "sealed" else "restated",
         version=newest.version,
-        changes=known.changes,
+        changes=record.changes,
         actor=ACTOR,
         reason=f"adopted on {ctx.clock():%Y-%m-%d} from the manifest on disk",
         overridden=[],
@@ -193,7 +195,7 @@ def _record_file(file: FinalFile, ledger: Ledger, ctx: RunContext) -> None:
 
 
 def _compare(newest: FinalFile, ledger: Ledger, ctx: RunContext) -> Iterator[str]:
-    """Notes a sealed file whose rows the warehouse has not or has otherwise: it is not restated by itself."""
+    """Records a fault if the rows of the sealed file differ from the warehouse. The day is not restated."""
     manifest = newest.manifest
     business_date = date.fromisoformat(manifest.business_date)
     if same_records(manifest.account_id, business_date, manifest, ledger):

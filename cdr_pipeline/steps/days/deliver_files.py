@@ -1,4 +1,4 @@
-"""Delivers files of sealed days to the targets; what a target does not take stays due, and the day stays sealed."""
+"""Delivers files of sealed days to targets. A file that a target does not accept stays due; the day stays sealed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ class DeliverRequest:
     """What to deliver.
 
     Attributes:
-        accounts: whose files; those of all active ones when omitted.
-        targets: where to; everywhere when omitted.
-        again: also what was refused, and what was delivered: the same bytes are compared, and sent where they are gone.
+        accounts: ids of accounts whose files are delivered; all active ones when omitted.
+        targets: names of targets; all when omitted.
+        again: whether to retry refused files and to compare delivered files, sending those that are missing.
     """
 
     accounts: Sequence[str] | None = None
@@ -36,14 +36,14 @@ class DeliverRequest:
 
 @dataclass(frozen=True, slots=True)
 class DeliveredFile:
-    """What became of one file at one target.
+    """Result for one file at one target.
 
     Attributes:
-        account_id, target, path: whose, where, which.
-        outcome: ``delivered``; ``pending``, the target is down and the file is due still; ``refused``.
-        age: since it was due.
-        receipt: of a delivered one.
-        failure: of the others, where this call tried.
+        account_id, target, path: account, name of the target, and path of the file.
+        outcome: ``delivered``; ``pending``, the target is down and the file stays due; ``refused``.
+        age: time since the file became due.
+        receipt: receipt of a delivered file.
+        failure: cause of a pending or refused file.
     """
 
     account_id: str
@@ -56,11 +56,11 @@ class DeliveredFile:
 
 
 def deliver_files(request: DeliverRequest, ctx: RunContext) -> list[DeliveredFile]:
-    """Sends what is due. A target that fails is not asked again in this call; the others get their files.
+    """Sends the files that are due. After a failure of a target, this call skips it; other targets get their files.
 
     Raises:
-        AccountNotFound: an account asked for is unknown.
-        ConfigurationError: a target asked for is unknown, or the file of targets is wrong.
+        AccountNotFound: a requested account is not registered.
+        ConfigurationError: a requested target does not exist, or the targets file is invalid.
     """
     targets = {target.name: target for target in load_targets(ctx.settings.targets_file)}
     unknown = sorted(set(request.targets or ()) - targets.keys())
@@ -72,7 +72,7 @@ def deliver_files(request: DeliverRequest, ctx: RunContext) -> list[DeliveredFil
         unpublished = publish_pending(accounts, ledger, ctx)
         delivered: list[DeliveredFile] = []
         for target in wanted:
-            delivered += [_kept_back(day, target) for day in unpublished if target.takes(day.account_id)]
+            delivered += [_unpublished_result(day, target) for day in unpublished if target.takes(day.account_id)]
             delivered += _deliver_to(target, accounts, ledger, ctx, again=request.again)
     return delivered
 
@@ -124,7 +124,7 @@ def _send_all(
             sent += _failed(delivery, error, ledger, ctx)
         except CdrError as error:
             sent += _failed(delivery, error, ledger, ctx)
-        except Exception as error:  # noqa: BLE001 - one file's failure is that file's
+        except Exception as error:  # noqa: BLE001 - a failure affects only its file
             failure = contained(delivery.account_id, delivery.path, error)
             age = delivery.age(ctx.clock())
             sent.append(DeliveredFile(delivery.account_id, target.name, delivery.path, "pending", age, failure=failure))
@@ -135,17 +135,17 @@ def _send_all(
     return sent
 
 
-def _kept_back(day: UnpublishedDay, target: Target) -> DeliveredFile:
-    """Files of a sealed day that are not due, since they could not be announced."""
+def _unpublished_result(day: UnpublishedDay, target: Target) -> DeliveredFile:
+    """Refused result for a sealed day whose manifests could not be published, so that its files are not due."""
     place = f"{day.account_id} {day.business_date} v{day.version}"
     return DeliveredFile(day.account_id, target.name, place, "refused", timedelta(), failure=day.failure)
 
 
 def _failed(delivery: Delivery, error: CdrError, ledger: Ledger, ctx: RunContext) -> list[DeliveredFile]:
-    """The file is due still, or waits for a person; one that had arrived before stays so.
+    """Records a failed delivery: pending if a retry may help, else refused. A delivered file stays delivered.
 
     Returns:
-        Nothing when another process has attempted the delivery meanwhile: its outcome counts.
+        An empty list when another process has attempted the delivery meanwhile; its outcome counts.
     """
     outcome: Literal["pending", "refused"] = "pending" if error.retryable else "refused"
     if delivery.state != "delivered" and not ledger.deliveries.record_failed_delivery(

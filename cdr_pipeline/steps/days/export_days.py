@@ -1,4 +1,4 @@
-"""Writes the daily files: the day that is asked for, and every earlier open day whose records have changed since."""
+"""Writes daily files: of the requested days, and of other open days whose records have changed."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from cdr_pipeline.warehouse.ledger import Account, DayRecord, ExportFile, Ledger
 from cdr_pipeline.warehouse.records.reading import day_lines
 from cdr_pipeline.warehouse.server.engine import translated
 
-# While one writer waits for the disk, for a file is only announced when it is safe there, others read and write.
+# Threads that write in parallel. A thread waits until its file is safely on disk; meanwhile the others read and write.
 _WRITERS: Final = 4
 
 
@@ -31,9 +31,9 @@ class ExportRequest:
     """Which files to write.
 
     Attributes:
-        business_dates: days whose file must exist and be up to date, an empty one included.
-        accounts: whose; all active ones when omitted.
-        changed_days: also every other open day whose records have changed since its file was written.
+        business_dates: days whose file must exist and be up to date, even if it has no records.
+        accounts: ids of accounts to export; all active ones when omitted.
+        changed_days: whether to export other open days too, if their records have changed since the last export.
     """
 
     business_dates: Sequence[date]
@@ -43,16 +43,16 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportedDay:
-    """One account's files of one day.
+    """Files of one account and day.
 
     Attributes:
-        account_id: whose.
-        business_date: of which day.
-        file: the exact one: path, size, hash, totals, and whether a byte changed; None when the day failed.
-        asked: the day was asked for; otherwise it was written because its records had changed.
+        account_id: account that owns the records.
+        business_date: business date of the files.
+        file: the exact file with path, size, hash, totals, and whether its bytes changed; None when the day failed.
+        asked: whether the day was requested; otherwise it was exported because its records had changed.
         others: files in other dialects.
-        late_pending: the day is sealed, and records have come or changed since; its files stay as they are.
-        failure: what went wrong, if anything; the other days have their files.
+        late_pending: whether the sealed day has late records; its files do not change.
+        failure: cause of a failure; None on success.
     """
 
     account_id: str
@@ -65,25 +65,26 @@ class ExportedDay:
 
     @property
     def files(self) -> tuple[WrittenFile, ...]:
-        """All of them, the exact one first; none when the day failed."""
+        """All files, the exact file first; empty when the day failed."""
         return () if self.file is None else (self.file, *self.others)
 
     @property
     def state(self) -> str:
-        """Of the day: open, sealed, restated, late_pending or failed."""
+        """State of the day: open, sealed, restated, late_pending or failed."""
         if self.file is None:
             return "failed"
         return "late_pending" if self.late_pending else self.file.manifest.state
 
 
 def export_days(request: ExportRequest, ctx: RunContext) -> list[ExportedDay]:
-    """Writes the files, each whole or not at all; unchanged ones are left alone to the byte, sealed ones always.
+    """Writes the files, each one atomically. Unchanged files and sealed files are not touched.
 
-    A day that fails (its disk, a sealed file that is missing) is returned with its failure; the others are written.
+    A day that fails, for example because of a full disk or a missing sealed file, is returned with its failure. The
+    other days are written.
 
     Raises:
-        AccountNotFound: an account asked for is unknown.
-        WarehouseUnavailable: the warehouse is gone.
+        AccountNotFound: a requested account is not registered.
+        WarehouseUnavailable: the warehouse is down.
     """
     with ctx.ledger() as ledger:
         accounts = {account.account_id: account for account in ledger.accounts.active(request.accounts)}
@@ -102,7 +103,7 @@ def export_days(request: ExportRequest, ctx: RunContext) -> list[ExportedDay]:
 def write_version(
     account: Account,
     business_date: date,
-    known: DayRecord,
+    record: DayRecord,
     ledger: Ledger,
     ctx: RunContext,
     *,
@@ -110,19 +111,19 @@ def write_version(
     state: Literal["open", "restated"] = "open",
     superseded: dict[str, str] | None = None,
 ) -> list[WrittenFile]:
-    """Writes all dialects of a day, the exact one first.
+    """Writes the files of a day in all dialects, the exact file first.
 
     Args:
-        account: whose day.
-        business_date: which.
-        known: what the ledger knew before the records are read.
-        ledger: in a transaction in which the day is held or locked.
+        account: account that owns the records.
+        business_date: day of the records.
+        record: ledger entry of the day, read before the records.
+        ledger: ledger in a transaction that holds or locks the day.
         ctx: settings, warehouse, clock and progress callback.
-        version: which; files of an open one are announced at once.
-        state: of the day with these files.
-        superseded: sha256 of the files of the version before, by dialect.
+        version: version of the files.
+        state: state of the day with these files. Manifests of an open day are published at once.
+        superseded: sha256 of the files of the previous version, by dialect.
     """
-    day = day_of(account, business_date, known, ledger, ctx, version=version, state=state)
+    day = day_of(account, business_date, record, ledger, ctx, version=version, state=state)
     before = superseded or {}
     announce = state == "open"
     with closing(day_lines(ledger.connection, account.account_id, business_date)) as contents:
@@ -133,13 +134,13 @@ def write_version(
             announce=announce,
         )
     key = ctx.settings.redaction_key.get_secret_value() if ctx.settings.redaction_key else None
-    # Files of a dialect that is no longer asked for are kept up with the others: none is left behind as provisional.
-    there = {file.dialect for file in ledger.day_states.files(account.account_id, business_date, version)}
-    asked = there.union(ctx.settings.export_dialects.split(","))
+    # Files in a dialect that is no longer configured are updated too, so that none stays provisional.
+    present = {file.dialect for file in ledger.day_states.files(account.account_id, business_date, version)}
+    wanted = present.union(ctx.settings.export_dialects.split(","))
     others = (
         dialect
         for dialect in ExportDialect
-        if dialect in asked and dialect not in (ExportDialect.EXACT, ExportDialect.ADJUSTMENT)
+        if dialect in wanted and dialect not in (ExportDialect.EXACT, ExportDialect.ADJUSTMENT)
     )
     return [
         exact,
@@ -147,7 +148,7 @@ def write_version(
             write_rendition(
                 dialect,
                 exact,
-                # A dialect that the version before did not have supersedes that version's exact file.
+                # A dialect that the previous version lacks supersedes the exact file of that version.
                 day=replace(day, supersedes=before.get(dialect, before.get(ExportDialect.EXACT))),
                 export_dir=ctx.settings.export_dir,
                 redaction_key=key,
@@ -161,14 +162,14 @@ def write_version(
 def day_of(
     account: Account,
     business_date: date,
-    known: DayRecord,
+    record: DayRecord,
     ledger: Ledger,
     ctx: RunContext,
     *,
     version: int,
     state: Literal["open", "sealed", "restated"],
 ) -> DailyFile:
-    """What the manifests of a day say beyond its rows."""
+    """Values of the manifests of a day that do not come from its rows."""
     reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
     zone, following = (account.zones.on(business_date + timedelta(days=days)) for days in (0, 1))
     return DailyFile(
@@ -177,9 +178,9 @@ def day_of(
         time_zone=zone,
         next_time_zone=None if following == zone else following,
         version=version,
-        watermark_utc=known.complete_through,
-        rejected_rows=known.rejected_rows,
-        corrected_rows=known.corrected_rows,
+        watermark_utc=record.complete_through,
+        rejected_rows=record.rejected_rows,
+        corrected_rows=record.corrected_rows,
         state=state,
         reconciliation={
             "status": reconciled.status,
@@ -193,7 +194,7 @@ def day_of(
 
 
 def record_file(file: WrittenFile, ledger: Ledger, ctx: RunContext, *, manifest: str | None = None) -> None:
-    """Enters a file in the ledger, with its manifest's text where that is final."""
+    """Records a file in the ledger, with the text of its manifest if that is final."""
     ledger.days.record_file(
         account_id=file.manifest.account_id,
         business_date=date.fromisoformat(file.manifest.business_date),
@@ -210,7 +211,7 @@ def record_file(file: WrittenFile, ledger: Ledger, ctx: RunContext, *, manifest:
 
 
 def require_exported(days: Sequence[ExportedDay]) -> None:
-    """Raises ExportError when a day failed, naming each with its account and cause."""
+    """Raises ExportError when a day failed. The error names the account, date and cause of each."""
     failed = [day for day in days if day.failure is not None]
     if failed:
         named = "; ".join(
@@ -223,8 +224,8 @@ def require_exported(days: Sequence[ExportedDay]) -> None:
 
 
 def _differing(files: Sequence[ExportFile], export_dir: Path) -> set[tuple[str, date]]:
-    """Open days with a file that is gone, or whose manifest describes another file than the ledger knows."""
-    found: set[tuple[str, date]] = set()
+    """Open days whose file is missing, or whose manifest differs from the ledger."""
+    days: set[tuple[str, date]] = set()
     for file in files:
         path = export_dir / file.path
         try:
@@ -233,12 +234,12 @@ def _differing(files: Sequence[ExportFile], export_dir: Path) -> set[tuple[str, 
         except (OSError, ValueError, KeyError, TypeError):
             described = None
         if described != (file.sha256, file.content_sha256, file.rows, file.size):
-            found.add((file.account_id, file.business_date))
-    return found
+            days.add((file.account_id, file.business_date))
+    return days
 
 
 def _export_share(due: Sequence[tuple[Account, date, bool]], ctx: RunContext) -> list[ExportedDay]:
-    """One writer's part, over a connection of its own."""
+    """Exports the share of one thread over its own connection."""
     with ctx.ledger() as ledger:
         return [_export_or_fail(account, day, ledger, ctx, asked=asked) for account, day, asked in due]
 
@@ -249,40 +250,42 @@ def _export_or_fail(
     try:
         with translated():
             return _export_day(account, business_date, ledger, ctx, asked=asked)
-    except Exception as error:  # noqa: BLE001 - one day's failure is that day's
+    except Exception as error:  # noqa: BLE001 - a failure affects only its day
         failure = contained(account.account_id, f"day {business_date}", error)
         return ExportedDay(account.account_id, business_date, None, asked, failure=failure)
 
 
 def _export_day(account: Account, business_date: date, ledger: Ledger, ctx: RunContext, *, asked: bool) -> ExportedDay:
     with ledger.day_states.lock_for_export(account.account_id, business_date):
-        # The number of changes is read before the records: a change in between makes the day due again, never lost.
-        known = ledger.days.find(account.account_id, business_date)
-        if known.state != "open":
-            return _sealed_day(account.account_id, business_date, known, ledger, ctx, asked=asked)
-        exact, *others = write_version(account, business_date, known, ledger, ctx, version=known.version)
+        # The change counter is read before the records, so that a change in between makes the day due again.
+        record = ledger.days.find(account.account_id, business_date)
+        if record.state != "open":
+            return _sealed_day(account.account_id, business_date, record, ledger, ctx, asked=asked)
+        exact, *others = write_version(account, business_date, record, ledger, ctx, version=record.version)
         for file in (exact, *others):
             record_file(file, ledger, ctx)
-        ledger.days.record_exported(account.account_id, business_date, changes=known.changes, now=ctx.clock())
+        ledger.days.record_exported(account.account_id, business_date, changes=record.changes, now=ctx.clock())
     ctx.progress(f"exported {account.account_id} {business_date}")
     return ExportedDay(account.account_id, business_date, exact, asked, tuple(others))
 
 
 def _sealed_day(
-    account_id: str, business_date: date, known: DayRecord, ledger: Ledger, ctx: RunContext, *, asked: bool
+    account_id: str, business_date: date, record: DayRecord, ledger: Ledger, ctx: RunContext, *, asked: bool
 ) -> ExportedDay:
-    """The files of a sealed day as they are."""
-    if known.published_at is None:
-        publish_day(account_id, business_date, known.version, ledger, ctx)
-    files = {file.dialect: file for file in ledger.day_states.files(account_id, business_date, known.version)}
-    kept = {
+    """The existing files of a sealed day. Publishes them if that is still due."""
+    if record.published_at is None:
+        publish_day(account_id, business_date, record.version, ledger, ctx)
+    files = {file.dialect: file for file in ledger.day_states.files(account_id, business_date, record.version)}
+    sealed = {
         dialect: WrittenFile(path, read_manifest(manifest_path(path)), changed=False)
         for dialect, path in (
             (name, _sealed_path(ctx.settings.export_dir, file.path, file.sha256)) for name, file in files.items()
         )
     }
-    exact = kept.pop(ExportDialect.EXACT)
-    return ExportedDay(account_id, business_date, exact, asked, tuple(kept.values()), late_pending=known.late_pending)
+    exact = sealed.pop(ExportDialect.EXACT)
+    return ExportedDay(
+        account_id, business_date, exact, asked, tuple(sealed.values()), late_pending=record.late_pending
+    )
 
 
 def _sealed_path(export_dir: Path, path: str, sha256: str) -> Path:

@@ -1,4 +1,4 @@
-"""Writes a month of accounts from their days' files: all rows, a summary, journal lines."""
+"""Writes monthly files of accounts from their daily files: all rows, a summary, or journal lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from cdr_pipeline.warehouse.server.engine import translated
 
 @dataclass(frozen=True, slots=True)
 class MonthRequest:
-    """Which month.
+    """Which month to write.
 
     Attributes:
-        month: any day of it.
-        accounts: whose; all active ones when omitted.
+        month: any day of the month.
+        accounts: ids of accounts to write; all active ones when omitted.
         preset: the ledger whose journal lines are written, instead of the rows and the summary.
     """
 
@@ -32,14 +32,14 @@ class MonthRequest:
 
 @dataclass(frozen=True, slots=True)
 class MonthWritten:
-    """One account's files of a month.
+    """Monthly files of one account.
 
     Attributes:
-        account_id: the account.
-        files: that were written; none when the account failed.
-        days: number of days that they are made of.
-        final: whether all of those days are final.
-        failure: what went wrong, if anything; the other accounts have their files.
+        account_id: account that owns the records.
+        files: paths of the written files; empty when the account failed.
+        days: number of days in the files.
+        final: whether all of these days are final.
+        failure: cause of a failure; None on success.
     """
 
     account_id: str
@@ -52,10 +52,10 @@ class MonthWritten:
 def export_month(request: MonthRequest, ctx: RunContext) -> list[MonthWritten]:
     """Writes the month from the newest version of each day that has a file.
 
-    An account of which a day's file is missing or damaged is returned with its failure; the others are written.
+    An account with a missing or damaged daily file is returned with its failure. The other accounts are written.
 
     Raises:
-        AccountNotFound: an account asked for is unknown.
+        AccountNotFound: a requested account is not registered.
     """
     first = request.month.replace(day=1)
     written: list[MonthWritten] = []
@@ -64,7 +64,7 @@ def export_month(request: MonthRequest, ctx: RunContext) -> list[MonthWritten]:
             try:
                 with translated():
                     written.append(_write_account(account.account_id, request, ledger, ctx))
-            except Exception as error:  # noqa: BLE001 - one account's failure is that account's
+            except Exception as error:  # noqa: BLE001 - a failure affects only its account
                 failure = contained(account.account_id, f"month {first:%Y-%m}", error)
                 written.append(MonthWritten(account.account_id, (), 0, final=False, failure=failure))
     return written

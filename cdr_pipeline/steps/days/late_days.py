@@ -1,4 +1,4 @@
-"""Days whose files do not show their latest records: open ones to export again, sealed ones to restate."""
+"""Days whose files do not contain their latest records. Open days are exported again, sealed days are restated."""
 
 from datetime import datetime
 
@@ -9,6 +9,6 @@ __all__ = ["LateDay", "late_days"]
 
 
 def late_days(ctx: RunContext, *, before: datetime) -> list[LateDay]:
-    """Days whose last change is older than an instant and not in their file, in the order of account and date."""
+    """Days with a change made earlier than ``before`` that is not in their file, ordered by account and date."""
     with ctx.ledger() as ledger:
         return ledger.health.late_days([account.account_id for account in ledger.accounts.active()], before=before)

@@ -1,4 +1,4 @@
-"""Announces files of sealed days: after the ledger has them, so that what is announced is never taken back."""
+"""Publishes the manifests of sealed days after the ledger has recorded them, so that none is ever withdrawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from cdr_pipeline.warehouse.server.engine import translated
 
 @dataclass(frozen=True, slots=True)
 class UnpublishedDay:
-    """A sealed day whose manifests could not be written, the version of its files, and why."""
+    """A sealed day whose manifests could not be written, with the version of its files and the cause."""
 
     account_id: str
     business_date: date
@@ -22,10 +22,10 @@ class UnpublishedDay:
 
 
 def publish_day(account_id: str, business_date: date, version: int, ledger: Ledger, ctx: RunContext) -> None:
-    """Writes the manifests of a version as the ledger keeps them, and makes its files read-only.
+    """Writes the manifests of a version as stored in the ledger, and makes its files read-only.
 
     Raises:
-        SealedFileDamaged: a file is missing or has other bytes than were sealed.
+        SealedFileDamaged: a file is missing or differs from the sealed bytes.
         ExportError: a manifest cannot be written.
     """
     for file in ledger.day_states.files(account_id, business_date, version):
@@ -35,10 +35,10 @@ def publish_day(account_id: str, business_date: date, version: int, ledger: Ledg
 
 
 def publish_pending(account_ids: Sequence[str], ledger: Ledger, ctx: RunContext) -> list[UnpublishedDay]:
-    """Announces what a process that died had sealed and not announced.
+    """Publishes days that a killed process has sealed without publishing them.
 
     Returns:
-        Days that could not be announced; the others are. The next call tries them again.
+        Days that could not be published. The next call tries them again.
     """
     failed: list[UnpublishedDay] = []
     for account_id, business_date in ledger.day_states.in_state(account_ids, "unpublished"):
@@ -47,7 +47,7 @@ def publish_pending(account_ids: Sequence[str], ledger: Ledger, ctx: RunContext)
             with translated():
                 version = ledger.days.find(account_id, business_date).version
                 publish_day(account_id, business_date, version, ledger, ctx)
-        except Exception as error:  # noqa: BLE001 - one day's failure is that day's
+        except Exception as error:  # noqa: BLE001 - a failure affects only its day
             failure = contained(account_id, f"files of {business_date}", error)
             failed.append(UnpublishedDay(account_id, business_date, version, failure))
     return failed

@@ -1,4 +1,4 @@
-"""Daily files and the state of days, as the API shows them to those who fetch them."""
+"""Daily files and states of days for the API."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -22,7 +22,7 @@ class FoundFile:
 
 
 def list_files(account_id: str, first: date, last: date, ctx: RunContext) -> list[dict[str, Any]]:
-    """Files of an account's days with their manifests, by day, version and dialect; without their place on disk."""
+    """Files of an account's days with their manifests, ordered by day, version and dialect, without paths."""
     with ctx.ledger() as ledger:
         return [
             {
@@ -42,21 +42,21 @@ def list_files(account_id: str, first: date, last: date, ctx: RunContext) -> lis
 
 
 def find_file(account_id: str, file_id: str, ctx: RunContext) -> FoundFile | None:
-    """The file of an id, as far as it is on record and on disk; an id is never part of a path."""
+    """The file of an id if it is both in the ledger and on disk. The id is never used to build a path."""
     with ctx.ledger() as ledger:
         key = PublishedFile.key_of(file_id)
         if key is None:
             return None
         files = FileTable(ledger.connection).published_files(account_id, key.business_date, key.business_date)
-    found = next((file for file in files if file.file_id == file_id), None)
-    if found is None:
+    match = next((file for file in files if file.file_id == file_id), None)
+    if match is None:
         return None
-    path = ctx.settings.export_dir / found.path
-    return FoundFile(path, found.sha256) if path.is_file() else None
+    path = ctx.settings.export_dir / match.path
+    return FoundFile(path, match.sha256) if path.is_file() else None
 
 
 def list_days(account_id: str, first: date, last: date, ctx: RunContext) -> list[dict[str, Any]]:
-    """States of an account's days: collected through when, records by origin, sealed or not, what reconciling says."""
+    """States of an account's days: end of complete data, records by origin, day state and reconciliation result."""
     with ctx.ledger() as ledger:
         days: list[dict[str, Any]] = []
         for day in ledger.days.status([account_id], first, last):

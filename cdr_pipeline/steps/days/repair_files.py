@@ -1,6 +1,6 @@
 """Repairs sealed files that are missing or changed: from a delivery target, else from the warehouse's records.
 
-A file only comes back with the very bytes that were sealed. Where neither has them, the day can be restated.
+A file is replaced only by exactly the bytes that were sealed. If neither source has them, the day can be restated.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import ExportFile, Ledger, SealedFile
 from cdr_pipeline.warehouse.records.reading import day_lines
 
-# The exact file is what the others are made of.
+# The exact file is repaired first, because the other files are made from it.
 _ORDER: Final = {ExportDialect.EXACT: 0, ExportDialect.ADJUSTMENT: 2}
 
 
@@ -33,8 +33,8 @@ class RepairRequest:
     """Which days to repair.
 
     Attributes:
-        business_dates: these, each file compared by its hash first; every day with a known fault when omitted.
-        accounts: ids of accounts; all when omitted.
+        business_dates: days to repair, after a check of each file's hash; every day with a recorded fault when omitted.
+        accounts: ids of accounts to repair; all when omitted.
     """
 
     business_dates: Sequence[date] | None = None
@@ -43,14 +43,14 @@ class RepairRequest:
 
 @dataclass(frozen=True, slots=True)
 class RepairedFile:
-    """What became of one sealed file.
+    """Result for one sealed file.
 
     Attributes:
-        account_id, business_date, path: which file.
-        fault: what was wrong.
-        outcome: ``put_back`` from a delivery target; ``rewritten`` from the warehouse; ``announced`` again, where only
+        account_id, business_date, path: account, day and path of the file.
+        fault: fault that the check result.
+        outcome: ``put_back`` from a delivery target; ``rewritten`` from the warehouse; ``announced`` again, when only
             the manifest or SHA256SUMS was wrong; ``lost``.
-        detail: the target, or what to do next.
+        detail: source of the bytes, or the next step.
     """
 
     account_id: str
@@ -62,10 +62,10 @@ class RepairedFile:
 
 
 def repair_files(request: RepairRequest, ctx: RunContext) -> list[RepairedFile]:
-    """Repairs what a check finds wrong, each file on its own; a file that cannot be repaired leaves the others alone.
+    """Checks sealed files and repairs those with faults. A file that cannot be repaired does not affect the others.
 
     Raises:
-        ConfigurationError: the file of targets is wrong.
+        ConfigurationError: the targets file is invalid.
     """
     targets = load_targets(ctx.settings.targets_file)
     with ctx.ledger() as ledger:
@@ -94,31 +94,31 @@ def _rank(dialect: str) -> int:
 
 
 def _repair(file: SealedFile, targets: Sequence[Target], ledger: Ledger, ctx: RunContext) -> RepairedFile:
-    found = RepairedFile(file.account_id, file.business_date, file.path, file.fault or "", "lost")
+    result = RepairedFile(file.account_id, file.business_date, file.path, file.fault or "", "lost")
     path = ctx.settings.export_dir / file.path
     try:
         with ledger.day_states.lock(file.account_id, file.business_date):
             entries = ledger.day_states.files(file.account_id, file.business_date, file.version)
             entry = next(item for item in entries if item.dialect == file.dialect)
             if entry.manifest is None:
-                return replace(found, detail="the ledger has no manifest of it: 'cdr-pipeline days adopt'")
+                return replace(result, detail="the ledger has no manifest of it: 'cdr-pipeline days adopt'")
             if hash_of(path) == file.sha256:
-                found = replace(found, outcome="announced")
+                result = replace(result, outcome="announced")
             elif (target := _from_target(file, path, targets)) is not None:
-                found = replace(found, outcome="put_back", detail=f"from target {target}")
+                result = replace(result, outcome="put_back", detail=f"from target {target}")
             elif _from_records(file, path, entry, ledger, ctx):
-                found = replace(found, outcome="rewritten", detail="from the warehouse")
+                result = replace(result, outcome="rewritten", detail="from the warehouse")
             else:
-                return replace(found, detail=_next_step(file))
+                return replace(result, detail=_next_step(file))
             set_manifest_aside(path, entry.manifest.encode(), file.sha256)
             publish(path, file.sha256, entry.manifest.encode())
             ledger.sealed_files.record_file_fault(
                 file.account_id, file.business_date, file.version, file.dialect, None, now=ctx.clock()
             )
     except CdrError as error:
-        return replace(found, outcome="lost", detail=f"{error.message}; {error.hint}" if error.hint else error.message)
+        return replace(result, outcome="lost", detail=f"{error.message}; {error.hint}" if error.hint else error.message)
     ctx.progress(f"repaired {file.path}")
-    return found
+    return result
 
 
 def _next_step(file: SealedFile) -> str:
@@ -132,7 +132,7 @@ def _next_step(file: SealedFile) -> str:
 
 
 def _from_target(file: SealedFile, path: Path, targets: Sequence[Target]) -> str | None:
-    """Name of the target that had the file with the sealed hash."""
+    """Restores the file from a target. Returns the name of the target that had the sealed bytes, else None."""
     for target in targets:
         if target.accounts and file.account_id not in target.accounts:
             continue
@@ -146,9 +146,9 @@ def _from_target(file: SealedFile, path: Path, targets: Sequence[Target]) -> str
 
 
 def _from_records(file: SealedFile, path: Path, entry: ExportFile, ledger: Ledger, ctx: RunContext) -> bool:
-    """Whether the warehouse's records, or the day's other files, give the sealed bytes again."""
+    """Restores the file from the records or the day's other files. Returns whether the bytes match."""
     manifest = decode_manifest(entry.manifest or "")
-    # Private: the rows are people's calls until the hash shows that they are the file's.
+    # The folder is private, because the rows contain personal data.
     with tempfile.TemporaryDirectory(prefix=".repair-", dir=ctx.settings.data_dir) as folder:
         try:
             made = _made_again(file, manifest, Path(folder), ledger, ctx)
@@ -185,12 +185,12 @@ def _made_again(
     before = _exact(file.account_id, file.business_date, file.version - 1, ledger, ctx)
     if before is None:
         return None
-    found = differences(before.path, exact.path)
-    return write_adjustment(found, exact=exact, day=day, export_dir=folder, announce=False)
+    changes = differences(before.path, exact.path)
+    return write_adjustment(changes, exact=exact, day=day, export_dir=folder, announce=False)
 
 
 def _packing(manifest: Manifest, ledger: Ledger, file: SealedFile) -> Literal["none", "gzip", "zstd"]:
-    """How the day's CSV files are packed; the manifest of a workbook or a Parquet file does not say."""
+    """Compression of the day's CSV files. The manifest of a workbook or a Parquet file does not contain it."""
     if ExportDialect(file.dialect).is_text:
         return manifest.compression
     entries = ledger.day_states.files(file.account_id, file.business_date, file.version)
@@ -199,7 +199,7 @@ def _packing(manifest: Manifest, ledger: Ledger, file: SealedFile) -> Literal["n
 
 
 def _exact(account_id: str, business_date: date, version: int, ledger: Ledger, ctx: RunContext) -> WrittenFile | None:
-    """The exact file of a version, if it is on disk as it was sealed."""
+    """The exact file of a version, if it is on disk with the sealed bytes."""
     entries = ledger.day_states.files(account_id, business_date, version)
     entry = next((item for item in entries if item.dialect == ExportDialect.EXACT), None)
     if entry is None or entry.manifest is None:

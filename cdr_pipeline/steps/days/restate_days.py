@@ -1,4 +1,4 @@
-"""Restates sealed days whose records have changed since: a new version beside the old one, which stays as it is."""
+"""Restates sealed days with late changes: writes a new version of their files and keeps the old one unchanged."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
@@ -26,12 +26,12 @@ class RestateRequest:
     """Which days to restate.
 
     Attributes:
-        actor: who answers for it; a person, or the name of the rule that runs by itself.
-        reason: why now.
-        business_dates: these, where they are late_pending; every such day when omitted.
-        accounts: whose; all active ones when omitted.
-        replace_lost: also days whose newest exact file is missing or changed; their new version has no adjustment file,
-            and checks no longer name the lost files.
+        actor: person responsible, or the name of an automatic rule; recorded in the audit log.
+        reason: reason for the audit log.
+        business_dates: days to restate if they are late_pending; every such day when omitted.
+        accounts: ids of accounts to restate; all active ones when omitted.
+        replace_lost: whether to restate days whose newest exact file is missing or changed. Their new version has no
+            adjustment file, and checks no longer report the lost files.
     """
 
     actor: str
@@ -43,17 +43,17 @@ class RestateRequest:
 
 @dataclass(frozen=True, slots=True)
 class RestatedDay:
-    """What became of one account's day.
+    """Result for one account's day.
 
     Attributes:
-        account_id, business_date: whose, which.
-        outcome: ``restated`` now; ``unchanged``, its late changes undid each other; ``refused``, a load of the account
-            runs; ``failed``.
-        version: of its newest files.
-        late_rows: records added, changed and withdrawn against the version before.
-        reasons: those records by reason.
-        files: of the new version, the adjustment last.
-        failure: what went wrong, if anything.
+        account_id, business_date: account and day.
+        outcome: ``restated``; ``unchanged``, its late changes cancel each other; ``refused``, a load of the account is
+            running; ``failed``.
+        version: version of its newest files.
+        late_rows: number of records added, changed or withdrawn since the previous version.
+        reasons: number of these records by reason.
+        files: files of the new version, the adjustment file last.
+        failure: cause of a failure; None on success.
     """
 
     account_id: str
@@ -67,14 +67,14 @@ class RestatedDay:
 
 
 def restate_days(request: RestateRequest, ctx: RunContext) -> list[RestatedDay]:
-    """Writes a new version of every day that is late_pending, and what it adjusts; one day's failure leaves the others.
+    """Writes a new version and an adjustment file for every late_pending day. A failed day does not affect the others.
 
     Returns:
-        Sealed days that cannot be announced come first, as failed; then the late days.
+        First the sealed days that could not be published, as failed; then the late days.
 
     Raises:
-        AccountNotFound: an account asked for is unknown.
-        DayNotSealable: nobody answers for it, or there is no reason.
+        AccountNotFound: a requested account is not registered.
+        DayNotSealable: actor or reason is missing.
     """
     if not (request.actor.strip() and request.reason.strip()):
         raise DayNotSealable("a restatement needs the name of who answers for it, and a reason")
@@ -101,59 +101,65 @@ def _restate_day(
 ) -> RestatedDay:
     day = RestatedDay(account.account_id, business_date, "unchanged", 0)
     try:
-        with translated(), ledger.day_states.lock(account.account_id, business_date) as quiet:
-            known = ledger.days.find(account.account_id, business_date)
-            day = replace(day, version=known.version)
-            if not (known.late_pending or request.replace_lost):
+        with translated(), ledger.day_states.lock(account.account_id, business_date) as no_loads:
+            record = ledger.days.find(account.account_id, business_date)
+            day = replace(day, version=record.version)
+            if not (record.late_pending or request.replace_lost):
                 return day
-            if not quiet:
+            if not no_loads:
                 return replace(day, outcome="refused")
-            day = _restate(account, business_date, known, request, ledger=ledger, ctx=ctx)
+            day = _restate(account, business_date, record, request, ledger=ledger, ctx=ctx)
         if day.outcome == "restated":
             publish_day(account.account_id, business_date, day.version, ledger, ctx)
-    except Exception as error:  # noqa: BLE001 - one day's failure is that day's
+    except Exception as error:  # noqa: BLE001 - a failure affects only its day
         return replace(day, outcome="failed", failure=contained(account.account_id, f"day {business_date}", error))
     ctx.progress(f"{day.outcome} {account.account_id} {business_date}")
     return day
 
 
 def _restate(
-    account: Account, business_date: date, known: DayRecord, request: RestateRequest, *, ledger: Ledger, ctx: RunContext
+    account: Account,
+    business_date: date,
+    record: DayRecord,
+    request: RestateRequest,
+    *,
+    ledger: Ledger,
+    ctx: RunContext,
 ) -> RestatedDay:
-    """Writes the next version from the records, and the adjustment from the two versions' files."""
-    before = {file.dialect: file for file in ledger.day_states.files(account.account_id, business_date, known.version)}
+    """Writes the next version from the records, and the adjustment file from the exact files of both versions."""
+    before = {file.dialect: file for file in ledger.day_states.files(account.account_id, business_date, record.version)}
     old = _sealed_exact(before)
     old_path = ctx.settings.export_dir / old.path
     lost = request.replace_lost and hash_of(old_path) != old.sha256
     if not lost:
         require_bytes(old_path, old.sha256)
     if old.manifest is not None:
-        # Whatever the account's zones are said to be now, the day keeps the bounds under which it was sealed.
+        # The day keeps the bounds under which it was sealed, even if the account has another time zone now.
         sealed = decode_manifest(old.manifest)
         own = EarlierZone(sealed.time_zone, business_date + timedelta(days=1))
         account = replace(account, time_zone=sealed.next_time_zone or sealed.time_zone, earlier_zones=(own,))
-    version = known.version + 1
+    version = record.version + 1
     written = write_version(
         account,
         business_date,
-        known,
+        record,
         ledger,
         ctx,
         version=version,
         state="restated",
         superseded={dialect: file.sha256 for dialect, file in before.items()},
     )
-    found = None if lost else differences(old_path, written[0].path)
-    if found is not None and not found.late_rows:
+    changes = None if lost else differences(old_path, written[0].path)
+    if changes is not None and not changes.late_rows:
         for file in written:
             remove(file.path)
-        ledger.day_states.record_unchanged(account.account_id, business_date, changes=known.changes)
-        return RestatedDay(account.account_id, business_date, "unchanged", known.version)
+        ledger.day_states.record_unchanged(account.account_id, business_date, changes=record.changes)
+        return RestatedDay(account.account_id, business_date, "unchanged", record.version)
     files, reasons = written, dict[str, int]()
-    if found is not None:
-        day = day_of(account, business_date, known, ledger, ctx, version=version, state="restated")
+    if changes is not None:
+        day = day_of(account, business_date, record, ledger, ctx, version=version, state="restated")
         adjustment = write_adjustment(
-            found,
+            changes,
             exact=written[0],
             day=replace(day, supersedes=old.sha256),
             export_dir=ctx.settings.export_dir,
@@ -161,7 +167,8 @@ def _restate(
         )
         reasons = adjustment.manifest.reasons
         files = [
-            replace(file, manifest=replace(file.manifest, late_rows=found.late_rows)) for file in (*written, adjustment)
+            replace(file, manifest=replace(file.manifest, late_rows=changes.late_rows))
+            for file in (*written, adjustment)
         ]
     for file in files:
         record_file(file, ledger, ctx, manifest=encode_manifest(file.manifest).decode())
@@ -170,7 +177,7 @@ def _restate(
         business_date=business_date,
         event="restated",
         version=version,
-        changes=known.changes,
+        changes=record.changes,
         actor=request.actor,
         reason=request.reason,
         overridden=["sealed_file_lost"] if lost else [],
@@ -180,20 +187,20 @@ def _restate(
         run_id=ctx.run_id,
     )
     if lost:
-        ledger.sealed_files.record_lost_files(account.account_id, business_date, known.version, now=ctx.clock())
+        ledger.sealed_files.record_lost_files(account.account_id, business_date, record.version, now=ctx.clock())
     return RestatedDay(
         account.account_id,
         business_date,
         "restated",
         version,
-        late_rows=0 if found is None else found.late_rows,
+        late_rows=0 if changes is None else changes.late_rows,
         reasons=reasons,
         files=tuple(files),
     )
 
 
 def _lost_days(accounts: Container[str], ledger: Ledger) -> list[tuple[str, date]]:
-    """Days whose newest exact file a check found missing or changed."""
+    """Days whose newest exact file is missing or changed according to the last check."""
     return [
         (file.account_id, file.business_date)
         for file in ledger.sealed_files.faulty_files()
@@ -205,7 +212,7 @@ def _lost_days(accounts: Container[str], ledger: Ledger) -> list[tuple[str, date
 
 
 def _sealed_exact(files: dict[str, ExportFile]) -> ExportFile:
-    """The exact file that is superseded, as the ledger knows it."""
+    """The superseded exact file as recorded in the ledger."""
     old = files.get(ExportDialect.EXACT)
     if old is None:
         raise SealedFileDamaged("the ledger knows no exact file of the sealed version", hint="restore the warehouse")

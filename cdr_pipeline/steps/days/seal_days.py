@@ -1,4 +1,4 @@
-"""Seals days: when nothing more is to be expected of one, its files become final."""
+"""Seals days: makes the files of a day final once the grace period is over and its data is complete."""
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +20,13 @@ from cdr_pipeline.warehouse.ledger import Account, DayRecord, Ledger
 from cdr_pipeline.warehouse.server.engine import translated
 
 AUTOMATIC: Final = "cdr_pipeline"
-# While one waits for the disk, others read and write; a night seals a day of every account.
+# Threads that seal in parallel: while one waits for the disk, others read and write. A night seals a day per account.
 _WRITERS: Final = 4
 _RULE: Final = "grace period over, collected whole, nothing under way"
 
 
 class Obstacle(StrEnum):
-    """What keeps a day from being sealed. A person may override all but the last two, which end by themselves."""
+    """Reasons that block sealing. An operator may override all but the last two, which end by themselves."""
 
     GRACE = "grace_period"
     INCOMPLETE = "not_collected_whole"
@@ -42,7 +42,7 @@ _PASSING: Final = frozenset({Obstacle.COLLECTING, Obstacle.LOADING})
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A person who answers for sealing a day that the rule would leave open, and why."""
+    """Person responsible for sealing a day that the rule would leave open, and the reason."""
 
     actor: str
     reason: str
@@ -53,9 +53,9 @@ class SealRequest:
     """Which days to seal.
 
     Attributes:
-        business_dates: these; every open day whose grace period is over when omitted.
-        accounts: whose; all active ones when omitted.
-        override: seals them in spite of what is in the way.
+        business_dates: days to seal; every open day whose grace period is over when omitted.
+        accounts: ids of accounts to seal; all active ones when omitted.
+        override: person and reason for sealing days in spite of obstacles.
     """
 
     business_dates: Sequence[date] | None = None
@@ -65,14 +65,14 @@ class SealRequest:
 
 @dataclass(frozen=True, slots=True)
 class SealedDay:
-    """What became of one account's day.
+    """Result for one account's day.
 
     Attributes:
-        account_id, business_date: whose, which.
-        outcome: ``sealed`` now; ``already`` sealed before; ``refused``, with what was in the way; ``failed``.
-        obstacles: what was in the way; of a sealed day, what was overridden.
+        account_id, business_date: account and day.
+        outcome: ``sealed``; ``already`` sealed before; ``refused`` because of ``obstacles``; ``failed``.
+        obstacles: obstacles that block sealing; for a sealed day, those that were overridden.
         files: the sealed files.
-        failure: what went wrong, if anything.
+        failure: cause of a failure; None on success.
     """
 
     account_id: str
@@ -84,18 +84,18 @@ class SealedDay:
 
 
 def seal_days(request: SealRequest, ctx: RunContext) -> list[SealedDay]:
-    """Seals what can be sealed, each day in a transaction of its own; one day's failure leaves the others alone.
+    """Seals the days that can be sealed, in one transaction each. A failed day does not affect the others.
 
-    The ledger learns of a seal before its manifests say so: whatever dies in between is announced by the next call,
-    and a manifest that says sealed is never taken back. Running it twice seals nothing twice.
+    The ledger records a seal before the manifests are written. If the process is killed in between, the next call
+    publishes the manifests, so that a published manifest is never withdrawn. Running it twice seals each day once.
 
     Returns:
-        Days that were sealed earlier and still cannot be announced come first, as failed; then the days asked for.
+        First the days that were sealed earlier and still cannot be published, as failed; then the requested days.
 
     Raises:
-        AccountNotFound: an account asked for is unknown.
-        DayNotSealable: an override without a name or a reason.
-        ClockDisagrees: this machine's clock is not the warehouse's or the switch's; nothing was sealed.
+        AccountNotFound: a requested account is not registered.
+        DayNotSealable: the override lacks a name or a reason.
+        ClockDisagrees: this machine's clock differs from the warehouse's or the switch's; nothing was sealed.
     """
     if request.override is not None and not (request.override.actor.strip() and request.override.reason.strip()):
         raise DayNotSealable("an override needs the name of who answers for it, and a reason")
@@ -106,18 +106,20 @@ def seal_days(request: SealRequest, ctx: RunContext) -> list[SealedDay]:
             SealedDay(day.account_id, day.business_date, "failed", failure=day.failure)
             for day in publish_pending(list(accounts), ledger, ctx)
         ]
-        asked = [(accounts[account_id], day) for account_id, day in _asked(request, accounts, ledger, ctx)]
+        due_days = [(accounts[account_id], day) for account_id, day in _due_days(request, accounts, ledger, ctx)]
         dropped = accounts_with_drops(list(accounts), ledger, ctx)
-    writers = min(_WRITERS, len(asked)) or 1
+    writers = min(_WRITERS, len(due_days)) or 1
     with ThreadPoolExecutor(writers, thread_name_prefix="seal_days") as pool:
-        shares = list(pool.map(lambda first: _seal_share(asked[first::writers], request, dropped, ctx), range(writers)))
-    return unpublished + [shares[number % writers][number // writers] for number in range(len(asked))]
+        shares = list(
+            pool.map(lambda first: _seal_share(due_days[first::writers], request, dropped, ctx), range(writers))
+        )
+    return unpublished + [shares[number % writers][number // writers] for number in range(len(due_days))]
 
 
 def _seal_share(
     days: Sequence[tuple[Account, date]], request: SealRequest, dropped: Collection[str], ctx: RunContext
 ) -> list[SealedDay]:
-    """One writer's part, over a connection of its own."""
+    """Seals the share of one thread over its own connection."""
     with ctx.ledger() as ledger:
         return [
             _seal_day(account, day, request.override, ledger, ctx, dropped=account.account_id in dropped)
@@ -125,7 +127,7 @@ def _seal_share(
         ]
 
 
-def _asked(
+def _due_days(
     request: SealRequest, accounts: dict[str, Account], ledger: Ledger, ctx: RunContext
 ) -> list[tuple[str, date]]:
     if request.business_dates is not None:
@@ -139,17 +141,19 @@ def _seal_day(
 ) -> SealedDay:
     day = SealedDay(account.account_id, business_date, "refused")
     try:
-        with translated(), ledger.day_states.lock(account.account_id, business_date) as quiet:
-            known = ledger.days.find(account.account_id, business_date)
-            if known.state != "open":
+        with translated(), ledger.day_states.lock(account.account_id, business_date) as no_loads:
+            record = ledger.days.find(account.account_id, business_date)
+            if record.state != "open":
                 return replace(day, outcome="already")
-            found = _obstacles(account, business_date, known, ledger, ctx, dropped=dropped)
-            obstacles = (*found, *(() if quiet else (Obstacle.LOADING,)))
+            blocking = _obstacles(account, business_date, record, ledger, ctx, dropped=dropped)
+            obstacles = (*blocking, *(() if no_loads else (Obstacle.LOADING,)))
             if obstacles and (override is None or _PASSING & set(obstacles)):
                 return replace(day, obstacles=obstacles)
-            files = _seal(account, business_date, known, obstacles=obstacles, override=override, ledger=ledger, ctx=ctx)
-        publish_day(account.account_id, business_date, known.version, ledger, ctx)
-    except Exception as error:  # noqa: BLE001 - one day's failure is that day's
+            files = _seal(
+                account, business_date, record, obstacles=obstacles, override=override, ledger=ledger, ctx=ctx
+            )
+        publish_day(account.account_id, business_date, record.version, ledger, ctx)
+    except Exception as error:  # noqa: BLE001 - a failure affects only its day
         return replace(day, outcome="failed", failure=contained(account.account_id, f"day {business_date}", error))
     ctx.progress(f"sealed {account.account_id} {business_date}")
     return replace(day, outcome="sealed", obstacles=obstacles, files=tuple(files))
@@ -158,15 +162,15 @@ def _seal_day(
 def _seal(
     account: Account,
     business_date: date,
-    known: DayRecord,
+    record: DayRecord,
     *,
     obstacles: Sequence[Obstacle],
     override: Override | None,
     ledger: Ledger,
     ctx: RunContext,
 ) -> list[WrittenFile]:
-    """Writes the files once more, for the last time, and tells the ledger what they are."""
-    written = write_version(account, business_date, known, ledger, ctx, version=known.version)
+    """Writes the final files and records them in the ledger."""
+    written = write_version(account, business_date, record, ledger, ctx, version=record.version)
     sealed = [
         replace(file, manifest=replace(file.manifest, state="sealed", created_utc=utc_text(ctx.clock())))
         for file in written
@@ -177,8 +181,8 @@ def _seal(
         account_id=account.account_id,
         business_date=business_date,
         event="sealed",
-        version=known.version,
-        changes=known.changes,
+        version=record.version,
+        changes=record.changes,
         actor=override.actor if override else AUTOMATIC,
         reason=override.reason if override else _RULE,
         overridden=obstacles,
@@ -191,20 +195,20 @@ def _seal(
 
 
 def _obstacles(
-    account: Account, business_date: date, known: DayRecord, ledger: Ledger, ctx: RunContext, *, dropped: bool
+    account: Account, business_date: date, record: DayRecord, ledger: Ledger, ctx: RunContext, *, dropped: bool
 ) -> list[Obstacle]:
-    """What is in the way, in the order in which a person would look; ``dropped``: a file lies in the drop folder."""
-    found = ledger.day_states.obstacles(account.account_id, business_date)
+    """Obstacles of a day in the order of ``Obstacle``. ``dropped``: a file in the drop folder may change the day."""
+    counts = ledger.day_states.obstacles(account.account_id, business_date)
     reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
-    in_the_way = {
+    checks = {
         Obstacle.GRACE: _in_grace(account, business_date, ctx),
-        Obstacle.INCOMPLETE: known.complete_through is None or found.open_windows > 0,
-        Obstacle.VOLUME: known.volume in ("thin", "empty"),
-        Obstacle.UPLOAD: dropped or found.waiting_uploads > 0,
+        Obstacle.INCOMPLETE: record.complete_through is None or counts.open_windows > 0,
+        Obstacle.VOLUME: record.volume in ("thin", "empty"),
+        Obstacle.UPLOAD: dropped or counts.waiting_uploads > 0,
         Obstacle.RECONCILIATION: reconciled.status == "red",
-        Obstacle.COLLECTING: found.collecting > 0,
+        Obstacle.COLLECTING: counts.collecting > 0,
     }
-    return [obstacle for obstacle, there in in_the_way.items() if there]
+    return [obstacle for obstacle, blocks in checks.items() if blocks]
 
 
 def _in_grace(account: Account, business_date: date, ctx: RunContext) -> bool:

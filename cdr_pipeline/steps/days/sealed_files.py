@@ -1,6 +1,6 @@
-"""Checks the files of sealed days on disk: all of them by presence and size, some each night by their hash.
+"""Checks the files of sealed days on disk: all of them by presence and size, and some each night by hash.
 
-What a check finds is kept in the ledger, where status pages and alerts read it.
+Faults are recorded in the ledger, where status pages and alerts read them.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from cdr_pipeline.steps.days.adopt_files import RECORDS_DIFFER, same_records
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger, SealedFile
 
-# Bytes of sealed files whose hashes a night compares: a few seconds' work, and two years of an ordinary account a week.
+# Bytes of sealed files that one night hashes: takes a few seconds, and covers two years of a typical account in a week.
 HASHED_A_NIGHT: Final = 2 << 30
 
 
 class FileFault(StrEnum):
-    """What is wrong with a sealed file."""
+    """Faults of a sealed file."""
 
     MISSING = "file_missing"
     CHANGED = "file_changed"
@@ -36,12 +36,12 @@ class FileFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SealedCheck:
-    """What a check looked at and found.
+    """Result of a check.
 
     Attributes:
-        files: sealed files on record that are not given up.
-        hashed: how many of them had their hashes compared.
-        faulty: files with a fault, by account and day.
+        files: number of sealed files in the ledger, except those recorded as lost.
+        hashed: number of files whose hashes were compared.
+        faulty: files with a fault, ordered by account and day.
     """
 
     files: int
@@ -50,12 +50,11 @@ class SealedCheck:
 
 
 def check_sealed_files(ctx: RunContext, *, hash_bytes: int = 0) -> SealedCheck:
-    """Looks at every sealed file: is it there with its size, its manifest and its line in SHA256SUMS?
+    """Checks every sealed file for its presence, size, manifest and line in SHA256SUMS.
 
     Args:
         ctx: settings, warehouse, clock and progress callback.
-        hash_bytes: how many bytes of files to hash on top, the longest unchecked first; at least one file where it is
-            not 0.
+        hash_bytes: bytes of files to hash in addition, least recently hashed first; at least one file unless it is 0.
     """
     files = hashed = 0
     doubtful: list[SealedFile] = []
@@ -68,14 +67,14 @@ def check_sealed_files(ctx: RunContext, *, hash_bytes: int = 0) -> SealedCheck:
                 if fault is None and file.fault is not None:
                     doubtful.append(file)
                 elif fault != file.fault:
-                    _note(file, fault, ledger, ctx)
-        # What a hash or the records showed is not settled by presence and size.
+                    _record_fault(file, fault, ledger, ctx)
+        # A fault found by hash or records is not cleared by presence and size.
         for file in doubtful:
-            _note(file, thorough_fault(file, ctx.settings.export_dir, ledger), ledger, ctx)
+            _record_fault(file, thorough_fault(file, ctx.settings.export_dir, ledger), ledger, ctx)
         for file in _longest_unchecked(ledger, hash_bytes):
             hashed += 1
             if quick_fault(file, ctx.settings.export_dir, listed) is None:
-                _note(file, thorough_fault(file, ctx.settings.export_dir, ledger), ledger, ctx)
+                _record_fault(file, thorough_fault(file, ctx.settings.export_dir, ledger), ledger, ctx)
             ledger.sealed_files.record_hashed_file(file, now=ctx.clock())
         return SealedCheck(files, hashed, tuple(ledger.sealed_files.faulty_files()))
 
@@ -88,18 +87,18 @@ def check_day(account_id: str, business_date: object, ctx: RunContext) -> None:
             mine = [file for file in sealed if (file.account_id, file.business_date) == (account_id, business_date)]
         for file in mine:
             fault = quick_fault(file, ctx.settings.export_dir, listed)
-            _note(file, fault or thorough_fault(file, ctx.settings.export_dir, ledger), ledger, ctx)
+            _record_fault(file, fault or thorough_fault(file, ctx.settings.export_dir, ledger), ledger, ctx)
 
 
 class _ListedSums:
-    """Hashes that a folder's SHA256SUMS lists; the folder that was read last is kept."""
+    """Hashes listed in the SHA256SUMS of a folder. The last folder is cached."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
         self._sums: dict[str, str] = {}
 
     def of(self, path: Path) -> str | None:
-        """Hash of a file, None where it is not listed."""
+        """Listed hash of a file; None if it is not listed."""
         if path.parent != self._folder:
             self._folder = path.parent
             try:
@@ -110,21 +109,21 @@ class _ListedSums:
 
 
 def quick_fault(file: SealedFile, export_dir: Path, listed: _ListedSums) -> FileFault | None:
-    """What presence, sizes and the list of sums show."""
+    """Fault visible from presence, sizes and SHA256SUMS; None without one."""
     path = export_dir / file.path
     if (size := _size(path)) is None:
         return FileFault.MISSING
     if size != file.size:
         return FileFault.CHANGED
-    if (note := _size(manifest_path(path))) is None:
+    if (manifest_size := _size(manifest_path(path))) is None:
         return FileFault.MANIFEST_MISSING
-    if note != file.manifest_size:
+    if manifest_size != file.manifest_size:
         return FileFault.MANIFEST_CHANGED
     return None if listed.of(path) == file.sha256 else FileFault.NOT_LISTED
 
 
 def thorough_fault(file: SealedFile, export_dir: Path, ledger: Ledger) -> FileFault | None:
-    """What the bytes of the file and of its manifest show, and the records where they were known to differ."""
+    """Fault visible from the bytes of file and manifest, and from the records if they differed before."""
     path = export_dir / file.path
     try:
         require_bytes(path, file.sha256)
@@ -140,10 +139,10 @@ def thorough_fault(file: SealedFile, export_dir: Path, ledger: Ledger) -> FileFa
     except OSError:
         return FileFault.MANIFEST_MISSING
     if file.fault == FileFault.RECORDS_DIFFER and file.newest:
-        known = ledger.days.find(file.account_id, file.business_date)
+        record = ledger.days.find(file.account_id, file.business_date)
         same = same_records(file.account_id, file.business_date, decode_manifest(announced), ledger)
-        # Later records are for a restatement, which names them itself.
-        return None if same or known.late_pending else FileFault.RECORDS_DIFFER
+        # Late records are handled by a restatement.
+        return None if same or record.late_pending else FileFault.RECORDS_DIFFER
     return None
 
 
@@ -158,7 +157,7 @@ def _longest_unchecked(ledger: Ledger, hash_bytes: int) -> list[SealedFile]:
     return chosen
 
 
-def _note(file: SealedFile, fault: FileFault | None, ledger: Ledger, ctx: RunContext) -> None:
+def _record_fault(file: SealedFile, fault: FileFault | None, ledger: Ledger, ctx: RunContext) -> None:
     ledger.sealed_files.record_file_fault(
         file.account_id, file.business_date, file.version, file.dialect, fault, now=ctx.clock()
     )
@@ -172,7 +171,7 @@ def _size(path: Path) -> int | None:
 
 
 def hash_of(path: Path) -> str | None:
-    """SHA-256 of a file, None where it cannot be read."""
+    """SHA-256 of a file; None if it cannot be read."""
     try:
         with path.open("rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
