@@ -1,4 +1,4 @@
-"""A switch that makes realistic traffic and speaks the Kazoo CDR API over HTTP; the demo and tests run against it.
+"""Simulated switch with realistic traffic that serves the Kazoo CDR API over HTTP, for the demo and for tests.
 
-Every number is from a range reserved for fiction, every name invented.
+All telephone numbers are from ranges reserved for fiction, and all names are invented.
 """

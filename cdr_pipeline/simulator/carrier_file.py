@@ -1,4 +1,4 @@
-"""The carrier's view of the same traffic: a file with known differences, for demo and tests."""
+"""A carrier's file of the simulated traffic, with planted differences, for the demo and for tests."""
 
 import csv
 import io
@@ -14,9 +14,9 @@ from cdr_pipeline.simulator.listing import cost_units
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.simulator.traffic import Document, SimulatedAccount
 
-# The switch's documents name their resource so.
+# Value of ``resource_id`` in the switch's documents.
 CARRIER: Final = "carrier-1"
-# Where nobody called.
+# A number that occurs in no simulated call.
 _ELSEWHERE: Final = {"callee_id_number": "+12125550199"}
 _HEADER: Final = (
     "id", "account", "caller", "callee", "start_time", "answer_time", "end_time", "duration_seconds",
@@ -26,7 +26,7 @@ _HEADER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PlantedDifferences:
-    """Call ids that the carrier's file and the switch disagree about, by kind."""
+    """Ids of calls that differ between the carrier's file and the switch, by kind."""
 
     missing_at_carrier: tuple[str, ...]
     missing_in_switch: tuple[str, ...]
@@ -37,13 +37,13 @@ class PlantedDifferences:
 
 @dataclass(frozen=True, slots=True)
 class CarrierFile:
-    """A carrier's file of one account: its bytes, its data lines, and what is wrong with it.
+    """A carrier's file of one account, with its planted faults.
 
     Attributes:
-        content: CSV in the shape that the profile ``generic`` reads.
-        lines: data lines, the header not counted.
-        broken_lines: lines that no importer can accept.
-        differences: against the switch.
+        content: CSV that the profile ``generic`` reads.
+        lines: number of data lines, without the header.
+        broken_lines: number of lines that every importer must reject.
+        differences: differences from the switch's calls.
     """
 
     content: bytes
@@ -53,11 +53,11 @@ class CarrierFile:
 
 
 def carrier_file(documents: list[Document], *, account_id: str) -> CarrierFile:
-    """What a carrier would send for the answered calls that it terminated, differences included.
+    """Builds the file that a carrier sends for the answered calls that it terminated, with planted differences.
 
     Args:
-        documents: of one account; only answered legs that a carrier rated are used.
-        account_id: seeds the differences: the same documents give the same file.
+        documents: documents of one account; only answered legs with a carrier's rate are used.
+        account_id: seed of the differences. The same account and documents result in the same file.
     """
     billed = [doc for doc in documents if doc.get("billing_seconds") and cost_units(doc)]
     chance = random.Random(f"carrier/{account_id}/{len(billed)}")
@@ -109,7 +109,7 @@ def carrier_file(documents: list[Document], *, account_id: str) -> CarrierFile:
 
 
 def documents_of_business_day(switch: SimulatedSwitch, account: SimulatedAccount, day: date) -> list[Document]:
-    """Documents of the legs that began on a calendar day of the account's zone: what a carrier bills for that day."""
+    """Documents of the legs that began on a calendar day in the account's zone, which a carrier bills for that day."""
     first, end = day_bounds(day, account.time_zone)
     return [
         document

@@ -1,4 +1,4 @@
-"""Documents as the list shows them: the columns of each version in their order, with its types and traps."""
+"""Rows and details of the API: the columns of each version in their order, with the types of that version."""
 
 import math
 from datetime import UTC, datetime
@@ -9,12 +9,12 @@ from cdr_pipeline.simulator.traffic import Document
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 
 _UNITS_PER_DOLLAR: Final = 10_000
-_THREE: Final = (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
+_OLD_DIALECTS: Final = (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
 
 
 def list_row(document: Document, dialect: SwitchDialect) -> dict[str, Any]:
-    """A row of ``/cdrs``; ``timestamp`` is the stored one less the duration, the start of the leg."""
-    old = dialect in _THREE
+    """A row of ``/cdrs``. Its ``timestamp`` is the stored one minus the duration: the start of the leg."""
+    old = dialect in _OLD_DIALECTS
     variables: Document = document.get("custom_channel_vars", {})
     duration = int(document.get("duration_seconds") or 0)
     start = int(document.get("timestamp") or 0) - duration
@@ -80,9 +80,9 @@ def list_row(document: Document, dialect: SwitchDialect) -> dict[str, Any]:
 
 
 def detail(document: Document, dialect: SwitchDialect) -> Document:
-    """The stored document without its private keys; numbers are text on 3.x. ``timestamp`` is the end of the leg."""
+    """The stored document without private keys; 3.x sends numbers as text. Its ``timestamp`` is the end of the leg."""
     public = {key: value for key, value in document.items() if not key.startswith(("_", "pvt_"))}
-    if dialect in _THREE:
+    if dialect in _OLD_DIALECTS:
         for key in ("duration_seconds", "billing_seconds", "ringing_seconds", "timestamp"):
             if key in public:
                 public[key] = str(public[key])
@@ -90,7 +90,7 @@ def detail(document: Document, dialect: SwitchDialect) -> Document:
 
 
 def cost_units(document: Document) -> int:
-    """Price in 1/10000 dollar, by the switch's own formula (calculate_call)."""
+    """Price in 1/10000 dollar, by Kazoo's formula (calculate_call)."""
     variables: Document = document.get("custom_channel_vars", {})
     seconds = int(document.get("billing_seconds") or 0)
     rate = int(variables.get("rate", 0))

@@ -1,4 +1,4 @@
-"""How each version cuts a window into pages, faults included: they are what a client must cope with."""
+"""Splits a window into pages like each version of the switch, including the faults that a client must handle."""
 
 import base64
 import struct
@@ -16,7 +16,7 @@ _HEAD: Final = bytes((131, 108, 0, 0, 0, 2, 110, 5, 0))
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asked for, Gregorian seconds."""
+    """Parameters of a list request; times in Gregorian seconds."""
 
     created_from: int
     created_to: int
@@ -27,7 +27,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PageSlice:
-    """The documents of one page, its first key and the next one's."""
+    """The documents of one page, its start key and the start key of the next page."""
 
     documents: list[Document]
     start_key: str | None
@@ -36,7 +36,7 @@ class PageSlice:
 
 
 def cut(documents: list[Document], request: Request, dialect: SwitchDialect) -> PageSlice:
-    """One page of the documents of an account that were saved in the window."""
+    """One page of an account's documents that were saved in the window."""
     months = _by_month(documents, request, dialect)
     if dialect is SwitchDialect.SEED_V1:
         rows = [document for _, month in sorted(months.items()) for document in month]
@@ -59,27 +59,27 @@ def cut(documents: list[Document], request: Request, dialect: SwitchDialect) -> 
 
 
 def _by_month(documents: list[Document], request: Request, dialect: SwitchDialect) -> dict[str, list[Document]]:
-    """Documents by the month's database that holds them, newest first; only the window's months are looked into.
+    """Documents by month database, newest first. Only databases of the window's months are read.
 
-    On 4.3 a call over a month's edge is in the month in which it began and was saved in the next; on 3.x a call that
-    ended in the last second of a month is in that month and may have been saved in the next. A window that does not
-    reach into the first month never finds it.
+    On 4.3 a call across a month's edge is in the database of the month in which it began, and was saved in the next
+    month. On 3.x a call that ended in the last second of a month is in that month's database and may have been saved
+    in the next month. A window that does not include a part of the first month does not find such a call.
     """
     last = request.created_to
     if dialect is SwitchDialect.V2_K3 and request.start_key is not None:
         last = int(request.start_key)
     first_month, last_month = (f"{from_gregorian(moment):%Y%m}" for moment in (request.created_from, last))
-    kept = sorted(
+    selected = sorted(
         (document for document in documents if request.created_from <= document["pvt_created"] <= last),
         key=lambda document: (document["_id"][:6], document["pvt_created"], document["_id"]),
         reverse=True,
     )
-    grouped = {month: list(group) for month, group in groupby(kept, key=lambda document: document["_id"][:6])}
+    grouped = {month: list(group) for month, group in groupby(selected, key=lambda document: document["_id"][:6])}
     return {month: group for month, group in grouped.items() if first_month <= month <= last_month}
 
 
 def _cut_by_second(months: dict[str, list[Document]], request: Request) -> PageSlice:
-    """3.x: the page size holds for each month, and the next key is a whole second, whose rows come again."""
+    """Page of 3.x: the page size applies to each month, and the next key is a second, whose rows are repeated."""
     rows: list[Document] = []
     following: str | None = None
     for _, month in sorted(months.items()):
@@ -102,7 +102,7 @@ def encode_key(document: Document) -> str:
 
 
 def decode_key(key: str) -> tuple[int, str]:
-    """What ``encode_key`` encoded. Raises ValueError for anything else."""
+    """Decodes a key of ``encode_key``. Raises ValueError for any other text."""
     term = base64.urlsafe_b64decode(key + "=" * (-len(key) % 4))
     if not term.startswith(_HEAD):
         raise ValueError("not a key of this server")

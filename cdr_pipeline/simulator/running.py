@@ -1,4 +1,4 @@
-"""A simulated switch that runs beside the program, on a port of its own choosing."""
+"""Runs a simulated switch in a thread of this process, on a free port."""
 
 import socket
 import threading
@@ -15,14 +15,14 @@ from cdr_pipeline.simulator.switch import SimulatedSwitch
 
 @dataclass(frozen=True, slots=True)
 class RunningSwitch:
-    """Where it listens."""
+    """Base URL of a running switch."""
 
     url: str
 
 
 @contextmanager
 def run_switch(switch: SimulatedSwitch) -> Generator[RunningSwitch]:
-    """Serves the switch on a free loopback port while the block runs."""
+    """Serves the switch on a free loopback port during the block."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     server = uvicorn.Server(config(switch, "127.0.0.1", port))

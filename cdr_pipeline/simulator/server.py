@@ -1,4 +1,4 @@
-"""The switch's HTTP API: routes, envelopes, errors and formats of each version."""
+"""HTTP API of the simulated switch: routes, envelopes, errors and formats of each version."""
 
 import hashlib
 import secrets
@@ -24,13 +24,13 @@ from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, SwitchDialect
 
 _CSV: Final = ("application/octet-stream", "text/csv", "text/comma-separated-values")
 _JSON: Final = ("application/json", "application/x-json", "*/*")
-# What 5.x says of its rate limit in buffered replies; the limit itself is the fault "bucket".
+# Number of tokens that 5.x reports in buffered responses. The fault "bucket" simulates the rate limit itself.
 _TOKENS_LEFT: Final = 99
-_THREE: Final = (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
+_OLD_DIALECTS: Final = (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
 
 
 class Refusal(Exception):
-    """An answer that is an error: HTTP status, Kazoo's message code, its data."""
+    """An error response: HTTP status, Kazoo's message code, and ``data`` of the envelope."""
 
     def __init__(self, status: int, message: str, data: object) -> None:
         super().__init__(message)
@@ -41,15 +41,15 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """Builds replies in the shape of the switch's version."""
+    """Builds responses in the format of the switch's version."""
 
     switch: SimulatedSwitch
     version: str
 
     def envelope(self, data: object, request_id: str) -> dict[str, Any]:
-        """The default, buffered envelope."""
+        """The envelope of a buffered response."""
         base: dict[str, Any] = {"auth_token": self.switch.token, "status": "success", "request_id": request_id}
-        if self.switch.dialect in _THREE:
+        if self.switch.dialect in _OLD_DIALECTS:
             base["revision"] = "undefined"
         else:
             base |= self._node()
@@ -57,12 +57,12 @@ class _Answers:
             base["tokens"] = {"consumed": 1, "remaining": _TOKENS_LEFT}
         return base | {"data": data}
 
-    def listed(self, page: PageSlice, request_id: str, asked: int, *, paginate: bool) -> bytes:
-        """The streamed envelope of a list: rows first, then the trailer, on 4.3 and later every value as text."""
+    def listed(self, page: PageSlice, request_id: str, page_size: int, *, paginate: bool) -> bytes:
+        """The streamed envelope of a list: rows, then the trailer. On 4.3 and later, values of the trailer are text."""
         rows = [list_row(document, self.switch.dialect) for document in page.documents]
-        if self.switch.dialect in _THREE:
+        if self.switch.dialect in _OLD_DIALECTS:
             trailer: dict[str, Any] = {
-                "page_size": asked if self.switch.dialect is SwitchDialect.V2_K3 else page.page_size
+                "page_size": page_size if self.switch.dialect is SwitchDialect.V2_K3 else page.page_size
             }
             if page.next_start_key and self.switch.dialect is SwitchDialect.V2_K3:
                 trailer["next_start_key"] = page.next_start_key
@@ -82,19 +82,19 @@ class _Answers:
         return b'{"data":' + orjson.dumps(rows) + b", " + orjson.dumps(trailer)[1:]
 
     def refused(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
-        """The error envelope; v1 shows the bare text where v2 has an object with a message."""
+        """The error envelope. v1 has a text where v2 has an object with a message."""
         data = refusal.data
         if self.version == "v1" and isinstance(data, dict) and "message" in data:
             data = data["message"]
-        found: dict[str, Any] = {
+        envelope: dict[str, Any] = {
             "data": data,
             "error": str(refusal.status),
             "message": refusal.message,
             "status": "error",
             "request_id": request_id,
-            "auth_token": "undefined" if self.switch.dialect in _THREE else "",
+            "auth_token": "undefined" if self.switch.dialect in _OLD_DIALECTS else "",
         }
-        return found if self.switch.dialect in _THREE else found | self._node()
+        return envelope if self.switch.dialect in _OLD_DIALECTS else envelope | self._node()
 
     def _node(self) -> dict[str, str]:
         now = datetime.now(UTC)
@@ -103,7 +103,7 @@ class _Answers:
 
 
 def build_app(switch: SimulatedSwitch) -> FastAPI | FaultySwitch:
-    """The application of a switch, behind its faults if it has any."""
+    """The ASGI application of a switch, wrapped with its faults if it has any."""
     app = FastAPI(title="simulated switch", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.api_route("/{version}/{path:path}", methods=["GET", "PUT", "POST", "PATCH", "DELETE"])
@@ -180,15 +180,15 @@ async def _log_in(switch: SimulatedSwitch, answers: _Answers, request: Request, 
             raise Refusal(404, "bad identifier", ["api_key"])
     else:
         owner = switch.accounts[0]
-        known = data.get("account_name") == owner.name or data.get("account_realm") == owner.realm
-        if not known or data.get("credentials") != _user_credentials(switch, data.get("method", "md5")):
+        is_owner = data.get("account_name") == owner.name or data.get("account_realm") == owner.realm
+        if not is_owner or data.get("credentials") != _user_credentials(switch, data.get("method", "md5")):
             raise Refusal(401, "invalid_credentials", {"message": "invalid credentials"})
     body = answers.envelope({"account_id": switch.accounts[0].account_id}, request_id)
     return Response(orjson.dumps(body), 201, media_type="application/json")
 
 
 def _user_credentials(switch: SimulatedSwitch, method: str) -> str:
-    """Hash of "user:password", the user in lower case."""
+    """Hash of "user:password", with the user in lower case."""
     digest = hashlib.new("sha1" if method == "sha" else "md5", usedforsecurity=False)
     digest.update(":".join(switch.user).encode())
     return digest.hexdigest()
@@ -197,7 +197,7 @@ def _user_credentials(switch: SimulatedSwitch, method: str) -> str:
 def _descendants(
     switch: SimulatedSwitch, answers: _Answers, account: SimulatedAccount, request: Request, request_id: str
 ) -> Response:
-    """Accounts below one, paged on v2 by opaque keys."""
+    """Accounts below an account; v2 pages them by opaque keys."""
     below = [item for item in switch.accounts if item.parent_id == account.account_id]
     size = len(below) if answers.version == "v1" else DEFAULT_PAGE
     start = int(request.query_params.get("start_key", "0"))
@@ -214,7 +214,7 @@ def _descendants(
 def _require_token(switch: SimulatedSwitch, request: Request) -> None:
     token = request.headers.get("x-auth-token") or request.query_params.get("auth_token", "")
     bearer = request.headers.get("authorization", "")
-    if not token and switch.dialect not in _THREE and bearer.startswith("Bearer "):
+    if not token and switch.dialect not in _OLD_DIALECTS and bearer.startswith("Bearer "):
         token = bearer.removeprefix("Bearer ")
     if not secrets.compare_digest(token, switch.token):
         raise Refusal(401, "invalid_credentials", {"message": "invalid credentials"})
@@ -242,19 +242,19 @@ def _list(switch: SimulatedSwitch, answers: _Answers, account_id: str, request: 
 
 
 def _window(switch: SimulatedSwitch, request: Request) -> Window:
-    """The window that was asked for; the texts and codes of what is wrong with it are those of the version."""
+    """Window of a list request. An invalid one raises the error of the switch's version, with its status and texts."""
     query = request.query_params
-    old = switch.dialect in _THREE
+    old = switch.dialect in _OLD_DIALECTS
     now = to_gregorian(datetime.now(UTC))
-    last = _whole(query.get("created_to")) or now
-    first = _whole(query.get("created_from")) or last - MAX_RANGE_SECONDS
+    last = _integer(query.get("created_to")) or now
+    first = _integer(query.get("created_from")) or last - MAX_RANGE_SECONDS
     status, message = (500, "invalid request") if old else (400, "validation error")
     if first > last:
-        said = "created_from is prior to created_to" if old else f"created_to {last} is prior to created_from {first}"
-        raise Refusal(status, message, {"created_from": {"date_range": {"message": said, "cause": first}}})
+        text = "created_from is prior to created_to" if old else f"created_to {last} is prior to created_from {first}"
+        raise Refusal(status, message, {"created_from": {"date_range": {"message": text, "cause": first}}})
     if last - first > MAX_RANGE_SECONDS:
-        said = f"created_to {last} is more than {MAX_RANGE_SECONDS} seconds from created_from {first}"
-        raise Refusal(status, message, {"created_from": {"date_range": {"message": said, "cause": last}}})
+        text = f"created_to {last} is more than {MAX_RANGE_SECONDS} seconds from created_from {first}"
+        raise Refusal(status, message, {"created_from": {"date_range": {"message": text, "cause": last}}})
     size = query.get("page_size", str(DEFAULT_PAGE))
     if not size.isdigit() or int(size) < 1:
         raise Refusal(404, "faulty_request", {"message": "page size must be at least 1"})
@@ -262,13 +262,13 @@ def _window(switch: SimulatedSwitch, request: Request) -> Window:
     return Window(first, last, int(size), query.get("start_key"), paginate)
 
 
-def _whole(text: str | None) -> int | None:
+def _integer(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() else None
 
 
 def _csv(switch: SimulatedSwitch, page: PageSlice) -> Response:
-    """CSV as the version writes it: without quotes on 3.x, with all of them since; times differ on 3.x."""
-    old = switch.dialect in _THREE
+    """CSV in the version's format: without quotes on 3.x, fully quoted on later versions. On 3.x the times differ."""
+    old = switch.dialect in _OLD_DIALECTS
     rows = [list_row(document, switch.dialect) for document in page.documents]
     if not rows:
         return Response(status_code=200 if old else 204)
@@ -291,7 +291,7 @@ def _attached(name: str) -> dict[str, str]:
 
 
 def config(switch: SimulatedSwitch, host: str, port: int) -> uvicorn.Config:
-    """How the switch is served; no access log, whose lines would hold tokens of the query."""
+    """Configuration of the web server. The access log is off, because its lines would contain tokens of the query."""
     return uvicorn.Config(
         build_app(switch),
         host=host,
@@ -305,5 +305,5 @@ def config(switch: SimulatedSwitch, host: str, port: int) -> uvicorn.Config:
 
 
 def serve(switch: SimulatedSwitch, *, host: str, port: int) -> None:
-    """Serves until it is interrupted."""
+    """Serves the switch until the process is interrupted."""
     uvicorn.Server(config(switch, host, port)).run()

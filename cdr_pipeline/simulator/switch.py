@@ -1,4 +1,4 @@
-"""The simulated switch: accounts, credentials, and the documents that it has stored."""
+"""Data of the simulated switch: accounts, credentials and stored documents."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 
 _NAMES: Final = ("Example Logistics", "Sample Clinic", "Demo Bakery")
 _ZONES: Final = ("America/New_York", "Europe/Berlin", "UTC")
-# No simulated call is longer, and none is saved later after its end.
+# Longest time between the start of a simulated call and its save.
 _LONGEST: Final = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
 class SimulatedSwitch:
-    """A switch with made traffic, or with the documents of a file.
+    """A switch with generated traffic, or with the documents of a file.
 
     Attributes:
-        accounts: its accounts.
-        token, api_key: what it accepts.
-        dialect: which version it plays.
-        seed, calls_per_day: of the made traffic.
-        stored: documents by account, when they come from a file.
-        failing: accounts for which it answers 503.
-        faults: names of what goes wrong, see ``simulator.faults``.
+        accounts: accounts of the switch.
+        token, api_key: credentials that the switch accepts.
+        dialect: simulated version of the API.
+        seed, calls_per_day: parameters of the generated traffic.
+        stored: documents of a file by account; None for generated traffic.
+        failing: ids of accounts for which the switch answers 503.
+        faults: names of active faults, see ``simulator.faults.catalogue``.
     """
 
     accounts: tuple[SimulatedAccount, ...]
@@ -47,7 +47,7 @@ class SimulatedSwitch:
 
     @property
     def user(self) -> tuple[str, str]:
-        """Name and password of the user whose credentials it accepts besides the API key."""
+        """Name and password of the user that the switch accepts in addition to the API key."""
         return "operator", _hex(self.seed, "password")
 
     @classmethod
@@ -61,21 +61,21 @@ class SimulatedSwitch:
         documents: Path | None = None,
         faults: Sequence[str] = (),
     ) -> Self:
-        """A switch whose accounts and credentials follow from the seed, or from the documents.
+        """Builds a switch with accounts and credentials derived from the seed, or with the accounts of a file.
 
         Raises:
             ConfigurationError: the dialect is unknown, or the file holds no documents.
         """
         if dialect not in set(SwitchDialect):
-            raise ConfigurationError(f"unknown dialect; there are: {', '.join(SwitchDialect)}")
+            raise ConfigurationError(f"unknown dialect; choose one of: {', '.join(SwitchDialect)}")
         stored = None if documents is None else _stored(documents)
-        made = tuple(_account(seed, number) for number in range(accounts))
+        all_accounts = tuple(_account(seed, number) for number in range(accounts))
         if stored is not None:
-            made = tuple(
+            all_accounts = tuple(
                 SimulatedAccount(account_id, "From file", "file.example", "UTC") for account_id in sorted(stored)
             )
         return cls(
-            accounts=made,
+            accounts=all_accounts,
             token=f"simulated-token-{_hex(seed, 'token')}",
             api_key=_hex(seed, "key") * 2,
             dialect=SwitchDialect(dialect),
@@ -86,11 +86,11 @@ class SimulatedSwitch:
         )
 
     def account(self, account_id: str) -> SimulatedAccount | None:
-        """The account of that id."""
+        """The account with this id, None if there is none."""
         return next((account for account in self.accounts if account.account_id == account_id), None)
 
     def documents(self, account_id: str, day: date) -> list[Document]:
-        """Documents of the calls that began on a UTC day."""
+        """Documents of the account's calls that began on a UTC day."""
         if self.stored is not None:
             return [doc for doc in self.stored.get(account_id, []) if from_gregorian(doc["timestamp"]).date() == day]
         account = self.account(account_id)
@@ -99,7 +99,7 @@ class SimulatedSwitch:
         return _made(account, day, self.seed, self.calls_per_day, not self.dialect.hides_month_edges)
 
     def saved_between(self, account_id: str, first: int, last: int) -> list[Document]:
-        """Documents saved in a span, Gregorian seconds, both ends included."""
+        """The account's documents saved in an interval of Gregorian seconds, both ends included."""
         if self.stored is not None:
             documents = self.stored.get(account_id, [])
         else:
@@ -112,7 +112,7 @@ class SimulatedSwitch:
         return [document for document in documents if first <= document["pvt_created"] <= last]
 
     def document(self, account_id: str, record_id: str) -> Document | None:
-        """The document of that id."""
+        """The account's document with this id, None if there is none."""
         for day in self._days_of(record_id):
             for document in self.documents(account_id, day):
                 if document["_id"] == record_id:
@@ -123,7 +123,7 @@ class SimulatedSwitch:
         return None
 
     def _days_of(self, record_id: str) -> list[date]:
-        """Days on which a call with that id may have begun: its month, and the last day of the one before."""
+        """Days on which a call with this id may have begun: its month, and the last day of the previous month."""
         month = record_id[:6]
         if self.stored is not None or not month.isdigit():
             return []
@@ -136,8 +136,8 @@ def _made(account: SimulatedAccount, day: date, seed: int, calls: int, month_of_
     return documents_of_day(account, day, seed=seed, calls=calls, month_of_hangup=month_of_hangup)
 
 
-def _hex(seed: int, what: str) -> str:
-    return hashlib.sha256(f"{seed}/{what}".encode()).hexdigest()[:32]
+def _hex(seed: int, purpose: str) -> str:
+    return hashlib.sha256(f"{seed}/{purpose}".encode()).hexdigest()[:32]
 
 
 def _account(seed: int, number: int) -> SimulatedAccount:
@@ -149,9 +149,9 @@ def _account(seed: int, number: int) -> SimulatedAccount:
 
 
 def _stored(path: Path) -> dict[str, list[Document]]:
-    """Documents of a file by account: one document, a list, or one a line.
+    """Documents of a file by account. The file holds one document, a list, or one document a line.
 
-    What a document lacks is filled as Kazoo 5 does: its time from when it was created, its id from month and call id.
+    Missing fields are filled like in Kazoo 5: the time from the creation time, the id from month and call id.
     """
     text = path.read_bytes()
     try:
@@ -162,7 +162,7 @@ def _stored(path: Path) -> dict[str, list[Document]]:
         except orjson.JSONDecodeError:
             raise ConfigurationError(f"{path.name} holds no JSON documents") from None
     documents = cast("list[Document]", parsed if isinstance(parsed, list) else [parsed])
-    found: dict[str, list[Document]] = {}
+    by_account: dict[str, list[Document]] = {}
     for document in documents:
         account_id = str(
             document.get("pvt_account_id") or document.get("custom_channel_vars", {}).get("account_id", "")
@@ -174,5 +174,5 @@ def _stored(path: Path) -> dict[str, list[Document]]:
         filled = {"timestamp": created, "pvt_created": created} | document
         filled["timestamp"] = int(filled["timestamp"])
         filled.setdefault("_id", f"{from_gregorian(created):%Y%m}-{document['call_id']}")
-        found.setdefault(account_id, []).append(filled)
-    return found
+        by_account.setdefault(account_id, []).append(filled)
+    return by_account

@@ -1,6 +1,6 @@
-"""A carrier's day: calls of one account, as the documents that the switch would store.
+"""Generates the calls of one account and day, as documents that the switch stores.
 
-The same seed, account and day give the same documents in any process.
+The same seed, account and day result in the same documents in every process.
 """
 
 import random
@@ -12,10 +12,11 @@ from cdr_pipeline.core.time.timestamps import to_gregorian
 
 Document = dict[str, Any]
 
-# Calls per hour of the day, relative: a hump before and one after noon.
+# Relative number of calls per hour of the day, with peaks before and after noon.
 _HOURS: Final = (2, 1, 1, 1, 2, 4, 10, 25, 60, 90, 95, 80, 60, 75, 90, 85, 70, 50, 30, 20, 14, 9, 6, 4)
 _WEEKEND: Final = 0.35
-# Shares of calls: answered, outbound, between extensions, number withheld, transferred, hours long, saved at once.
+# Share of calls that are answered, outbound, between extensions, with withheld number, transferred, hours long, and
+# of legs that are saved within seconds.
 _ANSWERED: Final = 0.7
 _OUTBOUND: Final = 0.6
 _INTERNAL: Final = 0.15
@@ -31,7 +32,8 @@ _NAMES: Final = (
     "Front Desk", "Sales, North", 'The "Old" Office', "Zoë Example", "Ünal & Söhne", "=1+1", "+Support", "O'Example",
     "山田 太郎", "Night 🌙 Shift", "-", "@reception", "Anonymous", "", "Accounts\tPayable", "Example; GmbH",
 )  # fmt: skip
-# Prefixes reserved for fiction: prefix, digits that follow, price of a minute in 1/10000 dollar.
+# Prefixes reserved for fiction: prefix, fixed infix, number of random digits, price of a minute in 1/10000 dollar,
+# weight.
 _DESTINATIONS: Final = (
     ("+1212555", "01", 2, 85, 46), ("+1415555", "01", 2, 85, 22), ("+447700900", "", 3, 420, 12),
     ("+442079460", "", 3, 180, 8), ("+61491570", "", 3, 510, 4), ("+33639980", "", 3, 640, 4),
@@ -54,14 +56,15 @@ class SimulatedAccount:
 def documents_of_day(
     account: SimulatedAccount, day: date, *, seed: int, calls: int, month_of_hangup: bool
 ) -> list[Document]:
-    """Documents of the calls that began on a UTC day, one per leg, in the order in which they were saved.
+    """Documents of the calls that begin on a UTC day, one per leg, in the order of their save time.
 
     Args:
-        account: whose calls.
-        day: UTC day on which the calls begin; some end on the next.
-        seed: same seed, same traffic.
-        calls: of a working day; weekends have about a third.
-        month_of_hangup: ids begin with the month in which the leg ended (3.x), not in which the call began (4.3).
+        account: account that owns the calls.
+        day: UTC day on which the calls begin; some end on the next day.
+        seed: seed of the random numbers.
+        calls: number of calls on a working day; a weekend day has about a third.
+        month_of_hangup: whether ids begin with the month in which the leg ended (3.x), instead of the month in which
+            the call began (4.3).
     """
     chance = random.Random(f"{seed}/{account.account_id}/{day.isoformat()}")
     weekend = day.weekday() >= 5  # noqa: PLR2004 - Saturday and Sunday
@@ -80,7 +83,7 @@ def documents_of_day(
 
 
 def _call(account: SimulatedAccount, started: datetime, chance: random.Random) -> list[Document]:
-    """The legs of one call: caller's leg, called leg, and a third one when it is transferred."""
+    """The legs of one call: the caller's leg, the callee's leg, and a third one if the call is transferred."""
     answered = chance.random() < _ANSWERED
     ringing = chance.randint(2, 45)
     talking = _talk_seconds(chance) if answered else 0
@@ -121,7 +124,7 @@ def _transfer(call: "_Call", caller: str, a_leg: Document, after: int, chance: r
 
 
 def _talk_seconds(chance: random.Random) -> int:
-    """Most calls take a minute or two, a few take hours and pass midnight."""
+    """Random talk time. Most calls take one or two minutes; a few take hours and cross midnight."""
     if chance.random() < _HOURS_LONG:
         return chance.randint(3600, 4 * 3600)
     return max(1, round(chance.lognormvariate(4.3, 1.0)))
@@ -134,7 +137,7 @@ def _destination(chance: random.Random) -> tuple[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What the legs of a call share."""
+    """Values that all legs of a call share."""
 
     account: SimulatedAccount
     started: datetime
@@ -155,7 +158,7 @@ class _Call:
         delay: int,
         outward: bool,
     ) -> Document:
-        """One document, as the switch stores it, but for its id."""
+        """One document as the switch stores it, without its id."""
         chance, account = self.chance, self.account
         began = self.started + timedelta(seconds=delay)
         ended = began + timedelta(seconds=ringing + talking)
@@ -208,7 +211,7 @@ class _Call:
     def _channel_vars(self, rate: int | None, caller: str, *, outward: bool) -> Document:
         account = self.account
         owner = f"{account.account_id[:8]}{int(caller) if caller.isdigit() else 0:024d}"
-        found: Document = {
+        variables: Document = {
             "account_id": account.account_id,
             "account_name": account.name,
             "realm": account.realm,
@@ -220,9 +223,9 @@ class _Call:
             "global_resource": "false",
         }
         if not outward:
-            found["inception"] = self.number
+            variables["inception"] = self.number
         if rate is not None:
-            found |= {
+            variables |= {
                 "resource_id": "carrier-1",
                 "account_billing": "per_minute",
                 "rate": str(rate),
@@ -230,7 +233,7 @@ class _Call:
                 "rate_minimum": "6",
                 "rate_name": f"rate_{rate}",
             }
-        return found
+        return variables
 
 
 def _description(address: str, chance: random.Random) -> str:

@@ -1,1 +1,1 @@
-"""What real switches and the networks before them do to a client, one file a case; switched on by name."""
+"""Faults of real switches and of the network in front of them. One file per fault; each is activated by its name."""

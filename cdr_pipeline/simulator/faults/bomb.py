@@ -1,4 +1,4 @@
-"""A16: a small reply that unpacks without end."""
+"""A16: a small response that unpacks to a huge body."""
 
 import zlib
 from functools import cache
@@ -17,9 +17,9 @@ class Bomb(SimulatedFault):
     times = None
 
     async def strike(self, exchange: Exchange) -> None:
-        """Sends the packed blanks."""
+        """Sends the compressed blanks."""
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
-        await exchange.give(SimulatedReply(200, headers, _packed()))
+        await exchange.respond(SimulatedReply(200, headers, _packed()))
 
 
 @cache

@@ -10,7 +10,7 @@ class BrokenText(SimulatedFault):
     times = None
 
     async def strike(self, exchange: Exchange) -> None:
-        """Spoils the bytes, which no JSON writer would."""
+        """Inserts the surrogate into the bytes, because JSON writers cannot produce it."""
         reply = await exchange.answer()
         body = reply.body.replace(b'"caller_id_name":"', b'"caller_id_name":"\\ud83d', 1)
-        await exchange.give(SimulatedReply(reply.status, reply.headers, body))
+        await exchange.respond(SimulatedReply(reply.status, reply.headers, body))

@@ -1,4 +1,4 @@
-"""A38: the switch's own rate limit: 100 requests an account at once, ten more a second, and no hint when to return."""
+"""A38: the switch's rate limit: a bucket of 100 requests per account, refilled by ten a second, without Retry-After."""
 
 import time
 
@@ -12,7 +12,7 @@ _PER_SECOND = 10.0
 
 
 class Bucket(SimulatedFault):
-    """Counts every request of each account and refuses what is too much."""
+    """Counts the requests of each account and refuses those above the limit."""
 
     name = "bucket"
     times = None
@@ -23,11 +23,11 @@ class Bucket(SimulatedFault):
         self.refusals = 0
 
     def concerns(self, request: Request) -> bool:
-        """Every request that names an account."""
+        """Applies to every request for an account."""
         return "/accounts/" in request.url.path
 
     async def strike(self, exchange: Exchange) -> None:
-        """Takes a token out of the account's bucket, or refuses."""
+        """Takes a token out of the account's bucket, or answers 429."""
         account = exchange.request.url.path.split("/accounts/")[1].split("/")[0]
         now = time.monotonic()
         level, filled_at = self._level.get(account, (_SIZE, now))
@@ -35,7 +35,7 @@ class Bucket(SimulatedFault):
         if level < 1:
             self.refusals += 1
             self._level[account] = (level, now)
-            await exchange.give(SimulatedReply(429, {"content-type": "application/json"}, BODY))
+            await exchange.respond(SimulatedReply(429, {"content-type": "application/json"}, BODY))
             return
         self._level[account] = (level - 1, now)
-        await exchange.give(await exchange.answer())
+        await exchange.respond(await exchange.answer())

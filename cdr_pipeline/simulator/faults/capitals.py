@@ -1,4 +1,4 @@
-"""A white label that writes every key in capitals, numbers as integers and times in Unix seconds."""
+"""A white-label version that writes keys in capitals, numbers as integers and times in Unix seconds."""
 
 from typing import Any
 
@@ -7,22 +7,22 @@ from starlette.requests import Request
 from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET
 from cdr_pipeline.simulator.faults.fault import RewritingFault
 
-_WHOLE = ("duration_seconds", "billing_seconds")
+_INTEGERS = ("duration_seconds", "billing_seconds")
 
 
 class Capitals(RewritingFault):
-    """Drifts as some vendors' copies of the switch do."""
+    """Changes the format like some vendors' versions of the switch."""
 
     name = "capitals"
 
     def rewritten(self, envelope: dict[str, Any], request: Request) -> dict[str, Any]:
-        """Other spelling, same records; empty values are left out."""
+        """The same records in the other format, without empty values."""
         del request
-        rows = [self._drifted(row) for row in envelope["data"]]
+        rows = [self._reformatted(row) for row in envelope["data"]]
         return {key.upper(): value for key, value in (envelope | {"data": rows}).items()}
 
     @staticmethod
-    def _drifted(row: dict[str, Any]) -> dict[str, Any]:
+    def _reformatted(row: dict[str, Any]) -> dict[str, Any]:
         changed = row | {"timestamp": int(row["timestamp"]) - GREGORIAN_UNIX_OFFSET}
-        changed |= {name: int(row[name]) for name in _WHOLE if row[name] != ""}
+        changed |= {name: int(row[name]) for name in _INTEGERS if row[name] != ""}
         return {key.upper(): value for key, value in changed.items() if value != ""}

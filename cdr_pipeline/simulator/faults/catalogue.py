@@ -1,4 +1,4 @@
-"""Every fault by its name."""
+"""All faults by name."""
 
 from typing import Final
 
@@ -43,11 +43,11 @@ FAULTS: Final[dict[str, type[SimulatedFault]]] = {
 
 
 def fault_of(name: str) -> SimulatedFault:
-    """A fresh fault of that name.
+    """A new instance of the fault with this name.
 
     Raises:
-        ConfigurationError: there is none; the message names all.
+        ConfigurationError: no fault has this name; the message lists all names.
     """
     if name not in FAULTS:
-        raise ConfigurationError(f"unknown fault; there are: {', '.join(sorted(FAULTS))}")
+        raise ConfigurationError(f"unknown fault; choose one of: {', '.join(sorted(FAULTS))}")
     return FAULTS[name]()

@@ -1,4 +1,4 @@
-"""The switch's clock is days behind."""
+"""The switch's clock is six days slow."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -9,18 +9,18 @@ from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault
 
 
 class ClockBehind(SimulatedFault):
-    """Dates every reply six days ago."""
+    """Sets the ``Date`` of every response to six days ago."""
 
     name = "clock_behind"
     times = None
 
     def concerns(self, request: Request) -> bool:
-        """Every request."""
+        """Applies to every request."""
         del request
         return True
 
     async def strike(self, exchange: Exchange) -> None:
-        """The switch's answer with another date."""
+        """Sends the switch's response with another date."""
         reply = await exchange.answer()
         moment = format_datetime(datetime.now(UTC) - timedelta(days=6), usegmt=True)
         await exchange.start(reply.status, reply.headers | {"date": moment, "content-length": str(len(reply.body))})

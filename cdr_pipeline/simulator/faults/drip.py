@@ -1,4 +1,4 @@
-"""A04: a list that comes byte by byte."""
+"""A04: a list that arrives byte by byte."""
 
 import asyncio
 
@@ -8,12 +8,12 @@ _SECONDS_BETWEEN_BYTES = 0.2
 
 
 class Drip(SimulatedFault):
-    """Never stops sending the first list, and never gets far."""
+    """Sends the first list so slowly that the client's timeout passes."""
 
     name = "drip"
 
     async def strike(self, exchange: Exchange) -> None:
-        """Sends a byte at a time until the client has had enough."""
+        """Sends one byte at a time until the client disconnects."""
         reply = await exchange.answer()
         await exchange.start(reply.status, reply.headers | {"content-length": str(len(reply.body))})
         for byte in reply.body:

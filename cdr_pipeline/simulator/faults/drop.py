@@ -1,13 +1,13 @@
-"""A01: the connection is reset before any answer."""
+"""A01: the connection is reset before a response."""
 
 from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault
 
 
 class Drop(SimulatedFault):
-    """Hangs up on the first list."""
+    """Resets the connection of the first list."""
 
     name = "drop"
 
     async def strike(self, exchange: Exchange) -> None:
-        """Says nothing."""
+        """Resets the connection without sending anything."""
         exchange.hang_up()

@@ -1,4 +1,4 @@
-"""A gateway before the switch that gives up on windows across a month's edge."""
+"""A gateway in front of the switch that times out on windows across a month's edge."""
 
 from starlette.requests import Request
 
@@ -20,22 +20,22 @@ class EdgeTimeout(SimulatedFault):
     name = "edge_timeout"
 
     def concerns(self, request: Request) -> bool:
-        """Windows across a month's edge."""
+        """Applies to windows across a month's edge."""
         return super().concerns(request) and over_an_edge(request)
 
     async def strike(self, exchange: Exchange) -> None:
-        """Gives up."""
-        await exchange.give(SimulatedReply(504, {"content-type": "text/html"}, b"<html>504 Gateway Time-out</html>"))
+        """Answers 504."""
+        await exchange.respond(SimulatedReply(504, {"content-type": "text/html"}, b"<html>504 Gateway Time-out</html>"))
 
 
 class LongEdgeTimeout(EdgeTimeout):
-    """Answers every list across a month's edge that is longer than some hours with 504."""
+    """Answers every list across a month's edge that is longer than four hours with 504."""
 
     name = "long_edge_timeout"
     times = None
 
     def concerns(self, request: Request) -> bool:
-        """Long windows across a month's edge."""
+        """Applies to long windows across a month's edge."""
         query = request.query_params
         seconds = int(query.get("created_to", "0")) - int(query.get("created_from", "0"))
         return super().concerns(request) and seconds > _LONGEST_SECONDS

@@ -1,4 +1,4 @@
-"""What a fault is: it stands before the switch, sees a request, and spoils or replaces the answer."""
+"""Base classes of faults. A fault receives requests before the switch, and changes or replaces the responses."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -12,24 +12,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 @dataclass(frozen=True, slots=True)
 class SimulatedReply:
-    """A whole answer of the switch."""
+    """A complete response of the switch."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def json(self) -> dict[str, Any]:
-        """Its body."""
+        """The parsed body."""
         return cast("dict[str, Any]", orjson.loads(self.body))
 
     def with_json(self, envelope: dict[str, Any]) -> "SimulatedReply":
-        """The same with another body."""
+        """The same response with another body."""
         return replace(self, body=orjson.dumps(envelope))
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request that a fault has to do with."""
+    """One request that a fault answers, and the means to answer it."""
 
     request: Request
     app: ASGIApp
@@ -37,10 +37,10 @@ class Exchange:
     send: Send
 
     async def answer(self) -> SimulatedReply:
-        """What the switch would say."""
+        """The response of the switch without the fault."""
         status, headers, body = 500, dict[str, str](), bytearray()
 
-        async def keep(message: Message) -> None:
+        async def collect(message: Message) -> None:
             nonlocal status, headers
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -48,35 +48,35 @@ class Exchange:
             else:
                 body.extend(message.get("body", b""))
 
-        await self.app(self.request.scope, self.receive, keep)
+        await self.app(self.request.scope, self.receive, collect)
         headers.pop("content-length", None)
         return SimulatedReply(status, headers, bytes(body))
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
-        """Begins an answer by hand."""
+        """Sends status and headers."""
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def part(self, body: bytes, *, more: bool) -> None:
-        """Goes on with it."""
+        """Sends a part of the body."""
         await self.send({"type": "http.response.body", "body": body, "more_body": more})
 
-    async def give(self, reply: SimulatedReply) -> None:
-        """Sends a whole answer."""
+    async def respond(self, reply: SimulatedReply) -> None:
+        """Sends a complete response."""
         await self.start(reply.status, reply.headers | {"content-length": str(len(reply.body))})
         await self.part(reply.body, more=False)
 
     def hang_up(self) -> None:
-        """Resets the connection, whatever has been sent."""
+        """Resets the connection, even in the middle of a response."""
         cast("Any", self.send).__self__.transport.abort()
 
 
 class SimulatedFault(ABC):
-    """A case of the fault list.
+    """A fault that a test or the simulator command can activate.
 
     Attributes:
-        name: by which it is switched on.
-        times: how often it strikes; None for every time.
+        name: name of the fault.
+        times: number of requests that it affects; None for all.
     """
 
     name: ClassVar[str]
@@ -86,48 +86,48 @@ class SimulatedFault(ABC):
         self._struck = 0
 
     def strikes(self, request: Request) -> bool:
-        """Whether this request is hit; the first lists are, by default."""
+        """Whether the fault affects this request; by default the first ``times`` that it applies to."""
         if not self.concerns(request) or (self.times is not None and self._struck >= self.times):
             return False
         self._struck += 1
         return True
 
     def concerns(self, request: Request) -> bool:
-        """Whether the fault has to do with such requests: lists of a window, unless a case says otherwise."""
+        """Whether the fault applies to this kind of request; by default to lists of a window."""
         return request.url.path.endswith("/cdrs") and "created_from" in request.query_params
 
     @abstractmethod
     async def strike(self, exchange: Exchange) -> None:
-        """Answers in the switch's place."""
+        """Answers the request in place of the switch."""
 
 
 class RewritingFault(SimulatedFault):
-    """A fault that lets the switch answer and changes the rows of a list."""
+    """A fault that changes the envelope of the switch's response."""
 
     times = None
 
     @abstractmethod
     def rewritten(self, envelope: dict[str, Any], request: Request) -> dict[str, Any]:
-        """The envelope as it goes out."""
+        """The changed envelope."""
 
     async def strike(self, exchange: Exchange) -> None:
-        """Changes a successful JSON answer, lets every other one pass."""
+        """Changes a successful JSON response, and passes on every other one."""
         reply = await exchange.answer()
         json = reply.headers.get("content-type", "").startswith("application/json")
         if reply.status == 200 and json:  # noqa: PLR2004 - OK
             reply = reply.with_json(self.rewritten(reply.json(), exchange.request))
-        await exchange.give(reply)
+        await exchange.respond(reply)
 
 
 class FaultySwitch:
-    """The switch behind its faults, as an ASGI application."""
+    """ASGI application of a switch with active faults."""
 
     def __init__(self, app: ASGIApp, faults: list[SimulatedFault]) -> None:
         self._app = app
         self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Gives each request to the first fault that strikes, or to the switch."""
+        """Passes each request to the first fault that affects it, or to the switch."""
         if scope["type"] == "http":
             request = Request(scope, receive)
             for fault in self._faults:

@@ -8,12 +8,12 @@ from cdr_pipeline.simulator.faults.fault import RewritingFault
 
 
 class ForeignRow(RewritingFault):
-    """Says of the first row of every list that it belongs to somebody else."""
+    """Sets another account's id in the first row of every list."""
 
     name = "foreign_row"
 
     def rewritten(self, envelope: dict[str, Any], request: Request) -> dict[str, Any]:
-        """One row with another account's id."""
+        """The envelope with another account's id in its first row."""
         del request
         first = [row | {"account_id": "f" * 32} for row in envelope["data"][:1]]
         return envelope | {"data": first + envelope["data"][1:]}

@@ -10,12 +10,12 @@ from cdr_pipeline.simulator.faults.fault import RewritingFault
 
 
 class FutureRow(RewritingFault):
-    """Dates the first row of every list 2999."""
+    """Sets the time of the first row of every list to the year 2999."""
 
     name = "future_row"
 
     def rewritten(self, envelope: dict[str, Any], request: Request) -> dict[str, Any]:
-        """One row that has not happened yet."""
+        """The envelope with a time in the future in its first row."""
         del request
         moment = str(to_gregorian(datetime(2999, 1, 1, tzinfo=UTC)))
         first = [row | {"timestamp": moment} for row in envelope["data"][:1]]

@@ -1,4 +1,4 @@
-"""A gateway before the switch that waits too short a time for long windows."""
+"""A gateway in front of the switch whose timeout is too short for long windows."""
 
 from starlette.requests import Request
 
@@ -8,17 +8,17 @@ _LONGEST_SECONDS = 3 * 3600
 
 
 class GatewayTimeout(SimulatedFault):
-    """Answers every list of more than three hours with 504, as HTML; the switch itself never says 504."""
+    """Answers every list of more than three hours with 504 and HTML. The switch itself never sends 504."""
 
     name = "gateway_timeout"
     times = None
 
     def concerns(self, request: Request) -> bool:
-        """Long windows."""
+        """Applies to windows longer than three hours."""
         query = request.query_params
         first, last = query.get("created_from", "0"), query.get("created_to", "0")
         return super().concerns(request) and int(last) - int(first) > _LONGEST_SECONDS
 
     async def strike(self, exchange: Exchange) -> None:
-        """Gives up."""
-        await exchange.give(SimulatedReply(504, {"content-type": "text/html"}, b"<html>504 Gateway Time-out</html>"))
+        """Answers 504."""
+        await exchange.respond(SimulatedReply(504, {"content-type": "text/html"}, b"<html>504 Gateway Time-out</html>"))

@@ -9,5 +9,7 @@ class Html(SimulatedFault):
     name = "html"
 
     async def strike(self, exchange: Exchange) -> None:
-        """Says that all is well, in HTML."""
-        await exchange.give(SimulatedReply(200, {"content-type": "text/html"}, b"<html><body>Back soon</body></html>"))
+        """Sends HTML with status 200."""
+        await exchange.respond(
+            SimulatedReply(200, {"content-type": "text/html"}, b"<html><body>Back soon</body></html>")
+        )

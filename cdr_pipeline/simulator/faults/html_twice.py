@@ -1,4 +1,4 @@
-"""A proxy's fault page with status 200, twice in a row."""
+"""A proxy's error page with status 200, for two requests."""
 
 from cdr_pipeline.simulator.faults.html import Html
 

@@ -1,4 +1,4 @@
-"""The login is answered by a proxy: gone for a moment, then a web page, then too slow."""
+"""A proxy answers the login: with 503, then with a web page, then with 504."""
 
 from starlette.requests import Request
 
@@ -14,10 +14,10 @@ class LoginFails(SimulatedFault):
     times = 3
 
     def concerns(self, request: Request) -> bool:
-        """Logins."""
+        """Applies to logins."""
         return request.url.path.endswith(("/api_auth", "/user_auth"))
 
     async def strike(self, exchange: Exchange) -> None:
-        """Refuses in the order of the statuses."""
+        """Answers with the next status of the three."""
         status = (503, 200, 504)[(self._struck - 1) % 3]
-        await exchange.give(SimulatedReply(status, {"content-type": "text/html"}, _PAGE))
+        await exchange.respond(SimulatedReply(status, {"content-type": "text/html"}, _PAGE))

@@ -1,4 +1,4 @@
-"""A20: pages that never end."""
+"""A20: paging that never ends."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from cdr_pipeline.simulator.faults.fault import RewritingFault
 
 
 class Loop(RewritingFault):
-    """Names the same next page for ever."""
+    """Sets the same next page in every response."""
 
     name = "loop"
 
     def rewritten(self, envelope: dict[str, Any], request: Request) -> dict[str, Any]:
-        """Always one more page."""
+        """The envelope with a constant ``next_start_key``."""
         del request
         return envelope | {"next_start_key": "g2wAAAACbgUAvn1W1A5tAAAACDk4MDE2ODAwag"}

@@ -1,4 +1,4 @@
-"""A page that has more rows than were asked for, which happens with equal keys."""
+"""A page with more rows than requested, which happens with equal keys."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from cdr_pipeline.simulator.faults.fault import RewritingFault
 
 
 class MoreRows(RewritingFault):
-    """Repeats the last row of every list and states one row less than there are."""
+    """Repeats the last row of every list, without counting it in ``page_size``."""
 
     name = "more_rows"
 
     def rewritten(self, envelope: dict[str, Any], request: Request) -> dict[str, Any]:
-        """One row more than the page says."""
+        """The envelope with one row more than ``page_size``."""
         del request
         rows = envelope["data"]
         stated = {"page_size": str(len(rows))} if "page_size" in envelope else {}

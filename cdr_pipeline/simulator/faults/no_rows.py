@@ -1,4 +1,4 @@
-"""A33: the database failed, and the switch says that there were no calls."""
+"""A33: the database failed, and the switch returns an empty list with status success."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from cdr_pipeline.simulator.faults.fault import RewritingFault
 
 
 class NoRows(RewritingFault):
-    """Answers every list with no rows and success."""
+    """Removes all rows from every list; the status remains success."""
 
     name = "no_rows"
 
     def rewritten(self, envelope: dict[str, Any], request: Request) -> dict[str, Any]:
-        """Success, and nothing in it."""
+        """The envelope without rows."""
         del request
         left_out = ("page_size", "start_key", "next_start_key")
         return {key: value for key, value in envelope.items() if key not in left_out} | {"data": []}

@@ -1,4 +1,4 @@
-"""A page that says it is full and is not: the database behind the switch failed in the middle of it."""
+"""A page with fewer rows than it states, because the switch's database failed while it was sent."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from cdr_pipeline.simulator.faults.fault import RewritingFault
 
 
 class ShortPage(RewritingFault):
-    """Loses half of the rows of the first list; status, trailer and page size are as if nothing had happened."""
+    """Removes half of the rows of the first list, without changing status, trailer and page size."""
 
     name = "short_page"
     times = 1
 
     def rewritten(self, envelope: dict[str, Any], request: Request) -> dict[str, Any]:
-        """Half of the rows."""
+        """The envelope with half of the rows."""
         del request
         return envelope | {"data": envelope["data"][::2]}

@@ -1,4 +1,4 @@
-"""A25: rows in no order."""
+"""A25: rows in random order."""
 
 import random
 from typing import Any
@@ -14,7 +14,7 @@ class Shuffle(RewritingFault):
     name = "shuffle"
 
     def rewritten(self, envelope: dict[str, Any], request: Request) -> dict[str, Any]:
-        """The same rows in another order."""
+        """The envelope with the same rows in another order."""
         rows = list(envelope["data"])
         random.Random(str(request.url)).shuffle(rows)
         return envelope | {"data": rows}

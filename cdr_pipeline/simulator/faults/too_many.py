@@ -1,4 +1,4 @@
-"""A06: too many requests, and when to come back."""
+"""A06: too many requests, with the time to wait."""
 
 from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 
@@ -6,11 +6,11 @@ BODY = b'{"data":{"message":"too many requests"},"error":"429","message":"too_ma
 
 
 class TooMany(SimulatedFault):
-    """Answers the first three lists with 429; the switch itself names no time, a gateway before it does."""
+    """Answers the first three lists with 429 and Retry-After, which a gateway sends and the switch itself does not."""
 
     name = "too_many"
     times = 3
 
     async def strike(self, exchange: Exchange) -> None:
-        """Asks for one second."""
-        await exchange.give(SimulatedReply(429, {"content-type": "application/json", "retry-after": "1"}, BODY))
+        """Answers 429 with Retry-After of one second."""
+        await exchange.respond(SimulatedReply(429, {"content-type": "application/json", "retry-after": "1"}, BODY))

@@ -1,4 +1,4 @@
-"""A23: every row comes twice."""
+"""A23: every row occurs twice."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ class Twice(RewritingFault):
     name = "twice"
 
     def rewritten(self, envelope: dict[str, Any], request: Request) -> dict[str, Any]:
-        """Each row, and each row again."""
+        """The envelope with each row twice."""
         del request
         rows = [row for row in envelope["data"] for _ in range(2)]
         return envelope | {"data": rows, **({"page_size": str(len(rows))} if "page_size" in envelope else {})}

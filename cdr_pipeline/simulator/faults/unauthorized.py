@@ -1,4 +1,4 @@
-"""A07: the token has expired in the middle of a run."""
+"""A07: the token expires in the middle of a run."""
 
 from starlette.requests import Request
 
@@ -15,13 +15,13 @@ class Unauthorized(SimulatedFault):
         self._lists = 0
 
     def strikes(self, request: Request) -> bool:
-        """Only the second list."""
+        """Whether this is the second list."""
         if not self.concerns(request):
             return False
         self._lists += 1
         return self._lists == 2  # noqa: PLR2004 - in the middle of a run, not at its start
 
     async def strike(self, exchange: Exchange) -> None:
-        """As 4.3 says it."""
+        """Answers 401 with the body of 4.3."""
         body = b'{"data":{},"error":"401","message":"invalid credentials","status":"error"}'
-        await exchange.give(SimulatedReply(401, {"content-type": "application/json"}, body))
+        await exchange.respond(SimulatedReply(401, {"content-type": "application/json"}, body))

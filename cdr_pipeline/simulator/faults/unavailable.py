@@ -1,4 +1,4 @@
-"""A05: the database is away for a moment."""
+"""A05: the switch's database is unavailable for a moment."""
 
 from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 
@@ -9,8 +9,8 @@ class Unavailable(SimulatedFault):
     name = "unavailable"
 
     async def strike(self, exchange: Exchange) -> None:
-        """As the switch says it."""
+        """Answers 503 with the switch's body."""
         body = (
             b'{"data":{"message":"datastore timeout"},"error":"503","message":"datastore_unreachable","status":"error"}'
         )
-        await exchange.give(SimulatedReply(503, {"content-type": "application/json"}, body))
+        await exchange.respond(SimulatedReply(503, {"content-type": "application/json"}, body))
