@@ -51,6 +51,16 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 @pytest.fixture(autouse=True)
+def _no_handlers_are_left() -> Iterator[None]:
+    """Commands log to the standard error of their test, which is closed when the test ends."""
+    before = list(logging.root.handlers)
+    yield
+    for handler in list(logging.root.handlers):
+        if type(handler) is logging.StreamHandler and handler not in before:
+            logging.root.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
 def _nothing_leaks(tmp_path: Path, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -> Iterator[None]:
     """P8, after every test: no token in any file or log line, no number or name in logs and Dagster's storage."""
     caplog.set_level(logging.INFO)
