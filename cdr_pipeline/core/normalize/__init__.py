@@ -1,1 +1,1 @@
-"""Rows as delivered to canonical rows: one module for each way of delivery."""
+"""Converts rows as delivered to canonical rows: one module for the switch's API, one for imported files."""

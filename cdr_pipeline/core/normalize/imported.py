@@ -1,4 +1,4 @@
-"""Raw rows of a file to canonical rows, as its profile says. A value that cannot be read rejects its row."""
+"""Converts raw rows of a file to canonical rows, as its profile defines. Unreadable values reject their row."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -30,10 +30,10 @@ _IDENTIFIERS: Final = (
 )
 _NUMBERS: Final = (Kind.SECONDS, Kind.MONEY, Kind.PORT)
 _MINUTES: Final = re.compile(r"-?[0-9]{1,3}")
-# 1.23E+15: without the sign it may be an id in hexadecimal.
+# 1.23E+15. The sign is required, because 1E15 may be a hexadecimal id.
 _SPREADSHEET: Final = r"^[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+$"
 _MICROSECONDS: Final = 1_000_000
-_COUNTED: Final = pl.Decimal(24, 6)
+_DURATION_TYPE: Final = pl.Decimal(24, 6)
 _MONEY: Final = ("cost", "rate", "reseller_cost")
 _ZONE: Final = "__zone"
 _ACCOUNT: Final = "__account"
@@ -48,19 +48,20 @@ def normalize_imported(
     account_country_code: str | None = None,
     earlier_zones: Sequence[EarlierZone] = (),
 ) -> CheckedRows:
-    """Canonical rows of a file's raw rows.
+    """Converts raw rows of a file to canonical rows.
 
     Args:
         records: ``line``, ``raw`` and one text column per source column, lower-case names.
-        profile: how the source speaks.
-        account_id: whose calls they are.
-        account_time_zone: decides the business date, and the zone of local times when the profile leaves it to it.
-        account_country_code: of national numbers, when the profile names none.
-        earlier_zones: in which the account's days were before, oldest first.
+        profile: format of the file.
+        account_id: account that owns the records.
+        account_time_zone: IANA zone of the account. It decides the business date, and it is the zone of local times if
+            the profile uses the account's zone.
+        account_country_code: E.164 country code of national numbers if the profile has none.
+        earlier_zones: earlier zones of the account, oldest first.
 
     Returns:
-        Rows in ``working_schema()``, origin imported, ``record_id`` null where the profile has no native id, and
-        rejects. ``extra_source`` holds every source column that no field is made of.
+        Rows in ``working_schema()`` with origin imported, and rejects. ``record_id`` is null when the profile has no
+        native id. ``extra_source`` contains the source columns that no field uses.
     """
     records = combined(records, profile)
     account_zones = AccountZones(account_time_zone, tuple(earlier_zones))
@@ -69,20 +70,20 @@ def normalize_imported(
     if plan.country_code is None and account_country_code is not None:
         plan = replace(plan, country_code=account_country_code)
     texts = _texts(records, profile)
-    zones = _zones(texts, profile)
-    typed = _typed(texts, profile, local, zones)
+    zones = _zones_by_value(texts, profile)
+    typed = _with_typed_columns(texts, profile, local, zones)
     has_identity = bool(profile.native_id) and set(profile.native_id) <= set(records.columns)
-    sifted = split_rejects(typed, _faults(profile, zones, account_id, has_identity=has_identity))
-    billed = pl.col("billing_seconds") > 0
-    # A file that tells when calls were answered, tells of this one that it was not.
-    tells = any(column in records.columns for column in profile.fields.get("answered_at", ()))
-    unanswered = pl.when(pl.lit(tells) & pl.col("answered_at").is_null()).then(pl.lit(value=False))
+    split = split_rejects(typed, _faults(profile, zones, account_id, has_identity=has_identity))
+    is_billed = pl.col("billing_seconds") > 0
+    # If the file has a column for the answer time, a call without a value in it was not answered.
+    has_answer_times = any(column in records.columns for column in profile.fields.get("answered_at", ()))
+    not_answered = pl.when(pl.lit(has_answer_times) & pl.col("answered_at").is_null()).then(pl.lit(value=False))
     rows = (
-        sifted.rows.pipe(_span_completed)
+        split.rows.pipe(_with_missing_times)
         .with_columns(
             pl.lit(account_id).alias("account_id"),
             pl.lit("imported").alias("origin"),
-            pl.coalesce(billed | pl.col("answered_at").is_not_null(), billed, unanswered).alias("answered"),
+            pl.coalesce(is_billed | pl.col("answered_at").is_not_null(), is_billed, not_answered).alias("answered"),
             e164(pl.col("caller_id_number"), plan).alias("caller_e164"),
             e164(pl.coalesce("dialed_number", "callee_id_number"), plan).alias("callee_e164"),
             sip.host(pl.col("to_uri")).alias("to_host"),
@@ -91,11 +92,11 @@ def normalize_imported(
         )
         .select(working_schema().keys())
     )
-    return CheckedRows(rows, sifted.rejects)
+    return CheckedRows(rows, split.rejects)
 
 
 def combined(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
-    """Adds the columns that a profile makes of several, each null where one of its parts is."""
+    """Adds the columns that a profile joins from several. A joined column is null if one of its parts is null."""
     parts = {
         name: [pl.col(column).str.strip_chars() for column in columns]
         for name, columns in profile.combine.items()
@@ -104,16 +105,16 @@ def combined(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     return records.with_columns(pl.concat_str(texts, separator=" ").alias(name) for name, texts in parts.items())
 
 
-def _zones(texts: pl.DataFrame, profile: Profile) -> dict[str, str]:
-    """Words of the file's zone column to IANA names or offsets, those that mean something."""
+def _zones_by_value(texts: pl.DataFrame, profile: Profile) -> dict[str, str]:
+    """Values of the file's zone column to IANA names or offsets. Values that name no zone are left out."""
     if not profile.zone_column:
         return {}
-    words = texts[_ZONE].drop_nulls().unique(maintain_order=True).to_list()
+    values = texts[_ZONE].drop_nulls().unique(maintain_order=True).to_list()
     if profile.zone_notation == "minutes_west":
-        meant = {word: _offset(-int(word)) for word in words if _MINUTES.fullmatch(word)}
+        names = {value: _offset(-int(value)) for value in values if _MINUTES.fullmatch(value)}
     else:
-        meant = {word: profile.zones.get(word.lower(), word) for word in words}
-    return {word: zone for word, zone in meant.items() if is_zone(zone)}
+        names = {value: profile.zones.get(value.lower(), value) for value in values}
+    return {value: zone for value, zone in names.items() if is_zone(zone)}
 
 
 def _offset(minutes_east: int) -> str:
@@ -121,33 +122,35 @@ def _offset(minutes_east: int) -> str:
 
 
 def _texts(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
-    """Every canonical field as text under its name, the rest of the source as JSON."""
-    wanted = {
+    """Every canonical field as text under its name, and the other source columns as JSON."""
+    source_columns = {
         name: [column for column in columns if column in records.columns] for name, columns in profile.fields.items()
     }
-    used = {columns[0] for columns in wanted.values() if columns} | set(profile.native_id)
+    used = {columns[0] for columns in source_columns.values() if columns} | set(profile.native_id)
     used |= {part for name in used & profile.combine.keys() for part in profile.combine[name]}
     native = [column for column in profile.native_id if column in records.columns]
-    texts = {name: pl.coalesce(columns) if columns else pl.lit(None, pl.String) for name, columns in wanted.items()}
+    texts = {
+        name: pl.coalesce(columns) if columns else pl.lit(None, pl.String) for name, columns in source_columns.items()
+    }
     texts |= {name: pl.lit(value) for name, value in profile.constants.items()}
-    texts |= {name: _translated(texts[name], words) for name, words in profile.values.items() if name in texts}
+    texts |= {name: _translate(texts[name], words) for name, words in profile.values.items() if name in texts}
     if native and native == list(profile.native_id):
         texts["record_id"] = pl.concat_str(native, separator="/")
     missing = {field.name: pl.lit(None, pl.String) for field in FIELDS if field.name not in texts}
     rest = [column for column in records.columns if column not in used and column not in (LINE, RAW)]
-    aside = {_ZONE: profile.zone_column, _ACCOUNT: profile.account_column}
-    kept = {
+    helpers = {_ZONE: profile.zone_column, _ACCOUNT: profile.account_column}
+    helper_columns = {
         name: pl.col(column).str.strip_chars() if column in records.columns else pl.lit(None, pl.String)
-        for name, column in aside.items()
+        for name, column in helpers.items()
     }
-    return records.select(LINE, RAW, _extra(rest).alias(EXTRA), **texts, **missing, **kept)
+    return records.select(LINE, RAW, _extra(rest).alias(EXTRA), **texts, **missing, **helper_columns)
 
 
 def _extra(columns: Sequence[str]) -> pl.Expr:
-    """JSON object of the columns that have a value, null when none has."""
+    """JSON object of the columns that have a value; null when no column has one."""
     if not columns:
         return pl.lit(None, pl.String)
-    # Polars writes {"name":"value"} for a struct of one; without the braces it is a member of the whole.
+    # Polars writes {"name":"value"} for a struct of one column. Without the braces it is a member of the object.
     members = [pl.struct(column).struct.json_encode().str.slice(1).str.head(-1) for column in columns]
     present = [
         pl.when(pl.col(column).is_not_null()).then(member) for column, member in zip(columns, members, strict=True)
@@ -156,15 +159,17 @@ def _extra(columns: Sequence[str]) -> pl.Expr:
     return pl.when(joined != "").then(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))
 
 
-def _translated(text: pl.Expr, words: Mapping[str, str]) -> pl.Expr:
+def _translate(text: pl.Expr, words: Mapping[str, str]) -> pl.Expr:
     return text.str.to_lowercase().replace_strict(dict(words), default=text, return_dtype=pl.String)
 
 
-def _typed(texts: pl.DataFrame, profile: Profile, local: AccountZones, zones: Mapping[str, str]) -> pl.DataFrame:
-    """Typed columns beside their texts (``__name``), which the faults compare with."""
+def _with_typed_columns(
+    texts: pl.DataFrame, profile: Profile, local: AccountZones, zones: Mapping[str, str]
+) -> pl.DataFrame:
+    """Typed columns, and their texts as ``__name`` for the conditions of rejects."""
     times = {name: _time_text(name, profile) for name in _TIMES}
-    kept = [text.alias(f"__{name}") for name, text in times.items()]
-    kept += [pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in _NUMBERS]
+    originals = [text.alias(f"__{name}") for name, text in times.items()]
+    originals += [pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in _NUMBERS]
     casts = [_instant(text, profile, local, zones).alias(name) for name, text in times.items()]
     casts += [_seconds(name, profile) for name in ("duration_seconds", "billing_seconds", "ringing_seconds")]
     casts += [_money(name, profile) for name in _MONEY]
@@ -179,36 +184,40 @@ def _typed(texts: pl.DataFrame, profile: Profile, local: AccountZones, zones: Ma
     casts += [
         pl.lit(None, field.kind.dtype).alias(field.name) for field in FIELDS if field.kind in (Kind.FLAG, Kind.DATE)
     ]
-    return texts.with_columns(*kept).with_columns(*casts, currency.alias("cost_currency"))
+    return texts.with_columns(*originals).with_columns(*casts, currency.alias("cost_currency"))
 
 
 def _instant(text: pl.Expr, profile: Profile, local: AccountZones, zones: Mapping[str, str]) -> pl.Expr:
-    """In the row's own zone where the file names one, else in the file's."""
+    """Instants of local times in the zone of the row if the file has one, otherwise in the zone of the file."""
     notation, formats = profile.time_notation, profile.time_formats
     if not profile.zone_column:
         return _local_instant(text, notation, formats, local)
-    own = [
-        pl.when(pl.col(_ZONE) == word).then(instant(text, notation, formats, meant)) for word, meant in zones.items()
+    by_zone = [
+        pl.when(pl.col(_ZONE) == value).then(instant(text, notation, formats, zone)) for value, zone in zones.items()
     ]
-    return pl.coalesce([*own, pl.when(pl.col(_ZONE).is_null()).then(_local_instant(text, notation, formats, local))])
+    return pl.coalesce(
+        [*by_zone, pl.when(pl.col(_ZONE).is_null()).then(_local_instant(text, notation, formats, local))]
+    )
 
 
 def _local_instant(text: pl.Expr, notation: TimeNotation, formats: Sequence[str], local: AccountZones) -> pl.Expr:
-    """Local times in the zone of the day that they name; others are the same instant in any zone."""
-    found = instant(text, notation, formats, local.time_zone)
-    named = instant(text, notation, formats, "UTC").dt.date()
+    """Instants of local times in the zone of their day. Other times are the same instant in any zone."""
+    result = instant(text, notation, formats, local.time_zone)
+    local_date = instant(text, notation, formats, "UTC").dt.date()
     for zone in reversed(local.earlier):
-        found = pl.when(named < zone.until).then(instant(text, notation, formats, zone.time_zone)).otherwise(found)
-    return found
+        result = (
+            pl.when(local_date < zone.until).then(instant(text, notation, formats, zone.time_zone)).otherwise(result)
+        )
+    return result
 
 
 def _number(name: str, profile: Profile) -> pl.Expr:
-    """A number's text with a point for its decimals and nothing between its thousands, null when it is written else."""
+    """Text of a number with a decimal point and no thousands separators; null when the notation is another one."""
     text = pl.col(name).str.strip_chars()
     if profile.decimal_mark == ".":
         return text
-    written = pl.when(text.str.contains(r"^[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?$")).then(text)
-    return written.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    valid = pl.when(text.str.contains(r"^[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?$")).then(text)
+    return valid.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
 
 
 def _time_text(name: str, profile: Profile) -> pl.Expr:
@@ -220,8 +229,8 @@ def _seconds(name: str, profile: Profile) -> pl.Expr:
     unit = profile.duration_units.get(name, profile.duration_unit)
     text = pl.col(name).str.strip_chars() if unit == "hh:mm:ss" else _number(name, profile)
     exact = pl.Decimal(38, 6)
-    # What has more digits than this is no duration in any unit; a product of it could overflow and fail the whole file.
-    number = text.cast(_COUNTED, strict=False).cast(exact)
+    # A text with more digits is not a duration in any unit. Its product could overflow, and the whole file would fail.
+    number = text.cast(_DURATION_TYPE, strict=False).cast(exact)
     match unit:
         case "seconds":
             value = number
@@ -246,20 +255,20 @@ def _money(name: str, profile: Profile) -> pl.Expr:
 
 
 def _shift(name: str, profile: Profile) -> int:
-    """Decimal places by which an amount is shifted; a rate never is."""
+    """Decimal places by which an amount is shifted; 0 for a rate."""
     return 0 if name == "rate" else profile.cost_scale
 
 
 def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_identity: bool) -> list[RowFault]:
-    unread = [
+    numbers = [
         RowFault(
             field.name, Reject.NOT_A_NUMBER, pl.col(f"__{field.name}").is_not_null() & pl.col(field.name).is_null()
         )
         for field in FIELDS
         if field.kind in _NUMBERS
     ]
-    # After the casts the column holds the amount: the text beside it still says all decimals.
-    precise = [
+    # The typed column has at most eight decimals. Only the text still has all of them.
+    too_precise = [
         RowFault(name, Reject.TOO_PRECISE, is_too_precise(_number(f"__{name}", profile), _shift(name, profile)))
         for name in _MONEY
     ]
@@ -269,38 +278,38 @@ def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_
     times: list[RowFault] = []
     for name in _TIMES:
         text = pl.col(f"__{name}")
-        lost = text.is_not_null() & pl.col(name).is_null()
-        real = is_time(pl.when(lost).then(text), profile.time_notation, profile.time_formats)
+        is_unreadable = text.is_not_null() & pl.col(name).is_null()
+        is_real_time = is_time(pl.when(is_unreadable).then(text), profile.time_notation, profile.time_formats)
         times += [
-            RowFault(name, Reject.TIME_GAP, real),
-            RowFault(name, Reject.TIME_EPOCH, lost & is_count(text, profile.time_notation)),
-            RowFault(name, Reject.NOT_A_TIME, lost),
+            RowFault(name, Reject.TIME_GAP, is_real_time),
+            RowFault(name, Reject.TIME_EPOCH, is_unreadable & is_count(text, profile.time_notation)),
+            RowFault(name, Reject.NOT_A_TIME, is_unreadable),
         ]
-    given = pl.col("__started_at").is_not_null()
+    has_start = pl.col("__started_at").is_not_null()
     if "started_at" not in profile.fields:
-        given = pl.col("__ended_at").is_not_null() & pl.col("__duration_seconds").is_not_null()
-    missing = [RowFault("started_at", Reject.MISSING_VALUE, ~given)]
+        has_start = pl.col("__ended_at").is_not_null() & pl.col("__duration_seconds").is_not_null()
+    missing = [RowFault("started_at", Reject.MISSING_VALUE, ~has_start)]
     if profile.account_column:
-        whose = pl.col(_ACCOUNT).replace(dict(profile.account_names))
-        missing.append(RowFault("account_id", Reject.OTHER_ACCOUNT, whose != account_id))
+        row_account = pl.col(_ACCOUNT).replace(dict(profile.account_names))
+        missing.append(RowFault("account_id", Reject.OTHER_ACCOUNT, row_account != account_id))
     if profile.zone_column:
-        known = pl.col(_ZONE).is_null() | pl.col(_ZONE).is_in(list(zones))
-        missing.append(RowFault("started_at", Reject.UNKNOWN_ZONE, ~known))
+        has_zone = pl.col(_ZONE).is_null() | pl.col(_ZONE).is_in(list(zones))
+        missing.append(RowFault("started_at", Reject.UNKNOWN_ZONE, ~has_zone))
     if has_identity:
         missing.append(RowFault("record_id", Reject.MISSING_VALUE, pl.col("record_id").is_null()))
-    return [*missing, *times, *unread, *precise, *damaged]
+    return [*missing, *times, *numbers, *too_precise, *damaged]
 
 
-def _span_completed(rows: pl.DataFrame) -> pl.DataFrame:
-    """What the file left out: start from end and duration, these from each other, answer and billed seconds too."""
+def _with_missing_times(rows: pl.DataFrame) -> pl.DataFrame:
+    """Fills missing times and durations: start, end, duration, answer time and billed seconds from each other."""
     if rows["started_at"].null_count():
-        rows = rows.with_columns(pl.coalesce("started_at", pl.col("ended_at") - _span("duration_seconds")))
+        rows = rows.with_columns(pl.coalesce("started_at", pl.col("ended_at") - _as_duration("duration_seconds")))
     if rows["ended_at"].null_count():
-        rows = rows.with_columns(pl.coalesce("ended_at", pl.col("started_at") + _span("duration_seconds")))
+        rows = rows.with_columns(pl.coalesce("ended_at", pl.col("started_at") + _as_duration("duration_seconds")))
     if rows["duration_seconds"].null_count():
         rows = rows.with_columns(pl.coalesce("duration_seconds", _seconds_between("started_at", "ended_at")))
     if rows["answered_at"].null_count():
-        answered = pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - _span("billing_seconds"))
+        answered = pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - _as_duration("billing_seconds"))
         rows = rows.with_columns(pl.coalesce("answered_at", answered))
     if rows["billing_seconds"].null_count():
         rows = rows.with_columns(pl.coalesce("billing_seconds", _seconds_between("answered_at", "ended_at")))
@@ -312,6 +321,6 @@ def _seconds_between(first: str, last: str) -> pl.Expr:
     return (length * pl.lit(Decimal("0.001"), pl.Decimal(38, 6))).cast(Kind.SECONDS.dtype, strict=False)
 
 
-def _span(name: str) -> pl.Expr:
-    """Seconds as a span of time. Their twelve digits are exact in a float, and so are their microseconds."""
+def _as_duration(name: str) -> pl.Expr:
+    """Seconds as a Polars duration. Twelve digits and their microseconds are exact in a float."""
     return pl.duration(microseconds=(pl.col(name).cast(pl.Float64) * _MICROSECONDS).round().cast(pl.Int64))

@@ -1,7 +1,7 @@
-"""Kazoo's list rows and detail documents to canonical rows.
+"""Converts Kazoo's list rows and detail documents to canonical rows.
 
-Every field is optional and may come as text, number, "" or not at all; what the dictionary does not name is kept in
-``extra_source``. Times: a list row's ``timestamp`` is the start of the leg, a document's is its end (kazoo-api).
+Every field is optional and may be a text, a number, "" or missing. ``extra_source`` keeps the keys that are not in the
+field dictionary. The ``timestamp`` of a list row is the start of the leg; that of a detail document is the end.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,11 +25,11 @@ DETAIL_SOURCE: Final = "detail_source"
 HAS_DETAIL: Final = "has_detail"
 _CCV: Final = "custom_channel_vars"
 _ACCOUNT_KEY: Final = "account_id"
-# Set by the reader of pages in a row whose text had to be repaired: the row is rejected, its neighbours are not.
+# The page reader sets this key in a row whose text it had to repair. Only that row is rejected, not the whole page.
 INVALID_TEXT: Final = "__invalid_text"
-_UNREAD: Final = "unread"
+_UNREADABLE: Final = "unread"
 _DETAIL_ACCOUNT: Final = "__detail_account"
-# One unit of Kazoo's cost is a 1/10000 of a dollar; its rate is in dollars, in the same row.
+# Kazoo's cost is in units of 1/10000 dollar. The rate in the same row is in dollars.
 _DOLLARS_PER_UNIT: Final = Decimal("0.0001")
 _UNIT_DECIMALS: Final = 4
 _IN_UNITS: Final = ("cost", "reseller_cost")
@@ -41,7 +41,7 @@ class Rows:
     """JSON objects, one per line, as the source delivered them.
 
     Attributes:
-        ndjson: the lines.
+        ndjson: lines, separated by a newline.
         keys: union of the objects' keys.
     """
 
@@ -59,16 +59,16 @@ def normalize_list(
     details: Rows | None = None,
     earlier_zones: Sequence[EarlierZone] = (),
 ) -> CheckedRows:
-    """Canonical rows of list rows, filled up from detail documents where those were fetched.
+    """Converts list rows to canonical rows, with fields from detail documents if these were fetched.
 
     Args:
         rows: list rows of one account.
-        account_id: the account that was asked.
-        time_zone: the account's zone; decides the business date.
-        plan: the account's number plan.
+        account_id: account that the request was for.
+        time_zone: IANA zone of the account; decides the business date.
+        plan: number plan of the account.
         first_line: number of the first row within its window.
-        details: detail documents of some or all of the rows, joined by id.
-        earlier_zones: in which the account's days were before, oldest first.
+        details: detail documents of some or all of the rows, joined by id; None for none.
+        earlier_zones: earlier zones of the account, oldest first.
 
     Returns:
         Rows in ``working_schema()`` plus ``has_detail`` and ``detail_source``, and rejects.
@@ -76,13 +76,13 @@ def normalize_list(
     texts = _texts(rows, LIST_KEYS | {"call_direction", INVALID_TEXT, _ACCOUNT_KEY})
     if texts.is_empty():
         return CheckedRows(pl.DataFrame(schema=checked_schema()), no_rejects())
-    surplus = rows.keys - KNOWN_LIST_KEYS
+    extra_keys = rows.keys - KNOWN_LIST_KEYS
     frame = texts.with_row_index(LINE, offset=first_line).with_columns(
         pl.col(LINE).cast(pl.Int64),
         direction=pl.coalesce("direction", "call_direction"),
-        **{EXTRA: pl.col(RAW) if surplus else pl.lit(None, pl.String)},
+        **{EXTRA: pl.col(RAW) if extra_keys else pl.lit(None, pl.String)},
     )
-    listed = frame.select(
+    list_rows = frame.select(
         LINE,
         RAW,
         EXTRA,
@@ -90,21 +90,21 @@ def normalize_list(
         _ACCOUNT_KEY,
         *(pl.col(field.list_key).alias(field.name) for field in FIELDS if field.list_key),
     )
-    joined = listed.join(_documents(details), on="record_id", how="left", maintain_order="left")
-    typed, faults = _typed(joined, account_id)
-    sifted = split_rejects(typed, faults)
+    joined = list_rows.join(_documents(details), on="record_id", how="left", maintain_order="left")
+    typed, faults = _with_typed_columns(joined, account_id)
+    split = split_rejects(typed, faults)
     zones = AccountZones(time_zone, tuple(earlier_zones))
-    return CheckedRows(_derived(sifted.rows, account_id, zones, plan), sifted.rejects)
+    return CheckedRows(_with_derived_columns(split.rows, account_id, zones, plan), split.rejects)
 
 
 def checked_schema() -> dict[str, pl.DataType]:
-    """Columns of ``normalize_list``'s rows."""
+    """Columns and types of the rows that ``normalize_list`` returns."""
     return working_schema() | {HAS_DETAIL: pl.Boolean(), DETAIL_SOURCE: pl.String()}
 
 
-def _texts(rows: Rows, wanted: Iterable[str]) -> pl.DataFrame:
-    """Every wanted key as text ("" and missing alike are null), and the row itself as ``raw``."""
-    keys = sorted(wanted)
+def _texts(rows: Rows, selected: Iterable[str]) -> pl.DataFrame:
+    """The given keys as text (null when "" or missing), and the row itself as ``raw``."""
+    keys = sorted(selected)
     if not rows.ndjson:
         return pl.DataFrame(schema=dict.fromkeys([*keys, RAW], pl.String))
     schema = dict.fromkeys(keys, pl.String)
@@ -112,18 +112,18 @@ def _texts(rows: Rows, wanted: Iterable[str]) -> pl.DataFrame:
         values = pl.read_ndjson(rows.ndjson, schema=schema)
     except pl.exceptions.PolarsError:
         values = pl.concat(_readable(rows.ndjson.split(b"\n"), schema))
-    # As bytes: one wide character would make a Python text of all lines four times as large.
+    # Split as bytes: one wide character would make a Python text of all lines four times as large.
     lines = pl.Series(RAW, rows.ndjson.split(b"\n"), dtype=pl.Binary).cast(pl.String)
     return values.with_columns(pl.when(pl.col(keys).str.strip_chars() != "").then(pl.col(keys)).name.keep(), lines)
 
 
 def _readable(lines: list[bytes], schema: dict[str, type[pl.String]]) -> Iterator[pl.DataFrame]:
-    """The lines that can be read; one that cannot, such as a number without bound, becomes a row that is marked."""
+    """Frames of the readable lines. An unreadable line, such as one with a huge number, becomes a marked row."""
     try:
         yield pl.read_ndjson(b"\n".join(lines), schema=schema)
     except pl.exceptions.PolarsError:
         if len(lines) == 1:
-            row = dict.fromkeys(schema, None) | ({INVALID_TEXT: _UNREAD} if INVALID_TEXT in schema else {})
+            row = dict.fromkeys(schema, None) | ({INVALID_TEXT: _UNREADABLE} if INVALID_TEXT in schema else {})
             yield pl.DataFrame([row], schema=schema)
             return
         middle = len(lines) // 2
@@ -132,7 +132,7 @@ def _readable(lines: list[bytes], schema: dict[str, type[pl.String]]) -> Iterato
 
 
 def _documents(details: Rows | None) -> pl.DataFrame:
-    """Detail-only fields by record id: one row per document, texts; ``detail_source`` is the document."""
+    """Detail-only fields as text, one row per document, with ``record_id``; ``detail_source`` is the document."""
     detail_fields = [field for field in FIELDS if field.detail_only and field.detail_path]
     top_level = sorted({field.detail_path.split(".")[0] for field in detail_fields} | {"id", _CCV})
     texts = _texts(details or Rows(b"", frozenset()), top_level)
@@ -153,12 +153,12 @@ def _at_path(field: Field) -> pl.Expr:
     return pl.when(value != "").then(value)
 
 
-def _typed(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[RowFault]]:
-    """Casts, strictly noted: a value that cannot be cast is a fault of its row, never a null."""
+def _with_typed_columns(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[RowFault]]:
+    """Typed columns, and the conditions of rejects. A value that cannot be cast rejects its row."""
     faults = [
-        RowFault("record_id", Reject.INVALID_JSON, pl.col(INVALID_TEXT) == _UNREAD),
+        RowFault("record_id", Reject.INVALID_JSON, pl.col(INVALID_TEXT) == _UNREADABLE),
         RowFault("record_id", Reject.INVALID_TEXT, pl.col(INVALID_TEXT).is_not_null()),
-        RowFault("record_id", Reject.NUL_CHARACTER, _holds_nul(frame)),
+        RowFault("record_id", Reject.NUL_CHARACTER, _contains_nul(frame)),
         RowFault("account_id", Reject.OTHER_ACCOUNT, pl.col(_DETAIL_ACCOUNT) != account_id),
         RowFault("account_id", Reject.OTHER_ACCOUNT, pl.col(_ACCOUNT_KEY) != account_id),
         RowFault("started_at", Reject.MISSING_VALUE, pl.col("__started_at").is_null()),
@@ -188,16 +188,16 @@ def _typed(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[Row
     return typed, faults
 
 
-def _holds_nul(frame: pl.DataFrame) -> pl.Expr:
-    """Rows with an escaped NUL; the exact pattern is slow and only asked where the simple one is found at all."""
+def _contains_nul(frame: pl.DataFrame) -> pl.Expr:
+    """Rows with an escaped NUL. The exact pattern is slow, so it only runs if the simple text occurs in the frame."""
     if not frame[RAW].str.contains("\\u0000", literal=True).any():
         return pl.lit(value=False)
     return pl.col(RAW).str.contains(r"(^|[^\\])(\\\\)*\\u0000")
 
 
-def _derived(frame: pl.DataFrame, account_id: str, zones: AccountZones, plan: NumberPlan) -> pl.DataFrame:
-    """Everything that the dictionary derives, in its order and types."""
-    billed = pl.col("billing_seconds") > 0
+def _with_derived_columns(frame: pl.DataFrame, account_id: str, zones: AccountZones, plan: NumberPlan) -> pl.DataFrame:
+    """Adds the derived fields, and returns all columns in the order and types of the dictionary."""
+    is_billed = pl.col("billing_seconds") > 0
     in_dollars = [
         (pl.col(name).cast(pl.Decimal(38, 8)) * pl.lit(_DOLLARS_PER_UNIT, pl.Decimal(38, 8))).cast(Kind.MONEY.dtype)
         for name in _IN_UNITS
@@ -206,12 +206,12 @@ def _derived(frame: pl.DataFrame, account_id: str, zones: AccountZones, plan: Nu
         frame.with_columns(
             pl.lit(account_id).alias("account_id"),
             pl.lit("api").alias("origin"),
-            (pl.col("started_at") + _span("duration_seconds")).alias("ended_at"),
+            (pl.col("started_at") + _as_duration("duration_seconds")).alias("ended_at"),
             *in_dollars,
             pl.when(pl.col("media_recordings") != "[]").then(pl.col("media_recordings")).name.keep(),
             pl.col(HAS_DETAIL).fill_null(value=False),
             pl.lit(_CURRENCY).alias("cost_currency"),
-            billed.alias("answered"),
+            is_billed.alias("answered"),
             sip.host(pl.col("to_uri")).alias("to_host"),
             sip.host(pl.col("from_uri")).alias("from_host"),
             sip.rtp_address(pl.col("remote_sdp")).alias("remote_rtp_address"),
@@ -222,19 +222,19 @@ def _derived(frame: pl.DataFrame, account_id: str, zones: AccountZones, plan: Nu
             e164(pl.coalesce("dialed_number", "callee_id_number"), plan).alias("callee_e164"),
         )
         .with_columns(
-            pl.when(billed).then(pl.col("ended_at") - _span("billing_seconds")).alias("answered_at"),
+            pl.when(is_billed).then(pl.col("ended_at") - _as_duration("billing_seconds")).alias("answered_at"),
             zones.business_date(pl.col("started_at")).alias("business_date"),
         )
-        .pipe(_complete)
+        .pipe(_with_all_columns)
     )
 
 
-def _span(seconds: str) -> pl.Expr:
+def _as_duration(seconds: str) -> pl.Expr:
     return pl.duration(microseconds=(pl.col(seconds) * 1_000_000).cast(pl.Int64))
 
 
-def _complete(frame: pl.DataFrame) -> pl.DataFrame:
-    """All columns of the schema: fields that no Kazoo reply delivers are null."""
+def _with_all_columns(frame: pl.DataFrame) -> pl.DataFrame:
+    """All columns of the schema. Fields that Kazoo does not deliver are null."""
     return frame.select(
         pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
         for name, dtype in checked_schema().items()

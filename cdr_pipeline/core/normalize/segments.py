@@ -1,4 +1,4 @@
-"""Calls that a source spreads over several rows, joined into one record each (Avaya's continuation rows)."""
+"""Joins the rows of calls that a source splits into several rows, such as Avaya's continuation rows."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,13 @@ _COUNT = r"^[0-9]{1,12}$"
 
 @dataclass(frozen=True, slots=True)
 class JoinedSegments:
-    """Rows by what became of them: one per call, those of calls that do not end, lines that were joined to others."""
+    """Result of joining the rows of calls.
+
+    Attributes:
+        rows: one row per call.
+        rejects: rows of calls whose last row is missing, in ``REJECT_SCHEMA``.
+        joined: line numbers of rows that were joined to the first row of their call.
+    """
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
@@ -26,40 +32,44 @@ class JoinedSegments:
 
 
 def join_segments(records: pl.DataFrame, profile: Profile) -> JoinedSegments:
-    """One row per call; its line is the first one's, its raw text all of theirs.
+    """Joins the rows of each call into one row, with the line of the first row and the raw text of all rows.
 
-    A call's rows share their key and follow each other until one says that no more do; a source begins its keys again
-    after a restart, and then a new call begins. Rows of a call without an end are rejects.
+    The rows of a call have the same key. The call ends with the row that states that no more rows follow. A later row
+    with the same key begins a new call, because a source may reuse its keys after a restart. Rows of a call without a
+    last row are rejected.
 
     Args:
-        records: ``line``, ``raw`` and text columns, in the order of the file, of all of it.
-        profile: whose segments say how.
+        records: ``line``, ``raw`` and text columns of the whole file, in the order of the file.
+        profile: import profile; its section ``segments`` defines how rows belong together.
     """
     segments = profile.segments
     if not segments.key or records.is_empty():
         return JoinedSegments(records, no_rejects(), records[LINE].clear())
-    more = (pl.col(segments.continued) == segments.more).fill_null(value=False)
-    marked = records.with_columns(
+    has_more = (pl.col(segments.continued) == segments.more).fill_null(value=False)
+    numbered = records.with_columns(
         pl.concat_str([pl.col(column).fill_null("") for column in segments.key], separator="\x1f").alias(_KEY),
-        more.alias(_MORE),
+        has_more.alias(_MORE),
     ).with_columns((~pl.col(_MORE)).cum_sum().over(_KEY).sub((~pl.col(_MORE)).cast(pl.Int64)).alias(_NUMBER))
     call = [_KEY, _NUMBER]
-    whole = marked.with_columns((~pl.col(_MORE)).any().over(call).alias("__whole"))
-    sifted = split_rejects(whole, [RowFault(segments.continued, Reject.BROKEN_CALL, ~pl.col("__whole"))])
-    kept = [column for column in records.columns if column not in (LINE, RAW, *segments.sums, *segments.last)]
-    calls = sifted.rows.group_by(call, maintain_order=True).agg(
+    with_ends = numbered.with_columns((~pl.col(_MORE)).any().over(call).alias("__whole"))
+    split = split_rejects(with_ends, [RowFault(segments.continued, Reject.BROKEN_CALL, ~pl.col("__whole"))])
+    first_columns = [column for column in records.columns if column not in (LINE, RAW, *segments.sums, *segments.last)]
+    calls = split.rows.group_by(call, maintain_order=True).agg(
         pl.col(LINE).first(),
         pl.col(RAW).str.join("\n"),
-        *(pl.col(column).first() for column in kept),
+        *(pl.col(column).first() for column in first_columns),
         *(pl.col(column).last() for column in segments.last),
         *(_total(column) for column in segments.sums),
     )
-    joined = sifted.rows.filter(pl.int_range(pl.len()).over(call) > 0)[LINE]
-    return JoinedSegments(calls.select(records.columns).sort(LINE), sifted.rejects, joined)
+    joined = split.rows.filter(pl.int_range(pl.len()).over(call) > 0)[LINE]
+    return JoinedSegments(calls.select(records.columns).sort(LINE), split.rejects, joined)
 
 
 def _total(column: str) -> pl.Expr:
-    """The sum of a column in its own notation, clock or count; a value that is neither makes the sum unreadable."""
+    """The sum of a column in its own notation, hh:mm:ss or a count.
+
+    If a value has another notation, the result is a text that the normalizer rejects.
+    """
     text = pl.col(column).str.strip_chars()
     parts = text.str.extract_groups(_CLOCK)
     hours, minutes, seconds = (parts.struct.field(str(number)).cast(pl.Int64).fill_null(0) for number in (1, 2, 3))
@@ -71,14 +81,14 @@ def _total(column: str) -> pl.Expr:
         (total % 60).cast(pl.String).str.zfill(2),
     )
     count = text.cast(pl.Int64, strict=False).sum().cast(pl.String)
-    given = text.drop_nulls()
+    values = text.drop_nulls()
     return (
-        pl.when(given.len() == 0)
+        pl.when(values.len() == 0)
         .then(None)
-        .when(given.str.contains(_CLOCK).all())
+        .when(values.str.contains(_CLOCK).all())
         .then(clock)
-        .when(given.str.contains(_COUNT).all())
+        .when(values.str.contains(_COUNT).all())
         .then(count)
-        .otherwise(given.str.join("+"))
+        .otherwise(values.str.join("+"))
         .alias(column)
     )

@@ -1,4 +1,4 @@
-"""What SIP URIs and session descriptions say: hosts and media addresses (RFC 3261, RFC 4566)."""
+"""Hosts in SIP URIs (RFC 3261), and media addresses and ports in session descriptions (RFC 4566)."""
 
 import polars as pl
 
@@ -18,6 +18,6 @@ def rtp_address(sdp: pl.Expr) -> pl.Expr:
 
 
 def rtp_port(sdp: pl.Expr) -> pl.Expr:
-    """Port of the first audio ``m=`` line of a session description; null when there is none or it is no port."""
+    """Port of the first audio ``m=`` line of a session description; null when there is none or it is above 65535."""
     port = sdp.str.extract(r"(?:^|[\r\n])m=audio (\d{1,5})\b", 1).cast(pl.Int32)
     return pl.when(port.is_between(0, 65_535)).then(port)
