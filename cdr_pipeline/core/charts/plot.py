@@ -1,4 +1,4 @@
-"""Small plots as SVG: columns over a line, with a scale and labels. Pure text; no drawing library is needed."""
+"""Small stacked column charts as SVG text, with a scale, a legend and labels. Needs no drawing library."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,37 +16,42 @@ _MOST_LABELS: Final = 14
 
 @dataclass(frozen=True, slots=True)
 class ChartSeries:
-    """One series of columns: its name, and a height for every label."""
+    """One series of columns.
+
+    Attributes:
+        name: name in the legend.
+        values: height for every label, in the unit of the chart.
+    """
 
     name: str
     values: tuple[float, ...]
 
 
 def columns_svg(title: str, labels: Sequence[str], series: Sequence[ChartSeries]) -> str:
-    """Columns of several series stood on each other, one column a label.
+    """Stacked columns of one or more series, one column for each label.
 
     Args:
-        title: what is shown, with the unit.
-        labels: what stands under the columns; not all of them when there are many.
-        series: at least one, each with as many values as there are labels, none negative.
+        title: title of the chart, with the unit.
+        labels: labels below the columns. When there are many, only some are shown.
+        series: at least one series; each has one value for each label, and no value is negative.
     """
-    heights = [sum(item.values[place] for item in series) for place in range(len(labels))]
+    heights = [sum(item.values[index] for item in series) for index in range(len(labels))]
     top = _scale_top(max(heights, default=0))
     parts = [_head(title), *_scale(top), *_legend(series)]
     step = (_WIDTH - _LEFT - 8) / max(1, len(labels))
     every = -(-len(labels) // _MOST_LABELS)
-    for place, label in enumerate(labels):
-        left = _LEFT + place * step
+    for index, label in enumerate(labels):
+        left = _LEFT + index * step
         floor = _HEIGHT - _BOTTOM
         for number, item in enumerate(series):
-            height = item.values[place] / top * (_HEIGHT - _TOP - _BOTTOM)
+            height = item.values[index] / top * (_HEIGHT - _TOP - _BOTTOM)
             floor -= height
             if height:
                 parts.append(
                     f'<rect x="{left + step * 0.1:.1f}" y="{floor:.1f}" width="{step * 0.8:.1f}"'
                     f' height="{height:.1f}" fill="{_COLOURS[number % len(_COLOURS)]}"/>'
                 )
-        if place % every == 0:
+        if index % every == 0:
             parts.append(_text(left + step / 2, _HEIGHT - 8, label, anchor="middle"))
     return "".join([*parts, "</svg>"])
 
@@ -89,7 +94,7 @@ def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 1
 
 
 def _scale_top(highest: float) -> float:
-    """The smallest of 2, 4, 10, 20, 40, 100 ... that nothing rises above."""
+    """The smallest number of 2, 4, 10, 20, 40, 100 ... that is at least ``highest``."""
     top = 2.0
     for factor in (2.0, 2.5, 2.0) * 20:
         if top >= highest:

@@ -1,1 +1,1 @@
-"""The field dictionary and the frames generated from it."""
+"""The field dictionary, and schemas and tables that are generated from it."""

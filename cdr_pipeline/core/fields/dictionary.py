@@ -1,9 +1,9 @@
-"""The field dictionary: every field of a CDR, once.
+"""The field dictionary: the one definition of every field of a CDR.
 
-The canonical frame's schema, the Pandera checks, the columns of the daily CSV, the warehouse's column list and the
-documentation (docs of ``cdr-pipeline fields``) are all generated from ``FIELDS``. Names are those of the seed's two
-tables; where the seed has none, the field's standard term. New fields are appended at the end of their kind of use:
-the order here is the order of the columns in finance's files, which only ever grows at the end.
+The schema of the canonical frame, the Pandera checks, the columns of the daily CSV, the column list of the warehouse
+and the output of ``cdr-pipeline fields`` are all generated from ``FIELDS``. A field has its name in the two tables of
+the Kazoo CDR API (2017 page), or the standard term of telephony when that page does not have it. Append new exported
+fields at the end: the order here is the order of the columns in the daily files.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import polars as pl
 
 
 class Kind(StrEnum):
-    """How a value is typed. The value is the PostgreSQL type of its column."""
+    """Type of a field. The value is the PostgreSQL type of its column."""
 
     TEXT = "text"
     SECONDS = "numeric(12,3)"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
     @property
     def dtype(self) -> pl.DataType:
-        """The Polars type of the canonical frame."""
+        """Polars type in the canonical frame."""
         return _DTYPES[self]
 
 
@@ -43,7 +43,7 @@ _DTYPES: Final[dict[Kind, pl.DataType]] = {
 
 
 class Privacy(StrEnum):
-    """What a field says about a person. It decides what every copy of the records for others shows of it.
+    """Class of personal data in a field. It decides what redacted files show and what masking and erasure remove.
 
     | class | holds | ``redacted`` files | masking and erasure | erasure looks there |
     |---|---|---|---|---|
@@ -54,10 +54,10 @@ class Privacy(StrEnum):
     | NETWORK_ADDRESS | address or port of a person's device | left out | emptied | no |
     | MEDIA | session descriptions and recordings | left out | emptied | yes |
     | FREE_TEXT | text that a device or person chose | left out | emptied | yes |
-    | IDENTIFIER | id that stands for a call, user or device | keyed hash | kept | no |
+    | IDENTIFIER | id of a call, user or device | keyed hash | kept | no |
     | NONE | nothing about a person | kept | kept | no |
 
-    A new class states its row in ``Redaction``, ``Masking`` and ``is_searched_for_erasure``.
+    A new class needs a case in ``redaction`` and in ``masking``, and a decision in ``is_searched_for_erasure``.
     """
 
     NUMBER = "number"
@@ -72,7 +72,7 @@ class Privacy(StrEnum):
 
     @property
     def redaction(self) -> "Redaction":
-        """What a ``redacted`` file shows."""
+        """What a ``redacted`` file shows of fields of this class."""
         match self:
             case Privacy.NUMBER | Privacy.IDENTIFIER:
                 return Redaction.HASH
@@ -90,7 +90,7 @@ class Privacy(StrEnum):
 
     @property
     def masking(self) -> "Masking":
-        """What masking and erasure leave in the warehouse."""
+        """What masking and erasure keep of fields of this class in the warehouse."""
         match self:
             case Privacy.NUMBER | Privacy.DIGITS | Privacy.SIP_ADDRESS:
                 return Masking.MASK
@@ -101,7 +101,7 @@ class Privacy(StrEnum):
 
     @property
     def is_searched_for_erasure(self) -> bool:
-        """Whether the number of an erasure request may stand in the field."""
+        """Whether the field may contain the telephone number of an erasure request."""
         return self.masking is not Masking.KEEP and self is not Privacy.NETWORK_ADDRESS
 
 
@@ -114,7 +114,7 @@ class Redaction(StrEnum):
 
 
 class Masking(StrEnum):
-    """What masking leaves of a value in the warehouse."""
+    """What masking keeps of a value in the warehouse."""
 
     KEEP = "kept"
     MASK = "last four characters replaced"
@@ -128,18 +128,18 @@ class Field:
     Attributes:
         name: column name in frames, warehouse and files.
         kind: type.
-        description: what it means, with unit and clock, for people who read the files.
-        privacy: what it says about a person. There is no default: a field without a class fails at import.
-        longest: bytes of UTF-8 that a text may have; every text field has a limit, and no other field has one. What is
-            part of an index stays below ``LONGEST_INDEXED``.
-        seed: its name in the seed's tables (``custom_channel_vars.realm`` for nested ones), empty when it has none.
-        list_key: its key in a row of Kazoo's list, empty when lists do not have it.
-        detail_path: its JSON path in a Kazoo detail document, empty when documents do not have it.
-        derived: how it is computed when no source delivers it as such; empty when it is taken as delivered.
-        required: no record is accepted without it.
-        minimum: smallest value accepted, in the field's own unit.
-        allowed: the only values accepted.
-        exported: whether it is a column of the daily CSV.
+        description: meaning, with unit and clock, for people who read the files.
+        privacy: class of personal data. There is no default: a field without a class fails at import.
+        longest: most bytes of UTF-8 in a text. Every text field has a limit, and no other field has one. Fields in an
+            index have at most ``LONGEST_INDEXED``.
+        seed: name in the tables of the Kazoo CDR API (2017 page), dotted if nested; empty when it is not there.
+        list_key: key in a row of Kazoo's list; empty when lists do not have the field.
+        detail_path: JSON path in a Kazoo detail document; empty when documents do not have the field.
+        derived: how the value is computed; empty when a source delivers it.
+        required: whether a record without a value is rejected.
+        minimum: smallest accepted value, in the field's own unit; None for no limit.
+        allowed: accepted values; empty for any value.
+        exported: whether the field is a column of the daily CSV.
     """
 
     name: str
@@ -158,11 +158,11 @@ class Field:
 
     def __post_init__(self) -> None:
         if (self.longest is None) is (self.kind is Kind.TEXT):
-            raise ValueError(f"field {self.name}: texts state how long they may be, and only texts do")
+            raise ValueError(f"field {self.name}: set ``longest`` for text fields, and only for them")
 
     @property
     def detail_only(self) -> bool:
-        """Whether only ``/cdrs/{id}`` delivers it: a load without details must not erase it."""
+        """Whether only ``/cdrs/{id}`` delivers the field. A load without details must not erase its value."""
         return not self.list_key and (bool(self.detail_path) or self.name in _DERIVED_FROM_DETAILS)
 
 
@@ -170,10 +170,10 @@ _DERIVED_FROM_DETAILS: Final = frozenset(
     {"from_host", "to_host", "remote_rtp_address", "remote_rtp_port", "local_rtp_address", "local_rtp_port"}
 )
 _CCV: Final = "custom_channel_vars"
-# PostgreSQL refuses an index entry above 2,704 bytes. An entry holds an account id, at most two of these, and a date or
-# an instant; a test adds up every index of the tables.
+# PostgreSQL rejects index entries above 2,704 bytes. An entry contains an account id, at most two of these fields, and
+# a date or an instant. A test adds up the fields of every index.
 LONGEST_INDEXED: Final = 512
-# JSON of what a source sent beyond the fields, and of a detail document.
+# Most bytes of a JSON text: values that no field holds, or a detail document.
 LONGEST_EXTRA: Final = 1024**2
 
 FIELDS: Final[tuple[Field, ...]] = (
@@ -765,7 +765,7 @@ FIELDS: Final[tuple[Field, ...]] = (
 
 BY_NAME: Final[dict[str, Field]] = {field.name: field for field in FIELDS}
 
-# Generated from the privacy classes; nothing else lists private fields.
+# Generated from the privacy classes. Private fields are not listed anywhere else.
 HASHED: Final = tuple(field.name for field in FIELDS if field.privacy.redaction is Redaction.HASH)
 DROPPED: Final = tuple(field.name for field in FIELDS if field.privacy.redaction is Redaction.DROP)
 MASKED: Final = tuple(field.name for field in FIELDS if field.privacy.masking is Masking.MASK)
@@ -774,8 +774,8 @@ SEARCHED_FOR_ERASURE: Final = tuple(field.name for field in FIELDS if field.priv
 # Values that no log line, error or metadata may show.
 UNLOGGED: Final = tuple(field.name for field in FIELDS if field.privacy not in {Privacy.NONE, Privacy.IDENTIFIER})
 
-# Keys of a Kazoo list row that only restate another field in another notation. They are not stored again: the
-# landing file keeps them, and the API writes them anew from the field named here.
+# Keys of a Kazoo list row that repeat a field in another notation. The warehouse does not store them: the landing file
+# has them, and the API generates them from the field given here.
 RESTATED_LIST_KEYS: Final[dict[str, str]] = {
     "datetime": "started_at",
     "unix_timestamp": "started_at",
@@ -785,8 +785,8 @@ RESTATED_LIST_KEYS: Final[dict[str, str]] = {
 }
 
 LIST_KEYS: Final = frozenset(field.list_key for field in FIELDS if field.list_key)
-# Keys of a list row, and of a detail document, that extra need not repeat: stored as columns, or restatements of one.
-# custom_channel_vars stays whole, for only some of its values are columns.
+# Keys of a list row, and of a detail document, that ``extra`` leaves out: columns hold the same values.
+# ``extra`` keeps all of custom_channel_vars, because only some of its values are columns.
 KNOWN_LIST_KEYS: Final = LIST_KEYS | RESTATED_LIST_KEYS.keys() | {"call_direction"}
 KNOWN_DETAIL_KEYS: Final = frozenset(
     field.detail_path for field in FIELDS if field.detail_path and "." not in field.detail_path
@@ -794,12 +794,12 @@ KNOWN_DETAIL_KEYS: Final = frozenset(
 
 
 def names(*, exported_only: bool = False) -> tuple[str, ...]:
-    """Column names in canonical order, of all fields or of those in the daily files."""
+    """Column names in canonical order, of all fields or only of the exported ones."""
     return tuple(field.name for field in FIELDS if field.exported or not exported_only)
 
 
 def canonical_schema() -> dict[str, pl.DataType]:
-    """The canonical frame's columns and types: one row per record, in the order of the dictionary."""
+    """Columns and types of the canonical frame, in the order of the dictionary. The frame has one row per record."""
     return {field.name: field.kind.dtype for field in FIELDS}
 
 
@@ -809,5 +809,5 @@ def list_fields() -> Iterator[Field]:
 
 
 def detail_only_names() -> tuple[str, ...]:
-    """Columns that only detail documents fill."""
+    """Names of the columns that only detail documents fill."""
     return tuple(field.name for field in FIELDS if field.detail_only)

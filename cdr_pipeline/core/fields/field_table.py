@@ -1,10 +1,10 @@
-"""The field dictionary as a table for people."""
+"""The field dictionary as a readable table."""
 
 from cdr_pipeline.core.fields.dictionary import FIELDS, Field
 
 
 def rows() -> list[tuple[str, str, str, str, str, str]]:
-    """Name, type, meaning, the seed's name, source of the value and privacy class, for each column of daily files."""
+    """Name, type, meaning, Kazoo's name, source of the value and privacy class of each column of daily files."""
     return [
         (field.name, _type(field), field.description, field.seed, _source(field), field.privacy.value)
         for field in FIELDS

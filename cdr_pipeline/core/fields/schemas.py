@@ -1,4 +1,4 @@
-"""Shapes of the frames that travel between the layers, generated from the field dictionary."""
+"""Schemas of the frames that the layers exchange, generated from the field dictionary."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,13 +10,13 @@ from cdr_pipeline.core.fields.dictionary import canonical_schema
 LINE: Final = "line"
 RAW: Final = "raw"
 EXTRA: Final = "extra_source"
-# Digest of the text of an imported row that has an id of its own, should that id turn out to be another call's.
+# Digest of the text of an imported row with an id of its own. It detects an id that returns for another call.
 FINGERPRINT: Final = "fingerprint"
 
-# What travels with each canonical row until it is merged.
+# Columns that accompany each canonical row until the merge.
 #   line          physical line in the file (from 1), or row number in the window (from 1)
-#   raw           the row as it came: the file's text, or the JSON of the list row
-#   extra_source  JSON object of what the source sent beyond the canonical fields; null when nothing
+#   raw           the row as delivered: the text in the file, or the JSON of the list row
+#   extra_source  JSON object of source values that no canonical field holds; null without such values
 ESCORT_SCHEMA: Final[dict[str, pl.DataType]] = {LINE: pl.Int64(), RAW: pl.String(), EXTRA: pl.String()}
 
 REJECT_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -39,11 +39,11 @@ def no_rejects() -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class CheckedRows:
-    """Rows that may go on and rows that may not; together they are all rows that came in.
+    """Accepted rows and rejects of a check. Each input row is in exactly one of them.
 
     Attributes:
         rows: ``working_schema()``, one row per record, in the order of ``line``.
-        rejects: ``REJECT_SCHEMA``, one row per refused row: the first thing found wrong with it.
+        rejects: ``REJECT_SCHEMA``, one row per rejected row: its first fault.
     """
 
     rows: pl.DataFrame

@@ -1,1 +1,1 @@
-"""Clocks, zones and business days."""
+"""Clocks, time zones, business days and coverage of time by windows."""

@@ -5,14 +5,14 @@ from zoneinfo import ZoneInfo
 
 
 def day_bounds(business_date: date, time_zone: str) -> tuple[datetime, datetime]:
-    """First instant of a local day and of the next one, UTC: a half-open interval; days tile time without gap.
+    """First instant of a local day and of the next day, UTC: a half-open interval. Days follow each other without gap.
 
-    Where midnight does not exist because clocks are put forward over it, the day begins when the clock first shows it;
-    a day that a zone left out (Samoa, 30 December 2011) is empty. Where clocks went back over midnight and the date
-    with them (Newfoundland until 2010), the day that had begun keeps the hour; no zone has done so since.
+    If clocks are put forward over midnight, the day begins at the first instant that local clocks show for it. A day
+    that a zone skipped (Samoa, 30 December 2011) is empty. If clocks went back over midnight (Newfoundland until 2010),
+    the repeated hour is part of the new day; no zone has done so since.
 
     Raises:
-        ZoneInfoNotFoundError: no such time zone.
+        ZoneInfoNotFoundError: the time zone does not exist.
     """
     return _first_instant(business_date, time_zone), _first_instant(business_date + timedelta(days=1), time_zone)
 
@@ -22,7 +22,7 @@ def _first_instant(day: date, time_zone: str) -> datetime:
     midnight = datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
     if midnight.astimezone(zone).date() == day and midnight.astimezone(zone).time() == time():
         return midnight
-    # Midnight falls into a gap: fold=0 reads it with the offset before the change, which lands after the gap's end.
+    # Midnight is in a gap: fold=0 applies the offset before the change, which results in an instant after the gap.
     before = datetime.combine(day, time(), tzinfo=zone).replace(fold=1).astimezone(UTC)
     return _change_between(min(before, midnight), max(before, midnight), zone)
 

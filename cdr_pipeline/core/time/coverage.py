@@ -1,22 +1,25 @@
-"""How far a run of windows reaches without a gap."""
+"""Coverage of time by windows: up to which instant, and which planned intervals are missing."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
 
 def covered_through(first: datetime, windows: Iterable[tuple[datetime, datetime]]) -> datetime:
-    """The instant up to which half-open ``windows`` cover everything from ``first`` on; ``first`` when they do not.
+    """The instant up to which half-open windows cover time without a gap from ``first`` on.
 
     Args:
-        first: where coverage must begin.
-        windows: ``(starts_at, ends_at)`` in any order; overlaps are fine.
+        first: instant at which coverage must begin.
+        windows: ``(starts_at, ends_at)`` in any order; windows may overlap.
+
+    Returns:
+        End of the coverage; ``first`` when no window covers it.
     """
-    reached = first
+    covered_end = first
     for starts_at, ends_at in sorted(windows):
-        if starts_at > reached:
+        if starts_at > covered_end:
             break
-        reached = max(reached, ends_at)
-    return reached
+        covered_end = max(covered_end, ends_at)
+    return covered_end
 
 
 def not_covered(
@@ -24,15 +27,15 @@ def not_covered(
 ) -> list[tuple[datetime, datetime]]:
     """Planned intervals that no single window contains, in their order.
 
-    Windows that must be read in one piece, those across a month's edge, are not covered by several shorter ones.
+    Several shorter windows do not cover an interval: an interval across the end of a month must be read in one piece.
 
     Args:
-        planned: ``(starts_at, ends_at)``.
-        windows: ``(starts_at, ends_at)`` of what was read, in any order.
+        planned: ``(starts_at, ends_at)`` of the intervals to read.
+        windows: ``(starts_at, ends_at)`` of the windows that were read, in any order.
     """
-    read = list(windows)
+    read_windows = list(windows)
     return [
         (starts_at, ends_at)
         for starts_at, ends_at in planned
-        if not any(first <= starts_at and ends_at <= last for first, last in read)
+        if not any(first <= starts_at and ends_at <= last for first, last in read_windows)
     ]

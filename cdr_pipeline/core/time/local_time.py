@@ -1,4 +1,4 @@
-"""Times as files write them, to instants in UTC. What does not name one instant exactly is refused, never guessed."""
+"""Converts times in files to instants in UTC. A text that does not name exactly one instant is refused, not guessed."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,25 +17,25 @@ _ISO_PLAIN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}$
 _ISO_ZULU: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}[Zz]$"
 _INSTANT: Final = pl.Datetime("us", "UTC")
 _COUNT: Final = r"^[0-9]+(?:\.[0-9]+)?$"
-# Plausible call times: a year of 0026 or 20260 is a slip, and no database need hold it.
+# Plausible call times: a year such as 0026 or 20260 is an error in the file.
 _EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2150, 1, 1, tzinfo=UTC)
 _TOO_MANY_MILLISECONDS: Final = 10**14
-Way = Callable[[pl.Series], pl.Series]
+Parser = Callable[[pl.Series], pl.Series]
 
 
 def instant(text: pl.Expr, notation: TimeNotation, formats: Sequence[str], zone: str) -> pl.Expr:
-    """Instant of a text.
+    """Converts texts to instants.
 
     Args:
-        text: as delivered; null stays null.
-        notation: how it is written.
-        formats: of local times, tried in order.
+        text: text as delivered; null stays null.
+        notation: notation of the times.
+        formats: strptime formats of local times, tried in order.
         zone: IANA zone or offset of local times, and of ISO 8601 times without an offset.
 
     Returns:
-        ``Datetime("us", "UTC")``; null where the text is not a time, names none or two on a day of clock change, or
-        lies outside the years 1990 to 2149.
+        ``Datetime("us", "UTC")``; null when the text is not a time, when it names no instant or two instants because
+        clocks change, and when it is outside the years 1990 to 2149.
     """
     return text.map_batches(
         lambda texts: _instants(texts, notation, formats, zone), return_dtype=_INSTANT, is_elementwise=True
@@ -43,12 +43,12 @@ def instant(text: pl.Expr, notation: TimeNotation, formats: Sequence[str], zone:
 
 
 def is_time(text: pl.Expr, notation: TimeNotation, formats: Sequence[str]) -> pl.Expr:
-    """Whether the text is a plausible time, leaving aside whether the zone's clocks ever showed it."""
+    """Whether the text is a plausible time, even if it does not exist in the zone because clocks change."""
     return instant(text, notation, formats, "UTC").is_not_null()
 
 
 def rival_formats(formats: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Formats that differ from another one of the list only in whether the day or the month comes first: both kinds."""
+    """Formats that have a counterpart with day and month swapped: first those with the day first, then the others."""
     rivals = [layout for layout in formats if _swapped(layout) in formats]
     day_first = tuple(layout for layout in rivals if layout.index("%d") < layout.index("%m"))
     return day_first, tuple(layout for layout in rivals if layout not in day_first)
@@ -66,7 +66,7 @@ def is_local_time(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
 
 
 def is_count(text: pl.Expr, notation: TimeNotation) -> pl.Expr:
-    """Whether the text counts seconds or milliseconds where the notation does, be they of a plausible time or not."""
+    """Whether the notation counts seconds or milliseconds and the text is a count, of a plausible time or not."""
     if notation in ("local", "iso8601", "rfc2822"):
         return pl.lit(value=False)
     return text.str.strip_chars().str.contains(_COUNT)
@@ -80,49 +80,51 @@ def is_zone(name: str) -> bool:
 def _instants(texts: pl.Series, notation: TimeNotation, formats: Sequence[str], zone: str) -> pl.Series:
     if texts.null_count() == len(texts):
         return pl.Series(texts.name, [None], _INSTANT).new_from_index(0, len(texts))
-    found = _read(texts.str.strip_chars(), notation, formats, zone)
-    return found.to_frame("t").select(
+    instants = _parse(texts.str.strip_chars(), notation, formats, zone)
+    return instants.to_frame("t").select(
         pl.when(pl.col("t").is_between(_EARLIEST, _LATEST, closed="left")).then("t").alias(texts.name)
     ).to_series()  # fmt: skip
 
 
-def _read(texts: pl.Series, notation: TimeNotation, formats: Sequence[str], zone: str) -> pl.Series:
+def _parse(texts: pl.Series, notation: TimeNotation, formats: Sequence[str], zone: str) -> pl.Series:
     match notation:
         case "local":
             return _in_zone(_naive(texts, formats), zone)
         case "iso8601":
-            return _by_form(texts, _iso_ways(zone), lambda rest: _iso(rest, zone))
+            return _by_form(texts, _iso_parsers(zone), lambda rest: _iso(rest, zone))
         case "rfc2822":
             normal = texts.str.replace(r"(?:GMT|UTC|Z)$", "+0000")
             return normal.str.to_datetime("%a, %d %b %Y %H:%M:%S %z", time_unit="us", time_zone="UTC", strict=False)
         case "epoch_seconds" | "gregorian_seconds":
-            return _counted(texts)
+            return _from_count(texts)
         case "epoch_milliseconds":
-            milliseconds = _whole(pl.col("t"))
+            milliseconds = _integer_part(pl.col("t"))
             possible = pl.when(milliseconds < _TOO_MANY_MILLISECONDS).then(milliseconds)
             return texts.to_frame("t").select(pl.from_epoch(possible, time_unit="ms").cast(_INSTANT)).to_series()
         case "any":
-            ways = {**_iso_ways(zone), _COUNT: _counted}
-            return _by_form(texts, ways, lambda rest: _first(_iso(rest, zone), _in_zone(_naive(rest, formats), zone)))
+            parsers = {**_iso_parsers(zone), _COUNT: _from_count}
+            return _by_form(
+                texts, parsers, lambda rest: _first(_iso(rest, zone), _in_zone(_naive(rest, formats), zone))
+            )
 
 
-def _by_form(texts: pl.Series, ways: Mapping[str, Way], otherwise: Way) -> pl.Series:
-    """Each text read by the way of the first form that it has: most files have one, and it is a quick one."""
-    found = pl.Series("t", [None], _INSTANT).new_from_index(0, len(texts))
-    left = texts.is_not_null().arg_true()
-    for form, way in (*ways.items(), ("", otherwise)):
-        rest = texts.gather(left)
-        fits = rest.str.contains(form)
-        if fits.all() and len(rest) == len(texts):
-            return way(texts)
-        if fits.any():
-            found = found.scatter(left.filter(fits), way(rest.filter(fits)))
-            left = left.filter(~fits)
-    return found
+def _by_form(texts: pl.Series, parsers: Mapping[str, Parser], parse_rest: Parser) -> pl.Series:
+    """Parses each text with the parser of the first pattern that it matches. Most files have one form, a fast one."""
+    instants = pl.Series("t", [None], _INSTANT).new_from_index(0, len(texts))
+    unread = texts.is_not_null().arg_true()
+    for pattern, parse in (*parsers.items(), ("", parse_rest)):
+        rest = texts.gather(unread)
+        matches = rest.str.contains(pattern)
+        if matches.all() and len(rest) == len(texts):
+            return parse(texts)
+        if matches.any():
+            instants = instants.scatter(unread.filter(matches), parse(rest.filter(matches)))
+            unread = unread.filter(~matches)
+    return instants
 
 
-def _iso_ways(zone: str) -> dict[str, Way]:
-    """The two forms of ISO 8601 that nearly all files use, read without looking for fractions and offsets."""
+def _iso_parsers(zone: str) -> dict[str, Parser]:
+    """Parsers of the two forms of ISO 8601 in nearly all files, which have neither fractions nor other offsets."""
     return {
         _ISO_ZULU: lambda texts: _seconds_of(texts.str.head(19)).dt.replace_time_zone("UTC"),
         _ISO_PLAIN: lambda texts: _in_zone(_seconds_of(texts), zone),
@@ -147,16 +149,16 @@ def _first(one: pl.Series, other: pl.Series) -> pl.Series:
 
 
 def _naive(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
-    """Local times by the first format that reads them."""
-    found = pl.Series("t", [None], pl.Datetime("us")).new_from_index(0, len(texts))
-    left = texts.is_not_null().arg_true()
+    """Local times by the first format that matches."""
+    times = pl.Series("t", [None], pl.Datetime("us")).new_from_index(0, len(texts))
+    unread = texts.is_not_null().arg_true()
     for layout in formats:
-        read = texts.gather(left).str.to_datetime(layout, time_unit="us", strict=False, exact=True)
-        if read.null_count() == 0 and len(read) == len(texts):
-            return read
-        found = found.scatter(left.filter(read.is_not_null()), read.drop_nulls())
-        left = left.filter(read.is_null())
-    return found
+        parsed = texts.gather(unread).str.to_datetime(layout, time_unit="us", strict=False, exact=True)
+        if parsed.null_count() == 0 and len(parsed) == len(texts):
+            return parsed
+        times = times.scatter(unread.filter(parsed.is_not_null()), parsed.drop_nulls())
+        unread = unread.filter(parsed.is_null())
+    return times
 
 
 def _in_zone(naive: pl.Series, zone: str) -> pl.Series:
@@ -168,15 +170,15 @@ def _in_zone(naive: pl.Series, zone: str) -> pl.Series:
     return naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
 
 
-def _counted(texts: pl.Series) -> pl.Series:
-    """Counted seconds, Unix or Gregorian by magnitude, with an optional fraction."""
+def _from_count(texts: pl.Series) -> pl.Series:
+    """Instants of counted seconds with an optional fraction. The magnitude tells Unix from Gregorian seconds."""
     text = pl.col("t")
     fraction = (pl.lit("0.") + text.str.extract(r"\.(\d{1,6})\d*$", 1)).cast(pl.Float64).fill_null(0.0)
-    whole = instant_of(_whole(text)) + pl.duration(microseconds=(fraction * 1_000_000).round().cast(pl.Int64))
-    return texts.to_frame("t").select(whole).to_series()
+    result = instant_of(_integer_part(text)) + pl.duration(microseconds=(fraction * 1_000_000).round().cast(pl.Int64))
+    return texts.to_frame("t").select(result).to_series()
 
 
-def _whole(text: pl.Expr) -> pl.Expr:
-    """The whole part of a count above zero."""
-    whole = text.str.extract(r"^(\d{1,18})(?:\.\d+)?$", 1).cast(pl.Int64, strict=False)
-    return pl.when(whole > 0).then(whole)
+def _integer_part(text: pl.Expr) -> pl.Expr:
+    """The integer part of a count; null when it is zero."""
+    integer = text.str.extract(r"^(\d{1,18})(?:\.\d+)?$", 1).cast(pl.Int64, strict=False)
+    return pl.when(integer > 0).then(integer)

@@ -1,7 +1,8 @@
-"""Kazoo's clocks. Everything becomes an instant in UTC; the traps end here.
+"""Converts Kazoo's timestamps to instants in UTC.
 
-Kazoo writes Gregorian seconds (seconds since year 0), white labels of it Unix seconds or Unix microseconds, as
-integers or as text. The magnitude tells them apart: no plausible call time of one epoch falls in the range of another.
+Kazoo writes Gregorian seconds (seconds since year 0). White-label versions of Kazoo write Unix seconds or Unix
+microseconds, as integers or as text. The magnitude tells them apart: no plausible call time of one epoch is in the
+range of another.
 """
 
 from datetime import UTC, datetime
@@ -27,13 +28,13 @@ def from_gregorian(seconds: int) -> datetime:
 
 
 def instant_of(ticks: pl.Expr) -> pl.Expr:
-    """Instant in UTC of integers that count Gregorian seconds, Unix seconds or Unix microseconds.
+    """Instants of integers that count Gregorian seconds, Unix seconds or Unix microseconds.
 
     Args:
         ticks: Int64 expression.
 
     Returns:
-        ``Datetime("us", "UTC")``; null where the number is in no known epoch (reason ``time_epoch``).
+        ``Datetime("us", "UTC")``; null when the number is in no known epoch (reason ``time_epoch``).
     """
     microseconds = (
         pl.when(ticks.is_between(_EARLIEST + GREGORIAN_UNIX_OFFSET, _LATEST + GREGORIAN_UNIX_OFFSET))

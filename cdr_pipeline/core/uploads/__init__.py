@@ -1,1 +1,1 @@
-"""Imported files."""
+"""Imported files: profiles, control totals and series of files."""

@@ -1,4 +1,4 @@
-"""What a file says about itself in its header or trailer, against what it has."""
+"""Control totals: the totals in a file's header or trailer, compared with the file's records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ from cdr_pipeline.errors import ControlTotalsDiffer
 
 @dataclass(slots=True)
 class ControlTotals:
-    """Totals of a file's records so far, and those that it states.
+    """Totals of a file's records so far, and the totals that the file states.
 
     Attributes:
-        stated: ``rows``, ``seconds`` or ``cost`` to the text that stands there.
-        rows: records, rejected ones included.
-        rejected: of them.
-        seconds: billed, of the accepted ones.
-        cost: of the accepted ones.
+        stated: ``rows``, ``seconds`` or ``cost`` to its text in the header or trailer.
+        rows: number of records, with rejected ones.
+        rejected: number of rejected records.
+        seconds: billed seconds of the accepted records.
+        cost: cost of the accepted records.
     """
 
     stated: dict[str, str] = field(default_factory=dict[str, str])
@@ -28,7 +28,14 @@ class ControlTotals:
     cost: Decimal = Decimal(0)
 
     def add(self, accepted: pl.DataFrame, *, rows: int, rejected: int, stated: Mapping[str, str]) -> None:
-        """Counts a block: its accepted rows (working schema), all its records, the rejected ones of them."""
+        """Adds a block of the file.
+
+        Args:
+            accepted: accepted rows, working schema.
+            rows: number of records in the block, with rejected ones.
+            rejected: number of rejected records in the block.
+            stated: totals that the block states.
+        """
         self.stated |= stated
         self.rows += rows
         self.rejected += rejected
@@ -36,22 +43,22 @@ class ControlTotals:
         self.cost += Decimal(accepted["cost"].sum() or 0)
 
     def require_equal(self) -> None:
-        """Compares the two.
+        """Compares the totals that the file states with those of its records.
 
         Raises:
-            ControlTotalsDiffer: the file is not all there, or damaged.
+            ControlTotalsDiffer: the file is incomplete or damaged.
         """
         if not self.stated:
             raise ControlTotalsDiffer(
-                "the line with the file's totals is missing: the file may be cut", hint="fetch the file again"
+                "the line with the file's totals is missing: the file may be truncated", hint="fetch the file again"
             )
-        has = {"rows": Decimal(self.rows), "seconds": self.seconds, "cost": self.cost}
+        computed = {"rows": Decimal(self.rows), "seconds": self.seconds, "cost": self.cost}
         for name, text in self.stated.items():
-            # Money and seconds of rejected rows cannot be added up; their number can.
-            comparable = name in has and (name == "rows" or not self.rejected)
-            if comparable and _decimal(text) != has[name]:
+            # Cost and seconds of rejected rows are unknown, so these totals are only compared when no row is rejected.
+            comparable = name in computed and (name == "rows" or not self.rejected)
+            if comparable and _decimal(text) != computed[name]:
                 raise ControlTotalsDiffer(
-                    f"the file states {name} {text.strip()} and has {has[name].normalize():f}",
+                    f"the file states {name} {text.strip()} and has {computed[name].normalize():f}",
                     hint="fetch the file again",
                 )
 

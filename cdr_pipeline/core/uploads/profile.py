@@ -1,4 +1,4 @@
-"""Import profiles: how a source writes its files. Pure data; ``sources.uploads.profiles`` reads them from TOML."""
+"""Import profiles: the format of each source's files. Only data; ``sources.uploads.profiles`` reads them from TOML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ DurationUnit = Literal["seconds", "milliseconds", "minutes", "hh:mm:ss"]
 
 
 def column_name(source: str) -> str:
-    """A source column's name in frames and profiles: lower case, and never one that we use beside the source's."""
+    """Name of a source column in frames and profiles: lower case, and different from the names of our own columns."""
     name = source.strip().lower()
     return f"source_{name}" if name in (LINE, RAW) or name.startswith("__") else name
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The text of a file.
+    """Text format of a file.
 
     Attributes:
         format: delimited text, fixed-width text, or JSON (a document, a list, an envelope with ``data``, or one
@@ -72,12 +72,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """How a source spreads one call over several rows.
+    """How a source splits one call into several rows.
 
     Attributes:
         key: columns that all rows of a call share.
-        continued: column that says whether more rows follow.
-        more: its value when they do.
+        continued: column that states whether more rows of the call follow.
+        more: value of that column when more rows follow.
         sums: columns that are summed over the rows of a call.
         last: columns whose value comes from the last row; all others come from the first.
     """
@@ -91,7 +91,7 @@ class Segments:
 
 @dataclass(frozen=True, slots=True)
 class FileControl:
-    """Totals that a file states, and what its name says about its place in a series.
+    """Totals that a file states, and its position in a series by its name.
 
     Attributes:
         line: regular expression of the header or trailer line with totals; its groups ``rows``, ``seconds`` and
@@ -110,7 +110,7 @@ class FileControl:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """How the source bills; used by reconciliation.
+    """Billing increments of the source; used by reconciliation.
 
     Attributes:
         increment_seconds: billing increment in seconds, 0 when unknown.
@@ -123,26 +123,26 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One source's files.
+    """Format of one source's files.
 
     Attributes:
         name: name of the profile.
         description: system that writes such files.
-        layout: the text.
+        layout: text format.
         fields: canonical field to the source columns that may hold it; the first that has a value wins.
-        constants: canonical field to the value that all records have.
-        native_id: source columns that together identify a record; empty when a file has no identity of its own.
-        time_notation: how times are written; ``any`` is ISO 8601 or epoch seconds, told apart by their form.
+        constants: canonical field to its value in all records.
+        native_id: source columns that together identify a record; empty when records have no id of their own.
+        time_notation: notation of times; ``any`` accepts ISO 8601 and epoch seconds, by their form.
         time_formats: strptime formats of local times, tried in order.
         time_zone: IANA zone of local times; ``account`` for the account's own.
         zero_is_no_time: a time of 0 means that the event did not happen.
         duration_unit: unit of durations: seconds, milliseconds, minutes or hh:mm:ss.
         duration_units: canonical field to its own unit, where it differs (Avaya counts ringing in seconds).
-        currency: ISO 4217 code of money, empty when the file has none or names it itself.
+        currency: ISO 4217 code of amounts, empty when the file has no amounts or names the currency itself.
         cost_scale: decimal places by which cost is shifted: 4 for Kazoo's 1/10000.
-        plan: how numbers are written.
-        values: canonical field to a mapping of the source's words to the canonical ones, compared in lower case.
-        combine: new column to the source columns that make it, joined by a space (a date and a time of day).
+        plan: notation of telephone numbers.
+        values: canonical field to a mapping of the source's values, in lower case, to canonical values.
+        combine: new column to the source columns that it joins with a space (a date and a time of day).
         zone_column: column with the zone of each row's times: IANA name, offset, or a key of ``zones``.
         zones: abbreviations in that column to IANA names or offsets.
         zone_notation: notation of that column: names, or minutes west of Greenwich (Sansay).
@@ -152,10 +152,10 @@ class Profile:
         account_column: column that names the account; a row of another one is rejected.
         account_names: the source's account names to our account ids.
         overlap: a file that repeats records of another file is held for a decision (hold) or merged (merge).
-        segments: how a call is spread over several rows, if it is.
-        control: totals, names and series.
-        rating: increments.
-        reconcile: how its records are compared with those of the switch.
+        segments: how a call is split into several rows, if it is.
+        control: stated totals, file names and series.
+        rating: billing increments.
+        reconcile: how reconciliation compares the source's records with those of the switch.
     """
 
     name: str

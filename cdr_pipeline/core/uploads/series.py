@@ -1,4 +1,4 @@
-"""Files that belong to a series: what their names say, which are missing, which came late."""
+"""Series of files: date and sequence number in file names, and gaps in a series."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -9,29 +9,35 @@ from typing import Final
 from cdr_pipeline.core.uploads.profile import FileControl
 
 _DATE: Final = "%Y%m%d"
-# A series that was reset or renamed is no gap of a million files.
+# Limit of reported files: a series that was reset or renamed would otherwise report millions of missing files.
 _MOST_MISSING: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesPosition:
-    """A file's place in its series, as far as its name tells."""
+    """Position of a file in its series.
+
+    Attributes:
+        file_date: date in the file's name; None when the name has no valid date.
+        sequence: sequence number in the file's name; None when the name has none.
+    """
 
     file_date: date | None = None
     sequence: int | None = None
 
 
 def series_position(file_name: str, control: FileControl) -> SeriesPosition:
-    """The date and the sequence number in a file's name, by the profile's expression.
+    """Reads the date and the sequence number from a file's name.
 
     Args:
-        file_name: as it came.
-        control: groups ``date`` (eight digits) and ``sequence`` of its expression count.
+        file_name: name of the file as received.
+        control: profile section whose ``name`` is the regular expression with the groups ``date`` (eight digits) and
+            ``sequence``.
     """
-    found = re.search(control.name, file_name) if control.name else None
-    if found is None:
+    match = re.search(control.name, file_name) if control.name else None
+    if match is None:
         return SeriesPosition()
-    groups = found.groupdict()
+    groups = match.groupdict()
     try:
         day = datetime.strptime(groups.get("date") or "", _DATE).date()  # noqa: DTZ007 - a date has no zone
     except ValueError:
@@ -41,7 +47,7 @@ def series_position(file_name: str, control: FileControl) -> SeriesPosition:
 
 
 def missing_days(received: Collection[date], *, through: date) -> list[date]:
-    """Days without a file, from the first that has one to ``through``."""
+    """Days without a file, from the first day with a file to ``through``."""
     if not received:
         return []
     first = min(received)
@@ -50,9 +56,9 @@ def missing_days(received: Collection[date], *, through: date) -> list[date]:
 
 
 def missing_numbers(received: Sequence[int]) -> list[int]:
-    """Sequence numbers between the first and the last that no file has; the first thousand of them."""
-    known = set(received)
-    found: list[int] = []
-    for low, high in zip(sorted(known), sorted(known)[1:], strict=False):
-        found += range(low + 1, min(high, low + 1 + _MOST_MISSING - len(found)))
-    return found
+    """Missing sequence numbers between the first and the last received one, at most the first thousand."""
+    numbers = set(received)
+    missing: list[int] = []
+    for low, high in zip(sorted(numbers), sorted(numbers)[1:], strict=False):
+        missing += range(low + 1, min(high, low + 1 + _MOST_MISSING - len(missing)))
+    return missing
