@@ -55,7 +55,7 @@ DOCUMENTS = [
     *sorted((ROOT / "cdr_pipeline/docs/examples").iterdir()),
 ]
 NOT_REWRITTEN = frozenset({
-    "cdr_pipeline/core", "cdr_pipeline/exports",
+    "cdr_pipeline/exports",
     "cdr_pipeline/steps", "cdr_pipeline/warehouse",
 })  # fmt: skip
 CODE = sorted(
