@@ -1,1 +1,1 @@
-"""Durable writes and locks of files, for every layer."""
+"""Durable file writes and file locks, for every layer."""

@@ -1,7 +1,7 @@
-"""Durable file writes: a file appears under its name whole or not at all, and a power cut does not take it back.
+"""Durable file writes: a file appears under its name complete or not at all, and it survives a power failure.
 
-The order is always the same: bytes, fsync of the file, rename, fsync of the folder. Only then may anything else (a
-manifest, a row in the ledger) refer to the file.
+The order is always the same: bytes, fsync of the file, rename, fsync of the folder. Only after these steps may a
+manifest or a row of the ledger refer to the file.
 """
 
 import os
@@ -20,25 +20,31 @@ _OPEN_FOLDER: Final = 0o777
 
 @dataclass(slots=True)
 class NewFile:
-    """A file that is being written under a hidden name in the folder of its target."""
+    """A file that is written under a hidden name in the folder of its target.
+
+    Attributes:
+        target: path of the file after ``place``.
+        path: hidden path during writing.
+        handle: binary handle of the hidden file.
+    """
 
     target: Path
     path: Path
     handle: BinaryIO
 
     def write(self, content: bytes) -> int:
-        """Appends bytes and returns their number, as files do."""
+        """Appends bytes and returns their number."""
         self.handle.write(content)
         return len(content)
 
     def flush(self) -> None:
-        """Does nothing; ``place`` flushes. Writers of other libraries call it."""
+        """Does nothing, because ``place`` flushes. Writers of other libraries call this method."""
 
     def place(self, *, mode: int | None = None) -> None:
         """Renames the file to its target, durably.
 
         Args:
-            mode: permissions of the file from now on; as it was created when omitted.
+            mode: new permissions of the file; unchanged if omitted.
         """
         self.handle.flush()
         if mode is not None:
@@ -50,10 +56,10 @@ class NewFile:
 
 @contextmanager
 def new_file(target: Path, *, mode: int = PRIVATE_FILE) -> Generator[NewFile]:
-    """A new file for ``target``, whose folder exists. Deleted when the block ends before ``place`` is called.
+    """Creates a hidden file for ``target``. It is deleted if the block ends before ``place`` is called.
 
     Args:
-        target: the file that ``place`` creates or replaces.
+        target: file that ``place`` creates or replaces, in a folder that exists.
         mode: permissions of the new file, which the umask may narrow.
     """
     path = hidden_name(target)
@@ -75,17 +81,17 @@ def write_file(target: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> Non
 
 
 def hidden_name(target: Path) -> Path:
-    """A name in the folder of ``target`` that no listing and no other writer uses."""
+    """A unique hidden name in the folder of ``target``, which listings skip."""
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}{PART}")
 
 
 def create(path: Path, *, mode: int = PRIVATE_FILE) -> BinaryIO:
-    """Opens a file that does not exist yet, for writing."""
+    """Creates a file and opens it for writing. Raises FileExistsError if it exists."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb")
 
 
 def rename(path: Path, target: Path) -> None:
-    """Renames a file whose bytes are flushed, or a folder; replaces a file of that name. Durable on return."""
+    """Renames a flushed file or a folder, and replaces an existing file. Durable on return."""
     path.replace(target)
     flush_folder(target.parent)
     if path.parent != target.parent:
@@ -93,7 +99,7 @@ def rename(path: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Deletes a file, durably. A file that does not exist is no error."""
+    """Deletes a file, durably. Does nothing if the file does not exist."""
     try:
         path.unlink()
     except FileNotFoundError:
@@ -105,9 +111,9 @@ def make_folder(folder: Path, *, mode: int = PRIVATE_FOLDER, levels: int | None 
     """Creates a folder and every missing one above it, each durable in its parent.
 
     Args:
-        folder: the folder; nothing happens when it exists.
+        folder: folder to create; nothing happens if it exists.
         mode: permissions of new folders, which the umask may narrow.
-        levels: number of innermost folders that get ``mode``, the others get what the umask allows; all when omitted.
+        levels: number of innermost folders that get ``mode``; all if omitted. The others get what the umask allows.
     """
     if folder.is_dir():
         return

@@ -1,4 +1,4 @@
-"""A lock that one process of this machine holds at a time."""
+"""A file lock that only one process of this machine can hold at a time."""
 
 import fcntl
 import os
@@ -9,10 +9,10 @@ from pathlib import Path
 
 @contextmanager
 def file_lock(path: Path) -> Generator[None]:
-    """Waits for the lock of a file and holds it for the block. Creates the file; the kernel frees a dead holder's lock.
+    """Waits for the lock of a file and holds it for the block. The kernel releases the lock of a process that dies.
 
     Args:
-        path: the lock file, in a folder that exists.
+        path: lock file, in a folder that exists; it is created if it does not exist.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -1,1 +1,1 @@
-"""Masking of personal data and secrets."""
+"""Masking of personal data and secrets in logs, errors and metadata."""

@@ -1,6 +1,7 @@
-"""Masks what must not leave in logs, errors and metadata: tokens, URLs' secrets, numbers, SIP users.
+"""Masks tokens, credentials in URLs, telephone numbers and SIP users in logs, errors and metadata.
 
-One filter on the root logger covers our own lines and those of libraries (the HTTP client logs full URLs at INFO).
+One filter on the root logger covers the lines of this program and those of libraries. The HTTP client, for example,
+logs complete URLs at INFO.
 """
 
 import logging
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 MASK: Final = "***"
-# A name with a line break or a terminal's escape code in it must not write log lines of its own.
+# Control characters are escaped, so that a name with a line break or a terminal code cannot forge log lines.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _RULES: Final = (
     # auth_token=..., "auth_token": "...", api_key=..., X-Auth-Token: ..., password=...
@@ -26,7 +27,7 @@ _RULES: Final = (
     (re.compile(r"(?i)\b(sips?|tel):[^@\s;>,\"']+"), rf"\1:{MASK}"),
     # a JSON Web Token
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"), MASK),
-    # E.164 and long dialled digits; dates, times and ids with letters stay readable
+    # E.164 and other numbers of seven or more digits; dates, times and ids with letters stay readable
     (re.compile(r"(?<![\w.:/-])\+?\d{7,}(?![\w:/-])"), MASK),
 )
 
@@ -38,15 +39,15 @@ def redact(text: str) -> str:
     return text
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return found.group().encode("unicode_escape").decode()
+def _escaped(match: re.Match[str]) -> str:
+    return match.group().encode("unicode_escape").decode()
 
 
 class RedactingFilter(logging.Filter):
-    """Rewrites each record's message in place, arguments merged, exception text included; one record is one line.
+    """Masks the message of each log record, including its arguments and exception text, and makes it one line.
 
     Args:
-        private_fields: fields whose values are masked wherever a message shows them as ``name=value`` or in JSON.
+        private_fields: fields whose values are masked if a message contains them as ``name=value`` or in JSON.
     """
 
     def __init__(self, private_fields: Iterable[str] = ()) -> None:
@@ -64,7 +65,7 @@ class RedactingFilter(logging.Filter):
         return redact(text)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always lets the record pass, redacted."""
+        """Redacts the record in place and always returns True."""
         record.msg = self._redact(record.getMessage())
         record.args = ()
         if record.exc_info and record.exc_info[0] is not None:
@@ -76,11 +77,11 @@ class RedactingFilter(logging.Filter):
 
 
 def configure_logging(level: str, *, private_fields: Iterable[str]) -> None:
-    """Logs one line a record to standard error, redacted; libraries at WARNING.
+    """Logs one redacted line per record to standard error. The chatty libraries log at WARNING.
 
     Args:
         level: name of the lowest level that is logged.
-        private_fields: fields whose values no line may show: ``UNLOGGED`` of the field dictionary.
+        private_fields: fields whose values must not be logged: ``UNLOGGED`` of the field dictionary.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
