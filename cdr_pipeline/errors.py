@@ -1,73 +1,73 @@
-"""Every error the product raises on purpose, in one tree.
+"""Exceptions of the product, in one tree.
 
-Each carries a stable ``code`` (for scripts and tables), whether trying again can help (``retryable``), the process
-exit code of the CLI and the HTTP status of the API. Messages say what happened, where, and what to do next; they
-never hold a token, a phone number or a name.
+Each class has a stable ``code`` for scripts and tables, whether a retry can help (``retryable``), the exit code of the
+CLI and the HTTP status of the API. A message contains what happened, where, and what to do next. It never contains a
+token, a phone number or a name.
 
     CdrError
     ├── ConfigurationError              2   a setting is missing or wrong
-    │   └── DayNotBegun                     the business date has not begun where the account is
+    │   └── DayNotBegun                     the business date has not begun in the account's time zone
     ├── ClockDisagrees                  2   the clocks of this machine, the warehouse and the switch differ
     ├── WarehouseError                  3
     │   ├── WarehouseUnavailable            the server cannot be reached or started (retryable)
     │   │   └── WarehouseContended              deadlock or lock timeout (retryable)
     │   ├── ValueNotStorable                a value that the warehouse cannot hold
-    │   ├── WarehouseReadOnly               a standby, or a user that may only read
-    │   ├── WarehouseTimeout                a search took longer than it may
+    │   ├── WarehouseReadOnly               the server is a standby, or its user has read access only
+    │   ├── WarehouseTimeout                a search exceeded its timeout
     │   ├── WarehouseNewerThanCode          the database was migrated by a later version
     │   ├── WarehouseNotMigrated            the database lacks this version's tables
     │   ├── WarehouseOfAnotherFolder        the warehouse belongs to another data folder
-    │   ├── NewerThanBackup             2   the warehouse holds what a backup to be restored lacks
-    │   ├── MigrationEdited                 a migration that was applied has been changed since
+    │   ├── NewerThanBackup             2   the warehouse has data that the backup to be restored lacks
+    │   ├── MigrationEdited                 an applied migration was edited
     │   └── ReaderNotAdmitted               the role that reads for one account is missing, or sees too much
     ├── UpstreamError                   4
-    │   ├── TransientUpstreamError          trying again may help: time-outs, 429, 5xx, broken pages (retryable)
-    │   │   ├── WindowOutdated                  a window was asked for in a dialect of before an upgrade (retryable)
-    │   │   └── WindowTooHeavy                  a gateway gave up on the window (504); a shorter one may work
-    │   │       └── ReplyTooLarge                   a reply above the bound; a shorter window may work, the same not
-    │   └── PermanentUpstreamError          it will not
+    │   ├── TransientUpstreamError          a retry may help: timeouts, 429, 5xx, incomplete pages (retryable)
+    │   │   ├── WindowOutdated                  a window was read in the dialect before an upgrade (retryable)
+    │   │   └── WindowTooHeavy                  a gateway timed out on the window (504); a shorter one may work
+    │   │       └── ReplyTooLarge                   a response exceeds the size limit; a shorter window may work
+    │   └── PermanentUpstreamError          a retry does not help
     │       ├── UpstreamAuthError           401, 403
     │       ├── UpstreamAccountNotFound     404, 410 on the account itself
-    │       ├── UpstreamProtocolError       an answer that this client cannot trust
-    │       ├── DialectChanged              the switch is of another version than the dialect that it was asked in
-    │       └── CallTooLong                 a call over a month's end is longer than those that are looked for
+    │       ├── UpstreamProtocolError       a response that violates the protocol
+    │       ├── DialectChanged              the version of the switch does not match the dialect of the request
+    │       └── CallTooLong                 a call over the end of a month is longer than the search for such calls
     ├── UploadError                     5
     │   ├── UnknownProfile                  no profile of that name
-    │   ├── InvalidProfile                  a profile file that contradicts itself
-    │   │   └── InvalidRateCard                 a carrier's rate card that cannot be used
-    │   ├── MisplacedFile                   a dropped file outside the folders of accounts and profiles
-    │   ├── UnreadableUpload                a file that cannot be opened as its profile says
-    │   │   ├── ControlTotalsDiffer             the file states other totals than it has
-    │   │   └── AmbiguousDates                  its dates can be read with the day or the month first
-    │   └── UploadHeld                      it repeats records of another file: a person decides
-    ├── AccountNotFound                 6   the warehouse knows no such account
-    ├── ClaimLost                       4   another process took over while this one stood still (retryable)
+    │   ├── InvalidProfile                  a profile file is malformed or contradicts itself
+    │   │   └── InvalidRateCard                 the rate card of a profile is not valid
+    │   ├── MisplacedFile                   a dropped file is outside the folders of accounts and profiles
+    │   ├── UnreadableUpload                a file does not have the format of its profile
+    │   │   ├── ControlTotalsDiffer             the totals stated in the file differ from its records
+    │   │   └── AmbiguousDates                  the dates fit both day-first and month-first order
+    │   └── UploadHeld                      the file repeats records of another file; an operator decides
+    ├── AccountNotFound                 6   the account is not registered
+    ├── ClaimLost                       4   the lease expired and another process took over (retryable)
     ├── UnbalancedBatch                 7   rows were not all accounted for; nothing was merged
     ├── ReconciliationError             7
     │   ├── InvalidSide                     a side lacks columns or values that the matcher needs
     │   ├── BreakNotFound               2   no break of the newest reconciliations has that id
-    │   └── UnbalancedReconciliation        rows, seconds or money by class do not add up to what came in
-    ├── ExportError                     8   a file or manifest could not be written whole
-    │   ├── DayNotSealable                  a day is asked to be sealed or restated that cannot be
-    │   ├── SealedFileDamaged               a sealed file is missing or has other bytes than were sealed
-    │   ├── SealedFileExists                a sealed file is on disk where another one would be written
+    │   └── UnbalancedReconciliation        rows, seconds or money by class do not add up to the input
+    ├── ExportError                     8   a file or manifest could not be written completely
+    │   ├── DayNotSealable                  the day cannot be sealed or restated yet
+    │   ├── SealedFileDamaged               a sealed file is missing or has changed
+    │   ├── SealedFileExists                a sealed file that the ledger lacks is on disk
     │   └── DeliveryError                   a target cannot be reached or failed (retryable)
-    │       └── DeliveryRefused                 it is not the one that is known, or holds another file of that name
+    │       └── DeliveryRefused                 the host key is unknown, or the target has a different file of that name
     ├── IncompleteNight                 9   some accounts failed; the others are done
-    ├── SomethingIsBroken               11  a check-up found what a person has to fix
-    ├── AlertNotSent                    12  neither webhook nor mail took an alert (retryable)
-    └── RequestRefused                  1   the API cannot serve a request as it was asked (see api/refusals.py)
+    ├── ProblemsFound                   11  a check-up found problems that need manual action
+    ├── AlertNotSent                    12  no channel accepted an alert (retryable)
+    └── RequestRefused                  1   the API refused a request (see api/refusals.py)
 """
 
 from typing import ClassVar
 
 
 class CdrError(Exception):
-    """Base of every error that the product raises on purpose.
+    """Base class of the product's exceptions.
 
     Attributes:
         code: stable identifier, lower case with underscores.
-        retryable: whether the same call may succeed later without anyone changing anything.
+        retryable: whether the same call may succeed later without any change.
         exit_code: exit code of the CLI.
         http_status: HTTP status of the API response.
         hint: what the user should do next.
@@ -156,13 +156,13 @@ class WarehouseNotMigrated(WarehouseError):
 
 
 class WarehouseOfAnotherFolder(WarehouseError):
-    """The warehouse belongs to another data folder: the files that its ledger knows are there."""
+    """The warehouse belongs to another data folder, which has the files of its ledger."""
 
     code = "warehouse_of_another_folder"
 
 
 class NewerThanBackup(WarehouseError):
-    """A backup that is to be restored lacks what came since; nothing was restored."""
+    """The warehouse has newer data than the backup to be restored; nothing was restored."""
 
     code = "newer_than_backup"
     exit_code = 2
@@ -206,7 +206,7 @@ class WindowTooHeavy(TransientUpstreamError):
 
 
 class WindowOutdated(TransientUpstreamError):
-    """A window was asked for as before an upgrade of the switch and must be read again."""
+    """A window was read in the dialect that the switch had before an upgrade; it must be read again."""
 
     code = "upstream_window_outdated"
 
@@ -243,13 +243,13 @@ class UpstreamProtocolError(PermanentUpstreamError):
 
 
 class DialectChanged(PermanentUpstreamError):
-    """The switch is of another version than the dialect that it was asked in: windows may lack records."""
+    """The version of the switch does not match the dialect of the request: windows may lack records."""
 
     code = "upstream_dialect"
 
 
 class CallTooLong(PermanentUpstreamError):
-    """A call over a month's end is longer than the calls that are looked for there: others like it may be missing."""
+    """A call over the end of a month is longer than the search for such calls: similar calls may be missing."""
 
     code = "upstream_call_too_long"
 
@@ -281,13 +281,13 @@ class InvalidRateCard(InvalidProfile):
 
 
 class MisplacedFile(UploadError):
-    """A file in the drop folder lies outside the folders of accounts and profiles."""
+    """A file in the drop folder is outside the folders of accounts and profiles."""
 
     code = "misplaced_file"
 
 
 class UnreadableUpload(UploadError):
-    """The file cannot be opened or decoded as its profile says."""
+    """The file cannot be opened or decoded in the format of its profile."""
 
     code = "unreadable_upload"
 
@@ -299,13 +299,13 @@ class ControlTotalsDiffer(UnreadableUpload):
 
 
 class AmbiguousDates(UnreadableUpload):
-    """The file's dates fit both day-first and month-first order, and nothing decides."""
+    """The file's dates fit both day-first and month-first order, and the profile does not state the order."""
 
     code = "ambiguous_dates"
 
 
 class UploadHeld(UploadError):
-    """The file repeats records of another file, or carries ids of other calls; a person releases or discards it."""
+    """The file repeats records of another file, or has ids of other calls; an operator releases or discards it."""
 
     code = "upload_held"
     http_status = 409
@@ -387,7 +387,7 @@ class SealedFileDamaged(ExportError):
 
 
 class SealedFileExists(ExportError):
-    """A final file of the day is on disk and the ledger does not know it; a final file is never replaced."""
+    """A final file of the day is on disk but not in the ledger; final files are never replaced."""
 
     code = "sealed_file_exists"
     http_status = 409
@@ -415,7 +415,7 @@ class IncompleteNight(CdrError):
 
 
 class ProblemsFound(CdrError):
-    """A check found something that a person has to fix; each item is printed with its command."""
+    """A check-up found problems that need manual action; each is printed with its command."""
 
     code = "something_is_broken"
     exit_code = 11
@@ -435,7 +435,7 @@ class RequestRefused(CdrError):
     Attributes:
         status: HTTP status of the response.
         title: short error code of Kazoo, or ours where Kazoo has none.
-        data: what the envelope's ``data`` holds; on v1 each ``{"message": text}`` in it becomes the text.
+        data: value of ``data`` in the envelope; on v1 each ``{"message": text}`` in it becomes the text.
         headers: additional headers of the response.
     """
 

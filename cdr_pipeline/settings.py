@@ -1,7 +1,7 @@
-"""Settings, read once at an entry point and passed down: environment variables ``CDR_*`` and an optional ``.env``.
+"""Settings from environment variables ``CDR_*`` and an optional ``.env`` file.
 
-This is the only module that reads the environment. A real environment variable wins over the ``.env`` file of the
-working directory, which wins over the default.
+Entry points load the settings once and pass them down. Only this module reads the environment. An environment variable
+takes precedence over the ``.env`` file of the working directory, which takes precedence over the default.
 """
 
 import os
@@ -23,19 +23,19 @@ PREFIX = "CDR_"
 Dialect = Literal["auto", "seed_v1", "v2_k3", "v2_k43", "k5"]
 # Set for worker processes, not by operators.
 _WORKERS = "_CDR_SERVE_WORKERS"
-_FIGURES = "PROMETHEUS_MULTIPROC_DIR"
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 EXPORT_DIALECTS = ("exact", "spreadsheet", "xlsx", "parquet", "redacted")
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def bundled(name: str) -> Path:
-    """A file or folder that ships with the code: next to the package in a checkout, inside it in a wheel."""
+    """Path of a file or folder that ships with the code: next to the package in a checkout, inside it in a wheel."""
     packaged = Path(__file__).resolve().parent / "_bundled" / name
     return packaged if packaged.exists() else _CHECKOUT / name
 
 
 def _home() -> Path:
-    """Where run-time folders go by default: the checkout, or the working directory when installed from a wheel."""
+    """Default parent of run-time folders: the checkout, or the working directory if installed from a wheel."""
     return _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
 
 
@@ -65,12 +65,12 @@ def _api_base(url: str | None, info: ValidationInfo) -> str | None:
 
 
 def _known_dialects(listed: str) -> str:
-    asked = [name.strip() for name in listed.split(",") if name.strip()]
-    unknown = sorted(set(asked) - set(EXPORT_DIALECTS))
+    names = [name.strip() for name in listed.split(",") if name.strip()]
+    unknown = sorted(set(names) - set(EXPORT_DIALECTS))
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: not among {', '.join(EXPORT_DIALECTS)}")
-    # The exact file is what the others are made of, and what is sealed.
-    return ",".join(name for name in EXPORT_DIALECTS if name in {"exact", *asked})
+    # The exact file is always written: it is sealed, and the other files are made from it.
+    return ",".join(name for name in EXPORT_DIALECTS if name in {"exact", *names})
 
 
 def _this_machine(url: str) -> bool:
@@ -93,10 +93,10 @@ def _smtp_scheme(url: SecretStr | None) -> SecretStr | None:
     if url is not None:
         try:
             parts = urlsplit(url.get_secret_value())
-            named = bool(parts.hostname) and parts.port != 0
+            valid = bool(parts.hostname) and parts.port != 0
         except ValueError:
-            parts, named = None, False
-        if parts is None or not named:
+            parts, valid = None, False
+        if parts is None or not valid:
             raise ValueError("must name a host, and a port from 1 to 65535 or none")
         if bool(parts.username) != bool(parts.password):
             raise ValueError("must have both user and password, or neither: smtp://user:password@host:587")
@@ -108,7 +108,7 @@ AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 class Settings(BaseSettings):
-    """Everything that an operator can set. Unknown ``CDR_*`` variables are an error: they are usually a typo."""
+    """Settings of an installation. An unknown ``CDR_*`` variable is an error, because it is usually a typo."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
@@ -305,7 +305,7 @@ class Settings(BaseSettings):
 
     @property
     def targets_file(self) -> Path:
-        """Where daily files are delivered to; readable by the owner only, for it may hold passwords."""
+        """File with the delivery targets; readable by its owner only, because it may contain passwords."""
         return self.data_dir / "targets.toml"
 
     @property
@@ -324,11 +324,11 @@ class SettingReport:
     """One line of ``cdr-pipeline config check``.
 
     Attributes:
-        variable: the environment variable.
-        value: its value, secrets masked.
+        variable: name of the environment variable.
+        value: value of the setting; secrets are masked.
         source: ``environment``, ``.env`` or ``default``.
-        description: what it is for.
-        problem: what is wrong with it, empty when nothing is.
+        description: description of the setting.
+        problem: error of the value; empty if it is valid.
     """
 
     variable: str
@@ -348,10 +348,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment and ``.env``.
 
     Args:
-        environ: the environment to judge; the process's own when omitted.
+        environ: environment to check; that of the process when omitted.
 
     Raises:
-        ConfigurationError: naming every variable that is wrong, unknown, or switches validation off.
+        ConfigurationError: a variable is invalid, unknown, or disables validation; the message names all of them.
     """
     reports, settings = inspect_settings(environ)
     problems = [f"{report.variable}: {report.problem}" for report in reports if report.problem]
@@ -366,7 +366,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 def inspect_settings(
     environ: Mapping[str, str] | None = None,
 ) -> tuple[list[SettingReport], Settings | None]:
-    """Every setting with its masked value, source and problem, and the settings when they are valid."""
+    """Every setting with its masked value, source and problem, and the settings if they are valid."""
     environment = dict(os.environ) if environ is None else dict(environ)
     dotenv = _dotenv()
     problems = _unknown_variables(environment | dotenv) | _validation_switches(environment)
@@ -381,7 +381,7 @@ def inspect_settings(
     reports = [
         SettingReport(
             variable=(variable := variable_of(field)),
-            value=_shown(field, settings),
+            value=_masked_value(field, settings),
             source=_source(variable, environment, dotenv),
             description=Settings.model_fields[field].description or "",
             problem=problems.pop(variable, ""),
@@ -396,7 +396,7 @@ def inspect_settings(
 
 
 def subprocess_environment(settings: Settings) -> dict[str, str]:
-    """The environment for a child process that must see the same settings, Dagster's home included."""
+    """Environment for a child process that needs the same settings, DAGSTER_HOME included."""
     return dict(os.environ) | {
         "DAGSTER_HOME": str(settings.dagster_home),
         "CDR_DATA_DIR": str(settings.data_dir),
@@ -404,13 +404,13 @@ def subprocess_environment(settings: Settings) -> dict[str, str]:
 
 
 def share_metrics(folder: Path, workers: int) -> None:
-    """Tells the processes that will serve the API how many they are, and where their figures are added up."""
-    os.environ[_FIGURES] = str(folder)
+    """Sets the number of API workers and the folder of their shared metrics in the environment of child processes."""
+    os.environ[_METRICS_FOLDER] = str(folder)
     os.environ[_WORKERS] = str(workers)
 
 
 def worker_count() -> int:
-    """Among how many processes the API is served, as ``share_metrics`` said."""
+    """Number of API workers that ``share_metrics`` has set; 1 by default."""
     return int(os.environ.get(_WORKERS, "1"))
 
 
@@ -430,7 +430,7 @@ def _unknown_variables(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _validation_switches(environment: Mapping[str, str]) -> dict[str, str]:
-    """Pandera's own variables can switch value checks off in silence; money depends on them."""
+    """Problems of Pandera's own variables, which can silently disable the checks of values."""
     problems: dict[str, str] = {}
     if environment.get("PANDERA_VALIDATION_ENABLED", "true").lower() in {"false", "0"}:
         problems["PANDERA_VALIDATION_ENABLED"] = "would let bad rows into the warehouse; unset it"
@@ -446,7 +446,7 @@ def _source(variable: str, environment: Mapping[str, str], dotenv: Mapping[str, 
     return ".env" if variable in {name.upper() for name in dotenv} else "default"
 
 
-def _shown(field: str, settings: Settings | None) -> str:
+def _masked_value(field: str, settings: Settings | None) -> str:
     if settings is None:
         return "?"
     value = getattr(settings, field)
