@@ -1,5 +1,5 @@
 -- Name:        account_scope
--- Purpose:     an account and those below it, and whether the reading role is safe to become.
+-- Purpose:     an account and all accounts below it, and whether the reading role exists and is safe to use.
 -- Parameters:  account_id.   Grain: one row.   Locks: none.
 WITH RECURSIVE below AS (
     SELECT
@@ -37,7 +37,7 @@ SELECT
     ) AS may_become_reader
 
 -- Name:        accounts
--- Purpose:     the accounts, or one of them, with the zones in which they were before.
+-- Purpose:     all accounts, or one of them, with their earlier time zones.
 -- Parameters:  account_id: null for all.   Grain: account_id.   Locks: none.
 SELECT
     accounts.account_id,
@@ -64,26 +64,26 @@ WHERE %(account_id)s::text IS NULL OR accounts.account_id = %(account_id)s
 ORDER BY accounts.account_id
 
 -- Name:        add_account
--- Purpose:     add an account; one that is known stays as it is.
+-- Purpose:     add an account; do nothing if an account of that id exists.
 -- Parameters:  as named.   Grain: account_id.   Locks: the row.   Idempotent: yes.
 INSERT INTO accounts (account_id, name, parent_id, time_zone, country_code, active, added_at)
 VALUES (%(account_id)s, %(name)s, %(parent_id)s, %(time_zone)s, %(country_code)s, %(active)s, %(now)s)
 ON CONFLICT (account_id) DO NOTHING
 
 -- Name:        add_earlier_zone
--- Purpose:     note the zone in which an account was before a date.
+-- Purpose:     record the time zone that applied to an account before a date.
 -- Parameters:  account_id, until, time_zone, now.   Grain: account_id, until.   Locks: the row.   Idempotent: yes.
 INSERT INTO account_zones (account_id, until, time_zone, changed_at)
 VALUES (%(account_id)s, %(until)s, %(time_zone)s, %(now)s)
 ON CONFLICT (account_id, until) DO NOTHING
 
 -- Name:        admit_reader
--- Purpose:     make the reading role where this user may, and let it read every isolated table.
+-- Purpose:     create the reading role if this user may, and grant it every isolated table.
 -- Parameters:  none.   Grain: one row: whether the role is ready.   Locks: the tables' catalogue rows.   Idempotent: yes.
 SELECT cdr_admit_reader() AS admitted
 
 -- Name:        authorize
--- Purpose:     the token of a request, and the account it speaks of where that lies in the token's subtree.
+-- Purpose:     the token of a request, and the requested account if it is in the token's subtree.
 -- Parameters:  digest; account_id: null when the request names none.
 -- Grain:       at most one row; target_id is null outside the subtree.   Locks: none.
 WITH RECURSIVE token AS (
@@ -146,7 +146,7 @@ LEFT JOIN accounts AS target
         AND token.account_id IN (SELECT above.account_id FROM above)
 
 -- Name:        change_account
--- Purpose:     change an account's name, parent, zone, country code, and whether it is collected.
+-- Purpose:     change an account's name, parent, time zone, country code and whether it is collected.
 -- Parameters:  as named.   Grain: account_id.   Locks: the row.   Idempotent: yes.
 UPDATE accounts SET
     name = %(name)s,
@@ -157,7 +157,7 @@ UPDATE accounts SET
 WHERE account_id = %(account_id)s
 
 -- Name:        children
--- Purpose:     accounts below one, in the order of their ids.
+-- Purpose:     accounts below an account, by id.
 -- Parameters:  account_id; deep: all of them instead of the next level only; after: id of the last one seen; row_limit.
 -- Grain:       account_id.   Locks: none.
 WITH RECURSIVE below AS (
@@ -187,7 +187,7 @@ ORDER BY account_id
 LIMIT %(row_limit)s
 
 -- Name:        deactivate_account
--- Purpose:     end the collection of an account.
+-- Purpose:     stop the collection of an account.
 -- Parameters:  account_id.   Grain: account_id.   Locks: the row.   Idempotent: yes.
 UPDATE accounts SET active = FALSE
 WHERE account_id = %(account_id)s

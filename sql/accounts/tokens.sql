@@ -1,5 +1,5 @@
 -- Name:        add_token
--- Purpose:     a new token of the API; only its hash is kept.
+-- Purpose:     add an API token; only its hash is stored.
 -- Parameters:  account_id, token_id, parent_token_id, digest, scope, label, now, expires_at.
 -- Grain:       account_id, token_id.   Locks: none.   Idempotent: no.
 INSERT INTO api_tokens (account_id, token_id, parent_token_id, digest, scope, label, created_at, expires_at)
@@ -14,20 +14,20 @@ FROM api_secrets
 WHERE account_id = '' AND name = 'cursors'
 
 -- Name:        forget_expired_tokens
--- Purpose:     deletes tokens that were bought with a key and have ended.
+-- Purpose:     delete expired tokens that were requested with an API key.
 -- Parameters:  now.   Grain: account_id, token_id.   Locks: the rows.   Idempotent: yes.
 DELETE FROM api_tokens
 WHERE parent_token_id IS NOT NULL AND expires_at < %(now)s
 
 -- Name:        revoke_token
--- Purpose:     ends a token; those bought with it end with it.
+-- Purpose:     revoke a token; tokens that were requested with it become invalid too.
 -- Parameters:  token_id, now.   Grain: account_id, token_id.   Locks: the row.   Idempotent: yes.
 UPDATE api_tokens
 SET revoked_at = %(now)s
 WHERE token_id = %(token_id)s AND revoked_at IS NULL
 
 -- Name:        tokens
--- Purpose:     tokens that were made by hand.   Parameters: none.   Grain: account_id, token_id.   Locks: none.
+-- Purpose:     tokens that an operator created.   Parameters: none.   Grain: account_id, token_id.   Locks: none.
 SELECT
     account_id,
     token_id,

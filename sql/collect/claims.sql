@@ -1,5 +1,5 @@
 -- Name:        collections
--- Purpose:     who has had accounts' days: how often they were taken, and whether somebody has them or gave them back.
+-- Purpose:     state of the collection of accounts' days: number of claims, whether released, failed windows.
 -- Parameters:  account_ids (array), business_date.   Grain: account_id.   Locks: none.
 SELECT
     account_id,
@@ -17,7 +17,8 @@ FROM collections
 WHERE account_id = any(%(account_ids)s) AND business_date = %(business_date)s
 
 -- Name:        lock_collection
--- Purpose:     who holds an account's day, and whether the lease still runs by the warehouse's own clock.
+-- Purpose:     lock the claim on an account's day; its holder, and whether the lease still runs by the
+--              warehouse's clock.
 -- Parameters:  account_id, business_date.   Grain: one row.   Locks: the row, until the end of the transaction.
 SELECT
     fence,
@@ -29,14 +30,14 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 FOR UPDATE
 
 -- Name:        ensure_collection
--- Purpose:     make sure that there is a row to lock for an account's day; nobody holds a new one.
+-- Purpose:     create the row to lock for an account's day if it is missing; a new row has no holder.
 -- Parameters:  account_id, business_date.   Grain: account_id, business_date.   Locks: the row.   Idempotent: yes.
 INSERT INTO collections (account_id, business_date, fence, leased_until)
 VALUES (%(account_id)s, %(business_date)s, 0, '-infinity')
 ON CONFLICT (account_id, business_date) DO NOTHING
 
 -- Name:        current_session
--- Purpose:     this session, as others see it.
+-- Purpose:     process id and start of this session, as other sessions see them.
 -- Parameters:  none.   Grain: one row.   Locks: none.
 SELECT
     pid AS holder_pid,
@@ -45,20 +46,20 @@ FROM pg_stat_activity
 WHERE pid = pg_backend_pid()
 
 -- Name:        release_collection
--- Purpose:     the holder has finished, well or not.
+-- Purpose:     release a claim, whether the collection succeeded or not.
 -- Parameters:  account_id, business_date, fence.   Grain: account_id, business_date.   Locks: the row.   Idempotent: yes.
 UPDATE collections SET leased_until = '-infinity'
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND fence = %(fence)s
 
 -- Name:        renew_collection
--- Purpose:     the holder is at work still; no row is changed when another one has taken over.
+-- Purpose:     renew the lease of a claim; changes no row if another process has claimed the day.
 -- Parameters:  account_id, business_date, fence, lease_seconds.   Grain: account_id, business_date.   Locks: the row.
 -- Idempotent:  yes.
 UPDATE collections SET leased_until = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND fence = %(fence)s
 
 -- Name:        session_alive
--- Purpose:     whether the session that took a lease is still connected: a killed process is not waited for.
+-- Purpose:     whether the session that holds a lease is still connected; a killed process loses its claim at once.
 -- Parameters:  holder_pid, holder_started.   Grain: one row.   Locks: none.
 SELECT EXISTS (
     SELECT 1
@@ -67,7 +68,7 @@ SELECT EXISTS (
 ) AS alive
 
 -- Name:        claim_collection
--- Purpose:     give an account's day to a holder; the new fence shuts out everyone who held it before.
+-- Purpose:     assign the collection of an account's day to a process; the new fence invalidates all earlier claims.
 -- Parameters:  account_id, business_date, fence, holder_pid, holder_started, lease_seconds.
 -- Grain:       account_id, business_date.   Locks: the row; the caller holds it.   Idempotent: yes.
 UPDATE collections SET

@@ -1,11 +1,11 @@
 -- Name:        forget_dialects
--- Purpose:     find out anew which dialect the switch speaks for accounts; when it was last seen stays known.
+-- Purpose:     clear the API dialect of accounts, so that it is detected again; the time it was last seen stays.
 -- Parameters:  account_ids (array).   Grain: account_id.   Locks: the rows.   Idempotent: yes.
 UPDATE accounts SET dialect = NULL
 WHERE account_id = any(%(account_ids)s)
 
 -- Name:        windows_in_dialects
--- Purpose:     windows that were landed in certain dialects of the switch's API since an instant.
+-- Purpose:     windows that landed in certain dialects of the switch's API since an instant.
 -- Parameters:  account_id, dialects (array), since.   Grain: account_id, starts_at, ends_at, business_date.   Locks: none.
 SELECT
     business_date,

@@ -1,5 +1,5 @@
 -- Name:        confirm_window
--- Purpose:     a window was read again and has the rows that it had; a failed attempt in between is made good.
+-- Purpose:     record that a window was fetched again without changes, and clear a failed attempt in between.
 -- Parameters:  account_id, business_date, starts_at, ends_at, now.   Grain: account_id, starts_at, ends_at,
 --              business_date.   Locks: the row.   Idempotent: yes.
 UPDATE windows SET
@@ -15,7 +15,7 @@ WHERE
     AND landing_path IS NOT NULL
 
 -- Name:        day_volumes
--- Purpose:     how many of the switch's records an account has on some days; only days that were collected whole.
+-- Purpose:     number of the switch's records of an account by day; only days that were collected completely.
 -- Parameters:  account_id, business_dates (array).   Grain: business_date.   Locks: none.
 SELECT
     days.business_date,
@@ -35,7 +35,7 @@ WHERE
 ORDER BY days.business_date
 
 -- Name:        days_to_load
--- Purpose:     business dates other than one that have windows on disk which are not merged yet.
+-- Purpose:     other business dates of an account with landed windows that are not loaded yet.
 -- Parameters:  account_id, business_date.   Grain: business_date.   Locks: none.
 SELECT DISTINCT business_date
 FROM windows
@@ -43,7 +43,7 @@ WHERE account_id = %(account_id)s AND business_date <> %(business_date)s AND sta
 ORDER BY business_date
 
 -- Name:        failed_windows
--- Purpose:     account-days with a window that could not be collected, with the first of its reasons.
+-- Purpose:     account-days with windows that could not be collected, with the first error of each.
 -- Parameters:  account_ids (array).   Grain: account_id, business_date.   Locks: none.
 SELECT
     account_id,
@@ -57,7 +57,7 @@ GROUP BY account_id, business_date
 ORDER BY business_date, account_id
 
 -- Name:        forget_failed_windows
--- Purpose:     failed attempts are made good by a window that was landed later and covers them.
+-- Purpose:     delete failed attempts that never landed and that a later window covers.
 -- Parameters:  account_id, business_date, starts_at, ends_at.   Grain: any number of rows.   Locks: those rows.
 -- Idempotent:  yes.
 DELETE FROM windows
@@ -70,14 +70,14 @@ WHERE
     AND ends_at <= %(ends_at)s
 
 -- Name:        records_with_details
--- Purpose:     which of these records have their detail document in the warehouse already.
+-- Purpose:     those of the given records whose detail document is already stored.
 -- Parameters:  account_id, record_ids (array).   Grain: record_id.   Locks: none.
 SELECT record_id
 FROM cdr_keys
 WHERE account_id = %(account_id)s AND origin = 'api' AND has_detail AND record_id = any(%(record_ids)s)
 
 -- Name:        landed_windows
--- Purpose:     windows of a business date whose pages are on disk; those not merged yet, or all of them to replay.
+-- Purpose:     landed windows of a business date: those not loaded yet, or all of them for a replay.
 -- Parameters:  account_id, business_date, replay.   Grain: account_id, starts_at, ends_at.   Locks: none.
 SELECT
     starts_at,
@@ -93,7 +93,7 @@ WHERE
 ORDER BY starts_at, ends_at
 
 -- Name:        loaded_windows
--- Purpose:     the windows of a business date that are in the warehouse.
+-- Purpose:     loaded windows of a business date.
 -- Parameters:  account_id, business_date.   Grain: account_id, starts_at, ends_at.   Locks: none.
 SELECT
     starts_at,
@@ -102,7 +102,7 @@ FROM windows
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND state = 'loaded'
 
 -- Name:        mark_window_outdated
--- Purpose:     a window must be read again because of how it was asked for; until then its day is not whole.
+-- Purpose:     mark a window to be fetched again because its request was wrong; until then its day is incomplete.
 -- Parameters:  as named.   Grain: account_id, starts_at, ends_at, business_date.   Locks: the row.   Idempotent: yes.
 INSERT INTO windows (
     account_id, starts_at, ends_at, business_date, state, error_code, error_message, attempted_at
@@ -112,7 +112,7 @@ INSERT INTO windows (
 ON CONFLICT (account_id, starts_at, ends_at, business_date) DO NOTHING
 
 -- Name:        open_windows
--- Purpose:     windows of a business date that stand in the way of calling it collected.
+-- Purpose:     windows of a business date that are not loaded yet; while there are any, the day is incomplete.
 -- Parameters:  account_id, business_date.   Grain: account_id, starts_at, ends_at.   Locks: none.
 SELECT
     starts_at,
@@ -125,7 +125,7 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND stat
 ORDER BY starts_at
 
 -- Name:        outdated_windows
--- Purpose:     business dates of which a window must be read again because of how it was asked for.
+-- Purpose:     business dates with a window that is marked to be fetched again.
 -- Parameters:  account_id, error_code.   Grain: business_date.   Locks: none.
 SELECT DISTINCT business_date
 FROM windows
@@ -133,8 +133,8 @@ WHERE account_id = %(account_id)s AND state = 'failed' AND error_code = %(error_
 ORDER BY business_date DESC
 
 -- Name:        record_collected_day
--- Purpose:     every window of the day is loaded; the day is complete for the switch up to complete_through, and its
---              volume is usual for the account or not.
+-- Purpose:     record that every window of a day is loaded: how far the switch's data is complete, and the verdict on
+--              the day's volume.
 -- Parameters:  as named.   Grain: account_id, business_date.   Locks: the row.   Idempotent: yes.
 INSERT INTO days AS day (
     account_id, business_date, state, changes, exported_changes, collected_at, complete_through, volume, usual_rows
@@ -149,13 +149,13 @@ ON CONFLICT (account_id, business_date) DO UPDATE SET
     usual_rows = excluded.usual_rows
 
 -- Name:        record_dialect
--- Purpose:     remember which dialect the switch speaks for an account, and when it was last seen to do so.
+-- Purpose:     store the API dialect of an account's switch, and when it was last seen.
 -- Parameters:  account_id, dialect, now.   Grain: account_id.   Locks: the row.   Idempotent: yes.
 UPDATE accounts SET dialect = %(dialect)s, dialect_seen_at = %(now)s
 WHERE account_id = %(account_id)s
 
 -- Name:        record_failed_window
--- Purpose:     a window could not be collected; what an earlier attempt landed stays known.
+-- Purpose:     record that a window could not be collected; pages of an earlier attempt stay on record.
 -- Parameters:  as named.   Grain: account_id, starts_at, ends_at, business_date.   Locks: the row.   Idempotent: yes.
 INSERT INTO windows (
     account_id, starts_at, ends_at, business_date, state, error_code, error_message, attempted_at
@@ -169,7 +169,7 @@ ON CONFLICT (account_id, starts_at, ends_at, business_date) DO UPDATE SET
     attempted_at = excluded.attempted_at
 
 -- Name:        record_landed_window
--- Purpose:     a window's pages are on disk, whole.
+-- Purpose:     record that all pages of a window are on disk.
 -- Parameters:  as named.   Grain: account_id, starts_at, ends_at, business_date.   Locks: the row.   Idempotent: yes.
 INSERT INTO windows (
     account_id, starts_at, ends_at, business_date, state, dialect, rows_landed, landing_path, content_sha256,
@@ -191,13 +191,13 @@ ON CONFLICT (account_id, starts_at, ends_at, business_date) DO UPDATE SET
     attempted_at = excluded.attempted_at
 
 -- Name:        record_loaded_window
--- Purpose:     a landed window has been merged.
+-- Purpose:     record that a landed window is loaded.
 -- Parameters:  as named.   Grain: account_id, landing_path.   Locks: the row.   Idempotent: yes.
 UPDATE windows SET state = 'loaded', batch_id = %(batch_id)s
 WHERE account_id = %(account_id)s AND landing_path = %(source)s
 
 -- Name:        recorded_windows
--- Purpose:     every window of a business date, whatever became of it.
+-- Purpose:     all windows of a business date, in any state.
 -- Parameters:  account_id, business_date.   Grain: account_id, starts_at, ends_at.   Locks: none.
 SELECT
     starts_at,
@@ -210,8 +210,7 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 ORDER BY starts_at, ends_at
 
 -- Name:        restore_failed_windows
--- Purpose:     windows whose last attempt failed and whose earlier pages are on disk: a window that was landed later covers
---              them, so their failure is made good.
+-- Purpose:     reset windows whose last attempt failed to their earlier landed pages, if a later window covers them.
 -- Parameters:  account_id, business_date, starts_at, ends_at.   Grain: any number of rows.   Locks: those rows.
 -- Idempotent:  yes.
 UPDATE windows SET

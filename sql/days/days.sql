@@ -1,5 +1,5 @@
 -- Name:        batches_of_day
--- Purpose:     rows by class of everything that was loaded from a day's windows.
+-- Purpose:     rows by class over all loads of a day's windows.
 -- Parameters:  account_ids (array), business_date.   Grain: one row.   Locks: none.
 SELECT
     coalesce(sum(batches.rows_read), 0)::bigint AS read,
@@ -14,8 +14,8 @@ INNER JOIN windows ON windows.account_id = batches.account_id AND windows.batch_
 WHERE batches.account_id = any(%(account_ids)s) AND windows.business_date = %(business_date)s
 
 -- Name:        day_batches
--- Purpose:     why a day changed: the batches that brought its present records or replaced earlier ones, with the window
---              or the file that each was a load of.
+-- Purpose:     batches that inserted the day's present records or replaced earlier ones, with the window or file of
+--              each.
 -- Parameters:  account_id, business_date.   Grain: batch_id.   Locks: none.
 SELECT
     batches.batch_id,
@@ -59,7 +59,7 @@ LEFT JOIN uploads
 ORDER BY batches.loaded_at, batches.batch_id
 
 -- Name:        day_ledger
--- Purpose:     what the ledger knows of one account's day, for its file and manifest.
+-- Purpose:     ledger entry of an account's day, for its file and manifest.
 -- Parameters:  account_id, business_date.   Grain: one row.   Locks: none.
 SELECT
     coalesce(known.state, 'open') AS state,
@@ -83,8 +83,8 @@ LEFT JOIN days AS known
     ON known.account_id = %(account_id)s AND known.business_date = %(business_date)s
 
 -- Name:        day_traffic
--- Purpose:     records of business dates by hour, origin and currency: what the plots and totals of a night show.
---              Totals are never added up over origins: the same call may stand in both.
+-- Purpose:     records of business dates by hour, origin and currency, for the plots and totals of a night. Totals must
+--              not be added over origins, because both may have the same call.
 -- Parameters:  account_ids (array), business_dates (array).
 -- Grain:       hour of the start in UTC, origin, cost_currency.   Locks: none.
 SELECT
@@ -100,8 +100,8 @@ GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3
 
 -- Name:        days
--- Purpose:     days with their state and newest exact file; a sealed day with changes that its file does not show is
---              late_pending, and late_rows says how many of its present records came since.
+-- Purpose:     days with their state and newest exact file. A sealed day with changes that its file does not show is
+--              late_pending; late_rows is the number of its present records that arrived since.
 -- Parameters:  account_ids (array), first_date, last_date.   Grain: account_id, business_date.   Locks: none.
 SELECT
     days.account_id,
@@ -143,8 +143,8 @@ WHERE
 ORDER BY days.account_id, days.business_date
 
 -- Name:        days_in_state
--- Purpose:     account-days by what is to be done with them: open ones to seal, sealed ones with late records to
---              restate, sealed ones whose manifests are not in place.
+-- Purpose:     account-days that need work: open days to seal, sealed days with late records to restate, sealed days
+--              whose manifests are not on disk.
 -- Parameters:  account_ids (array), first_date, last_date, what (open, late or unpublished).
 -- Grain:       account_id, business_date.   Locks: none.
 SELECT
@@ -162,7 +162,7 @@ WHERE
 ORDER BY account_id, business_date
 
 -- Name:        days_to_export
--- Purpose:     open days whose file does not show the latest change of their records.
+-- Purpose:     open days whose file does not show the latest changes.
 -- Parameters:  account_ids (array).   Grain: account_id, business_date.   Locks: none.
 SELECT
     account_id,
@@ -175,7 +175,7 @@ WHERE
 ORDER BY account_id, business_date
 
 -- Name:        late_days
--- Purpose:     days of any state whose files have not shown their latest change for some time.
+-- Purpose:     days of any state whose files do not show a change made before an instant.
 -- Parameters:  account_ids (array), before (instant).   Grain: account_id, business_date.   Locks: none.
 SELECT
     account_id,
@@ -189,15 +189,15 @@ WHERE
 ORDER BY account_id, business_date
 
 -- Name:        late_rows
--- Purpose:     records of earlier days that have come in or changed since an instant.
+-- Purpose:     number of records of earlier days that arrived or changed since an instant.
 -- Parameters:  account_ids (array), business_dates (array), since.   Grain: one row.   Locks: none.
 SELECT count(*) AS row_count
 FROM cdr
 WHERE account_id = any(%(account_ids)s) AND business_date = any(%(business_dates)s) AND changed_at >= %(since)s
 
 -- Name:        missing_days
--- Purpose:     business dates of which an active account's day should be whole and is not, because it was not collected or
---              because a window of it failed since; those of an account begin with the day before it became known.
+-- Purpose:     business dates on which an active account's day should be complete and is not: it was not collected, or
+--              a window failed since. The first day of an account is the day before it was added.
 -- Parameters:  account_ids (array), first_date, last_date, time_zone (the operator's).
 -- Grain:       account_id, business_date.   Locks: none.
 SELECT
@@ -235,14 +235,14 @@ WHERE days.collected_at IS NULL OR failed.account_id IS NOT NULL
 ORDER BY due.business_date, due.account_id
 
 -- Name:        newest_day
--- Purpose:     the newest day of an account that holds records, was collected or is final.
+-- Purpose:     newest day of an account that has records, was collected, or is final.
 -- Parameters:  account_id.   Grain: one row; null when there is none.   Locks: none.
 SELECT max(business_date) AS business_date
 FROM days
 WHERE account_id = %(account_id)s AND (changes > 0 OR collected_at IS NOT NULL OR state <> 'open')
 
 -- Name:        outdated_files
--- Purpose:     days whose file has not shown their latest change for some time, open ones and final ones.
+-- Purpose:     dates with files that do not show a change made before an instant, open and final days separately.
 -- Parameters:  account_ids (array), before (instant).   Grain: business_date, still_open.   Locks: none.
 SELECT
     business_date,
@@ -258,14 +258,14 @@ GROUP BY business_date, state = 'open'
 ORDER BY business_date, still_open
 
 -- Name:        record_unchanged_day
--- Purpose:     a sealed day's late changes have undone each other: its file shows them all.
+-- Purpose:     record that the late changes of a sealed day cancelled out, so its file shows them all.
 -- Parameters:  account_id, business_date, changes.   Grain: account_id, business_date.   Locks: the row.
 -- Idempotent:  yes.
 UPDATE days SET exported_changes = %(changes)s
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 
 -- Name:        status
--- Purpose:     what is in the warehouse, per account and day.
+-- Purpose:     contents of the warehouse by account and day.
 -- Parameters:  account_ids (array), first_date, last_date.   Grain: account_id, business_date.   Locks: none.
 SELECT
     days.account_id,
@@ -319,7 +319,7 @@ WHERE
 ORDER BY days.account_id, days.business_date
 
 -- Name:        suspicious_days
--- Purpose:     days that were collected whole and have far fewer records than the same weekday usually has.
+-- Purpose:     days that were collected completely and have far fewer records than usual on that weekday.
 -- Parameters:  account_ids (array), first_date.   Grain: account_id, business_date.   Locks: none.
 SELECT
     account_id,

@@ -1,5 +1,5 @@
 -- Name:        deliveries
--- Purpose:     deliveries with their state, those that wait longest first.
+-- Purpose:     deliveries in the given states, the longest waiting first.
 -- Parameters:  account_ids (array), states (array).   Grain: account_id, target, path.   Locks: none.
 SELECT
     account_id,
@@ -20,7 +20,7 @@ WHERE account_id = any(%(account_ids)s) AND state = any(%(states)s)
 ORDER BY state DESC, due_at, account_id, target, path
 
 -- Name:        lock_delivery
--- Purpose:     the right to send a file to a target; nothing when another process has it, or the file is not due.
+-- Purpose:     lock a delivery to send its file; no row if another process holds it or the file is not due.
 -- Parameters:  account_id, target, path, states (array).   Grain: one row or none.
 -- Locks:       the row, until the end of the transaction.
 SELECT
@@ -43,7 +43,7 @@ WHERE
 FOR UPDATE OF deliveries SKIP LOCKED
 
 -- Name:        queue_deliveries
--- Purpose:     every announced file of a sealed day is due at a target, once; a file that is known there stays as it is.
+-- Purpose:     make every announced file of a sealed day due at a target once; existing deliveries stay unchanged.
 -- Parameters:  account_ids (array), dialects (array), target, now.   Grain: account_id, target, path.   Locks: the rows.
 -- Idempotent:  yes.
 INSERT INTO deliveries (
@@ -71,7 +71,7 @@ WHERE
 ON CONFLICT (account_id, target, path) DO NOTHING
 
 -- Name:        record_delivered
--- Purpose:     a file has arrived at a target.
+-- Purpose:     record that a file was delivered to a target.
 -- Parameters:  as named.   Grain: account_id, target, path.   Locks: the row; the caller has it.   Idempotent: no.
 UPDATE deliveries SET
     state = 'delivered',
@@ -84,8 +84,8 @@ UPDATE deliveries SET
 WHERE account_id = %(account_id)s AND target = %(target)s AND path = %(path)s
 
 -- Name:        record_failed_delivery
--- Purpose:     an attempt to deliver a file has failed: it is due still, or refused until a person acts. Nothing changes
---              when another process has attempted it since it was read, or it has arrived.
+-- Purpose:     record a failed attempt: the file stays due, or is refused until a person acts. Changes nothing if
+--              another process has attempted the delivery since it was read, or if it was delivered.
 -- Parameters:  as named; attempts: as read.   Grain: account_id, target, path.   Locks: the row.   Idempotent: no.
 UPDATE deliveries SET
     state = %(state)s,

@@ -1,5 +1,5 @@
 -- Name:        day_lines
--- Purpose:     one account's legs of one business date in the order and the notation of the daily file.
+-- Purpose:     legs of an account on a business date, in the order and format of the daily file.
 -- Parameters:  account_id, business_date; cells of the file.   Grain: leg.   Locks: none.
 COPY (
     SELECT {cells}
@@ -27,7 +27,7 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND vers
 ORDER BY dialect
 
 -- Name:        export_paths
--- Purpose:     daily files on record, wherever they are on disk.
+-- Purpose:     paths of all daily files on record.
 -- Parameters:  none.   Grain: account_id, business_date, version, dialect.   Locks: none.
 SELECT path
 FROM export_files
@@ -35,7 +35,7 @@ WHERE lost_at IS NULL
 ORDER BY account_id, business_date, version, dialect
 
 -- Name:        faulty_files
--- Purpose:     sealed files that a check found wrong and that nobody has repaired or given up.
+-- Purpose:     sealed files with a fault that are neither repaired nor recorded as lost.
 -- Parameters:  none.   Grain: account_id, business_date, version, dialect.   Locks: none.
 SELECT
     files.account_id,
@@ -81,7 +81,7 @@ ORDER BY
     coalesce(files.hashed_at, files.written_at), files.account_id, files.business_date, files.version, files.dialect
 
 -- Name:        open_files
--- Purpose:     files of open days as their export recorded them.
+-- Purpose:     files of open days, as recorded by their last export.
 -- Parameters:  account_ids (array).   Grain: account_id, business_date, dialect.   Locks: none.
 SELECT
     files.account_id,
@@ -104,7 +104,7 @@ WHERE files.account_id = any(%(account_ids)s) AND days.state = 'open'
 ORDER BY files.account_id, files.business_date, files.dialect
 
 -- Name:        published_files
--- Purpose:     daily files that were written.
+-- Purpose:     daily files on record.
 -- Parameters:  account_id, first_date, last_date.   Grain: business_date, version, dialect.   Locks: none.
 SELECT
     business_date,
@@ -121,7 +121,7 @@ WHERE account_id = %(account_id)s AND business_date BETWEEN %(first_date)s AND %
 ORDER BY business_date, version, dialect
 
 -- Name:        record_export_file
--- Purpose:     a daily file is on disk, whole; its manifest's text is kept where the day is sealed.
+-- Purpose:     record that a daily file is complete on disk, with the text of its manifest if the day is sealed.
 -- Parameters:  as named.   Grain: account_id, business_date, version, dialect.   Locks: the row.   Idempotent: yes.
 INSERT INTO export_files (
     account_id, business_date, version, dialect, path, sha256, content_sha256, bytes, row_count, manifest, written_at
@@ -143,7 +143,7 @@ WHERE
     OR export_files.manifest IS DISTINCT FROM excluded.manifest
 
 -- Name:        record_file_fault
--- Purpose:     what a check found wrong with a sealed file, and since when; null when nothing is.
+-- Purpose:     record the fault that a check found in a sealed file, and since when; null clears it.
 -- Parameters:  account_id, business_date, version, dialect, fault, now.
 -- Grain:       account_id, business_date, version, dialect.   Locks: the row.   Idempotent: yes.
 UPDATE export_files SET
@@ -157,7 +157,7 @@ WHERE
     AND fault IS DISTINCT FROM %(fault)s
 
 -- Name:        record_hashed_file
--- Purpose:     when the hash of a sealed file was last compared.
+-- Purpose:     record when the hash of a sealed file was last compared.
 -- Parameters:  account_id, business_date, version, dialect, now.
 -- Grain:       account_id, business_date, version, dialect.   Locks: the row.   Idempotent: yes.
 UPDATE export_files SET hashed_at = %(now)s
@@ -168,7 +168,7 @@ WHERE
     AND dialect = %(dialect)s
 
 -- Name:        record_lost_files
--- Purpose:     sealed files that nothing can bring back, of a day that was restated because of it.
+-- Purpose:     record the faulty files of a version as lost, after the day was restated to replace them.
 -- Parameters:  account_id, business_date, version, now.   Grain: account_id, business_date, version, dialect.
 -- Locks:       the rows.   Idempotent: yes.
 UPDATE export_files SET lost_at = %(now)s
@@ -180,7 +180,7 @@ WHERE
     AND lost_at IS NULL
 
 -- Name:        sealed_files
--- Purpose:     every announced file of a sealed day, with what the last check found; grouped by folder.
+-- Purpose:     announced files of sealed days with the result of the last check, grouped by folder.
 -- Parameters:  none.   Grain: account_id, business_date, version, dialect.   Locks: none.
 SELECT
     files.account_id,

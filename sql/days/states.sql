@@ -1,5 +1,5 @@
 -- Name:        add_day_event
--- Purpose:     who sealed or restated a day, when and why; events are only ever added.
+-- Purpose:     add a seal or restatement to the history of a day; events are never changed.
 -- Parameters:  as named.   Grain: account_id, business_date, event_id.   Locks: the row.   Idempotent: no.
 INSERT INTO day_events (
     account_id, business_date, event_id, event, version, actor, reason, overridden, before_sha256, after_sha256,
@@ -10,7 +10,7 @@ INSERT INTO day_events (
 )
 
 -- Name:        day_events
--- Purpose:     who sealed and restated a day, oldest first.
+-- Purpose:     seals and restatements of a day, oldest first.
 -- Parameters:  account_id, business_date.   Grain: event_id.   Locks: none.
 SELECT
     event,
@@ -27,8 +27,8 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 ORDER BY happened_at, version, event_id
 
 -- Name:        day_obstacles
--- Purpose:     what is under way that may yet change a day: its windows that are not loaded, files of the account that
---              wait, and whether somebody collects it now.
+-- Purpose:     unfinished work that may still change a day: windows that are not loaded, files of the account that
+--              wait, running collections.
 -- Parameters:  account_id, business_date.   Grain: one row.   Locks: none.
 SELECT
     (
@@ -51,7 +51,7 @@ SELECT
     ) AS collecting
 
 -- Name:        final_days
--- Purpose:     which of some days are sealed or restated.
+-- Purpose:     those of the given days that are sealed or restated.
 -- Parameters:  account_id, business_dates (array).   Grain: business_date.   Locks: none.
 SELECT business_date
 FROM days
@@ -59,7 +59,7 @@ WHERE account_id = %(account_id)s AND business_date = any(%(business_dates)s::da
 ORDER BY business_date
 
 -- Name:        lock_day_shared
--- Purpose:     keep a day from being sealed while its file is written; loads of the day are not kept waiting.
+-- Purpose:     block sealing of a day while its file is written; loads of the day are not blocked.
 -- Parameters:  account_id, business_date.   Grain: one row.   Locks: the row against sealing, until the transaction ends.
 SELECT state
 FROM days
@@ -67,13 +67,13 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 FOR KEY SHARE
 
 -- Name:        try_lock_out_loads
--- Purpose:     whether no load of the account runs; none begins until the transaction ends. Those who seal other days
---              of the account are not in the way. It is the lock of records/lock_account.
+-- Purpose:     try to block loads of the account until the transaction ends; false if one is running. Seals of other
+--              days are not blocked. It is the lock of records/lock_account.
 -- Parameters:  account_id.   Grain: one row.   Locks: advisory, shared, until the end of the transaction.
 SELECT pg_try_advisory_xact_lock_shared(hashtextextended('cdr_pipeline.merge:' || %(account_id)s, 0)) AS quiet
 
 -- Name:        lock_day
--- Purpose:     the right to seal or restate a day; waits for others who have it, and for exports of the day.
+-- Purpose:     lock a day to seal or restate it; waits for other holders and for exports of the day.
 -- Parameters:  account_id, business_date.   Grain: one row.   Locks: the row, until the end of the transaction.
 SELECT state
 FROM days
@@ -81,8 +81,8 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 FOR UPDATE
 
 -- Name:        lock_export
--- Purpose:     one export of a day at a time, so that its exact file, renditions and ledger rows are of one run; loads
---              of the day are not kept waiting.
+-- Purpose:     allow one export of a day at a time, so that its files and ledger rows come from one run; loads of the
+--              day are not blocked.
 -- Parameters:  account_id, business_date.
 -- Locks:       advisory, until the end of the transaction; taken on the coordinator of a cluster.
 SELECT pg_advisory_xact_lock(
@@ -90,21 +90,21 @@ SELECT pg_advisory_xact_lock(
 )
 
 -- Name:        ensure_day
--- Purpose:     make sure that there is a row to lock for an account's day.
+-- Purpose:     create the row to lock for an account's day if it is missing.
 -- Parameters:  account_id, business_date.   Grain: account_id, business_date.   Locks: the row.   Idempotent: yes.
 INSERT INTO days (account_id, business_date, state, changes, exported_changes)
 VALUES (%(account_id)s, %(business_date)s, 'open', 0, 0)
 ON CONFLICT (account_id, business_date) DO NOTHING
 
 -- Name:        record_exported_day
--- Purpose:     the open day's files show the first so many changes of its records.
+-- Purpose:     record how many changes of an open day its files show.
 -- Parameters:  account_id, business_date, changes, now.   Grain: account_id, business_date.   Locks: the row.
 -- Idempotent:  yes.
 UPDATE days SET exported_changes = %(changes)s, exported_at = %(now)s
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND state = 'open'
 
 -- Name:        record_final_day
--- Purpose:     a day is sealed, or restated under a new version; its manifests are not announced yet.
+-- Purpose:     record that a day is sealed or restated as a version; its manifests are not announced yet.
 -- Parameters:  account_id, business_date, state, version, changes, now.   Grain: account_id, business_date.
 -- Locks:       the row; the caller has it.   Idempotent: yes.
 UPDATE days SET
@@ -117,7 +117,7 @@ UPDATE days SET
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 
 -- Name:        record_published_day
--- Purpose:     the manifests of a sealed day's version are in place.
+-- Purpose:     record that the manifests of a sealed day's version are on disk.
 -- Parameters:  account_id, business_date, version, now.   Grain: account_id, business_date.   Locks: the row.
 -- Idempotent:  yes.
 UPDATE days SET published_at = %(now)s

@@ -1,5 +1,5 @@
 -- Name:        night_accounts
--- Purpose:     how an active account's day stands: collected whole, sealed, with a file of which size.
+-- Purpose:     state of an active account's day: collection, seal, and the file with its size.
 -- Parameters:  account_ids (array), business_date.   Grain: account_id.   Locks: none.
 SELECT
     accounts.account_id,

@@ -1,6 +1,6 @@
 -- Name:        ledger_items
--- Purpose:     what the ledger knows that a backup made earlier would lack, in words that hold no personal data, in an
---              order by which two warehouses can be compared.
+-- Purpose:     items of the ledger that an older backup would lack, without personal data, in an order by which two
+--              warehouses can be compared.
 -- Parameters:  none.   Grain: kind, item.   Locks: none.
 SELECT
     items.kind,

@@ -1,27 +1,28 @@
 -- Name:        is_cluster
--- Purpose:     whether the tables of this database are spread over a cluster.
+-- Purpose:     whether the tables of this database are distributed over a cluster.
 -- Parameters:  none.   Grain: one row.   Locks: none.
 SELECT to_regclass('pg_dist_partition') IS NOT NULL AS is_cluster
 
 -- Name:        link_folder
--- Purpose:     link a warehouse that has no data folder yet to one; a link that is there stays.
+-- Purpose:     link a warehouse to a data folder; an existing link stays.
 -- Parameters:  warehouse_id, now.   Grain: the one row.   Locks: the row.   Idempotent: yes.
 INSERT INTO warehouse_identity (warehouse_id, linked_at)
 VALUES (%(warehouse_id)s, %(now)s)
 ON CONFLICT (only_row) DO NOTHING
 
 -- Name:        distribute_table
--- Purpose:     place a table's rows on the nodes of a cluster by their account, beside those of another table.
--- Parameters:  table, beside.   Locks: the table, until the end.   Idempotent: no; the caller leaves placed tables out.
-SELECT create_distributed_table(%(table)s::regclass, 'account_id', colocate_with => %(beside)s)
+-- Purpose:     distribute a table over the nodes of a cluster by account, colocated with another table.
+-- Parameters:  table; colocated: the other table, or "default" for the first one.
+-- Locks:       the table, until the end of the transaction.   Idempotent: no; the caller skips distributed tables.
+SELECT create_distributed_table(%(table)s::regclass, 'account_id', colocate_with => %(colocated)s)
 
 -- Name:        copy_table_to_nodes
--- Purpose:     keep a copy of a small table on each node of a cluster.
+-- Purpose:     copy a small table to each node of a cluster, as a reference table.
 -- Parameters:  table.   Locks: the table, until the end.   Idempotent: no; the caller leaves placed tables out.
 SELECT create_reference_table(%(table)s::regclass)
 
 -- Name:        relink_folder
--- Purpose:     link the warehouse to a data folder in place of the one before.
+-- Purpose:     link the warehouse to another data folder.
 -- Parameters:  warehouse_id, now.   Grain: the one row.   Locks: the row.   Idempotent: yes.
 INSERT INTO warehouse_identity (warehouse_id, linked_at)
 VALUES (%(warehouse_id)s, %(now)s)
@@ -35,7 +36,7 @@ SELECT version_num
 FROM alembic_version
 
 -- Name:        undistributed_tables
--- Purpose:     tables of a Citus database, partitions aside, that are on the coordinator alone.
+-- Purpose:     tables of a Citus database, without partitions, that are on the coordinator only.
 -- Parameters:  none.   Grain: table.   Locks: none.
 SELECT pg_class.relname
 FROM pg_class
@@ -47,11 +48,11 @@ WHERE
 ORDER BY pg_class.relname
 
 -- Name:        warehouse_clock
--- Purpose:     the warehouse's own clock.   Parameters: none.   Grain: one row.   Locks: none.
+-- Purpose:     current time by the clock of the warehouse server.   Parameters: none.   Grain: one row.   Locks: none.
 SELECT clock_timestamp() AS moment
 
 -- Name:        warehouse_identity
--- Purpose:     the id that the warehouse shares with its data folder.
+-- Purpose:     id of the data folder that the warehouse is linked to.
 -- Parameters:  none.   Grain: at most one row.   Locks: none.
 SELECT warehouse_id
 FROM warehouse_identity

@@ -1,5 +1,5 @@
 -- Name:        open_breaks_by_day
--- Purpose:     undecided breaks of a carrier by business date, to be shown by age; money in one currency only.
+-- Purpose:     undecided breaks of a carrier by business date; exposure in one currency only.
 -- Parameters:  account_id, carrier, last_date, currency.   Grain: business_date.   Locks: none.
 SELECT
     calls.business_date,
@@ -36,8 +36,8 @@ GROUP BY calls.business_date
 ORDER BY calls.business_date
 
 -- Name:        breaks
--- Purpose:     breaks of the newest versions with both sides' records as they were delivered, and the latest decision;
---              the carrier's id as the carrier has it.
+-- Purpose:     breaks of the newest versions with the records of both sides as delivered, the id as the carrier has it,
+--              and the latest decision.
 -- Parameters:  account_ids (array), first_date, last_date; carrier or null; id_prefix: beginning of their id; most: rows.
 -- Grain:       account_id, outcome_id; the largest amount at risk first.   Locks: none.
 SELECT
@@ -129,7 +129,7 @@ ORDER BY calls.exposure DESC, calls.business_date, calls.started_at, calls.outco
 LIMIT %(most)s
 
 -- Name:        record_decision
--- Purpose:     what a person has decided about a break; earlier decisions stay.
+-- Purpose:     add a person's decision on a break; earlier decisions stay.
 -- Parameters:  account_id, outcome_id, decision, reason, decided_by, now.
 -- Grain:       account_id, outcome_id, decision_no.   Locks: the row written; two at once for one break: the second
 --              fails and can be tried again.   Idempotent: no.

@@ -1,5 +1,5 @@
 -- Name:        absurd_values
--- Purpose:     records of a day with values that cannot be true, by source.
+-- Purpose:     numbers of records of a day with implausible values, by source.
 -- Parameters:  account_id, business_date, now.   Grain: source.   Locks: none.
 SELECT
     CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END AS source,
@@ -13,7 +13,7 @@ GROUP BY CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''
 ORDER BY source
 
 -- Name:        file_trend
--- Purpose:     rows in the newest file of every day, all accounts together: the trend of some weeks.
+-- Purpose:     rows in the newest files of each day over all accounts, to show a trend.
 -- Parameters:  account_ids (array), first_date, last_date.   Grain: business_date.   Locks: none.
 SELECT
     newest.business_date,
@@ -35,7 +35,7 @@ GROUP BY newest.business_date
 ORDER BY newest.business_date
 
 -- Name:        source_hours
--- Purpose:     calls and minutes of some days by source and hour, to judge whether a day is complete.
+-- Purpose:     calls and minutes of days by source and hour, to check whether a day is complete.
 -- Parameters:  account_id; business_dates (array).   Grain: business_date, source, hour in UTC.   Locks: none.
 SELECT
     business_date,

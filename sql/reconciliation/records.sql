@@ -1,5 +1,5 @@
 -- Name:        carriers_of_day
--- Purpose:     carriers whose records stand in the warehouse around a day, or that were reconciled shortly before it.
+-- Purpose:     carriers that have records around a day or were reconciled shortly before it.
 -- Parameters:  account_id; near_dates (array), known_since, business_date.
 -- Grain:       carrier, profile; a record without carrier counts for the profile that read it.   Locks: none.
 SELECT
@@ -36,7 +36,7 @@ GROUP BY carrier, profile
 ORDER BY carrier, profile
 
 -- Name:        copy_carrier_records
--- Purpose:     a carrier's records of some time; those without carrier are known by the profile that read them.
+-- Purpose:     a carrier's records in a time range; records without carrier belong to the profile that read them.
 -- Parameters:  account_id, carrier, first_date, last_date, starts_at, ends_at; columns that the comparison reads.
 -- Grain:       account_id, record_id.   Locks: none.
 COPY (
@@ -67,7 +67,7 @@ COPY (
 ) TO STDOUT (FORMAT csv)
 
 -- Name:        copy_switch_records
--- Purpose:     the switch's records of some time, to be compared with a carrier's.
+-- Purpose:     the switch's records in a time range, for the comparison with a carrier.
 -- Parameters:  account_id, first_date, last_date, starts_at, ends_at; columns that the comparison reads.
 -- Grain:       account_id, record_id.   Locks: none.
 COPY (
@@ -82,7 +82,7 @@ COPY (
 ) TO STDOUT (FORMAT csv)
 
 -- Name:        day_state
--- Purpose:     how often the records around a day have changed, and up to when the switch was asked for it.
+-- Purpose:     number of changes of the records around a day, and the time up to which the switch was collected.
 -- Parameters:  account_id, business_date; near_dates (array).   Grain: one row.   Locks: none.
 SELECT
     coalesce(sum(changes), 0)::bigint AS changes,
@@ -91,7 +91,7 @@ FROM days
 WHERE account_id = %(account_id)s AND business_date = any(%(near_dates)s)
 
 -- Name:        due_days
--- Purpose:     earlier days whose records, or those around them, have changed since they were reconciled.
+-- Purpose:     reconciled days whose records, or those around them, have changed since.
 -- Parameters:  account_id, first_date, last_date.   Grain: business_date.   Locks: none.
 SELECT DISTINCT newest.business_date
 FROM (
@@ -125,6 +125,6 @@ INNER JOIN (
 ORDER BY newest.business_date
 
 -- Name:        use_one_snapshot
--- Purpose:     have all statements of a transaction read the same state: a load that ends between them is in none.
+-- Purpose:     make all statements of a transaction read one snapshot; a load that ends in between is not visible.
 -- Parameters:  none.   Locks: none. On a cluster an account's records are on one node, whose snapshot this is.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY

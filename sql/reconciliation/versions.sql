@@ -1,5 +1,5 @@
 -- Name:        close_outcomes
--- Purpose:     outcomes that the version about to be written does not find any more.
+-- Purpose:     end the outcomes that the version to be written no longer has.
 -- Parameters:  account_id, carrier, business_date, version; outcome_ids (array).
 -- Grain:       outcome_id.   Locks: the rows; the caller holds the account's advisory lock.   Idempotent: yes.
 UPDATE reconciled_calls
@@ -12,7 +12,7 @@ WHERE
     AND outcome_id = any(%(outcome_ids)s)
 
 -- Name:        copy_current
--- Purpose:     what the newest version says of each call, as far as two versions are compared by it.
+-- Purpose:     outcomes of the newest version, with the columns by which two versions are compared.
 -- Parameters:  account_id, carrier, business_date.   Grain: outcome_id.   Locks: none.
 COPY (
     SELECT
@@ -30,13 +30,13 @@ COPY (
 ) TO STDOUT (FORMAT csv)
 
 -- Name:        copy_outcomes
--- Purpose:     bulk-load the outcomes that a version found first.
+-- Purpose:     bulk-load the outcomes that are new in a version.
 -- Parameters:  columns in the order of the CSV that follows.   Grain: outcome_id.   Locks: none beyond the rows written.
 -- Idempotent:  no; the version's transaction is.
 COPY reconciled_calls ({columns}) FROM STDIN (FORMAT csv)
 
 -- Name:        day_verdict
--- Purpose:     what the newest reconciliation of each carrier says about an account's day.
+-- Purpose:     result of the newest reconciliation of each carrier for an account's day.
 -- Parameters:  account_id, business_date.   Grain: carrier.   Locks: none.
 SELECT DISTINCT ON (carrier)
     carrier,
@@ -49,7 +49,7 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 ORDER BY carrier, version DESC
 
 -- Name:        newest_version
--- Purpose:     the newest reconciliation of a carrier's day.
+-- Purpose:     newest reconciliation of a carrier's day.
 -- Parameters:  account_id, carrier, business_date.   Grain: one row or none.   Locks: none.
 SELECT *
 FROM reconciliations
@@ -58,7 +58,7 @@ ORDER BY version DESC
 LIMIT 1
 
 -- Name:        open_exposure
--- Purpose:     money that the newest reconciliations of each day leave open, and how many breaks.
+-- Purpose:     undecided breaks and their exposure in the newest reconciliations, by day and currency.
 -- Parameters:  account_ids (array), first_date.   Grain: business_date, currency.   Locks: none.
 SELECT
     business_date,
@@ -82,7 +82,7 @@ GROUP BY business_date, currency
 ORDER BY business_date, currency
 
 -- Name:        record_version
--- Purpose:     a version of a carrier's day is written, with what it says as a whole.
+-- Purpose:     add a version of a carrier's day.
 -- Parameters:  as named; totals as JSON text.   Grain: account_id, carrier, business_date, version.
 -- Locks:       the row; the caller holds the account's advisory lock.   Idempotent: no, a version is written once.
 INSERT INTO reconciliations (
@@ -100,7 +100,7 @@ VALUES (
 )
 
 -- Name:        trend
--- Purpose:     the newest reconciliation of each of a carrier's days.
+-- Purpose:     newest reconciliation of each of a carrier's days.
 -- Parameters:  account_id, carrier, first_date, last_date.   Grain: business_date.   Locks: none.
 SELECT DISTINCT ON (business_date)
     business_date,

@@ -1,6 +1,6 @@
 -- Name:        conflicting_links
--- Purpose:     links of either record of a pair to another record. Links are looked up by either record's key, pair by
---              pair; see set_reconciled_links.
+-- Purpose:     links of either record of a pair to another record. Links are looked up by key for each pair; see
+--              set_reconciled_links.
 -- Parameters:  account_id; arrays of equal length imported_ids, api_ids.   Grain: a pair and a link.   Locks: none.
 SELECT
     wanted.imported_record_id,
@@ -30,9 +30,9 @@ CROSS JOIN LATERAL (
 WHERE (link.imported_record_id, link.api_record_id) <> (wanted.imported_record_id, wanted.api_record_id)
 
 -- Name:        days_of_changed_legs
--- Purpose:     days of both records of every leg of which a batch has changed one: a leg is shown on the day of its API
---              record, whichever of the two changed. Before links end: the partners of before are the ones to tell.
---              Only legs over midnight matter, and they have an index of their own.
+-- Purpose:     days of both records of every leg of which a batch changed one: a leg is shown on the day of its API
+--              record. Must run before links end, to report the days of former partners. Only legs whose records are
+--              on different days matter; they have their own index.
 -- Parameters:  account_id, batch_id, origin, moved_from (array of days).   Grain: a pair of days.   Locks: none.
 SELECT DISTINCT
     link.imported_business_date,
@@ -54,7 +54,7 @@ WHERE
     )
 
 -- Name:        follow_moved_records
--- Purpose:     links note the days of both records; those of records that a batch has moved follow them.
+-- Purpose:     update the days stored in links for records that a batch has moved to another day.
 -- Parameters:  account_id, batch_id, moved_from (array of days).   Grain: account_id, imported_record_id; returns days.
 -- Locks:       the rows changed.   Idempotent: yes.
 UPDATE cdr_links AS link SET
@@ -93,7 +93,7 @@ WHERE
 RETURNING link.imported_business_date, link.api_business_date
 
 -- Name:        has_counterparts
--- Purpose:     whether the account has records of the other origin around the days that a batch has changed.
+-- Purpose:     whether the account has records of the other origin around the days that a batch changed.
 -- Parameters:  account_id, counterpart (the other origin), near_dates (array).   Grain: one row.   Locks: none.
 SELECT EXISTS (
     SELECT 1
@@ -102,7 +102,7 @@ SELECT EXISTS (
 ) AS found
 
 -- Name:        insert_links
--- Purpose:     link the pairs that were found, unless they are linked already.
+-- Purpose:     link the staged pairs, unless they are already linked.
 -- Parameters:  account_id, batch_id, run_id, now.   Grain: account_id, imported_record_id; returns both records' days.
 -- Locks:       the rows written.   Idempotent: yes.
 INSERT INTO cdr_links AS link (
@@ -152,9 +152,9 @@ WHERE
 ORDER BY imported_record_id
 
 -- Name:        set_reconciled_links
--- Purpose:     link pairs that reconciliation has matched, where both records exist and neither is linked. Each record
---              is looked up by its key: a join is planned by statistics that a new account does not have yet, and then
---              compares every pair with every record.
+-- Purpose:     link pairs that reconciliation has matched, if both records exist and neither is linked. Records are
+--              looked up by key, because a new account has no statistics yet and a join would compare every pair
+--              with every record.
 -- Parameters:  account_id, run_id, now; arrays of equal length imported_ids, api_ids.
 -- Grain:       account_id, imported_record_id; returns both records' days.   Locks: the rows written.   Idempotent: yes.
 INSERT INTO cdr_links (
@@ -311,8 +311,8 @@ LEFT JOIN partners
         AND partners.record_id = concerned.record_id
 
 -- Name:        unlinked_pairs
--- Purpose:     pairs of a carrier's day that are one call and are not linked to each other: a link by call id had taken
---              the place of theirs, or another reconciliation has ended it.
+-- Purpose:     pairs of a carrier's day that are one call and are not linked: a link by call id had replaced theirs,
+--              or another reconciliation has ended it.
 -- Parameters:  account_id, carrier, business_date; classes (array): those of one call.
 -- Grain:       carrier_record_id, switch_record_id.   Locks: none.
 SELECT
@@ -336,7 +336,8 @@ WHERE
 ORDER BY pair.carrier_record_id
 
 -- Name:        withdraw_links
--- Purpose:     withdraw links by call id that hold no longer, and links by reconciliation that one by call id replaces.
+-- Purpose:     withdraw links by call id that no longer apply, and links by reconciliation that a link by call id
+--              replaces.
 -- Parameters:  account_id, batch_id.   Grain: account_id, imported_record_id; returns both records' days.
 -- Locks:       the rows deleted.   Idempotent: yes.
 DELETE FROM cdr_links AS link
@@ -374,7 +375,7 @@ WHERE
 RETURNING link.imported_business_date, link.api_business_date
 
 -- Name:        withdraw_reconciled_links
--- Purpose:     withdraw links that reconciliation has set, of just these pairs.
+-- Purpose:     withdraw the links that reconciliation has set for these pairs.
 -- Parameters:  account_id; arrays of equal length imported_ids, api_ids.
 -- Grain:       account_id, imported_record_id; returns both records' days.   Locks: the rows deleted.   Idempotent: yes.
 DELETE FROM cdr_links

@@ -1,5 +1,5 @@
 -- Name:        insert_keys
--- Purpose:     note where each inserted record stands, and by which digests it is known; of a batch that changes none.
+-- Purpose:     store the day and the digests of each inserted record; for a batch without changed records.
 -- Parameters:  account_id, batch_id.
 -- Grain:       account_id, origin, record_id.
 -- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
@@ -25,7 +25,8 @@ WHERE
     AND present.record_id IS NULL
 
 -- Name:        affected_days
--- Purpose:     what a merge of the staged records will change: from which day to which, new records from none.
+-- Purpose:     changes that a merge of the staged records will make: rows by new day and by present day, which is null
+--              for new records.
 -- Parameters:  account_id, batch_id.   Grain: business_date, present_date.   Locks: none.
 SELECT
     staged.business_date,
@@ -49,7 +50,7 @@ WHERE
 GROUP BY staged.business_date, present.business_date
 
 -- Name:        insert_records
--- Purpose:     insert the staged records that the warehouse does not know.
+-- Purpose:     insert the staged records that are not stored yet.
 -- Parameters:  table: cdr, or the table of a month that is not its partition yet; account_id, batch_id, now; dates
 --              (array): business dates of the records that go there; known_list_keys, known_detail_keys: keys that
 --              are columns already and need no copy in extra; columns and values generated from the field dictionary.
@@ -80,7 +81,7 @@ WHERE NOT EXISTS (
 )
 
 -- Name:        insert_history
--- Purpose:     keep the present version of every record that the merge is about to change.
+-- Purpose:     copy the present version of every record that the merge will change to the history.
 -- Parameters:  account_id, batch_id, now; present_dates (array): days that hold such records; columns all columns of
 --              cdr.
 -- Grain:       account_id, origin, record_id, replaced_by.
@@ -113,7 +114,7 @@ WHERE
     )
 
 -- Name:        upsert_keys
--- Purpose:     note where each inserted or changed record stands now, and by which digests it is known.
+-- Purpose:     store the present day and the digests of each inserted or changed record.
 -- Parameters:  account_id, batch_id.
 -- Grain:       account_id, origin, record_id.
 -- Locks:       the rows written.   Idempotent: yes.
@@ -140,13 +141,14 @@ WHERE
     OR (excluded.has_detail AND excluded.row_digest <> present.row_digest)
 
 -- Name:        lock_account
--- Purpose:     one merge at a time per account: MERGE raises unique_violation when two insert the same key at once.
+-- Purpose:     allow one merge per account at a time; two concurrent MERGE statements that insert the same key fail
+--              with unique_violation.
 -- Parameters:  account_id.
 -- Locks:       advisory, until the end of the transaction; taken on the coordinator of a cluster.
 SELECT pg_advisory_xact_lock(hashtextextended('cdr_pipeline.merge:' || %(account_id)s, 0))
 
 -- Name:        record_batch
--- Purpose:     the account of one batch; the table refuses one that does not balance.
+-- Purpose:     record the row counts of a batch; a constraint of the table rejects counts that do not balance.
 -- Parameters:  as named.   Grain: account_id, batch_id.   Locks: the row.   Idempotent: no, a batch is loaded once.
 INSERT INTO batches (
     account_id, batch_id, kind, source, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_duplicate,
@@ -157,8 +159,9 @@ INSERT INTO batches (
 )
 
 -- Name:        touch_days
--- Purpose:     note which business dates the batch changed, those that changed records have left included. Days of
---              months that were removed stay as they are: their legs are gone, and an empty file is no restatement.
+-- Purpose:     increase the change counter of the business dates that a batch changed, including dates that changed
+--              records have left. Days of removed months stay unchanged: their legs are deleted, and an empty file
+--              must not replace theirs.
 -- Parameters:  account_id, dates (array), now.
 -- Grain:       account_id, business_date.
 -- Locks:       the days' rows, in the order of their dates.
@@ -186,8 +189,8 @@ ON CONFLICT (account_id, business_date) DO UPDATE SET
     changed_at = excluded.changed_at
 
 -- Name:        update_records
--- Purpose:     give changed records their staged values; a record whose day has changed moves to that day's partition.
---              A load without detail documents never erases what an earlier one's documents brought.
+-- Purpose:     update changed records with their staged values; a record whose day changed moves to another partition.
+--              A load without detail documents never clears values of an earlier document.
 -- Parameters:  account_id, batch_id, now; present_dates (array): days that hold records to change; known_list_keys,
 --              known_detail_keys: keys that are columns already and need no copy in extra; assignments generated from
 --              the field dictionary.

@@ -1,11 +1,11 @@
 -- Name:        add_partition
--- Purpose:     a table that becomes the partition of a month.
+-- Purpose:     create the table that becomes the partition of a month.
 -- Parameters:  table, partition: names, the first one of cdr and cdr_history.
 -- Locks:       none that a reader or writer of the parent would wait for.   Idempotent: yes.
 CREATE TABLE IF NOT EXISTS {partition} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
 
 -- Name:        attach_partition
--- Purpose:     make an empty table the partition of a month; it gets the parent's key and indexes.
+-- Purpose:     attach a table as the partition of a month; it gets the parent's key and indexes.
 -- Parameters:  table, partition: names; first_day, end_day: the month's first day and the next one's.
 -- Locks:       SHARE UPDATE EXCLUSIVE on the parent: loads and readers go on. CREATE TABLE ... PARTITION OF would
 --              take ACCESS EXCLUSIVE, and two loads that have read the parent already would deadlock over it.
@@ -13,13 +13,13 @@ CREATE TABLE IF NOT EXISTS {partition} (LIKE {table} INCLUDING DEFAULTS INCLUDIN
 ALTER TABLE {table} ATTACH PARTITION {partition} FOR VALUES FROM ({first_day}) TO ({end_day})
 
 -- Name:        lock_partitions
--- Purpose:     one process at a time adds partitions; the others then find them made.
+-- Purpose:     allow one process at a time to add partitions; the others then see the new partitions.
 -- Parameters:  none.   Locks: advisory, until the end of the transaction; on the coordinator of a cluster.
 SELECT pg_advisory_xact_lock(7230114226002)
 
 -- Name:        missing_months
--- Purpose:     which months' partitions a batch needs that are not there yet. Asked of the catalogue's tables: to_regclass
---              would answer from what this session remembers, and not see what another one has just committed.
+-- Purpose:     months of a batch whose partitions are missing. Reads the catalogue tables, because to_regclass uses a
+--              session cache and may not see what another session has just committed.
 -- Parameters:  months (array of first days).   Grain: month.   Locks: none.
 SELECT wanted.month
 FROM unnest(%(months)s::date []) AS wanted (month)

@@ -1,5 +1,5 @@
 -- Name:        count_records
--- Purpose:     how many of the switch's records an account has on a day.
+-- Purpose:     number of the switch's records of an account on a day.
 -- Parameters:  account_id, business_date.   Grain: one row.   Locks: none.
 SELECT count(*) AS row_count
 FROM cdr
@@ -8,9 +8,9 @@ WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND orig
 -- Name:        legs
 -- Purpose:     all legs of an interaction, or of the interaction or bridge that a leg belongs to, oldest first.
 -- Parameters:  account_id; identity: an interaction's id, or a record's; row_limit.   Grain: a leg.   Locks: none.
--- Keys are found by index first, each in a way of its own: a condition on the merged columns, or one that joins the
--- ways by OR, would read the whole account; so would COALESCE outside of a subquery, which counts as leaking. A leg that
--- names its interaction is found by that, never by its bridge.
+-- Keys come from indexes first, one subquery per index. A condition on the merged columns, an OR over the subqueries, or
+-- COALESCE outside of a subquery (it is not leakproof) would read the whole account. A leg with an interaction id is
+-- found by that id, never by its bridge.
 WITH asked AS (
     SELECT
         interaction_id,
@@ -90,7 +90,7 @@ ORDER BY started_at, record_id, origin
 LIMIT %(row_limit)s
 
 -- Name:        page
--- Purpose:     one page of legs in the form of Kazoo's list, and the key that the next page begins with.
+-- Purpose:     one page of legs in the form of Kazoo's list, and the key of the first row of the next page.
 -- Parameters:  utc_offset, row_limit and what the conditions bind; columns, conditions and order are generated.
 -- Grain:       account_id, record_id, origin of the merged view.   Locks: none.
 SELECT
@@ -107,9 +107,9 @@ ORDER BY {order}
 LIMIT %(row_limit)s
 
 -- Name:        record
--- Purpose:     one leg with all of its columns, by its id or by that of the imported record linked to it.
+-- Purpose:     one leg with all columns, by its id or by the id of the imported record linked to it.
 -- Parameters:  account_id, record_id.   Grain: one row; the switch's record where both origins have the id.   Locks: none.
--- The leg's key is found by index first: a condition on the merged columns alone would read the whole account.
+-- The key of the leg comes from an index first; a condition on the merged columns alone would read the whole account.
 SELECT *
 FROM cdr_merged
 WHERE
@@ -136,8 +136,8 @@ ORDER BY (record_id = %(record_id)s) DESC, origin
 LIMIT 1
 
 -- Name:        record_locations
--- Purpose:     in which day, and so in which file, a record stands; an imported one may stand in the row of another.
---              An id without its source, as files and earlier versions have it, stands for that of every source.
+-- Purpose:     the day and file that contain a record. An imported record may be shown in the row of the API record
+--              linked to it. An id without source, as in files and earlier versions, matches the ids of all sources.
 -- Parameters:  account_ids (array), record_id.   Grain: account_id, origin, record_id.   Locks: none.
 WITH wanted AS (
     SELECT %(record_id)s AS record_id
@@ -204,7 +204,7 @@ COPY (
 ) TO STDOUT (FORMAT csv, HEADER, FORCE_QUOTE *)
 
 -- Name:        stream_json
--- Purpose:     all legs of a search in the form of Kazoo's list, one JSON object a line.
+-- Purpose:     all legs of a search in the form of Kazoo's list, one JSON object per line.
 -- Parameters:  utc_offset and what the conditions bind; columns, conditions and order are generated.
 -- Grain:       account_id, record_id, origin of the merged view.   Locks: none.
 COPY (
@@ -221,7 +221,7 @@ COPY (
 -- Name:        summary
 -- Purpose:     billed seconds of a search by direction, far side, kind of number and rate; each leg counts once.
 -- Parameters:  what the conditions bind.   Grain: direction, domain, classifier, rate_name.   Locks: none.
--- A leg whose far side is its own realm stays within the account and is no carrier's.
+-- A leg whose far side is its own realm stays within the account and belongs to no carrier.
 WITH legs AS (
     SELECT
         record.call_direction AS direction,

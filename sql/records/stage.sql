@@ -1,18 +1,18 @@
 -- Name:        analyze_stage
--- Purpose:     tell the planner what has been staged: it takes the fresh rows for one and joins them row by row.
+-- Purpose:     update the statistics of the stage; without them the planner expects one row and joins row by row.
 -- Parameters:  none.   Locks: SHARE UPDATE EXCLUSIVE on the stage until the end of the transaction.
 -- Idempotent:  yes.
 ANALYZE cdr_stage (account_id, batch_id, origin, record_id, source_line)
 
 -- Name:        clear_stage
--- Purpose:     empty the stage of a batch that has been merged.
+-- Purpose:     delete the staged rows of a batch after its merge.
 -- Parameters:  account_id, batch_id.
 -- Locks:       the stage's rows of this batch.   Idempotent: yes.
 DELETE FROM cdr_stage
 WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s
 
 -- Name:        conflicting_lines
--- Purpose:     lines of a file that a later line with the same id contradicts in what is charged or how the call ended.
+-- Purpose:     lines of a file that a later line with the same id contradicts in charge or call result.
 -- Parameters:  account_id, batch_id.   Grain: source_line.   Locks: none.
 SELECT source_line AS line
 FROM (
@@ -42,7 +42,7 @@ WHERE source_line <> last_line AND list_digest <> last_digest AND told IS DISTIN
 ORDER BY source_line
 
 -- Name:        copy_stage_keys
--- Purpose:     bulk-load the keys and digests of records that stand in the warehouse, the same in everything.
+-- Purpose:     bulk-load the keys and digests of records that are already stored unchanged.
 -- Parameters:  columns those of the CSV that follows; the stage's other columns stay empty.
 -- Grain:       one row per record as its origin delivered it; the same record may stand here more than once.
 -- Locks:       none beyond the rows written.   Idempotent: no; the batch's transaction is.
@@ -56,14 +56,14 @@ COPY cdr_stage ({columns}) FROM STDIN (FORMAT csv)
 COPY cdr_stage ({columns}) FROM STDIN (FORMAT csv)
 
 -- Name:        count_duplicates
--- Purpose:     how many staged rows of a batch are not the only one of their record.
+-- Purpose:     number of staged rows of a batch that share their record with another row.
 -- Parameters:  account_id, batch_id.   Grain: one row.   Locks: none.
 SELECT count(*) - count(DISTINCT record_id) AS duplicates
 FROM cdr_stage
 WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s
 
 -- Name:        count_left_over
--- Purpose:     how many records of earlier readings of an upload its present reading has not staged.
+-- Purpose:     number of records from earlier loads of an upload that the present load has not staged.
 -- Parameters:  account_id, batch_id, origin, source (sha256 of the upload).   Grain: one row.   Locks: none.
 SELECT count(*) AS left_over
 FROM cdr
@@ -83,10 +83,10 @@ WHERE
     AND staged.record_id IS NULL
 
 -- Name:        count_other_calls
--- Purpose:     how many staged records carry the id of another call and are new to the warehouse.
+-- Purpose:     number of new staged records that carry the id of another call.
 -- Parameters:  account_id, batch_id.   Grain: one row.   Locks: none.
--- A record that has an id of its own is staged with its text's fingerprint, and is known by it only when that id is
--- another call's. In a file without ids every record is, and none of them counts here.
+-- A record with its own id is staged with the fingerprint of its text, which replaces the id only if another call has
+-- that id. In a file without ids every record is identified by its fingerprint; those are not counted here.
 SELECT count(*) AS other_calls
 FROM cdr_stage AS staged
 LEFT JOIN cdr_keys AS present
@@ -102,7 +102,7 @@ WHERE
     AND present.record_id IS NULL
 
 -- Name:        count_overlap
--- Purpose:     how many staged records of a file the warehouse has already: the same in everything, and different.
+-- Purpose:     numbers of staged records of a file that are already stored: unchanged, and different.
 -- Parameters:  account_id, batch_id.   Grain: one row.   Locks: none.
 SELECT
     count(*) FILTER (WHERE present.list_digest = staged.list_digest::uuid) AS equal,
@@ -147,13 +147,13 @@ WHERE
     AND ranked.place > 1
 
 -- Name:        drop_lines
--- Purpose:     take lines out of the stage that are rejected after all.
+-- Purpose:     delete rejected lines from the stage.
 -- Parameters:  account_id, batch_id, lines (array).   Grain: source_line.   Locks: the stage's rows.   Idempotent: yes.
 DELETE FROM cdr_stage
 WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s AND source_line = any(%(lines)s::bigint [])
 
 -- Name:        stored_digests
--- Purpose:     the digests by which records that are about to be staged are known already.
+-- Purpose:     stored digests of records that are about to be staged.
 -- Parameters:  account_id, origin, record_ids (array).   Grain: record_id.   Locks: none.
 SELECT
     record_id,
@@ -163,15 +163,15 @@ FROM cdr_keys
 WHERE account_id = %(account_id)s AND origin = %(origin)s AND record_id = any(%(record_ids)s::text [])
 
 -- Name:        open_stage
--- Purpose:     this session's own stage: a temporary table hides the shared one of the same name, so that loads share
---              neither rows nor locks, nothing is left by a killed one, and emptying it costs nothing.
+-- Purpose:     create the session's own stage: a temporary table hides the shared one of the same name. Loads then
+--              share neither rows nor locks, a killed load leaves nothing, and emptying the stage is free.
 -- Parameters:  none.   Grain: as cdr_stage and cdr_link_stage.   Locks: none on the shared tables that others wait for.
 -- Idempotent:  yes. On a cluster it is not run: MERGE and joins there need the shared, distributed tables.
 CREATE TEMPORARY TABLE IF NOT EXISTS {stage} (LIKE {stage} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS
 
 -- Name:        separate_calls_in_file
--- Purpose:     give staged records whose id an earlier line of the file has for another call the identity of their
---              text instead; see separate_calls_in_warehouse.
+-- Purpose:     replace the id of staged records by a fingerprint of their text if an earlier line of the file uses the
+--              id for another call; see separate_calls_in_warehouse.
 -- Parameters:  account_id, batch_id, most_moved (interval).   Grain: source_line.   Locks: the stage's rows.
 -- Idempotent:  yes; a record known by its text is not looked at again.
 UPDATE cdr_stage AS staged SET record_id = split_part(staged.record_id, ':', 1) || ':fp:' || staged.fingerprint || '-1'
@@ -205,10 +205,10 @@ WHERE
     )
 
 -- Name:        separate_calls_in_warehouse
--- Purpose:     give staged records whose id another call has in the warehouse the identity of their text instead.
---              It is another call when a number is another one, or the call starts further away than a correction
---              explains. Numbers are the same when their digits are, or their last eight; a number that one side
---              lacks, or that has been masked, tells nothing.
+-- Purpose:     replace the id of staged records by a fingerprint of their text if a stored record has the id for
+--              another call. It is another call if a number differs, or if the start differs by more than a
+--              correction explains. Numbers are equal if their digits or their last eight digits are equal; a missing
+--              or masked number is not compared.
 -- Parameters:  account_id, batch_id, most_moved (interval).   Grain: source_line.   Locks: the stage's rows.
 -- Idempotent:  yes; a record known by its text is not looked at again.
 UPDATE cdr_stage AS staged SET record_id = split_part(staged.record_id, ':', 1) || ':fp:' || staged.fingerprint || '-1'
@@ -253,7 +253,7 @@ WHERE
     )
 
 -- Name:        renumber_occurrences
--- Purpose:     number equal lines of a file through all of it: they were numbered from 1 in each block that was staged.
+-- Purpose:     number equal lines through the whole file; before, they were numbered from 1 in each staged block.
 -- Parameters:  account_id, batch_id.
 -- Grain:       account_id, source_line; only records known by their fingerprint (source:fp:digest-occurrence).
 -- Locks:       the stage's rows of this batch.   Idempotent: yes.
@@ -285,9 +285,9 @@ WHERE
     AND ranked.record_id <> staged.record_id
 
 -- Name:        disable_stage_compression
--- Purpose:     leave long texts of the session's own stage as they are: compressing what is read once costs a third
---              of the time of staging it.
--- Parameters:  stage: name of the session's temporary table.   Locks: that table, which nobody else can see.
+-- Purpose:     turn off compression of long texts in the session's own stage: compression takes a third of the
+--              staging time and the texts are read only once.
+-- Parameters:  stage: name of the session's temporary table.   Locks: that table, which only this session sees.
 -- Idempotent:  yes.
 ALTER TABLE {stage}
 ALTER COLUMN extra_source SET STORAGE EXTERNAL,
@@ -296,14 +296,14 @@ ALTER COLUMN remote_sdp SET STORAGE EXTERNAL,
 ALTER COLUMN local_sdp SET STORAGE EXTERNAL
 
 -- Name:        stage_state
--- Purpose:     whether the tables of this database are spread over a cluster, and whether this session has its own stage.
+-- Purpose:     whether the tables of this database are distributed over a cluster, and whether the session has a stage.
 -- Parameters:  none.   Grain: one row.   Locks: none.
 SELECT
     to_regclass('pg_dist_partition') IS NOT NULL AS is_cluster,
     to_regclass('pg_temp.cdr_stage') IS NOT NULL AS has_own_stage
 
 -- Name:        staged_classes
--- Purpose:     what a merge of the staged records would do with each.
+-- Purpose:     effect of a merge on each staged record.
 -- Parameters:  account_id, batch_id.   Grain: source_line.   Locks: none.
 SELECT
     staged.source_line,

@@ -1,17 +1,18 @@
 -- Name:        has_erased_records
--- Purpose:     whether anything was ever erased in an account's records.   Parameters: account_id.   Locks: none.
+-- Purpose:     whether anything was ever erased in an account's records.
+-- Parameters:  account_id.   Locks: none.
 SELECT EXISTS (SELECT FROM erased_records WHERE erased_records.account_id = %(account_id)s)
 
 -- Name:        clear_reject_texts
--- Purpose:     empty the raw text of refused rows in which a number stands; what was wrong with them stays known.
+-- Purpose:     clear the raw text of rejected rows that contain a number; the other columns stay.
 -- Parameters:  account_id, pattern.   Grain: reject_id.   Locks: the rows changed.   Idempotent: yes.
 UPDATE rejects SET raw = ''
 WHERE account_id = %(account_id)s AND raw ~ %(pattern)s
 RETURNING batch_id
 
 -- Name:        files_of_erased_records
--- Purpose:     files outside the warehouse in which an erasure's records stand or may stand: daily files of their days
---              and where those were delivered, what the switch and the carriers had delivered, archived months.
+-- Purpose:     files outside the warehouse that contain or may contain the records of an erasure: daily files and their
+--              deliveries, landing files of switch and carriers, archived months.
 -- Parameters:  account_id, erasure_id.   Grain: kind, path, place.   Locks: none.
 WITH days_shown AS (
     SELECT DISTINCT business_date
@@ -96,7 +97,7 @@ WHERE removed.account_id = %(account_id)s AND removed.archived_path IS NOT NULL
 ORDER BY kind, path, place
 
 -- Name:        find_records
--- Purpose:     note the records of an account, and their earlier versions, in which a number stands.
+-- Purpose:     store the keys of an account's records, including earlier versions, that contain a number.
 -- Parameters:  account_id, erasure_id, pattern (regular expression of the number); searched, the text of a record.
 -- Grain:       account_id, origin, record_id, business_date.
 -- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
@@ -121,8 +122,8 @@ WHERE account_id = %(account_id)s AND {searched} ~ %(pattern)s
 ON CONFLICT (account_id, origin, record_id, business_date) DO UPDATE SET erasure_id = excluded.erasure_id
 
 -- Name:        find_linked_records
--- Purpose:     note the other record of each leg of which one record is erased: it tells of the same call.
---              One that was erased before is noted again: its day shows the leg.
+-- Purpose:     store the keys of the records linked to erased records, because they show the same call. A record that
+--              was erased before is stored again, because its day shows the leg.
 -- Parameters:  account_id, erasure_id.   Grain: account_id, origin, record_id, business_date.
 -- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
 INSERT INTO erased_records (account_id, origin, record_id, business_date, erasure_id)
@@ -151,8 +152,8 @@ WHERE
 ON CONFLICT (account_id, origin, record_id, business_date) DO UPDATE SET erasure_id = excluded.erasure_id
 
 -- Name:        mask_erased_records
--- Purpose:     take numbers, names and documents from all erased records of an account, those that have come again in
---              another form included. Digests stay: the same record delivered again unmasks nothing.
+-- Purpose:     mask numbers, names and documents of all erased records of an account, including records delivered again
+--              in another form. Digests stay, so delivering the same record again does not restore its values.
 -- Parameters:  account_id; table cdr or cdr_history; assignments, and the columns before and after.
 -- Grain:       record.   Locks: the rows changed; the caller holds the account's advisory lock.   Idempotent: yes.
 UPDATE {table} AS record SET
@@ -169,7 +170,7 @@ WHERE
     AND ROW({before}) IS DISTINCT FROM ROW({after})
 
 -- Name:        record_erasure
--- Purpose:     note who had a number erased in an account's records, why, and how many records that were.
+-- Purpose:     record who erased a number in an account's records, why, and the number of records.
 -- Parameters:  account_id, erasure_id, actor, reason, rejects, now.   Grain: erasure_id.   Locks: the row.
 -- Idempotent:  no; each request that found something is one.
 INSERT INTO erasures (account_id, erasure_id, actor, reason, records, rejects, erased_at)
@@ -187,8 +188,8 @@ HAVING count(*) > 0 OR %(rejects)s > 0
 RETURNING records
 
 -- Name:        touch_erased_days
--- Purpose:     have the files of the erasure's days written again: open ones by the next export, final ones by a
---              restatement, where that is wanted. Days of months that were removed have no legs any more.
+-- Purpose:     mark the days of an erasure as changed: open days for the next export, final days for a restatement if
+--              requested. Days of removed months have no legs and are skipped.
 -- Parameters:  account_id, erasure_id, reissue, now.   Grain: business_date.   Locks: the rows.   Idempotent: no.
 UPDATE days SET
     changes = changes + 1,

@@ -1,5 +1,5 @@
 -- Name:        copy_month
--- Purpose:     the records of which a month's legs consist, whole, each with the record it is linked to.
+-- Purpose:     records of a month's legs with all columns, each with the record it is linked to.
 -- Parameters:  account_id, first_day, end_day; cells of the fields.   Grain: record.   Locks: none.
 COPY (
     SELECT
@@ -32,7 +32,7 @@ COPY (
 ) TO STDOUT (FORMAT csv)
 
 -- Name:        count_month
--- Purpose:     how many records the legs of a month consist of.
+-- Purpose:     number of records of a month's legs.
 -- Parameters:  account_id, first_day, end_day.   Grain: one row.   Locks: none.
 SELECT count(*) AS records
 FROM cdr_places
@@ -42,7 +42,7 @@ WHERE
     AND leg_date < %(end_day)s
 
 -- Name:        delete_history
--- Purpose:     remove earlier versions that stood in a month, and those of records that are removed with it.
+-- Purpose:     delete earlier versions whose day is in a month, and those of records that are removed with it.
 -- Parameters:  account_id, first_day, end_day.   Grain: account_id, origin, record_id, replaced_by.
 -- Locks:       the rows; the caller holds the account's advisory lock.   Idempotent: yes.
 DELETE FROM cdr_history AS past
@@ -63,7 +63,8 @@ WHERE
     )
 
 -- Name:        delete_keys
--- Purpose:     forget where the removed records of a month stood. After them, before their links, which say which.
+-- Purpose:     delete the keys of the removed records of a month. Runs after the records are deleted and before their
+--              links, which identify them.
 -- Parameters:  account_id, first_day, end_day.   Grain: record.
 -- Locks:       the rows; the caller holds the account's advisory lock.   Idempotent: yes.
 DELETE FROM cdr_keys
@@ -77,7 +78,7 @@ WHERE
     AND place.leg_date < %(end_day)s
 
 -- Name:        delete_links
--- Purpose:     remove the links of a month's legs; a leg belongs to the day of its API record.
+-- Purpose:     delete the links of a month's legs; a leg belongs to the day of its API record.
 -- Parameters:  account_id, first_day, end_day.   Grain: account_id, imported_record_id.
 -- Locks:       the rows; the caller holds the account's advisory lock.   Idempotent: yes.
 DELETE FROM cdr_links
@@ -87,7 +88,7 @@ WHERE
     AND api_business_date < %(end_day)s
 
 -- Name:        delete_records
--- Purpose:     remove the records of which a month's legs consist.
+-- Purpose:     delete the records of a month's legs.
 -- Parameters:  account_id, first_day, end_day.   Grain: record.
 -- Locks:       the rows; the caller holds the account's advisory lock.   Idempotent: yes.
 DELETE FROM cdr
@@ -102,13 +103,13 @@ WHERE
     AND place.leg_date < %(end_day)s
 
 -- Name:        drop_partition
--- Purpose:     drop a month's partition that is empty for everybody.
+-- Purpose:     drop a month's partition that is empty for all accounts.
 -- Parameters:  partition: its name.
 -- Locks:       ACCESS EXCLUSIVE on it and its parent, for a moment; readers and loads wait.   Idempotent: yes.
 DROP TABLE IF EXISTS {partition}
 
 -- Name:        due_months
--- Purpose:     months of an account that end before a date and have not been removed.
+-- Purpose:     months of an account that end before a date and are not removed yet.
 -- Parameters:  account_id, before (date).   Grain: month (its first day).   Locks: none.
 SELECT known.month
 FROM (
@@ -136,12 +137,12 @@ WHERE
 ORDER BY business_date
 
 -- Name:        lock_partitions_shared
--- Purpose:     keep partitions from being dropped between the look for them and the rows that go into them.
+-- Purpose:     block the removal of partitions from the check that they exist until rows are inserted.
 -- Parameters:  none.   Locks: advisory, shared, until the end of the transaction; on the coordinator of a cluster.
 SELECT pg_advisory_xact_lock_shared(7230114226003)
 
 -- Name:        insert_removed_records
--- Purpose:     remember the records that are removed with a month's legs though their own day is in another month.
+-- Purpose:     store the ids of records that are removed with a month's legs although their day is in another month.
 -- Parameters:  account_id, first_day, end_day.   Grain: record.
 -- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
 INSERT INTO removed_records (account_id, origin, record_id, business_date, month)
@@ -160,7 +161,7 @@ WHERE
 ON CONFLICT (account_id, origin, record_id, business_date) DO NOTHING
 
 -- Name:        insert_month_totals
--- Purpose:     what a month's legs come to, before they are removed.
+-- Purpose:     store the totals of a month's legs before they are removed.
 -- Parameters:  account_id, first_day, end_day.   Grain: account_id, business_date, origin, cost_currency.
 -- Locks:       the rows written.   Idempotent: no; the month is removed once, in the same transaction.
 INSERT INTO retained_totals (
@@ -183,7 +184,7 @@ WHERE
 GROUP BY account_id, business_date, origin, coalesce(cost_currency, '')
 
 -- Name:        records_of_kept_legs
--- Purpose:     which of some records are there because their leg belongs to another month than they do.
+-- Purpose:     those of the given records whose leg belongs to another month than the record itself.
 -- Parameters:  account_id, origin, record_ids (array).   Grain: record_id.   Locks: none.
 SELECT record_id
 FROM cdr_places
@@ -194,7 +195,7 @@ WHERE
     AND date_trunc('month', leg_date) <> date_trunc('month', business_date)
 
 -- Name:        may_drop_partitions
--- Purpose:     whether no load is under way; none begins to merge until the transaction ends.
+-- Purpose:     whether no load is running; blocks new merges until the transaction ends.
 -- Parameters:  none.   Grain: one row.   Locks: advisory, until the end of the transaction.
 SELECT pg_try_advisory_xact_lock(7230114226003) AS quiet
 
@@ -215,19 +216,19 @@ WHERE
 ORDER BY removed.month
 
 -- Name:        partition_has_rows
--- Purpose:     whether a month's partition has rows of anybody.
+-- Purpose:     whether a month's partition has rows of any account.
 -- Parameters:  partition: its name.   Grain: one row.   Locks: none.
 SELECT EXISTS (SELECT 1 FROM {partition}) AS has_rows
 
 -- Name:        record_removed_month
--- Purpose:     note that a month was removed, and where its records are now, if anywhere.
+-- Purpose:     record that a month was removed, and the path of its archive if there is one.
 -- Parameters:  account_id, first_day, records, archived_path, archived_sha256, now.
 -- Grain:       account_id, month.   Locks: the row.   Idempotent: no; a month is removed once.
 INSERT INTO removed_months (account_id, month, records, archived_path, archived_sha256, removed_at)
 VALUES (%(account_id)s, %(first_day)s, %(records)s, %(archived_path)s, %(archived_sha256)s, %(now)s)
 
 -- Name:        removed_months
--- Purpose:     months of an account whose records were removed: nothing is loaded into them again.
+-- Purpose:     removed months of an account; loads reject records of these months.
 -- Parameters:  account_id.   Grain: month (its first day).   Locks: none.
 SELECT month
 FROM removed_months
@@ -235,7 +236,7 @@ WHERE account_id = %(account_id)s
 ORDER BY month
 
 -- Name:        removed_records
--- Purpose:     which of some records were removed with a leg of another month, and on which day they were.
+-- Purpose:     those of the given records that were removed with a leg of another month, and their day.
 -- Parameters:  account_id, origin, record_ids (array).   Grain: record_id, business_date.   Locks: none.
 SELECT
     record_id,

@@ -1,7 +1,7 @@
 -- Name:        mask_records
--- Purpose:     take names, documents and the last four digits of numbers from the records of the legs of some days. A
---              leg belongs to the day of its API record: no day that is not named shows it. Digests stay: the same
---              record delivered again is known as such and unmasks nothing.
+-- Purpose:     mask names, documents and the last four digits of numbers of the records of some days' legs. A leg
+--              belongs to the day of its API record, so other days do not show it. Digests stay, so delivering the
+--              same record again does not restore its values.
 -- Parameters:  account_id, dates (array); first_date, last_date: days on which records of such legs are; table cdr or
 --              cdr_history; assignments, and the columns before and after.
 -- Grain:       record.   Locks: the rows changed; the caller holds the account's advisory lock.   Idempotent: yes.
@@ -24,7 +24,7 @@ WHERE
     AND ROW({before}) IS DISTINCT FROM ROW({after})
 
 -- Name:        policies
--- Purpose:     what becomes of old records, for accounts of which it was said.
+-- Purpose:     retention policies of accounts.
 -- Parameters:  none.   Grain: account_id.   Locks: none.
 SELECT
     account_id,
@@ -37,7 +37,7 @@ FROM retention_policies
 ORDER BY account_id
 
 -- Name:        set_policy
--- Purpose:     what becomes of an account's old records, in place of what was said before.
+-- Purpose:     set the retention policy of an account; replaces an earlier one.
 -- Parameters:  account_id, keep_months, archive, mask_after_days, set_by, now.
 -- Grain:       account_id.   Locks: the row.   Idempotent: yes.
 INSERT INTO retention_policies (account_id, keep_months, archive, mask_after_days, set_by, set_at)

@@ -1,6 +1,6 @@
 -- Name:        close_corrected_rejects
--- Purpose:     rejected lines of an upload that have been fed again are closed, here and under uploads that corrected it
---              before; what is wrong with them still, stands under the upload that corrects now.
+-- Purpose:     close rejected lines of an upload that were imported again, here and under earlier corrections of the
+--              upload; lines that are still wrong are open under the present correction.
 -- Parameters:  account_id, corrects (sha256 of the first upload), source (of the correcting one), lines (array).
 -- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
 UPDATE rejects SET state = 'corrected', corrected_by = %(source)s
@@ -16,7 +16,7 @@ WHERE
     AND state = 'open'
 
 -- Name:        close_fixed_rejects
--- Purpose:     rejected lines of an upload that is read again are closed where they are records now.
+-- Purpose:     close rejected lines of a replayed upload that are now valid records.
 -- Parameters:  account_id, batch_id, source (sha256 of the upload).
 -- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
 UPDATE rejects SET state = 'corrected', corrected_by = %(source)s
@@ -30,7 +30,7 @@ WHERE
     AND staged.source_line = rejects.line
 
 -- Name:        insert_rejects
--- Purpose:     bulk-load rejected rows; one that was rejected before (overlapping windows, a file fed again) is known.
+-- Purpose:     bulk-load rejected rows; skips rows that are already stored, as from overlapping windows.
 -- Parameters:  account_id, batch_id, origin, source, business_date, now; arrays reject_ids, lines, fields, reasons, raws.
 -- Grain:       account_id, reject_id.
 -- Locks:       the rows written.   Idempotent: yes.
@@ -69,7 +69,7 @@ GROUP BY account_id, origin, reason, field
 ORDER BY account_id, origin, reason, field
 
 -- Name:        reject_sources
--- Purpose:     rejected rows by source and reason.
+-- Purpose:     rejected rows by source, reason and field.
 -- Parameters:  account_ids (array), state.   Grain: account_id, origin, source, reason, field.   Locks: none.
 SELECT
     rejects.account_id,
@@ -91,7 +91,7 @@ GROUP BY
 ORDER BY rejects.account_id, rejects.origin, rejects.source, row_count DESC, rejects.reason, rejects.field
 
 -- Name:        rejects
--- Purpose:     rejected rows of a source, in the order of its lines.
+-- Purpose:     rejected rows of a source, by line.
 -- Parameters:  account_id, source, state.   Grain: account_id, reject_id.   Locks: none.
 SELECT
     line,
@@ -103,7 +103,7 @@ WHERE account_id = %(account_id)s AND source = %(source)s AND state = %(state)s
 ORDER BY line, reject_id
 
 -- Name:        upload_reject_reasons
--- Purpose:     how many lines of an upload were rejected, by reason, those that were corrected since included.
+-- Purpose:     number of rejected lines of an upload by reason, including lines corrected since.
 -- Parameters:  account_id, source (sha256).   Grain: reason.   Locks: none.
 SELECT
     reason,

@@ -1,5 +1,5 @@
 -- Name:        stored_response
--- Purpose:     what is known of a request with an Idempotency-Key.
+-- Purpose:     stored response to a request with an Idempotency-Key, and its state.
 -- Parameters:  account_id, key_digest.   Grain: account_id, key_digest.   Locks: none.
 SELECT
     fingerprint,
@@ -10,7 +10,7 @@ FROM api_answers
 WHERE account_id = %(account_id)s AND key_digest = %(key_digest)s
 
 -- Name:        store_response
--- Purpose:     keeps the answer to a request with an Idempotency-Key.
+-- Purpose:     store the response to a request with an Idempotency-Key.
 -- Parameters:  account_id, key_digest, status, answer.   Grain: account_id, key_digest.   Locks: the row.
 -- Idempotent:  yes.
 UPDATE api_answers
@@ -21,13 +21,13 @@ SET
 WHERE account_id = %(account_id)s AND key_digest = %(key_digest)s
 
 -- Name:        release_key
--- Purpose:     gives an Idempotency-Key back after its request failed.
+-- Purpose:     release an Idempotency-Key after its request failed.
 -- Parameters:  account_id, key_digest.   Grain: account_id, key_digest.   Locks: the row.   Idempotent: yes.
 DELETE FROM api_answers
 WHERE account_id = %(account_id)s AND key_digest = %(key_digest)s AND state = 'working'
 
 -- Name:        claim_key
--- Purpose:     takes an Idempotency-Key for a request: a new one, a forgotten one, or one whose holder died.
+-- Purpose:     claim an Idempotency-Key for a request: a new key, an expired one, or one whose holder is dead.
 -- Parameters:  account_id, key_digest, fingerprint, now, forgotten, died.
 -- Grain:       account_id, key_digest.   Locks: the row.   Idempotent: no, one of several gets it.
 INSERT INTO api_answers AS present (account_id, key_digest, fingerprint, state, asked_at)

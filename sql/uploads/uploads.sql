@@ -1,5 +1,5 @@
 -- Name:        decide_upload
--- Purpose:     a person has decided about a held file: it is loaded next, or never.
+-- Purpose:     release or discard a held file.
 -- Parameters:  account_id, sha256, state, decided_by, now.   Grain: account_id, sha256.   Locks: the row.
 -- Idempotent:  yes; only a held file is decided about.
 UPDATE uploads SET
@@ -11,7 +11,7 @@ UPDATE uploads SET
 WHERE account_id = %(account_id)s AND sha256 = %(sha256)s AND state = 'held'
 
 -- Name:        landed_uploads
--- Purpose:     uploads that have come in and are not merged yet.
+-- Purpose:     uploads that have landed and are not loaded yet.
 -- Parameters:  account_ids (array).   Grain: account_id, sha256.   Locks: none.
 SELECT
     account_id,
@@ -28,7 +28,7 @@ WHERE account_id = any(%(account_ids)s) AND state = 'landed'
 ORDER BY received_at, account_id, sha256
 
 -- Name:        readings_of_bytes
--- Purpose:     uploads of the same bytes, each read with a profile of its own.
+-- Purpose:     uploads of the same bytes, one per profile that reads them.
 -- Parameters:  account_id, content_sha256.   Grain: account_id, sha256.   Locks: none.
 SELECT
     sha256,
@@ -39,7 +39,7 @@ WHERE account_id = %(account_id)s AND content_sha256 = %(content_sha256)s
 ORDER BY received_at, sha256
 
 -- Name:        record_held_upload
--- Purpose:     a file repeats records of another one, or carries ids of other calls: a person decides.
+-- Purpose:     hold a file that repeats stored records or has ids of other calls, until a person decides.
 -- Parameters:  account_id, sha256, overlap_rows, other_calls, error_code, error_message.   Grain: account_id, sha256.
 -- Locks:       the row.   Idempotent: yes.
 UPDATE uploads SET
@@ -51,7 +51,7 @@ UPDATE uploads SET
 WHERE account_id = %(account_id)s AND sha256 = %(sha256)s
 
 -- Name:        record_landed_upload
--- Purpose:     a file has come in; one that was refused before may be fed again under another profile. sha256 is the
+-- Purpose:     record a landed file; a file that was refused can be imported again with another profile. sha256 is the
 --              upload's id, see UploadTable.upload_id.
 -- Parameters:  as named.   Grain: account_id, sha256.   Locks: the row.   Idempotent: yes.
 INSERT INTO uploads (
@@ -72,19 +72,20 @@ ON CONFLICT (account_id, sha256) DO UPDATE SET
 WHERE uploads.state = 'refused' OR (uploads.state = 'landed' AND uploads.profile = excluded.profile)
 
 -- Name:        record_loaded_upload
--- Purpose:     a landed upload has been merged.
+-- Purpose:     record that a landed upload is loaded.
 -- Parameters:  as named.   Grain: account_id, sha256.   Locks: the row.   Idempotent: yes.
 UPDATE uploads SET state = 'loaded', batch_id = %(batch_id)s, loaded_at = %(now)s
 WHERE account_id = %(account_id)s AND sha256 = %(sha256)s
 
 -- Name:        record_refused_upload
--- Purpose:     a file could not be opened as its profile says; nothing of it was merged.
+-- Purpose:     record that a file could not be read with its profile; nothing of it was loaded.
 -- Parameters:  as named.   Grain: account_id, sha256.   Locks: the row.   Idempotent: yes.
 UPDATE uploads SET state = 'refused', error_code = %(error_code)s, error_message = %(error_message)s
 WHERE account_id = %(account_id)s AND sha256 = %(sha256)s
 
 -- Name:        record_upload_name
--- Purpose:     a file has come in under a name, be its bytes known or not; what the name says about its series is kept.
+-- Purpose:     record a name under which a file was delivered, with the date and sequence number that it contains; also
+--              for a file whose bytes are already stored.
 -- Parameters:  as named.   Grain: account_id, sha256, file_name.   Locks: the row.   Idempotent: yes; the first stays.
 INSERT INTO upload_names (
     account_id, sha256, file_name, profile, file_date, file_sequence, received_at
@@ -94,7 +95,7 @@ INSERT INTO upload_names (
 ON CONFLICT (account_id, sha256, file_name) DO NOTHING
 
 -- Name:        stuck_uploads
--- Purpose:     uploaded files that a person must decide about, or that could not be read.
+-- Purpose:     uploads that wait for a person's decision or could not be read.
 -- Parameters:  account_ids (array).   Grain: account_id, sha256.   Locks: none.
 SELECT
     account_id,
@@ -107,7 +108,7 @@ WHERE account_id = any(%(account_ids)s) AND state IN ('held', 'refused')
 ORDER BY received_at, account_id, sha256
 
 -- Name:        upload
--- Purpose:     an upload and, when it is loaded, the counts of its batch.
+-- Purpose:     an upload and, once it is loaded, the counts of its batch.
 -- Parameters:  account_id, sha256.   Grain: account_id, sha256.   Locks: none.
 SELECT
     uploads.state,
@@ -131,7 +132,7 @@ LEFT JOIN batches
 WHERE uploads.account_id = %(account_id)s AND uploads.sha256 = %(sha256)s
 
 -- Name:        upload_names
--- Purpose:     every name under which a file came that was not refused, discarded or a correction.
+-- Purpose:     names of files that were not refused or discarded and are not corrections.
 -- Parameters:  account_ids (array), profiles (array).   Grain: account_id, sha256, file_name.   Locks: none.
 SELECT
     named.account_id,

@@ -335,7 +335,7 @@ def test_c08_a_warehouse_that_can_only_be_read_is_refused_at_the_start(warehouse
             sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(sql.Identifier(name))
         )
     for check in (require_current, upgrade):
-        with pytest.raises(WarehouseReadOnly, match="only lets itself be read") as raised:
+        with pytest.raises(WarehouseReadOnly, match="the warehouse is read-only") as raised:
             check(warehouse_url)
         assert "primary" in raised.value.hint
 

@@ -103,7 +103,7 @@ class OpenExposure:
 
 @dataclass(frozen=True, slots=True)
 class NightAccount:
-    """State of an account's day; the columns of the file are None while there is no file.
+    """State of an account's day; the columns of the file are None until a file exists.
 
     A day that was collected completely is incomplete again if one of its windows failed since.
     """

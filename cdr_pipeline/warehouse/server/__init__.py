@@ -1,1 +1,1 @@
-"""The PostgreSQL server: connections, migrations, backup."""
+"""The PostgreSQL server: embedded server, connections, migrations, backup."""

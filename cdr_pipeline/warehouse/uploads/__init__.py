@@ -1,1 +1,1 @@
-"""Imported files."""
+"""Imported files, rejected rows, and stored responses to upload requests."""

@@ -1,4 +1,4 @@
-"""Answers to requests that carry an Idempotency-Key: the same request again gets the first answer."""
+"""Stored responses to requests with an Idempotency-Key: a repeated request gets the first response."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,15 +9,22 @@ from psycopg.types.json import Jsonb
 
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
-# An answer is repeated for so long; afterwards the content itself gives the same result.
+# How long a response is repeated. After that, the content of the upload leads to the same result.
 KEPT: Final = timedelta(hours=24)
-# Whoever holds a key longer than this has died.
+# A request that holds a key longer than this is considered dead.
 _LEASE: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """What became of the first request: still being worked on, another request, or its answer."""
+    """Result of the first request with a key.
+
+    Attributes:
+        state: ``working`` while the first request runs, ``other`` if the key was used for a different request,
+            ``done`` if there is a response.
+        status: HTTP status of the response; 0 without one.
+        answer: body of the response; None without one.
+    """
 
     state: Literal["working", "other", "done"]
     status: int = 0
@@ -25,17 +32,21 @@ class StoredResponse:
 
 
 class IdempotentResponses(LedgerTables):
-    """Answers by account and the hash of the client's key."""
+    """Stored responses by account and hash of the client's key."""
 
     def begin(self, *, account_id: str, key: str, fingerprint: str, now: datetime) -> StoredResponse | None:
-        """Takes the key for a request; None when it is now this one's, else what is known of the first."""
+        """Claims the key for a request.
+
+        Returns:
+            None if this request now holds the key, else the state of the first request with this key.
+        """
         digest = _digest(key)
-        taken = self._execute(
+        claimed = self._execute(
             "uploads/claim_key",
             account_id=account_id, key_digest=digest, fingerprint=fingerprint, now=now,
             forgotten=now - KEPT, died=now - _LEASE,
         )  # fmt: skip
-        if taken:
+        if claimed:
             return None
         rows = self._rows("uploads/stored_response", account_id=account_id, key_digest=digest)
         if not rows:
@@ -46,14 +57,14 @@ class IdempotentResponses(LedgerTables):
         return StoredResponse(row["state"], row["status"] or 0, row["answer"])
 
     def finish(self, *, account_id: str, key: str, status: int, answer: dict[str, Any]) -> None:
-        """Keeps the answer."""
+        """Stores the response to the request that holds the key."""
         self._execute(
             "uploads/store_response",
             account_id=account_id, key_digest=_digest(key), status=status, answer=Jsonb(answer),
         )  # fmt: skip
 
     def release(self, *, account_id: str, key: str) -> None:
-        """Gives the key back: the request failed, and may be tried again."""
+        """Releases the key after its request failed, so that it can be retried."""
         self._execute("uploads/release_key", account_id=account_id, key_digest=_digest(key))
 
 

@@ -1,4 +1,4 @@
-"""Files that came in, and what of them was rejected."""
+"""Imported files, their states, and rejected rows of any origin."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ UPLOAD_STATES: Final = ("landed", "held", "loaded", "refused", "discarded")
 
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
-    """What the ledger knows of an uploaded file; ``counts`` once it is loaded."""
+    """Ledger entry of an uploaded file; ``counts`` is None until it is loaded."""
 
     state: str
     profile: str
@@ -31,7 +31,7 @@ class UploadRecord:
 
 @dataclass(frozen=True, slots=True)
 class LandedUpload:
-    """A file that has come in and is not merged yet."""
+    """A file that has landed and is not loaded yet."""
 
     account_id: str
     sha256: str
@@ -46,7 +46,7 @@ class LandedUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadLine:
-    """One line of ``cdr-pipeline uploads list``; the row counts are None until it is loaded."""
+    """One line of ``cdr-pipeline uploads list``; the row counts are None until the file is loaded."""
 
     account_id: str
     sha256: str
@@ -70,7 +70,7 @@ class UploadLine:
 
 @dataclass(frozen=True, slots=True)
 class UploadName:
-    """A name under which a file came, and what it says about the file's place in a series."""
+    """A name under which a file was delivered, with the date and sequence number that it contains."""
 
     account_id: str
     profile: str
@@ -82,7 +82,7 @@ class UploadName:
 
 @dataclass(frozen=True, slots=True)
 class UploadReading:
-    """An upload of some bytes and the profile that it is read with."""
+    """An upload of a file's bytes with the profile that reads it."""
 
     sha256: str
     profile: str
@@ -90,18 +90,18 @@ class UploadReading:
 
 
 class UploadTable(LedgerTables):
-    """Uploads, known by account and id, and rejected rows of any origin."""
+    """Uploads by account and id, and rejected rows of any origin."""
 
     def readings(self, account_id: str, content_sha256: str) -> list[UploadReading]:
-        """Uploads of the same bytes, one for each profile that they were read with."""
+        """Uploads of the same bytes, one per profile that reads them."""
         rows = self._rows("uploads/readings_of_bytes", account_id=account_id, content_sha256=content_sha256)
         return [UploadReading(**row) for row in rows]
 
     def upload_id(self, account_id: str, content_sha256: str, profile: str) -> str:
-        """The id of the upload of these bytes that is read with this profile.
+        """Id of the upload of these bytes with this profile.
 
-        It is the sha256 of the bytes, unless an upload that another profile reads has that id: then it is the sha256
-        of both. A refused upload has loaded nothing and becomes one of this profile.
+        It is the sha256 of the bytes, or the sha256 of bytes and profile if an upload with another profile has the
+        first id. A refused upload has loaded nothing, so its id is used again for this profile.
         """
         readings = self.readings(account_id, content_sha256)
         for reading in readings:
@@ -112,18 +112,18 @@ class UploadTable(LedgerTables):
         return content_sha256
 
     def find(self, account_id: str, sha256: str) -> UploadRecord | None:
-        """The upload of this id, if it came in before."""
+        """The upload with this id; None if there is none."""
         rows = self._rows("uploads/upload", account_id=account_id, sha256=sha256)
         if not rows:
             return None
         row = rows[0]
         names = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered")
-        numbers = {name: row.pop(f"rows_{name}") for name in names}
-        counts = None if numbers["read"] is None else BatchCounts(**numbers)
+        values = {name: row.pop(f"rows_{name}") for name in names}
+        counts = None if values["read"] is None else BatchCounts(**values)
         return UploadRecord(**row, counts=counts)
 
     def landed(self, account_ids: list[str]) -> list[LandedUpload]:
-        """Uploads of these accounts that wait to be loaded, in the order in which they came."""
+        """Uploads of these accounts that are not loaded yet, in the order of arrival."""
         return [LandedUpload(**row) for row in self._rows("uploads/landed_uploads", account_ids=account_ids)]
 
     def record_landed(
@@ -140,7 +140,20 @@ class UploadTable(LedgerTables):
         now: datetime,
         corrects: str | None = None,
     ) -> None:
-        """A file has come in: by itself, or to correct rejected lines of the upload ``corrects``."""
+        """Records a landed file.
+
+        Args:
+            account_id: account that owns the records.
+            sha256: id of the upload, see ``upload_id``.
+            content_sha256: sha256 of the bytes.
+            profile: profile that reads the file.
+            time_zone: IANA name of the time zone of the file's times; None for that of the profile or the account.
+            file_name: name under which the file was delivered.
+            size: bytes of the file.
+            landing_path: path below the landing folder.
+            now: time of arrival.
+            corrects: id of the upload whose rejected lines this file corrects; None for any other file.
+        """
         self._execute(
             "uploads/record_landed_upload",
             account_id=account_id,
@@ -166,7 +179,7 @@ class UploadTable(LedgerTables):
         file_sequence: int | None,
         now: datetime,
     ) -> None:
-        """A file has come in under this name, be its bytes known or not."""
+        """Records a name under which a file was delivered, also for a file whose bytes are already stored."""
         self._execute(
             "uploads/record_upload_name",
             account_id=account_id,
@@ -179,7 +192,7 @@ class UploadTable(LedgerTables):
         )
 
     def names(self, account_ids: list[str], profiles: list[str]) -> list[UploadName]:
-        """Names of files of these profiles, newest first; those refused, discarded or correcting others left out."""
+        """Names of files of these profiles, newest first; without refused and discarded files and corrections."""
         rows = self._rows("uploads/upload_names", account_ids=account_ids, profiles=profiles)
         return [UploadName(**row) for row in rows]
 
@@ -193,7 +206,16 @@ class UploadTable(LedgerTables):
     def record_held(
         self, *, account_id: str, sha256: str, overlap_rows: int, other_calls: int, error_code: str, error_message: str
     ) -> None:
-        """A file repeats records of another one, or carries ids of other calls, and waits for a person."""
+        """Holds a file that repeats stored records or has ids of other calls, until a person decides.
+
+        Args:
+            account_id: account that owns the records.
+            sha256: id of the upload.
+            overlap_rows: number of records that the warehouse already has.
+            other_calls: number of records that carry the id of another call.
+            error_code: code of the reason.
+            error_message: text of the reason.
+        """
         self._execute(
             "uploads/record_held_upload",
             account_id=account_id,
@@ -205,7 +227,18 @@ class UploadTable(LedgerTables):
         )
 
     def decide(self, *, account_id: str, sha256: str, release: bool, decided_by: str, now: datetime) -> bool:
-        """A person lets a held file be loaded, or never; False when it was not held."""
+        """Releases or discards a held file.
+
+        Args:
+            account_id: account that owns the records.
+            sha256: id of the upload.
+            release: True to load the file, False to discard it.
+            decided_by: person responsible.
+            now: time of the decision.
+
+        Returns:
+            False if the file was not held.
+        """
         state = "landed" if release else "discarded"
         return bool(
             self._execute(
@@ -219,13 +252,13 @@ class UploadTable(LedgerTables):
         )
 
     def rejects(self, account_id: str, source: str, *, state: str = "open") -> pl.DataFrame:
-        """Rejected rows of a source: ``line, field, reason, raw``, in the order of lines."""
+        """Rejected rows of a source as ``line, field, reason, raw``, by line."""
         rows = self._rows("uploads/rejects", account_id=account_id, source=source, state=state)
         schema = {"line": pl.Int64, "field": pl.String, "reason": pl.String, "raw": pl.String}
         return pl.DataFrame(rows, schema=schema)
 
     def reject_reasons_of(self, account_id: str, source: str) -> dict[str, int]:
-        """Rejected lines of an upload by reason, those that were corrected since included."""
+        """Numbers of rejected lines of an upload by reason, including lines corrected since."""
         rows = self._rows("uploads/upload_reject_reasons", account_id=account_id, source=source)
         return {row["reason"]: row["row_count"] for row in rows}
 
@@ -234,7 +267,7 @@ class UploadTable(LedgerTables):
         return self._rows("uploads/reject_sources", account_ids=account_ids, state=state)
 
     def record_refused(self, *, account_id: str, sha256: str, error_code: str, error_message: str) -> None:
-        """A file could not be opened as its profile says."""
+        """Records that a file could not be read with its profile."""
         self._execute(
             "uploads/record_refused_upload",
             account_id=account_id,
