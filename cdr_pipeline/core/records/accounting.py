@@ -14,7 +14,7 @@ class BatchCounts:
         inserted: records that are new to the warehouse.
         updated: records that the warehouse has with other values.
         unchanged: records that the warehouse has with the same values.
-        duplicate: rows whose record occurs more than once in the batch, except one row for each record.
+        duplicate: surplus rows of records that occur more than once in the batch.
         rejected: rows that are rejected with a reason code.
         filtered: lines that are not records (header, type row, blank).
     """
