@@ -200,7 +200,7 @@ def test_days_that_wait_to_be_read_again_are_not_whole(ctx: RunContext) -> None:
             )
         broken = {item.code: item for item in find_problems(place)}
         assert "upgraded" in broken["upstream_window_outdated"].what
-        assert EDGE_DAY.isoformat() in broken["upstream_window_outdated"].mend
+        assert EDGE_DAY.isoformat() in broken["upstream_window_outdated"].command
         assert not night_report(EDGE_DAY, place).good
         assert list_dialects(place)[0].outdated_days == 1
         assert [item for item in due_nights(place) if item.business_date == EDGE_DAY] == []
@@ -233,7 +233,7 @@ def test_a_configured_dialect_that_is_wrong_fails_and_says_so(ctx: RunContext) -
     assert collected.failures[0].code == "upstream_dialect"
     assert loaded.incomplete
     (line,) = [item for item in find_problems(place) if item.code == "upstream_dialect"]
-    assert line.mend.startswith("CDR_API_DIALECT=auto cdr-pipeline nightly")
+    assert line.command.startswith("CDR_API_DIALECT=auto cdr-pipeline nightly")
 
 
 @pytest.mark.fault("R405")

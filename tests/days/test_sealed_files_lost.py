@@ -64,7 +64,7 @@ def test_a_lost_sealed_file_is_named_by_page_and_health(place: RunContext) -> No
     assert "sealed files are missing or damaged" in report.verdict
     (said,) = [item for item in find_problems(place) if item.code == "sealed_file_missing"]
     assert exact(place).name in said.what
-    assert said.mend == f"cdr-pipeline days repair --account {ACCOUNT}"
+    assert said.command == f"cdr-pipeline days repair --account {ACCOUNT}"
     for _ in range(2):  # with its manifest, and without
         (month,) = export_month(MonthRequest(DAY), place)
         assert month.failure is not None

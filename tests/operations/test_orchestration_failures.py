@@ -80,7 +80,7 @@ def test_g05_a_switch_that_refuses_the_credentials_is_not_asked_again_and_stands
         result = run_job(refused, instance, DAY)
     assert events(result, dg.DagsterEventType.STEP_UP_FOR_RETRY) == []
     (found,) = [item for item in find_problems(RunContext.open(played)) if item.code == "upstream_auth"]
-    assert found.mend.startswith(f"cdr-pipeline nightly --date {DAY}")
+    assert found.command.startswith(f"cdr-pipeline nightly --date {DAY}")
 
 
 def test_a_switch_that_is_down_is_asked_again_by_the_step_and_then_the_night_goes_on_without(played: Settings) -> None:
@@ -132,7 +132,7 @@ def test_g11_one_account_that_fails_leaves_the_others_done_and_is_named(
         account.account_id for account in switch.accounts
     }
     (named,) = [item for item in report.broken if item.code == "upstream_account_not_found"]
-    assert "--account unknown-to-the-switch" in named.mend
+    assert "--account unknown-to-the-switch" in named.command
 
 
 def test_g06_a_setting_that_is_wrong_is_named_before_anything_is_loaded(settings: Settings) -> None:
@@ -166,7 +166,7 @@ def test_g04_a_run_killed_by_sigkill_is_found_ended_and_its_night_taken_over(
     killed.wait()
     found = check_up(played, fix=False, quiet=timedelta(0))
     (dead,) = [item for item in found.problems if item.code == "run_without_process"]
-    assert dead.mend == "cdr-pipeline doctor --fix"
+    assert dead.command == "cdr-pipeline doctor --fix"
     repaired = check_up(played, fix=True, quiet=timedelta(0))
     assert [item.code for item in repaired.fixed] == ["run_without_process"]
     assert check_up(played, fix=True, quiet=timedelta(0)).fixed == ()

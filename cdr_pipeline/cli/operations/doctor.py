@@ -56,5 +56,5 @@ def _list(title: str, items: "Sequence[Problem]") -> None:
         return
     listing = table(title, "what", "code", "since (UTC)", "fixed by")
     for item in items:
-        listing.add_row(item.what, item.code, f"{item.since:%Y-%m-%d %H:%M}", item.mend)
+        listing.add_row(item.what, item.code, f"{item.since:%Y-%m-%d %H:%M}", item.command)
     out.print(listing)

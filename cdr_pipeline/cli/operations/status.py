@@ -135,7 +135,7 @@ def _say_night(day: date | None) -> None:
     if report.broken:
         broken = table("Broken now", "what", "code", "since (UTC)", "fixed by")
         for item in report.broken:
-            broken.add_row(item.what, item.code, f"{item.since:%Y-%m-%d %H:%M}", item.mend)
+            broken.add_row(item.what, item.code, f"{item.since:%Y-%m-%d %H:%M}", item.command)
         out.print(broken)
     if not report.good:
         raise IncompleteNight(

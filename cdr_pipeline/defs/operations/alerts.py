@@ -71,7 +71,7 @@ def red_alert(run_contexts: RunContexts) -> dg.SensorDefinition:
         if not alert_channels(settings):
             return dg.SkipReason("no channel is set: see CDR_ALERT_WEBHOOK_URL and CDR_ALERT_MAIL_TO")
         problems = {item.key: item for item in find_problems(ctx)}
-        current = {**{key: item.mend for key, item in problems.items()}, **_red_checks(context)}
+        current = {**{key: item.command for key, item in problems.items()}, **_red_checks(context)}
         alerted = set(json.loads(context.cursor or "[]"))
         new = {key: command for key, command in current.items() if key not in alerted}
         if not new:

@@ -1,4 +1,4 @@
-"""Alerts to the people who operate this: by webhook and by mail, tried several times, without personal data."""
+"""Sends alerts to operators by webhook and mail, with retries and without personal data."""
 
 import smtplib
 import ssl
@@ -27,38 +27,38 @@ _NO_TLS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What somebody has to know.
+    """An alert for operators.
 
     Attributes:
         kind: stable identifier: ``night_failed``, ``check_red``, ``broken``, ``exposure`` or ``test``.
-        subject: one line.
-        lines: what happened, a line each.
-        mend: the command to start with.
+        subject: subject in one line.
+        lines: details, one line each.
+        command: first command to run; empty when there is none.
         facts: identifiers for programs: run, date, asset.
     """
 
     kind: str
     subject: str
     lines: tuple[str, ...] = ()
-    mend: str = ""
+    command: str = ""
     facts: dict[str, str] = field(default_factory=dict[str, str])
 
     def redacted(self) -> "Alert":
-        """The same with everything masked that looks like a token, a number or a SIP user."""
+        """Copy of the alert with tokens, numbers and SIP users masked."""
         return Alert(
             self.kind,
             redact(self.subject),
             tuple(redact(line) for line in self.lines),
-            self.mend,
+            self.command,
             {name: redact(value) for name, value in self.facts.items()},
         )
 
 
 def alert_channels(settings: Settings) -> tuple[str, ...]:
-    """Where alerts go: ``webhook``, ``mail``, both or nowhere.
+    """Configured channels: ``webhook``, ``mail``, both or none.
 
     Raises:
-        ConfigurationError: mail has a receiver but no server.
+        ConfigurationError: a mail recipient is set but no mail server.
     """
     if settings.alert_mail_to and settings.alert_smtp_url is None:
         raise ConfigurationError(
@@ -69,13 +69,13 @@ def alert_channels(settings: Settings) -> tuple[str, ...]:
 
 
 def send_alert(alert: Alert, settings: Settings) -> tuple[str, ...]:
-    """Hands the alert to every channel; returns those that took it.
+    """Sends the alert to every channel. Returns the channels that accepted it.
 
     Raises:
-        AlertNotSent: a channel refused it each time it was tried; the others have been served.
+        AlertNotSent: a channel failed on every attempt; the other channels have received the alert.
     """
     senders: dict[str, Callable[[Alert, Settings], None]] = {"webhook": _post, "mail": _mail}
-    said, refused = alert.redacted(), list[str]()
+    redacted, refused = alert.redacted(), list[str]()
     channels = alert_channels(settings)
     for channel in channels:
         try:
@@ -83,7 +83,7 @@ def send_alert(alert: Alert, settings: Settings) -> tuple[str, ...]:
                 on=(httpx2.HTTPError, smtplib.SMTPException, OSError), attempts=_ATTEMPTS, wait_initial=0.5
             ):
                 with attempt:
-                    senders[channel](said, settings)
+                    senders[channel](redacted, settings)
         except smtplib.SMTPNotSupportedError:
             refused.append(f"{channel} ({_NO_TLS})")
         except (httpx2.HTTPError, smtplib.SMTPException, OSError) as error:
@@ -96,7 +96,7 @@ def send_alert(alert: Alert, settings: Settings) -> tuple[str, ...]:
 
 
 def _post(alert: Alert, settings: Settings) -> None:
-    """JSON that chat systems show as it is (``text``) and programs can read."""
+    """Posts JSON: ``text`` for chat systems, the other keys for programs."""
     url = settings.alert_webhook_url
     if url is None:
         return
@@ -105,24 +105,24 @@ def _post(alert: Alert, settings: Settings) -> None:
         "kind": alert.kind,
         "subject": alert.subject,
         "lines": list(alert.lines),
-        "mend": alert.mend,
+        "mend": alert.command,
         "facts": alert.facts,
     }
     httpx2.post(url.get_secret_value(), json=body, timeout=_SECONDS).raise_for_status()
 
 
 def _mail(alert: Alert, settings: Settings) -> None:
-    place = settings.alert_smtp_url
-    if place is None:
+    server_url = settings.alert_smtp_url
+    if server_url is None:
         return
     message = EmailMessage()
     message["Subject"] = f"cdr-pipeline: {alert.subject}"
     message["From"] = settings.alert_mail_from
     message["To"] = settings.alert_mail_to or ""
     message.set_content(_text(alert))
-    url = urlsplit(place.get_secret_value())
+    url = urlsplit(server_url.get_secret_value())
     host, port = url.hostname or "localhost", url.port or 0
-    # The library's own default checks no certificate.
+    # The default context of smtplib does not verify certificates.
     trusted = ssl.create_default_context()
     connection = (
         smtplib.SMTP_SSL(host, port, timeout=_SECONDS, context=trusted)
@@ -131,7 +131,7 @@ def _mail(alert: Alert, settings: Settings) -> None:
     )
     with connection as server:
         server.ehlo()
-        # With a password it raises where the server offers no STARTTLS: an attacker may have removed the offer.
+        # If a password is set, starttls() raises when the server lacks it: an attacker may have removed the offer.
         if url.scheme == "smtp" and (url.username or server.has_extn("starttls")):
             server.starttls(context=trusted)
             server.ehlo()
@@ -142,6 +142,6 @@ def _mail(alert: Alert, settings: Settings) -> None:
 
 def _text(alert: Alert) -> str:
     lines = [alert.subject, *alert.lines]
-    if alert.mend:
-        lines.append(f"next: {alert.mend}")
+    if alert.command:
+        lines.append(f"next: {alert.command}")
     return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""Whether this machine's clock can be trusted: compared with the warehouse's and with the switch's.
+"""Compares this machine's clock with those of the warehouse and the switch.
 
-A clock that is ahead completes and seals days that have not ended; one that is behind takes days that have begun for
-future ones and today's calls for calls of the future.
+A clock that is ahead would complete and seal days that have not ended. A clock that is behind would treat started days
+as future days and reject today's calls as future calls.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ class ClockDifference:
     """A clock that differs from this machine's by more than the setting allows.
 
     Attributes:
-        place: whose clock: the warehouse's or the switch's.
-        seconds: how far this machine's clock is ahead of it; negative when it is behind.
+        place: owner of the clock: ``warehouse`` or ``switch``.
+        seconds: seconds by which this machine's clock is ahead of it; negative when it is behind.
     """
 
     place: str
@@ -29,7 +29,7 @@ class ClockDifference:
 
     @property
     def message(self) -> str:
-        """One sentence."""
+        """The difference in one sentence."""
         direction = "ahead of" if self.seconds > 0 else "behind"
         return f"this machine's clock is {abs(self.seconds):.0f} s {direction} the {self.place}'s"
 
@@ -38,9 +38,9 @@ def clock_differences(ledger: Ledger, ctx: RunContext, *, ask_switch: bool) -> I
     """Clocks that differ from this machine's by more than ``clock_tolerance_seconds``.
 
     Args:
-        ledger: of the warehouse.
+        ledger: ledger of the warehouse.
         ctx: settings, warehouse, clock and progress callback.
-        ask_switch: also send the switch a request, without a token; one that does not reply is left out.
+        ask_switch: whether to send the switch a request without a token; a switch that does not reply is skipped.
     """
     clocks = {"warehouse": ledger.health.warehouse_clock()}
     if ask_switch and ctx.settings.api_url is not None:
@@ -53,10 +53,10 @@ def clock_differences(ledger: Ledger, ctx: RunContext, *, ask_switch: bool) -> I
 
 
 def require_clock(ledger: Ledger, ctx: RunContext, *, ask_switch: bool = False) -> None:
-    """Lets a step go on only when the clocks agree.
+    """Checks that the clocks agree.
 
     Raises:
-        ClockDisagrees: they do not.
+        ClockDisagrees: a clock differs by more than ``clock_tolerance_seconds``.
     """
     for difference in clock_differences(ledger, ctx, ask_switch=ask_switch):
         raise ClockDisagrees(difference.message, hint=_HINT)

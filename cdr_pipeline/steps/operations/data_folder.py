@@ -1,7 +1,7 @@
-"""Which data folder a warehouse belongs to: both hold the same id, and a second folder is refused.
+"""Links a warehouse to its data folder by an id that both store, and rejects any other folder.
 
-Daily files, landed pages and uploads are in the folder, and the ledger in the warehouse knows them by their path. With
-another folder the ledger would announce files that are not there.
+The folder contains daily files, landed pages and uploads. The ledger in the warehouse stores their paths, so with
+another folder it would list files that do not exist.
 """
 
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ _HINT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FolderLink:
-    """How a data folder and a warehouse belong together.
+    """Link between a data folder and a warehouse.
 
     Attributes:
-        folder_id: id in the folder; None when it has none.
-        warehouse_id: id in the warehouse; None when it has none.
-        files: daily files that the ledger knows.
-        missing: how many of them are not in the folder.
+        folder_id: id in the folder; None without one.
+        warehouse_id: id in the warehouse; None without one.
+        files: number of daily files in the ledger.
+        missing: number of these files that are not in the folder.
     """
 
     folder_id: UUID | None
@@ -46,12 +46,12 @@ class FolderLink:
 
 
 def require_own_folder(settings: Settings, url: str, *, now: datetime) -> None:
-    """Passes when the warehouse belongs to the data folder; the first folder that a warehouse meets is linked.
+    """Checks that the warehouse belongs to the data folder. Links them if the warehouse has no folder yet.
 
-    A warehouse that knows daily files is only linked to a folder that has some of them.
+    A warehouse with daily files in its ledger is linked only to a folder that contains some of them.
 
     Raises:
-        WarehouseOfAnotherFolder: it belongs to another folder, or knows files of which the folder has none.
+        WarehouseOfAnotherFolder: it belongs to another folder, or the folder has none of the files in its ledger.
     """
     with connect(url) as connection:
         ledger = Ledger(connection)
@@ -59,7 +59,7 @@ def require_own_folder(settings: Settings, url: str, *, now: datetime) -> None:
         if folder_id is not None and folder_id == warehouse_id:
             return
         with sole_writer(settings.data_dir):
-            _meet(settings, ledger, now=now)
+            _link_first_folder(settings, ledger, now=now)
 
 
 def folder_link(settings: Settings, url: str) -> FolderLink:
@@ -71,7 +71,7 @@ def folder_link(settings: Settings, url: str) -> FolderLink:
 
 
 def link_folder(settings: Settings, url: str, *, now: datetime) -> None:
-    """Links the warehouse to this data folder under a new id: a folder it belonged to before is refused afterwards."""
+    """Links the warehouse to this data folder under a new id. Its previous folder is rejected from then on."""
     with connect(url) as connection, sole_writer(settings.data_dir):
         fresh = uuid4()
         Ledger(connection).identity.link_folder(fresh, now=now, replace=True)
@@ -79,7 +79,7 @@ def link_folder(settings: Settings, url: str, *, now: datetime) -> None:
 
 
 def bind_folder(settings: Settings, url: str, *, now: datetime) -> None:
-    """Links a warehouse that was restored into this data folder to it: the folder's id counts, else the warehouse's."""
+    """Links a restored warehouse to this data folder, by the id of the folder, else by that of the warehouse."""
     with connect(url) as connection, sole_writer(settings.data_dir):
         ledger = Ledger(connection)
         folder_id = read_folder_id(settings.data_dir)
@@ -93,7 +93,7 @@ def read_folder_id(data_dir: Path) -> UUID | None:
     """The id in a data folder.
 
     Raises:
-        ConfigurationError: the file holds something else.
+        ConfigurationError: the file does not contain an id.
     """
     path = data_dir / ID_FILE
     try:
@@ -107,8 +107,8 @@ def read_folder_id(data_dir: Path) -> UUID | None:
         ) from None
 
 
-def _meet(settings: Settings, ledger: Ledger, *, now: datetime) -> None:
-    """Links folder and warehouse where at least one has no id yet. The caller is the folder's only writer."""
+def _link_first_folder(settings: Settings, ledger: Ledger, *, now: datetime) -> None:
+    """Links folder and warehouse if at least one has no id yet. The caller must be the folder's only writer."""
     folder_id, warehouse_id = read_folder_id(settings.data_dir), ledger.identity.warehouse_id()
     embedded = settings.warehouse_url is None
     if folder_id is not None and folder_id == warehouse_id:
@@ -127,14 +127,14 @@ def _meet(settings: Settings, ledger: Ledger, *, now: datetime) -> None:
     chosen = folder_id or warehouse_id or uuid4()
     if folder_id is None:
         _write_folder_id(settings.data_dir, chosen)
-    # The file comes first: a process that dies in between has linked nothing yet.
+    # The file is written first, so that a process killed in between has not linked anything.
     ledger.identity.link_folder(chosen, now=now)
     if ledger.identity.warehouse_id() != chosen:
         raise WarehouseOfAnotherFolder("another data folder was linked to the warehouse just now", hint=_HINT)
 
 
 def _count_files(export_dir: Path, ledger: Ledger) -> tuple[int, int]:
-    """Daily files that the ledger knows, and how many of them are missing."""
+    """Number of daily files in the ledger, and number of those that are missing on disk."""
     files = missing = 0
     for path in ledger.identity.export_paths():
         files += 1

@@ -1,4 +1,4 @@
-"""Which nights should have been and were not, or were not whole and may become so by themselves."""
+"""Nights that were missed, and incomplete nights for which a retry may help."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -13,13 +13,13 @@ from cdr_pipeline.warehouse.ledger import Account, Ledger
 
 @dataclass(frozen=True, slots=True)
 class DueNight:
-    """A business date that is not whole.
+    """A business date that is not complete.
 
     Attributes:
-        business_date: which.
-        accounts: those whose day is missing and may be asked for again, in the order of their ids.
-        hopeless: those whose collection failed for a reason that does not pass by itself.
-        everybody: no account's day has been asked for yet: the night was missed altogether.
+        business_date: business date of the night.
+        accounts: ids of accounts whose day is missing and can be retried, in order.
+        hopeless: ids of accounts whose collection failed permanently.
+        everybody: whether no account has been collected at all: the night was missed.
     """
 
     business_date: date
@@ -29,7 +29,7 @@ class DueNight:
 
 
 def last_due_date(settings: Settings, now: datetime) -> date:
-    """The latest business date whose night should have begun: ``nightly_at`` and the grace after it have passed."""
+    """The latest business date whose night should have started: ``nightly_at`` and its grace period have passed."""
     zone = ZoneInfo(settings.time_zone)
     local = now.astimezone(zone)
     begins = datetime.combine(local.date(), time.fromisoformat(settings.nightly_at), tzinfo=zone)
@@ -40,8 +40,8 @@ def last_due_date(settings: Settings, now: datetime) -> date:
 def due_nights(ctx: RunContext) -> list[DueNight]:
     """Nights to run, oldest first.
 
-    An account's nights begin with the day before it became known, and never before ``first_date``; its day counts once
-    it has ended in the account's own zone, with the grace.
+    An account's first night is the day before its registration, but not before ``first_date``. A day counts when it
+    has ended in the account's time zone and the grace period has passed.
     """
     with ctx.ledger() as ledger:
         return _due_nights(ledger, ctx)
@@ -80,10 +80,10 @@ def _has_ended(account: Account, business_date: date, now: datetime) -> bool:
 
 
 def is_transient(code: str) -> bool:
-    """Whether a failure of this code may pass without anyone changing anything."""
-    known = {
+    """Whether a retry may help after a failure with this code."""
+    retryable = {
         kind.code: kind.retryable
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, CdrError)
     }
-    return known.get(code, False)
+    return retryable.get(code, False)

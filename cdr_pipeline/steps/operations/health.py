@@ -1,4 +1,4 @@
-"""What is broken now, since when, and the command that mends it: read off the ledger, which is the truth."""
+"""Current problems, each with its start and the command that fixes it, read from the ledger."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 from cdr_pipeline.warehouse.ledger import Ledger, SealedFile
 
-# A file is remade by the run that changes its day; one that is still behind after this was forgotten.
+# The run that changes a day also writes its file. A file that is outdated for longer than this is a problem.
 _FORGOTTEN = timedelta(hours=6)
-# A thin day is worth a look for a week; then it is how the day was.
+# A day with an unusual volume is reported for one week.
 _LOOKED_AT = timedelta(days=7)
-# Longer than from one night to the end of the next.
+# Longer than the time from one night to the end of the next.
 _A_NIGHT = timedelta(days=2)
 _NAMED = 3
 _SEALED_FAULTS: dict[str, str] = {
@@ -30,10 +30,10 @@ _SEALED_FAULTS: dict[str, str] = {
     FileFault.NOT_LISTED: "SHA256SUMS does not list it with its hash",
     FileFault.RECORDS_DIFFER: "the restored warehouse has other records than the file",
 }
-# Kinds of trouble with which no file may be called complete.
+# Codes of problems with which no night may be reported as good.
 SEALED_CODES = frozenset(f"sealed_{fault}" for fault in _SEALED_FAULTS)
 _LIST_UPLOADS = "cdr-pipeline uploads list"
-# What is wrong with a day whose window failed by the code of the failure, and what must come before the command.
+# By error code of a failed window: text of the problem, and settings to put before the command.
 _NOT_ASKED = ("the switch could not be asked for", "")
 _WORDS_OF_CODES = {
     WindowOutdated.code: ("the switch was upgraded and windows over the month's end must be read again for", ""),
@@ -48,32 +48,32 @@ _WORDS_OF_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that does not mend itself.
+    """A problem that needs action.
 
     Attributes:
-        what: in words, without personal data.
+        what: description without personal data.
         code: stable identifier of its kind or cause.
-        since: when it broke, UTC.
-        mend: the command that mends it, or leads to the person who can.
+        since: start of the problem, UTC.
+        command: command that fixes the problem or shows its details.
     """
 
     what: str
     code: str
     since: datetime
-    mend: str
+    command: str
 
     @property
     def key(self) -> str:
-        """The same as long as it is the same thing that is broken."""
+        """Identifies the problem across checks."""
         return f"{self.code}: {self.what}"
 
 
 def find_problems(ctx: RunContext) -> list[Problem]:
-    """Everything that is broken, the longest broken first; empty when all is well."""
+    """All current problems, oldest first."""
     nights = due_nights(ctx)
     with ctx.ledger() as ledger:
         account_ids = [account.account_id for account in ledger.accounts.active()]
-        found = [
+        problems = [
             *clocks_broken(ledger, ctx),
             *_nights(nights, ctx),
             *_collections(ledger, account_ids),
@@ -86,16 +86,16 @@ def find_problems(ctx: RunContext) -> list[Problem]:
             *_reconciliations(ledger, account_ids, ctx),
             *_retention(ledger, ctx.clock()),
         ]
-    return sorted(found, key=lambda item: (item.since, item.key))
+    return sorted(problems, key=lambda item: (item.since, item.key))
 
 
 def clocks_broken(ledger: Ledger, ctx: RunContext, *, ask_switch: bool = False) -> Iterator[Problem]:
-    """Clocks that differ from this machine's by more than the setting allows: nothing is collected or sealed.
+    """Clocks that differ from this machine's by more than the setting allows, which blocks collecting and sealing.
 
     Args:
-        ledger: of the warehouse.
+        ledger: ledger of the warehouse.
         ctx: settings, warehouse, clock and progress callback.
-        ask_switch: also compare with the switch's clock, which takes a request.
+        ask_switch: whether to compare with the switch's clock too, which sends it a request.
     """
     for difference in clock_differences(ledger, ctx, ask_switch=ask_switch):
         yield Problem(
@@ -128,14 +128,14 @@ def _nights(nights: list[DueNight], ctx: RunContext) -> Iterator[Problem]:
 def _collections(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
     by_day: dict[tuple[date, str], list[tuple[str, datetime]]] = {}
     for day in ledger.health.failed_days(account_ids):
-        place = (day.business_date, day.error_code or "upstream")
-        by_day.setdefault(place, []).append((day.account_id, day.since))
+        key = (day.business_date, day.error_code or "upstream")
+        by_day.setdefault(key, []).append((day.account_id, day.since))
     for (business_date, code), parts in by_day.items():
         accounts = [account_id for account_id, _ in parts]
-        what, before = _WORDS_OF_CODES.get(code, _NOT_ASKED)
+        text, before = _WORDS_OF_CODES.get(code, _NOT_ASKED)
         only = "".join(f" --account {account_id}" for account_id in accounts) if len(accounts) <= _NAMED else ""
         yield Problem(
-            f"{business_date}: {what} {_some(accounts)}",
+            f"{business_date}: {text} {_some(accounts)}",
             code,
             min(since for _, since in parts),
             f"{before}cdr-pipeline nightly --date {business_date}{only}",
@@ -156,15 +156,15 @@ def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
 
 
 def _drops(ledger: Ledger, account_ids: list[str], ctx: RunContext) -> Iterator[Problem]:
-    """Files in the drop folder that no run takes in, and those that should long have been taken in."""
+    """Files in the drop folder that cannot be registered, and files that should have been registered earlier."""
     for drop in waiting_drops(ledger, ctx, account_ids):
         where = f"dropped file {drop.place}"
         if drop.state == "refused":
-            yield Problem(f"{where} is not taken in: {drop.message}", drop.code, drop.since, _LIST_UPLOADS)
+            yield Problem(f"{where} cannot be imported: {drop.message}", drop.code, drop.since, _LIST_UPLOADS)
         elif drop.state == "arriving" and ctx.clock() - drop.since > _FORGOTTEN:
             yield Problem(f"{where} has been unfinished since it last changed", drop.code, drop.since, _LIST_UPLOADS)
         elif drop.state == "waiting" and ctx.clock() - drop.since > _A_NIGHT:
-            yield Problem(f"{where} still waits to be taken in", drop.code, drop.since, _LIST_UPLOADS)
+            yield Problem(f"{where} still waits for its import", drop.code, drop.since, _LIST_UPLOADS)
 
 
 def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Problem]:
@@ -179,22 +179,22 @@ def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Pr
 
 
 def _sealed_files(ledger: Ledger) -> Iterator[Problem]:
-    """What the last check of sealed files found; see ``check_sealed_files``."""
-    found: dict[tuple[str, str], list[SealedFile]] = {}
+    """Faults that the last run of ``check_sealed_files`` recorded."""
+    by_fault: dict[tuple[str, str], list[SealedFile]] = {}
     for file in ledger.sealed_files.faulty_files():
-        found.setdefault((file.account_id, file.fault or ""), []).append(file)
-    for (account_id, fault), files in found.items():
+        by_fault.setdefault((file.account_id, file.fault or ""), []).append(file)
+    for (account_id, fault), files in by_fault.items():
         first = files[0]
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         if fault == FileFault.RECORDS_DIFFER:
-            mend = f"cdr-pipeline collect --replay --date {first.business_date} --account {account_id}"
+            command = f"cdr-pipeline collect --replay --date {first.business_date} --account {account_id}"
         else:
-            mend = f"cdr-pipeline days repair --account {account_id}"
+            command = f"cdr-pipeline days repair --account {account_id}"
         yield Problem(
             f"account {account_id}: {PurePosixPath(first.path).name}{more}, sealed: {_SEALED_FAULTS[fault]}",
             f"sealed_{fault}",
             min(file.fault_since for file in files if file.fault_since is not None),
-            mend,
+            command,
         )
 
 
@@ -202,8 +202,8 @@ def _deliveries(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterat
     by_target: dict[tuple[str, str, str], list[datetime]] = {}
     for delivery in ledger.deliveries.list_all(account_ids, ["pending", "refused"]):
         if delivery.state == "refused" or delivery.age(now) > _FORGOTTEN:
-            place = (delivery.target, delivery.state, delivery.error_code or "delivery")
-            by_target.setdefault(place, []).append(delivery.due_at)
+            key = (delivery.target, delivery.state, delivery.error_code or "delivery")
+            by_target.setdefault(key, []).append(delivery.due_at)
     for (target, state, code), due in by_target.items():
         again = " --again" if state == "refused" else ""
         yield Problem(
@@ -217,7 +217,7 @@ def _deliveries(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterat
 def _volumes(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Problem]:
     for day in ledger.health.suspicious_days(account_ids, first_date=(now - _LOOKED_AT).date()):
         yield Problem(
-            f"{day.business_date}: account {day.account_id} is {day.volume} beside the usual {day.usual_rows} rows",
+            f"{day.business_date}: account {day.account_id} is {day.volume}; {day.usual_rows} rows are usual",
             "volume_unusual",
             day.since,
             f"cdr-pipeline nightly --date {day.business_date} --account {day.account_id}",
@@ -244,7 +244,7 @@ def _reconciliations(ledger: Ledger, account_ids: list[str], ctx: RunContext) ->
 
 
 def _retention(ledger: Ledger, now: datetime) -> Iterator[Problem]:
-    """Every night applies the policies: a month that is still there two days after it was due could not be removed."""
+    """Months that are due for removal for two days. Nights apply the policies, so these could not be removed."""
     for policy in ledger.retention.policies():
         due = due_months(policy, ledger, (now - _A_NIGHT).date())
         if not due or policy.keep_months is None or now - policy.set_at < _A_NIGHT:

@@ -1,4 +1,4 @@
-"""The page of a night as Markdown, plots drawn: for the Dagster UI and, as a file, for everybody else."""
+"""The report of a night as Markdown with charts, for the Dagster UI and as a file."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -13,15 +13,15 @@ from cdr_pipeline.steps.operations.night_report import NightReport, OriginTotals
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import NightAccount
 
-# A page that lists a thousand accounts is not read; those that need a look come first.
+# Maximum number of accounts on a page; those that need attention come first.
 _LISTED: Final = 50
 
 
 def write_night_page(report: NightReport, ctx: RunContext) -> Path:
-    """Writes ``reports/night_{date}.md``, whole or not at all.
+    """Writes ``reports/night_{date}.md`` atomically.
 
     Raises:
-        ExportError: it could not be written.
+        ExportError: the file cannot be written.
     """
     target = ctx.settings.report_dir / f"night_{report.business_date}.md"
     with sole_writer(target.parent), beside(target) as writing:
@@ -31,7 +31,7 @@ def write_night_page(report: NightReport, ctx: RunContext) -> Path:
 
 
 def night_markdown(report: NightReport) -> str:
-    """The page: verdict, rows, money, plots, accounts that need a look, and what is broken with the command for it."""
+    """The page: verdict, problems with their commands, rows, money, charts, and accounts."""
     counts = report.counts
     return "\n\n".join(
         [
@@ -64,16 +64,16 @@ def night_markdown(report: NightReport) -> str:
 
 
 def broken_markdown(broken: Sequence[Problem]) -> str:
-    """What is broken, since when, and the command that mends it."""
+    """Table of problems, their start and the commands that fix them."""
     if not broken:
         return "Nothing is broken."
-    rows = [(item.what, f"`{item.code}`", f"{item.since:%Y-%m-%d %H:%M}", f"`{item.mend}`") for item in broken]
-    listed = markdown_table(("what is broken", "code", "since (UTC)", "command that mends it"), rows[:_LISTED])
+    rows = [(item.what, f"`{item.code}`", f"{item.since:%Y-%m-%d %H:%M}", f"`{item.command}`") for item in broken]
+    listed = markdown_table(("what is broken", "code", "since (UTC)", "command that fixes it"), rows[:_LISTED])
     return f"## Broken now: {len(rows)}\n\n{listed}"
 
 
 def totals_markdown(totals: Sequence[OriginTotals]) -> str:
-    """Rows, minutes and money by origin; never added up over origins."""
+    """Table of rows, minutes and money by origin, without a sum over origins."""
     rows = [
         (
             item.origin,
@@ -86,15 +86,15 @@ def totals_markdown(totals: Sequence[OriginTotals]) -> str:
     return markdown_table(("origin", "rows", "billed minutes", "money"), rows) if rows else "No records."
 
 
-def traffic_image(traffic: dict[str, tuple[int, ...]], what: object) -> str:
-    """Rows by hour as a picture."""
+def traffic_image(traffic: dict[str, tuple[int, ...]], period: object) -> str:
+    """Chart of rows by hour."""
     series = [ChartSeries(origin, tuple(map(float, hours))) for origin, hours in traffic.items()]
-    title = f"Rows by hour of start (UTC), {what}"
+    title = f"Rows by hour of start (UTC), {period}"
     return _image(title, columns_svg(title, [f"{hour:02}" for hour in range(24)], series or [_NOTHING_BY_HOUR]))
 
 
 def trend_image(trend: dict[date, int], last: date, days: int = 28) -> str:
-    """Rows in the daily files of some weeks as a picture; a day without a file is a gap."""
+    """Chart of rows in the daily files of several weeks. A day without a file is shown as 0."""
     shown = [last - timedelta(days=number) for number in reversed(range(days))]
     title = f"Rows in the daily files, {days} days to {last}"
     values = tuple(float(trend.get(day, 0)) for day in shown)
@@ -102,7 +102,7 @@ def trend_image(trend: dict[date, int], last: date, days: int = 28) -> str:
 
 
 def markdown_table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; a bar in a cell does not break it."""
+    """A Markdown table. Vertical bars in cells are escaped."""
     header = list(header)
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
@@ -122,10 +122,10 @@ def _completeness(account: NightAccount) -> str:
 
 
 def _accounts(accounts: Sequence[NightAccount]) -> str:
-    def needs_a_look(account: NightAccount) -> bool:
+    def needs_attention(account: NightAccount) -> bool:
         return not account.whole or account.path is None or account.volume in ("thin", "empty")
 
-    ordered = sorted(accounts, key=lambda account: (not needs_a_look(account), account.account_id))
+    ordered = sorted(accounts, key=lambda account: (not needs_attention(account), account.account_id))
     rows = [
         (
             account.account_id,

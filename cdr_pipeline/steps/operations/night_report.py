@@ -1,4 +1,4 @@
-"""One page that says whether a night was good: read off the ledger and the warehouse, the same for UI, file and CLI."""
+"""Data of the night report, read from the ledger and the warehouse: the same for UI, file and CLI."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -17,7 +17,7 @@ _TREND_DAYS = 28
 
 @dataclass(frozen=True, slots=True)
 class OriginTotals:
-    """A day's records of one origin. Origins are never added up: the same call may stand in both."""
+    """Totals of one origin. Totals of different origins are not added, because both may contain the same call."""
 
     origin: str
     rows: int
@@ -27,18 +27,18 @@ class OriginTotals:
 
 @dataclass(frozen=True, slots=True)
 class NightReport:
-    """How a night went.
+    """Result of a night.
 
     Attributes:
-        business_date: which night.
-        written_at: when this was read.
-        accounts: how each active account's day stands.
-        counts: rows by class of the day's windows, as of their last load.
+        business_date: business date of the night.
+        written_at: time of the report, UTC.
+        accounts: state of the day of each active account.
+        counts: rows by class over the day's windows, from their last load.
         totals: rows, minutes and money by origin.
         traffic: rows by hour (UTC) and origin.
-        trend: rows in the files of the last four weeks.
-        broken: what is broken now, this night's troubles and others'.
-        refused_files: files in the drop folder that no run takes in as they are.
+        trend: rows in the daily files of the last four weeks.
+        broken: current problems, of this night and of others.
+        refused_files: number of files in the drop folder that cannot be registered.
     """
 
     business_date: date
@@ -53,22 +53,22 @@ class NightReport:
 
     @property
     def incomplete(self) -> tuple[str, ...]:
-        """Accounts whose day has not been collected whole."""
+        """Ids of accounts whose day is not completely collected."""
         return tuple(account.account_id for account in self.accounts if not account.whole)
 
     @property
     def without_file(self) -> tuple[str, ...]:
-        """Accounts that have no daily file."""
+        """Ids of accounts without a daily file."""
         return tuple(account.account_id for account in self.accounts if account.path is None)
 
     @property
     def damaged(self) -> int:
-        """Kinds of damage to sealed files, of this night's day or another."""
+        """Number of problems with sealed files, of any day."""
         return sum(item.code in SEALED_CODES for item in self.broken)
 
     @property
     def good(self) -> bool:
-        """Whether every account's day is whole, unsuspicious and has its file, and no dropped file was refused."""
+        """Whether every day is complete, has a usual volume and a file, and no dropped or sealed file is faulty."""
         thin = any(account.volume in ("thin", "empty") for account in self.accounts)
         return bool(self.accounts) and not (
             self.incomplete or self.without_file or thin or self.refused_files or self.damaged
@@ -76,7 +76,7 @@ class NightReport:
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """The result in one sentence."""
         if not self.accounts:
             return "There are no accounts yet: nothing was collected."
         if self.good:
@@ -95,7 +95,7 @@ class NightReport:
 
 
 def night_report(business_date: date, ctx: RunContext) -> NightReport:
-    """Reads how the night of a business date went, as of now."""
+    """Reads the current result of the night of a business date. Checks sealed files first."""
     check_sealed_files(ctx)
     broken = tuple(find_problems(ctx))
     with ctx.ledger() as ledger:
@@ -116,7 +116,7 @@ def night_report(business_date: date, ctx: RunContext) -> NightReport:
 
 def totals_of(traffic: list[HourOfTraffic]) -> tuple[OriginTotals, ...]:
     """Rows, billed minutes and money by origin and currency."""
-    found: list[OriginTotals] = []
+    totals: list[OriginTotals] = []
     for origin in sorted({part.origin for part in traffic}):
         parts = [part for part in traffic if part.origin == origin]
         money: dict[str, Decimal] = {}
@@ -125,18 +125,18 @@ def totals_of(traffic: list[HourOfTraffic]) -> tuple[OriginTotals, ...]:
                 currency = part.cost_currency or "no currency"
                 money[currency] = money.get(currency, Decimal(0)) + part.cost
         seconds = sum((part.billing_seconds for part in parts), Decimal(0))
-        found.append(OriginTotals(origin, sum(part.row_count for part in parts), round(seconds / 60, 1), money))
-    return tuple(found)
+        totals.append(OriginTotals(origin, sum(part.row_count for part in parts), round(seconds / 60, 1), money))
+    return tuple(totals)
 
 
 def rows_by_hour(traffic: list[HourOfTraffic]) -> dict[str, tuple[int, ...]]:
-    """24 numbers by origin: rows that began in each hour, UTC."""
-    found = {origin: [0] * 24 for origin in sorted({part.origin for part in traffic})}
+    """By origin, 24 numbers of rows that started in each hour, UTC."""
+    counts = {origin: [0] * 24 for origin in sorted({part.origin for part in traffic})}
     for part in traffic:
-        found[part.origin][part.hour] += part.row_count
-    return {origin: tuple(hours) for origin, hours in found.items()}
+        counts[part.origin][part.hour] += part.row_count
+    return {origin: tuple(hours) for origin, hours in counts.items()}
 
 
 def last_night(ctx: RunContext) -> date:
-    """Yesterday, in the operator's zone."""
+    """Yesterday in the time zone of the settings."""
     return ctx.clock().astimezone(ZoneInfo(ctx.settings.time_zone)).date() - timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Restores the embedded warehouse from a backup: lists what is newer first, adopts final files on disk afterwards."""
+"""Restores the embedded warehouse from a backup. Lists newer data first and adopts final files on disk afterwards."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,11 +22,11 @@ _FOLDER: Final = "data folder"
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did.
+    """Result of a restore.
 
     Attributes:
         newer: what the backup lacks, by kind; the database ``cdr_before_restore`` still has it.
-        adopted: days whose final files were entered into the ledger, and those that could not be.
+        adopted: days whose final files were recorded in the ledger, and days for which that failed.
     """
 
     newer: tuple[NewerItems, ...]
@@ -53,10 +53,10 @@ def restore_warehouse(
 
     Args:
         source: file that ``back_up`` wrote.
-        settings: of the data folder whose warehouse is replaced.
+        settings: settings of the data folder whose warehouse is replaced.
         discard_newer: whether to go on although the warehouse or the folder holds what the backup lacks.
-        clock: current time in UTC.
-        progress: told what has just been done.
+        clock: function that returns the current time in UTC.
+        progress: callback that receives a short text after each piece of work.
 
     Raises:
         RestoreRefused: something is newer than the backup and ``discard_newer`` is false; nothing was changed.
@@ -101,14 +101,14 @@ def _newer(server: EmbeddedServer, backup: str) -> list[NewerItems]:
 
 
 def _on_disk(ctx: RunContext) -> list[NewerItems]:
-    """Final files in the data folder of days that are not final in the backup."""
+    """Final files in the data folder whose days are not final in the backup."""
     days = adopt_files(ctx, dry_run=True)
     named = [f"{day.account_id} {day.business_date} version {day.version} {day.state}" for day in days]
     return [NewerItems(_ON_DISK, len(named), named)] if named else []
 
 
 def _of_another_folder(settings: Settings, backup: str) -> list[NewerItems]:
-    """Whether the backup was made of another data folder's warehouse."""
+    """An entry when the backup belongs to the warehouse of another data folder."""
     with connect(backup) as connection:
         theirs = Ledger(connection).identity.warehouse_id()
     mine = read_folder_id(settings.data_dir)

@@ -1,4 +1,4 @@
-"""Writes what a production set-up needs: Dagster's instance, executors, systemd units, a container file."""
+"""Writes the files of a production set-up: Dagster instance, executors, systemd units, container file."""
 
 import re
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.files.durable import PRIVATE_FILE, write_file
 
 _PLACE: Final = re.compile(r"@([A-Z]+)@")
-# What may stand in a unit file and a YAML file without quotes.
-# Holds keys and passwords once it is filled in; the other files have none.
+# Contains keys and passwords once it is filled in; the other files do not.
 _SECRETS: Final = "cdr.env"
 _READABLE: Final = 0o644
+# Characters that need no quotes in unit files and YAML files.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRequest:
-    """Where the files go, and the places that they name.
+    """Target folder, and the paths that the files contain.
 
     Attributes:
-        folder: where they are written; made when missing.
-        user: who runs the services.
-        home: the services' folder: Dagster's home, landing, exports.
-        config: where the files are going to lie when the services run.
-        venv: the virtual environment with the programs.
-        overwrite: whether files that are there already, with other content, are replaced.
+        folder: folder to write to; created when missing.
+        user: system user that runs the services.
+        home: data folder of the services: Dagster home, landing, exports.
+        config: folder of these files on the production machine.
+        venv: path of the virtual environment.
+        overwrite: whether to replace existing files with other content.
     """
 
     folder: Path
@@ -40,12 +40,12 @@ class DeploymentRequest:
 
 
 def write_deployment(request: DeploymentRequest) -> tuple[Path, ...]:
-    """The files that were written, or were there just so, in the order of their names.
+    """Writes the files. Returns their paths in the order of their names.
 
-    Nothing is written when any file would be changed without ``overwrite``.
+    Writes nothing if a file exists with other content and ``overwrite`` is false.
 
     Raises:
-        ConfigurationError: a place has characters that the files cannot hold, or a file of other content is in the way.
+        ConfigurationError: a path needs quotes, or a file exists with other content.
     """
     places = {"USER": request.user, "HOME": request.home, "CONFIG": request.config, "VENV": request.venv}
     for name, place in places.items():
@@ -55,7 +55,7 @@ def write_deployment(request: DeploymentRequest) -> tuple[Path, ...]:
                 hint="use a path of letters, digits, '_', '.', '-' and '/'",
             )
     wanted = {
-        request.folder / name: _PLACE.sub(lambda found: places[found[1]], template.read_text("utf-8"))
+        request.folder / name: _PLACE.sub(lambda match: places[match[1]], template.read_text("utf-8"))
         for name, template in sorted(_templates().items())
     }
     changed = [path.name for path, text in wanted.items() if path.exists() and path.read_text("utf-8") != text]
@@ -71,8 +71,8 @@ def write_deployment(request: DeploymentRequest) -> tuple[Path, ...]:
 
 
 def _templates() -> dict[str, Traversable]:
-    """The files that ship with the code, by their path below the folder."""
-    found: dict[str, Traversable] = {}
+    """Templates in the package, by their path below the target folder."""
+    templates: dict[str, Traversable] = {}
     waiting = [("", files("cdr_pipeline") / "deployment")]
     while waiting:
         prefix, folder = waiting.pop()
@@ -80,5 +80,5 @@ def _templates() -> dict[str, Traversable]:
             if entry.is_dir():
                 waiting.append((f"{prefix}{entry.name}/", entry))
             else:
-                found[f"{prefix}{entry.name}"] = entry
-    return found
+                templates[f"{prefix}{entry.name}"] = entry
+    return templates

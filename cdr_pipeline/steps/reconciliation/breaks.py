@@ -1,4 +1,4 @@
-"""Breaks that people work with: found by what they look for, decided one by one, given to the carrier as a pack."""
+"""Breaks: lists them by filter, records decisions about them, and writes the dispute pack for the carrier."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from cdr_pipeline.steps.reconciliation.reconciliation_report import method_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, newest_version
 
-# Shorter beginnings of ids are typing errors more often than they are meant.
+# Minimum length of the beginning of an id. Shorter ones are usually typing errors.
 _SHORTEST_ID: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class BreakFilter:
-    """Which breaks.
+    """Selects breaks.
 
     Attributes:
-        accounts: whose; all active ones when omitted.
-        carrier: only this one's.
-        first_date, last_date: of these business dates.
-        classes: only of these classes.
-        states: open, accepted, disputed, credited.
-        older_than_days: only of calls at least so many days ago.
+        accounts: ids of accounts; all active ones when omitted.
+        carrier: only breaks of this carrier.
+        first_date, last_date: first and last business date.
+        classes: only breaks of these classes; all when empty.
+        states: open, accepted, disputed or credited; all when empty.
+        older_than_days: only calls at least this many days ago.
     """
 
     accounts: Sequence[str] | None = None
@@ -45,7 +45,7 @@ def list_breaks(wanted: BreakFilter, ctx: RunContext) -> list[Break]:
     """Breaks of the newest versions, the largest amount at risk first. Raises AccountNotFound."""
     newest = ctx.clock().date() - timedelta(days=wanted.older_than_days)
     with ctx.ledger() as ledger:
-        found = ledger.reconciliations.breaks(
+        breaks = ledger.reconciliations.breaks(
             [account.account_id for account in ledger.accounts.active(wanted.accounts)],
             first_date=wanted.first_date,
             last_date=min(wanted.last_date, newest) if wanted.older_than_days else wanted.last_date,
@@ -53,7 +53,7 @@ def list_breaks(wanted: BreakFilter, ctx: RunContext) -> list[Break]:
         )
     return [
         item
-        for item in found
+        for item in breaks
         if (not wanted.classes or item.match_class in wanted.classes)
         and (not wanted.states or item.state in wanted.states)
     ]
@@ -62,28 +62,30 @@ def list_breaks(wanted: BreakFilter, ctx: RunContext) -> list[Break]:
 def decide_breaks(
     ids: Sequence[str], ctx: RunContext, *, decision: Decision, reason: str, decided_by: str
 ) -> list[Break]:
-    """Records what somebody has decided about breaks: all of them or, when an id fits none or several, none.
+    """Records a decision about breaks in one transaction. Records nothing if an id matches no break or several.
 
-    A decision is about exactly what was seen: another amount, class or partner is another break, and open again.
+    A decision applies only to the break as it was listed. If amount, class or partner change, it is a new, open break.
 
     Raises:
-        BreakNotFound: an id fits no break of the newest versions, or more than one.
+        BreakNotFound: an id matches no break of the newest versions, or more than one.
     """
     with ctx.ledger() as ledger:
-        known = [account.account_id for account in ledger.accounts.all()]
-        found: list[Break] = []
+        account_ids = [account.account_id for account in ledger.accounts.all()]
+        breaks: list[Break] = []
         for wanted in ids:
-            fitting = (
-                ledger.reconciliations.breaks(known, id_prefix=wanted, most=2) if len(wanted) >= _SHORTEST_ID else []
+            matches = (
+                ledger.reconciliations.breaks(account_ids, id_prefix=wanted, most=2)
+                if len(wanted) >= _SHORTEST_ID
+                else []
             )
-            if len(fitting) != 1:
+            if len(matches) != 1:
                 raise BreakNotFound(
-                    f"{len(fitting) or 'no'} break(s) have an id that begins with {wanted!r}; nothing was decided",
+                    f"{len(matches) or 'no'} break(s) have an id that begins with {wanted!r}; nothing was decided",
                     hint=f"'cdr-pipeline breaks list' shows ids; give at least {_SHORTEST_ID} characters",
                 )
-            found += fitting
+            breaks += matches
         with ledger.connection.transaction():
-            for item in found:
+            for item in breaks:
                 ledger.reconciliations.record_decision(
                     account_id=item.account_id,
                     outcome_id=item.outcome_id,
@@ -92,22 +94,22 @@ def decide_breaks(
                     decided_by=decided_by,
                     now=ctx.clock(),
                 )
-    return found
+    return breaks
 
 
 def export_breaks(business_date: date, account_id: str, carrier: str, folder: Path, ctx: RunContext) -> DisputePack:
-    """The dispute pack of a carrier's day: a workbook and a CSV file of its breaks with both sides' values.
+    """Writes the dispute pack of a carrier's day: a workbook and a CSV file of its breaks with both sides' values.
 
     Raises:
-        AccountNotFound: no such account.
+        AccountNotFound: the account is not registered.
         BreakNotFound: the day was not reconciled with that carrier.
-        ExportError: the files could not be written.
+        ExportError: the files cannot be written.
     """
     day = CarrierDay(account_id, carrier, business_date)
     with ctx.ledger() as ledger:
         (account,) = ledger.accounts.active([account_id])
-        kept = newest_version(ledger.connection, day)
-        if kept is None:
+        stored = newest_version(ledger.connection, day)
+        if stored is None:
             raise BreakNotFound(
                 "this day was not reconciled with that carrier",
                 hint=f"'cdr-pipeline reconcile --date {business_date}' does it and names the carriers",
@@ -115,7 +117,7 @@ def export_breaks(business_date: date, account_id: str, carrier: str, folder: Pa
         breaks = ledger.reconciliations.breaks(
             [account_id], first_date=business_date, last_date=business_date, carrier=carrier
         )
-    profile = list_profiles(ctx.settings.profile_dir).get(kept.version.profile or "")
+    profile = list_profiles(ctx.settings.profile_dir).get(stored.version.profile or "")
     rules = profile.reconcile if profile else CarrierRules()
     return write_pack(
         breaks,
@@ -124,10 +126,10 @@ def export_breaks(business_date: date, account_id: str, carrier: str, folder: Pa
             ("Carrier", carrier),
             ("Account", account_id),
             ("Business date", f"{business_date}, {account.time_zone}"),
-            ("Version", f"{kept.number} of {kept.reconciled_at:%Y-%m-%d %H:%M} UTC"),
-            ("Currency", kept.version.currency),
-            ("Offset of the carrier's clock", f"{kept.version.offset_ms} ms, {kept.version.offset_status}"),
-            *method_of(kept, rules),
+            ("Version", f"{stored.number} of {stored.reconciled_at:%Y-%m-%d %H:%M} UTC"),
+            ("Currency", stored.version.currency),
+            ("Offset of the carrier's clock", f"{stored.version.offset_ms} ms, {stored.version.offset_status}"),
+            *method_of(stored, rules),
         ],
-        made_at=kept.reconciled_at,
+        made_at=stored.reconciled_at,
     )

@@ -1,4 +1,4 @@
-"""Controls a day's sources: the switch, every carrier, and every series of files."""
+"""Controls of a day's sources: traffic and values of the switch and every carrier, and gaps in every file series."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -21,27 +21,27 @@ from cdr_pipeline.warehouse.reconciliation.reconciliations import SourceHour
 
 
 def control_day(business_date: date, ctx: RunContext, accounts: Sequence[str] | None = None) -> list[DayControl]:
-    """Every control of a day, by account and source.
+    """All controls of a day, by account and source.
 
     Raises:
-        AccountNotFound: an account asked for is unknown.
-        InvalidProfile: a profile is faulty.
+        AccountNotFound: a requested account is not registered.
+        InvalidProfile: a profile is invalid.
     """
     earlier = compared_days(business_date)
-    found: list[DayControl] = []
+    results: list[DayControl] = []
     with ctx.ledger() as ledger:
         for account in ledger.accounts.active(accounts):
             days = _by_day(ledger.reconciliations.source_hours(account.account_id, [business_date, *earlier]))
             for source in sorted({source for source, _ in days}):
                 before = [days[source, day] for day in earlier if (source, day) in days]
                 today = days.get((source, business_date), NO_CALLS)
-                found += judge_traffic(account.account_id, source, today, before)
+                results += judge_traffic(account.account_id, source, today, before)
             for absurd in ledger.reconciliations.absurd_values(account.account_id, business_date, now=ctx.clock()):
                 counts = asdict(absurd)
-                found.append(judge_values(account.account_id, counts.pop("source"), counts))
+                results.append(judge_values(account.account_id, counts.pop("source"), counts))
     for series in upload_series(ctx, accounts):
-        found.append(judge_series(series.account_id, series.profile, series.missing_days, series.missing_numbers))
-    return found
+        results.append(judge_series(series.account_id, series.profile, series.missing_days, series.missing_numbers))
+    return results
 
 
 def _by_day(hours: Iterable[SourceHour]) -> dict[tuple[str, date], SourceDay]:

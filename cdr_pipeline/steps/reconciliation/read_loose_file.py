@@ -1,4 +1,4 @@
-"""Files of calls without a warehouse: a carrier's by its profile, the switch's in any of the forms that it comes in."""
+"""Reads files of calls without a warehouse: a carrier's file by its profile, a file of the switch in any known form."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
 
-_NOBODY: Final = "loose"
+_ACCOUNT_ID: Final = "loose"
 _DETAILS: Final = "custom_channel_vars"
 _EXPORT: Final = ("started_at", "record_id")
 _FLAGS: Final = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -28,10 +28,10 @@ _SUFFIXES: Final = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson":
 
 @dataclass(frozen=True, slots=True)
 class LooseFile:
-    """A file's calls.
+    """Records of a file.
 
     Attributes:
-        rows: canonical columns, ``line``; one row per record, ``record_id`` may repeat.
+        rows: one row per record with the canonical columns and ``line``; ``record_id`` may repeat.
         rejects: lines that could not be read.
     """
 
@@ -41,7 +41,7 @@ class LooseFile:
 
 @dataclass(frozen=True, slots=True)
 class ReadingDefaults:
-    """What a file does not say: zone of local times and country of national numbers, when its profile does neither."""
+    """Defaults for files: zone of local times, country code of national numbers, and folder of the profiles."""
 
     time_zone: str
     country_code: str | None
@@ -49,37 +49,41 @@ class ReadingDefaults:
 
 
 def read_carrier_file(path: Path, profile: Profile, reading: ReadingDefaults) -> LooseFile:
-    """Records of a carrier's file.
+    """Reads the records of a carrier's file.
 
     Raises:
-        UnreadableUpload: it cannot be opened or decoded as its profile says.
+        UnreadableUpload: the file cannot be opened, or decoded by its profile.
     """
-    anyone = replace(profile, account_column="", plan=_plan(profile, reading))
+    without_account = replace(profile, account_column="", plan=_plan(profile, reading))
     rows: list[pl.DataFrame] = []
     rejects: list[pl.DataFrame] = []
-    for records in read_upload(path, anyone):
-        joined = join_segments(records.frame, anyone)
-        shape = _shaped(joined.rows, anyone) if anyone.layout.format == "json" else [(joined.rows, anyone)]
+    for records in read_upload(path, without_account):
+        joined = join_segments(records.frame, without_account)
+        shape = (
+            _shaped(joined.rows, without_account)
+            if without_account.layout.format == "json"
+            else [(joined.rows, without_account)]
+        )
         rejects += [records.rejects, joined.rejects]
-        for frame, spoken in shape:
-            sifted = normalize_imported(
+        for frame, adapted in shape:
+            normalized = normalize_imported(
                 frame,
-                spoken,
-                account_id=_NOBODY,
+                adapted,
+                account_id=_ACCOUNT_ID,
                 account_time_zone=reading.time_zone,
                 account_country_code=reading.country_code,
             )
-            rows.append(sifted.rows)
-            rejects.append(sifted.rejects)
+            rows.append(normalized.rows)
+            rejects.append(normalized.rejects)
     every = pl.concat(rows).sort(LINE)
     return LooseFile(with_fingerprints(every), pl.concat(rejects).sort(LINE))
 
 
 def read_switch_file(path: Path, reading: ReadingDefaults) -> LooseFile:
-    """Legs of the switch: our export as CSV, JSON lines or Parquet; Kazoo's rows or documents, as JSON or CSV.
+    """Reads legs of the switch: an export as CSV, JSON lines or Parquet; rows or documents of Kazoo as JSON or CSV.
 
     Raises:
-        UnreadableUpload: it is none of these.
+        UnreadableUpload: the file has none of these forms.
     """
     kind = _SUFFIXES.get(path.suffix.lower(), "csv")
     columns = _columns(path, kind)
@@ -87,7 +91,7 @@ def read_switch_file(path: Path, reading: ReadingDefaults) -> LooseFile:
         return _exported(path, kind)
     if kind == "parquet":
         raise UnreadableUpload(
-            f"{path.name} is no export: it has no columns {' and '.join(_EXPORT)}",
+            f"{path.name} is not an export: it has no columns {' and '.join(_EXPORT)}",
             hint="give a file of 'cdr-pipeline export', or Kazoo's documents as JSON",
         )
     kazoo = "timestamp" in columns and "id" in columns | {name.lstrip("_") for name in columns}
@@ -112,22 +116,22 @@ def _columns(path: Path, kind: str) -> frozenset[str]:
             return frozenset(name.strip().lower() for name in pl.read_csv(path, n_rows=0, infer_schema=False).columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UnreadableUpload(f"{path.name} cannot be read: {type(error).__name__}", hint="look at its form") from None
-    # The first documents are enough to know a file of JSON by.
+    # The first documents are enough to recognise a JSON file.
     first = next(iter(read_upload(path, _JSON)), None)
     return frozenset(() if first is None else first.frame.columns)
 
 
 def _exported(path: Path, kind: str) -> LooseFile:
-    """Our own export: columns of the field dictionary, typed or as text; what it lacks is null."""
+    """Reads an export of this product: columns of the field dictionary, typed or as text. Missing columns are null."""
     if kind == "parquet":
-        found = pl.read_parquet(path)
+        frame = pl.read_parquet(path)
     elif kind == "csv":
-        found = pl.read_csv(path, infer_schema=False)
+        frame = pl.read_csv(path, infer_schema=False)
     else:
-        found = pl.concat([records.frame for records in read_upload(path, _JSON)], how="diagonal")
-    found = found.rename({name: name.strip().lower() for name in found.columns}).drop(LINE, RAW, strict=False)
-    typed = found.select(
-        _typed(name, found.schema.get(name)).alias(name) for name in canonical_schema() if BY_NAME[name].exported
+        frame = pl.concat([records.frame for records in read_upload(path, _JSON)], how="diagonal")
+    frame = frame.rename({name: name.strip().lower() for name in frame.columns}).drop(LINE, RAW, strict=False)
+    typed = frame.select(
+        _typed(name, frame.schema.get(name)).alias(name) for name in canonical_schema() if BY_NAME[name].exported
     )
     missing = {name: pl.lit(None, dtype) for name, dtype in canonical_schema().items() if name not in typed.columns}
     rows = typed.with_columns(**missing).with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64))
@@ -158,12 +162,12 @@ def _typed(name: str, present: pl.DataType | None) -> pl.Expr:
 
 
 def _shaped(frame: pl.DataFrame, profile: Profile) -> list[tuple[pl.DataFrame, Profile]]:
-    """Kazoo's documents apart from its rows: their timestamp is the end of the leg, and some names differ."""
+    """Separates Kazoo's documents from its rows. Their timestamp is the end of the leg, and some names differ."""
     if profile.name != "kazoo_json" or not {_DETAILS, "call_direction"} & set(frame.columns):
         return [(frame, profile)]
-    told = [name for name in (_DETAILS, "call_direction") if name in frame.columns]
+    marks = [name for name in (_DETAILS, "call_direction") if name in frame.columns]
     listed = pl.col("direction").is_not_null() if "direction" in frame.columns else pl.lit(value=False)
-    is_document = pl.any_horizontal(pl.col(name).is_not_null() for name in told) & ~listed
+    is_document = pl.any_horizontal(pl.col(name).is_not_null() for name in marks) & ~listed
     variables = pl.col(_DETAILS) if _DETAILS in frame.columns else pl.lit(None, pl.String)
     own_id = [pl.col(name) for name in ("id", "_id", "call_id") if name in frame.columns]
     documents = frame.filter(is_document).with_columns(
@@ -173,7 +177,7 @@ def _shaped(frame: pl.DataFrame, profile: Profile) -> list[tuple[pl.DataFrame, P
         authorizing_id=variables.str.json_path_match("$.authorizing_id"),
     )
     fields = {name: columns for name, columns in profile.fields.items() if name != "started_at"}
-    spoken = replace(
+    adapted = replace(
         profile,
         fields=fields
         | {
@@ -184,5 +188,5 @@ def _shaped(frame: pl.DataFrame, profile: Profile) -> list[tuple[pl.DataFrame, P
             "authorizing_id": ("authorizing_id",),
         },
     )
-    parts = [(frame.filter(~is_document), profile), (documents, spoken)]
-    return [(rows, how) for rows, how in parts if rows.height]
+    parts = [(frame.filter(~is_document), profile), (documents, adapted)]
+    return [(rows, form) for rows, form in parts if rows.height]

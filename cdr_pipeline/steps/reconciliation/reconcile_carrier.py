@@ -1,4 +1,4 @@
-"""One carrier's day of one account: read both sides, compare, judge, keep."""
+"""Reconciles one carrier's day of one account: reads both sides, compares them, judges the result and stores it."""
 
 import hashlib
 from collections.abc import Set as AbstractSet
@@ -30,37 +30,37 @@ from cdr_pipeline.warehouse.reconciliation.versions import (
     write_version,
 )
 
-# So much of a number names a destination where no rate card does, and no subscriber.
+# The first four digits identify a destination where no rate card does, and do not identify a subscriber.
 _DESTINATION: Final = r"^(\+[0-9]{4})"
 
 
 def reconcile_carrier(
-    what: CarrierDay, account: Account, profile: Profile, ledger: Ledger, ctx: RunContext
+    day: CarrierDay, account: Account, profile: Profile, ledger: Ledger, ctx: RunContext
 ) -> StoredVersion:
-    """Compares the switch's legs with the carrier's records, unless the same was compared before.
+    """Compares the switch's legs with the carrier's records, unless the same inputs were compared before.
 
-    A pair belongs to the day of its leg; a record without partner to the day of its own start, clocks aligned.
+    A pair belongs to the day of its leg. A record without a partner belongs to the day of its start, by aligned clocks.
 
     Args:
-        what: account, carrier and business date.
-        account: the account.
-        profile: whose section ``[reconcile]`` holds.
-        ledger: of the warehouse.
+        day: account, carrier and business date.
+        account: account that owns the records.
+        profile: profile whose section ``[reconcile]`` applies.
+        ledger: ledger of the warehouse.
         ctx: settings, warehouse, clock and progress callback.
 
     Raises:
-        InvalidRateCard: the carrier's rate card cannot be used.
+        InvalidRateCard: the rate card of the carrier is invalid.
         UnbalancedReconciliation: a row is not in exactly one class; nothing was written.
     """
-    rules = _rules(what, profile, ctx)
-    # Counted before the records are read: a change in between makes the day due again.
-    seen, through = ledger.reconciliations.day_state(what.account_id, what.business_date)
-    starts_at, ends_at = account.zones.bounds(what.business_date)
+    rules = _rules(day, profile, ctx)
+    # The change counter is read before the records, so that a change in between makes the day due again.
+    seen, through = ledger.reconciliations.day_state(day.account_id, day.business_date)
+    starts_at, ends_at = account.zones.bounds(day.business_date)
     complete = through is not None and through >= ends_at
-    legs, records = compared_records(ledger.connection, what, _span(what, account, profile))
+    legs, records = compared_records(ledger.connection, day, _span(day, account, profile))
     legs = legs.filter(is_compared(profile.reconcile))
     basis = InputHashes(_hash_of(legs, records, complete=complete), _hash_of_rules(rules, profile), __version__)
-    before = newest_version(ledger.connection, what)
+    before = newest_version(ledger.connection, day)
     if before is not None and before.version.basis == basis:
         return before
     ours, theirs = (
@@ -71,7 +71,7 @@ def reconcile_carrier(
     outcomes = outcomes_of(reconciled, legs, records)
     of_the_day = (
         pl.when(pl.col("switch_date").is_not_null())
-        .then(pl.col("switch_date") == what.business_date)
+        .then(pl.col("switch_date") == day.business_date)
         .otherwise((pl.col("started_at") >= starts_at) & (pl.col("started_at") < ends_at))
     )
     currency = _currency(profile, records, legs)
@@ -79,15 +79,15 @@ def reconcile_carrier(
     outcomes = outcomes.filter(of_the_day).with_columns(named)
     require_every_leg(
         outcomes,
-        legs.filter(pl.col("business_date") == what.business_date),
-        f"{what.carrier}, {what.business_date}",
+        legs.filter(pl.col("business_date") == day.business_date),
+        f"{day.carrier}, {day.business_date}",
     )
     offset = reconciled.offset.row(0, named=True)
     verdict = judge(outcomes, profile.reconcile, currency=currency, complete=complete, offset=offset)
     version = _version(verdict, basis, outcomes, offset)
     return write_version(
         ledger.connection,
-        what,
+        day,
         ReconciliationVersion(**version, profile=profile.name, currency=currency, seen_changes=seen),
         outcomes,
         now=ctx.clock(),
@@ -95,21 +95,21 @@ def reconcile_carrier(
     )
 
 
-def _span(what: CarrierDay, account: Account, profile: Profile) -> TimeRange:
-    starts_at, ends_at = account.zones.bounds(what.business_date)
+def _span(day: CarrierDay, account: Account, profile: Profile) -> TimeRange:
+    starts_at, ends_at = account.zones.bounds(day.business_date)
     reach = timedelta(hours=profile.reconcile.reach_hours)
     days = timedelta(days=reach.days + 1)
-    return TimeRange(starts_at - reach, ends_at + reach, what.business_date - days, what.business_date + days)
+    return TimeRange(starts_at - reach, ends_at + reach, day.business_date - days, day.business_date + days)
 
 
-def _rules(what: CarrierDay, profile: Profile, ctx: RunContext) -> Rules:
+def _rules(day: CarrierDay, profile: Profile, ctx: RunContext) -> Rules:
     section, rating = profile.reconcile, profile.rating
     steps = billing_steps(section, increment_seconds=rating.increment_seconds, minimum_seconds=rating.minimum_seconds)
     card = None
     if section.rate_card:
         card = read_rate_card(
             ctx.settings.profile_dir / section.rate_card,
-            what.business_date,
+            day.business_date,
             steps=steps,
             currency=profile.currency,
             places=section.places,
@@ -121,12 +121,12 @@ def _rules(what: CarrierDay, profile: Profile, ctx: RunContext) -> Rules:
 
 
 def _with_destinations(side: pl.DataFrame) -> pl.DataFrame:
-    """The beginning of the number, on both sides alike: names of a side's own tariff would tear totals apart."""
+    """Adds the beginning of the number as destination. Tariff names differ by side and would split the totals."""
     return side.with_columns(pl.col("callee").str.extract(_DESTINATION, 1).fill_null("other").alias("destination"))
 
 
 def _hash_of(legs: pl.DataFrame, records: pl.DataFrame, *, complete: bool) -> str:
-    """One hash of all records compared, in the order of their ids, and of whether the day is complete."""
+    """One hash of all compared records, ordered by id, and of whether the day is complete."""
     digest = hashlib.sha256(b"complete" if complete else b"incomplete")
     for frame in (legs, records):
         digest.update(frame.select("record_id", "row_digest").write_csv().encode())
@@ -139,7 +139,7 @@ def _hash_of_rules(rules: Rules, profile: Profile) -> str:
 
 
 def _plain(value: object) -> object:
-    """Sets have no order of their own, and JSON has no decimals."""
+    """Makes a value serialisable as JSON: sorts sets, writes decimals as text."""
     return sorted(map(str, value)) if isinstance(value, AbstractSet) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Reconciles the switch against carriers: a day, and every earlier day whose records have changed since."""
+"""Reconciles the switch with carriers for a day, and for earlier days whose records have changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class ReconcileRequest:
     """What to reconcile.
 
     Attributes:
-        business_date: the day.
-        accounts: whose; all active ones when omitted.
-        carriers: which; all that are reconciled every night when omitted.
-        changed_days: also every earlier day, as far back as the profile lets records be late, whose records have
-            changed since it was reconciled.
+        business_date: day to reconcile.
+        accounts: ids of accounts; all active ones when omitted.
+        carriers: names of carriers; all that are reconciled every night when omitted.
+        changed_days: whether to reconcile earlier days too, if their records have changed and they are within the
+            lateness of the profile.
     """
 
     business_date: date
@@ -37,12 +37,12 @@ class ReconcileRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReconciledCarrier:
-    """One carrier's day: the version that is in the warehouse now, and its page.
+    """Result for one carrier's day: the current version in the warehouse and its report.
 
     Attributes:
-        kept: the version; ``fresh`` when this call wrote it.
-        report: where its page lies.
-        asked: the day was asked for; otherwise it was done because its records had changed.
+        kept: stored version; ``fresh`` when this call wrote it.
+        report: path of its report.
+        asked: whether the day was requested; otherwise it was reconciled because its records had changed.
     """
 
     kept: StoredVersion
@@ -52,7 +52,7 @@ class ReconciledCarrier:
 
 @dataclass(frozen=True, slots=True)
 class ReconciledDay:
-    """What became of a request: carriers' days, and failures of carriers that left the others done."""
+    """Result of a request: days of carriers, and failures. A failure of one carrier does not affect the others."""
 
     business_date: date
     carriers: tuple[ReconciledCarrier, ...]
@@ -60,11 +60,11 @@ class ReconciledDay:
 
 
 def reconcile_day(request: ReconcileRequest, ctx: RunContext) -> ReconciledDay:
-    """Compares, keeps what is new, links the records of one call, and writes a page per carrier and day.
+    """Compares, stores new versions, links records of the same call, and writes reports by carrier and day.
 
     Raises:
-        AccountNotFound: an account asked for is unknown.
-        InvalidProfile: a profile is faulty.
+        AccountNotFound: a requested account is not registered.
+        InvalidProfile: a profile is invalid.
     """
     profiles = list_profiles(ctx.settings.profile_dir)
     done: list[ReconciledCarrier] = []
@@ -76,24 +76,24 @@ def reconcile_day(request: ReconcileRequest, ctx: RunContext) -> ReconciledDay:
                 try:
                     with translated():
                         carriers = _carriers(request, account, day, profiles, ledger)
-                except Exception as error:  # noqa: BLE001 - one day's failure is that day's
+                except Exception as error:  # noqa: BLE001 - a failure affects only its day
                     failures.append(contained(account.account_id, f"day {day}", error))
                     continue
                 for carrier, profile in carriers:
-                    what = CarrierDay(account.account_id, carrier, day)
+                    carrier_day = CarrierDay(account.account_id, carrier, day)
                     try:
                         with translated():
-                            kept = reconcile_carrier(what, account, profile, ledger, ctx)
-                            compared.append(what)
-                            report = write_report(kept, account, profile.reconcile, ledger, ctx)
-                    except Exception as error:  # noqa: BLE001 - one carrier's failure is that carrier's
+                            version = reconcile_carrier(carrier_day, account, profile, ledger, ctx)
+                            compared.append(carrier_day)
+                            report = write_report(version, account, profile.reconcile, ledger, ctx)
+                    except Exception as error:  # noqa: BLE001 - a failure affects only its carrier
                         failures.append(contained(account.account_id, f"{carrier} {day}", error))
                         continue
                     ctx.progress(f"reconciled {account.account_id} {carrier} {day}")
-                    done.append(ReconciledCarrier(kept, report, asked=day == request.business_date))
-            # A carrier's day may have ended a link that another one's pair needs.
-            for what in compared:
-                restore_links(ledger.connection, what, now=ctx.clock(), run_id=ctx.run_id)
+                    done.append(ReconciledCarrier(version, report, asked=day == request.business_date))
+            # Reconciling one carrier may have removed a link that the pair of another carrier needs.
+            for carrier_day in compared:
+                restore_links(ledger.connection, carrier_day, now=ctx.clock(), run_id=ctx.run_id)
     return ReconciledDay(request.business_date, tuple(done), tuple(failures))
 
 
@@ -108,9 +108,9 @@ def _days(request: ReconcileRequest, account: Account, profiles: dict[str, Profi
 def _carriers(
     request: ReconcileRequest, account: Account, day: date, profiles: dict[str, Profile], ledger: Ledger
 ) -> list[tuple[str, Profile]]:
-    """The day's carriers, each with the profile whose rules hold: the one named for it, else that of most records."""
+    """The day's carriers, each with its profile: the one that names the carrier, else the one of most records."""
     named = {profile.reconcile.carrier: profile for profile in profiles.values() if profile.reconcile.carrier}
-    found: dict[str, Profile] = {}
+    profile_of: dict[str, Profile] = {}
     for item in sorted(
         ledger.reconciliations.carriers_of_day(account.account_id, day), key=lambda item: -item.row_count
     ):
@@ -120,13 +120,13 @@ def _carriers(
                 f"there is no profile {item.profile} any more, by which records were read",
                 hint="put its TOML file back into the folder of profiles",
             )
-        found.setdefault(item.carrier, profile)
-    asked = request.carriers
+        profile_of.setdefault(item.carrier, profile)
+    requested = request.carriers
     return sorted(
         (
             (carrier, profile)
-            for carrier, profile in found.items()
-            if (carrier in asked if asked is not None else profile.reconcile.nightly)
+            for carrier, profile in profile_of.items()
+            if (carrier in requested if requested is not None else profile.reconcile.nightly)
         ),
         key=lambda item: item[0],
     )

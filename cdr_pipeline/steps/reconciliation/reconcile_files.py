@@ -1,4 +1,4 @@
-"""Two loose files compared, without a warehouse: pairs, classes and totals as files."""
+"""Compares two files without a warehouse and writes pairs, classes and totals as files."""
 
 import hashlib
 import json
@@ -44,16 +44,17 @@ class ReconcileFilesRequest:
     Attributes:
         switch: legs of the switch; see ``read_loose_file``.
         carrier: records of the carrier.
-        profile: how the carrier's file is written, and how it is compared.
-        out: folder of the results; made when it is not there.
-        profiles: folder of the operator's own profiles and rate cards.
-        time_zone: IANA zone of local times where neither file nor profile says it.
-        country_code: of national numbers, likewise.
-        currency: of amounts, likewise.
-        direction: legs that the carrier bills; the profile's when None.
-        duration_tolerance_seconds, amount_tolerance: the profile's when None.
-        rate_card: CSV of the carrier's prices; the profile's when None.
-        business_date: day whose prices of the rate card count; that of the first record when None.
+        profile: name of the carrier's import profile, with its reconciliation rules.
+        out: folder of the results; created when missing.
+        profiles: folder of the operator's profiles and rate cards.
+        time_zone: IANA zone of local times if neither file nor profile has one.
+        country_code: country code of national numbers if the profile has none.
+        currency: currency of amounts, in place of the profile's; the profile's when None.
+        direction: direction of the legs that the carrier bills; the profile's when None.
+        duration_tolerance_seconds: tolerated difference in seconds; the profile's when None.
+        amount_tolerance: tolerated difference in the currency; the profile's when None.
+        rate_card: CSV file of the carrier's prices; the profile's when None.
+        business_date: date of the prices in the rate card; that of the first record when None.
     """
 
     switch: Path
@@ -73,13 +74,13 @@ class ReconcileFilesRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReconciledFiles:
-    """The result, the files it was written to, and rows that were not compared.
+    """Result of a comparison of files.
 
     Attributes:
-        result: with rows that were set aside or rejected added to its rows and totals.
-        not_compared: legs of the switch that the carrier does not bill.
-        rejected: lines of either file that could not be read, by side.
-        files: where it was written.
+        result: compared rows and totals, including rows that were excluded or rejected.
+        not_compared: number of legs of the switch that the carrier does not bill.
+        rejected: number of lines that could not be read, by side.
+        files: paths of the written files.
     """
 
     result: Reconciled
@@ -89,13 +90,13 @@ class ReconciledFiles:
 
 
 def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
-    """Compares two files and writes ``pairs.csv``, ``classes.csv`` and ``totals.json``, the same bytes every time.
+    """Compares two files and writes ``pairs.csv``, ``classes.csv`` and ``totals.json``. Equal inputs give equal bytes.
 
-    Every record of either file stands in ``classes.csv`` once: legs that the carrier does not bill are unbillable,
-    a record whose id comes again further down is a duplicate, and lines that cannot be read are rejected.
+    ``classes.csv`` contains every record of both files once. Legs that the carrier does not bill are unbillable, a
+    record whose id is repeated further down is a duplicate, and lines that cannot be read are rejected.
 
     Raises:
-        UnknownProfile, InvalidProfile, InvalidRateCard: no usable profile or rate card.
+        UnknownProfile, InvalidProfile, InvalidRateCard: the profile or rate card does not exist or is invalid.
         UnreadableUpload: a file cannot be read.
         ExportError: the results cannot be written.
     """
@@ -109,20 +110,20 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
     rules = _rules(request, profile, records)
     planless = rules.rate_card is None and request.country_code is None and profile.plan.country_code is None
     result = reconcile(*choose_start_clock(compared, records, rules, by_last_digits=planless), rules)
-    aside = [
+    excluded = [
         _set_aside(legs.filter(~pl.col("billed")), "switch", MatchClass.UNBILLABLE, rules.currency),
         _set_aside(repeated_a, "switch", MatchClass.DUP_A, rules.currency),
         _set_aside(repeated_b, "carrier", MatchClass.DUP_B, rules.currency),
         _rejected(ours, "switch", rules.currency),
         _rejected(theirs, "carrier", rules.currency),
     ]
-    rows = pl.concat([result.rows, *aside]).sort("side", "row_id", "class", maintain_order=True)
-    whole = replace(result, rows=rows, totals=totals_of(rows))
+    rows = pl.concat([result.rows, *excluded]).sort("side", "row_id", "class", maintain_order=True)
+    everything = replace(result, rows=rows, totals=totals_of(rows))
     not_compared = legs.height - int(legs["billed"].sum())
     rejected = {"switch": ours.rejects.height, "carrier": theirs.rejects.height}
     contents = {
         PAIRS: _csv(
-            whole.pairs.select(
+            everything.pairs.select(
                 pl.col("switch_row_id").alias("switch_id"),
                 pl.col("carrier_row_id").alias("carrier_record_id"),
                 "class",
@@ -130,38 +131,40 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
             )
         ),
         CLASSES: _csv(
-            whole.rows.select("side", pl.col("row_id").alias("id"), "class", "seconds", "amount", "exposure")
+            everything.rows.select("side", pl.col("row_id").alias("id"), "class", "seconds", "amount", "exposure")
         ),
-        TOTALS: _totals(request, whole, not_compared, rejected),
+        TOTALS: _totals(request, everything, not_compared, rejected),
     }
     for name, content in contents.items():
         with sole_writer(request.out, mode=PRIVATE_FOLDER), beside(request.out / name, mode=PRIVATE_FILE) as writing:
             writing.write(content)
             writing.place()
-    return ReconciledFiles(whole, not_compared, rejected, tuple(request.out / name for name in contents))
+    return ReconciledFiles(everything, not_compared, rejected, tuple(request.out / name for name in contents))
 
 
 def _rules(request: ReconcileFilesRequest, profile: Profile, records: pl.DataFrame) -> Rules:
-    """The profile's rules, with what the request states instead."""
-    stated = profile.reconcile
+    """The profile's rules with the overrides of the request."""
+    section = profile.reconcile
     if request.duration_tolerance_seconds is not None:
-        stated = replace(stated, duration_tolerance_seconds=request.duration_tolerance_seconds)
+        section = replace(section, duration_tolerance_seconds=request.duration_tolerance_seconds)
     if request.amount_tolerance is not None:
-        stated = replace(stated, amount_tolerance=request.amount_tolerance)
+        section = replace(section, amount_tolerance=request.amount_tolerance)
     rating = profile.rating
-    steps = billing_steps(stated, increment_seconds=rating.increment_seconds, minimum_seconds=rating.minimum_seconds)
+    steps = billing_steps(section, increment_seconds=rating.increment_seconds, minimum_seconds=rating.minimum_seconds)
     currency = request.currency or profile.currency
-    path = request.rate_card or (request.profiles / stated.rate_card if stated.rate_card else None)
+    path = request.rate_card or (request.profiles / section.rate_card if section.rate_card else None)
     card: RateCard | None = None
     if path is not None:
         first = records["business_date"].min()
         day = request.business_date or (first if isinstance(first, date) else date.min)
-        card = read_rate_card(path, day, steps=steps, currency=currency, places=stated.places, rounding=stated.rounding)
-    return matching_rules(stated, increment=steps, currency=currency, precision=profile.time_precision, rate_card=card)
+        card = read_rate_card(
+            path, day, steps=steps, currency=currency, places=section.places, rounding=section.rounding
+        )
+    return matching_rules(section, increment=steps, currency=currency, precision=profile.time_precision, rate_card=card)
 
 
 def _last_of_each(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Records by id, the last line of each; and the lines before it, which repeat it."""
+    """Splits rows into the last row of each id, and the earlier rows with the same id."""
     last = pl.col(LINE) == pl.col(LINE).max().over("record_id")
     return rows.filter(last), rows.filter(~last)
 
@@ -195,7 +198,7 @@ def _rejected(file: LooseFile, side: str, currency: str) -> pl.DataFrame:
 
 
 def _csv(frame: pl.DataFrame) -> bytes:
-    """RFC 4180 as in the daily files: CRLF, true and false, seconds without trailing zeros."""
+    """CSV by RFC 4180 as in the daily files: CRLF, true and false, seconds without trailing zeros."""
     texts = [
         pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
         if name == "seconds"
@@ -212,7 +215,7 @@ def _totals(
     by_class = result.totals.group_by("class", "side", "currency").agg(
         pl.col("rows", "seconds", "billed_seconds", "amount", "exposure").sum()
     )
-    whole: dict[str, Any] = {
+    everything: dict[str, Any] = {
         "profile": request.profile,
         "switch": {"sha256": _sha256(request.switch), "rejected": rejected["switch"], "not_compared": not_compared},
         "carrier": {"sha256": _sha256(request.carrier), "rejected": rejected["carrier"]},
@@ -222,11 +225,11 @@ def _totals(
         "classes": _plain(by_class.sort("class", "side", "currency")),
         "destinations": _plain(result.totals),
     }
-    return (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(everything, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _plain(totals: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a table for JSON; money and seconds as text, which no reader turns into a float."""
+    """Rows of a table for JSON. Money and seconds are text, so that readers do not convert them to floats."""
     exact = [name for name, dtype in totals.schema.items() if dtype.is_decimal()]
     return totals.with_columns(pl.col(exact).cast(pl.String)).to_dicts()
 

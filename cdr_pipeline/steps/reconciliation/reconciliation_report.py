@@ -1,4 +1,4 @@
-"""Writes the page of a carrier's day: collects what it shows, and leaves an equal file alone."""
+"""Writes the report of a carrier's day as a page. An equal file is not rewritten."""
 
 import re
 from datetime import timedelta
@@ -16,23 +16,23 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, StoredVersion
 
-# A page with more calls is not read; the dispute pack has them all.
+# Maximum number of calls on a page; the dispute pack contains all of them.
 _MOST_CALLS: Final = 500
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _MONEY: Final = ("switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount", "exposure")
 
 
-def write_report(kept: StoredVersion, account: Account, rules: CarrierRules, ledger: Ledger, ctx: RunContext) -> Path:
-    """Writes the page of the version; when it is there already and says the same, not a byte changes.
+def write_report(stored: StoredVersion, account: Account, rules: CarrierRules, ledger: Ledger, ctx: RunContext) -> Path:
+    """Writes the page of a version. An existing file with the same content is not touched.
 
     Returns:
-        Where it lies.
+        Path of the page.
 
     Raises:
-        ExportError: it could not be written.
+        ExportError: the page cannot be written.
     """
-    path = report_path(kept.day, ctx.settings.reconciliation_dir, f"_v{kept.number}.html")
-    content = render(_page(kept, account, rules, ledger))
+    path = report_path(stored.day, ctx.settings.reconciliation_dir, f"_v{stored.number}.html")
+    content = render(_page(stored, account, rules, ledger))
     with sole_writer(path.parent):
         if path.exists() and path.read_bytes() == content:
             return path
@@ -50,13 +50,13 @@ def report_path(day: CarrierDay, folder: Path, ending: str) -> Path:
 
 
 def _safe(name: str) -> str:
-    """A part of a path; two names never share one."""
+    """A safe path component for a name. Different names give different components."""
     plain = _UNSAFE.sub("_", name)[:64]
     return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _page(kept: StoredVersion, account: Account, rules: CarrierRules, ledger: Ledger) -> ReportPage:
-    day, version = kept.day, kept.version
+def _page(stored: StoredVersion, account: Account, rules: CarrierRules, ledger: Ledger) -> ReportPage:
+    day, version = stored.day, stored.version
     first = day.business_date - timedelta(days=DAYS - 1)
     return ReportPage(
         account_id=account.account_id,
@@ -64,7 +64,7 @@ def _page(kept: StoredVersion, account: Account, rules: CarrierRules, ledger: Le
         carrier=day.carrier,
         business_date=day.business_date,
         time_zone=account.time_zone,
-        version=kept.number,
+        version=stored.number,
         status=version.status,
         light=version.light,
         findings=version.findings,
@@ -78,9 +78,9 @@ def _page(kept: StoredVersion, account: Account, rules: CarrierRules, ledger: Le
         drift_ppm=version.drift_ppm,
         spread_ms=version.spread_ms,
         offset_pairs=version.offset_pairs,
-        appeared=kept.appeared,
-        resolved=kept.resolved,
-        changed=kept.changed,
+        appeared=stored.appeared,
+        resolved=stored.resolved,
+        changed=stored.changed,
         totals=[_class_total(row) for row in version.totals],
         calls=ledger.reconciliations.breaks(
             [day.account_id],
@@ -93,13 +93,13 @@ def _page(kept: StoredVersion, account: Account, rules: CarrierRules, ledger: Le
         open_breaks=ledger.reconciliations.open_breaks(
             day.account_id, day.carrier, day.business_date, version.currency
         ),
-        method=method_of(kept, rules),
-        reconciled_at=kept.reconciled_at,
+        method=method_of(stored, rules),
+        reconciled_at=stored.reconciled_at,
     )
 
 
 def _class_total(row: dict[str, Any]) -> ClassTotal:
-    """Money and seconds come as text out of JSON, and as numbers from the run that has just made them."""
+    """Converts a row of totals. Money and seconds are text when read from JSON, and numbers in a new version."""
     exact = {name: Decimal(str(row[name])) for name in _MONEY}
     return ClassTotal(
         destination=row["destination"],
@@ -112,9 +112,9 @@ def _class_total(row: dict[str, Any]) -> ClassTotal:
     )
 
 
-def method_of(kept: StoredVersion, rules: CarrierRules) -> list[tuple[str, str]]:
-    """The rules of a version, for people: name and value."""
-    version = kept.version
+def method_of(stored: StoredVersion, rules: CarrierRules) -> list[tuple[str, str]]:
+    """The rules of a version for display, as pairs of name and value."""
+    version = stored.version
     return [
         ("Legs compared", f"{rules.direction}, trunks: {', '.join(rules.trunks) or 'all that leave or come in'}"),
         ("Time compared", f"{rules.clock}; {rules.window_seconds} s apart at most, then {rules.fallback_seconds} s"),
