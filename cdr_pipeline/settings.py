@@ -421,11 +421,11 @@ def _dotenv() -> dict[str, str]:
 
 
 def _unknown_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    known = {variable_of(field) for field in Settings.model_fields}
+    variables_of_settings = {variable_of(field) for field in Settings.model_fields}
     return {
         name: "no such setting"
         for name in variables
-        if name.startswith(PREFIX) and name not in known and not name.startswith("CDR_TEST_")
+        if name.startswith(PREFIX) and name not in variables_of_settings and not name.startswith("CDR_TEST_")
     }
 
 

@@ -86,8 +86,8 @@ def _signature(body: bytes, secret: bytes) -> bytes:
 
 
 def _ticks(moment: datetime) -> int:
-    whole = moment.replace(microsecond=0)
-    return int(whole.timestamp()) * _MICROSECONDS + moment.microsecond
+    whole_second = moment.replace(microsecond=0)
+    return int(whole_second.timestamp()) * _MICROSECONDS + moment.microsecond
 
 
 def _moment(ticks: int) -> datetime:

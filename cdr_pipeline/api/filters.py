@@ -71,8 +71,8 @@ def conditions_of(query: Iterable[tuple[str, str]], account: Account, controls: 
             values.setdefault(name, []).append(value)
     unknown = [name for name in values if name not in FILTERS and not _is_kazoo(name)]
     if unknown:
-        shown = [name if re.fullmatch(r"[\w.\[\]-]{1,64}", name) else "?" for name in unknown]
-        raise unknown_parameters(shown, [*FILTERS, *KAZOO_FILTERS, *sorted(controls)])
+        names = [name if re.fullmatch(r"[\w.\[\]-]{1,64}", name) else "?" for name in unknown]
+        raise unknown_parameters(names, [*FILTERS, *KAZOO_FILTERS, *sorted(controls)])
     conditions: list[Condition] = []
     for name, texts in values.items():
         if len(texts) > _MOST_VALUES or any(len(text) > _LONGEST_VALUE for text in texts):

@@ -40,7 +40,7 @@ def reasons_metadata(reasons: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
 
 def failures_metadata(failures: Iterable[AccountFailure]) -> dict[str, dg.MetadataValue]:
     """Accounts that failed, with code and message; empty if none failed."""
-    listed = [(item.account_id, item.code, "yes" if item.retryable else "no", item.message) for item in failures]
-    if not listed:
+    rows = [(item.account_id, item.code, "yes" if item.retryable else "no", item.message) for item in failures]
+    if not rows:
         return {}
-    return {"failed_accounts": table(("account", "code", "retry", "what happened"), listed)}
+    return {"failed_accounts": table(("account", "code", "retry", "what happened"), rows)}

@@ -50,7 +50,7 @@ def delivered_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefini
 def _result(files: list[DeliveredFile], accounts: list[str] | None) -> dg.MaterializeResult:
     outcomes = Counter(file.outcome for file in files)
     missing = [file for file in files if file.outcome != "delivered"]
-    listed = [
+    rows = [
         (file.target, file.path, file.outcome, file.failure.code if file.failure else file.receipt or "")
         for file in (*missing, *(file for file in files if file.outcome == "delivered"))
     ]
@@ -60,7 +60,7 @@ def _result(files: list[DeliveredFile], accounts: list[str] | None) -> dg.Materi
             "files_delivered": outcomes["delivered"],
             "files_pending": outcomes["pending"],
             "files_refused": outcomes["refused"],
-            **({"files": table(("target", "file", "outcome", "receipt or code"), listed[:_LISTED])} if listed else {}),
+            **({"files": table(("target", "file", "outcome", "receipt or code"), rows[:_LISTED])} if rows else {}),
         },
         check_results=[
             dg.AssetCheckResult(

@@ -64,7 +64,7 @@ def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | No
     outcomes = Counter(day.outcome for day in days)
     waiting = [day for day in days if day.outcome in ("refused", "failed")]
     obstacles = Counter(obstacle.value for day in waiting for obstacle in day.obstacles)
-    listed = [
+    rows = [
         (day.business_date, day.account_id, day.outcome, ", ".join(obstacle.value for obstacle in day.obstacles) or "-")
         for day in (*waiting, *(day for day in days if day not in waiting))
     ]
@@ -73,7 +73,7 @@ def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | No
             **scope_metadata(accounts),
             "days_sealed": outcomes["sealed"],
             "days_kept_open": len(waiting),
-            **({"days": table(("day", "account", "outcome", "in the way"), listed[:_LISTED])} if listed else {}),
+            **({"days": table(("day", "account", "outcome", "in the way"), rows[:_LISTED])} if rows else {}),
             **({"in_the_way": table(("obstacle", "days"), sorted(obstacles.items()))} if obstacles else {}),
             **failures_metadata(day.failure for day in days if day.failure is not None),
         },

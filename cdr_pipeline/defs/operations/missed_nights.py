@@ -19,7 +19,7 @@ _TRIGGER: Final = "missed_night"
 # A night that is still incomplete after this many attempts needs manual action; the check nothing_is_broken reports it.
 _ATTEMPTS: Final = 3
 _PAUSE: Final = timedelta(hours=1)
-_NAMED: Final = 20
+_MOST_ACCOUNTS: Final = 20
 
 
 def missed_nights_sensor(
@@ -77,8 +77,8 @@ def _attempts(instance: dg.DagsterInstance, night: DueNight) -> tuple[int, datet
 
 def _request(night: DueNight, attempts: int) -> dg.RunRequest:
     day = str(night.business_date)
-    named = len(night.accounts) <= _NAMED and not night.everybody
-    accounts = {ACCOUNTS_TAG: ",".join(night.accounts)} if named else {}
+    few = len(night.accounts) <= _MOST_ACCOUNTS and not night.everybody
+    accounts = {ACCOUNTS_TAG: ",".join(night.accounts)} if few else {}
     return dg.RunRequest(
         run_key=f"{day}:{attempts}", partition_key=day, tags={TRIGGER_TAG: _TRIGGER, DUE_TAG: day} | accounts
     )

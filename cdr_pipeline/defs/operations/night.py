@@ -86,7 +86,7 @@ def run_night(
         tags[REPLAY_TAG] = "true"
     definitions = build_definitions(settings, contexts=RunContexts(settings))
     job = definitions.resolve_job_def(NIGHTLY)
-    begun = time.monotonic()
+    started_at = time.monotonic()
     with open_instance(settings) as instance:
         if progress:
             progress("collect, import, merge, export")
@@ -101,7 +101,7 @@ def run_night(
             for check in result.get_asset_check_evaluations()
             if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
         ),
-        seconds=time.monotonic() - begun,
+        seconds=time.monotonic() - started_at,
         step_seconds={
             event.step_key or "": event.step_success_data.duration_ms / 1000
             for event in result.all_events

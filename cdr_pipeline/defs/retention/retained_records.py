@@ -48,7 +48,7 @@ def retained_records_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
 
 def _result(result: RetentionResult, accounts: list[str] | None) -> dg.MaterializeResult:
     removed = [month for month in result.months if month.outcome == "removed"]
-    listed = [
+    rows = [
         (month.account_id, f"{month.month:%Y-%m}", month.outcome, month.records, ", ".join(map(str, month.unfinished)))
         for month in result.months
     ]
@@ -61,7 +61,7 @@ def _result(result: RetentionResult, accounts: list[str] | None) -> dg.Materiali
             "records_archived": sum(month.archived.rows for month in removed if month.archived is not None),
             "records_masked": sum(result.masked.values()),
             "partitions_dropped": len(result.dropped),
-            **({"months": table(header, listed)} if listed else {}),
+            **({"months": table(header, rows)} if rows else {}),
             **failures_metadata(result.failures),
         },
         check_results=[
