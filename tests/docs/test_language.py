@@ -56,7 +56,6 @@ DOCUMENTS = [
 ]
 NOT_REWRITTEN = frozenset({
     "cdr_pipeline/exports",
-    "cdr_pipeline/steps",
 })  # fmt: skip
 CODE = sorted(
     path
