@@ -1,8 +1,8 @@
-"""The adjustment file of a restated day: what a version changed against the one before, row by row.
+"""The adjustment file of a restated day: the differences between a version and the previous one, row by row.
 
-Each row is that of a daily file with three columns in front. ``change`` is added, changed or withdrawn; ``side`` is
-after for rows of this version and before for rows of the superseded one, so that a changed row stands twice; ``reason``
-says why. Totals of the new version = totals of the old one + all that is after - all that is before.
+Each row is a row of a daily file with three columns in front. ``change`` is added, changed or withdrawn. ``side`` is
+after for rows of this version and before for rows of the superseded one; a changed row occurs twice. ``reason`` is a
+key of ``REASONS``. Totals of the new version = totals of the old one + totals of after - totals of before.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,39 +13,39 @@ from typing import Final
 import polars as pl
 import polars_hash as plh
 
-from cdr_pipeline.exports.atomic import Writing
+from cdr_pipeline.exports.atomic import AtomicFile
 from cdr_pipeline.exports.daily_file import Content, DailyFile, WrittenFile, manifest_of, write_file
 from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.exact_csv import header, lines
 from cdr_pipeline.exports.manifest import Manifest
 from cdr_pipeline.exports.reading_back import scan_cells
-from cdr_pipeline.exports.totals import FileTotals, counted
+from cdr_pipeline.exports.totals import FileTotals, with_typed_values
 
 COLUMNS: Final = ("change", "side", "reason")
 REASONS: Final = {
-    "late": "the record came after the day was sealed",
+    "late": "the record arrived after the day was sealed",
     "corrected": "the record was delivered again with other values",
-    "linked": "the record is the same leg as another one and stands in that row now, or no longer does",
-    "gone": "the record belongs to another day now, or was withdrawn",
+    "linked": "the record is the same leg as another one and is now part of its row, or no longer is",
+    "gone": "the record now belongs to another day, or was withdrawn",
 }
 _KEY: Final = ("record_id", "imported")
 
 
 @dataclass(frozen=True, slots=True)
 class DayDifferences:
-    """Rows of either version that are not in the other as they are, with ``COLUMNS`` in front; in the files' order."""
+    """Rows of either version that the other does not have unchanged, with ``COLUMNS`` in front; in file order."""
 
     before: pl.DataFrame
     after: pl.DataFrame
 
     @property
     def late_rows(self) -> int:
-        """Records added, changed or withdrawn."""
+        """Number of records added, changed or withdrawn."""
         changed = self.before.filter(pl.col("change") == "changed").height
         return self.before.height + self.after.height - changed
 
     def in_order(self) -> pl.DataFrame:
-        """All of them: added, changed (before, then after), withdrawn; by start within."""
+        """All rows: added, changed (before, then after), withdrawn; each by start."""
         rank = {"added": 0, "changed": 1, "withdrawn": 2}
         return pl.concat([self.before, self.after]).sort(
             pl.col("change").replace_strict(rank),
@@ -57,27 +57,27 @@ class DayDifferences:
 
 
 def differences(before: Path, after: Path) -> DayDifferences:
-    """What the rows of two exact files of a day differ in. Columns that only the later one has are no difference.
+    """Differences between the rows of two exact files of a day. Columns that only the later one has are ignored.
 
     Memory grows with the number of rows (their keys and hashes), not with their width.
     """
     old, new = scan_cells(before), scan_cells(after)
     shared = old.collect_schema().names()
     columns = new.collect_schema().names()
-    mine, theirs = _digests(new, shared), _digests(old, shared)
-    pairs = mine.join(theirs, on=_KEY, how="full", suffix="_old", coalesce=True)
-    other = pairs.filter(pl.col("digest").ne_missing(pl.col("digest_old"))).with_columns(
+    new_digests, old_digests = _digests(new, shared), _digests(old, shared)
+    pairs = new_digests.join(old_digests, on=_KEY, how="full", suffix="_old", coalesce=True)
+    changed_rows = pairs.filter(pl.col("digest").ne_missing(pl.col("digest_old"))).with_columns(
         change=pl.when(pl.col("digest_old").is_null())
         .then(pl.lit("added"))
         .when(pl.col("digest").is_null())
         .then(pl.lit("withdrawn"))
         .otherwise(pl.lit("changed"))
     )
-    # An imported record leaves when another row takes it in, or comes back when that row lets it go.
+    # A linked imported record disappears into the row of the other record; it reappears when the link is removed.
     relinked = pl.col("links") != pl.col("links_old")
-    some_relinked = bool(other.select(relinked.fill_null(value=False).any()).item())
+    some_relinked = bool(changed_rows.select(relinked.fill_null(value=False).any()).item())
     changed = pl.col("change") == "changed"
-    reasons = other.select(
+    reasons = changed_rows.select(
         *_KEY,
         "change",
         pl.when(changed)
@@ -96,30 +96,30 @@ def differences(before: Path, after: Path) -> DayDifferences:
 
 
 def write_adjustment(
-    found: DayDifferences, *, exact: WrittenFile, day: DailyFile, export_dir: Path, announce: bool = True
+    changes: DayDifferences, *, exact: WrittenFile, day: DailyFile, export_dir: Path, announce: bool = True
 ) -> WrittenFile:
-    """Writes the adjustment file beside the new version.
+    """Writes the adjustment file into the folder of the new version.
 
     Args:
-        found: what changed.
-        exact: the new version's exact file.
-        day: as it was written for; ``supersedes`` names the exact file of the version before.
-        export_dir: root of all exports.
-        announce: whether the manifest is written too.
+        changes: differences between the two versions.
+        exact: exact file of the new version.
+        day: day and version; ``supersedes`` is the sha256 of the exact file of the previous version.
+        export_dir: root folder of all exports.
+        announce: whether to write the manifest too.
 
     Raises:
-        ExportError: it cannot be written.
+        ExportError: the file cannot be written.
     """
-    rows = found.in_order()
+    rows = changes.in_order()
     columns = [*COLUMNS, *exact.manifest.columns]
 
-    def produce(writing: Writing) -> Manifest:
+    def produce(writing: AtomicFile) -> Manifest:
         content = Content(writing, day.compression)
         content.write(header(columns))
         content.write(lines(rows.select(columns)))
-        made = manifest_of(day, ExportDialect.ADJUSTMENT, writing, content.finish())
+        manifest = manifest_of(day, ExportDialect.ADJUSTMENT, writing, content.finish())
         return replace(
-            made, rows=rows.height, columns=columns, totals=adjustment_totals([rows]), late_rows=found.late_rows,
+            manifest, rows=rows.height, columns=columns, totals=adjustment_totals([rows]), late_rows=changes.late_rows,
             reasons=reasons_of(rows),
         )  # fmt: skip
 
@@ -130,18 +130,18 @@ def adjustment_totals(rows: Iterable[pl.DataFrame]) -> dict[str, object]:
     """Totals of an adjustment's rows by change and side."""
     totals = FileTotals(by=("change", "side"))
     for frame in rows:
-        totals.add(counted(frame))
+        totals.add(with_typed_values(frame))
     return totals.as_json()
 
 
 def reasons_of(rows: pl.DataFrame) -> dict[str, int]:
-    """How many records changed for which reason; a changed record, which stands twice, counts once."""
-    once = rows.filter((pl.col("change") != "changed") | (pl.col("side") == "after"))
-    return dict(once.group_by("reason").len().sort("reason").iter_rows())
+    """Number of changed records by reason; a changed record has two rows and counts once."""
+    records = rows.filter((pl.col("change") != "changed") | (pl.col("side") == "after"))
+    return dict(records.group_by("reason").len().sort("reason").iter_rows())
 
 
 def _digests(cells: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Key, links and a hash of the whole row, of each row."""
+    """Key, link and hash of each row."""
     joined = plh.concat_str(*(pl.col(name).fill_null("") for name in columns), separator="\x1f")
     return cells.select(
         "record_id",
@@ -152,7 +152,7 @@ def _digests(cells: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def _rows(cells: pl.LazyFrame, reasons: pl.DataFrame, side: str, columns: Sequence[str]) -> pl.DataFrame:
-    wanted = reasons.filter(pl.col("change") != ("added" if side == "before" else "withdrawn"))
+    side_reasons = reasons.filter(pl.col("change") != ("added" if side == "before" else "withdrawn"))
     present = set(cells.collect_schema().names())
     return (
         cells.with_columns(
@@ -160,7 +160,7 @@ def _rows(cells: pl.LazyFrame, reasons: pl.DataFrame, side: str, columns: Sequen
             pl.lit(side).alias("side"),
             *(pl.lit(None, pl.String).alias(name) for name in columns if name not in present),
         )
-        .join(wanted.lazy(), on=_KEY, how="inner", maintain_order="left")
+        .join(side_reasons.lazy(), on=_KEY, how="inner", maintain_order="left")
         .select(*COLUMNS, *columns)
         .collect(engine="streaming")
     )

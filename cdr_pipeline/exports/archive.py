@@ -1,4 +1,4 @@
-"""Parquet files of records that leave the warehouse: whole, typed, the same bytes for the same records."""
+"""Parquet files of records that retention removes from the warehouse; the same records give the same bytes."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,22 +10,22 @@ import polars as pl
 
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.errors import ExportError
-from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.exports.atomic import new_file, sole_writer
 from cdr_pipeline.exports.exact_csv import typed
 from cdr_pipeline.files.durable import PRIVATE_FOLDER
 
-# What follows the fields, in the order in which the warehouse writes it.
+# Columns after the fields, in the order in which the warehouse writes them.
 _BOOKKEEPING: Final = (
     "extra", "has_detail", "list_digest", "row_digest", "batch_id", "source_line", "changed_at", "linked_record_id",
 )  # fmt: skip
 _ROW_GROUP: Final = 20_000
-# Whole records, of which people get at most the daily files.
+# Archives contain complete records, which only the owner of the installation may read.
 _ARCHIVE_MODE: Final = 0o400
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedFile:
-    """A file that was written: where, its hash, its records."""
+    """An archive on disk: path, hash and number of records."""
 
     path: Path
     sha256: str
@@ -33,20 +33,20 @@ class ArchivedFile:
 
 
 def write_archive(records: Iterable[bytes], target: Path) -> ArchivedFile:
-    """Writes records, each with every column. An archived file is never replaced.
+    """Writes records with all columns. An archived file is never replaced.
 
     Args:
-        records: CSV without a header, the fields and the bookkeeping; at least one.
-        target: the file; read-only afterwards. Where a file of that name has other bytes, such as one that was written
-            before the warehouse was restored, the new file gets the next free number: ``name.2.parquet``.
+        records: CSV chunks without a header, fields and bookkeeping columns; at least one record.
+        target: path of the file, which becomes read-only. If a file of that name has other bytes, for example because
+            the warehouse was restored, the new file gets the next free number: ``name.2.parquet``.
 
     Raises:
-        ExportError: the disk refuses; nothing has the target's name then.
+        ExportError: the file cannot be written; no file with the target's name is created.
     """
     with (
         sole_writer(target.parent, mode=PRIVATE_FOLDER),
-        beside(target.with_suffix(".csv")) as plain,
-        beside(target) as packed,
+        new_file(target.with_suffix(".csv")) as plain,
+        new_file(target) as packed,
     ):
         for chunk in records:
             plain.write(chunk)
@@ -61,15 +61,15 @@ def write_archive(records: Iterable[bytes], target: Path) -> ArchivedFile:
         )
         packed.handle.flush()
         rows = int(pl.scan_parquet(packed.path, glob=False).select(pl.len()).collect().item())
-        number, free = 1, target
-        while free.exists():
-            if _hash(free) == packed.sha256:
-                return ArchivedFile(free, packed.sha256, rows)
+        number, path = 1, target
+        while path.exists():
+            if _hash(path) == packed.sha256:
+                return ArchivedFile(path, packed.sha256, rows)
             number += 1
-            free = target.with_name(f"{target.stem}.{number}{target.suffix}")
-        packed.target = free
+            path = target.with_name(f"{target.stem}.{number}{target.suffix}")
+        packed.target = path
         packed.place(mode=_ARCHIVE_MODE)
-        return ArchivedFile(free, packed.sha256, rows)
+        return ArchivedFile(path, packed.sha256, rows)
 
 
 def _hash(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Files that people fetch: written whole or not at all, by one writer at a time, errors told as ExportError."""
+"""Atomic writing of export files: complete or not at all, one writer per folder, errors as ExportError."""
 
 import fcntl
 import hashlib
@@ -19,18 +19,18 @@ SEALED_MODE: Final = 0o440
 
 
 @dataclass(slots=True)
-class Writing(durable.NewFile):
-    """A file being written beside its target: counts and hashes what passes."""
+class AtomicFile(durable.NewFile):
+    """An export file that is written under a hidden name in its target's folder; counts and hashes its bytes."""
 
     mode: int = FILE_MODE
     size: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
 
     def write(self, content: bytes) -> int:
-        """Appends; how many bytes, as files say it.
+        """Appends bytes and returns their number.
 
         Raises:
-            ExportError: the disk refuses.
+            ExportError: the file cannot be written.
         """
         with _as_export_error(self.target, "written"):
             self.handle.write(content)
@@ -40,11 +40,11 @@ class Writing(durable.NewFile):
 
     @property
     def sha256(self) -> str:
-        """Hex digest of what was written so far."""
+        """SHA-256 of the bytes written so far, as hex digits."""
         return str(self.digest.hexdigest())
 
     def place(self, *, mode: int | None = None) -> None:
-        """Gives the file its name and its permissions, durably; the folder may have to be flushed for it.
+        """Flushes the file, sets its permissions and renames it to its target, durably.
 
         Raises:
             ExportError: it cannot be flushed or renamed.
@@ -54,58 +54,58 @@ class Writing(durable.NewFile):
 
 
 @contextmanager
-def beside(target: Path, *, mode: int = FILE_MODE) -> Generator[Writing]:
-    """A new file beside ``target``, in a folder that exists. What is not placed when the block ends is removed.
+def new_file(target: Path, *, mode: int = FILE_MODE) -> Generator[AtomicFile]:
+    """A new file in the existing folder of ``target``; removed at the end of the block unless it was placed.
 
     Args:
-        target: the file that is created or replaced.
-        mode: its permissions once it is placed; until then only its owner can read it.
+        target: path that is created or replaced.
+        mode: permissions after placing; until then only the owner can read the file.
 
     Raises:
-        ExportError: the file cannot be made.
+        ExportError: the file cannot be created.
     """
-    fresh = durable.hidden_name(target)
+    hidden = durable.hidden_name(target)
     with _as_export_error(target, "written"):
-        handle = durable.create(fresh)
+        handle = durable.create(hidden)
     try:
-        yield Writing(target, fresh, handle, mode=mode)
+        yield AtomicFile(target, hidden, handle, mode=mode)
     finally:
-        # Closing may flush, and so may fail as the write did; whatever was lost here was going to be removed.
+        # Closing may flush and fail like a write. A file that was not placed is removed in any case.
         with _as_export_error(target, "closed"):
             try:
                 handle.close()
             finally:
-                fresh.unlink(missing_ok=True)
+                hidden.unlink(missing_ok=True)
 
 
 @contextmanager
 def sole_writer(folder: Path, *, mode: int = FOLDER_MODE) -> Generator[None]:
-    """Makes the folder where it is missing and waits until no other process or thread writes into it.
+    """Creates the folder if missing and waits until no other process or thread writes into it.
 
-    Also removes what a writer that was killed left behind: under the lock, no part can belong to a living one. Some
-    network file systems cannot lock a folder; there the writers of a day must be kept apart by whoever starts them.
+    Removes unfinished files of killed writers: under the lock, no unfinished file can belong to a running writer. Some
+    network file systems cannot lock a folder; there, the operator must not run two writers of a day at once.
 
     Raises:
-        ExportError: the folder cannot be made or opened.
+        ExportError: the folder cannot be created or opened.
     """
     with _as_export_error(folder, "used"):
         durable.make_folder(folder, mode=mode)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if _locked(handle):
+        if _lock_folder(handle):
             with _as_export_error(folder, "cleared of unfinished files"):
-                for left in folder.glob(f".*{durable.PART}"):
-                    if left.is_dir():
-                        shutil.rmtree(left)
+                for unfinished in folder.glob(f".*{durable.PART}"):
+                    if unfinished.is_dir():
+                        shutil.rmtree(unfinished)
                     else:
-                        left.unlink(missing_ok=True)
+                        unfinished.unlink(missing_ok=True)
         yield
     finally:
         os.close(handle)
 
 
-def _locked(folder: int) -> bool:
-    """Waits for the folder's lock, which its last open handle gives back; False where there are no such locks."""
+def _lock_folder(folder: int) -> bool:
+    """Waits for the folder's lock, released when its handle is closed; False if the file system has no locks."""
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
     except OSError:
@@ -114,32 +114,32 @@ def _locked(folder: int) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Removes a file, durably: after a crash it does not come back. No file is no error, and nothing to be flushed.
+    """Removes a file durably: it does not reappear after a crash. A missing file is not an error.
 
     Raises:
-        ExportError: it cannot be removed.
+        ExportError: the file cannot be removed.
     """
     with _as_export_error(path, "removed"):
         durable.remove(path)
 
 
 def make_read_only(path: Path) -> None:
-    """Takes everybody's right to write to a file.
+    """Removes all write permissions of a file.
 
     Raises:
-        ExportError: it cannot be changed.
+        ExportError: the permissions cannot be changed.
     """
     with _as_export_error(path, "made read-only"):
         path.chmod(SEALED_MODE)
 
 
 @contextmanager
-def _as_export_error(path: Path, what: str) -> Generator[None]:
-    """What the operating system refuses becomes an ExportError that names the file, never its content."""
+def _as_export_error(path: Path, action: str) -> Generator[None]:
+    """Converts an OSError to an ExportError that names the file, never its content."""
     try:
         yield
     except OSError as error:
         raise ExportError(
-            f"{path.name} cannot be {what}: {error.strerror or type(error).__name__}",
+            f"{path.name} cannot be {action}: {error.strerror or type(error).__name__}",
             hint="check space and permissions, then export again",
         ) from None

@@ -1,4 +1,4 @@
-"""Packed files: the same content is the same bytes, whoever packs it and whenever."""
+"""Compression of CSV files; the same content always gives the same bytes."""
 
 import zlib
 from typing import Final, Literal, Protocol
@@ -8,24 +8,24 @@ import zstandard
 Compression = Literal["none", "gzip", "zstd"]
 SUFFIXES: Final[dict[Compression, str]] = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 _GZIP_LEVEL: Final = 6
-_GZIP_WINDOW: Final = 31  # asks zlib for a gzip header; it writes no name and no time into it
+_GZIP_WINDOW: Final = 31  # selects a gzip header, without file name and time
 _ZSTD_LEVEL: Final = 3
 
 
 class Compressor(Protocol):
-    """Packs a stream."""
+    """Compresses a stream."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """What can be written so far."""
+        """Compressed bytes that are ready to be written."""
         ...
 
     def flush(self) -> bytes:
-        """The rest."""
+        """The remaining compressed bytes."""
         ...
 
 
-class _Unpacked:
-    """Leaves bytes as they are."""
+class _NoCompression:
+    """Returns bytes unchanged."""
 
     def compress(self, data: bytes, /) -> bytes:
         return data
@@ -35,11 +35,11 @@ class _Unpacked:
 
 
 def packer(compression: Compression) -> Compressor:
-    """A fresh packer: gzip without name and time, zstd in one thread."""
+    """A new compressor: gzip without name and time, zstd in one thread."""
     match compression:
         case "gzip":
             return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
         case "zstd":
             return zstandard.ZstdCompressor(level=_ZSTD_LEVEL, threads=0).compressobj()
         case "none":
-            return _Unpacked()
+            return _NoCompression()

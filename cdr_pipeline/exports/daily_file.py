@@ -1,4 +1,4 @@
-"""Writes the exact file of one account's day and announces it; leaves both alone when nothing would change."""
+"""Writes the exact file of an account's day and its manifest; changes neither if their content is the same."""
 
 import hashlib
 import stat
@@ -12,7 +12,7 @@ from cdr_pipeline import __version__
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.errors import ExportError, SealedFileDamaged, SealedFileExists
-from cdr_pipeline.exports.atomic import SEALED_MODE, Writing, beside, make_read_only, remove, sole_writer
+from cdr_pipeline.exports.atomic import SEALED_MODE, AtomicFile, make_read_only, new_file, remove, sole_writer
 from cdr_pipeline.exports.compression import Compression, Compressor, packer
 from cdr_pipeline.exports.dialects import (
     MANIFEST_SUFFIX,
@@ -27,26 +27,26 @@ from cdr_pipeline.exports.manifest import SCHEMA, Manifest, encode_manifest, rea
 from cdr_pipeline.exports.sums import add_sum
 from cdr_pipeline.exports.totals import ManifestTotals
 
-_REPAIR: Final = "'cdr-pipeline days repair' gets it from a delivery target or the warehouse, or says what to do"
+_REPAIR: Final = "cdr-pipeline days repair"
 _ANY_WRITE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True)
 class DailyFile:
-    """Which file to write, and what its manifest says beyond its rows.
+    """Day and version of a file, and the values of its manifest that do not follow from its rows.
 
     Attributes:
-        account_id, business_date, version: make the name.
-        time_zone: the account's on that day; gives the day its bounds.
-        watermark_utc: save time up to which the day was collected, None while it is incomplete.
-        rejected_rows, corrected_rows: of the day's windows.
-        run_id: the run that writes it.
-        created_utc: now.
-        state: of the day once the file is announced.
-        supersedes: sha256 of the exact file of the version before.
-        next_time_zone: of the next day, where it is another one.
-        reconciliation: what the day's reconciliation came to.
-        compression: how CSV files are packed.
+        account_id, business_date, version: account, day and version; parts of the file name.
+        time_zone: time zone of the account on that day; determines the bounds of the day.
+        watermark_utc: save time up to which the day was collected; None while it is incomplete.
+        rejected_rows, corrected_rows: numbers of rows of the day's windows.
+        run_id: run that writes the file.
+        created_utc: current time.
+        state: state of the day after the file is announced.
+        supersedes: sha256 of the exact file of the previous version.
+        next_time_zone: time zone of the next day, if it differs.
+        reconciliation: status and results of the day's reconciliation.
+        compression: compression of CSV files.
     """
 
     account_id: str
@@ -76,7 +76,7 @@ class DailyFile:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A daily file on disk; ``changed`` when this call wrote a byte of it or of its manifest."""
+    """A daily file on disk; ``changed`` is true if this call wrote the file or its manifest."""
 
     path: Path
     manifest: Manifest
@@ -84,43 +84,43 @@ class WrittenFile:
 
     @property
     def sha256(self) -> str:
-        """Of the file."""
+        """SHA-256 of the file, as hex digits."""
         return self.manifest.sha256
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
+        """Size of the file in bytes."""
         return self.manifest.bytes
 
     @property
     def rows(self) -> int:
-        """Rows of the file."""
+        """Number of rows of the file."""
         return self.manifest.rows
 
 
 @dataclass(slots=True)
 class Content:
-    """Lines on their way into a file: hashed as they are, packed as they go."""
+    """Writes lines into a file: hashes them uncompressed, then compresses them."""
 
-    writing: Writing
+    writing: AtomicFile
     compression: InitVar[Compression]
     _packer: Compressor = field(init=False)
     _digest: Any = field(init=False)
 
     def __post_init__(self, compression: Compression) -> None:
         self._packer = packer(compression)
-        # What is not packed is hashed once, as it is written.
+        # Uncompressed content is hashed once, by the file itself.
         self._digest = self.writing.digest if compression == "none" else hashlib.sha256()
 
     def write(self, lines: bytes) -> None:
         """Appends lines."""
         if self._digest is not self.writing.digest:
             self._digest.update(lines)
-        if packed := self._packer.compress(lines):
-            self.writing.write(packed)
+        if compressed := self._packer.compress(lines):
+            self.writing.write(compressed)
 
     def finish(self) -> str:
-        """Writes what the packer still holds; the hash of all lines."""
+        """Writes the rest of the compressed bytes; returns the SHA-256 of all lines."""
         if rest := self._packer.flush():
             self.writing.write(rest)
         return str(self._digest.hexdigest())
@@ -131,49 +131,50 @@ def write_daily_file(
 ) -> WrittenFile:
     """Writes the exact file and its manifest; an empty day is a header and a manifest.
 
-    At no moment does a manifest describe another file than the one beside it: a changed file's old manifest goes
-    first, the new one comes last, and a second writer waits until the first is done. Memory is that of one chunk.
+    A manifest on disk always describes the file in its folder: the old manifest is removed before a changed file is
+    placed, the new one is written last, and a second writer waits for the first. Memory use is that of one chunk.
 
     Args:
-        contents: lines of the day in the order ``started_at, origin, record_id``, as the exact dialect writes them.
-        day: which.
-        export_dir: root of all exports.
-        announce: whether the manifest is written too; without it nobody takes the file for one.
+        contents: lines of the day in the exact dialect, ordered by ``started_at, origin, record_id``.
+        day: day and version to write.
+        export_dir: root folder of all exports.
+        announce: whether to write the manifest too; readers ignore a file without one.
 
     Raises:
-        ExportError: it cannot be written, or the records are out of order.
+        SealedFileExists: a final file of this version, or of a later one, is on disk.
+        ExportError: the file cannot be written, or the records are out of order.
     """
 
-    def produce(writing: Writing) -> Manifest:
-        content, control = Content(writing, day.compression), ManifestTotals(names(exported_only=True))
+    def produce(writing: AtomicFile) -> Manifest:
+        content, totals = Content(writing, day.compression), ManifestTotals(names(exported_only=True))
         content.write(header())
         for lines in contents:
-            control.add_lines(lines)
+            totals.add_lines(lines)
             content.write(lines)
         digest = content.finish()
         return replace(
-            manifest_of(day, ExportDialect.EXACT, writing, digest), rows=control.rows, totals=control.totals.as_json()
+            manifest_of(day, ExportDialect.EXACT, writing, digest), rows=totals.rows, totals=totals.totals.as_json()
         )
 
     return write_file(day.path(export_dir), produce, day=day, announce=announce)
 
 
 def write_file(
-    path: Path, produce: Callable[[Writing], Manifest], *, day: DailyFile, announce: bool = True
+    path: Path, produce: Callable[[AtomicFile], Manifest], *, day: DailyFile, announce: bool = True
 ) -> WrittenFile:
-    """Writes any file of a day by the same order of steps.
+    """Writes a file of a day in any dialect: file first, manifest last.
 
     Args:
-        path: where it goes.
-        produce: writes it and says what its manifest is.
-        day: which day and version the file shows.
-        announce: whether the manifest is written too.
+        path: path of the file.
+        produce: function that writes the content and returns the manifest.
+        day: day and version of the file.
+        announce: whether to write the manifest too.
 
     Raises:
         SealedFileExists: a final file of this version, or of a later one, is on disk.
-        ExportError: it cannot be written.
+        ExportError: the file cannot be written.
     """
-    with sole_writer(path.parent), beside(path) as writing:
+    with sole_writer(path.parent), new_file(path) as writing:
         _require_not_final(path, day)
         manifest = produce(writing)
         if announce and _on_disk(path, manifest):
@@ -186,15 +187,15 @@ def write_file(
 
 
 def publish(path: Path, sha256: str, manifest: bytes) -> bool:
-    """Announces a sealed file: its bytes are compared once more, nobody may write to it, its manifest comes last.
+    """Announces a sealed file: compares its bytes again, makes it read-only and writes its manifest last.
 
     Args:
-        path: the file.
-        sha256: what was sealed.
-        manifest: what is announced, as the ledger keeps it.
+        path: path of the file.
+        sha256: hash of the sealed file.
+        manifest: bytes of the manifest, as stored in the ledger.
 
     Returns:
-        Whether it was not announced so before.
+        Whether the manifest was written; false if the file was already announced.
 
     Raises:
         SealedFileExists: a manifest on disk announces another final file of that name.
@@ -211,14 +212,14 @@ def publish(path: Path, sha256: str, manifest: bytes) -> bool:
             pass
         else:
             if is_final(manifest_path(path)):
-                raise _kept(path.name)
+                raise _sealed_file_exists(path.name)
         make_read_only(path)
         _announce(path, sha256, manifest, sealed=True)
     return True
 
 
 def is_final(path: Path) -> bool:
-    """Whether a manifest announces a file that never changes: it says so, or it is read-only and cannot be read."""
+    """Whether a manifest announces a final file: by its state, or because it is read-only and unreadable."""
     try:
         return read_manifest(path).state != "open"
     except ExportError:
@@ -226,33 +227,32 @@ def is_final(path: Path) -> bool:
 
 
 def final_manifests(folder: Path, account_id: str, business_date: date) -> dict[int, list[Path]]:
-    """Manifests of a day's final files on disk, by version."""
-    found: dict[int, list[Path]] = {}
+    """Paths of the manifests of a day's final files on disk, by version."""
+    manifests: dict[int, list[Path]] = {}
     for path in folder.glob(f"cdrs_{account_id}_{business_date}_v*{MANIFEST_SUFFIX}"):
-        named = day_of_name(path.name)
-        if named is not None and named[:2] == (account_id, business_date) and is_final(path):
-            found.setdefault(named[2], []).append(path)
-    return found
+        name_parts = day_of_name(path.name)
+        if name_parts is not None and name_parts[:2] == (account_id, business_date) and is_final(path):
+            manifests.setdefault(name_parts[2], []).append(path)
+    return manifests
 
 
 def _require_not_final(path: Path, day: DailyFile) -> None:
-    """Refuses to write a version of a day that is final on disk, whatever the ledger says.
+    """Rejects writing a version that is final on disk, even if the ledger does not know it.
 
-    A file that is read-only and has lost its manifest counts as final: files become read-only when they are sealed.
+    A read-only file without a manifest counts as final: files become read-only when they are sealed.
     """
     final = final_manifests(path.parent, day.account_id, day.business_date)
     for version in sorted(final, reverse=True):
         if version >= day.version:
-            raise _kept(final[version][0].name.removesuffix(MANIFEST_SUFFIX))
+            raise _sealed_file_exists(final[version][0].name.removesuffix(MANIFEST_SUFFIX))
     if _read_only(path):
-        raise _kept(path.name)
+        raise _sealed_file_exists(path.name)
 
 
-def _kept(name: str) -> SealedFileExists:
+def _sealed_file_exists(name: str) -> SealedFileExists:
     return SealedFileExists(
-        f"{name} is final on disk and differs from what the ledger knows of the day; nothing was written; "
-        "run 'cdr-pipeline days adopt'",
-        hint="'cdr-pipeline days adopt' enters final files into the ledger; later records are then restated",
+        f"{name} is final on disk and differs from the ledger; nothing was written; run 'cdr-pipeline days adopt'",
+        hint="cdr-pipeline days adopt",
     )
 
 
@@ -264,19 +264,19 @@ def _read_only(path: Path) -> bool:
 
 
 def require_bytes(path: Path, sha256: str) -> None:
-    """Refuses a file that is not the one that was sealed.
+    """Checks that a file has the bytes that were sealed.
 
     Raises:
-        SealedFileDamaged: it is missing, unreadable or has other bytes.
+        SealedFileDamaged: the file is missing, unreadable or has other bytes.
     """
     try:
         with path.open("rb") as handle:
-            found = hashlib.file_digest(handle, "sha256").hexdigest()
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
         raise SealedFileDamaged(
             f"{path.name} was sealed and cannot be read: {error.strerror}; run 'cdr-pipeline days repair'", hint=_REPAIR
         ) from None
-    if found != sha256:
+    if digest != sha256:
         raise SealedFileDamaged(
             f"{path.name} was sealed with other bytes than it has now; run 'cdr-pipeline days repair'", hint=_REPAIR
         )
@@ -286,7 +286,7 @@ def sealed_manifest(path: Path) -> Manifest:
     """The manifest of a sealed file.
 
     Raises:
-        SealedFileDamaged: it is missing or damaged.
+        SealedFileDamaged: the manifest is missing or damaged.
     """
     try:
         return read_manifest(manifest_path(path))
@@ -294,9 +294,9 @@ def sealed_manifest(path: Path) -> Manifest:
         raise SealedFileDamaged(f"{error.message}; run 'cdr-pipeline days repair'", hint=_REPAIR) from None
 
 
-def manifest_of(day: DailyFile, dialect: ExportDialect, writing: Writing, content_sha256: str) -> Manifest:
-    """What a manifest says of any file of the day; rows and totals are for the caller to fill in."""
-    first, _ = day_bounds(day.business_date, day.time_zone)
+def manifest_of(day: DailyFile, dialect: ExportDialect, writing: AtomicFile, content_sha256: str) -> Manifest:
+    """Manifest of a file of the day, without rows and totals; the caller adds them."""
+    start, _ = day_bounds(day.business_date, day.time_zone)
     _, end = day_bounds(day.business_date, day.next_time_zone or day.time_zone)
     return Manifest(
         manifest_schema=SCHEMA,
@@ -313,7 +313,7 @@ def manifest_of(day: DailyFile, dialect: ExportDialect, writing: Writing, conten
         business_date=day.business_date.isoformat(),
         time_zone=day.time_zone,
         next_time_zone=day.next_time_zone,
-        window_start_utc=utc_text(first),
+        window_start_utc=utc_text(start),
         window_end_utc=utc_text(end),
         watermark_utc=utc_text(day.watermark_utc) if day.watermark_utc else None,
         version=day.version,
@@ -331,13 +331,13 @@ def manifest_of(day: DailyFile, dialect: ExportDialect, writing: Writing, conten
 
 def _announce(path: Path, sha256: str, manifest: bytes, *, sealed: bool) -> None:
     add_sum(path, sha256)
-    with beside(manifest_path(path)) as note:
-        note.write(manifest)
-        note.place(mode=SEALED_MODE if sealed else None)
+    with new_file(manifest_path(path)) as manifest_file:
+        manifest_file.write(manifest)
+        manifest_file.place(mode=SEALED_MODE if sealed else None)
 
 
 def _on_disk(path: Path, manifest: Manifest) -> bool:
-    """Whether the same file with a manifest that says the same is there already, to the byte."""
+    """Whether the same file is on disk, with a manifest of the same content."""
     try:
         if not manifest.equal_content(read_manifest(manifest_path(path))):
             return False

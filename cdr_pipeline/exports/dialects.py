@@ -1,4 +1,4 @@
-"""The kinds of file that a day has, and how each is named."""
+"""Dialects of a day's files and the names of all exported files."""
 
 import re
 from datetime import date
@@ -12,19 +12,19 @@ from cdr_pipeline.exports.compression import SUFFIXES, Compression
 _ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DAILY_NAME: Final = re.compile(r"cdrs_([A-Za-z0-9_-]{1,64})_(\d{4}-\d{2}-\d{2})_v([1-9]\d{0,8})\..+")
 MANIFEST_SUFFIX: Final = ".manifest.json"
-# What the names of files begin with that are made of a month's days.
+# Prefixes of the names of monthly files.
 MONTH_FILES: Final = ("month_", "summary_", "journal_")
 
 
 class ExportDialect(StrEnum):
-    """How a file is written. ``exact`` is what the others are made of, and what is sealed.
+    """Dialects of a daily file. ``exact`` is the sealed one; the others are made from it.
 
     exact        RFC 4180, UTF-8, for machines.
-    spreadsheet  CSV that a spreadsheet opens without damage: marked, quoted, formulas and long digits neutralised.
-    xlsx         a workbook of text cells.
+    spreadsheet  CSV that spreadsheets open unchanged: byte order mark, quotes, formulas and long digits neutralised.
+    xlsx         workbook of text cells.
     parquet      typed columns.
-    redacted     as exact, with numbers masked by a keyed hash and names left out.
-    adjustment   what a version changed against the one before: rows added, changed, withdrawn.
+    redacted     as exact, with numbers masked by a keyed hash and without names.
+    adjustment   differences from the previous version: rows added, changed, withdrawn.
     """
 
     EXACT = "exact"
@@ -36,12 +36,12 @@ class ExportDialect(StrEnum):
 
     @property
     def suffix(self) -> str:
-        """What its files' names end with, before that of their compression."""
+        """Suffix of its file names, before that of the compression."""
         return _SUFFIXES[self]
 
     @property
     def is_text(self) -> bool:
-        """Whether it is a CSV, and so may be packed."""
+        """Whether it is a CSV dialect, which may be compressed."""
         return self.suffix.endswith(".csv")
 
 
@@ -62,41 +62,43 @@ def file_name(
     dialect: ExportDialect = ExportDialect.EXACT,
     compression: Compression = "none",
 ) -> str:
-    """Name of a daily file: ``cdrs_{account_id}_{yyyy-mm-dd}_v{n}.csv`` and its like.
+    """Name of a daily file, such as ``cdrs_{account_id}_{yyyy-mm-dd}_v{n}.csv``.
 
     Raises:
-        ExportError: the account id could leave its folder.
+        ExportError: the account id contains other characters and could leave its folder.
     """
     if not _ACCOUNT_ID.fullmatch(account_id):
-        raise ExportError("an account id is 1 to 64 letters, digits, '-' or '_'")
-    packed = SUFFIXES[compression] if dialect.is_text else ""
-    return f"cdrs_{account_id}_{business_date}_v{version}{dialect.suffix}{packed}"
+        raise ExportError("an account id must be 1 to 64 letters, digits, '-' or '_'")
+    compression_suffix = SUFFIXES[compression] if dialect.is_text else ""
+    return f"cdrs_{account_id}_{business_date}_v{version}{dialect.suffix}{compression_suffix}"
 
 
 def day_of_name(name: str) -> tuple[str, date, int] | None:
     """Account, business date and version that the name of a daily file or of its manifest states."""
-    found = _DAILY_NAME.fullmatch(name)
-    if found is None:
+    match = _DAILY_NAME.fullmatch(name)
+    if match is None:
         return None
     try:
-        return found[1], date.fromisoformat(found[2]), int(found[3])
+        return match[1], date.fromisoformat(match[2]), int(match[3])
     except ValueError:
         return None
 
 
 def month_folder(export_dir: Path, account_id: str, day: date) -> Path:
-    """``{account_id}/{yyyy}/{mm}`` below the root of all exports."""
+    """Folder ``{account_id}/{yyyy}/{mm}`` below the root folder of all exports."""
     return export_dir / account_id / f"{day:%Y}" / f"{day:%m}"
 
 
 def manifest_path(file: Path) -> Path:
-    """Where the manifest of a file lies."""
+    """Path of the manifest of a file."""
     return file.with_name(file.name + MANIFEST_SUFFIX)
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether a file must have a manifest beside it; those of a month have a note of another kind."""
+    """Whether a file must have a manifest; monthly files have another kind of note."""
     name = path.name
     return not name.startswith((".", *MONTH_FILES)) and any(
-        name.endswith(suffix + packed) for suffix in (".csv", ".xlsx", ".parquet") for packed in SUFFIXES.values()
+        name.endswith(suffix + compression_suffix)
+        for suffix in (".csv", ".xlsx", ".parquet")
+        for compression_suffix in SUFFIXES.values()
     )

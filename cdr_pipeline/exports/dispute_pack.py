@@ -1,7 +1,7 @@
-"""The dispute pack: breaks with both sides' values, as a workbook for people and a CSV file for programs.
+"""The dispute pack: breaks with both sides' values, as a workbook and as a CSV file.
 
-Numbers, ids and names are text cells: a spreadsheet can neither round them nor take them for formulas. Seconds and
-money are numbers, so that they can be added up; the CSV file has them to the last decimal.
+Phone numbers, ids and names are text cells, so that a spreadsheet neither rounds nor runs them. Seconds and money are
+numeric cells, so that they can be added up; the CSV file has all their decimals.
 """
 
 import csv
@@ -19,7 +19,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from cdr_pipeline.core.reconcile.result.breaks import Break
-from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.exports.atomic import new_file, sole_writer
 from cdr_pipeline.exports.reconciliation_words import CAUSES, class_meaning, class_name
 from cdr_pipeline.files.durable import PRIVATE_FILE, PRIVATE_FOLDER
 
@@ -42,7 +42,7 @@ _TOTALS: Final = (
     "Class", "What it means", "Breaks", "Seconds, switch", "Seconds, carrier", "Amount, switch", "Amount, carrier",
     "Charged too much", "Charged too little", "Currency",
 )  # fmt: skip
-# What a spreadsheet would run when a CSV file is opened in it; signs of numbers that are dialled do no harm.
+# First characters of cells that a spreadsheet runs when it opens a CSV file.
 _FORMULA: Final = ("=", "@", "\t", "\r", "+", "-")
 
 
@@ -51,7 +51,7 @@ _Cell = str | Decimal | int | datetime | date | None
 
 @dataclass(frozen=True, slots=True)
 class DisputePack:
-    """A pack on disk, and how many breaks are in it."""
+    """A pack on disk and its number of breaks."""
 
     workbook: Path
     csv_file: Path
@@ -61,16 +61,17 @@ class DisputePack:
 def write_pack(
     breaks: Sequence[Break], *, folder: Path, heading: Sequence[tuple[str, str]], made_at: datetime
 ) -> DisputePack:
-    """Writes the pack, each file whole or not at all; the same breaks give the same bytes.
+    """Writes the pack, each file atomically; the same breaks give the same bytes.
 
     Args:
-        breaks: of one carrier's day.
-        folder: where to.
-        heading: what the pack is about, and its rules: name and value; the first three make the file's name.
-        made_at: stands in the workbook as the time of its making.
+        breaks: breaks of one carrier's day.
+        folder: folder of the pack.
+        heading: names and values at the top of the workbook: carrier, account and day, which make the file name, then
+            the rules.
+        made_at: creation time in the workbook's properties.
 
     Raises:
-        ExportError: it could not be written.
+        ExportError: a file cannot be written.
     """
     carrier, account, day = (value for _, value in heading[:3])
     plain = "".join(sign if sign.isalnum() else "_" for sign in f"{carrier}_{account}")
@@ -81,7 +82,7 @@ def write_pack(
             (pack.csv_file, _csv(breaks)),
             (pack.workbook, _workbook(breaks, heading, made_at)),
         ):
-            with beside(path, mode=PRIVATE_FILE) as writing:
+            with new_file(path, mode=PRIVATE_FILE) as writing:
                 writing.write(content)
                 writing.place()
     return pack
@@ -133,14 +134,14 @@ def _workbook(breaks: Sequence[Break], heading: Sequence[tuple[str, str]], made_
         totals.set_column(0, 0, 30)
         totals.set_column(1, 1, 52)
         totals.set_column(2, len(_TOTALS), 16)
-        listed = book.add_worksheet("Breaks")
-        _write(listed, 0, _COLUMNS, bold)
+        breaks_sheet = book.add_worksheet("Breaks")
+        _write(breaks_sheet, 0, _COLUMNS, bold)
         for row, item in enumerate(breaks, start=1):
-            _write(listed, row, [_cell(item, column) for column in _COLUMNS], money)
-        listed.freeze_panes(1, 1)
-        listed.autofilter(0, 0, len(breaks), len(_COLUMNS) - 1)
-        listed.set_column(0, len(_COLUMNS) - 1, 18)
-        for sheet in (totals, listed):
+            _write(breaks_sheet, row, [_cell(item, column) for column in _COLUMNS], money)
+        breaks_sheet.freeze_panes(1, 1)
+        breaks_sheet.autofilter(0, 0, len(breaks), len(_COLUMNS) - 1)
+        breaks_sheet.set_column(0, len(_COLUMNS) - 1, 18)
+        for sheet in (totals, breaks_sheet):
             sheet.set_landscape()
             sheet.set_paper(9)
             sheet.fit_to_pages(1, 0)
@@ -148,13 +149,13 @@ def _workbook(breaks: Sequence[Break], heading: Sequence[tuple[str, str]], made_
 
 
 def _cell(item: Break, column: str) -> str | int | Decimal:
-    """A number where it can be added up, else text."""
+    """A number if the column can be added up, otherwise text."""
     value = _value(item, column)
     return value if column in _NUMERIC and isinstance(value, int | Decimal) else _text(value)
 
 
 def _write(sheet: Worksheet, row: int, line: Sequence[str | int | Decimal], style: Format) -> None:
-    """One row; texts are written as texts whatever they look like. The style is for titles and decimals."""
+    """Writes one row; strings always become text cells. The style applies to titles and decimals."""
     title = line in (_TOTALS, _COLUMNS)
     for column, value in enumerate(line):
         if isinstance(value, str):
@@ -164,7 +165,7 @@ def _write(sheet: Worksheet, row: int, line: Sequence[str | int | Decimal], styl
 
 
 def _totals(breaks: Sequence[Break]) -> list[tuple[str | int | Decimal, ...]]:
-    """One line a class, and one a cause below it where causes are known; then all. Each currency by itself."""
+    """One line per class, cause and currency, then one line of all breaks per currency."""
     groups: dict[tuple[str, str, str], list[Break]] = defaultdict(list)
     for item in breaks:
         groups[item.match_class, item.cause or "", item.exposure_currency].append(item)
@@ -181,13 +182,13 @@ def _totals(breaks: Sequence[Break]) -> list[tuple[str | int | Decimal, ...]]:
 def _sums(breaks: Sequence[Break]) -> tuple[int | Decimal, ...]:
     columns = ("switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount")
     sums = [sum((_added(item, name) for item in breaks), Decimal(0)) for name in columns]
-    much = sum((max(item.exposure, Decimal(0)) for item in breaks), Decimal(0))
-    little = sum((max(-item.exposure, Decimal(0)) for item in breaks), Decimal(0))
-    return len(breaks), *sums, much, little
+    too_much = sum((max(item.exposure, Decimal(0)) for item in breaks), Decimal(0))
+    too_little = sum((max(-item.exposure, Decimal(0)) for item in breaks), Decimal(0))
+    return len(breaks), *sums, too_much, too_little
 
 
 def _added(item: Break, name: str) -> Decimal:
-    """A value to add up; the switch's price does not count where the carrier charged in another currency."""
+    """A value to add up; 0 for the switch's price if the carrier charged in another currency."""
     foreign = name == "switch_amount" and item.cause == "currency"
     value: Decimal | None = None if foreign else getattr(item, name)
     return value or Decimal(0)

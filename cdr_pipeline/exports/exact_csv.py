@@ -1,7 +1,7 @@
-"""The CSV dialect ``exact``: RFC 4180, UTF-8, CRLF, a header, quotes where needed. For machines; not for a spreadsheet.
+"""The CSV dialect ``exact``: RFC 4180, UTF-8, CRLF, a header, quotes where needed. For programs, not for spreadsheets.
 
-Nothing between two commas means "unknown"; text is never the empty string. Instants are ISO 8601 in UTC with Z, with
-a fraction only when there is one; seconds have no trailing zeros; money has all its eight decimals.
+An empty cell means "unknown"; there are no empty strings. Instants are ISO 8601 in UTC with Z, with a fraction only if
+it is not 0. Seconds have no trailing zeros; money always has eight decimals.
 """
 
 import io
@@ -14,7 +14,7 @@ from cdr_pipeline.errors import ExportError
 
 
 def header(columns: Sequence[str] | None = None) -> bytes:
-    """The first line, of today's columns when none are given."""
+    """The header line; by default of the current columns."""
     return (",".join(names(exported_only=True) if columns is None else columns) + "\r\n").encode()
 
 
@@ -22,38 +22,38 @@ def encode(records: pl.DataFrame) -> bytes:
     """Lines of records, without the header.
 
     Args:
-        records: the columns of ``names(exported_only=True)``, typed as in the field dictionary; others are left out.
+        records: the columns of ``names(exported_only=True)``, typed as in the field dictionary; others are ignored.
 
     Raises:
-        ExportError: a column is missing or of another type. The formats below are right for theirs only: an instant
-            in another zone or a decimal of another scale would be written as another value.
+        ExportError: a column is missing or of another type. Instants in another zone and decimals of another scale
+            would be written as wrong values.
     """
-    wrong = [name for name in names(exported_only=True) if records.schema.get(name) != BY_NAME[name].kind.dtype]
-    if wrong:
-        raise ExportError(f"not the columns of a daily file: {', '.join(wrong)} missing or of another type")
+    invalid = [name for name in names(exported_only=True) if records.schema.get(name) != BY_NAME[name].kind.dtype]
+    if invalid:
+        raise ExportError(f"not the columns of a daily file: {', '.join(invalid)} missing or of another type")
     return lines(to_text(records, names(exported_only=True)))
 
 
 def lines(texts: pl.DataFrame) -> bytes:
-    """Lines of cells that are written already, without the header.
+    """Lines of text cells, without the header.
 
     Args:
-        texts: every column text; null is nothing.
+        texts: text columns; null becomes an empty cell.
     """
     if texts.is_empty():
         return b""
-    written = io.BytesIO()
-    texts.write_csv(written, include_header=False, line_terminator="\r\n")
-    return written.getvalue()
+    buffer = io.BytesIO()
+    texts.write_csv(buffer, include_header=False, line_terminator="\r\n")
+    return buffer.getvalue()
 
 
 def to_text(records: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Typed columns of the field dictionary as the text that stands in the file."""
+    """Typed columns of the field dictionary as text, formatted as in the file."""
     return records.select(_text(name) for name in columns)
 
 
 def typed(columns: Sequence[str]) -> list[pl.Expr]:
-    """The other way: each column that the field dictionary knows, of its type; others stay text."""
+    """Reverse of ``to_text``: casts the columns of the field dictionary to their types; others stay text."""
     return [_typed(name) for name in columns]
 
 
@@ -61,15 +61,17 @@ def _text(name: str) -> pl.Expr:
     column = pl.col(name)
     match BY_NAME[name].kind:
         case Kind.INSTANT:
-            whole = column.dt.strftime("%Y-%m-%dT%H:%M:%S")
+            seconds = column.dt.strftime("%Y-%m-%dT%H:%M:%S")
             fraction = column.dt.strftime("%.6f").str.strip_chars_end("0")
-            return (whole + pl.when(column.dt.microsecond() > 0).then(fraction).otherwise(pl.lit("")) + "Z").alias(name)
+            return (seconds + pl.when(column.dt.microsecond() > 0).then(fraction).otherwise(pl.lit("")) + "Z").alias(
+                name
+            )
         case Kind.SECONDS:
             return column.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".").alias(name)
         case Kind.DATE:
             return column.dt.strftime("%Y-%m-%d")
         case Kind.TEXT:
-            # CSV readers cannot tell the empty string from nothing, so there is only nothing.
+            # CSV readers cannot distinguish an empty string from null, so both become null.
             return column.replace("", None)
         case _:
             return column.cast(pl.String)

@@ -16,9 +16,9 @@ class FinalFile:
     """A file that a manifest on disk announces as final; the file itself may be missing.
 
     Attributes:
-        path: of the file.
-        manifest: what is announced.
-        text: the manifest to the byte.
+        path: path of the file.
+        manifest: its manifest.
+        text: text of the manifest on disk.
     """
 
     path: Path
@@ -27,13 +27,13 @@ class FinalFile:
 
     @property
     def version(self) -> int:
-        """Of the day."""
+        """Version of the day."""
         return self.manifest.version
 
 
 @dataclass(frozen=True, slots=True)
 class FinalDay:
-    """The final files of one account's day, and manifests that cannot be used, each with the reason."""
+    """The final files of one account's day, and its unusable manifests with the reason of each."""
 
     account_id: str
     business_date: date
@@ -42,13 +42,13 @@ class FinalDay:
 
 
 def final_days(export_dir: Path) -> Iterator[FinalDay]:
-    """Days with final files on disk, by account and date; a month's folder is read at a time."""
+    """Days with final files on disk, by account and date; reads one month's folder at a time."""
     for folder in sorted(export_dir.glob("*/[0-9][0-9][0-9][0-9]/[0-9][0-9]")):
         days: dict[tuple[str, date], list[Path]] = {}
         for path in sorted(folder.glob(f"cdrs_*{MANIFEST_SUFFIX}")):
-            named = day_of_name(path.name)
-            if named is not None and folder == month_folder(export_dir, named[0], named[1]):
-                days.setdefault(named[:2], []).append(path)
+            name_parts = day_of_name(path.name)
+            if name_parts is not None and folder == month_folder(export_dir, name_parts[0], name_parts[1]):
+                days.setdefault(name_parts[:2], []).append(path)
         for (account_id, business_date), paths in sorted(days.items()):
             day = _final_day(account_id, business_date, paths)
             if day.files or day.unusable:
@@ -65,14 +65,14 @@ def _final_day(account_id: str, business_date: date, paths: list[Path]) -> Final
             text = path.read_bytes()
             manifest = decode_manifest(text, path.name)
         except OSError as error:
-            unusable.append((path, f"it cannot be read: {error.strerror}"))
+            unusable.append((path, f"cannot be read: {error.strerror}"))
         except ExportError as error:
             unusable.append((path, error.message))
         else:
             name = path.name.removesuffix(MANIFEST_SUFFIX)
-            named = (manifest.account_id, manifest.business_date, manifest.file)
-            if named != (account_id, business_date.isoformat(), name):
-                unusable.append((path, "its content is about another file or day than its name"))
+            name_parts = (manifest.account_id, manifest.business_date, manifest.file)
+            if name_parts != (account_id, business_date.isoformat(), name):
+                unusable.append((path, "it describes another file or day than its name"))
             else:
                 files.append(FinalFile(path.with_name(name), manifest, text.decode()))
     return FinalDay(account_id, business_date, tuple(files), tuple(unusable))

@@ -1,4 +1,4 @@
-"""What proves a daily file whole: written last, beside the file, as JSON."""
+"""Manifest of a daily file: a JSON file in the same folder, written last, that proves the file complete."""
 
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from cdr_pipeline.errors import ExportError
 
 SCHEMA: Final = 1
-# What a manifest says of its own making; everything else follows from the file and the day.
-_OF_ITS_MAKING: Final = ("created_utc", "producer")
+# Keys about the creation of the manifest; all others follow from the file and the day.
+_VOLATILE: Final = ("created_utc", "producer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +20,27 @@ class Manifest:
     """The manifest of one daily file.
 
     Attributes:
-        manifest_schema: version of this list.
-        file: name of the file beside it.
-        sha256, bytes, rows: of the file, rows without the header.
-        content_sha256: of the rows as the exact dialect writes them, header included, unpacked: equal in all dialects
-            of a version but the redacted one.
-        columns: in order.
-        dialect, compression: how the file is written and packed.
-        rule: how its cells were changed (``apostrophe-v1``, ``keyed-hash-v1``); null where they stand as they are.
-        account_id, business_date, time_zone: whose day, in which zone.
-        next_time_zone: zone of the next day where the account changed its zone in between, else null.
-        window_start_utc, window_end_utc: the day's bounds, half-open; 23, 24 or 25 hours apart but for a zone change.
-        watermark_utc: save time up to which the switch was asked; null while a window of the day is missing.
+        manifest_schema: version of this schema.
+        file: name of the file, in the same folder.
+        sha256, bytes, rows: hash, size and number of rows of the file; the header is not counted.
+        content_sha256: hash of header and rows in the exact dialect, uncompressed; equal in all dialects of a version
+            except the redacted one.
+        columns: names of the columns, in order.
+        dialect, compression: dialect and compression of the file.
+        rule: rule that changed the cells (``apostrophe-v1``, ``keyed-hash-v1``); null if they are unchanged.
+        account_id, business_date, time_zone: account, day and time zone of the day.
+        next_time_zone: time zone of the next day if the account changed its zone in between, otherwise null.
+        window_start_utc, window_end_utc: the day's bounds, half-open; 23 to 25 hours apart, unless the zone changes.
+        watermark_utc: save time up to which the switch was queried; null while a window of the day is missing.
         version, state: open (may change), sealed (final), restated (a later version of a sealed day, final too).
-        supersedes: sha256 of the same file of the version before; null for the first.
-        reasons: an adjustment's rows by reason; empty elsewhere.
-        totals: by origin and of all; an adjustment's by change.
-        rejected_rows, corrected_rows: of the day's windows, refused, and of those mended since.
-        late_rows: rows that this version has, changed or lost against the one before.
-        reconciliation: status, breaks and exposure of the day when the file was made.
-        producer: name, version and run.
-        created_utc: when the manifest was written.
+        supersedes: sha256 of the same file of the previous version; null for the first version.
+        reasons: number of records of an adjustment by reason; empty in other dialects.
+        totals: totals by origin and of all rows; of an adjustment by change and side.
+        rejected_rows, corrected_rows: rejected rows of the day's windows, and how many of them were corrected since.
+        late_rows: records added, changed or withdrawn since the previous version.
+        reconciliation: status, breaks and exposure of the day when the file was written.
+        producer: name and version of the program, and id of the run.
+        created_utc: time at which the manifest was written.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
@@ -75,52 +75,52 @@ class Manifest:
     reasons: dict[str, int] = field(default_factory=dict[str, int])
 
     def equal_content(self, other: "Manifest") -> bool:
-        """Whether both describe the same file and day, whenever and by whichever run they were made."""
-        mine, theirs = _stated(self), _stated(other)
-        return all(mine[key] == theirs[key] for key in mine if key not in _OF_ITS_MAKING)
+        """Whether both describe the same file and day; creation time and run may differ."""
+        own, others = _as_dict(self), _as_dict(other)
+        return all(own[key] == others[key] for key in own if key not in _VOLATILE)
 
 
 _STRICT: Final = TypeAdapter(Manifest)
 
 
 def utc_text(moment: datetime) -> str:
-    """An instant as manifests write it, whole seconds (rounded down, so that a watermark never promises more)."""
+    """An instant in the format of manifests, rounded down to seconds so that a watermark is never too late."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """JSON with sorted keys, indented, with a final line end."""
-    return orjson.dumps(_stated(manifest), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"
+    """JSON with sorted keys, indented, with a final newline."""
+    return orjson.dumps(_as_dict(manifest), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"
 
 
-def _stated(manifest: Manifest) -> dict[str, Any]:
-    """Every key with its value, which is not copied: there is one manifest a file, and many files a night."""
+def _as_dict(manifest: Manifest) -> dict[str, Any]:
+    """Keys and values of a manifest, without copying the values: a night writes many manifests."""
     return {item.name: getattr(manifest, item.name) for item in fields(manifest)}
 
 
 def decode_manifest(text: bytes | str, name: str = "the text") -> Manifest:
-    """The manifest that a text is.
+    """Parses a manifest.
 
     Args:
-        text: JSON.
-        name: what to call it when it is none.
+        text: JSON text.
+        name: name of the text in error messages.
 
     Raises:
-        ExportError: it is no JSON, is of another schema, or has a key that is missing, one too many or of another type.
+        ExportError: the text is not JSON, has another schema, or a key is missing, unknown or of another type.
     """
     try:
         return _STRICT.validate_json(text)
     except ValidationError as error:
-        # Not the error's own text: that quotes the values.
-        wrong = sorted({".".join(map(str, found["loc"])) or found["type"] for found in error.errors()})
-        raise ExportError(f"{name} is not a manifest of schema {SCHEMA}: {', '.join(wrong)}") from None
+        # The error's own text is not used: it contains the values.
+        invalid = sorted({".".join(map(str, item["loc"])) or item["type"] for item in error.errors()})
+        raise ExportError(f"{name} is not a manifest of schema {SCHEMA}: {', '.join(invalid)}") from None
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a file.
+    """Reads the manifest in a file.
 
     Raises:
-        ExportError: it is missing or unreadable, or is no manifest.
+        ExportError: the file is missing, unreadable or not a manifest.
     """
     try:
         text = path.read_bytes()

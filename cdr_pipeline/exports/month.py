@@ -1,7 +1,7 @@
-"""A month of an account, made of its days' files and of nothing else: all rows, a summary, journal lines.
+"""Monthly files of an account, made from its daily files only: all rows, a summary, journal lines.
 
-Each is announced by a note (``.sources.json``) that names every day's file it was made of, with version and hash, so
-that anyone can see whether it is the sum of its days, and whether one of them has been restated since.
+Each has a note (``.sources.json``) that lists the daily files it was made from, with version and hash. The note shows
+whether the file is the sum of its days, and whether a day has been restated since.
 """
 
 import hashlib
@@ -16,17 +16,17 @@ import polars as pl
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME
 from cdr_pipeline.errors import ExportError
-from cdr_pipeline.exports.atomic import Writing, beside, remove, sole_writer
+from cdr_pipeline.exports.atomic import AtomicFile, new_file, remove, sole_writer
 from cdr_pipeline.exports.daily_file import require_bytes
 from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.exact_csv import header, lines
 from cdr_pipeline.exports.manifest import Manifest
 from cdr_pipeline.exports.reading_back import read_cells
-from cdr_pipeline.exports.totals import FileTotals, GroupTotals, counted
+from cdr_pipeline.exports.totals import FileTotals, GroupTotals, with_typed_values
 
 NOTE_SUFFIX: Final = ".sources.json"
 Preset = Literal["netsuite", "qbo", "xero"]
-# Most lines and bytes that one import takes; a ledger's own limits, the header not counted.
+# Maximum lines (without the header) and bytes per import of each accounting system.
 LIMITS: Final[dict[Preset, tuple[int, int]]] = {
     "netsuite": (25_000, 50_000_000),
     "qbo": (1_000, 350_000),
@@ -37,24 +37,24 @@ SUMMARY: Final = (
     "duration_seconds", "billing_seconds", "cost",
 )  # fmt: skip
 JOURNAL: Final = ("reference", "date", "account_id", "description", "currency", "amount", "legs", "billing_seconds")
-# Digits of E.164 that name a country or a region of the North American plan.
+# E.164 country codes, and area codes of the North American plan.
 _DESTINATION: Final = r"^\+(1\d{3}|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3})"
 
 
 @dataclass(frozen=True, slots=True)
 class DaySource:
-    """A day's newest exact file."""
+    """Newest exact file of a day."""
 
     path: Path
     manifest: Manifest
 
 
 def write_month(sources: Sequence[DaySource], *, account_id: str, month: date, folder: Path) -> Path:
-    """All rows of the days, one header: ``month_{account}_{yyyy-mm}.csv``.
+    """Writes all rows of the days under one header: ``month_{account}_{yyyy-mm}.csv``.
 
     Raises:
-        SealedFileDamaged: a day's file is not the one that its manifest describes.
-        ExportError: it cannot be written.
+        SealedFileDamaged: a daily file differs from its manifest.
+        ExportError: the file cannot be written.
     """
     columns = sources[-1].manifest.columns if sources else list(BY_NAME)
     path = folder / f"month_{account_id}_{month:%Y-%m}.csv"
@@ -62,7 +62,7 @@ def write_month(sources: Sequence[DaySource], *, account_id: str, month: date, f
 
 
 def write_summary(sources: Sequence[DaySource], *, account_id: str, month: date, folder: Path) -> Path:
-    """A line per day, direction, destination and currency: ``summary_{account}_{yyyy-mm}.csv``.
+    """Writes one line per day, direction, destination and currency: ``summary_{account}_{yyyy-mm}.csv``.
 
     Raises:
         SealedFileDamaged, ExportError: as ``write_month``.
@@ -74,7 +74,7 @@ def write_summary(sources: Sequence[DaySource], *, account_id: str, month: date,
 def write_journal(
     sources: Sequence[DaySource], *, account_id: str, month: date, folder: Path, preset: Preset
 ) -> list[Path]:
-    """A line per day and currency, in as many files as the ledger's import needs: part n of m in their names.
+    """Writes one line per day and currency, split into files within ``LIMITS``; names contain part and number of parts.
 
     Raises:
         SealedFileDamaged, ExportError: as ``write_month``.
@@ -89,9 +89,9 @@ def write_journal(
 
 
 def summary(sources: Sequence[DaySource]) -> pl.DataFrame:
-    """``SUMMARY`` as text; a leg without a public number has the destination "other"."""
-    found = [
-        counted(cells)
+    """``SUMMARY`` as text; legs without a public number have the destination "other"."""
+    parts = [
+        with_typed_values(cells)
         .group_by(
             "account_id",
             "business_date",
@@ -108,11 +108,11 @@ def summary(sources: Sequence[DaySource]) -> pl.DataFrame:
         )
         for cells in _cells(sources)
     ]
-    if not found:
+    if not parts:
         return pl.DataFrame(schema=dict.fromkeys(SUMMARY, pl.String()))
     keys = list(SUMMARY[:5])
-    whole = pl.concat(found).group_by(keys).agg(pl.col(name).sum() for name in SUMMARY[5:]).sort(keys)
-    return whole.select(pl.col(name).cast(pl.String).replace("", None) for name in SUMMARY)
+    summed = pl.concat(parts).group_by(keys).agg(pl.col(name).sum() for name in SUMMARY[5:]).sort(keys)
+    return summed.select(pl.col(name).cast(pl.String).replace("", None) for name in SUMMARY)
 
 
 def journal(sources: Sequence[DaySource], account_id: str) -> pl.DataFrame:
@@ -138,7 +138,7 @@ def journal(sources: Sequence[DaySource], account_id: str) -> pl.DataFrame:
 
 
 def month_totals(sources: Iterable[DaySource]) -> dict[str, Any]:
-    """The sum of the days' totals, as their manifests state them."""
+    """Sum of the totals in the days' manifests."""
     totals = FileTotals()
     for source in sources:
         for group, stated in source.manifest.totals.items():
@@ -154,34 +154,34 @@ def _cells(sources: Sequence[DaySource]) -> Iterator[pl.DataFrame]:
 
 
 def _parts(entries: pl.DataFrame, most_lines: int, most_bytes: int) -> Iterator[pl.DataFrame]:
-    """Whole lines, as many as both limits allow."""
+    """Splits lines into parts within both limits."""
     sizes = entries.select(pl.concat_str(pl.all().fill_null("")).str.len_bytes() + 4 * len(JOURNAL)).to_series()
-    begun, held = 0, 0
+    start, size_so_far = 0, 0
     for number, size in enumerate(sizes):
-        if number > begun and (number - begun == most_lines or held + size > most_bytes):
-            yield entries[begun:number]
-            begun, held = number, 0
-        held += size
-    if begun < entries.height:
-        yield entries[begun:]
+        if number > start and (number - start == most_lines or size_so_far + size > most_bytes):
+            yield entries[start:number]
+            start, size_so_far = number, 0
+        size_so_far += size
+    if start < entries.height:
+        yield entries[start:]
 
 
-def _write(path: Path, first: bytes, contents: Iterable[bytes], sources: Sequence[DaySource]) -> Path:
-    """The file, and its note last; the note of an older one goes first."""
-    with sole_writer(path.parent), beside(path) as writing:
-        writing.write(first)
+def _write(path: Path, header_line: bytes, contents: Iterable[bytes], sources: Sequence[DaySource]) -> Path:
+    """Removes the old note, then writes the file, then the new note."""
+    with sole_writer(path.parent), new_file(path) as writing:
+        writing.write(header_line)
         for content in contents:
             writing.write(content)
         note = path.with_name(path.name + NOTE_SUFFIX)
         remove(note)
         writing.place()
-        with beside(note) as said:
-            said.write(_note(writing, sources))
-            said.place()
+        with new_file(note) as note_file:
+            note_file.write(_note(writing, sources))
+            note_file.place()
     return path
 
 
-def _note(writing: Writing, sources: Sequence[DaySource]) -> bytes:
+def _note(writing: AtomicFile, sources: Sequence[DaySource]) -> bytes:
     final = all(source.manifest.state != "open" for source in sources)
     note = {
         "file": writing.target.name,
@@ -205,15 +205,19 @@ def _note(writing: Writing, sources: Sequence[DaySource]) -> bytes:
 
 
 def verify_month(path: Path) -> list[str]:
-    """What differs between a file of a month, its note and the days' files beside it."""
+    """Differences between a monthly file, its note and the daily files in the same folder; empty if there are none."""
     try:
         note = orjson.loads(path.with_name(path.name + NOTE_SUFFIX).read_bytes())
         content = path.read_bytes()
-        differences = [] if hashlib.sha256(content).hexdigest() == note["sha256"] else ["sha256: the file has another"]
+        differences = (
+            []
+            if hashlib.sha256(content).hexdigest() == note["sha256"]
+            else ["sha256: the file has another hash than its note"]
+        )
         for day in note["days"]:
             require_bytes(path.parent / day["file"], day["sha256"])
     except ExportError as error:
         return [f"days: {error.message}"]
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
-        return ["file: it or its note is missing, or is none"]
+        return ["file: the file or its note is missing or invalid"]
     return differences

@@ -1,4 +1,4 @@
-"""Reads a daily file of any dialect back as the cells of the exact one, some rows at a time."""
+"""Reads a daily file of any dialect as cells of the exact dialect, in chunks of rows."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,15 +17,15 @@ _CHUNK_ROWS: Final = 50_000
 
 
 def read_cells(path: Path, dialect: ExportDialect, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """The rows of a file in their order, every cell as the exact dialect writes it.
+    """Yields the rows of a file in order, with cells as in the exact dialect.
 
     Args:
-        path: the file; packed or not is seen by its content.
-        dialect: how it is written.
-        columns: those it must have, in their order.
+        path: path of the file; compression is detected from its content.
+        dialect: dialect of the file.
+        columns: expected columns, in order.
 
     Raises:
-        ExportError: it is not of this dialect, or has other columns.
+        ExportError: the file is not of this dialect, or has other columns.
     """
     try:
         match dialect:
@@ -37,19 +37,19 @@ def read_cells(path: Path, dialect: ExportDialect, columns: Sequence[str]) -> It
                     for typed in _batches(pl.scan_parquet(path, glob=False))
                 )
             case ExportDialect.SPREADSHEET:
-                frames = (spreadsheet.undone(cells) for cells in _batches(scan_cells(path)))
+                frames = (spreadsheet.decode(cells) for cells in _batches(scan_cells(path)))
             case _:
                 frames = _batches(scan_cells(path))
         for frame in frames:
             if frame.columns != list(columns):
-                raise ExportError(f"{path.name} has other columns than its manifest says")
+                raise ExportError(f"{path.name} has other columns than its manifest")
             yield frame
     except pl.exceptions.PolarsError:
-        raise ExportError(f"{path.name} is no whole file of the dialect {dialect}") from None
+        raise ExportError(f"{path.name} is incomplete or not a file of the dialect {dialect}") from None
 
 
 def scan_cells(path: Path) -> pl.LazyFrame:
-    """A CSV, every column text."""
+    """A CSV file as text columns."""
     # glob=False: a folder may have [brackets] in its name.
     return pl.scan_csv(path, infer_schema=False, glob=False)
 

@@ -1,4 +1,4 @@
-"""Geometry of the bars on a reconciliation page; the template draws and escapes them."""
+"""Geometry of the bar charts on a reconciliation page; the template draws them."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -16,7 +16,7 @@ _LEAST: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day: its place, and its value; None for a day that was not reconciled."""
+    """Bar of one day: position in pixels and value; the value is None if the day was not reconciled."""
 
     day: date
     x: int
@@ -44,9 +44,9 @@ def bars_of(last_day: date, values: Mapping[date, Decimal], red: AbstractSet[dat
     """Bars of the four weeks that end with a day.
 
     Args:
-        last_day: the day shown.
-        values: of the days that have one, not below 0.
-        red: days above what is tolerated.
+        last_day: day of the page.
+        values: values by day, at least 0; days may be missing.
+        red: days with a red light.
     """
     first = last_day - timedelta(days=DAYS - 1)
     shown = {day: value for day, value in values.items() if first <= day <= last_day}

@@ -1,4 +1,4 @@
-"""The page of a carrier's day: self-contained, read in a minute, printed on paper. Same input, same bytes."""
+"""Report page of a carrier's day: one self-contained HTML file. The same input gives the same bytes."""
 
 import hashlib
 from base64 import b64encode
@@ -35,7 +35,7 @@ _AGES: Final = ((1, "up to 1 day"), (7, "2 to 7 days"), (28, "8 to 28 days"), (N
 
 @dataclass(frozen=True, slots=True)
 class ClassTotal:
-    """One class of one destination and currency, "" for the day's; seconds and money of both sides."""
+    """Totals of one class, destination and currency ("" for the day's), with seconds and money of both sides."""
 
     destination: str
     match_class: str
@@ -51,18 +51,18 @@ class ClassTotal:
 
     @property
     def outcomes(self) -> int:
-        """Pairs and lonely records; a class is of pairs or of lonely records, never of both for one destination."""
+        """Number of outcomes; the outcomes of a class are either all pairs or all unpaired records."""
         return max(self.switch_rows, self.carrier_rows)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """What the page shows.
+    """Content of the page.
 
     Attributes:
-        totals: of every destination and class.
-        calls: breaks to drill down to, the largest amount at risk first.
-        trend: the carrier's days up to this one.
+        totals: totals by destination, class and currency.
+        calls: breaks listed individually, the largest amount at risk first.
+        trend: days of the carrier up to this one.
         open_breaks: undecided breaks up to this day.
         method: rules and thresholds, as name and value.
     """
@@ -99,7 +99,7 @@ class ReportPage:
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """Several class totals added up."""
+    """Sum of several class totals."""
 
     name: str
     outcomes: int
@@ -121,7 +121,7 @@ class _Age:
 
 
 def render(page: ReportPage) -> bytes:
-    """The page as UTF-8. Every value is escaped, nothing is loaded, nothing runs."""
+    """The page as UTF-8. Every value is escaped; the page loads nothing and contains no scripts."""
     style = _text("reconciliation_report.css")
     by_class = _sums(_of_the_day(page), lambda item: item.match_class)
     breaks = [item for item in by_class if item.breaks]
@@ -145,7 +145,7 @@ def render(page: ReportPage) -> bytes:
 
 
 def _destinations(page: ReportPage) -> list[tuple[_Sum, list[ClassTotal], list[Break]]]:
-    """Destinations, each with its classes and calls; the largest amount at risk first. Sums are of what is billable."""
+    """Destinations with sum, classes and calls, largest amount at risk first; sums are of billable records."""
     calls: dict[str, list[Break]] = defaultdict(list)
     for call in page.calls:
         calls[call.destination].append(call)
@@ -160,7 +160,7 @@ def _destinations(page: ReportPage) -> list[tuple[_Sum, list[ClassTotal], list[B
 
 
 def _of_the_day(page: ReportPage) -> list[ClassTotal]:
-    """Totals to add up: all records, and the money that is in the day's currency."""
+    """Totals that can be added up: money in other currencies is set to 0."""
     none = {name: Decimal(0) for name in ("switch_amount", "carrier_amount", "exposure")}
     return [item if item.currency in ("", page.currency) else replace(item, **none) for item in page.totals]
 
@@ -187,9 +187,9 @@ def _sums(totals: list[ClassTotal], key: Callable[[ClassTotal], str]) -> list[_S
 
 
 def _ages(page: ReportPage) -> list[_Age]:
-    """Undecided breaks up to this day, by how long ago the calls were when this version was made."""
+    """Undecided breaks up to this day by age of the calls when this version was reconciled."""
     today = page.reconciled_at.astimezone(ZoneInfo(page.time_zone)).date()
-    found: list[_Age] = []
+    ages: list[_Age] = []
     above = -1
     for limit, words in _AGES:
         days = [
@@ -198,19 +198,19 @@ def _ages(page: ReportPage) -> list[_Age]:
             if above < max((today - item.business_date).days, 0)
             and (limit is None or (today - item.business_date).days <= limit)
         ]
-        found.append(
+        ages.append(
             _Age(words, sum(item.break_count for item in days), sum((item.exposure for item in days), Decimal(0)))
         )
         above = limit if limit is not None else above
-    return found
+    return ages
 
 
 def _trend(page: ReportPage, value: str) -> Bars:
-    known = {day.business_date: day for day in page.trend}
+    by_day = {day.business_date: day for day in page.trend}
     return bars_of(
         page.business_date,
-        {day: Decimal(getattr(item, value)) for day, item in known.items()},
-        {day for day, item in known.items() if item.light == "red"},
+        {day: Decimal(getattr(item, value)) for day, item in by_day.items()},
+        {day for day, item in by_day.items() if item.light == "red"},
     )
 
 

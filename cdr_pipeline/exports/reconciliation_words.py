@@ -1,4 +1,4 @@
-"""Words and numbers of reconciliation reports, as a controller reads them."""
+"""Display names of classes and causes, and number formats, of reconciliation reports."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
@@ -46,27 +46,27 @@ _HOUR: Final = 3_600
 
 
 def class_name(name: str) -> str:
-    """What people call a class."""
+    """Display name of a class."""
     return CLASSES[name][0]
 
 
 def class_meaning(name: str) -> str:
-    """What it means."""
+    """Explanation of a class."""
     return CLASSES[name][1]
 
 
 def cause_words(name: str) -> str:
-    """What people call a cause."""
+    """Display name of a cause."""
     return CAUSES[name]
 
 
 def number(value: int) -> str:
-    """A whole number, in threes."""
+    """An integer with thousands separators."""
     return f"{value:,}"
 
 
 def amount(value: Decimal | None, *, places: int = 2) -> str:
-    """Money, with as many decimals as it has, and at least two; nothing where there is none."""
+    """Money with all its decimals, at least two; "" for None."""
     if value is None:
         return ""
     plain = Decimal(value).normalize()
@@ -81,16 +81,16 @@ def minutes(value: Decimal) -> str:
 
 
 def seconds(value: Decimal | None) -> str:
-    """Seconds without idle zeros."""
+    """Seconds without trailing zeros; "" for None."""
     return "" if value is None else f"{Decimal(value).normalize():f}".replace("-", "\N{MINUS SIGN}")
 
 
 def span_words(milliseconds: int) -> str:
-    """A signed length of time in the units that people use: ``+1 h 0 min 2.4 s``."""
+    """A signed duration in hours, minutes and seconds: ``+1 h 0 min 2.4 s``."""
     sign = "\N{MINUS SIGN}" if milliseconds < 0 else "+"
-    left = Decimal(abs(milliseconds)) / _MILLISECONDS
-    hours, left = divmod(left, _HOUR)
-    whole, left = divmod(left, _MINUTE)
+    remaining = Decimal(abs(milliseconds)) / _MILLISECONDS
+    hours, remaining = divmod(remaining, _HOUR)
+    full_minutes, remaining = divmod(remaining, _MINUTE)
     parts = [f"{hours} h"] if hours else []
-    parts += [f"{whole} min"] if hours or whole else []
-    return f"{sign}{' '.join([*parts, f'{left.normalize():f} s'])}"
+    parts += [f"{full_minutes} min"] if hours or full_minutes else []
+    return f"{sign}{' '.join([*parts, f'{remaining.normalize():f} s'])}"

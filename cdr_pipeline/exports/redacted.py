@@ -1,9 +1,8 @@
-"""The dialect ``redacted``: as ``exact``, for those who may know what was called and paid, but not by whom.
+"""The dialect ``redacted``: as ``exact``, for readers who may see calls and prices but not the parties.
 
-Rule ``keyed-hash-v1``: numbers, addresses and ids become ``x-`` and 16 digits that depend on a key; the same text has
-the same digits, so that calls of one party can be counted. Names, links and media are left out. Which fields these are
-follows from their privacy class in the field dictionary. Without the key, the text or the row of another file cannot be
-recovered.
+Rule ``keyed-hash-v1``: numbers, addresses and ids become ``x-`` and 16 digits of a keyed hash. The same text has the
+same digits, so that calls of one party can be counted. Names, links and media are removed. The privacy class of a field
+in the field dictionary decides. Without the key, neither the text nor the row in another file can be recovered.
 """
 
 from typing import Final
@@ -17,11 +16,11 @@ RULE: Final = "keyed-hash-v1"
 
 
 def redacted(texts: pl.DataFrame, key: str) -> pl.DataFrame:
-    """Cells of the exact dialect, masked.
+    """Masks cells of the exact dialect.
 
     Args:
-        texts: text columns; fields of the class ``NONE`` stay as they are.
-        key: what the masks depend on.
+        texts: text columns; fields of the privacy class ``NONE`` are unchanged.
+        key: secret key of the hash.
     """
     return texts.with_columns(
         *(_hashed(name, key) for name in HASHED if name in texts.columns),
@@ -30,7 +29,7 @@ def redacted(texts: pl.DataFrame, key: str) -> pl.DataFrame:
 
 
 def _hashed(name: str, key: str) -> pl.Expr:
-    """Hashed within a hash: knowing some masks does not help to make others."""
+    """Hashes twice with the key, so that known masks do not help to compute others."""
     inner = plh.concat_str(pl.lit(f"{key}\x1f"), pl.col(name)).chash.sha2_256()
     digest = plh.concat_str(pl.lit(f"{key}\x1f"), inner).chash.sha2_256()
     masked = pl.lit("x-") + digest.str.head(16)

@@ -1,4 +1,4 @@
-"""A day's other files, each made of its exact file, so that all of them hold the same rows."""
+"""Writes the other dialects of a day from its exact file, so that all contain the same rows."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import polars as pl
 
 from cdr_pipeline.errors import ConfigurationError, ExportError
 from cdr_pipeline.exports import redacted, spreadsheet
-from cdr_pipeline.exports.atomic import Writing
+from cdr_pipeline.exports.atomic import AtomicFile
 from cdr_pipeline.exports.daily_file import Content, DailyFile, WrittenFile, manifest_of, require_bytes, write_file
 from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.exact_csv import header, lines, typed
@@ -33,17 +33,17 @@ def write_rendition(
     """Writes one dialect of a day from its exact file.
 
     Args:
-        dialect: which; not exact itself.
-        exact: the day's exact file, on disk.
-        day: as the exact file was written for; ``supersedes`` is that of this dialect.
-        export_dir: root of all exports.
-        redaction_key: what the masks of ``redacted`` depend on.
-        announce: whether the manifest is written too.
+        dialect: dialect to write; not ``exact``.
+        exact: exact file of the day, on disk.
+        day: day and version of the exact file; ``supersedes`` is that of this dialect.
+        export_dir: root folder of all exports.
+        redaction_key: secret key of the dialect ``redacted``.
+        announce: whether to write the manifest too.
 
     Raises:
         ConfigurationError: ``redacted`` without a key.
-        SealedFileDamaged: the exact file on disk is not the one that ``exact`` describes.
-        ExportError: it cannot be written, or the exact file was replaced meanwhile.
+        SealedFileDamaged: the exact file on disk differs from ``exact``.
+        ExportError: the file cannot be written, or the exact file was replaced in the meantime.
     """
     columns = exact.manifest.columns
     require_bytes(exact.path, exact.sha256)
@@ -52,7 +52,7 @@ def write_rendition(
     def cells() -> Iterator[pl.DataFrame]:
         return read_cells(exact.path, ExportDialect.EXACT, columns)
 
-    def produce(writing: Writing) -> Manifest:
+    def produce(writing: AtomicFile) -> Manifest:
         content_sha256, rule = exact.manifest.content_sha256, None
         match dialect:
             case ExportDialect.SPREADSHEET:
@@ -67,7 +67,7 @@ def write_rendition(
                 content = Content(writing, day.compression)
                 content.write(header(columns))
                 for frame in cells():
-                    content.write(lines(redacted.redacted(frame, _required(redaction_key))))
+                    content.write(lines(redacted.redacted(frame, _require_key(redaction_key))))
                 content_sha256 = content.finish()
             case ExportDialect.XLSX:
                 write_workbook(cells(), columns, cast("IO[bytes]", writing), writing.target.parent)
@@ -76,27 +76,27 @@ def write_rendition(
         if not os.path.samestat(source, exact.path.stat()):
             raise ExportError(
                 f"{exact.path.name} was replaced while {writing.target.name} was made from it",
-                hint="export the day again when no other export of it runs",
+                hint="export the day again when no other export of it is running",
             )
-        made = manifest_of(day, dialect, writing, content_sha256)
+        manifest = manifest_of(day, dialect, writing, content_sha256)
         return replace(
-            made, rows=exact.rows, totals=exact.manifest.totals, columns=columns, rule=rule,
+            manifest, rows=exact.rows, totals=exact.manifest.totals, columns=columns, rule=rule,
             late_rows=exact.manifest.late_rows,
         )  # fmt: skip
 
     return write_file(day.path(export_dir, dialect), produce, day=day, announce=announce)
 
 
-def _write_parquet(exact: Path, columns: list[str], writing: Writing) -> None:
+def _write_parquet(exact: Path, columns: list[str], writing: AtomicFile) -> None:
     scan_cells(exact).select(typed(columns)).sink_parquet(
         cast("IO[bytes]", writing), compression="zstd", row_group_size=_PARQUET_ROWS, maintain_order=True
     )
 
 
-def _required(key: str | None) -> str:
+def _require_key(key: str | None) -> str:
     if key is None:
         raise ConfigurationError(
             "redacted files need a key",
-            hint="set CDR_REDACTION_KEY to a long random text, and keep it: other keys make other masks",
+            hint="set CDR_REDACTION_KEY to a long random text, and keep it: another key produces other masks",
         )
     return key

@@ -1,4 +1,4 @@
-"""Puts the bytes of a sealed file back in its place, from wherever they can be had."""
+"""Restores sealed files from a local copy or a delivery target, and sets damaged files aside."""
 
 import hashlib
 import posixpath
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from cdr_pipeline.errors import DeliveryError, ExportError, SealedFileExists
-from cdr_pipeline.exports.atomic import SEALED_MODE, Writing, beside, sole_writer
-from cdr_pipeline.exports.delivery.places import as_delivery_error, opened_place
+from cdr_pipeline.exports.atomic import SEALED_MODE, AtomicFile, new_file, sole_writer
+from cdr_pipeline.exports.delivery.places import as_delivery_error, open_target
 from cdr_pipeline.exports.delivery.targets import Target
 from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.manifest import read_manifest
@@ -17,34 +17,34 @@ from cdr_pipeline.exports.manifest import read_manifest
 _BLOCK: Final = 1 << 20
 
 
-def put_back(path: Path, sha256: str, copy: Callable[[Writing], object]) -> bool:
-    """Writes a sealed file again if what ``copy`` writes has the sealed hash; a changed file is set aside.
+def restore_file(path: Path, sha256: str, copy: Callable[[AtomicFile], object]) -> bool:
+    """Restores a sealed file if the bytes that ``copy`` writes have the sealed hash; sets a changed file aside.
 
     Args:
-        path: where the file belongs.
-        sha256: of the file as it was sealed.
-        copy: writes the bytes.
+        path: path of the file.
+        sha256: hash of the sealed file.
+        copy: function that writes the bytes.
 
     Returns:
-        Whether the file is in place again, read-only.
+        Whether the file was restored; it is read-only then.
 
     Raises:
-        ExportError: it cannot be written.
+        ExportError: the file cannot be written.
     """
-    with sole_writer(path.parent), beside(path) as writing:
+    with sole_writer(path.parent), new_file(path) as writing:
         copy(writing)
         if writing.sha256 != sha256:
             return False
-        filtered_lines(path)
+        set_aside(path)
         writing.place(mode=SEALED_MODE)
     return True
 
 
-def filtered_lines(path: Path) -> None:
-    """Keeps a changed file, or a changed manifest, as ``{name}.damaged-{sha256}``: it is evidence.
+def set_aside(path: Path) -> None:
+    """Renames a changed file or manifest to ``{name}.damaged-{sha256}``, to keep it as evidence.
 
     Raises:
-        ExportError: it cannot be read or renamed.
+        ExportError: the file cannot be read or renamed.
     """
     try:
         with path.open("rb") as handle:
@@ -57,35 +57,35 @@ def filtered_lines(path: Path) -> None:
 
 
 def set_manifest_aside(path: Path, announced: bytes, sha256: str) -> None:
-    """Sets a damaged manifest aside; one that announces another final file stays.
+    """Sets a damaged manifest aside, unless it announces another final file.
 
     Args:
-        path: the file that the manifest describes.
-        announced: the manifest as the ledger keeps it.
-        sha256: of the file as the ledger knows it.
+        path: path of the file that the manifest describes.
+        announced: bytes of the manifest in the ledger.
+        sha256: hash of the file in the ledger.
 
     Raises:
-        SealedFileExists: the manifest on disk is whole and announces another file.
+        SealedFileExists: the manifest on disk is valid and announces another file.
     """
-    note = manifest_path(path)
+    manifest = manifest_path(path)
     try:
-        if note.read_bytes() == announced:
+        if manifest.read_bytes() == announced:
             return
-        other = read_manifest(note)
+        manifest_on_disk = read_manifest(manifest)
     except (OSError, ExportError):
-        other = None
-    if other is not None and other.state != "open" and other.sha256 != sha256:
+        manifest_on_disk = None
+    if manifest_on_disk is not None and manifest_on_disk.state != "open" and manifest_on_disk.sha256 != sha256:
         raise SealedFileExists(
-            f"{note.name} announces another final file than the ledger does",
-            hint="find out which of the two was delivered, and move the other manifest away",
+            f"{manifest.name} announces another final file than the ledger does",
+            hint="find out which of the two was delivered, then move the manifest of the other one away",
         )
-    filtered_lines(note)
+    set_aside(manifest)
 
 
-def copied(source: Path) -> Callable[[Writing], None]:
-    """Copies a file of this machine."""
+def local_copy(source: Path) -> Callable[[AtomicFile], None]:
+    """Function that copies a local file."""
 
-    def copy(writing: Writing) -> None:
+    def copy(writing: AtomicFile) -> None:
         with source.open("rb") as handle:
             while block := handle.read(_BLOCK):
                 writing.write(block)
@@ -94,25 +94,25 @@ def copied(source: Path) -> Callable[[Writing], None]:
 
 
 @contextmanager
-def delivered_copy(target: Target, place: str) -> Generator[Callable[[Writing], None] | None]:
-    """A file as a delivery target has it; None where the target has none of that name or cannot be reached.
+def delivered_copy(target: Target, place: str) -> Generator[Callable[[AtomicFile], None] | None]:
+    """Function that copies a file from a delivery target; None if the file is missing or the target unreachable.
 
     Args:
-        target: where the file was delivered to.
-        place: its path below the target's folder.
+        target: target that the file was delivered to.
+        place: path of the file below the target's folder.
     """
     try:
-        with opened_place(target) as (files, root):
+        with open_target(target) as (files, root):
             remote = posixpath.join(root, place)
             with as_delivery_error(target):
-                there = bool(files.exists(remote))
+                exists = bool(files.exists(remote))
 
-            def copy(writing: Writing) -> None:
+            def copy(writing: AtomicFile) -> None:
                 with as_delivery_error(target), cast("BinaryIO", files.open(remote, "rb")) as handle:
                     while block := handle.read(_BLOCK):
                         writing.write(block)
 
-            yield copy if there else None
+            yield copy if exists else None
             return
     except DeliveryError:
         pass

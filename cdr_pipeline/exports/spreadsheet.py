@@ -1,9 +1,9 @@
-"""The CSV dialect ``spreadsheet``: what a spreadsheet opens by a double click without changing or running a cell.
+"""The CSV dialect ``spreadsheet``: a spreadsheet opens it by double click without changing or running a cell.
 
-A byte order mark, CRLF, every cell quoted, and rule ``apostrophe-v1``: a text that a spreadsheet would run (one that
-begins with = + - @, their wide forms, a tab or a line end) or read as a number or a date (one that begins with a digit
-or a month) gets an apostrophe in front; so does one that begins with an apostrophe, so that taking one away is exact.
-Quotes alone do not stop a spreadsheet. Numbers and dates of the file's own stand as they are.
+The file has a byte order mark, CRLF and quotes around every cell. Rule ``apostrophe-v1`` puts an apostrophe before text
+that a spreadsheet would run (it begins with = + - @, their wide forms, a tab or a line end) or read as a number or date
+(it begins with a digit or a month). Text that begins with an apostrophe gets one too, so that removing it is exact.
+Quotes alone do not stop a spreadsheet. Columns of numbers and dates are unchanged.
 """
 
 import io
@@ -23,7 +23,7 @@ _RISKY: Final = (
 
 
 def header(columns: Sequence[str]) -> bytes:
-    """Byte order mark and first line."""
+    """Byte order mark and header line."""
     return _MARK + (",".join(f'"{name}"' for name in columns) + "\r\n").encode()
 
 
@@ -31,14 +31,14 @@ def encode(texts: pl.DataFrame) -> bytes:
     """Lines of the cells of the exact dialect, without the header."""
     if texts.is_empty():
         return b""
-    written = io.BytesIO()
+    buffer = io.BytesIO()
     guarded = texts.select(_guarded(name) for name in texts.columns)
-    guarded.write_csv(written, include_header=False, line_terminator="\r\n", quote_style="always")
-    return written.getvalue()
+    guarded.write_csv(buffer, include_header=False, line_terminator="\r\n", quote_style="always")
+    return buffer.getvalue()
 
 
-def undone(cells: pl.DataFrame) -> pl.DataFrame:
-    """The cells of the exact dialect again."""
+def decode(cells: pl.DataFrame) -> pl.DataFrame:
+    """Reverse of ``encode``: cells of the exact dialect."""
     return cells.select(
         pl.col(name).str.strip_prefix("'").replace("", None) if _is_text(name) else pl.col(name).replace("", None)
         for name in cells.columns

@@ -1,4 +1,4 @@
-"""Control totals of a daily file: what finance compares before it trusts a file."""
+"""Control totals of daily files, by origin and currency."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ import polars as pl
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
 from cdr_pipeline.errors import ExportError
 
-# The key under which all rows of a file are added up: each is one leg, whoever delivered it.
+# Key of the totals of all rows of a file; each row is one leg.
 ALL: Final = "all"
 _COUNTED: Final = ("answered", "duration_seconds", "billing_seconds", "cost", "cost_currency")
 _ORDER: Final = ("started_at", "origin", "record_id")
@@ -20,7 +20,7 @@ _NUMBERS: Final = (Kind.SECONDS, Kind.MONEY)
 
 @dataclass(slots=True)
 class GroupTotals:
-    """Totals of some rows; money by currency, ``""`` where a record names none."""
+    """Totals of a group of rows; money by currency, ``""`` if a record names none."""
 
     legs: int = 0
     answered_legs: int = 0
@@ -30,7 +30,7 @@ class GroupTotals:
 
     @classmethod
     def of(cls, stated: Mapping[str, Any]) -> "GroupTotals":
-        """Totals as a manifest states them."""
+        """Totals from the JSON form in a manifest."""
         return cls(
             stated["legs"],
             stated["answered_legs"],
@@ -40,7 +40,7 @@ class GroupTotals:
         )
 
     def plus(self, other: "GroupTotals") -> "GroupTotals":
-        """Both together."""
+        """Sum of both."""
         return GroupTotals(
             self.legs + other.legs,
             self.answered_legs + other.answered_legs,
@@ -53,7 +53,7 @@ class GroupTotals:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; decimals as text, so that no reader rounds them."""
+        """JSON form; decimals are text, so that no reader rounds them."""
         return {
             "legs": self.legs,
             "answered_legs": self.answered_legs,
@@ -65,13 +65,13 @@ class GroupTotals:
 
 @dataclass(slots=True)
 class FileTotals:
-    """Totals by a column, ``origin`` in a daily file, that grow chunk by chunk."""
+    """Totals by the values of some columns (``origin`` in a daily file), added up chunk by chunk."""
 
     by: tuple[str, ...] = ("origin",)
     groups: dict[str, GroupTotals] = field(default_factory=dict[str, GroupTotals])
 
     def add(self, records: pl.DataFrame) -> None:
-        """Counts a chunk in.
+        """Adds a chunk of records.
 
         Args:
             records: at least the columns ``by`` and ``answered, duration_seconds, billing_seconds, cost,
@@ -89,31 +89,31 @@ class FileTotals:
         )
         for row in sums.sort("group", "cost_currency").iter_rows(named=True):
             priced = {row["cost_currency"]: row["cost"]} if row["priced"] else {}
-            more = GroupTotals(
+            added = GroupTotals(
                 row["legs"],
                 row["answered_legs"],
                 row["duration_seconds"] or Decimal(0),
                 row["billing_seconds"] or Decimal(0),
                 priced,
             )
-            self.groups[row["group"]] = self.groups.get(row["group"], GroupTotals()).plus(more)
+            self.groups[row["group"]] = self.groups.get(row["group"], GroupTotals()).plus(added)
 
     def as_json(self) -> dict[str, Any]:
-        """By group in a fixed order and, where the groups are origins, all of them together."""
-        found = {group: total.as_json() for group, total in sorted(self.groups.items())}
+        """JSON form by group, sorted; if the groups are origins, also of all rows together."""
+        totals = {group: total.as_json() for group, total in sorted(self.groups.items())}
         if self.by == ("origin",):
-            found[ALL] = reduce(GroupTotals.plus, self.groups.values(), GroupTotals()).as_json()
-        return found
+            totals[ALL] = reduce(GroupTotals.plus, self.groups.values(), GroupTotals()).as_json()
+        return totals
 
 
 @dataclass(slots=True)
 class ManifestTotals:
-    """Counts what is in the very bytes that are written, and that they are in order.
+    """Counts rows and totals of the bytes that are written, and checks their order.
 
     Attributes:
-        columns: of the lines.
-        totals: so far.
-        rows: so far.
+        columns: columns of the lines.
+        totals: totals of the lines so far.
+        rows: number of lines so far.
     """
 
     columns: Sequence[str]
@@ -122,28 +122,26 @@ class ManifestTotals:
     _last: tuple[str, ...] | None = None
 
     def add_lines(self, content: bytes) -> None:
-        """Counts lines in.
+        """Adds lines.
 
         Raises:
-            ExportError: they are out of order, or are no lines of a daily file.
+            ExportError: the lines are out of order, or are not lines of a daily file.
         """
         if not content:
             return
-        wanted = [name for name in self.columns if name in {*self.totals.by, *_COUNTED, *_ORDER}]
+        columns = [name for name in self.columns if name in {*self.totals.by, *_COUNTED, *_ORDER}]
         try:
             scan = pl.scan_csv(content, has_header=False, infer_schema=False, new_columns=list(self.columns))
-            texts = scan.select(wanted).collect()
-            self.totals.add(counted(texts))
+            texts = scan.select(columns).collect()
+            self.totals.add(with_typed_values(texts))
         except pl.exceptions.PolarsError:
-            raise ExportError(
-                "what the warehouse delivered are no lines of a daily file; nothing was written"
-            ) from None
+            raise ExportError("the warehouse returned invalid lines for a daily file; nothing was written") from None
         self.rows += texts.height
         self._require_order(texts)
 
     def _require_order(self, texts: pl.DataFrame) -> None:
-        """Keys only grow, within the lines and from those before."""
-        # Without the Z a whole second sorts before its fractions.
+        """Checks that sort keys increase, within the lines and from the previous lines."""
+        # Without the Z, a time without fraction sorts before times with one.
         keys = texts.select(pl.col("started_at").str.strip_suffix("Z"), "origin", "record_id")
         started, origin, record = (pl.col(name) for name in _ORDER)
         before = [column.shift(1) for column in (started, origin, record)]
@@ -156,11 +154,11 @@ class ManifestTotals:
         self._last = keys.row(-1)
 
 
-def counted(texts: pl.DataFrame) -> pl.DataFrame:
-    """The columns that are counted, typed; others stay text.
+def with_typed_values(texts: pl.DataFrame) -> pl.DataFrame:
+    """Casts the columns that totals need to their types; others stay text.
 
     Raises:
-        PolarsError: a number is none.
+        PolarsError: a text is not a number.
     """
     return texts.with_columns(
         pl.col("answered") == "true",

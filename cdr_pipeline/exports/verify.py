@@ -1,7 +1,6 @@
-"""Checks daily files against their manifests, offline: anyone who has the two can do it.
+"""Verifies daily files against their manifests, without a warehouse.
 
-What is found is said in words and numbers of the manifest; the text of a file, which holds numbers and names of
-people, is never quoted.
+Messages contain keys and numbers of the manifest. They never quote cells of a file, which may be personal data.
 """
 
 import hashlib
@@ -23,27 +22,29 @@ from cdr_pipeline.exports.manifest import Manifest, read_manifest, utc_text
 from cdr_pipeline.exports.month import NOTE_SUFFIX, verify_month
 from cdr_pipeline.exports.reading_back import read_cells, scan_cells
 from cdr_pipeline.exports.redacted import RULE as REDACTED_RULE
-from cdr_pipeline.exports.totals import FileTotals, counted
+from cdr_pipeline.exports.totals import FileTotals, with_typed_values
 
 _RULES = {ExportDialect.SPREADSHEET: spreadsheet.RULE, ExportDialect.REDACTED: REDACTED_RULE}
 
 
 def verify_tree(folder: Path) -> dict[Path, list[str]]:
-    """Differences of every daily file below a folder, of every manifest whose file is missing, and of lists of sums."""
+    """Differences by path: of daily and monthly files below a folder, of missing files, and of ``SHA256SUMS`` lists."""
     files = {path for path in folder.rglob("*") if path.is_file() and is_data_file(path)}
     files |= {path.with_name(path.name.removesuffix(MANIFEST_SUFFIX)) for path in folder.rglob(f"*{MANIFEST_SUFFIX}")}
-    found = {path: verify_file(path) for path in sorted(files)}
+    differences = {path: verify_file(path) for path in sorted(files)}
     for note in sorted(folder.rglob(f"*{NOTE_SUFFIX}")):
         path = note.with_name(note.name.removesuffix(NOTE_SUFFIX))
-        found[path] = verify_month(path)
-    return found | {path: found for path in sorted(folder.rglob(sums.NAME)) if (found := _sum_differences(path))}
+        differences[path] = verify_month(path)
+    return differences | {
+        path: faults for path in sorted(folder.rglob(sums.NAME)) if (faults := _sum_differences(path))
+    }
 
 
 def verify_file(path: Path) -> list[str]:
-    """What differs between a daily file and its manifest, in words; empty when nothing does.
+    """Differences between a daily file and its manifest as text; empty if there are none.
 
-    Each begins with the key of the manifest that is not so. Rows are counted in any file; rows' values are compared
-    only when the file is the manifest's to the byte, for those of a damaged one say nothing.
+    Each text begins with the key of the manifest that differs. Rows are always counted. Their values are compared only
+    if the file has the manifest's hash, because values of a damaged file prove nothing.
     """
     try:
         manifest = read_manifest(manifest_path(path))
@@ -63,7 +64,7 @@ def verify_file(path: Path) -> list[str]:
 
 
 def _contradictions(manifest: Manifest, dialect: ExportDialect) -> Iterator[str]:
-    """Where the manifest is at odds with itself: only an edited one is."""
+    """Contradictions within the manifest; only an edited manifest has them."""
     try:
         name = file_name(manifest.account_id, manifest.business_date, manifest.version, dialect, manifest.compression)
     except ExportError:
@@ -71,25 +72,25 @@ def _contradictions(manifest: Manifest, dialect: ExportDialect) -> Iterator[str]
     if manifest.file != name:
         yield "file: the name is not that of the manifest's account, business date, version and dialect"
     if manifest.rule != _RULES.get(dialect):
-        yield "rule: it is not that of the dialect"
+        yield "rule: it does not belong to the dialect"
     if (manifest.supersedes is None) != (manifest.version == 1):
-        yield "supersedes: the first version names none, every later one names the one before"
+        yield "supersedes: it must be null in the first version and set in every later one"
     if manifest.state == "open" and manifest.version > 1:
-        yield "state: a later version is final"
+        yield "state: a version after the first cannot be open"
     try:
-        first, end = _bounds(manifest)
+        start, end = _bounds(manifest)
     except (ValueError, ZoneInfoNotFoundError, OSError):  # OSError: "Europe" is a folder of the zone database
-        yield "window: the business date or the time zone is none"
+        yield "window: the business date or the time zone is invalid"
     else:
-        if (manifest.window_start_utc, manifest.window_end_utc) != (first, end):
+        if (manifest.window_start_utc, manifest.window_end_utc) != (start, end):
             yield "window: the bounds are not those of the business date in the time zone"
 
 
 def _bounds(manifest: Manifest) -> tuple[str, str]:
     day = date.fromisoformat(manifest.business_date)
-    first, _ = day_bounds(day, manifest.time_zone)
+    start, _ = day_bounds(day, manifest.time_zone)
     _, end = day_bounds(day, manifest.next_time_zone or manifest.time_zone)
-    return utc_text(first), utc_text(end)
+    return utc_text(start), utc_text(end)
 
 
 def _byte_differences(path: Path, manifest: Manifest, dialect: ExportDialect) -> Iterator[str]:
@@ -103,88 +104,92 @@ def _byte_differences(path: Path, manifest: Manifest, dialect: ExportDialect) ->
 
 
 def _line_differences(path: Path, manifest: Manifest, dialect: ExportDialect) -> Iterator[str]:
-    """Header and number of rows, of a damaged file too."""
-    wanted = (
+    """Differences of header and number of rows; also for damaged files."""
+    expected = (
         header(manifest.columns) if dialect is not ExportDialect.SPREADSHEET else spreadsheet.header(manifest.columns)
     )
     with path.open("rb") as handle:
-        if handle.readline(len(wanted)) != wanted:
+        if handle.readline(len(expected)) != expected:
             yield "columns: the first line is not the manifest's columns in their order"
     try:
         rows = int(scan_cells(path).select(pl.len()).collect().item())
     except pl.exceptions.PolarsError:
-        yield "rows: they cannot be counted, the file is no whole CSV"
+        yield "rows: they cannot be counted, the file is incomplete or not a CSV"
     else:
         yield from _unequal("rows", manifest.rows, rows)
 
 
 def _value_differences(path: Path, manifest: Manifest, dialect: ExportDialect) -> list[str]:
-    """Rows, whose they are, the totals and the hash of the content, recomputed from the cells."""
+    """Differences of rows, accounts, days, totals and content hash, recomputed from the cells."""
     adjustment = dialect is ExportDialect.ADJUSTMENT
     totals = FileTotals(by=("change", "side")) if adjustment else FileTotals()
     content = hashlib.sha256(header(manifest.columns))
-    rows, strangers, other_days, reasons = 0, 0, 0, dict[str, int]()
+    rows, other_accounts, other_days, reasons = 0, 0, 0, dict[str, int]()
     try:
         for cells in read_cells(path, dialect, manifest.columns):
             content.update(lines(cells))
-            totals.add(counted(cells))
+            totals.add(with_typed_values(cells))
             rows += cells.height
-            strangers += cells.filter(pl.col("account_id") != manifest.account_id).height
+            other_accounts += cells.filter(pl.col("account_id") != manifest.account_id).height
             other_days += cells.filter(pl.col("business_date") != manifest.business_date).height
             if adjustment:
-                reasons = _added(reasons, reasons_of(cells))
+                reasons = _summed(reasons, reasons_of(cells))
     except ExportError as error:
         return [f"columns: {error.message}"]
     except pl.exceptions.PolarsError:
         return ["totals: they cannot be recomputed, a value is not of its column's type"]
-    found = [*_unequal("rows", manifest.rows, rows)]
-    found += [f"account_id: {strangers} rows are of another account"] if strangers else []
-    found += [f"business_date: {other_days} rows are of another day"] if other_days else []
-    found += _unequal_leaves("totals", manifest.totals, totals.as_json())
-    found += _unequal_leaves("reasons", manifest.reasons, reasons)
-    if not found:
-        found += [*_unequal("content_sha256", manifest.content_sha256, content.hexdigest())]
-    return found
+    differences = [*_unequal("rows", manifest.rows, rows)]
+    differences += [f"account_id: {other_accounts} rows are of another account"] if other_accounts else []
+    differences += [f"business_date: {other_days} rows are of another day"] if other_days else []
+    differences += _unequal_leaves("totals", manifest.totals, totals.as_json())
+    differences += _unequal_leaves("reasons", manifest.reasons, reasons)
+    if not differences:
+        differences += [*_unequal("content_sha256", manifest.content_sha256, content.hexdigest())]
+    return differences
 
 
 def _sum_differences(path: Path) -> list[str]:
-    """Files of a list of sums that are missing, differ from it, or are not in it."""
+    """Files that are missing, that are not in a ``SHA256SUMS`` list, or that have another hash there."""
     try:
         listed = sums.read_sums(path.parent)
     except ExportError as error:
         return [error.message]
-    found: list[str] = []
+    differences: list[str] = []
     announced = {note.name.removesuffix(MANIFEST_SUFFIX): note for note in path.parent.glob(f"*{MANIFEST_SUFFIX}")}
     for name in sorted(listed.keys() | announced.keys()):
         try:
-            said = read_manifest(announced[name]).sha256 if name in announced else None
+            stated = read_manifest(announced[name]).sha256 if name in announced else None
         except ExportError:
-            continue  # the file's own check says so
+            continue  # verify_file reports it
         if name not in listed:
-            found.append(f"{name}: it is not in the list")
+            differences.append(f"{name}: it is not in the list")
         elif name not in announced and not (path.parent / name).is_file():
-            found.append(f"{name}: it is listed, and neither the file nor its manifest is there")
-        elif said is not None and listed[name] != said:
-            found.append(f"{name}: the list has another hash than the manifest")
-    return found
+            differences.append(f"{name}: it is listed, but the file and its manifest are missing")
+        elif stated is not None and listed[name] != stated:
+            differences.append(f"{name}: the list has another hash than the manifest")
+    return differences
 
 
-def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+def _summed(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     return {key: one.get(key, 0) + other.get(key, 0) for key in one.keys() | other.keys()}
 
 
-def _unequal(what: str, said: object, found: object) -> Iterator[str]:
-    if said != found:
-        yield f"{what}: the manifest says {said}, the file has {found}"
+def _unequal(key: str, stated: object, actual: object) -> Iterator[str]:
+    if stated != actual:
+        yield f"{key}: the manifest says {stated}, the file has {actual}"
 
 
-def _unequal_leaves(what: str, said: Mapping[str, Any], found: Mapping[str, Any]) -> Sequence[str]:
-    mine, real = _leaves(said), _leaves(found)
-    unequal = [name for name in sorted(mine.keys() | real.keys()) if mine.get(name) != real.get(name)]
+def _unequal_leaves(key: str, stated: Mapping[str, Any], actual: Mapping[str, Any]) -> Sequence[str]:
+    stated_leaves, actual_leaves = _leaves(stated), _leaves(actual)
+    unequal = [
+        name
+        for name in sorted(stated_leaves.keys() | actual_leaves.keys())
+        if stated_leaves.get(name) != actual_leaves.get(name)
+    ]
     if not unequal:
         return []
-    listed = "; ".join(f"{name}: {mine.get(name)}, the file {real.get(name)}" for name in unequal)
-    return [f"{what}: the manifest says {listed}"]
+    listed = "; ".join(f"{name}: {stated_leaves.get(name)}, the file {actual_leaves.get(name)}" for name in unequal)
+    return [f"{key}: the manifest says {listed}"]
 
 
 def _leaves(totals: Mapping[str, Any], above: str = "") -> dict[str, Any]:

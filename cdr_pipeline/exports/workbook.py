@@ -1,6 +1,6 @@
-"""The dialect ``xlsx``: a workbook in which every cell is text, so that nothing is rounded, run or read as a date.
+"""The dialect ``xlsx``: a workbook of text cells, so that nothing is rounded, run or read as a date.
 
-A sheet holds so many rows and no more; what does not fit goes on in the next sheet, under the same header.
+Rows beyond ``SHEET_ROWS`` continue in the next sheet, under the same header.
 """
 
 import re
@@ -21,7 +21,7 @@ from cdr_pipeline.errors import ExportError
 
 SHEET_ROWS: Final = 1_048_575  # without the header
 _CELL_CHARACTERS: Final = 32_767
-# A workbook says when it was made; the same rows must be the same bytes whenever they are written.
+# A workbook contains its creation time. It is fixed, so that the same rows give the same bytes.
 _MADE: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - the format knows no zone
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -35,51 +35,51 @@ def write_workbook(
     folder: Path,
     sheet_rows: int = SHEET_ROWS,
 ) -> None:
-    """Writes the cells of the exact dialect; memory is that of a row, the rest waits in files beside the target.
+    """Writes cells of the exact dialect; memory use is that of a row, the rest is in temporary files.
 
     Args:
-        chunks: text columns.
-        columns: their names, for a day without rows too.
-        target: where the workbook goes.
-        folder: where unfinished parts may lie while it is written.
-        sheet_rows: rows of one sheet.
+        chunks: frames of text columns.
+        columns: names of the columns.
+        target: file that the workbook is written to.
+        folder: folder for temporary files.
+        sheet_rows: maximum number of rows of one sheet, without the header.
 
     Raises:
         ExportError: a cell is longer than a workbook can hold.
     """
-    with TemporaryDirectory(dir=folder, prefix=".workbook.", suffix=".part") as unfinished:
+    with TemporaryDirectory(dir=folder, prefix=".workbook.", suffix=".part") as temporary:
         book = xlsxwriter.Workbook(
             target,
             {
                 "constant_memory": True,
-                "tmpdir": unfinished,
+                "tmpdir": temporary,
                 "strings_to_formulas": False,
                 "strings_to_numbers": False,
                 "strings_to_urls": False,
             },
         )
-        # Closed in any case: what was begun lies in files, and the target of a failed one is thrown away.
+        # Closed in any case, to release the temporary files; after an error the caller discards the target.
         with closing(book):
             book.set_properties({"created": _MADE})
             written, sheet = 0, _sheet(book, 1, columns)
             for chunk in chunks:
                 _require_short(chunk)
-                # The library takes one cell at a time.
+                # The library writes one cell at a time.
                 for row in chunk.iter_rows():
                     if written and written % sheet_rows == 0:
                         sheet = _sheet(book, written // sheet_rows + 1, columns)
-                    place = written % sheet_rows + 1
+                    position = written % sheet_rows + 1
                     for column, text in enumerate(row):
                         if text is not None:
-                            sheet.write_string(place, column, text)
+                            sheet.write_string(position, column, text)
                     written += 1
 
 
 def read_workbook(path: Path) -> Iterator[pl.DataFrame]:
-    """The cells of a workbook that was written here, all sheets after each other, header lines left out.
+    """Cells of a workbook that ``write_workbook`` has written: all sheets in order, without headers.
 
     Raises:
-        ExportError: it is no such workbook.
+        ExportError: the file is not such a workbook.
     """
     try:
         with zipfile.ZipFile(path) as book:
@@ -91,14 +91,14 @@ def read_workbook(path: Path) -> Iterator[pl.DataFrame]:
                 with book.open(name) as sheet:
                     yield from _frames(_rows(sheet))
     except (zipfile.BadZipFile, ET.ParseError, ValueError, KeyError, OSError):
-        raise ExportError(f"{path.name} is no workbook of daily files") from None
+        raise ExportError(f"{path.name} is not a workbook of daily files") from None
 
 
 def _sheet(book: xlsxwriter.Workbook, number: int, columns: Sequence[str]) -> Worksheet:
     sheet = book.add_worksheet(f"cdrs_{number}")
     sheet.freeze_panes(1, 0)
-    for place, name in enumerate(columns):
-        sheet.write_string(0, place, name)
+    for position, name in enumerate(columns):
+        sheet.write_string(0, position, name)
     return sheet
 
 
@@ -108,12 +108,12 @@ def _require_short(chunk: pl.DataFrame) -> None:
     if long:
         raise ExportError(
             f"a cell of {', '.join(long)} is longer than a workbook can hold",
-            hint="leave xlsx out of CDR_EXPORT_DIALECTS for this account; the other files hold it",
+            hint="remove xlsx from CDR_EXPORT_DIALECTS; the other dialects contain the cell",
         )
 
 
 def _rows(sheet: IO[bytes]) -> Iterator[dict[str, str]]:
-    """Text by column letter, row by row."""
+    """Cells by column letters, row by row."""
     row: dict[str, str] = {}
     for _, element in ET.iterparse(sheet):  # noqa: S314 - the parser bounds entities itself since 2.4
         if element.tag == f"{_MAIN}c":
@@ -126,12 +126,12 @@ def _rows(sheet: IO[bytes]) -> Iterator[dict[str, str]]:
 
 
 def _frames(rows: Iterator[dict[str, str]]) -> Iterator[pl.DataFrame]:
-    heads = next(rows, {})
-    names = list(heads.values())
+    header_cells = next(rows, {})
+    names = list(header_cells.values())
     schema = dict.fromkeys(names, pl.String())
     batch: list[list[str | None]] = []
     for row in rows:
-        batch.append([row.get(letters) for letters in heads])
+        batch.append([row.get(letters) for letters in header_cells])
         if len(batch) == _BATCH_ROWS:
             yield pl.DataFrame(batch, schema=schema, orient="row")
             batch = []
@@ -139,5 +139,5 @@ def _frames(rows: Iterator[dict[str, str]]) -> Iterator[pl.DataFrame]:
 
 
 def _unescaped(text: str) -> str:
-    """Control characters stand as ``_x000D_`` in a workbook, and what looks so in the text as ``_x005F_x000D_``."""
+    """Decodes ``_x000D_`` (a control character) and ``_x005F_x000D_`` (the text ``_x000D_``)."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text

@@ -108,7 +108,7 @@ def test_d21_every_risky_cell_of_a_spreadsheet_begins_with_an_apostrophe(tmp_pat
 def test_the_rule_of_the_spreadsheet_is_undone_exactly(values: list[str]) -> None:
     frame = pl.DataFrame({"caller_id_name": values, "cost": ["-1.00000000"] * len(values)})
     written = spreadsheet.header(frame.columns) + spreadsheet.encode(frame)
-    assert spreadsheet.undone(pl.read_csv(written, infer_schema=False)).equals(frame)
+    assert spreadsheet.decode(pl.read_csv(written, infer_schema=False)).equals(frame)
 
 
 def test_d21_the_cells_of_a_workbook_are_text_to_openpyxl(tmp_path: Path) -> None:

@@ -54,9 +54,7 @@ DOCUMENTS = [
     *pages().values(),
     *sorted((ROOT / "cdr_pipeline/docs/examples").iterdir()),
 ]
-NOT_REWRITTEN = frozenset({
-    "cdr_pipeline/exports",
-})  # fmt: skip
+NOT_REWRITTEN: frozenset[str] = frozenset()
 CODE = sorted(
     path
     for path in (ROOT / "cdr_pipeline").rglob("*.py")

@@ -1,4 +1,4 @@
-"""Opens a target: one interface over folders, object stores and SFTP, errors told apart by whether to try again."""
+"""Opens delivery targets: one interface for folders, object stores and SFTP; errors say whether a retry can help."""
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -21,22 +21,22 @@ _CLOSE_SECONDS: Final = 5
 
 
 @contextmanager
-def opened_place(target: Target) -> Generator[tuple[AbstractFileSystem, str]]:
-    """The file system of a target and the folder in it; a fresh connection, which ends with the block.
+def open_target(target: Target) -> Generator[tuple[AbstractFileSystem, str]]:
+    """File system of a target and the folder in it, over a new connection that is closed at the end of the block.
 
     Raises:
-        DeliveryRefused: the host's key is unknown or another one, or the credentials are refused.
-        DeliveryError: it cannot be reached.
+        DeliveryRefused: the host's key is unknown or has changed, or the credentials are rejected.
+        DeliveryError: the target cannot be reached.
     """
-    files, folder = _open(target)
+    files, folder = _open_file_system(target)
     try:
         yield files, folder
     finally:
         if isinstance(files, SSHFileSystem):
-            _hang_up(files)
+            _close_connection(files)
 
 
-def _open(target: Target) -> tuple[AbstractFileSystem, str]:
+def _open_file_system(target: Target) -> tuple[AbstractFileSystem, str]:
     with as_delivery_error(target):
         parts = urlsplit(target.url)
         match target.kind:
@@ -50,11 +50,11 @@ def _open(target: Target) -> tuple[AbstractFileSystem, str]:
 
 @contextmanager
 def as_delivery_error(target: Target) -> Generator[None]:
-    """Whatever a library raises becomes one of ours; its text, which may hold paths and secrets, is left out.
+    """Converts errors of the libraries; their texts may contain paths and secrets and are dropped.
 
     Raises:
-        DeliveryRefused: trying again will not help.
-        DeliveryError: it may.
+        DeliveryRefused: a retry cannot help.
+        DeliveryError: a retry may help.
     """
     try:
         yield
@@ -62,20 +62,20 @@ def as_delivery_error(target: Target) -> Generator[None]:
         raise
     except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
         raise DeliveryRefused(
-            f"target {target.name}: the host's key is unknown or not the one that is known; nothing was sent",
-            hint="ask the host's owner whether the key was changed, then correct known_hosts",
+            f"target {target.name}: the host's key is unknown or has changed; nothing was sent",
+            hint="ask the owner of the host for its key, then correct the known_hosts file of the target",
         ) from None
     except (asyncssh.PermissionDenied, PermissionError, NoCredentialsError):
         raise DeliveryRefused(
-            f"target {target.name}: it refuses user, key or folder", hint="check them in targets.toml"
+            f"target {target.name}: user, key or folder was rejected", hint="correct them in targets.toml"
         ) from None
-    # ValueError is what sshfs raises when a connected host opens no channel.
+    # sshfs raises ValueError if a connected host opens no channel.
     except (OSError, asyncssh.Error, BotoCoreError, ClientError, FSTimeoutError, ValueError) as error:
-        raise DeliveryError(f"target {target.name}: it cannot be reached or failed ({type(error).__name__})") from None
+        raise DeliveryError(f"target {target.name}: cannot be reached or failed ({type(error).__name__})") from None
 
 
-def _hang_up(files: SSHFileSystem) -> None:
-    """Ends the connection now; the library would only when its object is collected."""
+def _close_connection(files: SSHFileSystem) -> None:
+    """Closes the connection now; the library closes it only at garbage collection."""
 
     async def close() -> None:
         files.client.close()
@@ -90,9 +90,9 @@ def _ssh_options(target: Target) -> dict[str, Any]:
     options: dict[str, Any] = {
         "host": parts.hostname,
         "port": parts.port or 22,
-        # An empty list would know no host; None would take any.
-        "known_hosts": str(target.beside(target.known_hosts)) if target.known_hosts else [],
-        # Neither the operator's own SSH settings nor an agent of theirs decide where finance's files go.
+        # With an empty list every host is rejected; None would accept any.
+        "known_hosts": str(target.resolve(target.known_hosts)) if target.known_hosts else [],
+        # The operator's SSH configuration and agent must not affect deliveries.
         "config": None,
         "agent_path": None,
         "connect_timeout": _CONNECT_SECONDS,
@@ -101,7 +101,7 @@ def _ssh_options(target: Target) -> dict[str, Any]:
     if parts.username:
         options["username"] = unquote(parts.username)
     if target.key_file:
-        options["client_keys"] = [str(target.beside(target.key_file))]
+        options["client_keys"] = [str(target.resolve(target.key_file))]
     if target.password:
         options |= {"password": target.password.get_secret_value(), "client_keys": None}
     return options

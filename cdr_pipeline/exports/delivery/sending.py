@@ -1,8 +1,8 @@
-"""Sends one file: under another name first, read back and compared, then renamed; its manifest last.
+"""Delivers one file: uploaded under a temporary name, read back, compared and renamed; its manifest last.
 
-Readers that go by the manifests never see half a file. A file that exists with the same bytes is left alone; one with
-other bytes is never overwritten. In a folder of this machine, bytes and folder are flushed before a receipt is given;
-object stores and SFTP servers answer for their own disks.
+Readers that wait for the manifest never see an incomplete file. A file with the same bytes is not sent again; one with
+other bytes is never overwritten. In a local folder, file and folder are flushed to disk before the receipt is returned;
+object stores and SFTP servers are responsible for their own disks.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ _BLOCK: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A file to be sent.
+    """A file to deliver.
 
     Attributes:
-        file: on this machine, with its manifest beside it.
-        place: its path below the target's folder, with slashes.
-        sha256, size: what was sealed.
-        manifest: what is announced, to the byte.
+        file: local path of the file; its manifest is in the same folder.
+        place: path below the target's folder, with slashes.
+        sha256, size: hash and size in bytes of the sealed file.
+        manifest: bytes of the manifest.
     """
 
     file: Path
@@ -45,7 +45,7 @@ class PendingFile:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A file or a text on its way to one name."""
+    """Content of one remote file: a local file or bytes."""
 
     content: Path | bytes
     sha256: str
@@ -53,32 +53,32 @@ class _Item:
 
 
 def send(parcel: PendingFile, target: Target, files: AbstractFileSystem, root: str) -> str:
-    """Sends a file and its manifest; a short receipt.
+    """Delivers a file and its manifest, with retries; returns a short receipt.
 
     Raises:
-        SealedFileDamaged: the file is not the one that was sealed.
-        DeliveryRefused: the target holds another file of that name, or refuses.
-        DeliveryError: the target failed, several times.
+        SealedFileDamaged: the local file differs from the sealed one.
+        DeliveryRefused: the target has another file of that name, or rejects the delivery.
+        DeliveryError: every attempt failed.
     """
     require_bytes(parcel.file, parcel.sha256)
     remote = posixpath.join(root, parcel.place)
     file = _Item(parcel.file, parcel.sha256, parcel.size)
     note = _Item(parcel.manifest, hashlib.sha256(parcel.manifest).hexdigest(), len(parcel.manifest))
-    fresh = False
-    for attempt in stamina.retry_context(on=_worth_another, attempts=_ATTEMPTS, wait_initial=0.5, wait_max=5.0):
+    written = False
+    for attempt in stamina.retry_context(on=_is_retryable, attempts=_ATTEMPTS, wait_initial=0.5, wait_max=5.0):
         with attempt, as_delivery_error(target):
-            fresh = _place(files, remote, file, target) or fresh
-            fresh = _place(files, remote + MANIFEST_SUFFIX, note, target) or fresh
-    return f"{'written' if fresh else 'there already'}, read back: sha256 {parcel.sha256}"
+            written = _place(files, remote, file, target) or written
+            written = _place(files, remote + MANIFEST_SUFFIX, note, target) or written
+    return f"{'written' if written else 'there already'}, read back: sha256 {parcel.sha256}"
 
 
-def _worth_another(error: Exception) -> bool:
+def _is_retryable(error: Exception) -> bool:
     return isinstance(error, DeliveryError) and error.retryable
 
 
 def _place(files: AbstractFileSystem, remote: str, item: _Item, target: Target) -> bool:
-    """Whether it had to be written."""
-    if _there(files, remote, item, target):
+    """Writes a remote file unless it is already there; returns whether it was written."""
+    if _is_delivered(files, remote, item, target):
         return False
     folder, name = posixpath.split(remote)
     if target.kind == "folder":
@@ -92,7 +92,7 @@ def _place(files: AbstractFileSystem, remote: str, item: _Item, target: Target) 
         else:
             files.pipe_file(part, item.content)
         _require_arrived(files, part, item, target)
-        if _there(files, remote, item, target):
+        if _is_delivered(files, remote, item, target):
             files.rm_file(part)
             return False
         if target.kind == "folder":
@@ -101,21 +101,21 @@ def _place(files: AbstractFileSystem, remote: str, item: _Item, target: Target) 
         else:
             files.mv(part, remote)
     except Exception:
-        _clean(files, part)
+        _remove_part(files, part)
         raise
     _require_arrived(files, remote, item, target)
     return True
 
 
-def _there(files: AbstractFileSystem, remote: str, item: _Item, target: Target) -> bool:
-    """Whether the file stands there already, to the byte."""
+def _is_delivered(files: AbstractFileSystem, remote: str, item: _Item, target: Target) -> bool:
+    """Whether the target already has the file with the same bytes."""
     files.invalidate_cache()
     if not files.exists(remote):
         return False
     if _hash(files, remote) != item.sha256:
         raise DeliveryRefused(
-            f"target {target.name}: it holds another file of the name {posixpath.basename(remote)}",
-            hint="ask who wrote it; a delivered file is never overwritten",
+            f"target {target.name}: the target has another file with the name {posixpath.basename(remote)}",
+            hint="find out who wrote it and move it away; a delivered file is never overwritten",
         )
     return True
 
@@ -123,7 +123,7 @@ def _there(files: AbstractFileSystem, remote: str, item: _Item, target: Target) 
 def _require_arrived(files: AbstractFileSystem, remote: str, item: _Item, target: Target) -> None:
     files.invalidate_cache()
     if (files.size(remote), _hash(files, remote)) != (item.size, item.sha256):
-        raise DeliveryError(f"target {target.name}: what arrived is not what was sent")
+        raise DeliveryError(f"target {target.name}: the file read back differs from the file sent")
 
 
 def _hash(files: AbstractFileSystem, remote: str) -> str:
@@ -134,10 +134,10 @@ def _hash(files: AbstractFileSystem, remote: str) -> str:
     return digest.hexdigest()
 
 
-def _clean(files: AbstractFileSystem, part: str) -> None:
-    """Takes away what was begun, where the target still lets us; the next attempt overwrites what stays."""
+def _remove_part(files: AbstractFileSystem, part: str) -> None:
+    """Removes the temporary file if possible; otherwise the next attempt overwrites it."""
     try:
         if files.exists(part):
             files.rm_file(part)
-    except Exception:  # noqa: BLE001 - the error that led here is the one to tell
+    except Exception:  # noqa: BLE001 - the original error is reported
         return

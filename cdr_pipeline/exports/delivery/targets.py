@@ -1,12 +1,12 @@
-"""Where daily files go: ``targets.toml`` in the data folder, one table a target.
+"""Delivery targets of daily files: ``targets.toml`` in the data folder, one table per target.
 
 [finance]
 url = "sftp://cdr@files.example.com:22/incoming"   # or s3://bucket/folder, or /a/folder
-accounts = ["..."]                                 # all when left out
-dialects = ["exact", "adjustment"]                 # all that are written when left out
-known_hosts = "known_hosts"                        # SFTP: demanded; a path beside the TOML file, or absolute
+accounts = ["..."]                                 # default: all
+dialects = ["exact", "adjustment"]                 # default: all that are written
+known_hosts = "known_hosts"                        # SFTP: required; absolute, or relative to the TOML file
 key_file = "id_ed25519"                            # SFTP: or password = "..."
-endpoint_url = "https://s3.example.com"            # S3: of another maker's; key = "...", secret = "..."
+endpoint_url = "https://s3.example.com"            # S3: if not AWS; key = "...", secret = "..."
 """
 
 import re
@@ -28,16 +28,17 @@ _HIDDEN: Final = frozenset({"password", "key", "secret"})
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One place that files are delivered to.
+    """A folder, bucket or server that files are delivered to.
 
     Attributes:
-        name: stable, for the ledger.
+        name: stable name, which the ledger records.
         url: ``sftp://user@host:port/folder``, ``s3://bucket/folder`` or a folder; never with a password.
-        accounts: whose files; everybody's when empty.
-        dialects: which files; all when empty.
-        known_hosts: SFTP: file of the host keys that are known; nothing else is spoken to.
+        accounts: accounts whose files are delivered; all if empty.
+        dialects: dialects that are delivered; all if empty.
+        known_hosts: SFTP: file of host keys; connections to other hosts are rejected.
         key_file, password: SFTP: one of them.
-        endpoint_url, key, secret: S3: the maker's address and the credentials; from the machine's own when omitted.
+        endpoint_url, key, secret: S3: address of the service and credentials; by default those of the machine.
+        folder: folder of the TOML file.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -56,16 +57,16 @@ class Target:
 
     @property
     def kind(self) -> Literal["folder", "s3", "sftp"]:
-        """How it is spoken to."""
+        """Protocol of the target."""
         scheme = urlsplit(self.url).scheme
         return "s3" if scheme == "s3" else "sftp" if scheme == "sftp" else "folder"
 
     def takes(self, account_id: str) -> bool:
-        """Whether files of an account are for it."""
+        """Whether files of an account are delivered to it."""
         return not self.accounts or account_id in self.accounts
 
-    def beside(self, path: Path) -> Path:
-        """A path of the TOML file, which may be relative to it."""
+    def resolve(self, path: Path) -> Path:
+        """Absolute form of a path in the TOML file; relative paths start at the file's folder."""
         return path if path.is_absolute() else self.folder / path
 
 
@@ -73,10 +74,10 @@ _STRICT: Final = TypeAdapter(Target)
 
 
 def load_targets(file: Path) -> list[Target]:
-    """The targets of a file, by name; none without a file.
+    """The targets of a file, by name; none if the file is missing.
 
     Raises:
-        ConfigurationError: it cannot be read, others may read its secrets, or a target contradicts itself.
+        ConfigurationError: the file cannot be read, other users may read its secrets, or a target is invalid.
     """
     try:
         content = file.read_bytes()
@@ -87,7 +88,7 @@ def load_targets(file: Path) -> list[Target]:
     try:
         tables = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file.name} is no TOML file", hint=_place(error)) from None
+        raise ConfigurationError(f"{file.name} is not a TOML file", hint=_position_hint(error)) from None
     targets = [_target(name, table, file) for name, table in sorted(tables.items())]
     secret = any(_HIDDEN & table.keys() for table in tables.values())
     if secret and stat.S_IMODE(file.stat().st_mode) & 0o077:
@@ -97,29 +98,31 @@ def load_targets(file: Path) -> list[Target]:
 
 def _target(name: str, table: object, file: Path) -> Target:
     if not isinstance(table, dict) or not _NAME.fullmatch(name):
-        raise ConfigurationError(f"{file.name}: a target is a table with a name of small letters, such as [finance]")
+        raise ConfigurationError(
+            f"{file.name}: a target must be a table with a name of lower-case letters, such as [finance]"
+        )
     fields: dict[str, Any] = {str(key): value for key, value in table.items()}
     try:
         target = _STRICT.validate_python(fields | {"name": name, "folder": file.parent})
     except ValidationError as error:
-        wrong = sorted({".".join(map(str, found["loc"])) for found in error.errors()})
-        raise ConfigurationError(f"{file.name}: target {name}: {', '.join(wrong)} is wrong or unknown") from None
+        invalid = sorted({".".join(map(str, item["loc"])) for item in error.errors()})
+        raise ConfigurationError(f"{file.name}: target {name}: {', '.join(invalid)} is invalid or unknown") from None
     parts = urlsplit(target.url)
     if parts.scheme not in ("sftp", "s3", "") or parts.password:
         raise ConfigurationError(
-            f"{file.name}: target {name}: url must begin with sftp://, s3:// or /, and hold no password"
+            f"{file.name}: target {name}: url must begin with sftp://, s3:// or /, and contain no password"
         )
     if target.kind == "folder" and not Path(target.url).is_absolute():
-        raise ConfigurationError(f"{file.name}: target {name}: a folder is given by its whole path")
+        raise ConfigurationError(f"{file.name}: target {name}: url must be an absolute path")
     if target.kind == "sftp" and target.known_hosts is None:
         raise ConfigurationError(
-            f"{file.name}: target {name}: SFTP needs known_hosts: without it any host could take the files",
-            hint="ssh-keyscan writes such a file; compare its keys with those the host's owner tells you",
+            f"{file.name}: target {name}: SFTP needs known_hosts to verify the host",
+            hint="create the file with ssh-keyscan, and compare its keys with those from the owner of the host",
         )
     return target
 
 
-def _place(error: Exception) -> str:
-    """Line and column, without the text, which may be a secret."""
-    found = re.search(r"line \d+, column \d+", str(error))
-    return f"look at {found[0]}" if found else "it is not UTF-8"
+def _position_hint(error: Exception) -> str:
+    """Hint with line and column, without the text, which may be a secret."""
+    match = re.search(r"line \d+, column \d+", str(error))
+    return f"see {match[0]}" if match else "save it as UTF-8"

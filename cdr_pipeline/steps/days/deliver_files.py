@@ -8,7 +8,7 @@ from typing import Literal
 from fsspec.spec import AbstractFileSystem
 
 from cdr_pipeline.errors import CdrError, ConfigurationError, DeliveryError
-from cdr_pipeline.exports.delivery.places import opened_place
+from cdr_pipeline.exports.delivery.places import open_target
 from cdr_pipeline.exports.delivery.sending import PendingFile, send
 from cdr_pipeline.exports.delivery.targets import Target, load_targets
 from cdr_pipeline.exports.dialects import ExportDialect
@@ -88,7 +88,7 @@ def _deliver_to(
         return []
     due.sort(key=lambda delivery: (delivery.business_date, delivery.account_id, delivery.version, delivery.path))
     try:
-        with opened_place(target) as (files, root):
+        with open_target(target) as (files, root):
             return _send_all(due, target, files, root, states, ledger=ledger, ctx=ctx)
     except DeliveryError as error:
         return [file for delivery in due for file in _failed(delivery, error, ledger, ctx)]

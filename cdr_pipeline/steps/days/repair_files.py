@@ -18,7 +18,7 @@ from cdr_pipeline.exports.delivery.targets import Target, load_targets
 from cdr_pipeline.exports.dialects import ExportDialect
 from cdr_pipeline.exports.manifest import Manifest, decode_manifest
 from cdr_pipeline.exports.renditions import write_rendition
-from cdr_pipeline.exports.repair import copied, delivered_copy, put_back, set_manifest_aside
+from cdr_pipeline.exports.repair import delivered_copy, local_copy, restore_file, set_manifest_aside
 from cdr_pipeline.steps.days.sealed_files import FileFault, check_day, check_sealed_files, hash_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import ExportFile, Ledger, SealedFile
@@ -138,7 +138,7 @@ def _from_target(file: SealedFile, path: Path, targets: Sequence[Target]) -> str
             continue
         try:
             with delivered_copy(target, file.path) as copy:
-                if copy is not None and put_back(path, file.sha256, copy):
+                if copy is not None and restore_file(path, file.sha256, copy):
                     return target.name
         except DeliveryError:
             continue
@@ -154,7 +154,7 @@ def _from_records(file: SealedFile, path: Path, entry: ExportFile, ledger: Ledge
             made = _made_again(file, manifest, Path(folder), ledger, ctx)
         except ExportError:
             return False
-        return made is not None and put_back(path, file.sha256, copied(made.path))
+        return made is not None and restore_file(path, file.sha256, local_copy(made.path))
 
 
 def _made_again(

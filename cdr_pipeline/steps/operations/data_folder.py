@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from cdr_pipeline.errors import ConfigurationError, WarehouseOfAnotherFolder
-from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.exports.atomic import new_file, sole_writer
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.server.engine import connect
@@ -143,6 +143,6 @@ def _count_files(export_dir: Path, ledger: Ledger) -> tuple[int, int]:
 
 
 def _write_folder_id(data_dir: Path, warehouse_id: UUID) -> None:
-    with beside(data_dir / ID_FILE) as writing:
+    with new_file(data_dir / ID_FILE) as writing:
         writing.write(f"{warehouse_id}\n".encode())
         writing.place()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
-from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.exports.atomic import new_file, sole_writer
 from cdr_pipeline.steps.operations.health import Problem
 from cdr_pipeline.steps.operations.night_report import NightReport, OriginTotals
 from cdr_pipeline.steps.run_context import RunContext
@@ -24,7 +24,7 @@ def write_night_page(report: NightReport, ctx: RunContext) -> Path:
         ExportError: the file cannot be written.
     """
     target = ctx.settings.report_dir / f"night_{report.business_date}.md"
-    with sole_writer(target.parent), beside(target) as writing:
+    with sole_writer(target.parent), new_file(target) as writing:
         writing.write(night_markdown(report).encode())
         writing.place()
     return target

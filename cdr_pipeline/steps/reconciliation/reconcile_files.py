@@ -21,7 +21,7 @@ from cdr_pipeline.core.reconcile.inputs.sides import currency_of
 from cdr_pipeline.core.reconcile.result.reconciled import CURRENCY_TYPE, DESTINATION_TYPE, MONEY, ROW_SCHEMA, SECONDS
 from cdr_pipeline.core.reconcile.result.totals import totals_of
 from cdr_pipeline.core.uploads.profile import Profile
-from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.exports.atomic import new_file, sole_writer
 from cdr_pipeline.files.durable import PRIVATE_FILE, PRIVATE_FOLDER
 from cdr_pipeline.sources.rate_cards import read_rate_card
 from cdr_pipeline.sources.uploads.profiles import load_profile
@@ -136,7 +136,7 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
         TOTALS: _totals(request, everything, not_compared, rejected),
     }
     for name, content in contents.items():
-        with sole_writer(request.out, mode=PRIVATE_FOLDER), beside(request.out / name, mode=PRIVATE_FILE) as writing:
+        with sole_writer(request.out, mode=PRIVATE_FOLDER), new_file(request.out / name, mode=PRIVATE_FILE) as writing:
             writing.write(content)
             writing.place()
     return ReconciledFiles(everything, not_compared, rejected, tuple(request.out / name for name in contents))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
 from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
-from cdr_pipeline.exports.atomic import beside, sole_writer
+from cdr_pipeline.exports.atomic import new_file, sole_writer
 from cdr_pipeline.exports.reconciliation_charts import DAYS
 from cdr_pipeline.exports.reconciliation_report import ClassTotal, ReportPage, render
 from cdr_pipeline.steps.run_context import RunContext
@@ -36,7 +36,7 @@ def write_report(stored: StoredVersion, account: Account, rules: CarrierRules, l
     with sole_writer(path.parent):
         if path.exists() and path.read_bytes() == content:
             return path
-        with beside(path) as writing:
+        with new_file(path) as writing:
             writing.write(content)
             writing.place()
     return path
