@@ -32,7 +32,7 @@ from cdr_pipeline.steps.operations.night_report import night_report
 from cdr_pipeline.steps.reconciliation.controls import control_day
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads
+from cdr_pipeline.steps.uploads.register_uploads import register_dropped_files
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 
@@ -71,7 +71,7 @@ def plain(folder: str, url: str) -> dict[str, float]:
 
     collected = timed("api_pages", collect_day, CollectRequest(DAY), ctx)
     assert not collected.failures, collected.failures[0]
-    timed("uploads", take_in_uploads, ctx)
+    timed("uploads", register_dropped_files, ctx)
     loaded = timed("load", load_day, LoadRequest(DAY), ctx)
     assert not loaded.failures, loaded.failures[0]
     timed("reconciliation", reconcile, ctx)

@@ -25,7 +25,7 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import load_uploads
-from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads
+from cdr_pipeline.steps.uploads.register_uploads import register_dropped_files
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
@@ -84,7 +84,7 @@ def deliver(ctx: RunContext, name: str, content: str) -> None:
     (folder / name).write_text(content)
     # A file that is still warm may not be whole yet, and would be left for the next run.
     os.utime(folder / name, (0, 0))
-    take_in_uploads(ctx)
+    register_dropped_files(ctx)
     loaded = load_uploads(ctx)
     assert not loaded.failures, loaded.failures[0]
 

@@ -18,7 +18,7 @@ from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
 from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import load_uploads
-from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads
+from cdr_pipeline.steps.uploads.register_uploads import register_dropped_files
 from tests.support.nights import DAY, night, playing, warehouse
 
 
@@ -164,7 +164,7 @@ def test_carriers_files_are_taken_in_loaded_and_accounted_for(place: RunContext,
     folder.mkdir(parents=True)
     file = carrier_file(switch.documents(account.account_id, DAY), account_id=account.account_id)
     (folder / "day.csv").write_bytes(file.content)
-    taken = take_in_uploads(place)
+    taken = register_dropped_files(place)
     assert [item.file_name for item in taken.files] == ["day.csv"]
     assert list(folder.iterdir()) == []
     loaded = load_uploads(place)
@@ -182,7 +182,7 @@ def test_b12_the_same_bytes_twice_are_one_upload(place: RunContext, switch: Simu
     content = carrier_file(switch.documents(account.account_id, DAY), account_id=account.account_id).content
     for name in ("one.csv", "two.csv"):
         (folder / name).write_bytes(content)
-        take_in_uploads(place)
+        register_dropped_files(place)
         load_uploads(place)
     assert warehouse(place, "SELECT count(*) FROM batches") == [(1,)]
 
@@ -194,7 +194,7 @@ def test_a_file_without_a_place_stays_and_is_named(
     folder = place.settings.upload_dir / place_of_file.format(account=switch.accounts[0].account_id)
     folder.mkdir(parents=True)
     (folder / "day.csv").write_text("id\n1\n")
-    taken = take_in_uploads(place)
+    taken = register_dropped_files(place)
     assert [item.code for item in taken.refused] in (["account_not_found"], ["unknown_profile"])
     assert (folder / "day.csv").exists()
 
@@ -215,7 +215,7 @@ def test_a_late_record_remakes_the_file_of_its_open_day(place: RunContext, switc
     folder = place.settings.upload_dir / account / "generic"
     folder.mkdir(parents=True)
     (folder / "late.csv").write_text("id,start_time,duration\nlate-1,2026-03-02T10:00:00Z,60\n")
-    take_in_uploads(place)
+    register_dropped_files(place)
     load_uploads(place)
     (item,) = (item for item in export_days(ExportRequest(()), place) if item.file.changed)
     assert (item.account_id, item.business_date) == (account, DAY)

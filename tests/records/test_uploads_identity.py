@@ -9,7 +9,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.decide_uploads import release_upload
 from cdr_pipeline.steps.uploads.load_uploads import load_uploads, replay_upload
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
-from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
 from tests.support.nights import require_sound, warehouse
 from tests.support.uploads import fed, opened, own_profile, stored
 
@@ -270,7 +270,9 @@ def test_one_file_dropped_for_two_profiles_is_taken_in_twice(place: RunContext, 
     own_profile(place, "other", OTHER_CARRIER)
     own_profile(place, "third", OTHER_CARRIER)
     (tmp_path / "a.csv").write_text(OTHER_FILE)
-    taken = [take_in(UploadRequest(tmp_path / "a.csv", "acct", profile), place) for profile in ("other", "third")]
+    taken = [
+        register_upload(UploadRequest(tmp_path / "a.csv", "acct", profile), place) for profile in ("other", "third")
+    ]
     assert taken[0].sha256 != taken[1].sha256
     loaded = load_uploads(place)
     assert (len(loaded.files), len(loaded.held), loaded.failures) == (1, 1, ())

@@ -12,7 +12,7 @@ from cdr_pipeline.steps.reconciliation.reconcile_day import (
 )
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import load_uploads
-from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads
+from cdr_pipeline.steps.uploads.register_uploads import register_dropped_files
 from tests.support.nights import DAY, night
 
 
@@ -23,7 +23,7 @@ def drop(
     folder = ctx.settings.upload_dir / account_id / profile
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert take_in_uploads(ctx).refused == ()
+    assert register_dropped_files(ctx).refused == ()
     loaded = load_uploads(ctx)
     assert (loaded.failures, loaded.held) == ((), ())
 

@@ -212,10 +212,10 @@ def _take_in_and_load() -> None:
     from cdr_pipeline.cli.terminal import workplace  # noqa: PLC0415
     from cdr_pipeline.errors import IncompleteNight  # noqa: PLC0415
     from cdr_pipeline.steps.uploads.load_uploads import load_uploads  # noqa: PLC0415
-    from cdr_pipeline.steps.uploads.register_uploads import take_in_uploads  # noqa: PLC0415
+    from cdr_pipeline.steps.uploads.register_uploads import register_dropped_files  # noqa: PLC0415
 
     with workplace("taking in") as ctx:
-        taken, loaded = take_in_uploads(ctx), load_uploads(ctx)
+        taken, loaded = register_dropped_files(ctx), load_uploads(ctx)
     wrong = [*(item.code for item in taken.refused), *(item.code for item in (*loaded.failures, *loaded.held))]
     if wrong:
         raise IncompleteNight(f"not taken in or not loaded: {', '.join(wrong)}")

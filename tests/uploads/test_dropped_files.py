@@ -15,7 +15,7 @@ from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.night_report import night_report
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads import register_uploads as taking
-from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, take_in_uploads
+from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, register_dropped_files
 from tests.support.days import ACCOUNT, DAY, collected, deliver, seal, state
 from tests.support.nights import warehouse
 from tests.support.uploads import carrier_text
@@ -66,9 +66,9 @@ def test_a_file_renamed_over_while_it_is_taken_in_is_kept(
     (tmp_path / "new").write_text(NEW)
     with monkeypatch.context() as during:
         meanwhile(during, lambda: (tmp_path / "new").replace(path))
-        assert [file.file_name for file in take_in_uploads(place).files] == ["f.csv"]
+        assert [file.file_name for file in register_dropped_files(place).files] == ["f.csv"]
     assert path.read_text() == NEW
-    assert [file.file_name for file in take_in_uploads(place).files] == ["f.csv"]
+    assert [file.file_name for file in register_dropped_files(place).files] == ["f.csv"]
     assert landed(place) == {OLD, NEW}
     assert list(path.parent.iterdir()) == []
 
@@ -85,7 +85,7 @@ def test_a_file_appended_to_by_name_while_it_is_taken_in_is_kept(
 
     with monkeypatch.context() as during:
         meanwhile(during, append)
-        take_in_uploads(place)
+        register_dropped_files(place)
     assert path.read_text() == NEW
 
 
@@ -99,12 +99,12 @@ def test_a_file_appended_to_through_an_open_handle_is_put_back(
         monkeypatch.setattr(waiting, "_require_no_writer", lambda _: None)
     with path.open("a") as sender, monkeypatch.context() as during:
         meanwhile(during, lambda: (sender.write(NEW), sender.flush()))
-        taken = take_in_uploads(place)
+        taken = register_dropped_files(place)
         assert [(file.place, file.code) for file in taken.refused] == [("acct/generic/f.csv", "unreadable_upload")]
         sender.write(NEW)
     text = path.read_text()
     assert text in (OLD + NEW + NEW, OLD + NEW)
-    assert [file.file_name for file in take_in_uploads(place).files] == ["f.csv"]
+    assert [file.file_name for file in register_dropped_files(place).files] == ["f.csv"]
     assert text in landed(place)
 
 
@@ -119,7 +119,7 @@ def test_a_file_replaced_between_look_and_rename_waits_until_it_settles(
     path.write_text(NEW)
     with monkeypatch.context() as before:
         before.setattr(taking, "waiting_files", lambda *_, **__: found)
-        (refused,) = take_in_uploads(place).refused
+        (refused,) = register_dropped_files(place).refused
     assert "replaced" in refused.message
     assert path.read_text() == NEW
 
@@ -127,7 +127,7 @@ def test_a_file_replaced_between_look_and_rename_waits_until_it_settles(
 @pytest.mark.fault("R603")
 def test_a_file_left_by_a_killed_run_is_taken_in_under_its_name(place: RunContext) -> None:
     left = drop(place, "acct/generic/.taking/0123456789abcdef/f.csv")
-    assert [file.file_name for file in take_in_uploads(place).files] == ["f.csv"]
+    assert [file.file_name for file in register_dropped_files(place).files] == ["f.csv"]
     assert not left.exists()
     assert list(left.parent.parent.parent.iterdir()) == []
 
@@ -137,7 +137,7 @@ def test_two_take_ins_of_one_drop_folder_take_each_file_once(place: RunContext) 
     for number in range(20):
         drop(place, f"acct/generic/f{number:02}.csv", carrier_text(number))
     with ThreadPoolExecutor(2) as pool:
-        one, two = pool.map(lambda _: take_in_uploads(place), range(2))
+        one, two = pool.map(lambda _: register_dropped_files(place), range(2))
     assert sorted(file.file_name for file in (*one.files, *two.files)) == [f"f{number:02}.csv" for number in range(20)]
     assert (one.refused, two.refused) == ((), ())
     assert warehouse(place, "SELECT count(*) FROM uploads") == [(20,)]
@@ -160,7 +160,7 @@ def test_a_file_without_a_place_is_named_everywhere_and_keeps_days_open(
     code, _ = PLACES[where]
     assert what_is_broken_codes(place) == set()
     drop(place, where)
-    taken = take_in_uploads(place)
+    taken = register_dropped_files(place)
     assert [(file.place, file.code) for file in taken.refused] == [(where, code)]
     assert code in what_is_broken_codes(place)
     report = night_report(DAY, place)
@@ -191,7 +191,7 @@ def test_what_is_no_regular_file_is_named_as_refused(place: RunContext, tmp_path
             os.mkfifo(folder / "odd")
         case _:
             (folder / "odd").symlink_to(tmp_path)
-    assert [(file.place, file.code) for file in take_in_uploads(place).refused] == [
+    assert [(file.place, file.code) for file in register_dropped_files(place).refused] == [
         ("acct/generic/odd", "unreadable_upload")
     ]
 
@@ -200,7 +200,7 @@ def test_what_is_no_regular_file_is_named_as_refused(place: RunContext, tmp_path
 def test_a_file_that_is_still_arriving_keeps_the_days_open_and_is_no_error(place: RunContext) -> None:
     part = drop(place, "acct/generic/f.csv.part")
     os.utime(part, (place.clock().timestamp(),) * 2)
-    assert take_in_uploads(place).refused == ()
+    assert register_dropped_files(place).refused == ()
     assert seal(place).obstacles == ("upload_waits",)
     assert what_is_broken_codes(place) == set()
     os.utime(part, (place.clock().timestamp() - 7 * 3600,) * 2)

@@ -11,7 +11,7 @@ import pytest
 
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, import_upload
-from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in_uploads
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_dropped_files
 from tests.support.crashing_import import POINTS
 from tests.support.nights import require_sound, warehouse
 from tests.support.uploads import carrier_row, carrier_text, opened, stored
@@ -66,9 +66,9 @@ def test_b21_a_dropped_file_is_removed_only_when_the_ledger_knows_it(
     with monkeypatch.context() as broken:
         broken.setattr("cdr_pipeline.warehouse.uploads.uploads.UploadTable.record_landed", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            take_in_uploads(place)
+            register_dropped_files(place)
     assert (folder / "f.csv").exists()
-    assert [file.known for file in take_in_uploads(place).files] == [False]
+    assert [file.known for file in register_dropped_files(place).files] == [False]
     assert not (folder / "f.csv").exists()
 
 

@@ -15,7 +15,7 @@ from cdr_pipeline.sources import landing
 from cdr_pipeline.sources.uploads import opening
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
-from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in_uploads
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_dropped_files
 from tests.support.nights import require_sound, warehouse
 from tests.support.uploads import HEADER, carrier_row, carrier_text, fed, opened, own_profile, stored
 
@@ -255,7 +255,7 @@ def test_b10_links_pipes_devices_and_folders_are_never_opened(place: RunContext)
     (real.parent / "link.csv").symlink_to("/etc/passwd")
     os.mkfifo(real.parent / "pipe.csv")
     (real.parent / "folder.csv").mkdir()
-    taken = take_in_uploads(place)
+    taken = register_dropped_files(place)
     assert [file.file_name for file in taken.files] == ["real.csv"]
     assert sorted(path.name for path in real.parent.iterdir()) == ["folder.csv", "link.csv", "pipe.csv"]
     for path in (real.parent / "link.csv", real.parent / "pipe.csv", real.parent / "folder.csv", Path("/dev/null")):
@@ -281,7 +281,7 @@ def test_b11_a_file_that_grows_while_it_is_read_stays_where_it_is(
             return begin(handle)
 
         during.setattr(landing.os, "fstat", grown)
-        taken = take_in_uploads(place)
+        taken = register_dropped_files(place)
     refusals = [(refused.place, refused.code) for refused in taken.refused]
     assert refusals == [("acct/generic/f.csv", "unreadable_upload")]
     assert path.exists()
@@ -292,9 +292,9 @@ def test_b11_a_file_that_grows_while_it_is_read_stays_where_it_is(
 def test_b11_a_file_is_taken_in_when_it_has_settled_or_its_sender_says_so(place: RunContext) -> None:
     slow = RunContext(place.settings.model_copy(update={"upload_settle_seconds": 3600.0}), place.url, place.clock)
     path = dropped(slow, "f.csv")
-    assert take_in_uploads(slow).files == ()
+    assert register_dropped_files(slow).files == ()
     path.with_name("f.csv.ready").touch()
-    assert [file.file_name for file in take_in_uploads(slow).files] == ["f.csv"]
+    assert [file.file_name for file in register_dropped_files(slow).files] == ["f.csv"]
     assert list(path.parent.iterdir()) == []
 
 
@@ -303,7 +303,7 @@ def test_a_file_of_an_unknown_account_or_profile_stays_and_is_named(place: RunCo
         folder = place.settings.upload_dir / account / profile
         folder.mkdir(parents=True)
         (folder / "f.csv").write_text(carrier_text(1))
-    taken = take_in_uploads(place)
+    taken = register_dropped_files(place)
     assert [(refused.place, refused.code) for refused in taken.refused] == [
         ("acct/nothing/f.csv", "unknown_profile"), ("nobody/generic/f.csv", "account_not_found"),
     ]  # fmt: skip

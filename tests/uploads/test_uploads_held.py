@@ -15,7 +15,7 @@ from cdr_pipeline.errors import UnreadableUpload, UploadHeld, WarehouseContended
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.decide_uploads import count_held_uploads, discard_upload, release_upload
 from cdr_pipeline.steps.uploads.load_uploads import import_upload, load_uploads
-from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in_uploads
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_dropped_files
 from cdr_pipeline.steps.uploads.upload_series import upload_series
 from cdr_pipeline.warehouse.records.loading import BatchLoad
 from tests.support.nights import require_sound, warehouse
@@ -139,7 +139,7 @@ def test_the_night_holds_what_repeats_and_loads_the_rest(place: RunContext, tmp_
     folder.mkdir(parents=True)
     (folder / "b.csv").write_text(carrier_text(2, 3, 4))
     (folder / "c.csv").write_text(carrier_text(7, 8))
-    take_in_uploads(place)
+    register_dropped_files(place)
     loaded = load_uploads(place)
     assert [file.file_name for file in loaded.files] == ["c.csv"]
     assert [failure.code for failure in loaded.held] == ["upload_held"]
@@ -153,7 +153,7 @@ def test_a_file_over_which_the_program_fails_is_named_and_the_others_are_loaded(
     folder.mkdir(parents=True)
     (folder / "a.csv").write_text(carrier_text(1, 2))
     (folder / "b.csv").write_text(carrier_text(7, 8, 9))
-    take_in_uploads(place)
+    register_dropped_files(place)
     with monkeypatch.context() as broken:
         broken.setattr("cdr_pipeline.steps.uploads.upload_batch.validate", failing_over(3))
         loaded = load_uploads(place)
@@ -183,7 +183,7 @@ def test_c03_a_file_that_another_load_stands_in_the_way_of_is_loaded_again(
     (folder := place.settings.upload_dir / "acct" / "generic").mkdir(parents=True)
     (folder / "b.csv").write_text(carrier_text(3))
     tries.clear()
-    take_in_uploads(place)
+    register_dropped_files(place)
     assert [file.counts.merged for file in load_uploads(place).files] == [1]
     assert load_uploads(place).failures == ()
 

@@ -11,7 +11,7 @@ from cdr_pipeline.defs.metadata import table
 from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.uploads.decide_uploads import count_held_uploads
-from cdr_pipeline.steps.uploads.register_uploads import RegisteredFiles, take_in_uploads
+from cdr_pipeline.steps.uploads.register_uploads import RegisteredFiles, register_dropped_files
 from cdr_pipeline.steps.uploads.upload_series import FileSeries, upload_series
 
 CHECK = "every_file_has_a_place"
@@ -55,7 +55,7 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         """
         with classified_failures(context):
             ctx, accounts = run_contexts.open(context), scope.selected_accounts(context)
-            registered = take_in_uploads(ctx, accounts)
+            registered = register_dropped_files(ctx, accounts)
             return _result(registered, upload_series(ctx, accounts), count_held_uploads(ctx, accounts))
 
     return uploads

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, load_taken
+from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, load_registered
 from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile
 from cdr_pipeline.steps.uploads.rejects import find_upload
 from cdr_pipeline.warehouse.ledger import UploadLine
@@ -18,7 +18,7 @@ def release_upload(upload: str, ctx: RunContext, *, decided_by: str, account_id:
     """
     held = _decided(upload, ctx, release=True, decided_by=decided_by, account_id=account_id)
     registered = RegisteredFile(held.account_id, held.profile, held.file_name, held.sha256, 0, known=False)
-    return load_taken(registered, ctx)
+    return load_registered(registered, ctx)
 
 
 def discard_upload(upload: str, ctx: RunContext, *, decided_by: str, account_id: str | None = None) -> UploadLine:

@@ -17,7 +17,7 @@ from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, take_in
+from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, register_upload
 from cdr_pipeline.steps.uploads.upload_batch import UploadBatch, in_zone
 from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger, UploadLine
 from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load, retried_load
@@ -147,11 +147,11 @@ def import_upload(request: UploadRequest, ctx: RunContext) -> LoadedUpload:
         UploadHeld: the file repeats records of another file and needs a decision.
         UnbalancedBatch: a line is not accounted for; nothing was merged.
     """
-    registered = take_in(request, ctx)
-    return load_taken(registered, ctx)
+    registered = register_upload(request, ctx)
+    return load_registered(registered, ctx)
 
 
-def load_taken(registered: RegisteredFile, ctx: RunContext) -> LoadedUpload:
+def load_registered(registered: RegisteredFile, ctx: RunContext) -> LoadedUpload:
     """Loads a registered file. Raises the errors of ``import_upload``, and ClockDisagrees."""
     with ctx.ledger() as ledger:
         require_clock(ledger, ctx)

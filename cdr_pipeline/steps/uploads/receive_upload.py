@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import UploadHeld
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads.load_uploads import load_taken
+from cdr_pipeline.steps.uploads.load_uploads import load_registered
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
-from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
 from cdr_pipeline.warehouse.ledger import UploadLine
 from cdr_pipeline.warehouse.uploads.idempotent_responses import IdempotentResponses
 
@@ -112,7 +112,7 @@ def _loaded(received: ReceivedFile, ctx: RunContext) -> UploadReply:
             _counted(preview.counts, preview.reject_reasons, preview.filtered_reasons)
             | {"state": "previewed", "overlap_rows": preview.overlap_rows, "other_calls": preview.other_calls},
         )
-    registered = take_in(request, ctx)
+    registered = register_upload(request, ctx)
     upload = {
         "upload_id": registered.sha256,
         "origin": "imported",
@@ -120,7 +120,7 @@ def _loaded(received: ReceivedFile, ctx: RunContext) -> UploadReply:
         "bytes": registered.size,
     }
     try:
-        loaded = load_taken(registered, ctx)
+        loaded = load_registered(registered, ctx)
     except UploadHeld as error:
         held = {"state": "held", "overlap_rows": error.overlap_rows, "other_calls": error.other_calls}
         return UploadReply("held", upload | held)

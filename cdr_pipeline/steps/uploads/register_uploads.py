@@ -62,7 +62,7 @@ class RegisteredFiles:
     refused: tuple[RefusedUpload, ...]
 
 
-def take_in(request: UploadRequest, ctx: RunContext) -> RegisteredFile:
+def register_upload(request: UploadRequest, ctx: RunContext) -> RegisteredFile:
     """Copies one file to landing and registers it. The original stays in its folder.
 
     Raises:
@@ -115,7 +115,7 @@ def _record_landed(
     return upload_id, False
 
 
-def take_in_uploads(ctx: RunContext, accounts: Sequence[str] | None = None) -> RegisteredFiles:
+def register_dropped_files(ctx: RunContext, accounts: Sequence[str] | None = None) -> RegisteredFiles:
     """Registers the files in the drop folder and removes them there. A refused file stays and is reported.
 
     Only one process does this at a time; others wait. Each file is renamed first, so that its sender cannot change it,
@@ -130,7 +130,7 @@ def take_in_uploads(ctx: RunContext, accounts: Sequence[str] | None = None) -> R
                 continue
             try:
                 with taken_away(file) as path:
-                    files.append(take_in(UploadRequest(path, file.account_id, file.profile), ctx))
+                    files.append(register_upload(UploadRequest(path, file.account_id, file.profile), ctx))
             except CdrError as error:
                 place = display_name(file.place)
                 refused[place] = RefusedUpload(place, error.code, error.message)

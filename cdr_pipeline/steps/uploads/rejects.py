@@ -11,8 +11,8 @@ from cdr_pipeline.sources.uploads.corrections import ENCODING, read_correction, 
 from cdr_pipeline.sources.uploads.opening import read_text
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, load_taken
-from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, take_in
+from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, load_registered
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
 from cdr_pipeline.warehouse.ledger import Ledger, UploadLine
 
 _MARKED_LINE: Final = re.compile(
@@ -88,7 +88,7 @@ def replay_rejects(path: Path, ctx: RunContext, account_id: str | None = None) -
             f"{path.name} holds lines of several uploads", hint="replay the lines of one upload at a time"
         )
     request = UploadRequest(path, first.account_id, first.profile, first.time_zone, corrects=first.sha256)
-    return load_taken(take_in(request, ctx), ctx)
+    return load_registered(register_upload(request, ctx), ctx)
 
 
 def _upload_of(path: Path) -> str:
