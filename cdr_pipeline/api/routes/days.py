@@ -52,7 +52,7 @@ async def exports(request: Request, caller: Reader) -> Response:
 
 @router.get("/accounts/{account_id}/exports/{file_id}", summary="Download a daily file", **described(FILE))
 async def export(request: Request, caller: Reader, file_id: str) -> Response:
-    """A daily file, byte for byte. The header Digest is its sha256."""
+    """A daily file, byte for byte. The header X-Content-SHA256 is its sha256."""
     file = await to_thread.run_sync(find_file, caller.account.account_id, file_id, service_of(request).ctx)
     if file is None:
         raise no_such("bad_identifier", {"message": "bad identifier"})
