@@ -11,8 +11,7 @@ from pydantic import SecretStr
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads import load_uploads
-from cdr_pipeline.steps.uploads import register_uploads as take_in_uploads
+from cdr_pipeline.steps.uploads import load_uploads, register_uploads
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.warehouse.records.loading import BatchLoad
@@ -23,8 +22,8 @@ from tests.support.own_clock import by_own_clock
 
 crashing_night.POINTS = {
     "none": (None, "", lambda wrapped: wrapped),
-    "before_landing": (take_in_uploads, "land_upload", lambda _: die),
-    "after_landing": (take_in_uploads, "land_upload", lambda wrapped: then(wrapped, die)),
+    "before_landing": (register_uploads, "land_upload", lambda _: die),
+    "after_landing": (register_uploads, "land_upload", lambda wrapped: then(wrapped, die)),
     "after_landed_record": (UploadTable, "record_landed", lambda wrapped: then(wrapped, die)),
     "after_name": (UploadTable, "record_name", lambda wrapped: then(wrapped, die)),
     "after_stage": (BatchLoad, "stage", lambda wrapped: then(wrapped, die)),

@@ -43,14 +43,14 @@ def drop(ctx: RunContext, where: str, text: str = OLD) -> Path:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
     """Has the sender change something after a file was read and before it is deleted."""
-    take_in = taking.take_in
+    take_in = taking.register_upload
 
     def changed(request: UploadRequest, ctx: RunContext) -> RegisteredFile:
         taken = take_in(request, ctx)
         change()
         return taken
 
-    monkeypatch.setattr(taking, "take_in", changed)
+    monkeypatch.setattr(taking, "register_upload", changed)
 
 
 def landed(ctx: RunContext) -> set[str]:
