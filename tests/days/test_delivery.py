@@ -288,11 +288,11 @@ def test_a_sealed_file_that_was_changed_on_this_machine_is_not_delivered(place: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[x", "no TOML"),
-        ('[X]\nurl = "/a"', "name of small letters"),
+        ("[x", "not a TOML"),
+        ('[X]\nurl = "/a"', "name of lower-case letters"),
         ('[x]\nurl = "/a"\ncolour = "red"', "colour"),
         ('[x]\nurl = "sftp://u:CANARY@h/a"\nknown_hosts = "k"', "no password"),
-        ('[x]\nurl = "folder"', "whole path"),
+        ('[x]\nurl = "folder"', "absolute path"),
         ("x = 1", "table"),
     ],
 )
@@ -327,13 +327,13 @@ def test_a_stale_failure_does_not_undo_a_delivery_of_another_process(
     place: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     folder = to_folder(place, tmp_path)
-    opened = deliver_step.opened_place
+    opened = deliver_step.open_target
     others: list[DeliveredFile] = []
 
     def stale(*args: Any) -> Any:
         # This process has read what is due. Another one delivers it, and then this one's target is down.
         with monkeypatch.context() as undone:
-            undone.setattr(deliver_step, "opened_place", opened)
+            undone.setattr(deliver_step, "open_target", opened)
             others.extend(send(place))
         if fault == "place":
             raise DeliveryError("the target is down")
@@ -343,7 +343,7 @@ def test_a_stale_failure_does_not_undo_a_delivery_of_another_process(
     def down(*_: object) -> Any:
         raise DeliveryError("the target is down")
 
-    monkeypatch.setattr(deliver_step, "opened_place", stale)
+    monkeypatch.setattr(deliver_step, "open_target", stale)
     assert send(place) == []
     assert [(item.outcome, item.path) for item in others] == [("delivered", NAME)]
     (row,) = known(place)
