@@ -294,7 +294,7 @@ def test_d14_what_was_sealed_by_a_process_that_died_is_announced_by_the_next(
     whole(place)
 
 
-@pytest.mark.parametrize("point", ["write_adjustment", "note_file", "publish_day"])
+@pytest.mark.parametrize("point", ["write_adjustment", "record_file", "publish_day"])
 def test_d14_a_restatement_that_died_is_no_version_or_a_whole_one(
     place: RunContext, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:

@@ -111,7 +111,7 @@ def test_g10_a_page_key_of_another_version_is_refused_however_much_is_in_it(rest
     body = orjson.dumps([2, *rest])
     signature = hmac.new(b"secret", body, hashlib.sha256).digest()[:16]
     with pytest.raises(RequestRefused, match="bad_cursor"):
-        cursors.unseal(base64.urlsafe_b64encode(signature + body).decode(), "digest", b"secret")
+        cursors.decode_cursor(base64.urlsafe_b64encode(signature + body).decode(), "digest", b"secret")
 
 
 def test_g10_the_upload_sensors_first_cursor_still_says_what_was_seen(

@@ -16,8 +16,8 @@ from cdr_pipeline.warehouse.statements import MASKED_TABLES
 NEW_FIELD = """
 import sys, types
 from pathlib import Path
-import cdr_pipeline.core
-path = Path(cdr_pipeline.core.__file__).with_name("fields.py")
+import cdr_pipeline.core.fields
+path = Path(cdr_pipeline.core.fields.__file__).with_name("dictionary.py")
 begin = "FIELDS: Final[tuple[Field, ...]] = ("
 added = "Field('payer_email', Kind.TEXT, 'E-mail of the person who pays.', Privacy.NAME, longest=256),"
 module = types.ModuleType("cdr_pipeline.core.fields.dictionary")

@@ -93,8 +93,8 @@ def test_a_draft_says_what_it_cannot_know_and_is_no_profile_before_that_is_fille
     target = ctx.settings.profile_dir / "drafted.toml"
     said = run("profiles", "new", "f.csv", "--out", str(target)).stderr
     assert "decided: 5 columns, delimiter ';'" in said
-    assert "not known: the zone of the times" in said
-    assert "not known: whether the day or the month comes first" in said
+    assert "fill in: the zone of the times" in said
+    assert "fill in: whether the day or the month comes first" in said
     refused = run("profiles", "check", str(target), code=5).stderr
     assert "still to be filled in" in refused
     filled = target.read_text().replace("FILL IN, such as Europe/Berlin", "Europe/Berlin")
