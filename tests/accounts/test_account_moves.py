@@ -26,7 +26,7 @@ def whole(ctx: RunContext) -> None:
 def test_d12_an_account_moves_to_another_zone_from_a_day_on_that_is_still_empty(place: RunContext) -> None:
     berlin, tokyo = (AccountRequest("acct", time_zone=zone) for zone in ("Europe/Berlin", "Asia/Tokyo"))
     before = export(place).file.path.read_bytes()
-    with pytest.raises(ConfigurationError, match="2026-03-02 lies in Europe/Berlin already"):
+    with pytest.raises(ConfigurationError, match="2026-03-02 is already in Europe/Berlin"):
         add_account(tokyo, place, zone_from=DAY)
     next_day = DAY + timedelta(days=1)
     assert add_account(tokyo, place, zone_from=next_day).moved == next_day

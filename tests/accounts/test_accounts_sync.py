@@ -86,7 +86,7 @@ def test_a_bare_token_needs_a_root(ctx: RunContext) -> None:
     switch = SimulatedSwitch.build(accounts=2, calls_per_day=2)
     with run_switch(switch) as running:
         settings = ctx.settings.model_copy(update={"api_url": running.url, "api_token": SecretStr(switch.token)})
-        with pytest.raises(ConfigurationError, match="whose") as raised:
+        with pytest.raises(ConfigurationError, match="which account it belongs to") as raised:
             sync_accounts(SyncRequest(), replace(ctx, settings=settings))
         assert "--root" in raised.value.hint
         found = sync_accounts(SyncRequest(root=switch.accounts[0].account_id), replace(ctx, settings=settings))

@@ -169,7 +169,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableUpload):
         run(tmp_path, tmp_path / "x.parquet")
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "y.parquet")
-    with pytest.raises(UnreadableUpload, match="is no export"):
+    with pytest.raises(UnreadableUpload, match="is not an export"):
         run(tmp_path, tmp_path / "y.parquet")
     request = ReconcileFilesRequest(tmp_path / "y.parquet", carrier(tmp_path), "nobody", tmp_path, profiles=tmp_path)
     with pytest.raises(UnknownProfile):

@@ -296,7 +296,7 @@ def test_a_search_for_any_text_is_answered_and_never_says_try_again(
 
 @pytest.mark.fault("R509")
 def test_a_text_field_without_a_limit_cannot_be_declared() -> None:
-    with pytest.raises(ValueError, match="how long"):
+    with pytest.raises(ValueError, match="only for them"):
         Field("more", Kind.TEXT, "Something new.", Privacy.NONE)
     for field in FIELDS:
         assert (field.longest is not None) is (field.kind is Kind.TEXT)

@@ -113,7 +113,7 @@ def test_a_scope_ends_with_its_transaction_even_when_that_fails(connection: Conn
 
 
 def test_a_scope_within_another_transaction_is_refused(connection: Connection) -> None:
-    with connection.transaction(), pytest.raises(WarehouseError, match="transaction of its own"):
+    with connection.transaction(), pytest.raises(WarehouseError, match="its own transaction"):
         with scoped(connection, "leaf"):
             pass
 

@@ -209,12 +209,12 @@ def _exit_code(arguments: list[str]) -> int:
 
 def _take_in_and_load() -> None:
     """What a night does with the drop folder."""
-    from cdr_pipeline.cli.terminal import workplace  # noqa: PLC0415
+    from cdr_pipeline.cli.terminal import run_context  # noqa: PLC0415
     from cdr_pipeline.errors import IncompleteNight  # noqa: PLC0415
     from cdr_pipeline.steps.uploads.load_uploads import load_uploads  # noqa: PLC0415
     from cdr_pipeline.steps.uploads.register_uploads import register_dropped_files  # noqa: PLC0415
 
-    with workplace("taking in") as ctx:
+    with run_context("taking in") as ctx:
         taken, loaded = register_dropped_files(ctx), load_uploads(ctx)
     wrong = [*(item.code for item in taken.refused), *(item.code for item in (*loaded.failures, *loaded.held))]
     if wrong:
