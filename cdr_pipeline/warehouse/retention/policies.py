@@ -161,6 +161,9 @@ class RetentionTable(LedgerTables):
                 self.connection.execute(_SHORT_WAIT)
                 if self.connection.execute(statement("retention/may_drop_partitions")).fetchone() != (True,):
                     return False
+                # Another run may have dropped it while this one waited for its turn.
+                if month not in {row["month"] for row in self._rows("retention/old_partitions")}:
+                    return False
                 for partition in partitions:
                     has_rows = self.connection.execute(named("retention/partition_has_rows", partition=partition))
                     if has_rows.fetchone() != (False,):
