@@ -46,7 +46,7 @@ def test_a_second_pipeline_that_collects_from_our_server_has_the_same_records(
         with ctx.ledger() as ledger:
             for account in ledger.accounts.all():
                 above = None if account.account_id == top else top
-                ledger.accounts.add(replace(account, parent_id=above), now=ctx.clock())
+                ledger.accounts.set_name_and_parent(account.account_id, name=account.name, parent_id=above)
         night(first, DAY)
     name = f"copy_{tmp_path.name[-8:]}_{dialect}"
     admin = ctx.url.replace(ctx.url.rsplit("/", 1)[1].split("?")[0], "postgres")
