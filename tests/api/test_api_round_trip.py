@@ -35,7 +35,8 @@ def records(ctx: RunContext) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dialect", ["auto", "seed_v1"])
+# A dialect that is stated and not spoken is refused, see the fault case R405: pages of v1 name version 4.3 here.
+@pytest.mark.parametrize("dialect", ["auto", "v2_k43"])
 def test_a_second_pipeline_that_collects_from_our_server_has_the_same_records(
     ctx: RunContext, tmp_path: Path, dialect: str
 ) -> None:
