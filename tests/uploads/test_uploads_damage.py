@@ -58,7 +58,7 @@ def test_a_damaged_file_is_refused_or_every_line_of_it_has_a_place(
         sifted = normalize_imported(
             joined.rows, profile, account_id="a", account_time_zone="Europe/Berlin", account_country_code="49"
         )
-        accepted = validate(with_record_ids(sifted.rows), latest=LATEST)
+        accepted = validate(with_record_ids(sifted.rows, "acme"), latest=LATEST)
         with_digests(accepted.rows.with_columns(pl.lit(None, pl.String).alias("detail_source")))
         rejects = part.rejects.height + joined.rejects.height + sifted.rejects.height + accepted.rejects.height
         placed = accepted.rows.height + rejects + part.aside.height + len(joined.joined)
