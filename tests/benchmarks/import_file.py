@@ -90,7 +90,7 @@ def frames_of(file: str, profile: str) -> Iterator[pl.DataFrame]:
         sifted = normalize_imported(
             records.frame, spoken, account_id=ACCOUNT, account_time_zone="Europe/Berlin", account_country_code="49"
         )
-        yield validate(with_record_ids(sifted.rows), latest=LATEST).rows
+        yield validate(with_record_ids(sifted.rows, "acme"), latest=LATEST).rows
 
 
 def parse_it(file: str, profile: str) -> int:
