@@ -85,10 +85,10 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
 def warehouse_url(embedded_server: EmbeddedServer) -> Iterator[str]:
     """URL of an empty warehouse of this version, gone after the test."""
     name = f"test_{secrets.token_hex(6)}"
-    admin = embedded_server.url.replace("/cdr?", "/postgres?")
+    admin = embedded_server.url_of("postgres")
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE cdr").format(sql.Identifier(name)))
-    yield embedded_server.url.replace("/cdr?", f"/{name}?")
+    yield embedded_server.url_of(name)
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -78,10 +78,10 @@ def command_of(folder: Path, unit: str) -> list[str]:
 def storage_url(embedded_server: EmbeddedServer) -> Iterator[str]:
     """A database for Dagster's own storage."""
     name = f"dagster_{secrets.token_hex(6)}"
-    admin = embedded_server.url.replace("/cdr?", "/postgres?")
+    admin = embedded_server.url_of("postgres")
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield embedded_server.url.replace("/cdr?", f"/{name}?").replace("postgresql://", "postgresql+psycopg2://")
+    yield embedded_server.url_of(name).replace("postgresql://", "postgresql+psycopg2://")
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -25,7 +25,7 @@ _DEFAULT_MINUTES = 2.0
 @pytest.fixture(scope="module")
 def play(embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     """Plays a round of a seed and prints its figures, and the log of its operations where something is wrong."""
-    admin = psycopg.connect(embedded_server.url.replace("/cdr?", "/postgres?"), autocommit=True)
+    admin = psycopg.connect(embedded_server.url_of("postgres"), autocommit=True)
     outputs = tmp_path_factory.mktemp("commands")
 
     def played(seed: int, *, operations: int, kills: bool = True) -> Outcome:
@@ -33,7 +33,7 @@ def play(embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFacto
         model = sql.Identifier(name)
         folder = tmp_path_factory.mktemp(f"seed{seed}-")
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE cdr").format(model))
-        url = embedded_server.url.replace("/cdr?", f"/{name}?")
+        url = embedded_server.url_of(name)
         outcome = Round(seed, folder, runner, url, operations=operations, kills=kills).play()
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(model))
         sys.stderr.write(f"\n{outcome}\n")

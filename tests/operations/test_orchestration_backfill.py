@@ -105,9 +105,9 @@ def _other_warehouse(server: EmbeddedServer) -> Iterator[object]:
     from pydantic import SecretStr  # noqa: PLC0415 - only here
 
     name = "test_clean_backfill"
-    with connect(server.url.replace("/cdr?", "/postgres?")) as admin:
+    with connect(server.url_of("postgres")) as admin:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE cdr").format(sql.Identifier(name)))
-    yield SecretStr(server.url.replace("/cdr?", f"/{name}?"))
-    with connect(server.url.replace("/cdr?", "/postgres?")) as admin:
+    yield SecretStr(server.url_of(name))
+    with connect(server.url_of("postgres")) as admin:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -33,7 +33,7 @@ from tests.support.uploads import HEADER, carrier_row, fed, opened, stored
 LARGEST_ENTRY: Final = 2_600
 # Bytes of columns that are in an index and no field of a record; what bounds each of them.
 BOUNDED: Final = {
-    "file_name": 4 * 255,  # steps/take_in_uploads.shown_name
+    "file_name": 4 * 255,  # register_uploads.display_name, characters of four bytes
     "path": 512,  # export files: folders and names made of an account id, dates and a dialect
     "target": 64,  # exports/delivery/targets
     "sha256": 64, "digest": 64, "key_digest": 64, "reject_id": 32, "outcome_id": 64, "token_id": 64,

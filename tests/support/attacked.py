@@ -42,13 +42,13 @@ LEG = {
 def api(embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Accounts of a tree, each with two records, one of which has everything."""
     name = f"test_{secrets.token_hex(6)}"
-    admin = embedded_server.url.replace("/cdr?", "/postgres?")
+    admin = embedded_server.url_of("postgres")
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE cdr").format(sql.Identifier(name)))
     folder = tmp_path_factory.mktemp("api")
     settings = Settings(
         data_dir=folder / "data",
-        warehouse_url=embedded_server.url.replace("/cdr?", f"/{name}?"),
+        warehouse_url=embedded_server.url_of(name),
         DAGSTER_HOME=folder / "dagster_home",
         serve_requests_per_second=0,
         serve_upload_bytes=100_000,

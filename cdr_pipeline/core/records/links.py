@@ -15,6 +15,9 @@ IMPORTED: Final = "imported"
 BOTH: Final = "api+imported"
 # Largest difference between the starts of two records of one leg, even if a file's clock has the wrong time zone.
 _MAX_DISTANCE: Final = timedelta(days=1)
+# Largest difference in days between the business dates of records that can affect each other's leg: a changed record
+# affects the links of records within a day, those affect records within another day, and time zones add one more.
+LEG_REACH_DAYS: Final = 3
 
 # Fields of the record's key: always those of the API record.
 _KEY: Final = ("account_id", "origin", "record_id", "business_date")

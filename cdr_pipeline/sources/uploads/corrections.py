@@ -25,7 +25,6 @@ from cdr_pipeline.sources.uploads.records import RawRecords, delimited_records
 ENCODING: Final = "utf-8"
 COLUMNS: Final = ("reject_upload", "reject_line", "reject_reason")
 _UPLOAD_DIGITS: Final = 16
-_REASON: Final = r'"?[a-z_]+(?::[a-z_0-9]*)?"?\s*$'
 
 
 @dataclass(frozen=True, slots=True)

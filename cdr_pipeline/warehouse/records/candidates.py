@@ -14,6 +14,7 @@ from typing import Final, LiteralString
 from psycopg import sql
 
 from cdr_pipeline.core.records.document import BY_PATH
+from cdr_pipeline.core.records.links import LEG_REACH_DAYS
 from cdr_pipeline.core.records.search import AnyOf, Compare, Condition, Operator, PathEquals
 
 # Columns with a partial index, and the condition of the index; see migration 0004.
@@ -49,8 +50,7 @@ _SHORTEST_PREFIX: Final = 5
 _MOST_PREFIXES: Final = 64
 _WIDEST_NETWORK: Final = 8
 _OCTETS: Final = 4
-# Largest difference between the business dates of the two records of a leg, time zones included.
-_REACH: Final = timedelta(days=3)
+_REACH: Final = timedelta(days=LEG_REACH_DAYS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,9 @@ from typing import Any, Final
 
 from psycopg import Connection
 
+from cdr_pipeline.core.records.links import LEG_REACH_DAYS
 from cdr_pipeline.warehouse.statements import statement
 
-# A changed record affects the links of records within a day, and those affect records within another day; time zones
-# can shift dates by one more.
-_REACH_DAYS: Final = 3
 _COUNTERPART: Final = {"api": "imported", "imported": "api"}
 
 
@@ -105,7 +103,7 @@ def link_batch(
     """
     before = set(old_days)
     changed = before | set(new_days)
-    near = sorted({day + timedelta(days=off) for day in changed for off in range(-_REACH_DAYS, _REACH_DAYS + 1)})
+    near = sorted({day + timedelta(days=off) for day in changed for off in range(-LEG_REACH_DAYS, LEG_REACH_DAYS + 1)})
     parameters = parameters | {"near_dates": near, "counterpart": _COUNTERPART[parameters["origin"]]}
     days: set[date] = set()
     if before:

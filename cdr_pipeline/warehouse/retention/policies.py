@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from psycopg import sql
 
+from cdr_pipeline.core.records.links import LEG_REACH_DAYS
 from cdr_pipeline.errors import WarehouseContended
 from cdr_pipeline.warehouse.records.partitions import PARTITIONED, next_month, partition_name
 from cdr_pipeline.warehouse.server.engine import translated
@@ -144,8 +145,8 @@ class RetentionTable(LedgerTables):
         parameters = {
             "account_id": account_id,
             "dates": list(business_dates),
-            "first_date": min(business_dates) - _APART,
-            "last_date": max(business_dates) + _APART,
+            "first_date": min(business_dates) - _REACH,
+            "last_date": max(business_dates) + _REACH,
         }
         with translated(), self.connection.transaction():
             self._rows("records/lock_account", account_id=account_id)
@@ -175,7 +176,6 @@ class RetentionTable(LedgerTables):
         return True
 
 
-# Largest difference between the business dates of the two records of a leg, time zones included.
-_APART: Final = timedelta(days=3)
+_REACH: Final = timedelta(days=LEG_REACH_DAYS)
 # A transaction that waits for a lock on the parent table blocks all others behind it.
 _SHORT_WAIT: Final = "SET LOCAL lock_timeout = '2s'"

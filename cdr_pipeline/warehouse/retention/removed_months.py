@@ -10,11 +10,11 @@ import polars as pl
 from psycopg import Connection
 
 from cdr_pipeline.core.fields.schemas import LINE, RAW, CheckedRows
+from cdr_pipeline.core.records.links import LEG_REACH_DAYS
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.warehouse.statements import statement
 
-# Largest difference between the business dates of the two records of a leg, time zones included.
-_REACH: Final = ("-3d", "3d")
+_REACH: Final = (f"-{LEG_REACH_DAYS}d", f"{LEG_REACH_DAYS}d")
 
 
 def removed_months(connection: Connection[Any], account_id: str) -> frozenset[date]:

@@ -100,7 +100,7 @@ def unpack(server: EmbeddedServer, source: Path) -> str:
     except WarehouseError:
         discard(server)
         raise
-    return server.url.replace(f"/{_DATABASE}?", f"/{_FRESH}?")
+    return server.url_of(_FRESH)
 
 
 def discard(server: EmbeddedServer) -> None:
@@ -185,7 +185,7 @@ def _items(connection: psycopg.Connection[Any]) -> Generator[tuple[str, str]]:
 @contextmanager
 def _admin(server: EmbeddedServer) -> Generator[psycopg.Connection[Any]]:
     """A connection to the database ``postgres``, with errors translated to those of the product."""
-    with translated(), psycopg.connect(server.url.replace("/cdr?", "/postgres?"), autocommit=True) as connection:
+    with translated(), psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
         yield connection
 
 

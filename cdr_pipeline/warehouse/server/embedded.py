@@ -86,7 +86,11 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """URL for libpq; without a password, because only the owner of the socket can connect."""
-        return f"postgresql://{_ROLE}@/{_DATABASE}?host={quote(str(self.socket), safe='')}"
+        return self.url_of(_DATABASE)
+
+    def url_of(self, database: str) -> str:
+        """URL of another database of this server."""
+        return f"postgresql://{_ROLE}@/{database}?host={quote(str(self.socket), safe='')}"
 
     def ensure_running(self) -> str:
         """Starts the server if it is not running and returns its URL; safe to call from several processes.
