@@ -23,7 +23,8 @@ def whole(ctx: RunContext) -> None:
     assert not any(verify_tree(ctx.settings.export_dir).values())
 
 
-def test_d12_an_account_moves_to_another_zone_from_a_day_on_that_is_still_empty(place: RunContext) -> None:
+@pytest.mark.fault("D12")
+def test_an_account_moves_to_another_zone_from_a_day_on_that_is_still_empty(place: RunContext) -> None:
     berlin, tokyo = (AccountRequest("acct", time_zone=zone) for zone in ("Europe/Berlin", "Asia/Tokyo"))
     before = export(place).file.path.read_bytes()
     with pytest.raises(ConfigurationError, match="2026-03-02 is already in Europe/Berlin"):
@@ -49,7 +50,8 @@ def test_d12_an_account_moves_to_another_zone_from_a_day_on_that_is_still_empty(
     whole(place)
 
 
-def test_d12_a_restatement_keeps_the_bounds_of_the_last_day_before_a_move(place: RunContext) -> None:
+@pytest.mark.fault("D12")
+def test_a_restatement_keeps_the_bounds_of_the_last_day_before_a_move(place: RunContext) -> None:
     add_account(AccountRequest("acct", time_zone="Asia/Tokyo"), place, zone_from=DAY + timedelta(days=1))
     first = seal(place).files[0].manifest
     deliver(place, {"record_id": "c"})
@@ -59,7 +61,8 @@ def test_d12_a_restatement_keeps_the_bounds_of_the_last_day_before_a_move(place:
     whole(place)
 
 
-def test_d12_an_account_without_any_day_yet_is_simply_in_its_new_zone(ctx: RunContext) -> None:
+@pytest.mark.fault("D12")
+def test_an_account_without_any_day_yet_is_simply_in_its_new_zone(ctx: RunContext) -> None:
     for zone in ("UTC", "Asia/Tokyo"):
         assert add_account(AccountRequest("new", time_zone=zone), ctx).moved is None
     with ctx.ledger() as ledger:

@@ -22,8 +22,9 @@ def moved(*zones: str) -> AccountZones:
     return AccountZones(zones[-1], tuple(map(EarlierZone, zones, dates)))
 
 
+@pytest.mark.fault("D12")
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4), st.dates(date(2026, 1, 1), date(2026, 6, 30)))
-def test_d12_days_tile_time_across_every_move(zones: list[str], day: date) -> None:
+def test_days_tile_time_across_every_move(zones: list[str], day: date) -> None:
     account = moved(*zones)
     first, end = account.bounds(day)
     following = account.bounds(day + timedelta(days=1))[0]
@@ -33,15 +34,17 @@ def test_d12_days_tile_time_across_every_move(zones: list[str], day: date) -> No
         assert moments.select(account.business_date(pl.col("t"))).to_series().to_list() == [day, day]
 
 
+@pytest.mark.fault("D12")
 @pytest.mark.parametrize(("to", "hours"), [("America/New_York", 30), ("Asia/Tokyo", 17), ("Europe/Berlin", 24)])
-def test_d12_the_last_day_before_a_move_is_longer_or_shorter(to: str, hours: int) -> None:
+def test_the_last_day_before_a_move_is_longer_or_shorter(to: str, hours: int) -> None:
     first, end = moved("Europe/Berlin", to).bounds(LAST)
     assert end - first == timedelta(hours=hours)
     assert moved("Europe/Berlin", to).on(LAST) == "Europe/Berlin"
     assert moved("Europe/Berlin", to).on(MOVED) == to
 
 
-def test_d12_local_times_of_a_file_are_read_in_the_zone_of_the_day_that_they_name() -> None:
+@pytest.mark.fault("D12")
+def test_local_times_of_a_file_are_read_in_the_zone_of_the_day_that_they_name() -> None:
     account = moved("Europe/Berlin", "America/New_York")
     texts = ["2026-04-30 23:30:00", "2026-05-01 00:30:00", "2026-05-01T00:30:00Z"]
     records = pl.DataFrame(

@@ -19,6 +19,7 @@ WRONG = "0" * 64
 NO_UPLOAD = "0" * 64
 
 
+@pytest.mark.fault("E01")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -31,7 +32,7 @@ NO_UPLOAD = "0" * 64
         {"Authorization": "Negotiate abc"},
     ],
 )
-def test_e01_no_token_a_wrong_one_and_another_scheme_are_all_the_same_401(api: Served, headers: dict[str, str]) -> None:
+def test_no_token_a_wrong_one_and_another_scheme_are_all_the_same_401(api: Served, headers: dict[str, str]) -> None:
     with api.client(**headers) as client:
         answer = client.get(LIST, params=PERIOD)
     assert answer.status_code == 401
@@ -40,7 +41,8 @@ def test_e01_no_token_a_wrong_one_and_another_scheme_are_all_the_same_401(api: S
     )  # fmt: skip
 
 
-def test_e01_expired_and_revoked_tokens_open_nothing_from_the_next_request_on(ctx: RunContext) -> None:
+@pytest.mark.fault("E01")
+def test_expired_and_revoked_tokens_open_nothing_from_the_next_request_on(ctx: RunContext) -> None:
     now = ctx.clock()
     with serving(ctx) as api:
         token = api.tokens["self"]
@@ -52,13 +54,15 @@ def test_e01_expired_and_revoked_tokens_open_nothing_from_the_next_request_on(ct
         assert api.get(LIST, token=token_for(early, "self", days=30)).status_code == 401
 
 
-def test_e01_two_different_tokens_are_a_conflict_and_twice_the_same_is_not(api: Served) -> None:
+@pytest.mark.fault("E01")
+def test_two_different_tokens_are_a_conflict_and_twice_the_same_is_not(api: Served) -> None:
     token = api.tokens["self"]
     assert api.get(LIST, token=token, auth_token=WRONG).status_code == 400
     assert api.get(LIST, token=token, auth_token=token, **PERIOD).status_code == 200
 
 
-def test_e02_the_seeds_token_in_the_query_works_and_is_called_deprecated(
+@pytest.mark.fault("E02")
+def test_the_seeds_token_in_the_query_works_and_is_called_deprecated(
     api: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = api.tokens["self"]
@@ -73,6 +77,7 @@ def test_e02_the_seeds_token_in_the_query_works_and_is_called_deprecated(
     assert "deprecation" not in api.get(LIST, token=token, **PERIOD).headers
 
 
+@pytest.mark.fault("E03")
 @pytest.mark.parametrize(
     "query",
     [
@@ -81,13 +86,12 @@ def test_e02_the_seeds_token_in_the_query_works_and_is_called_deprecated(
         "SECRET=1", "a=b;auth_token=SECRET", "search=SECRET", "auth_token=a&auth_token=SECRET",
     ],
 )  # fmt: skip
-def test_e03_no_spelling_brings_a_token_into_the_log(query: str) -> None:
+def test_no_spelling_brings_a_token_into_the_log(query: str) -> None:
     assert "SECRET" not in masked_query(query.encode())
 
 
-def test_e03_tokens_in_path_referer_and_body_are_not_logged_either(
-    api: Served, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.fault("E03")
+def test_tokens_in_path_referer_and_body_are_not_logged_either(api: Served, caplog: pytest.LogCaptureFixture) -> None:
     with api.client(Referer="http://x/?auth_token=SECRETSECRET") as client:
         client.get("/v2/accounts/SECRETSECRET/cdrs")
         client.get("/SECRETSECRET")
@@ -97,7 +101,8 @@ def test_e03_tokens_in_path_referer_and_body_are_not_logged_either(
     assert "SECRETSECRET" not in caplog.text
 
 
-def test_e04_secrets_are_compared_in_constant_time_and_looked_up_by_hash() -> None:
+@pytest.mark.fault("E04")
+def test_secrets_are_compared_in_constant_time_and_looked_up_by_hash() -> None:
     root = Path(__file__).parents[2] / "cdr_pipeline"
     for name in ("api/auth.py", "api/cursors.py", "warehouse/accounts/tokens.py"):
         text = (root / name).read_text()
@@ -105,7 +110,8 @@ def test_e04_secrets_are_compared_in_constant_time_and_looked_up_by_hash() -> No
         assert not re.search(r"\b(token|signature|secret|key)\b (==|!=)", text)
 
 
-def test_e05_only_the_hash_of_a_token_is_in_the_warehouse(api: Served) -> None:
+@pytest.mark.fault("E05")
+def test_only_the_hash_of_a_token_is_in_the_warehouse(api: Served) -> None:
     token = api.tokens["self"]
     with api.ctx.ledger() as ledger:
         rows = ledger.connection.execute("SELECT api_tokens::text FROM api_tokens").fetchall()
@@ -143,10 +149,11 @@ ROUTES = [
 ]  # fmt: skip
 
 
+@pytest.mark.fault("E06")
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_e06_outside_its_subtree_everything_is_404_and_the_same_404_as_of_no_account(
+def test_outside_its_subtree_everything_is_404_and_the_same_404_as_of_no_account(
     api: Served, who: str, route: str, version: str
 ) -> None:
     answer = api.get(f"/{version}/accounts/self{route}", account=who)
@@ -161,35 +168,40 @@ def test_e06_outside_its_subtree_everything_is_404_and_the_same_404_as_of_no_acc
     )
 
 
+@pytest.mark.fault("E06")
 @pytest.mark.parametrize("who", [name for name, may in WHO.items() if not may])
 @pytest.mark.parametrize(
     "route",
     [f"/uploads/{NO_UPLOAD}", f"/uploads/{NO_UPLOAD}/rejects", "/exports/2026-03-02_v1_exact", "/days/2026-03-02"],
 )
-def test_e06_neither_do_uploads_files_and_days_answer_strangers(api: Served, who: str, route: str) -> None:
+def test_neither_do_uploads_files_and_days_answer_strangers(api: Served, who: str, route: str) -> None:
     assert api.get(f"/v2/accounts/self{route}", account=who).status_code == 404
 
 
-def test_e06_uploading_outside_the_subtree_is_404_too(api: Served) -> None:
+@pytest.mark.fault("E06")
+def test_uploading_outside_the_subtree_is_404_too(api: Served) -> None:
     for who, may in WHO.items():
         with api.client(token_for(api.ctx, who, "upload")) as client:
             answer = client.post(LIST, content=b"", headers={"Content-Type": "text/csv"})
         assert answer.status_code == (400 if may else 404)
 
 
-def test_e06_no_filter_reaches_another_accounts_records(api: Served) -> None:
+@pytest.mark.fault("E06")
+def test_no_filter_reaches_another_accounts_records(api: Served) -> None:
     for query in ({"filter_custom_channel_vars.account_id": "stranger"}, {"customer": "stranger"}):
         assert api.get(LIST, **query, **PERIOD).json()["data"] == []
     assert api.get("/v2/accounts/self/cdrs/legs/stranger").status_code == 404
 
 
-def test_e06_the_database_itself_shows_a_session_nothing_beyond_its_subtree(api: Served) -> None:
+@pytest.mark.fault("E06")
+def test_the_database_itself_shows_a_session_nothing_beyond_its_subtree(api: Served) -> None:
     with api.ctx.ledger() as ledger, scoped(ledger.connection, "self"):
         seen = ledger.connection.execute("SELECT DISTINCT account_id FROM cdr_merged ORDER BY 1").fetchall()
     assert seen == [("child",), ("self",)]
 
 
-def test_e07_an_account_that_moves_in_the_tree_is_seen_by_its_new_parents_from_the_next_request_on(
+@pytest.mark.fault("E07")
+def test_an_account_that_moves_in_the_tree_is_seen_by_its_new_parents_from_the_next_request_on(
     ctx: RunContext,
 ) -> None:
     with serving(ctx) as api:
@@ -201,13 +213,15 @@ def test_e07_an_account_that_moves_in_the_tree_is_seen_by_its_new_parents_from_t
         assert api.get("/v2/accounts/child/cdrs", account="self").status_code == 404
 
 
-def test_b23_a_reading_token_may_not_upload(api: Served) -> None:
+@pytest.mark.fault("B23")
+def test_a_reading_token_may_not_upload(api: Served) -> None:
     with api.client(api.tokens["self"]) as client:
         answer = client.post(LIST, content=b"a,b\n1,2\n", headers={"Content-Type": "text/csv"})
     assert (answer.status_code, answer.json()["message"]) == (403, "forbidden")
 
 
-def test_e24_guessing_is_slowed_down_and_so_is_haste(ctx: RunContext) -> None:
+@pytest.mark.fault("E24")
+def test_guessing_is_slowed_down_and_so_is_haste(ctx: RunContext) -> None:
     with serving(ctx, serve_requests_per_second=0.2) as api:
         token = api.tokens["self"]
         fast = [api.get(LIST, token=token) for _ in range(4)]

@@ -32,7 +32,8 @@ def fault(api: Served, field: str, /, **query: str | list[str]) -> dict[str, obj
 # --- E08 cursors ------------------------------------------------------------------------------------------------------
 
 
-def test_e08_a_key_of_a_page_is_good_for_its_own_search_only(api: Served) -> None:
+@pytest.mark.fault("E08")
+def test_a_key_of_a_page_is_good_for_its_own_search_only(api: Served) -> None:
     first = api.get(LIST, page_size="1", **PERIOD).json()
     key = first["next_start_key"]
     assert api.get(LIST, page_size="1", start_key=key, **PERIOD).status_code == 200
@@ -43,8 +44,9 @@ def test_e08_a_key_of_a_page_is_good_for_its_own_search_only(api: Served) -> Non
     assert "data" not in json.dumps(other.json()["data"]).replace('"start_key"', "")
 
 
+@pytest.mark.fault("E08")
 @pytest.mark.parametrize("change", ["first", "last", "empty", "letters", "long", "unicode", "switch"])
-def test_e08_a_forged_key_is_refused(api: Served, change: str) -> None:
+def test_a_forged_key_is_refused(api: Served, change: str) -> None:
     key = api.get(LIST, page_size="1", **PERIOD).json()["next_start_key"]
     forged = {
         "first": ("A" if key[0] != "A" else "B") + key[1:],
@@ -62,16 +64,18 @@ def test_e08_a_forged_key_is_refused(api: Served, change: str) -> None:
 # --- E09, E10 filters -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("E09")
 @pytest.mark.parametrize(
     "value",
     ["' OR 1=1--", "'; DROP TABLE cdr;--", "%(bound_0)s", "{conditions}", "$1", "\\", "\u202e", "[1", "[null]", "["],
 )
-def test_e09_a_value_is_only_ever_a_value(api: Served, value: str) -> None:
+def test_a_value_is_only_ever_a_value(api: Served, value: str) -> None:
     for name in ("filter_hangup_cause", "filter_custom_channel_vars.x", "customer", "cause"):
         answer = api.get(LIST, **{name: value}, **PERIOD)
         assert (answer.status_code, answer.json()["data"]) == (200, [])
 
 
+@pytest.mark.fault("E09")
 @pytest.mark.parametrize(
     "name",
     [
@@ -80,25 +84,28 @@ def test_e09_a_value_is_only_ever_a_value(api: Served, value: str) -> None:
         "filter_custom_channel_vars.pvt_cost", "filter_custom_channel_vars.a.b", "filter_\x00",
     ],
 )  # fmt: skip
-def test_e09_a_key_that_no_document_has_is_an_error(api: Served, name: str) -> None:
+def test_a_key_that_no_document_has_is_an_error(api: Served, name: str) -> None:
     assert api.get(LIST, **{name: "x"}, **PERIOD).status_code == 400
 
 
-def test_e09_nul_too_many_and_too_long_are_errors(api: Served) -> None:
+@pytest.mark.fault("E09")
+def test_nul_too_many_and_too_long_are_errors(api: Served) -> None:
     assert "NUL" in str(fault(api, "cause", cause="a\x00b"))
     assert "characters" in str(fault(api, "cause", cause="a" * 2_000))
     assert "100 parameters" in str(fault(api, "query", cause=["x"] * 120))
 
 
+@pytest.mark.fault("E10")
 @pytest.mark.parametrize(
     "key", ["__class__", "extra.__proto__", "digest", "row_digest", "api_tokens.digest", "pvt_cost", "constructor", ""]
 )
 @pytest.mark.parametrize("name", ["has_key", "key_missing", "has_value", "value_missing"])
-def test_e10_only_keys_of_the_document_can_be_asked_for(api: Served, name: str, key: str) -> None:
+def test_only_keys_of_the_document_can_be_asked_for(api: Served, name: str, key: str) -> None:
     assert "no such key" in str(fault(api, name, **{name: key}))
 
 
-def test_e10_every_key_of_the_seed_can_be_asked_for(api: Served) -> None:
+@pytest.mark.fault("E10")
+def test_every_key_of_the_seed_can_be_asked_for(api: Served) -> None:
     for field in FIELDS:
         if field.seed:
             assert api.get(LIST, has_key=field.seed, **PERIOD).status_code == 200
@@ -107,16 +114,19 @@ def test_e10_every_key_of_the_seed_can_be_asked_for(api: Served) -> None:
 # --- E11, E12 paging and times ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("E11")
 @pytest.mark.parametrize("size", ["0", "-1", "1000000000", "abc", "50.0", "", "\uff11\uff10", " 5", "1e3"])
-def test_e11_a_page_size_that_is_none_says_the_rule(api: Served, size: str) -> None:
+def test_a_page_size_that_is_none_says_the_rule(api: Served, size: str) -> None:
     assert str(cdrs.LARGEST_PAGE) in str(fault(api, "page_size", page_size=size))
 
 
+@pytest.mark.fault("E11")
 @pytest.mark.parametrize("name", ["paginate", "ascending", "descending"])
-def test_e11_flags_are_true_or_false(api: Served, name: str) -> None:
+def test_flags_are_true_or_false(api: Served, name: str) -> None:
     assert "true, false" in str(fault(api, name, **{name: "yes"}))
 
 
+@pytest.mark.fault("E12")
 @pytest.mark.parametrize(
     "moment",
     [
@@ -126,11 +136,12 @@ def test_e11_flags_are_true_or_false(api: Served, name: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["created_from", "created_to", "modified_from", "started_to"])
-def test_e12_a_time_that_is_in_no_known_notation_is_never_guessed(api: Served, name: str, moment: str) -> None:
+def test_a_time_that_is_in_no_known_notation_is_never_guessed(api: Served, name: str, moment: str) -> None:
     assert "ISO 8601" in str(fault(api, name, **{name: moment}))
 
 
-def test_e12_a_reversed_or_too_long_period_says_the_rule_in_each_versions_shape(api: Served) -> None:
+@pytest.mark.fault("E12")
+def test_a_reversed_or_too_long_period_says_the_rule_in_each_versions_shape(api: Served) -> None:
     reversed_period = {"created_from": "63940000000", "created_to": "63939000000"}
     long_period = {"created_from": "63939000000", "created_to": str(63939000000 + 2_682_001)}
     limit = {"created_from": "63939000000", "created_to": str(63939000000 + 2_682_000)}
@@ -154,8 +165,9 @@ def test_a_parameter_that_is_meant_once_must_be_given_once(api: Served) -> None:
     assert "once" in str(fault(api, "page_size", page_size=["1", "2"]))
 
 
+@pytest.mark.fault("E13")
 @pytest.mark.parametrize("value", ["%", "_", "%%", "__", "a" * 1_000 + "!", "(a+)+$", "\\\\"])
-def test_e13_wildcards_and_patterns_are_text(api: Served, value: str) -> None:
+def test_wildcards_and_patterns_are_text(api: Served, value: str) -> None:
     begun = time.monotonic()
     answer = api.get(LIST, search=value * (2 if len(value) == 1 else 1), **PERIOD)
     assert (answer.status_code, answer.json()["data"]) == (200, [])
@@ -165,8 +177,9 @@ def test_e13_wildcards_and_patterns_are_text(api: Served, value: str) -> None:
 # --- E14 to E17 names, methods, forms ---------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("E14")
 @pytest.mark.parametrize("name", ['a"; x="b', "a\r\nX-Evil: 1", "../../etc/passwd", "ж" * 50, "a" * 500, ".", ""])
-def test_e14_a_file_name_cannot_break_out_of_its_header(api: Served, name: str) -> None:
+def test_a_file_name_cannot_break_out_of_its_header(api: Served, name: str) -> None:
     answer = api.get(LIST, file_name=name, headers={"Accept": "text/csv"}, **PERIOD)
     assert answer.status_code == 200
     assert "x-evil" not in answer.headers
@@ -177,21 +190,24 @@ def test_e14_a_file_name_cannot_break_out_of_its_header(api: Served, name: str) 
     assert "/" not in stated
 
 
-def test_e14_a_request_id_is_echoed_only_where_it_is_harmless(api: Served) -> None:
+@pytest.mark.fault("E14")
+def test_a_request_id_is_echoed_only_where_it_is_harmless(api: Served) -> None:
     assert api.get("/healthz", headers={"X-Request-ID": "my-id.1"}).headers["x-request-id"] == "my-id.1"
     assert api.get("/healthz", headers={"X-Request-ID": "<b>x</b>"}).headers["x-request-id"] != "<b>x</b>"
 
 
+@pytest.mark.fault("E15")
 @pytest.mark.parametrize(
     "file_id",
     ["../secret", "..%2f..%2fetc%2fpasswd", "%252e%252e", "2026-03-02_v1_exact%00", "2026-02-30_v1_exact", "//", "a\\b",
      "2026-03-02_v1_exact"],
 )  # fmt: skip
-def test_e15_files_are_found_by_their_id_on_record_never_by_a_path(api: Served, file_id: str) -> None:
+def test_files_are_found_by_their_id_on_record_never_by_a_path(api: Served, file_id: str) -> None:
     assert api.get(f"/v2/accounts/self/exports/{file_id}").status_code == 404
 
 
-def test_e16_a_get_stays_a_get_and_other_methods_are_refused(api: Served) -> None:
+@pytest.mark.fault("E16")
+def test_a_get_stays_a_get_and_other_methods_are_refused(api: Served) -> None:
     with api.client(api.tokens["self"], **{"X-HTTP-Method-Override": "DELETE"}) as client:
         assert client.get("/v2/token_auth").status_code == 200
         assert client.get("/v2/token_auth", params={"verb": "DELETE"}).status_code in (200, 400)
@@ -202,6 +218,7 @@ def test_e16_a_get_stays_a_get_and_other_methods_are_refused(api: Served) -> Non
             assert refused.headers["allow"] == "GET, POST, PUT"
 
 
+@pytest.mark.fault("E17")
 @pytest.mark.parametrize(
     ("accept", "media"),
     [
@@ -220,22 +237,24 @@ def test_e16_a_get_stays_a_get_and_other_methods_are_refused(api: Served) -> Non
         ("application/json;q=0, text/csv", "text/csv"),
     ],
 )
-def test_e17_the_form_is_the_best_that_the_client_takes(api: Served, accept: str | None, media: str) -> None:
+def test_the_form_is_the_best_that_the_client_takes(api: Served, accept: str | None, media: str) -> None:
     answer = api.get(LIST, headers={} if accept is None else {"Accept": accept}, **PERIOD)
     assert answer.status_code == 200
     assert answer.headers["content-type"].split(";")[0] == media
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.fault("E17")
 @pytest.mark.parametrize(
     "accept", ["image/png", "text/html", "application/json;q=0", "text/csv;q=abc", ",", "application/xml"]
 )
-def test_e17_nothing_that_the_client_takes_is_406_with_a_body(api: Served, accept: str) -> None:
+def test_nothing_that_the_client_takes_is_406_with_a_body(api: Served, accept: str) -> None:
     answer = api.get(LIST, headers={"Accept": accept}, **PERIOD)
     assert (answer.status_code, answer.json()["message"]) == (406, "not_acceptable")
 
 
-def test_e17_the_switchs_parameter_accept_counts_where_the_header_admits_json(api: Served) -> None:
+@pytest.mark.fault("E17")
+def test_the_switchs_parameter_accept_counts_where_the_header_admits_json(api: Served) -> None:
     for short in ("csv", "text/csv"):
         assert api.get(LIST, accept=short, **PERIOD).headers["content-type"].startswith("text/csv")
     assert api.get(LIST, accept="xml", **PERIOD).status_code == 406
@@ -244,7 +263,8 @@ def test_e17_the_switchs_parameter_accept_counts_where_the_header_admits_json(ap
 # --- E18 to E22 -------------------------------------------------------------------------------------------------------
 
 
-def test_e18_long_urls_headers_and_bodies_are_refused_and_the_server_lives(api: Served) -> None:
+@pytest.mark.fault("E18")
+def test_long_urls_headers_and_bodies_are_refused_and_the_server_lives(api: Served) -> None:
     with api.client(api.tokens["self"]) as client:
         assert client.get(LIST, params={"search": "x" * 17_000}).status_code == 414
         assert client.get(LIST, headers={"X-Long": "y" * 33_000}).status_code == 431
@@ -257,7 +277,8 @@ def test_e18_long_urls_headers_and_bodies_are_refused_and_the_server_lives(api: 
     assert api.get("/healthz").status_code == 200
 
 
-def test_e18_endless_headers_are_cut_off(api: Served) -> None:
+@pytest.mark.fault("E18")
+def test_endless_headers_are_cut_off(api: Served) -> None:
     with _connected(api) as raw:
         raw.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
         with pytest.raises(OSError):  # noqa: PT011, PT012 - whichever way the peer says so
@@ -269,7 +290,8 @@ def test_e18_endless_headers_are_cut_off(api: Served) -> None:
     assert api.get("/healthz").status_code == 200
 
 
-def test_e19_sockets_that_say_nothing_are_closed_and_keep_nobody_out(
+@pytest.mark.fault("E19")
+def test_sockets_that_say_nothing_are_closed_and_keep_nobody_out(
     ctx: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "_SECONDS", 1.0)
@@ -283,6 +305,7 @@ def test_e19_sockets_that_say_nothing_are_closed_and_keep_nobody_out(
             assert raw.recv(1) == b""
 
 
+@pytest.mark.fault("E20")
 @pytest.mark.parametrize(
     "request_text",
     [
@@ -293,7 +316,7 @@ def test_e19_sockets_that_say_nothing_are_closed_and_keep_nobody_out(
         b"GET /healthz HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     ],
 )
-def test_e20_ambiguous_requests_are_refused_and_the_connection_is_closed(api: Served, request_text: bytes) -> None:
+def test_ambiguous_requests_are_refused_and_the_connection_is_closed(api: Served, request_text: bytes) -> None:
     with _connected(api) as raw:
         raw.sendall(request_text)
         answer = b""
@@ -303,20 +326,23 @@ def test_e20_ambiguous_requests_are_refused_and_the_connection_is_closed(api: Se
     assert answer.count(b"HTTP/1.1") == 1
 
 
-def test_e20_the_host_header_routes_nothing(api: Served) -> None:
+@pytest.mark.fault("E20")
+def test_the_host_header_routes_nothing(api: Served) -> None:
     answer = api.get("/v2/accounts/self/cdrs/", headers={"Host": "evil.example"})
     assert "location" not in answer.headers
     assert answer.status_code == 404
 
 
-def test_e21_no_origin_is_invited_and_no_cookie_counts(api: Served) -> None:
+@pytest.mark.fault("E21")
+def test_no_origin_is_invited_and_no_cookie_counts(api: Served) -> None:
     answer = api.get(LIST, headers={"Origin": "https://evil.example"}, **PERIOD)
     assert not [name for name in answer.headers if name.startswith("access-control")]
     with api.client(Cookie=f"auth_token={api.tokens['self']}") as client:
         assert client.get(LIST).status_code == 401
 
 
-def test_e22_a_fault_of_ours_says_its_id_and_nothing_else(
+@pytest.mark.fault("E22")
+def test_a_fault_of_ours_says_its_id_and_nothing_else(
     api: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
@@ -332,7 +358,8 @@ def test_e22_a_fault_of_ours_says_its_id_and_nothing_else(
     logged(caplog, "find-me")
 
 
-def test_e23_a_get_changes_nothing(api: Served) -> None:
+@pytest.mark.fault("E23")
+def test_a_get_changes_nothing(api: Served) -> None:
     tables = ("cdr", "cdr_history", "batches", "uploads", "rejects", "days", "api_tokens", "api_answers", "accounts")
 
     def state() -> list[object]:
@@ -351,7 +378,8 @@ def test_e23_a_get_changes_nothing(api: Served) -> None:
     assert state() == before
 
 
-def test_e25_no_request_sends_the_server_anywhere(ctx: RunContext) -> None:
+@pytest.mark.fault("E25")
+def test_no_request_sends_the_server_anywhere(ctx: RunContext) -> None:
     known = {path.name for path in ctx.settings.data_dir.iterdir()} if ctx.settings.data_dir.exists() else set[str]()
     with socket.create_server(("127.0.0.1", 0)) as inside, serving(ctx) as api:
         inside.setblocking(False)
@@ -377,21 +405,24 @@ def test_e25_no_request_sends_the_server_anywhere(ctx: RunContext) -> None:
     assert not ctx.settings.targets_file.exists() or ctx.settings.targets_file.name in known
 
 
+@pytest.mark.fault("E25")
 @pytest.mark.parametrize("url", ["http://169.254.169.254/", "file:///etc", "ftp://127.0.0.1/", "gopher://127.0.0.1/"])
-def test_e25_files_are_delivered_by_known_schemes_only(tmp_path: Path, url: str) -> None:
+def test_files_are_delivered_by_known_schemes_only(tmp_path: Path, url: str) -> None:
     (tmp_path / "targets.toml").write_text(f'[inside]\nurl = "{url}"\n', "utf-8")
     with pytest.raises(ConfigurationError, match="url must begin with sftp://, s3:// or /"):
         load_targets(tmp_path / "targets.toml")
 
 
-def test_e26_a_download_is_an_attachment_that_no_browser_guesses_about_or_keeps(api: Served) -> None:
+@pytest.mark.fault("E26")
+def test_a_download_is_an_attachment_that_no_browser_guesses_about_or_keeps(api: Served) -> None:
     answer = api.get(LIST, headers={"Accept": "application/octet-stream"}, **PERIOD)
     assert answer.headers["content-disposition"] == 'attachment; filename="cdrs.csv"'
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_e29_the_documents_hold_no_secret_and_can_be_switched_off(api: Served, ctx: RunContext) -> None:
+@pytest.mark.fault("E29")
+def test_the_documents_hold_no_secret_and_can_be_switched_off(api: Served, ctx: RunContext) -> None:
     schema = api.get("/openapi.json")
     assert schema.status_code == 200
     assert api.tokens["self"] not in schema.text

@@ -19,13 +19,14 @@ PHASES = "examples,fuzzing" if CASES == "1" else "examples,coverage,fuzzing,stat
 BEYOND_SCHEMAS = "positive_data_acceptance,negative_data_rejection"
 
 
+@pytest.mark.fault("E28")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("account", "checks"),
     [("", ("--checks", "all")), ("self", ("--checks", "all", "--exclude-checks", BEYOND_SCHEMAS))],
     ids=["any account", "an account that exists"],
 )
-def test_e28_every_answer_is_what_the_document_says(
+def test_every_answer_is_what_the_document_says(
     api: Served, tmp_path: Path, account: str, checks: tuple[str, ...]
 ) -> None:
     token = token_for(api.ctx, "self", "admin")

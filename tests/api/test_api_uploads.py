@@ -98,7 +98,8 @@ def test_what_the_switch_lists_can_be_uploaded_as_json(ctx: RunContext) -> None:
         assert imported(api) == ["kazoo_json:id:202603-call1"]
 
 
-def test_b12_the_same_bytes_twice_are_one_upload(ctx: RunContext) -> None:
+@pytest.mark.fault("B12")
+def test_the_same_bytes_twice_are_one_upload(ctx: RunContext) -> None:
     with serving(ctx) as api:
         token = token_for(ctx, "self", "upload")
         first, again = send(api, token, FILE), send(api, token, FILE, file_name="other.csv")
@@ -108,7 +109,8 @@ def test_b12_the_same_bytes_twice_are_one_upload(ctx: RunContext) -> None:
         assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
 
-def test_b13_an_idempotency_key_repeats_its_answer_and_fits_no_other_body(ctx: RunContext) -> None:
+@pytest.mark.fault("B13")
+def test_an_idempotency_key_repeats_its_answer_and_fits_no_other_body(ctx: RunContext) -> None:
     with serving(ctx) as api:
         token = token_for(ctx, "self", "upload")
         keyed = {"Idempotency-Key": "day-1"}
@@ -121,13 +123,15 @@ def test_b13_an_idempotency_key_repeats_its_answer_and_fits_no_other_body(ctx: R
         assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
 
-def test_b13_a_key_whose_request_failed_is_free_again(api: Served, uploading: str) -> None:
+@pytest.mark.fault("B13")
+def test_a_key_whose_request_failed_is_free_again(api: Served, uploading: str) -> None:
     keyed = {"Idempotency-Key": "retry"}
     assert send(api, uploading, b"a,b\n1,2\n", headers=keyed, profile="no_such_profile").status_code == 400
     assert send(api, uploading, FILE, "child", headers=keyed, dry_run="true").status_code == 200
 
 
-def test_b15_an_uploaded_leg_that_the_switch_has_too_counts_once(ctx: RunContext) -> None:
+@pytest.mark.fault("B15")
+def test_an_uploaded_leg_that_the_switch_has_too_counts_once(ctx: RunContext) -> None:
     content = (
         b"call_id,caller,callee,start_time,duration,cost,currency\r\ncall1,1,2,2026-03-02T09:30:30Z,30,2.5,EUR\r\n"
     )
@@ -146,7 +150,8 @@ def test_a_dry_run_says_what_would_be_and_keeps_nothing(api: Served, uploading: 
     assert api.get("/v2/accounts/child/uploads").json()["data"] == []
 
 
-def test_b22_rejected_lines_are_counted_and_can_be_fetched_with_line_and_reason(ctx: RunContext) -> None:
+@pytest.mark.fault("B22")
+def test_rejected_lines_are_counted_and_can_be_fetched_with_line_and_reason(ctx: RunContext) -> None:
     bad = FILE + b"a3,100,200,not a time,60,50,1,EUR\r\n"
     with serving(ctx) as api:
         data = send(api, token_for(ctx, "self", "upload"), bad).json()["data"]
@@ -158,16 +163,18 @@ def test_b22_rejected_lines_are_counted_and_can_be_fetched_with_line_and_reason(
     assert next(csv.DictReader(io.StringIO(text)))["reason"] == "not_a_time"
 
 
+@pytest.mark.fault("B23")
 @pytest.mark.parametrize(
     "content_type", ["image/png", "text/html", "", "multipart/form-data; boundary=x", "application/xml"]
 )
-def test_b23_a_body_in_another_form_is_415(api: Served, uploading: str, content_type: str) -> None:
+def test_a_body_in_another_form_is_415(api: Served, uploading: str, content_type: str) -> None:
     answer = send(api, uploading, FILE, headers={"Content-Type": content_type})
     assert (answer.status_code, answer.json()["message"]) == (415, "unsupported_media_type")
     assert "text/csv" in answer.headers["accept-post"]
 
 
-def test_b23_without_a_token_it_is_401(api: Served) -> None:
+@pytest.mark.fault("B23")
+def test_without_a_token_it_is_401(api: Served) -> None:
     with api.client() as client:
         assert client.post(LIST, content=FILE, headers=CSV).status_code == 401
 
@@ -196,6 +203,7 @@ def test_what_is_no_file_of_the_profile_is_400_and_nothing_stays(api: Served, up
     assert _left(api) == []
 
 
+@pytest.mark.fault("E27")
 @pytest.mark.parametrize(
     "content",
     [
@@ -206,14 +214,15 @@ def test_what_is_no_file_of_the_profile_is_400_and_nothing_stays(api: Served, up
         b'{"data": null}',
     ],
 )
-def test_e27_deep_and_wide_json_costs_one_refusal(api: Served, uploading: str, content: bytes) -> None:
+def test_deep_and_wide_json_costs_one_refusal(api: Served, uploading: str, content: bytes) -> None:
     answer = send(api, uploading, content, "child", headers={"Content-Type": "application/json"})
     assert answer.status_code in (201, 400), answer.text
     assert imported(api, "child") == []
     assert api.get("/healthz").status_code == 200
 
 
-def test_b24_a_body_that_drips_or_breaks_off_leaves_nothing(
+@pytest.mark.fault("B24")
+def test_a_body_that_drips_or_breaks_off_leaves_nothing(
     api: Served, uploading: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "_GRACE_SECONDS", 0.5)

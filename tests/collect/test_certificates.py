@@ -74,8 +74,9 @@ def test_a_good_certificate_of_a_known_authority_is_taken(authority: trustme.CA)
         assert ask(port, authority) == 1
 
 
+@pytest.mark.fault("A13")
 @pytest.mark.parametrize("case", ["unknown authority", "other host", "expired"])
-def test_a13_any_other_is_a_permanent_failure(authority: trustme.CA, case: str) -> None:
+def test_any_other_is_a_permanent_failure(authority: trustme.CA, case: str) -> None:
     certificate = authority.issue_cert(
         "elsewhere.example" if case == "other host" else "localhost",
         not_before=NOW - timedelta(days=9) if case == "expired" else None,
@@ -87,5 +88,6 @@ def test_a13_any_other_is_a_permanent_failure(authority: trustme.CA, case: str) 
     assert "CANARY" not in str(raised.value)
 
 
-def test_a13_no_setting_turns_the_check_off() -> None:
+@pytest.mark.fault("A13")
+def test_no_setting_turns_the_check_off() -> None:
     assert [name for name in Settings.model_fields if "verify" in name or "tls" in name or "ssl" in name] == []

@@ -38,8 +38,9 @@ def child(place: RunContext, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*program, url, token.get_secret_value(), *words])
 
 
+@pytest.mark.fault("A36")
 @pytest.mark.parametrize("point", POINTS)
-def test_a36_killed_anywhere_the_next_run_converges(ctx: RunContext, switch: SimulatedSwitch, point: str) -> None:
+def test_killed_anywhere_the_next_run_converges(ctx: RunContext, switch: SimulatedSwitch, point: str) -> None:
     with run_switch(switch) as running:
         place = playing(ctx, switch, running.url, api_page_size=9)
         assert child(place, point).wait(60) == 137
@@ -53,7 +54,8 @@ def test_a36_killed_anywhere_the_next_run_converges(ctx: RunContext, switch: Sim
     require_sound(place)
 
 
-def test_a35_of_two_collectors_one_works_and_the_other_says_so(ctx: RunContext, switch: SimulatedSwitch) -> None:
+@pytest.mark.fault("A35")
+def test_of_two_collectors_one_works_and_the_other_says_so(ctx: RunContext, switch: SimulatedSwitch) -> None:
     account_id = switch.accounts[0].account_id
     with run_switch(switch) as running:
         place = playing(ctx, switch, running.url)
@@ -88,7 +90,8 @@ def test_the_claim_of_a_killed_process_is_not_waited_for(ctx: RunContext) -> Non
             assert time.monotonic() < deadline
 
 
-def test_g04_one_that_stood_still_is_fenced_off(ctx: RunContext) -> None:
+@pytest.mark.fault("G04")
+def test_one_that_stood_still_is_fenced_off(ctx: RunContext) -> None:
     window = LandedWindow(ctx.clock(), ctx.clock(), "k5", "nowhere", ctx.clock())
     with ctx.ledger() as sleeper, ctx.ledger() as other:
         lost = sleeper.windows.claim("acct", DAY, lease_seconds=0.05)
@@ -105,7 +108,8 @@ def test_g04_one_that_stood_still_is_fenced_off(ctx: RunContext) -> None:
     assert warehouse(ctx, "SELECT count(*) FROM windows") == [(0,)]
 
 
-def test_g04_a_stopped_process_that_wakes_up_records_nothing(ctx: RunContext, switch: SimulatedSwitch) -> None:
+@pytest.mark.fault("G04")
+def test_a_stopped_process_that_wakes_up_records_nothing(ctx: RunContext, switch: SimulatedSwitch) -> None:
     with run_switch(switch) as running:
         place = playing(ctx, switch, running.url, api_page_size=9)
         stopped = child(place, "stop_after_first_page")

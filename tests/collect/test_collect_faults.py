@@ -80,7 +80,8 @@ def test_what_will_not_pass_names_the_account_and_stores_nothing(ctx: RunContext
     assert warehouse(place, "SELECT DISTINCT state, error_code FROM windows") == [("failed", code)]
 
 
-def test_a08_an_account_that_is_gone_is_permanent_and_visible(ctx: RunContext) -> None:
+@pytest.mark.fault("A08")
+def test_an_account_that_is_gone_is_permanent_and_visible(ctx: RunContext) -> None:
     switch = faulty()
     with run_switch(switch) as running:
         place = playing(ctx, replace(switch, accounts=()), running.url, api_dialect="v2_k43")
@@ -92,7 +93,8 @@ def test_a08_an_account_that_is_gone_is_permanent_and_visible(ctx: RunContext) -
     assert warehouse(place, "SELECT account_id, state FROM windows") == [("gone", "failed")]
 
 
-def test_a16_a_bomb_does_not_fill_the_memory(ctx: RunContext) -> None:
+@pytest.mark.fault("A16")
+def test_a_bomb_does_not_fill_the_memory(ctx: RunContext) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     switch = faulty("bomb")
     with run_switch(switch) as running:
@@ -101,7 +103,8 @@ def test_a16_a_bomb_does_not_fill_the_memory(ctx: RunContext) -> None:
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 400
 
 
-def test_a18_a_row_that_is_no_text_is_rejected_alone(ctx: RunContext) -> None:
+@pytest.mark.fault("A18")
+def test_a_row_that_is_no_text_is_rejected_alone(ctx: RunContext) -> None:
     switch = faulty("broken_text")
     with run_switch(switch) as running:
         place = playing(ctx, switch, running.url)
@@ -112,8 +115,9 @@ def test_a18_a_row_that_is_no_text_is_rejected_alone(ctx: RunContext) -> None:
     assert "\ufffd" in warehouse(place, "SELECT raw FROM rejects")[0][0]
 
 
+@pytest.mark.fault("A18")
 @pytest.mark.parametrize("character", ["\x00", "\x01", "\u2028", "\x7f", "🌙", "\x1b[31m"])
-def test_a18_a_nul_rejects_its_row_and_other_odd_characters_are_stored(ctx: RunContext, character: str) -> None:
+def test_a_nul_rejects_its_row_and_other_odd_characters_are_stored(ctx: RunContext, character: str) -> None:
     made = faulty()
     account = made.accounts[0].account_id
     documents = [dict(document) for document in made.documents(account, DAY)]
@@ -130,7 +134,8 @@ def test_a18_a_nul_rejects_its_row_and_other_odd_characters_are_stored(ctx: RunC
         ]
 
 
-def test_a23_a_row_that_comes_twice_is_a_duplicate_not_a_reject(ctx: RunContext) -> None:
+@pytest.mark.fault("A23")
+def test_a_row_that_comes_twice_is_a_duplicate_not_a_reject(ctx: RunContext) -> None:
     switch = faulty("twice")
     with run_switch(switch) as running:
         _, loaded = night(playing(ctx, switch, running.url))
@@ -138,7 +143,8 @@ def test_a23_a_row_that_comes_twice_is_a_duplicate_not_a_reject(ctx: RunContext)
     assert loaded.counts.duplicate == loaded.counts.inserted > 20
 
 
-def test_a24_what_is_saved_while_pages_are_read_is_there_after_the_next_night(ctx: RunContext) -> None:
+@pytest.mark.fault("A24")
+def test_what_is_saved_while_pages_are_read_is_there_after_the_next_night(ctx: RunContext) -> None:
     switch = faulty()
     account = switch.accounts[0].account_id
     documents = sorted(truth_of(switch))
@@ -151,7 +157,8 @@ def test_a24_what_is_saved_while_pages_are_read_is_there_after_the_next_night(ct
     assert {row[1] for row in records_of(place)} == {row[1] for row in documents} & {leg["_id"] for leg in stored}
 
 
-def test_a26_a27_calls_at_the_edges_are_stored_once_on_the_day_they_began(ctx: RunContext) -> None:
+@pytest.mark.fault("A26", "A27")
+def test_calls_at_the_edges_are_stored_once_on_the_day_they_began(ctx: RunContext) -> None:
     made = faulty(dialect="v2_k43")
     account = made.accounts[0].account_id
     template = made.documents(account, DAY)[0]
@@ -186,8 +193,9 @@ def test_a26_a27_calls_at_the_edges_are_stored_once_on_the_day_they_began(ctx: R
     assert {found["edge-0-7200"], found["edge-2-7200"]} == {date(2026, 3, 31)}
 
 
+@pytest.mark.fault("A28")
 @pytest.mark.parametrize("dialect", SwitchDialect, ids=str)
-def test_a28_lists_documents_and_money_mean_one_thing(ctx: RunContext, dialect: SwitchDialect) -> None:
+def test_lists_documents_and_money_mean_one_thing(ctx: RunContext, dialect: SwitchDialect) -> None:
     made = faulty(dialect=dialect)
     account = made.accounts[0].account_id
     started = datetime(2026, 3, 3, 3, 30, tzinfo=UTC)  # 22:30 in New York; the call lasts three hours
@@ -216,9 +224,8 @@ def test_a28_lists_documents_and_money_mean_one_thing(ctx: RunContext, dialect: 
     ]
 
 
-def test_a32_a_row_of_another_account_is_rejected_and_alarmed(
-    ctx: RunContext, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.fault("A32")
+def test_a_row_of_another_account_is_rejected_and_alarmed(ctx: RunContext, caplog: pytest.LogCaptureFixture) -> None:
     switch = faulty("foreign_row")
     with run_switch(switch) as running:
         place = playing(ctx, switch, running.url)
@@ -230,7 +237,8 @@ def test_a32_a_row_of_another_account_is_rejected_and_alarmed(
     assert warehouse(place, "SELECT count(*) FROM cdr WHERE account_id <> '" + account.account_id + "'") == [(0,)]
 
 
-def test_a33_a_busy_day_that_comes_back_empty_is_flagged(ctx: RunContext) -> None:
+@pytest.mark.fault("A33")
+def test_a_busy_day_that_comes_back_empty_is_flagged(ctx: RunContext) -> None:
     switch = faulty()
     weekdays = [DAY - timedelta(weeks=number) for number in (2, 1)]
     with run_switch(switch) as running:
@@ -245,7 +253,8 @@ def test_a33_a_busy_day_that_comes_back_empty_is_flagged(ctx: RunContext) -> Non
     assert warehouse(place, f"SELECT volume FROM days WHERE business_date = '{DAY}'") == [("empty",)]
 
 
-def test_a37_a_record_of_the_year_2999_is_quarantined_and_moves_no_watermark(ctx: RunContext) -> None:
+@pytest.mark.fault("A37")
+def test_a_record_of_the_year_2999_is_quarantined_and_moves_no_watermark(ctx: RunContext) -> None:
     switch = faulty("future_row")
     with run_switch(switch) as running:
         place = playing(ctx, switch, running.url)
@@ -256,8 +265,9 @@ def test_a37_a_record_of_the_year_2999_is_quarantined_and_moves_no_watermark(ctx
     ]
 
 
+@pytest.mark.fault("A38")
 @pytest.mark.slow
-def test_a38_two_hundred_accounts_of_which_every_tenth_fails(ctx: RunContext) -> None:
+def test_two_hundred_accounts_of_which_every_tenth_fails(ctx: RunContext) -> None:
     switch = SimulatedSwitch.build(calls_per_day=4, accounts=200)
     broken = frozenset(account.account_id for account in switch.accounts[::10])
     with run_switch(replace(switch, failing=broken)) as running:

@@ -28,7 +28,8 @@ def one_account(**more: Any) -> SimulatedSwitch:
     return SimulatedSwitch.build(**{"calls_per_day": 20, "accounts": 1} | more)
 
 
-def test_f01_no_library_writes_a_url_even_when_everything_is_logged(
+@pytest.mark.fault("F01")
+def test_no_library_writes_a_url_even_when_everything_is_logged(
     ctx: RunContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     switch = one_account()
@@ -41,7 +42,8 @@ def test_f01_no_library_writes_a_url_even_when_everything_is_logged(
     assert "created_from" not in said
 
 
-def test_f02_a_rejected_value_is_kept_with_its_row_and_nowhere_else(
+@pytest.mark.fault("F02")
+def test_a_rejected_value_is_kept_with_its_row_and_nowhere_else(
     ctx: RunContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = one_account()
@@ -59,6 +61,7 @@ def test_f02_a_rejected_value_is_kept_with_its_row_and_nowhere_else(
         assert "CANARY" not in said
 
 
+@pytest.mark.fault("F04")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -67,7 +70,7 @@ def test_f02_a_rejected_value_is_kept_with_its_row_and_nowhere_else(
         "SELECT %s::int",
     ],
 )
-def test_f04_what_the_database_says_of_a_row_is_cut_and_its_code_stays(ctx: RunContext, statement: str) -> None:
+def test_what_the_database_says_of_a_row_is_cut_and_its_code_stays(ctx: RunContext, statement: str) -> None:
     with ctx.ledger() as ledger:
         ledger.connection.execute("CREATE TABLE numbers (number text PRIMARY KEY)")
         ledger.connection.execute("INSERT INTO numbers VALUES (%s)", [NUMBER])
@@ -83,7 +86,8 @@ def test_f04_what_the_database_says_of_a_row_is_cut_and_its_code_stays(ctx: RunC
     assert ours.value.__cause__ is None
 
 
-def test_f05_an_errors_traceback_reaches_the_log_without_its_locals() -> None:
+@pytest.mark.fault("F05")
+def test_an_errors_traceback_reaches_the_log_without_its_locals() -> None:
     record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), None)
     try:
         int(f"caller={NUMBER} auth_token=CANARY_TOK")
@@ -97,7 +101,8 @@ def test_f05_an_errors_traceback_reaches_the_log_without_its_locals() -> None:
     assert "\n" not in said
 
 
-def test_f07_a_callers_name_writes_no_log_line_of_its_own(ctx: RunContext, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.fault("F07")
+def test_a_callers_name_writes_no_log_line_of_its_own(ctx: RunContext, caplog: pytest.LogCaptureFixture) -> None:
     made = one_account(faults=("foreign_row",))
     account = made.accounts[0].account_id
     named = [
@@ -109,6 +114,7 @@ def test_f07_a_callers_name_writes_no_log_line_of_its_own(ctx: RunContext, caplo
     assert "all money is gone" not in caplog.text
 
 
+@pytest.mark.fault("F08")
 @given(
     st.integers(10**6, 10**15 - 1),
     st.sampled_from(
@@ -116,11 +122,12 @@ def test_f07_a_callers_name_writes_no_log_line_of_its_own(ctx: RunContext, caplo
          '"caller_id_number":"{}"', "from {} to", "({})", "'{}',", "a=+{};", "sips:{}@[2001:db8::1]"]
     ),
 )  # fmt: skip
-def test_f08_no_run_of_seven_digits_survives_in_free_text(number: int, shape: str) -> None:
+def test_no_run_of_seven_digits_survives_in_free_text(number: int, shape: str) -> None:
     assert str(number) not in redact(shape.format(number))
 
 
-def test_f09_what_is_collected_is_readable_by_its_owner_only(ctx: RunContext) -> None:
+@pytest.mark.fault("F09")
+def test_what_is_collected_is_readable_by_its_owner_only(ctx: RunContext) -> None:
     before = os.umask(0)
     try:
         switch = one_account()

@@ -51,13 +51,15 @@ def night_of(ctx: RunContext, switch: SimulatedSwitch) -> LoadedDay:
     return loaded
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize("url", ["http://switch.example", "http://10.0.0.5:8000", "http://127.0.0.1.example"])
-def test_a12_plain_http_to_another_machine_is_refused_before_anything_is_sent(url: str) -> None:
+def test_plain_http_to_another_machine_is_refused_before_anything_is_sent(url: str) -> None:
     with pytest.raises(ValidationError, match="must start with https"):
         Settings(api_url=url, api_token="CANARY_TOK_0123456789")  # type: ignore[arg-type]
 
 
-def test_a17_an_object_of_half_a_gigabyte_is_refused_in_bounded_memory(ctx: RunContext) -> None:
+@pytest.mark.fault("A17")
+def test_an_object_of_half_a_gigabyte_is_refused_in_bounded_memory(ctx: RunContext) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     switch = one_account()
     # As large as is promised, and cut where the client has long stopped reading.
@@ -72,14 +74,16 @@ def test_a17_an_object_of_half_a_gigabyte_is_refused_in_bounded_memory(ctx: RunC
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 400
 
 
-def test_a19_a_page_that_says_a_key_twice_is_asked_for_again(ctx: RunContext) -> None:
+@pytest.mark.fault("A19")
+def test_a_page_that_says_a_key_twice_is_asked_for_again(ctx: RunContext) -> None:
     switch = one_account(faults=("same_key_twice",))
     loaded = night_of(ctx, switch)
     assert loaded.counts.rejected == 0
     assert set(records_of(ctx)) == truth_of(switch)
 
 
-def test_a25_the_order_of_rows_changes_nothing(ctx: RunContext) -> None:
+@pytest.mark.fault("A25")
+def test_the_order_of_rows_changes_nothing(ctx: RunContext) -> None:
     made = one_account()
     account = made.accounts[0].account_id
     night_of(ctx, made)
@@ -93,8 +97,9 @@ def test_a25_the_order_of_rows_changes_nothing(ctx: RunContext) -> None:
         assert warehouse(ctx, f"SELECT {COLUMNS} FROM cdr ORDER BY record_id") == first
 
 
+@pytest.mark.fault("A26")
 @pytest.mark.parametrize("dialect", SwitchDialect, ids=str)
-def test_a26_a_record_saved_in_the_last_and_in_the_first_second_of_a_window_belongs_to_one(
+def test_a_record_saved_in_the_last_and_in_the_first_second_of_a_window_belongs_to_one(
     ctx: RunContext, dialect: SwitchDialect
 ) -> None:
     made = one_account(dialect=dialect)
@@ -117,10 +122,9 @@ def test_a26_a_record_saved_in_the_last_and_in_the_first_second_of_a_window_belo
     assert len(warehouse(ctx, "SELECT 1 FROM cdr")) == 4
 
 
+@pytest.mark.fault("A27")
 @pytest.mark.parametrize("dialect", SwitchDialect, ids=str)
-def test_a27_a_call_over_a_months_edge_is_stored_once_on_the_day_it_began(
-    ctx: RunContext, dialect: SwitchDialect
-) -> None:
+def test_a_call_over_a_months_edge_is_stored_once_on_the_day_it_began(ctx: RunContext, dialect: SwitchDialect) -> None:
     made = one_account(dialect=dialect)
     began, ended = datetime(2026, 3, 31, 23, 50, tzinfo=UTC), datetime(2026, 4, 1, 0, 40, tzinfo=UTC)
     filed = began if dialect.hides_month_edges else ended
@@ -140,8 +144,9 @@ def test_a27_a_call_over_a_months_edge_is_stored_once_on_the_day_it_began(
     require_sound(ctx)
 
 
+@pytest.mark.fault("A29")
 @pytest.mark.parametrize("dialect", [SwitchDialect.V2_K3, SwitchDialect.V2_K43], ids=["numbers in text", "numbers"])
-def test_a29_what_is_missing_stays_missing_and_harms_no_other_row(ctx: RunContext, dialect: SwitchDialect) -> None:
+def test_what_is_missing_stays_missing_and_harms_no_other_row(ctx: RunContext, dialect: SwitchDialect) -> None:
     made = one_account(dialect=dialect)
     gone = made.documents(made.accounts[0].account_id, DAY)[0]
     empty = {"billing_seconds": None, "caller_id_name": "", "hangup_cause": ""}
@@ -156,6 +161,7 @@ def test_a29_what_is_missing_stays_missing_and_harms_no_other_row(ctx: RunContex
     assert {row for row in records_of(ctx) if row[1] != gone["_id"]} == others
 
 
+@pytest.mark.fault("A30")
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -165,7 +171,7 @@ def test_a29_what_is_missing_stays_missing_and_harms_no_other_row(ctx: RunContex
         ({"duration_seconds": 10, "billing_seconds": 10, "ringing_seconds": None}, None),
     ],
 )
-def test_a30_odd_durations_are_stored_or_rejected_by_rule(
+def test_odd_durations_are_stored_or_rejected_by_rule(
     ctx: RunContext, change: dict[str, Any], reason: str | None
 ) -> None:
     loaded = night_of(ctx, changed(one_account(), change))
@@ -173,8 +179,9 @@ def test_a30_odd_durations_are_stored_or_rejected_by_rule(
     assert loaded.counts.inserted > 20
 
 
+@pytest.mark.fault("A31")
 @pytest.mark.parametrize(("ticks", "accepted"), [(1_772_443_800, True), (5_000_000, False), (1, False)])
-def test_a31_a_time_is_of_a_known_epoch_or_its_row_is_rejected(ctx: RunContext, ticks: int, accepted: bool) -> None:
+def test_a_time_is_of_a_known_epoch_or_its_row_is_rejected(ctx: RunContext, ticks: int, accepted: bool) -> None:
     made = one_account()
     account = made.accounts[0].account_id
     leg = made.documents(account, DAY)[0] | {"timestamp": ticks, "duration_seconds": 0, "billing_seconds": 0}

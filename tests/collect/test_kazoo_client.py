@@ -59,38 +59,44 @@ def _quick_retries() -> Iterator[None]:
         yield
 
 
-def test_a01_a_refused_connection_is_transient() -> None:
+@pytest.mark.fault("A01")
+def test_a_refused_connection_is_transient() -> None:
     with pytest.raises(TransientUpstreamError):
         ids_of("http://127.0.0.1:9")
 
 
-def test_a02_a_host_that_does_not_resolve_is_transient_and_named_without_its_query() -> None:
+@pytest.mark.fault("A02")
+def test_a_host_that_does_not_resolve_is_transient_and_named_without_its_query() -> None:
     with pytest.raises(TransientUpstreamError, match=r"nowhere\.invalid") as raised:
         ids_of("http://nowhere.invalid")
     assert "created_from" not in str(raised.value)
     assert "CANARY" not in str(raised.value)
 
 
-def test_a03_a_reply_that_stops_in_the_middle_is_asked_for_again() -> None:
+@pytest.mark.fault("A03")
+def test_a_reply_that_stops_in_the_middle_is_asked_for_again() -> None:
     whole = page("a", "b")
     with scripted_server(Reply(whole, cut_after=10), Reply(whole)) as server:
         assert ids_of(server.url) == ["a", "b"]
     assert len(server.requests) == 2
 
 
-def test_a04_a_slow_drip_is_ended_by_the_deadline() -> None:
+@pytest.mark.fault("A04")
+def test_a_slow_drip_is_ended_by_the_deadline() -> None:
     begun = time.monotonic()
     with scripted_server(Reply(page("a"), drip=0.2)) as server, pytest.raises(TransientUpstreamError, match="longer"):
         ids_of(server.url, timeout_seconds=0.5, attempts=1)
     assert time.monotonic() - begun < 5
 
 
+@pytest.mark.fault("A05")
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_a05_a_server_error_is_asked_again(status: int) -> None:
+def test_a_server_error_is_asked_again(status: int) -> None:
     with scripted_server(Reply(b"", status), Reply(page("a"))) as server:
         assert ids_of(server.url) == ["a"]
 
 
+@pytest.mark.fault("A06")
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -101,7 +107,7 @@ def test_a05_a_server_error_is_asked_again(status: int) -> None:
         ("an hour from now, as a date", 3600),
     ],
 )
-def test_a06_retry_after_is_understood_in_all_its_forms(header: str, seconds: float | None) -> None:
+def test_retry_after_is_understood_in_all_its_forms(header: str, seconds: float | None) -> None:
     if header.endswith("date"):  # written when the test runs, not when it is collected
         header = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     with scripted_server(Reply(b"{}", 429, {"Retry-After": header})) as server:
@@ -111,18 +117,21 @@ def test_a06_retry_after_is_understood_in_all_its_forms(header: str, seconds: fl
     assert found is None if seconds is None else found == pytest.approx(seconds, abs=5)
 
 
-def test_a06_a_huge_retry_after_is_capped() -> None:
+@pytest.mark.fault("A06")
+def test_a_huge_retry_after_is_capped() -> None:
     error = TransientUpstreamError("429", retry_after_seconds=1e9)
     assert retry_decision(error) == 60.0
 
 
-def test_a07_a_refused_token_is_permanent_and_asked_once() -> None:
+@pytest.mark.fault("A07")
+def test_a_refused_token_is_permanent_and_asked_once() -> None:
     with scripted_server(Reply(b'{"message":"invalid_credentials"}', 401)) as server, pytest.raises(UpstreamAuthError):
         ids_of(server.url)
     assert len(server.requests) == 1
 
 
-def test_a07_an_expired_token_is_renewed_once_with_the_api_key() -> None:
+@pytest.mark.fault("A07")
+def test_an_expired_token_is_renewed_once_with_the_api_key() -> None:
     login = orjson.dumps({"auth_token": "fresh", "status": "success", "data": {}})
     with scripted_server(Reply(b"{}", 401), Reply(login, 201), Reply(page("a"))) as server:
         assert ids_of(server.url, api_key="k" * 64) == ["a"]
@@ -130,12 +139,14 @@ def test_a07_an_expired_token_is_renewed_once_with_the_api_key() -> None:
     assert "fresh" in server.requests[2]
 
 
-def test_a07_a_refused_api_key_does_not_storm() -> None:
+@pytest.mark.fault("A07")
+def test_a_refused_api_key_does_not_storm() -> None:
     with scripted_server(Reply(b"{}", 401)) as server, pytest.raises(UpstreamAuthError, match="credentials"):
         ids_of(server.url, token="", api_key="k" * 64)
     assert len(server.requests) == 1
 
 
+@pytest.mark.fault("A08", "A10")
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -146,14 +157,15 @@ def test_a07_a_refused_api_key_does_not_storm() -> None:
         (415, UpstreamProtocolError),
     ],
 )
-def test_a08_a10_refusals_are_permanent(status: int, kind: type[Exception]) -> None:
+def test_refusals_are_permanent(status: int, kind: type[Exception]) -> None:
     with scripted_server(Reply(b"", status)) as server, pytest.raises(kind):
         ids_of(server.url)
     assert len(server.requests) == 1
 
 
+@pytest.mark.fault("A09")
 @pytest.mark.parametrize("status", [400, 500])
-def test_a09_a_range_error_is_permanent_even_with_status_500(status: int) -> None:
+def test_a_range_error_is_permanent_even_with_status_500(status: int) -> None:
     body = b'{"data":{"created_from":{"date_range":{"message":"too long"}}},"message":"invalid request"}'
     with scripted_server(Reply(body, status)) as server, pytest.raises(UpstreamProtocolError):
         ids_of(server.url)
@@ -217,12 +229,14 @@ def test_a_timeout_over_a_months_edge_is_asked_for_again() -> None:
     assert len(server.requests) == 2
 
 
-def test_a10_html_that_goes_away_does_no_harm() -> None:
+@pytest.mark.fault("A10")
+def test_html_that_goes_away_does_no_harm() -> None:
     with scripted_server(Reply(b"<html>", 200, {"Content-Type": "text/html"}), Reply(page("a"))) as server:
         assert ids_of(server.url) == ["a"]
 
 
-def test_a11_redirects_are_not_followed_and_the_token_goes_nowhere() -> None:
+@pytest.mark.fault("A11")
+def test_redirects_are_not_followed_and_the_token_goes_nowhere() -> None:
     with scripted_server(Reply(page("stolen"))) as other:
         with scripted_server(Reply(b"", 302, {"Location": other.url})) as server:
             with pytest.raises(UpstreamProtocolError, match="redirect"):
@@ -230,26 +244,30 @@ def test_a11_redirects_are_not_followed_and_the_token_goes_nowhere() -> None:
         assert other.requests == []
 
 
+@pytest.mark.fault("A14")
 @pytest.mark.parametrize("end", [1, 20, 60])
-def test_a14_a_truncated_page_is_never_success(end: int) -> None:
+def test_a_truncated_page_is_never_success(end: int) -> None:
     whole = page("a", "b", "c")
     with scripted_server(Reply(whole[:-end], length=None), Reply(whole)) as server:
         assert ids_of(server.url) == ["a", "b", "c"]
     assert len(server.requests) == 2
 
 
-def test_a14_rows_without_a_trailer_are_no_page() -> None:
+@pytest.mark.fault("A14")
+def test_rows_without_a_trailer_are_no_page() -> None:
     with scripted_server(Reply(b'{"data":[{"id":"a"}]}')) as server, pytest.raises(TransientUpstreamError):
         ids_of(server.url)
 
 
-def test_a15_a_body_shorter_than_promised_is_asked_for_again() -> None:
+@pytest.mark.fault("A15")
+def test_a_body_shorter_than_promised_is_asked_for_again() -> None:
     whole = page("a")
     with scripted_server(Reply(whole, length=len(whole) + 9), Reply(whole)) as server:
         assert ids_of(server.url) == ["a"]
 
 
-def test_a16_a_reply_that_unpacks_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("A16")
+def test_a_reply_that_unpacks_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_module, "_MAX_BODY_BYTES", 1_000_000)
     bomb = gzip.compress(b" " * 50_000_000)
     with scripted_server(Reply(bomb, 200, {"Content-Encoding": "gzip"})) as server:
@@ -258,7 +276,8 @@ def test_a16_a_reply_that_unpacks_without_end_is_stopped(monkeypatch: pytest.Mon
     assert len(server.requests) == 1
 
 
-def test_a20_a_key_that_comes_again_ends_the_walk() -> None:
+@pytest.mark.fault("A20")
+def test_a_key_that_comes_again_ends_the_walk() -> None:
     with (
         scripted_server(Reply(page("a", next_key="k1"))) as server,
         pytest.raises(UpstreamProtocolError, match="same page"),
@@ -267,13 +286,15 @@ def test_a20_a_key_that_comes_again_ends_the_walk() -> None:
     assert len(server.requests) == 2
 
 
-def test_a20_a_cycle_of_keys_ends_the_walk() -> None:
+@pytest.mark.fault("A20")
+def test_a_cycle_of_keys_ends_the_walk() -> None:
     cycle = [Reply(page("a", next_key=key)) for key in ("k1", "k2", "k1")]
     with scripted_server(*cycle) as server, pytest.raises(UpstreamProtocolError):
         ids_of(server.url)
 
 
-def test_a20_on_3x_more_rows_in_a_second_than_in_a_page_are_fetched_in_larger_pages() -> None:
+@pytest.mark.fault("A20")
+def test_on_3x_more_rows_in_a_second_than_in_a_page_are_fetched_in_larger_pages() -> None:
     with scripted_server(
         Reply(page("a", "b", next_key="63602563961", page_size=2)),
         Reply(page("a", "b", next_key="63602563961", page_size=2)),
@@ -283,17 +304,20 @@ def test_a20_on_3x_more_rows_in_a_second_than_in_a_page_are_fetched_in_larger_pa
     assert "page_size=8" in server.requests[-1]
 
 
-def test_a21_an_empty_page_with_a_next_key_is_not_the_end() -> None:
+@pytest.mark.fault("A21")
+def test_an_empty_page_with_a_next_key_is_not_the_end() -> None:
     with scripted_server(Reply(page(next_key="k1")), Reply(page("a"))) as server:
         assert ids_of(server.url) == ["a"]
 
 
-def test_a22_a_page_size_in_text_is_accepted() -> None:
+@pytest.mark.fault("A22")
+def test_a_page_size_in_text_is_accepted() -> None:
     with scripted_server(Reply(page("a", page_size="50"))) as server:
         assert ids_of(server.url) == ["a"]
 
 
-def test_a34_the_echoed_token_is_cut_from_what_lands() -> None:
+@pytest.mark.fault("A34")
+def test_the_echoed_token_is_cut_from_what_lands() -> None:
     with scripted_server(Reply(page("a"))) as server, KazooClient(server.url, Credentials(token=TOKEN)) as client:
         bodies = [body for body, _ in client.pages("acct", WINDOW, SwitchDialect.V2_K43)]
     assert TOKEN.encode() not in b"".join(bodies)
@@ -305,7 +329,8 @@ def test_a_gateway_timeout_asks_for_a_shorter_window() -> None:
     assert len(server.requests) == 1
 
 
-def test_f01_the_token_is_in_no_log_line_and_no_url(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.fault("F01")
+def test_the_token_is_in_no_log_line_and_no_url(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         with scripted_server(Reply(page("a", next_key="k1")), Reply(page("b"))) as server:
             ids_of(server.url)

@@ -51,7 +51,8 @@ def value(field: str, **changes: Any) -> Any:
     return normalized(ROW | changes).rows[field][0]
 
 
-def test_a28_the_lists_timestamp_is_the_start_and_money_is_exact() -> None:
+@pytest.mark.fault("A28")
+def test_the_lists_timestamp_is_the_start_and_money_is_exact() -> None:
     row = normalized(ROW).rows.row(0, named=True)
     assert row["started_at"] == STARTED
     assert row["ended_at"] == STARTED + timedelta(hours=3)
@@ -60,24 +61,28 @@ def test_a28_the_lists_timestamp_is_the_start_and_money_is_exact() -> None:
     assert (row["rate"], row["cost"], row["cost_currency"]) == (Decimal("0.042"), Decimal("0.042"), "USD")
 
 
+@pytest.mark.fault("A29")
 @pytest.mark.parametrize("text", [False, True])
-def test_a29_numbers_come_as_text_or_number(text: bool) -> None:
+def test_numbers_come_as_text_or_number(text: bool) -> None:
     given = {name: str(ROW[name]) if text else ROW[name] for name in ("duration_seconds", "billing_seconds")}
     assert value("duration_seconds", **given) == Decimal(10_800)
 
 
+@pytest.mark.fault("A29")
 @pytest.mark.parametrize("nothing", ["", " ", None])
 @pytest.mark.parametrize("field", ["billing_seconds", "cost", "rate", "duration_seconds", "caller_id_name"])
-def test_a29_what_is_missing_is_missing_and_never_zero(field: str, nothing: str | None) -> None:
+def test_what_is_missing_is_missing_and_never_zero(field: str, nothing: str | None) -> None:
     assert value(field, **{field: nothing}) is None
     without = {key: kept for key, kept in ROW.items() if key != field}
     assert normalized(without).rows[field][0] is None
 
 
-def test_a29_an_unknown_key_is_kept() -> None:
+@pytest.mark.fault("A29")
+def test_an_unknown_key_is_kept() -> None:
     assert orjson.loads(value("extra_source", vendor_key={"a": [1, 2]}))["vendor_key"] == {"a": [1, 2]}
 
 
+@pytest.mark.fault("A30")
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -93,10 +98,11 @@ def test_a29_an_unknown_key_is_kept() -> None:
         ({"id": ""}, ("record_id", "missing_value")),
     ],
 )
-def test_a30_odd_durations_have_rules(changes: dict[str, Any], expected: tuple[str, str] | None) -> None:
+def test_odd_durations_have_rules(changes: dict[str, Any], expected: tuple[str, str] | None) -> None:
     assert reason(**changes) == expected
 
 
+@pytest.mark.fault("A31")
 @pytest.mark.parametrize(
     "ticks",
     [
@@ -106,12 +112,13 @@ def test_a30_odd_durations_have_rules(changes: dict[str, Any], expected: tuple[s
         f"{to_gregorian(STARTED)}.0",
     ],
 )
-def test_a31_the_epoch_is_known_by_its_magnitude(ticks: object) -> None:
+def test_the_epoch_is_known_by_its_magnitude(ticks: object) -> None:
     assert value("started_at", timestamp=ticks) == STARTED
 
 
+@pytest.mark.fault("A31")
 @pytest.mark.parametrize("ticks", [0, -5, 1234, 62_167_219_200, 10**18, "99999999999"])
-def test_a31_a_time_of_no_known_epoch_is_rejected_never_guessed(ticks: object) -> None:
+def test_a_time_of_no_known_epoch_is_rejected_never_guessed(ticks: object) -> None:
     assert reason(timestamp=ticks) == ("started_at", "time_epoch")
 
 
@@ -120,8 +127,9 @@ def test_a_row_without_a_time_is_rejected() -> None:
     assert reason(timestamp="soon") == ("started_at", "not_a_number")
 
 
+@pytest.mark.fault("A32")
 @pytest.mark.parametrize("by", ["row", "document"])
-def test_a32_a_record_of_another_account_is_rejected(by: str) -> None:
+def test_a_record_of_another_account_is_rejected(by: str) -> None:
     document = {"id": ROW["id"], "custom_channel_vars": {"account_id": "other" if by == "document" else "acct"}}
     rejects = normalized(ROW | ({"account_id": "other"} if by == "row" else {}), details=[document]).rejects
     assert rejects["reason"].to_list() == ["other_account"]

@@ -39,16 +39,16 @@ def test_rows_come_out_as_they_went_in_however_they_are_spaced(
     assert page.keys == {key for row in rows for key in row}
 
 
+@pytest.mark.fault("A14")
 @given(st.lists(ROW, min_size=1, max_size=4), st.data())
-def test_a14_a_body_that_ends_anywhere_before_its_end_is_no_page(
-    rows: list[dict[str, Any]], data: st.DataObject
-) -> None:
+def test_a_body_that_ends_anywhere_before_its_end_is_no_page(rows: list[dict[str, Any]], data: st.DataObject) -> None:
     body = envelope(rows)
     end = data.draw(st.integers(0, len(body) - 1))
     with pytest.raises(TransientUpstreamError):
         parse_page(body[:end])
 
 
+@pytest.mark.fault("A19")
 @pytest.mark.parametrize(
     "body",
     [
@@ -61,11 +61,12 @@ def test_a14_a_body_that_ends_anywhere_before_its_end_is_no_page(
         b'{"data":[{"id":01}],"status":"success"}',
     ],
 )
-def test_a19_the_same_key_twice_and_numbers_that_are_none_are_no_page(body: bytes) -> None:
+def test_the_same_key_twice_and_numbers_that_are_none_are_no_page(body: bytes) -> None:
     with pytest.raises(TransientUpstreamError):
         parse_page(body)
 
 
+@pytest.mark.fault("A14")
 @pytest.mark.parametrize(
     "body",
     [
@@ -79,11 +80,12 @@ def test_a19_the_same_key_twice_and_numbers_that_are_none_are_no_page(body: byte
         b"",
     ],
 )
-def test_a14_what_has_no_rows_or_no_trailer_is_no_page(body: bytes) -> None:
+def test_what_has_no_rows_or_no_trailer_is_no_page(body: bytes) -> None:
     with pytest.raises(TransientUpstreamError):
         parse_page(body)
 
 
+@pytest.mark.fault("A17")
 @pytest.mark.parametrize(
     "body",
     [
@@ -92,13 +94,14 @@ def test_a14_what_has_no_rows_or_no_trailer_is_no_page(body: bytes) -> None:
     ],
     ids=["lists", "objects"],
 )
-def test_a17_what_is_nested_without_end_is_no_page(body: bytes) -> None:
+def test_what_is_nested_without_end_is_no_page(body: bytes) -> None:
     with pytest.raises(TransientUpstreamError):
         parse_page(body)
 
 
+@pytest.mark.fault("A18")
 @pytest.mark.parametrize("bad", [b"\\ud83d", b"\xff\xfe", b"\\udc00\\ud800"])
-def test_a18_text_that_is_no_unicode_marks_its_row_only(bad: bytes) -> None:
+def test_text_that_is_no_unicode_marks_its_row_only(bad: bytes) -> None:
     page = parse_page(b'{"data":[{"id":"a"},{"id":"b","caller_id_name":"x' + bad + b'"}],"status":"success"}')
     first, second = rows_in(page.ndjson)
     assert first == {"id": "a"}
@@ -126,8 +129,9 @@ def test_folding_overwrites_nothing() -> None:
     assert rows_in(page.ndjson) == [{"id": "a", "ID": "b"}]
 
 
+@pytest.mark.fault("A22")
 @pytest.mark.parametrize(("said", "size"), [(b'"50"', 50), (b"50", 50), (b'"x"', None), (b"null", None)])
-def test_a22_the_page_size_comes_as_text_or_number(said: bytes, size: int | None) -> None:
+def test_the_page_size_comes_as_text_or_number(said: bytes, size: int | None) -> None:
     assert parse_page(b'{"data":[],"status":"success","page_size":' + said + b"}").page_size == size
 
 
@@ -135,8 +139,9 @@ def test_what_is_left_of_the_servers_bucket_is_read() -> None:
     assert parse_page(envelope([], tokens={"consumed": 1, "remaining": 7})).tokens_left == 7
 
 
+@pytest.mark.fault("A34")
 @pytest.mark.parametrize("name", ["auth_token", "AUTH_TOKEN"])
-def test_a34_the_echoed_token_goes_by_name_and_by_value(name: str) -> None:
+def test_the_echoed_token_goes_by_name_and_by_value(name: str) -> None:
     body = b'{"data":[{"id":"CANARY_TOK_012345"}],"' + name.encode() + b'" : "oth\\"er","status":"success"}'
     cut = without_token(body, "CANARY_TOK_012345")
     assert b"CANARY" not in cut

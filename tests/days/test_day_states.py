@@ -53,7 +53,8 @@ def whole(ctx: RunContext) -> None:
     assert not any(verify_tree(ctx.settings.export_dir).values())
 
 
-def test_d01_a_late_record_of_an_open_day_remakes_its_file_under_the_same_version(place: RunContext) -> None:
+@pytest.mark.fault("D01")
+def test_a_late_record_of_an_open_day_remakes_its_file_under_the_same_version(place: RunContext) -> None:
     first = export(place)
     deliver(place, {"record_id": "c"})
     second = export(place)
@@ -80,7 +81,8 @@ def test_a_file_of_a_dialect_that_is_no_longer_asked_for_is_sealed_with_the_othe
     whole(place)
 
 
-def test_d02_a_late_record_of_a_sealed_day_touches_nothing_until_the_day_is_restated(place: RunContext) -> None:
+@pytest.mark.fault("D02")
+def test_a_late_record_of_a_sealed_day_touches_nothing_until_the_day_is_restated(place: RunContext) -> None:
     sealed = seal(place)
     before = files(place)
     deliver(later(place, hours=1), {"record_id": "c"})
@@ -100,7 +102,8 @@ def test_d02_a_late_record_of_a_sealed_day_touches_nothing_until_the_day_is_rest
     whole(place)
 
 
-def test_d02_the_adjustment_holds_what_was_added_changed_and_withdrawn(place: RunContext) -> None:
+@pytest.mark.fault("D02")
+def test_the_adjustment_holds_what_was_added_changed_and_withdrawn(place: RunContext) -> None:
     seal(place)
     deliver(place, {**ONE, "cost": Decimal("0.75")}, {"record_id": "c"})
     deliver(place, {"record_id": "b", "business_date": date(2026, 3, 3)})
@@ -131,7 +134,8 @@ def test_the_new_versions_totals_are_the_old_ones_and_the_adjustment(place: RunC
         assert Decimal(old["all"][key]) + signed == Decimal(new["all"][key])
 
 
-def test_d03_a_correction_and_its_reverse_are_two_versions_and_the_third_equals_the_first(place: RunContext) -> None:
+@pytest.mark.fault("D03")
+def test_a_correction_and_its_reverse_are_two_versions_and_the_third_equals_the_first(place: RunContext) -> None:
     first = seal(place).files[0]
     deliver(later(place, hours=1), {**ONE, "cost": Decimal("0.75")})
     second = restate(later(place, hours=2)).files[0]
@@ -158,7 +162,8 @@ def test_changes_that_undo_each_other_before_the_day_is_restated_make_no_version
     assert (files(place), state(place)) == (before, "sealed")
 
 
-def test_d04_a_day_is_not_sealed_while_a_load_runs_not_even_by_a_person(place: RunContext) -> None:
+@pytest.mark.fault("D04")
+def test_a_day_is_not_sealed_while_a_load_runs_not_even_by_a_person(place: RunContext) -> None:
     with loading(place, {"record_id": "c"}):
         for override in (None, PERSON):
             refused = seal(place, override)
@@ -167,7 +172,8 @@ def test_d04_a_day_is_not_sealed_while_a_load_runs_not_even_by_a_person(place: R
     assert (sealed.outcome, sealed.files[0].rows) == ("sealed", 3)
 
 
-def test_d04_a_day_is_not_sealed_while_it_is_collected_not_even_by_a_person(place: RunContext) -> None:
+@pytest.mark.fault("D04")
+def test_a_day_is_not_sealed_while_it_is_collected_not_even_by_a_person(place: RunContext) -> None:
     with place.ledger() as ledger:
         claim = ledger.windows.claim("acct", DAY, lease_seconds=60)
         assert claim is not None
@@ -176,7 +182,8 @@ def test_d04_a_day_is_not_sealed_while_it_is_collected_not_even_by_a_person(plac
     assert seal(place).outcome == "sealed"
 
 
-def test_d05_sealing_twice_and_by_many_at_once_is_one_seal(place: RunContext) -> None:
+@pytest.mark.fault("D05")
+def test_sealing_twice_and_by_many_at_once_is_one_seal(place: RunContext) -> None:
     outcomes: list[SealedDay] = []
     racing = [threading.Thread(target=lambda: outcomes.append(seal(place))) for _ in range(4)]
     for thread in racing:
@@ -189,7 +196,8 @@ def test_d05_sealing_twice_and_by_many_at_once_is_one_seal(place: RunContext) ->
     whole(place)
 
 
-def test_d17_an_export_and_a_seal_of_a_day_do_not_mix(place: RunContext) -> None:
+@pytest.mark.fault("D17")
+def test_an_export_and_a_seal_of_a_day_do_not_mix(place: RunContext) -> None:
     threads = [threading.Thread(target=action, args=[place]) for action in (export, seal, export)]
     for thread in threads:
         thread.start()
@@ -262,7 +270,8 @@ def test_an_imported_record_that_is_linked_later_leaves_its_row_and_says_so(plac
     whole(place)
 
 
-def test_d12_an_account_that_moves_to_another_zone_keeps_the_bounds_of_its_sealed_days(place: RunContext) -> None:
+@pytest.mark.fault("D12")
+def test_an_account_that_moves_to_another_zone_keeps_the_bounds_of_its_sealed_days(place: RunContext) -> None:
     first = seal(place).files[0].manifest
     with place.ledger() as ledger:
         ledger.accounts.add(Account("acct", time_zone="Asia/Tokyo"), now=place.clock())
@@ -278,7 +287,8 @@ class Died(BaseException):
     """The process ends here."""
 
 
-def test_d14_what_was_sealed_by_a_process_that_died_is_announced_by_the_next(
+@pytest.mark.fault("D14")
+def test_what_was_sealed_by_a_process_that_died_is_announced_by_the_next(
     place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object) -> None:
@@ -294,8 +304,9 @@ def test_d14_what_was_sealed_by_a_process_that_died_is_announced_by_the_next(
     whole(place)
 
 
+@pytest.mark.fault("D14")
 @pytest.mark.parametrize("point", ["write_adjustment", "record_file", "publish_day"])
-def test_d14_a_restatement_that_died_is_no_version_or_a_whole_one(
+def test_a_restatement_that_died_is_no_version_or_a_whole_one(
     place: RunContext, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     def die(*_: object, **__: object) -> None:

@@ -145,7 +145,8 @@ def test_sending_again_sends_the_same_bytes_where_they_are_gone_and_none_where_n
     assert (folder / NAME).read_bytes() == local(place)
 
 
-def test_d25_another_file_of_that_name_is_never_overwritten(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("D25")
+def test_another_file_of_that_name_is_never_overwritten(place: RunContext, tmp_path: Path) -> None:
     folder = to_folder(place, tmp_path)
     (folder / NAME).parent.mkdir(parents=True)
     (folder / NAME).write_bytes(b"someone else's")
@@ -157,7 +158,8 @@ def test_d25_another_file_of_that_name_is_never_overwritten(place: RunContext, t
     assert send(place) == []
 
 
-def test_d25_sftp_with_the_known_host_key_delivers(place: RunContext, sftp: SftpServer) -> None:
+@pytest.mark.fault("D25")
+def test_sftp_with_the_known_host_key_delivers(place: RunContext, sftp: SftpServer) -> None:
     to_sftp(place, sftp)
     (sent,) = send(place)
     assert sent.outcome == "delivered"
@@ -165,8 +167,9 @@ def test_d25_sftp_with_the_known_host_key_delivers(place: RunContext, sftp: Sftp
     assert not any(verify_tree(sftp.folder).values())
 
 
+@pytest.mark.fault("D25")
 @pytest.mark.parametrize("key", ["unknown", "changed"])
-def test_d25_sftp_with_a_host_key_that_is_not_the_known_one_sends_nothing(
+def test_sftp_with_a_host_key_that_is_not_the_known_one_sends_nothing(
     place: RunContext, sftp: SftpServer, tmp_path: Path, key: str
 ) -> None:
     file = tmp_path / "known"
@@ -181,13 +184,15 @@ def test_d25_sftp_with_a_host_key_that_is_not_the_known_one_sends_nothing(
     assert state(place) == "sealed"
 
 
-def test_d25_an_sftp_target_without_known_hosts_is_refused_when_it_is_read(place: RunContext) -> None:
+@pytest.mark.fault("D25")
+def test_an_sftp_target_without_known_hosts_is_refused_when_it_is_read(place: RunContext) -> None:
     targets(place, '[finance]\nurl = "sftp://cdr@127.0.0.1/in"\n')
     with pytest.raises(ConfigurationError, match="known_hosts"):
         send(place)
 
 
-def test_d25_a_connection_cut_in_the_middle_leaves_the_file_due_and_the_next_call_delivers(
+@pytest.mark.fault("D25")
+def test_a_connection_cut_in_the_middle_leaves_the_file_due_and_the_next_call_delivers(
     place: RunContext, sftp: SftpServer
 ) -> None:
     to_sftp(place, sftp)
@@ -202,7 +207,8 @@ def test_d25_a_connection_cut_in_the_middle_leaves_the_file_due_and_the_next_cal
     gc.collect()
 
 
-def test_d25_a_refused_rename_leaves_no_part_behind(place: RunContext, sftp: SftpServer) -> None:
+@pytest.mark.fault("D25")
+def test_a_refused_rename_leaves_no_part_behind(place: RunContext, sftp: SftpServer) -> None:
     to_sftp(place, sftp)
     sftp.refuse_rename = True
     (sent,) = send(place)
@@ -210,7 +216,8 @@ def test_d25_a_refused_rename_leaves_no_part_behind(place: RunContext, sftp: Sft
     assert names(sftp.folder) == []
 
 
-def test_d26_an_object_store_that_asks_to_slow_down_gets_the_file_in_the_end_manifest_last(
+@pytest.mark.fault("D26")
+def test_an_object_store_that_asks_to_slow_down_gets_the_file_in_the_end_manifest_last(
     place: RunContext, store: ObjectStore
 ) -> None:
     to_store(place, store)
@@ -222,7 +229,8 @@ def test_d26_an_object_store_that_asks_to_slow_down_gets_the_file_in_the_end_man
     assert store.order[-1].endswith(".manifest.json")
 
 
-def test_d26_an_object_that_arrives_damaged_is_found_and_sent_again(place: RunContext, store: ObjectStore) -> None:
+@pytest.mark.fault("D26")
+def test_an_object_that_arrives_damaged_is_found_and_sent_again(place: RunContext, store: ObjectStore) -> None:
     to_store(place, store)
     store.damage = 1
     (sent,) = send(place)
@@ -230,8 +238,9 @@ def test_d26_an_object_that_arrives_damaged_is_found_and_sent_again(place: RunCo
     assert store.objects[f"bucket/in/{NAME}"] == local(place)
 
 
+@pytest.mark.fault("D26")
 @pytest.mark.parametrize("lost", [0, 1], ids=["all at once", "one again"])
-def test_d26_a_large_object_goes_in_parts_and_one_that_is_refused_goes_again(
+def test_a_large_object_goes_in_parts_and_one_that_is_refused_goes_again(
     place: RunContext, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
     to_store(place, store)
@@ -244,7 +253,8 @@ def test_d26_a_large_object_goes_in_parts_and_one_that_is_refused_goes_again(
     assert store.order[-1].endswith(".manifest.json")
 
 
-def test_d26_parts_that_never_arrive_leave_no_object_and_the_file_due(
+@pytest.mark.fault("D26")
+def test_parts_that_never_arrive_leave_no_object_and_the_file_due(
     place: RunContext, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     to_store(place, store)
@@ -258,7 +268,8 @@ def test_d26_parts_that_never_arrive_leave_no_object_and_the_file_due(
     assert (sent.outcome, store.objects[f"bucket/in/{NAME}"]) == ("delivered", local(place))
 
 
-def test_d27_a_target_that_is_down_leaves_the_day_sealed_and_the_file_due_with_its_age(
+@pytest.mark.fault("D27")
+def test_a_target_that_is_down_leaves_the_day_sealed_and_the_file_due_with_its_age(
     place: RunContext, sftp: SftpServer, tmp_path: Path
 ) -> None:
     folder = tmp_path / "other"
@@ -304,8 +315,9 @@ def test_a_wrong_target_is_named_and_no_secret_is_shown(tmp_path: Path, text: st
     assert "CANARY" not in f"{refused.value} {refused.value.hint}"
 
 
+@pytest.mark.fault("F03")
 @pytest.mark.plants_canaries
-def test_f03_secrets_that_others_can_read_are_refused_and_never_shown(tmp_path: Path) -> None:
+def test_secrets_that_others_can_read_are_refused_and_never_shown(tmp_path: Path) -> None:
     file = tmp_path / "targets.toml"
     file.write_text('[x]\nurl = "s3://b/c"\nkey = "k"\nsecret = "CANARY_TOK"\n')
     file.chmod(0o644)

@@ -65,7 +65,8 @@ def test_columns_are_only_ever_appended() -> None:
     assert COLUMNS[: len(golden)] == golden
 
 
-def test_d18_the_bytes_do_not_depend_on_locale_zone_hash_seed_or_threads() -> None:
+@pytest.mark.fault("D18")
+def test_the_bytes_do_not_depend_on_locale_zone_hash_seed_or_threads() -> None:
     program = (
         "import sys, hashlib; sys.path.insert(0, sys.argv[1]); import tests.support.daily_files as t;"
         "from cdr_pipeline.exports.exact_csv import encode;"
@@ -101,7 +102,8 @@ def test_the_manifest_says_what_the_file_is(tmp_path: Path) -> None:
     assert verify_file(written.path) == []
 
 
-def test_d13_an_empty_day_is_a_header_and_a_manifest(tmp_path: Path) -> None:
+@pytest.mark.fault("D13")
+def test_an_empty_day_is_a_header_and_a_manifest(tmp_path: Path) -> None:
     written = write(tmp_path)
     assert written.path.read_bytes() == header()
     assert read_manifest(manifest_path(written.path)).rows == 0
@@ -137,14 +139,16 @@ def test_records_out_of_order_are_refused_and_nothing_stays(tmp_path: Path) -> N
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.fault("D24")
 @pytest.mark.parametrize("account_id", ["../x", "a/b", "", "x" * 65, "ü"])
-def test_d24_an_account_id_cannot_leave_its_folder(tmp_path: Path, account_id: str) -> None:
+def test_an_account_id_cannot_leave_its_folder(tmp_path: Path, account_id: str) -> None:
     with pytest.raises(ExportError):
         write(tmp_path, day=replace(DAY, account_id=account_id))
 
 
+@pytest.mark.fault("D14")
 @pytest.mark.parametrize("step", range(2))
-def test_d14_at_no_moment_does_a_manifest_describe_another_file(
+def test_at_no_moment_does_a_manifest_describe_another_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     old = write(tmp_path, records({}))
@@ -169,7 +173,8 @@ def test_d14_at_no_moment_does_a_manifest_describe_another_file(
     assert verify_file(old.path) == []
 
 
-def test_d15_a_folder_that_cannot_be_written_is_an_error_with_a_code(
+@pytest.mark.fault("D15")
+def test_a_folder_that_cannot_be_written_is_an_error_with_a_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
@@ -185,14 +190,16 @@ def test_d15_a_folder_that_cannot_be_written_is_an_error_with_a_code(
 # verification
 
 
-def test_d16_a_flipped_byte_is_found(tmp_path: Path) -> None:
+@pytest.mark.fault("D16")
+def test_a_flipped_byte_is_found(tmp_path: Path) -> None:
     path = write(tmp_path, records({"caller_id_name": "abc"})).path
     path.write_bytes(path.read_bytes().replace(b"abc", b"abd"))
     assert [difference.partition(":")[0] for difference in verify_file(path)] == ["sha256"]
 
 
+@pytest.mark.fault("D16")
 @pytest.mark.parametrize(("key", "value"), [("rows", 9), ("totals", {}), ("bytes", 1), ("columns", [])])
-def test_d16_an_edited_manifest_is_found(tmp_path: Path, key: str, value: object) -> None:
+def test_an_edited_manifest_is_found(tmp_path: Path, key: str, value: object) -> None:
     path = write(tmp_path, records({})).path
     note = manifest_path(path)
     note.write_bytes(orjson.dumps(orjson.loads(note.read_bytes()) | {key: value}))

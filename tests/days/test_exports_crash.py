@@ -65,8 +65,9 @@ def assert_no_manifest_describes_another_file(folder: Path) -> None:
         assert verify_file(note.with_name(note.name.removesuffix(".manifest.json"))) == []
 
 
+@pytest.mark.fault("D14")
 @pytest.mark.parametrize("was_there", [False, True], ids=["new", "changed"])
-def test_d14_a_power_cut_at_any_point_leaves_nothing_that_lies(
+def test_a_power_cut_at_any_point_leaves_nothing_that_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, was_there: bool
 ) -> None:
     wanted = write(tmp_path / "wanted", records({}, {})).path.read_bytes()
@@ -94,9 +95,8 @@ def test_d14_a_power_cut_at_any_point_leaves_nothing_that_lies(
     assert points >= 10
 
 
-def test_d14_what_one_step_rests_on_is_on_the_disk_before_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.fault("D14")
+def test_what_one_step_rests_on_is_on_the_disk_before_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, records({}))
     steps: list[str] = []
     real = {name: getattr(os, name) for name in ("fsync", "unlink", "replace")}
@@ -127,7 +127,8 @@ def test_d14_what_one_step_rests_on_is_on_the_disk_before_the_next(
     ]  # fmt: skip
 
 
-def test_d14_new_folders_are_on_the_disk_before_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("D14")
+def test_new_folders_are_on_the_disk_before_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: set[int] = set()
     real = os.fsync
 
@@ -142,8 +143,9 @@ def test_d14_new_folders_are_on_the_disk_before_the_file_is(tmp_path: Path, monk
     assert {folder.stat().st_ino for folder in above} <= flushed
 
 
+@pytest.mark.fault("D15")
 @pytest.mark.parametrize("call", DISK_CALLS)
-def test_d15_whatever_the_disk_refuses_is_an_export_error_and_leaves_nothing_half(
+def test_whatever_the_disk_refuses_is_an_export_error_and_leaves_nothing_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     real = getattr(os, call)
@@ -166,7 +168,8 @@ def test_d15_whatever_the_disk_refuses_is_an_export_error_and_leaves_nothing_hal
     assert_no_manifest_describes_another_file(tmp_path)
 
 
-def test_d15_a_file_larger_than_allowed_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.fault("D15")
+def test_a_file_larger_than_allowed_leaves_nothing(tmp_path: Path) -> None:
     program = (
         "import sys, resource, signal; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
         "import tests.support.daily_files as t; from cdr_pipeline.errors import ExportError;"
@@ -183,13 +186,14 @@ def test_d15_a_file_larger_than_allowed_leaves_nothing(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_d15_a_folder_that_is_a_file_is_an_export_error(tmp_path: Path) -> None:
+@pytest.mark.fault("D15")
+def test_a_folder_that_is_a_file_is_an_export_error(tmp_path: Path) -> None:
     (tmp_path / "acct").write_text("in the way")
     with pytest.raises(ExportError, match="cannot be used"):
         write(tmp_path, records({}))
 
 
-def test_p8_an_error_names_the_file_and_nothing_of_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_the_file_and_nothing_of_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "+15550109876")
 
@@ -200,7 +204,8 @@ def test_p8_an_error_names_the_file_and_nothing_of_its_content(tmp_path: Path, m
     assert "5550109876" not in f"{refused.value} {refused.value.hint}"
 
 
-def test_d14_a_killed_writer_leaves_a_part_that_the_next_one_removes(tmp_path: Path) -> None:
+@pytest.mark.fault("D14")
+def test_a_killed_writer_leaves_a_part_that_the_next_one_removes(tmp_path: Path) -> None:
     program = (
         "import sys, os, signal; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
         "import tests.support.daily_files as t\n"
@@ -239,7 +244,8 @@ def test_an_unknown_zone_leaves_the_old_file_alone(tmp_path: Path) -> None:
     assert hidden(tmp_path) == []
 
 
-def test_d17_a_second_writer_of_a_day_waits_and_the_files_do_not_mix(tmp_path: Path) -> None:
+@pytest.mark.fault("D17")
+def test_a_second_writer_of_a_day_waits_and_the_files_do_not_mix(tmp_path: Path) -> None:
     reading, go_on = threading.Event(), threading.Event()
     order: list[str] = []
 

@@ -64,8 +64,9 @@ def test_every_dialect_is_verified_against_its_manifest_and_a_flipped_byte_is_fo
     assert any(found.startswith("sha256") for found in verify_file(file.path))
 
 
+@pytest.mark.fault("D16")
 @pytest.mark.parametrize("dialect", OTHERS)
-def test_d16_a_file_that_was_written_anew_with_a_fitting_manifest_is_found_by_its_content(
+def test_a_file_that_was_written_anew_with_a_fitting_manifest_is_found_by_its_content(
     tmp_path: Path, dialect: ExportDialect
 ) -> None:
     file = made(tmp_path, dialect)
@@ -78,8 +79,9 @@ def test_d16_a_file_that_was_written_anew_with_a_fitting_manifest_is_found_by_it
     assert verify_file(file.path)
 
 
+@pytest.mark.fault("D13")
 @pytest.mark.parametrize("dialect", OTHERS)
-def test_d13_an_empty_day_has_an_empty_file_of_every_dialect(tmp_path: Path, dialect: ExportDialect) -> None:
+def test_an_empty_day_has_an_empty_file_of_every_dialect(tmp_path: Path, dialect: ExportDialect) -> None:
     file = made(tmp_path, dialect, records())
     assert (file.rows, verify_file(file.path)) == (0, [])
 
@@ -91,7 +93,8 @@ def test_all_dialects_name_the_content_of_the_exact_file(tmp_path: Path, dialect
     assert file.manifest.content_sha256 == hashlib.sha256(exact.read_bytes()).hexdigest()
 
 
-def test_d21_every_risky_cell_of_a_spreadsheet_begins_with_an_apostrophe(tmp_path: Path) -> None:
+@pytest.mark.fault("D21")
+def test_every_risky_cell_of_a_spreadsheet_begins_with_an_apostrophe(tmp_path: Path) -> None:
     file = made(tmp_path, ExportDialect.SPREADSHEET)
     assert file.manifest.rule == "apostrophe-v1"
     content = file.path.read_bytes()
@@ -111,7 +114,8 @@ def test_the_rule_of_the_spreadsheet_is_undone_exactly(values: list[str]) -> Non
     assert spreadsheet.decode(pl.read_csv(written, infer_schema=False)).equals(frame)
 
 
-def test_d21_the_cells_of_a_workbook_are_text_to_openpyxl(tmp_path: Path) -> None:
+@pytest.mark.fault("D21")
+def test_the_cells_of_a_workbook_are_text_to_openpyxl(tmp_path: Path) -> None:
     file = made(tmp_path, ExportDialect.XLSX)
     book = openpyxl.load_workbook(file.path)
     (sheet,) = book.worksheets
@@ -166,7 +170,8 @@ def test_packed_files_hold_the_same_and_are_verified(tmp_path: Path, kind: str, 
     assert verify_tree(tmp_path / "packed") == {packed.path: [], other.path: []}
 
 
-def test_d20_the_exact_file_reads_the_same_in_csv_polars_pandas_and_duckdb(tmp_path: Path) -> None:
+@pytest.mark.fault("D20")
+def test_the_exact_file_reads_the_same_in_csv_polars_pandas_and_duckdb(tmp_path: Path) -> None:
     path = write(tmp_path, nasty()).path
     wanted = sorted(CELLS)
     with path.open(encoding="utf-8", newline="") as handle:
@@ -180,7 +185,8 @@ def test_d20_the_exact_file_reads_the_same_in_csv_polars_pandas_and_duckdb(tmp_p
     assert sorted(cell for (cell,) in found) == wanted
 
 
-def test_d28_a_redacted_file_has_equal_totals_and_nothing_to_tell_whose_calls_they_are(tmp_path: Path) -> None:
+@pytest.mark.fault("D28")
+def test_a_redacted_file_has_equal_totals_and_nothing_to_tell_whose_calls_they_are(tmp_path: Path) -> None:
     frame = records(*({"caller_e164": "+15550100001", "call_id": f"c{n}", "caller_id_name": "Zoe"} for n in range(3)))
     file = made(tmp_path, ExportDialect.REDACTED, frame)
     exact = pl.read_csv(tmp_path / "acct/2026/03/cdrs_acct_2026-03-02_v1.csv", infer_schema=False)
@@ -206,7 +212,8 @@ def test_redacted_files_need_a_key(tmp_path: Path) -> None:
         write_rendition(ExportDialect.REDACTED, write(tmp_path, records({})), day=DAY, export_dir=tmp_path)
 
 
-def test_d24_account_ids_that_differ_in_case_have_files_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.fault("D24")
+def test_account_ids_that_differ_in_case_have_files_of_their_own(tmp_path: Path) -> None:
     one, two = (
         write(tmp_path, records({"account_id": name}), day=replace(DAY, account_id=name)) for name in ("Acct", "acct")
     )
@@ -225,12 +232,14 @@ def test_sums_are_what_coreutils_verify(tmp_path: Path) -> None:
     assert (said.returncode, said.stdout.count(": OK")) == (0, 2)
 
 
-def test_d16_a_list_of_sums_that_was_edited_is_found(tmp_path: Path) -> None:
+@pytest.mark.fault("D16")
+def test_a_list_of_sums_that_was_edited_is_found(tmp_path: Path) -> None:
     path = write(tmp_path, records({})).path.parent / "SHA256SUMS"
     path.write_text(path.read_text().replace(path.read_text()[:8], "0" * 8))
     assert verify_tree(tmp_path)[path] == ["cdrs_acct_2026-03-02_v1.csv: the list has another hash than the manifest"]
 
 
+@pytest.mark.fault("D18")
 @pytest.mark.parametrize(
     "odd",
     [
@@ -238,9 +247,7 @@ def test_d16_a_list_of_sums_that_was_edited_is_found(tmp_path: Path) -> None:
         {"TZ": "America/St_Johns", "LANG": "de_DE.UTF-8", "LC_ALL": "C", "PYTHONHASHSEED": "1", "PYTHONUTF8": "0"},
     ],
 )
-def test_d18_every_dialect_has_the_same_bytes_whatever_the_machines_settings(
-    tmp_path: Path, odd: dict[str, str]
-) -> None:
+def test_every_dialect_has_the_same_bytes_whatever_the_machines_settings(tmp_path: Path, odd: dict[str, str]) -> None:
     program = (
         "import sys; sys.path[:0] = sys.argv[1:3]; from pathlib import Path; import test_exports_dialects as t\n"
         "for dialect in t.OTHERS: print(t.made(Path(sys.argv[3]) / dialect, dialect).sha256)\n"
@@ -259,9 +266,10 @@ def test_d18_every_dialect_has_the_same_bytes_whatever_the_machines_settings(
     assert said.stdout.split() == here
 
 
+@pytest.mark.fault("D21")
 @pytest.mark.slow
 @pytest.mark.parametrize("dialect", [ExportDialect.XLSX, ExportDialect.SPREADSHEET])
-def test_d21_libreoffice_shows_every_cell(tmp_path: Path, dialect: ExportDialect) -> None:
+def test_libreoffice_shows_every_cell(tmp_path: Path, dialect: ExportDialect) -> None:
     office = shutil.which("soffice")
     if office is None:
         pytest.skip("LibreOffice is not installed")

@@ -20,13 +20,15 @@ def peak_mb(folder: Path, chunks: int) -> float:
     return float(done.stdout)
 
 
+@pytest.mark.fault("D19")
 @pytest.mark.slow
-def test_d19_memory_does_not_grow_with_the_rows_of_a_day(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_rows_of_a_day(tmp_path: Path) -> None:
     # 20 and 220 chunks of 2 MB: what was held of the larger day would show as 400 MB.
     assert peak_mb(tmp_path / "large", 220) - peak_mb(tmp_path / "small", 20) < 100
 
 
-def test_d19_a_day_is_read_in_chunks_of_bounded_size_whose_order_goes_on_across_them(ctx: RunContext) -> None:
+@pytest.mark.fault("D19")
+def test_a_day_is_read_in_chunks_of_bounded_size_whose_order_goes_on_across_them(ctx: RunContext) -> None:
     collected(ctx)
     deliver(ctx, *({"record_id": f"r{number:03d}", "caller_id_name": "x" * 500} for number in range(200)))
     with ctx.ledger() as ledger:

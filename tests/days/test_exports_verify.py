@@ -77,18 +77,21 @@ def test_a_renamed_file_is_found(path: Path) -> None:
     assert keys(other) == ["file"]
 
 
-def test_d16_a_cut_file_is_found_by_size_hash_and_rows(path: Path) -> None:
+@pytest.mark.fault("D16")
+def test_a_cut_file_is_found_by_size_hash_and_rows(path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-1]))
     assert keys(path) == ["bytes", "sha256", "rows"]
 
 
+@pytest.mark.fault("D16")
 @pytest.mark.parametrize("content", [b"", b'a,b\r\n"open', b"\xff\xfe\x00", b"\r\n\r\n"])
-def test_d16_a_file_of_anything_is_a_difference_not_a_crash(path: Path, content: bytes) -> None:
+def test_a_file_of_anything_is_a_difference_not_a_crash(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert {"bytes", "sha256", "columns", "rows"} >= set(keys(path)) >= {"bytes", "sha256", "columns"}
 
 
+@pytest.mark.fault("D16")
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
@@ -113,14 +116,13 @@ def test_d16_a_file_of_anything_is_a_difference_not_a_crash(path: Path, content:
         ({"sha256": "0" * 64}, "sha256"),
     ],
 )
-def test_d16_a_manifest_at_odds_with_itself_or_its_file_is_found(
-    path: Path, changes: dict[str, Any], found: str
-) -> None:
+def test_a_manifest_at_odds_with_itself_or_its_file_is_found(path: Path, changes: dict[str, Any], found: str) -> None:
     edit(path, **changes)
     assert found in keys(path)
 
 
-def test_d16_totals_that_differ_are_named_one_by_one(path: Path) -> None:
+@pytest.mark.fault("D16")
+def test_totals_that_differ_are_named_one_by_one(path: Path) -> None:
     totals = orjson.loads(manifest_path(path).read_bytes())["totals"]
     totals["api"]["cost"]["USD"] = "0.50000001"
     totals["imported"]["legs"] = 2
@@ -130,7 +132,8 @@ def test_d16_totals_that_differ_are_named_one_by_one(path: Path) -> None:
     ]
 
 
-def test_d16_a_row_added_with_fitting_hash_is_found_by_count_and_totals(path: Path) -> None:
+@pytest.mark.fault("D16")
+def test_a_row_added_with_fitting_hash_is_found_by_count_and_totals(path: Path) -> None:
     forge(path, lambda content: content + content.splitlines(keepends=True)[-1])
     assert keys(path) == ["rows"]
     edit(path, rows=3)
@@ -141,7 +144,7 @@ def test_d16_a_row_added_with_fitting_hash_is_found_by_count_and_totals(path: Pa
     ("old", "new", "found"),
     [(b"acct,api", b"tcca,api", "account_id"), (b"2026-03-02,", b"2026-03-01,", "business_date")],
 )
-def test_p7_rows_of_another_account_or_day_are_found(path: Path, old: bytes, new: bytes, found: str) -> None:
+def test_rows_of_another_account_or_day_are_found(path: Path, old: bytes, new: bytes, found: str) -> None:
     forge(path, lambda content: content.replace(old, new, 1))
     assert keys(path) == [found]
 
@@ -151,7 +154,7 @@ def test_a_number_that_is_none_is_a_difference_not_a_crash(path: Path) -> None:
     assert keys(path) == ["totals"]
 
 
-def test_p8_no_difference_quotes_the_file(path: Path) -> None:
+def test_no_difference_quotes_the_file(path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     for content in (b"".join(lines[1:]), lines[0] + b",".join([CANARY.encode()] * 63), CANARY.encode()):
         path.write_bytes(content)

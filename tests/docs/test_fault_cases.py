@@ -12,13 +12,15 @@ ROOT = Path(__file__).parents[2]
 LISTED = re.findall(r"^\| ([A-Z]\d+) \|", (FOLDER / "explanation/fault-cases.md").read_text(), flags=re.MULTILINE)
 TESTS = "".join(path.read_text() for path in sorted((ROOT / "tests").rglob("test_*.py")))
 MARKED = set(re.findall(r"fault\(([^)]*)\)", TESTS))
-# Older tests carry the code in their name: test_a08_a10_...
-NAMED = {code.upper() for prefix in re.findall(r"def test_((?:[a-g]\d\d_)+)", TESTS) for code in prefix.split("_")}
-COVERED = {code for arguments in MARKED for code in re.findall(r'"([A-Z]\d+)"', arguments)} | NAMED - {""}
+COVERED = {code for arguments in MARKED for code in re.findall(r'"([A-Z]\d+)"', arguments)}
 
 
 def test_every_code_is_listed_once() -> None:
     assert len(set(LISTED)) == len(LISTED)
+
+
+def test_no_name_of_a_test_carries_a_code() -> None:
+    assert re.findall(r"def (test_[a-g]\d\d_\w+)", TESTS) == []
 
 
 def test_every_listed_case_has_a_test() -> None:

@@ -59,7 +59,8 @@ def test_a_night_is_whole_and_shows_what_a_controller_asks(played: Settings) -> 
     assert metadata["daily_files"]["folder"].value == str(played.export_dir)
 
 
-def test_f03_dagsters_own_storage_holds_no_token_number_or_name(played: Settings, switch: SimulatedSwitch) -> None:
+@pytest.mark.fault("F03")
+def test_dagsters_own_storage_holds_no_token_number_or_name(played: Settings, switch: SimulatedSwitch) -> None:
     run_night(DAY, played)
     stored = b"".join(path.read_bytes() for path in played.dagster_home.rglob("*") if path.is_file())
     assert switch.token.encode() not in stored

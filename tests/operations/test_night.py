@@ -106,7 +106,8 @@ def test_every_dialect_ends_in_the_same_calls(ctx: RunContext, dialect: SwitchDi
     assert sorted(row[0] for row in found) == sorted(began)
 
 
-def test_g11_one_failing_account_leaves_the_others_done_and_names_itself(ctx: RunContext) -> None:
+@pytest.mark.fault("G11")
+def test_one_failing_account_leaves_the_others_done_and_names_itself(ctx: RunContext) -> None:
     base = SimulatedSwitch.build(calls_per_day=20)
     broken = base.accounts[1].account_id
     with run_switch(replace(base, failing=frozenset({broken}))) as running:
@@ -175,7 +176,8 @@ def test_carriers_files_are_taken_in_loaded_and_accounted_for(place: RunContext,
     assert warehouse(place, "SELECT DISTINCT origin FROM cdr") == [("imported",)]
 
 
-def test_b12_the_same_bytes_twice_are_one_upload(place: RunContext, switch: SimulatedSwitch) -> None:
+@pytest.mark.fault("B12")
+def test_the_same_bytes_twice_are_one_upload(place: RunContext, switch: SimulatedSwitch) -> None:
     account = switch.accounts[0]
     folder = place.settings.upload_dir / account.account_id / "generic"
     folder.mkdir(parents=True)
@@ -222,7 +224,8 @@ def test_a_late_record_remakes_the_file_of_its_open_day(place: RunContext, switc
     assert "late-1" in item.file.path.read_text()
 
 
-def test_f03_no_token_reaches_landing_files_or_tables(place: RunContext, switch: SimulatedSwitch) -> None:
+@pytest.mark.fault("F03")
+def test_no_token_reaches_landing_files_or_tables(place: RunContext, switch: SimulatedSwitch) -> None:
     night(place)
     for path in place.settings.landing_dir.rglob("*.gz"):
         assert switch.token.encode() not in gzip.decompress(path.read_bytes())

@@ -82,7 +82,8 @@ def test_mail_without_a_server_is_a_setting_that_is_wrong(settings: Settings) ->
         send_alert(ALERT, settings.model_copy(update={"alert_mail_to": "night@example.com"}))
 
 
-def test_f03_numbers_sip_users_and_tokens_never_leave_in_an_alert(settings: Settings) -> None:
+@pytest.mark.fault("F03")
+def test_numbers_sip_users_and_tokens_never_leave_in_an_alert(settings: Settings) -> None:
     leaky = Alert(
         "broken", "call of +15550101234", ("sip:alice@host auth_token=CANARY_TOKEN",), facts={"x": "+15550101234"}
     )

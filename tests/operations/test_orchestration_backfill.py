@@ -34,8 +34,9 @@ _PROGRESS = """
 """
 
 
+@pytest.mark.fault("G03")
 @pytest.mark.slow
-def test_g03_a_backfill_killed_at_random_and_resumed_ends_as_a_clean_one(
+def test_a_backfill_killed_at_random_and_resumed_ends_as_a_clean_one(
     settings: Settings, embedded_server: EmbeddedServer, tmp_path: Path
 ) -> None:
     switch = SimulatedSwitch.build(calls_per_day=6)
@@ -58,7 +59,7 @@ def test_g03_a_backfill_killed_at_random_and_resumed_ends_as_a_clean_one(
             assert len(hashes(clean)) >= DAYS * len(switch.accounts)
 
 
-def test_p05_a_backfill_over_a_sealed_day_changes_no_byte_of_it(settings: Settings) -> None:
+def test_a_backfill_over_a_sealed_day_changes_no_byte_of_it(settings: Settings) -> None:
     with playing(settings, SimulatedSwitch.build(calls_per_day=10)) as played, open_instance(played) as instance:
         assert run_job(played, instance, DAY).success
         seal_days(SealRequest([DAY], override=Override("a person", "for the test")), RunContext.open(played))

@@ -60,7 +60,8 @@ def retried(instance: dg.DagsterInstance, run_id: str) -> bool:
     return auto_reexecution_should_retry_run(instance, run, RunFailureReason.STEP_FAILURE)
 
 
-def test_g05_a_permanent_failure_is_tried_once_by_step_and_run_and_named_by_its_code(played: Settings) -> None:
+@pytest.mark.fault("G05")
+def test_a_permanent_failure_is_tried_once_by_step_and_run_and_named_by_its_code(played: Settings) -> None:
     without = played.model_copy(update={"api_url": None})
     with open_instance(played) as instance:
         result = run_job(without, instance, DAY)
@@ -72,7 +73,8 @@ def test_g05_a_permanent_failure_is_tried_once_by_step_and_run_and_named_by_its_
         assert not retried(instance, result.run_id)
 
 
-def test_g05_a_switch_that_refuses_the_credentials_is_not_asked_again_and_stands_in_the_check(played: Settings) -> None:
+@pytest.mark.fault("G05")
+def test_a_switch_that_refuses_the_credentials_is_not_asked_again_and_stands_in_the_check(played: Settings) -> None:
     from pydantic import SecretStr  # noqa: PLC0415 - only here
 
     refused = played.model_copy(update={"api_token": SecretStr("wrong")})
@@ -116,9 +118,8 @@ def test_an_unforeseen_error_is_stored_without_its_own_words(played: Settings, m
     assert "5550101234" not in said  # and so says the canary scan of Dagster's storage, after every test
 
 
-def test_g11_one_account_that_fails_leaves_the_others_done_and_is_named(
-    played: Settings, switch: SimulatedSwitch
-) -> None:
+@pytest.mark.fault("G11")
+def test_one_account_that_fails_leaves_the_others_done_and_is_named(played: Settings, switch: SimulatedSwitch) -> None:
     with RunContext.open(played).ledger() as ledger:
         ledger.accounts.add(Account("unknown-to-the-switch"), now=datetime.now(UTC))
     night = run_night(DAY, played)
@@ -135,7 +136,8 @@ def test_g11_one_account_that_fails_leaves_the_others_done_and_is_named(
     assert "--account unknown-to-the-switch" in named.command
 
 
-def test_g06_a_setting_that_is_wrong_is_named_before_anything_is_loaded(settings: Settings) -> None:
+@pytest.mark.fault("G06")
+def test_a_setting_that_is_wrong_is_named_before_anything_is_loaded(settings: Settings) -> None:
     environment = os.environ | {"CDR_NIGHTLY_AT": "25:99", "CDR_DATA_DIR": str(settings.data_dir)}
     for program in ("import cdr_pipeline.definitions", f"import sys; sys.argv[1:] = ['doctor']; {CLI}"):
         done = subprocess.run(
@@ -145,10 +147,11 @@ def test_g06_a_setting_that_is_wrong_is_named_before_anything_is_loaded(settings
         assert "CDR_NIGHTLY_AT" in done.stderr
 
 
+@pytest.mark.fault("G09")
 @pytest.mark.parametrize(
     ("name", "value"), [("PANDERA_VALIDATION_ENABLED", "False"), ("PANDERA_VALIDATION_DEPTH", "SCHEMA_ONLY")]
 )
-def test_g09_a_run_refuses_to_start_where_validation_is_switched_off(
+def test_a_run_refuses_to_start_where_validation_is_switched_off(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -156,7 +159,8 @@ def test_g09_a_run_refuses_to_start_where_validation_is_switched_off(
         load_settings()
 
 
-def test_g04_a_run_killed_by_sigkill_is_found_ended_and_its_night_taken_over(
+@pytest.mark.fault("G04")
+def test_a_run_killed_by_sigkill_is_found_ended_and_its_night_taken_over(
     played: Settings, nights: list["subprocess.Popen[bytes]"]
 ) -> None:
     killed = _start_night(played)
@@ -175,7 +179,8 @@ def test_g04_a_run_killed_by_sigkill_is_found_ended_and_its_night_taken_over(
     run_night(DAY, played).require_whole()
 
 
-def test_g04_a_run_killed_by_sigkill_is_ended_by_the_daemon_and_its_place_in_the_pool_is_free_again(
+@pytest.mark.fault("G04")
+def test_a_run_killed_by_sigkill_is_ended_by_the_daemon_and_its_place_in_the_pool_is_free_again(
     played: Settings, nights: list["subprocess.Popen[bytes]"]
 ) -> None:
     running = _start_night(played)
@@ -196,7 +201,8 @@ def test_g04_a_run_killed_by_sigkill_is_ended_by_the_daemon_and_its_place_in_the
     run_night(DAY, played).require_whole()
 
 
-def test_g04_a_run_that_stands_still_is_alive_and_left_alone(
+@pytest.mark.fault("G04")
+def test_a_run_that_stands_still_is_alive_and_left_alone(
     played: Settings, nights: list["subprocess.Popen[bytes]"]
 ) -> None:
     running = _start_night(played)
@@ -206,6 +212,7 @@ def test_g04_a_run_that_stands_still_is_alive_and_left_alone(
     assert check_up(played, fix=True, quiet=timedelta(0)).fixed == ()
 
 
+@pytest.mark.fault("G04")
 @pytest.mark.parametrize(
     ("status", "dead"),
     [
@@ -213,7 +220,7 @@ def test_g04_a_run_that_stands_still_is_alive_and_left_alone(
         (dg.DagsterRunStatus.STARTED, False),  # its first step waits for its place in a pool
     ],
 )
-def test_g04_a_run_that_has_named_no_process_is_dead_only_before_it_has_started(
+def test_a_run_that_has_named_no_process_is_dead_only_before_it_has_started(
     settings: Settings, status: dg.DagsterRunStatus, dead: bool
 ) -> None:
     job = build_definitions(settings).resolve_job_def(NIGHTLY)

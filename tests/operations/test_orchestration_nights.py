@@ -46,7 +46,8 @@ def quick_night(settings: Settings, day: date) -> None:
     export_days(ExportRequest([day]), ctx)
 
 
-def test_g01_each_missed_night_is_asked_for_once_the_oldest_first_and_is_broken_until_then(played: Settings) -> None:
+@pytest.mark.fault("G01")
+def test_each_missed_night_is_asked_for_once_the_oldest_first_and_is_broken_until_then(played: Settings) -> None:
     ctx = RunContext.open(played)
     sensor = build_definitions(played, contexts=RunContexts(played)).resolve_sensor_def("missed_nights")
     due = [night.business_date for night in due_nights(ctx) if night.everybody]
@@ -66,7 +67,8 @@ def test_g01_each_missed_night_is_asked_for_once_the_oldest_first_and_is_broken_
     assert asked == [str(day) for day in due]
 
 
-def test_g01_a_missed_night_is_run_whole_and_no_other_is_asked_for_while_it_runs(played: Settings) -> None:
+@pytest.mark.fault("G01")
+def test_a_missed_night_is_run_whole_and_no_other_is_asked_for_while_it_runs(played: Settings) -> None:
     sensor = build_definitions(played, contexts=RunContexts(played)).resolve_sensor_def("missed_nights")
     with open_instance(played) as instance:
         request = sensor(dg.build_sensor_context(instance=instance))
@@ -88,7 +90,8 @@ def test_g01_a_missed_night_is_run_whole_and_no_other_is_asked_for_while_it_runs
     ]
 
 
-def test_g01_the_schedule_leaves_a_time_that_was_missed_to_the_sensor(settings: Settings) -> None:
+@pytest.mark.fault("G01")
+def test_the_schedule_leaves_a_time_that_was_missed_to_the_sensor(settings: Settings) -> None:
     schedule = build_definitions(settings).resolve_schedule_def("nightly_schedule")
     now = datetime.now(UTC)
     missed = schedule(dg.build_schedule_context(scheduled_execution_time=now - timedelta(hours=25)))
@@ -99,13 +102,15 @@ def test_g01_the_schedule_leaves_a_time_that_was_missed_to_the_sensor(settings: 
     assert in_time.partition_key == str((now - timedelta(minutes=2) - timedelta(days=1)).date())
 
 
-def test_g01_an_account_that_was_added_today_has_no_old_nights(settings: Settings, switch: SimulatedSwitch) -> None:
+@pytest.mark.fault("G01")
+def test_an_account_that_was_added_today_has_no_old_nights(settings: Settings, switch: SimulatedSwitch) -> None:
     with playing(settings, switch) as made:
         yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
         assert {night.business_date for night in due_nights(RunContext.open(made))} <= {yesterday}
 
 
-def test_g02_a_night_started_three_times_at_once_is_collected_once_and_the_others_say_so(
+@pytest.mark.fault("G02")
+def test_a_night_started_three_times_at_once_is_collected_once_and_the_others_say_so(
     played: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landed: list[str] = []
@@ -133,7 +138,8 @@ def test_g02_a_night_started_three_times_at_once_is_collected_once_and_the_other
     assert not collect_day(CollectRequest(DAY), ctx).elsewhere
 
 
-def test_g07_a_lost_dagster_database_doubles_nothing(played: Settings) -> None:
+@pytest.mark.fault("G07")
+def test_a_lost_dagster_database_doubles_nothing(played: Settings) -> None:
     run_night(DAY, played).require_whole()
     before = hashes(played), table_of_records(played)
     shutil.rmtree(played.dagster_home)
@@ -142,7 +148,8 @@ def test_g07_a_lost_dagster_database_doubles_nothing(played: Settings) -> None:
     assert (hashes(played), table_of_records(played)) == before
 
 
-def test_g08_a_day_of_the_future_is_refused_by_job_and_step(played: Settings) -> None:
+@pytest.mark.fault("G08")
+def test_a_day_of_the_future_is_refused_by_job_and_step(played: Settings) -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=2)).date()
     with pytest.raises(ConfigurationError, match="yesterday"):
         run_night(tomorrow, played)
@@ -150,8 +157,9 @@ def test_g08_a_day_of_the_future_is_refused_by_job_and_step(played: Settings) ->
     assert {part.failure.code for part in failed.accounts if part.failure} == {"configuration"}
 
 
+@pytest.mark.fault("G08")
 @pytest.mark.parametrize(("zone", "language"), [("", "C"), ("Pacific/Kiritimati", "C"), ("America/Adak", "de_DE")])
-def test_g08_the_zone_and_language_of_the_process_change_no_byte(
+def test_the_zone_and_language_of_the_process_change_no_byte(
     played: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, zone: str, language: str
 ) -> None:
     quick_night(played, DAY)

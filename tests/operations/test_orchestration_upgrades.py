@@ -57,7 +57,8 @@ def change_index(path: Path, change: dict[str, object]) -> None:
     index.write_bytes(orjson.dumps(found | change))
 
 
-def test_g10_a_window_that_the_first_version_landed_and_did_not_load_is_loaded_by_this_one(
+@pytest.mark.fault("G10")
+def test_a_window_that_the_first_version_landed_and_did_not_load_is_loaded_by_this_one(
     settings: Settings, warehouse_url: str
 ) -> None:
     switch = SimulatedSwitch.build(accounts=1, calls_per_day=20)
@@ -82,14 +83,16 @@ def test_g10_a_window_that_the_first_version_landed_and_did_not_load_is_loaded_b
     assert loaded.counts.read == loaded.counts.inserted == rows > 0
 
 
-def test_g10_a_landing_file_of_a_later_version_is_refused_by_its_schema(tmp_path: Path) -> None:
+@pytest.mark.fault("G10")
+def test_a_landing_file_of_a_later_version_is_refused_by_its_schema(tmp_path: Path) -> None:
     path, _ = land(tmp_path, SimulatedSwitch.build(accounts=1, calls_per_day=5))
     change_index(path, {"landing_schema": 2})
     with pytest.raises(LandingDamaged, match="of another schema than 1"):
         LandingFile.open(path)
 
 
-def test_g10_a_manifest_of_a_version_that_knew_no_reasons_still_proves_its_file(tmp_path: Path) -> None:
+@pytest.mark.fault("G10")
+def test_a_manifest_of_a_version_that_knew_no_reasons_still_proves_its_file(tmp_path: Path) -> None:
     file = write(tmp_path, records({}))
     note = manifest_path(file.path)
     old = orjson.loads(note.read_bytes())
@@ -99,22 +102,25 @@ def test_g10_a_manifest_of_a_version_that_knew_no_reasons_still_proves_its_file(
     assert verify_file(file.path) == []
 
 
-def test_g10_a_manifest_of_a_later_version_proves_nothing_and_is_refused_by_its_schema(tmp_path: Path) -> None:
+@pytest.mark.fault("G10")
+def test_a_manifest_of_a_later_version_proves_nothing_and_is_refused_by_its_schema(tmp_path: Path) -> None:
     note = manifest_path(write(tmp_path, records({})).path)
     note.write_bytes(orjson.dumps(orjson.loads(note.read_bytes()) | {"manifest_schema": 2, "more": 1}))
     with pytest.raises(ExportError, match="not a manifest of schema 1"):
         read_manifest(note)
 
 
+@pytest.mark.fault("G10")
 @pytest.mark.parametrize("rest", [[], ["digest"], [*range(12)]], ids=len)
-def test_g10_a_page_key_of_another_version_is_refused_however_much_is_in_it(rest: list[object]) -> None:
+def test_a_page_key_of_another_version_is_refused_however_much_is_in_it(rest: list[object]) -> None:
     body = orjson.dumps([2, *rest])
     signature = hmac.new(b"secret", body, hashlib.sha256).digest()[:16]
     with pytest.raises(RequestRefused, match="bad_cursor"):
         cursors.decode_cursor(base64.urlsafe_b64encode(signature + body).decode(), "digest", b"secret")
 
 
-def test_g10_the_upload_sensors_first_cursor_still_says_what_was_seen(
+@pytest.mark.fault("G10")
+def test_the_upload_sensors_first_cursor_still_says_what_was_seen(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CDR_DATA_DIR", str(settings.data_dir))

@@ -39,14 +39,16 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str
         load_settings()
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.8.9.1"])
-def test_a12_plain_http_is_for_this_machine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_plain_http_is_for_this_machine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("CDR_API_URL", f"http://{host}:8090/")
     assert load_settings().api_url == f"http://{host}:8090"
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize("host", ["10.0.0.1", "127.evil.example", "localhost.evil.example", "switch.example.com"])
-def test_a12_to_other_machines_only_when_someone_says_so(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_to_other_machines_only_when_someone_says_so(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("CDR_API_URL", f"http://{host}")
     with pytest.raises(ConfigurationError, match="CDR_API_URL"):
         load_settings()

@@ -47,7 +47,8 @@ def _hash(url: str) -> str:
         return str(row[0])
 
 
-def test_c15_a_restored_backup_and_the_loads_since_converge_to_what_was_lost(
+@pytest.mark.fault("C15")
+def test_a_restored_backup_and_the_loads_since_converge_to_what_was_lost(
     server: EmbeddedServer, tmp_path: Path
 ) -> None:
     old = ({"record_id": "a"}, {"record_id": "b"})

@@ -31,22 +31,24 @@ def class_of(switch: dict[str, Any], carrier: dict[str, Any], rules: Rules = RUL
     return found
 
 
+@pytest.mark.fault("D07")
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [(0, "matched"), (1, "matched_tol"), (2, "matched_tol"), (3, "duration_mismatch")],
 )
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_d07_lengths_at_the_edge_of_tolerance(seconds: int, sign: int, expected: str) -> None:
+def test_lengths_at_the_edge_of_tolerance(seconds: int, sign: int, expected: str) -> None:
     same_price = {"amount": Decimal("0.10")}
     carrier = {"duration_ms": 60_000 + sign * seconds * 1_000, **same_price}
     assert class_of(same_price, carrier, replace(RULES, compare_amounts=False)) == expected
 
 
+@pytest.mark.fault("D07")
 @pytest.mark.parametrize(
     ("tolerance", "expected"),
     [("0", "cost_mismatch"), ("0.00000001", "matched_tol"), ("0.00000002", "matched_tol")],
 )
-def test_d07_money_at_the_edge_of_tolerance(tolerance: str, expected: str) -> None:
+def test_money_at_the_edge_of_tolerance(tolerance: str, expected: str) -> None:
     rules = replace(RULES, amount_tolerance=Decimal(tolerance))
     assert class_of({"amount": Decimal("0.10000000")}, {"amount": Decimal("0.10000001")}, rules) == expected
     assert class_of({}, {}, rules) == "matched"
@@ -158,7 +160,8 @@ def test_a_free_destination_is_unbillable_unless_it_is_charged() -> None:
     )
 
 
-def test_d08_a_repeated_record_is_a_duplicate_and_equal_calls_on_both_sides_are_calls() -> None:
+@pytest.mark.fault("D08")
+def test_a_repeated_record_is_a_duplicate_and_equal_calls_on_both_sides_are_calls() -> None:
     assert classes_of(reconcile(side({}), side({}, {}, prefix="b"), RULES)) == {
         "a1": "matched", "b1": "matched", "b2": "dup_b",
     }  # fmt: skip
@@ -169,7 +172,8 @@ def test_d08_a_repeated_record_is_a_duplicate_and_equal_calls_on_both_sides_are_
     assert classes_of(reconcile(side({}, {}), side({}, prefix="b"), RULES))["a2"] == "dup_a"
 
 
-def test_d08_equal_calls_that_both_sides_have_are_calls_also_where_the_carrier_is_late() -> None:
+@pytest.mark.fault("D08")
+def test_equal_calls_that_both_sides_have_are_calls_also_where_the_carrier_is_late() -> None:
     late = {"at": 80}
     result = reconcile(side({}, {}), side(late, late, prefix="b"), replace(RULES, offset_ms=0))
     assert pairs_of(result) == [("a1", "b1", "time_mismatch"), ("a2", "b2", "time_mismatch")]
@@ -182,14 +186,16 @@ def test_a_pair_that_was_one_of_too_many_choices_at_first_is_no_break_of_time() 
     assert classes_of(result)["a40"] == classes_of(result)["b40"] == "duration_mismatch"
 
 
-def test_d08_swapping_the_sides_swaps_the_pairs() -> None:
+@pytest.mark.fault("D08")
+def test_swapping_the_sides_swaps_the_pairs() -> None:
     one_side = side({}, {}, {"at": 5}, {"at": 9, "caller": None}, {"at": 12})
     other = side({"at": 1}, {"at": 1}, {"at": 6, "caller": None}, {"at": 30}, prefix="b")
     forth, back = reconcile(one_side, other, RULES), reconcile(other, one_side, RULES)
     assert {(a, b) for a, b, _ in pairs_of(forth)} == {(b, a) for a, b, _ in pairs_of(back)}
 
 
-def test_d09_a_record_in_the_neighbour_day_is_a_break_of_time_and_not_two_missing_calls() -> None:
+@pytest.mark.fault("D09")
+def test_a_record_in_the_neighbour_day_is_a_break_of_time_and_not_two_missing_calls() -> None:
     by_zone = one({"at": 0}, {"at": 12 * 3_600})
     assert pairs_of(by_zone) == [("a1", "b1", "time_mismatch")]
     assert by_zone.pairs["cause"].to_list() == ["zone"]
@@ -213,15 +219,17 @@ def day(start: datetime, hours: int, *, shift: timedelta = timedelta(0), prefix:
     return side(*calls, prefix=prefix)
 
 
+@pytest.mark.fault("D10")
 @pytest.mark.parametrize(("start", "hours"), [(datetime(2026, 3, 28, 23, tzinfo=UTC), 23),
                                               (datetime(2026, 10, 24, 22, tzinfo=UTC), 25)])  # fmt: skip
-def test_d10_days_of_23_and_25_hours_reconcile_whole(start: datetime, hours: int) -> None:
+def test_days_of_23_and_25_hours_reconcile_whole(start: datetime, hours: int) -> None:
     result = reconcile(day(start, hours), day(start, hours, prefix="b"), RULES)
     assert set(classes_of(result).values()) == {"matched"}
 
 
+@pytest.mark.fault("D10")
 @pytest.mark.parametrize("shift", [timedelta(hours=1), timedelta(minutes=30), timedelta(hours=-10, minutes=-30)])
-def test_d10_a_file_in_the_wrong_zone_matches_and_the_finding_says_so(shift: timedelta) -> None:
+def test_a_file_in_the_wrong_zone_matches_and_the_finding_says_so(shift: timedelta) -> None:
     result = reconcile(day(NOON, 2), day(NOON, 2, shift=shift, prefix="b"), RULES)
     assert set(classes_of(result).values()) == {"matched"}
     assert result.offset["offset_ms"].item() == shift // timedelta(milliseconds=1)

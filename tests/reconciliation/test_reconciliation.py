@@ -38,7 +38,7 @@ def test_the_carriers_known_differences_are_exactly_the_breaks(place: RunContext
         }
 
 
-def test_p2_a_call_that_both_sides_have_counts_once_in_the_merged_view(
+def test_a_call_that_both_sides_have_counts_once_in_the_merged_view(
     place: RunContext, switch: SimulatedSwitch
 ) -> None:
     carriers_night(place, switch)
@@ -55,7 +55,7 @@ def test_p2_a_call_that_both_sides_have_counts_once_in_the_merged_view(
         assert (both, lonely) == (records - 2, 2)
 
 
-def test_p4_reconciling_again_writes_nothing_and_says_so(place: RunContext, switch: SimulatedSwitch) -> None:
+def test_reconciling_again_writes_nothing_and_says_so(place: RunContext, switch: SimulatedSwitch) -> None:
     carriers_night(place, switch)
     first = reconciled(place)
     tables = ("reconciliations", "reconciled_calls", "cdr_links", "days")

@@ -50,7 +50,8 @@ def page() -> ReportPage:
     )  # fmt: skip
 
 
-def test_b19_html_and_scripts_in_any_text_are_shown_not_run(page: ReportPage) -> None:
+@pytest.mark.fault("B19")
+def test_html_and_scripts_in_any_text_are_shown_not_run(page: ReportPage) -> None:
     hostile = replace(
         page,
         account_name=HOSTILE,
@@ -103,7 +104,8 @@ def test_lengths_of_time_are_in_units_that_people_use() -> None:
     assert [span_words(value) for value in (0, -2400, 3_600_000)] == ["+0 s", "\N{MINUS SIGN}2.4 s", "+1 h 0 min 0 s"]
 
 
-def test_b19_what_looks_like_a_formula_is_text_in_the_workbook(tmp_path: Path) -> None:
+@pytest.mark.fault("B19")
+def test_what_looks_like_a_formula_is_text_in_the_workbook(tmp_path: Path) -> None:
     pack = write_pack(
         [a_break(caller_id_name='=HYPERLINK("http://x")', reason="@SUM(1)", switch_caller="=1+1")],
         folder=tmp_path,
@@ -117,7 +119,8 @@ def test_b19_what_looks_like_a_formula_is_text_in_the_workbook(tmp_path: Path) -
     assert "=HYPERLINK(" in texts
 
 
-def test_b19_the_csv_of_the_pack_gives_a_spreadsheet_no_formula(tmp_path: Path) -> None:
+@pytest.mark.fault("B19")
+def test_the_csv_of_the_pack_gives_a_spreadsheet_no_formula(tmp_path: Path) -> None:
     pack = write_pack([a_break(caller_id_name="=1+1")], folder=tmp_path, heading=HEADING, made_at=NOON)
     (row,) = csv.DictReader(pack.csv_file.read_text().splitlines())
     assert row["caller_id_name"] == "'=1+1"

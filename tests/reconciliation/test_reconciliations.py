@@ -155,7 +155,8 @@ def test_a_pair_that_holds_no_more_is_unlinked(place: RunContext) -> None:
     assert linked == []
 
 
-def test_d06_breaks_above_what_is_tolerated_make_the_day_red(place: RunContext) -> None:
+@pytest.mark.fault("D06")
+def test_breaks_above_what_is_tolerated_make_the_day_red(place: RunContext) -> None:
     legs(place, starts(40))
     dear = {0, 1, 2}
     deliver(place, *(line(i, start, cost="0.20" if i in dear else "0.10") for i, start in enumerate(starts(40))))
@@ -167,7 +168,8 @@ def test_d06_breaks_above_what_is_tolerated_make_the_day_red(place: RunContext) 
         assert ledger.reconciliations.of_day("acct", DAY) == ("red", 3, Decimal("0.30000000"))
 
 
-def test_d06_what_the_profile_tolerates_is_green(place: RunContext) -> None:
+@pytest.mark.fault("D06")
+def test_what_the_profile_tolerates_is_green(place: RunContext) -> None:
     place.settings.profile_dir.mkdir(parents=True)
     (place.settings.profile_dir / "patient.toml").write_text(
         'native_id = ["id"]\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
@@ -178,7 +180,8 @@ def test_d06_what_the_profile_tolerates_is_green(place: RunContext) -> None:
     assert one(place).kept.version.light == "green"
 
 
-def test_d09_a_record_moved_to_the_neighbour_day_is_a_timing_break_not_one_missing_and_one_extra(
+@pytest.mark.fault("D09")
+def test_a_record_moved_to_the_neighbour_day_is_a_timing_break_not_one_missing_and_one_extra(
     place: RunContext,
 ) -> None:
     last = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)

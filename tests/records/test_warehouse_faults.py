@@ -75,8 +75,9 @@ def _kill(server: EmbeddedServer) -> None:
     server._run("pg_ctl", "stop", "-D", str(server.cluster), "-m", "immediate", "-w")
 
 
+@pytest.mark.fault("C01")
 @pytest.mark.slow
-def test_c01_a_server_killed_before_during_or_after_the_commit_leaves_whole_batches_or_none(
+def test_a_server_killed_before_during_or_after_the_commit_leaves_whole_batches_or_none(
     server: EmbeddedServer,
 ) -> None:
     for point in ("before merge", "before commit", "after commit"):
@@ -99,7 +100,8 @@ def test_c01_a_server_killed_before_during_or_after_the_commit_leaves_whole_batc
         assert _load(server.url, record).counts.inserted == (0 if point == "after commit" else 1)
 
 
-def test_c02_a_backend_that_is_terminated_is_a_transient_failure_and_its_connection_is_not_used_again(
+@pytest.mark.fault("C02")
+def test_a_backend_that_is_terminated_is_a_transient_failure_and_its_connection_is_not_used_again(
     warehouse_url: str,
 ) -> None:
     def terminate(load: BatchLoad) -> None:
@@ -114,7 +116,8 @@ def test_c02_a_backend_that_is_terminated_is_a_transient_failure_and_its_connect
     assert _load(warehouse_url, {"record_id": "a"}).counts.inserted == 1
 
 
-def test_c03_a_lock_that_is_not_given_is_contention_and_the_whole_load_is_run_again(warehouse_url: str) -> None:
+@pytest.mark.fault("C03")
+def test_a_lock_that_is_not_given_is_contention_and_the_whole_load_is_run_again(warehouse_url: str) -> None:
     tries: list[int] = []
 
     def load() -> LoadedBatch:
@@ -134,7 +137,8 @@ def test_c03_a_lock_that_is_not_given_is_contention_and_the_whole_load_is_run_ag
     assert len(tries) > 2
 
 
-def test_c03_a_deadlock_is_contention(warehouse_url: str) -> None:
+@pytest.mark.fault("C03")
+def test_a_deadlock_is_contention(warehouse_url: str) -> None:
     barrier = threading.Barrier(2)
     outcomes: list[str] = []
 
@@ -169,7 +173,8 @@ def _together(*works: Callable[[], object]) -> None:
     assert failures == []
 
 
-def test_c04_a_record_twice_in_one_stage_is_merged_once_and_counted_as_a_duplicate(warehouse_url: str) -> None:
+@pytest.mark.fault("C04")
+def test_a_record_twice_in_one_stage_is_merged_once_and_counted_as_a_duplicate(warehouse_url: str) -> None:
     twice = ({"record_id": "a"}, {"record_id": "a", "caller_id_name": "x"})
     counts = _load(warehouse_url, *twice).counts
     assert (counts.inserted, counts.duplicate) == (1, 1)
@@ -177,7 +182,8 @@ def test_c04_a_record_twice_in_one_stage_is_merged_once_and_counted_as_a_duplica
     assert (again.unchanged, again.duplicate, again.updated) == (1, 1, 0)
 
 
-def test_c04_a_duplicate_of_a_record_that_stands_unchanged_still_decides(warehouse_url: str) -> None:
+@pytest.mark.fault("C04")
+def test_a_duplicate_of_a_record_that_stands_unchanged_still_decides(warehouse_url: str) -> None:
     _load(warehouse_url, {"record_id": "a"})
     later = {"record_id": "a", "ended_at": STARTED + timedelta(hours=1), "caller_id_name": "x"}
     counts = _load(warehouse_url, {"record_id": "a"}, later).counts
@@ -188,8 +194,9 @@ OLD: Records = [{"record_id": "a"}, {"record_id": "b"}, {"record_id": "c"}]
 NEW: Records = [{"record_id": "b", "caller_id_name": "new"}, {"record_id": "c"}, {"record_id": "d"}]
 
 
+@pytest.mark.fault("C05")
 @pytest.mark.parametrize("order", [(OLD, NEW), (NEW, OLD)], ids=["old first", "new first"])
-def test_c05_overlapping_batches_at_once_end_as_one_after_the_other(
+def test_overlapping_batches_at_once_end_as_one_after_the_other(
     warehouse_url: str, order: tuple[Records, Records]
 ) -> None:
     """The second one is at its merge when the first one still holds the account: it waits, and sees what was merged."""
@@ -215,7 +222,8 @@ def test_c05_overlapping_batches_at_once_end_as_one_after_the_other(
     assert together == _state(warehouse_url)
 
 
-def test_c05_accounts_that_open_a_new_month_at_once_neither_deadlock_nor_lose_a_row(warehouse_url: str) -> None:
+@pytest.mark.fault("C05")
+def test_accounts_that_open_a_new_month_at_once_neither_deadlock_nor_lose_a_row(warehouse_url: str) -> None:
     barrier = threading.Barrier(4)
 
     def work(account: str) -> None:
@@ -228,7 +236,8 @@ def test_c05_accounts_that_open_a_new_month_at_once_neither_deadlock_nor_lose_a_
     assert len(_state(warehouse_url)) == 12
 
 
-def test_c05_accounts_that_fill_a_new_month_at_once_neither_deadlock_nor_lose_a_row(warehouse_url: str) -> None:
+@pytest.mark.fault("C05")
+def test_accounts_that_fill_a_new_month_at_once_neither_deadlock_nor_lose_a_row(warehouse_url: str) -> None:
     barrier = threading.Barrier(2)
 
     def work(account: str) -> None:
@@ -303,7 +312,8 @@ def test_a_record_is_found_by_one_look_up_however_many_months_there_are(warehous
     assert "cdr_keys_pkey" in plan[0][0]
 
 
-def test_c06_a_full_disk_aborts_cleanly_and_the_same_load_works_when_there_is_space(warehouse_url: str) -> None:
+@pytest.mark.fault("C06")
+def test_a_full_disk_aborts_cleanly_and_the_same_load_works_when_there_is_space(warehouse_url: str) -> None:
     records = [{"record_id": f"r{number}" * 20} for number in range(3_000)]
 
     def no_space(load: BatchLoad) -> None:
@@ -316,7 +326,8 @@ def test_c06_a_full_disk_aborts_cleanly_and_the_same_load_works_when_there_is_sp
     assert _load(warehouse_url, *records).counts.inserted == 3_000
 
 
-def test_c07_a_server_without_a_free_connection_is_waited_for(warehouse_url: str) -> None:
+@pytest.mark.fault("C07")
+def test_a_server_without_a_free_connection_is_waited_for(warehouse_url: str) -> None:
     taken: list[psycopg.Connection[Any]] = []
     with suppress(psycopg.OperationalError):
         while True:
@@ -328,7 +339,8 @@ def test_c07_a_server_without_a_free_connection_is_waited_for(warehouse_url: str
         one.close()
 
 
-def test_c08_a_warehouse_that_can_only_be_read_is_refused_at_the_start(warehouse_url: str) -> None:
+@pytest.mark.fault("C08")
+def test_a_warehouse_that_can_only_be_read_is_refused_at_the_start(warehouse_url: str) -> None:
     with connect(warehouse_url) as connection:
         name = connection.info.dbname
         connection.execute(
@@ -340,7 +352,8 @@ def test_c08_a_warehouse_that_can_only_be_read_is_refused_at_the_start(warehouse
         assert "primary" in raised.value.hint
 
 
-def test_c09_an_edited_migration_that_was_applied_stops_everything_until_it_is_put_back(
+@pytest.mark.fault("C09")
+def test_an_edited_migration_that_was_applied_stops_everything_until_it_is_put_back(
     warehouse_url: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "migrations"
@@ -359,7 +372,8 @@ def test_c09_an_edited_migration_that_was_applied_stops_everything_until_it_is_p
     assert upgrade(warehouse_url, folder).after is not None
 
 
-def test_c10_a_search_that_takes_too_long_ends_and_its_connection_goes_on(warehouse_url: str) -> None:
+@pytest.mark.fault("C10")
+def test_a_search_that_takes_too_long_ends_and_its_connection_goes_on(warehouse_url: str) -> None:
     with connect(warehouse_url) as connection:
         Ledger(connection).accounts.add(Account("acct"), now=NOW)
         with pytest.raises(psycopg.errors.QueryCanceled):
@@ -383,9 +397,10 @@ ANYTHING = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.fault("C11")
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(records=st.lists(ANYTHING, min_size=1, max_size=4))
-def test_c11_nothing_that_the_rules_accept_is_refused_by_the_database(warehouse_url: str, records: Records) -> None:
+def test_nothing_that_the_rules_accept_is_refused_by_the_database(warehouse_url: str, records: Records) -> None:
     days = [{"business_date": record["started_at"].date()} | record for record in records]
     accepted = validate(rows(*days), latest=NOW).rows
     with connect(warehouse_url) as connection:
@@ -414,7 +429,8 @@ with connect(sys.argv[1]) as connection:
 """
 
 
-def test_c12_a_killed_load_leaves_no_stage_and_does_not_touch_that_of_a_living_one(warehouse_url: str) -> None:
+@pytest.mark.fault("C12")
+def test_a_killed_load_leaves_no_stage_and_does_not_touch_that_of_a_living_one(warehouse_url: str) -> None:
     def crash(load: BatchLoad) -> None:
         path = [str(Path(__file__).parents[2])]
         assert subprocess.run([sys.executable, "-c", CRASH, warehouse_url, *path], check=False).returncode == 137
@@ -432,7 +448,8 @@ def test_c12_a_killed_load_leaves_no_stage_and_does_not_touch_that_of_a_living_o
         assert connection.execute("SELECT count(*) FROM cdr_stage").fetchone() == (0,)
 
 
-def test_c16_vacuum_and_reindex_during_loads_raise_no_unique_violation(warehouse_url: str) -> None:
+@pytest.mark.fault("C16")
+def test_vacuum_and_reindex_during_loads_raise_no_unique_violation(warehouse_url: str) -> None:
     _load(warehouse_url, {"record_id": "a"})
     done = threading.Event()
 

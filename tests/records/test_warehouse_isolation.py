@@ -60,7 +60,8 @@ def test_an_account_sees_itself_and_those_below_it(connection: Connection) -> No
     }  # fmt: skip
 
 
-def test_c13_without_a_scope_the_role_sees_zero_rows_and_no_error_says_more(connection: Connection) -> None:
+@pytest.mark.fault("C13")
+def test_without_a_scope_the_role_sees_zero_rows_and_no_error_says_more(connection: Connection) -> None:
     assert "cdr" in _readable(connection)
     for table in _readable(connection):
         with connection.transaction():
@@ -69,7 +70,8 @@ def test_c13_without_a_scope_the_role_sees_zero_rows_and_no_error_says_more(conn
             assert found == (0,), table
 
 
-def test_c13_the_role_owns_nothing_and_bypasses_nothing(connection: Connection) -> None:
+@pytest.mark.fault("C13")
+def test_the_role_owns_nothing_and_bypasses_nothing(connection: Connection) -> None:
     attributes = connection.execute(
         "SELECT rolsuper, rolbypassrls, rolcanlogin, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = %s",
         [READER],
@@ -81,7 +83,8 @@ def test_c13_the_role_owns_nothing_and_bypasses_nothing(connection: Connection) 
     assert owned == (0,)
 
 
-def test_c13_every_table_that_the_role_may_read_is_isolated_and_its_partitions_are_closed(
+@pytest.mark.fault("C13")
+def test_every_table_that_the_role_may_read_is_isolated_and_its_partitions_are_closed(
     connection: Connection,
 ) -> None:
     for name in _readable(connection):
@@ -92,7 +95,8 @@ def test_c13_every_table_that_the_role_may_read_is_isolated_and_its_partitions_a
         assert not name.startswith("cdr_y")
 
 
-def test_c13_the_role_writes_nothing(connection: Connection) -> None:
+@pytest.mark.fault("C13")
+def test_the_role_writes_nothing(connection: Connection) -> None:
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         with scoped(connection, "top"):
             connection.execute("DELETE FROM cdr")
@@ -147,8 +151,9 @@ def test_ids_with_quotes_and_braces_are_ids_and_nothing_else(connection: Connect
         assert _seen(connection, "accounts") == {odd}
 
 
+@pytest.mark.fault("C14")
 @pytest.mark.usefixtures("connection")
-def test_c14_a_thousand_interleavings_over_pooled_connections_show_each_account_its_own(warehouse_url: str) -> None:
+def test_a_thousand_interleavings_over_pooled_connections_show_each_account_its_own(warehouse_url: str) -> None:
     expected = {
         "top": {"top", "middle", "leaf"}, "middle": {"middle", "leaf"}, "leaf": {"leaf"}, "other": {"other"},
     }  # fmt: skip

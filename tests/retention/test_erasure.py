@@ -75,7 +75,8 @@ def place(ctx: RunContext) -> RunContext:
     return ctx
 
 
-def test_d29_the_number_is_gone_from_records_history_and_the_other_record_of_the_leg_and_totals_stay(
+@pytest.mark.fault("D29")
+def test_the_number_is_gone_from_records_history_and_the_other_record_of_the_leg_and_totals_stay(
     place: RunContext,
 ) -> None:
     before = query(place, TOTALS)
@@ -89,7 +90,8 @@ def test_d29_the_number_is_gone_from_records_history_and_the_other_record_of_the
     assert query(place, "SELECT actor, reason, records FROM erasures") == [("A. Controller", "request 17 of 2026", 3)]
 
 
-def test_d29_sealed_files_stay_to_the_byte_and_every_file_that_shows_the_number_is_named(
+@pytest.mark.fault("D29")
+def test_sealed_files_stay_to_the_byte_and_every_file_that_shows_the_number_is_named(
     place: RunContext, tmp_path: Any
 ) -> None:
     place.settings.targets_file.write_text(f'[finance]\nurl = "{tmp_path}/fetched"\n')
@@ -106,7 +108,8 @@ def test_d29_sealed_files_stay_to_the_byte_and_every_file_that_shows_the_number_
     ]
 
 
-def test_d29_an_open_day_is_written_again_without_the_number(place: RunContext) -> None:
+@pytest.mark.fault("D29")
+def test_an_open_day_is_written_again_without_the_number(place: RunContext) -> None:
     old = export(place, NEXT).file
     assert b"004930123456" in old.path.read_bytes()
     assert [item.days for item in erase(place)] == [1]
@@ -117,7 +120,8 @@ def test_d29_an_open_day_is_written_again_without_the_number(place: RunContext) 
     assert fresh.manifest.totals == old.manifest.totals
 
 
-def test_d29_a_reissue_is_a_new_version_with_equal_totals_and_every_file_verifies(place: RunContext) -> None:
+@pytest.mark.fault("D29")
+def test_a_reissue_is_a_new_version_with_equal_totals_and_every_file_verifies(place: RunContext) -> None:
     erase(place, reissue=True)
     assert state(place) == "late_pending"
     again = restate(later(place, hours=1))
@@ -129,7 +133,8 @@ def test_d29_a_reissue_is_a_new_version_with_equal_totals_and_every_file_verifie
     assert not any(verify_tree(place.settings.export_dir).values())
 
 
-def test_d29_what_was_erased_stays_so_when_its_record_comes_again_the_same_or_changed(place: RunContext) -> None:
+@pytest.mark.fault("D29")
+def test_what_was_erased_stays_so_when_its_record_comes_again_the_same_or_changed(place: RunContext) -> None:
     erase(place)
     deliver(place, {"record_id": "a", "call_id": "x"} | SHOWN | USD)
     deliver(place, {"record_id": "a", "call_id": "x", "rate_name": "rated later"} | SHOWN | USD)
@@ -137,7 +142,8 @@ def test_d29_what_was_erased_stays_so_when_its_record_comes_again_the_same_or_ch
     assert shown(place) == []
 
 
-def test_d29_the_raw_text_of_refused_rows_is_emptied_and_their_reason_stays(place: RunContext) -> None:
+@pytest.mark.fault("D29")
+def test_the_raw_text_of_refused_rows_is_emptied_and_their_reason_stays(place: RunContext) -> None:
     reject(place, "+49 (0)30 12-34-56;bad time")
     reject(place, "+49 30 1234567;bad time")
     (found,) = erase(place)
@@ -147,7 +153,8 @@ def test_d29_the_raw_text_of_refused_rows_is_emptied_and_their_reason_stays(plac
     ]  # fmt: skip
 
 
-def test_d29_a_dry_run_says_what_would_be_erased_and_changes_nothing(place: RunContext) -> None:
+@pytest.mark.fault("D29")
+def test_a_dry_run_says_what_would_be_erased_and_changes_nothing(place: RunContext) -> None:
     before = [query(place, EVERYTHING.format(table)) for table in ("cdr", "cdr_history", "days", "rejects")]
     (found,) = erase(place, dry_run=True)
     assert (found.records, len(found.files) > 0) == (3, True)
@@ -155,13 +162,15 @@ def test_d29_a_dry_run_says_what_would_be_erased_and_changes_nothing(place: RunC
     assert query(place, "SELECT FROM erasures") == []
 
 
-def test_d29_erasing_again_finds_nothing(place: RunContext) -> None:
+@pytest.mark.fault("D29")
+def test_erasing_again_finds_nothing(place: RunContext) -> None:
     erase(place)
     assert erase(place) == []
     assert query(place, "SELECT records FROM erasures") == [(3,)]
 
 
-def test_d29_other_accounts_are_searched_unless_one_is_named(place: RunContext) -> None:
+@pytest.mark.fault("D29")
+def test_other_accounts_are_searched_unless_one_is_named(place: RunContext) -> None:
     with place.ledger() as ledger:
         ledger.accounts.add(Account("other", active=False), now=place.clock())
     assert [item.account_id for item in erase(place, accounts=["other"])] == []
@@ -171,20 +180,23 @@ def test_d29_other_accounts_are_searched_unless_one_is_named(place: RunContext) 
     assert [item.account_id for item in erase(place)] == [ACCOUNT]
 
 
+@pytest.mark.fault("D29")
 @pytest.mark.parametrize("number", ["101", "030123456", "+49", "someone", ""])
-def test_d29_what_is_no_international_number_is_refused_and_not_repeated(ctx: RunContext, number: str) -> None:
+def test_what_is_no_international_number_is_refused_and_not_repeated(ctx: RunContext, number: str) -> None:
     collected(ctx)
     with pytest.raises(ConfigurationError) as refused:
         erase(ctx, number)
     assert not number or number not in str(refused.value)
 
 
-def test_d29_an_erasure_without_a_name_or_a_reason_is_refused(ctx: RunContext) -> None:
+@pytest.mark.fault("D29")
+def test_an_erasure_without_a_name_or_a_reason_is_refused(ctx: RunContext) -> None:
     with pytest.raises(ConfigurationError, match="a reason"):
         erase_number(EraseRequest(NUMBER, "A. Controller", " "), ctx)
 
 
-def test_d29_the_number_can_come_from_standard_input_and_is_not_shown(
+@pytest.mark.fault("D29")
+def test_the_number_can_come_from_standard_input_and_is_not_shown(
     place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CDR_WAREHOUSE_URL", place.url)

@@ -170,7 +170,8 @@ def test_another_encoding_is_refused_with_the_place_and_without_the_text(tmp_pat
     assert read_text(tmp_path / "f", "cp1252") == "CANARY Zoë"
 
 
-def test_b10_links_pipes_and_folders_are_refused(tmp_path: Path) -> None:
+@pytest.mark.fault("B10")
+def test_links_pipes_and_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     os.mkfifo(tmp_path / "pipe")
@@ -179,7 +180,8 @@ def test_b10_links_pipes_and_folders_are_refused(tmp_path: Path) -> None:
             read_text(tmp_path / name, "utf-8")
 
 
-def test_b08_a_file_that_unpacks_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("B08")
+def test_a_file_that_unpacks_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "MAX_BYTES", 1_000_000)
     (tmp_path / "f").write_bytes(gzip.compress(b" " * 20_000_000))
     with pytest.raises(UnreadableUpload, match="more than"):

@@ -36,9 +36,10 @@ def merged(ctx: RunContext) -> int:
     return len(stored(ctx))
 
 
+@pytest.mark.fault("B21")
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_b21_an_import_killed_at_a_point_is_whole_or_nothing_and_the_next_run_converges(
+def test_an_import_killed_at_a_point_is_whole_or_nothing_and_the_next_run_converges(
     place: RunContext, tmp_path: Path, point: str
 ) -> None:
     file = tmp_path / "f.csv"
@@ -57,7 +58,8 @@ def test_b21_an_import_killed_at_a_point_is_whole_or_nothing_and_the_next_run_co
     require_sound(place)
 
 
-def test_b21_a_dropped_file_is_removed_only_when_the_ledger_knows_it(
+@pytest.mark.fault("B21")
+def test_a_dropped_file_is_removed_only_when_the_ledger_knows_it(
     place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = place.settings.upload_dir / "acct" / "generic"
@@ -72,7 +74,8 @@ def test_b21_a_dropped_file_is_removed_only_when_the_ledger_knows_it(
     assert not (folder / "f.csv").exists()
 
 
-def test_b12_two_workers_with_the_same_bytes_load_them_once(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B12")
+def test_two_workers_with_the_same_bytes_load_them_once(place: RunContext, tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(TEXT)
 
@@ -87,8 +90,9 @@ def test_b12_two_workers_with_the_same_bytes_load_them_once(place: RunContext, t
     assert merged(place) == 39
 
 
+@pytest.mark.fault("B21")
 @pytest.mark.slow
-def test_b21_an_import_stopped_by_the_keyboard_leaves_nothing(place: RunContext, tmp_path: Path) -> None:
+def test_an_import_stopped_by_the_keyboard_leaves_nothing(place: RunContext, tmp_path: Path) -> None:
     file = tmp_path / "f.csv"
     file.write_text(carrier_text(*range(3000)))
     arguments = [sys.executable, str(PROGRAM), place.url, str(place.settings.data_dir), str(file), "none"]

@@ -50,12 +50,13 @@ def dropped(ctx: RunContext, name: str, content: str = "") -> Path:
 # B01
 
 
+@pytest.mark.fault("B01")
 @pytest.mark.parametrize(
     ("content", "lines"),
     [(b"", 0), (b"\xef\xbb\xbf", 0), (b"\n\n", 2), (HEADER.encode(), 1), (b"\xff\xfe", 0)],
     ids=["empty", "only a mark", "blank lines", "only a header", "only a mark of UTF-16"],
 )
-def test_b01_a_file_without_records_is_loaded_with_no_rows(
+def test_a_file_without_records_is_loaded_with_no_rows(
     place: RunContext, tmp_path: Path, content: bytes, lines: int
 ) -> None:
     counts = fed(place, tmp_path / "f.csv", content).counts
@@ -65,8 +66,9 @@ def test_b01_a_file_without_records_is_loaded_with_no_rows(
 # B02
 
 
+@pytest.mark.fault("B02")
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"])
-def test_b02_every_encoding_that_a_mark_or_the_profile_states_is_read(
+def test_every_encoding_that_a_mark_or_the_profile_states_is_read(
     place: RunContext, tmp_path: Path, encoding: str
 ) -> None:
     own_profile(place, "stated", f"[layout]\nencoding = '{encoding}'\n" + LOOSE)
@@ -74,6 +76,7 @@ def test_b02_every_encoding_that_a_mark_or_the_profile_states_is_read(
     assert stored(place, "caller_id_name") == [("Zoë",)]
 
 
+@pytest.mark.fault("B02")
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -83,7 +86,7 @@ def test_b02_every_encoding_that_a_mark_or_the_profile_states_is_read(
     ],
     ids=["cp1252", "mixed", "UTF-16 without a mark"],
 )
-def test_b02_another_encoding_is_refused_at_its_byte_and_never_read_as_rubbish(
+def test_another_encoding_is_refused_at_its_byte_and_never_read_as_rubbish(
     place: RunContext, tmp_path: Path, content: bytes, said: str
 ) -> None:
     with pytest.raises(UnreadableUpload, match=said):
@@ -95,8 +98,9 @@ def test_b02_another_encoding_is_refused_at_its_byte_and_never_read_as_rubbish(
 # B03
 
 
+@pytest.mark.fault("B03")
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
-def test_b03_another_delimiter_than_the_profiles_is_refused_and_one_that_it_states_is_read(
+def test_another_delimiter_than_the_profiles_is_refused_and_one_that_it_states_is_read(
     place: RunContext, tmp_path: Path, mark: str
 ) -> None:
     text = f"start{mark}name\n{START}{mark}Ada, Countess\n"
@@ -110,10 +114,9 @@ def test_b03_another_delimiter_than_the_profiles_is_refused_and_one_that_it_stat
 # B04
 
 
+@pytest.mark.fault("B04")
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_b04_all_line_ends_are_read_and_rejects_name_the_physical_line(
-    place: RunContext, tmp_path: Path, end: str
-) -> None:
+def test_all_line_ends_are_read_and_rejects_name_the_physical_line(place: RunContext, tmp_path: Path, end: str) -> None:
     lines = ["start,name", f'{START},"two', 'lines"', "never,x", f"{START},y"]
     loaded = fed(place, tmp_path / "f.csv", end.join(lines).encode(), "loose")
     assert loaded.counts.merged == 2
@@ -123,7 +126,8 @@ def test_b04_all_line_ends_are_read_and_rejects_name_the_physical_line(
 # B05
 
 
-def test_b05_a_quote_that_is_never_closed_costs_its_own_line_of_a_long_file(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B05")
+def test_a_quote_that_is_never_closed_costs_its_own_line_of_a_long_file(place: RunContext, tmp_path: Path) -> None:
     rows = "".join(carrier_row(number) for number in range(2, 4000))
     loaded = fed(place, tmp_path / "f.csv", HEADER + carrier_row(1, caller='"open') + rows)
     assert loaded.counts.merged == 3998
@@ -133,6 +137,7 @@ def test_b05_a_quote_that_is_never_closed_costs_its_own_line_of_a_long_file(plac
 # B06
 
 
+@pytest.mark.fault("B06")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -143,7 +148,7 @@ def test_b05_a_quote_that_is_never_closed_costs_its_own_line_of_a_long_file(plac
     ],
     ids=["twice", "renamed start", "no header", "renamed column"],
 )
-def test_b06_a_header_that_is_not_the_profiles_refuses_the_file(
+def test_a_header_that_is_not_the_profiles_refuses_the_file(
     place: RunContext, tmp_path: Path, text: str, said: str
 ) -> None:
     own_profile(place, "strict", "[layout]\nrequired = ['Name']\n" + LOOSE)
@@ -152,7 +157,8 @@ def test_b06_a_header_that_is_not_the_profiles_refuses_the_file(
     assert stored(place) == []
 
 
-def test_b06_short_and_long_rows_are_rejected_and_shift_no_column(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B06")
+def test_short_and_long_rows_are_rejected_and_shift_no_column(place: RunContext, tmp_path: Path) -> None:
     text = f" Start , NAME ,colour\n{START},a,red\n{START},b\n{START},c,blue,1\n{START},d,\n"
     loaded = fed(place, tmp_path / "f.csv", text, "loose")
     assert loaded.reject_reasons == {"ragged_row": 2}
@@ -162,7 +168,8 @@ def test_b06_short_and_long_rows_are_rejected_and_shift_no_column(place: RunCont
 # B07
 
 
-def test_b07_a_cell_without_end_and_a_row_of_a_million_columns_stop_within_bounds(
+@pytest.mark.fault("B07")
+def test_a_cell_without_end_and_a_row_of_a_million_columns_stop_within_bounds(
     place: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cdr_pipeline.sources.uploads.lines.LONGEST_LINE", 2_000_000)
@@ -177,12 +184,14 @@ def test_b07_a_cell_without_end_and_a_row_of_a_million_columns_stop_within_bound
 # B08
 
 
-def test_b08_a_zip_of_one_file_is_read_and_the_name_in_it_means_nothing(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B08")
+def test_a_zip_of_one_file_is_read_and_the_name_in_it_means_nothing(place: RunContext, tmp_path: Path) -> None:
     packed = zipped(("../../etc/cron.d/x", carrier_text(1, 2).encode()))
     assert fed(place, tmp_path / "f.zip", packed).counts.merged == 2
     assert not list(tmp_path.rglob("x"))
 
 
+@pytest.mark.fault("B08")
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -196,7 +205,7 @@ def test_b08_a_zip_of_one_file_is_read_and_the_name_in_it_means_nothing(place: R
     ],
     ids=["zip bomb", "gzip bomb", "two files", "many entries", "nested", "cut zip", "cut gzip"],
 )
-def test_b08_archives_that_are_no_one_file_are_refused_and_nothing_is_written(
+def test_archives_that_are_no_one_file_are_refused_and_nothing_is_written(
     place: RunContext, tmp_path: Path, content: bytes, said: str
 ) -> None:
     with pytest.raises(UnreadableUpload, match=said):
@@ -204,7 +213,8 @@ def test_b08_archives_that_are_no_one_file_are_refused_and_nothing_is_written(
     assert stored(place) == []
 
 
-def test_b08_a_link_in_a_zip_is_refused(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B08")
+def test_a_link_in_a_zip_is_refused(place: RunContext, tmp_path: Path) -> None:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         entry = zipfile.ZipInfo("a")
@@ -214,7 +224,8 @@ def test_b08_a_link_in_a_zip_is_refused(place: RunContext, tmp_path: Path) -> No
         fed(place, tmp_path / "f.zip", target.getvalue())
 
 
-def test_b08_a_forged_size_does_not_open_the_way_for_a_bomb(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B08")
+def test_a_forged_size_does_not_open_the_way_for_a_bomb(place: RunContext, tmp_path: Path) -> None:
     content = bytearray(zipped(("a", b" " * 60_000_000)))
     place_of_size = content.index(b"PK\x01\x02") + 24
     content[place_of_size : place_of_size + 4] = struct.pack("<I", 10)
@@ -226,6 +237,7 @@ def test_b08_a_forged_size_does_not_open_the_way_for_a_bomb(place: RunContext, t
 # B09
 
 
+@pytest.mark.fault("B09")
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -238,7 +250,7 @@ def test_b08_a_forged_size_does_not_open_the_way_for_a_bomb(place: RunContext, t
         (os.fsdecode(b"caf\xe9.csv"), "caf?.csv"),
     ],
 )
-def test_b09_a_files_name_is_shown_harmless_and_is_never_a_path(
+def test_a_files_name_is_shown_harmless_and_is_never_a_path(
     place: RunContext, tmp_path: Path, name: str, shown: str
 ) -> None:
     fed(place, tmp_path / name, carrier_text(1))
@@ -250,7 +262,8 @@ def test_b09_a_files_name_is_shown_harmless_and_is_never_a_path(
 # B10
 
 
-def test_b10_links_pipes_devices_and_folders_are_never_opened(place: RunContext) -> None:
+@pytest.mark.fault("B10")
+def test_links_pipes_devices_and_folders_are_never_opened(place: RunContext) -> None:
     real = dropped(place, "real.csv")
     (real.parent / "link.csv").symlink_to("/etc/passwd")
     os.mkfifo(real.parent / "pipe.csv")
@@ -267,7 +280,8 @@ def test_b10_links_pipes_devices_and_folders_are_never_opened(place: RunContext)
 # B11
 
 
-def test_b11_a_file_that_grows_while_it_is_read_stays_where_it_is(
+@pytest.mark.fault("B11")
+def test_a_file_that_grows_while_it_is_read_stays_where_it_is(
     place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = dropped(place, "f.csv")
@@ -289,7 +303,8 @@ def test_b11_a_file_that_grows_while_it_is_read_stays_where_it_is(
     assert not list((place.settings.landing_dir / "uploads").rglob("*.part"))
 
 
-def test_b11_a_file_is_taken_in_when_it_has_settled_or_its_sender_says_so(place: RunContext) -> None:
+@pytest.mark.fault("B11")
+def test_a_file_is_taken_in_when_it_has_settled_or_its_sender_says_so(place: RunContext) -> None:
     slow = RunContext(place.settings.model_copy(update={"upload_settle_seconds": 3600.0}), place.url, place.clock)
     path = dropped(slow, "f.csv")
     assert register_dropped_files(slow).files == ()

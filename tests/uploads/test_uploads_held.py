@@ -165,7 +165,8 @@ def test_a_file_over_which_the_program_fails_is_named_and_the_others_are_loaded(
     assert [file.counts.merged for file in load_uploads(place).files] == [3]
 
 
-def test_c03_a_file_that_another_load_stands_in_the_way_of_is_loaded_again(
+@pytest.mark.fault("C03")
+def test_a_file_that_another_load_stands_in_the_way_of_is_loaded_again(
     place: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries: list[int] = []
@@ -272,7 +273,8 @@ def test_days_without_calls_are_no_missing_days_though_their_files_are_the_same_
 # the same bytes
 
 
-def test_b12_the_same_bytes_under_another_name_give_the_first_result(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B12")
+def test_the_same_bytes_under_another_name_give_the_first_result(place: RunContext, tmp_path: Path) -> None:
     first = fed(place, tmp_path / "a.csv", carrier_text(1, 2) + "cut\n")
     again = fed(place, tmp_path / "b.csv", carrier_text(1, 2) + "cut\n")
     assert again.known
@@ -280,14 +282,16 @@ def test_b12_the_same_bytes_under_another_name_give_the_first_result(place: RunC
     assert warehouse(place, "SELECT count(*) FROM batches") == [(1,)]
 
 
-def test_b12_the_same_bytes_of_two_accounts_are_two_uploads(ctx: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B12")
+def test_the_same_bytes_of_two_accounts_are_two_uploads(ctx: RunContext, tmp_path: Path) -> None:
     place = opened(ctx, "one", "two")
     for account in ("one", "two"):
         assert not fed(place, tmp_path / "a.csv", carrier_text(1), account=account).known
     assert stored(place, "account_id, record_id") == [("one", "generic:id:c1"), ("two", "generic:id:c1")]
 
 
-def test_b14_the_later_file_wins_the_earlier_value_is_kept_and_the_change_is_counted(
+@pytest.mark.fault("B14")
+def test_the_later_file_wins_the_earlier_value_is_kept_and_the_change_is_counted(
     place: RunContext, tmp_path: Path
 ) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, cost="0.01"))

@@ -90,25 +90,29 @@ def test_a_lost_quote_does_not_break_the_fields_of_several_lines_that_follow() -
     assert found.rows() == [(1, '1,"lost'), (2, '2,"two\nlines"'), (4, '3,"and\nthree\nmore"')]
 
 
-def test_b05_a_quote_that_is_open_for_longer_than_a_field_may_be_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("B05")
+def test_a_quote_that_is_open_for_longer_than_a_field_may_be_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines_module, "LONGEST_FIELD", 100)
     text = '1,"open\n' + "2,x\n" * 50 + '3,y"\n'
     assert logical_lines(text, TWO).height == 52
     assert logical_lines('1,"open\n' + "2,x\n" * 10 + '3,y"\n', TWO).height == 1
 
 
-def test_b07_a_line_that_is_longer_than_any_record_is_refused_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("B07")
+def test_a_line_that_is_longer_than_any_record_is_refused_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines_module, "LONGEST_LINE", 1000)
     for block in (10, 10_000):
         with pytest.raises(UnreadableUpload, match="line 2 has more than"):
             list(line_blocks(["a,b\n" + "x" * 2000, "\nc,d\n"], TWO, block=block))
 
 
+@pytest.mark.fault("B04")
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_b04_lines_are_numbered_as_an_editor_numbers_them(end: str) -> None:
+def test_lines_are_numbered_as_an_editor_numbers_them(end: str) -> None:
     found = logical_lines(end.join(["a,b", '1,"two', 'lines"', "", "2,x"]), TWO)
     assert found["line"].to_list() == [1, 2, 4, 5]
 
 
-def test_b04_a_lone_carriage_return_in_a_file_of_line_feeds_ends_no_line() -> None:
+@pytest.mark.fault("B04")
+def test_a_lone_carriage_return_in_a_file_of_line_feeds_ends_no_line() -> None:
     assert logical_lines("a,b\r1,2\nc,d\n", TWO)["raw"].to_list() == ["a,b\r1,2", "c,d"]

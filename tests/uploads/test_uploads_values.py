@@ -33,8 +33,9 @@ def one(ctx: RunContext, path: Path, **values: str) -> dict[str, int]:
 # B16
 
 
+@pytest.mark.fault("B16")
 @pytest.mark.parametrize("number", ["1.23E+15", "4.42055E+11", "1,5E+10", "4.9e+12"])
-def test_b16_a_number_in_scientific_notation_is_rejected_and_the_hint_names_the_spreadsheet(
+def test_a_number_in_scientific_notation_is_rejected_and_the_hint_names_the_spreadsheet(
     place: RunContext, tmp_path: Path, number: str
 ) -> None:
     assert one(place, tmp_path / "f.csv", caller=f'"{number}"') == {"scientific_notation": 1}
@@ -42,7 +43,8 @@ def test_b16_a_number_in_scientific_notation_is_rejected_and_the_hint_names_the_
     assert stored(place) == []
 
 
-def test_b16_leading_zeros_and_plus_signs_are_kept_and_an_id_in_hexadecimal_is_no_notation(
+@pytest.mark.fault("B16")
+def test_leading_zeros_and_plus_signs_are_kept_and_an_id_in_hexadecimal_is_no_notation(
     place: RunContext, tmp_path: Path
 ) -> None:
     assert one(place, tmp_path / "f.csv", id="5e10", caller="00123", callee="+15550100199") == {}
@@ -51,8 +53,9 @@ def test_b16_leading_zeros_and_plus_signs_are_kept_and_an_id_in_hexadecimal_is_n
     ]
 
 
+@pytest.mark.fault("B16")
 @pytest.mark.parametrize(("text", "mark", "said"), [("1,234.5", ".", 1), ("1.234,5", ",", 0), ("1.234", ",", 0)])
-def test_b16_thousands_are_read_only_where_the_profile_states_the_decimal_mark(
+def test_thousands_are_read_only_where_the_profile_states_the_decimal_mark(
     place: RunContext, tmp_path: Path, text: str, mark: str, said: int
 ) -> None:
     own_profile(place, "m", f"decimal_mark = '{mark}'\n[fields]\nstarted_at = 'start'\nbilling_seconds = 's'\n")
@@ -65,6 +68,7 @@ def test_b16_thousands_are_read_only_where_the_profile_states_the_decimal_mark(
 # B17
 
 
+@pytest.mark.fault("B17")
 @pytest.mark.parametrize(
     ("start", "reason"),
     [
@@ -75,42 +79,45 @@ def test_b16_thousands_are_read_only_where_the_profile_states_the_decimal_mark(
     ],
     ids=["no such day", "spring gap", "autumn fold", "no epoch"],
 )
-def test_b17_a_time_that_is_not_one_instant_rejects_its_row(
+def test_a_time_that_is_not_one_instant_rejects_its_row(
     place: RunContext, tmp_path: Path, start: str, reason: str
 ) -> None:
     assert one(place, tmp_path / "f.csv", start=start) == {reason: 1}
 
 
-def test_b17_an_offset_makes_the_fold_exact(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B17")
+def test_an_offset_makes_the_fold_exact(place: RunContext, tmp_path: Path) -> None:
     assert one(place, tmp_path / "f.csv", start="2026-10-25T02:30:00+01:00") == {}
     assert stored(place, "started_at::text") == [("2026-10-25 01:30:00+00",)]
 
 
-def test_b17_a_date_that_fits_both_orders_refuses_the_file(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B17")
+def test_a_date_that_fits_both_orders_refuses_the_file(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "both", BOTH_ORDERS)
     with pytest.raises(AmbiguousDates, match="every date"):
         fed(place, tmp_path / "f.csv", DAYS, "both")
     assert warehouse(place, "SELECT state, error_code FROM uploads") == [("refused", "ambiguous_dates")]
 
 
+@pytest.mark.fault("B17")
 @pytest.mark.parametrize(
     ("more", "first"), [("13/04/2026 10:00:00\n", "2026-04-03"), ("04/13/2026 10:00:00\n", "2026-03-04")]
 )
-def test_b17_one_date_of_a_file_decides_the_order_of_all(
-    place: RunContext, tmp_path: Path, more: str, first: str
-) -> None:
+def test_one_date_of_a_file_decides_the_order_of_all(place: RunContext, tmp_path: Path, more: str, first: str) -> None:
     own_profile(place, "both", BOTH_ORDERS)
     assert fed(place, tmp_path / "f.csv", DAYS + more, "both").counts.merged == 2
     assert stored(place, "business_date::text")[0] == (first,)
 
 
-def test_b17_dates_of_both_orders_refuse_the_file(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B17")
+def test_dates_of_both_orders_refuse_the_file(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "both", BOTH_ORDERS)
     text = DAYS + "13/04/2026 10:00:00\n04/13/2026 10:00:00\n"
     with pytest.raises(AmbiguousDates, match="day first and dates with the month first"):
         fed(place, tmp_path / "f.csv", text, "both")
 
 
+@pytest.mark.fault("B17")
 @pytest.mark.parametrize(
     ("ends", "first"),
     [
@@ -123,7 +130,7 @@ def test_b17_dates_of_both_orders_refuse_the_file(place: RunContext, tmp_path: P
     ],
     ids=["epoch, day", "epoch, month", "ISO, day", "ISO, month", "contradiction", "neither"],
 )
-def test_b17_a_time_beside_the_date_that_has_one_order_decides_or_refuses_the_file(
+def test_a_time_beside_the_date_that_has_one_order_decides_or_refuses_the_file(
     place: RunContext, tmp_path: Path, ends: list[str], first: str | None
 ) -> None:
     own_profile(place, "both", BOTH_AND_ENDS)
@@ -136,13 +143,15 @@ def test_b17_a_time_beside_the_date_that_has_one_order_decides_or_refuses_the_fi
     assert stored(place, "business_date::text") == [(first,)]
 
 
-def test_b17_a_profile_that_names_one_order_needs_no_proof(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B17")
+def test_a_profile_that_names_one_order_needs_no_proof(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "day", BOTH_ORDERS.replace(', "%m/%d/%Y %H:%M:%S"', ""))
     assert fed(place, tmp_path / "f.csv", DAYS, "day").counts.merged == 1
     assert stored(place, "business_date::text") == [("2026-04-03",)]
 
 
-def test_b17_a_row_may_name_its_zone_and_a_word_that_is_none_is_rejected(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B17")
+def test_a_row_may_name_its_zone_and_a_word_that_is_none_is_rejected(place: RunContext, tmp_path: Path) -> None:
     own_profile(
         place,
         "zones",
@@ -156,10 +165,11 @@ def test_b17_a_row_may_name_its_zone_and_a_word_that_is_none_is_rejected(place: 
 # B18, B19
 
 
+@pytest.mark.fault("B18", "B19")
 @pytest.mark.parametrize(
     "name", ["=cmd|'/c calc'!A1", "@SUM(A1)", "+1+1", "-2", "<script>alert(1)</script>", "\u202eevil", "=1+1\t"]
 )
-def test_b18_b19_what_a_spreadsheet_or_browser_would_run_is_stored_as_it_is(
+def test_what_a_spreadsheet_or_browser_would_run_is_stored_as_it_is(
     place: RunContext, tmp_path: Path, name: str
 ) -> None:
     own_profile(place, "named", "[time]\nnotation = 'iso8601'\n[fields]\nstarted_at = 's'\ncaller_id_name = 'n'\n")
@@ -170,7 +180,8 @@ def test_b18_b19_what_a_spreadsheet_or_browser_would_run_is_stored_as_it_is(
 # B20
 
 
-def test_b20_a_row_of_another_tenant_is_rejected_whole(ctx: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B20")
+def test_a_row_of_another_tenant_is_rejected_whole(ctx: RunContext, tmp_path: Path) -> None:
     place = opened(ctx, "acct", "other")
     own_profile(
         place,
@@ -186,7 +197,8 @@ def test_b20_a_row_of_another_tenant_is_rejected_whole(ctx: RunContext, tmp_path
 # B22
 
 
-def test_b22_ten_thousand_bad_lines_are_counted_exactly_and_all_of_them_come_back(
+@pytest.mark.fault("B22")
+def test_ten_thousand_bad_lines_are_counted_exactly_and_all_of_them_come_back(
     place: RunContext, tmp_path: Path
 ) -> None:
     bad = "".join(carrier_row(number, start="never") for number in range(10_000))
@@ -199,7 +211,8 @@ def test_b22_ten_thousand_bad_lines_are_counted_exactly_and_all_of_them_come_bac
 # B25
 
 
-def test_b25_a_file_read_again_under_a_new_rule_is_a_new_batch_and_the_old_values_are_kept(
+@pytest.mark.fault("B25")
+def test_a_file_read_again_under_a_new_rule_is_a_new_batch_and_the_old_values_are_kept(
     place: RunContext, tmp_path: Path
 ) -> None:
     rule = (
@@ -221,7 +234,8 @@ def test_b25_a_file_read_again_under_a_new_rule_is_a_new_batch_and_the_old_value
     assert warehouse(place, "SELECT count(*) FROM batches") == [(2,)]
 
 
-def test_b25_rejects_that_are_records_under_the_new_rule_are_closed_and_what_is_gone_is_counted(
+@pytest.mark.fault("B25")
+def test_rejects_that_are_records_under_the_new_rule_are_closed_and_what_is_gone_is_counted(
     place: RunContext, tmp_path: Path
 ) -> None:
     rule = "native_id = 'id'\n[time]\nformats = ['%Y-%m-%d %H:%M:%S']\n[fields]\nstarted_at = 'start'\n"
@@ -237,7 +251,8 @@ def test_b25_rejects_that_are_records_under_the_new_rule_are_closed_and_what_is_
     assert stored(place) == [("rules:id:1",), ("rules:id:2",)]
 
 
-def test_b25_a_file_that_was_never_loaded_is_not_read_again(place: RunContext, tmp_path: Path) -> None:
+@pytest.mark.fault("B25")
+def test_a_file_that_was_never_loaded_is_not_read_again(place: RunContext, tmp_path: Path) -> None:
     with pytest.raises(UnreadableUpload):
         fed(place, tmp_path / "f.csv", carrier_text(1), "freepbx")
     with place.ledger() as ledger:
@@ -249,7 +264,8 @@ def test_b25_a_file_that_was_never_loaded_is_not_read_again(place: RunContext, t
 # B15
 
 
-def test_b15_a_record_of_the_switch_with_the_same_call_id_is_the_same_leg_and_counts_once(
+@pytest.mark.fault("B15")
+def test_a_record_of_the_switch_with_the_same_call_id_is_the_same_leg_and_counts_once(
     place: RunContext, tmp_path: Path
 ) -> None:
     leg = rows({"account_id": "acct", "call_id": "leg-1", "cost": None, "caller_id_name": "Ada"}).drop("raw")
