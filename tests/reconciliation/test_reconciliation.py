@@ -38,9 +38,7 @@ def test_the_carriers_known_differences_are_exactly_the_breaks(place: RunContext
         }
 
 
-def test_a_call_that_both_sides_have_counts_once_in_the_merged_view(
-    place: RunContext, switch: SimulatedSwitch
-) -> None:
+def test_a_call_that_both_sides_have_counts_once_in_the_merged_view(place: RunContext, switch: SimulatedSwitch) -> None:
     carriers_night(place, switch)
     reconciled(place)
     for account in switch.accounts:
