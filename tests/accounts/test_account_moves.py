@@ -24,7 +24,7 @@ def whole(ctx: RunContext) -> None:
 
 
 @pytest.mark.fault("D12")
-def test_an_account_moves_to_another_zone_from_a_day_on_that_is_still_empty(place: RunContext) -> None:
+def test_an_account_moves_to_another_zone_from_an_empty_day_on(place: RunContext) -> None:
     berlin, tokyo = (AccountRequest("acct", time_zone=zone) for zone in ("Europe/Berlin", "Asia/Tokyo"))
     before = export(place).file.path.read_bytes()
     with pytest.raises(ConfigurationError, match="2026-03-02 is already in Europe/Berlin"):

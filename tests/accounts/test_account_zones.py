@@ -44,7 +44,7 @@ def test_the_last_day_before_a_move_is_longer_or_shorter(to: str, hours: int) ->
 
 
 @pytest.mark.fault("D12")
-def test_local_times_of_a_file_are_read_in_the_zone_of_the_day_that_they_name() -> None:
+def test_local_times_of_a_file_are_read_in_the_zone_of_their_day() -> None:
     account = moved("Europe/Berlin", "America/New_York")
     texts = ["2026-04-30 23:30:00", "2026-05-01 00:30:00", "2026-05-01T00:30:00Z"]
     records = pl.DataFrame(

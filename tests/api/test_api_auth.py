@@ -153,7 +153,7 @@ ROUTES = [
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_outside_its_subtree_everything_is_404_and_the_same_404_as_of_no_account(
+def test_outside_its_subtree_every_route_is_the_404_of_no_account(
     api: Served, who: str, route: str, version: str
 ) -> None:
     answer = api.get(f"/{version}/accounts/self{route}", account=who)
@@ -201,7 +201,7 @@ def test_the_database_itself_shows_a_session_nothing_beyond_its_subtree(api: Ser
 
 
 @pytest.mark.fault("E07")
-def test_an_account_that_moves_in_the_tree_is_seen_by_its_new_parents_from_the_next_request_on(
+def test_a_moved_account_is_visible_to_its_new_parents_at_once(
     ctx: RunContext,
 ) -> None:
     with serving(ctx) as api:

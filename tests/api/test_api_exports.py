@@ -35,7 +35,7 @@ def listed(api: Any) -> dict[str, dict[str, Any]]:
     return {file["id"]: file for file in api.get("/v2/accounts/self/exports", **SPAN).json()["data"]}
 
 
-def test_sealed_and_restated_files_are_listed_with_the_manifests_that_stand_beside_them(place: RunContext) -> None:
+def test_sealed_and_restated_files_are_listed_with_their_manifests(place: RunContext) -> None:
     with serving(place) as api:
         found = listed(api)
     assert sorted(found) == ["2026-03-02_v1_exact", "2026-03-02_v2_adjustment", "2026-03-02_v2_exact"]
@@ -46,9 +46,7 @@ def test_sealed_and_restated_files_are_listed_with_the_manifests_that_stand_besi
         assert orjson.loads(manifest_path(path).read_bytes()) == file["manifest"]
 
 
-def test_files_that_were_fetched_are_those_that_were_sealed_and_verify_without_the_warehouse(
-    place: RunContext, tmp_path: Path
-) -> None:
+def test_fetched_files_equal_sealed_ones_and_verify_without_warehouse(place: RunContext, tmp_path: Path) -> None:
     folder = tmp_path / "fetched"
     folder.mkdir()
     with serving(place) as api:

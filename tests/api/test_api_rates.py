@@ -30,7 +30,7 @@ def test_a_bucket_fills_again_and_says_when_it_will_hold_enough() -> None:
     assert [buckets.wait_for("a", 1, take=True) for _ in range(3)] == [0, 0, 1]
 
 
-def test_a_neighbour_who_guesses_tokens_keeps_out_nobody_whose_token_was_right_before() -> None:
+def test_guessing_tokens_locks_out_no_known_token_of_the_same_address() -> None:
     rates = Rates(10.0, 1, Clock())
     rates.note_success("right")
     for _ in range(30):

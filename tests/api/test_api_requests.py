@@ -141,7 +141,7 @@ def test_a_time_that_is_in_no_known_notation_is_never_guessed(api: Served, name:
 
 
 @pytest.mark.fault("E12")
-def test_a_reversed_or_too_long_period_says_the_rule_in_each_versions_shape(api: Served) -> None:
+def test_a_reversed_or_too_long_period_is_refused_in_each_versions_shape(api: Served) -> None:
     reversed_period = {"created_from": "63940000000", "created_to": "63939000000"}
     long_period = {"created_from": "63939000000", "created_to": str(63939000000 + 2_682_001)}
     limit = {"created_from": "63939000000", "created_to": str(63939000000 + 2_682_000)}
@@ -414,7 +414,7 @@ def test_files_are_delivered_by_known_schemes_only(tmp_path: Path, url: str) -> 
 
 
 @pytest.mark.fault("E26")
-def test_a_download_is_an_attachment_that_no_browser_guesses_about_or_keeps(api: Served) -> None:
+def test_a_download_is_an_attachment_without_sniffing_or_caching(api: Served) -> None:
     answer = api.get(LIST, headers={"Accept": "application/octet-stream"}, **PERIOD)
     assert answer.headers["content-disposition"] == 'attachment; filename="cdrs.csv"'
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -450,7 +450,7 @@ def _connected(api: Served) -> socket.socket:
     return raw
 
 
-def test_seeds_codes_504_and_503_are_reachable_and_the_service_mends_itself(ctx: RunContext) -> None:
+def test_504_and_503_are_reachable_and_the_service_recovers(ctx: RunContext) -> None:
     with serving(ctx, serve_search_seconds=0.3, serve_connections=2) as api:
         store(ctx, "self", {"started_at": STARTED})
         assert api.get(LIST, **PERIOD).status_code == 200

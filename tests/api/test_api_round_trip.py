@@ -37,7 +37,7 @@ def records(ctx: RunContext) -> list[tuple[object, ...]]:
 @pytest.mark.slow
 # A dialect that is stated and not spoken is refused, see the fault case R405: pages of v1 name version 4.3 here.
 @pytest.mark.parametrize("dialect", ["auto", "v2_k43"])
-def test_a_second_pipeline_that_collects_from_our_server_has_the_same_records(
+def test_a_pipeline_that_collects_from_our_server_has_the_same_records(
     ctx: RunContext, tmp_path: Path, dialect: str
 ) -> None:
     switch = SimulatedSwitch.build(seed=7, accounts=2, calls_per_day=40)

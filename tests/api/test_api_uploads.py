@@ -151,7 +151,7 @@ def test_a_dry_run_says_what_would_be_and_keeps_nothing(api: Served, uploading: 
 
 
 @pytest.mark.fault("B22")
-def test_rejected_lines_are_counted_and_can_be_fetched_with_line_and_reason(ctx: RunContext) -> None:
+def test_rejected_lines_are_counted_and_listed_with_line_and_reason(ctx: RunContext) -> None:
     bad = FILE + b"a3,100,200,not a time,60,50,1,EUR\r\n"
     with serving(ctx) as api:
         data = send(api, token_for(ctx, "self", "upload"), bad).json()["data"]

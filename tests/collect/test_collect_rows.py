@@ -99,9 +99,7 @@ def test_the_order_of_rows_changes_nothing(ctx: RunContext) -> None:
 
 @pytest.mark.fault("A26")
 @pytest.mark.parametrize("dialect", SwitchDialect, ids=str)
-def test_a_record_saved_in_the_last_and_in_the_first_second_of_a_window_belongs_to_one(
-    ctx: RunContext, dialect: SwitchDialect
-) -> None:
+def test_a_record_saved_in_an_edge_second_belongs_to_one_window(ctx: RunContext, dialect: SwitchDialect) -> None:
     made = one_account(dialect=dialect)
     edge = datetime(2026, 4, 1, tzinfo=UTC)  # a month's end in UTC, in the middle of the account's day
     saves = [edge + timedelta(seconds=number) for number in (-2, -1, 0, 1)]

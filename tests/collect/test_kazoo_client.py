@@ -66,7 +66,7 @@ def test_a_refused_connection_is_transient() -> None:
 
 
 @pytest.mark.fault("A02")
-def test_a_host_that_does_not_resolve_is_transient_and_named_without_its_query() -> None:
+def test_an_unresolved_host_is_transient_and_named_without_its_query() -> None:
     with pytest.raises(TransientUpstreamError, match=r"nowhere\.invalid") as raised:
         ids_of("http://nowhere.invalid")
     assert "created_from" not in str(raised.value)
@@ -294,7 +294,7 @@ def test_a_cycle_of_keys_ends_the_walk() -> None:
 
 
 @pytest.mark.fault("A20")
-def test_on_3x_more_rows_in_a_second_than_in_a_page_are_fetched_in_larger_pages() -> None:
+def test_on_3x_crowded_seconds_are_fetched_in_larger_pages() -> None:
     with scripted_server(
         Reply(page("a", "b", next_key="63602563961", page_size=2)),
         Reply(page("a", "b", next_key="63602563961", page_size=2)),

@@ -32,5 +32,5 @@ def test_days_of_clock_change_have_23_and_25_hours(day: date, hours: int) -> Non
     assert end - first == timedelta(hours=hours)
 
 
-def test_a_day_whose_midnight_is_skipped_begins_when_the_clock_first_shows_it() -> None:
+def test_a_day_without_midnight_begins_when_the_clock_first_shows_it() -> None:
     assert day_bounds(date(2018, 11, 4), "America/Sao_Paulo")[0] == datetime(2018, 11, 4, 3, tzinfo=UTC)

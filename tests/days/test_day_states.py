@@ -54,7 +54,7 @@ def whole(ctx: RunContext) -> None:
 
 
 @pytest.mark.fault("D01")
-def test_a_late_record_of_an_open_day_remakes_its_file_under_the_same_version(place: RunContext) -> None:
+def test_a_late_record_of_an_open_day_rewrites_its_file(place: RunContext) -> None:
     first = export(place)
     deliver(place, {"record_id": "c"})
     second = export(place)
@@ -74,7 +74,7 @@ def test_a_sealed_file_says_so_and_nobody_may_write_to_it(place: RunContext) -> 
     whole(place)
 
 
-def test_a_file_of_a_dialect_that_is_no_longer_asked_for_is_sealed_with_the_others(place: RunContext) -> None:
+def test_a_file_of_a_dropped_dialect_is_sealed_with_the_others(place: RunContext) -> None:
     more = replace(place, settings=place.settings.model_copy(update={"export_dialects": "exact,parquet"}))
     export(more)
     assert [manifest(file.path).state for file in seal(place).files] == ["sealed", "sealed"]
@@ -82,7 +82,7 @@ def test_a_file_of_a_dialect_that_is_no_longer_asked_for_is_sealed_with_the_othe
 
 
 @pytest.mark.fault("D02")
-def test_a_late_record_of_a_sealed_day_touches_nothing_until_the_day_is_restated(place: RunContext) -> None:
+def test_a_late_record_changes_no_sealed_file_until_the_day_is_restated(place: RunContext) -> None:
     sealed = seal(place)
     before = files(place)
     deliver(later(place, hours=1), {"record_id": "c"})
@@ -135,7 +135,7 @@ def test_the_new_versions_totals_are_the_old_ones_and_the_adjustment(place: RunC
 
 
 @pytest.mark.fault("D03")
-def test_a_correction_and_its_reverse_are_two_versions_and_the_third_equals_the_first(place: RunContext) -> None:
+def test_a_correction_and_its_reverse_end_in_the_first_versions_bytes(place: RunContext) -> None:
     first = seal(place).files[0]
     deliver(later(place, hours=1), {**ONE, "cost": Decimal("0.75")})
     second = restate(later(place, hours=2)).files[0]
@@ -153,7 +153,7 @@ def test_a_correction_and_its_reverse_are_two_versions_and_the_third_equals_the_
     whole(place)
 
 
-def test_changes_that_undo_each_other_before_the_day_is_restated_make_no_version(place: RunContext) -> None:
+def test_changes_that_cancel_out_before_a_restatement_make_no_version(place: RunContext) -> None:
     seal(place)
     deliver(later(place, hours=1), {**ONE, "cost": Decimal("0.75")})
     deliver(later(place, hours=2), ONE)
@@ -254,7 +254,7 @@ def test_nothing_is_built_upon_a_sealed_file_that_was_changed(place: RunContext)
     assert [event.event for event in events(place)] == ["sealed"]
 
 
-def test_an_imported_record_that_is_linked_later_leaves_its_row_and_says_so(place: RunContext) -> None:
+def test_an_imported_record_linked_later_loses_its_row_and_is_counted(place: RunContext) -> None:
     deliver(place, {"record_id": "x", "carrier": "c1"}, kind="upload")
     seal(place)
     with place.ledger() as ledger, ledger.connection.transaction():
@@ -271,7 +271,7 @@ def test_an_imported_record_that_is_linked_later_leaves_its_row_and_says_so(plac
 
 
 @pytest.mark.fault("D12")
-def test_an_account_that_moves_to_another_zone_keeps_the_bounds_of_its_sealed_days(place: RunContext) -> None:
+def test_a_moved_time_zone_keeps_the_bounds_of_sealed_days(place: RunContext) -> None:
     first = seal(place).files[0].manifest
     with place.ledger() as ledger:
         ledger.accounts.add(Account("acct", time_zone="Asia/Tokyo"), now=place.clock())

@@ -130,9 +130,7 @@ def test_a_target_may_take_some_accounts_and_dialects_only(place: RunContext, tm
     assert send(place) == []
 
 
-def test_sending_again_sends_the_same_bytes_where_they_are_gone_and_none_where_not(
-    place: RunContext, tmp_path: Path
-) -> None:
+def test_a_repeated_delivery_sends_only_what_is_missing(place: RunContext, tmp_path: Path) -> None:
     folder = to_folder(place, tmp_path)
     send(place)
     (there,) = send(place, again=True)
@@ -192,9 +190,7 @@ def test_an_sftp_target_without_known_hosts_is_refused_when_it_is_read(place: Ru
 
 
 @pytest.mark.fault("D25")
-def test_a_connection_cut_in_the_middle_leaves_the_file_due_and_the_next_call_delivers(
-    place: RunContext, sftp: SftpServer
-) -> None:
+def test_a_cut_connection_leaves_the_file_due_and_the_next_call_delivers(place: RunContext, sftp: SftpServer) -> None:
     to_sftp(place, sftp)
     sftp.cut_after = 20_000
     (sent,) = send(place)
@@ -217,9 +213,7 @@ def test_a_refused_rename_leaves_no_part_behind(place: RunContext, sftp: SftpSer
 
 
 @pytest.mark.fault("D26")
-def test_an_object_store_that_asks_to_slow_down_gets_the_file_in_the_end_manifest_last(
-    place: RunContext, store: ObjectStore
-) -> None:
+def test_an_object_store_that_slows_down_gets_file_and_then_manifest(place: RunContext, store: ObjectStore) -> None:
     to_store(place, store)
     store.slow_down = 3
     (sent,) = send(place)
@@ -269,7 +263,7 @@ def test_parts_that_never_arrive_leave_no_object_and_the_file_due(
 
 
 @pytest.mark.fault("D27")
-def test_a_target_that_is_down_leaves_the_day_sealed_and_the_file_due_with_its_age(
+def test_a_target_that_is_down_leaves_the_file_due_with_its_age(
     place: RunContext, sftp: SftpServer, tmp_path: Path
 ) -> None:
     folder = tmp_path / "other"

@@ -59,7 +59,7 @@ def receipts(ctx: RunContext) -> list[tuple[str, bool]]:
 
 @pytest.mark.fault("D14")
 @pytest.mark.parametrize(("kind", "point"), CASES)
-def test_a_delivery_killed_anywhere_shows_no_half_file_and_the_next_sends_the_same_bytes_once(
+def test_a_killed_delivery_shows_no_half_file_and_the_next_sends_it_once(
     place: RunContext, sftp: SftpServer, tmp_path: Path, kind: str, point: str
 ) -> None:
     there = target(place, kind, sftp, tmp_path)

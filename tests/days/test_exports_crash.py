@@ -145,7 +145,7 @@ def test_new_folders_are_on_the_disk_before_the_file_is(tmp_path: Path, monkeypa
 
 @pytest.mark.fault("D15")
 @pytest.mark.parametrize("call", DISK_CALLS)
-def test_whatever_the_disk_refuses_is_an_export_error_and_leaves_nothing_half(
+def test_every_disk_failure_is_an_export_error_without_a_half_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     real = getattr(os, call)

@@ -56,7 +56,7 @@ def test_a_midnight_that_comes_twice_counts_the_first_time() -> None:
     assert day_bounds(date(2026, 11, 1), "America/Havana")[0] == datetime(2026, 11, 1, 4, tzinfo=UTC)
 
 
-def test_a_date_that_came_back_after_midnight_belongs_to_the_day_that_had_begun() -> None:
+def test_a_date_repeated_after_midnight_belongs_to_the_day_that_had_begun() -> None:
     # At 00:01 the clocks of St John's went back to 23:01 of the day before, until 2011.
     assert day_bounds(date(2010, 11, 7), "America/St_Johns")[0] == datetime(2010, 11, 7, 2, 30, tzinfo=UTC)
 

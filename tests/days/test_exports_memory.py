@@ -28,7 +28,7 @@ def test_memory_does_not_grow_with_the_rows_of_a_day(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("D19")
-def test_a_day_is_read_in_chunks_of_bounded_size_whose_order_goes_on_across_them(ctx: RunContext) -> None:
+def test_a_day_is_read_in_bounded_chunks_in_one_order(ctx: RunContext) -> None:
     collected(ctx)
     deliver(ctx, *({"record_id": f"r{number:03d}", "caller_id_name": "x" * 500} for number in range(200)))
     with ctx.ledger() as ledger:

@@ -68,9 +68,7 @@ def test_the_sensor_waits_for_quiet_and_asks_once_for_a_state(played: Settings, 
     assert first.run_key == second.run_key  # and Dagster starts one run a key
 
 
-def test_open_days_are_exported_again_and_sealed_ones_get_a_new_version_beside_the_old_one(
-    played: Settings, tmp_path: Path
-) -> None:
+def test_open_days_are_rewritten_and_sealed_ones_get_a_new_version(played: Settings, tmp_path: Path) -> None:
     sealed, still_open = DAY - timedelta(days=1), DAY
     done = seal_days(SealRequest([sealed], override=Override("a person", "for the test")), RunContext.open(played))
     assert {day.outcome for day in done} == {"sealed"}

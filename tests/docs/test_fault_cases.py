@@ -23,6 +23,10 @@ def test_no_name_of_a_test_carries_a_code() -> None:
     assert re.findall(r"def (test_[a-g]\d\d_\w+)", TESTS) == []
 
 
+def test_names_of_tests_have_at_most_seventy_characters() -> None:
+    assert [name for name in re.findall(r"def (test_\w+)", TESTS) if len(name) > 70] == []
+
+
 def test_every_listed_case_has_a_test() -> None:
     assert [code for code in LISTED if code not in COVERED] == []
 

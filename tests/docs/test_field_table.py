@@ -69,7 +69,7 @@ def test_each_line_has_six_cells_and_none_but_the_seeds_is_empty() -> None:
         assert all(cell for position, cell in enumerate(line) if position != 3)
 
 
-def test_the_table_says_what_a_column_is_called_in_the_seed_and_where_it_comes_from() -> None:
+def test_the_field_table_names_the_seeds_column_and_the_sources() -> None:
     by_name = {line[0]: line for line in cells()}
     assert by_name["record_id"][3:] == ["id", "list `id`, document `id`", "identifier"]
     assert by_name["callee_e164"][4].startswith("dialed_number, else callee_id_number")

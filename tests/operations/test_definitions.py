@@ -33,7 +33,7 @@ def played(settings: Settings, switch: SimulatedSwitch) -> Iterator[Settings]:
         yield made
 
 
-def test_the_schedule_runs_at_the_operators_hour_for_the_day_that_has_ended(settings: Settings) -> None:
+def test_the_schedule_runs_at_the_configured_hour_for_the_ended_day(settings: Settings) -> None:
     made = settings.model_copy(update={"time_zone": "Europe/Berlin", "nightly_at": "03:15"})
     schedule = build_definitions(made).resolve_schedule_def("nightly_schedule")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("15 3 * * *", "Europe/Berlin")
@@ -103,7 +103,7 @@ def test_one_account_is_run_alone_by_run_config_over_several_days(played: Settin
     assert [str(day) for (day,) in collected] == [*days.values()]
 
 
-def test_a_config_that_names_what_there_is_not_is_refused_before_anything_runs(settings: Settings) -> None:
+def test_a_config_with_unknown_names_is_refused_before_anything_runs(settings: Settings) -> None:
     job = build_definitions(settings).resolve_job_def(NIGHTLY)
     assert dg.validate_run_config(job, {"resources": {"scope": {"config": {"accounts": ["a"], "replay": True}}}})
     with pytest.raises(dg.DagsterInvalidConfigError, match="account_ids"):

@@ -34,7 +34,7 @@ def test_every_place_is_filled_in(written: Path) -> None:
     assert [path.name for path in files if re.search(r"@[A-Z]+@", path.read_text())] == []
 
 
-def test_writing_again_changes_nothing_and_what_was_edited_is_not_overwritten(written: Path) -> None:
+def test_a_second_write_changes_nothing_and_keeps_edited_files(written: Path) -> None:
     again = write_deployment(request(written))
     assert len(again) == len([path for path in written.rglob("*") if path.is_file()])
     (written / "cdr.env").write_text("CDR_API_KEY=mine\n")

@@ -45,7 +45,7 @@ def test_columns_are_documented_by_the_field_dictionary() -> None:
     assert documented == {field.name: field.description for field in FIELDS}
 
 
-def test_column_lineage_leads_from_files_through_records_to_the_switchs_keys() -> None:
+def test_column_lineage_leads_from_files_to_the_switchs_keys() -> None:
     files, records = file_lineage().deps_by_column, record_lineage().deps_by_column
     exported = {field.name for field in FIELDS if field.exported}
     assert files.keys() == exported

@@ -64,7 +64,7 @@ def test_a_channel_that_refuses_twice_is_tried_a_third_time(settings: Settings) 
     assert (hook.tries, mail.tries, len(hook.bodies), len(mail.bodies)) == (3, 3, 1, 1)
 
 
-def test_one_channel_that_is_down_keeps_no_alert_from_the_other_and_is_named_without_its_address(
+def test_one_dead_channel_blocks_no_other_and_is_named_without_address(
     settings: Settings,
 ) -> None:
     with webhook(refuse=99) as hook, mail_server() as mail:

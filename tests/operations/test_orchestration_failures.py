@@ -61,7 +61,7 @@ def retried(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 @pytest.mark.fault("G05")
-def test_a_permanent_failure_is_tried_once_by_step_and_run_and_named_by_its_code(played: Settings) -> None:
+def test_a_permanent_failure_is_tried_once_and_named_by_its_code(played: Settings) -> None:
     without = played.model_copy(update={"api_url": None})
     with open_instance(played) as instance:
         result = run_job(without, instance, DAY)
@@ -74,7 +74,7 @@ def test_a_permanent_failure_is_tried_once_by_step_and_run_and_named_by_its_code
 
 
 @pytest.mark.fault("G05")
-def test_a_switch_that_refuses_the_credentials_is_not_asked_again_and_stands_in_the_check(played: Settings) -> None:
+def test_refused_credentials_are_not_retried_and_fail_the_check(played: Settings) -> None:
     from pydantic import SecretStr  # noqa: PLC0415 - only here
 
     refused = played.model_copy(update={"api_token": SecretStr("wrong")})
@@ -85,7 +85,7 @@ def test_a_switch_that_refuses_the_credentials_is_not_asked_again_and_stands_in_
     assert found.command.startswith(f"cdr-pipeline nightly --date {DAY}")
 
 
-def test_a_switch_that_is_down_is_asked_again_by_the_step_and_then_the_night_goes_on_without(played: Settings) -> None:
+def test_a_switch_that_is_down_is_retried_and_the_night_goes_on(played: Settings) -> None:
     down = played.model_copy(
         update={"api_url": "http://127.0.0.1:9", "api_dialect": "v2_k43", "api_timeout_seconds": 1}
     )
@@ -180,7 +180,7 @@ def test_a_run_killed_by_sigkill_is_found_ended_and_its_night_taken_over(
 
 
 @pytest.mark.fault("G04")
-def test_a_run_killed_by_sigkill_is_ended_by_the_daemon_and_its_place_in_the_pool_is_free_again(
+def test_the_daemon_ends_a_run_killed_by_sigkill_and_frees_its_pool_slot(
     played: Settings, nights: list["subprocess.Popen[bytes]"]
 ) -> None:
     running = _start_night(played)
@@ -220,7 +220,7 @@ def test_a_run_that_stands_still_is_alive_and_left_alone(
         (dg.DagsterRunStatus.STARTED, False),  # its first step waits for its place in a pool
     ],
 )
-def test_a_run_that_has_named_no_process_is_dead_only_before_it_has_started(
+def test_a_run_without_a_process_is_dead_only_before_it_has_started(
     settings: Settings, status: dg.DagsterRunStatus, dead: bool
 ) -> None:
     job = build_definitions(settings).resolve_job_def(NIGHTLY)

@@ -47,7 +47,7 @@ def quick_night(settings: Settings, day: date) -> None:
 
 
 @pytest.mark.fault("G01")
-def test_each_missed_night_is_asked_for_once_the_oldest_first_and_is_broken_until_then(played: Settings) -> None:
+def test_each_missed_night_is_requested_once_oldest_first(played: Settings) -> None:
     ctx = RunContext.open(played)
     sensor = build_definitions(played, contexts=RunContexts(played)).resolve_sensor_def("missed_nights")
     due = [night.business_date for night in due_nights(ctx) if night.everybody]
@@ -68,7 +68,7 @@ def test_each_missed_night_is_asked_for_once_the_oldest_first_and_is_broken_unti
 
 
 @pytest.mark.fault("G01")
-def test_a_missed_night_is_run_whole_and_no_other_is_asked_for_while_it_runs(played: Settings) -> None:
+def test_a_missed_night_runs_whole_and_alone(played: Settings) -> None:
     sensor = build_definitions(played, contexts=RunContexts(played)).resolve_sensor_def("missed_nights")
     with open_instance(played) as instance:
         request = sensor(dg.build_sensor_context(instance=instance))
@@ -110,7 +110,7 @@ def test_an_account_that_was_added_today_has_no_old_nights(settings: Settings, s
 
 
 @pytest.mark.fault("G02")
-def test_a_night_started_three_times_at_once_is_collected_once_and_the_others_say_so(
+def test_a_night_started_three_times_at_once_is_collected_once(
     played: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landed: list[str] = []

@@ -123,9 +123,7 @@ def test_no_child_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_up_serves_page_and_api_mends_a_killed_daemon_and_leaves_nothing_behind_after_ctrl_c(
-    tmp_path: Path, warehouse_url: str
-) -> None:
+def test_up_restarts_a_killed_daemon_and_leaves_nothing_after_ctrl_c(tmp_path: Path, warehouse_url: str) -> None:
     environment = os.environ | {
         "CDR_DATA_DIR": str(tmp_path / "data"),
         "DAGSTER_HOME": str(tmp_path / "home"),

@@ -58,9 +58,7 @@ def change_index(path: Path, change: dict[str, object]) -> None:
 
 
 @pytest.mark.fault("G10")
-def test_a_window_that_the_first_version_landed_and_did_not_load_is_loaded_by_this_one(
-    settings: Settings, warehouse_url: str
-) -> None:
+def test_a_window_landed_by_the_first_version_is_loaded_by_this_one(settings: Settings, warehouse_url: str) -> None:
     switch = SimulatedSwitch.build(accounts=1, calls_per_day=20)
     account = switch.accounts[0]
     path, rows = land(settings.landing_dir, switch)
@@ -92,7 +90,7 @@ def test_a_landing_file_of_a_later_version_is_refused_by_its_schema(tmp_path: Pa
 
 
 @pytest.mark.fault("G10")
-def test_a_manifest_of_a_version_that_knew_no_reasons_still_proves_its_file(tmp_path: Path) -> None:
+def test_a_manifest_of_the_version_without_reasons_still_proves_its_file(tmp_path: Path) -> None:
     file = write(tmp_path, records({}))
     note = manifest_path(file.path)
     old = orjson.loads(note.read_bytes())
@@ -103,7 +101,7 @@ def test_a_manifest_of_a_version_that_knew_no_reasons_still_proves_its_file(tmp_
 
 
 @pytest.mark.fault("G10")
-def test_a_manifest_of_a_later_version_proves_nothing_and_is_refused_by_its_schema(tmp_path: Path) -> None:
+def test_a_manifest_of_a_later_version_is_refused_by_its_schema(tmp_path: Path) -> None:
     note = manifest_path(write(tmp_path, records({})).path)
     note.write_bytes(orjson.dumps(orjson.loads(note.read_bytes()) | {"manifest_schema": 2, "more": 1}))
     with pytest.raises(ExportError, match="not a manifest of schema 1"):

@@ -36,7 +36,7 @@ def test_nothing_rises_above_the_scale_and_an_empty_plot_has_no_column() -> None
     assert columns(columns_svg("rows", ["a", "b"], [ChartSeries("api", (0.0, 0.0))])) == []
 
 
-def test_labels_are_text_not_markup_and_not_all_are_shown_when_there_are_many() -> None:
+def test_labels_are_escaped_and_thinned_out_when_there_are_many() -> None:
     svg = columns_svg("<b>&", [str(number) for number in range(100)], [ChartSeries("<script>", (1.0,) * 100)])
     assert "<script>" not in svg
     assert "<b>" not in svg

@@ -3,7 +3,7 @@
 from cdr_pipeline.defs.progress import PacedProgress
 
 
-def test_of_many_lines_at_once_the_first_is_said_and_the_rest_are_counted_by_the_next() -> None:
+def test_repeated_log_lines_are_shown_once_and_counted() -> None:
     said: list[str] = []
     seconds = [0.0]
     progress = PacedProgress(said.append, now=lambda: seconds[0])

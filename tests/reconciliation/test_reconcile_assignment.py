@@ -123,7 +123,7 @@ def band(rows: int, seed: int) -> tuple[Any, Any, Any]:
     return a, b, random.integers(4_000, 5_000, len(a)).astype(np.int32)
 
 
-def test_a_large_knot_is_solved_as_well_by_the_sparse_solver_as_by_the_dense_one(
+def test_the_sparse_solver_solves_large_components_like_the_dense_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     a, b, weight = band(300, 1)
@@ -153,7 +153,7 @@ def test_a_hot_number_cannot_make_a_knot_that_is_solved_whole(monkeypatch: pytes
     assert all(len(set(rows.tolist())) == len(rows) for rows in (found.switch, found.carrier))
 
 
-def test_equal_times_are_told_apart_by_row_so_that_the_result_is_the_same_every_time() -> None:
+def test_equal_times_are_ordered_by_row_so_results_are_deterministic() -> None:
     a = np.array([0, 0, 1, 1], np.int32)
     b = np.array([0, 1, 0, 1], np.int32)
     weight = np.full(4, 5_000, np.int32)

@@ -76,7 +76,7 @@ def test_billed_seconds_as_carriers_print_them(steps: tuple[int, int], length: f
         ((6, 6), 61_000, 61_000, "matched"),
     ],
 )
-def test_a_billed_length_is_compared_with_the_step_that_the_measured_one_falls_into(
+def test_a_billed_length_is_compared_with_the_measured_ones_increment(
     steps: tuple[int, int], measured: int, stated: int, expected: str
 ) -> None:
     rules = replace(RULES, increment=Increment(*steps), compare_amounts=False)
@@ -109,9 +109,7 @@ def test_with_a_rate_card_a_break_has_a_cause_and_its_price(
     ("length", "amount", "cause"),
     [(61_000, "0.1300", "increment"), (67_000, "0.0821", "rate"), (61_000, "0.0710", "increment")],
 )
-def test_the_cause_of_a_price_is_the_change_that_makes_it_to_the_last_digit(
-    length: int, amount: str, cause: str
-) -> None:
+def test_the_cause_of_a_price_explains_it_to_the_last_digit(length: int, amount: str, cause: str) -> None:
     result = one(
         {"duration_ms": length, "amount": None},
         {"duration_ms": length, "amount": Decimal(amount)},
@@ -161,7 +159,7 @@ def test_a_free_destination_is_unbillable_unless_it_is_charged() -> None:
 
 
 @pytest.mark.fault("D08")
-def test_a_repeated_record_is_a_duplicate_and_equal_calls_on_both_sides_are_calls() -> None:
+def test_a_repeated_record_is_a_duplicate_unless_both_sides_have_it() -> None:
     assert classes_of(reconcile(side({}), side({}, {}, prefix="b"), RULES)) == {
         "a1": "matched", "b1": "matched", "b2": "dup_b",
     }  # fmt: skip
@@ -173,13 +171,13 @@ def test_a_repeated_record_is_a_duplicate_and_equal_calls_on_both_sides_are_call
 
 
 @pytest.mark.fault("D08")
-def test_equal_calls_that_both_sides_have_are_calls_also_where_the_carrier_is_late() -> None:
+def test_equal_calls_on_both_sides_are_calls_even_if_the_carrier_is_late() -> None:
     late = {"at": 80}
     result = reconcile(side({}, {}), side(late, late, prefix="b"), replace(RULES, offset_ms=0))
     assert pairs_of(result) == [("a1", "b1", "time_mismatch"), ("a2", "b2", "time_mismatch")]
 
 
-def test_a_pair_that_was_one_of_too_many_choices_at_first_is_no_break_of_time() -> None:
+def test_a_pair_found_after_too_many_choices_is_no_timing_break() -> None:
     calls = [{"caller": f"+49301000{number:03d}"} for number in range(40)]
     records = [*calls[:-1], {"caller": None, "duration_ms": 150_000, "amount": Decimal("0.25")}]
     result = reconcile(side(*calls), side(*records, prefix="b"), RULES)
@@ -195,7 +193,7 @@ def test_swapping_the_sides_swaps_the_pairs() -> None:
 
 
 @pytest.mark.fault("D09")
-def test_a_record_in_the_neighbour_day_is_a_break_of_time_and_not_two_missing_calls() -> None:
+def test_a_record_in_the_adjacent_day_is_one_timing_break() -> None:
     by_zone = one({"at": 0}, {"at": 12 * 3_600})
     assert pairs_of(by_zone) == [("a1", "b1", "time_mismatch")]
     assert by_zone.pairs["cause"].to_list() == ["zone"]
@@ -263,7 +261,7 @@ def test_a_file_that_ends_early_says_nothing_about_what_came_after() -> None:
     assert classes_of(reconcile(day(NOON, 2), day(NOON, 2, prefix="b").head(115), stated))["a120"] == "out_of_interval"
 
 
-def test_a_call_id_pairs_what_numbers_do_not_but_not_what_nothing_else_supports() -> None:
+def test_a_call_id_pairs_calls_only_where_something_else_supports_it() -> None:
     rewritten = {"call_id": "x", "callee": "+4930555555", "caller": None}
     assert pairs_of(one({"call_id": "x"}, rewritten)) == [("a1", "b1", "matched")]
     assert pairs_of(one({"call_id": "x"}, rewritten | {"at": 900})) == []
@@ -279,7 +277,7 @@ def test_a_withheld_caller_matches_by_the_called_number() -> None:
     assert pairs_of(one({}, {"caller": "+4940111111"})) == []
 
 
-def test_destinations_are_called_alike_on_both_sides_so_that_totals_compare() -> None:
+def test_destinations_have_one_name_on_both_sides() -> None:
     result = one({"destination": "DE mobile"}, {"destination": "Germany Mob."})
     assert result.totals.select("destination", "side", "rows").rows() == [
         ("DE mobile", "switch", 1),

@@ -44,7 +44,7 @@ def test_a_withheld_caller_is_nothing(text: str | None) -> None:
     assert carrier_side(rows({"caller_id_number": text}))["caller"].to_list() == [None]
 
 
-def test_numbers_are_public_ones_where_they_can_be_and_as_written_elsewhere() -> None:
+def test_numbers_are_e164_where_possible_and_as_written_elsewhere() -> None:
     side = switch_side(
         rows(
             {"caller_e164": "+4930111111", "callee_e164": "+4930222222", "caller_id_number": "030111111"},
@@ -56,7 +56,7 @@ def test_numbers_are_public_ones_where_they_can_be_and_as_written_elsewhere() ->
     assert side["callee"].to_list() == ["+4930222222", "1001", ""]
 
 
-def test_a_switch_that_rates_nothing_knows_no_amount_but_a_carriers_zero_is_a_price() -> None:
+def test_an_unrated_switch_has_no_amount_but_a_carriers_zero_is_a_price() -> None:
     frame = rows({"cost": Decimal(0), "cost_currency": "USD"})
     assert switch_side(frame)["amount"].to_list() == [None]
     assert carrier_side(frame)["amount"].to_list() == [Decimal(0)]

@@ -181,7 +181,7 @@ def test_what_the_profile_tolerates_is_green(place: RunContext) -> None:
 
 
 @pytest.mark.fault("D09")
-def test_a_record_moved_to_the_neighbour_day_is_a_timing_break_not_one_missing_and_one_extra(
+def test_a_record_moved_to_the_adjacent_day_is_one_timing_break(
     place: RunContext,
 ) -> None:
     last = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
@@ -290,7 +290,7 @@ def test_amounts_of_two_currencies_are_never_added(place: RunContext) -> None:
     assert "7.30" not in text
 
 
-def test_where_most_prices_differ_the_day_says_that_the_switchs_may_be_the_customers(place: RunContext) -> None:
+def test_where_most_prices_differ_the_switchs_may_be_customer_prices(place: RunContext) -> None:
     legs(place, starts(40), cost="0.50")
     deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
     assert any("compare_amounts = false" in finding for finding in one(place).kept.version.findings)
@@ -386,7 +386,7 @@ def test_two_at_once_keep_one_version(place: RunContext) -> None:
 
 
 @pytest.mark.parametrize("point", ["_insert", "_link"])
-def test_a_crash_while_it_is_written_leaves_nothing_and_the_next_run_is_whole(
+def test_a_crash_during_writing_leaves_nothing_and_the_next_run_is_whole(
     place: RunContext, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     legs(place, starts(40))

@@ -117,7 +117,7 @@ def test_a_change_of_a_leg_over_midnight_turns_its_sealed_day_late(place: RunCon
 
 
 @pytest.mark.fault("R201")
-def test_a_link_of_a_reconciliation_reaches_both_days_and_so_does_its_record(place: RunContext) -> None:
+def test_a_reconciled_link_and_its_record_change_both_days(place: RunContext) -> None:
     deliver(place, LEG)
     deliver(place, TWIN | money("1.25"), kind="upload")
 
@@ -141,7 +141,7 @@ def test_a_link_of_a_reconciliation_reaches_both_days_and_so_does_its_record(pla
 
 
 @pytest.mark.fault("R201")
-def test_an_erasure_reaches_the_day_of_a_leg_whose_other_record_was_erased_before(place: RunContext) -> None:
+def test_an_erasure_reaches_the_day_of_a_leg_erased_on_the_other_side(place: RunContext) -> None:
     number = {"caller_id_number": "+4930123456", "caller_e164": "+4930123456"}
     deliver(place, LEG | {"callee_id_number": "+4930999999", "callee_e164": "+4930999999"})
 

@@ -118,7 +118,7 @@ def test_any_order_of_arrival_gives_the_same_state(warehouse_url: str, order: tu
         assert connection.execute("SELECT count(*), sum(cost) FROM cdr_merged").fetchone() == (3, Decimal(2))
 
 
-def test_a_linked_leg_counts_once_with_the_files_cost_and_says_where_it_comes_from(warehouse_url: str) -> None:
+def test_a_linked_leg_counts_once_with_the_cost_of_the_file(warehouse_url: str) -> None:
     with connect(warehouse_url) as connection:
         _load(connection, "imported", _record("imported", 1, "c", 0, cost=Decimal("0.5"), cost_currency="EUR"))
         _load(connection, "api", _record("api", 1, "c", 0, cost=Decimal(0), cost_currency="USD"))
@@ -128,7 +128,7 @@ def test_a_linked_leg_counts_once_with_the_files_cost_and_says_where_it_comes_fr
     assert found == [("api+imported", "a1", "i1", Decimal("0.5"), "EUR")]
 
 
-def test_both_days_of_a_link_are_counted_as_changed_when_it_comes_and_when_it_goes(warehouse_url: str) -> None:
+def test_a_new_or_removed_link_changes_both_days(warehouse_url: str) -> None:
     with connect(warehouse_url) as connection:
         late = _record("api", 1, "c", 11)
         _load(connection, "api", late)
@@ -166,7 +166,7 @@ def test_reconciliation_links_records_and_withdraws_its_links_again(warehouse_ur
         assert _links(connection) == set()
 
 
-def test_a_link_by_call_id_replaces_one_of_reconciliation_and_is_not_replaced_by_it(warehouse_url: str) -> None:
+def test_a_link_by_call_id_takes_precedence_over_one_of_reconciliation(warehouse_url: str) -> None:
     with connect(warehouse_url) as connection:
         _load(connection, "imported", _record("imported", 1, "c", 0))
         _load(connection, "api", _record("api", 1, "x", 0))

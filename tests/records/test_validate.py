@@ -47,7 +47,7 @@ def test_a_carrier_may_bill_more_seconds_than_the_call_lasted() -> None:
     assert _reasons({"origin": "imported", "duration_seconds": Decimal(12), "billing_seconds": Decimal(60)}) == []
 
 
-def test_a_row_with_several_faults_is_rejected_once_for_the_first_in_dictionary_order() -> None:
+def test_a_row_with_several_faults_is_rejected_once_for_the_first_field() -> None:
     assert _reasons({"record_id": None, "duration_seconds": Decimal(-1)}) == [("record_id", "missing_value")]
 
 
@@ -60,7 +60,7 @@ def test_an_empty_frame_passes() -> None:
     assert validate(rows({}).clear(), latest=LATEST).rejects.is_empty()
 
 
-def test_known_bad_rows_are_rejected_even_when_the_environment_says_schema_only(
+def test_bad_rows_are_rejected_even_if_pandera_is_set_to_schema_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PANDERA_VALIDATION_DEPTH", "SCHEMA_ONLY")

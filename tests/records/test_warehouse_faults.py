@@ -77,7 +77,7 @@ def _kill(server: EmbeddedServer) -> None:
 
 @pytest.mark.fault("C01")
 @pytest.mark.slow
-def test_a_server_killed_before_during_or_after_the_commit_leaves_whole_batches_or_none(
+def test_a_server_killed_around_a_commit_leaves_whole_batches_or_none(
     server: EmbeddedServer,
 ) -> None:
     for point in ("before merge", "before commit", "after commit"):
@@ -101,7 +101,7 @@ def test_a_server_killed_before_during_or_after_the_commit_leaves_whole_batches_
 
 
 @pytest.mark.fault("C02")
-def test_a_backend_that_is_terminated_is_a_transient_failure_and_its_connection_is_not_used_again(
+def test_a_terminated_backend_is_transient_and_its_connection_is_dropped(
     warehouse_url: str,
 ) -> None:
     def terminate(load: BatchLoad) -> None:
@@ -117,7 +117,7 @@ def test_a_backend_that_is_terminated_is_a_transient_failure_and_its_connection_
 
 
 @pytest.mark.fault("C03")
-def test_a_lock_that_is_not_given_is_contention_and_the_whole_load_is_run_again(warehouse_url: str) -> None:
+def test_a_lock_timeout_is_contention_and_the_whole_load_is_retried(warehouse_url: str) -> None:
     tries: list[int] = []
 
     def load() -> LoadedBatch:
@@ -174,7 +174,7 @@ def _together(*works: Callable[[], object]) -> None:
 
 
 @pytest.mark.fault("C04")
-def test_a_record_twice_in_one_stage_is_merged_once_and_counted_as_a_duplicate(warehouse_url: str) -> None:
+def test_a_record_twice_in_one_stage_is_merged_once_and_one_duplicate(warehouse_url: str) -> None:
     twice = ({"record_id": "a"}, {"record_id": "a", "caller_id_name": "x"})
     counts = _load(warehouse_url, *twice).counts
     assert (counts.inserted, counts.duplicate) == (1, 1)
@@ -223,7 +223,7 @@ def test_overlapping_batches_at_once_end_as_one_after_the_other(
 
 
 @pytest.mark.fault("C05")
-def test_accounts_that_open_a_new_month_at_once_neither_deadlock_nor_lose_a_row(warehouse_url: str) -> None:
+def test_accounts_that_open_a_new_month_at_once_lose_no_row(warehouse_url: str) -> None:
     barrier = threading.Barrier(4)
 
     def work(account: str) -> None:
@@ -237,7 +237,7 @@ def test_accounts_that_open_a_new_month_at_once_neither_deadlock_nor_lose_a_row(
 
 
 @pytest.mark.fault("C05")
-def test_accounts_that_fill_a_new_month_at_once_neither_deadlock_nor_lose_a_row(warehouse_url: str) -> None:
+def test_accounts_that_fill_a_new_month_at_once_lose_no_row(warehouse_url: str) -> None:
     barrier = threading.Barrier(2)
 
     def work(account: str) -> None:
@@ -313,7 +313,7 @@ def test_a_record_is_found_by_one_look_up_however_many_months_there_are(warehous
 
 
 @pytest.mark.fault("C06")
-def test_a_full_disk_aborts_cleanly_and_the_same_load_works_when_there_is_space(warehouse_url: str) -> None:
+def test_a_full_disk_aborts_the_load_and_a_retry_works_with_space(warehouse_url: str) -> None:
     records = [{"record_id": f"r{number}" * 20} for number in range(3_000)]
 
     def no_space(load: BatchLoad) -> None:
@@ -353,9 +353,7 @@ def test_a_warehouse_that_can_only_be_read_is_refused_at_the_start(warehouse_url
 
 
 @pytest.mark.fault("C09")
-def test_an_edited_migration_that_was_applied_stops_everything_until_it_is_put_back(
-    warehouse_url: str, tmp_path: Path
-) -> None:
+def test_an_edited_applied_migration_stops_everything_until_restored(warehouse_url: str, tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
     shutil.copytree(scripts(), folder)
     require_current(warehouse_url, folder)
@@ -430,7 +428,7 @@ with connect(sys.argv[1]) as connection:
 
 
 @pytest.mark.fault("C12")
-def test_a_killed_load_leaves_no_stage_and_does_not_touch_that_of_a_living_one(warehouse_url: str) -> None:
+def test_a_killed_load_leaves_no_stage_and_touches_no_other_stage(warehouse_url: str) -> None:
     def crash(load: BatchLoad) -> None:
         path = [str(Path(__file__).parents[2])]
         assert subprocess.run([sys.executable, "-c", CRASH, warehouse_url, *path], check=False).returncode == 137

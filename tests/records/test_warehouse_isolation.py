@@ -84,7 +84,7 @@ def test_the_role_owns_nothing_and_bypasses_nothing(connection: Connection) -> N
 
 
 @pytest.mark.fault("C13")
-def test_every_table_that_the_role_may_read_is_isolated_and_its_partitions_are_closed(
+def test_every_table_the_role_may_read_is_isolated_with_closed_partitions(
     connection: Connection,
 ) -> None:
     for name in _readable(connection):
@@ -153,7 +153,7 @@ def test_ids_with_quotes_and_braces_are_ids_and_nothing_else(connection: Connect
 
 @pytest.mark.fault("C14")
 @pytest.mark.usefixtures("connection")
-def test_a_thousand_interleavings_over_pooled_connections_show_each_account_its_own(warehouse_url: str) -> None:
+def test_a_thousand_pooled_interleavings_show_each_account_its_own_rows(warehouse_url: str) -> None:
     expected = {
         "top": {"top", "middle", "leaf"}, "middle": {"middle", "leaf"}, "leaf": {"leaf"}, "other": {"other"},
     }  # fmt: skip

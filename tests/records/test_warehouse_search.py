@@ -175,7 +175,7 @@ def test_a_page_by_the_end_of_the_call_reads_little_of_its_period(filled: str, c
     [None, Compare(("hangup_cause",), Operator.EQUALS, ("NORMAL_CLEARING",))],
     ids=["none", "hangup cause"],
 )
-def test_a_page_of_one_business_day_is_read_in_the_order_in_which_its_calls_ended(filled: str, condition: Any) -> None:
+def test_a_page_of_one_business_day_is_ordered_by_the_end_of_its_calls(filled: str, condition: Any) -> None:
     day = Compare(("business_date",), Operator.EQUALS, (date(2026, 2, 10),))
     search = _search(day, *([] if condition is None else [condition]), span=None)
     plan, ids = asyncio.run(_plan_and_ids(filled, search))
@@ -218,7 +218,7 @@ def test_a_page_far_into_a_walk_does_not_read_what_is_before_it(filled: str) -> 
     assert _read_rows(plan) < 500, plan
 
 
-def test_a_search_that_is_asked_often_is_still_planned_for_what_it_looks_for(filled: str) -> None:
+def test_a_repeated_search_is_still_planned_for_its_values(filled: str) -> None:
     search = _search(Compare(("caller_e164", "callee_e164"), Operator.PREFIX, ("+4930",)))
 
     async def ask_often() -> list[tuple[int, int]]:

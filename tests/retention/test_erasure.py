@@ -76,7 +76,7 @@ def place(ctx: RunContext) -> RunContext:
 
 
 @pytest.mark.fault("D29")
-def test_the_number_is_gone_from_records_history_and_the_other_record_of_the_leg_and_totals_stay(
+def test_an_erased_number_leaves_all_records_and_history_but_no_total(
     place: RunContext,
 ) -> None:
     before = query(place, TOTALS)
@@ -91,9 +91,7 @@ def test_the_number_is_gone_from_records_history_and_the_other_record_of_the_leg
 
 
 @pytest.mark.fault("D29")
-def test_sealed_files_stay_to_the_byte_and_every_file_that_shows_the_number_is_named(
-    place: RunContext, tmp_path: Any
-) -> None:
+def test_sealed_files_are_unchanged_and_those_with_the_number_are_named(place: RunContext, tmp_path: Any) -> None:
     place.settings.targets_file.write_text(f'[finance]\nurl = "{tmp_path}/fetched"\n')
     deliver_files(DeliverRequest(), place)
     before = files(place)
@@ -121,7 +119,7 @@ def test_an_open_day_is_written_again_without_the_number(place: RunContext) -> N
 
 
 @pytest.mark.fault("D29")
-def test_a_reissue_is_a_new_version_with_equal_totals_and_every_file_verifies(place: RunContext) -> None:
+def test_a_reissue_is_a_new_version_with_equal_totals_that_verifies(place: RunContext) -> None:
     erase(place, reissue=True)
     assert state(place) == "late_pending"
     again = restate(later(place, hours=1))
@@ -134,7 +132,7 @@ def test_a_reissue_is_a_new_version_with_equal_totals_and_every_file_verifies(pl
 
 
 @pytest.mark.fault("D29")
-def test_what_was_erased_stays_so_when_its_record_comes_again_the_same_or_changed(place: RunContext) -> None:
+def test_erased_values_stay_erased_when_the_record_returns(place: RunContext) -> None:
     erase(place)
     deliver(place, {"record_id": "a", "call_id": "x"} | SHOWN | USD)
     deliver(place, {"record_id": "a", "call_id": "x", "rate_name": "rated later"} | SHOWN | USD)

@@ -71,7 +71,7 @@ def place(ctx: RunContext) -> RunContext:
     return ctx
 
 
-def test_a_month_goes_whole_with_history_keys_and_links_and_its_totals_stay(place: RunContext) -> None:
+def test_a_month_is_removed_with_history_keys_and_links_but_not_its_totals(place: RunContext) -> None:
     assert counts(place) == {"cdr": 4, "cdr_history": 1, "cdr_keys": 4, "cdr_links": 1}
     seal(place)
     before = files(place)
@@ -97,7 +97,7 @@ def test_a_month_with_an_open_or_a_late_day_is_refused_by_name_and_stays(place: 
     assert counts(place)["cdr"] == 5
 
 
-def test_a_month_that_the_policy_keeps_stays_and_so_does_everything_without_a_policy(place: RunContext) -> None:
+def test_a_month_that_the_policy_keeps_stays(place: RunContext) -> None:
     seal(place)
     assert retain_records(place).months == ()
     policy(place, keep=8)
@@ -107,7 +107,7 @@ def test_a_month_that_the_policy_keeps_stays_and_so_does_everything_without_a_po
     assert counts(place)["cdr"] == 4
 
 
-def test_the_archive_holds_every_record_and_column_and_is_the_same_bytes_each_time(place: RunContext) -> None:
+def test_the_archive_holds_every_record_and_column_in_the_same_bytes(place: RunContext) -> None:
     seal(place)
     policy(place, keep=7, archive=True)
     with place.ledger() as ledger, ledger.retention.remove_month(ACCOUNT, MARCH) as removal:
@@ -130,9 +130,7 @@ def test_the_archive_holds_every_record_and_column_and_is_the_same_bytes_each_ti
 
 
 @pytest.mark.parametrize("statement", ["retained_totals", "removed_months"])
-def test_a_run_that_dies_removes_nothing_and_the_next_one_ends_as_if_it_had_not(
-    place: RunContext, statement: str
-) -> None:
+def test_a_run_that_dies_removes_nothing_and_the_next_one_converges(place: RunContext, statement: str) -> None:
     seal(place)
     policy(place, keep=7, archive=True)
     with connect(place.url) as connection:
@@ -147,9 +145,7 @@ def test_a_run_that_dies_removes_nothing_and_the_next_one_ends_as_if_it_had_not(
     assert query(place, "SELECT sum(legs)::int FROM retained_totals") == [(2,)]
 
 
-def test_records_that_are_missing_from_the_table_are_an_imbalance_and_nothing_is_removed(
-    place: RunContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_records_missing_from_the_table_stop_the_removal(place: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     seal(place)
     policy(place, keep=7)
     monkeypatch.setattr(MonthRemoval, "count", lambda _: 4)
@@ -159,7 +155,7 @@ def test_records_that_are_missing_from_the_table_are_an_imbalance_and_nothing_is
     assert counts(place)["cdr"] == 4
 
 
-def test_a_record_of_a_removed_month_that_comes_again_is_rejected_and_only_its_id_is_kept(place: RunContext) -> None:
+def test_a_record_of_a_removed_month_is_rejected_and_only_its_id_is_kept(place: RunContext) -> None:
     seal(place)
     policy(place, keep=7)
     retain_records(place)
@@ -171,7 +167,7 @@ def test_a_record_of_a_removed_month_that_comes_again_is_rejected_and_only_its_i
     assert query(place, "SELECT changes = exported_changes FROM days WHERE business_date = '2026-03-02'") == [(True,)]
 
 
-def test_an_imported_record_of_the_next_month_goes_with_the_leg_that_it_belongs_to(ctx: RunContext) -> None:
+def test_an_imported_record_of_the_next_month_is_removed_with_its_leg(ctx: RunContext) -> None:
     last = date(2026, 3, 31)
     late = datetime(2026, 3, 31, 21, 59, tzinfo=UTC)
     collected(ctx, last)
@@ -184,7 +180,7 @@ def test_an_imported_record_of_the_next_month_goes_with_the_leg_that_it_belongs_
     assert counts(ctx) == {"cdr": 0, "cdr_history": 0, "cdr_keys": 0, "cdr_links": 0}
 
 
-def test_partitions_that_are_empty_for_everybody_are_dropped_and_made_again_when_needed(place: RunContext) -> None:
+def test_empty_partitions_are_dropped_and_recreated_when_needed(place: RunContext) -> None:
     seal(place)
     policy(place, keep=7)
     with connect(place.url) as other, other.transaction():
@@ -198,7 +194,7 @@ def test_partitions_that_are_empty_for_everybody_are_dropped_and_made_again_when
     assert query(place, "SELECT record_id FROM cdr ORDER BY 1") == [("again",), ("c",)]
 
 
-def test_masking_takes_numbers_and_names_leaves_every_total_and_is_not_undone_by_a_replay(ctx: RunContext) -> None:
+def test_masking_leaves_totals_and_a_replay_does_not_undo_it(ctx: RunContext) -> None:
     collected(ctx)
     deliver(ctx, {"record_id": "a", "callee_id_name": "old"} | NUMBERS | USD)
     deliver(ctx, {"record_id": "a"} | NUMBERS | USD)
@@ -245,7 +241,7 @@ def test_a_night_applies_the_policies_and_says_what_it_removed(place: RunContext
     assert [check.passed for check in result.get_asset_check_evaluations()] == [True]
 
 
-def test_what_a_night_cannot_remove_is_red_and_stands_in_the_list_until_it_is_gone(place: RunContext) -> None:
+def test_a_month_that_a_night_cannot_remove_is_red_until_removed(place: RunContext) -> None:
     policy(place, keep=7)
     assert [check.passed for check in applied(place).get_asset_check_evaluations()] == [False]
     assert overdue(place) == []

@@ -83,9 +83,7 @@ def test_a_new_carriers_file_takes_one_toml_file_and_no_code(ctx: RunContext, ru
     ]
 
 
-def test_a_draft_says_what_it_cannot_know_and_is_no_profile_before_that_is_filled_in(
-    ctx: RunContext, run: Run, tmp_path: Path
-) -> None:
+def test_a_draft_is_no_profile_until_its_questions_are_answered(ctx: RunContext, run: Run, tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text(
         "ref;from;to;start;seconds\n1;a;b;03/04/2026 09:00:00;60\n2;a;b;04/03/2026 09:00:00;5\n"
     )

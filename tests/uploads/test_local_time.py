@@ -65,7 +65,7 @@ def test_local_times_are_read_by_their_zones_clock(zone: str, text: str, expecte
         ("America/New_York", "2026-11-01 01:30:00"),
     ],
 )
-def test_a_time_that_the_clocks_skip_or_show_twice_is_a_time_but_no_instant(zone: str, text: str) -> None:
+def test_a_skipped_or_repeated_local_time_is_no_instant(zone: str, text: str) -> None:
     assert read(text, zone=zone) is None
     assert pl.select(is_time(pl.lit(text), "local", FORMATS)).item()
 

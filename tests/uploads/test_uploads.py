@@ -72,7 +72,7 @@ def test_all_line_ends_are_understood(end: str) -> None:
     assert values(delimited_records(f"1,2,3{end}4,5,6{end}", THREE)) == [("1", "2", "3"), ("4", "5", "6")]
 
 
-def test_a_line_end_inside_quotes_belongs_to_the_field_and_lines_are_counted_physically() -> None:
+def test_a_line_end_inside_quotes_belongs_to_the_field() -> None:
     records = delimited_records('1,"two\nlines",3\nx\n4,5,6\n', THREE)
     assert values(records) == [("1", "two\nlines", "3"), ("4", "5", "6")]
     assert records.rejects.rows() == [(3, "", "ragged_row", "x")]

@@ -39,7 +39,7 @@ def merged(ctx: RunContext) -> int:
 @pytest.mark.fault("B21")
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_an_import_killed_at_a_point_is_whole_or_nothing_and_the_next_run_converges(
+def test_a_killed_import_is_whole_or_nothing_and_the_next_run_converges(
     place: RunContext, tmp_path: Path, point: str
 ) -> None:
     file = tmp_path / "f.csv"

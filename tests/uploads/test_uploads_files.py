@@ -100,7 +100,7 @@ def test_another_encoding_is_refused_at_its_byte_and_never_read_as_rubbish(
 
 @pytest.mark.fault("B03")
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
-def test_another_delimiter_than_the_profiles_is_refused_and_one_that_it_states_is_read(
+def test_only_the_delimiter_of_the_profile_or_of_a_sep_line_is_read(
     place: RunContext, tmp_path: Path, mark: str
 ) -> None:
     text = f"start{mark}name\n{START}{mark}Ada, Countess\n"
@@ -169,7 +169,7 @@ def test_short_and_long_rows_are_rejected_and_shift_no_column(place: RunContext,
 
 
 @pytest.mark.fault("B07")
-def test_a_cell_without_end_and_a_row_of_a_million_columns_stop_within_bounds(
+def test_an_endless_cell_and_a_million_columns_stop_within_bounds(
     place: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cdr_pipeline.sources.uploads.lines.LONGEST_LINE", 2_000_000)

@@ -55,9 +55,7 @@ def state_of(ctx: RunContext, name: str) -> tuple[object, ...]:
 # the same records in another file
 
 
-def test_a_file_that_repeats_another_ones_records_is_held_and_nothing_of_it_is_merged(
-    place: RunContext, tmp_path: Path
-) -> None:
+def test_a_file_that_repeats_records_of_another_is_held_and_not_merged(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, 3))
     with pytest.raises(UploadHeld, match="2 of 3 records"):
         fed(place, tmp_path / "b.csv", carrier_text(2, 3, 4))
@@ -78,9 +76,7 @@ def test_a_file_of_one_record_that_another_file_has_is_held(place: RunContext, t
         fed(place, tmp_path / "b.csv", carrier_text(2))
 
 
-def test_a_released_file_is_loaded_what_is_known_stays_and_who_decided_is_kept(
-    place: RunContext, tmp_path: Path
-) -> None:
+def test_a_released_file_is_loaded_and_the_decision_recorded(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, 3))
     with pytest.raises(UploadHeld):
         fed(place, tmp_path / "b.csv", carrier_text(2, 3, 4))
@@ -146,7 +142,7 @@ def test_the_night_holds_what_repeats_and_loads_the_rest(place: RunContext, tmp_
     assert loaded.failures == ()
 
 
-def test_a_file_over_which_the_program_fails_is_named_and_the_others_are_loaded(
+def test_a_file_that_the_program_fails_on_is_named_and_the_others_load(
     place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = place.settings.upload_dir / "acct" / "generic"
@@ -215,9 +211,7 @@ def test_totals_that_differ_refuse_the_whole_file(place: RunContext, tmp_path: P
     assert state_of(place, "f.csv") == ("refused", "control_totals_differ", None)
 
 
-def test_rejected_rows_count_as_rows_and_leave_their_money_out_of_the_comparison(
-    place: RunContext, tmp_path: Path
-) -> None:
+def test_rejected_rows_count_but_their_money_is_not_compared(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "totals", TOTALS)
     text = ROWS + "2026-03-02 09:02:00,30,free\nTRAILER,3,120,0.02\n"
     assert fed(place, tmp_path / "f.csv", text, "totals").counts.rejected == 1
@@ -258,9 +252,7 @@ def test_names_that_say_nothing_and_profiles_without_series_are_no_series(place:
     assert (series.files, series.whole, series.last_date) == (1, True, None)
 
 
-def test_days_without_calls_are_no_missing_days_though_their_files_are_the_same_bytes(
-    place: RunContext, tmp_path: Path
-) -> None:
+def test_days_without_calls_are_not_missing_days(place: RunContext, tmp_path: Path) -> None:
     own_profile(place, "series", SERIES)
     then = replace(place, clock=lambda: datetime(2026, 3, 6, 12, tzinfo=UTC))
     for day in (2, 3, 4):
@@ -291,9 +283,7 @@ def test_the_same_bytes_of_two_accounts_are_two_uploads(ctx: RunContext, tmp_pat
 
 
 @pytest.mark.fault("B14")
-def test_the_later_file_wins_the_earlier_value_is_kept_and_the_change_is_counted(
-    place: RunContext, tmp_path: Path
-) -> None:
+def test_the_later_file_wins_and_the_earlier_value_is_history(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "a.csv", carrier_text(1, 2, cost="0.01"))
     later = fed(place, tmp_path / "b.csv", HEADER + carrier_row(1, cost="0.02") + carrier_row(3))
     assert (later.counts.updated, later.counts.inserted) == (1, 1)

@@ -61,7 +61,7 @@ def outcome(path: Path, spoken: Profile, block: int) -> tuple[pl.DataFrame, pl.D
     st.integers(1, 40),
 )
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_file_of_any_shape_breaks_the_accounting_or_depends_on_its_blocks(
+def test_no_shape_of_file_breaks_the_accounting_or_depends_on_blocks(
     tmp_path: Path, content: bytes, layout: Layout, segments: Segments, block: int
 ) -> None:
     (tmp_path / "f").write_bytes(content)
@@ -85,7 +85,7 @@ def test_lines_do_not_depend_on_where_the_text_is_cut(text: str, cut: int, block
     assert pl.concat(line_blocks(pieces, TWO, block=block)).equals(logical_lines(text, TWO))
 
 
-def test_a_lost_quote_does_not_break_the_fields_of_several_lines_that_follow() -> None:
+def test_a_lost_quote_does_not_break_the_lines_that_follow() -> None:
     found = logical_lines('1,"lost\n2,"two\nlines"\n3,"and\nthree\nmore"\n', TWO)
     assert found.rows() == [(1, '1,"lost'), (2, '2,"two\nlines"'), (4, '3,"and\nthree\nmore"')]
 

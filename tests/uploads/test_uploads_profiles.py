@@ -69,7 +69,7 @@ def test_columns_are_named_in_any_case_alone_or_in_a_list(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", list_profiles())
-def test_every_built_in_profile_says_what_it_is_for_and_yields_the_working_schema(name: str) -> None:
+def test_every_built_in_profile_is_described_and_yields_the_schema(name: str) -> None:
     profile = load_profile(name)
     assert profile.description
     columns = sorted({column for names in profile.fields.values() for column in names} | set(profile.native_id))

@@ -117,7 +117,7 @@ def test_inches_in_two_lines_do_not_make_one_record_of_them() -> None:
     assert records.rejects["line"].to_list() == [1, 2]
 
 
-def test_a_quoted_field_of_many_lines_may_stand_beside_a_field_quoted_in_part() -> None:
+def test_a_quoted_field_of_many_lines_may_follow_a_partly_quoted_one() -> None:
     records = delimited_records('"User 10" <114>,"two\nlines",x\n', THREE)
     assert values(records) == [('"User 10" <114>', "two\nlines", "x")]
 

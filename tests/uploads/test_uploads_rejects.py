@@ -57,9 +57,7 @@ def states(ctx: RunContext) -> list[tuple[object, ...]]:
     return warehouse(ctx, "SELECT line, reason, state FROM rejects ORDER BY line, rejected_at, state")
 
 
-def test_a_reject_file_has_the_format_of_its_source_and_says_upload_line_and_reason(
-    place: RunContext, tmp_path: Path
-) -> None:
+def test_a_reject_file_has_its_sources_format_with_upload_line_and_reason(place: RunContext, tmp_path: Path) -> None:
     loaded = fed(place, tmp_path / "f.csv", carrier_text(1) + carrier_row(2, start="yesterday") + "cut\n")
     mark = loaded.sha256[:16]
     assert exported(loaded, place, tmp_path / "rejects.csv").splitlines() == [
@@ -143,7 +141,7 @@ def test_a_reject_file_that_a_spreadsheet_quoted_is_read(place: RunContext, tmp_
     assert replayed(tmp_path / "r.csv", quoted, place).counts.merged == 1
 
 
-def test_json_lines_come_back_as_documents_and_text_that_is_no_json_as_text(place: RunContext, tmp_path: Path) -> None:
+def test_json_lines_return_as_documents_and_other_text_as_text(place: RunContext, tmp_path: Path) -> None:
     good = '{"sid": "CA1", "start_time": "Mon, 02 Mar 2026 09:00:00 +0000", "duration": "6"}\n'
     bad = good.replace("CA1", "CA2").replace("Mon, 02 Mar", "Tue, 32 Mar")
     loaded = fed(place, tmp_path / "f.jsonl", good + bad + '{"sid": "CA3", \n', "twilio")
