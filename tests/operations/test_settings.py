@@ -68,3 +68,15 @@ def test_a_wrong_secret_is_not_shown_either(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ConfigurationError) as raised:
         load_settings()
     assert "CANARY_SECRET" not in str(raised.value)
+
+
+def test_a_wrong_setting_leaves_the_others_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDR_API_URL", "https://user:CANARY_SECRET@switch.example.com")
+    monkeypatch.setenv("CDR_API_KEY", "CANARY_KEY")
+    monkeypatch.setenv("CDR_TIME_ZONE", "Asia/Tokyo")
+    reports, settings = inspect_settings()
+    values = {report.variable: report.value for report in reports}
+    assert settings is None
+    assert (values["CDR_TIME_ZONE"], values["CDR_NIGHTLY_AT"]) == ("Asia/Tokyo", "02:30")
+    assert (values["CDR_API_URL"], values["CDR_API_KEY"]) == ("(invalid)", "********")
+    assert "CANARY" not in repr(reports)

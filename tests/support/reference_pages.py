@@ -217,7 +217,8 @@ def _exit_codes() -> str:
     ]
     codes = sorted({0, 1, 10} | {kind.exit_code for kind in kinds})
     rows = [
-        (f"`{kind.code}`", str(kind.exit_code), "yes" if kind.retryable else "no", _summary(kind)) for kind in kinds
+        (f"`{kind.code}`", str(kind.exit_code), "yes" if kind.retryable else "no", _summary(kind))
+        for kind in sorted(kinds, key=lambda kind: kind.code)
     ]
     return (
         _ERRORS

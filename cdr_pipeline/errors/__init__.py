@@ -1,0 +1,170 @@
+"""Exceptions of the product, in one tree.
+
+Each class has a stable ``code`` for scripts and tables, whether a retry can help (``retryable``), the exit code of the
+CLI and the HTTP status of the API. A message contains what happened, where, and what to do next. It never contains a
+token, a phone number or a name.
+
+    CdrError
+    ├── ConfigurationError              2   a setting is missing or wrong
+    │   └── DayNotBegun                     the business date has not begun in the account's time zone
+    ├── ClockDisagrees                  2   the clocks of this machine, the warehouse and the switch differ
+    ├── WarehouseError                  3
+    │   ├── WarehouseUnavailable            the server cannot be reached or started (retryable)
+    │   │   └── WarehouseContended              deadlock or lock timeout (retryable)
+    │   ├── ValueNotStorable                a value that the warehouse cannot hold
+    │   ├── WarehouseReadOnly               the server is a standby, or its user has read access only
+    │   ├── WarehouseTimeout                a search exceeded its timeout
+    │   ├── WarehouseNewerThanCode          the database was migrated by a later version
+    │   ├── WarehouseNotMigrated            the database lacks this version's tables
+    │   ├── WarehouseOfAnotherFolder        the warehouse belongs to another data folder
+    │   ├── NewerThanBackup             2   the warehouse has data that the backup to be restored lacks
+    │   ├── MigrationEdited                 an applied migration was edited
+    │   └── ReaderNotAdmitted               the role that reads for one account is missing, or sees too much
+    ├── UpstreamError                   4
+    │   ├── TransientUpstreamError          a retry may help: timeouts, 429, 5xx, incomplete pages (retryable)
+    │   │   ├── WindowOutdated                  a window was read in the dialect before an upgrade (retryable)
+    │   │   └── WindowTooHeavy                  a gateway timed out on the window (504); a shorter one may work
+    │   │       └── ReplyTooLarge                   a response exceeds the size limit; a shorter window may work
+    │   └── PermanentUpstreamError          a retry does not help
+    │       ├── UpstreamAuthError           401, 403
+    │       ├── UpstreamAccountNotFound     404, 410 on the account itself
+    │       ├── UpstreamProtocolError       a response that violates the protocol
+    │       ├── DialectChanged              the version of the switch does not match the dialect of the request
+    │       └── CallTooLong                 a call over the end of a month is longer than the search for such calls
+    ├── UploadError                     5
+    │   ├── UnknownProfile                  no profile of that name
+    │   ├── InvalidProfile                  a profile file is malformed or contradicts itself
+    │   │   └── InvalidRateCard                 the rate card of a profile is not valid
+    │   ├── MisplacedFile                   a dropped file is outside the folders of accounts and profiles
+    │   ├── UnreadableUpload                a file does not have the format of its profile
+    │   │   ├── ControlTotalsDiffer             the totals stated in the file differ from its records
+    │   │   └── AmbiguousDates                  the dates fit both day-first and month-first order
+    │   └── UploadHeld                      the file repeats records of another file; an operator decides
+    ├── AccountNotFound                 6   the account is not registered
+    ├── ClaimLost                       4   the lease expired and another process took over (retryable)
+    ├── UnbalancedBatch                 7   rows were not all accounted for; nothing was merged
+    ├── ReconciliationError             7
+    │   ├── InvalidSide                     a side lacks columns or values that the matcher needs
+    │   ├── BreakNotFound               2   no break of the newest reconciliations has that id
+    │   └── UnbalancedReconciliation        rows, seconds or money by class do not add up to the input
+    ├── ExportError                     8   a file or manifest could not be written completely
+    │   ├── DayNotSealable                  the day cannot be sealed or restated yet
+    │   ├── SealedFileDamaged               a sealed file is missing or has changed
+    │   ├── SealedFileExists                a sealed file that the ledger lacks is on disk
+    │   └── DeliveryError                   a target cannot be reached or failed (retryable)
+    │       └── DeliveryRefused                 the host key is unknown, or the target has a different file of that name
+    ├── IncompleteNight                 9   some accounts failed; the others are done
+    ├── ProblemsFound                   11  a check-up found problems that need manual action
+    ├── AlertNotSent                    12  no channel accepted an alert (retryable)
+    └── RequestRefused                  1   the API refused a request (see api/refusals.py)
+"""
+
+from cdr_pipeline.errors.accounts import AccountNotFound
+from cdr_pipeline.errors.base import CdrError
+from cdr_pipeline.errors.collect import (
+    CallTooLong,
+    DialectChanged,
+    PermanentUpstreamError,
+    ReplyTooLarge,
+    TransientUpstreamError,
+    UpstreamAccountNotFound,
+    UpstreamAuthError,
+    UpstreamError,
+    UpstreamProtocolError,
+    WindowOutdated,
+    WindowTooHeavy,
+)
+from cdr_pipeline.errors.configuration import ClockDisagrees, ConfigurationError, DayNotBegun
+from cdr_pipeline.errors.days import (
+    DayNotSealable,
+    DeliveryError,
+    DeliveryRefused,
+    ExportError,
+    SealedFileDamaged,
+    SealedFileExists,
+)
+from cdr_pipeline.errors.operations import AlertNotSent, IncompleteNight, ProblemsFound
+from cdr_pipeline.errors.reconciliation import BreakNotFound, InvalidSide, ReconciliationError, UnbalancedReconciliation
+from cdr_pipeline.errors.records import ClaimLost, UnbalancedBatch
+from cdr_pipeline.errors.requests import RequestRefused
+from cdr_pipeline.errors.uploads import (
+    AmbiguousDates,
+    ControlTotalsDiffer,
+    InvalidProfile,
+    InvalidRateCard,
+    MisplacedFile,
+    UnknownProfile,
+    UnreadableUpload,
+    UploadError,
+    UploadHeld,
+)
+from cdr_pipeline.errors.warehouse import (
+    MigrationEdited,
+    NewerThanBackup,
+    ReaderNotAdmitted,
+    ValueNotStorable,
+    WarehouseContended,
+    WarehouseError,
+    WarehouseNewerThanCode,
+    WarehouseNotMigrated,
+    WarehouseOfAnotherFolder,
+    WarehouseReadOnly,
+    WarehouseTimeout,
+    WarehouseUnavailable,
+)
+
+__all__ = [
+    "AccountNotFound",
+    "AlertNotSent",
+    "AmbiguousDates",
+    "BreakNotFound",
+    "CallTooLong",
+    "CdrError",
+    "ClaimLost",
+    "ClockDisagrees",
+    "ConfigurationError",
+    "ControlTotalsDiffer",
+    "DayNotBegun",
+    "DayNotSealable",
+    "DeliveryError",
+    "DeliveryRefused",
+    "DialectChanged",
+    "ExportError",
+    "IncompleteNight",
+    "InvalidProfile",
+    "InvalidRateCard",
+    "InvalidSide",
+    "MigrationEdited",
+    "MisplacedFile",
+    "NewerThanBackup",
+    "PermanentUpstreamError",
+    "ProblemsFound",
+    "ReaderNotAdmitted",
+    "ReconciliationError",
+    "ReplyTooLarge",
+    "RequestRefused",
+    "SealedFileDamaged",
+    "SealedFileExists",
+    "TransientUpstreamError",
+    "UnbalancedBatch",
+    "UnbalancedReconciliation",
+    "UnknownProfile",
+    "UnreadableUpload",
+    "UploadError",
+    "UploadHeld",
+    "UpstreamAccountNotFound",
+    "UpstreamAuthError",
+    "UpstreamError",
+    "UpstreamProtocolError",
+    "ValueNotStorable",
+    "WarehouseContended",
+    "WarehouseError",
+    "WarehouseNewerThanCode",
+    "WarehouseNotMigrated",
+    "WarehouseOfAnotherFolder",
+    "WarehouseReadOnly",
+    "WarehouseTimeout",
+    "WarehouseUnavailable",
+    "WindowOutdated",
+    "WindowTooHeavy",
+]

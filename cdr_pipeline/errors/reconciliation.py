@@ -1,0 +1,30 @@
+"""Errors of reconciliation."""
+
+from cdr_pipeline.errors.base import CdrError
+
+
+class ReconciliationError(CdrError):
+    """Two sides could not be compared."""
+
+    code = "reconciliation"
+    exit_code = 7
+
+
+class InvalidSide(ReconciliationError):
+    """A side lacks columns or values that the matcher needs."""
+
+    code = "invalid_side"
+
+
+class BreakNotFound(ReconciliationError):
+    """No break, or more than one, of the newest reconciliations matches the id."""
+
+    code = "break_not_found"
+    exit_code = 2
+    http_status = 404
+
+
+class UnbalancedReconciliation(ReconciliationError):
+    """Rows, seconds or money by class do not add up to the input; no result is stored."""
+
+    code = "unbalanced_reconciliation"

@@ -1,0 +1,82 @@
+"""Settings of the warehouse and of the folders."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from cdr_pipeline.settings.folders import AbsolutePath, home
+from cdr_pipeline.settings.section import SettingsSection
+
+
+def _warehouse_scheme(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql://")
+    return url
+
+
+class WarehouseSettings(SettingsSection):
+    """Settings of the warehouse and of the folders."""
+
+    warehouse_url: Annotated[SecretStr | None, AfterValidator(_warehouse_scheme)] = Field(
+        default=None, description="postgresql://user@host/database, PostgreSQL 15 or later; empty: the embedded server"
+    )
+    data_dir: AbsolutePath = Field(
+        default_factory=lambda: home() / "cdr_data",
+        description="landing files, uploads, exports and the embedded warehouse",
+    )
+    dagster_home: AbsolutePath = Field(
+        default_factory=lambda: home() / "dagster_home",
+        validation_alias="DAGSTER_HOME",
+        description="folder of Dagster's instance",
+    )
+
+    @property
+    def session_dir(self) -> Path:
+        """Tokens of the switch, shared by this machine's processes; readable by the owner only."""
+        return self.data_dir / "session"
+
+    @property
+    def landing_dir(self) -> Path:
+        """Untouched bytes that came in."""
+        return self.data_dir / "landing"
+
+    @property
+    def upload_dir(self) -> Path:
+        """Drop folder: ``uploads/{account_id}/{profile}/file``."""
+        return self.data_dir / "uploads"
+
+    @property
+    def profile_dir(self) -> Path:
+        """The operator's own import profiles, in addition to the built-in ones."""
+        return self.data_dir / "profiles"
+
+    @property
+    def export_dir(self) -> Path:
+        """Daily files and their manifests."""
+        return self.data_dir / "exports"
+
+    @property
+    def archive_dir(self) -> Path:
+        """Records that were removed from the warehouse, in Parquet."""
+        return self.data_dir / "archive"
+
+    @property
+    def report_dir(self) -> Path:
+        """One page per night."""
+        return self.data_dir / "reports"
+
+    @property
+    def targets_file(self) -> Path:
+        """File with the delivery targets; readable by its owner only, because it may contain passwords."""
+        return self.data_dir / "targets.toml"
+
+    @property
+    def reconciliation_dir(self) -> Path:
+        """Pages of reconciled days."""
+        return self.data_dir / "reconciliation"
+
+    @property
+    def warehouse_dir(self) -> Path:
+        """The embedded server's own folder."""
+        return self.data_dir / "warehouse"
