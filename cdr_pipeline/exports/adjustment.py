@@ -14,11 +14,11 @@ import polars as pl
 import polars_hash as plh
 
 from cdr_pipeline.exports.atomic import AtomicFile
-from cdr_pipeline.exports.daily_file import Content, DailyFile, WrittenFile, manifest_of, write_file
-from cdr_pipeline.exports.dialects import ExportDialect
-from cdr_pipeline.exports.exact_csv import header, lines
+from cdr_pipeline.exports.content import Content
+from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, manifest_of, write_file
+from cdr_pipeline.exports.dialects.registry import ADJUSTMENT, dialect_named
+from cdr_pipeline.exports.exact_csv import header, lines, scan_cells
 from cdr_pipeline.exports.manifest import Manifest
-from cdr_pipeline.exports.reading_back import scan_cells
 from cdr_pipeline.exports.totals import FileTotals, with_typed_values
 
 COLUMNS: Final = ("change", "side", "reason")
@@ -117,18 +117,18 @@ def write_adjustment(
         content = Content(writing, day.compression)
         content.write(header(columns))
         content.write(lines(rows.select(columns)))
-        manifest = manifest_of(day, ExportDialect.ADJUSTMENT, writing, content.finish())
+        manifest = manifest_of(day, ADJUSTMENT, writing, content.finish())
         return replace(
             manifest, rows=rows.height, columns=columns, totals=adjustment_totals([rows]), late_rows=changes.late_rows,
             reasons=reasons_of(rows),
         )  # fmt: skip
 
-    return write_file(day.path(export_dir, ExportDialect.ADJUSTMENT), produce, day=day, announce=announce)
+    return write_file(day.path(export_dir, ADJUSTMENT), produce, day=day, announce=announce)
 
 
 def adjustment_totals(rows: Iterable[pl.DataFrame]) -> dict[str, object]:
     """Totals of an adjustment's rows by change and side."""
-    totals = FileTotals(by=("change", "side"))
+    totals = FileTotals(by=dialect_named(ADJUSTMENT).totals_by)
     for frame in rows:
         totals.add(with_typed_values(frame))
     return totals.as_json()

@@ -3,26 +3,21 @@
 import hashlib
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from cdr_pipeline import __version__
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.errors import ExportError, SealedFileDamaged, SealedFileExists
 from cdr_pipeline.exports.atomic import SEALED_MODE, AtomicFile, make_read_only, new_file, remove, sole_writer
-from cdr_pipeline.exports.compression import Compression, Compressor, packer
-from cdr_pipeline.exports.dialects import (
-    MANIFEST_SUFFIX,
-    ExportDialect,
-    day_of_name,
-    file_name,
-    manifest_path,
-    month_folder,
-)
+from cdr_pipeline.exports.compression import Compression
+from cdr_pipeline.exports.content import Content
+from cdr_pipeline.exports.dialects.registry import EXACT, dialect_named
 from cdr_pipeline.exports.exact_csv import header
+from cdr_pipeline.exports.file_names import MANIFEST_SUFFIX, day_of_name, file_name, manifest_path, month_folder
 from cdr_pipeline.exports.manifest import SCHEMA, Manifest, encode_manifest, read_manifest, utc_text
 from cdr_pipeline.exports.sums import add_sum
 from cdr_pipeline.exports.totals import ManifestTotals
@@ -64,7 +59,7 @@ class DailyFile:
     reconciliation: dict[str, str | int] = field(default_factory=lambda: {"status": "none"})
     compression: Compression = "none"
 
-    def path(self, export_dir: Path, dialect: ExportDialect = ExportDialect.EXACT) -> Path:
+    def path(self, export_dir: Path, dialect: str = EXACT) -> Path:
         """``{account_id}/{yyyy}/{mm}/cdrs_{account_id}_{date}_v{n}.csv``.
 
         Raises:
@@ -98,34 +93,6 @@ class WrittenFile:
         return self.manifest.rows
 
 
-@dataclass(slots=True)
-class Content:
-    """Writes lines into a file: hashes them uncompressed, then compresses them."""
-
-    writing: AtomicFile
-    compression: InitVar[Compression]
-    _packer: Compressor = field(init=False)
-    _digest: Any = field(init=False)
-
-    def __post_init__(self, compression: Compression) -> None:
-        self._packer = packer(compression)
-        # Uncompressed content is hashed once, by the file itself.
-        self._digest = self.writing.digest if compression == "none" else hashlib.sha256()
-
-    def write(self, lines: bytes) -> None:
-        """Appends lines."""
-        if self._digest is not self.writing.digest:
-            self._digest.update(lines)
-        if compressed := self._packer.compress(lines):
-            self.writing.write(compressed)
-
-    def finish(self) -> str:
-        """Writes the rest of the compressed bytes; returns the SHA-256 of all lines."""
-        if rest := self._packer.flush():
-            self.writing.write(rest)
-        return str(self._digest.hexdigest())
-
-
 def write_daily_file(
     contents: Iterable[bytes], *, day: DailyFile, export_dir: Path, announce: bool = True
 ) -> WrittenFile:
@@ -152,9 +119,7 @@ def write_daily_file(
             totals.add_lines(lines)
             content.write(lines)
         digest = content.finish()
-        return replace(
-            manifest_of(day, ExportDialect.EXACT, writing, digest), rows=totals.rows, totals=totals.totals.as_json()
-        )
+        return replace(manifest_of(day, EXACT, writing, digest), rows=totals.rows, totals=totals.totals.as_json())
 
     return write_file(day.path(export_dir), produce, day=day, announce=announce)
 
@@ -294,7 +259,7 @@ def sealed_manifest(path: Path) -> Manifest:
         raise SealedFileDamaged(f"{error.message}; run 'cdr-pipeline days repair'", hint=_REPAIR) from None
 
 
-def manifest_of(day: DailyFile, dialect: ExportDialect, writing: AtomicFile, content_sha256: str) -> Manifest:
+def manifest_of(day: DailyFile, dialect: str, writing: AtomicFile, content_sha256: str) -> Manifest:
     """Manifest of a file of the day, without rows and totals; the caller adds them."""
     start, _ = day_bounds(day.business_date, day.time_zone)
     _, end = day_bounds(day.business_date, day.next_time_zone or day.time_zone)
@@ -306,8 +271,8 @@ def manifest_of(day: DailyFile, dialect: ExportDialect, writing: AtomicFile, con
         rows=0,
         content_sha256=content_sha256,
         columns=list(names(exported_only=True)),
-        dialect=dialect.value,
-        compression=day.compression if dialect.is_text else "none",
+        dialect=dialect,
+        compression=day.compression if dialect_named(dialect).is_text else "none",
         rule=None,
         account_id=day.account_id,
         business_date=day.business_date.isoformat(),

@@ -5,12 +5,16 @@ it is not 0. Seconds have no trailing zeros; money always has eight decimals.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
 
 import polars as pl
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind, names
 from cdr_pipeline.errors import ExportError
+
+_CHUNK_ROWS: Final = 50_000
 
 
 def header(columns: Sequence[str] | None = None) -> bytes:
@@ -55,6 +59,22 @@ def to_text(records: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
 def typed(columns: Sequence[str]) -> list[pl.Expr]:
     """Reverse of ``to_text``: casts the columns of the field dictionary to their types; others stay text."""
     return [_typed(name) for name in columns]
+
+
+def scan_cells(path: Path) -> pl.LazyFrame:
+    """A CSV file as text columns."""
+    # glob=False: a folder may have [brackets] in its name.
+    return pl.scan_csv(path, infer_schema=False, glob=False)
+
+
+def read_csv(path: Path) -> Iterator[pl.DataFrame]:
+    """Cells of a CSV file, in chunks of rows."""
+    return batches(scan_cells(path))
+
+
+def batches(scan: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Rows of a file in order, in chunks."""
+    return scan.collect_batches(chunk_size=_CHUNK_ROWS, maintain_order=True)
 
 
 def _text(name: str) -> pl.Expr:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.daily_file import is_final
-from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX, day_of_name, month_folder
+from cdr_pipeline.exports.file_names import MANIFEST_SUFFIX, day_of_name, month_folder
 from cdr_pipeline.exports.manifest import Manifest, decode_manifest
 
 

@@ -18,7 +18,7 @@ from cdr_pipeline.core.fields.dictionary import BY_NAME
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.atomic import AtomicFile, new_file, remove, sole_writer
 from cdr_pipeline.exports.daily_file import require_bytes
-from cdr_pipeline.exports.dialects import ExportDialect
+from cdr_pipeline.exports.dialects.registry import EXACT
 from cdr_pipeline.exports.exact_csv import header, lines
 from cdr_pipeline.exports.manifest import Manifest
 from cdr_pipeline.exports.reading_back import read_cells
@@ -150,7 +150,7 @@ def month_totals(sources: Iterable[DaySource]) -> dict[str, Any]:
 def _cells(sources: Sequence[DaySource]) -> Iterator[pl.DataFrame]:
     for source in sources:
         require_bytes(source.path, source.manifest.sha256)
-        yield from read_cells(source.path, ExportDialect.EXACT, source.manifest.columns)
+        yield from read_cells(source.path, EXACT, source.manifest.columns)
 
 
 def _parts(entries: pl.DataFrame, most_lines: int, most_bytes: int) -> Iterator[pl.DataFrame]:

@@ -11,7 +11,7 @@ from cdr_pipeline.errors import DeliveryError, ExportError, SealedFileExists
 from cdr_pipeline.exports.atomic import SEALED_MODE, AtomicFile, new_file, sole_writer
 from cdr_pipeline.exports.delivery.places import as_delivery_error, open_target
 from cdr_pipeline.exports.delivery.targets import Target
-from cdr_pipeline.exports.dialects import manifest_path
+from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.manifest import read_manifest
 
 _BLOCK: Final = 1 << 20

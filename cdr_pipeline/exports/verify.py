@@ -14,17 +14,16 @@ import polars as pl
 
 from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.errors import ExportError
-from cdr_pipeline.exports import spreadsheet, sums
+from cdr_pipeline.exports import sums
 from cdr_pipeline.exports.adjustment import reasons_of
-from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX, ExportDialect, file_name, is_data_file, manifest_path
+from cdr_pipeline.exports.dialects.dialect import ExportDialect
+from cdr_pipeline.exports.dialects.registry import ADJUSTMENT, dialect_named
 from cdr_pipeline.exports.exact_csv import header, lines
+from cdr_pipeline.exports.file_names import MANIFEST_SUFFIX, file_name, is_data_file, manifest_path
 from cdr_pipeline.exports.manifest import Manifest, read_manifest, utc_text
 from cdr_pipeline.exports.month import NOTE_SUFFIX, verify_month
-from cdr_pipeline.exports.reading_back import read_cells, scan_cells
-from cdr_pipeline.exports.redacted import RULE as REDACTED_RULE
+from cdr_pipeline.exports.reading_back import read_cells
 from cdr_pipeline.exports.totals import FileTotals, with_typed_values
-
-_RULES = {ExportDialect.SPREADSHEET: spreadsheet.RULE, ExportDialect.REDACTED: REDACTED_RULE}
 
 
 def verify_tree(folder: Path) -> dict[Path, list[str]]:
@@ -53,12 +52,14 @@ def verify_file(path: Path) -> list[str]:
     if not path.is_file():
         return ["file: it is missing"]
     try:
-        dialect = ExportDialect(manifest.dialect)
-    except ValueError:
+        dialect = dialect_named(manifest.dialect)
+    except ExportError:
         return [f"dialect: {manifest.dialect!r} is not known"]
     try:
         differences = [*_contradictions(manifest, dialect), *_byte_differences(path, manifest, dialect)]
-        return differences or _value_differences(path, manifest, dialect)
+        if differences:
+            return [*differences, *_row_differences(path, manifest, dialect)]
+        return _value_differences(path, manifest, dialect)
     except OSError as error:
         return [f"file: it cannot be read: {error.strerror}"]
 
@@ -66,12 +67,14 @@ def verify_file(path: Path) -> list[str]:
 def _contradictions(manifest: Manifest, dialect: ExportDialect) -> Iterator[str]:
     """Contradictions within the manifest; only an edited manifest has them."""
     try:
-        name = file_name(manifest.account_id, manifest.business_date, manifest.version, dialect, manifest.compression)
+        name = file_name(
+            manifest.account_id, manifest.business_date, manifest.version, dialect.name, manifest.compression
+        )
     except ExportError:
         name = None
     if manifest.file != name:
         yield "file: the name is not that of the manifest's account, business date, version and dialect"
-    if manifest.rule != _RULES.get(dialect):
+    if manifest.rule != dialect.rule:
         yield "rule: it does not belong to the dialect"
     if (manifest.supersedes is None) != (manifest.version == 1):
         yield "supersedes: it must be null in the first version and set in every later one"
@@ -99,40 +102,41 @@ def _byte_differences(path: Path, manifest: Manifest, dialect: ExportDialect) ->
     yield from _unequal("file", manifest.file, path.name)
     yield from _unequal("bytes", manifest.bytes, path.stat().st_size)
     yield from _unequal("sha256", manifest.sha256, digest)
-    if dialect.is_text and manifest.compression == "none":
-        yield from _line_differences(path, manifest, dialect)
+    if dialect.header is not None and manifest.compression == "none":
+        yield from _header_differences(path, dialect.header(manifest.columns))
 
 
-def _line_differences(path: Path, manifest: Manifest, dialect: ExportDialect) -> Iterator[str]:
-    """Differences of header and number of rows; also for damaged files."""
-    expected = (
-        header(manifest.columns) if dialect is not ExportDialect.SPREADSHEET else spreadsheet.header(manifest.columns)
-    )
+def _header_differences(path: Path, expected: bytes) -> Iterator[str]:
     with path.open("rb") as handle:
         if handle.readline(len(expected)) != expected:
             yield "columns: the first line is not the manifest's columns in their order"
+
+
+def _row_differences(path: Path, manifest: Manifest, dialect: ExportDialect) -> Iterator[str]:
+    """Difference of the number of rows of a damaged text file."""
+    if not dialect.is_text or manifest.compression != "none":
+        return
     try:
-        rows = int(scan_cells(path).select(pl.len()).collect().item())
+        rows = sum(cells.height for cells in dialect.read(path))
     except pl.exceptions.PolarsError:
-        yield "rows: they cannot be counted, the file is incomplete or not a CSV"
+        yield f"rows: they cannot be counted, the file is incomplete or not a file of the dialect {dialect.name}"
     else:
         yield from _unequal("rows", manifest.rows, rows)
 
 
 def _value_differences(path: Path, manifest: Manifest, dialect: ExportDialect) -> list[str]:
     """Differences of rows, accounts, days, totals and content hash, recomputed from the cells."""
-    adjustment = dialect is ExportDialect.ADJUSTMENT
-    totals = FileTotals(by=("change", "side")) if adjustment else FileTotals()
+    totals = FileTotals(by=dialect.totals_by)
     content = hashlib.sha256(header(manifest.columns))
     rows, other_accounts, other_days, reasons = 0, 0, 0, dict[str, int]()
     try:
-        for cells in read_cells(path, dialect, manifest.columns):
+        for cells in read_cells(path, dialect.name, manifest.columns):
             content.update(lines(cells))
             totals.add(with_typed_values(cells))
             rows += cells.height
             other_accounts += cells.filter(pl.col("account_id") != manifest.account_id).height
             other_days += cells.filter(pl.col("business_date") != manifest.business_date).height
-            if adjustment:
+            if dialect.name == ADJUSTMENT:
                 reasons = _summed(reasons, reasons_of(cells))
     except ExportError as error:
         return [f"columns: {error.message}"]

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from cdr_pipeline.exports.dialects import manifest_path
+from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days

@@ -15,8 +15,8 @@ import pytest
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports import atomic
-from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.exact_csv import encode, header
+from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.manifest import read_manifest
 from cdr_pipeline.exports.verify import verify_file, verify_tree
 from tests.support.daily_files import COLUMNS, DAY, NASTY, records, write

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from cdr_pipeline.errors import ExportError
-from cdr_pipeline.exports.dialects import manifest_path
+from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.manifest import encode_manifest, read_manifest, utc_text
 from tests.support.daily_files import DAY, records, write
 

@@ -25,8 +25,8 @@ from cdr_pipeline.cli.days import exports as export_command
 from cdr_pipeline.cli.uploads import rejects as rejects_command
 from cdr_pipeline.errors import AlertNotSent, DeliveryError, ExportError
 from cdr_pipeline.exports.daily_file import publish
-from cdr_pipeline.exports.dialects import manifest_path
 from cdr_pipeline.exports.dispute_pack import write_pack
+from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.settings import Settings, inspect_settings
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect

@@ -16,7 +16,7 @@ from cdr_pipeline.api.refusals import RequestRefused
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.errors import ExportError
-from cdr_pipeline.exports.dialects import manifest_path
+from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.manifest import read_manifest
 from cdr_pipeline.exports.verify import verify_file
 from cdr_pipeline.settings import Settings

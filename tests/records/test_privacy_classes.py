@@ -9,7 +9,7 @@ import pytest
 
 from cdr_pipeline.core.fields.dictionary import DROPPED, EMPTIED, FIELDS, HASHED, MASKED, UNLOGGED, Field, Kind, Privacy
 from cdr_pipeline.core.fields.field_table import rows
-from cdr_pipeline.exports.redacted import redacted
+from cdr_pipeline.exports.dialects.redacted import redacted
 from cdr_pipeline.privacy.redaction import RedactingFilter
 from cdr_pipeline.warehouse.statements import MASKED_TABLES
 
@@ -24,7 +24,7 @@ module = types.ModuleType("cdr_pipeline.core.fields.dictionary")
 sys.modules[module.__name__] = module
 exec(compile(path.read_text().replace(begin, begin + added, 1), str(path), "exec"), module.__dict__)
 import polars as pl
-from cdr_pipeline.exports.redacted import redacted
+from cdr_pipeline.exports.dialects.redacted import redacted
 from cdr_pipeline.warehouse.statements import MASKED_TABLES, statement
 cells = redacted(pl.DataFrame({"payer_email": ["zoe@example.com"]}), "key")
 print(cells["payer_email"].to_list())

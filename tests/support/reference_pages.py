@@ -28,6 +28,7 @@ from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
 from cdr_pipeline.core.records.document import KNOWN_PATHS
 from cdr_pipeline.core.records.reasons import EXPLANATIONS, Filtered
 from cdr_pipeline.core.uploads.profile import FileControl, Layout, Profile, Rating, Segments
+from cdr_pipeline.exports.dialects.registry import all_dialects
 from cdr_pipeline.exports.reconciliation_words import CAUSES, CLASSES
 from cdr_pipeline.settings import Settings, variable_of
 from cdr_pipeline.sources.uploads.profiles import _TIME, list_profiles
@@ -77,6 +78,12 @@ _CLASSES: Final = """# Reconciliation classes
 
 Every row of either side gets exactly one class. A *break* needs a decision.
 [Matching](../explanation/matching.md) explains how pairs are found.
+
+"""
+_DIALECTS: Final = """# Export dialects
+
+`CDR_EXPORT_DIALECTS` selects the dialects of the daily files. Files of all dialects have the same rows and totals.
+`cdr-pipeline verify-export PATH` reads each of them back and compares it with its manifest.
 
 """
 _API: Final = """# API
@@ -321,6 +328,21 @@ def _classes() -> str:
     )
 
 
+def _export_dialects() -> str:
+    rows = [
+        (
+            f"`{dialect.name}`",
+            f"`{dialect.suffix}`",
+            "yes" if dialect.is_text else "no",
+            f"`{dialect.rule}`" if dialect.rule else "",
+            _sentence(dialect.description),
+        )
+        for dialect in all_dialects()
+    ]
+    note = "\n*Compressed*: `CDR_EXPORT_COMPRESSION` applies. *Rule*: how cells were changed; stated in the manifest.\n"
+    return _DIALECTS + table(("dialect", "name ends in", "compressed", "rule", "file"), rows) + note
+
+
 def _api() -> str:
     document = _openapi()
     operations = [
@@ -403,6 +425,7 @@ def _sentence(text: str) -> str:
 _PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": _settings, "commands.md": _commands, "exit-codes.md": _exit_codes, "profiles.md": _profiles,
     "fields.md": _fields, "reject-codes.md": _reject_codes, "reconciliation-classes.md": _classes, "api.md": _api,
+    "export-dialects.md": _export_dialects,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from cdr_pipeline.errors import DeliveryError, DeliveryRefused
 from cdr_pipeline.exports.daily_file import require_bytes
 from cdr_pipeline.exports.delivery.places import as_delivery_error
 from cdr_pipeline.exports.delivery.targets import Target
-from cdr_pipeline.exports.dialects import MANIFEST_SUFFIX
+from cdr_pipeline.exports.file_names import MANIFEST_SUFFIX
 from cdr_pipeline.files import durable
 
 _ATTEMPTS: Final = 3

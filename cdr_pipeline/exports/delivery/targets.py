@@ -14,16 +14,25 @@ import stat
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, SecretStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
 from cdr_pipeline.errors import ConfigurationError
-from cdr_pipeline.exports.dialects import ExportDialect
+from cdr_pipeline.exports.dialects.registry import NAMES
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _HIDDEN: Final = frozenset({"password", "key", "secret"})
+
+
+def _known_dialect(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"not among {', '.join(NAMES)}")
+    return name
+
+
+DialectName = Annotated[str, AfterValidator(_known_dialect)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class Target:
     name: str
     url: str
     accounts: tuple[str, ...] = ()
-    dialects: tuple[ExportDialect, ...] = ()
+    dialects: tuple[DialectName, ...] = ()
     known_hosts: Path | None = None
     key_file: Path | None = None
     password: SecretStr | None = None

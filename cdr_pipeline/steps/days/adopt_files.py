@@ -14,7 +14,7 @@ from typing import Final, Literal
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.errors import CdrError, SealedFileDamaged
 from cdr_pipeline.exports.daily_file import require_bytes
-from cdr_pipeline.exports.dialects import ExportDialect
+from cdr_pipeline.exports.dialects.registry import EXACT
 from cdr_pipeline.exports.exact_csv import header
 from cdr_pipeline.exports.final_files import FinalDay, FinalFile, final_days
 from cdr_pipeline.exports.manifest import Manifest
@@ -92,7 +92,7 @@ def same_records(account_id: str, business_date: date, manifest: Manifest, ledge
 
 def _adopt_day(day: FinalDay, accounts: set[str], ledger: Ledger, ctx: RunContext, *, dry_run: bool) -> AdoptedDay:
     problems = [f"{path.name}: {reason}" for path, reason in day.unusable]
-    exact = [file for file in day.files if file.manifest.dialect == ExportDialect.EXACT]
+    exact = [file for file in day.files if file.manifest.dialect == EXACT]
     newest = max(exact, key=lambda file: file.version, default=None)
     if newest is None:
         problems.append("no usable manifest of an exact file is on disk; the day stays as the ledger has it")

@@ -11,7 +11,7 @@ from cdr_pipeline.errors import CdrError, ConfigurationError, DeliveryError
 from cdr_pipeline.exports.delivery.places import open_target
 from cdr_pipeline.exports.delivery.sending import PendingFile, send
 from cdr_pipeline.exports.delivery.targets import Target, load_targets
-from cdr_pipeline.exports.dialects import ExportDialect
+from cdr_pipeline.exports.dialects.registry import NAMES
 from cdr_pipeline.steps.days.publish_days import UnpublishedDay, publish_pending
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.run_context import RunContext
@@ -82,7 +82,7 @@ def _deliver_to(
 ) -> list[DeliveredFile]:
     states = ["pending", "refused", "delivered"] if again else ["pending"]
     mine = [account_id for account_id in accounts if target.takes(account_id)]
-    ledger.deliveries.queue(mine, target.name, target.dialects or list(ExportDialect), now=ctx.clock())
+    ledger.deliveries.queue(mine, target.name, target.dialects or NAMES, now=ctx.clock())
     due = [delivery for delivery in ledger.deliveries.list_all(mine, states) if delivery.target == target.name]
     if not due:
         return []

@@ -12,7 +12,8 @@ import orjson
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, require_bytes, write_daily_file
-from cdr_pipeline.exports.dialects import ExportDialect, manifest_path
+from cdr_pipeline.exports.dialects.registry import EXACT, SELECTABLE
+from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.manifest import read_manifest
 from cdr_pipeline.exports.renditions import write_rendition
 from cdr_pipeline.steps.days.publish_days import publish_day
@@ -129,7 +130,7 @@ def write_version(
     with closing(day_lines(ledger.connection, account.account_id, business_date)) as contents:
         exact = write_daily_file(
             contents,
-            day=replace(day, supersedes=before.get(ExportDialect.EXACT)),
+            day=replace(day, supersedes=before.get(EXACT)),
             export_dir=ctx.settings.export_dir,
             announce=announce,
         )
@@ -137,11 +138,7 @@ def write_version(
     # Files in a dialect that is no longer configured are updated too, so that none stays provisional.
     present = {file.dialect for file in ledger.day_states.files(account.account_id, business_date, version)}
     wanted = present.union(ctx.settings.export_dialects.split(","))
-    others = (
-        dialect
-        for dialect in ExportDialect
-        if dialect in wanted and dialect not in (ExportDialect.EXACT, ExportDialect.ADJUSTMENT)
-    )
+    others = (dialect for dialect in SELECTABLE if dialect in wanted and dialect != EXACT)
     return [
         exact,
         *(
@@ -149,7 +146,7 @@ def write_version(
                 dialect,
                 exact,
                 # A dialect that the previous version lacks supersedes the exact file of that version.
-                day=replace(day, supersedes=before.get(dialect, before.get(ExportDialect.EXACT))),
+                day=replace(day, supersedes=before.get(dialect, before.get(EXACT))),
                 export_dir=ctx.settings.export_dir,
                 redaction_key=key,
                 announce=announce,
@@ -282,7 +279,7 @@ def _sealed_day(
             (name, _sealed_path(ctx.settings.export_dir, file.path, file.sha256)) for name, file in files.items()
         )
     }
-    exact = sealed.pop(ExportDialect.EXACT)
+    exact = sealed.pop(EXACT)
     return ExportedDay(
         account_id, business_date, exact, asked, tuple(sealed.values()), late_pending=record.late_pending
     )

@@ -6,7 +6,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from cdr_pipeline.exports.daily_file import sealed_manifest
-from cdr_pipeline.exports.dialects import ExportDialect, manifest_path, month_folder
+from cdr_pipeline.exports.dialects.registry import EXACT
+from cdr_pipeline.exports.file_names import manifest_path, month_folder
 from cdr_pipeline.exports.manifest import read_manifest
 from cdr_pipeline.exports.month import DaySource, Preset, write_journal, write_month, write_summary
 from cdr_pipeline.steps.failure import AccountFailure, contained
@@ -90,7 +91,7 @@ def _sources(account_id: str, first: date, last: date, ledger: Ledger, ctx: RunC
     sources: list[DaySource] = []
     for line in ledger.day_states.lines([account_id], first, last):
         for file in ledger.day_states.files(account_id, line.business_date, line.version):
-            if file.dialect == ExportDialect.EXACT:
+            if file.dialect == EXACT:
                 path = ctx.settings.export_dir / file.path
                 sealed = file.manifest is not None
                 manifest = sealed_manifest(path) if sealed else read_manifest(manifest_path(path))

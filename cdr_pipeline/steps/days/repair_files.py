@@ -15,7 +15,7 @@ from cdr_pipeline.errors import CdrError, DeliveryError, ExportError
 from cdr_pipeline.exports.adjustment import differences, write_adjustment
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, publish, write_daily_file
 from cdr_pipeline.exports.delivery.targets import Target, load_targets
-from cdr_pipeline.exports.dialects import ExportDialect
+from cdr_pipeline.exports.dialects.registry import ADJUSTMENT, EXACT, dialect_named
 from cdr_pipeline.exports.manifest import Manifest, decode_manifest
 from cdr_pipeline.exports.renditions import write_rendition
 from cdr_pipeline.exports.repair import delivered_copy, local_copy, restore_file, set_manifest_aside
@@ -25,7 +25,7 @@ from cdr_pipeline.warehouse.ledger import ExportFile, Ledger, SealedFile
 from cdr_pipeline.warehouse.records.reading import day_lines
 
 # The exact file is repaired first, because the other files are made from it.
-_ORDER: Final = {ExportDialect.EXACT: 0, ExportDialect.ADJUSTMENT: 2}
+_ORDER: Final = {EXACT: 0, ADJUSTMENT: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def repair_files(request: RepairRequest, ctx: RunContext) -> list[RepairedFile]:
 
 
 def _rank(dialect: str) -> int:
-    return _ORDER.get(ExportDialect(dialect), 1)
+    return _ORDER.get(dialect, 1)
 
 
 def _repair(file: SealedFile, targets: Sequence[Target], ledger: Ledger, ctx: RunContext) -> RepairedFile:
@@ -171,17 +171,15 @@ def _made_again(
         created_utc=datetime.fromisoformat(manifest.created_utc),
         compression=_packing(manifest, ledger, file),
     )
-    if file.dialect == ExportDialect.EXACT:
+    if file.dialect == EXACT:
         with closing(day_lines(ledger.connection, file.account_id, file.business_date)) as contents:
             return write_daily_file(contents, day=day, export_dir=folder, announce=False)
     exact = _exact(file.account_id, file.business_date, file.version, ledger, ctx)
     if exact is None:
         return None
-    if file.dialect != ExportDialect.ADJUSTMENT:
+    if file.dialect != ADJUSTMENT:
         key = ctx.settings.redaction_key.get_secret_value() if ctx.settings.redaction_key else None
-        return write_rendition(
-            ExportDialect(file.dialect), exact, day=day, export_dir=folder, redaction_key=key, announce=False
-        )
+        return write_rendition(file.dialect, exact, day=day, export_dir=folder, redaction_key=key, announce=False)
     before = _exact(file.account_id, file.business_date, file.version - 1, ledger, ctx)
     if before is None:
         return None
@@ -191,17 +189,17 @@ def _made_again(
 
 def _packing(manifest: Manifest, ledger: Ledger, file: SealedFile) -> Literal["none", "gzip", "zstd"]:
     """Compression of the day's CSV files. The manifest of a workbook or a Parquet file does not contain it."""
-    if ExportDialect(file.dialect).is_text:
+    if dialect_named(file.dialect).is_text:
         return manifest.compression
     entries = ledger.day_states.files(file.account_id, file.business_date, file.version)
-    exact = next((item.manifest for item in entries if item.dialect == ExportDialect.EXACT), None)
+    exact = next((item.manifest for item in entries if item.dialect == EXACT), None)
     return decode_manifest(exact).compression if exact else "none"
 
 
 def _exact(account_id: str, business_date: date, version: int, ledger: Ledger, ctx: RunContext) -> WrittenFile | None:
     """The exact file of a version, if it is on disk with the sealed bytes."""
     entries = ledger.day_states.files(account_id, business_date, version)
-    entry = next((item for item in entries if item.dialect == ExportDialect.EXACT), None)
+    entry = next((item for item in entries if item.dialect == EXACT), None)
     if entry is None or entry.manifest is None:
         return None
     path = ctx.settings.export_dir / entry.path

@@ -10,7 +10,7 @@ from cdr_pipeline.errors import DayNotSealable, SealedFileDamaged
 from cdr_pipeline.exports.adjustment import differences, write_adjustment
 from cdr_pipeline.exports.atomic import remove
 from cdr_pipeline.exports.daily_file import WrittenFile, require_bytes
-from cdr_pipeline.exports.dialects import ExportDialect
+from cdr_pipeline.exports.dialects.registry import EXACT
 from cdr_pipeline.exports.manifest import decode_manifest, encode_manifest
 from cdr_pipeline.steps.days.export_days import day_of, record_file, write_version
 from cdr_pipeline.steps.days.publish_days import publish_day, publish_pending
@@ -205,7 +205,7 @@ def _lost_days(accounts: Container[str], ledger: Ledger) -> list[tuple[str, date
         (file.account_id, file.business_date)
         for file in ledger.sealed_files.faulty_files()
         if file.newest
-        and file.dialect == ExportDialect.EXACT
+        and file.dialect == EXACT
         and file.fault in (FileFault.MISSING, FileFault.CHANGED)
         and file.account_id in accounts
     ]
@@ -213,7 +213,7 @@ def _lost_days(accounts: Container[str], ledger: Ledger) -> list[tuple[str, date
 
 def _sealed_exact(files: dict[str, ExportFile]) -> ExportFile:
     """The superseded exact file as recorded in the ledger."""
-    old = files.get(ExportDialect.EXACT)
+    old = files.get(EXACT)
     if old is None:
         raise SealedFileDamaged("the ledger knows no exact file of the sealed version", hint="restore the warehouse")
     return old

@@ -12,7 +12,7 @@ from typing import Final
 
 from cdr_pipeline.errors import ExportError, SealedFileDamaged
 from cdr_pipeline.exports.daily_file import require_bytes
-from cdr_pipeline.exports.dialects import manifest_path
+from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.manifest import decode_manifest
 from cdr_pipeline.exports.sums import read_sums
 from cdr_pipeline.steps.days.adopt_files import RECORDS_DIFFER, same_records

@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Final
+from typing import IO, Final, cast
 from xml.etree import ElementTree as ET
 
 import polars as pl
@@ -18,6 +18,8 @@ import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
 from cdr_pipeline.errors import ExportError
+from cdr_pipeline.exports.atomic import AtomicFile
+from cdr_pipeline.exports.dialects.dialect import ExactRows, ExportDialect
 
 SHEET_ROWS: Final = 1_048_575  # without the header
 _CELL_CHARACTERS: Final = 32_767
@@ -141,3 +143,16 @@ def _frames(rows: Iterator[dict[str, str]]) -> Iterator[pl.DataFrame]:
 def _unescaped(text: str) -> str:
     """Decodes ``_x000D_`` (a control character) and ``_x005F_x000D_`` (the text ``_x000D_``)."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
+
+
+def _write(rows: ExactRows, writing: AtomicFile) -> None:
+    write_workbook(rows.frames(), rows.columns, cast("IO[bytes]", writing), writing.target.parent)
+
+
+DIALECT: Final = ExportDialect(
+    name="xlsx",
+    suffix=".xlsx",
+    description="workbook in which every cell is text; rows beyond 1,048,575 continue in the next sheet",
+    read=read_workbook,
+    write=_write,
+)

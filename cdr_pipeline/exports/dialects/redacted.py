@@ -11,8 +11,11 @@ import polars as pl
 import polars_hash as plh
 
 from cdr_pipeline.core.fields.dictionary import DROPPED, HASHED
-
-RULE: Final = "keyed-hash-v1"
+from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.exports.atomic import AtomicFile
+from cdr_pipeline.exports.content import Content
+from cdr_pipeline.exports.dialects.dialect import ExactRows, ExportDialect
+from cdr_pipeline.exports.exact_csv import header, lines, read_csv
 
 
 def redacted(texts: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -34,3 +37,27 @@ def _hashed(name: str, key: str) -> pl.Expr:
     digest = plh.concat_str(pl.lit(f"{key}\x1f"), inner).chash.sha2_256()
     masked = pl.lit("x-") + digest.str.head(16)
     return pl.when(pl.col(name).is_not_null()).then(masked).alias(name)
+
+
+def _write(rows: ExactRows, writing: AtomicFile) -> str:
+    if rows.redaction_key is None:
+        raise ConfigurationError(
+            "redacted files need a key",
+            hint="set CDR_REDACTION_KEY to a long random text, and keep it: another key produces other masks",
+        )
+    content = Content(writing, rows.compression)
+    content.write(header(rows.columns))
+    for frame in rows.frames():
+        content.write(lines(redacted(frame, rows.redaction_key)))
+    return content.finish()
+
+
+DIALECT: Final = ExportDialect(
+    name="redacted",
+    suffix=".redacted.csv",
+    description="as `exact` with equal totals, but numbers and ids as keyed hashes, and without names",
+    read=read_csv,
+    write=_write,
+    header=header,
+    rule="keyed-hash-v1",
+)

@@ -7,14 +7,18 @@ Quotes alone do not stop a spreadsheet. Columns of numbers and dates are unchang
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
+from cdr_pipeline.exports.atomic import AtomicFile
+from cdr_pipeline.exports.content import Content
+from cdr_pipeline.exports.dialects.dialect import ExactRows, ExportDialect
+from cdr_pipeline.exports.exact_csv import read_csv
 
-RULE: Final = "apostrophe-v1"
 _MARK: Final = "\ufeff".encode()
 _RISKY: Final = (
     r"^(?:[=+\-@'\t\r\n\x00\u{FF1D}\u{FF0B}\u{FF0D}\u{FF20}]|\s*[0-9]|"
@@ -54,3 +58,27 @@ def _guarded(name: str) -> pl.Expr:
 
 def _is_text(name: str) -> bool:
     return name not in BY_NAME or BY_NAME[name].kind is Kind.TEXT
+
+
+def _write(rows: ExactRows, writing: AtomicFile) -> None:
+    content = Content(writing, rows.compression)
+    content.write(header(rows.columns))
+    for frame in rows.frames():
+        content.write(encode(frame))
+    content.finish()
+
+
+def _read(path: Path) -> Iterator[pl.DataFrame]:
+    return (decode(cells) for cells in read_csv(path))
+
+
+DIALECT: Final = ExportDialect(
+    name="spreadsheet",
+    suffix=".spreadsheet.csv",
+    description="CSV that a spreadsheet opens by double click: byte order mark, everything quoted, an apostrophe "
+    "before text that a spreadsheet would run, or read as a number or date",
+    read=_read,
+    write=_write,
+    header=header,
+    rule="apostrophe-v1",
+)

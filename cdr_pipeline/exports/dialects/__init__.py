@@ -1,0 +1,1 @@
+"""Export dialects: one module each, and the registry that lists them."""
