@@ -6,12 +6,12 @@ Each worker counts for itself; the limit of a worker is the total limit divided 
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request
 
 from cdr_pipeline.api.refusals import too_many
+from cdr_pipeline.core.time.token_bucket import TokenBucket
 
 # Size of a bucket, in seconds of its rate: the largest burst.
 _BURST_SECONDS: Final = 10.0
@@ -20,12 +20,6 @@ _FAILURES: Final = 20.0
 _FAILURES_PER_SECOND: Final = 0.5
 # Most addresses or tokens in memory; the least recently used are removed first.
 _REMEMBERED: Final = 10_000
-
-
-@dataclass(slots=True)
-class _Bucket:
-    level: float
-    moment: float
 
 
 class Buckets:
@@ -39,7 +33,7 @@ class Buckets:
 
     def __init__(self, rate: float, size: float, clock: Callable[[], float]) -> None:
         self._rate, self._size, self._clock = rate, size, clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def wait_for(self, name: str, cost: float, *, take: bool) -> int:
         """Seconds until the bucket holds the cost; 0 if it holds the cost now.
@@ -50,16 +44,16 @@ class Buckets:
             take: whether to take the cost out of the bucket if it is there.
         """
         now = self._clock()
-        bucket = self._buckets.pop(name, None) or _Bucket(self._size, now)
-        bucket.level = min(self._size, bucket.level + (now - bucket.moment) * self._rate)
-        bucket.moment = now
+        bucket = self._buckets.pop(name, None) or TokenBucket.full(self._rate, self._size, now)
         self._buckets[name] = bucket
         if len(self._buckets) > _REMEMBERED:
             self._buckets.popitem(last=False)
-        if bucket.level >= cost:
-            bucket.level -= cost if take else 0
-            return 0
-        return max(1, math.ceil((cost - bucket.level) / self._rate))
+        seconds = bucket.seconds_until(cost, now)
+        if seconds:
+            return max(1, math.ceil(seconds))
+        if take:
+            bucket.spend(cost, now)
+        return 0
 
     def drain(self, name: str, cost: float) -> None:
         """Takes the cost; empties the bucket if it holds less."""

@@ -11,8 +11,8 @@ from typing import Any, Final, cast
 
 import dagster as dg
 import yaml
-from dagster._config import validate_config
 
+from cdr_pipeline.defs.dagster_private import validate_config
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.settings import Settings
 

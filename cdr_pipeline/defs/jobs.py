@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 if TYPE_CHECKING:
-    # Dagster exports the function that creates the type, not the type.
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+    from cdr_pipeline.defs.dagster_private import AssetJob
 
 NIGHTLY: Final = "nightly"
 STANDING_CHECK: Final = "nothing_is_broken"

@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from cdr_pipeline.core.charts.day_bars import Bars, bars_of
 from cdr_pipeline.core.reconcile import MatchClass
 from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
 from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
-from cdr_pipeline.exports.reconciliation_charts import Bars, bars_of
 from cdr_pipeline.exports.reconciliation_words import (
     amount,
     cause_words,

@@ -1,8 +1,12 @@
 """The graph that Dagster shows, as an operator reads it."""
 
+import re
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
+import cdr_pipeline
 from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.columns import file_lineage, page_columns, record_columns, record_lineage
@@ -61,3 +65,13 @@ def test_pools_are_one_for_the_switchs_host_and_one_for_the_warehouse(definition
         for pool in definitions.get_repository_def().asset_graph.get(key).pools or ()
     }
     assert pools == {"switch/switch.example", "warehouse"}
+
+
+def test_only_one_module_imports_private_names_of_dagster() -> None:
+    package = Path(cdr_pipeline.__file__).parent
+    importing = [
+        str(path.relative_to(package))
+        for path in sorted(package.rglob("*.py"))
+        if re.search(r"^\s*(from|import) dagster(_\w+)?\._", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert importing == ["defs/dagster_private.py"]

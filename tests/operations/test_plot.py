@@ -1,9 +1,12 @@
 """Plots are drawn to scale and hold no markup of their labels."""
 
+import base64
 import re
+from datetime import date, timedelta
 from xml.etree import ElementTree as ET
 
 from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
+from cdr_pipeline.steps.operations.night_page import trend_image
 
 FLOOR = 176.0
 
@@ -41,3 +44,20 @@ def test_labels_are_escaped_and_thinned_out_when_there_are_many() -> None:
     assert "<script>" not in svg
     assert "<b>" not in svg
     assert len(re.findall(r'"middle"', svg)) <= 14
+
+
+def test_a_missing_value_is_a_gap_and_a_zero_is_a_line() -> None:
+    axis = columns_svg("rows", ["a"], [ChartSeries("api", (None,))])
+    zero = columns_svg("rows", ["a"], [ChartSeries("api", (0.0,))])
+    assert columns(axis) == []
+    assert zero.count("<line") == axis.count("<line") + 1
+
+
+def test_a_day_without_a_file_is_a_gap_in_the_trend() -> None:
+    last = date(2026, 3, 7)
+    svg = [
+        base64.b64decode(trend_image(trend, last, days=2).rpartition(",")[2].rstrip(")")).decode()
+        for trend in ({last: 5}, {last: 5, last - timedelta(days=1): 0})
+    ]
+    assert len(columns(svg[0])) == len(columns(svg[1])) == 1
+    assert svg[1].count("<line") == svg[0].count("<line") + 1

@@ -1,1 +1,1 @@
-"""Charts as SVG."""
+"""Charts: columns as SVG, and the bars of the four weeks before a day."""

@@ -11,6 +11,7 @@ _LEFT: Final = 56
 _TOP: Final = 34
 _BOTTOM: Final = 24
 _COLOURS: Final = ("#2f6fb2", "#e08a1e", "#4c9a52", "#8a5aa8")
+_ZERO: Final = "#666666"
 _MOST_LABELS: Final = 14
 
 
@@ -20,11 +21,11 @@ class ChartSeries:
 
     Attributes:
         name: name in the legend.
-        values: height for every label, in the unit of the chart.
+        values: height for every label, in the unit of the chart; None where there is no value.
     """
 
     name: str
-    values: tuple[float, ...]
+    values: tuple[float | None, ...]
 
 
 def columns_svg(title: str, labels: Sequence[str], series: Sequence[ChartSeries]) -> str:
@@ -33,9 +34,10 @@ def columns_svg(title: str, labels: Sequence[str], series: Sequence[ChartSeries]
     Args:
         title: title of the chart, with the unit.
         labels: labels below the columns. When there are many, only some are shown.
-        series: at least one series; each has one value for each label, and no value is negative.
+        series: at least one series; each has one value for each label, and no value is negative. A label without a
+            value has a gap; a zero is a line on the axis.
     """
-    heights = [sum(item.values[index] for item in series) for index in range(len(labels))]
+    heights = [sum(item.values[index] or 0.0 for item in series) for index in range(len(labels))]
     top = _scale_top(max(heights, default=0))
     parts = [_head(title), *_scale(top), *_legend(series)]
     step = (_WIDTH - _LEFT - 8) / max(1, len(labels))
@@ -44,13 +46,15 @@ def columns_svg(title: str, labels: Sequence[str], series: Sequence[ChartSeries]
         left = _LEFT + index * step
         floor = _HEIGHT - _BOTTOM
         for number, item in enumerate(series):
-            height = item.values[index] / top * (_HEIGHT - _TOP - _BOTTOM)
+            height = (item.values[index] or 0.0) / top * (_HEIGHT - _TOP - _BOTTOM)
             floor -= height
             if height:
                 parts.append(
                     f'<rect x="{left + step * 0.1:.1f}" y="{floor:.1f}" width="{step * 0.8:.1f}"'
                     f' height="{height:.1f}" fill="{_COLOURS[number % len(_COLOURS)]}"/>'
                 )
+        if not heights[index] and any(item.values[index] is not None for item in series):
+            parts.append(_zero(left + step * 0.1, step * 0.8))
         if index % every == 0:
             parts.append(_text(left + step / 2, _HEIGHT - 8, label, anchor="middle"))
     return "".join([*parts, "</svg>"])
@@ -85,6 +89,14 @@ def _legend(series: Sequence[ChartSeries]) -> list[str]:
             _text(right + 14, 16, item.name),
         ]
     return parts
+
+
+def _zero(left: float, width: float) -> str:
+    """Line on the axis that distinguishes a zero from a missing value."""
+    floor = _HEIGHT - _BOTTOM
+    return (
+        f'<line x1="{left:.1f}" y1="{floor}" x2="{left + width:.1f}" y2="{floor}" stroke="{_ZERO}" stroke-width="3"/>'
+    )
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 11) -> str:

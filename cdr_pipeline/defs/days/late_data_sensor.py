@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
+from cdr_pipeline.defs.dagster_private import NOT_FINISHED_STATUSES
 from cdr_pipeline.defs.days.late_data import LATE_DATA
 from cdr_pipeline.defs.partitions import TRIGGER_TAG
 from cdr_pipeline.defs.resources import RunContexts

@@ -4,8 +4,8 @@ import json
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
+from cdr_pipeline.defs.dagster_private import AssetCheckExecutionRecordStatus
 from cdr_pipeline.defs.failure import FAILURE_TAG
 from cdr_pipeline.defs.jobs import STANDING_CHECK
 from cdr_pipeline.defs.partitions import PARTITION_TAG

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.dagster_run import RunRecord
 
+from cdr_pipeline.defs.dagster_private import RunRecord
 from cdr_pipeline.defs.process import PROCESS_TAG, has_ended
 
 _BEFORE_START: Final = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)

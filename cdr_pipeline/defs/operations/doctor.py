@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.dagster_run import RunRecord
 
 from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.dagster_private import RunRecord
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.operations.dead_runs import QUIET, dead_runs, end_run
 from cdr_pipeline.defs.partitions import PARTITION_TAG

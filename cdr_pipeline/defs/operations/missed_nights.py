@@ -4,15 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
+from cdr_pipeline.defs.dagster_private import NOT_FINISHED_STATUSES
 from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, DUE_TAG, PARTITION_TAG, TRIGGER_TAG
 from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
-
+    from cdr_pipeline.defs.dagster_private import AssetJob
     from cdr_pipeline.defs.resources import RunContexts
 
 _TRIGGER: Final = "missed_night"

@@ -20,7 +20,7 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.run_context import Progress
 
 if TYPE_CHECKING:
-    from dagster._core.execution.plan.objects import StepFailureData
+    from cdr_pipeline.defs.dagster_private import StepFailureData
 
 # Keeps Dagster from printing every event to the terminal; the UI shows them.
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -10,7 +10,7 @@ from cdr_pipeline.defs.partitions import TRIGGER_TAG
 from cdr_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+    from cdr_pipeline.defs.dagster_private import AssetJob
 
 
 def nightly_schedule(settings: Settings, days: dg.DailyPartitionsDefinition, job: "AssetJob") -> dg.ScheduleDefinition:

@@ -11,8 +11,7 @@ from cdr_pipeline.settings import load_settings
 from cdr_pipeline.sources.uploads.waiting import DroppedFile, waiting_files
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
-
+    from cdr_pipeline.defs.dagster_private import AssetJob
     from cdr_pipeline.defs.resources import RunContexts
 
 # With more accounts than this, the run gets no account tag and looks at all accounts.

@@ -4,6 +4,7 @@ import time
 
 from starlette.requests import Request
 
+from cdr_pipeline.core.time.token_bucket import TokenBucket
 from cdr_pipeline.simulator.faults.fault import Exchange, SimulatedFault, SimulatedReply
 from cdr_pipeline.simulator.faults.too_many import BODY
 
@@ -19,7 +20,7 @@ class Bucket(SimulatedFault):
 
     def __init__(self) -> None:
         super().__init__()
-        self._level: dict[str, tuple[float, float]] = {}
+        self._buckets: dict[str, TokenBucket] = {}
         self.refusals = 0
 
     def concerns(self, request: Request) -> bool:
@@ -30,12 +31,10 @@ class Bucket(SimulatedFault):
         """Takes a token out of the account's bucket, or answers 429."""
         account = exchange.request.url.path.split("/accounts/")[1].split("/")[0]
         now = time.monotonic()
-        level, filled_at = self._level.get(account, (_SIZE, now))
-        level = min(_SIZE, level + (now - filled_at) * _PER_SECOND)
-        if level < 1:
+        bucket = self._buckets.setdefault(account, TokenBucket.full(_PER_SECOND, _SIZE, now))
+        if bucket.seconds_until(1.0, now):
             self.refusals += 1
-            self._level[account] = (level, now)
             await exchange.respond(SimulatedReply(429, {"content-type": "application/json"}, BODY))
             return
-        self._level[account] = (level - 1, now)
+        bucket.spend(1.0, now)
         await exchange.respond(await exchange.answer())

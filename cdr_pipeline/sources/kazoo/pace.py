@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from cdr_pipeline.core.time.token_bucket import TokenBucket
+
 # Tokens left in the server's bucket for other programs that use the same account from the same address.
 _RESERVE: Final = 10
 _SLOWEST_PER_SECOND: Final = 0.2
@@ -19,21 +21,11 @@ _RECOVERY: Final = 0.02
 
 
 @dataclass(slots=True)
-class _Bucket:
-    """Number of requests that may be sent now, refilled at a rate."""
+class _AccountPace:
+    """Requests of one account: its bucket, and the time until which the server wants none."""
 
-    rate: float
-    level: float
-    filled_at: float
+    bucket: TokenBucket
     closed_until: float = 0.0
-
-    def take(self, now: float, burst: float) -> float:
-        """Takes one request out, below zero if the bucket is empty. Returns the seconds until it may be sent."""
-        if now > self.filled_at:
-            self.level = min(burst, self.level + (now - self.filled_at) * self.rate)
-            self.filled_at = now
-        self.level -= 1.0
-        return max(0.0 if self.level >= 0 else -self.level / self.rate, self.closed_until - now)
 
 
 class Pace:
@@ -56,47 +48,50 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._host_rate = host_per_second
-        self._host = _Bucket(host_per_second, self._burst(host_per_second), clock())
-        self._accounts: dict[str, _Bucket] = {}
+        self._host = TokenBucket.full(host_per_second, _burst(host_per_second), clock())
+        self._accounts: dict[str, _AccountPace] = {}
 
     def wait(self, account_id: str) -> None:
         """Waits until the account's next request may be sent. A waiting account does not delay others."""
         with self._lock:
             now = self._clock()
-            bucket = self._of(account_id)
-            seconds = max(
-                bucket.take(now, self._burst(bucket.rate)), self._host.take(now, self._burst(self._host_rate))
-            )
+            account = self._of(account_id)
+            seconds = max(account.bucket.spend(1.0, now), account.closed_until - now, self._host.spend(1.0, now))
         if seconds > 0:
             self._sleep(seconds)
 
     def refused(self, account_id: str, retry_after_seconds: float | None) -> None:
         """Records a 429: halves the account's rate and sends nothing until ``retry_after_seconds`` have passed."""
         with self._lock:
-            bucket = self._of(account_id)
-            bucket.rate = max(bucket.rate / 2, _SLOWEST_PER_SECOND)
+            account = self._of(account_id)
+            bucket = account.bucket
+            _set_rate(bucket, max(bucket.rate / 2, _SLOWEST_PER_SECOND))
             bucket.level = min(bucket.level, 0.0)
-            bucket.closed_until = self._clock() + (retry_after_seconds or 1.0 / bucket.rate)
+            account.closed_until = self._clock() + (retry_after_seconds or 1.0 / bucket.rate)
 
     def answered(self, account_id: str, tokens_left: int | None = None) -> None:
         """Records a response, and the number of tokens left in the server's bucket if the response has it."""
         with self._lock:
-            bucket = self._of(account_id)
-            bucket.rate = min(self._full, bucket.rate + _RECOVERY * self._full)
+            bucket = self._of(account_id).bucket
+            _set_rate(bucket, min(self._full, bucket.rate + _RECOVERY * self._full))
             if tokens_left is not None and tokens_left < _RESERVE:
                 bucket.level = min(bucket.level, float(tokens_left - _RESERVE))
 
     def rate(self, account_id: str) -> float:
         """Current rate limit of the account, in requests per second."""
         with self._lock:
-            return self._of(account_id).rate
+            return self._of(account_id).bucket.rate
 
-    def _of(self, account_id: str) -> _Bucket:
+    def _of(self, account_id: str) -> _AccountPace:
         if account_id not in self._accounts:
-            self._accounts[account_id] = _Bucket(self._full, self._burst(self._full), self._clock())
+            bucket = TokenBucket.full(self._full, _burst(self._full), self._clock())
+            self._accounts[account_id] = _AccountPace(bucket)
         return self._accounts[account_id]
 
-    @staticmethod
-    def _burst(rate: float) -> float:
-        return max(1.0, rate * _BURST_SECONDS)
+
+def _burst(rate: float) -> float:
+    return max(1.0, rate * _BURST_SECONDS)
+
+
+def _set_rate(bucket: TokenBucket, rate: float) -> None:
+    bucket.rate, bucket.size = rate, _burst(rate)

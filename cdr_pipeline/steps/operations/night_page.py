@@ -94,10 +94,10 @@ def traffic_image(traffic: dict[str, tuple[int, ...]], period: object) -> str:
 
 
 def trend_image(trend: dict[date, int], last: date, days: int = 28) -> str:
-    """Chart of rows in the daily files of several weeks. A day without a file is shown as 0."""
+    """Chart of rows in the daily files of several weeks. A day without a file is a gap."""
     shown = [last - timedelta(days=number) for number in reversed(range(days))]
-    title = f"Rows in the daily files, {days} days to {last}"
-    values = tuple(float(trend.get(day, 0)) for day in shown)
+    title = f"Rows in the daily files, {days} days to {last}; gap: no file"
+    values = tuple(float(trend[day]) if day in trend else None for day in shown)
     return _image(title, columns_svg(title, [f"{day:%d.%m.}" for day in shown], [ChartSeries("rows", values)]))
 
 

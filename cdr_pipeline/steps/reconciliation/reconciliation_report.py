@@ -7,10 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from cdr_pipeline.core.charts.day_bars import DAYS
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
 from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
 from cdr_pipeline.exports.atomic import new_file, sole_writer
-from cdr_pipeline.exports.reconciliation_charts import DAYS
 from cdr_pipeline.exports.reconciliation_report import ClassTotal, ReportPage, render
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
