@@ -19,7 +19,7 @@ from cdr_pipeline.api.envelope import error_response
 from cdr_pipeline.api.gate import RequestGuard
 from cdr_pipeline.api.metrics import Metrics
 from cdr_pipeline.api.rates import Rates
-from cdr_pipeline.api.refusals import no_such
+from cdr_pipeline.api.refusals import invalid_request
 from cdr_pipeline.api.routes import accounts, cdrs, days, health, tokens, uploads
 from cdr_pipeline.api.service import Service
 from cdr_pipeline.errors import CdrError, RequestRefused
@@ -107,9 +107,10 @@ def _methods(request: Request) -> set[str]:
     return {method for route in routes if route.path_regex.match(bare) for method in route.methods or ()}
 
 
-async def _refuse_validation(request: Request, _: Exception) -> Response:
-    """404: the framework validates only the ids in paths, so a validation error means an unknown id."""
-    return error_response(no_such("bad_identifier"), request.state.request_id, _version(request))
+async def _refuse_validation(request: Request, error: Exception) -> Response:
+    """404 for an id in the path, which is then unknown; 400 with its name for any other parameter."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    return error_response(invalid_request(error.errors()), request.state.request_id, _version(request))
 
 
 async def _refuse_fault(request: Request, error: Exception) -> Response:

@@ -73,10 +73,11 @@ def conditions_of(query: Iterable[tuple[str, str]], account: Account, controls: 
     if unknown:
         names = [name if re.fullmatch(r"[\w.\[\]-]{1,64}", name) else "?" for name in unknown]
         raise unknown_parameters(names, [*FILTERS, *KAZOO_FILTERS, *sorted(controls)])
+    _require_few_values(values)
     conditions: list[Condition] = []
     for name, texts in values.items():
-        if len(texts) > _MOST_VALUES or any(len(text) > _LONGEST_VALUE for text in texts):
-            raise invalid(name, "length", f"at most {_MOST_VALUES} values of {_LONGEST_VALUE} characters")
+        if any(len(text) > _LONGEST_VALUE for text in texts):
+            raise invalid(name, "length", f"at most {_LONGEST_VALUE} characters a value")
         if any("\x00" in text for text in texts):
             raise invalid(name, "text", "must not contain NUL")
         if name in FILTERS:
@@ -84,6 +85,15 @@ def conditions_of(query: Iterable[tuple[str, str]], account: Account, controls: 
         else:
             conditions += [_kazoo(name, text) for text in texts]
     return conditions
+
+
+def _require_few_values(values: dict[str, list[str]]) -> None:
+    """Bounds the values of all filters together: a JSON list counts as many, and each becomes a part of the query."""
+    total = 0
+    for name, texts in values.items():
+        total += sum(len(_listed(text)) if _is_kazoo(name) else 1 for text in texts)
+        if total > _MOST_VALUES:
+            raise invalid(name, "length", f"at most {_MOST_VALUES} values in all filters of a request together")
 
 
 # --- Filters of Kazoo ------------------------------------------------------------------------------------------------
@@ -105,7 +115,7 @@ def _kazoo(name: str, value: str) -> Condition:
         return Compare(("changed_at",), Operator.AT_MOST, (instant(name, value),))
     negated = name.startswith("filter_not_")
     path = _path(name, name.removeprefix("filter_not_" if negated else "filter_"))
-    values = _listed(name, value)
+    values = _listed(value)
     if path[-1].endswith("call_id"):
         values = tuple(_CALL_ID_PREFIX.sub("", item) for item in values)
     return PathEquals(path, values, negated)
@@ -120,7 +130,7 @@ def _path(name: str, text: str) -> tuple[str, ...]:
     return path
 
 
-def _listed(name: str, value: str) -> tuple[str, ...]:
+def _listed(value: str) -> tuple[str, ...]:
     """Values of a Kazoo filter: the items of a JSON list (any of them matches), otherwise the text itself."""
     if not value.startswith("["):
         return (value,)
@@ -128,8 +138,8 @@ def _listed(name: str, value: str) -> tuple[str, ...]:
         items = orjson.loads(value)
     except orjson.JSONDecodeError:
         return (value,)
-    if len(items) > _MOST_VALUES:
-        raise invalid(name, "length", f"at most {_MOST_VALUES} values")
+    if not isinstance(items, list):
+        return (value,)
     return tuple(item if isinstance(item, str) else orjson.dumps(item).decode() for item in items)
 
 

@@ -1,6 +1,6 @@
 """Error responses of the API. Titles are those of Kazoo where it has one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cdr_pipeline.errors import RequestRefused
@@ -12,6 +12,22 @@ def invalid(field: str, rule: str, message: str, *, cause: object = None, **more
     if cause is not None:
         fault["cause"] = cause
     return RequestRefused(400, "validation error", {field: {rule: fault | more}})
+
+
+def invalid_request(faults: Sequence[Mapping[str, Any]]) -> RequestRefused:
+    """Response to faults that validation found, each with ``loc``, ``type`` and ``msg`` as Pydantic reports them.
+
+    404 if all are about ids in the path; otherwise 400 with name and rule of each parameter. Values are not repeated.
+    """
+    named = [fault for fault in faults if fault["loc"][:1] != ("path",)]
+    if not named:
+        return no_such("bad_identifier")
+    data: dict[str, Any] = {}
+    for fault in named:
+        where = [str(part) for part in fault["loc"]]
+        name = ".".join(where[1:] or where)
+        data.setdefault(name, {})[fault["type"]] = {"message": fault["msg"]}
+    return RequestRefused(400, "validation error", data)
 
 
 def unknown_parameters(names: Sequence[str], known: Sequence[str]) -> RequestRefused:
@@ -66,6 +82,14 @@ def no_such(message: str, data: object | None = None) -> RequestRefused:
 def not_acceptable(known: Sequence[str]) -> RequestRefused:
     """406: the client accepts none of the supported media types."""
     return RequestRefused(406, "not_acceptable", {"message": f"there is: {', '.join(known)}"})
+
+
+def in_flight(seconds: int) -> RequestRefused:
+    """409: a request with the same Idempotency-Key is running; Retry-After has the seconds to wait."""
+    return RequestRefused(
+        409, "idempotency_in_flight", {"message": "a request with this Idempotency-Key is in progress"},
+        {"Retry-After": str(seconds)},
+    )  # fmt: skip
 
 
 def conflict(title: str, message: str, **more: object) -> RequestRefused:

@@ -11,6 +11,7 @@ import pytest
 
 from cdr_pipeline.api import protocol
 from cdr_pipeline.api.bodies import _SMALL
+from cdr_pipeline.api.refusals import invalid_request
 from cdr_pipeline.api.routes import cdrs
 from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.errors import ConfigurationError
@@ -93,6 +94,20 @@ def test_nul_too_many_and_too_long_are_errors(api: Served) -> None:
     assert "NUL" in str(fault(api, "cause", cause="a\x00b"))
     assert "characters" in str(fault(api, "cause", cause="a" * 2_000))
     assert "100 parameters" in str(fault(api, "query", cause=["x"] * 120))
+
+
+@pytest.mark.fault("E09")
+def test_values_of_all_filters_are_bounded_together(api: Served) -> None:
+    def refused(filters: int, values: int) -> bool:
+        listed = json.dumps([str(number) for number in range(values)])
+        keys = ["hangup_cause", "call_id", "caller_id_number", "call_direction"][:filters]
+        answer = api.get(LIST, **{f"filter_{key}": listed for key in keys}, **PERIOD)
+        return answer.status_code == 400 and "500 values in all filters" in answer.text
+
+    assert not refused(1, 500)
+    assert refused(1, 501)
+    assert refused(4, 126)
+    assert not refused(4, 125)
 
 
 @pytest.mark.fault("E10")
@@ -486,3 +501,15 @@ def test_504_and_503_are_reachable_and_the_service_recovers(ctx: RunContext) -> 
                 assert int(answer.headers["retry-after"]) > 0
         assert codes[-1] == 200
         assert set(codes) <= {200, 503}
+
+
+def test_an_invalid_parameter_is_400_with_its_name_and_without_its_value() -> None:
+    refused = invalid_request(
+        [{"loc": ("query", "page"), "type": "int_parsing", "msg": "not a number", "input": "CANARY"}]
+    )
+    assert (refused.status, refused.data) == (400, {"page": {"int_parsing": {"message": "not a number"}}})
+
+
+def test_an_invalid_id_in_the_path_is_404() -> None:
+    refused = invalid_request([{"loc": ("path", "account_id"), "type": "string_too_long", "msg": "too long"}])
+    assert (refused.status, refused.title) == (404, "bad_identifier")

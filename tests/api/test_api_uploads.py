@@ -1,15 +1,18 @@
 """Uploads over the API: all or nothing, once, visible at once; and what is done to them."""
 
 import csv
+import hashlib
 import io
 import json
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from cdr_pipeline.api import bodies
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.uploads.idempotent_responses import IdempotentResponses, KeyClaim, StoredResponse
 from tests.support.serving import PERIOD, Served, serving, store, token_for
 from tests.support.uploads import own_profile
 
@@ -33,6 +36,11 @@ def send(api: Served, token: str, content: bytes, account: str = "self", /, **mo
     headers = CSV | dict(more.pop("headers", {}))  # type: ignore[call-overload]
     with api.client(token) as client:
         return client.post(f"/v2/accounts/{account}/cdrs", content=content, headers=headers, params=more)  # type: ignore[arg-type]
+
+
+def fingerprint_of(content: bytes) -> str:
+    """Fingerprint of an upload of the profile generic without options."""
+    return hashlib.sha256(b"generic\x1f\x1f" + content).hexdigest()
 
 
 def imported(api: Served, account: str = "self") -> list[str]:
@@ -128,6 +136,62 @@ def test_a_key_whose_request_failed_is_free_again(api: Served, uploading: str) -
     keyed = {"Idempotency-Key": "retry"}
     assert send(api, uploading, b"a,b\n1,2\n", headers=keyed, profile="no_such_profile").status_code == 400
     assert send(api, uploading, FILE, "child", headers=keyed, dry_run="true").status_code == 200
+
+
+@pytest.mark.fault("B13")
+def test_a_key_in_use_answers_409_and_says_when_to_retry(ctx: RunContext) -> None:
+    with serving(ctx) as api, ctx.ledger() as ledger:
+        responses = IdempotentResponses(ledger.connection)
+        responses.begin(account_id="self", key="busy", fingerprint=fingerprint_of(FILE), now=ctx.clock())
+        refused = send(api, token_for(ctx, "self", "upload"), FILE, headers={"Idempotency-Key": "busy"})
+    assert (refused.status_code, refused.json()["message"]) == (409, "idempotency_in_flight")
+    assert refused.headers["retry-after"] == "5"
+
+
+@pytest.mark.fault("B13")
+def test_a_key_is_free_when_the_session_of_its_request_has_ended(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        with ctx.ledger() as killed:
+            IdempotentResponses(killed.connection).begin(
+                account_id="self", key="k", fingerprint=fingerprint_of(FILE), now=ctx.clock()
+            )
+        assert send(api, token_for(ctx, "self", "upload"), FILE, headers={"Idempotency-Key": "k"}).status_code == 201
+
+
+@pytest.mark.fault("B13")
+@pytest.mark.parametrize("ending", ["finish", "release"])
+def test_a_request_past_its_lease_cannot_change_the_key_of_another(ctx: RunContext, ending: str) -> None:
+    request = {"account_id": "self", "key": "k", "fingerprint": "f"}
+    started = ctx.clock()
+    with ctx.ledger() as first, ctx.ledger() as second:
+        slow, quick = IdempotentResponses(first.connection), IdempotentResponses(second.connection)
+        slow_claim = slow.begin(**request, now=started)
+        assert quick.begin(**request, now=started + timedelta(minutes=29)) == StoredResponse("working")
+        quick_claim = quick.begin(**request, now=started + timedelta(minutes=31))
+        assert isinstance(slow_claim, KeyClaim)
+        assert isinstance(quick_claim, KeyClaim)
+        assert quick.finish(quick_claim, status=201, answer={"of": "quick"})
+        if ending == "finish":
+            assert not slow.finish(slow_claim, status=201, answer={"of": "slow"})
+        else:
+            slow.release(slow_claim)
+        stored = slow.begin(**request, now=started + timedelta(minutes=32))
+    assert stored == StoredResponse("done", 201, {"of": "quick"})
+
+
+@pytest.mark.fault("B13")
+def test_a_key_that_was_released_cannot_be_claimed_by_an_earlier_request(ctx: RunContext) -> None:
+    request = {"account_id": "self", "key": "k", "fingerprint": "f"}
+    started = ctx.clock()
+    with ctx.ledger() as first, ctx.ledger() as second:
+        slow, quick = IdempotentResponses(first.connection), IdempotentResponses(second.connection)
+        slow_claim = slow.begin(**request, now=started)
+        quick_claim = quick.begin(**request, now=started + timedelta(minutes=31))
+        assert isinstance(slow_claim, KeyClaim)
+        assert isinstance(quick_claim, KeyClaim)
+        quick.release(quick_claim)
+        assert isinstance(quick.begin(**request, now=started + timedelta(minutes=32)), KeyClaim)
+        assert not slow.finish(slow_claim, status=201, answer={"of": "slow"})
 
 
 @pytest.mark.fault("B15")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+import httpx2
 import orjson
 import pytest
 import stamina
@@ -23,7 +24,7 @@ from cdr_pipeline.errors import (
 from cdr_pipeline.sources.kazoo import connection as connection_module
 from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
-from cdr_pipeline.sources.kazoo.refusals import retry_decision
+from cdr_pipeline.sources.kazoo.refusals import retry_after_seconds, retry_decision
 from cdr_pipeline.sources.kazoo.session import Credentials
 from cdr_pipeline.sources.kazoo.windows import Window
 from tests.support.scripted_server import Reply, scripted_server
@@ -110,11 +111,29 @@ def test_a_server_error_is_asked_again(status: int) -> None:
 def test_retry_after_is_understood_in_all_its_forms(header: str, seconds: float | None) -> None:
     if header.endswith("date"):  # written when the test runs, not when it is collected
         header = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-    with scripted_server(Reply(b"{}", 429, {"Retry-After": header})) as server:
+    sent = {"Retry-After": header, "Date": format_datetime(datetime.now(UTC), usegmt=True)}
+    with scripted_server(Reply(b"{}", 429, sent)) as server:
         with pytest.raises(TransientUpstreamError) as raised:
             ids_of(server.url, attempts=1)
     found = raised.value.retry_after_seconds
     assert found is None if seconds is None else found == pytest.approx(seconds, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("date", "now", "seconds"),
+    [
+        ("Mon, 02 Mar 2026 10:00:00 GMT", None, 30),
+        ("Mon, 02 Mar 2026 10:00:00 GMT", datetime(2026, 3, 2, 9, tzinfo=UTC), 30),
+        (None, datetime(2026, 3, 2, 10, 0, 20, tzinfo=UTC), 10),
+        (None, datetime(2026, 3, 2, 11, tzinfo=UTC), None),
+        (None, None, None),
+    ],
+)
+def test_a_retry_after_date_is_compared_with_the_date_of_the_response(
+    date: str | None, now: datetime | None, seconds: float | None
+) -> None:
+    headers = httpx2.Headers({"Retry-After": "Mon, 02 Mar 2026 10:00:30 GMT"} | ({"Date": date} if date else {}))
+    assert retry_after_seconds(headers, now) == seconds
 
 
 @pytest.mark.fault("A06")

@@ -18,7 +18,7 @@ from cdr_pipeline.api.auth import Caller, reader, uploader
 from cdr_pipeline.api.bodies import save_body
 from cdr_pipeline.api.documentation import REJECTS, UPLOAD, UPLOADS, described
 from cdr_pipeline.api.negotiation import Form, body_form
-from cdr_pipeline.api.refusals import conflict, invalid, no_such, other_request, unknown_parameters
+from cdr_pipeline.api.refusals import conflict, in_flight, invalid, no_such, other_request, unknown_parameters
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.receive_upload import ReceivedFile, UploadReply, receive_upload, rejects_of, uploads_of
@@ -36,6 +36,8 @@ _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME: Final = 100
 # Loads compete for the same disks, so only two run at a time; others wait with their bodies on disk.
 _AT_A_TIME: Final = CapacityLimiter(2)
+# Seconds after which a client asks again for the response to a request that is running.
+_RETRY_SECONDS: Final = 5
 _STATUS: Final = {"created": 201, "known": 200, "previewed": 200}
 
 
@@ -96,7 +98,7 @@ async def _upload(request: Request, caller: Caller) -> Response:
 
 def _response(request: Request, media: str, reply: UploadReply) -> Response:
     if reply.outcome == "working":
-        raise conflict("idempotency_in_flight", "a request with this Idempotency-Key is in progress")
+        raise in_flight(_RETRY_SECONDS)
     if reply.outcome == "other":
         raise other_request()
     if reply.outcome == "held":

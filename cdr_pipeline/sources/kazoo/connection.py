@@ -197,9 +197,9 @@ class Connection:
             self._pace.wait(account_id)
             status, headers, body = self._exchange("GET", path, query, token)
         if status == _TOO_MANY:
-            self._pace.refused(account_id, capped(retry_after_seconds(headers.get("retry-after"))))
+            self._pace.refused(account_id, capped(retry_after_seconds(headers, self._now())))
         if status != _OK:
-            raise refusal(account_id, status, headers, body)
+            raise refusal(account_id, status, headers, body, self._now())
         if not headers.get("content-type", "").lower().startswith(_JSON):
             raise TransientUpstreamError(
                 f"account {account_id}: the reply has status 200 but is not JSON",
@@ -254,6 +254,9 @@ class Connection:
                 hint="set the clock (timedatectl set-ntp true), then run 'cdr-pipeline doctor'; nothing was recorded",
             )
 
+    def _now(self) -> datetime | None:
+        return None if self._wall_clock is None else self._wall_clock()
+
     def _renewed(self, expired: str) -> str:
         """Returns a token that replaces the refused one."""
         return self._session.renew(expired, self._log_in)
@@ -277,7 +280,7 @@ class Connection:
         if status in (_OK, _CREATED) or status in TRANSIENT or status >= _SERVER_ERROR:
             raise TransientUpstreamError(
                 f"login: HTTP {status}{' without a token' if status in (_OK, _CREATED) else ''}",
-                retry_after_seconds=retry_after_seconds(headers.get("retry-after")),
+                retry_after_seconds=retry_after_seconds(headers, self._now()),
             )
         raise UpstreamAuthError(
             f"the switch refuses the credentials (HTTP {status})",

@@ -1,6 +1,6 @@
 """Translates error responses of the switch to errors that tell whether and when to retry."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -24,8 +24,16 @@ _REDIRECTS: Final = range(300, 400)
 LONGEST_WAIT_SECONDS: Final = 60.0
 
 
-def refusal(account_id: str, status: int, headers: httpx2.Headers, body: bytes) -> UpstreamError:
-    """Error for an HTTP status. It quotes only Kazoo's short error code, no other text of the response."""
+def refusal(account_id: str, status: int, headers: httpx2.Headers, body: bytes, now: datetime | None) -> UpstreamError:
+    """Error for an HTTP status. It quotes only Kazoo's short error code, no other text of the response.
+
+    Args:
+        account_id: account of the request.
+        status: HTTP status of the response.
+        headers: headers of the response.
+        body: body of the response.
+        now: current time, for a Retry-After that is a date.
+    """
     code = error_code(body)
     message = f"account {account_id}: HTTP {status}{f' {code}' if code else ''}"
     error: UpstreamError = UpstreamProtocolError(message)
@@ -34,7 +42,7 @@ def refusal(account_id: str, status: int, headers: httpx2.Headers, body: bytes) 
     elif status == _GATEWAY_TIMEOUT:
         error = WindowTooHeavy(message)
     elif status in TRANSIENT:
-        error = TransientUpstreamError(message, retry_after_seconds=retry_after_seconds(headers.get("retry-after")))
+        error = TransientUpstreamError(message, retry_after_seconds=retry_after_seconds(headers, now))
     elif status in _REFUSED:
         error = UpstreamAuthError(message, hint="check the credentials, and whether they may see this account")
     elif status in NOT_THERE:
@@ -46,8 +54,16 @@ def refusal(account_id: str, status: int, headers: httpx2.Headers, body: bytes) 
     return error
 
 
-def retry_after_seconds(value: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110: delay or date); None if it is absent or invalid."""
+def retry_after_seconds(headers: httpx2.Headers, now: datetime | None) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110: delay or date); None if it is absent or invalid.
+
+    A date is compared with the ``Date`` of the same response, so that the clocks of two machines do not matter.
+
+    Args:
+        headers: headers of the response.
+        now: current time for a response without ``Date``; None if it is not known, then a date has no meaning.
+    """
+    value = headers.get("retry-after")
     if value is None:
         return None
     if value.strip().isdigit():
@@ -56,9 +72,10 @@ def retry_after_seconds(value: str | None) -> float | None:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
-    if moment.tzinfo is None:
+    sent_at = date_of(headers) or now
+    if moment.tzinfo is None or sent_at is None:
         return None
-    seconds = (moment - datetime.now(UTC)).total_seconds()
+    seconds = (moment - sent_at).total_seconds()
     return seconds if seconds > 0 else None
 
 

@@ -12,7 +12,7 @@ from cdr_pipeline.steps.uploads.load_uploads import load_registered
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
 from cdr_pipeline.warehouse.ledger import UploadLine
-from cdr_pipeline.warehouse.uploads.idempotent_responses import IdempotentResponses
+from cdr_pipeline.warehouse.uploads.idempotent_responses import IdempotentResponses, StoredResponse
 
 _CHUNK: Final = 1024 * 1024
 _LISTED: Final = 1_000
@@ -67,24 +67,19 @@ def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
     fingerprint = _fingerprint(received)
     with ctx.ledger() as ledger:
         responses = IdempotentResponses(ledger.connection)
-        before = responses.begin(
+        claim = responses.begin(
             account_id=received.account_id, key=received.key, fingerprint=fingerprint, now=ctx.clock()
         )
-        if before is not None:
-            if before.state != "done" or before.answer is None:
-                return UploadReply("other" if before.state == "other" else "working", {})
-            return UploadReply(before.answer["outcome"], before.answer["data"], repeated=True)
+        if isinstance(claim, StoredResponse):
+            if claim.state != "done" or claim.answer is None:
+                return UploadReply("other" if claim.state == "other" else "working", {})
+            return UploadReply(claim.answer["outcome"], claim.answer["data"], repeated=True)
         try:
             reply = _loaded(received, ctx)
         except BaseException:
-            responses.release(account_id=received.account_id, key=received.key)
+            responses.release(claim)
             raise
-        responses.finish(
-            account_id=received.account_id,
-            key=received.key,
-            status=0,
-            answer={"outcome": reply.outcome, "data": reply.data},
-        )
+        responses.finish(claim, status=0, answer={"outcome": reply.outcome, "data": reply.data})
     return reply
 
 

@@ -1,7 +1,8 @@
 """Stored responses to requests with an Idempotency-Key: a repeated request gets the first response."""
 
 import hashlib
-from dataclasses import dataclass
+import secrets
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -11,7 +12,7 @@ from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 # How long a response is repeated. After that, the content of the upload leads to the same result.
 KEPT: Final = timedelta(hours=24)
-# A request that holds a key longer than this is considered dead.
+# A request that holds a key longer than this loses it, even if its session is still connected.
 _LEASE: Final = timedelta(minutes=30)
 
 
@@ -31,41 +32,60 @@ class StoredResponse:
     answer: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KeyClaim:
+    """A request's claim on a key. No later request gets the same ``claim_id``."""
+
+    account_id: str
+    key_digest: str
+    claim_id: str
+
+
 class IdempotentResponses(LedgerTables):
     """Stored responses by account and hash of the client's key."""
 
-    def begin(self, *, account_id: str, key: str, fingerprint: str, now: datetime) -> StoredResponse | None:
-        """Claims the key for a request.
+    def begin(self, *, account_id: str, key: str, fingerprint: str, now: datetime) -> KeyClaim | StoredResponse:
+        """Claims the key for a request that runs over this connection.
+
+        A claim ends with its connection, so that the client can retry at once after a worker was killed. A request that
+        takes longer than its lease loses the claim to the next one and cannot store its response any more.
 
         Returns:
-            None if this request now holds the key, else the state of the first request with this key.
+            The claim if this request now holds the key, else the state of the first request with this key.
         """
-        digest = _digest(key)
-        claimed = self._execute(
-            "uploads/claim_key",
-            account_id=account_id, key_digest=digest, fingerprint=fingerprint, now=now,
-            forgotten=now - KEPT, died=now - _LEASE,
-        )  # fmt: skip
-        if claimed:
-            return None
-        rows = self._rows("uploads/stored_response", account_id=account_id, key_digest=digest)
-        if not rows:
-            return StoredResponse("working")
-        row = rows[0]
-        if row["fingerprint"] != fingerprint:
-            return StoredResponse("other")
-        return StoredResponse(row["state"], row["status"] or 0, row["answer"])
+        row_key = {"account_id": account_id, "key_digest": _digest(key)}
+        with self.connection.transaction():
+            self._execute("uploads/ensure_key", **row_key, fingerprint=fingerprint, now=now)
+            (row,) = self._rows("uploads/lock_key", **row_key)
+            if self._taken(row, now):
+                if row["fingerprint"] != fingerprint:
+                    return StoredResponse("other")
+                return StoredResponse(row["state"], row["status"] or 0, row["answer"])
+            (session,) = self._rows("collect/current_session")
+            claim = KeyClaim(**row_key, claim_id=secrets.token_hex(16))
+            self._execute(
+                "uploads/claim_key", **row_key, **session, fingerprint=fingerprint, now=now, claim_id=claim.claim_id
+            )
+        return claim
 
-    def finish(self, *, account_id: str, key: str, status: int, answer: dict[str, Any]) -> None:
-        """Stores the response to the request that holds the key."""
-        self._execute(
-            "uploads/store_response",
-            account_id=account_id, key_digest=_digest(key), status=status, answer=Jsonb(answer),
-        )  # fmt: skip
+    def finish(self, claim: KeyClaim, *, status: int, answer: dict[str, Any]) -> bool:
+        """Stores the response to a request. Returns false if another request has claimed the key since."""
+        return bool(self._execute("uploads/store_response", **asdict(claim), status=status, answer=Jsonb(answer)))
 
-    def release(self, *, account_id: str, key: str) -> None:
+    def release(self, claim: KeyClaim) -> None:
         """Releases the key after its request failed, so that it can be retried."""
-        self._execute("uploads/release_key", account_id=account_id, key_digest=_digest(key))
+        self._execute("uploads/release_key", **asdict(claim))
+
+    def _taken(self, row: dict[str, Any], now: datetime) -> bool:
+        """Whether a locked key has a response that is still kept, or a request that still runs."""
+        if row["state"] == "done":
+            return bool(row["asked_at"] >= now - KEPT)
+        if row["holder_pid"] is None or row["asked_at"] < now - _LEASE:
+            return False
+        (session,) = self._rows(
+            "collect/session_alive", holder_pid=row["holder_pid"], holder_started=row["holder_started"]
+        )
+        return bool(session["alive"])
 
 
 def _digest(key: str) -> str:
