@@ -2,16 +2,13 @@
 
 import logging
 import os
-import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import hypothesis
-import psycopg
 import pytest
 import stamina
-from psycopg import sql
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.running import run_switch
@@ -20,6 +17,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.migrate import upgrade
 from tests.support.canaries import leaks_in, leaks_in_log
+from tests.support.databases import copied_database, stop_flushing
 from tests.support.nights import playing
 from tests.support.own_clock import by_own_clock
 
@@ -35,9 +33,16 @@ hypothesis.settings.load_profile("default")
 SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "samples"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than processors, because tests wait for servers, disks and other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the test that interleaves processes."""
-    parser.addoption("--interleave-minutes", type=float, help="play rounds of new seeds for so long; with -m slow")
+    parser.addoption(
+        "--interleave-minutes", type=float, help="play rounds of new seeds for so long; with -m exhaustive"
+    )
     parser.addoption("--interleave-seed", type=int, help="first seed of the rounds; random when omitted")
 
 
@@ -77,6 +82,7 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
     server = EmbeddedServer(tmp_path_factory.mktemp("warehouse"))
     server.ensure_running()
     upgrade(server.url)
+    stop_flushing(server)
     yield server
     server.destroy()
 
@@ -84,13 +90,8 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
 @pytest.fixture
 def warehouse_url(embedded_server: EmbeddedServer) -> Iterator[str]:
     """URL of an empty warehouse of this version, gone after the test."""
-    name = f"test_{secrets.token_hex(6)}"
-    admin = embedded_server.url_of("postgres")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE cdr").format(sql.Identifier(name)))
-    yield embedded_server.url_of(name)
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with copied_database(embedded_server) as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -19,12 +17,12 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads import load_uploads as loading_step
 from cdr_pipeline.warehouse.ledger import Account
 from tests.support.carriers import drop
+from tests.support.commands import run_command
 from tests.support.days import ACCOUNT, DAY, collected, deliver, export, seal
 from tests.support.nights import warehouse
 
 FULL = Account(ACCOUNT, "Reseller", "root", "Europe/Berlin", "49", active=False)
 NEXT = DAY + timedelta(days=1)
-CALL = "from cdr_pipeline.cli import main; main()"
 LINES = "id,call_id,start_time,duration_seconds\nc1,,2026-03-02T20:00:00Z,60\n"
 
 
@@ -81,12 +79,7 @@ def test_accounts_add_changes_only_what_is_named(
 def test_a_new_zone_without_its_first_day_is_refused_with_a_command(
     run: Callable[[str], Result], place: RunContext
 ) -> None:
-    refused = subprocess.run(
-        [sys.executable, "-c", CALL, "accounts", "add", ACCOUNT, "--time-zone", "Asia/Tokyo", "--name", "Other"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    refused = run_command("accounts", "add", ACCOUNT, "--time-zone", "Asia/Tokyo", "--name", "Other")
     assert refused.returncode == ConfigurationError.exit_code
     assert known(place) == FULL
     command = re.search(r"'cdr-pipeline accounts (add acct --time-zone Asia/Tokyo --zone-from \S+)'", refused.stderr)

@@ -1,8 +1,6 @@
 """Ways in which a collection could lose calls while every light is green."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,9 +22,9 @@ from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.night_page import night_markdown
 from cdr_pipeline.steps.operations.night_report import night_report
 from cdr_pipeline.steps.run_context import RunContext
+from tests.support.commands import run_command
 from tests.support.nights import night, playing, require_sound, warehouse
 
-CLI = "from cdr_pipeline.cli import main; main()"
 EDGE = datetime(2026, 4, 1, tzinfo=UTC)
 # The account's zone is New York: this day lasts until four hours after the edge.
 EDGE_DAY = date(2026, 3, 31)
@@ -81,7 +79,6 @@ def command(ctx: RunContext, *arguments: str, **more: str) -> subprocess.Complet
     """The command line, by the machine's own clock."""
     settings = ctx.settings
     environment = {
-        **os.environ,
         "CDR_DATA_DIR": str(settings.data_dir),
         "DAGSTER_HOME": str(settings.dagster_home),
         "CDR_WAREHOUSE_URL": settings.warehouse_url.get_secret_value() if settings.warehouse_url else "",
@@ -90,9 +87,7 @@ def command(ctx: RunContext, *arguments: str, **more: str) -> subprocess.Complet
         "COLUMNS": "200",
         **more,
     }
-    return subprocess.run(
-        [sys.executable, "-c", CLI, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+    return run_command(*arguments, environment=environment)
 
 
 @pytest.mark.fault("R401")

@@ -1,6 +1,5 @@
 """The README and the pages of documentation agree with the program and with each other."""
 
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from cdr_pipeline.core.fields.dictionary import FIELDS, names
 from cdr_pipeline.core.fields.field_table import markdown_table
 from cdr_pipeline.settings import Settings, variable_of
 from cdr_pipeline.sources.uploads.profiles import list_profiles
+from tests.support.commands import run_command
 from tests.support.reference_pages import commands
 
 ROOT = Path(__file__).parents[2]
@@ -167,11 +167,8 @@ def test_help_is_quick_enough_to_be_used(tmp_path: Path) -> None:
 def test_commands_end_with_the_documented_code_and_no_traceback(
     tmp_path: Path, variables: dict[str, str], arguments: list[str], code: int, said: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CALL, *(argument.format(tmp=tmp_path) for argument in arguments)],
-        env=os.environ | {"CDR_DATA_DIR": str(tmp_path / "data")} | variables, capture_output=True, text=True,
-        cwd=tmp_path, check=False,
-    )  # fmt: skip
+    environment = {"CDR_DATA_DIR": str(tmp_path / "data")} | variables
+    done = run_command(*(argument.format(tmp=tmp_path) for argument in arguments), environment=environment)
     assert done.returncode == code
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

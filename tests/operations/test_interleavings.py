@@ -7,16 +7,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from tests.support.databases import copied_database
 from tests.support.forked_commands import CommandRunner
 from tests.support.interleavings import Outcome, Round
 
 Play = Callable[..., Outcome]
-# Of a round in CI's short version, and of each of the long one.
+# Operations of a round in CI, and of each round of the exhaustive test.
 _FEW = 30
 _MANY = 70
 _DEFAULT_MINUTES = 2.0
@@ -25,26 +24,22 @@ _DEFAULT_MINUTES = 2.0
 @pytest.fixture(scope="module")
 def play(embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     """Plays a round of a seed and prints its figures, and the log of its operations where something is wrong."""
-    admin = psycopg.connect(embedded_server.url_of("postgres"), autocommit=True)
     outputs = tmp_path_factory.mktemp("commands")
 
     def played(seed: int, *, operations: int, kills: bool = True) -> Outcome:
-        name = f"model_{secrets.token_hex(6)}"
-        model = sql.Identifier(name)
         folder = tmp_path_factory.mktemp(f"seed{seed}-")
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE cdr").format(model))
-        url = embedded_server.url_of(name)
-        outcome = Round(seed, folder, runner, url, operations=operations, kills=kills).play()
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(model))
+        with copied_database(embedded_server, "model") as url:
+            outcome = Round(seed, folder, runner, url, operations=operations, kills=kills).play()
         sys.stderr.write(f"\n{outcome}\n")
         if not outcome.differences:
             shutil.rmtree(folder)
         return outcome
 
-    with admin, CommandRunner(outputs) as runner:
+    with CommandRunner(outputs) as runner:
         yield played
 
 
+@pytest.mark.slow
 @pytest.mark.fault("R701")
 @pytest.mark.parametrize("kills", [False, True], ids=["undisturbed", "killed"])
 def test_interleaved_processes_leave_what_a_serial_run_leaves(
@@ -54,7 +49,7 @@ def test_interleaved_processes_leave_what_a_serial_run_leaves(
     assert play(seed, operations=_FEW, kills=kills).differences == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(0)
 @pytest.mark.fault("R701")
 def test_minutes_of_interleaved_processes_find_no_difference(play: Play, request: pytest.FixtureRequest) -> None:

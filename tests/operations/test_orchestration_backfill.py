@@ -6,13 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from psycopg import sql
+from pydantic import SecretStr
 
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.operations.doctor import check_up
@@ -21,13 +19,11 @@ from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
-from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.databases import copied_database
 from tests.support.played import DAY, hashes, playing, run_job, table_of_records
 
-# The whole thing is also played by hand with 400 days, in half an hour: CDR_TEST_BACKFILL_DAYS=400 pytest -n 0 -m slow
-# --timeout 7200 -k g03.
-DAYS = int(os.environ.get("CDR_TEST_BACKFILL_DAYS", "12"))
-KILLS = 4
+# 400 days take half an hour: CDR_TEST_BACKFILL_DAYS=400 .ci/exhaustive -n 0 --timeout 7200 -k backfill
+MANY_DAYS = int(os.environ.get("CDR_TEST_BACKFILL_DAYS", "12"))
 _PROGRESS = """
     SELECT (SELECT count(*) FROM windows) + (SELECT count(*) FROM windows WHERE state = 'loaded')
         + (SELECT count(*) FROM export_files)
@@ -35,28 +31,35 @@ _PROGRESS = """
 
 
 @pytest.mark.fault("G03")
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("days", "kills"),
+    [
+        pytest.param(5, 2, marks=pytest.mark.slow),
+        pytest.param(MANY_DAYS, 4, marks=[pytest.mark.exhaustive, pytest.mark.timeout(900)]),
+    ],
+    ids=["few", "many"],
+)
 def test_a_backfill_killed_at_random_and_resumed_ends_as_a_clean_one(
-    settings: Settings, embedded_server: EmbeddedServer, tmp_path: Path
+    settings: Settings, embedded_server: EmbeddedServer, tmp_path: Path, days: int, kills: int
 ) -> None:
     switch = SimulatedSwitch.build(calls_per_day=6)
     chance = random.Random(3)
-    first, last = str(DAY - timedelta(days=DAYS - 1)), str(DAY)
-    with playing(settings, switch) as killed, _other_warehouse(embedded_server) as url:
-        whole = 3 * DAYS * len(switch.accounts)
-        for number in range(KILLS):
+    first, last = str(DAY - timedelta(days=days - 1)), str(DAY)
+    with playing(settings, switch) as killed, copied_database(embedded_server) as url:
+        whole = 3 * days * len(switch.accounts)
+        for number in range(kills):
             process = _backfill(killed, first, last)
-            _await_progress(killed, process, whole * (number + chance.random()) / KILLS)
+            _await_progress(killed, process, whole * (number + chance.random()) / kills)
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
             check_up(killed, fix=True, quiet=timedelta(0))
         assert _backfill(killed, first, last).wait() == 0
-        fresh = settings.model_copy(update={"warehouse_url": url, "data_dir": tmp_path / "clean"})
+        fresh = settings.model_copy(update={"warehouse_url": SecretStr(url), "data_dir": tmp_path / "clean"})
         with playing(fresh, switch) as clean:
             assert _backfill(clean, first, last).wait() == 0
             assert hashes(clean) == hashes(killed)
             assert table_of_records(clean) == table_of_records(killed)
-            assert len(hashes(clean)) >= DAYS * len(switch.accounts)
+            assert len(hashes(clean)) >= days * len(switch.accounts)
 
 
 def test_a_backfill_over_a_sealed_day_changes_no_byte_of_it(settings: Settings) -> None:
@@ -98,17 +101,3 @@ def _backfill(settings: Settings, first: str, last: str) -> "subprocess.Popen[by
         [sys.executable, str(program), first, last],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-
-
-@contextmanager
-def _other_warehouse(server: EmbeddedServer) -> Iterator[object]:
-    """A second empty warehouse, for the clean run."""
-    from pydantic import SecretStr  # noqa: PLC0415 - only here
-
-    name = "test_clean_backfill"
-    with connect(server.url_of("postgres")) as admin:
-        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE cdr").format(sql.Identifier(name)))
-    yield SecretStr(server.url_of(name))
-    with connect(server.url_of("postgres")) as admin:
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

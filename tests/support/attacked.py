@@ -1,16 +1,15 @@
 """An API with records of everybody, for the tests of a file: they attack it one after the other."""
 
-import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
-from psycopg import sql
+from pydantic import SecretStr
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from tests.support.databases import copied_database
 from tests.support.own_clock import by_own_clock
 from tests.support.serving import Served, serving, store
 
@@ -41,14 +40,15 @@ LEG = {
 @pytest.fixture(scope="module")
 def api(embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Accounts of a tree, each with two records, one of which has everything."""
-    name = f"test_{secrets.token_hex(6)}"
-    admin = embedded_server.url_of("postgres")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE cdr").format(sql.Identifier(name)))
+    with copied_database(embedded_server) as url:
+        yield from _served(url, tmp_path_factory)
+
+
+def _served(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("api")
     settings = Settings(
         data_dir=folder / "data",
-        warehouse_url=embedded_server.url_of(name),
+        warehouse_url=SecretStr(url),
         DAGSTER_HOME=folder / "dagster_home",
         serve_requests_per_second=0,
         serve_upload_bytes=100_000,
@@ -64,5 +64,3 @@ def api(embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactor
                 now=ctx.clock() - timedelta(1),
             )
         yield served
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -1,8 +1,6 @@
-"""A year of nights: calls over midnight, month and clock changes, hundreds saved within a second.
+"""Nights of a year: calls over midnight, month and clock changes, hundreds saved within a second."""
 
-The tests stand in two files, so that two workers play them at the same time.
-"""
-
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -17,8 +15,6 @@ from tests.support.nights import night, playing, require_sound, warehouse
 
 FIRST, DAYS = date(2025, 10, 15), 365
 ZONE = "America/New_York"
-# Dialects of servers before 4.3; the others are played by the other file.
-OLDER = (SwitchDialect.SEED_V1, SwitchDialect.V2_K3)
 ZONE_OFFSETS_CHANGE = (datetime(2025, 11, 2, 6, tzinfo=UTC), datetime(2026, 3, 8, 7, tzinfo=UTC))
 # The account's own midnights: around the days of 25 and 23 hours, at the year's end, on an ordinary day.
 MIDNIGHTS = (
@@ -31,16 +27,27 @@ MIDNIGHTS = (
 )
 # In the middle of a day, and in the last second of a month.
 CROWDED_SECONDS = (datetime(2026, 1, 20, 15, tzinfo=UTC), datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC))
+EDGES = (
+    *(datetime(2025 + (9 + n) // 12, (9 + n) % 12 + 1, 1, tzinfo=UTC) for n in range(1, 12)),
+    *(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(ZONE)).astimezone(UTC) for day in MIDNIGHTS),
+    *ZONE_OFFSETS_CHANGE,
+)
+WHOLE_YEAR = tuple(FIRST + timedelta(days=number) for number in range(DAYS + 1))
+# What begins at an edge has begun up to a day before it and is saved up to a day after it.
+EVENTFUL_DAYS = tuple(
+    sorted(
+        {moment.date() + timedelta(days=number) for moment in (*EDGES, *CROWDED_SECONDS) for number in (-2, -1, 0, 1)}
+    )
+)
 
 
-def documents_of_a_year(switch: SimulatedSwitch) -> list[dict[str, Any]]:
+def documents_of(switch: SimulatedSwitch, days: Collection[date]) -> list[dict[str, Any]]:
     """A few calls a day, and crowds where it hurts: around midnights of months, clock changes, one single second."""
     account = switch.accounts[0].account_id
-    found = [leg for number in range(DAYS) for leg in switch.documents(account, FIRST + timedelta(days=number))]
+    # Calls of a day's end are saved on the next.
+    found = [leg for day in days if day + timedelta(days=1) in days for leg in switch.documents(account, day)]
     template = found[0]
-    edges = [datetime(2025 + (9 + n) // 12, (9 + n) % 12 + 1, 1, tzinfo=UTC) for n in range(1, 12)]
-    edges += [datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(ZONE)).astimezone(UTC) for day in MIDNIGHTS]
-    for edge in (*edges, *ZONE_OFFSETS_CHANGE):
+    for edge in EDGES:
         for number in range(12):
             began = edge - timedelta(seconds=(number - 3) * 40)
             found.append(_leg(template, switch, began, 1 + number * 600, f"edge-{edge:%Y%m%d%H}-{number}"))
@@ -73,16 +80,15 @@ def _leg(
     }
 
 
-def play_a_year(ctx: RunContext, dialect: SwitchDialect) -> None:
-    """Every night of a year, and then record by record what must be in the warehouse."""
+def play_nights(ctx: RunContext, dialect: SwitchDialect, days: Collection[date]) -> None:
+    """The nights of these days, and then record by record what must be in the warehouse."""
     made = SimulatedSwitch.build(accounts=1, calls_per_day=3, dialect=dialect)
     account = made.accounts[0]
     assert account.time_zone == ZONE
-    documents = documents_of_a_year(made)
+    documents = documents_of(made, days)
     with run_switch(replace(made, stored={account.account_id: documents})) as running:
         place = playing(ctx, made, running.url, api_page_size=60, api_dialect=dialect.value)
-        for number in range(DAYS + 1):
-            day = FIRST + timedelta(days=number)
+        for day in days:
             morning = datetime(day.year, day.month, day.day, 7, 30, tzinfo=UTC) + timedelta(days=1)
             collected, loaded = night(replace(place, clock=lambda now=morning: now), day)
             assert collected.failures == ()

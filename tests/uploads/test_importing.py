@@ -1,18 +1,16 @@
 """What an operator types to import files: a new carrier, a dry run, rejects, held files, series."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cdr_pipeline.steps.run_context import RunContext
+from tests.support.commands import run_command
 from tests.support.uploads import HEADER, carrier_row, carrier_text, opened, own_profile, stored
 
-CALL = "from cdr_pipeline.cli import main; main()"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 # A carrier that nobody has heard of: day first, comma for decimals, minutes, a title and a trailer.
 NEW_CARRIER = """Gesprächsübersicht März
@@ -49,20 +47,17 @@ line = '^Summe;(?P<rows>[0-9]+);'
 
 
 @pytest.fixture
-def run(ctx: RunContext, tmp_path: Path) -> Run:
+def run(ctx: RunContext) -> Run:
     """Runs the command line on the test's warehouse."""
     opened(ctx)
-    environment = os.environ | {
+    environment = {
         "CDR_DATA_DIR": str(ctx.settings.data_dir),
         "CDR_WAREHOUSE_URL": ctx.url,
         "COLUMNS": "200",
     }
 
     def command(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-c", CALL, *arguments],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
+        done = run_command(*arguments, environment=environment)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done
