@@ -24,20 +24,20 @@ from cdr_pipeline.exports.reconciliation_words import CAUSES, class_meaning, cla
 from cdr_pipeline.files.durable import PRIVATE_FILE, PRIVATE_FOLDER
 
 _COLUMNS: Final[tuple[str, ...]] = (
-    "outcome_id", "business_date", "class", "cause", "ambiguous", "destination", "currency", "charged_too_much",
-    "time_difference_ms", "switch_call_id", "carrier_call_id", "switch_caller", "carrier_caller", "switch_callee",
-    "carrier_callee", "caller_id_name", "switch_started_at", "carrier_started_at", "switch_answered_at",
-    "carrier_answered_at", "switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount", "carrier_rate",
-    "carrier_currency", "carrier_file", "carrier_line", "switch_record_id", "carrier_record_id", "state", "reason",
-    "decided_by",
+    "outcome_id", "business_date", "class", "cause", "ambiguous", "destination", "currency", "agreed_rate",
+    "expected_amount", "charged_too_much", "rule", "time_difference_ms", "switch_call_id", "carrier_call_id",
+    "switch_caller", "carrier_caller", "switch_callee", "carrier_callee", "caller_id_name", "switch_started_at",
+    "carrier_started_at", "switch_answered_at", "carrier_answered_at", "switch_seconds", "carrier_seconds",
+    "switch_amount", "carrier_amount", "carrier_rate", "carrier_currency", "carrier_file", "carrier_line",
+    "switch_record_id", "carrier_record_id", "state", "reason", "decided_by",
 )  # fmt: skip
 _NUMERIC: Final = frozenset(
     {
-        "charged_too_much", "time_difference_ms", "switch_seconds", "carrier_seconds", "switch_amount",
-        "carrier_amount", "carrier_rate", "carrier_line",
+        "agreed_rate", "expected_amount", "charged_too_much", "time_difference_ms", "switch_seconds", "carrier_seconds",
+        "switch_amount", "carrier_amount", "carrier_rate", "carrier_line",
     }
 )  # fmt: skip
-_NAMED: Final = {"charged_too_much": "exposure", "time_difference_ms": "delta_ms"}
+_NAMED: Final = {"charged_too_much": "exposure", "time_difference_ms": "delta_ms", "rule": "detail"}
 _TOTALS: Final = (
     "Class", "What it means", "Breaks", "Seconds, switch", "Seconds, carrier", "Amount, switch", "Amount, carrier",
     "Charged too much", "Charged too little", "Currency",

@@ -131,7 +131,15 @@ def render(page: ReportPage) -> bytes:
             page=page,
             style=Markup(style),  # noqa: S704 - our own file
             style_hash=b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-            classes=sorted(breaks, key=lambda item: (-item.exposure, -item.breaks, item.name)),
+            # Charges that cannot be verified come first, even the smallest.
+            classes=sorted(
+                breaks,
+                key=lambda item: (item.name != MatchClass.UNPRICED.value, -item.exposure, -item.breaks, item.name),
+            ),
+            unpriced=sorted(
+                (item for item in page.totals if item.match_class == MatchClass.UNPRICED.value),
+                key=lambda item: (-item.carrier_amount, item.destination),
+            ),
             agreed=[item for item in by_class if not item.breaks],
             largest=max((item.exposure for item in breaks), default=Decimal(0)),
             destinations=_destinations(page),

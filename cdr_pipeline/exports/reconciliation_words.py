@@ -10,6 +10,10 @@ CLASSES: Final[dict[str, tuple[str, str]]] = {
     "duration_mismatch": ("Other duration", "the carrier's duration differs by more than the tolerance"),
     "cost_mismatch": ("Other price", "the duration agrees, the price does not"),
     "both_mismatch": ("Other duration and price", "neither duration nor price agrees"),
+    "unpriced": (
+        "Unpriced",
+        "the charge cannot be verified: no price in the rate card, or a record without an amount",
+    ),
     "time_mismatch": (
         "Other time",
         "the same call at a time too far off: wrong time zone, end instead of start, neighbouring day",
@@ -23,11 +27,15 @@ CLASSES: Final[dict[str, tuple[str, str]]] = {
     "missing_in_switch": ("Missing in the switch", "the carrier bills a call that the switch does not have: dispute"),
     "dup_a": ("Duplicate in the switch", "the switch has the record twice"),
     "dup_b": ("Billed twice", "the carrier has the record twice: dispute"),
+    "credited": ("Charged and credited", "a charge and the credit that cancels it"),
+    "other_charge": ("Other charge", "a fee or credit without a call"),
     "out_of_interval": ("Not covered", "the other side's records do not cover its time"),
     "unbillable": ("Not billable", "not answered, zero duration, or free"),
     "rejected": ("Rejected", "the line could not be read"),
 }
 CAUSES: Final[dict[str, str]] = {
+    "no_price": "no price in the rate card",
+    "no_amount": "no amount in the record",
     "currency": "other currency",
     "fee": "set-up fee",
     "rounding": "rounding",

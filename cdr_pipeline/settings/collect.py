@@ -73,6 +73,9 @@ class CollectSettings(SettingsSection):
     api_tech_prefix: str = Field(
         default="", pattern=r"^[0-9*#]{0,16}$", description="prefix that the switch puts before every number"
     )
+    api_currency: str = Field(
+        default="USD", pattern=r"^[A-Z]{3}$", description="ISO 4217 code of the costs in the switch's records"
+    )
     api_page_size: int = Field(default=500, ge=1, le=10_000, description="rows per page (v2)")
     api_requests_per_second: float = Field(
         default=8.0, gt=0, le=10_000, description="requests per second and account; a stock switch allows 10"

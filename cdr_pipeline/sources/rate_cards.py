@@ -2,84 +2,216 @@
 
 The header names the columns, in any order: ``prefix`` (digits), ``rate`` (price of a minute) and, where they apply,
 ``destination``, ``minimum`` and ``increment`` (seconds), ``fee`` (of every answered call), ``currency``, ``valid_from``
-and ``valid_to`` (YYYY-MM-DD, both included). If several lines for a prefix are valid on a day, the one with the latest
-``valid_from`` applies.
+and ``valid_to`` (YYYY-MM-DD, both included), ``days`` (of the week, such as ``mon-fri`` or ``sat,sun``), ``time_from``
+and ``time_to`` (HH:MM, half-open). A call has the price that is valid when it starts. If several lines for a prefix are
+valid then, a line with days or times precedes one without, and the one with the latest ``valid_from`` applies.
 """
 
+import csv
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
-import polars as pl
-
-from cdr_pipeline.core.reconcile.inputs.rates import Increment, Rate, RateCard, RoundingMode
+from cdr_pipeline.core.reconcile.inputs.rates import MINUTES_A_DAY, Increment, Rate, RateCard, RoundingMode
 from cdr_pipeline.errors import InvalidRateCard
 
 _NEEDED: Final = ("prefix", "rate")
-_COLUMNS: Final = (*_NEEDED, "destination", "minimum", "increment", "fee", "currency", "valid_from", "valid_to")
-_SOURCES: Final = (OSError, pl.exceptions.PolarsError, UnicodeDecodeError)
+_TIMES: Final = ("days", "time_from", "time_to")
+_COLUMNS: Final = (
+    *_NEEDED, "destination", "minimum", "increment", "fee", "currency", "valid_from", "valid_to", *_TIMES,
+)  # fmt: skip
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])")
+# The last decimal of money in the warehouse.
+_SMALLEST: Final = Decimal("0.00000001")
+_Value = TypeVar("_Value")
+
+
+class _Line(NamedTuple):
+    number: int
+    cells: dict[str, str]
 
 
 def read_rate_card(
-    path: Path, business_date: date, *, steps: Increment, currency: str, places: int, rounding: RoundingMode
+    path: Path,
+    business_date: date | None = None,
+    *,
+    steps: Increment,
+    currency: str,
+    places: int,
+    rounding: RoundingMode,
+    zone: str = "UTC",
 ) -> RateCard:
-    """Reads the prices that are valid on a day.
+    """Reads a rate card.
 
     Args:
         path: CSV file in UTF-8.
-        business_date: day on which the prices must be valid.
+        business_date: day whose prices apply to every call; None to give each call the price of its own time.
         steps: billing increment of lines without ``minimum`` and ``increment``.
         currency: currency of lines without one.
         places: number of decimals of a call's price.
         rounding: how prices are rounded to ``places`` decimals.
+        zone: IANA zone of days and times.
 
     Raises:
-        InvalidRateCard: the file cannot be read, a column is missing or unknown, or a line has an invalid value. The
-            message names the column or the line.
+        InvalidRateCard: the file cannot be read or has no lines, a column is missing or unknown, a value is invalid, or
+            two lines state different prices of a prefix for the same time. The message names file, line and column.
     """
-    try:
-        table = pl.read_csv(path, infer_schema=False, encoding="utf8")
-    except _SOURCES as error:
-        raise InvalidRateCard(f"rate card {path.name} cannot be read as CSV: {type(error).__name__}") from None
-    table = table.rename({column: column.strip().lower() for column in table.columns})
-    missing = [column for column in _NEEDED if column not in table.columns]
-    unknown = [column for column in table.columns if column not in _COLUMNS]
-    if missing or unknown:
+    rates: list[Rate] = []
+    seen: dict[tuple[object, ...], int] = {}
+    for line in _lines(path):
+        rate = _rate(path, line, steps, currency)
+        key = (rate.prefix, rate.valid_from, rate.weekdays, rate.from_minute, rate.to_minute)
+        if key in seen:
+            raise InvalidRateCard(
+                f"rate card {path.name}, lines {seen[key]} and {line.number}: prefix {rate.prefix} has two prices for"
+                " the same days",
+                hint="delete one of the lines, or give them different days with valid_from and valid_to",
+            )
+        seen[key] = line.number
+        rates.append(rate)
+    if not rates:
         raise InvalidRateCard(
-            f"rate card {path.name}: {', '.join(missing + unknown)}: column missing or unknown",
-            hint=f"its columns are {', '.join(_COLUMNS)}; only {' and '.join(_NEEDED)} are needed",
+            f"rate card {path.name} has no lines",
+            hint="without prices no charge can be verified; add a line per prefix",
         )
-    full = table.with_columns(pl.lit(None, pl.String).alias(name) for name in _COLUMNS if name not in table.columns)
-    chosen: dict[str, tuple[date, Rate]] = {}
-    for number, line in enumerate(full.iter_rows(named=True), start=2):
+    if business_date is not None:
+        rates = _of_day(rates, business_date)
+    return RateCard(tuple(rates), places, rounding, zone)
+
+
+def _of_day(rates: list[Rate], day: date) -> list[Rate]:
+    """The prices of a day without their limits; of several for a prefix, the one that became valid last."""
+    chosen: dict[tuple[object, ...], Rate] = {}
+    for rate in sorted(rates, key=lambda item: item.valid_from or date.min):
+        if rate.applies_on(day):
+            chosen[rate.prefix, rate.weekdays, rate.from_minute, rate.to_minute] = rate
+    return [replace(rate, valid_from=None, valid_to=None) for rate in chosen.values()]
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    """Lines with their numbers; values by column in lower case, without surrounding spaces."""
+    reader = csv.reader(_text(path).splitlines(keepends=True), strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        missing = [column for column in _NEEDED if column not in header]
+        unknown = [column for column in header if column not in _COLUMNS]
+        twice = [column for column in dict.fromkeys(header) if header.count(column) > 1]
+        if missing or unknown or twice:
+            raise InvalidRateCard(
+                f"rate card {path.name}, line 1: {', '.join([*missing, *unknown, *twice])}: column missing, unknown or"
+                " named twice",
+                hint=f"its columns are {', '.join(_COLUMNS)}; only {' and '.join(_NEEDED)} are needed",
+            )
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                raise InvalidRateCard(
+                    f"rate card {path.name}, line {reader.line_num}: {len(cells)} values for {len(header)} columns",
+                    hint="put values that contain a comma in quotes; prices have a decimal point",
+                )
+            yield _Line(reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True)))
+    except csv.Error as error:
+        raise InvalidRateCard(
+            f"rate card {path.name}, line {reader.line_num}: {error}", hint="save it as CSV with commas and UTF-8"
+        ) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidRateCard(
+            f"rate card {path.name} cannot be read: {type(error).__name__}",
+            hint="put the file into the folder of the profiles",
+        ) from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line, column = before.count(b"\n") + 1, before.rsplit(b"\n", maxsplit=1)[-1].count(b",") + 1
+        raise InvalidRateCard(
+            f"rate card {path.name}, line {line}, column {column}: not UTF-8", hint="save the file as UTF-8"
+        ) from None
+
+
+def _rate(path: Path, line: _Line, steps: Increment, currency: str) -> Rate:
+    def value(column: str, convert: Callable[[str], _Value], default: _Value, expected: str) -> _Value:
+        text = line.cells.get(column, "")
         try:
-            begins, rate = _rate(line, business_date, steps, currency)
+            return convert(text) if text else default
         except (ValueError, InvalidOperation):
             raise InvalidRateCard(
-                f"rate card {path.name}, line {number}: prefixes are digits, prices numbers, days YYYY-MM-DD"
+                f"rate card {path.name}, line {line.number}, column {column}: expected {expected}",
+                hint="correct the value; the documentation page 'Matching' lists the columns",
             ) from None
-        if begins is not None and begins >= chosen.get(rate.prefix, (date.min, rate))[0]:
-            chosen[rate.prefix] = (begins, rate)
-    return RateCard(tuple(rate for _, rate in chosen.values()), places, rounding)
 
-
-def _rate(
-    line: dict[str, str | None], business_date: date, steps: Increment, currency: str
-) -> tuple[date | None, Rate]:
-    """First day of the line's price, None if the price is not valid on the day; and the price."""
-    text = {name: (value or "").strip() for name, value in line.items()}
-    prefix = text["prefix"].removeprefix("+")
-    if not (prefix.isascii() and prefix.isdecimal()):
-        raise ValueError(prefix)
-    begins = date.fromisoformat(text["valid_from"]) if text["valid_from"] else date.min
-    ends = date.fromisoformat(text["valid_to"]) if text["valid_to"] else date.max
-    following = int(text["increment"] or steps.next_seconds)
-    first = int(text["minimum"] or (following if text["increment"] else steps.first_seconds))
-    price, fee = Decimal(text["rate"]), Decimal(text["fee"] or 0)
-    if not (price.is_finite() and fee.is_finite()) or min(following, first) < 1:
-        raise ValueError(prefix)
-    rate = Rate(
-        prefix, text["destination"] or prefix, price, Increment(first, following), fee, text["currency"] or currency
+    for column in _NEEDED:
+        if not line.cells[column]:
+            raise InvalidRateCard(f"rate card {path.name}, line {line.number}, column {column}: empty")
+    prefix = value("prefix", _prefix, "", "digits")
+    increment = value("increment", _seconds, 0, "whole seconds, at least 1")
+    following = increment or steps.next_seconds
+    money = "a price of 0 or more with at most 8 decimals, such as 0.0125"
+    begins = value("valid_from", date.fromisoformat, None, "a day, YYYY-MM-DD")
+    ends = value("valid_to", date.fromisoformat, None, "a day, YYYY-MM-DD")
+    if begins and ends and ends < begins:
+        raise InvalidRateCard(f"rate card {path.name}, line {line.number}, column valid_to: before valid_from")
+    return Rate(
+        prefix=prefix,
+        destination=line.cells.get("destination") or prefix,
+        per_minute=value("rate", _price, Decimal(0), money),
+        increment=Increment(
+            value("minimum", _seconds, following if increment else steps.first_seconds, "whole seconds, at least 1"),
+            following,
+        ),
+        setup_fee=value("fee", _price, Decimal(0), money),
+        currency=line.cells.get("currency", "").upper() or currency,
+        valid_from=begins,
+        valid_to=ends,
+        weekdays=value("days", _weekdays, (), "days of the week, such as mon-fri or sat,sun"),
+        from_minute=value("time_from", _minute, 0, "a time, HH:MM"),
+        to_minute=value("time_to", _minute, MINUTES_A_DAY, "a time, HH:MM") or MINUTES_A_DAY,
     )
-    return (begins if begins <= business_date <= ends else None), rate
+
+
+def _prefix(text: str) -> str:
+    digits = text.removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal()):
+        raise ValueError(text)
+    return digits
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise ValueError(text)
+    return int(text)
+
+
+def _price(text: str) -> Decimal:
+    price = Decimal(text)
+    if not price.is_finite() or price < 0 or price % _SMALLEST:
+        raise ValueError(text)
+    return price
+
+
+def _minute(text: str) -> int:
+    parts = _CLOCK.fullmatch(text)
+    minute = int(parts[1]) * 60 + int(parts[2]) if parts else MINUTES_A_DAY + 1
+    if minute > MINUTES_A_DAY:
+        raise ValueError(text)
+    return minute
+
+
+def _weekdays(text: str) -> tuple[int, ...]:
+    days: set[int] = set()
+    for part in text.lower().replace(" ", "").split(","):
+        first, _, last = part.partition("-")
+        begin, end = _WEEKDAYS.index(first[:3]), _WEEKDAYS.index((last or first)[:3])
+        days |= {(begin + step) % len(_WEEKDAYS) + 1 for step in range((end - begin) % len(_WEEKDAYS) + 1)}
+    return tuple(sorted(days))

@@ -50,3 +50,20 @@ GROUP BY
     CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END,
     extract(HOUR FROM started_at)
 ORDER BY business_date, source, hour
+
+-- Name:        unpriced_charges
+-- Purpose:     charges of a day that nothing verifies, by carrier and beginning of the called number.
+-- Parameters:  account_id, business_date.   Grain: carrier, destination.   Locks: none.
+SELECT
+    carrier,
+    destination,
+    count(*) AS call_count,
+    coalesce(sum(carrier_amount), 0) AS amount
+FROM reconciled_calls
+WHERE
+    account_id = %(account_id)s
+    AND business_date = %(business_date)s
+    AND until_version IS NULL
+    AND class = 'unpriced'
+GROUP BY carrier, destination
+ORDER BY carrier, count(*) DESC, destination

@@ -61,6 +61,12 @@ def test_the_lists_timestamp_is_the_start_and_money_is_exact() -> None:
     assert (row["rate"], row["cost"], row["cost_currency"]) == (Decimal("0.042"), Decimal("0.042"), "USD")
 
 
+def test_the_currency_of_the_switch_is_a_setting() -> None:
+    rows = Rows(orjson.dumps(ROW), frozenset(ROW))
+    found = normalize_list(rows, account_id="acct", time_zone="UTC", plan=NumberPlan("1"), currency="EUR")
+    assert found.rows["cost_currency"].to_list() == ["EUR"]
+
+
 @pytest.mark.fault("A29")
 @pytest.mark.parametrize("text", [False, True])
 def test_numbers_come_as_text_or_number(text: bool) -> None:

@@ -99,7 +99,17 @@ def test_a_rate_card_gives_the_prices_of_the_day(tmp_path: Path) -> None:
         ("prefix,rate\n44,1\nx,1\n", "line 3"),
         ("prefix,rate\n44,NaN\n", "line 2"),
         ("prefix,rate,increment\n44,1,0\n", "line 2"),
-        ("prefix,rate,valid_from\n44,1,02.03.2026\n", "line 2"),
+        ("prefix,rate,valid_from\n44,1,02.03.2026\n", "line 2, column valid_from"),
+        ("prefix,rate,destination\n44,-0.01,UK\n", "line 2, column rate"),
+        ('prefix,rate\n44,"0,01"\n', "line 2, column rate"),
+        ("prefix,rate\n44,0,01\n", "line 2: 3 values for 2 columns"),
+        ("prefix,rate,fee\n44,1,-1\n", "line 2, column fee"),
+        ("prefix,rate,time_from\n44,1,25:00\n", "line 2, column time_from"),
+        ("prefix,rate,days\n44,1,someday\n", "line 2, column days"),
+        ("prefix,rate,valid_from,valid_to\n44,1,2026-03-02,2026-03-01\n", "line 2, column valid_to"),
+        ("prefix,rate\n", "no lines"),
+        ("prefix,rate\n44,1\n33,1\n44,2\n", "lines 2 and 4"),
+        ("prefix,rate,valid_from\n44,1,2026-01-01\n+44,2,2026-01-01\n", "lines 2 and 3"),
     ],
 )
 def test_a_rate_card_that_cannot_be_used_says_where(tmp_path: Path, text: str, said: str) -> None:
@@ -110,3 +120,19 @@ def test_a_rate_card_that_cannot_be_used_says_where(tmp_path: Path, text: str, s
 def test_a_rate_card_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidRateCard, match=r"none\.csv"):
         read_rate_card(tmp_path / "none.csv", DAY, steps=Increment(), currency="", places=4, rounding="up")
+
+
+def test_a_rate_card_in_another_encoding_names_line_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "bell.csv"
+    path.write_bytes(b"prefix,rate,destination\n44,1,UK\n33,1,\xe9tranger\n")
+    with pytest.raises(InvalidRateCard, match="line 3, column 3"):
+        read_rate_card(path, steps=Increment(), currency="", places=4, rounding="up")
+
+
+def test_prices_by_hour_do_not_contradict_the_price_of_the_day(tmp_path: Path) -> None:
+    found = card(tmp_path, "prefix,rate,days,time_from,time_to\n44,2,,,\n44,1,mon-fri,19:00,07:00\n44,0.5,sat-sun,,\n")
+    assert [(rate.weekdays, rate.from_minute, rate.to_minute) for rate in found.rates] == [
+        ((), 0, 1440),
+        ((1, 2, 3, 4, 5), 1140, 420),
+        ((6, 7), 0, 1440),
+    ]

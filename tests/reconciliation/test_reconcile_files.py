@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def test_kazoos_rows_and_documents_in_any_wrapping_give_the_same_pairs(tmp_path:
         found.add((tmp_path / "out" / "pairs.csv").read_bytes())
         assert made.not_compared == 40
     (pairs,) = found
-    assert pairs.startswith(b"switch_id,carrier_record_id,class,ambiguous\r\nk00,r00,matched,false\r\n")
+    assert pairs.startswith(b"switch_id,carrier_record_id,class,ambiguous,currency,agreed_rate,expected_amount,")
     assert pairs.count(b"\r\n") == 40
 
 
@@ -123,7 +124,7 @@ def test_every_record_of_either_file_has_a_class(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(legs()))
     run(tmp_path, tmp_path / "rows.json")
     classes = pl.read_csv(tmp_path / "out" / "classes.csv", schema_overrides={"amount": pl.String})
-    assert classes.columns == ["side", "id", "class", "seconds", "amount", "exposure"]
+    assert classes.columns[:7] == ["side", "id", "class", "seconds", "amount", "exposure", "currency"]
     counted = dict(
         classes.group_by("side", "class").len().select(pl.concat_str("side", "class", separator=" "), "len").rows()
     )
@@ -191,3 +192,19 @@ def test_the_command_prints_a_short_table(tmp_path: Path, monkeypatch: pytest.Mo
     assert done.exit_code == 0, done.output
     assert "39 pairs; clocks differ by 2000 ms (found" in done.output
     assert "missing_at_carrier" in done.output
+
+
+def test_the_stated_currency_reaches_both_files(tmp_path: Path) -> None:
+    rows = [row | {"cost": "1000"} for row in legs()]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    file = carrier(tmp_path)
+    file.write_text("\n".join(line.removesuffix("EUR").removesuffix("currency").rstrip(",")
+                              for line in file.read_text().splitlines()))  # fmt: skip
+    made = reconcile_files(
+        ReconcileFilesRequest(
+            tmp_path / "rows.json", file, "generic", tmp_path / "out", profiles=tmp_path, country_code="49",
+            currency="EUR",
+        )
+    )  # fmt: skip
+    assert set(made.result.totals["currency"]) == {"EUR"}
+    assert made.result.pairs["expected_amount"].unique().to_list() == [Decimal("0.1")]

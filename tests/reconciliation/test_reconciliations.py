@@ -14,8 +14,10 @@ from openpyxl import load_workbook
 from typer.testing import CliRunner
 
 from cdr_pipeline.cli.reconciliation.breaks import breaks_app
+from cdr_pipeline.core.reconcile.result.controls import ControlName
 from cdr_pipeline.errors import BreakNotFound
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, decide_breaks, list_breaks
+from cdr_pipeline.steps.reconciliation.controls import control_day
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier, ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
@@ -338,6 +340,27 @@ def test_a_rate_card_names_the_cause_of_another_price(place: RunContext) -> None
     one(place)
     (item,) = list_breaks(BreakFilter(), place)
     assert (item.match_class, item.cause, item.exposure) == ("cost_mismatch", "rate", Decimal("0.07000000"))
+
+
+def test_a_charge_without_a_price_is_listed_first_and_named_by_a_control(place: RunContext) -> None:
+    place.settings.profile_dir.mkdir(parents=True)
+    (place.settings.profile_dir / "bell.toml").write_text(
+        'native_id = ["id"]\ncurrency = "USD"\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
+        '[reconcile]\ncarrier = "bell"\nrate_card = "bell.csv"\n'
+    )
+    (place.settings.profile_dir / "bell.csv").write_text("prefix,rate\n447700,0.10\n")
+    legs(place, starts(40), last={"callee_id_number": "+88213123456", "callee_e164": "+88213123456"})
+    lines = [line(i, start) for i, start in enumerate(starts(40))]
+    deliver(place, *lines[:-1], lines[-1].replace(number(39), "+88213123456"))
+    item = one(place)
+    assert (item.kept.version.light, classes(place)) == ("red", {"matched": 39, "unpriced": 1})
+    page = item.report.read_text("utf-8")
+    assert page.index("Charges without an agreed price") < page.index("Both sides")
+    assert "<td>+8821</td>" in page
+    (control,) = (found for found in control_day(DAY, place) if found.name is ControlName.PRICES)
+    assert (control.passed, control.evidence) == (False, "+8821: 1 call, 0.1")
+    (listed,) = list_breaks(BreakFilter(), place)
+    assert (listed.match_class, listed.cause, listed.expected_amount) == ("unpriced", "no_price", None)
 
 
 def test_a_broken_rate_card_fails_its_carrier_and_leaves_the_others_done(place: RunContext) -> None:

@@ -26,7 +26,9 @@ def reconcile_files(
         str, typer.Option(help="IANA time zone of local times that neither file nor profile states.")
     ] = "UTC",
     country_code: Annotated[str | None, typer.Option(help="Country code of national numbers, such as 49.")] = None,
-    currency: Annotated[str | None, typer.Option(help="ISO 4217 code of amounts without a currency.")] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="ISO 4217 code of amounts of both files, unless a record names one.")
+    ] = None,
     direction: Annotated[
         str | None, typer.Option(help="Legs that the carrier bills: outbound, inbound or any.")
     ] = None,
@@ -41,7 +43,9 @@ def reconcile_files(
     ] = None,
     day: Annotated[
         datetime | None,
-        typer.Option("--date", formats=["%Y-%m-%d"], help="Day for which the rate card's prices are valid."),
+        typer.Option(
+            "--date", formats=["%Y-%m-%d"], help="Day whose prices apply to every call; default: each call's own day."
+        ),
     ] = None,
 ) -> None:
     """Compare the switch's legs with a carrier's records: pairs, a class for every record, and totals that balance."""
@@ -104,8 +108,9 @@ def _print(reconciled: "ReconciledFiles") -> None:
         f"{result.pairs.height} pairs; clocks differ by {offset['offset_ms']} ms ({offset['status']},"
         f" {offset['pairs']} calls)"
     )
-    if offset["finding"]:
-        err.print(offset["finding"], markup=False)
+    for finding in reconciled.verdict.findings:
+        err.print(finding, markup=False)
+    out.print(f"light: {reconciled.verdict.light}")
     if reconciled.not_compared:
         out.print(f"{reconciled.not_compared} legs that the carrier does not bill count as unbillable")
     out.print(f"written to {reconciled.files[0].parent}", markup=False)

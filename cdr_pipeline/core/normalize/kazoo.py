@@ -58,6 +58,7 @@ def normalize_list(
     first_line: int = 1,
     details: Rows | None = None,
     earlier_zones: Sequence[EarlierZone] = (),
+    currency: str = _CURRENCY,
 ) -> CheckedRows:
     """Converts list rows to canonical rows, with fields from detail documents if these were fetched.
 
@@ -69,6 +70,7 @@ def normalize_list(
         first_line: number of the first row within its window.
         details: detail documents of some or all of the rows, joined by id; None for none.
         earlier_zones: earlier zones of the account, oldest first.
+        currency: ISO 4217 code of the switch's costs.
 
     Returns:
         Rows in ``working_schema()`` plus ``has_detail`` and ``detail_source``, and rejects.
@@ -94,7 +96,7 @@ def normalize_list(
     typed, faults = _with_typed_columns(joined, account_id)
     split = split_rejects(typed, faults)
     zones = AccountZones(time_zone, tuple(earlier_zones))
-    return CheckedRows(_with_derived_columns(split.rows, account_id, zones, plan), split.rejects)
+    return CheckedRows(_with_derived_columns(split.rows, account_id, zones, plan, currency), split.rejects)
 
 
 def checked_schema() -> dict[str, pl.DataType]:
@@ -195,7 +197,9 @@ def _contains_nul(frame: pl.DataFrame) -> pl.Expr:
     return pl.col(RAW).str.contains(r"(^|[^\\])(\\\\)*\\u0000")
 
 
-def _with_derived_columns(frame: pl.DataFrame, account_id: str, zones: AccountZones, plan: NumberPlan) -> pl.DataFrame:
+def _with_derived_columns(
+    frame: pl.DataFrame, account_id: str, zones: AccountZones, plan: NumberPlan, currency: str
+) -> pl.DataFrame:
     """Adds the derived fields, and returns all columns in the order and types of the dictionary."""
     is_billed = pl.col("billing_seconds") > 0
     in_dollars = [
@@ -210,7 +214,7 @@ def _with_derived_columns(frame: pl.DataFrame, account_id: str, zones: AccountZo
             *in_dollars,
             pl.when(pl.col("media_recordings") != "[]").then(pl.col("media_recordings")).name.keep(),
             pl.col(HAS_DETAIL).fill_null(value=False),
-            pl.lit(_CURRENCY).alias("cost_currency"),
+            pl.lit(currency).alias("cost_currency"),
             is_billed.alias("answered"),
             sip.host(pl.col("to_uri")).alias("to_host"),
             sip.host(pl.col("from_uri")).alias("from_host"),

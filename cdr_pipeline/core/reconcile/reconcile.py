@@ -15,11 +15,13 @@ from cdr_pipeline.core.reconcile.inputs.tariff import tariff_of
 from cdr_pipeline.core.reconcile.match.matching import Matches, match
 from cdr_pipeline.core.reconcile.result.frames import (
     SideOutcome,
+    accruals_frame,
     destinations,
     offset_frame,
     pairs_frame,
     rows_frame,
     shared_destinations,
+    with_prefixes,
 )
 from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 from cdr_pipeline.core.reconcile.result.totals import TOTAL_KEY, require_balance, totals_of
@@ -46,8 +48,10 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     a = read_calls("switch", ours, currencies, rules)
     b = read_calls("carrier", theirs, currencies, rules)
     clock = clock_between(a, b, rules)
-    tariff_a, tariff_b = tariff_of(a, rules, currencies), tariff_of(b, rules, currencies)
-    comparison = Comparison(a, b, clock.on_switch(b.start_ms), clock, tariff_a, rules)
+    carrier_start = clock.on_switch(b.start_ms)
+    tariff_a = tariff_of(a, a.start_ms, rules, currencies)
+    tariff_b = tariff_of(b, carrier_start, rules, currencies)
+    comparison = Comparison(a, b, carrier_start, clock, tariff_a, rules)
     matches = match(comparison)
     # Ten million calls per side take gigabytes: arrays are released as soon as they are not needed.
     a, b = a.without_numbers(), b.without_numbers()
@@ -56,10 +60,11 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     rows_a, rows_b = row_outcomes(comparison, matches, outcome)
     counted_a, counted_b = _counted(comparison, rows_b, matches)
     names_a, names_b = destinations(a, tariff_a), destinations(b, tariff_b)
-    named_b = shared_destinations(names_b, names_a, matches.carrier, matches.switch)
     named_a = names_a.zip_with(
         names_a.is_not_null(), shared_destinations(names_a, names_b, matches.switch, matches.carrier)
     )
+    named_a = with_prefixes(named_a, a, rows_a)
+    named_b = shared_destinations(names_b, named_a, matches.carrier, matches.switch)
     ids_a, ids_b = a.column("row_id"), b.column("row_id")
     pairs = pairs_frame(ids_a, ids_b, matches, outcome, counted_a)
     narrowed = matches.narrowed
@@ -67,6 +72,7 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
         SideOutcome(b.lengths_and_amounts(), ids_b, rows_b, tariff_b, named_b, counted_b),
         SideOutcome(a.lengths_and_amounts(), ids_a, rows_a, tariff_a, named_a, counted_a),
     ]
+    accruals = accruals_frame(sides[-1], currencies, compare_amounts=rules.compare_amounts)
     del comparison, matches, outcome, a, b, ids_a, ids_b, rows_a, rows_b, tariff_a, tariff_b
     del names_a, names_b, named_a, named_b, counted_a, counted_b
     rows: list[pl.DataFrame] = []
@@ -78,7 +84,7 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
         require_balance(totals[-1], side.calls, side.counted)
         del side
     all_totals = pl.concat(totals).sort(TOTAL_KEY)
-    return Reconciled(pairs, pl.concat(rows), all_totals, offset_frame(clock), narrowed)
+    return Reconciled(pairs, pl.concat(rows), all_totals, offset_frame(clock), accruals, narrowed)
 
 
 def _counted(comparison: Comparison, of_carrier: RowOutcome, matches: Matches) -> tuple[Flags, Flags]:

@@ -31,6 +31,7 @@ _DESCRIPTIONS = {
     ControlName.CALLS: "Calls of every source are usual compared with the same weekday of the four weeks before.",
     ControlName.MINUTES: "Minutes of every source are usual compared with the same weekday of the four weeks before.",
     ControlName.HOURS: "No hour that is usually busy is empty.",
+    ControlName.PRICES: "The rate card has a price for every call that a carrier charges.",
     ControlName.VALUES: "No record starts in the future, is longer than a day, or has an absurdly high cost.",
 }
 

@@ -229,7 +229,8 @@ def _load_window(
     reasons: Counter[str] = Counter()
     with batch_load(ledger.connection, header) as load:
         owner = ledger.accounts.reread_account(account)
-        for chunk in normalized_chunks(landing, owner, switch_plan(ctx.settings, owner), latest=now + _LEAD):
+        plan, currency = switch_plan(ctx.settings, owner), ctx.settings.api_currency
+        for chunk in normalized_chunks(landing, owner, plan, latest=now + _LEAD, currency=currency):
             load.stage(chunk.rows)
             load.reject(chunk.rejects)
             reasons.update(chunk.rejects["reason"].to_list())
@@ -250,7 +251,7 @@ def switch_plan(settings: Settings, account: Account) -> NumberPlan:
 
 
 def normalized_chunks(
-    landing: LandingFile, account: Account, plan: NumberPlan, *, latest: datetime
+    landing: LandingFile, account: Account, plan: NumberPlan, *, latest: datetime, currency: str = "USD"
 ) -> Iterator[CheckedRows]:
     """Yields the normalised and validated rows of a landed window in frames of bounded size.
 
@@ -259,6 +260,7 @@ def normalized_chunks(
         account: account that owns the records; its time zone decides their business dates.
         plan: number plan of the switch.
         latest: latest permitted start of a call, UTC.
+        currency: ISO 4217 code of the switch's costs.
     """
     read = 0
     for rows, details in _chunks(landing):
@@ -270,6 +272,7 @@ def normalized_chunks(
             first_line=read + 1,
             details=details,
             earlier_zones=account.earlier_zones,
+            currency=currency,
         )
         accepted = validate(normalized.rows, latest=latest)
         chunk = CheckedRows(accepted.rows, pl.concat([normalized.rejects, accepted.rejects]))

@@ -10,6 +10,7 @@ from cdr_pipeline.core.reconcile.result.controls import (
     NO_CALLS,
     DayControl,
     SourceDay,
+    judge_prices,
     judge_series,
     judge_traffic,
     judge_values,
@@ -17,7 +18,7 @@ from cdr_pipeline.core.reconcile.result.controls import (
 from cdr_pipeline.core.records.volume import compared_days
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.upload_series import upload_series
-from cdr_pipeline.warehouse.reconciliation.reconciliations import SourceHour
+from cdr_pipeline.warehouse.reconciliation.reconciliations import SourceHour, UnpricedCharges
 
 
 def control_day(business_date: date, ctx: RunContext, accounts: Sequence[str] | None = None) -> list[DayControl]:
@@ -39,9 +40,19 @@ def control_day(business_date: date, ctx: RunContext, accounts: Sequence[str] | 
             for absurd in ledger.reconciliations.absurd_values(account.account_id, business_date, now=ctx.clock()):
                 counts = asdict(absurd)
                 results.append(judge_values(account.account_id, counts.pop("source"), counts))
+            results += _prices(
+                account.account_id, ledger.reconciliations.unpriced_charges(account.account_id, business_date)
+            )
     for series in upload_series(ctx, accounts):
         results.append(judge_series(series.account_id, series.profile, series.missing_days, series.missing_numbers))
     return results
+
+
+def _prices(account_id: str, charges: Iterable[UnpricedCharges]) -> list[DayControl]:
+    by_carrier: dict[str, list[tuple[str, int, Decimal]]] = defaultdict(list)
+    for item in charges:
+        by_carrier[item.carrier].append((item.destination, item.call_count, item.amount))
+    return [judge_prices(account_id, carrier, unpriced) for carrier, unpriced in by_carrier.items()]
 
 
 def _by_day(hours: Iterable[SourceHour]) -> dict[tuple[str, date], SourceDay]:

@@ -41,11 +41,12 @@ class LooseFile:
 
 @dataclass(frozen=True, slots=True)
 class ReadingDefaults:
-    """Defaults for files: zone of local times, country code of national numbers, and folder of the profiles."""
+    """Defaults for files: zone of local times, country code of national numbers, folder of the profiles, currency."""
 
     time_zone: str
     country_code: str | None
     profiles: Path
+    currency: str | None = None
 
 
 def read_carrier_file(path: Path, profile: Profile, reading: ReadingDefaults) -> LooseFile:
@@ -97,6 +98,8 @@ def read_switch_file(path: Path, reading: ReadingDefaults) -> LooseFile:
     kazoo = "timestamp" in columns and "id" in columns | {name.lstrip("_") for name in columns}
     name = {"json": "kazoo_json", "csv": "kazoo_csv"}[kind] if kazoo else "generic"
     profile = load_profile(name, folder=reading.profiles)
+    if reading.currency:
+        profile = replace(profile, currency=reading.currency)
     if kind == "json":
         profile = replace(profile, layout=replace(profile.layout, format="json"))
     return read_carrier_file(path, profile, reading)

@@ -15,7 +15,7 @@ from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, is_c
 from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side
 from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of, require_every_leg, totals_of
 from cdr_pipeline.core.reconcile.result.verdict import Verdict, judge
-from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile
 from cdr_pipeline.sources.rate_cards import read_rate_card
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
@@ -52,7 +52,7 @@ def reconcile_carrier(
         InvalidRateCard: the rate card of the carrier is invalid.
         UnbalancedReconciliation: a row is not in exactly one class; nothing was written.
     """
-    rules = _rules(day, profile, ctx)
+    rules = _rules(account, profile, ctx)
     # The change counter is read before the records, so that a change in between makes the day due again.
     seen, through = ledger.reconciliations.day_state(day.account_id, day.business_date)
     starts_at, ends_at = account.zones.bounds(day.business_date)
@@ -67,6 +67,8 @@ def reconcile_carrier(
         switch_side(legs, clock=profile.reconcile.clock),
         carrier_side(records, clock=profile.reconcile.clock),
     )
+    # Names of the switch's tariff would split the totals; a paired record has the destination of its leg.
+    ours = ours.with_columns(destination=pl.lit(None, pl.String))
     reconciled = reconcile(_with_destinations(ours), _with_destinations(theirs), rules)
     outcomes = outcomes_of(reconciled, legs, records)
     of_the_day = (
@@ -83,7 +85,14 @@ def reconcile_carrier(
         f"{day.carrier}, {day.business_date}",
     )
     offset = reconciled.offset.row(0, named=True)
-    verdict = judge(outcomes, profile.reconcile, currency=currency, complete=complete, offset=offset)
+    verdict = judge(
+        outcomes,
+        profile.reconcile,
+        currency=currency,
+        complete=complete,
+        offset=offset,
+        findings=reconciled.findings,
+    )
     version = _version(verdict, basis, outcomes, offset)
     return write_version(
         ledger.connection,
@@ -102,18 +111,23 @@ def _span(day: CarrierDay, account: Account, profile: Profile) -> TimeRange:
     return TimeRange(starts_at - reach, ends_at + reach, day.business_date - days, day.business_date + days)
 
 
-def _rules(day: CarrierDay, profile: Profile, ctx: RunContext) -> Rules:
+def _zone(profile: Profile, account: Account) -> str:
+    """Zone of the carrier's files and rate card."""
+    return account.time_zone if profile.time_zone == ACCOUNT_ZONE else profile.time_zone
+
+
+def _rules(account: Account, profile: Profile, ctx: RunContext) -> Rules:
     section, rating = profile.reconcile, profile.rating
     steps = billing_steps(section, increment_seconds=rating.increment_seconds, minimum_seconds=rating.minimum_seconds)
     card = None
     if section.rate_card:
         card = read_rate_card(
             ctx.settings.profile_dir / section.rate_card,
-            day.business_date,
             steps=steps,
             currency=profile.currency,
             places=section.places,
             rounding=section.rounding,
+            zone=_zone(profile, account),
         )
     return matching_rules(
         section, increment=steps, currency=profile.currency, precision=profile.time_precision, rate_card=card
@@ -121,8 +135,9 @@ def _rules(day: CarrierDay, profile: Profile, ctx: RunContext) -> Rules:
 
 
 def _with_destinations(side: pl.DataFrame) -> pl.DataFrame:
-    """Adds the beginning of the number as destination. Tariff names differ by side and would split the totals."""
-    return side.with_columns(pl.col("callee").str.extract(_DESTINATION, 1).fill_null("other").alias("destination"))
+    """Adds the beginning of the number as destination where the side names none."""
+    prefix = pl.col("callee").str.extract(_DESTINATION, 1).fill_null("other")
+    return side.with_columns(pl.coalesce("destination", prefix).alias("destination"))
 
 
 def _hash_of(legs: pl.DataFrame, records: pl.DataFrame, *, complete: bool) -> str:

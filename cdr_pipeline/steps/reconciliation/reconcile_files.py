@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -18,9 +18,11 @@ from cdr_pipeline.core.reconcile.clock.clock_choice import choose_start_clock
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, matching_rules
 from cdr_pipeline.core.reconcile.inputs.legs import Direction, LegRule, is_billable_leg
 from cdr_pipeline.core.reconcile.inputs.sides import currency_of
+from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of
 from cdr_pipeline.core.reconcile.result.reconciled import CURRENCY_TYPE, DESTINATION_TYPE, MONEY, ROW_SCHEMA, SECONDS
 from cdr_pipeline.core.reconcile.result.totals import totals_of
-from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.reconcile.result.verdict import Verdict, judge
+from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile
 from cdr_pipeline.exports.atomic import new_file, sole_writer
 from cdr_pipeline.files.durable import PRIVATE_FILE, PRIVATE_FOLDER
 from cdr_pipeline.sources.rate_cards import read_rate_card
@@ -35,6 +37,9 @@ from cdr_pipeline.steps.reconciliation.read_loose_file import (
 PAIRS: Final = "pairs.csv"
 CLASSES: Final = "classes.csv"
 TOTALS: Final = "totals.json"
+_MONEY_COLUMNS: Final = (
+    "currency", "agreed_rate", "expected_amount", "charged_amount", "amount_difference", "cause", "detail",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,12 @@ class ReconcileFilesRequest:
         profiles: folder of the operator's profiles and rate cards.
         time_zone: IANA zone of local times if neither file nor profile has one.
         country_code: country code of national numbers if the profile has none.
-        currency: currency of amounts, in place of the profile's; the profile's when None.
+        currency: currency of amounts that name none, of either file; that of the profile when None.
         direction: direction of the legs that the carrier bills; the profile's when None.
         duration_tolerance_seconds: tolerated difference in seconds; the profile's when None.
         amount_tolerance: tolerated difference in the currency; the profile's when None.
         rate_card: CSV file of the carrier's prices; the profile's when None.
-        business_date: date of the prices in the rate card; that of the first record when None.
+        business_date: day whose prices apply to every call; each call's own day when None.
     """
 
     switch: Path
@@ -78,12 +83,14 @@ class ReconciledFiles:
 
     Attributes:
         result: compared rows and totals, including rows that were excluded or rejected.
+        verdict: light and findings, judged as a day of the warehouse.
         not_compared: number of legs of the switch that the carrier does not bill.
         rejected: number of lines that could not be read, by side.
         files: paths of the written files.
     """
 
     result: Reconciled
+    verdict: Verdict
     not_compared: int
     rejected: Mapping[str, int]
     files: tuple[Path, ...]
@@ -101,15 +108,26 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
         ExportError: the results cannot be written.
     """
     profile = load_profile(request.profile, folder=request.profiles)
-    reading = ReadingDefaults(request.time_zone, request.country_code, request.profiles)
+    reading = ReadingDefaults(request.time_zone, request.country_code, request.profiles, request.currency)
     ours, theirs = read_switch_file(request.switch, reading), read_carrier_file(request.carrier, profile, reading)
     direction = request.direction or ("any" if not profile.reconcile.trunks else profile.reconcile.direction)
     legs = ours.rows.with_columns(billed=is_billable_leg(LegRule(direction, frozenset(profile.reconcile.trunks))))
     compared, repeated_a = _last_of_each(legs.filter("billed"))
     records, repeated_b = _last_of_each(theirs.rows)
-    rules = _rules(request, profile, records)
+    rules = _rules(request, profile)
     planless = rules.rate_card is None and request.country_code is None and profile.plan.country_code is None
+    section = profile.reconcile
+    if request.rate_card is not None:
+        section = replace(section, rate_card=request.rate_card.name)
     result = reconcile(*choose_start_clock(compared, records, rules, by_last_digits=planless), rules)
+    verdict = judge(
+        outcomes_of(result, compared, records),
+        section,
+        currency=rules.currency,
+        complete=True,
+        offset=result.offset.row(0, named=True),
+        findings=result.findings,
+    )
     excluded = [
         _set_aside(legs.filter(~pl.col("billed")), "switch", MatchClass.UNBILLABLE, rules.currency),
         _set_aside(repeated_a, "switch", MatchClass.DUP_A, rules.currency),
@@ -122,27 +140,18 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
     not_compared = legs.height - int(legs["billed"].sum())
     rejected = {"switch": ours.rejects.height, "carrier": theirs.rejects.height}
     contents = {
-        PAIRS: _csv(
-            everything.pairs.select(
-                pl.col("switch_row_id").alias("switch_id"),
-                pl.col("carrier_row_id").alias("carrier_record_id"),
-                "class",
-                "ambiguous",
-            )
-        ),
-        CLASSES: _csv(
-            everything.rows.select("side", pl.col("row_id").alias("id"), "class", "seconds", "amount", "exposure")
-        ),
-        TOTALS: _totals(request, everything, not_compared, rejected),
+        PAIRS: _csv(_pair_lines(result)),
+        CLASSES: _csv(_class_lines(result, excluded)),
+        TOTALS: _totals(request, everything, verdict, not_compared, rejected),
     }
     for name, content in contents.items():
         with sole_writer(request.out, mode=PRIVATE_FOLDER), new_file(request.out / name, mode=PRIVATE_FILE) as writing:
             writing.write(content)
             writing.place()
-    return ReconciledFiles(everything, not_compared, rejected, tuple(request.out / name for name in contents))
+    return ReconciledFiles(everything, verdict, not_compared, rejected, tuple(request.out / name for name in contents))
 
 
-def _rules(request: ReconcileFilesRequest, profile: Profile, records: pl.DataFrame) -> Rules:
+def _rules(request: ReconcileFilesRequest, profile: Profile) -> Rules:
     """The profile's rules with the overrides of the request."""
     section = profile.reconcile
     if request.duration_tolerance_seconds is not None:
@@ -155,12 +164,52 @@ def _rules(request: ReconcileFilesRequest, profile: Profile, records: pl.DataFra
     path = request.rate_card or (request.profiles / section.rate_card if section.rate_card else None)
     card: RateCard | None = None
     if path is not None:
-        first = records["business_date"].min()
-        day = request.business_date or (first if isinstance(first, date) else date.min)
         card = read_rate_card(
-            path, day, steps=steps, currency=currency, places=section.places, rounding=section.rounding
+            path,
+            request.business_date,
+            steps=steps,
+            currency=currency,
+            places=section.places,
+            rounding=section.rounding,
+            zone=request.time_zone if profile.time_zone == ACCOUNT_ZONE else profile.time_zone,
         )
     return matching_rules(section, increment=steps, currency=currency, precision=profile.time_precision, rate_card=card)
+
+
+def _pair_lines(result: Reconciled) -> pl.DataFrame:
+    charged = result.rows.filter(pl.col("side") == "carrier").select("row_id", "amount", "currency")
+    return (
+        result.pairs.join(charged, left_on="carrier_row_id", right_on="row_id", how="left", maintain_order="left")
+        .rename({"switch_row_id": "switch_id", "carrier_row_id": "carrier_record_id", "amount": "charged_amount"})
+        .select("switch_id", "carrier_record_id", "class", "ambiguous", *_MONEY_COLUMNS)
+    )
+
+
+def _class_lines(result: Reconciled, excluded: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Every row of both sides, with the prices of its pair, or what we will owe for a call that is not charged yet."""
+    explained = ("cause", "detail", "agreed_rate", "expected_amount")
+    priced = [
+        result.pairs.select(
+            pl.lit(side).cast(SIDE_TYPE).alias("side"), pl.col(f"{side}_row_id").alias("row_id"), *explained
+        )
+        for side in ("switch", "carrier")
+    ]
+    accrued = result.accruals.select(
+        pl.lit("switch").cast(SIDE_TYPE).alias("side"),
+        pl.col("switch_row_id").alias("row_id"),
+        "agreed_rate",
+        "expected_amount",
+    )
+    prices = pl.concat([*priced, accrued], how="diagonal")
+    compared = result.rows.join(prices, on=["side", "row_id"], how="left", maintain_order="left")
+    return (
+        pl.concat([compared, *excluded], how="diagonal")
+        .sort("side", "row_id", "class", maintain_order=True)
+        .rename({"row_id": "id", "amount": "charged_amount"})
+        .with_columns(amount="charged_amount", amount_difference=pl.col("charged_amount") - pl.col("expected_amount"))
+        .with_columns(pl.when(pl.col("side") == "carrier").then(pl.col("charged_amount", "amount_difference")))
+        .select("side", "id", "class", "seconds", "amount", "exposure", *_MONEY_COLUMNS)
+    )
 
 
 def _last_of_each(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -178,7 +227,11 @@ def _set_aside(rows: pl.DataFrame, side: str, item: MatchClass, currency: str) -
         pl.lit(item.value).cast(CLASS_TYPE).alias("class"),
         seconds.cast(SECONDS).alias("seconds"),
         pl.lit(0, pl.Int64).alias("billed_seconds"),
-        currency_of(pl.col("cost_currency"), currency).cast(CURRENCY_TYPE).alias("currency"),
+        pl.when(pl.col("cost").is_not_null())
+        .then(currency_of(pl.col("cost_currency"), currency))
+        .otherwise(pl.lit(currency))
+        .cast(CURRENCY_TYPE)
+        .alias("currency"),
         pl.col("cost").cast(MONEY).alias("amount"),
         charged.cast(MONEY).alias("exposure"),
         pl.lit("").cast(DESTINATION_TYPE).alias("destination"),
@@ -209,7 +262,11 @@ def _csv(frame: pl.DataFrame) -> bytes:
 
 
 def _totals(
-    request: ReconcileFilesRequest, result: Reconciled, not_compared: int, rejected: Mapping[str, int]
+    request: ReconcileFilesRequest,
+    result: Reconciled,
+    verdict: Verdict,
+    not_compared: int,
+    rejected: Mapping[str, int],
 ) -> bytes:
     (offset,) = result.offset.with_columns(pl.col("step_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).to_dicts()
     by_class = result.totals.group_by("class", "side", "currency").agg(
@@ -222,6 +279,8 @@ def _totals(
         "pairs": result.pairs.height,
         "ambiguous_pairs": int(result.pairs["ambiguous"].sum()),
         "offset": offset,
+        "light": verdict.light,
+        "findings": list(verdict.findings),
         "classes": _plain(by_class.sort("class", "side", "currency")),
         "destinations": _plain(result.totals),
     }

@@ -65,6 +65,16 @@ class AbsurdValues:
     dear: int
 
 
+@dataclass(frozen=True, slots=True)
+class UnpricedCharges:
+    """Charges of a carrier to one destination that nothing verifies."""
+
+    carrier: str
+    destination: str
+    call_count: int
+    amount: Decimal
+
+
 class ReconciliationTable(LedgerTables):
     """Reconciliations, by account, carrier and business date."""
 
@@ -173,6 +183,11 @@ class ReconciliationTable(LedgerTables):
         """Calls and minutes by business date, source and hour."""
         rows = self._rows("reconciliation/source_hours", account_id=account_id, business_dates=list(business_dates))
         return [SourceHour(**row) for row in rows]
+
+    def unpriced_charges(self, account_id: str, business_date: date) -> list[UnpricedCharges]:
+        """Charges of a day that nothing verifies, by carrier and destination; most calls first."""
+        rows = self._rows("reconciliation/unpriced_charges", account_id=account_id, business_date=business_date)
+        return [UnpricedCharges(**row) for row in rows]
 
     def absurd_values(self, account_id: str, business_date: date, *, now: datetime) -> list[AbsurdValues]:
         """Numbers of records of a day with implausible values, by source."""

@@ -9,9 +9,9 @@ import polars as pl
 class MatchClass(StrEnum):
     """Classes in order of severity: if two apply to a pair, the later one is its class.
 
-    Four classes are not breaks: ``matched``, ``matched_tol`` (within tolerance), ``out_of_interval`` (the other side's
-    file does not cover the time) and ``unbillable`` (not answered, 0 s, or free of charge). ``rejected`` rows never
-    reach the matcher: the reader of the file counts them.
+    Five classes are not breaks: ``matched``, ``matched_tol`` (within tolerance), ``credited`` (a charge and its
+    credit), ``out_of_interval`` (the other side's file does not cover the time) and ``unbillable`` (not answered, 0 s,
+    or free of charge). ``rejected`` rows never reach the matcher: the reader of the file counts them.
     """
 
     MATCHED = "matched"
@@ -19,6 +19,7 @@ class MatchClass(StrEnum):
     DURATION_MISMATCH = "duration_mismatch"
     COST_MISMATCH = "cost_mismatch"
     BOTH_MISMATCH = "both_mismatch"
+    UNPRICED = "unpriced"
     TIME_MISMATCH = "time_mismatch"
     ANSWER_MISMATCH = "answer_mismatch"
     NUMBER_ONLY = "number_only"
@@ -26,6 +27,8 @@ class MatchClass(StrEnum):
     MISSING_IN_SWITCH = "missing_in_switch"
     DUP_A = "dup_a"
     DUP_B = "dup_b"
+    CREDITED = "credited"
+    OTHER_CHARGE = "other_charge"
     OUT_OF_INTERVAL = "out_of_interval"
     UNBILLABLE = "unbillable"
     REJECTED = "rejected"
@@ -39,6 +42,8 @@ class MatchClass(StrEnum):
 class Cause(StrEnum):
     """Why a pair differs, if known: the first cause that explains the difference to the last decimal."""
 
+    NO_PRICE = "no_price"
+    NO_AMOUNT = "no_amount"
     CURRENCY = "currency"
     FEE = "fee"
     ROUNDING = "rounding"
@@ -51,8 +56,11 @@ class Cause(StrEnum):
 
 
 _AGREED: Final = frozenset(
-    {MatchClass.MATCHED, MatchClass.MATCHED_TOL, MatchClass.OUT_OF_INTERVAL, MatchClass.UNBILLABLE}
-)
+    {
+        MatchClass.MATCHED, MatchClass.MATCHED_TOL, MatchClass.CREDITED, MatchClass.OUT_OF_INTERVAL,
+        MatchClass.UNBILLABLE,
+    }
+)  # fmt: skip
 CLASSES: Final = tuple(MatchClass)
 CAUSES: Final = tuple(Cause)
 # An Enum column takes one byte per row, a text column sixteen.

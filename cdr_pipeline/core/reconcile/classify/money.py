@@ -23,6 +23,9 @@ class MoneyGap:
         exact: no difference, or not comparable.
         within: within tolerance, or correct for the carrier's own length; includes exact ones.
         foreign: the currencies differ, so there is no difference.
+        no_price: the carrier charges the call, and there is no agreed price.
+        no_amount: the carrier's record is billed and has no amount.
+        agreed: whether ``expected`` follows from an agreed price or the switch's price.
     """
 
     expected: Integers
@@ -31,6 +34,14 @@ class MoneyGap:
     exact: Flags
     within: Flags
     foreign: Flags
+    no_price: Flags
+    no_amount: Flags
+    agreed: Flags
+
+    @property
+    def unpriced(self) -> Flags:
+        """The charge cannot be verified."""
+        return self.no_price | self.no_amount
 
 
 def money_gap(comparison: Comparison, rows_a: Rows, rows_b: Rows, gap: LengthGap) -> MoneyGap:
@@ -60,6 +71,7 @@ def money_gap(comparison: Comparison, rows_a: Rows, rows_b: Rows, gap: LengthGap
         comparable = priced & rated
         foreign = comparable & (carrier.currency[rows_b] != _currency(tariff, rows_a))
         rounding_margin = np.zeros(len(rows_a), np.int64)
+        agreed, no_price, no_amount = rated, ~rated, ~priced
     else:
         compared = switch.priced[rows_a] & rules.compare_amounts
         expected = np.where(compared, switch.amount[rows_a], _prorated(charged, switch_seconds, carrier_seconds))
@@ -68,11 +80,19 @@ def money_gap(comparison: Comparison, rows_a: Rows, rows_b: Rows, gap: LengthGap
         comparable = priced & (compared | ~gap.within)
         foreign = priced & compared & (carrier.currency[rows_b] != switch.currency[rows_a])
         rounding_margin = np.where(compared & ~gap.exact, UNITS // 10**rules.rounding_places, 0)
+        agreed = compared
+        # Where the switch has no prices at all, no charge is compared; a finding of the day reports it.
+        has_prices = rules.compare_amounts and bool(switch.priced.any())
+        no_price = has_prices & priced & (charged != 0) & ~compared
+        no_amount = ~priced & (rules.compare_amounts and bool(carrier.priced.any()))
+    billed = carrier.billable[rows_b]
     difference = np.where(comparable & ~foreign, charged - expected, 0)
     fits_carrier_length = ~gap.exact & (np.abs(charged - for_carrier_length) <= tolerance + rounding_margin)
     exact = ~foreign & ((difference == 0) | ~comparable)
     within = ~foreign & (exact | (np.abs(difference) <= tolerance) | fits_carrier_length)
-    return MoneyGap(expected, comparable, difference, exact, within, foreign)
+    return MoneyGap(
+        expected, comparable, difference, exact, within, foreign, no_price & billed, no_amount & billed, agreed
+    )
 
 
 def _currency(tariff: Tariff, rows: Rows) -> npt.NDArray[np.int64]:

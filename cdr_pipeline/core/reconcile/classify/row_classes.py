@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from cdr_pipeline.core.reconcile.classify.causes import money_causes
 from cdr_pipeline.core.reconcile.classify.classes import Cause, MatchClass, code_of
@@ -16,6 +17,7 @@ from cdr_pipeline.core.reconcile.inputs.rates import Integers
 from cdr_pipeline.core.reconcile.match.lengths import length_gap
 from cdr_pipeline.core.reconcile.match.matching import Matches
 from cdr_pipeline.core.reconcile.match.passes import Pass
+from cdr_pipeline.core.reconcile.result.reconciled import DETAIL_TYPE
 
 Codes = npt.NDArray[np.int8]
 _NONE: Final = -1
@@ -32,7 +34,11 @@ class PairOutcome:
         duration_difference_ms: ``LengthGap.difference_ms``.
         amount_difference: charge minus expected amount, units of 1e-8.
         amount_known: whether there is an amount difference.
-        exposure: amount that the carrier charges too much, units of 1e-8.
+        exposure: amount that the carrier charges too much, or that cannot be verified, units of 1e-8.
+        expected: amount that the carrier should charge, units of 1e-8.
+        expected_known: whether there is an agreed price or a price of the switch.
+        rates: ``RATE_TYPE``, agreed price of a minute by the rate card.
+        details: ``DETAIL_TYPE``, what explains the causes.
     """
 
     classes: Codes
@@ -42,6 +48,10 @@ class PairOutcome:
     amount_difference: Integers
     amount_known: Flags
     exposure: Integers
+    expected: Integers
+    expected_known: Flags
+    rates: pl.Series
+    details: pl.Series
 
 
 def pair_outcome(comparison: Comparison, matches: Matches) -> PairOutcome:
@@ -64,6 +74,7 @@ def pair_outcome(comparison: Comparison, matches: Matches) -> PairOutcome:
         (length_wrong, MatchClass.DURATION_MISMATCH),
         (cost_wrong, MatchClass.COST_MISMATCH),
         (cost_wrong & length_wrong, MatchClass.BOTH_MISMATCH),
+        (money.unpriced, MatchClass.UNPRICED),
         (time_wrong, MatchClass.TIME_MISMATCH),
         (one_sided, MatchClass.ANSWER_MISMATCH),
         (matches.pass_codes == Pass.NUMBER, MatchClass.NUMBER_ONLY),
@@ -73,9 +84,22 @@ def pair_outcome(comparison: Comparison, matches: Matches) -> PairOutcome:
     broken = cost_wrong | length_wrong
     exposure = np.where(broken & ~one_sided, money.difference, 0)
     exposure = np.where(money.foreign, carrier.amount[rows_b], exposure)
+    exposure = np.where(money.unpriced, carrier.amount[rows_b], exposure)
     exposure = np.where(one_sided & carrier.billable[rows_b], carrier.amount[rows_b], exposure)
     amount_known = money.comparable & ~money.foreign & ~one_sided
-    return PairOutcome(classes, causes, delta, gap.difference_ms, money.difference, amount_known, exposure)
+    return PairOutcome(
+        classes,
+        causes,
+        delta,
+        gap.difference_ms,
+        money.difference,
+        amount_known,
+        exposure,
+        np.where(one_sided, 0, money.expected),
+        money.agreed & ~money.foreign,
+        comparison.tariff.rate_texts(rows_a),
+        pl.Series([None], dtype=DETAIL_TYPE).new_from_index(0, len(rows_a)),
+    )
 
 
 def _causes(comparison: Comparison, matches: Matches, money: MoneyGap, faults: tuple[Flags, Flags, Flags]) -> Codes:
@@ -89,6 +113,8 @@ def _causes(comparison: Comparison, matches: Matches, money: MoneyGap, faults: t
     named = money_causes(comparison, matches.switch[wrong], matches.carrier[wrong])
     causes[wrong] = np.where(named == _NONE, causes[wrong], named)
     causes[money.foreign & ~one_sided] = code_of(Cause.CURRENCY)
+    causes[money.no_amount & ~one_sided] = code_of(Cause.NO_AMOUNT)
+    causes[money.no_price & ~one_sided] = code_of(Cause.NO_PRICE)
     causes[matches.pass_codes == Pass.ZONE] = code_of(Cause.ZONE)
     causes[matches.pass_codes == Pass.START_OR_END] = code_of(Cause.START_OR_END)
     return causes

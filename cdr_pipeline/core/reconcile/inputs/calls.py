@@ -156,8 +156,10 @@ def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: 
 
 
 def currencies_of(sides: Sequence[pl.LazyFrame], rules: Rules) -> list[str]:
-    """Every currency that occurs and the default one, sorted."""
+    """Every currency of the sides and of the rate card, and the default one; sorted."""
     currencies = {rules.currency}
+    if rules.rate_card is not None:
+        currencies |= {rate.currency for rate in rules.rate_card.rates if rate.currency}
     for side in sides:
         currencies |= set(
             side.select(pl.col("currency").str.to_uppercase().unique()).collect()["currency"].drop_nulls()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -15,6 +16,7 @@ _PLACES: Final = 8
 _SECONDS_A_MINUTE: Final = 60
 _MILLISECONDS: Final = 1_000
 _PIECE: Final = 1_000_000
+MINUTES_A_DAY: Final = 1_440
 Integers = npt.NDArray[np.int64]
 RoundingMode = Literal["half_up", "up", "down"]
 
@@ -38,6 +40,10 @@ class Rate:
         increment: billing steps.
         setup_fee: fee added to every answered call.
         currency: currency of both prices, ISO 4217; "" for the default one.
+        valid_from, valid_to: first and last day of the price in the zone of the card; None for no limit.
+        weekdays: days of the week on which the price applies, Monday is 1; all when empty.
+        from_minute, to_minute: minutes of the day between which it applies, half-open; a period over midnight ends at
+            a smaller minute than it begins.
     """
 
     prefix: str
@@ -46,21 +52,48 @@ class Rate:
     increment: Increment = field(default_factory=Increment)
     setup_fee: Decimal = Decimal(0)
     currency: str = ""
+    valid_from: date | None = None
+    valid_to: date | None = None
+    weekdays: tuple[int, ...] = ()
+    from_minute: int = 0
+    to_minute: int = MINUTES_A_DAY
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the price applies at some hours or days of the week only."""
+        return bool(self.weekdays) or (self.from_minute, self.to_minute) != (0, MINUTES_A_DAY)
+
+    def applies_on(self, day: date) -> bool:
+        """Whether the price is valid on a day."""
+        return (self.valid_from or date.min) <= day <= (self.valid_to or date.max)
+
+    def applies_at(self, weekday: int, minute: int) -> bool:
+        """Whether the price applies at a minute of a day of the week."""
+        if self.weekdays and weekday not in self.weekdays:
+            return False
+        if self.from_minute < self.to_minute:
+            return self.from_minute <= minute < self.to_minute
+        return minute >= self.from_minute or minute < self.to_minute
 
 
 @dataclass(frozen=True, slots=True)
 class RateCard:
     """Prices of a carrier. Each call is rounded by itself, never their sum.
 
+    A call has the price that is valid when it starts. If several lines for a prefix are valid then, a line with hours
+    or days of the week precedes one without, and a line that became valid later precedes an earlier one.
+
     Attributes:
-        rates: one rate per prefix.
+        rates: prices; one or more per prefix.
         places: decimals that the price of a call is rounded to.
         rounding: direction of rounding.
+        zone: IANA zone of the days and hours.
     """
 
     rates: tuple[Rate, ...]
     places: int = _PLACES
     rounding: RoundingMode = "half_up"
+    zone: str = "UTC"
 
 
 def billed_seconds(duration_ms: Integers, first: Integers | int, following: Integers | int) -> Integers:

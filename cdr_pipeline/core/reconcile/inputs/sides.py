@@ -33,7 +33,10 @@ def switch_side(rows: pl.DataFrame, *, clock: Clock = "answer") -> pl.DataFrame:
         clock: time to compare: of the answer if known, or of the start.
     """
     rated = pl.when(pl.col("cost") != 0).then(pl.col("cost"))
-    return rows.select(**(_columns(clock) | {"amount": rated})).select(SIDE_SCHEMA.keys()).cast(_TYPES)
+    # The currency of a cost that is unknown would make a total of nothing in that currency.
+    currency = pl.when(rated.is_not_null()).then(pl.col("cost_currency"))
+    columns = _columns(clock) | {"amount": rated, "currency": currency}
+    return rows.select(**columns).select(SIDE_SCHEMA.keys()).cast(_TYPES)
 
 
 def carrier_side(rows: pl.DataFrame, *, clock: Clock = "answer") -> pl.DataFrame:

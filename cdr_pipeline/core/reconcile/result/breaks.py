@@ -38,6 +38,9 @@ class Break:
         match_class: as in ``core.reconcile.MatchClass``.
         outcome_id: id of the break; a different amount, class or partner makes another break.
         exposure: amount that the carrier charges too much, in ``exposure_currency``; negative if it charges too little.
+        agreed_rate: price of a minute by the rate card.
+        expected_amount: what the carrier should charge; None if no price is agreed.
+        detail: what explains the cause, such as ``60/60 instead of 1/1``.
         delta_ms: carrier's time minus the switch's after the clock offset is removed, milliseconds.
         found_at: time of the first reconciliation with this break.
         decision: latest decision, if any.
@@ -54,6 +57,9 @@ class Break:
     exposure: Decimal
     currency: str
     delta_ms: int | None
+    agreed_rate: Decimal | None
+    expected_amount: Decimal | None
+    detail: str | None
     found_at: datetime
     call_started_at: datetime
     caller_id_name: str | None

@@ -12,6 +12,7 @@ from typing import Final
 _BUSY: Final = 20
 _LEAST_SHARE: Final = Decimal("0.3")
 _MOST_SHARE: Final = Decimal(3)
+_MOST_NAMED: Final = 20
 
 
 class ControlName(StrEnum):
@@ -22,6 +23,7 @@ class ControlName(StrEnum):
     MINUTES = "minutes_are_usual"
     HOURS = "no_busy_hour_is_empty"
     VALUES = "no_value_is_absurd"
+    PRICES = "every_charge_has_an_agreed_price"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,29 @@ def judge_values(account_id: str, source: str, absurd: Mapping[str, int]) -> Day
         "0",
         not implausible,
         ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in implausible.items()) or "none",
+    )
+
+
+def judge_prices(account_id: str, carrier: str, unpriced: Sequence[tuple[str, int, Decimal]]) -> DayControl:
+    """Fails if a carrier charges calls whose price is not agreed; names the prefixes that the rate card lacks.
+
+    Args:
+        account_id: account that owns the calls.
+        carrier: the carrier.
+        unpriced: beginning of the called number, number of calls and charge.
+    """
+    return DayControl(
+        ControlName.PRICES,
+        account_id,
+        carrier,
+        str(sum(calls for _, calls, _ in unpriced)),
+        "0",
+        not unpriced,
+        ", ".join(
+            f"{prefix or 'unknown'}: {calls} call{'' if calls == 1 else 's'}, {amount.normalize():f}"
+            for prefix, calls, amount in unpriced[:_MOST_NAMED]
+        )
+        or "none",
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cdr_pipeline.core.reconcile.classify.classes import CAUSE_TYPE, CLASS_TYPE, SIDE_TYPE
+from cdr_pipeline.core.reconcile.classify.classes import CAUSE_TYPE, CLASS_TYPE, SIDE_TYPE, MatchClass, code_of
 from cdr_pipeline.core.reconcile.classify.row_classes import Codes, PairOutcome, RowOutcome
 from cdr_pipeline.core.reconcile.clock.clock import Clock
 from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags
@@ -16,6 +16,7 @@ from cdr_pipeline.core.reconcile.inputs.rates import Integers, as_decimal, bille
 from cdr_pipeline.core.reconcile.inputs.tariff import Tariff
 from cdr_pipeline.core.reconcile.match.matching import Matches
 from cdr_pipeline.core.reconcile.result.reconciled import (
+    ACCRUAL_SCHEMA,
     CURRENCY_TYPE,
     DESTINATION_TYPE,
     MONEY,
@@ -25,6 +26,8 @@ from cdr_pipeline.core.reconcile.result.reconciled import (
 )
 
 _MILLI_PLACES = 3
+# The first digits of a number identify a destination and not a subscriber.
+_PREFIX = r"^(\+?[0-9]{1,4})"
 _Value = TypeVar("_Value", bound=np.generic)
 
 
@@ -47,8 +50,41 @@ def pairs_frame(
             "duration_difference_ms": outcome.duration_difference_ms[order],
             "amount_difference": difference.set(~known, None),
             "cause": _enum(outcome.causes[order], CAUSE_TYPE),
+            "agreed_rate": outcome.rates.gather(order),
+            "expected_amount": _money(outcome.expected[order]).set(~pl.Series(outcome.expected_known[order]), None),
+            "detail": outcome.details.gather(order),
         },
         schema=PAIR_SCHEMA,
+    )
+
+
+def accruals_frame(side: "SideOutcome", currencies: Sequence[str], *, compare_amounts: bool) -> pl.DataFrame:
+    """``ACCRUAL_SCHEMA`` of the counted legs that the carrier has not charged.
+
+    Args:
+        side: the switch's side.
+        currencies: currencies in the order of their codes.
+        compare_amounts: without a rate card, whether the switch's prices are what the carrier should charge.
+    """
+    calls, tariff = side.calls, side.tariff
+    missing = side.counted & (side.outcome.classes == code_of(MatchClass.MISSING_AT_CARRIER))
+    rows = np.flatnonzero(missing).astype(np.int32)
+    if tariff.card is not None:
+        known, expected = tariff.rated(rows), tariff.price(rows, calls.duration_ms[rows])
+        codes = tariff.currency[tariff.rate[rows]] if tariff.rate is not None else calls.currency[rows]
+    else:
+        known, expected = calls.priced[rows] & compare_amounts, calls.amount[rows]
+        codes = calls.currency[rows].astype(np.int64)
+    rows, expected, codes = rows[known], expected[known], codes[known]
+    names = pl.Series([*currencies, None], dtype=pl.String).cast(CURRENCY_TYPE)
+    return pl.DataFrame(
+        {
+            "switch_row_id": side.ids.gather(rows),
+            "agreed_rate": tariff.rate_texts(rows),
+            "expected_amount": _money(expected),
+            "currency": names.gather(np.where(codes < 0, len(currencies), codes)),
+        },
+        schema=ACCRUAL_SCHEMA,
     )
 
 
@@ -101,6 +137,21 @@ def destinations(calls: Calls, tariff: Tariff) -> pl.Series:
     own = calls.column("destination", DESTINATION_TYPE)
     by_card = tariff.destinations()
     return own if by_card is None else by_card.zip_with(by_card.is_not_null(), own)
+
+
+def with_prefixes(names: pl.Series, calls: Calls, outcome: RowOutcome) -> pl.Series:
+    """Destinations in which those of unpriced calls begin with the prefix that the rate card lacks."""
+    unpriced = np.flatnonzero(outcome.classes == code_of(MatchClass.UNPRICED))
+    if not len(unpriced):
+        return names
+    prefixes = calls.column("callee").gather(unpriced).str.extract(_PREFIX, 1).fill_null("")
+    own = names.gather(unpriced).cast(pl.String).fill_null("")
+    labels = pl.select(
+        pl.when(pl.lit(own).str.starts_with("+"))
+        .then(pl.lit(prefixes))
+        .otherwise(pl.concat_str(pl.lit(prefixes), pl.lit(own), separator=" ").str.strip_chars())
+    ).to_series()
+    return names.cast(pl.String).scatter(unpriced, labels).cast(DESTINATION_TYPE)
 
 
 def shared_destinations(

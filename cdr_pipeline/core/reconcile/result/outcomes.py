@@ -18,6 +18,7 @@ _NOTHING: Final = "\x00"
 
 # One row per outcome: a pair, or a record without partner.
 #   outcome_id   fingerprint of class, records, lengths and amounts; a change of any of them makes another outcome
+#   agreed_rate, expected_amount  of a pair, or of a call that the carrier has not charged; null without an agreed price
 #   exposure     in the currency of the carrier's record, otherwise of the switch's
 #   started_at   the switch's time of the call, otherwise the carrier's after the clock offset is removed
 OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -38,6 +39,9 @@ OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
     "carrier_amount": _MONEY,
     "exposure": _MONEY,
     "delta_ms": pl.Int64(),
+    "agreed_rate": pl.Decimal(18, 8),
+    "expected_amount": _MONEY,
+    "detail": pl.String(),
     "switch_currency": pl.String(),
     "carrier_currency": pl.String(),
 }
@@ -97,12 +101,16 @@ def outcomes_of(reconciled: Reconciled, switch: pl.DataFrame, carrier: pl.DataFr
         pl.col("carrier_row_id").alias("carrier_record_id"),
         "ambiguous",
         "delta_ms",
-        pl.col("cause").cast(pl.String),
+        pl.col("cause", "agreed_rate", "detail").cast(pl.String),
+        "expected_amount",
+    )
+    accruals = reconciled.accruals.select(
+        pl.col("switch_row_id").alias("switch_record_id"), pl.col("agreed_rate").cast(pl.String), "expected_amount"
     )
     paired = pairs.join(ours, on="switch_record_id").join(theirs, on="carrier_record_id", suffix="_carrier")
     unpaired = pl.concat(
         [
-            ours.join(pairs, on="switch_record_id", how="anti"),
+            ours.join(pairs, on="switch_record_id", how="anti").join(accruals, on="switch_record_id", how="left"),
             theirs.join(pairs, on="carrier_record_id", how="anti"),
         ],
         how="diagonal",

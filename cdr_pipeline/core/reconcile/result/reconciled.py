@@ -12,6 +12,8 @@ SECONDS: Final = pl.Decimal(38, 3)
 # Few distinct texts: four bytes per row instead of sixteen.
 DESTINATION_TYPE: Final = pl.Categorical()
 CURRENCY_TYPE: Final = pl.Categorical()
+RATE_TYPE: Final = pl.Categorical()
+DETAIL_TYPE: Final = pl.Categorical()
 
 PAIR_SCHEMA: Final[dict[str, pl.DataType]] = {
     "switch_row_id": pl.String(),
@@ -22,6 +24,15 @@ PAIR_SCHEMA: Final[dict[str, pl.DataType]] = {
     "duration_difference_ms": pl.Int64(),
     "amount_difference": MONEY,
     "cause": CAUSE_TYPE,
+    "agreed_rate": RATE_TYPE,
+    "expected_amount": MONEY,
+    "detail": DETAIL_TYPE,
+}
+ACCRUAL_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "switch_row_id": pl.String(),
+    "agreed_rate": RATE_TYPE,
+    "expected_amount": MONEY,
+    "currency": CURRENCY_TYPE,
 }
 ROW_SCHEMA: Final[dict[str, pl.DataType]] = {
     "side": SIDE_TYPE,
@@ -67,6 +78,9 @@ class Reconciled:
             ``delta_ms``: carrier's start minus the switch's after the clock offset is removed.
             ``duration_difference_ms``: carrier's length minus the switch's measured or billed length, the nearer one.
             ``amount_difference``: charge minus expected amount; null if they are not comparable.
+            ``agreed_rate``: price of a minute by the rate card; null without one.
+            ``expected_amount``: what the carrier should charge; null if no price is agreed.
+            ``detail``: what explains the cause, such as ``60/60 instead of 1/1``; null if there is nothing to add.
         rows: ``ROW_SCHEMA``, one row per row of either side, the switch's first, each side ordered by ``row_id``.
             ``exposure`` is in the row of the charge: negative if the carrier charges too little.
             ``currency`` is that of the row's amount and exposure; the default one if the row names none.
@@ -75,11 +89,15 @@ class Reconciled:
         offset: ``OFFSET_SCHEMA``, one row: the carrier's clock minus the switch's. Status is ``found``, ``given`` or
             ``offset_unknown`` (0 is used). ``finding`` is what a person should check, or "". If the clock jumps
             (DST in a file of local times), it does so by ``step_ms`` at ``step_at``.
+        accruals: ``ACCRUAL_SCHEMA``, calls that the carrier has not charged and that have a price: what we will owe.
         narrowed: number of rows with too many candidates; only the nearest were examined.
+        findings: what a person should know about the sides; contains no personal data.
     """
 
     pairs: pl.DataFrame
     rows: pl.DataFrame
     totals: pl.DataFrame
     offset: pl.DataFrame
+    accruals: pl.DataFrame
     narrowed: int = 0
+    findings: tuple[str, ...] = ()

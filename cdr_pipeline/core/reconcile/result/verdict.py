@@ -1,13 +1,13 @@
 """Verdict on the outcomes of a day: provisional or final, green or red, with findings as text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
 
-from cdr_pipeline.core.reconcile.classify.classes import MatchClass
+from cdr_pipeline.core.reconcile.classify.classes import Cause, MatchClass
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
 from cdr_pipeline.core.reconcile.result.outcomes import at_risk, currency_of_outcome
 
@@ -15,6 +15,11 @@ _PER_CENT: Final = Decimal(100)
 _OTHER_PRICE: Final = [MatchClass.COST_MISMATCH.value, MatchClass.BOTH_MISMATCH.value]
 # Fewest calls for a statement about most of them.
 _ENOUGH_CALLS: Final = 20
+_MOST_NAMED: Final = 10
+_UNPRICED: Final = {
+    Cause.NO_PRICE: "no price in the rate card",
+    Cause.NO_AMOUNT: "the record has no amount",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,13 @@ class Verdict:
 
 
 def judge(
-    outcomes: pl.DataFrame, rules: CarrierRules, *, currency: str, complete: bool, offset: Mapping[str, Any]
+    outcomes: pl.DataFrame,
+    rules: CarrierRules,
+    *,
+    currency: str,
+    complete: bool,
+    offset: Mapping[str, Any],
+    findings: Sequence[str] = (),
 ) -> Verdict:
     """Judges a day.
 
@@ -59,6 +70,7 @@ def judge(
         currency: currency of the day; money in others is judged separately, named in a finding and never added.
         complete: whether the whole day has been collected from the switch.
         offset: the row of ``Reconciled.offset``.
+        findings: ``Reconciled.findings``.
     """
     switch_totals, carrier_totals = _side(outcomes, "switch", currency), _side(outcomes, "carrier", currency)
     breaks = int(outcomes["is_break"].sum())
@@ -86,6 +98,7 @@ def judge(
             _share(Decimal(breaks), Decimal(calls)) > rules.tolerated_break_share * _PER_CENT
         ),
     }
+    reasons_red |= _unverified(outcomes, rules, currency)
     price_breaks = outcomes["class"].is_in(_OTHER_PRICE).sum()
     warnings = {
         f"{charged or 0:.4f} {unit} charged and {risk:.4f} {unit} at risk in another currency: not in the totals": bool(
@@ -100,18 +113,58 @@ def judge(
             rules.compare_amounts and not rules.rate_card and 2 * price_breaks > calls and calls >= _ENOUGH_CALLS
         )
     }
-    findings = [text for text, applies in (reasons_red | reasons_provisional | warnings).items() if applies]
+    texts = [text for text, applies in (reasons_red | reasons_provisional | warnings).items() if applies]
     if offset["finding"]:
-        findings.append(str(offset["finding"]))
+        texts.append(str(offset["finding"]))
+    texts += findings
     return Verdict(
         status="provisional" if any(reasons_provisional.values()) else "final",
         light="red" if any(reasons_red.values()) else "green",
-        findings=tuple(findings),
+        findings=tuple(texts),
         switch=switch_totals,
         carrier=carrier_totals,
         breaks=breaks,
         exposure=exposure,
     )
+
+
+def _unverified(outcomes: pl.DataFrame, rules: CarrierRules, currency: str) -> dict[str, bool]:
+    """Charges that cannot be verified: a reason for red, even for the smallest amount."""
+    of_class = pl.col("class") == MatchClass.UNPRICED.value
+    unpriced = outcomes.filter(of_class)
+    reasons: dict[str, bool] = {}
+    for cause, words in _UNPRICED.items():
+        of_cause = unpriced.filter(pl.col("cause") == cause.value)
+        reasons[f"{calls_of(of_cause.height)} of {money_of(of_cause)}: {words}: {_destinations(of_cause)}"] = bool(
+            of_cause.height
+        )
+    never_compared = (
+        rules.compare_amounts and not rules.rate_card and outcomes["switch_amount"].null_count() == outcomes.height
+    )
+    charged = outcomes.select(pl.col("carrier_amount").sum()).item() or Decimal(0)
+    reasons[
+        f"{charged:.4f} {currency} charged and not verified: no rate card, and the switch has no prices; give the"
+        " profile a rate_card, or set compare_amounts = false to compare calls and lengths only"
+    ] = never_compared and charged > 0
+    return reasons
+
+
+def calls_of(count: int) -> str:
+    """A number of calls in words."""
+    return f"{count} call{'' if count == 1 else 's'}"
+
+
+def money_of(outcomes: pl.DataFrame) -> str:
+    """What the carrier charges for outcomes, by currency."""
+    sums = outcomes.group_by(currency_of_outcome().alias("unit")).agg(pl.col("carrier_amount").sum()).sort("unit")
+    return ", ".join(f"{amount or 0:.4f} {unit}".strip() for unit, amount in sums.rows()) or "0"
+
+
+def _destinations(outcomes: pl.DataFrame) -> str:
+    """Destinations with their numbers of calls, the largest first."""
+    counts = outcomes.group_by("destination").len().sort(["len", "destination"], descending=[True, False])
+    named = [f"{name or 'unknown'} ({count})" for name, count in counts.head(_MOST_NAMED).rows()]
+    return ", ".join([*named, *(["..."] if counts.height > _MOST_NAMED else [])])
 
 
 def _side(outcomes: pl.DataFrame, side: str, currency: str) -> VerdictTotals:
