@@ -6,10 +6,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cdr_pipeline.core.fields.dictionary import FIELDS
+from cdr_pipeline.core.fields.dictionary import FIELDS, names
 from cdr_pipeline.errors import WarehouseNewerThanCode, WarehouseNotMigrated
+from cdr_pipeline.warehouse.records.merged_view import replace_merged_view
+from cdr_pipeline.warehouse.server.engine import engine
 from cdr_pipeline.warehouse.server.migrate import current, head, require_current, scripts, upgrade
 from cdr_pipeline.warehouse.statements import BOOKKEEPING, STAGED
+
+VIEW = ("extra", "batch_id", "source_line", "saved_at", "changed_at", "linked_record_id", "leg_origin")
 
 
 @pytest.fixture
@@ -103,12 +107,31 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(empty_url: str, tm
         assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
 
 
-def test_the_tables_columns_are_those_of_the_field_dictionary(warehouse_url: str) -> None:
-    fields = [(field.name, _spelled(field.kind.value)) for field in FIELDS]
-    for table, rest in (("cdr", BOOKKEEPING), ("cdr_stage", STAGED)):
-        columns = _columns(warehouse_url, table)
-        assert columns[: len(fields)] == fields
-        assert [name for name, _ in columns[len(fields) :]] == list(rest)
+@pytest.mark.parametrize(
+    ("table", "more"),
+    [
+        ("cdr", BOOKKEEPING),
+        ("cdr_history", (*BOOKKEEPING, "replaced_by", "replaced_at")),
+        ("cdr_stage", STAGED),
+        ("cdr_merged", VIEW),
+    ],
+)
+def test_tables_and_view_have_the_columns_of_the_dictionary(
+    warehouse_url: str, table: str, more: tuple[str, ...]
+) -> None:
+    columns = dict(_columns(warehouse_url, table))
+    assert set(columns) == {*names(), *more}
+    assert {name: columns[name] for name in names()} == {field.name: _spelled(field.kind.value) for field in FIELDS}
+
+
+def test_the_view_of_the_migrations_is_the_generated_one(warehouse_url: str) -> None:
+    query = "SELECT pg_get_viewdef('cdr_merged'::regclass)"
+    database = engine(warehouse_url)
+    with database.begin() as connection:
+        migrated = connection.exec_driver_sql(query).scalar_one()
+        replace_merged_view(connection)
+        assert connection.exec_driver_sql(query).scalar_one() == migrated
+    database.dispose()
 
 
 def test_every_table_is_keyed_by_account(warehouse_url: str) -> None:

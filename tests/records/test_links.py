@@ -187,16 +187,6 @@ def test_a_reconciled_link_follows_a_record_to_another_day(warehouse_url: str) -
         assert connection.execute("SELECT origin FROM cdr_merged").fetchall() == [("api+imported",)]
 
 
-def test_the_view_has_the_dictionarys_columns_and_those_of_its_provenance(warehouse_url: str) -> None:
-    with connect(warehouse_url) as connection:
-        found = connection.execute("SELECT * FROM cdr_merged LIMIT 0").description
-    assert found is not None
-    assert [column.name for column in found] == [
-        *names(), "extra", "batch_id", "source_line", "saved_at", "changed_at", "linked_record_id",
-        "leg_origin",
-    ]  # fmt: skip
-
-
 def test_the_precedence_of_every_field_is_documented() -> None:
     lines = precedence_table().splitlines()[2:]
     assert [line.split("|")[1].strip() for line in lines] == [field.name for field in FIELDS]

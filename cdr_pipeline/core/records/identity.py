@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 import polars_hash as plh
 
-from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
+from cdr_pipeline.core.fields.dictionary import BY_NAME, FIELDS, Field, Kind
 from cdr_pipeline.core.fields.schemas import EXTRA, FINGERPRINT, LINE, RAW
 
 _SEPARATOR: Final = "\x1f"
@@ -15,6 +15,9 @@ _LENGTH: Final = 32
 _NATIVE: Final = "id"
 _FINGERPRINT: Final = "fp"
 _CORRECTED: Final = "fx"
+# The first dictionary ends with this field. Fields after it only count in digests where they have a value, so that a
+# record without one keeps its digest when a field is added.
+_LAST_OF_THE_FIRST: Final = "server_id"
 # Digests leave the key out, because the occurrence number in a record id may change.
 _KEY: Final = ("account_id", "origin", "record_id")
 
@@ -95,20 +98,27 @@ def with_digests(rows: pl.DataFrame) -> pl.DataFrame:
         The same rows plus ``list_digest`` (over the columns that every load delivers) and ``row_digest`` (over all
         columns, with details): 32 hex digits of a sha256 that is the same on any machine and version.
     """
-    list_columns = [field.name for field in FIELDS if not field.detail_only and field.name not in _KEY]
-    detail_columns = [field.name for field in FIELDS if field.detail_only]
+    first, added = _first_and_added()
+    list_columns = [field.name for field in first if not field.detail_only and field.name not in _KEY]
+    detail_columns = [field.name for field in first if field.detail_only]
+    added_to_list = [field.name for field in added if not field.detail_only]
+    added_to_details = [field.name for field in added if field.detail_only]
     return (
         rows.with_columns(
             _text_of(list_columns).alias("__list"),
             _text_of(detail_columns).alias("__detail"),
         )
         .with_columns(
-            pl.concat_str("__list", pl.col(EXTRA).fill_null(_NULL), separator=_SEPARATOR).alias("__list"),
+            pl.concat_str(
+                pl.concat_str("__list", pl.col(EXTRA).fill_null(_NULL), separator=_SEPARATOR),
+                *(_value_of_added(name) for name in added_to_list),
+            ).alias("__list"),
         )
         .with_columns(
-            pl.concat_str("__list", "__detail", pl.col("detail_source").fill_null(_NULL), separator=_SEPARATOR).alias(
-                "__detail"
-            ),
+            pl.concat_str(
+                pl.concat_str("__list", "__detail", pl.col("detail_source").fill_null(_NULL), separator=_SEPARATOR),
+                *(_value_of_added(name) for name in added_to_details),
+            ).alias("__detail"),
         )
         .with_columns(
             plh.col("__list").chash.sha2_256().str.head(_LENGTH).alias("list_digest"),
@@ -118,15 +128,24 @@ def with_digests(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _first_and_added() -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+    """Fields of the first dictionary, and fields that were added to it."""
+    end = 1 + next(number for number, field in enumerate(FIELDS) if field.name == _LAST_OF_THE_FIRST)
+    return FIELDS[:end], FIELDS[end:]
+
+
 def _text_of(columns: list[str]) -> pl.Expr:
-    """One canonical text per row. Instants are microseconds, so that the text depends on no locale and no version."""
-    kinds = {field.name: field.kind for field in FIELDS}
-    return pl.concat_str(
-        [
-            (pl.col(name).dt.epoch("us") if kinds[name] is Kind.INSTANT else pl.col(name))
-            .cast(pl.String)
-            .fill_null(_NULL)
-            for name in columns
-        ],
-        separator=_SEPARATOR,
-    )
+    """One canonical text per row."""
+    return pl.concat_str([_canonical(name).fill_null(_NULL) for name in columns], separator=_SEPARATOR)
+
+
+def _value_of_added(name: str) -> pl.Expr:
+    """Name and value of a field that was added to the dictionary; empty without a value."""
+    named = pl.concat_str(pl.lit(f"{_SEPARATOR}{name}="), _canonical(name))
+    return pl.when(pl.col(name).is_null()).then(pl.lit("")).otherwise(named)
+
+
+def _canonical(name: str) -> pl.Expr:
+    """Text of a value. Instants are microseconds, so that the text depends on no locale and no version."""
+    column = pl.col(name)
+    return (column.dt.epoch("us") if BY_NAME[name].kind is Kind.INSTANT else column).cast(pl.String)

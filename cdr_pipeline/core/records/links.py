@@ -19,16 +19,18 @@ _MAX_DISTANCE: Final = timedelta(days=1)
 # affects the links of records within a day, those affect records within another day, and time zones add one more.
 LEG_REACH_DAYS: Final = 3
 
-# Fields of the record's key: always those of the API record.
-_KEY: Final = ("account_id", "origin", "record_id", "business_date")
+# Fields that always come from the API record: its key, and those that every search of a leg begins with.
+LEG_ONLY: Final = ("account_id", "record_id", "business_date", "call_id", "call_direction", "started_at")
 _IMPORTED_COST: Final = "the API's when its cost is there and not 0, or the file has no cost; else the file's"
+# A cost of 0 of the API counts as missing.
+COST_LEAD: Final = "cost"
 # Fields that only make sense together come from the same record. Lead field to the fields of its group.
 TOGETHER: Final[dict[str, tuple[str, ...]]] = {
     "duration_seconds": ("ended_at", "duration_seconds"),
     "billing_seconds": ("answered_at", "billing_seconds", "answered"),
     "remote_rtp_address": ("remote_rtp_address", "remote_rtp_port"),
     "local_rtp_address": ("local_rtp_address", "local_rtp_port"),
-    "cost": ("cost", "cost_currency", "rate"),
+    COST_LEAD: ("cost", "cost_currency", "rate"),
 }
 
 
@@ -107,18 +109,18 @@ def precedence(name: str) -> str:
     """Which record the value of a field comes from when a leg has a record of each origin."""
     if name == "origin":
         return BOTH
-    if name in _KEY or name == "started_at":
+    if name in LEG_ONLY:
         return "the API's"
     for lead, members in TOGETHER.items():
         if name in members:
             others = " with ".join(f"`{other}`" for other in members if other != name)
-            rule = _IMPORTED_COST if lead == "cost" else f"the API's unless only the file has `{lead}`"
+            rule = _IMPORTED_COST if lead == COST_LEAD else f"the API's unless only the file has `{lead}`"
             return f"{rule}; together with {others.replace(' with ', ' and ')}"
     return "the API's, else the file's"
 
 
 def _merged_value(name: str) -> pl.Expr:
-    if name in _KEY:
+    if name in LEG_ONLY:
         return pl.col(name)
     for lead, members in TOGETHER.items():
         if name in members:
@@ -127,6 +129,6 @@ def _merged_value(name: str) -> pl.Expr:
 
 
 def _takes_imported(lead: str) -> pl.Expr:
-    if lead == "cost":
+    if lead == COST_LEAD:
         return (pl.col("cost").fill_null(0) == 0) & pl.col("cost__twin").is_not_null()
     return pl.col(lead).is_null() & pl.col(f"{lead}__twin").is_not_null()
