@@ -99,9 +99,76 @@ WHERE account_id = any(%(account_ids)s) AND business_date = any(%(business_dates
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3
 
+-- Name:        count_late_rows
+-- Purpose:     rows of sealed days that changed since their files were written: legs with a new or changed record or
+--              link, imported records that joined a leg of another day, and records that moved to another day. Removed
+--              links and erased values leave no time, so a late day may have no row here.
+-- Parameters:  account_ids (array), first_date, last_date.   Grain: account_id, business_date.   Locks: none.
+SELECT
+    late.account_id,
+    late.business_date,
+    count(*) AS late_rows
+FROM (
+    SELECT
+        days.account_id,
+        days.business_date,
+        legs.record_id
+    FROM days
+    INNER JOIN cdr_merged AS legs
+        ON
+            legs.account_id = days.account_id
+            AND legs.business_date = days.business_date
+            AND legs.changed_at > days.exported_at
+    WHERE
+        days.account_id = any(%(account_ids)s)
+        AND days.business_date BETWEEN %(first_date)s AND %(last_date)s
+        AND days.state <> 'open'
+        AND days.exported_changes < days.changes
+    UNION ALL
+    SELECT
+        days.account_id,
+        days.business_date,
+        link.imported_record_id
+    FROM days
+    INNER JOIN cdr_links AS link
+        ON
+            link.account_id = days.account_id
+            AND link.imported_business_date = days.business_date
+            AND link.api_business_date <> days.business_date
+            AND link.linked_at > days.exported_at
+    WHERE
+        days.account_id = any(%(account_ids)s)
+        AND days.business_date BETWEEN %(first_date)s AND %(last_date)s
+        AND days.state <> 'open'
+        AND days.exported_changes < days.changes
+    UNION ALL
+    SELECT DISTINCT
+        days.account_id,
+        days.business_date,
+        past.record_id
+    FROM days
+    INNER JOIN cdr_history AS past
+        ON
+            past.account_id = days.account_id
+            AND past.business_date = days.business_date
+            AND past.replaced_at > days.exported_at
+    INNER JOIN cdr_keys AS present
+        ON
+            present.account_id = past.account_id
+            AND present.origin = past.origin
+            AND present.record_id = past.record_id
+            AND present.business_date <> past.business_date
+    WHERE
+        days.account_id = any(%(account_ids)s)
+        AND days.business_date BETWEEN %(first_date)s AND %(last_date)s
+        AND days.state <> 'open'
+        AND days.exported_changes < days.changes
+) AS late
+GROUP BY late.account_id, late.business_date
+
 -- Name:        days
 -- Purpose:     days with their state and newest exact file. A sealed day with changes that its file does not show is
---              late_pending; late_rows is the number of its present records that arrived since.
+--              late_pending; count_late_rows counts them.
 -- Parameters:  account_ids (array), first_date, last_date.   Grain: account_id, business_date.   Locks: none.
 SELECT
     days.account_id,
@@ -117,19 +184,7 @@ SELECT
     days.volume,
     export_files.row_count AS rows,
     export_files.sha256,
-    export_files.path,
-    CASE
-        WHEN days.state <> 'open' AND days.exported_changes < days.changes
-            THEN (
-                SELECT count(*)
-                FROM cdr
-                WHERE
-                    cdr.account_id = days.account_id
-                    AND cdr.business_date = days.business_date
-                    AND cdr.changed_at > days.exported_at
-            )
-        ELSE 0
-    END AS late_rows
+    export_files.path
 FROM days
 LEFT JOIN export_files
     ON

@@ -222,3 +222,43 @@ def test_a_twin_of_a_removed_month_changes_with_its_leg_of_a_kept_month(place: R
     assert warehouse(place, "SELECT origin, cost FROM cdr_merged") == [("api+imported", Decimal("99.75"))]
     # The removed month has no legs left to restate.
     assert (state(place, EDGE), state(place, OVER)) == ("sealed", "late_pending")
+
+
+def late_rows(ctx: RunContext, day: date = DAY) -> tuple[str, int | None]:
+    """State and late rows of a day, as ``days list`` shows them."""
+    with ctx.ledger() as ledger:
+        (line,) = ledger.day_states.lines([ACCOUNT], day, day)
+    return line.state, line.late_rows
+
+
+def test_a_change_of_the_other_days_record_counts_as_a_late_row(place: RunContext) -> None:
+    deliver(place, LEG | CALL)
+    seal(place, PERSON, DAY)
+    deliver(later(place, hours=1), TWIN | CALL | money("1.25"), kind="upload")
+    assert late_rows(place) == ("late_pending", 1)
+
+
+def test_a_record_that_joins_the_leg_of_another_day_counts_as_late(place: RunContext) -> None:
+    deliver(place, TWIN | CALL, kind="upload")
+    seal(place, PERSON, NEXT)
+    deliver(later(place, hours=1), LEG | CALL)
+    assert late_rows(place, NEXT) == ("late_pending", 1)
+
+
+def test_a_record_that_moves_to_another_day_counts_as_a_late_row(place: RunContext) -> None:
+    deliver(place, LEG)
+    seal(place, PERSON, DAY)
+    deliver(later(place, hours=1), LEG | {"business_date": NEXT, "started_at": MIDNIGHT})
+    assert late_rows(place) == ("late_pending", 1)
+
+
+def test_a_day_late_by_a_removed_link_has_an_unknown_count(place: RunContext) -> None:
+    deliver(place, LEG)
+    deliver(place, TWIN, kind="upload")
+    links = [Link("twin", "leg")]
+    with place.ledger() as ledger:
+        set_links(ledger.connection, ACCOUNT, links, now=place.clock())
+    seal(place, PERSON, DAY)
+    with place.ledger() as ledger:
+        withdraw_links(ledger.connection, ACCOUNT, links, now=place.clock() + timedelta(hours=1))
+    assert late_rows(place) == ("late_pending", None)

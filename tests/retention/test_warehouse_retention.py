@@ -3,6 +3,7 @@
 import warnings
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -25,10 +26,13 @@ from cdr_pipeline.steps.retention.retain_records import (
     set_policy,
 )
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.preview_upload import preview_upload
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.warehouse.ledger import MonthRemoval
 from cdr_pipeline.warehouse.retention.policies import RetentionTable
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.days import ACCOUNT, DAY, PERSON, collected, deliver, files, later, seal
+from tests.support.uploads import carrier_row, carrier_text
 
 MARCH = date(2026, 3, 1)
 NEXT = date(2026, 4, 1)
@@ -165,6 +169,21 @@ def test_a_record_of_a_removed_month_is_rejected_and_only_its_id_is_kept(place: 
     assert rejects == [("month_removed", "business_date", "a")]
     assert query(place, "SELECT record_id FROM cdr ORDER BY 1") == [("c",), ("d",)]
     assert query(place, "SELECT changes = exported_changes FROM days WHERE business_date = '2026-03-02'") == [(True,)]
+
+
+def test_a_preview_lists_lines_of_removed_months_by_their_reason(place: RunContext, tmp_path: Path) -> None:
+    seal(place)
+    policy(place, keep=7)
+    retain_records(place)
+    file = tmp_path / "calls.csv"
+    file.write_text(carrier_text(1) + carrier_row(2, start="2026-04-01T09:00:00Z"))
+    preview = preview_upload(UploadRequest(file, ACCOUNT, "generic"), place)
+    assert preview.lines.rows() == [
+        (1, "filtered", "header", None),
+        (2, "rejected", "month_removed", "business_date"),
+        (3, "inserted", None, None),
+    ]
+    assert preview.reject_reasons == {"month_removed": 1}
 
 
 def test_an_imported_record_of_the_next_month_is_removed_with_its_leg(ctx: RunContext) -> None:

@@ -47,7 +47,7 @@ def list_days(
                 line.state,
                 str(line.version),
                 "" if line.rows is None else str(line.rows),
-                str(line.late_rows or ""),
+                "?" if line.late_rows is None else str(line.late_rows or ""),
                 f"{line.sealed_at:%Y-%m-%d %H:%M}" if line.sealed_at else "",
                 (line.sha256 or "")[:12],
             )

@@ -231,12 +231,10 @@ def _load_window(
         owner = ledger.accounts.reread_account(account)
         plan, currency = switch_plan(ctx.settings, owner), ctx.settings.api_currency
         for chunk in normalized_chunks(landing, owner, plan, latest=now + _LEAD, currency=currency):
-            load.stage(chunk.rows)
+            removed = load.stage(chunk.rows)
             load.reject(chunk.rejects)
-            reasons.update(chunk.rejects["reason"].to_list())
+            reasons.update(chunk.rejects["reason"].to_list() + removed["reason"].to_list())
         loaded = load.finish(read=sum(entry.rows for entry in landing.entries))
-    if load.removed:
-        reasons[Reject.MONTH_REMOVED.value] += load.removed
     return loaded, reasons
 
 

@@ -80,8 +80,8 @@ class UploadBatch:
         identified = with_record_ids(normalized.rows, source_of(self.profile.name), corrects=self.corrects)
         accepted = validate(identified, latest=self.ctx.clock() + _LEAD)
         rejects = pl.concat([records.rejects, joined.rejects, normalized.rejects, accepted.rejects])
-        self.load.stage(accepted.rows)
         self.load.reject(rejects)
+        removed = self.load.stage(accepted.rows)
         self.read += records.read
         self.reasons.update(rejects["reason"])
         self.filtered.update(records.filtered)
@@ -89,10 +89,12 @@ class UploadBatch:
         if self.profile.control.line:
             rows = records.frame.height + records.rejects.height
             self.totals.add(accepted.rows, rows=rows, rejected=rejects.height, stated=records.stated)
+        rejects = pl.concat([rejects, removed])
+        self.reasons.update(removed["reason"])
         if self.keep_lines:
             segments = pl.DataFrame({LINE: joined.joined, "kind": Filtered.SEGMENT.value})
             self.lines += [
-                _classified(accepted.rows, "staged"),
+                _classified(accepted.rows.filter(~pl.col(LINE).is_in(removed[LINE].implode())), "staged"),
                 _classified(rejects, "rejected", pl.col("reason"), pl.col("field")),
                 _classified(pl.concat([records.aside, segments]), "filtered", pl.col("kind")),
             ]
@@ -125,8 +127,7 @@ class UploadBatch:
     @property
     def reject_reasons(self) -> dict[str, int]:
         """Rejected lines by reason, ordered by reason code."""
-        removed = {Reject.MONTH_REMOVED.value: self.load.removed} if self.load.removed else {}
-        return dict(sorted((self.reasons + Counter(removed)).items()))
+        return dict(sorted(self.reasons.items()))
 
     @property
     def filtered_reasons(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID, uuid4
@@ -43,7 +43,11 @@ class ExportFile:
 
 @dataclass(frozen=True, slots=True)
 class DayLine:
-    """One line of ``cdr-pipeline days list``; ``state`` can also be ``late_pending``."""
+    """One line of ``cdr-pipeline days list``; ``state`` can also be ``late_pending``.
+
+    ``late_rows`` is the number of rows that changed since the file of a late day was written. It is None if nothing can
+    be counted before the day is restated: removed links and erased values leave no time.
+    """
 
     account_id: str
     business_date: date
@@ -56,7 +60,7 @@ class DayLine:
     rows: int | None
     sha256: str | None
     path: str | None
-    late_rows: int
+    late_rows: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +232,18 @@ class DayStateTable(LedgerTables):
 
     def lines(self, account_ids: Sequence[str], first_date: date, last_date: date) -> list[DayLine]:
         """Days with their state and their newest file."""
-        rows = self._rows("days/days", account_ids=list(account_ids), first_date=first_date, last_date=last_date)
-        return [DayLine(**row) for row in rows]
+        span = {"account_ids": list(account_ids), "first_date": first_date, "last_date": last_date}
+        lines = [DayLine(**row) for row in self._rows("days/days", **span)]
+        if not any(line.state == "late_pending" for line in lines):
+            return lines
+        counted = self._rows("days/count_late_rows", **span)
+        late_rows = {(row["account_id"], row["business_date"]): row["late_rows"] for row in counted}
+        return [
+            replace(line, late_rows=late_rows.get((line.account_id, line.business_date)))
+            if line.state == "late_pending"
+            else line
+            for line in lines
+        ]
 
     def events(self, account_id: str, business_date: date) -> list[DayEvent]:
         """Seals and restatements of the day, oldest first."""

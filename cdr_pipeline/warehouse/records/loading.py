@@ -16,7 +16,7 @@ import stamina
 from psycopg import Connection
 
 from cdr_pipeline.core.fields.dictionary import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
-from cdr_pipeline.core.fields.schemas import LINE, RAW
+from cdr_pipeline.core.fields.schemas import LINE, RAW, no_rejects
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import WarehouseContended
 from cdr_pipeline.warehouse.records.merging import NOTHING_MERGED, merge_staged
@@ -91,7 +91,6 @@ class BatchLoad:
         staged: number of staged rows.
         known: number of staged rows that the warehouse already has unchanged.
         rejected: number of rejected rows.
-        removed: number of rows rejected because their month was removed by policy.
         other_calls: number of new records that carry the id of another call; set by ``settle``. They are identified by
             a fingerprint of their text instead of the id.
         loaded: result of the load; None until ``finish``.
@@ -106,7 +105,6 @@ class BatchLoad:
     _parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     known: int = 0
     step: str = "begin"
-    removed: int = 0
     other_calls: int = 0
     _overlap: int = 0
     _duplicate: int | None = None
@@ -131,25 +129,29 @@ class BatchLoad:
         self._removed = removed_months(self.connection, header.account_id)
         self._own_stage = open_stage(self.connection)
 
-    def stage(self, rows: pl.DataFrame) -> None:
+    def stage(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Stages validated rows; rejects those of legs whose month was removed by policy.
 
         Args:
             rows: frame of the working schema with record ids, plus ``has_detail`` and ``detail_source`` for the
                 switch's records; one row per delivered record, ``line`` unique within the batch.
+
+        Returns:
+            The rejects (``REJECT_SCHEMA``), which are stored.
         """
         self.step = "stage"
+        rejects = no_rejects()
         if self._removed:
             header = self.header
             checked = reject_removed_months(
                 self.connection, rows, self._removed, account_id=header.account_id, origin=header.origin
             )
             self.reject(checked.rejects)
-            self.removed += checked.rejects.height
-            rows = checked.rows
+            rows, rejects = checked.rows, checked.rejects
         if rows.height:
             self.known += stage_rows(self.connection, rows, self._parameters)
             self.staged += rows.height
+        return rejects
 
     def reject(self, rejects: pl.DataFrame) -> None:
         """Stores rejected rows (``REJECT_SCHEMA``) with file or window, line, field, reason and raw text."""
