@@ -312,7 +312,7 @@ UPLOADS: Final = Group(
 REJECTS: Final = Group(
     {"type": "array", "items": _object({"line": {"type": "integer"}, "reason": _TEXT}, required=("line", "reason"))},
     [_ACCEPT],
-    example=[{"line": 7, "field": "started_at", "reason": "not_a_time", "raw": "..."}],
+    example=[{"line": 7, "field": "call_id", "reason": "too_long", "raw": "...", "detail": "900 bytes, at most 512"}],
 )
 _DATE: Final[Schema] = {"type": "string", "format": "date"}
 DAYS: Final = Group(

@@ -31,11 +31,12 @@ WHERE
 
 -- Name:        insert_rejects
 -- Purpose:     bulk-load rejected rows; skips rows that are already stored, as from overlapping windows.
--- Parameters:  account_id, batch_id, origin, source, business_date, now; arrays reject_ids, lines, fields, reasons, raws.
+-- Parameters:  account_id, batch_id, origin, source, business_date, now; arrays reject_ids, lines, fields, reasons, raws,
+--              details.
 -- Grain:       account_id, reject_id.
 -- Locks:       the rows written.   Idempotent: yes.
 INSERT INTO rejects (
-    account_id, reject_id, batch_id, origin, source, line, field, reason, raw, business_date, rejected_at
+    account_id, reject_id, batch_id, origin, source, line, field, reason, raw, detail, business_date, rejected_at
 )
 SELECT
     %(account_id)s,
@@ -47,11 +48,13 @@ SELECT
     fresh.field,
     fresh.reason,
     fresh.raw,
+    fresh.detail,
     %(business_date)s::date,
     %(now)s
 FROM unnest(
-    %(reject_ids)s::text [], %(lines)s::bigint [], %(fields)s::text [], %(reasons)s::text [], %(raws)s::text []
-) AS fresh (reject_id, line, field, reason, raw)
+    %(reject_ids)s::text [], %(lines)s::bigint [], %(fields)s::text [], %(reasons)s::text [], %(raws)s::text [],
+    %(details)s::text []
+) AS fresh (reject_id, line, field, reason, raw, detail)
 ON CONFLICT (account_id, reject_id) DO NOTHING
 
 -- Name:        reject_reasons
@@ -69,7 +72,7 @@ GROUP BY account_id, origin, reason, field
 ORDER BY account_id, origin, reason, field
 
 -- Name:        reject_sources
--- Purpose:     rejected rows by source, reason and field.
+-- Purpose:     rejected rows by source, reason and field, with the detail of one of them.
 -- Parameters:  account_ids (array), state.   Grain: account_id, origin, source, reason, field.   Locks: none.
 SELECT
     rejects.account_id,
@@ -80,7 +83,8 @@ SELECT
     rejects.reason,
     rejects.field,
     count(*) AS row_count,
-    min(rejects.line) AS first_line
+    min(rejects.line) AS first_line,
+    min(rejects.detail) AS detail
 FROM rejects
 LEFT JOIN uploads
     ON uploads.account_id = rejects.account_id AND uploads.sha256 = rejects.source
@@ -97,7 +101,8 @@ SELECT
     line,
     field,
     reason,
-    raw
+    raw,
+    detail
 FROM rejects
 WHERE account_id = %(account_id)s AND source = %(source)s AND state = %(state)s
 ORDER BY line, reject_id

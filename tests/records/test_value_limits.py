@@ -170,6 +170,24 @@ def test_an_error_about_a_value_never_says_try_again(ctx: RunContext, query: str
     assert "try again" not in raised.value.message + raised.value.hint
 
 
+@pytest.mark.fault("R502")
+def test_a_reject_names_field_length_and_limit_of_a_long_value(ctx: RunContext, tmp_path: Path) -> None:
+    loaded = fed(opened(ctx), tmp_path / "calls.csv", HEADER + carrier_row(1, caller="5" * 3_500))
+    assert loaded.reject_reasons == {"too_long": 1}
+    rejected = warehouse(ctx, "SELECT field, reason, detail FROM rejects")
+    assert rejected == [("caller_id_number", "too_long", "3500 bytes, at most 512")]
+
+
+def test_a_reject_of_long_json_names_length_and_limit(ctx: RunContext) -> None:
+    value = "x" * LONGEST_EXTRA
+    loaded_rows(ctx, [list_row(1, f'"more":"{value}"')])
+    ((detail,),) = warehouse(ctx, "SELECT detail FROM rejects")
+    assert (
+        detail
+        == f"{LONGEST_EXTRA + len(json.dumps({'more': ''}, separators=(',', ':')))} bytes, at most {LONGEST_EXTRA}"
+    )
+
+
 BAD_JSON: Final = {
     "NUL": ('"\\u0000"', "nul_character"),
     "lone surrogate": ('"\\ud800"', "invalid_text"),

@@ -179,9 +179,9 @@ def test_a_preview_lists_lines_of_removed_months_by_their_reason(place: RunConte
     file.write_text(carrier_text(1) + carrier_row(2, start="2026-04-01T09:00:00Z"))
     preview = preview_upload(UploadRequest(file, ACCOUNT, "generic"), place)
     assert preview.lines.rows() == [
-        (1, "filtered", "header", None),
-        (2, "rejected", "month_removed", "business_date"),
-        (3, "inserted", None, None),
+        (1, "filtered", "header", None, None),
+        (2, "rejected", "month_removed", "business_date", None),
+        (3, "inserted", None, None, None),
     ]
     assert preview.reject_reasons == {"month_removed": 1}
 

@@ -46,7 +46,7 @@ def test_no_mixture_of_lines_breaks_the_accounting(lines: list[str]) -> None:
 def test_a_broken_line_costs_no_other_line_and_physical_lines_count() -> None:
     records = json_records('\n{"id": 1}\n\n{"id": 2\n7\n{"id": 3}\n', JSON)
     assert records.frame.select("line", "raw", "id").rows() == [(2, '{"id": 1}', "1"), (6, '{"id": 3}', "3")]
-    assert records.rejects.rows() == [(4, "", "invalid_json", '{"id": 2'), (5, "", "not_a_record", "7")]
+    assert records.rejects.rows() == [(4, "", "invalid_json", '{"id": 2', None), (5, "", "not_a_record", "7", None)]
     assert (records.filtered, records.read) == ({Filtered.BLANK: 2}, 6)
 
 

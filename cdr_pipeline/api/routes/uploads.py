@@ -74,7 +74,7 @@ async def upload_state(request: Request, caller: Reader, upload_id: str) -> Resp
 
 @router.get("/accounts/{account_id}/uploads/{upload_id}/rejects", summary="Rejected lines", **described(REJECTS))
 async def upload_rejects(request: Request, caller: Reader, upload_id: str) -> Response:
-    """Open rejected lines of an upload: line, field, reason and raw text."""
+    """Open rejected lines of an upload: line, field, reason, raw text and detail."""
     media = response_type(request)
     ctx = service_of(request).ctx
     rejects = await to_thread.run_sync(rejects_of, caller.account.account_id, _id(upload_id), ctx)

@@ -39,7 +39,7 @@ def list_rejects(
             row["field"],
             str(row["row_count"]),
             str(row["first_line"]),
-            EXPLANATIONS[Reject(row["reason"])],
+            EXPLANATIONS[Reject(row["reason"])] + (f" ({row['detail']})" if row["detail"] else ""),
         )
     out.print(listing)
     if any(row["origin"] == "imported" for row in sources):

@@ -9,6 +9,8 @@ from cdr_pipeline.core.fields.dictionary import canonical_schema
 
 LINE: Final = "line"
 RAW: Final = "raw"
+# What is wrong with a rejected value, without the value: its length and the limit. Null where the reason says it all.
+DETAIL: Final = "detail"
 EXTRA: Final = "extra_source"
 # Digest of the text of an imported row with an id of its own. It detects an id that returns for another call.
 FINGERPRINT: Final = "fingerprint"
@@ -24,6 +26,7 @@ REJECT_SCHEMA: Final[dict[str, pl.DataType]] = {
     "field": pl.String(),
     "reason": pl.String(),
     RAW: pl.String(),
+    DETAIL: pl.String(),
 }
 
 

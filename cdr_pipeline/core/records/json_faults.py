@@ -13,7 +13,7 @@ import polars as pl
 from cdr_pipeline.core.fields.dictionary import LONGEST_EXTRA
 from cdr_pipeline.core.fields.schemas import EXTRA
 from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.records.rejection import RowFault
+from cdr_pipeline.core.records.rejection import RowFault, too_many_bytes
 
 _DETAIL: Final = "detail_source"
 # Field of the rejects: the column of the warehouse that would hold the text.
@@ -42,7 +42,8 @@ def json_faults(rows: pl.DataFrame) -> list[RowFault]:
         text = pl.col(column)
         longest = rows.select(text.str.len_bytes().max()).item()
         if longest > LONGEST_EXTRA:
-            faults.append(RowFault(_FIELD, Reject.TOO_LONG, text.str.len_bytes() > LONGEST_EXTRA))
+            detail = too_many_bytes(text, LONGEST_EXTRA)
+            faults.append(RowFault(_FIELD, Reject.TOO_LONG, text.str.len_bytes() > LONGEST_EXTRA, detail))
         reasons = _reasons(rows[column])
         for reason in sorted(set(reasons.values())):
             values = [value for value, value_reason in reasons.items() if value_reason is reason]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA, CheckedRows
+from cdr_pipeline.core.fields.schemas import DETAIL, LINE, RAW, REJECT_SCHEMA, CheckedRows
 from cdr_pipeline.core.records.reasons import Reject
 
 _FAULT = "__fault"
@@ -19,11 +19,18 @@ class RowFault:
         field: name of the field in the reject.
         reason: reason code of the reject.
         where: Boolean expression over the frame; null means that the row has no such fault.
+        detail: text expression that describes the fault without the value; None if the reason is enough.
     """
 
     field: str
     reason: Reject
     where: pl.Expr
+    detail: pl.Expr | None = None
+
+
+def too_many_bytes(text: pl.Expr, limit: int) -> pl.Expr:
+    """Detail of a text that is too long: its length and the limit."""
+    return pl.concat_str(text.str.len_bytes().cast(pl.String), pl.lit(f" bytes, at most {limit}"))
 
 
 def split_rejects(frame: pl.DataFrame, faults: Sequence[RowFault], columns: Sequence[str] | None = None) -> CheckedRows:
@@ -56,9 +63,14 @@ def split_rejects(frame: pl.DataFrame, faults: Sequence[RowFault], columns: Sequ
         },
         schema_overrides={_FAULT: pl.Int32},
     )
+    details = [
+        pl.when(pl.col(_FAULT) == number).then(fault.detail)
+        for number, fault in enumerate(faults)
+        if fault.detail is not None
+    ]
     rejects = (
         numbered.filter(pl.col(_FAULT).is_not_null())
-        .select(LINE, RAW, _FAULT)
+        .select(LINE, RAW, _FAULT, pl.coalesce(*details, pl.lit(None, pl.String)).alias(DETAIL))
         .join(table, on=_FAULT, how="left", maintain_order="left")
         .select(*REJECT_SCHEMA)
     )

@@ -12,11 +12,11 @@ import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaErrors
 
-from cdr_pipeline.core.fields.dictionary import FIELDS, Field, Kind
-from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA, CheckedRows
+from cdr_pipeline.core.fields.dictionary import BY_NAME, FIELDS, Field, Kind
+from cdr_pipeline.core.fields.schemas import DETAIL, LINE, REJECT_SCHEMA, CheckedRows
 from cdr_pipeline.core.records.json_faults import json_faults
 from cdr_pipeline.core.records.reasons import Reject
-from cdr_pipeline.core.records.rejection import split_rejects
+from cdr_pipeline.core.records.rejection import split_rejects, too_many_bytes
 
 # A switch rounds billed time up and the duration down, so one billed second above the duration is not an error.
 _ROUNDING_SECONDS: Final = 1
@@ -48,7 +48,9 @@ def validate(rows: pl.DataFrame, *, latest: datetime) -> CheckedRows:
     else:
         return CheckedRows(rows, pl.DataFrame(schema=REJECT_SCHEMA))
     numbered = rows.with_row_index(_ROW).with_columns(pl.col(_ROW).cast(pl.Int64))
-    rejects = failures.join(numbered.select(_ROW, LINE, RAW), on=_ROW, how="left", maintain_order="left")
+    rejects = failures.join(numbered, on=_ROW, how="left", maintain_order="left").with_columns(
+        _length_detail(rows).alias(DETAIL)
+    )
     accepted = numbered.join(failures.select(_ROW), on=_ROW, how="anti", maintain_order="left").drop(_ROW)
     return CheckedRows(accepted, rejects.sort(_ROW).select(*REJECT_SCHEMA))
 
@@ -62,6 +64,18 @@ def _too_long(rows: pl.DataFrame) -> frozenset[str]:
         (pl.col(name).cast(pl.String).str.len_bytes() > limit).any() for name, limit in limits.items()
     )
     return frozenset(name for name, longer in exceeded.row(0, named=True).items() if longer)
+
+
+def _length_detail(rows: pl.DataFrame) -> pl.Expr:
+    """Length and limit of the field that is too long; null for other reasons."""
+    too_long = pl.col("reason") == Reject.TOO_LONG.value
+    return pl.coalesce(
+        *(
+            pl.when(too_long & (pl.col("field") == name)).then(too_many_bytes(pl.col(name), BY_NAME[name].longest or 0))
+            for name in sorted(_too_long(rows))
+        ),
+        pl.lit(None, pl.String),
+    )
 
 
 def _contains_nul(rows: pl.DataFrame) -> bool:

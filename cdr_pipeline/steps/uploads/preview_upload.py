@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from cdr_pipeline.core.fields.schemas import LINE
+from cdr_pipeline.core.fields.schemas import DETAIL, LINE
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
@@ -25,8 +25,8 @@ class PreviewedUpload:
         reject_reasons, filtered_reasons: lines by reason or kind.
         overlap_rows: number of records that another file has delivered before; two or more would hold the file.
         other_calls: number of records with the id of another call; any would hold the file.
-        lines: ``line, class, reason, field`` of every line; class is inserted, updated, unchanged, duplicate, rejected
-            or filtered.
+        lines: ``line, class, reason, field, detail`` of every line; class is inserted, updated, unchanged, duplicate,
+            rejected or filtered.
     """
 
     counts: BatchCounts
@@ -70,4 +70,4 @@ def _by_line(lines: list[pl.DataFrame], classes: pl.DataFrame) -> pl.DataFrame:
     all_lines = pl.concat(lines) if lines else pl.DataFrame(schema=LINE_CLASSES)
     joined = all_lines.join(classes, on=LINE, how="left", maintain_order="left")
     staged = pl.when(pl.col("class") == "staged").then(pl.col("row_class").fill_null("duplicate"))
-    return joined.select(LINE, staged.otherwise(pl.col("class")).alias("class"), "reason", "field").sort(LINE)
+    return joined.select(LINE, staged.otherwise(pl.col("class")).alias("class"), "reason", "field", DETAIL).sort(LINE)

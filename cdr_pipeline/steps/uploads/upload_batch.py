@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.fields.schemas import LINE, RAW
+from cdr_pipeline.core.fields.schemas import DETAIL, LINE, RAW
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.core.records.identity import source_of, with_record_ids
@@ -23,7 +23,13 @@ from cdr_pipeline.warehouse.records.loading import BatchLoad
 
 # Allowance for clocks of other systems that run ahead. A call that starts later than this is rejected.
 _LEAD: Final = timedelta(days=1)
-LINE_CLASSES: Final = {LINE: pl.Int64(), "class": pl.String(), "reason": pl.String(), "field": pl.String()}
+LINE_CLASSES: Final = {
+    LINE: pl.Int64(),
+    "class": pl.String(),
+    "reason": pl.String(),
+    "field": pl.String(),
+    DETAIL: pl.String(),
+}
 
 
 @dataclass(slots=True)
@@ -39,7 +45,7 @@ class UploadBatch:
         keep_lines: whether to keep the class of every line, which uses memory.
         read: number of lines read so far.
         reasons, filtered: rejected lines by reason, and lines that are not records by kind.
-        lines: ``line, class, reason, field`` of each block; class is staged, rejected or filtered.
+        lines: ``line, class, reason, field, detail`` of each block; class is staged, rejected or filtered.
         totals: totals of the lines, compared with the control totals of the file.
     """
 
@@ -95,7 +101,7 @@ class UploadBatch:
             segments = pl.DataFrame({LINE: joined.joined, "kind": Filtered.SEGMENT.value})
             self.lines += [
                 _classified(accepted.rows.filter(~pl.col(LINE).is_in(removed[LINE].implode())), "staged"),
-                _classified(rejects, "rejected", pl.col("reason"), pl.col("field")),
+                _classified(rejects, "rejected", pl.col("reason"), pl.col("field"), pl.col(DETAIL)),
                 _classified(pl.concat([records.aside, segments]), "filtered", pl.col("kind")),
             ]
         self.ctx.progress(f"{self.read:,} lines")
@@ -115,6 +121,7 @@ class UploadBatch:
                 pl.lit("record_id").alias("field"),
                 pl.lit(Reject.CONFLICTING_ROW.value).alias("reason"),
                 RAW,
+                pl.lit(None, pl.String).alias(DETAIL),
             )
             for records in blocks()
         )
@@ -122,7 +129,7 @@ class UploadBatch:
         self.reasons.update(rejects["reason"])
         if self.keep_lines:
             others = [frame.filter(~pl.col(LINE).is_in(lines.implode())) for frame in self.lines]
-            self.lines = [*others, _classified(rejects, "rejected", pl.col("reason"), pl.col("field"))]
+            self.lines = [*others, _classified(rejects, "rejected", pl.col("reason"), pl.col("field"), pl.col(DETAIL))]
 
     @property
     def reject_reasons(self) -> dict[str, int]:
@@ -136,7 +143,11 @@ class UploadBatch:
 
 
 def _classified(
-    lines: pl.DataFrame, name: str, reason: pl.Expr | None = None, field_name: pl.Expr | None = None
+    lines: pl.DataFrame,
+    name: str,
+    reason: pl.Expr | None = None,
+    field_name: pl.Expr | None = None,
+    detail: pl.Expr | None = None,
 ) -> pl.DataFrame:
     nothing = pl.lit(None, pl.String)
     return lines.select(
@@ -144,6 +155,7 @@ def _classified(
         pl.lit(name).alias("class"),
         (nothing if reason is None else reason).alias("reason"),
         (nothing if field_name is None else field_name).alias("field"),
+        (nothing if detail is None else detail).alias(DETAIL),
     )
 
 

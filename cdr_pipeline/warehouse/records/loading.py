@@ -16,7 +16,7 @@ import stamina
 from psycopg import Connection
 
 from cdr_pipeline.core.fields.dictionary import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
-from cdr_pipeline.core.fields.schemas import LINE, RAW, no_rejects
+from cdr_pipeline.core.fields.schemas import DETAIL, LINE, RAW, no_rejects
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import WarehouseContended
 from cdr_pipeline.warehouse.records.merging import NOTHING_MERGED, merge_staged
@@ -173,6 +173,7 @@ class BatchLoad:
             fields=rows["field"].to_list(),
             reasons=rows["reason"].to_list(),
             raws=rows[RAW].to_list(),
+            details=rows[DETAIL].to_list(),
         )
         self.rejected += rejects.height
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 from psycopg import Connection
 
-from cdr_pipeline.core.fields.schemas import LINE, RAW, CheckedRows
+from cdr_pipeline.core.fields.schemas import DETAIL, LINE, RAW, CheckedRows
 from cdr_pipeline.core.records.links import LEG_REACH_DAYS
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.warehouse.statements import statement
@@ -69,4 +69,5 @@ def _reject() -> tuple[pl.Expr, ...]:
         pl.lit("business_date").alias("field"),
         pl.lit(Reject.MONTH_REMOVED.value).alias("reason"),
         pl.col("record_id").alias(RAW),
+        pl.lit(None, pl.String).alias(DETAIL),
     )

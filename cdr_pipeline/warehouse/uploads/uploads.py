@@ -252,9 +252,9 @@ class UploadTable(LedgerTables):
         )
 
     def rejects(self, account_id: str, source: str, *, state: str = "open") -> pl.DataFrame:
-        """Rejected rows of a source as ``line, field, reason, raw``, by line."""
+        """Rejected rows of a source as ``line, field, reason, raw, detail``, by line."""
         rows = self._rows("uploads/rejects", account_id=account_id, source=source, state=state)
-        schema = {"line": pl.Int64, "field": pl.String, "reason": pl.String, "raw": pl.String}
+        schema = {"line": pl.Int64, "field": pl.String, "reason": pl.String, "raw": pl.String, "detail": pl.String}
         return pl.DataFrame(rows, schema=schema)
 
     def reject_reasons_of(self, account_id: str, source: str) -> dict[str, int]:
@@ -263,7 +263,7 @@ class UploadTable(LedgerTables):
         return {row["reason"]: row["row_count"] for row in rows}
 
     def reject_sources(self, account_ids: list[str], *, state: str = "open") -> list[dict[str, Any]]:
-        """Rejected rows by account, origin, source, reason and field, with ``row_count`` and ``first_line``."""
+        """Rejected rows by account, origin, source, reason, field; with ``row_count``, ``first_line``, ``detail``."""
         return self._rows("uploads/reject_sources", account_ids=account_ids, state=state)
 
     def record_refused(self, *, account_id: str, sha256: str, error_code: str, error_message: str) -> None:
