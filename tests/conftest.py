@@ -2,13 +2,19 @@
 
 import logging
 import os
+import sqlite3
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
+import httpcore2
 import hypothesis
 import pytest
 import stamina
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.running import run_switch
@@ -30,6 +36,14 @@ hypothesis.settings.register_profile("default", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile("default")
 
+
+@event.listens_for(Engine, "connect")
+def _dagster_does_not_flush(connection: object, _: object) -> None:
+    """Dagster commits several times a step; each commit of SQLite would wait for the disk."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
 SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "samples"
 
 
@@ -44,6 +58,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--interleave-minutes", type=float, help="play rounds of new seeds for so long; with -m exhaustive"
     )
     parser.addoption("--interleave-seed", type=int, help="first seed of the rounds; random when omitted")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _authorities_are_read_once() -> Iterator[None]:
+    """Every HTTP client reads the certificate authorities of the machine, which takes 20 milliseconds."""
+    read = httpcore2.default_ssl_context
+
+    @cache
+    def remembered(trust_env: bool, *_: str | None) -> ssl.SSLContext:
+        return read(_trust_env=trust_env)
+
+    def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
+        return remembered(_trust_env, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpcore2, "default_ssl_context", default_ssl_context)
+        yield
 
 
 @pytest.fixture(autouse=True)

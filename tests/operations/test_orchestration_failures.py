@@ -160,6 +160,7 @@ def test_a_run_refuses_to_start_where_validation_is_switched_off(
 
 
 @pytest.mark.fault("G04")
+@pytest.mark.slow
 def test_a_run_killed_by_sigkill_is_found_ended_and_its_night_taken_over(
     played: Settings, nights: list["subprocess.Popen[bytes]"]
 ) -> None:
@@ -180,6 +181,7 @@ def test_a_run_killed_by_sigkill_is_found_ended_and_its_night_taken_over(
 
 
 @pytest.mark.fault("G04")
+@pytest.mark.slow
 def test_the_daemon_ends_a_run_killed_by_sigkill_and_frees_its_pool_slot(
     played: Settings, nights: list["subprocess.Popen[bytes]"]
 ) -> None:

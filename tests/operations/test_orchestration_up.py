@@ -14,6 +14,7 @@ import pytest
 
 from cdr_pipeline.cli.operations.children import Child, Children
 from cdr_pipeline.errors import ConfigurationError
+from tests.support.commands import run_command
 
 CLI = "from cdr_pipeline.cli import main; main()"
 SLEEP = [sys.executable, "-c", "import time; print('awake', flush=True); time.sleep(600)"]
@@ -165,18 +166,17 @@ def test_a_port_that_is_taken_is_named_before_anything_is_started(
     tmp_path: Path, warehouse_url: str, command: list[str], option: str
 ) -> None:
     home = tmp_path / "home"
-    environment = os.environ | {
-        "CDR_DATA_DIR": str(tmp_path / "data"), "DAGSTER_HOME": str(home), "CDR_WAREHOUSE_URL": warehouse_url,
-    }  # fmt: skip
+    environment = {
+        "CDR_DATA_DIR": str(tmp_path / "data"),
+        "DAGSTER_HOME": str(home),
+        "CDR_WAREHOUSE_URL": warehouse_url,
+    }
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
         port = str(taken.getsockname()[1])
         if option == "--api-port":
             command = [*command, "--port", str(other.getsockname()[1])]
             other.close()
-        done = subprocess.run(
-            [sys.executable, "-c", CLI, *command, option, port],
-            env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = run_command(*command, option, port, environment=environment)
     assert done.returncode == ConfigurationError.exit_code
     assert f"127.0.0.1:{port} cannot be listened on" in done.stderr.replace("\n", " ")
     assert f"choose another with {option}" in " ".join(done.stderr.split())

@@ -103,6 +103,7 @@ def play_nights(ctx: RunContext, dialect: SwitchDialect, days: Collection[date])
     found = warehouse(place, "SELECT record_id, started_at, duration_seconds::int FROM cdr")
     assert {record_id: (started, seconds) for record_id, started, seconds in found} == truth
     assert len(found) == len(truth)
-    days = warehouse(place, f"SELECT count(*) FROM cdr WHERE business_date <> (started_at AT TIME ZONE '{ZONE}')::date")
-    assert days == [(0,)]
+    local_date = f"(started_at AT TIME ZONE '{ZONE}')::date"
+    misdated = warehouse(place, f"SELECT count(*) FROM cdr WHERE business_date <> {local_date}")
+    assert misdated == [(0,)]
     require_sound(place)
