@@ -24,6 +24,7 @@ from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.migrate import upgrade
 from tests.support.canaries import leaks_in, leaks_in_log
 from tests.support.databases import copied_database, stop_flushing
+from tests.support.forked_commands import CommandRunner
 from tests.support.nights import playing
 from tests.support.own_clock import by_own_clock
 
@@ -116,6 +117,13 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
     stop_flushing(server)
     yield server
     server.destroy()
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandRunner]:
+    """Starts commands and programs that are killed; each is forked from a process that has imported everything."""
+    with CommandRunner(tmp_path_factory.mktemp("programs")) as runner:
+        yield runner
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import LandedWindow, Ledger
 from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.forked_commands import CommandRunner
 from tests.support.nights import DAY, night, playing, records_of, require_sound, truth_of, warehouse
 
-SUPPORT = Path(__file__).parents[1] / "support"
+PROGRAM = Path(__file__).parents[1] / "support" / "crashing_night.py"
 POINTS = (
     "after_claim", "after_first_page", "before_landed", "after_landed", "before_release", "after_stage",
     "before_commit", "after_commit",
@@ -29,21 +30,22 @@ def switch() -> SimulatedSwitch:
     return SimulatedSwitch.build(calls_per_day=40, accounts=1)
 
 
-def child(place: RunContext, *words: str) -> subprocess.Popen[bytes]:
-    """A process that collects and loads the day at the same place."""
+def arguments(place: RunContext, point: str) -> list[str]:
+    """What the program needs that collects and loads the day at the same place."""
     url, token = place.settings.api_url, place.settings.api_token
     assert url
     assert token
-    program = [sys.executable, str(SUPPORT / "crashing_night.py"), place.url, str(place.settings.data_dir)]
-    return subprocess.Popen([*program, url, token.get_secret_value(), *words])
+    return [place.url, str(place.settings.data_dir), url, token.get_secret_value(), point]
 
 
 @pytest.mark.fault("A36")
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_anywhere_the_next_run_converges(ctx: RunContext, switch: SimulatedSwitch, point: str) -> None:
+def test_killed_anywhere_the_next_run_converges(
+    ctx: RunContext, switch: SimulatedSwitch, programs: CommandRunner, point: str
+) -> None:
     with run_switch(switch) as running:
         place = playing(ctx, switch, running.url, api_page_size=9)
-        assert child(place, point).wait(60) == 137
+        assert programs.wait(programs.start_program(PROGRAM, *arguments(place, point))) == 137
         collected, loaded = night(place)
     assert collected.failures == ()
     assert collected.elsewhere == ()
@@ -112,7 +114,7 @@ def test_one_that_stood_still_is_fenced_off(ctx: RunContext) -> None:
 def test_a_stopped_process_that_wakes_up_records_nothing(ctx: RunContext, switch: SimulatedSwitch) -> None:
     with run_switch(switch) as running:
         place = playing(ctx, switch, running.url, api_page_size=9)
-        stopped = child(place, "stop_after_first_page")
+        stopped = subprocess.Popen([sys.executable, str(PROGRAM), *arguments(place, "stop_after_first_page")])
         try:
             _, status = os.waitpid(stopped.pid, os.WUNTRACED)
             assert os.WIFSTOPPED(status)
@@ -129,11 +131,13 @@ def test_a_stopped_process_that_wakes_up_records_nothing(ctx: RunContext, switch
     assert set(records_of(place)) == truth_of(switch)
 
 
-def test_two_merges_of_one_day_at_once_change_nothing_twice(ctx: RunContext, switch: SimulatedSwitch) -> None:
+def test_two_merges_of_one_day_at_once_change_nothing_twice(
+    ctx: RunContext, switch: SimulatedSwitch, programs: CommandRunner
+) -> None:
     with run_switch(switch) as running:
         place = playing(ctx, switch, running.url)
-        children = [child(place, "none") for _ in range(3)]
-        assert {process.wait(90) for process in children} == {0}
+        children = [programs.start_program(PROGRAM, *arguments(place, "none")) for _ in range(3)]
+        assert {programs.wait(child) for child in children} == {0}
         _, loaded = night(place)
     assert loaded.incomplete == ()
     found = records_of(place)

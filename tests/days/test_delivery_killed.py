@@ -1,7 +1,5 @@
 """A delivery to a folder or an SFTP server is killed: no half file has a final name, and the next one ends it."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from tests.support.crashing_delivery import POINTS
 from tests.support.days import ACCOUNT, collected, deliver, later, seal
 from tests.support.delivery_servers import SftpServer, sftp_server
+from tests.support.forked_commands import CommandRunner
 
 PROGRAM = Path(__file__).parents[1] / "support" / "crashing_delivery.py"
 NAME = f"{ACCOUNT}/2026/03/cdrs_acct_2026-03-02_v1.csv"
@@ -60,13 +59,12 @@ def receipts(ctx: RunContext) -> list[tuple[str, bool]]:
 @pytest.mark.fault("D14")
 @pytest.mark.parametrize(("kind", "point"), CASES)
 def test_a_killed_delivery_shows_no_half_file_and_the_next_sends_it_once(
-    place: RunContext, sftp: SftpServer, tmp_path: Path, kind: str, point: str
+    place: RunContext, sftp: SftpServer, programs: CommandRunner, tmp_path: Path, kind: str, point: str
 ) -> None:
     there = target(place, kind, sftp, tmp_path)
     sealed = {name: (place.settings.export_dir / name).read_bytes() for name in (NAME, NOTE)}
     arguments = [place.url, str(place.settings.data_dir), point]
-    killed = subprocess.run([sys.executable, str(PROGRAM), *arguments], check=False, timeout=120)
-    assert killed.returncode == -9
+    assert programs.wait(programs.start_program(PROGRAM, *arguments)) == -9
     shown = {
         str(path.relative_to(there)): path.read_bytes()
         for path in there.rglob("*")

@@ -1,4 +1,4 @@
-"""Commands of the CLI, each in a process of its own, forked from one that has imported the program already.
+"""Commands and programs of tests, each in a process of its own, forked from one that has imported the product already.
 
 A forked command starts in milliseconds, so that many can run at once and be killed at any moment. Run as a program,
 this module is the parent of those processes: it reads one JSON request a line and reports pids and exit codes.
@@ -11,7 +11,8 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from typing import IO, Any, Self
 
 _TAKE_IN = "take-in"
 _SCRIPT = "script"
+_PROGRAM = "program"
 _SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 
 
@@ -91,6 +93,19 @@ class CommandRunner:
         _pipe(self._parent.stdin).flush()
         return command
 
+    def start_program(self, program: Path, *arguments: str) -> Command:
+        """Starts a Python file with these arguments."""
+        return self.start((_PROGRAM, str(program), *arguments), {})
+
+    def wait(self, command: Command, seconds: float = 120) -> int:
+        """Waits for the end of a command and returns its exit code."""
+        deadline = time.monotonic() + seconds
+        while command.code is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"still running: {command.arguments}\n{command.text[-2000:]}")
+            self.update(0.1)
+        return command.code
+
     def update(self, timeout: float) -> None:
         """Waits for the next report, at most so many seconds, and takes in all that have come."""
         try:
@@ -126,7 +141,7 @@ def _serve() -> None:
     waiting = b""
     try:
         while True:
-            if select.select([requests], [], [], 0.01)[0]:
+            if select.select([requests], [], [], 0.01 if running else None)[0]:
                 received = os.read(requests, 65_536)
                 if not received:
                     return
@@ -186,19 +201,33 @@ def _run(request: dict[str, Any]) -> None:
 
 
 def _exit_code(arguments: list[str]) -> int:
-    import traceback  # noqa: PLC0415
-
     from cdr_pipeline import cli  # noqa: PLC0415
 
     if arguments[0] == _SCRIPT:
         return next((code for code in map(_exit_code, json.loads(arguments[1])) if code), 0)
+    if arguments[0] == _PROGRAM:
+        return _program_code(arguments[1:])
     # The commands are registered once, in the parent.
     cli.registry.register = lambda _: None  # type: ignore[attr-defined]
     if arguments == [_TAKE_IN]:
         cli.app = _take_in_and_load
     sys.argv = ["cdr-pipeline", *arguments]
+    return _code_of(cli.main)
+
+
+def _program_code(arguments: list[str]) -> int:
+    import runpy  # noqa: PLC0415
+
+    sys.argv = arguments
+    return _code_of(lambda: runpy.run_path(arguments[0], run_name="__main__"))
+
+
+def _code_of(run: Callable[[], object]) -> int:
+    """Exit code, as of an interpreter that runs this."""
+    import traceback  # noqa: PLC0415
+
     try:
-        cli.main()
+        run()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:  # noqa: BLE001 - as the interpreter does with what nothing catches

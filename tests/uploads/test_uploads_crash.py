@@ -13,6 +13,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_dropped_files
 from tests.support.crashing_import import POINTS
+from tests.support.forked_commands import CommandRunner
 from tests.support.nights import require_sound, warehouse
 from tests.support.uploads import carrier_row, carrier_text, opened, stored
 
@@ -25,27 +26,21 @@ def place(ctx: RunContext) -> RunContext:
     return opened(ctx)
 
 
-def import_in_a_child(ctx: RunContext, file: Path, point: str) -> int:
-    """Exit code of a process that imports the file and dies at the point."""
-    arguments = [ctx.url, str(ctx.settings.data_dir), str(file), point]
-    return subprocess.run([sys.executable, str(PROGRAM), *arguments], check=False, timeout=120).returncode
-
-
 def merged(ctx: RunContext) -> int:
     """Imported records in the warehouse."""
     return len(stored(ctx))
 
 
 @pytest.mark.fault("B21")
-@pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_import_is_whole_or_nothing_and_the_next_run_converges(
-    place: RunContext, tmp_path: Path, point: str
+    place: RunContext, programs: CommandRunner, tmp_path: Path, point: str
 ) -> None:
     file = tmp_path / "f.csv"
     file.write_text(TEXT)
     expected = 0 if point == "none" else 137
-    assert import_in_a_child(place, file, point) == expected
+    arguments = [place.url, str(place.settings.data_dir), str(file), point]
+    assert programs.wait(programs.start_program(PROGRAM, *arguments)) == expected
     committed = point in ("none", "after_commit")
     assert merged(place) == (39 if committed else 0)
     assert warehouse(place, "SELECT count(*) FROM rejects") == [(1 if committed else 0,)]
