@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.reference_pages import FOLDER, pages
+from cdr_pipeline.sources.uploads.profile_file import schema_text
+from tests.support.reference_pages import FOLDER, SCHEMA_FILE, pages
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.md")))
@@ -13,3 +14,7 @@ def test_a_reference_page_is_the_generated_one(name: str) -> None:
 
 def test_every_generated_page_is_committed() -> None:
     assert sorted(path.name for path in FOLDER.glob("*.md")) == sorted(pages())
+
+
+def test_the_schema_that_profiles_name_is_the_generated_one() -> None:
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run: python tests/support/reference_pages.py"

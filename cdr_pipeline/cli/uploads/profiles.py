@@ -41,6 +41,19 @@ def check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help
     out.print(f"{profile.name}: {len(profile.fields)} fields; copy it to the folder profiles/ in CDR_DATA_DIR")
 
 
+@profiles_app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of profiles, with which editors complete keys and mark errors.
+
+    Save it next to your profiles and begin each with the line: #:schema ./schema.json
+    """
+    import sys
+
+    from cdr_pipeline.sources.uploads.profile_file import schema_text
+
+    sys.stdout.write(schema_text())
+
+
 @profiles_app.command("new")
 def new(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Sample file of the source.")],

@@ -8,9 +8,13 @@ parsed one by one.
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import polars as pl
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+from pydantic import ConfigDict
+
+from cdr_pipeline.core.uploads.profile_values import STRICT
 
 # E.164 allows 15 digits. Fewer than 8 digits are an extension, a service code or a fragment.
 _E164 = r"^[1-9][0-9]{7,14}$"
@@ -78,6 +82,8 @@ class NumberPlan:
         tech_prefix: prefix of the carrier, which is removed first; "" for none.
         bare_international: whether numbers without a prefix that begin with the country code are international.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     country_code: str | None = None
     national_prefix: str | None = None

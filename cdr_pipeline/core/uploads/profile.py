@@ -2,23 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-from cdr_pipeline.core.fields.schemas import LINE, RAW
+from pydantic import ConfigDict
+
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
+from cdr_pipeline.core.uploads.profile_values import (
+    STRICT,
+    ColumnLists,
+    ColumnName,
+    Columns,
+    FieldName,
+    Position,
+    Texts,
+    Words,
+)
 
 ACCOUNT_ZONE = "account"
 TimeNotation = Literal[
     "local", "iso8601", "rfc2822", "epoch_seconds", "epoch_milliseconds", "gregorian_seconds", "any"
 ]  # fmt: skip
 DurationUnit = Literal["seconds", "milliseconds", "minutes", "hh:mm:ss"]
-
-
-def column_name(source: str) -> str:
-    """Name of a source column in frames and profiles: lower case, and different from the names of our own columns."""
-    name = source.strip().lower()
-    return f"source_{name}" if name in (LINE, RAW) or name.startswith("__") else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +54,26 @@ class Layout:
         shapes: column to the regular expression that its values match; decides between possible repairs.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
     format: Literal["delimited", "fixed", "json"] = "delimited"
     delimiter: str = ","
     quoted: bool = True
     header: bool = True
     type_rows: int = 0
-    columns: tuple[tuple[str, ...], ...] = ()
-    nulls: tuple[str, ...] = ()
+    columns: ColumnLists = ()
+    nulls: Texts = ()
     encoding: str = "utf-8"
     skip_space: bool = False
     escape: str = ""
     unwrap: str = ""
-    widths: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    widths: Mapping[ColumnName, Position] = field(default_factory=dict[str, tuple[int, int]])
     preamble: int = 0
-    skip: tuple[str, ...] = ()
-    footer: tuple[str, ...] = ()
-    repair: tuple[str, ...] = ()
-    shapes: Mapping[str, str] = field(default_factory=dict[str, str])
-    required: tuple[str, ...] = ()
+    skip: Texts = ()
+    footer: Texts = ()
+    repair: Columns = ()
+    shapes: Mapping[ColumnName, str] = field(default_factory=dict[str, str])
+    required: Columns = ()
     more_columns: bool = False
 
 
@@ -82,11 +89,13 @@ class Segments:
         last: columns whose value comes from the last row; all others come from the first.
     """
 
-    key: tuple[str, ...] = ()
-    continued: str = ""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    key: Columns = ()
+    continued: ColumnName = ""
     more: str = "1"
-    sums: tuple[str, ...] = ()
-    last: tuple[str, ...] = ()
+    sums: Columns = ()
+    last: Columns = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,8 @@ class FileControl:
         grace_days: days after its date within which a file is on time.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
     line: str = ""
     name: str = ""
     every: Literal["", "day"] = ""
@@ -116,6 +127,8 @@ class Rating:
         increment_seconds: billing increment in seconds, 0 when unknown.
         minimum_seconds: minimum billed duration in seconds.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     increment_seconds: int = 0
     minimum_seconds: int = 0
@@ -161,27 +174,27 @@ class Profile:
     name: str
     description: str
     layout: Layout = field(default_factory=Layout)
-    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    constants: Mapping[str, str] = field(default_factory=dict[str, str])
-    native_id: tuple[str, ...] = ()
+    fields: Mapping[FieldName, Columns] = field(default_factory=dict[str, tuple[str, ...]])
+    constants: Mapping[FieldName, str] = field(default_factory=dict[str, str])
+    native_id: Columns = ()
     time_notation: TimeNotation = "local"
-    time_formats: tuple[str, ...] = ("%Y-%m-%d %H:%M:%S",)
+    time_formats: Texts = ("%Y-%m-%d %H:%M:%S",)
     time_zone: str = ACCOUNT_ZONE
     zero_is_no_time: bool = False
     duration_unit: DurationUnit = "seconds"
-    duration_units: Mapping[str, DurationUnit] = field(default_factory=dict[str, DurationUnit])
+    duration_units: Mapping[FieldName, DurationUnit] = field(default_factory=dict[str, DurationUnit])
     currency: str = ""
     cost_scale: int = 0
     plan: NumberPlan = field(default_factory=NumberPlan)
-    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
-    combine: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    zone_column: str = ""
-    zones: Mapping[str, str] = field(default_factory=dict[str, str])
+    values: Mapping[FieldName, Words] = field(default_factory=dict[str, Mapping[str, str]])
+    combine: Mapping[ColumnName, Columns] = field(default_factory=dict[str, tuple[str, ...]])
+    zone_column: ColumnName = ""
+    zones: Words = field(default_factory=dict[str, str])
     zone_notation: Literal["name", "minutes_west"] = "name"
     charges_are_negative: bool = False
     time_precision: Literal["minute", "second", "millisecond", "microsecond"] = "second"
     decimal_mark: Literal[".", ","] = "."
-    account_column: str = ""
+    account_column: ColumnName = ""
     account_names: Mapping[str, str] = field(default_factory=dict[str, str])
     overlap: Literal["hold", "merge"] = "hold"
     segments: Segments = field(default_factory=Segments)

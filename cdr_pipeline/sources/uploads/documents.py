@@ -10,7 +10,8 @@ import polars as pl
 from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA
 from cdr_pipeline.core.records.reasons import Filtered, Reject
 from cdr_pipeline.core.records.rejection import RowFault, split_rejects
-from cdr_pipeline.core.uploads.profile import Layout, column_name
+from cdr_pipeline.core.uploads.profile import Layout
+from cdr_pipeline.core.uploads.profile_values import column_name
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.lines import BLOCK, LONGEST_LINE, line_blocks, physical_lines
 from cdr_pipeline.sources.uploads.opening import MAX_WHOLE_BYTES

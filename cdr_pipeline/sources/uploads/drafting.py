@@ -12,7 +12,8 @@ from typing import Final
 
 import orjson
 
-from cdr_pipeline.core.uploads.profile import Profile, column_name
+from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.uploads.profile_values import column_name
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.opening import text_pieces
 from cdr_pipeline.sources.uploads.profiles import list_profiles

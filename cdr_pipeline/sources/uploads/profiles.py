@@ -22,55 +22,23 @@ A profile is one TOML file with the profile's name. Its tables and keys are thos
 """
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import fields as dataclass_fields
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from cdr_pipeline.core.fields.dictionary import BY_NAME
-from cdr_pipeline.core.normalize.numbers import NumberPlan
-from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
-from cdr_pipeline.core.uploads.profile import FileControl, Layout, Profile, Rating, Segments, column_name
+from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.uploads.profile_values import did_you_mean
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile
 from cdr_pipeline.sources.uploads.contradictions import contradiction
+from cdr_pipeline.sources.uploads.profile_file import known_keys, profile_of
 
-_TOP_LEVEL = {
-    "description", "native_id", "currency", "cost_scale", "duration_unit", "decimal_mark", "account_column", "overlap",
-    "charges_are_negative",
-}  # fmt: skip
-_TABLES = {
-    "layout", "time", "plan", "fields", "constants", "values", "combine", "segments", "control", "rating",
-    "account_names", "reconcile", "duration_units",
-}  # fmt: skip
-_TIME = {
-    "notation": "time_notation",
-    "formats": "time_formats",
-    "zone": "time_zone",
-    "zero_is_no_time": "zero_is_no_time",
-    "zone_column": "zone_column",
-    "zones": "zones",
-    "zone_notation": "zone_notation",
-    "precision": "time_precision",
-}
-# Fields that the import derives from the account, from other fields, or from the native id.
-_DERIVED: Final = frozenset(
-    {"account_id", "origin", "record_id", "business_date", "answered", "caller_e164", "callee_e164"}
-    | {"to_host", "from_host"}
-)
-_MAPPABLE: Final = BY_NAME.keys() - _DERIVED
 _FILL_IN: Final = "FILL IN"
-_PROFILE: Final = TypeAdapter(Profile)
-_SHAPES: Final = {
-    "plan": NumberPlan,
-    "segments": Segments,
-    "control": FileControl,
-    "rating": Rating,
-    "reconcile": CarrierRules,
-}
+_HINT: Final = "'cdr-pipeline docs profiles' lists the keys; 'cdr-pipeline profiles check FILE' checks a file"
+_NO_TABLE: Final = frozenset({"dataclass_type", "model_type", "dict_type", "mapping_type"})
 
 
 def list_profiles(folder: Path | None = None) -> dict[str, Profile]:
@@ -141,25 +109,15 @@ def _read(name: str, text: str) -> Profile:
     except tomllib.TOMLDecodeError as error:
         raise InvalidProfile(f"profile {name} is not TOML: {error}") from None
     _require_filled_in(name, text)
-    _require_known_keys(name, "", source, _TOP_LEVEL | _TABLES)
-    for table in _TABLES:
-        if not isinstance(source.get(table, {}), dict):
-            raise InvalidProfile(f"profile {name}: {table} must be a table, [{table}]")
-    _require_known_keys(name, "time.", source.get("time", {}), set(_TIME))
-    _require_known_keys(name, "layout.", source.get("layout", {}), {field.name for field in dataclass_fields(Layout)})
-    for table, shape in _SHAPES.items():
-        _require_known_keys(name, f"{table}.", source.get(table, {}), {field.name for field in dataclass_fields(shape)})
-    for table in ("fields", "constants", "values", "duration_units"):
-        _require_known_keys(name, f"{table}.", source.get(table, {}), set(_MAPPABLE))
     try:
-        profile = _PROFILE.validate_python(_spelled_out(name, source))
-    except ValidationError as errors:
-        first = errors.errors(include_url=False)[0]
-        location = ".".join(map(str, first["loc"]))
-        raise InvalidProfile(f"profile {name}: {location}: {first['msg']}") from None
+        profile = profile_of(name, source)
+    except ValidationError as error:
+        # An unknown key explains other faults, such as a missing value, so it comes first.
+        faults = sorted(error.errors(include_url=False, include_input=False), key=lambda fault: not _is_unknown(fault))
+        raise InvalidProfile(f"profile {name}: {_explained(faults[0])}", hint=_HINT) from None
     fault = contradiction(profile)
     if fault:
-        raise InvalidProfile(f"profile {name}: {fault}")
+        raise InvalidProfile(f"profile {name}: {fault}", hint=_HINT)
     return profile
 
 
@@ -170,67 +128,18 @@ def _require_filled_in(name: str, text: str) -> None:
         raise InvalidProfile(f"profile {name}: still to be filled in: line {', '.join(left)}")
 
 
-def _require_known_keys(name: str, table: str, source: Mapping[str, Any], keys: set[str]) -> None:
-    for key in source.keys() - keys:
-        close = get_close_matches(key, keys, n=1)
-        guess = f"; did you mean {close[0]!r}?" if close else ""
-        raise InvalidProfile(f"profile {name}: unknown key {table}{key}{guess}")
+def _is_unknown(fault: Mapping[str, Any]) -> bool:
+    return fault["type"] in ("extra_forbidden", "unknown_key", "unexpected_keyword_argument")
 
 
-def _spelled_out(name: str, source: dict[str, Any]) -> dict[str, Any]:
-    """The keys of ``Profile``, with short forms expanded and columns and words in lower case. Checks no types."""
-    layout = dict(source.get("layout", {}))
-    lists = _listed(layout.get("columns", []))
-    if isinstance(lists, list):
-        lists = [lists] if lists and isinstance(lists[0], str) else lists
-        layout["columns"] = [_columns(names) for names in lists]
-    layout |= {key: _columns(layout[key]) for key in ("repair", "required") if key in layout}
-    layout |= {key: _named(layout[key]) for key in ("widths", "shapes") if key in layout}
-    segments = dict(source.get("segments", {}))
-    segments |= {key: _columns(segments[key]) for key in ("key", "sums", "last") if key in segments}
-    segments |= {key: _name(segments[key]) for key in ("continued",) if key in segments}
-    return {
-        "name": name,
-        "description": source.get("description", ""),
-        "layout": layout,
-        "plan": source.get("plan", {}),
-        "fields": {field: _columns(columns) for field, columns in source.get("fields", {}).items()},
-        "constants": source.get("constants", {}),
-        "values": {field: _words(words) for field, words in source.get("values", {}).items()},
-        **{key: source[key] for key in _TOP_LEVEL & source.keys() - {"description", "native_id"}},
-        **{_TIME[key]: value for key, value in source.get("time", {}).items()},
-        "native_id": _columns(source.get("native_id", [])),
-        "combine": {column_name(name): _columns(columns) for name, columns in source.get("combine", {}).items()},
-        "segments": segments,
-        "control": source.get("control", {}),
-        "rating": source.get("rating", {}),
-        "reconcile": source.get("reconcile", {}),
-        "duration_units": source.get("duration_units", {}),
-        "account_names": source.get("account_names", {}),
-        "zones": _words(source.get("time", {}).get("zones", {})),
-        "zone_column": _name(source.get("time", {}).get("zone_column", "")),
-        "account_column": _name(source.get("account_column", "")),
-    }
-
-
-def _listed(source: object) -> object:
-    return [source] if isinstance(source, str) else source
-
-
-def _columns(source: object) -> object:
-    listed = _listed(source)
-    if not isinstance(listed, list):
-        return listed
-    return [column_name(column) if isinstance(column, str) else column for column in listed]
-
-
-def _name(source: object) -> object:
-    return column_name(source) if isinstance(source, str) and source else source
-
-
-def _named(source: object) -> object:
-    return {column_name(name): value for name, value in source.items()} if isinstance(source, dict) else source
-
-
-def _words(source: object) -> object:
-    return {word.lower(): meaning for word, meaning in source.items()} if isinstance(source, dict) else source
+def _explained(fault: Mapping[str, Any]) -> str:
+    """Key of the file and what is wrong with its value. Values are not repeated."""
+    where: Sequence[str] = [str(part) for part in fault["loc"] if part != "[key]"]
+    key = ".".join(where)
+    if fault["type"] == "unknown_key":
+        return f"unknown key {key}{fault['msg']}"
+    if _is_unknown(fault):
+        return f"unknown key {key}{did_you_mean(where[-1], known_keys('.'.join(where[:-1])))}"
+    if fault["type"] in _NO_TABLE:
+        return f"{key} must be a table, [{key}]"
+    return f"{key}: {fault['msg']}"

@@ -9,7 +9,8 @@ import polars as pl
 from cdr_pipeline.core.fields.schemas import LINE, RAW, CheckedRows
 from cdr_pipeline.core.records.reasons import Filtered, Reject
 from cdr_pipeline.core.records.rejection import RowFault, split_rejects
-from cdr_pipeline.core.uploads.profile import Layout, column_name
+from cdr_pipeline.core.uploads.profile import Layout
+from cdr_pipeline.core.uploads.profile_values import column_name
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.cells import FIELDS, WHOLE, blank_as_null, cells, split_line
 from cdr_pipeline.sources.uploads.lines import escaped, logical_lines, physical_lines

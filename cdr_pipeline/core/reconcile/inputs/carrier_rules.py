@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import ClassVar, Final
 
 import polars as pl
+from pydantic import ConfigDict
 
 from cdr_pipeline.core.reconcile.inputs.legs import Direction, LegRule, is_billable_leg
 from cdr_pipeline.core.reconcile.inputs.rates import Increment, RateCard, RoundingMode
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.sides import Clock
+from cdr_pipeline.core.uploads.profile_values import STRICT, Number, Texts
 
 _MILLISECONDS: Final = 1_000
 # At least seven digits: shorter numbers are extensions. National numbers of an unknown country are included.
@@ -48,25 +50,27 @@ class CarrierRules:
         lateness_days: days after a day in which late records may arrive and the day is reconciled again.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
     carrier: str = ""
     direction: Direction = "outbound"
-    trunks: tuple[str, ...] = ()
+    trunks: Texts = ()
     nightly: bool = True
     clock: Clock = "answer"
     window_seconds: int = 30
     fallback_seconds: int = 120
     reach_hours: int = 26
     duration_tolerance_seconds: int = 2
-    amount_tolerance: Decimal = Decimal(0)
+    amount_tolerance: Number = Decimal(0)
     compare_amounts: bool = True
     increments: str = ""
     places: int = 4
     rounding: RoundingMode = "half_up"
     rate_card: str = ""
-    free_destinations: tuple[str, ...] = ()
+    free_destinations: Texts = ()
     offset_seconds: int | None = None
-    tolerated_exposure_share: Decimal = Decimal("0.01")
-    tolerated_break_share: Decimal = Decimal("0.05")
+    tolerated_exposure_share: Number = Decimal("0.01")
+    tolerated_break_share: Number = Decimal("0.05")
     lateness_days: int = 7
 
 
