@@ -26,6 +26,7 @@ from tests.support.canaries import leaks_in, leaks_in_log
 from tests.support.databases import copied_database, stop_flushing
 from tests.support.forked_commands import CommandRunner
 from tests.support.nights import playing
+from tests.support.outside_server import OUTSIDE_URL, emptied, outside_database
 from tests.support.own_clock import by_own_clock
 
 # Programs that tests start as processes of their own import the helpers as well.
@@ -126,10 +127,23 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandRunner
         yield runner
 
 
+@pytest.fixture(scope="session")
+def outside_url(worker_id: str) -> Iterator[str | None]:
+    """URL of this worker's database on the server that CDR_TEST_WAREHOUSE_URL names, None without one."""
+    if OUTSIDE_URL is None:
+        yield None
+        return
+    with outside_database(OUTSIDE_URL, worker_id) as url:
+        yield url
+
+
 @pytest.fixture
-def warehouse_url(embedded_server: EmbeddedServer) -> Iterator[str]:
-    """URL of an empty warehouse of this version, gone after the test."""
-    with copied_database(embedded_server) as url:
+def warehouse_url(outside_url: str | None, request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of an empty warehouse of this version; on the embedded server unless CDR_TEST_WAREHOUSE_URL names another."""
+    if outside_url is not None:
+        yield emptied(outside_url)
+        return
+    with copied_database(request.getfixturevalue("embedded_server")) as url:
         yield url
 
 

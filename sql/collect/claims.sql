@@ -1,20 +1,24 @@
 -- Name:        collections
 -- Purpose:     state of the collection of accounts' days: number of claims, whether released, failed windows.
 -- Parameters:  account_ids (array), business_date.   Grain: account_id.   Locks: none.
+-- The windows are read first: a cluster does not join tables of the coordinator with distributed ones.
+WITH failed_windows AS MATERIALIZED (
+    SELECT DISTINCT windows.account_id
+    FROM windows
+    WHERE
+        windows.account_id = any(%(account_ids)s)
+        AND windows.business_date = %(business_date)s
+        AND windows.state = 'failed'
+)
+
 SELECT
-    account_id,
-    fence,
-    leased_until = '-infinity' AS released_claim,
-    EXISTS (
-        SELECT 1
-        FROM windows
-        WHERE
-            windows.account_id = collections.account_id
-            AND windows.business_date = collections.business_date
-            AND windows.state = 'failed'
-    ) AS failed
+    collections.account_id,
+    collections.fence,
+    collections.leased_until = '-infinity' AS released_claim,
+    failed_windows.account_id IS NOT NULL AS failed
 FROM collections
-WHERE account_id = any(%(account_ids)s) AND business_date = %(business_date)s
+LEFT JOIN failed_windows ON failed_windows.account_id = collections.account_id
+WHERE collections.account_id = any(%(account_ids)s) AND collections.business_date = %(business_date)s
 
 -- Name:        lock_collection
 -- Purpose:     lock the claim on an account's day; its holder, and whether the lease still runs by the

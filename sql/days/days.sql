@@ -255,16 +255,8 @@ WHERE account_id = any(%(account_ids)s) AND business_date = any(%(business_dates
 --              a window failed since. The first day of an account is the day before it was added.
 -- Parameters:  account_ids (array), first_date, last_date, time_zone (the operator's).
 -- Grain:       account_id, business_date.   Locks: none.
-SELECT
-    due.account_id,
-    due.business_date,
-    EXISTS (
-        SELECT 1
-        FROM windows
-        WHERE windows.account_id = due.account_id AND windows.business_date = due.business_date
-    ) AS attempted,
-    failed.error_code
-FROM (
+-- Each table is read on its own first: a cluster joins copied and distributed tables in fewer ways than one server.
+WITH due AS MATERIALIZED (
     SELECT
         accounts.account_id,
         generate_series(
@@ -274,19 +266,41 @@ FROM (
         )::date AS business_date
     FROM accounts
     WHERE accounts.account_id = any(%(account_ids)s) AND accounts.active
-) AS due
-LEFT JOIN days ON days.account_id = due.account_id AND days.business_date = due.business_date
-LEFT JOIN (
+),
+
+collected AS MATERIALIZED (
     SELECT
-        account_id,
-        business_date,
-        min(error_code) AS error_code
+        days.account_id,
+        days.business_date
+    FROM days
+    WHERE
+        days.account_id = any(%(account_ids)s)
+        AND days.business_date BETWEEN %(first_date)s::date AND %(last_date)s::date
+        AND days.collected_at IS NOT NULL
+),
+
+attempted AS MATERIALIZED (
+    SELECT
+        windows.account_id,
+        windows.business_date,
+        bool_or(windows.state = 'failed') AS failed,
+        min(windows.error_code) FILTER (WHERE windows.state = 'failed') AS error_code
     FROM windows
-    WHERE account_id = any(%(account_ids)s) AND state = 'failed'
-    GROUP BY account_id, business_date
-) AS failed
-    ON failed.account_id = due.account_id AND failed.business_date = due.business_date
-WHERE days.collected_at IS NULL OR failed.account_id IS NOT NULL
+    WHERE
+        windows.account_id = any(%(account_ids)s)
+        AND windows.business_date BETWEEN %(first_date)s::date AND %(last_date)s::date
+    GROUP BY windows.account_id, windows.business_date
+)
+
+SELECT
+    due.account_id,
+    due.business_date,
+    attempted.account_id IS NOT NULL AS attempted,
+    attempted.error_code
+FROM due
+LEFT JOIN collected ON collected.account_id = due.account_id AND collected.business_date = due.business_date
+LEFT JOIN attempted ON attempted.account_id = due.account_id AND attempted.business_date = due.business_date
+WHERE collected.account_id IS NULL OR coalesce(attempted.failed, false)
 ORDER BY due.business_date, due.account_id
 
 -- Name:        newest_day

@@ -21,6 +21,32 @@ SELECT create_distributed_table(%(table)s::regclass, 'account_id', colocate_with
 -- Parameters:  table.   Locks: the table, until the end.   Idempotent: no; the caller leaves placed tables out.
 SELECT create_reference_table(%(table)s::regclass)
 
+-- Name:        isolate_on_cluster
+-- Purpose:     the policy of an isolated table as Citus accepts it: the same condition without a subquery.
+-- Parameters:  none; the table is filled in.   Locks: the table, until the end.   Idempotent: yes.
+-- A single server keeps the form with a subquery, because it evaluates a subquery once and this condition for each row.
+ALTER POLICY within_scope ON {table} USING (
+    account_id = ANY(nullif(current_setting('cdr.account_scope', true), '')::text [])
+)
+
+-- Name:        isolated_tables
+-- Purpose:     tables with the policy of the reading role, without partitions.
+-- Parameters:  none.   Grain: table.   Locks: none.
+SELECT pg_class.relname
+FROM pg_policy
+INNER JOIN pg_class ON pg_class.oid = pg_policy.polrelid
+WHERE
+    pg_policy.polname = 'within_scope'
+    AND pg_class.relnamespace = current_schema()::regnamespace
+    AND NOT pg_class.relispartition
+ORDER BY pg_class.relname
+
+-- Name:        reader_logs_in
+-- Purpose:     whether the reading role may log in.   Parameters: none.   Grain: none without the role.   Locks: none.
+SELECT rolcanlogin
+FROM pg_roles
+WHERE rolname = 'cdr_reader'
+
 -- Name:        relink_folder
 -- Purpose:     link the warehouse to another data folder.
 -- Parameters:  warehouse_id, now.   Grain: the one row.   Locks: the row.   Idempotent: yes.

@@ -91,20 +91,27 @@ LIMIT %(row_limit)s
 
 -- Name:        page
 -- Purpose:     one page of legs in the form of Kazoo's list, and the key of the first row of the next page.
--- Parameters:  utc_offset, row_limit and what the conditions bind; columns, conditions and order are generated.
+-- Parameters:  utc_offset, row_limit and what the conditions bind; columns, names, conditions and order are generated.
 -- Grain:       account_id, record_id, origin of the merged view.   Locks: none.
 SELECT
-    record.{clock} AS moment,
-    record.record_id,
-    record.origin,
+    page.page_moment,
+    page.page_record_id,
+    page.page_origin,
     (
         SELECT row_to_json(listed)::text
-        FROM (SELECT {columns}) AS listed
+        FROM (SELECT {names}) AS listed
     ) AS listed
-FROM cdr_merged AS record
-WHERE {conditions}
-ORDER BY {order}
-LIMIT %(row_limit)s
+FROM (
+    SELECT
+        record.{clock} AS page_moment,
+        record.record_id AS page_record_id,
+        record.origin AS page_origin,
+        {columns}
+    FROM cdr_merged AS record
+    WHERE {conditions}
+    ORDER BY {order}
+    LIMIT %(row_limit)s
+) AS page
 
 -- Name:        record
 -- Purpose:     one leg with all columns, by its id or by the id of the imported record linked to it.
@@ -208,14 +215,14 @@ COPY (
 -- Parameters:  utc_offset and what the conditions bind; columns, conditions and order are generated.
 -- Grain:       account_id, record_id, origin of the merged view.   Locks: none.
 COPY (
-    SELECT
-        (
-            SELECT row_to_json(listed)::text
-            FROM (SELECT {columns}) AS listed
-        ) AS listed
-    FROM cdr_merged AS record
-    WHERE {conditions}
-    ORDER BY {order}
+    SELECT row_to_json(listed)::text AS listed
+    FROM (
+        SELECT {columns}
+        FROM cdr_merged AS record
+        WHERE {conditions}
+        ORDER BY {order}
+        OFFSET 0
+    ) AS listed
 ) TO STDOUT
 
 -- Name:        summary

@@ -202,8 +202,14 @@ SELECT pg_try_advisory_xact_lock(7230114226003) AS quiet
 -- Name:        old_partitions
 -- Purpose:     months that were removed for some account and still have a partition.
 -- Parameters:  none.   Grain: month.   Locks: none.
-SELECT DISTINCT removed.month
-FROM removed_months AS removed
+-- The months are read first: a cluster does not join the catalogue with distributed tables.
+WITH removed AS MATERIALIZED (
+    SELECT DISTINCT removed_months.month
+    FROM removed_months
+)
+
+SELECT removed.month
+FROM removed
 WHERE
     EXISTS (
         SELECT 1

@@ -131,12 +131,14 @@ def _not_admitted() -> ReaderNotAdmitted:
 def _scope_commands(accounts: Sequence[str], seconds: float) -> tuple[sql.SQL | sql.Composed, ...]:
     """Commands that limit an open transaction to these accounts.
 
-    They use SET LOCAL because a Citus cluster forwards it to its nodes, unlike set_config. Custom plans are forced:
+    A Citus cluster forwards SET LOCAL to its nodes, but only after the first command; without it the nodes would show
+    no rows. A single server ignores that command. Custom plans are forced:
     after some runs of a prepared statement the server would switch to a generic plan, which ignores the months of a
     period and the selectivity of a prefix and took a hundred times as long.
     """
     scope = "{" + ",".join('"' + name.replace("\\", r"\\").replace('"', r"\"") + '"' for name in accounts) + "}"
     return (
+        sql.SQL("SET LOCAL citus.propagate_set_commands = 'local'"),
         sql.SQL("SET TRANSACTION READ ONLY"),
         sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(f"{int(seconds * 1000)}ms")),
         sql.SQL("SET LOCAL plan_cache_mode = force_custom_plan"),

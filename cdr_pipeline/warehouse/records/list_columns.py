@@ -96,9 +96,19 @@ def list_columns(*, as_json: bool, interactions: bool = False) -> sql.SQL:
 
     The result is cached, since every request needs the same text.
     """
-    columns = (*_COLUMNS, _INCEPTION) if interactions else _COLUMNS
     composed = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(sql.SQL(_JSON.get(name, text) if as_json else text), sql.Identifier(name))
-        for name, text in columns
+        for name, text in _listed(interactions=interactions)
     )
     return sql.SQL(cast("LiteralString", composed.as_string(None)))
+
+
+@cache
+def list_names(*, interactions: bool = False) -> sql.SQL:
+    """Names of the columns of ``list_columns``, as columns of a subquery ``page``."""
+    composed = sql.SQL(", ").join(sql.Identifier("page", name) for name, _ in _listed(interactions=interactions))
+    return sql.SQL(cast("LiteralString", composed.as_string(None)))
+
+
+def _listed(*, interactions: bool) -> tuple[tuple[LiteralString, LiteralString], ...]:
+    return (*_COLUMNS, _INCEPTION) if interactions else _COLUMNS

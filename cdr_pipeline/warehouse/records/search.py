@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from cdr_pipeline.core.records.search import Compare, InstantRange, Operator, PageKey, Search
 from cdr_pipeline.warehouse.records.candidates import narrowed, search_terms
 from cdr_pipeline.warehouse.records.conditions import BoundValues, condition_sql
-from cdr_pipeline.warehouse.records.list_columns import list_columns
+from cdr_pipeline.warehouse.records.list_columns import list_columns, list_names
 from cdr_pipeline.warehouse.statements import named, statement
 
 # Longest call that a search by end time finds. A leg is stored under the day of its start, so a search by end time
@@ -152,7 +152,7 @@ def _composed(name: str, search: Search, start: PageKey | None, *, as_json: bool
         "order": order,
     }
     if name == "records/page":
-        parts["clock"] = clock
+        parts |= {"clock": clock, "names": list_names(interactions=search.interactions)}
     return named(name, **parts), bound
 
 

@@ -21,6 +21,8 @@ SESSION: Final = {
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
     "intervalstyle": "postgres",
+    # Compiling a plan of many partitions takes longer than running it.
+    "jit": "off",
     "lock_timeout": "600s",
     "idle_in_transaction_session_timeout": "3600s",
 }

@@ -1,0 +1,69 @@
+"""A warehouse on the server that CDR_TEST_WAREHOUSE_URL names: one database for each worker, emptied for each test."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from cdr_pipeline.warehouse.server.cluster import distribute, is_cluster
+from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.warehouse.server.migrate import upgrade
+
+# Read when the tests are collected, because each test runs without the variables of the developer.
+OUTSIDE_URL: Final = os.environ.get("CDR_TEST_WAREHOUSE_URL")
+# Written by migrations, not by the product.
+_KEPT: Final = ("alembic_version", "migration_checksums", "api_secrets")
+
+
+@contextmanager
+def outside_database(url: str, worker: str) -> Iterator[str]:
+    """URL of a migrated database of a worker, named after the one in the URL; distributed if it has Citus.
+
+    The database stays for the next run. It is created if it does not exist; on a cluster an administrator creates it on
+    each node, with the extension and the nodes.
+    """
+    parts = urlsplit(url)
+    own = urlunsplit(parts._replace(path=f"{parts.path}_{worker}"))
+    try:
+        psycopg.connect(own).close()
+    except psycopg.OperationalError:
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{parts.path[1:]}_{worker}")))
+    upgrade(own)
+    with connect(own) as connection:
+        if is_cluster(connection):
+            distribute(connection)
+    yield own
+
+
+def emptied(url: str) -> str:
+    """Empties every table of the product and drops the partitions of its months; returns the same URL."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        _end_other_sessions(connection)
+        for (partition,) in connection.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits INNER JOIN pg_class ON pg_class.oid = inhparent"
+            " WHERE pg_class.relkind = 'p' AND pg_class.relnamespace = current_schema()::regnamespace"
+        ).fetchall():
+            connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(partition)))
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+            " AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> ALL(%s)"
+            " AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')",
+            [list(_KEPT)],
+        ).fetchall()
+        connection.execute(
+            sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(sql.Identifier(table) for (table,) in tables))
+        )
+    return url
+
+
+def _end_other_sessions(connection: psycopg.Connection[Any]) -> None:
+    """Ends what a test before has left behind, so that no lock of it blocks."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND usename = current_user AND application_name LIKE 'cdr_pipeline%'"
+    )
