@@ -70,6 +70,6 @@ class RunContext:
 
     @contextmanager
     def ledger(self) -> Generator[Ledger]:
-        """Opens a connection and yields the ledger over it. Other statements of a step use ``ledger.connection``."""
+        """Opens a connection and yields the ledger over it."""
         with connect(self.url) as connection:
             yield Ledger(connection)

@@ -4,11 +4,13 @@ The ledger is the only record of the work that was done; Dagster's own database 
 the topic folders of this package.
 """
 
+from contextlib import AbstractContextManager
 from typing import Any
 
-from psycopg import Connection
+from psycopg import Connection, Transaction
 
 from cdr_pipeline.warehouse.accounts.accounts import Account, AccountTable
+from cdr_pipeline.warehouse.accounts.tokens import TokenTable
 from cdr_pipeline.warehouse.collect.windows import (
     Claim,
     Collection,
@@ -28,15 +30,20 @@ from cdr_pipeline.warehouse.days.day_states import (
 )
 from cdr_pipeline.warehouse.days.days import DayRecord, DayStatus, DayTable
 from cdr_pipeline.warehouse.days.deliveries import Delivery, DeliveryTable, DueFile
+from cdr_pipeline.warehouse.days.export_files import FileTable
 from cdr_pipeline.warehouse.days.sealed_files import SealedFile, SealedFileTable
 from cdr_pipeline.warehouse.operations.health import HealthTable, HourOfTraffic, LateDay, NightAccount
 from cdr_pipeline.warehouse.operations.identity import IdentityTable
 from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation, ReconciliationTable
+from cdr_pipeline.warehouse.reconciliation.versions import VersionTable
+from cdr_pipeline.warehouse.records.records import RecordTable
 from cdr_pipeline.warehouse.retention.erasures import ErasureTable, ShownFile
 from cdr_pipeline.warehouse.retention.policies import MonthRemoval, RetentionPolicy, RetentionTable
+from cdr_pipeline.warehouse.uploads.idempotent_responses import IdempotentResponses
 from cdr_pipeline.warehouse.uploads.uploads import (
     UPLOAD_STATES,
     LandedUpload,
+    NewUpload,
     UploadLine,
     UploadRecord,
     UploadTable,
@@ -63,6 +70,7 @@ __all__ = [
     "LateDay",
     "Ledger",
     "MonthRemoval",
+    "NewUpload",
     "NightAccount",
     "OpenWindow",
     "RecordLocation",
@@ -79,7 +87,7 @@ class Ledger:
     """Ledger tables over one connection; each call is its own transaction unless one is open.
 
     Attributes:
-        connection: connection to the warehouse.
+        connection: connection to the warehouse; only this package and tests use it.
         accounts: accounts and their time zones.
         windows: windows of the switch's API and the claims on collecting them.
         uploads: imported files and rejected rows.
@@ -87,11 +95,16 @@ class Ledger:
         day_states: locks, seals and restatements of days.
         deliveries: deliveries of daily files to targets.
         erasures: numbers erased on request.
+        files: published daily files.
         health: read-only queries about nights and problems.
         identity: id that links the warehouse to its data folder.
         reconciliations: reconciliations, breaks and decisions.
+        records: loads of batches and lines of daily files.
+        responses: stored responses to upload requests.
         retention: retention policies, removed months and masks.
         sealed_files: announced files of sealed days and their checks.
+        tokens: API tokens.
+        versions: records to compare and versions of reconciliations.
     """
 
     def __init__(self, connection: Connection[Any]) -> None:
@@ -103,8 +116,17 @@ class Ledger:
         self.day_states = DayStateTable(connection)
         self.deliveries = DeliveryTable(connection)
         self.erasures = ErasureTable(connection)
+        self.files = FileTable(connection)
         self.health = HealthTable(connection)
         self.identity = IdentityTable(connection)
         self.reconciliations = ReconciliationTable(connection)
+        self.records = RecordTable(connection)
+        self.responses = IdempotentResponses(connection)
         self.retention = RetentionTable(connection)
         self.sealed_files = SealedFileTable(connection)
+        self.tokens = TokenTable(connection)
+        self.versions = VersionTable(connection)
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Opens a transaction; calls in its block are one unit."""
+        return self.connection.transaction()

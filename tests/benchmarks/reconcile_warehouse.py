@@ -110,12 +110,12 @@ def alone(folder: str) -> tuple[int, float]:
     from cdr_pipeline.core.reconcile import Increment, reconcile  # noqa: PLC0415
     from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules, matching_rules  # noqa: PLC0415 - only here
     from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side  # noqa: PLC0415
-    from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, TimeRange, compared_records  # noqa: PLC0415
+    from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, TimeRange  # noqa: PLC0415
 
     far = timedelta(days=2)
     span = TimeRange(MIDNIGHT - far, MIDNIGHT + far, DAY - far, DAY + far)
     with place(folder).ledger() as ledger:
-        legs, records = compared_records(ledger.connection, CarrierDay(ACCOUNT, "bell", DAY), span)
+        legs, records = ledger.versions.compared_records(CarrierDay(ACCOUNT, "bell", DAY), span)
     rules = matching_rules(CarrierRules(), increment=Increment(), currency="USD", precision="second")
     ours, theirs = switch_side(legs), carrier_side(records)
     begun, used = time.perf_counter(), time.process_time()

@@ -6,7 +6,7 @@ from typing import Final, get_args
 
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.accounts.tokens import Scope, Token, TokenTable
+from cdr_pipeline.warehouse.accounts.tokens import Scope, Token
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 _LONGEST_DAYS: Final = 3_650
@@ -49,7 +49,7 @@ def create_token(request: TokenRequest, ctx: RunContext) -> CreatedToken:
     expires_at = now + timedelta(days=request.days)
     with ctx.ledger() as ledger:
         (account,) = ledger.accounts.active([request.account_id])
-        token, token_id = TokenTable(ledger.connection).create(
+        token, token_id = ledger.tokens.create(
             account_id=account.account_id,
             scope=request.scope,
             label=request.label,
@@ -62,7 +62,7 @@ def create_token(request: TokenRequest, ctx: RunContext) -> CreatedToken:
 def issue_token(key: Token, expires_at: datetime, ctx: RunContext) -> str:
     """Creates a short-lived token with the account and scope of its key. Revoking the key ends it too."""
     with ctx.ledger() as ledger:
-        tokens = TokenTable(ledger.connection)
+        tokens = ledger.tokens
         tokens.forget_expired(now=ctx.clock())
         token, _ = tokens.create(
             account_id=key.account_id,
@@ -78,10 +78,10 @@ def issue_token(key: Token, expires_at: datetime, ctx: RunContext) -> str:
 def list_tokens(ctx: RunContext) -> list[Token]:
     """Tokens created by operators, ordered by account and age, without their secrets."""
     with ctx.ledger() as ledger:
-        return TokenTable(ledger.connection).tokens()
+        return ledger.tokens.tokens()
 
 
 def revoke_token(token_id: str, ctx: RunContext) -> bool:
     """Revokes a token and the tokens requested with it. Returns False when no valid token has that id."""
     with ctx.ledger() as ledger:
-        return TokenTable(ledger.connection).revoke(token_id, now=ctx.clock())
+        return ledger.tokens.revoke(token_id, now=ctx.clock())

@@ -30,7 +30,7 @@ from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow, Ledger
-from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load, retried_load
+from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, retried_load
 
 _log = logging.getLogger(__name__)
 
@@ -227,7 +227,7 @@ def _load_window(
     now = ctx.clock()
     header = BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, ctx.run_id)
     reasons: Counter[str] = Counter()
-    with batch_load(ledger.connection, header) as load:
+    with ledger.records.load_batch(header) as load:
         owner = ledger.accounts.reread_account(account)
         plan, currency = switch_plan(ctx.settings, owner), ctx.settings.api_currency
         for chunk in normalized_chunks(landing, owner, plan, latest=now + _LEAD, currency=currency):

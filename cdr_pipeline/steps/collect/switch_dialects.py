@@ -60,7 +60,7 @@ def find_dialect(account: Account, client: KazooClient, ledger: Ledger, ctx: Run
         UpstreamError: the request to the switch failed.
     """
     dialect = client.detect_dialect(account.account_id)
-    with ledger.connection.transaction():
+    with ledger.transaction():
         _mark_outdated(account, dialect, ledger, ctx)
         ledger.accounts.record_dialect(account.account_id, dialect.value, now=ctx.clock())
     return dialect

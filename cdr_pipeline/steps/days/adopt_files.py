@@ -21,8 +21,7 @@ from cdr_pipeline.exports.manifest import Manifest
 from cdr_pipeline.exports.totals import ManifestTotals
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import DayRecord, Ledger
-from cdr_pipeline.warehouse.records.reading import day_lines
+from cdr_pipeline.warehouse.ledger import DayEvent, DayRecord, ExportFile, Ledger
 
 ACTOR: Final = "cdr_pipeline"
 # Fault of a sealed file whose rows differ from the records in the warehouse.
@@ -81,7 +80,7 @@ def same_records(account_id: str, business_date: date, manifest: Manifest, ledge
     """
     columns = names(exported_only=True)
     digest, control = hashlib.sha256(header()), ManifestTotals(columns)
-    with closing(day_lines(ledger.connection, account_id, business_date)) as contents:
+    with closing(ledger.records.day_lines(account_id, business_date)) as contents:
         for lines in contents:
             digest.update(lines)
             control.add_lines(lines)
@@ -161,25 +160,24 @@ def _new_files(day: FinalDay, record: DayRecord, ledger: Ledger) -> tuple[list[F
 
 def _record_state(newest: FinalFile, record: DayRecord, ledger: Ledger, ctx: RunContext) -> None:
     manifest = newest.manifest
-    ledger.day_states.record_final(
-        account_id=manifest.account_id,
-        business_date=date.fromisoformat(manifest.business_date),
+    final = DayEvent(
         event="sealed" if manifest.state == "sealed" else "restated",
         version=newest.version,
-        changes=record.changes,
         actor=ACTOR,
         reason=f"adopted on {ctx.clock():%Y-%m-%d} from the manifest on disk",
         overridden=[],
         before_sha256=None,
         after_sha256=manifest.content_sha256,
-        now=datetime.fromisoformat(manifest.created_utc),
+        happened_at=datetime.fromisoformat(manifest.created_utc),
         run_id=ctx.run_id,
     )
+    business_date = date.fromisoformat(manifest.business_date)
+    ledger.day_states.record_final(manifest.account_id, business_date, final, changes=record.changes)
 
 
 def _record_file(file: FinalFile, ledger: Ledger, ctx: RunContext) -> None:
     manifest = file.manifest
-    ledger.days.record_file(
+    recorded = ExportFile(
         account_id=manifest.account_id,
         business_date=date.fromisoformat(manifest.business_date),
         version=file.version,
@@ -190,8 +188,8 @@ def _record_file(file: FinalFile, ledger: Ledger, ctx: RunContext) -> None:
         size=manifest.bytes,
         rows=manifest.rows,
         manifest=file.text,
-        now=ctx.clock(),
     )
+    ledger.days.record_file(recorded, now=ctx.clock())
 
 
 def _compare(newest: FinalFile, ledger: Ledger, ctx: RunContext) -> Iterator[str]:

@@ -20,7 +20,6 @@ from cdr_pipeline.steps.days.publish_days import publish_day
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, DayRecord, ExportFile, Ledger
-from cdr_pipeline.warehouse.records.reading import day_lines
 from cdr_pipeline.warehouse.server.engine import translated
 
 # Threads that write in parallel. A thread waits until its file is safely on disk; meanwhile the others read and write.
@@ -127,7 +126,7 @@ def write_version(
     day = day_of(account, business_date, record, ledger, ctx, version=version, state=state)
     before = superseded or {}
     announce = state == "open"
-    with closing(day_lines(ledger.connection, account.account_id, business_date)) as contents:
+    with closing(ledger.records.day_lines(account.account_id, business_date)) as contents:
         exact = write_daily_file(
             contents,
             day=replace(day, supersedes=before.get(EXACT)),
@@ -192,7 +191,7 @@ def day_of(
 
 def record_file(file: WrittenFile, ledger: Ledger, ctx: RunContext, *, manifest: str | None = None) -> None:
     """Records a file in the ledger, with the text of its manifest if that is final."""
-    ledger.days.record_file(
+    recorded = ExportFile(
         account_id=file.manifest.account_id,
         business_date=date.fromisoformat(file.manifest.business_date),
         version=file.manifest.version,
@@ -203,8 +202,8 @@ def record_file(file: WrittenFile, ledger: Ledger, ctx: RunContext, *, manifest:
         size=file.size,
         rows=file.rows,
         manifest=manifest,
-        now=ctx.clock(),
     )
+    ledger.days.record_file(recorded, now=ctx.clock())
 
 
 def require_exported(days: Sequence[ExportedDay]) -> None:

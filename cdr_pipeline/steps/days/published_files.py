@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.days.export_files import FileTable, PublishedFile
+from cdr_pipeline.warehouse.days.export_files import PublishedFile
 
 MOST_DAYS: Final = 366
 
@@ -37,7 +37,7 @@ def list_files(account_id: str, first: date, last: date, ctx: RunContext) -> lis
                 "written_at": file.written_at.isoformat(),
                 "manifest": None if file.manifest is None else orjson.loads(file.manifest),
             }
-            for file in FileTable(ledger.connection).published_files(account_id, first, last)
+            for file in ledger.files.published_files(account_id, first, last)
         ]
 
 
@@ -47,7 +47,7 @@ def find_file(account_id: str, file_id: str, ctx: RunContext) -> FoundFile | Non
         key = PublishedFile.key_of(file_id)
         if key is None:
             return None
-        files = FileTable(ledger.connection).published_files(account_id, key.business_date, key.business_date)
+        files = ledger.files.published_files(account_id, key.business_date, key.business_date)
     match = next((file for file in files if file.file_id == file_id), None)
     if match is None:
         return None

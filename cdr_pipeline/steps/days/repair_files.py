@@ -22,7 +22,6 @@ from cdr_pipeline.exports.repair import delivered_copy, local_copy, restore_file
 from cdr_pipeline.steps.days.sealed_files import FileFault, check_day, check_sealed_files, hash_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import ExportFile, Ledger, SealedFile
-from cdr_pipeline.warehouse.records.reading import day_lines
 
 # The exact file is repaired first, because the other files are made from it.
 _ORDER: Final = {EXACT: 0, ADJUSTMENT: 2}
@@ -172,7 +171,7 @@ def _made_again(
         compression=_packing(manifest, ledger, file),
     )
     if file.dialect == EXACT:
-        with closing(day_lines(ledger.connection, file.account_id, file.business_date)) as contents:
+        with closing(ledger.records.day_lines(file.account_id, file.business_date)) as contents:
             return write_daily_file(contents, day=day, export_dir=folder, announce=False)
     exact = _exact(file.account_id, file.business_date, file.version, ledger, ctx)
     if exact is None:

@@ -17,7 +17,7 @@ from cdr_pipeline.steps.days.publish_days import publish_day, publish_pending
 from cdr_pipeline.steps.days.sealed_files import FileFault, hash_of
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import Account, DayRecord, ExportFile, Ledger
+from cdr_pipeline.warehouse.ledger import Account, DayEvent, DayRecord, ExportFile, Ledger
 from cdr_pipeline.warehouse.server.engine import translated
 
 
@@ -172,20 +172,18 @@ def _restate(
         ]
     for file in files:
         record_file(file, ledger, ctx, manifest=encode_manifest(file.manifest).decode())
-    ledger.day_states.record_final(
-        account_id=account.account_id,
-        business_date=business_date,
+    final = DayEvent(
         event="restated",
         version=version,
-        changes=record.changes,
         actor=request.actor,
         reason=request.reason,
         overridden=["sealed_file_lost"] if lost else [],
         before_sha256=old.content_sha256,
         after_sha256=files[0].manifest.content_sha256,
-        now=ctx.clock(),
+        happened_at=ctx.clock(),
         run_id=ctx.run_id,
     )
+    ledger.day_states.record_final(account.account_id, business_date, final, changes=record.changes)
     if lost:
         ledger.sealed_files.record_lost_files(account.account_id, business_date, record.version, now=ctx.clock())
     return RestatedDay(

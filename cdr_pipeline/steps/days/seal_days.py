@@ -16,7 +16,7 @@ from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import accounts_with_drops
-from cdr_pipeline.warehouse.ledger import Account, DayRecord, Ledger
+from cdr_pipeline.warehouse.ledger import Account, DayEvent, DayRecord, Ledger
 from cdr_pipeline.warehouse.server.engine import translated
 
 AUTOMATIC: Final = "cdr_pipeline"
@@ -177,20 +177,18 @@ def _seal(
     ]
     for file in sealed:
         record_file(file, ledger, ctx, manifest=encode_manifest(file.manifest).decode())
-    ledger.day_states.record_final(
-        account_id=account.account_id,
-        business_date=business_date,
+    final = DayEvent(
         event="sealed",
         version=record.version,
-        changes=record.changes,
         actor=override.actor if override else AUTOMATIC,
         reason=override.reason if override else _RULE,
-        overridden=obstacles,
+        overridden=list(obstacles),
         before_sha256=None,
         after_sha256=sealed[0].manifest.content_sha256,
-        now=ctx.clock(),
+        happened_at=ctx.clock(),
         run_id=ctx.run_id,
     )
+    ledger.day_states.record_final(account.account_id, business_date, final, changes=record.changes)
     return sealed
 
 

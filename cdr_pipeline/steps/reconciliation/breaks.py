@@ -13,7 +13,7 @@ from cdr_pipeline.exports.dispute_pack import DisputePack, write_pack
 from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.steps.reconciliation.reconciliation_report import method_of
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, newest_version
+from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay
 
 # Minimum length of the beginning of an id. Shorter ones are usually typing errors.
 _SHORTEST_ID: Final = 6
@@ -84,7 +84,7 @@ def decide_breaks(
                     hint=f"'cdr-pipeline breaks list' shows ids; give at least {_SHORTEST_ID} characters",
                 )
             breaks += matches
-        with ledger.connection.transaction():
+        with ledger.transaction():
             for item in breaks:
                 ledger.reconciliations.record_decision(
                     account_id=item.account_id,
@@ -108,7 +108,7 @@ def export_breaks(business_date: date, account_id: str, carrier: str, folder: Pa
     day = CarrierDay(account_id, carrier, business_date)
     with ctx.ledger() as ledger:
         (account,) = ledger.accounts.active([account_id])
-        stored = newest_version(ledger.connection, day)
+        stored = ledger.versions.newest(day)
         if stored is None:
             raise BreakNotFound(
                 "this day was not reconciled with that carrier",

@@ -25,9 +25,6 @@ from cdr_pipeline.warehouse.reconciliation.versions import (
     ReconciliationVersion,
     StoredVersion,
     TimeRange,
-    compared_records,
-    newest_version,
-    write_version,
 )
 
 # The first four digits identify a destination where no rate card does, and do not identify a subscriber.
@@ -57,10 +54,10 @@ def reconcile_carrier(
     seen, through = ledger.reconciliations.day_state(day.account_id, day.business_date)
     starts_at, ends_at = account.zones.bounds(day.business_date)
     complete = through is not None and through >= ends_at
-    legs, records = compared_records(ledger.connection, day, _span(day, account, profile))
+    legs, records = ledger.versions.compared_records(day, _span(day, account, profile))
     legs = legs.filter(is_compared(profile.reconcile))
     basis = InputHashes(_hash_of(legs, records, complete=complete), _hash_of_rules(rules, profile), __version__)
-    before = newest_version(ledger.connection, day)
+    before = ledger.versions.newest(day)
     if before is not None and before.version.basis == basis:
         return before
     ours, theirs = (
@@ -94,8 +91,7 @@ def reconcile_carrier(
         findings=reconciled.findings,
     )
     version = _version(verdict, basis, outcomes, offset)
-    return write_version(
-        ledger.connection,
+    return ledger.versions.write(
         day,
         ReconciliationVersion(**version, profile=profile.name, currency=currency, seen_changes=seen),
         outcomes,

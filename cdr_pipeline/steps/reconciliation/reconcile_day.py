@@ -13,7 +13,7 @@ from cdr_pipeline.steps.reconciliation.reconcile_carrier import reconcile_carrie
 from cdr_pipeline.steps.reconciliation.reconciliation_report import write_report
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
-from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, StoredVersion, restore_links
+from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, StoredVersion
 from cdr_pipeline.warehouse.server.engine import translated
 
 
@@ -93,7 +93,7 @@ def reconcile_day(request: ReconcileRequest, ctx: RunContext) -> ReconciledDay:
                     done.append(ReconciledCarrier(version, report, asked=day == request.business_date))
             # Reconciling one carrier may have removed a link that the pair of another carrier needs.
             for carrier_day in compared:
-                restore_links(ledger.connection, carrier_day, now=ctx.clock(), run_id=ctx.run_id)
+                ledger.versions.restore_links(carrier_day, now=ctx.clock(), run_id=ctx.run_id)
     return ReconciledDay(request.business_date, tuple(done), tuple(failures))
 
 

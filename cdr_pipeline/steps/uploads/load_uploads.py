@@ -20,7 +20,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, register_upload
 from cdr_pipeline.steps.uploads.upload_batch import UploadBatch, in_zone
 from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger, UploadLine
-from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load, retried_load
+from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, retried_load
 
 # One record that another file also contains may be chance; from two on the file is held.
 _OVERLAP_ROWS: Final = 2
@@ -248,7 +248,7 @@ def _load(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContex
 def _batch(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContext) -> Generator[UploadBatch]:
     profile = in_zone(load_profile(upload.profile, folder=ctx.settings.profile_dir), upload.time_zone)
     header = BatchHeader(account.account_id, uuid4(), "upload", upload.sha256, ctx.clock(), run_id=ctx.run_id)
-    with batch_load(ledger.connection, header) as load:
+    with ledger.records.load_batch(header) as load:
         yield UploadBatch(ledger.accounts.reread_account(account), profile, load, ctx, upload.corrects)
 
 

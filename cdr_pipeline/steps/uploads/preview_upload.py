@@ -13,7 +13,7 @@ from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.steps.uploads.upload_batch import LINE_CLASSES, UploadBatch, in_zone
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.records.loading import BatchHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
     with ctx.ledger() as ledger:
         (account,) = ledger.accounts.active([request.account_id])
         header = BatchHeader(account.account_id, uuid4(), "upload", "preview", ctx.clock())
-        with batch_load(ledger.connection, header, keep=False) as load:
+        with ledger.records.load_batch(header, keep=False) as load:
             batch = UploadBatch(ledger.accounts.reread_account(account), profile, load, ctx, keep_lines=True)
             batch.add_all(read_upload(request.path, profile))
             batch.settle(lambda: read_upload(request.path, profile))

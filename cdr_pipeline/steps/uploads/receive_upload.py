@@ -12,7 +12,7 @@ from cdr_pipeline.steps.uploads.load_uploads import load_registered
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
 from cdr_pipeline.warehouse.ledger import UploadLine
-from cdr_pipeline.warehouse.uploads.idempotent_responses import IdempotentResponses, StoredResponse
+from cdr_pipeline.warehouse.uploads.idempotent_responses import StoredResponse
 
 _CHUNK: Final = 1024 * 1024
 _LISTED: Final = 1_000
@@ -66,7 +66,7 @@ def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
         return _loaded(received, ctx)
     fingerprint = _fingerprint(received)
     with ctx.ledger() as ledger:
-        responses = IdempotentResponses(ledger.connection)
+        responses = ledger.responses
         claim = responses.begin(
             account_id=received.account_id, key=received.key, fingerprint=fingerprint, now=ctx.clock()
         )

@@ -11,7 +11,7 @@ from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.waiting import display_name, sole_taker, taken_away, waiting_files
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
-from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.ledger import Ledger, NewUpload
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _record_landed(
         before = ledger.uploads.find(account_id, upload_id)
         if before is not None and before.state == "loaded":
             return upload_id, True
-        ledger.uploads.record_landed(
+        upload = NewUpload(
             account_id=account_id,
             sha256=upload_id,
             content_sha256=landed.sha256,
@@ -109,9 +109,9 @@ def _record_landed(
             file_name=display_name(request.path.name),
             size=landed.size,
             landing_path=str(landed.path.relative_to(ctx.settings.landing_dir)),
-            now=ctx.clock(),
             corrects=request.corrects,
         )
+        ledger.uploads.record_landed(upload, now=ctx.clock())
     return upload_id, False
 
 

@@ -53,12 +53,12 @@ class AccountTable(LedgerTables):
     def lock_out_loads(self, account_id: str) -> Generator[None]:
         """Open a transaction that blocks loads and sealing of the account; waits for those that already run."""
         with self.connection.transaction():
-            self._rows("records/lock_account", account_id=account_id)
+            self.statements.rows("records/lock_account", account_id=account_id)
             yield
 
     def add(self, account: Account, *, now: datetime) -> None:
         """Adds an account; does nothing if an account of that id exists."""
-        self._execute(
+        self.statements.execute(
             "accounts/add_account",
             account_id=account.account_id,
             name=account.name,
@@ -71,7 +71,7 @@ class AccountTable(LedgerTables):
 
     def change_account(self, account: Account) -> None:
         """Changes name, parent, time zone, country code and ``active`` of an existing account."""
-        self._execute(
+        self.statements.execute(
             "accounts/change_account",
             account_id=account.account_id,
             name=account.name,
@@ -83,11 +83,11 @@ class AccountTable(LedgerTables):
 
     def set_name_and_parent(self, account_id: str, *, name: str, parent_id: str | None) -> None:
         """Changes the two values that the switch decides: name and parent account."""
-        self._execute("accounts/set_name_and_parent", account_id=account_id, name=name, parent_id=parent_id)
+        self.statements.execute("accounts/set_name_and_parent", account_id=account_id, name=name, parent_id=parent_id)
 
     def deactivate_account(self, account_id: str) -> None:
         """Stops the nightly collection of an account."""
-        self._execute("accounts/deactivate_account", account_id=account_id)
+        self.statements.execute("accounts/deactivate_account", account_id=account_id)
 
     def all(self) -> list[Account]:
         """All accounts, including inactive ones, by id."""
@@ -104,7 +104,7 @@ class AccountTable(LedgerTables):
     def _accounts(self, account_id: str | None) -> list[Account]:
         return [
             Account(**row, earlier_zones=tuple(map(EarlierZone, zones, dates)))
-            for row in self._rows("accounts/accounts", account_id=account_id)
+            for row in self.statements.rows("accounts/accounts", account_id=account_id)
             for zones, dates in [(row.pop("zones"), row.pop("dates"))]
         ]
 
@@ -138,14 +138,14 @@ class AccountTable(LedgerTables):
             now: time of the change.
         """
         with self.connection.transaction():
-            self._execute(
+            self.statements.execute(
                 "accounts/add_earlier_zone", account_id=account.account_id, until=until, time_zone=before, now=now
             )
             self.change_account(account)
 
     def has_records_from(self, account_id: str, instant: datetime, *, before: date) -> bool:
         """Whether a call that started at ``instant`` or later has a business date before ``before``."""
-        (row,) = self._rows(
+        (row,) = self.statements.rows(
             "records/records_from",
             account_id=account_id,
             instant=instant,
@@ -156,18 +156,18 @@ class AccountTable(LedgerTables):
 
     def final_days(self, account_id: str, business_dates: Sequence[date]) -> list[date]:
         """Those of the given days that are sealed or restated, by date."""
-        rows = self._rows("days/final_days", account_id=account_id, business_dates=list(business_dates))
+        rows = self.statements.rows("days/final_days", account_id=account_id, business_dates=list(business_dates))
         return [row["business_date"] for row in rows]
 
     def newest_day(self, account_id: str) -> date | None:
         """The newest day that has records, was collected, or is final; None if there is none."""
-        (row,) = self._rows("days/newest_day", account_id=account_id)
+        (row,) = self.statements.rows("days/newest_day", account_id=account_id)
         return row["business_date"]
 
     def record_dialect(self, account_id: str, dialect: str, *, now: datetime) -> None:
         """Stores the API dialect that the switch uses for an account, and ``now`` as the time it was last seen."""
-        self._execute("collect/record_dialect", account_id=account_id, dialect=dialect, now=now)
+        self.statements.execute("collect/record_dialect", account_id=account_id, dialect=dialect, now=now)
 
     def forget_dialects(self, account_ids: Sequence[str]) -> None:
         """Clears the API dialect of accounts; the next collection detects it again."""
-        self._execute("collect/forget_dialects", account_ids=list(account_ids))
+        self.statements.execute("collect/forget_dialects", account_ids=list(account_ids))

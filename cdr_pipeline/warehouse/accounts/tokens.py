@@ -89,7 +89,7 @@ class TokenTable(LedgerTables):
             parent_token_id: API key that requested this token; revoking the key revokes the token too.
         """
         token, token_id = new_token(), secrets.token_hex(8)
-        self._execute(
+        self.statements.execute(
             "accounts/add_token",
             account_id=account_id,
             token_id=token_id,
@@ -104,15 +104,15 @@ class TokenTable(LedgerTables):
 
     def tokens(self) -> list[Token]:
         """Tokens that an operator created, by account and age; tokens requested with an API key are left out."""
-        return [Token(**row) for row in self._rows("accounts/tokens")]
+        return self.statements.records(Token, "accounts/tokens")
 
     def forget_expired(self, *, now: datetime) -> None:
         """Deletes expired tokens that were requested with an API key; tokens that an operator created stay."""
-        self._execute("accounts/forget_expired_tokens", now=now)
+        self.statements.execute("accounts/forget_expired_tokens", now=now)
 
     def revoke(self, token_id: str, *, now: datetime) -> bool:
         """Revokes a token and the tokens requested with it; False if no valid token has this id."""
-        return bool(self._execute("accounts/revoke_token", token_id=token_id, now=now))
+        return bool(self.statements.execute("accounts/revoke_token", token_id=token_id, now=now))
 
 
 async def authorize(connection: AsyncConnection[Any], token: str, account_id: str | None) -> Authorized | None:

@@ -89,7 +89,7 @@ class WindowTable(LedgerTables):
 
     def collections(self, account_ids: list[str], business_date: date) -> dict[str, Collection]:
         """State of the day's collection by account; accounts whose day was never claimed are left out."""
-        rows = self._rows("collect/collections", account_ids=account_ids, business_date=business_date)
+        rows = self.statements.rows("collect/collections", account_ids=account_ids, business_date=business_date)
         return {row.pop("account_id"): Collection(**row) for row in rows}
 
     def claim(self, account_id: str, business_date: date, *, lease_seconds: float) -> Claim | None:
@@ -100,18 +100,20 @@ class WindowTable(LedgerTables):
         """
         day: dict[str, Any] = {"account_id": account_id, "business_date": business_date}
         with self.connection.transaction():
-            self._execute("collect/ensure_collection", **day)
-            (holder,) = self._rows("collect/lock_collection", **day)
+            self.statements.execute("collect/ensure_collection", **day)
+            (holder,) = self.statements.rows("collect/lock_collection", **day)
             if holder.pop("leased"):
                 fence = holder.pop("fence")
-                (session,) = self._rows("collect/session_alive", **holder)
+                (session,) = self.statements.rows("collect/session_alive", **holder)
                 if session["alive"]:
                     return None
             else:
                 fence = holder["fence"]
-            (own,) = self._rows("collect/current_session")
+            (own,) = self.statements.rows("collect/current_session")
             claim = Claim(account_id, business_date, fence + 1, lease_seconds)
-            self._execute("collect/claim_collection", **day, **own, fence=claim.fence, lease_seconds=lease_seconds)
+            self.statements.execute(
+                "collect/claim_collection", **day, **own, fence=claim.fence, lease_seconds=lease_seconds
+            )
         return claim
 
     def renew(self, claim: Claim) -> None:
@@ -120,7 +122,7 @@ class WindowTable(LedgerTables):
         Raises:
             ClaimLost: another process has claimed the day.
         """
-        renewed = self._execute(
+        renewed = self.statements.execute(
             "collect/renew_collection",
             account_id=claim.account_id,
             business_date=claim.business_date,
@@ -135,7 +137,7 @@ class WindowTable(LedgerTables):
 
     def release(self, claim: Claim) -> None:
         """Releases a claim; does nothing if another process has claimed the day since."""
-        self._execute(
+        self.statements.execute(
             "collect/release_collection",
             account_id=claim.account_id,
             business_date=claim.business_date,
@@ -163,9 +165,9 @@ class WindowTable(LedgerTables):
         }
         with self.connection.transaction():
             self.renew(claim)
-            self._execute("collect/forget_failed_windows", **span)
-            self._execute("collect/restore_failed_windows", **span)
-            self._execute(
+            self.statements.execute("collect/forget_failed_windows", **span)
+            self.statements.execute("collect/restore_failed_windows", **span)
+            self.statements.execute(
                 "collect/record_landed_window",
                 **span,
                 dialect=window.dialect,
@@ -189,8 +191,8 @@ class WindowTable(LedgerTables):
         }
         with self.connection.transaction():
             self.renew(claim)
-            self._execute("collect/forget_failed_windows", **span)
-            self._execute("collect/restore_failed_windows", **span)
+            self.statements.execute("collect/forget_failed_windows", **span)
+            self.statements.execute("collect/restore_failed_windows", **span)
 
     def confirm_window(self, *, claim: Claim, starts_at: datetime, ends_at: datetime, now: datetime) -> None:
         """Records that a window was fetched again and has not changed.
@@ -200,7 +202,7 @@ class WindowTable(LedgerTables):
         """
         with self.connection.transaction():
             self.renew(claim)
-            self._execute(
+            self.statements.execute(
                 "collect/confirm_window",
                 account_id=claim.account_id,
                 business_date=claim.business_date,
@@ -211,15 +213,16 @@ class WindowTable(LedgerTables):
 
     def recorded_windows(self, account_id: str, business_date: date) -> list[RecordedWindow]:
         """All windows of the day, by time."""
-        rows = self._rows("collect/recorded_windows", account_id=account_id, business_date=business_date)
-        return [RecordedWindow(**row) for row in rows]
+        return self.statements.records(
+            RecordedWindow, "collect/recorded_windows", account_id=account_id, business_date=business_date
+        )
 
     def windows_in_dialects(
         self, account_id: str, dialects: Sequence[str], *, since: datetime
     ) -> dict[date, list[tuple[datetime, datetime]]]:
         """Start and end of the windows that landed in one of the API dialects since an instant, by business date."""
         windows: dict[date, list[tuple[datetime, datetime]]] = {}
-        for row in self._rows(
+        for row in self.statements.rows(
             "collect/windows_in_dialects", account_id=account_id, dialects=list(dialects), since=since
         ):
             windows.setdefault(row["business_date"], []).append((row["starts_at"], row["ends_at"]))
@@ -236,7 +239,7 @@ class WindowTable(LedgerTables):
         now: datetime,
     ) -> None:
         """Marks a window to be fetched again because its request was wrong; until then the day is incomplete."""
-        self._execute(
+        self.statements.execute(
             "collect/mark_window_outdated",
             account_id=account_id,
             business_date=business_date,
@@ -249,12 +252,12 @@ class WindowTable(LedgerTables):
 
     def outdated_days(self, account_id: str, error_code: str) -> list[date]:
         """Days with a window that was marked to be fetched again with this error code, newest first."""
-        rows = self._rows("collect/outdated_windows", account_id=account_id, error_code=error_code)
+        rows = self.statements.rows("collect/outdated_windows", account_id=account_id, error_code=error_code)
         return [row["business_date"] for row in rows]
 
     def days_to_load(self, account_id: str, business_date: date) -> list[date]:
         """Other days of the account with landed windows that are not loaded yet, oldest first."""
-        rows = self._rows("collect/days_to_load", account_id=account_id, business_date=business_date)
+        rows = self.statements.rows("collect/days_to_load", account_id=account_id, business_date=business_date)
         return [row["business_date"] for row in rows]
 
     def record_failed(
@@ -274,7 +277,7 @@ class WindowTable(LedgerTables):
         """
         with self.connection.transaction():
             self.renew(claim)
-            self._execute(
+            self.statements.execute(
                 "collect/record_failed_window",
                 account_id=claim.account_id,
                 business_date=claim.business_date,
@@ -287,20 +290,22 @@ class WindowTable(LedgerTables):
 
     def landed(self, account_id: str, business_date: date, *, replay: bool = False) -> list[LandedWindow]:
         """Landed windows of the day that are not loaded yet; with ``replay`` all windows that have pages on disk."""
-        rows = self._rows("collect/landed_windows", account_id=account_id, business_date=business_date, replay=replay)
-        return [LandedWindow(**row) for row in rows]
+        return self.statements.records(
+            LandedWindow, "collect/landed_windows", account_id=account_id, business_date=business_date, replay=replay
+        )
 
     def open(self, account_id: str, business_date: date) -> list[OpenWindow]:
         """Windows of the day that are not loaded yet; while there are any, the day is incomplete."""
-        rows = self._rows("collect/open_windows", account_id=account_id, business_date=business_date)
-        return [OpenWindow(**row) for row in rows]
+        return self.statements.records(
+            OpenWindow, "collect/open_windows", account_id=account_id, business_date=business_date
+        )
 
     def loaded(self, account_id: str, business_date: date) -> list[tuple[datetime, datetime]]:
         """Start and end of the day's loaded windows."""
-        rows = self._rows("collect/loaded_windows", account_id=account_id, business_date=business_date)
+        rows = self.statements.rows("collect/loaded_windows", account_id=account_id, business_date=business_date)
         return [(row["starts_at"], row["ends_at"]) for row in rows]
 
     def known_details(self, account_id: str, record_ids: list[str]) -> set[str]:
         """Those of the given record ids whose detail document is already in the warehouse."""
-        rows = self._rows("collect/records_with_details", account_id=account_id, record_ids=record_ids)
+        rows = self.statements.rows("collect/records_with_details", account_id=account_id, record_ids=record_ids)
         return {row["record_id"] for row in rows}

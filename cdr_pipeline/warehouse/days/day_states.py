@@ -26,7 +26,8 @@ class DayObstacles:
 class ExportFile:
     """A file of a version of a day.
 
-    ``size`` is in bytes. ``manifest`` is the text of the manifest; None for an open day.
+    ``path`` is below the export folder, ``size`` in bytes. ``content_sha256`` is the hash of the rows in the exact
+    dialect, equal in all dialects. ``manifest`` is the text of the manifest; None for an open day.
     """
 
     account_id: str
@@ -78,7 +79,7 @@ class DayEvent:
         run_id: run of the orchestrator, if any.
     """
 
-    event: str
+    event: Literal["sealed", "restated"]
     version: int
     actor: str
     reason: str
@@ -125,9 +126,9 @@ class DayStateTable(LedgerTables):
     def lock_for_export(self, account_id: str, business_date: date) -> Generator[None]:
         """Open a transaction that blocks other exports and seals of the day; waits for running ones. Loads go on."""
         with self.connection.transaction():
-            self._execute("days/ensure_day", account_id=account_id, business_date=business_date)
-            self._rows("days/lock_day_shared", account_id=account_id, business_date=business_date)
-            self._rows("days/lock_export", account_id=account_id, business_date=business_date)
+            self.statements.execute("days/ensure_day", account_id=account_id, business_date=business_date)
+            self.statements.rows("days/lock_day_shared", account_id=account_id, business_date=business_date)
+            self.statements.rows("days/lock_export", account_id=account_id, business_date=business_date)
             yield
 
     @contextmanager
@@ -138,52 +139,51 @@ class DayStateTable(LedgerTables):
             Whether no load of the account is running. If so, none can start until the transaction ends.
         """
         with self.connection.transaction():
-            self._execute("days/ensure_day", account_id=account_id, business_date=business_date)
-            self._rows("days/lock_day", account_id=account_id, business_date=business_date)
-            (row,) = self._rows("days/try_lock_out_loads", account_id=account_id)
+            self.statements.execute("days/ensure_day", account_id=account_id, business_date=business_date)
+            self.statements.rows("days/lock_day", account_id=account_id, business_date=business_date)
+            (row,) = self.statements.rows("days/try_lock_out_loads", account_id=account_id)
             yield bool(row["quiet"])
 
     def obstacles(self, account_id: str, business_date: date) -> DayObstacles:
         """Counts the unfinished work that may still change the day."""
-        (row,) = self._rows("days/day_obstacles", account_id=account_id, business_date=business_date)
-        return DayObstacles(**row)
+        (record,) = self.statements.records(
+            DayObstacles, "days/day_obstacles", account_id=account_id, business_date=business_date
+        )
+        return record
 
-    def record_final(
-        self,
-        *,
-        account_id: str,
-        business_date: date,
-        event: Literal["sealed", "restated"],
-        version: int,
-        changes: int,
-        actor: str,
-        reason: str,
-        overridden: Sequence[str],
-        before_sha256: str | None,
-        after_sha256: str,
-        now: datetime,
-        run_id: str | None,
-    ) -> None:
-        """Records that the day is sealed or restated, with the day event; its manifests are announced afterwards."""
-        day = {"account_id": account_id, "business_date": business_date, "version": version, "now": now}
+    def record_final(self, account_id: str, business_date: date, event: DayEvent, *, changes: int) -> None:
+        """Records that the day is sealed or restated; its manifests are announced afterwards.
+
+        Args:
+            account_id: account that owns the records.
+            business_date: the day.
+            event: the seal or restatement.
+            changes: number of changes of the day that its file shows.
+        """
+        day = {
+            "account_id": account_id,
+            "business_date": business_date,
+            "version": event.version,
+            "now": event.happened_at,
+        }
         with self.connection.transaction():
-            self._execute("days/record_final_day", **day, state=event, changes=changes)
-            self._execute(
+            self.statements.execute("days/record_final_day", **day, state=event.event, changes=changes)
+            self.statements.execute(
                 "days/add_day_event",
                 **day,
                 event_id=uuid4(),
-                event=event,
-                actor=actor,
-                reason=reason,
-                overridden=list(overridden),
-                before_sha256=before_sha256,
-                after_sha256=after_sha256,
-                run_id=run_id,
+                event=event.event,
+                actor=event.actor,
+                reason=event.reason,
+                overridden=event.overridden,
+                before_sha256=event.before_sha256,
+                after_sha256=event.after_sha256,
+                run_id=event.run_id,
             )
 
     def record_published(self, account_id: str, business_date: date, version: int, *, now: datetime) -> None:
         """Records that the manifests of the version are on disk."""
-        self._execute(
+        self.statements.execute(
             "days/record_published_day",
             account_id=account_id,
             business_date=business_date,
@@ -193,16 +193,19 @@ class DayStateTable(LedgerTables):
 
     def record_unchanged(self, account_id: str, business_date: date, *, changes: int) -> None:
         """Records that the sealed day's file shows the first ``changes`` changes: late changes cancelled out."""
-        self._execute("days/record_unchanged_day", account_id=account_id, business_date=business_date, changes=changes)
+        self.statements.execute(
+            "days/record_unchanged_day", account_id=account_id, business_date=business_date, changes=changes
+        )
 
     def files(self, account_id: str, business_date: date, version: int) -> list[ExportFile]:
         """Files of a version of a day."""
-        rows = self._rows("days/export_files", account_id=account_id, business_date=business_date, version=version)
-        return [ExportFile(**row) for row in rows]
+        return self.statements.records(
+            ExportFile, "days/export_files", account_id=account_id, business_date=business_date, version=version
+        )
 
     def open_files(self, account_ids: Sequence[str]) -> list[ExportFile]:
         """Files of open days, as recorded by their last export."""
-        return [ExportFile(**row) for row in self._rows("days/open_files", account_ids=list(account_ids))]
+        return self.statements.records(ExportFile, "days/open_files", account_ids=list(account_ids))
 
     def in_state(
         self,
@@ -221,7 +224,7 @@ class DayStateTable(LedgerTables):
             first_date: first business date to look at.
             last_date: last business date to look at.
         """
-        rows = self._rows(
+        rows = self.statements.rows(
             "days/days_in_state",
             account_ids=list(account_ids),
             first_date=first_date,
@@ -233,10 +236,10 @@ class DayStateTable(LedgerTables):
     def lines(self, account_ids: Sequence[str], first_date: date, last_date: date) -> list[DayLine]:
         """Days with their state and their newest file."""
         span = {"account_ids": list(account_ids), "first_date": first_date, "last_date": last_date}
-        lines = [DayLine(**row) for row in self._rows("days/days", **span)]
+        lines = self.statements.records(DayLine, "days/days", **span)
         if not any(line.state == "late_pending" for line in lines):
             return lines
-        counted = self._rows("days/count_late_rows", **span)
+        counted = self.statements.rows("days/count_late_rows", **span)
         late_rows = {(row["account_id"], row["business_date"]): row["late_rows"] for row in counted}
         return [
             replace(line, late_rows=late_rows.get((line.account_id, line.business_date)))
@@ -247,15 +250,14 @@ class DayStateTable(LedgerTables):
 
     def events(self, account_id: str, business_date: date) -> list[DayEvent]:
         """Seals and restatements of the day, oldest first."""
-        rows = self._rows("days/day_events", account_id=account_id, business_date=business_date)
-        return [DayEvent(**row) for row in rows]
+        return self.statements.records(DayEvent, "days/day_events", account_id=account_id, business_date=business_date)
 
     def batches(self, account_id: str, business_date: date) -> list[DayBatch]:
         """Loads that changed the day, oldest first."""
-        rows = self._rows("days/day_batches", account_id=account_id, business_date=business_date)
-        return [DayBatch(**row) for row in rows]
+        return self.statements.records(DayBatch, "days/day_batches", account_id=account_id, business_date=business_date)
 
     def record_locations(self, account_ids: Sequence[str], record_id: str) -> list[RecordLocation]:
         """Days and files that contain a record of this id."""
-        rows = self._rows("records/record_locations", account_ids=list(account_ids), record_id=record_id)
-        return [RecordLocation(**row) for row in rows]
+        return self.statements.records(
+            RecordLocation, "records/record_locations", account_ids=list(account_ids), record_id=record_id
+        )

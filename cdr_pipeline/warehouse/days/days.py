@@ -1,9 +1,10 @@
 """Business days of accounts: collection, volume, changes, and the daily files written from them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
 from cdr_pipeline.core.records.volume import Volume
+from cdr_pipeline.warehouse.days.day_states import ExportFile
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 
@@ -56,19 +57,19 @@ class DayTable(LedgerTables):
 
     def volumes(self, account_id: str, business_dates: list[date]) -> dict[date, int]:
         """Number of the switch's records by day; only days that were collected completely."""
-        rows = self._rows("collect/day_volumes", account_id=account_id, business_dates=business_dates)
+        rows = self.statements.rows("collect/day_volumes", account_id=account_id, business_dates=business_dates)
         return {row["business_date"]: row["row_count"] for row in rows}
 
     def count_records(self, account_id: str, business_date: date) -> int:
         """Number of the switch's records of a day."""
-        (row,) = self._rows("records/count_records", account_id=account_id, business_date=business_date)
+        (row,) = self.statements.rows("records/count_records", account_id=account_id, business_date=business_date)
         return int(row["row_count"])
 
     def record_collected(
         self, *, account_id: str, business_date: date, complete_through: datetime, volume: Volume, now: datetime
     ) -> None:
         """Records that every window of the day is loaded, with the verdict on its volume."""
-        self._execute(
+        self.statements.execute(
             "collect/record_collected_day",
             account_id=account_id,
             business_date=business_date,
@@ -80,62 +81,25 @@ class DayTable(LedgerTables):
 
     def find(self, account_id: str, business_date: date) -> DayRecord:
         """Ledger entry of the day: what its manifest contains besides the rows, and its change counters."""
-        (row,) = self._rows("days/day_ledger", account_id=account_id, business_date=business_date)
-        return DayRecord(**row)
+        (record,) = self.statements.records(
+            DayRecord, "days/day_ledger", account_id=account_id, business_date=business_date
+        )
+        return record
 
     def to_export(self, account_ids: list[str]) -> list[tuple[str, date]]:
         """Open account-days whose file does not show the latest changes."""
-        rows = self._rows("days/days_to_export", account_ids=account_ids)
+        rows = self.statements.rows("days/days_to_export", account_ids=account_ids)
         return [(row["account_id"], row["business_date"]) for row in rows]
 
-    def record_file(
-        self,
-        *,
-        account_id: str,
-        business_date: date,
-        version: int,
-        dialect: str,
-        path: str,
-        sha256: str,
-        content_sha256: str,
-        size: int,
-        rows: int,
-        manifest: str | None,
-        now: datetime,
-    ) -> None:
-        """Records that a daily file is on disk.
-
-        Args:
-            account_id: account that owns the records.
-            business_date: day that the file shows.
-            version: version of the day.
-            dialect: export dialect of the file.
-            path: path below the export folder.
-            sha256: hash of the file.
-            content_sha256: hash of the rows in the exact dialect; equal in all dialects.
-            size: bytes of the file.
-            rows: number of rows.
-            manifest: text of the manifest of a final file; None for an open day.
-            now: time of the export.
-        """
-        self._execute(
-            "days/record_export_file",
-            account_id=account_id,
-            business_date=business_date,
-            version=version,
-            dialect=dialect,
-            path=path,
-            sha256=sha256,
-            content_sha256=content_sha256,
-            bytes=size,
-            rows=rows,
-            manifest=manifest,
-            now=now,
-        )
+    def record_file(self, file: ExportFile, *, now: datetime) -> None:
+        """Records that a daily file is on disk."""
+        values = asdict(file)
+        size = values.pop("size")
+        self.statements.execute("days/record_export_file", **values, bytes=size, now=now)
 
     def record_exported(self, account_id: str, business_date: date, *, changes: int, now: datetime) -> None:
         """Records that the open day's files show the first ``changes`` changes."""
-        self._execute(
+        self.statements.execute(
             "days/record_exported_day",
             account_id=account_id,
             business_date=business_date,
@@ -145,5 +109,6 @@ class DayTable(LedgerTables):
 
     def status(self, account_ids: list[str], first_date: date, last_date: date) -> list[DayStatus]:
         """Contents of the warehouse by account and day."""
-        rows = self._rows("days/status", account_ids=account_ids, first_date=first_date, last_date=last_date)
-        return [DayStatus(**row) for row in rows]
+        return self.statements.records(
+            DayStatus, "days/status", account_ids=account_ids, first_date=first_date, last_date=last_date
+        )

@@ -47,7 +47,7 @@ class DeliveryTable(LedgerTables):
 
     def queue(self, account_ids: Sequence[str], target: str, dialects: Sequence[str], *, now: datetime) -> None:
         """Makes the announced files of sealed days due at a target; deliveries that exist stay unchanged."""
-        self._execute(
+        self.statements.execute(
             "days/queue_deliveries",
             account_ids=list(account_ids),
             target=target,
@@ -57,8 +57,7 @@ class DeliveryTable(LedgerTables):
 
     def list_all(self, account_ids: Sequence[str], states: Sequence[str]) -> list[Delivery]:
         """Deliveries in these states, the longest waiting first."""
-        rows = self._rows("days/deliveries", account_ids=list(account_ids), states=list(states))
-        return [Delivery(**row) for row in rows]
+        return self.statements.records(Delivery, "days/deliveries", account_ids=list(account_ids), states=list(states))
 
     @contextmanager
     def lock(self, delivery: Delivery, states: Sequence[str]) -> Generator[DueFile | None]:
@@ -68,7 +67,7 @@ class DeliveryTable(LedgerTables):
             The file to send; None if another process is sending it or it is no longer due.
         """
         with self.connection.transaction():
-            rows = self._rows(
+            rows = self.statements.rows(
                 "days/lock_delivery",
                 account_id=delivery.account_id,
                 target=delivery.target,
@@ -79,7 +78,7 @@ class DeliveryTable(LedgerTables):
 
     def record_delivered(self, delivery: Delivery, *, receipt: str, now: datetime) -> None:
         """Records that the file was delivered. The caller holds the delivery's lock."""
-        self._execute(
+        self.statements.execute(
             "days/record_delivered",
             account_id=delivery.account_id,
             target=delivery.target,
@@ -102,7 +101,7 @@ class DeliveryTable(LedgerTables):
         Returns:
             False if another process has attempted the delivery since ``delivery`` was read; its result stays.
         """
-        changed = self._execute(
+        changed = self.statements.execute(
             "days/record_failed_delivery",
             account_id=delivery.account_id,
             target=delivery.target,

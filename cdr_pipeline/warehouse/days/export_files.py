@@ -54,5 +54,6 @@ class FileTable(LedgerTables):
 
     def published_files(self, account_id: str, first_date: date, last_date: date) -> list[PublishedFile]:
         """Daily files of an account, by day, version and dialect."""
-        rows = self._rows("days/published_files", account_id=account_id, first_date=first_date, last_date=last_date)
-        return [PublishedFile(**row) for row in rows]
+        return self.statements.records(
+            PublishedFile, "days/published_files", account_id=account_id, first_date=first_date, last_date=last_date
+        )

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from psycopg.rows import dict_row
+from psycopg.rows import class_row
 
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 from cdr_pipeline.warehouse.statements import statement
@@ -54,13 +54,13 @@ class SealedFileTable(LedgerTables):
 
     def faulty_files(self) -> list[SealedFile]:
         """Files with a fault that are neither repaired nor recorded as lost."""
-        return [SealedFile(**row) for row in self._rows("days/faulty_files")]
+        return self.statements.records(SealedFile, "days/faulty_files")
 
     def record_file_fault(
         self, account_id: str, business_date: date, version: int, dialect: str, fault: str | None, *, now: datetime
     ) -> None:
         """Records the fault of a file; None clears it."""
-        self._execute(
+        self.statements.execute(
             "days/record_file_fault",
             account_id=account_id,
             business_date=business_date,
@@ -72,7 +72,7 @@ class SealedFileTable(LedgerTables):
 
     def record_hashed_file(self, file: SealedFile, *, now: datetime) -> None:
         """Records that the hash of a file was compared."""
-        self._execute(
+        self.statements.execute(
             "days/record_hashed_file",
             account_id=file.account_id,
             business_date=file.business_date,
@@ -83,7 +83,7 @@ class SealedFileTable(LedgerTables):
 
     def record_lost_files(self, account_id: str, business_date: date, version: int, *, now: datetime) -> None:
         """Records the faulty files of a version as lost: a restatement replaces them, and checks skip them."""
-        self._execute(
+        self.statements.execute(
             "days/record_lost_files", account_id=account_id, business_date=business_date, version=version, now=now
         )
 
@@ -91,9 +91,8 @@ class SealedFileTable(LedgerTables):
         # A server-side cursor: an installation that has run for years has millions of files.
         with (
             self.connection.transaction(),
-            self.connection.cursor("sealed_files", row_factory=dict_row) as cursor,
+            self.connection.cursor("sealed_files", row_factory=class_row(SealedFile)) as cursor,
         ):
             cursor.itersize = _FETCH_ROWS
             cursor.execute(statement(name))
-            for row in cursor:
-                yield SealedFile(**row)
+            yield from cursor

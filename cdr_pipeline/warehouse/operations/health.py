@@ -131,75 +131,81 @@ class HealthTable(LedgerTables):
 
     def warehouse_clock(self) -> datetime:
         """Current time by the clock of the warehouse server."""
-        (row,) = self._rows("operations/warehouse_clock")
+        (row,) = self.statements.rows("operations/warehouse_clock")
         return row["moment"]
 
     def missing_days(
         self, account_ids: Sequence[str], first_date: date, last_date: date, *, time_zone: str
     ) -> list[MissingDay]:
         """Account-days that should be complete and are not, oldest first."""
-        rows = self._rows(
+        return self.statements.records(
+            MissingDay,
             "days/missing_days",
             account_ids=list(account_ids),
             first_date=first_date,
             last_date=last_date,
             time_zone=time_zone,
         )
-        return [MissingDay(**row) for row in rows]
 
     def failed_days(self, account_ids: Sequence[str]) -> list[FailedDay]:
         """Account-days with a failed window, oldest first."""
-        return [FailedDay(**row) for row in self._rows("collect/failed_windows", account_ids=list(account_ids))]
+        return self.statements.records(FailedDay, "collect/failed_windows", account_ids=list(account_ids))
 
     def stuck_uploads(self, account_ids: Sequence[str]) -> list[StuckUpload]:
         """Imported files that are held or refused, oldest first."""
-        return [StuckUpload(**row) for row in self._rows("uploads/stuck_uploads", account_ids=list(account_ids))]
+        return self.statements.records(StuckUpload, "uploads/stuck_uploads", account_ids=list(account_ids))
 
     def outdated_files(self, account_ids: Sequence[str], *, before: datetime) -> list[OutdatedFiles]:
         """Dates with files that do not show a change made before an instant."""
-        rows = self._rows("days/outdated_files", account_ids=list(account_ids), before=before)
-        return [OutdatedFiles(**row) for row in rows]
+        return self.statements.records(
+            OutdatedFiles, "days/outdated_files", account_ids=list(account_ids), before=before
+        )
 
     def late_days(self, account_ids: Sequence[str], *, before: datetime) -> list[LateDay]:
         """Days of any state whose file does not show a change made before an instant."""
-        rows = self._rows("days/late_days", account_ids=list(account_ids), before=before)
-        return [LateDay(**row) for row in rows]
+        return self.statements.records(LateDay, "days/late_days", account_ids=list(account_ids), before=before)
 
     def suspicious_days(self, account_ids: Sequence[str], *, first_date: date) -> list[SuspiciousDay]:
         """Days since ``first_date`` that have far fewer records than usual."""
-        rows = self._rows("days/suspicious_days", account_ids=list(account_ids), first_date=first_date)
-        return [SuspiciousDay(**row) for row in rows]
+        return self.statements.records(
+            SuspiciousDay, "days/suspicious_days", account_ids=list(account_ids), first_date=first_date
+        )
 
     def open_exposure(self, account_ids: Sequence[str], *, first_date: date) -> list[OpenExposure]:
         """Open exposure of the newest reconciliations, by day and currency."""
-        rows = self._rows("reconciliation/open_exposure", account_ids=list(account_ids), first_date=first_date)
-        return [OpenExposure(**row) for row in rows]
+        return self.statements.records(
+            OpenExposure, "reconciliation/open_exposure", account_ids=list(account_ids), first_date=first_date
+        )
 
     def day_traffic(self, account_ids: Sequence[str], business_dates: Sequence[date]) -> list[HourOfTraffic]:
         """Records of these days by hour, origin and currency."""
-        rows = self._rows("days/day_traffic", account_ids=list(account_ids), business_dates=list(business_dates))
-        return [HourOfTraffic(**row) for row in rows]
+        return self.statements.records(
+            HourOfTraffic, "days/day_traffic", account_ids=list(account_ids), business_dates=list(business_dates)
+        )
 
     def late_rows(self, account_ids: Sequence[str], business_dates: Sequence[date], *, since: datetime) -> int:
         """Number of records of these days that arrived or changed since an instant."""
-        (row,) = self._rows(
+        (row,) = self.statements.rows(
             "days/late_rows", account_ids=list(account_ids), business_dates=list(business_dates), since=since
         )
         return int(row["row_count"])
 
     def file_trend(self, account_ids: Sequence[str], first_date: date, last_date: date) -> dict[date, int]:
         """Rows in the newest files by day; days without files are left out."""
-        rows = self._rows(
+        rows = self.statements.rows(
             "reconciliation/file_trend", account_ids=list(account_ids), first_date=first_date, last_date=last_date
         )
         return {row["business_date"]: row["row_count"] for row in rows}
 
     def counts_of_day(self, account_ids: Sequence[str], business_date: date) -> BatchCounts:
         """Rows by class over all windows of the day, as of the last load of each."""
-        (row,) = self._rows("days/batches_of_day", account_ids=list(account_ids), business_date=business_date)
-        return BatchCounts(**row)
+        (record,) = self.statements.records(
+            BatchCounts, "days/batches_of_day", account_ids=list(account_ids), business_date=business_date
+        )
+        return record
 
     def night_accounts(self, account_ids: Sequence[str], business_date: date) -> list[NightAccount]:
         """State of each account's day, by account id."""
-        rows = self._rows("operations/night_accounts", account_ids=list(account_ids), business_date=business_date)
-        return [NightAccount(**row) for row in rows]
+        return self.statements.records(
+            NightAccount, "operations/night_accounts", account_ids=list(account_ids), business_date=business_date
+        )

@@ -13,12 +13,12 @@ class IdentityTable(LedgerTables):
 
     def warehouse_id(self) -> UUID | None:
         """Id of the linked data folder; None if none is linked."""
-        rows = self._rows("operations/warehouse_identity")
+        rows = self.statements.rows("operations/warehouse_identity")
         return rows[0]["warehouse_id"] if rows else None
 
     def link_folder(self, warehouse_id: UUID, *, now: datetime, replace: bool = False) -> None:
         """Links the warehouse to a data folder; an existing link is only changed if ``replace`` is true."""
-        self._execute(
+        self.statements.execute(
             "operations/relink_folder" if replace else "operations/link_folder", warehouse_id=warehouse_id, now=now
         )
 

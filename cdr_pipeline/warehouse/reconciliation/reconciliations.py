@@ -80,7 +80,9 @@ class ReconciliationTable(LedgerTables):
 
     def of_day(self, account_id: str, business_date: date) -> DayReconciliation:
         """Verdict on the day from the newest version of each carrier's reconciliation."""
-        carriers = self._rows("reconciliation/day_verdict", account_id=account_id, business_date=business_date)
+        carriers = self.statements.rows(
+            "reconciliation/day_verdict", account_id=account_id, business_date=business_date
+        )
         return DayReconciliation(
             _verdict({(row["status"], row["light"]) for row in carriers}),
             sum(row["breaks"] for row in carriers),
@@ -92,18 +94,18 @@ class ReconciliationTable(LedgerTables):
 
         Ordered by carrier and profile.
         """
-        rows = self._rows(
+        return self.statements.records(
+            CarrierOfDay,
             "reconciliation/carriers_of_day",
             account_id=account_id,
             business_date=business_date,
             near_dates=_around(business_date),
             known_since=business_date - timedelta(days=_KNOWN_DAYS),
         )
-        return [CarrierOfDay(**row) for row in rows]
 
     def day_state(self, account_id: str, business_date: date) -> tuple[int, datetime | None]:
         """Number of changes of the day and the days next to it, and the time up to which the switch was collected."""
-        (row,) = self._rows(
+        (row,) = self.statements.rows(
             "reconciliation/day_state",
             account_id=account_id,
             business_date=business_date,
@@ -113,26 +115,32 @@ class ReconciliationTable(LedgerTables):
 
     def due_days(self, account_id: str, first_date: date, last_date: date) -> list[date]:
         """Reconciled days between two dates that must be reconciled again: their records or neighbours have changed."""
-        rows = self._rows("reconciliation/due_days", account_id=account_id, first_date=first_date, last_date=last_date)
+        rows = self.statements.rows(
+            "reconciliation/due_days", account_id=account_id, first_date=first_date, last_date=last_date
+        )
         return [row["business_date"] for row in rows]
 
     def trend(self, account_id: str, carrier: str, first_date: date, last_date: date) -> list[TrendDay]:
         """Reconciled days of a carrier, oldest first."""
-        rows = self._rows(
-            "reconciliation/trend", account_id=account_id, carrier=carrier, first_date=first_date, last_date=last_date
+        return self.statements.records(
+            TrendDay,
+            "reconciliation/trend",
+            account_id=account_id,
+            carrier=carrier,
+            first_date=first_date,
+            last_date=last_date,
         )
-        return [TrendDay(**row) for row in rows]
 
     def open_breaks(self, account_id: str, carrier: str, last_date: date, currency: str) -> list[OpenBreaks]:
         """Undecided breaks of a carrier up to a day, by business date; exposure in one currency only."""
-        rows = self._rows(
+        return self.statements.records(
+            OpenBreaks,
             "reconciliation/open_breaks_by_day",
             account_id=account_id,
             carrier=carrier,
             last_date=last_date,
             currency=currency,
         )
-        return [OpenBreaks(**row) for row in rows]
 
     def breaks(
         self,
@@ -154,7 +162,7 @@ class ReconciliationTable(LedgerTables):
             id_prefix: beginning of the ids of the breaks.
             most: largest number of breaks to return.
         """
-        rows = self._rows(
+        rows = self.statements.rows(
             "reconciliation/breaks",
             account_ids=list(account_ids),
             first_date=first_date,
@@ -169,7 +177,7 @@ class ReconciliationTable(LedgerTables):
         self, *, account_id: str, outcome_id: str, decision: Decision, reason: str, decided_by: str, now: datetime
     ) -> None:
         """Records a person's decision on a break; earlier decisions stay on record."""
-        self._execute(
+        self.statements.execute(
             "reconciliation/record_decision",
             account_id=account_id,
             outcome_id=outcome_id,
@@ -181,8 +189,9 @@ class ReconciliationTable(LedgerTables):
 
     def source_hours(self, account_id: str, business_dates: Sequence[date]) -> list[SourceHour]:
         """Calls and minutes by business date, source and hour."""
-        rows = self._rows("reconciliation/source_hours", account_id=account_id, business_dates=list(business_dates))
-        return [SourceHour(**row) for row in rows]
+        return self.statements.records(
+            SourceHour, "reconciliation/source_hours", account_id=account_id, business_dates=list(business_dates)
+        )
 
     def unpriced_charges(self, account_id: str, business_date: date) -> list[UnpricedCharges]:
         """Charges of a day that nothing verifies, by carrier and destination; most calls first."""
@@ -191,8 +200,9 @@ class ReconciliationTable(LedgerTables):
 
     def absurd_values(self, account_id: str, business_date: date, *, now: datetime) -> list[AbsurdValues]:
         """Numbers of records of a day with implausible values, by source."""
-        rows = self._rows("reconciliation/absurd_values", account_id=account_id, business_date=business_date, now=now)
-        return [AbsurdValues(**row) for row in rows]
+        return self.statements.records(
+            AbsurdValues, "reconciliation/absurd_values", account_id=account_id, business_date=business_date, now=now
+        )
 
 
 def _around(business_date: date) -> list[date]:

@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 import orjson
 import polars as pl
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
 from cdr_pipeline.core.reconcile.result.outcomes import (
@@ -23,6 +22,7 @@ from cdr_pipeline.core.reconcile.result.outcomes import (
     changes_between,
 )
 from cdr_pipeline.warehouse.records.links import Link, set_links, withdraw_links
+from cdr_pipeline.warehouse.statement_runner import LedgerTables
 from cdr_pipeline.warehouse.statements import statement
 
 _CURRENT: Final = {
@@ -128,21 +128,91 @@ class StoredVersion:
     fresh: bool = False
 
 
-def compared_records(
-    connection: Connection[Any], day: CarrierDay, span: TimeRange
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Reads the records of the switch and of the carrier that started in a time range, from one snapshot.
+class VersionTable(LedgerTables):
+    """Records to compare and versions of reconciliations, by account, carrier and business date."""
 
-    Returns:
-        Two frames of ``COMPARED_COLUMNS`` in the types of the field dictionary, one row per record, by record id.
-    """
-    parameters = asdict(span) | {"account_id": day.account_id, "carrier": day.carrier}
-    with connection.transaction():
-        connection.execute(statement("reconciliation/use_one_snapshot"))
-        return (
-            _copied(connection, "reconciliation/copy_switch_records", parameters),
-            _copied(connection, "reconciliation/copy_carrier_records", parameters),
+    def compared_records(self, day: CarrierDay, span: TimeRange) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Reads the records of the switch and of the carrier that started in a time range, from one snapshot.
+
+        Returns:
+            Two frames of ``COMPARED_COLUMNS`` in the types of the field dictionary, one row per record, by record id.
+        """
+        parameters = asdict(span) | {"account_id": day.account_id, "carrier": day.carrier}
+        with self.connection.transaction():
+            self.connection.execute(statement("reconciliation/use_one_snapshot"))
+            return (
+                _copied(self.connection, "reconciliation/copy_switch_records", parameters),
+                _copied(self.connection, "reconciliation/copy_carrier_records", parameters),
+            )
+
+    def newest(self, day: CarrierDay) -> StoredVersion | None:
+        """The newest version of a carrier's day; None if it was never reconciled."""
+        rows = self.statements.rows("reconciliation/newest_version", **asdict(day))
+        if not rows:
+            return None
+        row = rows[0]
+        version = ReconciliationVersion(**{name: row[name] for name in ReconciliationVersion.__dataclass_fields__})
+        return StoredVersion(
+            day, row["version"], version, row["appeared"], row["resolved"], row["changed"], row["reconciled_at"]
         )
+
+    def write(
+        self,
+        day: CarrierDay,
+        version: ReconciliationVersion,
+        outcomes: pl.DataFrame,
+        *,
+        now: datetime,
+        run_id: str | None,
+    ) -> StoredVersion:
+        """Writes a version and links the records of its pairs, in one transaction, unless the newest version equals it.
+
+        Args:
+            day: account, carrier and business date.
+            version: content of the version.
+            outcomes: frame of ``OUTCOME_SCHEMA`` with every call of the day.
+            now: time of the version.
+            run_id: run of the orchestrator, if any.
+        """
+        key = asdict(day)
+        with self.connection.transaction():
+            self.connection.execute(statement("records/lock_account"), key)
+            before = self.newest(day)
+            if before is not None and before.version.basis == version.basis:
+                return before
+            number = before.number + 1 if before else 1
+            with self.connection.cursor() as cursor:
+                current = _csv(self.connection, "reconciliation/copy_current", key, list(_CURRENT))
+                changes = changes_between(current.with_columns(pl.col("is_break") == "t"), outcomes)
+                if changes.removed.height:
+                    ids = changes.removed["outcome_id"].to_list()
+                    cursor.execute(
+                        statement("reconciliation/close_outcomes"), key | {"version": number, "outcome_ids": ids}
+                    )
+                _insert(self.connection, day, number, changes.added, now)
+                _link(self.connection, day, changes, outcomes, now=now, run_id=run_id)
+                counts = {"appeared": changes.appeared, "resolved": changes.resolved, "changed": changes.changed}
+                totals = orjson.dumps(version.totals, default=str).decode()
+                values = asdict(version) | {"totals": totals}
+                cursor.execute(
+                    statement("reconciliation/record_version"),
+                    key | values | counts | {"version": number, "run_id": run_id, "now": now},
+                )
+        return StoredVersion(day, number, version, **counts, reconciled_at=now, fresh=True)
+
+    def restore_links(self, day: CarrierDay, *, now: datetime, run_id: str | None) -> None:
+        """Sets missing links of the pairs of a carrier's newest version again.
+
+        A link by call id replaces a link of reconciliation. When it ends, the reconciled records are the same as
+        before, so no new version is written that would link them.
+        """
+        parameters = asdict(day) | {"classes": list(LINKED_CLASSES)}
+        if self.connection.execute(statement("records/unlinked_pairs"), parameters).fetchone() is None:
+            return
+        with self.connection.transaction():
+            self.connection.execute(statement("records/lock_account"), parameters)
+            pairs = self.connection.execute(statement("records/unlinked_pairs"), parameters).fetchall()
+            set_links(self.connection, day.account_id, [Link(*pair) for pair in pairs], now=now, run_id=run_id)
 
 
 def _copied(connection: Connection[Any], name: str, parameters: dict[str, Any]) -> pl.DataFrame:
@@ -158,80 +228,6 @@ def _csv(connection: Connection[Any], name: str, parameters: dict[str, Any], col
     if not content:
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String()))
     return pl.read_csv(io.BytesIO(content), has_header=False, new_columns=columns, infer_schema=False)
-
-
-def newest_version(connection: Connection[Any], day: CarrierDay) -> StoredVersion | None:
-    """The newest version of a carrier's day; None if it was never reconciled."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(statement("reconciliation/newest_version"), asdict(day))
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    version = ReconciliationVersion(**{name: row[name] for name in ReconciliationVersion.__dataclass_fields__})
-    return StoredVersion(
-        day, row["version"], version, row["appeared"], row["resolved"], row["changed"], row["reconciled_at"]
-    )
-
-
-def write_version(
-    connection: Connection[Any],
-    day: CarrierDay,
-    version: ReconciliationVersion,
-    outcomes: pl.DataFrame,
-    *,
-    now: datetime,
-    run_id: str | None,
-) -> StoredVersion:
-    """Writes a version and links the records of its pairs, in one transaction; does nothing if it equals the newest.
-
-    Args:
-        connection: connection to the warehouse.
-        day: account, carrier and business date.
-        version: content of the version.
-        outcomes: frame of ``OUTCOME_SCHEMA`` with every call of the day.
-        now: time of the version.
-        run_id: run of the orchestrator, if any.
-    """
-    key = asdict(day)
-    with connection.transaction():
-        connection.execute(statement("records/lock_account"), key)
-        before = newest_version(connection, day)
-        if before is not None and before.version.basis == version.basis:
-            return before
-        number = before.number + 1 if before else 1
-        with connection.cursor() as cursor:
-            current = _csv(connection, "reconciliation/copy_current", key, list(_CURRENT))
-            changes = changes_between(current.with_columns(pl.col("is_break") == "t"), outcomes)
-            if changes.removed.height:
-                ids = changes.removed["outcome_id"].to_list()
-                cursor.execute(
-                    statement("reconciliation/close_outcomes"), key | {"version": number, "outcome_ids": ids}
-                )
-            _insert(connection, day, number, changes.added, now)
-            _link(connection, day, changes, outcomes, now=now, run_id=run_id)
-            counts = {"appeared": changes.appeared, "resolved": changes.resolved, "changed": changes.changed}
-            totals = orjson.dumps(version.totals, default=str).decode()
-            values = asdict(version) | {"totals": totals}
-            cursor.execute(
-                statement("reconciliation/record_version"),
-                key | values | counts | {"version": number, "run_id": run_id, "now": now},
-            )
-    return StoredVersion(day, number, version, **counts, reconciled_at=now, fresh=True)
-
-
-def restore_links(connection: Connection[Any], day: CarrierDay, *, now: datetime, run_id: str | None) -> None:
-    """Sets missing links of the pairs of a carrier's newest version again.
-
-    A link by call id replaces a link of reconciliation. When it ends, the reconciled records are the same as before, so
-    no new version is written that would link them.
-    """
-    parameters = asdict(day) | {"classes": list(LINKED_CLASSES)}
-    if connection.execute(statement("records/unlinked_pairs"), parameters).fetchone() is None:
-        return
-    with connection.transaction():
-        connection.execute(statement("records/lock_account"), parameters)
-        pairs = connection.execute(statement("records/unlinked_pairs"), parameters).fetchall()
-        set_links(connection, day.account_id, [Link(*pair) for pair in pairs], now=now, run_id=run_id)
 
 
 def _insert(connection: Connection[Any], day: CarrierDay, number: int, added: pl.DataFrame, now: datetime) -> None:

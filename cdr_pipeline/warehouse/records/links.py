@@ -12,6 +12,7 @@ from typing import Any, Final
 from psycopg import Connection
 
 from cdr_pipeline.core.records.links import LEG_REACH_DAYS
+from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import statement
 
 _COUNTERPART: Final = {"api": "imported", "imported": "api"}
@@ -82,9 +83,7 @@ def reconciled_links(
 ) -> tuple[Link, ...]:
     """Links that reconciliation has set for API records of these business dates, by imported record id."""
     parameters = {"account_id": account_id, "first_date": first_date, "last_date": last_date}
-    with connection.cursor() as cursor:
-        cursor.execute(statement("records/reconciled_links"), parameters)
-        return tuple(Link(*row) for row in cursor)
+    return tuple(StatementRunner(connection, parameters).records(Link, "records/reconciled_links"))
 
 
 def link_batch(
@@ -135,9 +134,7 @@ def _parameters(account_id: str, links: Sequence[Link]) -> dict[str, Any]:
 
 
 def _days(connection: Connection[Any], name: str, parameters: dict[str, Any]) -> set[date]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement(name), parameters)
-        return {day for row in cursor for day in row}
+    return {day for row in StatementRunner(connection, parameters).tuples(name) for day in row}
 
 
 def _touch(connection: Connection[Any], account_id: str, days: set[date], now: datetime) -> None:

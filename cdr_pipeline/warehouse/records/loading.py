@@ -23,7 +23,7 @@ from cdr_pipeline.warehouse.records.merging import NOTHING_MERGED, merge_staged
 from cdr_pipeline.warehouse.records.staging import open_stage, stage_rows
 from cdr_pipeline.warehouse.retention.removed_months import reject_removed_months, removed_months
 from cdr_pipeline.warehouse.server.engine import translated
-from cdr_pipeline.warehouse.statements import statement
+from cdr_pipeline.warehouse.statement_runner import StatementRunner
 
 BatchKind = Literal["window", "upload"]
 # A record whose start differs more than this from the stored record of the same id is another call. Smaller differences
@@ -102,7 +102,6 @@ class BatchLoad:
     staged: int = 0
     rejected: int = 0
     loaded: LoadedBatch | None = None
-    _parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     known: int = 0
     step: str = "begin"
     other_calls: int = 0
@@ -110,10 +109,11 @@ class BatchLoad:
     _duplicate: int | None = None
     _own_stage: bool = True
     _removed: frozenset[date] = frozenset()
+    _statements: StatementRunner = field(init=False)
 
     def __post_init__(self) -> None:
         header = self.header
-        self._parameters = {
+        parameters = {
             "account_id": header.account_id,
             "batch_id": header.batch_id,
             "now": header.now,
@@ -125,7 +125,8 @@ class BatchLoad:
             "known_list_keys": sorted(KNOWN_LIST_KEYS) if header.kind == "window" else [],
             "known_detail_keys": sorted(KNOWN_DETAIL_KEYS),
         }
-        self._execute("records/lock_account")
+        self._statements = StatementRunner(self.connection, parameters)
+        self._statements.execute("records/lock_account")
         self._removed = removed_months(self.connection, header.account_id)
         self._own_stage = open_stage(self.connection)
 
@@ -149,7 +150,7 @@ class BatchLoad:
             self.reject(checked.rejects)
             rows, rejects = checked.rows, checked.rejects
         if rows.height:
-            self.known += stage_rows(self.connection, rows, self._parameters)
+            self.known += stage_rows(self.connection, rows, self._statements.common)
             self.staged += rows.height
         return rejects
 
@@ -166,7 +167,7 @@ class BatchLoad:
             pl.concat_str(source, per_line, "reason", "field", RAW, separator="\x1f").alias("__key"),
             _shortened(pl.col(RAW)).str.replace_all("\x00", "\\0", literal=True),
         ).with_columns(plh.col("__key").chash.sha2_256().str.head(32).alias("reject_id"))
-        self._execute(
+        self._statements.execute(
             "uploads/insert_rejects",
             reject_ids=rows["reject_id"].to_list(),
             lines=rows[LINE].to_list(),
@@ -192,17 +193,17 @@ class BatchLoad:
             return nothing
         self.step = "settle"
         if self.staged > _ANALYZED_FROM:
-            self._execute("records/analyze_stage")
+            self._statements.execute("records/analyze_stage")
         repeated = self._number("records/count_duplicates")
         if self.header.kind == "window":
-            self._duplicate = self._execute("records/drop_duplicates") if repeated else 0
+            self._duplicate = self._statements.execute("records/drop_duplicates") if repeated else 0
             return nothing
         if repeated:
-            self._execute("records/renumber_occurrences")
+            self._statements.execute("records/renumber_occurrences")
         renamed = self._rename_other_calls(repeated=bool(repeated))
         repeated = self._number("records/count_duplicates") if repeated or renamed else 0
         conflicting = self._drop_conflicting() if repeated else nothing
-        self._duplicate = self._execute("records/drop_duplicates") if repeated else 0
+        self._duplicate = self._statements.execute("records/drop_duplicates") if repeated else 0
         if repeated or renamed:
             self._overlap, _ = self._numbers("records/count_overlap")
         return conflicting
@@ -215,18 +216,16 @@ class BatchLoad:
         """
         moved = {"most_moved": MOST_MOVED}
         self._overlap, different = self._numbers("records/count_overlap")
-        renamed = self._execute("records/separate_calls_in_warehouse", **moved) if different else 0
-        renamed += self._execute("records/separate_calls_in_file", **moved) if repeated else 0
+        renamed = self._statements.execute("records/separate_calls_in_warehouse", **moved) if different else 0
+        renamed += self._statements.execute("records/separate_calls_in_file", **moved) if repeated else 0
         if renamed:
             self.other_calls = self._number("records/count_other_calls")
         return renamed
 
     def _drop_conflicting(self) -> pl.DataFrame:
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement("records/conflicting_lines"), self._parameters)
-            lines = [line for (line,) in cursor]
+        lines = [line for (line,) in self._statements.tuples("records/conflicting_lines")]
         if lines:
-            self.staged -= self._execute("records/drop_lines", lines=lines)
+            self.staged -= self._statements.execute("records/drop_lines", lines=lines)
             # Some of the dropped rows may have been counted as known, so the rest must be merged.
             self.known = 0
         return pl.DataFrame({LINE: lines}, schema={LINE: pl.Int64})
@@ -239,9 +238,8 @@ class BatchLoad:
     def classes(self) -> pl.DataFrame:
         """Effect of a merge: ``line`` and ``row_class`` (inserted, updated, unchanged) of each staged record."""
         self.settle()
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement("records/staged_classes"), self._parameters)
-            return pl.DataFrame(cursor.fetchall(), schema={LINE: pl.Int64, "row_class": pl.String}, orient="row")
+        rows = self._statements.tuples("records/staged_classes")
+        return pl.DataFrame(rows, schema={LINE: pl.Int64, "row_class": pl.String}, orient="row")
 
     def close_corrected(self, corrects: str, lines: Sequence[int]) -> None:
         """Closes the rejects of an earlier upload for the lines that this upload corrects.
@@ -250,11 +248,11 @@ class BatchLoad:
             corrects: id of the earlier upload.
             lines: corrected lines of the earlier upload.
         """
-        self._execute("uploads/close_corrected_rejects", corrects=corrects, lines=list(lines))
+        self._statements.execute("uploads/close_corrected_rejects", corrects=corrects, lines=list(lines))
 
     def close_replayed_rejects(self) -> None:
         """Closes the rejects of a replayed upload whose lines are now valid records."""
-        self._execute("uploads/close_fixed_rejects")
+        self._statements.execute("uploads/close_fixed_rejects")
 
     def left_over(self) -> int:
         """Number of records from earlier loads of the upload that this load has not staged."""
@@ -276,7 +274,7 @@ class BatchLoad:
         merged = NOTHING_MERGED
         self.step = "merge"
         if self.staged > self.known:
-            merged = merge_staged(self.connection, self._parameters, own_stage=self._own_stage)
+            merged = merge_staged(self.connection, self._statements.common, own_stage=self._own_stage)
         counts = BatchCounts(
             read=read,
             inserted=merged.inserted,
@@ -288,12 +286,12 @@ class BatchLoad:
         )
         counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
         if not self._own_stage:
-            self._execute("records/clear_stage")
+            self._statements.execute("records/clear_stage")
         self.loaded = LoadedBatch(counts, merged.touched)
         self.step = "record"
         if not record:
             return self.loaded
-        self._execute(
+        self._statements.execute(
             "records/record_batch",
             read=counts.read,
             inserted=counts.inserted,
@@ -304,23 +302,17 @@ class BatchLoad:
             filtered=counts.filtered,
         )
         if self.header.kind == "window":
-            self._execute("collect/record_loaded_window")
+            self._statements.execute("collect/record_loaded_window")
         else:
-            self._execute("uploads/record_loaded_upload", sha256=self.header.source)
+            self._statements.execute("uploads/record_loaded_upload", sha256=self.header.source)
         return self.loaded
-
-    def _execute(self, name: str, /, **more: object) -> int:
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement(name), self._parameters | more)
-            return cursor.rowcount
 
     def _number(self, name: str) -> int:
         return self._numbers(name)[0]
 
     def _numbers(self, name: str) -> tuple[int, ...]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement(name), self._parameters)
-            return tuple(map(int, next(cursor)))
+        (row,) = self._statements.tuples(name)
+        return tuple(map(int, row))
 
 
 def _shortened(raw: pl.Expr) -> pl.Expr:

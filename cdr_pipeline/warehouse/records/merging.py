@@ -12,7 +12,8 @@ from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.warehouse.records.links import link_batch
 from cdr_pipeline.warehouse.records.partitions import missing_partitions, partition_name
 from cdr_pipeline.warehouse.retention.masking import mask_erased
-from cdr_pipeline.warehouse.statements import named, statement
+from cdr_pipeline.warehouse.statement_runner import StatementRunner
+from cdr_pipeline.warehouse.statements import named
 
 # A new month with at least this many records is filled before its indexes are built; this reads the stage once more.
 WORTH_FILLING: Final = 5_000
@@ -46,9 +47,8 @@ def merge_staged(connection: Connection[Any], parameters: dict[str, Any], *, own
     Raises:
         UnbalancedBatch: stored records that the batch changes are missing from the table.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(statement("records/affected_days"), parameters)
-        affected = cursor.fetchall()
+    statements = StatementRunner(connection, parameters)
+    affected = statements.tuples("records/affected_days")
     if not affected:
         return NOTHING_MERGED
     new_days = {row[0] for row in affected}
@@ -62,16 +62,16 @@ def merge_staged(connection: Connection[Any], parameters: dict[str, Any], *, own
         # A record that moves into a new month needs an attached partition; a batch of new records can fill it first.
         if own_stage and not old_days:
             filled = _fill(connection, parameters, new_months, new_rows)
-    updated = _update(connection, parameters, affected) if old_days else 0
+    updated = _update(statements, parameters["account_id"], affected) if old_days else 0
     inserted = sum(filled.values())
     if elsewhere := [day for day in new_rows if day.replace(day=1) not in filled]:
         inserted += _insert(connection, parameters, "cdr", elsewhere)
-    _execute(connection, "records/upsert_keys" if old_days else "records/insert_keys", parameters)
+    statements.execute("records/upsert_keys" if old_days else "records/insert_keys")
     # An erased record stays masked when it is delivered again, even in another form.
     mask_erased(connection, parameters["account_id"])
     touched = new_days | old_days
     touched |= link_batch(connection, parameters, new_days, old_days)
-    _execute(connection, "records/touch_days", parameters | {"dates": sorted(touched)})
+    statements.execute("records/touch_days", dates=sorted(touched))
     return MergeCounts(inserted, updated, frozenset(touched))
 
 
@@ -87,16 +87,15 @@ def _fill(
     }
 
 
-def _update(
-    connection: Connection[Any], parameters: dict[str, Any], affected: Sequence[tuple[date, date | None, int]]
-) -> int:
-    present = parameters | {"present_dates": sorted({before for _, before, _ in affected if before is not None})}
-    versions = _execute(connection, "records/insert_history", present)
-    updated = _execute(connection, "records/update_records", present)
+def _update(statements: StatementRunner, account_id: str, affected: Sequence[tuple[Any, ...]]) -> int:
+    """Updates changed records and keeps their earlier versions; rows of ``affected``: new day, day before, records."""
+    present = sorted({before for _, before, _ in affected if before is not None})
+    versions = statements.execute("records/insert_history", present_dates=present)
+    updated = statements.execute("records/update_records", present_dates=present)
     expected = sum(rows for _, before, rows in affected if before is not None)
     if not versions == updated == expected:
         raise UnbalancedBatch(
-            f"account {parameters['account_id']}: {expected} records should have been updated, {updated} were",
+            f"account {account_id}: {expected} records should have been updated, {updated} were",
             hint="something else has deleted rows from the table cdr; restore the warehouse from a backup",
         )
     return updated
@@ -106,10 +105,4 @@ def _insert(connection: Connection[Any], parameters: dict[str, Any], table: str,
     insert = named("records/insert_records", table=sql.Identifier(table))
     with connection.cursor() as cursor:
         cursor.execute(insert, parameters | {"dates": sorted(days)})
-        return cursor.rowcount
-
-
-def _execute(connection: Connection[Any], name: str, parameters: dict[str, Any]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statement(name), parameters)
         return cursor.rowcount

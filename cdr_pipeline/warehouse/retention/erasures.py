@@ -7,13 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from psycopg import Connection, Cursor
-from psycopg.rows import class_row
+from psycopg import Connection
 
 from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.server.engine import translated
-from cdr_pipeline.warehouse.statement_runner import LedgerTables
-from cdr_pipeline.warehouse.statements import statement
+from cdr_pipeline.warehouse.statement_runner import LedgerTables, StatementRunner
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +47,12 @@ class Erasure:
         Returns:
             Batch of each rejected row whose raw text was cleared.
         """
-        self._execute("retention/find_records", pattern=pattern)
-        self._execute("retention/find_linked_records")
+        self.statements.execute("retention/find_records", pattern=pattern)
+        self.statements.execute("retention/find_linked_records")
         mask_erased(self.connection, self.account_id)
-        return tuple(row[0] for row in self._execute("retention/clear_reject_texts", pattern=pattern))
+        return tuple(
+            batch_id for (batch_id,) in self.statements.tuples("retention/clear_reject_texts", pattern=pattern)
+        )
 
     def touch_days(self, *, reissue: bool) -> int:
         """Marks the days of erased records as changed: open days, and with ``reissue`` final days too.
@@ -60,7 +60,7 @@ class Erasure:
         Returns:
             Number of days.
         """
-        return int(self._execute("retention/touch_erased_days", reissue=reissue).rowcount)
+        return self.statements.execute("retention/touch_erased_days", reissue=reissue)
 
     def record(self, *, actor: str, reason: str, rejects: int) -> int:
         """Records an erasure that matched records or rejected rows.
@@ -73,8 +73,8 @@ class Erasure:
         Returns:
             Number of erased records.
         """
-        row = self._execute("retention/record_erasure", actor=actor, reason=reason, rejects=rejects).fetchone()
-        return 0 if row is None else int(row[0])
+        rows = self.statements.tuples("retention/record_erasure", actor=actor, reason=reason, rejects=rejects)
+        return rows[0][0] if rows else 0
 
     def files(self, reject_batches: Sequence[UUID]) -> list[ShownFile]:
         """Files outside the warehouse that show the number or may show it.
@@ -82,19 +82,15 @@ class Erasure:
         Args:
             reject_batches: batches of rejected rows whose raw text was cleared; their source files are included.
         """
-        with self.connection.cursor(row_factory=class_row(ShownFile)) as cursor:
-            cursor.execute(
-                statement("retention/files_of_erased_records"),
-                self._parameters | {"reject_batches": list(reject_batches)},
-            )
-            return list(cursor)
+        return self.statements.records(
+            ShownFile, "retention/files_of_erased_records", reject_batches=list(reject_batches)
+        )
 
     @property
-    def _parameters(self) -> dict[str, Any]:
-        return {"account_id": self.account_id, "erasure_id": self.erasure_id, "now": self.now}
-
-    def _execute(self, name: str, /, **more: object) -> Cursor[tuple[Any, ...]]:
-        return self.connection.execute(statement(name), self._parameters | more)
+    def statements(self) -> StatementRunner:
+        """Runs statements about this erasure."""
+        common = {"account_id": self.account_id, "erasure_id": self.erasure_id, "now": self.now}
+        return StatementRunner(self.connection, common)
 
 
 class ErasureTable(LedgerTables):
@@ -107,5 +103,5 @@ class ErasureTable(LedgerTables):
         Rolled back if the block raises or ``keep`` is false.
         """
         with translated(), self.connection.transaction(force_rollback=not keep):
-            self._rows("records/lock_account", account_id=account_id)
+            self.statements.rows("records/lock_account", account_id=account_id)
             yield Erasure(self.connection, account_id, uuid4(), now)

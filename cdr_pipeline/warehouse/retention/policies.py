@@ -12,7 +12,7 @@ from cdr_pipeline.core.records.links import LEG_REACH_DAYS
 from cdr_pipeline.errors import WarehouseContended
 from cdr_pipeline.warehouse.records.partitions import PARTITIONED, next_month, partition_name
 from cdr_pipeline.warehouse.server.engine import translated
-from cdr_pipeline.warehouse.statement_runner import LedgerTables
+from cdr_pipeline.warehouse.statement_runner import LedgerTables, StatementRunner
 from cdr_pipeline.warehouse.statements import MASKED_TABLES, named, statement
 
 
@@ -45,23 +45,25 @@ class MonthRemoval:
     month: date
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """Parameters of every statement about the month."""
-        return {"account_id": self.account_id, "first_day": self.month, "end_day": next_month(self.month)}
+    def statements(self) -> StatementRunner:
+        """Runs statements about the month."""
+        common = {"account_id": self.account_id, "first_day": self.month, "end_day": next_month(self.month)}
+        return StatementRunner(self.connection, common)
 
     def unfinished_days(self) -> tuple[date, ...]:
         """Days that are open or late; while there are any, the month must not be removed."""
-        return tuple(row[0] for row in self.connection.execute(statement("retention/unfinished_days"), self.parameters))
+        return tuple(day for (day,) in self.statements.tuples("retention/unfinished_days"))
 
     def count(self) -> int:
         """Number of records that belong to the month's legs."""
-        return int(self.connection.execute(statement("retention/count_month"), self.parameters).fetchone()[0])
+        ((records,),) = self.statements.tuples("retention/count_month")
+        return records
 
     def records(self) -> Generator[bytes]:
         """Records as CSV without a header, in a fixed order: fields, bookkeeping columns, linked record."""
         with (
             self.connection.cursor() as cursor,
-            cursor.copy(statement("retention/copy_month"), self.parameters) as copy,
+            cursor.copy(statement("retention/copy_month"), self.statements.common) as copy,
         ):
             for chunk in copy:
                 yield bytes(chunk)
@@ -78,15 +80,21 @@ class MonthRemoval:
         Returns:
             Number of deleted records; the caller raises if it differs from the count.
         """
-        self.connection.execute(statement("retention/insert_month_totals"), self.parameters)
-        self.connection.execute(statement("retention/insert_removed_records"), self.parameters)
-        self.connection.execute(statement("retention/delete_history"), self.parameters)
-        deleted = self.connection.execute(statement("retention/delete_records"), self.parameters).rowcount
-        self.connection.execute(statement("retention/delete_keys"), self.parameters)
-        self.connection.execute(statement("retention/delete_links"), self.parameters)
-        values = {"records": records, "archived_path": archived_path, "archived_sha256": archived_sha256, "now": now}
-        self.connection.execute(statement("retention/record_removed_month"), self.parameters | values)
-        return int(deleted)
+        statements = self.statements
+        statements.execute("retention/insert_month_totals")
+        statements.execute("retention/insert_removed_records")
+        statements.execute("retention/delete_history")
+        deleted = statements.execute("retention/delete_records")
+        statements.execute("retention/delete_keys")
+        statements.execute("retention/delete_links")
+        statements.execute(
+            "retention/record_removed_month",
+            records=records,
+            archived_path=archived_path,
+            archived_sha256=archived_sha256,
+            now=now,
+        )
+        return deleted
 
 
 class RetentionTable(LedgerTables):
@@ -94,7 +102,7 @@ class RetentionTable(LedgerTables):
 
     def set_policy(self, policy: RetentionPolicy) -> None:
         """Sets the policy of an account; replaces an earlier one."""
-        self._execute(
+        self.statements.execute(
             "retention/set_policy",
             account_id=policy.account_id,
             keep_months=policy.keep_months,
@@ -106,18 +114,18 @@ class RetentionTable(LedgerTables):
 
     def policies(self) -> list[RetentionPolicy]:
         """All policies, by account id."""
-        return [RetentionPolicy(**row) for row in self._rows("retention/policies")]
+        return self.statements.records(RetentionPolicy, "retention/policies")
 
     def months_to_remove(self, account_id: str, before: date) -> list[date]:
         """First days of the months that end before a date and are not removed yet."""
-        rows = self._rows("retention/due_months", account_id=account_id, before=before)
+        rows = self.statements.rows("retention/due_months", account_id=account_id, before=before)
         return [row["month"] for row in rows]
 
     @contextmanager
     def remove_month(self, account_id: str, month: date) -> Generator[MonthRemoval]:
         """Begins the removal of a month in a transaction that blocks loads; rolled back if the block raises."""
         with translated(), self.connection.transaction():
-            self._rows("records/lock_account", account_id=account_id)
+            self.statements.rows("records/lock_account", account_id=account_id)
             yield MonthRemoval(self.connection, account_id, month)
 
     def drop_empty_partitions(self) -> tuple[date, ...]:
@@ -128,12 +136,12 @@ class RetentionTable(LedgerTables):
         Returns:
             First days of the months whose partitions were dropped.
         """
-        dropped = [row["month"] for row in self._rows("retention/old_partitions") if self._drop(row["month"])]
+        dropped = [row["month"] for row in self.statements.rows("retention/old_partitions") if self._drop(row["month"])]
         return tuple(dropped)
 
     def finished_days(self, account_id: str, before: date) -> list[date]:
         """Sealed days before a date whose files show all their changes."""
-        rows = self._rows("retention/finished_days", account_id=account_id, before=before)
+        rows = self.statements.rows("retention/finished_days", account_id=account_id, before=before)
         return [row["business_date"] for row in rows]
 
     def mask(self, account_id: str, business_dates: Sequence[date]) -> int:
@@ -149,7 +157,7 @@ class RetentionTable(LedgerTables):
             "last_date": max(business_dates) + _REACH,
         }
         with translated(), self.connection.transaction():
-            self._rows("records/lock_account", account_id=account_id)
+            self.statements.rows("records/lock_account", account_id=account_id)
             return sum(
                 self.connection.execute(named("retention/mask_records", **parts), parameters).rowcount
                 for parts in MASKED_TABLES
@@ -163,7 +171,7 @@ class RetentionTable(LedgerTables):
                 if self.connection.execute(statement("retention/may_drop_partitions")).fetchone() != (True,):
                     return False
                 # Another run may have dropped it while this one waited for its turn.
-                if month not in {row["month"] for row in self._rows("retention/old_partitions")}:
+                if month not in {row["month"] for row in self.statements.rows("retention/old_partitions")}:
                     return False
                 for partition in partitions:
                     has_rows = self.connection.execute(named("retention/partition_has_rows", partition=partition))

@@ -55,26 +55,26 @@ class IdempotentResponses(LedgerTables):
         """
         row_key = {"account_id": account_id, "key_digest": _digest(key)}
         with self.connection.transaction():
-            self._execute("uploads/ensure_key", **row_key, fingerprint=fingerprint, now=now)
-            (row,) = self._rows("uploads/lock_key", **row_key)
+            self.statements.execute("uploads/ensure_key", **row_key, fingerprint=fingerprint, now=now)
+            (row,) = self.statements.rows("uploads/lock_key", **row_key)
             if self._taken(row, now):
                 if row["fingerprint"] != fingerprint:
                     return StoredResponse("other")
                 return StoredResponse(row["state"], row["status"] or 0, row["answer"])
-            (session,) = self._rows("collect/current_session")
+            (session,) = self.statements.rows("collect/current_session")
             claim = KeyClaim(**row_key, claim_id=secrets.token_hex(16))
-            self._execute(
+            self.statements.execute(
                 "uploads/claim_key", **row_key, **session, fingerprint=fingerprint, now=now, claim_id=claim.claim_id
             )
         return claim
 
     def finish(self, claim: KeyClaim, *, status: int, answer: dict[str, Any]) -> bool:
         """Stores the response to a request. Returns false if another request has claimed the key since."""
-        return bool(self._execute("uploads/store_response", **asdict(claim), status=status, answer=Jsonb(answer)))
+        return bool(self.statements.execute("uploads/store_response", **asdict(claim), status=status, answer=Jsonb(answer)))
 
     def release(self, claim: KeyClaim) -> None:
         """Releases the key after its request failed, so that it can be retried."""
-        self._execute("uploads/release_key", **asdict(claim))
+        self.statements.execute("uploads/release_key", **asdict(claim))
 
     def _taken(self, row: dict[str, Any], now: datetime) -> bool:
         """Whether a locked key has a response that is still kept, or a request that still runs."""
@@ -82,7 +82,7 @@ class IdempotentResponses(LedgerTables):
             return bool(row["asked_at"] >= now - KEPT)
         if row["holder_pid"] is None or row["asked_at"] < now - _LEASE:
             return False
-        (session,) = self._rows(
+        (session,) = self.statements.rows(
             "collect/session_alive", holder_pid=row["holder_pid"], holder_started=row["holder_started"]
         )
         return bool(session["alive"])

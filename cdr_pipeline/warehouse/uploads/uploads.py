@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -89,13 +89,41 @@ class UploadReading:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """A landed file to be recorded.
+
+    Attributes:
+        account_id: account that owns the records.
+        sha256: id of the upload, see ``UploadTable.upload_id``.
+        content_sha256: sha256 of the bytes.
+        profile: profile that reads the file.
+        time_zone: IANA name of the time zone of the file's times; None for that of the profile or the account.
+        file_name: name under which the file was delivered.
+        size: bytes of the file.
+        landing_path: path below the landing folder.
+        corrects: id of the upload whose rejected lines this file corrects; None for any other file.
+    """
+
+    account_id: str
+    sha256: str
+    content_sha256: str
+    profile: str
+    time_zone: str | None
+    file_name: str
+    size: int
+    landing_path: str
+    corrects: str | None = None
+
+
 class UploadTable(LedgerTables):
     """Uploads by account and id, and rejected rows of any origin."""
 
     def readings(self, account_id: str, content_sha256: str) -> list[UploadReading]:
         """Uploads of the same bytes, one per profile that reads them."""
-        rows = self._rows("uploads/readings_of_bytes", account_id=account_id, content_sha256=content_sha256)
-        return [UploadReading(**row) for row in rows]
+        return self.statements.records(
+            UploadReading, "uploads/readings_of_bytes", account_id=account_id, content_sha256=content_sha256
+        )
 
     def upload_id(self, account_id: str, content_sha256: str, profile: str) -> str:
         """Id of the upload of these bytes with this profile.
@@ -113,7 +141,7 @@ class UploadTable(LedgerTables):
 
     def find(self, account_id: str, sha256: str) -> UploadRecord | None:
         """The upload with this id; None if there is none."""
-        rows = self._rows("uploads/upload", account_id=account_id, sha256=sha256)
+        rows = self.statements.rows("uploads/upload", account_id=account_id, sha256=sha256)
         if not rows:
             return None
         row = rows[0]
@@ -124,49 +152,18 @@ class UploadTable(LedgerTables):
 
     def landed(self, account_ids: list[str]) -> list[LandedUpload]:
         """Uploads of these accounts that are not loaded yet, in the order of arrival."""
-        return [LandedUpload(**row) for row in self._rows("uploads/landed_uploads", account_ids=account_ids)]
+        return self.statements.records(LandedUpload, "uploads/landed_uploads", account_ids=account_ids)
 
-    def record_landed(
-        self,
-        *,
-        account_id: str,
-        sha256: str,
-        content_sha256: str,
-        profile: str,
-        time_zone: str | None,
-        file_name: str,
-        size: int,
-        landing_path: str,
-        now: datetime,
-        corrects: str | None = None,
-    ) -> None:
+    def record_landed(self, upload: NewUpload, *, now: datetime) -> None:
         """Records a landed file.
 
         Args:
-            account_id: account that owns the records.
-            sha256: id of the upload, see ``upload_id``.
-            content_sha256: sha256 of the bytes.
-            profile: profile that reads the file.
-            time_zone: IANA name of the time zone of the file's times; None for that of the profile or the account.
-            file_name: name under which the file was delivered.
-            size: bytes of the file.
-            landing_path: path below the landing folder.
+            upload: the file.
             now: time of arrival.
-            corrects: id of the upload whose rejected lines this file corrects; None for any other file.
         """
-        self._execute(
-            "uploads/record_landed_upload",
-            account_id=account_id,
-            sha256=sha256,
-            content_sha256=content_sha256,
-            profile=profile,
-            time_zone=time_zone,
-            file_name=file_name,
-            bytes=size,
-            landing_path=landing_path,
-            now=now,
-            corrects=corrects,
-        )
+        values = asdict(upload)
+        size = values.pop("size")
+        self.statements.execute("uploads/record_landed_upload", **values, bytes=size, now=now)
 
     def record_name(
         self,
@@ -180,7 +177,7 @@ class UploadTable(LedgerTables):
         now: datetime,
     ) -> None:
         """Records a name under which a file was delivered, also for a file whose bytes are already stored."""
-        self._execute(
+        self.statements.execute(
             "uploads/record_upload_name",
             account_id=account_id,
             sha256=sha256,
@@ -193,15 +190,15 @@ class UploadTable(LedgerTables):
 
     def names(self, account_ids: list[str], profiles: list[str]) -> list[UploadName]:
         """Names of files of these profiles, newest first; without refused and discarded files and corrections."""
-        rows = self._rows("uploads/upload_names", account_ids=account_ids, profiles=profiles)
-        return [UploadName(**row) for row in rows]
+        return self.statements.records(UploadName, "uploads/upload_names", account_ids=account_ids, profiles=profiles)
 
     def list_all(
         self, account_ids: list[str], *, sha256_prefix: str = "", states: Sequence[str] = UPLOAD_STATES
     ) -> list[UploadLine]:
         """Uploads of these accounts in these states, newest first."""
-        rows = self._rows("uploads/uploads", account_ids=account_ids, sha256_prefix=sha256_prefix, states=list(states))
-        return [UploadLine(**row) for row in rows]
+        return self.statements.records(
+            UploadLine, "uploads/uploads", account_ids=account_ids, sha256_prefix=sha256_prefix, states=list(states)
+        )
 
     def record_held(
         self, *, account_id: str, sha256: str, overlap_rows: int, other_calls: int, error_code: str, error_message: str
@@ -216,7 +213,7 @@ class UploadTable(LedgerTables):
             error_code: code of the reason.
             error_message: text of the reason.
         """
-        self._execute(
+        self.statements.execute(
             "uploads/record_held_upload",
             account_id=account_id,
             sha256=sha256,
@@ -241,7 +238,7 @@ class UploadTable(LedgerTables):
         """
         state = "landed" if release else "discarded"
         return bool(
-            self._execute(
+            self.statements.execute(
                 "uploads/decide_upload",
                 account_id=account_id,
                 sha256=sha256,
@@ -253,22 +250,22 @@ class UploadTable(LedgerTables):
 
     def rejects(self, account_id: str, source: str, *, state: str = "open") -> pl.DataFrame:
         """Rejected rows of a source as ``line, field, reason, raw, detail``, by line."""
-        rows = self._rows("uploads/rejects", account_id=account_id, source=source, state=state)
+        rows = self.statements.rows("uploads/rejects", account_id=account_id, source=source, state=state)
         schema = {"line": pl.Int64, "field": pl.String, "reason": pl.String, "raw": pl.String, "detail": pl.String}
         return pl.DataFrame(rows, schema=schema)
 
     def reject_reasons_of(self, account_id: str, source: str) -> dict[str, int]:
         """Numbers of rejected lines of an upload by reason, including lines corrected since."""
-        rows = self._rows("uploads/upload_reject_reasons", account_id=account_id, source=source)
+        rows = self.statements.rows("uploads/upload_reject_reasons", account_id=account_id, source=source)
         return {row["reason"]: row["row_count"] for row in rows}
 
     def reject_sources(self, account_ids: list[str], *, state: str = "open") -> list[dict[str, Any]]:
         """Rejected rows by account, origin, source, reason, field; with ``row_count``, ``first_line``, ``detail``."""
-        return self._rows("uploads/reject_sources", account_ids=account_ids, state=state)
+        return self.statements.rows("uploads/reject_sources", account_ids=account_ids, state=state)
 
     def record_refused(self, *, account_id: str, sha256: str, error_code: str, error_message: str) -> None:
         """Records that a file could not be read with its profile."""
-        self._execute(
+        self.statements.execute(
             "uploads/record_refused_upload",
             account_id=account_id,
             sha256=sha256,
@@ -278,4 +275,4 @@ class UploadTable(LedgerTables):
 
     def reject_reasons(self, account_ids: list[str]) -> list[dict[str, Any]]:
         """Rejected rows by ``account_id, origin, reason, field`` with ``row_count``."""
-        return self._rows("uploads/reject_reasons", account_ids=account_ids)
+        return self.statements.rows("uploads/reject_reasons", account_ids=account_ids)
