@@ -160,6 +160,32 @@ WHERE
     AND (business_date < %(first_day)s OR business_date >= %(end_day)s)
 ON CONFLICT (account_id, origin, record_id, business_date) DO NOTHING
 
+-- Name:        insert_removed_calls
+-- Purpose:     store the calls of the last day of a month that no imported record is linked to. The first imported
+--              record of such a call may come later, with a day in the next month. Earlier months are removed before.
+-- Parameters:  account_id, first_day, end_day.   Grain: account_id, call_digest, started_at.
+-- Locks:       the rows written; the caller holds the account's advisory lock.   Idempotent: yes.
+INSERT INTO removed_calls (account_id, call_digest, started_at, month)
+SELECT
+    cdr.account_id,
+    encode(sha256(convert_to(cdr.call_id, 'UTF8')), 'hex'),
+    cdr.started_at,
+    %(first_day)s
+FROM cdr
+INNER JOIN cdr_places AS place
+    ON
+        place.account_id = cdr.account_id
+        AND place.origin = cdr.origin
+        AND place.record_id = cdr.record_id
+        AND place.business_date = cdr.business_date
+WHERE
+    cdr.account_id = %(account_id)s
+    AND cdr.origin = 'api'
+    AND cdr.call_id IS NOT NULL
+    AND place.linked_record_id IS NULL
+    AND cdr.business_date = %(end_day)s::date - 1
+ON CONFLICT (account_id, call_digest, started_at) DO NOTHING
+
 -- Name:        insert_month_totals
 -- Purpose:     store the totals of a month's legs before they are removed.
 -- Parameters:  account_id, first_day, end_day.   Grain: account_id, business_date, origin, cost_currency.
@@ -182,6 +208,39 @@ WHERE
     AND business_date >= %(first_day)s
     AND business_date < %(end_day)s
 GROUP BY account_id, business_date, origin, coalesce(cost_currency, '')
+
+-- Name:        records_of_removed_calls
+-- Purpose:     those of the given imported records whose call was removed with its month. Left out are records that are
+--              stored, and records of a call that the switch's stored records have too.
+-- Parameters:  account_id; arrays record_ids, call_ids, call_digests, starts; most_apart (interval between the starts
+--              of two records of a leg).   Grain: record_id.   Locks: none.
+SELECT DISTINCT delivered.record_id
+FROM unnest(
+    %(record_ids)s::text [], %(call_ids)s::text [], %(call_digests)s::text [], %(starts)s::timestamptz []
+) AS delivered (record_id, call_id, call_digest, started_at)
+INNER JOIN removed_calls AS removed
+    ON
+        removed.account_id = %(account_id)s
+        AND removed.call_digest = delivered.call_digest
+        AND removed.started_at BETWEEN delivered.started_at - %(most_apart)s AND delivered.started_at + %(most_apart)s
+WHERE
+    NOT EXISTS (
+        SELECT 1
+        FROM cdr_keys AS stored
+        WHERE
+            stored.account_id = %(account_id)s
+            AND stored.origin = 'imported'
+            AND stored.record_id = delivered.record_id
+    )
+    AND NOT EXISTS (
+        SELECT 1
+        FROM cdr AS leg
+        WHERE
+            leg.account_id = %(account_id)s
+            AND leg.origin = 'api'
+            AND leg.call_id = delivered.call_id
+            AND leg.started_at BETWEEN delivered.started_at - %(most_apart)s AND delivered.started_at + %(most_apart)s
+    )
 
 -- Name:        records_of_kept_legs
 -- Purpose:     those of the given records whose leg belongs to another month than the record itself.

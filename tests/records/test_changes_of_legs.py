@@ -262,3 +262,45 @@ def test_a_day_late_by_a_removed_link_has_an_unknown_count(place: RunContext) ->
     with place.ledger() as ledger:
         withdraw_links(ledger.connection, ACCOUNT, links, now=place.clock() + timedelta(hours=1))
     assert late_rows(place) == ("late_pending", None)
+
+
+@pytest.mark.fault("R203")
+def test_the_first_twin_of_a_removed_leg_is_rejected(place: RunContext) -> None:
+    leg, twin = over_the_edge(twin_first=False)
+    deliver(place, leg)
+    for day in (EDGE, OVER):
+        seal(place, PERSON, day)
+    removed(place, keep=2)
+    deliver(later(place, hours=1), twin, kind="upload")
+    assert warehouse(place, "SELECT reason, raw FROM rejects") == [("month_removed", "twin")]
+    assert warehouse(place, "SELECT count(*) FROM cdr") == [(0,)]
+
+
+@pytest.mark.fault("R203")
+def test_a_new_call_next_to_a_removed_month_is_loaded(place: RunContext) -> None:
+    leg, twin = over_the_edge(twin_first=False)
+    deliver(place, leg)
+    for day in (EDGE, OVER):
+        seal(place, PERSON, day)
+    removed(place, keep=2)
+    days_later = {"started_at": SEPTEMBER + timedelta(hours=30), "business_date": date(2026, 9, 2)}
+    deliver(
+        later(place, hours=1),
+        twin | {"record_id": "no call id", "call_id": None},
+        twin | {"record_id": "other call", "call_id": "y"},
+        twin | {"record_id": "same id, days later"} | days_later,
+        kind="upload",
+    )
+    assert warehouse(place, "SELECT count(*) FROM cdr") == [(3,)]
+    assert warehouse(place, "SELECT count(*) FROM rejects") == [(0,)]
+
+
+def test_a_twin_of_a_stored_leg_with_the_same_call_id_is_loaded(place: RunContext) -> None:
+    leg, twin = over_the_edge(twin_first=False)
+    second = {"record_id": "second", "business_date": OVER, "started_at": SEPTEMBER + timedelta(seconds=5)}
+    deliver(place, leg, leg | second)
+    for day in (EDGE, OVER):
+        seal(place, PERSON, day)
+    removed(place, keep=2)
+    deliver(later(place, hours=1), twin, kind="upload")
+    assert warehouse(place, "SELECT origin, record_id FROM cdr_merged") == [("api+imported", "second")]

@@ -36,7 +36,7 @@ BOUNDED: Final = {
     "file_name": 4 * 255,  # register_uploads.display_name, characters of four bytes
     "path": 512,  # export files: folders and names made of an account id, dates and a dialect
     "target": 64,  # exports/delivery/targets
-    "sha256": 64, "digest": 64, "key_digest": 64, "reject_id": 32, "outcome_id": 64, "token_id": 64,
+    "sha256": 64, "digest": 64, "key_digest": 64, "call_digest": 64, "reject_id": 32, "outcome_id": 64, "token_id": 64,
     "dialect": 16, "name": 64, "revision": 32, "version_num": 32,
     "imported_record_id": LONGEST_INDEXED, "api_record_id": LONGEST_INDEXED,
 }  # fmt: skip

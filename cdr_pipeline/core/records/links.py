@@ -14,7 +14,7 @@ API: Final = "api"
 IMPORTED: Final = "imported"
 BOTH: Final = "api+imported"
 # Largest difference between the starts of two records of one leg, even if a file's clock has the wrong time zone.
-_MAX_DISTANCE: Final = timedelta(days=1)
+MOST_APART: Final = timedelta(days=1)
 # Largest difference in days between the business dates of records that can affect each other's leg: a changed record
 # affects the links of records within a day, those affect records within another day, and time zones add one more.
 LEG_REACH_DAYS: Final = 3
@@ -54,7 +54,7 @@ def pairs_by_call_id(records: pl.DataFrame) -> pl.DataFrame:
         compared.filter(pl.col("origin") == API)
         .join(compared.filter(pl.col("origin") == IMPORTED), on=["account_id", "call_id"], suffix="_imported")
         .with_columns(distance.alias("__distance"), lengths.alias("__lengths"))
-        .filter(pl.col("__distance") <= _MAX_DISTANCE)
+        .filter(pl.col("__distance") <= MOST_APART)
     )
     nearness = ("__distance", "__lengths")
     nearest_to_api = candidates.sort(*nearness, "record_id_imported", nulls_last=True).unique(

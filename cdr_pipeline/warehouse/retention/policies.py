@@ -83,6 +83,7 @@ class MonthRemoval:
         statements = self.statements
         statements.execute("retention/insert_month_totals")
         statements.execute("retention/insert_removed_records")
+        statements.execute("retention/insert_removed_calls")
         statements.execute("retention/delete_history")
         deleted = statements.execute("retention/delete_records")
         statements.execute("retention/delete_keys")
