@@ -195,8 +195,9 @@ class ReconciliationTable(LedgerTables):
 
     def unpriced_charges(self, account_id: str, business_date: date) -> list[UnpricedCharges]:
         """Charges of a day that nothing verifies, by carrier and destination; most calls first."""
-        rows = self._rows("reconciliation/unpriced_charges", account_id=account_id, business_date=business_date)
-        return [UnpricedCharges(**row) for row in rows]
+        return self.statements.records(
+            UnpricedCharges, "reconciliation/unpriced_charges", account_id=account_id, business_date=business_date
+        )
 
     def absurd_values(self, account_id: str, business_date: date, *, now: datetime) -> list[AbsurdValues]:
         """Numbers of records of a day with implausible values, by source."""

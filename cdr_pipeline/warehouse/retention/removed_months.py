@@ -3,7 +3,7 @@
 A leg belongs to the month of its API record. Its imported record is removed with it, even if it is in another month. An
 imported record in another month that comes for the first time after the removal is recognised by its call id. It is not
 recognised, and counts as a new leg, if it has no call id, if only a reconciliation would link it, if the removal was
-before migration 0019, or if it starts almost a day after a call of the last but one day and the last has 23 hours.
+before that call was kept, or if it starts almost a day after a call of the last but one day and the last has 23 hours.
 """
 
 from datetime import date

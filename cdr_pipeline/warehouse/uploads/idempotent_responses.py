@@ -70,7 +70,9 @@ class IdempotentResponses(LedgerTables):
 
     def finish(self, claim: KeyClaim, *, status: int, answer: dict[str, Any]) -> bool:
         """Stores the response to a request. Returns false if another request has claimed the key since."""
-        return bool(self.statements.execute("uploads/store_response", **asdict(claim), status=status, answer=Jsonb(answer)))
+        return bool(
+            self.statements.execute("uploads/store_response", **asdict(claim), status=status, answer=Jsonb(answer))
+        )
 
     def release(self, claim: KeyClaim) -> None:
         """Releases the key after its request failed, so that it can be retried."""
