@@ -89,6 +89,18 @@ WHERE
 ORDER BY started_at, record_id, origin
 LIMIT %(row_limit)s
 
+-- Name:        long_values
+-- Purpose:     what the migration found of texts above the limits of their fields.
+-- Parameters:  none.   Grain: account_id, field.   Locks: none.
+SELECT
+    account_id,
+    field,
+    most_bytes,
+    records,
+    longest
+FROM long_values
+ORDER BY account_id, field
+
 -- Name:        page
 -- Purpose:     one page of legs in the form of Kazoo's list, and the key of the first row of the next page.
 -- Parameters:  utc_offset, row_limit and what the conditions bind; columns, names, conditions and order are generated.

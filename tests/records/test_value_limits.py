@@ -22,6 +22,8 @@ from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
 from cdr_pipeline.steps.retention.retain_records import retain_records, set_policy
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.records.loading import LONGEST_RAW
+from cdr_pipeline.warehouse.records.long_values import LongValues, find_long_values, record_long_values
+from cdr_pipeline.warehouse.server.engine import engine
 from tests.support.days import ACCOUNT, DAY, collected, deliver, export, seal
 from tests.support.landed import list_row, loaded_rows
 from tests.support.nights import night, playing, require_sound, warehouse
@@ -37,7 +39,7 @@ BOUNDED: Final = {
     "path": 512,  # export files: folders and names made of an account id, dates and a dialect
     "target": 64,  # exports/delivery/targets
     "sha256": 64, "digest": 64, "key_digest": 64, "call_digest": 64, "reject_id": 32, "outcome_id": 64, "token_id": 64,
-    "dialect": 16, "name": 64, "revision": 32, "version_num": 32,
+    "dialect": 16, "field": 64, "name": 64, "revision": 32, "version_num": 32,
     "imported_record_id": LONGEST_INDEXED, "api_record_id": LONGEST_INDEXED,
 }  # fmt: skip
 FIXED: Final = 32
@@ -176,6 +178,18 @@ def test_a_reject_names_field_length_and_limit_of_a_long_value(ctx: RunContext, 
     assert loaded.reject_reasons == {"too_long": 1}
     rejected = warehouse(ctx, "SELECT field, reason, detail FROM rejects")
     assert rejected == [("caller_id_number", "too_long", "3500 bytes, at most 512")]
+
+
+def test_values_stored_before_their_limit_are_counted_once(ctx: RunContext) -> None:
+    collected(ctx)
+    deliver(ctx, {"call_id": "x" * 600}, {"call_id": "y" * 700, "trunk": "z" * 5_000}, {"call_id": "fine"})
+    database = engine(ctx.url)
+    with database.begin() as connection:
+        record_long_values(connection)
+    database.dispose()
+    with ctx.ledger() as ledger:
+        found = find_long_values(ledger.connection)
+    assert found == [LongValues(ACCOUNT, "call_id", 512, 2, 700), LongValues(ACCOUNT, "trunk", 512, 1, 5_000)]
 
 
 def test_a_reject_of_long_json_names_length_and_limit(ctx: RunContext) -> None:

@@ -90,9 +90,13 @@ def url(
 
 @warehouse_app.command("migrate")
 def migrate() -> None:
-    """Migrate the tables to this version. A database of a newer version is refused and left unchanged."""
+    """Migrate the tables to this version. A database of a newer version is refused and left unchanged.
+
+    Also shows which fields have values that were stored before they had a limit and are longer than it.
+    """
     from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.warehouse.accounts.tenancy import READER, admit_reader
+    from cdr_pipeline.warehouse.records.long_values import find_long_values
     from cdr_pipeline.warehouse.server.engine import connect, warehouse_url
     from cdr_pipeline.warehouse.server.migrate import upgrade
 
@@ -101,10 +105,18 @@ def migrate() -> None:
     with connect(url) as connection:
         if not admit_reader(connection):
             out.print(f"this user may not create the role {READER}, which the API reads as: an administrator must")
+        long_values = find_long_values(connection)
     if result.before == result.after:
         out.print(f"nothing to do: the tables are at revision {result.after}")
     else:
         out.print(f"migrated from {result.before or 'an empty database'} to revision {result.after}")
+    for item in long_values:
+        out.print(
+            f"account {item.account_id}: when its limit was introduced, {item.records} record(s) had a {item.field} of"
+            f" up to {item.longest} bytes, {item.most_bytes} are allowed. They stay; delivered again they are rejected",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 @warehouse_app.command("backup")
