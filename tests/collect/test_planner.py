@@ -15,6 +15,7 @@ from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, SwitchDialect
 from cdr_pipeline.sources.kazoo.session import Credentials
 from cdr_pipeline.sources.kazoo.windows import EdgeReach, plan_windows
+from tests.support.examples import examples
 
 EDGE = datetime(2026, 6, 1, tzinfo=UTC)
 MINUTES = st.integers(-3 * 1440, 3 * 1440)
@@ -64,7 +65,7 @@ def serve(documents: list[dict[str, Any]], dialect: SwitchDialect) -> httpx2.Moc
 
 
 @pytest.mark.parametrize("dialect", SwitchDialect, ids=str)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(calls=CALLS, span=SPAN, page_size=st.sampled_from([1, 2, 7, 50]))
 def test_the_union_of_what_comes_back_is_the_truth(
     dialect: SwitchDialect, calls: list[tuple[int, int, int, int]], span: tuple[datetime, datetime], page_size: int

@@ -16,6 +16,7 @@ from cdr_pipeline.exports.exact_csv import encode
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.records.reading import day_lines
+from tests.support.examples import examples
 from tests.support.records import rows
 
 COLUMNS = list(names(exported_only=True))
@@ -44,7 +45,7 @@ NUMBER = count()
 
 @pytest.mark.parametrize("chunk_bytes", [1, 1 << 20], ids=["row by row", "in one chunk"])
 @given(changes=st.lists(RECORDS, min_size=1, max_size=6), imported=st.booleans())
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_postgresql_and_polars_write_the_same_bytes(
     ctx: RunContext, chunk_bytes: int, changes: list[dict[str, Any]], *, imported: bool
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdr_pipeline.core.time.business_day import day_bounds
+from tests.support.examples import examples
 
 ZONES = sorted(
     name for name in available_timezones() if not name.startswith(("posix", "right", "SystemV", "localtime"))
@@ -17,7 +18,7 @@ DAYS = st.dates(date(1970, 1, 2), date(2099, 12, 31))
 
 
 @given(DAYS, st.sampled_from(ZONES))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_days_of_every_zone_tile_time(day: date, zone: str) -> None:
     first, end = day_bounds(day, zone)
     assert end == day_bounds(day + timedelta(days=1), zone)[0]
@@ -26,7 +27,7 @@ def test_days_of_every_zone_tile_time(day: date, zone: str) -> None:
 
 
 @given(st.datetimes(datetime(2012, 1, 1), datetime(2099, 12, 31)), st.sampled_from(ZONES))  # noqa: DTZ001
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_the_business_date_of_an_instant_is_the_day_whose_bounds_hold_it(naive: datetime, zone: str) -> None:
     moment = naive.replace(tzinfo=UTC)
     first, end = day_bounds(moment.astimezone(ZoneInfo(zone)).date(), zone)

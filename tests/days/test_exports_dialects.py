@@ -33,6 +33,7 @@ from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.renditions import write_rendition
 from cdr_pipeline.exports.verify import verify_file, verify_tree
 from tests.support.daily_files import COLUMNS, DAY, NASTY, records, write
+from tests.support.examples import examples
 
 FORMULAS = ["=1+1", "+15550100123", "-2", "@sum(1)", "\t=1", "\r=1", "\uff1d1", "'quoted"]
 LONG = ["12345678901234567890", "0012345", "1E15", "2026-03-02", "1-2", "MAR1", "true", " 7"]
@@ -166,7 +167,7 @@ def test_every_risky_cell_of_a_spreadsheet_begins_with_an_apostrophe(tmp_path: P
 
 
 @given(st.lists(texts, min_size=1, max_size=5))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_the_rule_of_the_spreadsheet_is_undone_exactly(values: list[str]) -> None:
     frame = pl.DataFrame({"caller_id_name": values, "cost": ["-1.00000000"] * len(values)})
     written = spreadsheet.header(frame.columns) + spreadsheet.encode(frame)

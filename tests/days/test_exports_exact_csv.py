@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.exact_csv import encode, header
+from tests.support.examples import examples
 from tests.support.records import rows
 
 COLUMNS = list(names(exported_only=True))
@@ -67,7 +68,7 @@ def golden_content() -> bytes:
 
 @pytest.mark.fault("D20")
 @given(st.lists(texts | awkward, min_size=1, max_size=5))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_any_text_survives_the_way_to_csv_and_polars(values: list[str]) -> None:
     changes = [{"caller_id_name": value, "media_server": value} for value in values]
     assert [row["caller_id_name"] for row in cells(*changes)] == values

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdr_pipeline.exports.totals import FileTotals
+from tests.support.examples import examples
 from tests.support.records import rows
 
 legs = st.fixed_dictionaries(
@@ -33,7 +34,7 @@ def totals(*chunks: pl.DataFrame) -> dict[str, Any]:
 
 @pytest.mark.fault("D23")
 @given(st.lists(legs, min_size=1, max_size=8), st.integers(0, 8))
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 def test_totals_are_the_exact_sums_wherever_the_chunks_are_cut(given_legs: list[dict[str, Any]], cut: int) -> None:
     frame = rows(*given_legs)
     found = totals(frame[:cut], frame[cut:])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cdr_pipeline.core.reconcile.match import conflict_components as knots
 from cdr_pipeline.core.reconcile.match.assignment import Pairing, assign
 from cdr_pipeline.core.reconcile.match.conflict_components import AMBIGUOUS
+from tests.support.examples import examples
 
 Weights = list[list[int]]
 
@@ -61,7 +62,7 @@ def matrices(largest: int = 7, values: st.SearchStrategy[int] = ANY_WEIGHT) -> s
 
 
 @given(matrices())
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @example([[12_000, 12_000], [12_000, 12_000]])
 @example([[10, 10, 10]])
 @example([[7_000, 12_000], [0, 7_000]])
@@ -75,7 +76,7 @@ def test_the_pairing_is_a_matching_and_no_other_weighs_more(weights: Weights) ->
 
 
 @given(matrices(values=st.sampled_from([0, 0, 4_000, 4_000, 8_000])), st.randoms())
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_the_order_of_candidates_changes_nothing_even_among_equals(weights: Weights, random: Any) -> None:
     order = list(range(int(np.count_nonzero(np.array(weights)))))
     random.shuffle(order)
@@ -88,7 +89,7 @@ def test_the_order_of_candidates_changes_nothing_even_among_equals(weights: Weig
 
 
 @given(matrices(4, st.one_of(st.just(0), st.integers(100, 12_000), st.sampled_from([5_000, 5_020, 5_049, 5_050]))))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @example([[5_000, 5_000, 5_000]])
 @example([[5_000, 5_049], [5_000, 5_000]])
 def test_a_pair_is_ambiguous_exactly_when_a_pairing_without_it_is_as_good(weights: Weights) -> None:
@@ -109,7 +110,7 @@ def test_k_equal_calls_and_k_equal_records_pair_in_order_of_time(size: int) -> N
 
 @pytest.mark.fault("D08")
 @given(matrices(values=st.sampled_from([0, 3_000, 6_000])))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_swapping_the_sides_weighs_the_same(weights: Weights) -> None:
     turned = [list(column) for column in zip(*weights, strict=True)]
     assert total(weights, solve(weights)) == total(turned, solve(turned))

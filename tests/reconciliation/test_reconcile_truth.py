@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdr_pipeline.core.reconcile import Reconciled, Rules, reconcile
+from tests.support.examples import examples
 from tests.support.grading import grade
 from tests.support.known_truth import DAY_MS, MIDNIGHT, MIXED, SCENARIOS, calls_of_a_day
 from tests.support.sides import NOON, side
@@ -108,7 +109,7 @@ CALLS = st.fixed_dictionaries(
 
 
 @given(st.lists(CALLS, max_size=7), st.lists(CALLS, max_size=7), st.randoms())
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_any_rows_have_one_class_each_and_no_row_two_partners(ours: Any, theirs: Any, random: Any) -> None:
     a, b = side(*ours), side(*theirs, prefix="b")
     result = reconcile(a, b, Rules(currency="EUR"))

@@ -18,6 +18,7 @@ from cdr_pipeline.core.records.links import TOGETHER, merged_legs, pairs_by_call
 from cdr_pipeline.warehouse.records.links import Link, reconciled_links, set_links, withdraw_links
 from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load
 from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.examples import examples
 from tests.support.records import rows
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
@@ -75,7 +76,7 @@ def _links(connection: psycopg.Connection[Any]) -> set[tuple[str, str]]:
     return set(connection.execute("SELECT imported_record_id, api_record_id FROM cdr_links").fetchall())
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrivals=st.lists(RECORD, min_size=1, max_size=8))
 def test_links_and_view_follow_from_the_records_alone(warehouse_url: str, arrivals: list[dict[str, Any]]) -> None:
     with connect(warehouse_url) as connection:

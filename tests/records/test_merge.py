@@ -17,6 +17,7 @@ from cdr_pipeline.core.records.identity import with_digests
 from cdr_pipeline.core.records.merge import contradicted_lines, merge
 from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, batch_load
 from cdr_pipeline.warehouse.server.engine import connect
+from tests.support.examples import examples
 from tests.support.records import STARTED, rows
 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
@@ -59,7 +60,7 @@ def _state(connection: psycopg.Connection[Any], table: str) -> list[tuple[Any, .
     return sorted(connection.execute(f"SELECT {columns} FROM {table}").fetchall(), key=repr)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(BATCH, min_size=1, max_size=4), kind=st.sampled_from(["window", "upload"]))
 def test_sql_and_reference_agree(warehouse_url: str, batches: list[Any], kind: Any) -> None:
     with connect(warehouse_url) as connection:
@@ -82,7 +83,7 @@ def test_sql_and_reference_agree(warehouse_url: str, batches: list[Any], kind: A
         assert _state(connection, "cdr_history") == sorted(replaced, key=repr)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(batch=[({"record_id": "a"}, True), ({"record_id": "a"}, False)], order=Random(1))
 @given(batch=BATCH, order=st.randoms())
 def test_the_order_of_pages_does_not_matter(warehouse_url: str, batch: list[Any], order: Any) -> None:

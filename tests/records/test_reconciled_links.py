@@ -15,6 +15,7 @@ from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.carriers import drop
+from tests.support.examples import examples
 from tests.support.nights import warehouse
 from tests.support.records import rows
 
@@ -100,7 +101,7 @@ STEP = st.one_of(LEG, RECORD.map(lambda line: ("record", line)), st.just(("recon
 
 
 @pytest.mark.fault("R202")
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.lists(STEP, min_size=3, max_size=9))
 def test_links_are_those_of_a_fresh_load_and_reconciliation(ctx: RunContext, path: list[tuple[object, ...]]) -> None:
     known(ctx, "path", "fresh")

@@ -29,6 +29,7 @@ from cdr_pipeline.warehouse.records.merging import WORTH_FILLING
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.server.migrate import require_current, scripts, upgrade
+from tests.support.examples import examples
 from tests.support.records import STARTED, rows
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
@@ -396,7 +397,7 @@ ANYTHING = st.fixed_dictionaries(
 
 
 @pytest.mark.fault("C11")
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(records=st.lists(ANYTHING, min_size=1, max_size=4))
 def test_nothing_that_the_rules_accept_is_refused_by_the_database(warehouse_url: str, records: Records) -> None:
     days = [{"business_date": record["started_at"].date()} | record for record in records]

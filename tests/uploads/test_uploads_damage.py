@@ -16,6 +16,7 @@ from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from tests.support.examples import examples
 from tests.support.uploads import EXAMPLES
 
 FILES = {path.stem: path for path in sorted(EXAMPLES.iterdir())}
@@ -42,7 +43,7 @@ def damaged(text: str, damage: list[tuple[float, int, str]]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 @given(DAMAGE, st.integers(1, 400))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_refused_or_every_line_of_it_has_a_place(
     tmp_path: Path, name: str, damage: list[tuple[float, int, str]], block: int
 ) -> None:

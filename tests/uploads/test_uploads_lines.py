@@ -13,6 +13,7 @@ from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads import lines as lines_module
 from cdr_pipeline.sources.uploads.lines import line_blocks, logical_lines
 from cdr_pipeline.sources.uploads.parse import read_upload
+from tests.support.examples import examples
 
 if TYPE_CHECKING:
     from cdr_pipeline.sources.uploads.records import RawRecords
@@ -60,7 +61,7 @@ def outcome(path: Path, spoken: Profile, block: int) -> tuple[pl.DataFrame, pl.D
     st.sampled_from([Segments(), SEGMENTS]),
     st.integers(1, 40),
 )
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(400), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_shape_of_file_breaks_the_accounting_or_depends_on_blocks(
     tmp_path: Path, content: bytes, layout: Layout, segments: Segments, block: int
 ) -> None:
