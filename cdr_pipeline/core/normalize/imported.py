@@ -95,6 +95,21 @@ def normalize_imported(
     return CheckedRows(rows, split.rejects)
 
 
+def charges(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+    """Amounts of raw rows, also of rows that are rejected for another value.
+
+    Args:
+        records: ``line``, ``raw`` and one text column per source column.
+        profile: format of the file.
+
+    Returns:
+        ``line, cost, cost_currency``; a cost that cannot be read is null.
+    """
+    texts = _texts(combined(records, profile), profile)
+    currency = pl.col("cost_currency").str.to_uppercase().fill_null(pl.lit(profile.currency or None))
+    return texts.select(LINE, _money("cost", profile), currency)
+
+
 def combined(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     """Adds the columns that a profile joins from several. A joined column is null if one of its parts is null."""
     parts = {
@@ -180,7 +195,7 @@ def _with_typed_columns(
     ]
     currency = pl.col("cost_currency").str.to_uppercase()
     if profile.currency:
-        currency = currency.fill_null(profile.currency)
+        currency = currency.fill_null(pl.lit(profile.currency or None))
     casts += [
         pl.lit(None, field.kind.dtype).alias(field.name) for field in FIELDS if field.kind in (Kind.FLAG, Kind.DATE)
     ]

@@ -7,12 +7,14 @@ import polars as pl
 
 from cdr_pipeline.core.reconcile.classify.row_classes import RowOutcome, pair_outcome, row_outcomes
 from cdr_pipeline.core.reconcile.clock.clock import clock_between
-from cdr_pipeline.core.reconcile.inputs.calls import Flags, currencies_of, read_calls
+from cdr_pipeline.core.reconcile.inputs.calls import Flags
 from cdr_pipeline.core.reconcile.inputs.columns import require_side
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
+from cdr_pipeline.core.reconcile.inputs.read_sides import read_sides
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.tariff import tariff_of
 from cdr_pipeline.core.reconcile.match.matching import Matches, match
+from cdr_pipeline.core.reconcile.match.passes import Pass
 from cdr_pipeline.core.reconcile.result.frames import (
     SideOutcome,
     accruals_frame,
@@ -44,19 +46,23 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     ours, theirs = switch.lazy(), carrier.lazy()
     require_side(ours, "switch")
     require_side(theirs, "carrier")
-    currencies = currencies_of((ours, theirs), rules)
-    a = read_calls("switch", ours, currencies, rules)
-    b = read_calls("carrier", theirs, currencies, rules)
+    sides_read = read_sides(ours, theirs, rules)
+    a, b, currencies = sides_read.switch, sides_read.carrier, sides_read.currencies
     clock = clock_between(a, b, rules)
     carrier_start = clock.on_switch(b.start_ms)
     tariff_a = tariff_of(a, a.start_ms, rules, currencies)
     tariff_b = tariff_of(b, carrier_start, rules, currencies)
     comparison = Comparison(a, b, carrier_start, clock, tariff_a, rules)
     matches = match(comparison)
+    other_caller = (a.caller_check[matches.switch] != b.caller_check[matches.carrier]) & (
+        sides_read.other_caller[matches.carrier] | (matches.pass_codes == Pass.CALLED)
+    )
+    findings = sides_read.findings
+    del sides_read
     # Ten million calls per side take gigabytes: arrays are released as soon as they are not needed.
     a, b = a.without_numbers(), b.without_numbers()
     comparison = replace(comparison, switch=a, carrier=b)
-    outcome = pair_outcome(comparison, matches)
+    outcome = pair_outcome(comparison, matches, other_caller)
     rows_a, rows_b = row_outcomes(comparison, matches, outcome)
     counted_a, counted_b = _counted(comparison, rows_b, matches)
     names_a, names_b = destinations(a, tariff_a), destinations(b, tariff_b)
@@ -84,7 +90,7 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
         require_balance(totals[-1], side.calls, side.counted)
         del side
     all_totals = pl.concat(totals).sort(TOTAL_KEY)
-    return Reconciled(pairs, pl.concat(rows), all_totals, offset_frame(clock), accruals, narrowed)
+    return Reconciled(pairs, pl.concat(rows), all_totals, offset_frame(clock), accruals, narrowed, findings)
 
 
 def _counted(comparison: Comparison, of_carrier: RowOutcome, matches: Matches) -> tuple[Flags, Flags]:

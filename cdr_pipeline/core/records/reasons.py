@@ -55,7 +55,7 @@ EXPLANATIONS: dict[Reject, str] = {
     Reject.NOT_A_NUMBER: "the value cannot be read as a number",
     Reject.NOT_A_TIME: "the value cannot be read as a time in the profile's format",
     Reject.TIME_EPOCH: "the time is not in a known epoch (zero, Unix read as Gregorian, or the reverse)",
-    Reject.TIME_GAP: "local time that does not exist, or exists twice, on the day the clocks change",
+    Reject.TIME_GAP: "local time that does not exist when clocks change, or exists twice in a file of one record",
     Reject.TIME_IN_FUTURE: "the call starts in the future",
     Reject.OUT_OF_RANGE: "the value is outside the range of the field",
     Reject.NOT_ALLOWED: "the value is not allowed in this field",

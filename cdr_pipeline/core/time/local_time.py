@@ -1,4 +1,8 @@
-"""Converts times in files to instants in UTC. A text that does not name exactly one instant is refused, not guessed."""
+"""Converts times in files to instants in UTC.
+
+A text that names no instant is refused. A local time that exists twice, because clocks change, is read by its place in
+the file: times run on, so the second hour begins where they fall back. A single record has no order and is refused.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +25,8 @@ _COUNT: Final = r"^[0-9]+(?:\.[0-9]+)?$"
 _EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2150, 1, 1, tzinfo=UTC)
 _TOO_MANY_MILLISECONDS: Final = 10**14
+_HALF_AN_HOUR: Final = 1_800
+_HALF: Final = 0.5
 Parser = Callable[[pl.Series], pl.Series]
 
 
@@ -34,12 +40,10 @@ def instant(text: pl.Expr, notation: TimeNotation, formats: Sequence[str], zone:
         zone: IANA zone or offset of local times, and of ISO 8601 times without an offset.
 
     Returns:
-        ``Datetime("us", "UTC")``; null when the text is not a time, when it names no instant or two instants because
-        clocks change, and when it is outside the years 1990 to 2149.
+        ``Datetime("us", "UTC")``; null when the text is not a time, when it names no instant, or two without an order
+        of records that decides, because clocks change, and when it is outside the years 1990 to 2149.
     """
-    return text.map_batches(
-        lambda texts: _instants(texts, notation, formats, zone), return_dtype=_INSTANT, is_elementwise=True
-    )
+    return text.map_batches(lambda texts: _instants(texts, notation, formats, zone), return_dtype=_INSTANT)
 
 
 def is_time(text: pl.Expr, notation: TimeNotation, formats: Sequence[str]) -> pl.Expr:
@@ -167,7 +171,31 @@ def _in_zone(naive: pl.Series, zone: str) -> pl.Series:
         minutes = int(offset[2]) * 60 + int(offset[3])
         east = -minutes if offset[1] == "-" else minutes
         return naive.dt.replace_time_zone("UTC").dt.offset_by(f"{-east}m")
-    return naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
+    exact = naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
+    if exact.null_count() == naive.null_count() or len(naive) == 1:
+        return exact
+    unread = (exact.is_null() & naive.is_not_null()).arg_true()
+    times = naive.gather(unread)
+    first, second = (
+        times.dt.replace_time_zone(zone, ambiguous=reading, non_existent="null").dt.convert_time_zone("UTC")
+        for reading in ("earliest", "latest")
+    )
+    return exact.scatter(unread, second.zip_with(_is_repetition(naive, times), first))
+
+
+def _is_repetition(every: pl.Series, repeated: pl.Series) -> pl.Series:
+    """Whether each time of a repeated hour belongs to its second pass, by the one place where the times fall back.
+
+    Without such a place, or with several, the order proves nothing and the first pass is taken.
+    """
+    steps = every.drop_nulls().diff().drop_nulls().dt.total_seconds()
+    runs_backwards = (steps < 0).sum() > _HALF * len(steps)
+    jumps = repeated.diff().dt.total_seconds().fill_null(0)
+    places = jumps >= _HALF_AN_HOUR if runs_backwards else jumps <= -_HALF_AN_HOUR
+    if places.sum() != 1:
+        return pl.Series([False], dtype=pl.Boolean).new_from_index(0, len(repeated))
+    after = places.cast(pl.Int32).cum_sum() > 0
+    return ~after if runs_backwards else after
 
 
 def _from_count(texts: pl.Series) -> pl.Series:

@@ -8,7 +8,7 @@ import polars as pl
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind, canonical_schema
 from cdr_pipeline.core.fields.schemas import LINE, RAW
-from cdr_pipeline.core.normalize.imported import normalize_imported
+from cdr_pipeline.core.normalize.imported import charges, normalize_imported
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.core.records.identity import with_fingerprints
@@ -33,10 +33,12 @@ class LooseFile:
     Attributes:
         rows: one row per record with the canonical columns and ``line``; ``record_id`` may repeat.
         rejects: lines that could not be read.
+        rejected_charges: ``line, cost, cost_currency`` of these lines, where an amount could be read.
     """
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
+    rejected_charges: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,10 @@ def read_carrier_file(path: Path, profile: Profile, reading: ReadingDefaults) ->
     Raises:
         UnreadableUpload: the file cannot be opened, or decoded by its profile.
     """
-    without_account = replace(profile, account_column="", plan=_plan(profile, reading))
+    without_account = replace(profile, account_column="", plan=carrier_plan(profile, reading))
     rows: list[pl.DataFrame] = []
     rejects: list[pl.DataFrame] = []
+    money: list[pl.DataFrame] = []
     for records in read_upload(path, without_account):
         joined = join_segments(records.frame, without_account)
         shape = (
@@ -66,6 +69,7 @@ def read_carrier_file(path: Path, profile: Profile, reading: ReadingDefaults) ->
             else [(joined.rows, without_account)]
         )
         rejects += [records.rejects, joined.rejects]
+        money.append(charges(records.frame.join(joined.rejects.select(LINE), on=LINE, how="semi"), without_account))
         for frame, adapted in shape:
             normalized = normalize_imported(
                 frame,
@@ -76,8 +80,10 @@ def read_carrier_file(path: Path, profile: Profile, reading: ReadingDefaults) ->
             )
             rows.append(normalized.rows)
             rejects.append(normalized.rejects)
+            lines = normalized.rejects.select(LINE)
+            money.append(charges(frame.join(lines, on=LINE, how="semi"), adapted))
     every = pl.concat(rows).sort(LINE)
-    return LooseFile(with_fingerprints(every), pl.concat(rejects).sort(LINE))
+    return LooseFile(with_fingerprints(every), pl.concat(rejects).sort(LINE), pl.concat(money).drop_nulls("cost"))
 
 
 def read_switch_file(path: Path, reading: ReadingDefaults) -> LooseFile:
@@ -105,7 +111,8 @@ def read_switch_file(path: Path, reading: ReadingDefaults) -> LooseFile:
     return read_carrier_file(path, profile, reading)
 
 
-def _plan(profile: Profile, reading: ReadingDefaults) -> NumberPlan:
+def carrier_plan(profile: Profile, reading: ReadingDefaults) -> NumberPlan:
+    """Number plan of a profile, with the default country code if it states none."""
     plan = profile.plan
     return plan if plan.country_code is not None else replace(plan, country_code=reading.country_code)
 
@@ -145,7 +152,8 @@ def _exported(path: Path, kind: str) -> LooseFile:
         pl.lit("missing_value").alias("reason"),
         pl.lit("").alias(RAW),
     )
-    return LooseFile(rows.join(faulty, on=LINE, how="anti").sort(LINE), rejects)
+    money = faulty.select(LINE, "cost", "cost_currency").drop_nulls("cost")
+    return LooseFile(rows.join(faulty, on=LINE, how="anti").sort(LINE), rejects, money)
 
 
 def _typed(name: str, present: pl.DataType | None) -> pl.Expr:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,8 +10,10 @@ import orjson
 import polars as pl
 
 from cdr_pipeline import __version__
+from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.reconcile import Rules, reconcile
-from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, is_compared, matching_rules
+from cdr_pipeline.core.reconcile.clock.repeated_hour import settle_repeated_hour
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, is_compared, matching_rules, number_rules
 from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side
 from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of, require_every_leg, totals_of
 from cdr_pipeline.core.reconcile.result.verdict import Verdict, judge
@@ -62,8 +64,14 @@ def reconcile_carrier(
         return before
     ours, theirs = (
         switch_side(legs, clock=profile.reconcile.clock),
-        carrier_side(records, clock=profile.reconcile.clock),
+        carrier_side(
+            records,
+            clock=profile.reconcile.clock,
+            numbers=number_rules(profile.reconcile, _plan(profile, account)),
+        ),
     )
+    if profile.time_notation == "local" and not profile.zone_column:
+        theirs = settle_repeated_hour(theirs, ours, _zone(profile, account))
     # Names of the switch's tariff would split the totals; a paired record has the destination of its leg.
     ours = ours.with_columns(destination=pl.lit(None, pl.String))
     reconciled = reconcile(_with_destinations(ours), _with_destinations(theirs), rules)
@@ -105,6 +113,11 @@ def _span(day: CarrierDay, account: Account, profile: Profile) -> TimeRange:
     reach = timedelta(hours=profile.reconcile.reach_hours)
     days = timedelta(days=reach.days + 1)
     return TimeRange(starts_at - reach, ends_at + reach, day.business_date - days, day.business_date + days)
+
+
+def _plan(profile: Profile, account: Account) -> NumberPlan:
+    plan = profile.plan
+    return plan if plan.country_code is not None else replace(plan, country_code=account.country_code)
 
 
 def _zone(profile: Profile, account: Account) -> str:

@@ -15,7 +15,8 @@ from cdr_pipeline.core.fields.schemas import LINE
 from cdr_pipeline.core.reconcile import RateCard, Reconciled, Rules, reconcile
 from cdr_pipeline.core.reconcile.classify.classes import CLASS_TYPE, SIDE_TYPE, MatchClass
 from cdr_pipeline.core.reconcile.clock.clock_choice import choose_start_clock
-from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, matching_rules
+from cdr_pipeline.core.reconcile.clock.repeated_hour import settle_repeated_hour
+from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, matching_rules, number_rules
 from cdr_pipeline.core.reconcile.inputs.legs import Direction, LegRule, is_billable_leg
 from cdr_pipeline.core.reconcile.inputs.sides import currency_of
 from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of
@@ -30,6 +31,7 @@ from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.steps.reconciliation.read_loose_file import (
     LooseFile,
     ReadingDefaults,
+    carrier_plan,
     read_carrier_file,
     read_switch_file,
 )
@@ -119,7 +121,13 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
     section = profile.reconcile
     if request.rate_card is not None:
         section = replace(section, rate_card=request.rate_card.name)
-    result = reconcile(*choose_start_clock(compared, records, rules, by_last_digits=planless), rules)
+    numbers = number_rules(profile.reconcile, carrier_plan(profile, reading))
+    switch, carrier = choose_start_clock(
+        compared, records, rules, by_last_digits=planless and not rules.digits, numbers=numbers
+    )
+    if profile.time_notation == "local" and not profile.zone_column:
+        carrier = settle_repeated_hour(carrier, switch, _zone(request, profile))
+    result = reconcile(switch, carrier, rules)
     verdict = judge(
         outcomes_of(result, compared, records),
         section,
@@ -151,6 +159,11 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
     return ReconciledFiles(everything, verdict, not_compared, rejected, tuple(request.out / name for name in contents))
 
 
+def _zone(request: ReconcileFilesRequest, profile: Profile) -> str:
+    """Zone of the carrier's file and rate card."""
+    return request.time_zone if profile.time_zone == ACCOUNT_ZONE else profile.time_zone
+
+
 def _rules(request: ReconcileFilesRequest, profile: Profile) -> Rules:
     """The profile's rules with the overrides of the request."""
     section = profile.reconcile
@@ -171,7 +184,7 @@ def _rules(request: ReconcileFilesRequest, profile: Profile) -> Rules:
             currency=currency,
             places=section.places,
             rounding=section.rounding,
-            zone=request.time_zone if profile.time_zone == ACCOUNT_ZONE else profile.time_zone,
+            zone=_zone(request, profile),
         )
     return matching_rules(section, increment=steps, currency=currency, precision=profile.time_precision, rate_card=card)
 
@@ -239,13 +252,18 @@ def _set_aside(rows: pl.DataFrame, side: str, item: MatchClass, currency: str) -
 
 
 def _rejected(file: LooseFile, side: str, currency: str) -> pl.DataFrame:
-    rows = file.rejects.select(
+    rows = file.rejects.join(file.rejected_charges, on=LINE, how="left", maintain_order="left").select(
         pl.lit(side).alias("side"),
         (pl.lit("line ") + pl.col(LINE).cast(pl.String)).alias("row_id"),
         pl.lit(MatchClass.REJECTED.value).alias("class"),
+        pl.col("cost").alias("amount"),
+        pl.when(pl.col("cost").is_not_null())
+        .then(currency_of(pl.col("cost_currency"), currency))
+        .otherwise(pl.lit(currency))
+        .alias("currency"),
     )
     missing = [name for name in ROW_SCHEMA if name not in rows.columns]
-    plain = {"destination": "", "currency": currency, "amount": None}
+    plain = {"destination": ""}
     values = [pl.lit(plain.get(name, 0)).alias(name) for name in missing]
     return rows.with_columns(values).select(pl.col(name).cast(dtype) for name, dtype in ROW_SCHEMA.items())
 

@@ -54,8 +54,14 @@ class PairOutcome:
     details: pl.Series
 
 
-def pair_outcome(comparison: Comparison, matches: Matches) -> PairOutcome:
-    """Classifies pairs by fixed precedence: the pass that paired them, then length and money."""
+def pair_outcome(comparison: Comparison, matches: Matches, other_caller: Flags) -> PairOutcome:
+    """Classifies pairs by fixed precedence: the pass that paired them, then length and money.
+
+    Args:
+        comparison: the two sides.
+        matches: pairs of their rows.
+        other_caller: pairs whose callers differ and were not compared.
+    """
     switch, carrier, rules = comparison.switch, comparison.carrier, comparison.rules
     rows_a, rows_b = matches.switch, matches.carrier
     delta = comparison.carrier_start[rows_b] - switch.start_ms[rows_a]
@@ -98,8 +104,13 @@ def pair_outcome(comparison: Comparison, matches: Matches) -> PairOutcome:
         np.where(one_sided, 0, money.expected),
         money.agreed & ~money.foreign,
         comparison.tariff.rate_texts(rows_a),
-        pl.Series([None], dtype=DETAIL_TYPE).new_from_index(0, len(rows_a)),
+        _details(other_caller),
     )
+
+
+def _details(other_caller: Flags) -> pl.Series:
+    texts = pl.Series([None, "the caller differs"], dtype=pl.String).cast(DETAIL_TYPE)
+    return texts.gather(other_caller.astype(np.int32))
 
 
 def _causes(comparison: Comparison, matches: Matches, money: MoneyGap, faults: tuple[Flags, Flags, Flags]) -> Codes:

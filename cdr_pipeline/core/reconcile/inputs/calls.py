@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
+from cdr_pipeline.core.reconcile.inputs.notation import Notation, canonical
+from cdr_pipeline.core.reconcile.inputs.presented import presented_caller
 from cdr_pipeline.core.reconcile.inputs.rates import Integers
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
-from cdr_pipeline.core.reconcile.inputs.sides import currency_of, presented_caller
+from cdr_pipeline.core.reconcile.inputs.sides import currency_of
 from cdr_pipeline.errors import InvalidSide
 
 Hashes = npt.NDArray[np.uint64]
@@ -99,7 +100,9 @@ def combine_hashes(one: Hashes, other: Hashes) -> Hashes:
     return (blended ^ (blended >> _SHIFT)) * _MIX
 
 
-def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: Rules) -> Calls:
+def read_calls(
+    name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: Rules, notation: Notation | None = None
+) -> Calls:
     """Reads a side column by column, so that a file is never entirely in memory.
 
     Args:
@@ -107,6 +110,7 @@ def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: 
         side: ``SIDE_SCHEMA``.
         currencies: every currency of either side, and the default one; the index is the code.
         rules: number plans, the default currency and the free destinations.
+        notation: how numbers are read; as they are when None.
 
     Raises:
         InvalidSide: a row id repeats.
@@ -116,8 +120,9 @@ def read_calls(name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: 
     order = None if ids.is_sorted() else ids.arg_sort().cast(pl.Int32).to_numpy()
     _require_unique(ids if order is None else ids.gather(order), name)
     del ids
-    callee = pl.col("callee").str.strip_chars() if plan is None else _canonical("callee", plan)
-    caller = presented_caller(pl.col("caller") if plan is None else _canonical("caller", plan))
+    reading = notation or Notation()
+    callee = reading.read(name, "callee", canonical("callee", plan))
+    caller = reading.read(name, "caller", presented_caller(canonical("caller", plan), names=name == "switch"))
     dialled = _ordered(side, order, callee)
     calling = _ordered(side, order, caller)
     no_callee = (dialled == "").to_numpy()
@@ -175,8 +180,3 @@ def _require_unique(ordered_ids: pl.Series, name: str) -> None:
 def _ordered(side: pl.LazyFrame, order: Rows | None, column: pl.Expr) -> pl.Series:
     values = side.select(column.alias("value")).collect()["value"]
     return values if order is None else values.gather(order)
-
-
-def _canonical(name: str, plan: NumberPlan) -> pl.Expr:
-    """E.164 if the number is a public one, otherwise as written."""
-    return pl.coalesce(e164(pl.col(name), plan), pl.col(name).str.strip_chars())

@@ -1,7 +1,7 @@
 """Section ``[reconcile]`` of an import profile, and its conversion to the rules of the matcher."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, Final
@@ -9,10 +9,11 @@ from typing import ClassVar, Final
 import polars as pl
 from pydantic import ConfigDict
 
+from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.reconcile.inputs.legs import Direction, LegRule, is_billable_leg
 from cdr_pipeline.core.reconcile.inputs.rates import Increment, RateCard, RoundingMode
-from cdr_pipeline.core.reconcile.inputs.rules import Rules
-from cdr_pipeline.core.reconcile.inputs.sides import Clock
+from cdr_pipeline.core.reconcile.inputs.rules import CallerUse, Rules
+from cdr_pipeline.core.reconcile.inputs.sides import Clock, NumberRules
 from cdr_pipeline.core.uploads.profile_values import STRICT, Number, Texts
 
 _MILLISECONDS: Final = 1_000
@@ -45,6 +46,12 @@ class CarrierRules:
         rate_card: name of a CSV file in the folder of the profiles with the prices that the carrier should charge.
         free_destinations: names of destinations that cost nothing.
         offset_seconds: carrier's clock minus the switch's, if known; otherwise estimated from the calls.
+        caller: whether the caller must agree: required, optional (callers that agree with the switch's on almost no
+            call are left out) or ignored.
+        digits: last digits of numbers that are compared; 0 for whole numbers.
+        remove_prefixes: regular expressions of beginnings of numbers that are removed, such as technical prefixes.
+        translate: numbers as the carrier writes them, to the numbers that the switch has, such as toll-free numbers.
+        withheld: regular expressions of texts for withheld callers, in lower case, in addition to the built-in rules.
         tolerated_exposure_share: money at risk, as a share of what the carrier charges, above which a day is red.
         tolerated_break_share: breaks, as a share of the calls, above which a day is red.
         lateness_days: days after a day in which late records may arrive and the day is reconciled again.
@@ -69,6 +76,11 @@ class CarrierRules:
     rate_card: str = ""
     free_destinations: Texts = ()
     offset_seconds: int | None = None
+    caller: CallerUse = "optional"
+    digits: int = 0
+    remove_prefixes: Texts = ()
+    translate: Mapping[str, str] = field(default_factory=dict[str, str])
+    withheld: Texts = ()
     tolerated_exposure_share: Number = Decimal("0.01")
     tolerated_break_share: Number = Decimal("0.05")
     lateness_days: int = 7
@@ -118,7 +130,19 @@ def matching_rules(
         free_destinations=frozenset(carrier.free_destinations),
         offset_ms=None if carrier.offset_seconds is None else carrier.offset_seconds * _MILLISECONDS,
         interval=interval,
+        caller=carrier.caller,
+        digits=carrier.digits,
     )
+
+
+def number_rules(carrier: CarrierRules, plan: NumberPlan) -> NumberRules:
+    """How the carrier's numbers are rewritten before they are compared.
+
+    Args:
+        carrier: section ``[reconcile]`` of the profile.
+        plan: number plan of the profile.
+    """
+    return NumberRules(carrier.remove_prefixes, carrier.translate, carrier.withheld, plan)
 
 
 def billing_steps(carrier: CarrierRules, *, increment_seconds: int, minimum_seconds: int) -> Increment:

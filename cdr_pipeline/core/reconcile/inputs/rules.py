@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.reconcile.inputs.rates import Increment, RateCard
+
+CallerUse = Literal["required", "optional", "ignored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,9 @@ class Rules:
         carrier_covers, switch_covers: half-open interval that the side's records cover, if known; otherwise a side that
             ends long before the other is treated as truncated there.
         switch_plan, carrier_plan: number plan of a side; None if its numbers are in canonical form.
+        caller: ``required`` to pair only calls with equal or withheld callers; ``ignored`` to leave callers out;
+            ``optional`` to leave out callers that agree with the switch's on almost no call.
+        digits: last digits of numbers that are compared; 0 for whole numbers.
         weights: costs of the differences of a pair.
     """
 
@@ -83,4 +89,6 @@ class Rules:
     switch_covers: tuple[datetime, datetime] | None = None
     switch_plan: NumberPlan | None = None
     carrier_plan: NumberPlan | None = None
+    caller: CallerUse = "optional"
+    digits: int = 0
     weights: Weights = field(default_factory=Weights)

@@ -1,18 +1,17 @@
 """Converts canonical rows to the two sides of a reconciliation."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import polars as pl
 
+from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
 from cdr_pipeline.core.reconcile.inputs.columns import SIDE_SCHEMA
+from cdr_pipeline.core.reconcile.inputs.presented import presented_caller
 
 Clock = Literal["answer", "start"]
 
-# Texts that switches and carriers write for a withheld number, in lower case.
-WITHHELD: Final = (
-    "", "anonymous", "restricted", "private", "unavailable", "unknown", "withheld", "none", "null", "blocked",
-    "anonymous@anonymous.invalid", "-", "n/a", "nobody", "+266696687", "266696687",
-)  # fmt: skip
 _FAILED: Final = (
     "no answer", "no_answer", "noanswer", "no-answer", "busy", "failed", "canceled", "cancelled", "cancel",
     "congestion", "rejected", "unanswered", "not answered", "missed",
@@ -35,21 +34,61 @@ def switch_side(rows: pl.DataFrame, *, clock: Clock = "answer") -> pl.DataFrame:
     rated = pl.when(pl.col("cost") != 0).then(pl.col("cost"))
     # The currency of a cost that is unknown would make a total of nothing in that currency.
     currency = pl.when(rated.is_not_null()).then(pl.col("cost_currency"))
-    columns = _columns(clock) | {"amount": rated, "currency": currency}
+    columns = _columns(clock, names=True) | {"amount": rated, "currency": currency}
     return rows.select(**columns).select(SIDE_SCHEMA.keys()).cast(_TYPES)
 
 
-def carrier_side(rows: pl.DataFrame, *, clock: Clock = "answer") -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class NumberRules:
+    """How a carrier's numbers are rewritten before they are compared.
+
+    Attributes:
+        remove: regular expressions of beginnings that are removed, such as technical prefixes; the first that matches.
+        translate: number as the carrier writes it, to the number that the switch has; for toll-free numbers.
+        withheld: regular expressions of texts for withheld callers, in lower case.
+        plan: number plan of what remains.
+    """
+
+    remove: tuple[str, ...] = ()
+    translate: Mapping[str, str] = field(default_factory=dict[str, str])
+    withheld: tuple[str, ...] = ()
+    plan: NumberPlan = field(default_factory=NumberPlan)
+
+
+def carrier_side(rows: pl.DataFrame, *, clock: Clock = "answer", numbers: NumberRules | None = None) -> pl.DataFrame:
     """Imported records of the carrier in ``SIDE_SCHEMA``.
 
     Args:
         rows: canonical columns, one row per record; ``record_id`` unique.
         clock: as in ``switch_side``.
+        numbers: how numbers are rewritten.
     """
-    return rows.select(**_columns(clock)).select(SIDE_SCHEMA.keys()).cast(_TYPES)
+    columns = _columns(clock, names=False)
+    if numbers is not None and (numbers.remove or numbers.translate or numbers.withheld):
+        called = pl.coalesce(_text("dialed_number"), _text("callee_id_number"))
+        columns["callee"] = _rewritten(called, columns["callee"], numbers).fill_null("")
+        caller = pl.coalesce("caller_e164", pl.col("caller_id_number"))
+        presented = presented_caller(_rewritten(pl.col("caller_id_number"), caller, numbers), numbers.withheld)
+        hidden = presented_caller(pl.col("caller_id_number"), numbers.withheld).is_null()
+        columns["caller"] = pl.when(~hidden).then(presented)
+    return rows.select(**columns).select(SIDE_SCHEMA.keys()).cast(_TYPES)
 
 
-def _columns(clock: Clock) -> dict[str, pl.Expr]:
+def _rewritten(text: pl.Expr, read: pl.Expr, numbers: NumberRules) -> pl.Expr:
+    """A number with its beginning removed and translated; ``read`` where no rule applies."""
+    beginnings = [f"(?:{pattern})" for pattern in numbers.remove]
+    cut = text.str.strip_chars()
+    if beginnings:
+        cut = cut.str.replace(f"^(?:{'|'.join(beginnings)})", "")
+        read = pl.when(cut != text.str.strip_chars()).then(pl.coalesce(e164(cut, numbers.plan), cut)).otherwise(read)
+    if numbers.translate:
+        table = dict(numbers.translate)
+        translated = cut.replace_strict(table, default=None, return_dtype=pl.String)
+        read = pl.coalesce(translated, read.replace_strict(table, default=read, return_dtype=pl.String))
+    return read
+
+
+def _columns(clock: Clock, *, names: bool) -> dict[str, pl.Expr]:
     length = pl.coalesce("billing_seconds", "duration_seconds")
     failed = pl.when(pl.col("disposition").str.strip_chars().str.to_lowercase().is_in(_FAILED)).then(
         pl.lit(value=False)
@@ -60,7 +99,7 @@ def _columns(clock: Clock) -> dict[str, pl.Expr]:
     return {
         "row_id": pl.col("record_id"),
         "call_id": _text("call_id"),
-        "caller": pl.coalesce("caller_e164", presented_caller(pl.col("caller_id_number"))),
+        "caller": pl.coalesce("caller_e164", presented_caller(pl.col("caller_id_number"), names=names)),
         "callee": callee.fill_null(""),
         "started_at": started,
         "duration_ms": pl.when(answered).then((length * _MILLISECONDS).cast(pl.Int64)).fill_null(0),
@@ -87,12 +126,6 @@ def with_number_endings(side: pl.DataFrame) -> pl.DataFrame:
 def currency_of(text: pl.Expr, default: str) -> pl.Expr:
     """Currency in capitals; the default one if none is named."""
     return text.str.to_uppercase().fill_null(default)
-
-
-def presented_caller(text: pl.Expr) -> pl.Expr:
-    """A caller's number in lower case; null if it is a text for a withheld number."""
-    plain = text.str.strip_chars().str.to_lowercase()
-    return pl.when(~plain.is_in(WITHHELD)).then(plain)
 
 
 def _text(name: str) -> pl.Expr:

@@ -29,7 +29,9 @@ class Edges:
     narrowed: int = 0
 
 
-def candidates(comparison: Comparison, window_ms: int, free_a: Flags, free_b: Flags) -> Edges:
+def candidates(
+    comparison: Comparison, window_ms: int, free_a: Flags, free_b: Flags, *, with_caller: bool = True
+) -> Edges:
     """Pairs with equal numbers, or with an equal called number if a caller is withheld.
 
     Args:
@@ -37,8 +39,11 @@ def candidates(comparison: Comparison, window_ms: int, free_a: Flags, free_b: Fl
         window_ms: largest time difference, milliseconds.
         free_a: rows of the switch that may be paired.
         free_b: rows of the carrier that may be paired.
+        with_caller: whether shown callers must be equal.
     """
     dialled_a, dialled_b = free_a & (comparison.switch.dialled != 0), free_b & (comparison.carrier.dialled != 0)
+    if not with_caller:
+        return _joined(comparison, window_ms, dialled_a, dialled_b, with_caller=False)
     shown_a, shown_b = dialled_a & ~comparison.switch.withheld, dialled_b & ~comparison.carrier.withheld
     hidden_a, hidden_b = dialled_a & comparison.switch.withheld, dialled_b & comparison.carrier.withheld
     parts = [_joined(comparison, window_ms, shown_a, shown_b, with_caller=True)]

@@ -6,17 +6,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cdr_pipeline.core.reconcile.inputs.calls import Flags, Rows
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Rows
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
 from cdr_pipeline.core.reconcile.match.assignment import Pairing, assign
 from cdr_pipeline.core.reconcile.match.call_ids import paired_by_call_id
 from cdr_pipeline.core.reconcile.match.candidates import Edges, candidates, is_among
 from cdr_pipeline.core.reconcile.match.cost import pair_weights, time_cost, withheld_cost
 from cdr_pipeline.core.reconcile.match.duplicates import later_twins, repeats, twin_keys
+from cdr_pipeline.core.reconcile.match.lengths import length_gap
 from cdr_pipeline.core.reconcile.match.moved import moved_edges
 from cdr_pipeline.core.reconcile.match.passes import Pass
 
 _ROW_BITS: Final = 32
+# How near calls with different callers must be, how long they must last, and how many calls their number may have.
+_NEAR_MS: Final = 5_000
+_SHORT_MS: Final = 10_000
+_MOST_CALLS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ def match(comparison: Comparison) -> Matches:
     del keys_a, keys_b
     state.free_a &= ~repeated_a
     state.free_b &= ~repeated_b
+    if rules.caller != "required" and comparison.clock.status != "offset_unknown":
+        state.add(_by_called_number(comparison, state), Pass.CALLED)
     state.add(_answered_once(comparison, state), Pass.ANSWER)
     edges, weight, pass_codes = moved_edges(comparison, state.free_a, state.free_b)
     moved = assign(edges.switch, edges.carrier, weight, switch.start_ms, comparison.carrier_start)
@@ -118,6 +125,33 @@ def _pass_codes_of(paired: Pairing, edges: Edges, pass_codes: npt.NDArray[np.int
     pair_keys = paired.switch.astype(np.int64) << _ROW_BITS | paired.carrier
     order = np.argsort(edge_keys)
     return pass_codes[order[np.searchsorted(edge_keys[order], pair_keys)]]
+
+
+def _by_called_number(comparison: Comparison, state: _MatchState) -> Pairing:
+    """Pairs of calls with different callers: a transferred leg, or a caller that the carrier replaces on a few calls.
+
+    Called number, time and length must agree, and no other unpaired call to the number may be near.
+    """
+    switch, carrier, rules = comparison.switch, comparison.carrier, comparison.rules
+    free_a = _rarely_called(switch, state.free_a & ~switch.withheld)
+    free_b = _rarely_called(carrier, state.free_b & ~carrier.withheld)
+    edges = candidates(comparison, _NEAR_MS + comparison.clock.slack_ms, free_a, free_b, with_caller=False)
+    switch_ms, carrier_ms = switch.duration_ms[edges.switch], carrier.duration_ms[edges.carrier]
+    gap = length_gap(switch_ms, carrier_ms, *comparison.tariff.steps(edges.switch), rules.duration_tolerance_ms)
+    single_a = np.bincount(edges.switch, minlength=switch.count)[edges.switch] == 1
+    single_b = np.bincount(edges.carrier, minlength=carrier.count)[edges.carrier] == 1
+    certain = single_a & single_b & gap.exact & (switch_ms >= _SHORT_MS)
+    rows_a, rows_b = edges.switch[certain], edges.carrier[certain]
+    return Pairing(rows_a, rows_b, np.zeros(len(rows_a), np.bool_))
+
+
+def _rarely_called(calls: Calls, free: Flags) -> Flags:
+    """Free rows whose called number has few free rows; at a busy number, a near call of equal length may be another."""
+    rows = np.flatnonzero(free & (calls.dialled != 0))
+    _, of_row, counts = np.unique(calls.dialled[rows], return_inverse=True, return_counts=True)
+    rare = np.zeros_like(free)
+    rare[rows[counts[of_row] <= _MOST_CALLS]] = True
+    return rare
 
 
 def _answered_once(comparison: Comparison, state: _MatchState) -> Pairing:

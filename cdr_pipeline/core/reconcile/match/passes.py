@@ -1,10 +1,10 @@
-"""Codes of the matching passes, the most certain first."""
+"""Codes of the matching passes."""
 
 from enum import IntEnum
 
 
 class Pass(IntEnum):
-    """Passes of ``matching``; the last three run together and differ in why the times of a pair differ."""
+    """Passes of ``matching``. ``ZONE`` to ``NUMBER`` run together and differ in why the times of a pair differ."""
 
     CALL_ID = 0
     WINDOW = 1
@@ -13,3 +13,5 @@ class Pass(IntEnum):
     ZONE = 4
     START_OR_END = 5
     NUMBER = 6
+    RINGING = 7
+    CALLED = 8
