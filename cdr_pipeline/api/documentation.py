@@ -4,6 +4,15 @@ from typing import Any, Final
 
 from cdr_pipeline.api.filters import FILTERS
 from cdr_pipeline.api.negotiation import CSV_TYPES
+from cdr_pipeline.api.parameters import (
+    AcceptQuery,
+    DaysQuery,
+    ListQuery,
+    PeriodQuery,
+    StartQuery,
+    UploadQuery,
+    documented,
+)
 from cdr_pipeline.core.records.document import KNOWN_PATHS
 from cdr_pipeline.warehouse.records.list_columns import NAMES
 
@@ -103,10 +112,7 @@ def _query(name: str, description: str, example: str, schema: Schema | None = No
     }
 
 
-_ACCEPT: Final = _query(
-    "accept", "media type of the response, if the header Accept admits JSON", "text/csv",
-    {"type": "string", "enum": ["json", "csv", "application/json", "text/csv"]},
-)  # fmt: skip
+_ACCEPT: Final = documented(AcceptQuery)[0]
 _FLAG: Final[Schema] = {"type": "string", "enum": ["true", "false"]}
 _MOMENT: Final[Schema] = {
     "type": "string",
@@ -133,20 +139,7 @@ _SCHEMAS: Final[dict[str, Schema]] = {
     "started_to": _MOMENT,
     "search": {"type": "string", "pattern": r"^[A-Za-z0-9]{2,100}$"},
 }
-_PERIOD: Final = [
-    _query(
-        "created_from",
-        "start of the save time, inclusive; Gregorian seconds, Unix time or ISO 8601",
-        "63946000000",
-        _MOMENT,
-    ),
-    _query(
-        "created_to",
-        "end of the save time, inclusive; at most 31 days and one hour after created_from",
-        "63946086400",
-        _MOMENT,
-    ),
-]
+_PERIOD: Final = documented(PeriodQuery)
 _KAZOO: Final = [
     _query("filter_hangup_cause", f"filter_KEY: text at a key of the document: {', '.join(KNOWN_PATHS)}", "NO_ANSWER"),
     _query(
@@ -167,18 +160,7 @@ _OURS: Final = [
     _query(name, f"{item.description}; repeated: any of them", item.example, _SCHEMAS.get(name))
     for name, item in FILTERS.items()
 ]
-_PAGING: Final = [
-    _query("page_size", "rows of a page (v2)", "50", {"type": "string", "pattern": "^([1-9][0-9]{0,3}|10000)$"}),
-    _query("start_key", "next_start_key of the previous page", "g2wAAA"),
-    _query("paginate", "false: all records in one response", "false", _FLAG),
-    _query("ascending", "oldest first", "true", _FLAG),
-    _query("descending", "newest first (default)", "true", _FLAG),
-    _query(
-        "utc_offset", "seconds added to the column datetime", "3600", {"type": "string", "pattern": "^-?[0-9]{1,4}$"}
-    ),
-    _query("file_name", "name of a CSV download", "calls"),
-    _ACCEPT,
-]
+_PAGING: Final = documented(ListQuery, AcceptQuery)
 SECURITY: Final[Schema] = {
     "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -246,7 +228,7 @@ DETAIL: Final = Group(
     {"oneOf": [_DOCUMENT, {"type": "array", "items": _DOCUMENT}]}, [_ACCEPT], example={"id": "202611-call"}
 )
 ACCOUNT: Final = Group({"type": "object"}, [_ACCEPT], example={"id": "a1", "timezone": "Europe/Berlin"})
-ACCOUNTS: Final = Group({"type": "array"}, [_ACCEPT, _PAGING[1]], example=[{"id": "a1"}])
+ACCOUNTS: Final = Group({"type": "array"}, [_ACCEPT, *documented(StartQuery)], example=[{"id": "a1"}])
 TOKEN: Final = Group({"type": "object"}, [_ACCEPT], example={"account_id": "a1", "scope": "read"})
 _KEY: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 4_096}
 LOGIN: Final = Group(
@@ -273,10 +255,7 @@ _UPLOADED: Final = _object({"state": _TEXT, "counts": {"type": "object"}}, requi
 UPLOAD: Final = Group(
     _UPLOADED,
     [
-        _query("profile", "name of a profile; default: generic for CSV, kazoo_json for JSON", "asterisk"),
-        _query("time_zone", "IANA time zone of local times; default: the account's", "Europe/Berlin"),
-        _query("dry_run", "return what would happen and change nothing", "true", _FLAG),
-        _query("file_name", "display name of the upload", "calls.csv"),
+        *documented(UploadQuery),
         _ACCEPT,
         {
             "name": "Idempotency-Key",
@@ -314,12 +293,10 @@ REJECTS: Final = Group(
     [_ACCEPT],
     example=[{"line": 7, "field": "call_id", "reason": "too_long", "raw": "...", "detail": "900 bytes, at most 512"}],
 )
-_DATE: Final[Schema] = {"type": "string", "format": "date"}
 DAYS: Final = Group(
     {"oneOf": [{"type": "array", "items": {"type": "object"}}, {"type": "object"}]},
     [
-        _query("from_date", "first business date", "2026-11-01", _DATE),
-        _query("to_date", "last business date", "2026-11-23", _DATE),
+        *documented(DaysQuery),
         _ACCEPT,
     ],
     example=[{"business_date": "2026-11-23", "state": "sealed"}],

@@ -11,6 +11,7 @@ import pytest
 
 from cdr_pipeline.api import protocol
 from cdr_pipeline.api.bodies import _SMALL
+from cdr_pipeline.api.parameters import ListQuery, documented
 from cdr_pipeline.api.refusals import invalid_request
 from cdr_pipeline.api.routes import cdrs
 from cdr_pipeline.core.fields.dictionary import FIELDS
@@ -363,7 +364,7 @@ def test_a_fault_of_ours_says_its_id_and_nothing_else(
     def broken(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM /srv/place")
 
-    monkeypatch.setattr(cdrs, "_page_size", broken)
+    monkeypatch.setattr(cdrs, "parameters_of", broken)
     answer = api.get(LIST, headers={"X-Request-ID": "find-me"}, **PERIOD)
     assert answer.status_code == 500
     body = answer.json()
@@ -513,3 +514,10 @@ def test_an_invalid_parameter_is_400_with_its_name_and_without_its_value() -> No
 def test_an_invalid_id_in_the_path_is_404() -> None:
     refused = invalid_request([{"loc": ("path", "account_id"), "type": "string_too_long", "msg": "too long"}])
     assert (refused.status, refused.title) == (404, "bad_identifier")
+
+
+def test_the_document_states_the_parameters_of_the_models() -> None:
+    stated = {item["name"]: item for item in documented(ListQuery)}
+    assert list(stated) == list(ListQuery.model_fields)
+    assert stated["paginate"]["schema"] == {"type": "string", "enum": ["true", "false"]}
+    assert all(item["description"] and item["example"] for item in stated.values())

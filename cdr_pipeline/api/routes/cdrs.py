@@ -13,6 +13,7 @@ from cdr_pipeline.api.documentation import DETAIL, LIST, SUMMARY, described
 from cdr_pipeline.api.envelope import JSON, listed
 from cdr_pipeline.api.filters import MOST_PARAMETERS, conditions_of
 from cdr_pipeline.api.negotiation import form_of
+from cdr_pipeline.api.parameters import LARGEST_PAGE, ListQuery, page_size_fault, parameters_of
 from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.api.times import span_of
@@ -21,15 +22,10 @@ from cdr_pipeline.core.records.search import Clock, Compare, Condition, InstantR
 router = APIRouter(tags=["records"])
 Reader = Annotated[Caller, Depends(reader)]
 
-DEFAULT_PAGE: Final = 50
-LARGEST_PAGE: Final = 10_000
-# Complete lists accept a page size of any value and ignore it, as on the switch.
-_ANY_PAGE: Final = 999_999_999
 _PERIOD: Final = frozenset(("created_from", "created_to"))
 _ORDER: Final = frozenset(("ascending", "descending"))
 _PAGING: Final = frozenset(("page_size", "start_key", "paginate", "is_chunked"))
 _CONTROLS: Final = COMMON_PARAMETERS | _PERIOD | _ORDER | _PAGING | {"utc_offset"}
-_LARGEST_OFFSET: Final = 86_400
 _CDR_ID_PREFIX: Final = 6
 
 
@@ -105,15 +101,16 @@ async def _list(
 ) -> Response:
     media = response_type(request)
     records = service_of(request).records
-    query = request.query_params
-    complete = request.url.path.startswith("/v1/") or not _flag(request, "paginate", default=True)
-    size = _page_size(query.get("page_size"), most=_ANY_PAGE if complete else LARGEST_PAGE)
+    query = parameters_of(ListQuery, request)
+    complete = request.url.path.startswith("/v1/") or not query.paginate
+    if not complete and query.page_size > LARGEST_PAGE:
+        raise invalid("page_size", "range", page_size_fault(LARGEST_PAGE).message())
     search = _search(request, caller, clock, user_id=user_id, interactions=interactions)
     if form_of(media) == "csv":
         return await csv_stream(request, media, records.csv_rows(search), "cdrs")
     if complete:
         return await json_stream(request, records.json_rows(search))
-    return await _page(request, caller, search, size)
+    return await _page(request, caller, search, query.page_size)
 
 
 async def _page(request: Request, caller: Caller, search: Search, size: int) -> Response:
@@ -158,15 +155,16 @@ def _search(
     conditions: list[Condition] = conditions_of(pairs, caller.account, _CONTROLS)
     if user_id is not None:
         conditions.append(Compare(("owner_id",), Operator.EQUALS, (_identity(user_id),)))
+    controls = parameters_of(ListQuery, request)
     # A business date bounds the search, so no default period is needed.
     bounded = "business_date" in query and not _PERIOD & set(query)
     return Search(
         accounts=(caller.account.account_id,),
         conditions=tuple(conditions),
         span=None if bounded else span_of(query, clock, service_of(request).ctx.clock()),
-        ascending=_ascending(request),
+        ascending=controls.ascending or not controls.descending,
         interactions=interactions,
-        utc_offset=_utc_offset(query.get("utc_offset")),
+        utc_offset=controls.utc_offset,
     )
 
 
@@ -183,36 +181,3 @@ def _identity(text: str) -> str:
     if "\x00" in text:
         raise no_such("bad_identifier", {"message": "bad identifier"})
     return text
-
-
-def _page_size(text: str | None, *, most: int) -> int:
-    if text is None:
-        return DEFAULT_PAGE
-    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 9 or not 1 <= int(text) <= most:  # noqa: PLR2004 - digits
-        raise invalid("page_size", "range", f"must be a whole number from 1 to {most}; paginate=false lists everything")
-    return int(text)
-
-
-def _flag(request: Request, name: str, *, default: bool) -> bool:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if text not in ("true", "false"):
-        raise invalid(name, "allowed", "must be one of: true, false")
-    return text == "true"
-
-
-def _ascending(request: Request) -> bool:
-    return _flag(request, "ascending", default=False) or not _flag(request, "descending", default=True)
-
-
-def _utc_offset(text: str | None) -> int:
-    if text is None:
-        return 0
-    try:
-        seconds = int(text)
-    except ValueError:
-        raise invalid("utc_offset", "number", "utc_offset must be a number") from None
-    if abs(seconds) > _LARGEST_OFFSET:
-        raise invalid("utc_offset", "range", "must be seconds of at most a day")
-    return seconds

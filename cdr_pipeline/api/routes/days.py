@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, Response
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.documentation import DAYS, FILE, described
+from cdr_pipeline.api.parameters import DaysQuery, parameters_of
 from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.days.published_files import MOST_DAYS, find_file, list_days, list_files
@@ -66,20 +67,13 @@ async def export(request: Request, caller: Reader, file_id: str) -> Response:
 
 def _span(request: Request) -> tuple[date, date]:
     """``from_date`` and ``to_date``, both inclusive; default: the last month. Raises RequestRefused: 400."""
-    query = request.query_params
-    unknown = {name for name in query if name not in _KNOWN}
+    unknown = {name for name in request.query_params if name not in _KNOWN}
     if unknown:
         raise unknown_parameters(["?"] * len(unknown), sorted(_KNOWN))
     today = service_of(request).ctx.clock().date()
-    last = _date("to_date", query["to_date"]) if "to_date" in query else today + timedelta(days=1)
-    first = _date("from_date", query["from_date"]) if "from_date" in query else max(date.min + _MONTH, last) - _MONTH
+    span = parameters_of(DaysQuery, request)
+    last = span.to_date or today + timedelta(days=1)
+    first = span.from_date or max(date.min + _MONTH, last) - _MONTH
     if not 0 <= (last - first).days < MOST_DAYS:
         raise invalid("from_date", "date_range", f"must be no later than to_date and less than {MOST_DAYS} days before")
     return first, last
-
-
-def _date(name: str, text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise invalid(name, "date", "must be a calendar date such as 2026-11-23") from None

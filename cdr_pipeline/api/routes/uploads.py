@@ -7,7 +7,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
-from zoneinfo import available_timezones
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Request
@@ -18,6 +17,7 @@ from cdr_pipeline.api.auth import Caller, reader, uploader
 from cdr_pipeline.api.bodies import save_body
 from cdr_pipeline.api.documentation import REJECTS, UPLOAD, UPLOADS, described
 from cdr_pipeline.api.negotiation import Form, body_form
+from cdr_pipeline.api.parameters import UploadQuery, parameters_of
 from cdr_pipeline.api.refusals import conflict, in_flight, invalid, no_such, other_request, unknown_parameters
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.run_context import RunContext
@@ -29,7 +29,6 @@ Uploader = Annotated[Caller, Depends(uploader)]
 
 _KNOWN: Final = COMMON_PARAMETERS | {"profile", "time_zone", "dry_run"}
 _PROFILES: Final[dict[Form, str]] = {"csv": "generic", "json": "kazoo_json"}
-_PROFILE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{64}")
@@ -115,23 +114,16 @@ def _response(request: Request, media: str, reply: UploadReply) -> Response:
 
 def _received_file(request: Request, caller: Caller, form: Form, path: Path) -> ReceivedFile:
     """The file with the options of the request. Raises RequestRefused: 400."""
-    query = request.query_params
-    unknown = {name for name in query if name not in _KNOWN}
+    unknown = {name for name in request.query_params if name not in _KNOWN}
     if unknown:
         raise unknown_parameters(["?"] * len(unknown), sorted(_KNOWN))
-    profile = query.get("profile", _PROFILES[form])
-    if not _PROFILE.fullmatch(profile):
-        raise invalid("profile", "name", "must be the name of a profile: 'cdr-pipeline profiles list' shows them")
-    time_zone = query.get("time_zone")
-    if time_zone is not None and time_zone not in available_timezones():
-        raise invalid("time_zone", "zone", "must be an IANA time zone such as Europe/Berlin")
-    dry_run = query.get("dry_run", "false")
-    if dry_run not in ("true", "false"):
-        raise invalid("dry_run", "allowed", "must be one of: true, false")
+    options = parameters_of(UploadQuery, request)
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
         raise invalid("Idempotency-Key", "text", "must be 1 to 255 visible ASCII characters")
-    return ReceivedFile(path, caller.account.account_id, profile, time_zone, dry_run == "true", key)
+    return ReceivedFile(
+        path, caller.account.account_id, options.profile or _PROFILES[form], options.time_zone, options.dry_run, key
+    )
 
 
 @contextmanager

@@ -1,0 +1,192 @@
+"""Query parameters of the routes as Pydantic models: types, rules, and what the OpenAPI document says about them.
+
+Filters are in ``cdr_pipeline.api.filters``. Periods of lists are parsed in ``cdr_pipeline.api.times``, because their
+bounds depend on each other.
+"""
+
+import re
+from datetime import date
+from typing import Annotated, Any, Final, TypeVar
+from zoneinfo import available_timezones
+
+from fastapi import Request
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from cdr_pipeline.api.refusals import invalid_request
+
+DEFAULT_PAGE: Final = 50
+LARGEST_PAGE: Final = 10_000
+# Complete lists accept a page size of any value and ignore it, as on the switch.
+ANY_PAGE: Final = 999_999_999
+_LARGEST_OFFSET: Final = 86_400
+_PAGE_SIZE: Final = re.compile(r"[0-9]{1,9}")
+_PROFILE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MOMENT: Final = {
+    "type": "string",
+    "pattern": r"^(6[2-7]\d{9}|2[0-9]{3}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(Z|[+-]\d\d:\d\d))$",
+}
+
+
+def _flag(text: object) -> object:
+    if text not in ("true", "false", True, False):
+        raise PydanticCustomError("allowed", "must be one of: true, false")
+    return text in ("true", True)
+
+
+def _page_size(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    if not _PAGE_SIZE.fullmatch(text) or not 1 <= int(text) <= ANY_PAGE:
+        raise page_size_fault(LARGEST_PAGE)
+    return int(text)
+
+
+def page_size_fault(most: int) -> PydanticCustomError:
+    """Fault of a page size that is no whole number from 1 to ``most``."""
+    return PydanticCustomError(
+        "range", "must be a whole number from 1 to {most}; paginate=false lists everything", {"most": most}
+    )
+
+
+def _offset(text: object) -> object:
+    try:
+        seconds = int(text)  # type: ignore[call-overload]
+    except ValueError:
+        raise PydanticCustomError("number", "utc_offset must be a number") from None
+    if abs(seconds) > _LARGEST_OFFSET:
+        raise PydanticCustomError("range", "must be seconds of at most a day")
+    return seconds
+
+
+def _day(text: object) -> object:
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError:
+        raise PydanticCustomError("date", "must be a calendar date such as 2026-11-23") from None
+
+
+def _profile(name: str) -> str:
+    if not _PROFILE.fullmatch(name):
+        raise PydanticCustomError("name", "must be the name of a profile: 'cdr-pipeline profiles list' shows them")
+    return name
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise PydanticCustomError("zone", "must be an IANA time zone such as Europe/Berlin")
+    return name
+
+
+Query = TypeVar("Query", bound=BaseModel)
+Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "string", "enum": ["true", "false"]})]
+PageSize = Annotated[
+    int, BeforeValidator(_page_size), WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,3}|10000)$"})
+]
+Offset = Annotated[int, BeforeValidator(_offset), WithJsonSchema({"type": "string", "pattern": "^-?[0-9]{1,4}$"})]
+Day = Annotated[date | None, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Text = Annotated[str | None, WithJsonSchema({"type": "string"})]
+Moment = Annotated[str | None, WithJsonSchema(_MOMENT)]
+MediaType = Annotated[
+    str | None, WithJsonSchema({"type": "string", "enum": ["json", "csv", "application/json", "text/csv"]})
+]
+
+
+class AcceptQuery(BaseModel):
+    """Parameters of every route."""
+
+    model_config = ConfigDict(frozen=True)
+
+    accept: MediaType = Field(
+        default=None, description="media type of the response, if the header Accept admits JSON", examples=["text/csv"]
+    )
+
+
+class StartQuery(BaseModel):
+    """Position in a list of accounts."""
+
+    start_key: Text = Field(default=None, description="next_start_key of the previous page", examples=["g2wAAA"])
+
+
+class PeriodQuery(BaseModel):
+    """Period of the save time of records."""
+
+    created_from: Moment = Field(
+        default=None,
+        description="start of the save time, inclusive; Gregorian seconds, Unix time or ISO 8601",
+        examples=["63946000000"],
+    )
+    created_to: Moment = Field(
+        default=None,
+        description="end of the save time, inclusive; at most 31 days and one hour after created_from",
+        examples=["63946086400"],
+    )
+
+
+class ListQuery(BaseModel):
+    """Pages, order and form of a list of records."""
+
+    model_config = ConfigDict(frozen=True)
+
+    page_size: PageSize = Field(default=DEFAULT_PAGE, description="rows of a page (v2)", examples=["50"])
+    start_key: Text = Field(default=None, description="next_start_key of the previous page", examples=["g2wAAA"])
+    paginate: Flag = Field(default=True, description="false: all records in one response", examples=["false"])
+    ascending: Flag = Field(default=False, description="oldest first", examples=["true"])
+    descending: Flag = Field(default=True, description="newest first (default)", examples=["true"])
+    utc_offset: Offset = Field(default=0, description="seconds added to the column datetime", examples=["3600"])
+    file_name: Text = Field(default=None, description="name of a CSV download", examples=["calls"])
+
+
+class UploadQuery(BaseModel):
+    """How an uploaded file is read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    profile: Annotated[Text, AfterValidator(_profile)] = Field(
+        default=None,
+        description="name of a profile; default: generic for CSV, kazoo_json for JSON",
+        examples=["asterisk"],
+    )
+    time_zone: Annotated[Text, AfterValidator(_zone)] = Field(
+        default=None,
+        description="IANA time zone of local times; default: the account's",
+        examples=["Europe/Berlin"],
+    )
+    dry_run: Flag = Field(default=False, description="return what would happen and change nothing", examples=["true"])
+    file_name: Text = Field(default=None, description="display name of the upload", examples=["calls.csv"])
+
+
+class DaysQuery(BaseModel):
+    """Business dates of a list."""
+
+    model_config = ConfigDict(frozen=True)
+
+    from_date: Day = Field(default=None, description="first business date", examples=["2026-11-01"])
+    to_date: Day = Field(default=None, description="last business date", examples=["2026-11-23"])
+
+
+def parameters_of(model: type[Query], request: Request) -> Query:
+    """The parameters of a request that a model has. Raises RequestRefused: 400 with name and rule of each fault."""
+    query = request.query_params
+    try:
+        return model.model_validate({name: query[name] for name in model.model_fields if name in query})
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        raise invalid_request([{**fault, "loc": ("query", *fault["loc"])} for fault in faults]) from None
+
+
+def documented(*models: type[BaseModel]) -> list[dict[str, Any]]:
+    """Parameters of the OpenAPI document, in the order of the models."""
+    listed: list[dict[str, Any]] = []
+    for model in models:
+        for name, schema in model.model_json_schema()["properties"].items():
+            example = schema.pop("examples")[0]
+            description = schema.pop("description")
+            kind = {key: value for key, value in schema.items() if key not in ("title", "default")}
+            listed.append(
+                {
+                    "name": name, "in": "query", "required": False, "description": description, "schema": kind,
+                    "example": example,
+                }
+            )  # fmt: skip
+    return listed
