@@ -10,30 +10,25 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from cdr_pipeline.cli.operations.docs import pages, title_of
+from tests.support.commands import run_command
 
 
-def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cdr_pipeline", *arguments], capture_output=True, text=True, cwd=folder, check=False
-    )
-
-
-def test_without_a_topic_every_page_is_listed(tmp_path: Path) -> None:
-    done = run("docs", folder=tmp_path)
+def test_without_a_topic_every_page_is_listed() -> None:
+    done = run_command("docs")
     assert done.returncode == 0
     assert [name for name in pages() if name not in done.stdout] == []
-    assert run("docs", "--list", folder=tmp_path).stdout == done.stdout
+    assert run_command("docs", "--list").stdout == done.stdout
 
 
 @pytest.mark.parametrize("topic", ["operator", "how-to/operator", "how-to/operator.md", "Operator"])
-def test_a_piped_page_is_plain_markdown(tmp_path: Path, topic: str) -> None:
-    done = run("docs", topic, folder=tmp_path)
+def test_a_piped_page_is_plain_markdown(topic: str) -> None:
+    done = run_command("docs", topic)
     assert done.returncode == 0
     assert done.stdout == pages()["how-to/operator"].read_text()
 
 
-def test_an_unknown_topic_exits_2_and_lists_the_pages(tmp_path: Path) -> None:
-    done = run("docs", "nonsense", folder=tmp_path)
+def test_an_unknown_topic_exits_2_and_lists_the_pages() -> None:
+    done = run_command("docs", "nonsense")
     assert done.returncode == 2
     assert "tutorial" in done.stderr
 
@@ -46,4 +41,5 @@ def test_every_page_has_a_title_and_renders_in_a_terminal(name: str) -> None:
 
 
 def test_the_module_runs_like_the_command(tmp_path: Path) -> None:
-    assert run("--version", folder=tmp_path).stdout.strip()
+    command = [sys.executable, "-m", "cdr_pipeline", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True).stdout.strip()
