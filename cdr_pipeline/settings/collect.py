@@ -8,8 +8,6 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from cdr_pipeline.settings.section import SettingsSection
 
-Dialect = Literal["auto", "seed_v1", "v2_k3", "v2_k43", "k5"]
-
 
 def _api_base(url: str | None, info: ValidationInfo) -> str | None:
     if url is None:
@@ -35,6 +33,11 @@ def _this_machine(url: str) -> bool:
 class CollectSettings(SettingsSection):
     """Settings of the switch's API and of the collection from it."""
 
+    upstream: str = Field(
+        default="kazoo",
+        pattern=r"^[a-z0-9_]{1,40}$",
+        description="kind of system that calls are collected from with CDR_API_*: kazoo (every switch of its family)",
+    )
     # Before the URL, whose check looks at it.
     api_send_token_unencrypted: bool = Field(
         default=False,
@@ -53,8 +56,10 @@ class CollectSettings(SettingsSection):
     api_token_in_query: bool = Field(
         default=False, description="send the token as ?auth_token=, for servers that accept nothing else"
     )
-    api_dialect: Dialect = Field(
-        default="auto", description="version of the switch's API: auto (detected), seed_v1, v2_k3, v2_k43 or k5"
+    api_dialect: str = Field(
+        default="auto",
+        pattern=r"^[a-z0-9_]{1,40}$",
+        description="version of the switch's API: auto (detected), seed_v1, v2_k3, v2_k43 or k5",
     )
     api_details: bool = Field(
         default=False,

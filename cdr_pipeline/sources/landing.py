@@ -14,20 +14,19 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Literal, Self
+from typing import Any, BinaryIO, Final, Self
 
 import orjson
 
 from cdr_pipeline.errors import CdrError, UnreadableUpload
 from cdr_pipeline.files import durable
-from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
-from cdr_pipeline.sources.kazoo.pages import Page
-from cdr_pipeline.sources.kazoo.windows import Window
 from cdr_pipeline.sources.uploads.opening import open_regular
+from cdr_pipeline.sources.upstream import LandedReply, ListPage, Part, Window
 
-Part = Literal["page", "detail"]
 _SCHEMA: Final = 1
 _INDEX: Final = ".index.json"
+# Upstream of the files that landed before the index named it.
+_FIRST_UPSTREAM: Final = "kazoo"
 _CHUNK: Final = 1024**2
 # landing/api/{account}/{yyyy}/{mm}/{dd} and landing/uploads: mkdir sets the mode of the last folder only.
 _WINDOW_LEVELS: Final = 6
@@ -105,7 +104,7 @@ class LandingWriter:
 
     Args:
         path: file of the window.
-        account_id, window, dialect: recorded in the index.
+        account_id, window, upstream, dialect: recorded in the index.
         known_rows: ``rows_sha256`` of the window as it landed before; None keeps the file in any case.
 
     Attributes:
@@ -115,7 +114,14 @@ class LandingWriter:
     """
 
     def __init__(
-        self, path: Path, *, account_id: str, window: Window, dialect: SwitchDialect, known_rows: str | None = None
+        self,
+        path: Path,
+        *,
+        account_id: str,
+        window: Window,
+        upstream: str,
+        dialect: str,
+        known_rows: str | None = None,
     ) -> None:
         self.path = path
         self.rows_sha256 = ""
@@ -130,7 +136,8 @@ class LandingWriter:
             "account_id": account_id,
             "starts_at": window.starts_at.isoformat(),
             "ends_at": window.ends_at.isoformat(),
-            "dialect": dialect.value,
+            "upstream": upstream,
+            "dialect": str(dialect),
         }
         self._entries: list[Entry] = []
         self._fresh = durable.hidden_name(path)
@@ -143,7 +150,7 @@ class LandingWriter:
         self._handle = durable.create(self._fresh)
         return self
 
-    def add_page(self, body: bytes, page: Page) -> None:
+    def add_page(self, body: bytes, page: ListPage) -> None:
         """Appends a list page."""
         keys = tuple(sorted(page.keys)) if page.plain else None
         self._add(body, part="page", rows=page.rows, keys=keys, listed=page.listed)
@@ -202,10 +209,11 @@ class LandingWriter:
 
 @dataclass(frozen=True, slots=True)
 class LandingFile:
-    """A landed window: its file and the entries of its index."""
+    """A landed window: its file, the entries of its index and the name of the upstream that it came from."""
 
     path: Path
     entries: tuple[Entry, ...]
+    upstream: str = _FIRST_UPSTREAM
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -221,13 +229,19 @@ class LandingFile:
                     f"landing file {path.name} is of another schema than {_SCHEMA}",
                     hint="load it with the version that landed it, or collect the day again",
                 )
-            return cls(path, tuple(_entry(entry) for entry in index["entries"]))
+            entries = tuple(_entry(entry) for entry in index["entries"])
+            return cls(path, entries, str(index.get("upstream", _FIRST_UPSTREAM)))
         except (OSError, ValueError, KeyError, TypeError):
             raise LandingDamaged(
                 f"landing file {path.name} has no readable index", hint="collect the day again"
             ) from None
 
-    def bodies(self) -> Iterator[tuple[Entry, bytes]]:
+    @property
+    def rows(self) -> int:
+        """Number of list rows."""
+        return sum(entry.rows for entry in self.entries)
+
+    def replies(self) -> Iterator[LandedReply]:
         """Yields every reply in order, with one in memory at a time.
 
         Raises:
@@ -240,7 +254,7 @@ class LandingFile:
                     body = gzip.decompress(handle.read(entry.length))
                     if hashlib.sha256(body).hexdigest() != entry.sha256:
                         raise LandingDamaged(f"landing file {self.path.name} has changed", hint="collect the day again")
-                    yield entry, body
+                    yield LandedReply(entry.part, body, entry.rows, entry.keys)
         except (OSError, EOFError):
             raise LandingDamaged(
                 f"landing file {self.path.name} is missing or cut", hint="collect the day again"

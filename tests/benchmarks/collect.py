@@ -20,6 +20,7 @@ from served_pages import served_pages
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.landing import LandingFile
+from cdr_pipeline.sources.upstream_registry import upstream_named
 from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
 from cdr_pipeline.steps.collect.load_day import normalized_chunks
 from cdr_pipeline.steps.run_context import RunContext
@@ -72,9 +73,10 @@ def collect(folder: str, url: str, concurrency: int) -> int:
 
 def normalise(folder: str) -> int:
     """What the load does with landed pages before it stages them."""
-    rows = 0
+    rows, kazoo = 0, upstream_named("kazoo", Settings(data_dir=Path(folder)))
     for path in sorted(Path(folder).glob("landing/api/*/*/*/*/*.pages.gz")):
-        for chunk in normalized_chunks(LandingFile.open(path), Account("a0000"), NumberPlan("1"), latest=LATEST):
+        landing = LandingFile.open(path)
+        for chunk in normalized_chunks(landing, kazoo, Account("a0000"), NumberPlan("1"), latest=LATEST):
             assert chunk.rejects.is_empty(), chunk.rejects["reason"][0]
             rows += chunk.rows.height
     return rows

@@ -15,7 +15,7 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.session import Credentials
-from cdr_pipeline.sources.kazoo.windows import Window
+from cdr_pipeline.sources.upstream import Window
 
 WINDOW = Window(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC))
 NOW = datetime.now(UTC)

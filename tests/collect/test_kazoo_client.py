@@ -26,7 +26,7 @@ from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.refusals import retry_after_seconds, retry_decision
 from cdr_pipeline.sources.kazoo.session import Credentials
-from cdr_pipeline.sources.kazoo.windows import Window
+from cdr_pipeline.sources.upstream import Window
 from tests.support.scripted_server import Reply, scripted_server
 
 TOKEN = "CANARY_TOK_0123456789"
@@ -241,7 +241,7 @@ def test_a_login_is_retried_like_any_request(bad: Reply) -> None:
 @pytest.mark.fault("R401")
 def test_a_timeout_over_a_months_edge_is_asked_for_again() -> None:
     edge = datetime(2026, 3, 1, tzinfo=UTC)
-    window = Window(edge - timedelta(hours=1), edge + timedelta(days=1), whole=True)
+    window = Window(edge - timedelta(hours=1), edge + timedelta(days=1))
     with scripted_server(Reply(b"<html>", 504), Reply(page("a"))) as server:
         with KazooClient(server.url, Credentials(token=TOKEN), requests_per_second=10_000.0) as client:
             assert [found.rows for _, found in client.pages("acct", window, SwitchDialect.V2_K43)] == [1]

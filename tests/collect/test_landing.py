@@ -6,8 +6,8 @@ import pytest
 
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
-from cdr_pipeline.sources.kazoo.windows import Window
 from cdr_pipeline.sources.landing import LandingDamaged, LandingFile, LandingWriter, land_upload, window_path
+from cdr_pipeline.sources.upstream import Window
 
 WINDOW = Window(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC))
 NOW = datetime(2026, 3, 3, 2, 30, tzinfo=UTC)
@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 3, 2, 30, tzinfo=UTC)
 def land(folder: Path, *bodies: bytes) -> Path:
     """One landed window."""
     path = window_path(folder, "acct", WINDOW, NOW)
-    with LandingWriter(path, account_id="acct", window=WINDOW, dialect=SwitchDialect.K5) as writer:
+    with LandingWriter(path, account_id="acct", window=WINDOW, upstream="kazoo", dialect=SwitchDialect.K5) as writer:
         for body in bodies:
             writer.add_detail(body)
     return path
@@ -24,7 +24,7 @@ def land(folder: Path, *bodies: bytes) -> Path:
 
 def test_bytes_come_back_untouched_and_in_order(tmp_path: Path) -> None:
     path = land(tmp_path, b"one", b"", b"three \xff")
-    assert [body for _, body in LandingFile.open(path).bodies()] == [b"one", b"", b"three \xff"]
+    assert [reply.body for reply in LandingFile.open(path).replies()] == [b"one", b"", b"three \xff"]
 
 
 def _half(writer: LandingWriter) -> None:
@@ -36,7 +36,7 @@ def test_nothing_is_visible_when_collecting_fails(tmp_path: Path) -> None:
     path = window_path(tmp_path, "acct", WINDOW, NOW)
     with (
         pytest.raises(RuntimeError),
-        LandingWriter(path, account_id="acct", window=WINDOW, dialect=SwitchDialect.K5) as writer,
+        LandingWriter(path, account_id="acct", window=WINDOW, upstream="kazoo", dialect=SwitchDialect.K5) as writer,
     ):
         _half(writer)
     assert [found for found in tmp_path.rglob("*") if found.is_file()] == []
@@ -69,7 +69,7 @@ def test_changed_and_cut_bytes_are_found(tmp_path: Path) -> None:
     for damaged in (whole[:-3], whole[:20] + b"\x00" + whole[21:], b""):
         path.write_bytes(damaged)
         with pytest.raises(LandingDamaged):
-            list(LandingFile.open(path).bodies())
+            list(LandingFile.open(path).replies())
 
 
 def test_the_same_pages_make_the_same_bytes(tmp_path: Path) -> None:

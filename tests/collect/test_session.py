@@ -15,8 +15,8 @@ from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
-from cdr_pipeline.sources.kazoo.session import Credentials, Session
-from cdr_pipeline.sources.kazoo.windows import Window
+from cdr_pipeline.sources.kazoo.session import Credentials, Login, Session
+from cdr_pipeline.sources.upstream import Window
 
 KEY = Credentials(api_key="k" * 64)
 WINDOW = Window(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 2, 1, tzinfo=UTC))
@@ -33,11 +33,11 @@ class Logins:
         self.number = 0
         self.refused = refused
 
-    def __call__(self) -> str:
+    def __call__(self) -> Login:
         self.number += 1
         if self.refused:
             raise UpstreamAuthError("refused")
-        return f"token-{self.number}"
+        return Login(f"token-{self.number}", "owner")
 
 
 def test_processes_share_a_token_through_a_file_of_the_owner(tmp_path: Path) -> None:
@@ -75,6 +75,38 @@ def test_a_refusal_is_remembered_for_a_minute_by_all(tmp_path: Path) -> None:
     with pytest.raises(UpstreamAuthError):
         session(tmp_path, lambda: now[0]).renew("", logins)
     assert logins.number == 2
+
+
+def test_the_account_of_the_credentials_costs_no_login_after_one() -> None:
+    logins = Logins()
+    one = session(None)
+    one.renew("", logins)
+    assert one.own_account(logins) == "owner"
+    assert logins.number == 1
+
+
+def test_another_process_names_the_account_of_the_credentials(tmp_path: Path) -> None:
+    logins, own_logins = Logins(), Logins()
+    waiting = session(tmp_path)
+    session(tmp_path).renew("", logins)
+    assert waiting.own_account(own_logins) == "owner"
+    assert own_logins.number == 0
+
+
+def test_a_session_of_an_earlier_version_logs_in_for_the_account(tmp_path: Path) -> None:
+    (tmp_path / f"{KEY.fingerprint('https://switch.example')}.json").write_bytes(b'{"token":"old"}')
+    logins = Logins()
+    assert [session(tmp_path).own_account(logins) for _ in range(2)] == ["owner", "owner"]
+    assert logins.number == 1
+    assert session(tmp_path).token() == "token-1"
+
+
+def test_a_refusal_also_holds_for_the_account_of_the_credentials(tmp_path: Path) -> None:
+    logins = Logins(refused=True)
+    for _ in range(2):
+        with pytest.raises(UpstreamAuthError):
+            session(tmp_path).own_account(logins)
+    assert logins.number == 1
 
 
 def test_a_damaged_file_is_no_session(tmp_path: Path) -> None:

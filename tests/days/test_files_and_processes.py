@@ -30,8 +30,8 @@ from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.settings import Settings, inspect_settings
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
-from cdr_pipeline.sources.kazoo.windows import Window
 from cdr_pipeline.sources.landing import LandingWriter, land_upload, window_path
+from cdr_pipeline.sources.upstream import Window
 from cdr_pipeline.steps.days import export_days as export_step
 from cdr_pipeline.steps.days import seal_days as seal_step
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
@@ -270,7 +270,7 @@ class Journal:
 def land_window(folder: Path) -> Path:
     window = Window(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC))
     path = window_path(folder, ACCOUNT, window, datetime(2026, 3, 3, 2, 30, tzinfo=UTC))
-    with LandingWriter(path, account_id=ACCOUNT, window=window, dialect=SwitchDialect.K5) as writer:
+    with LandingWriter(path, account_id=ACCOUNT, window=window, upstream="kazoo", dialect=SwitchDialect.K5) as writer:
         writer.add_detail(b"{}")
     return path
 

@@ -23,8 +23,8 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.listing import list_row
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.pages import parse_page
-from cdr_pipeline.sources.kazoo.windows import Window
 from cdr_pipeline.sources.landing import LandingDamaged, LandingFile, LandingWriter, window_path
+from cdr_pipeline.sources.upstream import Window
 from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.migrate import upgrade
@@ -43,7 +43,7 @@ def land(folder: Path, switch: SimulatedSwitch) -> tuple[Path, int]:
     rows = [list_row(document, switch.dialect) for document in switch.documents(account_id, DAY)]
     body = orjson.dumps({"data": rows, "status": "success", "page_size": len(rows)})
     path = window_path(folder, account_id, WINDOW, LANDED_AT)
-    with LandingWriter(path, account_id=account_id, window=WINDOW, dialect=switch.dialect) as writer:
+    with LandingWriter(path, account_id=account_id, window=WINDOW, upstream="kazoo", dialect=switch.dialect) as writer:
         writer.add_page(body, parse_page(body))
     return path, len(rows)
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.pages import parse_page
-from cdr_pipeline.sources.kazoo.windows import Window
 from cdr_pipeline.sources.landing import LandingWriter, window_path
+from cdr_pipeline.sources.upstream import Window
 from cdr_pipeline.steps.collect.load_day import LoadedDay, LoadRequest, load_day
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, LandedWindow
@@ -34,7 +34,7 @@ def loaded_rows(
     path = window_path(ctx.settings.landing_dir, account_id, window, ctx.clock())
     body = f'{{"data":[{",".join(rows)}],"page_size":{len(rows)},"status":"success"}}'.encode()
     dialect = SwitchDialect.V2_K43
-    with LandingWriter(path, account_id=account_id, window=window, dialect=dialect) as writer:
+    with LandingWriter(path, account_id=account_id, window=window, upstream="kazoo", dialect=dialect) as writer:
         writer.add_page(body, parse_page(body))
         for detail in details:
             writer.add_detail(f'{{"data":{detail},"status":"success"}}'.encode())

@@ -57,8 +57,12 @@ def sync(
     """Register the account tree of the switch: every account below the root, with its name and time zone.
 
     Values that were set here (time zone, country code, inactive) are kept. Running it again changes nothing.
+    Exits with 9 if an account could not be registered or changed; the others are done.
     """
+    from rich.markup import escape
+
     from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.accounts.sync_accounts import SyncRequest, sync_accounts
 
     with run_context("walking the account tree") as ctx:
@@ -68,13 +72,21 @@ def sync(
         f"{len(synced.unchanged)} unchanged, {len(synced.missing)} no longer on the switch"
     )
     outcome = "deactivated" if deactivate_missing else "missing; --deactivate-missing stops collecting it"
-    if synced.missing or synced.refused:
+    if synced.missing or synced.refused or synced.failures:
         listing = table("Look at these", "account", "what")
         for account_id in synced.missing:
             listing.add_row(account_id, outcome)
         for account_id, why in synced.refused:
             listing.add_row(account_id, why)
+        for failure in synced.failures:
+            listing.add_row(failure.account_id, f"[red]failed: {escape(failure.message)}[/red]")
         out.print(listing)
+    failed = [account_id for account_id, _ in synced.refused] + [failure.account_id for failure in synced.failures]
+    if failed:
+        raise IncompleteNight(
+            f"{len(failed)} account(s) failed: {', '.join(sorted(failed))}",
+            hint="the others are done; fix the cause and run 'cdr-pipeline accounts sync' again",
+        )
 
 
 @accounts_app.command("list")

@@ -16,8 +16,9 @@ def check() -> None:
     from cdr_pipeline.cli.terminal import out, table
     from cdr_pipeline.errors import ConfigurationError
     from cdr_pipeline.settings import inspect_settings
+    from cdr_pipeline.steps.collect.switch_dialects import require_upstream
 
-    reports, _ = inspect_settings()
+    reports, settings = inspect_settings()
     listing = table("Settings", "variable", "value", "from", "for", "problem")
     for report in reports:
         listing.add_row(
@@ -31,4 +32,6 @@ def check() -> None:
     wrong = [report.variable for report in reports if report.problem]
     if wrong:
         raise ConfigurationError(f"{len(wrong)} setting(s) wrong: {', '.join(wrong)}", hint="see the column 'problem'")
+    if settings is not None:
+        require_upstream(settings)
     out.print("all settings are valid")

@@ -16,6 +16,7 @@ from cdr_pipeline.core.records.money import is_too_precise
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.core.records.rejection import RowFault, split_rejects
 from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
+from cdr_pipeline.core.time.durations import duration_of
 from cdr_pipeline.core.time.local_time import instant, is_count, is_time, is_zone
 from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile, TimeNotation
 
@@ -32,7 +33,6 @@ _NUMBERS: Final = (Kind.SECONDS, Kind.MONEY, Kind.PORT)
 _MINUTES: Final = re.compile(r"-?[0-9]{1,3}")
 # 1.23E+15. The sign is required, because 1E15 may be a hexadecimal id.
 _SPREADSHEET: Final = r"^[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+$"
-_MICROSECONDS: Final = 1_000_000
 _DURATION_TYPE: Final = pl.Decimal(24, 6)
 _MONEY: Final = ("cost", "rate", "reseller_cost")
 _ZONE: Final = "__zone"
@@ -318,13 +318,19 @@ def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_
 def _with_missing_times(rows: pl.DataFrame) -> pl.DataFrame:
     """Fills missing times and durations: start, end, duration, answer time and billed seconds from each other."""
     if rows["started_at"].null_count():
-        rows = rows.with_columns(pl.coalesce("started_at", pl.col("ended_at") - _as_duration("duration_seconds")))
+        rows = rows.with_columns(
+            pl.coalesce("started_at", pl.col("ended_at") - duration_of(pl.col("duration_seconds")))
+        )
     if rows["ended_at"].null_count():
-        rows = rows.with_columns(pl.coalesce("ended_at", pl.col("started_at") + _as_duration("duration_seconds")))
+        rows = rows.with_columns(
+            pl.coalesce("ended_at", pl.col("started_at") + duration_of(pl.col("duration_seconds")))
+        )
     if rows["duration_seconds"].null_count():
         rows = rows.with_columns(pl.coalesce("duration_seconds", _seconds_between("started_at", "ended_at")))
     if rows["answered_at"].null_count():
-        answered = pl.when(pl.col("billing_seconds") > 0).then(pl.col("ended_at") - _as_duration("billing_seconds"))
+        answered = pl.when(pl.col("billing_seconds") > 0).then(
+            pl.col("ended_at") - duration_of(pl.col("billing_seconds"))
+        )
         rows = rows.with_columns(pl.coalesce("answered_at", answered))
     if rows["billing_seconds"].null_count():
         rows = rows.with_columns(pl.coalesce("billing_seconds", _seconds_between("answered_at", "ended_at")))
@@ -334,8 +340,3 @@ def _with_missing_times(rows: pl.DataFrame) -> pl.DataFrame:
 def _seconds_between(first: str, last: str) -> pl.Expr:
     length = (pl.col(last) - pl.col(first)).dt.total_milliseconds().cast(pl.Decimal(38, 6))
     return (length * pl.lit(Decimal("0.001"), pl.Decimal(38, 6))).cast(Kind.SECONDS.dtype, strict=False)
-
-
-def _as_duration(name: str) -> pl.Expr:
-    """Seconds as a Polars duration. Twelve digits and their microseconds are exact in a float."""
-    return pl.duration(microseconds=(pl.col(name).cast(pl.Float64) * _MICROSECONDS).round().cast(pl.Int64))

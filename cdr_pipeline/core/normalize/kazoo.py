@@ -19,6 +19,7 @@ from cdr_pipeline.core.records.money import is_too_precise
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.core.records.rejection import RowFault, split_rejects
 from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
+from cdr_pipeline.core.time.durations import duration_of
 from cdr_pipeline.core.time.timestamps import instant_of
 
 DETAIL_SOURCE: Final = "detail_source"
@@ -210,7 +211,7 @@ def _with_derived_columns(
         frame.with_columns(
             pl.lit(account_id).alias("account_id"),
             pl.lit("api").alias("origin"),
-            (pl.col("started_at") + _as_duration("duration_seconds")).alias("ended_at"),
+            (pl.col("started_at") + duration_of(pl.col("duration_seconds"))).alias("ended_at"),
             *in_dollars,
             pl.when(pl.col("media_recordings") != "[]").then(pl.col("media_recordings")).name.keep(),
             pl.col(HAS_DETAIL).fill_null(value=False),
@@ -226,15 +227,11 @@ def _with_derived_columns(
             e164(pl.coalesce("dialed_number", "callee_id_number"), plan).alias("callee_e164"),
         )
         .with_columns(
-            pl.when(is_billed).then(pl.col("ended_at") - _as_duration("billing_seconds")).alias("answered_at"),
+            pl.when(is_billed).then(pl.col("ended_at") - duration_of(pl.col("billing_seconds"))).alias("answered_at"),
             zones.business_date(pl.col("started_at")).alias("business_date"),
         )
         .pipe(_with_all_columns)
     )
-
-
-def _as_duration(seconds: str) -> pl.Expr:
-    return pl.duration(microseconds=(pl.col(seconds) * 1_000_000).cast(pl.Int64))
 
 
 def _with_all_columns(frame: pl.DataFrame) -> pl.DataFrame:

@@ -25,7 +25,8 @@ from cdr_pipeline.sources.kazoo.dialects import VERSION_KEYS, SwitchDialect
 from cdr_pipeline.sources.kazoo.pace import Pace
 from cdr_pipeline.sources.kazoo.pages import Page, data_of, next_key_of, parse_detail, parse_page
 from cdr_pipeline.sources.kazoo.session import Credentials, Session
-from cdr_pipeline.sources.kazoo.windows import Window
+from cdr_pipeline.sources.kazoo.windows import created_range, crosses_month, is_shrunk
+from cdr_pipeline.sources.upstream import Window
 
 _MAX_PAGES: Final = 100_000
 _LARGEST_PAGE: Final = 10_000
@@ -155,21 +156,23 @@ class KazooClient:
             PermanentUpstreamError: a retry does not help.
         """
         path = f"/{dialect.version}/accounts/{quote(account_id, safe='')}/cdrs"
-        query = {"created_from": str(window.created_from), "created_to": str(window.created_to)}
+        first, last = created_range(window)
+        query = {"created_from": str(first), "created_to": str(last)}
         size = self._page_size
-        if window.whole:
+        one_page = crosses_month(window)
+        if one_page:
             size = _WHOLE_WINDOW
             query["paginate"] = "false"
         seen: set[str] = set()
         for _ in range(_MAX_PAGES):
             if dialect.paginated:
                 query["page_size"] = str(size)
-            body, page = self._page(account_id, path, query, shrinks=window.shrunk or not window.whole)
+            body, page = self._page(account_id, path, query, shrinks=is_shrunk(window) or not one_page)
             yield body, page
             key = page.next_start_key
             if key is None or not dialect.paginated:
                 return
-            if window.whole:
+            if one_page:
                 raise UpstreamProtocolError(
                     f"account {account_id}: the server pages a window across a month's edge, which must be one page"
                 )
@@ -226,7 +229,7 @@ class KazooClient:
         return cast("dict[str, Any]", data)
 
     def own_account(self) -> str:
-        """Id of the account that the credentials belong to, from the response to a login.
+        """Id of the account that the credentials belong to, from the response to a login of any process.
 
         Raises:
             ConfigurationError: only a token is configured, or the response names no account.

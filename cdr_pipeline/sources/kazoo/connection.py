@@ -31,7 +31,7 @@ from cdr_pipeline.sources.kazoo.refusals import (
     retry_after_seconds,
     retry_decision,
 )
-from cdr_pipeline.sources.kazoo.session import Session
+from cdr_pipeline.sources.kazoo.session import Login, Session
 from cdr_pipeline.sources.kazoo.unpacking import Unpacking
 
 # These libraries log every URL at INFO, and a URL holds the token if ``token_in_query`` is set.
@@ -156,7 +156,7 @@ class Connection:
         return self._with_retries(request, shrinks=shrinks)
 
     def own_account(self) -> str:
-        """Id of the account that the credentials belong to, from the response to a login.
+        """Id of the account that the credentials belong to, from the response to a login of any process.
 
         Raises:
             ConfigurationError: only a token is configured, or the response names no account.
@@ -166,13 +166,12 @@ class Connection:
             raise ConfigurationError(
                 "a token does not show which account it belongs to", hint="name the account with --root"
             )
-        account: list[str] = []
-        self._with_retries(lambda: self._session.renew(self._session.token(), lambda: self._log_in(account)))
-        if not account:
+        account_id = self._with_retries(lambda: self._session.own_account(self._log_in))
+        if not account_id:
             raise ConfigurationError(
                 "the switch did not name the account of these credentials", hint="name the account with --root"
             )
-        return account[0]
+        return account_id
 
     def _with_retries(self, request: Callable[[], _Answer], *, shrinks: bool = False) -> _Answer:
         """Repeats a request that failed for a transient reason, with backoff, jitter and a limit."""
@@ -261,8 +260,8 @@ class Connection:
         """Returns a token that replaces the refused one."""
         return self._session.renew(expired, self._log_in)
 
-    def _log_in(self, account: list[str] | None = None) -> str:
-        """Requests a token and returns it. If ``account`` is given, appends the id of the account to it.
+    def _log_in(self) -> Login:
+        """Requests a token.
 
         The login counts against the bucket of the host and costs as much as 35 requests.
         """
@@ -274,9 +273,7 @@ class Connection:
                 break
         token, owner = token_of(body)
         if status in (_OK, _CREATED) and token:
-            if account is not None and owner:
-                account.append(owner)
-            return token
+            return Login(token, owner)
         if status in (_OK, _CREATED) or status in TRANSIENT or status >= _SERVER_ERROR:
             raise TransientUpstreamError(
                 f"login: HTTP {status}{' without a token' if status in (_OK, _CREATED) else ''}",

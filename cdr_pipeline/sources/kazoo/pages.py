@@ -79,6 +79,14 @@ class Page:
         """The rows, one JSON object a line. Computed at each call, because landing a page does not need it."""
         return _lines_of(self.listed)
 
+    @property
+    def record_ids(self) -> list[str]:
+        """Distinct ids of the rows, in order."""
+        if not self.rows:
+            return []
+        ids = pl.read_ndjson(self.ndjson, schema={"id": pl.String})["id"]
+        return ids.drop_nulls().unique(maintain_order=True).to_list()
+
 
 def parse_page(body: bytes) -> Page:
     """Parses a reply that holds one page of a list.
@@ -180,14 +188,6 @@ def next_key_of(body: bytes) -> str | None:
     """Key at which the next page begins, None on the last page."""
     key = _envelope(body).get("next_start_key")
     return str(key) if key else None
-
-
-def record_ids(ndjson: bytes) -> list[str]:
-    """Distinct ids of list rows, in order."""
-    if not ndjson:
-        return []
-    ids = pl.read_ndjson(ndjson, schema={"id": pl.String})["id"]
-    return ids.drop_nulls().unique(maintain_order=True).to_list()
 
 
 def longest_over(listed: bytes, edge: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import orjson
 
@@ -98,6 +98,13 @@ class Credentials:
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
+class Login(NamedTuple):
+    """Result of a login: the token, and the account of the credentials ("" if the switch did not name it)."""
+
+    token: str
+    account_id: str = ""
+
+
 @dataclass(slots=True)
 class Session:
     """The current token, for all threads and processes that share the folder.
@@ -114,6 +121,7 @@ class Session:
     name: str
     clock: Callable[[], float] = time.time
     _token: str = field(default="", repr=False)
+    _account_id: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def token(self) -> str:
@@ -124,7 +132,7 @@ class Session:
             self._token = self._stored().get("token", "")
         return self._token
 
-    def renew(self, expired: str, log_in: Callable[[], str]) -> str:
+    def renew(self, expired: str, log_in: Callable[[], Login]) -> str:
         """Returns a token other than the expired one: one that another process stored, or a new one.
 
         Args:
@@ -141,18 +149,41 @@ class Session:
             if stored.get("token") and stored["token"] != expired:
                 self._token = stored["token"]
                 return self._token
-            if self.clock() - float(stored.get("refused_at", 0)) < _REFUSAL_SECONDS:
-                raise UpstreamAuthError(
-                    "the switch refused these credentials less than a minute ago",
-                    hint=f"check {self.credentials.setting}; nothing was collected",
-                )
-            try:
-                self._token = log_in()
-            except UpstreamAuthError:
-                self._store({"refused_at": self.clock()})
-                raise
-            self._store({"token": self._token})
+            self._new_login(stored, log_in)
             return self._token
+
+    def own_account(self, log_in: Callable[[], Login]) -> str:
+        """Id of the account of the credentials, as the last login of any process named it; "" if it named none.
+
+        Logs in only if no login has named the account so far. An expired token does not matter.
+
+        Args:
+            log_in: requests a new token; raises UpstreamAuthError if the switch refuses the credentials.
+
+        Raises:
+            UpstreamAuthError: the switch refused the credentials now, or within the last minute in any process.
+        """
+        with self._lock, self._exclusive():
+            stored = self._stored()
+            self._account_id = self._account_id or stored.get("account_id", "")
+            if not self._account_id:
+                self._new_login(stored, log_in)
+            return self._account_id
+
+    def _new_login(self, stored: dict[str, Any], log_in: Callable[[], Login]) -> None:
+        """Logs in and stores the result. The caller holds the locks and passes the session's stored state."""
+        if self.clock() - float(stored.get("refused_at", 0)) < _REFUSAL_SECONDS:
+            raise UpstreamAuthError(
+                "the switch refused these credentials less than a minute ago",
+                hint=f"check {self.credentials.setting}; nothing was collected",
+            )
+        try:
+            self._token, account_id = log_in()
+        except UpstreamAuthError:
+            self._store({"refused_at": self.clock()})
+            raise
+        self._account_id = account_id or self._account_id or stored.get("account_id", "")
+        self._store({"token": self._token, "account_id": self._account_id})
 
     @contextmanager
     def _exclusive(self) -> Generator[None]:

@@ -1,62 +1,17 @@
 """Plans windows that together return every record saved in an interval. Pure functions, no requests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.sources.kazoo.dialects import MAX_RANGE_SECONDS, SwitchDialect
+from cdr_pipeline.sources.upstream import LighterWindows, Span, Window
 
 # Distance into the old month, enough to make the server read that month's database.
 _BEFORE_EDGE: Final = timedelta(hours=1)
 _SECOND: Final = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Window:
-    """A half-open UTC interval of the upstream's save time, in whole seconds.
-
-    Attributes:
-        starts_at: first second.
-        ends_at: the second after the last.
-        whole: whether all rows must be read in one page, because the window spans a month's edge, where paging loses
-            rows.
-        shrunk: whether it covers less than planned, because a gateway timed out on the planned window.
-    """
-
-    starts_at: datetime
-    ends_at: datetime
-    whole: bool = False
-    shrunk: bool = False
-
-    @property
-    def created_from(self) -> int:
-        """First Gregorian second. The server's bounds are inclusive."""
-        return to_gregorian(self.starts_at)
-
-    @property
-    def created_to(self) -> int:
-        """Last Gregorian second."""
-        return to_gregorian(self.ends_at) - 1
-
-    @property
-    def edge(self) -> datetime:
-        """First second of the month in which the window ends."""
-        return _this_month(self.ends_at - _SECOND)
-
-    def lighter(self) -> tuple["Window", ...]:
-        """Shorter windows to use if this one is too heavy for the switch; none if it cannot be shortened.
-
-        An ordinary window is split into two halves, which cover it. A window across a month's edge must stay across
-        the edge: it shrinks around it and no longer covers calls across the edge that were saved after its new end.
-        """
-        seconds = int((self.ends_at - self.starts_at) / _SECOND)
-        if not self.whole:
-            middle = self.starts_at + timedelta(seconds=seconds // 2)
-            return (Window(self.starts_at, middle), Window(middle, self.ends_at)) if seconds > 1 else ()
-        after = int((self.ends_at - self.edge) / _SECOND) // 4
-        shrunk = Window(self.edge - _SECOND, self.edge + timedelta(seconds=after), whole=True, shrunk=True)
-        return (shrunk,) if after else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +59,81 @@ def plan_windows(
     while edge < last:
         if edge + after > first:
             ends_at = min(edge + after, max(last, edge + _SECOND))
-            windows.append(Window(edge - _BEFORE_EDGE, ends_at, whole=True))
+            windows.append(Window(edge - _BEFORE_EDGE, ends_at))
         edge = _next_month(edge)
     return tuple(windows)
 
 
-def edge_spans(
-    first: datetime, last: datetime, dialect: SwitchDialect, reach: EdgeReach = EdgeReach()
-) -> list[tuple[datetime, datetime]]:
+def edge_spans(first: datetime, last: datetime, dialect: SwitchDialect, reach: EdgeReach = EdgeReach()) -> list[Span]:
     """Start and end of each interval that windows across months' edges must contain to cover ``[first, last)``."""
     return [
         (window.starts_at + _BEFORE_EDGE - _SECOND, window.ends_at)
         for window in plan_windows(first, last, dialect, reach)
-        if window.whole
+        if crosses_month(window)
     ]
 
 
-def crosses_month(starts_at: datetime, ends_at: datetime) -> bool:
-    """Whether a half-open interval has seconds of two UTC months, as only windows with ``whole`` do."""
-    return _this_month(starts_at) != _this_month(ends_at - _SECOND)
+def crosses_month(window: Window) -> bool:
+    """Whether a window has seconds of two UTC months.
+
+    All rows of such a window must be read in one page, because paging across a month's edge loses rows.
+    """
+    return _this_month(window.starts_at) != _this_month(window.ends_at - _SECOND)
+
+
+def is_shrunk(window: Window) -> bool:
+    """Whether a window across a month's edge covers less than planned, because a gateway timed out."""
+    return crosses_month(window) and window.starts_at == month_edge(window) - _SECOND
+
+
+def created_range(window: Window) -> tuple[int, int]:
+    """First and last Gregorian second of a window. The server's bounds are inclusive."""
+    return to_gregorian(window.starts_at), to_gregorian(window.ends_at) - 1
+
+
+def month_edge(window: Window) -> datetime:
+    """First second of the month in which a window ends."""
+    return _this_month(window.ends_at - _SECOND)
+
+
+def lighter_windows(window: Window) -> LighterWindows:
+    """Shorter windows to use if this one is too heavy for the switch.
+
+    An ordinary window is split into two halves, which cover it. A window across a month's edge must stay across the
+    edge: it shrinks around it and no longer covers calls across the edge that were saved after its new end.
+    """
+    seconds = int((window.ends_at - window.starts_at) / _SECOND)
+    if not crosses_month(window):
+        middle = window.starts_at + timedelta(seconds=seconds // 2)
+        halves = (Window(window.starts_at, middle), Window(middle, window.ends_at))
+        return LighterWindows(halves if seconds > 1 else ())
+    edge = month_edge(window)
+    after = int((window.ends_at - edge) / _SECOND) // 4
+    if not after:
+        return LighterWindows(())
+    shrunk = Window(edge - _SECOND, edge + timedelta(seconds=after))
+    return LighterWindows(
+        (shrunk,),
+        missing=f"of the calls over the month's edge, those saved after {shrunk.ends_at:%Y-%m-%d %H:%M:%S} UTC may be"
+        " missing",
+        hint="raise the gateway's timeout, or lower CDR_COLLECT_LONGEST_CALL_HOURS",
+    )
+
+
+def windows_again(spans: Sequence[Span]) -> tuple[Window, ...]:
+    """Windows of recorded spans, without those inside another one of the same kind."""
+    windows = [Window(*span) for span in spans]
+    return tuple(
+        window
+        for window in windows
+        if not any(
+            other != window
+            and other.starts_at <= window.starts_at
+            and window.ends_at <= other.ends_at
+            and crosses_month(other) == crosses_month(window)
+            for other in windows
+        )
+    )
 
 
 def _this_month(moment: datetime) -> datetime:

@@ -2,14 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Final
 
-from cdr_pipeline.errors import ConfigurationError
-from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
+from cdr_pipeline.errors import ConfigurationError, TransientUpstreamError, UpstreamError
+from cdr_pipeline.sources.upstream import UpstreamAccount, UpstreamClient
+from cdr_pipeline.sources.upstream_registry import upstream_of
 from cdr_pipeline.steps.accounts.add_account import checked_account
+from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
+from cdr_pipeline.warehouse.server.engine import translated
+
+# After so many failed requests in a row no further account is requested: the switch is down, and each would be retried
+# for minutes.
+_MOST_UNANSWERED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class SyncedAccounts:
         unchanged: accounts without a change.
         missing: accounts registered below the root that are no longer on the switch.
         refused: invalid ids, each with the reason.
+        failures: accounts that could not be read or stored. They keep their state from before.
     """
 
     root: str
@@ -44,23 +51,24 @@ class SyncedAccounts:
     unchanged: tuple[str, ...]
     missing: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
+    failures: tuple[AccountFailure, ...] = ()
 
 
 def sync_accounts(request: SyncRequest, ctx: RunContext) -> SyncedAccounts:
     """Reads the tree below an account from the switch and registers every account in it.
 
-    A new account gets its time zone from the switch, or from the settings where the switch has none.
+    A new account gets its time zone from the switch, or from the settings where the switch has none. A failure of one
+    account does not affect the others.
 
     Raises:
         ConfigurationError: no switch is configured, or the credentials name no account and ``root`` is omitted.
-        UpstreamError: the request to the switch failed; nothing was changed.
+        UpstreamError: the switch did not list the accounts; nothing was changed.
     """
-    with KazooClient.from_settings(ctx.settings) as client:
+    with upstream_of(ctx.settings).connect() as client:
         root = request.root or client.own_account()
         configured = ctx.settings.api_dialect
-        dialect = client.detect_dialect(root) if configured == "auto" else SwitchDialect(configured)
-        listed = [client.account(root, version=dialect.version)]
-        listed += client.descendants(root, version=dialect.version)
+        dialect = client.detect_dialect(root) if configured == "auto" else configured
+        listed = client.accounts(root, dialect)
         with ctx.ledger() as ledger:
             registered = {account.account_id: account for account in ledger.accounts.all()}
             return _Walk(root, registered, client, dialect, ctx).record(listed, ledger, request)
@@ -72,66 +80,88 @@ class _Walk:
 
     root: str
     registered: dict[str, Account]
-    client: KazooClient
-    dialect: SwitchDialect
+    client: UpstreamClient
+    dialect: str
     ctx: RunContext
 
-    def record(self, listed: Sequence[dict[str, Any]], ledger: Ledger, request: SyncRequest) -> SyncedAccounts:
-        """Registers new accounts and updates changed ones."""
-        accounts: list[Account] = []
+    def record(self, listed: Sequence[UpstreamAccount], ledger: Ledger, request: SyncRequest) -> SyncedAccounts:
+        """Registers new accounts and updates changed ones, each by itself."""
+        outcomes: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
         refused: list[tuple[str, str]] = []
-        for number, row in enumerate(listed):
-            account_id = str(row.get("id") or (self.root if number == 0 else ""))
+        failures: list[AccountFailure] = []
+        unanswered = 0
+        for number, item in enumerate(listed, start=1):
+            account_id = item.account_id
+            is_new = account_id not in self.registered
+            if is_new and unanswered >= _MOST_UNANSWERED:
+                error = TransientUpstreamError(f"not requested, because the {unanswered} requests before it failed")
+                failures.append(AccountFailure.of(account_id, error))
+                continue
             try:
-                accounts.append(self._account(account_id, row))
+                with translated():
+                    outcome = self._record(self._account(item), ledger)
+                unanswered = 0 if is_new else unanswered
             except ConfigurationError as error:
                 refused.append((account_id, error.message))
-            self.ctx.progress(f"{len(accounts)} accounts")
-        added = [account for account in accounts if account.account_id not in self.registered]
-        changed = [account for account in accounts if self.registered.get(account.account_id, account) != account]
-        present = {account.account_id for account in accounts} | {account_id for account_id, _ in refused}
+            except Exception as error:  # noqa: BLE001 - one account's failure must not stop the others
+                unanswered += isinstance(error, UpstreamError)
+                failures.append(contained(account_id, "registering it", error))
+            else:
+                outcomes[outcome].append(account_id)
+            self.ctx.progress(f"{number} of {len(listed)} accounts")
+        present = {item.account_id for item in listed}
         missing = [item for item in self.registered.values() if item.account_id not in present and self._below(item)]
-        now = self.ctx.clock()
-        for account in added:
-            ledger.accounts.add(account, now=now)
-        # Reading the tree takes a while. Only name and parent are written, so that other changes are kept.
-        for account in changed:
-            ledger.accounts.set_name_and_parent(account.account_id, name=account.name, parent_id=account.parent_id)
         for account in missing if request.deactivate_missing else []:
-            ledger.accounts.deactivate_account(account.account_id)
-        touched = {account.account_id for account in added + changed}
+            try:
+                with translated():
+                    ledger.accounts.deactivate_account(account.account_id)
+            except Exception as error:  # noqa: BLE001 - one account's failure must not stop the others
+                failures.append(contained(account.account_id, "deactivating it", error))
         return SyncedAccounts(
             self.root,
-            tuple(account.account_id for account in added),
-            tuple(account.account_id for account in changed),
-            tuple(account.account_id for account in accounts if account.account_id not in touched),
+            tuple(outcomes["added"]),
+            tuple(outcomes["changed"]),
+            tuple(outcomes["unchanged"]),
             tuple(account.account_id for account in missing),
             tuple(refused),
+            tuple(failures),
         )
 
-    def _account(self, account_id: str, row: dict[str, Any]) -> Account:
-        """The account of a listed row: the registered one, or a new one in the time zone of the switch."""
-        tree = row.get("tree")
-        parent = str(tree[-1]) if isinstance(tree, list) and tree else self.root
-        account = self.registered.get(account_id) or self._new(account_id, row)
+    def _record(self, account: Account, ledger: Ledger) -> str:
+        """Adds the account, or writes its name and parent if they changed."""
+        before = self.registered.get(account.account_id)
+        if before is None:
+            ledger.accounts.add(account, now=self.ctx.clock())
+            return "added"
+        if before == account:
+            return "unchanged"
+        # Reading the tree takes a while. Only name and parent are written, so that other changes are kept.
+        ledger.accounts.set_name_and_parent(account.account_id, name=account.name, parent_id=account.parent_id)
+        return "changed"
+
+    def _account(self, item: UpstreamAccount) -> Account:
+        """The account of a listed one: the registered one, or a new one in the time zone of the switch."""
+        account = self.registered.get(item.account_id) or self._new(item)
         return replace(
             account,
-            name=str(row.get("name") or account.name),
-            parent_id=account.parent_id if account_id == self.root else parent,
+            name=item.name or account.name,
+            parent_id=account.parent_id if item.account_id == self.root else item.parent_id or self.root,
         )
 
-    def _new(self, account_id: str, row: dict[str, Any]) -> Account:
+    def _new(self, item: UpstreamAccount) -> Account:
         zone = self.ctx.settings.time_zone
         account = checked_account(
-            account_id=account_id, name="", parent_id=None, time_zone=zone, country_code=None, active=True
+            account_id=item.account_id, name="", parent_id=None, time_zone=zone, country_code=None, active=True
         )
-        document = row if "timezone" in row else self.client.account(account_id, version=self.dialect.version)
+        listed = item.time_zone
+        if listed is None:
+            listed = self.client.time_zone(item.account_id, self.dialect)
         try:
             return checked_account(
-                account_id=account_id,
+                account_id=item.account_id,
                 name="",
                 parent_id=None,
-                time_zone=str(document.get("timezone") or zone),
+                time_zone=listed or zone,
                 country_code=None,
                 active=True,
             )

@@ -7,7 +7,6 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from cdr_pipeline.core.time.coverage import covered_through, not_covered
-from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.errors import (
     CallTooLong,
     CdrError,
@@ -19,12 +18,10 @@ from cdr_pipeline.errors import (
     WindowOutdated,
     WindowTooHeavy,
 )
-from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
-from cdr_pipeline.sources.kazoo.pages import Page, longest_over, record_ids
-from cdr_pipeline.sources.kazoo.windows import Window, crosses_month, edge_spans, plan_windows
 from cdr_pipeline.sources.landing import LandingWriter, window_path
-from cdr_pipeline.steps.collect.switch_dialects import confirm_dialect, edge_reach, find_dialect, known_dialect
+from cdr_pipeline.sources.upstream import ListPage, UpstreamClient, Window
+from cdr_pipeline.sources.upstream_registry import upstream_of
+from cdr_pipeline.steps.collect.switch_dialects import confirm_dialect, find_dialect, known_dialect
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Claim, LandedWindow, Ledger, RecordedWindow
@@ -59,7 +56,7 @@ class AccountCollected:
     rows: int = 0
     bytes: int = 0
     unchanged: int = 0
-    dialect: SwitchDialect | None = None
+    dialect: str | None = None
     elsewhere: bool = False
     failure: AccountFailure | None = None
 
@@ -114,7 +111,13 @@ def days_to_read_again(
 
 
 def collect_account_day(
-    account: Account, business_date: date, client: KazooClient, ledger: Ledger, ctx: RunContext, *, again: bool = False
+    account: Account,
+    business_date: date,
+    client: UpstreamClient,
+    ledger: Ledger,
+    ctx: RunContext,
+    *,
+    again: bool = False,
 ) -> AccountCollected:
     """Lands a day of an account, or skips it when another process is collecting it.
 
@@ -151,7 +154,7 @@ def collect_account_day(
 
 
 def _collect(
-    account: Account, claim: Claim, client: KazooClient, ledger: Ledger, ctx: RunContext, *, again: bool
+    account: Account, claim: Claim, client: UpstreamClient, ledger: Ledger, ctx: RunContext, *, again: bool
 ) -> AccountCollected:
     """Lands the day in the stored dialect. If the dialect has changed, detects it and lands the day again."""
     stored = known_dialect(account, ctx)
@@ -163,7 +166,7 @@ def _collect(
         confirm_dialect(account, dialect, ledger, ctx)
     elif stored is not None and failure.code in _OF_ANOTHER_DIALECT and ctx.settings.api_dialect == "auto":
         detected = find_dialect(account, client, ledger, ctx)
-        if detected is not dialect:
+        if detected != dialect:
             ctx.progress(f"{account.account_id}: the dialect of the switch has changed from {dialect} to {detected}")
             return replace(replace(collector, dialect=detected).collect_day(again=again), dialect=detected)
     return replace(collected, dialect=dialect)
@@ -194,8 +197,8 @@ class _AccountCollector:
 
     account: Account
     claim: Claim
-    dialect: SwitchDialect
-    client: KazooClient
+    dialect: str
+    client: UpstreamClient
     ledger: Ledger
     ctx: RunContext
     renewed_at: list[float] = field(default_factory=lambda: [time.monotonic()])
@@ -223,28 +226,18 @@ class _AccountCollector:
     def _planned(self) -> tuple[Window, ...]:
         first, end = self.account.zones.bounds(self.claim.business_date)
         last = min(end + timedelta(hours=self.ctx.settings.collect_overlap_hours), _now(self.ctx))
-        return plan_windows(first, last, self.dialect, edge_reach(self.ctx))
+        return upstream_of(self.ctx.settings).plan_windows(first, last, self.dialect)
 
     def _recorded(self, recorded: Sequence[RecordedWindow]) -> tuple[Window, ...]:
-        """Recorded windows without those inside another one; empty when they do not cover the day."""
+        """Windows to request in place of the recorded ones; empty when these do not cover the day."""
+        upstream = upstream_of(self.ctx.settings)
         first, end = self.account.zones.bounds(self.claim.business_date)
         spans = [(window.starts_at, window.ends_at) for window in recorded]
-        needed = edge_spans(first, end, self.dialect, edge_reach(self.ctx))
+        needed = upstream.needed_spans(first, end, self.dialect)
         failed = any(window.state == "failed" for window in recorded)
         if failed or covered_through(first, spans) < end or not_covered(needed, spans):
             return ()
-        outer = [
-            span
-            for span in spans
-            if not any(
-                other != span
-                and other[0] <= span[0]
-                and span[1] <= other[1]
-                and crosses_month(*other) == crosses_month(*span)
-                for other in spans
-            )
-        ]
-        return tuple(Window(*span, whole=crosses_month(*span)) for span in outer)
+        return upstream.windows_again(spans)
 
     def _collect(self, windows: Sequence[Window], known: Mapping[tuple[datetime, datetime], str]) -> AccountCollected:
         """Lands windows in order and stops at the first failure. Windows landed before it stay."""
@@ -275,44 +268,43 @@ class _AccountCollector:
         )
 
     def _land(self, window: Window, known: Mapping[tuple[datetime, datetime], str]) -> Iterator[AccountCollected]:
-        """Lands a window. If it is too heavy for the switch, splits it down to one second.
+        """Lands a window. If it is too heavy for the switch, lands lighter ones in its place.
 
         Raises:
-            WindowTooHeavy: even a window of one second timed out, or the landed windows cover less than the window.
+            WindowTooHeavy: even the lightest window timed out, or the landed windows cover less than the window.
         """
         try:
             yield self._land_whole(window, known)
         except WindowTooHeavy as error:
-            lighter = window.lighter()
-            if not lighter:
+            lighter = upstream_of(self.ctx.settings).lighter_windows(window)
+            if not lighter.parts:
                 raise
-            for part in lighter:
+            for part in lighter.parts:
                 yield from self._land(part, known)
-            if window.whole:
-                raise type(error)(
-                    f"{error.message}: of the calls over the month's edge, those saved after "
-                    f"{lighter[0].ends_at:%Y-%m-%d %H:%M:%S} UTC may be missing",
-                    hint="raise the gateway's timeout, or lower CDR_COLLECT_LONGEST_CALL_HOURS",
-                ) from None
+            if lighter.missing:
+                raise type(error)(f"{error.message}: {lighter.missing}", hint=lighter.hint) from None
 
     def _land_whole(self, window: Window, known: Mapping[tuple[datetime, datetime], str]) -> AccountCollected:
         account_id, landing_dir = self.account.account_id, self.ctx.settings.landing_dir
         landed_at = self.ctx.clock()
         path = window_path(landing_dir, account_id, window, landed_at)
-        pages = longest = 0
+        pages, gap = 0, None
         known_rows = known.get((window.starts_at, window.ends_at))
         with LandingWriter(
-            path, account_id=account_id, window=window, dialect=self.dialect, known_rows=known_rows
+            path,
+            account_id=account_id,
+            window=window,
+            upstream=self.ctx.settings.upstream,
+            dialect=self.dialect,
+            known_rows=known_rows,
         ) as writer:
-            for body, page in self.client.pages(account_id, window, self.dialect):
+            for reply in self.client.pages(account_id, window, self.dialect):
                 self._keep_claim()
-                self._require_dialect(page)
-                writer.add_page(body, page)
+                writer.add_page(reply.body, reply.page)
                 pages += 1
-                if window.whole and self.dialect.hides_month_edges:
-                    longest = max(longest, longest_over(page.listed, to_gregorian(window.edge)))
+                gap = gap or reply.gap
                 if self.ctx.settings.api_details:
-                    self._land_details(page.ndjson, writer)
+                    self._land_details(reply.page, writer)
         if writer.unchanged:
             self.ledger.windows.confirm_window(
                 claim=self.claim, starts_at=window.starts_at, ends_at=window.ends_at, now=landed_at
@@ -324,7 +316,7 @@ class _AccountCollector:
                 window=LandedWindow(
                     window.starts_at,
                     window.ends_at,
-                    self.dialect.value,
+                    self.dialect,
                     str(path.relative_to(landing_dir)),
                     landed_at,
                 ),
@@ -332,30 +324,13 @@ class _AccountCollector:
                 content_sha256=writer.rows_sha256,
             )
             landed = AccountCollected(account_id, 1, pages, writer.rows, writer.bytes)
-        self._require_covered(longest)
+        if gap is not None:
+            raise gap
         return landed
 
-    def _require_dialect(self, page: Page) -> None:
-        if self.dialect.contradicted_by(page.envelope, page.next_start_key):
-            raise DialectChanged(
-                f"account {self.account.account_id}: the switch does not speak {self.dialect}; with "
-                "CDR_API_DIALECT=auto the dialect is detected",
-                hint="set CDR_API_DIALECT=auto, then collect the day again",
-            )
-
-    def _require_covered(self, longest: int) -> None:
-        """Raises CallTooLong when a call across the month's end is longer than the window covers."""
-        hours = self.ctx.settings.collect_longest_call_hours
-        if longest > hours * 3600:
-            raise CallTooLong(
-                f"account {self.account.account_id}: a call over the month's edge took more than {hours} hours; others "
-                f"that long may be missing until CDR_COLLECT_LONGEST_CALL_HOURS is {-(-longest // 3600)} or more",
-                hint="raise CDR_COLLECT_LONGEST_CALL_HOURS, then collect the day again",
-            )
-
-    def _land_details(self, ndjson: bytes, writer: LandingWriter) -> None:
+    def _land_details(self, page: ListPage, writer: LandingWriter) -> None:
         """Lands the detail documents of a page that the warehouse does not have yet, after the page."""
-        ids = record_ids(ndjson)
+        ids = page.record_ids
         stored = self.ledger.windows.known_details(self.account.account_id, ids)
         for record_id in ids:
             if record_id not in stored:

@@ -12,7 +12,8 @@ from datetime import date
 from queue import SimpleQueue
 
 from cdr_pipeline.errors import ConfigurationError, DayNotBegun
-from cdr_pipeline.sources.kazoo.client import KazooClient
+from cdr_pipeline.sources.upstream import UpstreamClient
+from cdr_pipeline.sources.upstream_registry import upstream_of
 from cdr_pipeline.steps.collect.collect_account import (
     AccountCollected,
     collect_account_day,
@@ -68,7 +69,7 @@ def collect_day(request: CollectRequest, ctx: RunContext) -> CollectedDay:
     landed again.
 
     Raises:
-        ConfigurationError: no switch is configured.
+        ConfigurationError: no switch is configured, or a setting of it is invalid.
         ClockDisagrees: this machine's clock differs from the warehouse's; nothing was requested or recorded.
         AccountNotFound: a requested account is not registered.
     """
@@ -77,6 +78,7 @@ def collect_day(request: CollectRequest, ctx: RunContext) -> CollectedDay:
             "CDR_API_URL is not set: there is no switch to collect from",
             hint="set it and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; see 'cdr-pipeline config check'",
         )
+    upstream = upstream_of(ctx.settings)
     day = request.business_date
     free = SimpleQueue[Ledger]()
 
@@ -93,7 +95,7 @@ def collect_day(request: CollectRequest, ctx: RunContext) -> CollectedDay:
         require_clock(first, ctx)
         accounts = first.accounts.active(request.accounts)
         begun = first.windows.collections([account.account_id for account in accounts], day)
-        client = connections.enter_context(KazooClient.from_settings(ctx.settings, wall_clock=ctx.clock))
+        client = connections.enter_context(upstream.connect(wall_clock=ctx.clock))
         free.put(first)
         # One connection per thread, not per account: the server starts a process for every connection.
         threads = max(1, min(ctx.settings.collect_concurrency, len(accounts)))
@@ -125,7 +127,7 @@ def require_any_begun(request: CollectRequest, ctx: RunContext) -> None:
 def _collect_account(
     account: Account,
     request: CollectRequest,
-    client: KazooClient,
+    client: UpstreamClient,
     ledger: Ledger,
     ctx: RunContext,
     *,
@@ -142,7 +144,7 @@ def _collect_account(
         return AccountCollected(account.account_id, elsewhere=True)
     collected = collect_account_day(account, day, client, ledger, ctx)
     if collected.failure is None and collected.dialect is not None:
-        account = replace(account, dialect=collected.dialect.value, dialect_seen_at=ctx.clock())
+        account = replace(account, dialect=collected.dialect, dialect_seen_at=ctx.clock())
         for earlier in days_to_read_again(account, day, ledger, ctx, besides=request.besides):
             collected = collected.plus(collect_account_day(account, earlier, client, ledger, ctx, again=True))
             if collected.failure is not None:

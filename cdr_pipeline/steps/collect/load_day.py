@@ -13,7 +13,6 @@ from uuid import uuid4
 import polars as pl
 
 from cdr_pipeline.core.fields.schemas import CheckedRows
-from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.core.records.reasons import Reject
@@ -22,10 +21,10 @@ from cdr_pipeline.core.records.volume import Volume, compared_days, judge_volume
 from cdr_pipeline.core.time.coverage import covered_through, not_covered
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.sources.kazoo.pages import cut_page, parse_detail, parse_page
-from cdr_pipeline.sources.kazoo.windows import edge_spans
 from cdr_pipeline.sources.landing import LandingFile
-from cdr_pipeline.steps.collect.switch_dialects import edge_reach, known_dialect
+from cdr_pipeline.sources.upstream import RecordOwner, Upstream
+from cdr_pipeline.sources.upstream_registry import upstream_named, upstream_of
+from cdr_pipeline.steps.collect.switch_dialects import known_dialect
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
@@ -36,8 +35,6 @@ _log = logging.getLogger(__name__)
 
 # Allowance for switch clocks that run ahead. A call that starts later than this is rejected.
 _LEAD = timedelta(days=1)
-# Approximate rows per staged frame, independent of the page size.
-_CHUNK_ROWS = 10_000
 # Accounts loaded in parallel, one connection each: while one waits for the warehouse, another prepares its rows. More
 # threads would only use more memory.
 _MOST_AT_ONCE = 4
@@ -204,8 +201,10 @@ def _note_completeness(account: Account, business_date: date, ledger: Ledger, ct
     dialect = known_dialect(account, ctx)
     if any(window.state == "failed" for window in ledger.windows.open(account.account_id, business_date)):
         return None
-    if dialect is not None and not_covered(edge_spans(first, end, dialect, edge_reach(ctx)), loaded):
-        return None
+    if dialect is not None:
+        needed = upstream_of(ctx.settings).needed_spans(first, end, dialect)
+        if not_covered(needed, loaded):
+            return None
     compared = compared_days(business_date)
     volumes = ledger.days.volumes(account.account_id, compared)
     rows = ledger.days.count_records(account.account_id, business_date)
@@ -224,17 +223,18 @@ def _load_window(
     account: Account, business_date: date, window: LandedWindow, ledger: Ledger, ctx: RunContext
 ) -> tuple[LoadedBatch, Counter[str]]:
     landing = LandingFile.open(ctx.settings.landing_dir / window.landing_path)
+    upstream = upstream_named(landing.upstream, ctx.settings)
     now = ctx.clock()
     header = BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, ctx.run_id)
     reasons: Counter[str] = Counter()
     with ledger.records.load_batch(header) as load:
         owner = ledger.accounts.reread_account(account)
-        plan, currency = switch_plan(ctx.settings, owner), ctx.settings.api_currency
-        for chunk in normalized_chunks(landing, owner, plan, latest=now + _LEAD, currency=currency):
+        plan = switch_plan(ctx.settings, owner)
+        for chunk in normalized_chunks(landing, upstream, owner, plan, latest=now + _LEAD):
             removed = load.stage(chunk.rows)
             load.reject(chunk.rejects)
             reasons.update(chunk.rejects["reason"].to_list() + removed["reason"].to_list())
-        loaded = load.finish(read=sum(entry.rows for entry in landing.entries))
+        loaded = load.finish(read=landing.rows)
     return loaded, reasons
 
 
@@ -249,58 +249,18 @@ def switch_plan(settings: Settings, account: Account) -> NumberPlan:
 
 
 def normalized_chunks(
-    landing: LandingFile, account: Account, plan: NumberPlan, *, latest: datetime, currency: str = "USD"
+    landing: LandingFile, upstream: Upstream, account: Account, plan: NumberPlan, *, latest: datetime
 ) -> Iterator[CheckedRows]:
     """Yields the normalised and validated rows of a landed window in frames of bounded size.
 
     Args:
         landing: pages and documents of the window.
+        upstream: upstream that the window came from.
         account: account that owns the records; its time zone decides their business dates.
         plan: number plan of the switch.
         latest: latest permitted start of a call, UTC.
-        currency: ISO 4217 code of the switch's costs.
     """
-    read = 0
-    for rows, details in _chunks(landing):
-        normalized = normalize_list(
-            rows,
-            account_id=account.account_id,
-            time_zone=account.time_zone,
-            plan=plan,
-            first_line=read + 1,
-            details=details,
-            earlier_zones=account.earlier_zones,
-            currency=currency,
-        )
+    owner = RecordOwner(account.account_id, account.time_zone, plan, account.earlier_zones)
+    for normalized in upstream.normalized(landing.replies(), owner):
         accepted = validate(normalized.rows, latest=latest)
-        chunk = CheckedRows(accepted.rows, pl.concat([normalized.rejects, accepted.rejects]))
-        read += chunk.rows.height + chunk.rejects.height
-        yield chunk
-
-
-def _chunks(landing: LandingFile) -> Iterator[tuple[Rows, Rows]]:
-    """Yields list rows with their detail documents, several pages at a time."""
-    pages: list[bytes] = []
-    keys: set[str] = set()
-    documents: list[bytes] = []
-    buffered = 0
-    for entry, body in landing.bodies():
-        if entry.part == "detail":
-            documents.append(parse_detail(body))
-            continue
-        if buffered >= _CHUNK_ROWS:
-            yield _joined(pages, keys), _joined(documents, set())
-            pages, keys, documents, buffered = [], set(), [], 0
-        if entry.keys is None:
-            page = parse_page(body)
-            pages.append(page.ndjson)
-            keys |= page.keys
-        else:
-            pages.append(cut_page(body))
-            keys |= set(entry.keys)
-        buffered += entry.rows
-    yield _joined(pages, keys), _joined(documents, set())
-
-
-def _joined(parts: list[bytes], keys: set[str]) -> Rows:
-    return Rows(b"\n".join(part for part in parts if part), frozenset(keys))
+        yield CheckedRows(accepted.rows, pl.concat([normalized.rejects, accepted.rejects]))

@@ -7,9 +7,9 @@ from typing import Final
 
 from cdr_pipeline.core.time.coverage import not_covered
 from cdr_pipeline.errors import WindowOutdated
-from cdr_pipeline.sources.kazoo.client import KazooClient
-from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
-from cdr_pipeline.sources.kazoo.windows import EdgeReach, edge_spans
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.sources.upstream import UpstreamClient
+from cdr_pipeline.sources.upstream_registry import upstream_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 
@@ -37,23 +37,27 @@ class AccountDialect:
     outdated_days: int
 
 
-def edge_reach(ctx: RunContext) -> EdgeReach:
-    """Configured reach of windows across a month's end."""
-    settings = ctx.settings
-    return EdgeReach(
-        longest_call=timedelta(hours=settings.collect_longest_call_hours),
-        save_lag=timedelta(hours=settings.collect_overlap_hours),
-    )
+def require_upstream(settings: Settings) -> None:
+    """Checks the settings that select the upstream and its dialect.
+
+    Raises:
+        ConfigurationError: there is no such upstream, or it has no such dialect.
+    """
+    upstream_of(settings)
 
 
-def known_dialect(account: Account, ctx: RunContext) -> SwitchDialect | None:
-    """The configured dialect, or the one detected before; None when it must be detected."""
+def known_dialect(account: Account, ctx: RunContext) -> str | None:
+    """The configured dialect, or the one detected before; None when it must be detected.
+
+    A stored dialect of another kind of upstream is ignored.
+    """
+    upstream = upstream_of(ctx.settings)
     if ctx.settings.api_dialect != "auto":
-        return SwitchDialect(ctx.settings.api_dialect)
-    return None if account.dialect is None else SwitchDialect(account.dialect)
+        return ctx.settings.api_dialect
+    return account.dialect if account.dialect in upstream.dialects else None
 
 
-def find_dialect(account: Account, client: KazooClient, ledger: Ledger, ctx: RunContext) -> SwitchDialect:
+def find_dialect(account: Account, client: UpstreamClient, ledger: Ledger, ctx: RunContext) -> str:
     """Detects the dialect of the switch and stores it. Marks windows that were read in another dialect as outdated.
 
     Raises:
@@ -62,17 +66,17 @@ def find_dialect(account: Account, client: KazooClient, ledger: Ledger, ctx: Run
     dialect = client.detect_dialect(account.account_id)
     with ledger.transaction():
         _mark_outdated(account, dialect, ledger, ctx)
-        ledger.accounts.record_dialect(account.account_id, dialect.value, now=ctx.clock())
+        ledger.accounts.record_dialect(account.account_id, dialect, now=ctx.clock())
     return dialect
 
 
-def confirm_dialect(account: Account, dialect: SwitchDialect, ledger: Ledger, ctx: RunContext) -> None:
+def confirm_dialect(account: Account, dialect: str, ledger: Ledger, ctx: RunContext) -> None:
     """Records that pages of the switch match the dialect."""
     if ctx.settings.api_dialect != "auto":
         return
     seen, now = account.dialect_seen_at, ctx.clock()
     if seen is None or abs(now - seen) > _CONFIRMED_FOR:
-        ledger.accounts.record_dialect(account.account_id, dialect.value, now=now)
+        ledger.accounts.record_dialect(account.account_id, dialect, now=now)
 
 
 def list_dialects(ctx: RunContext, accounts: Sequence[str] | None = None) -> list[AccountDialect]:
@@ -110,16 +114,17 @@ def reset_dialects(ctx: RunContext, accounts: Sequence[str] | None = None) -> li
     return account_ids
 
 
-def _mark_outdated(account: Account, dialect: SwitchDialect, ledger: Ledger, ctx: RunContext) -> None:
-    """Marks windows across a month's end as outdated if they were read in another dialect since the last confirmation.
+def _mark_outdated(account: Account, dialect: str, ledger: Ledger, ctx: RunContext) -> None:
+    """Marks spans as outdated that windows in another dialect may have missed since the last confirmation.
 
     Earlier windows were read from a switch whose pages matched their dialect.
     """
-    others = [other.value for other in SwitchDialect if other.hides_month_edges != dialect.hides_month_edges]
+    upstream = upstream_of(ctx.settings)
+    others = list(upstream.dialects_unlike(dialect))
     since = account.dialect_seen_at or _NEVER
     for day, windows in ledger.windows.windows_in_dialects(account.account_id, others, since=since).items():
         first, _ = account.zones.bounds(day)
-        spans = edge_spans(first, max(ends_at for _, ends_at in windows), dialect, edge_reach(ctx))
+        spans = upstream.needed_spans(first, max(ends_at for _, ends_at in windows), dialect)
         if not spans:
             continue
         recorded = ledger.windows.recorded_windows(account.account_id, day)

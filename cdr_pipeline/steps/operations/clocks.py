@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cdr_pipeline.errors import ClockDisagrees
-from cdr_pipeline.sources.kazoo.server_clock import server_clock
+from cdr_pipeline.sources.upstream_registry import upstream_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
 
@@ -44,7 +44,7 @@ def clock_differences(ledger: Ledger, ctx: RunContext, *, ask_switch: bool) -> I
     """
     clocks = {"warehouse": ledger.health.warehouse_clock()}
     if ask_switch and ctx.settings.api_url is not None:
-        switch = server_clock(ctx.settings.api_url)
+        switch = upstream_of(ctx.settings).clock()
         clocks |= {} if switch is None else {"switch": switch}
     for place, moment in clocks.items():
         seconds = (ctx.clock() - moment).total_seconds()

@@ -93,7 +93,12 @@ def reconcile_day(request: ReconcileRequest, ctx: RunContext) -> ReconciledDay:
                     done.append(ReconciledCarrier(version, report, asked=day == request.business_date))
             # Reconciling one carrier may have removed a link that the pair of another carrier needs.
             for carrier_day in compared:
-                ledger.versions.restore_links(carrier_day, now=ctx.clock(), run_id=ctx.run_id)
+                try:
+                    with translated():
+                        ledger.versions.restore_links(carrier_day, now=ctx.clock(), run_id=ctx.run_id)
+                except Exception as error:  # noqa: BLE001 - a failure affects only its carrier
+                    work = f"links of {carrier_day.carrier} {carrier_day.business_date}"
+                    failures.append(contained(account.account_id, work, error))
     return ReconciledDay(request.business_date, tuple(done), tuple(failures))
 
 
