@@ -379,6 +379,27 @@ def test_a_broken_rate_card_fails_its_carrier_and_leaves_the_others_done(place: 
     assert [item.kept.day.carrier for item in done.carriers] == ["ring"]
 
 
+def test_links_that_cannot_be_restored_fail_their_carrier_only(
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, restored = reconcile_step.restore_links, list[str]()
+
+    def broken_for_bell(connection: Any, day: CarrierDay, **more: Any) -> None:
+        if day.carrier == "bell":
+            raise WarehouseContended("the warehouse was busy")
+        restored.append(day.carrier)
+        whole(connection, day, **more)
+
+    monkeypatch.setattr(reconcile_step, "restore_links", broken_for_bell)
+    legs(place, starts(40))
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    deliver(place, line(0, starts(1)[0], id_="x").replace(",bell", ",ring"), name="ring.csv")
+    done = reconcile_day(ReconcileRequest(DAY), place)
+    assert [failure.code for failure in done.failures] == [WarehouseContended.code]
+    assert restored == ["ring"]
+    assert {item.kept.day.carrier for item in done.carriers} == {"bell", "ring"}
+
+
 def test_two_carriers_of_one_account_are_told_apart_by_their_trunks(place: RunContext) -> None:
     place.settings.profile_dir.mkdir(parents=True)
     for name in ("bell", "ring"):
