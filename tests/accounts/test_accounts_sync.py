@@ -1,20 +1,33 @@
 """``accounts sync`` against a switch whose tree has more accounts than a page."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
-from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.cli.accounts.accounts import accounts_app
+from cdr_pipeline.errors import (
+    ConfigurationError,
+    IncompleteNight,
+    TransientUpstreamError,
+    UpstreamAccountNotFound,
+    WarehouseContended,
+)
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
+from cdr_pipeline.sources.upstream import UpstreamAccount
+from cdr_pipeline.sources.upstream_registry import UPSTREAMS
 from cdr_pipeline.steps.accounts import sync_accounts as sync_step
 from cdr_pipeline.steps.accounts.add_account import AccountRequest, add_account
 from cdr_pipeline.steps.accounts.sync_accounts import SyncedAccounts, SyncRequest, sync_accounts
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.accounts.accounts import AccountTable
 from cdr_pipeline.warehouse.ledger import Account
+from tests.support.memory_upstream import MemoryClient, MemorySystem, MemoryUpstream
 from tests.support.nights import warehouse
 
 
@@ -109,3 +122,58 @@ def test_what_is_set_during_a_walk_of_the_account_tree_stays(ctx: RunContext, mo
     assert warehouse(
         ctx, f"SELECT name, time_zone, country_code, active FROM accounts WHERE account_id = '{child}'"
     ) == [(switch.accounts[1].name, "Asia/Tokyo", "81", False)]
+
+
+def memory(monkeypatch: pytest.MonkeyPatch, accounts: int, *, unreadable: frozenset[str]) -> dict[str, str]:
+    """Settings of an upstream in memory that lists no time zones and cannot read those of some accounts."""
+    listed = tuple(UpstreamAccount(f"a{number}", parent_id="a0") for number in range(accounts))
+    system = MemorySystem(listed, {}, unreadable_zones=unreadable)
+    monkeypatch.setitem(UPSTREAMS, "memory", lambda settings: MemoryUpstream(settings, system))
+    return {"upstream": "memory", "api_url": "https://memory.invalid"}
+
+
+def test_an_account_that_cannot_be_read_fails_alone(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ctx.settings.model_copy(update=memory(monkeypatch, 3, unreadable=frozenset({"a1"})))
+    found = sync_accounts(SyncRequest(deactivate_missing=True), replace(ctx, settings=settings))
+    assert [(failure.account_id, failure.code) for failure in found.failures] == [("a1", UpstreamAccountNotFound.code)]
+    assert (found.added, found.missing) == (("a0", "a2"), ())
+
+
+def test_an_account_that_cannot_be_stored_fails_alone(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = AccountTable.add
+
+    def broken(table: AccountTable, account: Account, *, now: datetime) -> None:
+        if account.account_id == "a1":
+            raise WarehouseContended("the warehouse was busy")
+        whole(table, account, now=now)
+
+    monkeypatch.setattr(AccountTable, "add", broken)
+    settings = ctx.settings.model_copy(update=memory(monkeypatch, 3, unreadable=frozenset()))
+    found = sync_accounts(SyncRequest(), replace(ctx, settings=settings))
+    assert [(failure.account_id, failure.code) for failure in found.failures] == [("a1", WarehouseContended.code)]
+    assert warehouse(ctx, "SELECT account_id FROM accounts ORDER BY 1") == [("a0",), ("a2",)]
+
+
+def test_a_switch_that_is_down_is_not_asked_for_every_account(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def down(client: MemoryClient, account_id: str, dialect: str) -> str:
+        asked.append(account_id)
+        raise TransientUpstreamError(f"account {account_id}: {client.detect_dialect(account_id)} {dialect}: down")
+
+    monkeypatch.setattr(MemoryClient, "time_zone", down)
+    settings = ctx.settings.model_copy(update=memory(monkeypatch, 6, unreadable=frozenset()))
+    found = sync_accounts(SyncRequest(), replace(ctx, settings=settings))
+    assert len(found.failures) == 6
+    assert asked == ["a0", "a1", "a2"]
+
+
+def test_a_failed_account_is_named_and_the_command_fails(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    update = memory(monkeypatch, 2, unreadable=frozenset({"a1"}))
+    monkeypatch.setattr(RunContext, "open", lambda settings, **more: replace(ctx, settings=settings, **more))
+    for name, value in update.items():
+        monkeypatch.setenv(f"CDR_{name.upper()}", value)
+    result = CliRunner().invoke(accounts_app, ["sync"])
+    assert isinstance(result.exception, IncompleteNight)
+    assert "a1" in result.exception.message
+    assert warehouse(ctx, "SELECT account_id FROM accounts") == [("a0",)]

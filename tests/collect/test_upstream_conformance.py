@@ -378,14 +378,3 @@ def test_settings_that_select_no_upstream_are_named(tmp_path: Path, update: dict
     with pytest.raises(ConfigurationError) as raised:
         upstream_of(Settings(data_dir=tmp_path).model_copy(update=update))
     assert variable in f"{raised.value.message} {raised.value.hint}"
-
-
-def test_an_account_that_cannot_be_read_fails_alone(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    installed = install_memory(memory_system(unreadable_zones=frozenset({"one"})), monkeypatch)
-    at = replace(ctx, settings=ctx.settings.model_copy(update=installed.settings))
-    synced = sync_accounts(SyncRequest(deactivate_missing=True), at)
-    assert [(failure.account_id, failure.code) for failure in synced.failures] == [
-        ("one", "upstream_account_not_found")
-    ]
-    assert set(synced.added) == {"top", "two"}
-    assert synced.missing == ()

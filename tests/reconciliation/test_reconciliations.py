@@ -15,13 +15,15 @@ from typer.testing import CliRunner
 
 from cdr_pipeline.cli.reconciliation.breaks import breaks_app
 from cdr_pipeline.core.reconcile.result.controls import ControlName
-from cdr_pipeline.errors import BreakNotFound
+from cdr_pipeline.errors import BreakNotFound, WarehouseContended
+from cdr_pipeline.steps.reconciliation import reconcile_day as reconcile_step
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, decide_breaks, list_breaks
 from cdr_pipeline.steps.reconciliation.controls import control_day
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier, ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.reconciliation import versions as reconciliations
+from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from tests.support.carriers import drop, reconciled
 from tests.support.nights import warehouse
