@@ -232,6 +232,9 @@ class Upstream(Protocol):
 
         The frames have the columns of ``working_schema()`` and, if the upstream has detail documents, ``has_detail``
         and ``detail_source``. ``line`` counts the list rows of the window from 1. ``origin`` is ``api``.
+
+        Only fields that are ``detail_only`` in the field dictionary may come from a detail document. A document is
+        fetched once; when the window is read again, the list row alone must give the same other fields.
         """
         ...
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
+from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.core.fields.schemas import working_schema
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.time.coverage import covered_through, not_covered
@@ -280,6 +281,9 @@ def test_details_complete_their_rows(upstream: Upstream, client: UpstreamClient,
         parts += [LandedReply("detail", document, 0, None) for document in documents]
     rows = rows_of(upstream, parts, installed.accounts[0])
     assert rows["has_detail"].all()
+    alone = rows_of(upstream, [landed(reply) for reply in replies], installed.accounts[0])
+    listed = [field.name for field in FIELDS if not field.detail_only]
+    assert rows.select(listed).equals(alone.select(listed))
     assert rows["detail_source"].null_count() == 0
 
 

@@ -191,10 +191,10 @@ class MemoryClient:
             yield ListReply(page.listed, page)
 
     def detail(self, account_id: str, record_id: str, dialect: str) -> bytes:
-        """The cause of the hangup."""
+        """The server that handled the call."""
         self._require(account_id)
         assert dialect == self.system.dialect
-        return orjson.dumps({"id": record_id, "cause": "NORMAL_CLEARING"})
+        return orjson.dumps({"id": record_id, "host": "node-1"})
 
     def own_account(self) -> str:
         """The root."""
@@ -233,7 +233,7 @@ def _canonical(number: int, line: str, details: dict[str, str], owner: RecordOwn
         "ended_at": started + timedelta(seconds=int(seconds)),
         "duration_seconds": duration,
         "billing_seconds": duration,
-        "hangup_cause": None if detail is None else orjson.loads(detail)["cause"],
+        "handling_server_name": None if detail is None else orjson.loads(detail)["host"],
         "line": number,
         "raw": line,
         "has_detail": detail is not None,
