@@ -16,14 +16,13 @@ from typer.testing import CliRunner
 from cdr_pipeline.cli.reconciliation.breaks import breaks_app
 from cdr_pipeline.core.reconcile.result.controls import ControlName
 from cdr_pipeline.errors import BreakNotFound, WarehouseContended
-from cdr_pipeline.steps.reconciliation import reconcile_day as reconcile_step
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, decide_breaks, list_breaks
 from cdr_pipeline.steps.reconciliation.controls import control_day
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier, ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.reconciliation import versions as reconciliations
-from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay
+from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, VersionTable
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from tests.support.carriers import drop, reconciled
 from tests.support.nights import warehouse
@@ -384,15 +383,15 @@ def test_a_broken_rate_card_fails_its_carrier_and_leaves_the_others_done(place: 
 def test_links_that_cannot_be_restored_fail_their_carrier_only(
     place: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, restored = reconcile_step.restore_links, list[str]()
+    whole, restored = VersionTable.restore_links, list[str]()
 
-    def broken_for_bell(connection: Any, day: CarrierDay, **more: Any) -> None:
+    def broken_for_bell(table: VersionTable, day: CarrierDay, **more: Any) -> None:
         if day.carrier == "bell":
             raise WarehouseContended("the warehouse was busy")
         restored.append(day.carrier)
-        whole(connection, day, **more)
+        whole(table, day, **more)
 
-    monkeypatch.setattr(reconcile_step, "restore_links", broken_for_bell)
+    monkeypatch.setattr(VersionTable, "restore_links", broken_for_bell)
     legs(place, starts(40))
     deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
     deliver(place, line(0, starts(1)[0], id_="x").replace(",bell", ",ring"), name="ring.csv")
