@@ -1,6 +1,6 @@
 -- Name:        account_scope
--- Purpose:     an account and all accounts below it, and whether the reading role exists and is safe to use.
--- Parameters:  account_id.   Grain: one row.   Locks: none.
+-- Purpose:     an account and all accounts below it.
+-- Parameters:  account_id.   Grain: one row; null without the account.   Locks: none.
 WITH RECURSIVE below AS (
     SELECT
         account_id,
@@ -16,25 +16,8 @@ WITH RECURSIVE below AS (
     WHERE below.depth < 64
 )
 
-SELECT
-    (SELECT array_agg(DISTINCT account_id) FROM below) AS account_ids,
-    EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'cdr_reader') AS reader_exists,
-    EXISTS (
-        SELECT 1
-        FROM pg_roles AS reader
-        WHERE
-            reader.rolname = 'cdr_reader'
-            AND (
-                reader.rolsuper
-                OR reader.rolbypassrls
-                OR EXISTS (SELECT 1 FROM pg_class WHERE pg_class.relowner = reader.oid)
-            )
-    ) AS reader_sees_all,
-    EXISTS (
-        SELECT 1
-        FROM pg_roles
-        WHERE rolname = 'cdr_reader' AND pg_has_role(current_user, oid, 'MEMBER')
-    ) AS may_become_reader
+SELECT array_agg(DISTINCT below.account_id) AS account_ids
+FROM below
 
 -- Name:        accounts
 -- Purpose:     all accounts, or one of them, with their earlier time zones.
@@ -191,6 +174,29 @@ LIMIT %(row_limit)s
 -- Parameters:  account_id.   Grain: account_id.   Locks: the row.   Idempotent: yes.
 UPDATE accounts SET active = FALSE
 WHERE account_id = %(account_id)s
+
+-- Name:        reader_state
+-- Purpose:     whether the reading role exists, is safe to use, and may be used by this user. Not part of account_scope,
+--              because a cluster lets an ordinary user join no catalogue of roles with tables.
+-- Parameters:  none.   Grain: one row.   Locks: none.
+SELECT
+    EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'cdr_reader') AS reader_exists,
+    EXISTS (
+        SELECT 1
+        FROM pg_roles AS reader
+        WHERE
+            reader.rolname = 'cdr_reader'
+            AND (
+                reader.rolsuper
+                OR reader.rolbypassrls
+                OR EXISTS (SELECT 1 FROM pg_class WHERE pg_class.relowner = reader.oid)
+            )
+    ) AS reader_sees_all,
+    EXISTS (
+        SELECT 1
+        FROM pg_roles
+        WHERE rolname = 'cdr_reader' AND pg_has_role(current_user, oid, 'MEMBER')
+    ) AS may_become_reader
 
 -- Name:        set_name_and_parent
 -- Purpose:     change an account's name and parent, which the switch decides.

@@ -1,7 +1,7 @@
 """A warehouse on the server that CDR_TEST_WAREHOUSE_URL names: one database for each worker, emptied for each test."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -20,7 +20,7 @@ _KEPT: Final = ("alembic_version", "migration_checksums", "api_secrets")
 
 
 @contextmanager
-def outside_database(url: str, worker: str) -> Iterator[str]:
+def outside_database(url: str, worker: str) -> Generator[str]:
     """URL of a migrated database of a worker, named after the one in the URL; distributed if it has Citus.
 
     The database stays for the next run. It is created if it does not exist; on a cluster an administrator creates it on

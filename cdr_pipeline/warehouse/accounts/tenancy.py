@@ -46,7 +46,8 @@ def scoped(connection: Connection[Any], account_id: str, *, seconds: float = _SE
     _require_idle(connection.info.transaction_status)
     with connection.transaction():
         row = connection.execute(statement("accounts/account_scope"), {"account_id": account_id}).fetchone()
-        accounts = _accounts(account_id, row)
+        reader = connection.execute(statement("accounts/reader_state")).fetchone()
+        accounts = _accounts(account_id, row, reader)
         for command in _scope_commands(accounts, seconds):
             connection.execute(command)
         yield accounts
@@ -60,7 +61,9 @@ async def scoped_async(
     _require_idle(connection.info.transaction_status)
     async with connection.transaction():
         cursor = await connection.execute(statement("accounts/account_scope"), {"account_id": account_id})
-        accounts = _accounts(account_id, await cursor.fetchone())
+        row = await cursor.fetchone()
+        cursor = await connection.execute(statement("accounts/reader_state"))
+        accounts = _accounts(account_id, row, await cursor.fetchone())
         for command in _scope_commands(accounts, seconds):
             await connection.execute(command)
         yield accounts
@@ -106,8 +109,9 @@ def _require_idle(status: TransactionStatus) -> None:
         raise WarehouseError("a scope needs its own transaction, and this connection is already in one")
 
 
-def _accounts(account_id: str, row: tuple[Any, ...] | None) -> tuple[str, ...]:
-    accounts, reader_exists, reader_sees_all, may_become_reader = row or ([], False, False, False)
+def _accounts(account_id: str, row: tuple[Any, ...] | None, reader: tuple[Any, ...] | None) -> tuple[str, ...]:
+    (accounts,) = row or ([],)
+    reader_exists, reader_sees_all, may_become_reader = reader or (False, False, False)
     if not accounts:
         raise AccountNotFound(f"no account {account_id}", hint="'cdr-pipeline accounts list' shows all accounts")
     if not reader_exists or not may_become_reader:
