@@ -54,8 +54,8 @@ def test_a_statement_runs_on_a_cluster_too(name: str) -> None:
         ),
         (
             (
-                "WITH RECURSIVE a AS (SELECT account_id FROM api_tokens UNION ALL SELECT batches.account_id FROM a AS above"
-                " INNER JOIN batches ON batches.account_id = above.account_id) SELECT account_id FROM a"
+                "WITH RECURSIVE a AS (SELECT account_id FROM api_tokens UNION ALL SELECT batches.account_id"
+                " FROM a INNER JOIN batches ON batches.account_id = a.account_id) SELECT account_id FROM a"
             ),
             "tables of the coordinator",
         ),
