@@ -1,10 +1,14 @@
 """Names that Dagster does not export. Only this module imports from ``dagster._*``; a new version is checked here."""
 
+from typing import Any, cast
+
+import dagster as dg
 from dagster._config import validate_config
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES, RunRecord
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 __all__ = [
     "NOT_FINISHED_STATUSES",
@@ -12,5 +16,24 @@ __all__ = [
     "AssetJob",
     "RunRecord",
     "StepFailureData",
+    "asset_partitions",
+    "record_evaluation",
     "validate_config",
 ]
+
+
+def record_evaluation(context: dg.AssetExecutionContext, evaluation: dg.AssetCheckEvaluation) -> None:
+    """Records the result of a check for one partition. Dagster accepts the event, its type hints do not name it."""
+    context.log_event(cast("Any", evaluation))
+
+
+def asset_partitions(
+    instance: dg.DagsterInstance, key: dg.AssetKey, days: dg.PartitionsDefinition[str]
+) -> tuple[set[str], set[str]]:
+    """Materialized and failed partitions of an asset, as the UI shows them and "failed and missing" selects them."""
+    value = get_and_update_asset_status_cache_value(instance, key, days)
+    if value is None:
+        return set(), set()
+    materialized = value.deserialize_materialized_partition_subsets(days)
+    failed = value.deserialize_failed_partition_subsets(days)
+    return set(materialized.get_partition_keys()), set(failed.get_partition_keys())

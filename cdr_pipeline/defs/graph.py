@@ -1,4 +1,4 @@
-"""Attributes that all assets share: owner, tags, freshness policy, links to the source code."""
+"""Attributes that all assets share: owner, tags, freshness policy."""
 
 from datetime import timedelta
 from typing import Final
@@ -14,7 +14,7 @@ _NIGHT: Final = timedelta(hours=1)
 
 
 def with_shared_attributes(assets: list[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
-    """The assets with owner, tags, freshness policy and links to their source code."""
+    """The assets with owner, tags and freshness policy."""
     freshness = nightly_freshness(settings)
 
     def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
@@ -22,8 +22,7 @@ def with_shared_attributes(assets: list[dg.AssetsDefinition], settings: Settings
             owners=[OWNER], tags={**spec.tags, **_TAGS}, freshness_policy=freshness
         )  # fmt: skip
 
-    linked = dg.with_source_code_references([asset.map_asset_specs(complete) for asset in assets])
-    return [asset for asset in linked if isinstance(asset, dg.AssetsDefinition)]
+    return [asset.map_asset_specs(complete) for asset in assets]
 
 
 def nightly_freshness(settings: Settings) -> dg.FreshnessPolicy:

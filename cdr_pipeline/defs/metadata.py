@@ -1,12 +1,18 @@
 """Results of steps as Dagster metadata. Metadata never contains phone numbers, names of callers or tokens."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import dagster as dg
 
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.night_page import markdown_table
+from cdr_pipeline.steps.run_context import RunContext
+
+# Ids of the failed accounts, for programs.
+FAILED_IDS: Final = "failed_account_ids"
+_LISTED: Final = 200
 
 
 def counts_metadata(counts: BatchCounts) -> dict[str, dg.MetadataValue]:
@@ -38,9 +44,30 @@ def reasons_metadata(reasons: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
     return {"rejects_by_reason": table(("reason", "rows"), reasons.items())} if reasons else {}
 
 
-def failures_metadata(failures: Iterable[AccountFailure]) -> dict[str, dg.MetadataValue]:
-    """Accounts that failed, with code and message; empty if none failed."""
-    rows = [(item.account_id, item.code, "yes" if item.retryable else "no", item.message) for item in failures]
-    if not rows:
+def failures_metadata(
+    failures: Iterable[AccountFailure], names: Mapping[str, str] | None = None
+) -> dict[str, dg.MetadataValue]:
+    """Accounts that failed, with name, code and cause; empty if none failed.
+
+    Args:
+        failures: failures of accounts.
+        names: display names by account id.
+    """
+    failures = list(failures)
+    if not failures:
         return {}
-    return {"failed_accounts": table(("account", "code", "retry", "what happened"), rows)}
+    rows = [
+        (item.account_id, (names or {}).get(item.account_id, ""), item.code, "yes" if item.retryable else "no",
+         item.message)
+        for item in failures
+    ]  # fmt: skip
+    return {
+        "failed_accounts": table(("account", "name", "code", "retry", "what happened"), rows[:_LISTED]),
+        FAILED_IDS: dg.MetadataValue.text(", ".join(sorted({item.account_id for item in failures}))),
+    }
+
+
+def account_names(ctx: RunContext) -> dict[str, str]:
+    """Display names of all accounts by id."""
+    with ctx.ledger() as ledger:
+        return {account.account_id: account.name for account in ledger.accounts.all()}

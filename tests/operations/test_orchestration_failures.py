@@ -95,7 +95,8 @@ def test_a_switch_that_is_down_is_retried_and_the_night_goes_on(played: Settings
     with open_instance(played) as instance:
         result = run_job(down, instance, DAY)
     assert events(result, dg.DagsterEventType.STEP_UP_FOR_RETRY) == ["api_pages", "api_pages"]
-    assert result.success
+    assert not result.success
+    assert events(result, dg.DagsterEventType.STEP_FAILURE) == ["night_report"]
     red = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
     assert {"every_account_answered", "every_account_is_complete"} <= red
     report = night_report(DAY, RunContext.open(played))

@@ -44,12 +44,16 @@ def playing(settings: Settings, switch: SimulatedSwitch, *, since_days: int = 0,
 
 
 def run_job(
-    settings: Settings, instance: dg.DagsterInstance, day: date | str, tags: dict[str, str] | None = None
+    settings: Settings, instance: dg.DagsterInstance, day: date | str | None, tags: dict[str, str] | None = None
 ) -> dg.ExecuteInProcessResult:
-    """The nightly job of a day, in this process."""
+    """The nightly job of a day, in this process; without a day, the range of the tags."""
     job = build_definitions(settings, contexts=RunContexts(settings)).resolve_job_def(NIGHTLY)
     return job.execute_in_process(
-        instance=instance, partition_key=str(day), tags=tags or {}, raise_on_error=False, run_config=QUIET
+        instance=instance,
+        partition_key=None if day is None else str(day),
+        tags=tags or {},
+        raise_on_error=False,
+        run_config=QUIET,
     )
 
 

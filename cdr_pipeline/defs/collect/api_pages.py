@@ -1,18 +1,17 @@
-# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
-# Dagster reads the return annotation and knows only the bare class.
 """The asset ``api_pages``: collection from the switch's API."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import dagster as dg
 
 from cdr_pipeline.defs.columns import page_columns
-from cdr_pipeline.defs.failure import classified_failures, retry_policy
-from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
-from cdr_pipeline.defs.resources import RunContexts
-from cdr_pipeline.defs.scope import Scope, partition_dates
+from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
+from cdr_pipeline.defs.failure import retry_policy
+from cdr_pipeline.defs.metadata import account_names, failures_metadata, scope_metadata, table
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest, collect_day
+from cdr_pipeline.steps.operations.remedies import remedy_of
 
 CHECK = "every_account_answered"
 
@@ -21,40 +20,27 @@ def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> d
     """The asset ``api_pages``."""
     policy = retry_policy(settings)
 
-    @dg.asset(
-        partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name="landing",
-        kinds={"http", "file"},
-        pool=switch_pool(settings),
-        retry_policy=policy,
-        metadata={"dagster/column_schema": page_columns()},
-        check_specs=[
-            dg.AssetCheckSpec(
-                CHECK,
-                asset="api_pages",
-                description="All windows of the day were collected completely for every account.",
-            )
-        ],
-    )
-    def api_pages(
-        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
-    ) -> dg.MaterializeResult:
+    def api_pages(run: DayRun) -> DayResult:
         """Untouched pages of the switch's CDR API, one file per account and window.
 
         The switch selects records by save time; windows overlap so that late saves are included. The days before are
         read again, and windows whose rows have changed are landed again. The run tag ``cdr/replay`` loads landing
         files again without a request to the switch.
         """
-        with classified_failures(context):
-            accounts = scope.selected_accounts(context)
-            ctx = run_contexts.open(context)
-            dates = [] if scope.replay_requested(context) else partition_dates(context)
-            collected = [collect_day(CollectRequest(day, accounts, besides=dates), ctx) for day in dates]
-            _retry_if_switch_is_down(context, collected, policy)
-            return _result(collected, accounts)
+        dates = [] if run.scope.replay_requested(run.dagster) else run.dates
+        collected = [collect_day(CollectRequest(day, run.accounts, besides=dates), run.ctx) for day in dates]
+        _retry_if_switch_is_down(run.dagster, collected, policy)
+        return _result(collected, run)
 
-    return api_pages
+    return DayAsset(
+        days,
+        "landing",
+        {"http", "file"},
+        checks=(DayCheck(CHECK, "All windows of the day were collected completely for every account."),),
+        pool=switch_pool(settings),
+        retry_policy=policy,
+        metadata={"dagster/column_schema": page_columns()},
+    ).of(api_pages)
 
 
 def switch_pool(settings: Settings) -> str:
@@ -78,9 +64,10 @@ def _retry_if_switch_is_down(
         raise dg.RetryRequested(policy.max_retries, policy.calculate_delay(context.retry_number + 1))
 
 
-def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.MaterializeResult:
+def _result(collected: list[CollectedDay], run: DayRun) -> DayResult:
     parts = [account for day in collected for account in day.accounts]
     failures = [failure for day in collected for failure in day.failures]
+    names = account_names(run.ctx)
     per_account = [
         (
             day.business_date,
@@ -93,9 +80,9 @@ def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.Mat
         for day in collected
         for part in day.accounts
     ]
-    return dg.MaterializeResult(
+    return DayResult(
         metadata={
-            **scope_metadata(accounts),
+            **scope_metadata(run.accounts),
             "accounts": len({part.account_id for part in parts}),
             "accounts_failed": len({failure.account_id for failure in failures}),
             "accounts_already_done": len({name for day in collected for name in day.elsewhere}),
@@ -105,17 +92,22 @@ def _result(collected: list[CollectedDay], accounts: list[str] | None) -> dg.Mat
             "dagster/row_count": sum(part.rows for part in parts),
             "bytes": sum(part.bytes for part in parts),
             "per_account": table(("day", "account", "windows", "pages", "rows", "outcome"), per_account[:200]),
-            **failures_metadata(failures),
+            **failures_metadata(failures, names),
         },
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=CHECK,
-                passed=not failures,
-                severity=dg.AssetCheckSeverity.ERROR,
-                metadata={
-                    "accounts_failed": len(failures),
-                    "what_to_do": "run the day again for the accounts named in failed_accounts; the others are done",
-                },
-            )
-        ],
+        checks=lambda dates: [_answered([day for day in collected if day.business_date in dates], names)],
+    )
+
+
+def _answered(collected: list[CollectedDay], names: Mapping[str, str]) -> dg.AssetCheckResult:
+    failures = [failure for day in collected for failure in day.failures]
+    days = sorted({day.business_date for day in collected if day.failures})
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=not failures,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "accounts_failed": len({failure.account_id for failure in failures}),
+            **failures_metadata(failures, names),
+            **({"what_to_do": remedy_of(failures, days)} if failures else {}),
+        },
     )

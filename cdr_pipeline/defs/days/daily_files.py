@@ -1,18 +1,17 @@
-# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
-# Dagster reads the return annotation and knows only the bare class.
 """The asset ``daily_files``: CSV files with manifests."""
 
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
 
 from cdr_pipeline.defs.columns import file_columns, file_lineage
-from cdr_pipeline.defs.failure import classified_failures
-from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
-from cdr_pipeline.defs.resources import RunContexts
-from cdr_pipeline.defs.scope import Scope, partition_dates
+from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
+from cdr_pipeline.defs.metadata import account_names, failures_metadata, scope_metadata, table
 from cdr_pipeline.exports.verify import verify_file
 from cdr_pipeline.steps.days.export_days import ExportedDay, ExportRequest, export_days
+from cdr_pipeline.steps.operations.remedies import remedy_of
 
 CHECK = "every_file_matches_its_manifest"
 
@@ -20,46 +19,39 @@ CHECK = "every_file_matches_its_manifest"
 def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset ``daily_files``."""
 
-    @dg.asset(
-        deps=["cdr", "reconciliation"],
-        partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name="finance",
-        kinds={"csv", "file"},
-        metadata={"dagster/column_schema": file_columns()},
-        check_specs=[
-            dg.AssetCheckSpec(
-                CHECK,
-                asset="daily_files",
-                description="Every day has its files, and their bytes, rows and totals equal those of the manifests.",
-            )
-        ],
-    )
-    def daily_files(
-        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
-    ) -> dg.MaterializeResult:
+    def daily_files(run: DayRun) -> DayResult:
         """One CSV per account and business date, with a manifest that proves it complete.
 
         Also exports every earlier open day whose records have changed. A file whose content is unchanged is not
         written.
         """
-        with classified_failures(context):
-            accounts = scope.selected_accounts(context)
-            ctx = run_contexts.open(context)
-            exported = export_days(ExportRequest(partition_dates(context), accounts), ctx)
-            return _result(exported, accounts, ctx.settings.export_dir)
+        exported = export_days(ExportRequest(run.dates, run.accounts), run.ctx)
+        return _result(exported, run)
 
-    return daily_files
+    return DayAsset(
+        days,
+        "finance",
+        {"csv", "file"},
+        deps=(
+            "cdr",
+            "reconciliation",
+        ),
+        checks=(
+            DayCheck(CHECK, "Every day has its files, and their bytes, rows and totals equal those of the manifests."),
+        ),
+        metadata={"dagster/column_schema": file_columns()},
+    ).of(daily_files)
 
 
-def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir: Path) -> dg.MaterializeResult:
+def _result(exported: list[ExportedDay], run: DayRun) -> DayResult:
+    export_dir, names = run.ctx.settings.export_dir, account_names(run.ctx)
     written = [file for item in exported for file in item.files if file.changed]
     failures = [item.failure for item in exported if item.failure is not None]
-    broken = [file.path.name for file in written if verify_file(file.path)]
+    broken = {file.path for file in written if verify_file(file.path)}
     header = ("day", "account", "state", "version", "rows", "bytes", "sha256", "outcome", "file")
-    return dg.MaterializeResult(
+    return DayResult(
         metadata={
-            **scope_metadata(accounts),
+            **scope_metadata(run.accounts),
             "days": len(exported),
             "days_late_pending": sum(item.late_pending for item in exported),
             "files": sum(len(item.files) for item in exported),
@@ -70,23 +62,35 @@ def _result(exported: list[ExportedDay], accounts: list[str] | None, export_dir:
             "dagster/column_lineage": file_lineage(),
             "folder": dg.MetadataValue.path(str(export_dir)),
             "days_failed": len(failures),
-            **failures_metadata(failures),
+            **failures_metadata(failures, names),
             "per_day": table(header, [_line(item, export_dir) for item in exported[:200]]),
         },
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=CHECK,
-                passed=not broken and not failures,
-                severity=dg.AssetCheckSeverity.ERROR,
-                metadata={
-                    "files_checked": len(written),
-                    "files_broken": len(broken),
-                    "days_failed": len(failures),
-                    **failures_metadata(failures),
-                    **({"broken": table(("file",), [(name,) for name in broken[:200]])} if broken else {}),
-                },
-            )
-        ],
+        checks=lambda dates: [_matching([item for item in exported if _concerns(item, dates, run)], broken, names)],
+    )
+
+
+def _concerns(item: ExportedDay, dates: Sequence[date], run: DayRun) -> bool:
+    """Whether a check of these dates judges the file. An earlier day that was exported too belongs to the last date."""
+    return item.business_date in dates or (item.business_date not in run.dates and run.dates[-1] in dates)
+
+
+def _matching(exported: list[ExportedDay], broken: set[Path], names: Mapping[str, str]) -> dg.AssetCheckResult:
+    written = [file.path for item in exported for file in item.files if file.changed]
+    faulty = [path.name for path in written if path in broken]
+    failures = [item.failure for item in exported if item.failure is not None]
+    days = sorted({item.business_date for item in exported if item.failure is not None})
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=not faulty and not failures,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "files_checked": len(written),
+            "files_broken": len(faulty),
+            "days_failed": len(failures),
+            **failures_metadata(failures, names),
+            **({"what_to_do": remedy_of(failures, days)} if failures else {}),
+            **({"broken": table(("file",), [(name,) for name in faulty[:200]])} if faulty else {}),
+        },
     )
 
 

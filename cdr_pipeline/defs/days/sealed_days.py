@@ -1,15 +1,11 @@
-# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
-# Dagster reads the return annotation and knows only the bare class.
 """The asset ``sealed_days``: seals due days and checks sealed files."""
 
 from collections import Counter
 
 import dagster as dg
 
-from cdr_pipeline.defs.failure import classified_failures
+from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
-from cdr_pipeline.defs.resources import RunContexts
-from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.days.seal_days import SealedDay, SealRequest, seal_days
 from cdr_pipeline.steps.days.sealed_files import HASHED_A_NIGHT, SealedCheck, check_sealed_files
 
@@ -21,46 +17,37 @@ _LISTED = 200
 def sealed_days_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset ``sealed_days``."""
 
-    @dg.asset(
-        deps=["daily_files", "reconciliation"],
-        partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name="finance",
-        kinds={"file", "json"},
-        check_specs=[
-            dg.AssetCheckSpec(
-                CHECK,
-                asset="sealed_days",
-                description="No day past its grace period is kept open by a problem that needs manual action.",
-            ),
-            dg.AssetCheckSpec(
-                FILES_CHECK,
-                asset="sealed_days",
-                description=(
-                    "Every sealed file exists with its size, its manifest and its line in SHA256SUMS; hashes are "
-                    "compared in turn, 2 GiB of files a night."
-                ),
-            ),
-        ],
-    )
-    def sealed_days(
-        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
-    ) -> dg.MaterializeResult:
+    def sealed_days(run: DayRun) -> DayResult:
         """Sealed manifests: a day past its grace period becomes final unless a problem blocks it.
 
         Every run looks at all due days. A sealed file never changes; for later records the sensor `late_data` writes
         a new version.
         """
-        with classified_failures(context):
-            accounts = scope.selected_accounts(context)
-            ctx = run_contexts.open(context)
-            days = seal_days(SealRequest(accounts=accounts), ctx)
-            return _result(days, check_sealed_files(ctx, hash_bytes=HASHED_A_NIGHT), accounts)
+        sealed = seal_days(SealRequest(accounts=run.accounts), run.ctx)
+        return _result(sealed, check_sealed_files(run.ctx, hash_bytes=HASHED_A_NIGHT), run.accounts)
 
-    return sealed_days
+    return DayAsset(
+        days,
+        "finance",
+        {"file", "json"},
+        deps=(
+            "daily_files",
+            "reconciliation",
+        ),
+        checks=(
+            DayCheck(CHECK, "No day past its grace period is kept open by a problem that needs manual action."),
+            DayCheck(
+                FILES_CHECK,
+                (
+                    "Every sealed file exists with its size, its manifest and its line in SHA256SUMS; hashes are "
+                    "compared in turn, 2 GiB of files a night."
+                ),
+            ),
+        ),
+    ).of(sealed_days)
 
 
-def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | None) -> dg.MaterializeResult:
+def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | None) -> DayResult:
     outcomes = Counter(day.outcome for day in days)
     waiting = [day for day in days if day.outcome in ("refused", "failed")]
     obstacles = Counter(obstacle.value for day in waiting for obstacle in day.obstacles)
@@ -68,7 +55,7 @@ def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | No
         (day.business_date, day.account_id, day.outcome, ", ".join(obstacle.value for obstacle in day.obstacles) or "-")
         for day in (*waiting, *(day for day in days if day not in waiting))
     ]
-    return dg.MaterializeResult(
+    return DayResult(
         metadata={
             **scope_metadata(accounts),
             "days_sealed": outcomes["sealed"],
@@ -77,7 +64,7 @@ def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | No
             **({"in_the_way": table(("obstacle", "days"), sorted(obstacles.items()))} if obstacles else {}),
             **failures_metadata(day.failure for day in days if day.failure is not None),
         },
-        check_results=[
+        checks=lambda _dates: [
             dg.AssetCheckResult(
                 check_name=CHECK,
                 passed=not waiting,

@@ -16,6 +16,8 @@ from cdr_pipeline.steps.operations.health import find_problems
 
 _ON: Final = dg.DefaultSensorStatus.RUNNING
 _LISTED: Final = 20
+# Evaluations of a check that are searched for a red day; an older day has been alerted before.
+_SEARCHED: Final = 200
 
 
 def failed_run_alert() -> dg.SensorDefinition:
@@ -98,17 +100,38 @@ def _red_checks(context: dg.SensorEvaluationContext) -> dict[str, str]:
     repository = context.repository_def
     if repository is None:
         return {}
-    keys = sorted(repository.asset_graph.asset_check_keys)
-    latest = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     commands: dict[str, str] = {}
-    for key, record in latest.items():
-        evaluation = record.evaluation
+    storage = context.instance.event_log_storage
+    for info in storage.get_asset_check_partition_info(sorted(repository.asset_graph.asset_check_keys)):
+        key, partition = info.check_key, info.partition_key
         if (
-            key.name != STANDING_CHECK
-            and record.status is AssetCheckExecutionRecordStatus.FAILED
-            and evaluation is not None
-            and evaluation.severity is dg.AssetCheckSeverity.ERROR
+            key.name == STANDING_CHECK
+            or info.latest_execution_status is not AssetCheckExecutionRecordStatus.FAILED
+            or (partition is None and _is_partitioned(repository, key))
         ):
-            day = f" of {evaluation.partition}" if evaluation.partition else ""
-            commands[f"check {key.to_user_string()}{day}"] = "cdr-pipeline status --night"
+            continue
+        evaluation = _latest(context.instance, key, partition)
+        if evaluation is not None and evaluation.severity is dg.AssetCheckSeverity.ERROR:
+            day = f" of {partition}" if partition else ""
+            commands[f"check {key.to_user_string()}{day}"] = _command(evaluation, partition)
     return commands
+
+
+def _latest(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, partition: str | None
+) -> dg.AssetCheckEvaluation | None:
+    """Latest evaluation of a check for a partition, among its last evaluations of all partitions."""
+    records = instance.event_log_storage.get_asset_check_execution_history(key, limit=_SEARCHED)
+    return next((item.evaluation for item in records if item.partition == partition and item.evaluation), None)
+
+
+def _is_partitioned(repository: dg.RepositoryDefinition, key: dg.AssetCheckKey) -> bool:
+    return repository.asset_graph.get_check_spec(key).partitions_def is not None
+
+
+def _command(evaluation: dg.AssetCheckEvaluation, partition: str | None) -> str:
+    """What the check says to do; otherwise the command that shows the night."""
+    told = evaluation.metadata.get("what_to_do")
+    if told is not None:
+        return str(told.value)
+    return f"cdr-pipeline status --night --to {partition}" if partition else "cdr-pipeline status --night"

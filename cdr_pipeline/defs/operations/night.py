@@ -73,8 +73,13 @@ def run_night(
     """Runs the job ``nightly`` for one business date.
 
     Raises:
-        ConfigurationError: the date has no partition.
+        ConfigurationError: no switch is configured, or the date has no partition. No run is started.
     """
+    if settings.api_url is None and not replay:
+        raise ConfigurationError(
+            "CDR_API_URL is not set: there is no switch to collect from",
+            hint="set it and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; see 'cdr-pipeline config check'",
+        )
     key = business_date.isoformat()
     if not business_days(settings).has_partition_key(key):
         raise ConfigurationError(

@@ -2,16 +2,21 @@
 # Dagster reads the return annotation and knows only the bare class.
 """The asset ``night_report`` and the check ``nothing_is_broken``."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import dagster as dg
 
+from cdr_pipeline.defs.day_asset import DayRun, code_reference
 from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.jobs import STANDING_CHECK
+from cdr_pipeline.defs.outcome import RedCheck, failure_of, red_checks, tag_outcome
 from cdr_pipeline.defs.resources import RunContexts
-from cdr_pipeline.defs.scope import partition_dates
+from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
 from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.night_page import broken_markdown, night_markdown, trend_image, write_night_page
-from cdr_pipeline.steps.operations.night_report import night_report
+from cdr_pipeline.steps.operations.night_report import NightReport, night_report
 
 KEY = "night_report"
 
@@ -26,34 +31,62 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name="finance",
         kinds={"markdown", "file"},
+        metadata={"dagster/code_references": code_reference(night_report)},
     )
-    def report(context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts]) -> dg.MaterializeResult:
+    def report(
+        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
+    ) -> Iterator[dg.MaterializeResult]:
         """One page a night: verdict, rows by class, minutes and money by origin, traffic, current problems.
 
         Computed from the ledger and the warehouse. The page is also the file `reports/night_{date}.md` and the output
-        of `cdr-pipeline status --night`.
+        of `cdr-pipeline status --night`. If a check of severity ERROR failed in the run, the run fails after the page
+        is written: a failed day has an observation with the page instead of a materialization, so that a backfill of
+        failed and missing partitions repeats it.
         """
         with classified_failures(context):
-            ctx = run_contexts.open(context)
-            reports = [night_report(day, ctx) for day in partition_dates(context)]
-            pages = [write_night_page(item, ctx) for item in reports]
-            last = reports[-1]
-            return dg.MaterializeResult(
-                metadata={
-                    "verdict": last.verdict,
-                    "page": dg.MetadataValue.md(night_markdown(last)),
-                    "trend": dg.MetadataValue.md(trend_image(last.trend, last.business_date)),
-                    "file": dg.MetadataValue.path(str(pages[-1])),
-                    "accounts": len(last.accounts),
-                    "accounts_incomplete": len(last.incomplete),
-                    "accounts_without_file": len(last.without_file),
-                    "broken_now": len(last.broken),
-                    **{f"rows_{item.origin}": item.rows for item in last.totals},
-                    **{f"minutes_{item.origin}": float(item.minutes) for item in last.totals},
-                }
-            )
+            run = DayRun.open(context, run_contexts, scope)
+            reports = [night_report(day, run.ctx) for day in run.dates]
+            pages = [str(write_night_page(item, run.ctx)) for item in reports]
+            red = red_checks(context)
+            tag_outcome(context, _accounts_of(run, reports), red)
+        if not red:
+            yield dg.MaterializeResult(metadata=_metadata(reports[-1], pages[-1]))
+            return
+        for item, page in zip(reports, pages, strict=True):
+            context.log_event(_outcome_of_day(item, page, red, several=len(reports) > 1))
+        raise failure_of(context, red)
 
     return report
+
+
+def _accounts_of(run: DayRun, reports: Sequence[NightReport]) -> int:
+    return len(run.accounts) if run.accounts is not None else len(reports[-1].accounts)
+
+
+def _outcome_of_day(
+    report: NightReport, page: str, red: Sequence[RedCheck], *, several: bool
+) -> dg.AssetMaterialization | dg.AssetObservation:
+    """A materialization of a good day, an observation of a failed one."""
+    day = str(report.business_date)
+    # In a run of several days, checks without a day repeat those of the days.
+    failed = any(check.day == day for check in red) or not several
+    event = dg.AssetObservation if failed else dg.AssetMaterialization
+    return event(KEY, partition=day, metadata=_metadata(report, page))
+
+
+def _metadata(report: NightReport, page: str) -> dict[str, Any]:
+    return {
+        "verdict": report.verdict,
+        "page": dg.MetadataValue.md(night_markdown(report)),
+        "trend": dg.MetadataValue.md(trend_image(report.trend, report.business_date)),
+        "file": dg.MetadataValue.path(page),
+        "accounts": len(report.accounts),
+        "accounts_incomplete": len(report.incomplete),
+        "accounts_without_file": len(report.without_file),
+        "broken_now": len(report.broken),
+        **{f"rows_{item.origin}": item.rows for item in report.totals},
+        **{f"minutes_{item.origin}": float(item.minutes) for item in report.totals},
+    }
 
 
 def standing_check() -> dg.AssetChecksDefinition:

@@ -1,19 +1,17 @@
-# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
-# Dagster reads the return annotation and knows only the bare class.
 """The asset ``reconciliation``: carriers against the switch, with the controls of every source as checks."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 import dagster as dg
 
 from cdr_pipeline.core.reconcile.result.controls import ControlName, DayControl
-from cdr_pipeline.defs.failure import classified_failures
-from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
-from cdr_pipeline.defs.resources import RunContexts
-from cdr_pipeline.defs.scope import Scope, partition_dates
+from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
+from cdr_pipeline.defs.metadata import account_names, failures_metadata, scope_metadata, table
 from cdr_pipeline.errors import UnbalancedReconciliation
+from cdr_pipeline.steps.operations.remedies import remedy_of
 from cdr_pipeline.steps.reconciliation.controls import control_day
 from cdr_pipeline.steps.reconciliation.reconcile_day import (
     ReconciledCarrier,
@@ -39,77 +37,58 @@ _DESCRIPTIONS = {
 def reconciliation_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset ``reconciliation``."""
 
-    @dg.asset(
-        deps=["cdr"],
-        partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name="finance",
-        kinds={"postgres", "html"},
-        pool="warehouse",
-        check_specs=[
-            dg.AssetCheckSpec(
-                BALANCE,
-                asset="reconciliation",
-                blocking=True,
-                description="Every leg and record is in exactly one class; a result whose sums differ is not stored.",
-            ),
-            dg.AssetCheckSpec(
-                DONE,
-                asset="reconciliation",
-                description="No carrier's reconciliation failed.",
-            ),
-            dg.AssetCheckSpec(
-                TOLERATED,
-                asset="reconciliation",
-                description="Breaks and money at risk of every carrier are below the tolerances of its profile.",
-            ),
-            *(
-                dg.AssetCheckSpec(name.value, asset="reconciliation", description=_DESCRIPTIONS[name])
-                for name in ControlName
-            ),
-        ],
-    )
-    def reconciliation(
-        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
-    ) -> dg.MaterializeResult:
+    def reconciliation(run: DayRun) -> DayResult:
         """The class of every call that a carrier bills: matched, or a kind of break, with the money at risk.
 
         Also repeats every earlier day whose records have changed while late records are still expected. Records of the
         same leg are linked and count once. Each day of a carrier has a page below `reconciliation/`.
         """
-        with classified_failures(context):
-            accounts = scope.selected_accounts(context)
-            ctx = run_contexts.open(context)
-            dates = partition_dates(context)
-            reconciled = [
-                reconcile_day(ReconcileRequest(day, accounts, changed_days=day == min(dates)), ctx) for day in dates
-            ]
-            controls = [control for day in dates for control in control_day(day, ctx, accounts)]
-            return _result(reconciled, controls, accounts, str(ctx.settings.reconciliation_dir))
+        reconciled = {
+            day: reconcile_day(ReconcileRequest(day, run.accounts, changed_days=day == run.dates[0]), run.ctx)
+            for day in run.dates
+        }
+        controls = {day: control_day(day, run.ctx, run.accounts) for day in run.dates}
+        return _result(reconciled, controls, run)
 
-    return reconciliation
+    return DayAsset(
+        days,
+        "finance",
+        {"postgres", "html"},
+        deps=("cdr",),
+        checks=(
+            DayCheck(
+                BALANCE,
+                "Every leg and record is in exactly one class; a result whose sums differ is not stored.",
+                blocking=True,
+            ),
+            DayCheck(DONE, "No carrier's reconciliation failed."),
+            DayCheck(TOLERATED, "Breaks and money at risk of every carrier are below the tolerances of its profile."),
+            *(DayCheck(name.value, _DESCRIPTIONS[name]) for name in ControlName),
+        ),
+        pool="warehouse",
+    ).of(reconciliation)
 
 
 def _result(
-    reconciled: list[ReconciledDay], controls: list[DayControl], accounts: list[str] | None, folder: str
-) -> dg.MaterializeResult:
-    carriers = [item for day in reconciled for item in day.carriers]
-    failures = [failure for day in reconciled for failure in day.failures]
-    unbalanced = [failure for failure in failures if failure.code == UnbalancedReconciliation.code]
+    reconciled: Mapping[date, ReconciledDay], controls: Mapping[date, Sequence[DayControl]], run: DayRun
+) -> DayResult:
+    carriers = [item for day in reconciled.values() for item in day.carriers]
+    failures = [failure for day in reconciled.values() for failure in day.failures]
+    names = account_names(run.ctx)
     classes: Counter[str] = Counter()
     for item in carriers:
         for total in item.kept.version.totals:
             if total["is_break"]:
                 classes[total["class"]] += max(total["switch_rows"], total["carrier_rows"])
-    return dg.MaterializeResult(
+    return DayResult(
         metadata={
-            **scope_metadata(accounts),
+            **scope_metadata(run.accounts),
             "carriers": len(carriers),
             "breaks": sum(item.kept.version.breaks for item in carriers),
             **_exposures(carriers),
             "versions_written": sum(item.kept.fresh for item in carriers),
             "earlier_days_done_again": sum(not item.asked for item in carriers),
-            "folder": dg.MetadataValue.path(folder),
+            "folder": dg.MetadataValue.path(str(run.ctx.settings.reconciliation_dir)),
             "per_carrier": table(
                 (
                     "day", "account", "carrier", "light", "status", "legs", "records", "breaks", "at risk", "offset ms",
@@ -118,25 +97,45 @@ def _result(
                 [_line(item) for item in carriers[:_MOST]],
             ),
             **({"breaks_by_class": table(("class", "breaks"), sorted(classes.items()))} if classes else {}),
-            **failures_metadata(failures),
+            **failures_metadata(failures, names),
         },
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=BALANCE,
-                passed=not unbalanced,
-                severity=dg.AssetCheckSeverity.ERROR,
-                metadata={"carriers_done": len(carriers), "carriers_unbalanced": len(unbalanced)},
-            ),
-            dg.AssetCheckResult(
-                check_name=DONE,
-                passed=not failures,
-                severity=dg.AssetCheckSeverity.ERROR,
-                metadata={"carriers_done": len(carriers), "carriers_failed": len(failures)},
-            ),
-            _tolerated(carriers),
-            *(_control(name, controls) for name in ControlName),
+        checks=lambda dates: [
+            *_reconciled({day: reconciled[day] for day in dates}, names),
+            *(_control(name, [control for day in dates for control in controls[day]]) for name in ControlName),
         ],
     )  # fmt: skip
+
+
+def _reconciled(reconciled: Mapping[date, ReconciledDay], names: Mapping[str, str]) -> Sequence[dg.AssetCheckResult]:
+    carriers = [item for day in reconciled.values() for item in day.carriers]
+    failures = [failure for day in reconciled.values() for failure in day.failures]
+    unbalanced = [failure for failure in failures if failure.code == UnbalancedReconciliation.code]
+    days = [day for day, result in reconciled.items() if result.failures]
+    remedy = {"what_to_do": remedy_of(failures, days)} if failures else {}
+    return [
+        dg.AssetCheckResult(
+            check_name=BALANCE,
+            passed=not unbalanced,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={
+                "carriers_done": len(carriers),
+                "carriers_unbalanced": len(unbalanced),
+                **failures_metadata(unbalanced, names),
+            },
+        ),
+        dg.AssetCheckResult(
+            check_name=DONE,
+            passed=not failures,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={
+                "carriers_done": len(carriers),
+                "carriers_failed": len(failures),
+                **failures_metadata(failures, names),
+                **remedy,
+            },
+        ),
+        _tolerated(carriers),
+    ]
 
 
 def _exposures(carriers: Sequence[ReconciledCarrier]) -> dict[str, float]:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cdr_pipeline.defs.columns import record_columns, reject_columns
+from cdr_pipeline.defs.day_asset import DayCheck, DayResult, DayRun, check_specs, code_reference, materialized
 from cdr_pipeline.defs.failure import classified_failures, retry_policy
+from cdr_pipeline.defs.metadata import account_names
+from cdr_pipeline.defs.outcome import require_good_run
 from cdr_pipeline.defs.records.cdr_results import (
     BALANCE,
     COMPLETE,
@@ -20,7 +23,7 @@ from cdr_pipeline.defs.records.cdr_results import (
 )
 from cdr_pipeline.defs.records.traffic import warehouse_summary
 from cdr_pipeline.defs.resources import RunContexts
-from cdr_pipeline.defs.scope import Scope, partition_dates
+from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
 from cdr_pipeline.steps.uploads.load_uploads import load_uploads
@@ -49,6 +52,7 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
                 metadata={
                     "dagster/table_name": "cdr",
                     "dagster/column_schema": record_columns(),
+                    "dagster/code_references": code_reference(_load),
                 },
             ),
             dg.AssetSpec(
@@ -56,36 +60,40 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
                 deps=["api_pages", "uploads"],
                 kinds={"postgres", "table"},
                 description="Rejected rows, each with file or window, line, field, reason and raw text.",
-                metadata={"dagster/table_name": "rejects", "dagster/column_schema": reject_columns()},
+                metadata={
+                    "dagster/table_name": "rejects",
+                    "dagster/column_schema": reject_columns(),
+                    "dagster/code_references": code_reference(_load),
+                },
             ),
         ],
         check_specs=[
-            dg.AssetCheckSpec(
-                BALANCE,
-                asset="cdr",
-                blocking=True,
-                description="read = merged + unchanged + duplicate + rejected + filtered, for every batch.",
+            *check_specs(
+                days,
+                "cdr",
+                [
+                    DayCheck(
+                        BALANCE,
+                        "read = merged + unchanged + duplicate + rejected + filtered, for every batch.",
+                        blocking=True,
+                    ),
+                    DayCheck(COMPLETE, "Loaded windows cover the complete day of every expected account."),
+                    DayCheck(
+                        VOLUME,
+                        (
+                            "No account's day is empty or unusually small compared with the same weekday of the four "
+                            "weeks before: a switch may return no rows when its database has failed."
+                        ),
+                    ),
+                ],
             ),
-            dg.AssetCheckSpec(
-                COMPLETE,
-                asset="cdr",
-                description="Loaded windows cover the complete day of every expected account.",
-            ),
-            dg.AssetCheckSpec(
-                VOLUME,
-                asset="cdr",
-                description=(
-                    "No account's day is empty or unusually small compared with the same weekday of the four weeks "
-                    "before: a switch may return no rows when its database has failed."
-                ),
-            ),
-            dg.AssetCheckSpec(
-                FOREIGN,
-                asset="rejects",
-                description="The switch delivered no row of an account other than the requested one.",
-            ),
-            dg.AssetCheckSpec(
-                VALID, asset="rejects", description="No row broke a rule of the field dictionary (Pandera)."
+            *check_specs(
+                days,
+                "rejects",
+                [
+                    DayCheck(FOREIGN, "The switch delivered no row of an account other than the requested one."),
+                    DayCheck(VALID, "No row broke a rule of the field dictionary (Pandera)."),
+                ],
             ),
         ],
     )
@@ -93,17 +101,21 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
         context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> Iterator[dg.MaterializeResult]:
         with classified_failures(context):
-            accounts = scope.selected_accounts(context)
-            ctx = run_contexts.open(context)
-            dates = partition_dates(context)
-            started_at = ctx.clock()
-            replay = scope.replay_requested(context)
-            loaded = [
-                load_day(LoadRequest(day, accounts, replay=replay, others=day == dates[-1]), ctx) for day in dates
-            ]
-            uploads = load_uploads(ctx, accounts)
-            summary = warehouse_summary(dates, touched_days(loaded, uploads), accounts, started_at, ctx)
-            yield cdr_result(loaded, uploads, accounts, summary)
-            yield rejects_result(loaded, uploads)
+            run = DayRun.open(context, run_contexts, scope)
+            yield from materialized(run, _load(run))
+        require_good_run(context)
 
     return load
+
+
+def _load(run: DayRun) -> list[DayResult]:
+    started_at = run.ctx.clock()
+    replay = run.scope.replay_requested(run.dagster)
+    loaded = [
+        load_day(LoadRequest(day, run.accounts, replay=replay, others=day == run.dates[-1]), run.ctx)
+        for day in run.dates
+    ]
+    uploads = load_uploads(run.ctx, run.accounts)
+    summary = warehouse_summary(run.dates, touched_days(loaded, uploads), run.accounts, started_at, run.ctx)
+    names = account_names(run.ctx)
+    return [cdr_result(loaded, uploads, run.accounts, summary, names), rejects_result(loaded, uploads)]

@@ -3,13 +3,16 @@
 """Metadata and check results of a load, for the assets ``cdr`` and ``rejects``."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import dagster as dg
 
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
+from cdr_pipeline.defs.day_asset import DayResult
 from cdr_pipeline.defs.metadata import (
+    FAILED_IDS,
     counts_metadata,
     failures_metadata,
     reasons_metadata,
@@ -17,6 +20,7 @@ from cdr_pipeline.defs.metadata import (
     table,
 )
 from cdr_pipeline.steps.collect.load_day import LoadedDay
+from cdr_pipeline.steps.operations.remedies import nightly_command
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUploads
 
 BALANCE = "every_row_is_accounted_for"
@@ -36,8 +40,12 @@ def touched_days(loaded: list[LoadedDay], uploads: LoadedUploads) -> set[date]:
 
 
 def cdr_result(
-    loaded: list[LoadedDay], uploads: LoadedUploads, accounts: list[str] | None, summary: dict[str, dg.MetadataValue]
-) -> dg.MaterializeResult:
+    loaded: list[LoadedDay],
+    uploads: LoadedUploads,
+    accounts: list[str] | None,
+    summary: dict[str, dg.MetadataValue],
+    names: Mapping[str, str],
+) -> DayResult:
     """Metadata and check results of the table ``cdr``.
 
     Args:
@@ -45,11 +53,10 @@ def cdr_result(
         uploads: loaded files.
         accounts: accounts of the run; None for all.
         summary: metadata computed from the warehouse after the load.
+        names: display names by account id.
     """
     counts = _total(loaded, uploads)
     failures = [failure for day in loaded for failure in day.failures]
-    missing = [(day.business_date, account_id) for day in loaded for account_id in day.incomplete]
-    expected = sum(len(day.accounts) for day in loaded)
     touched = touched_days(loaded, uploads)
     per_account = [
         (
@@ -73,8 +80,8 @@ def cdr_result(
         "filtered",
         "outcome",
     )
-    return dg.MaterializeResult(
-        asset_key="cdr",
+    return DayResult(
+        asset="cdr",
         metadata={
             **scope_metadata(accounts),
             "dagster/row_count": counts.merged + counts.unchanged,
@@ -82,28 +89,51 @@ def cdr_result(
             **summary,
             "days_changed": ", ".join(str(date) for date in sorted(touched)) or "none",
             "batches": table(header, (per_account + per_file)[:200]),
-            **failures_metadata(failures + list(uploads.failures)),
+            **failures_metadata(failures + list(uploads.failures), names),
         },
-        check_results=[
+        checks=lambda dates: [
             dg.AssetCheckResult(
                 check_name=BALANCE,
                 asset_key="cdr",
                 passed=counts.read == counts.accounted,
                 metadata={"rows_read": counts.read, "rows_accounted_for": counts.accounted},
             ),
-            dg.AssetCheckResult(
-                check_name=COMPLETE,
-                asset_key="cdr",
-                passed=not missing,
-                severity=dg.AssetCheckSeverity.ERROR,
-                metadata={
-                    "account_days_expected": expected,
-                    "account_days_complete": expected - len(missing),
-                    **({"missing": table(("day", "account"), missing[:200])} if missing else {}),
-                },
-            ),
-            _volume_result(loaded),
+            _complete_result(_of(loaded, dates), uploads, names),
+            _volume_result(_of(loaded, dates)),
         ],
+    )
+
+
+def _of(loaded: list[LoadedDay], dates: Sequence[date]) -> list[LoadedDay]:
+    return [day for day in loaded if day.business_date in dates]
+
+
+def _complete_result(loaded: list[LoadedDay], uploads: LoadedUploads, names: Mapping[str, str]) -> dg.AssetCheckResult:
+    missing = [(day.business_date, account_id) for day in loaded for account_id in day.incomplete]
+    expected = sum(len(day.accounts) for day in loaded)
+    failures = [failure for day in loaded for failure in day.failures] + list(uploads.failures)
+    rows = [(day, account_id, names.get(account_id, "")) for day, account_id in missing[:200]]
+    accounts = sorted({account_id for _, account_id in missing} | {failure.account_id for failure in failures})
+    days = sorted({day for day, _ in missing}) or [day.business_date for day in loaded]
+    return dg.AssetCheckResult(
+        check_name=COMPLETE,
+        asset_key="cdr",
+        passed=not accounts,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "account_days_expected": expected,
+            "account_days_complete": expected - len(missing),
+            **({"missing": table(("day", "account", "name"), rows)} if missing else {}),
+            **failures_metadata(failures, names),
+            **(
+                {
+                    FAILED_IDS: ", ".join(accounts),
+                    "what_to_do": nightly_command(accounts, days, [failure.code for failure in failures]),
+                }
+                if accounts
+                else {}
+            ),
+        },
     )
 
 
@@ -176,30 +206,35 @@ def _classes(counts: BatchCounts) -> tuple[int, ...]:
     )
 
 
-def rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.MaterializeResult:
+def rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> DayResult:
     """Metadata and check results of the table ``rejects``."""
     reasons: Counter[str] = Counter(uploads.reject_reasons)
     for day in loaded:
         reasons.update(day.reject_reasons)
     explained = [(reason, count, EXPLANATIONS[Reject(reason)]) for reason, count in sorted(reasons.items())]
-    return dg.MaterializeResult(
-        asset_key="rejects",
+    return DayResult(
+        asset="rejects",
         metadata={
             "dagster/row_count": reasons.total(),
             **reasons_metadata(dict(sorted(reasons.items()))),
             **({"what_they_mean": table(("reason", "rows", "meaning"), explained)} if explained else {}),
         },
-        check_results=[
-            _foreign_result(loaded),
-            dg.AssetCheckResult(
-                check_name=VALID,
-                asset_key="rejects",
-                passed=not reasons,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={
-                    "rows_rejected": reasons.total(),
-                    **dict(reasons),
-                },
-            ),
-        ],
+        checks=lambda dates: [_foreign_result(_of(loaded, dates)), _valid_result(_of(loaded, dates), uploads)],
+    )
+
+
+def _valid_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> dg.AssetCheckResult:
+    reasons: Counter[str] = Counter(uploads.reject_reasons)
+    for day in loaded:
+        reasons.update(day.reject_reasons)
+    return dg.AssetCheckResult(
+        check_name=VALID,
+        asset_key="rejects",
+        passed=not reasons,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "rows_rejected": reasons.total(),
+            **dict(reasons),
+            **({"what_to_do": "cdr-pipeline rejects list"} if reasons else {}),
+        },
     )

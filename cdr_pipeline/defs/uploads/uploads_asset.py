@@ -1,15 +1,11 @@
-# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
-# Dagster reads the return annotation and knows only the bare class.
 """The asset ``uploads``: registers the files of the drop folder."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
-from cdr_pipeline.defs.failure import classified_failures
+from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.metadata import table
-from cdr_pipeline.defs.resources import RunContexts
-from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.uploads.decide_uploads import count_held_uploads
 from cdr_pipeline.steps.uploads.register_uploads import RegisteredFiles, register_dropped_files
 from cdr_pipeline.steps.uploads.upload_series import FileSeries, upload_series
@@ -22,46 +18,31 @@ SERIES_CHECK = "no_file_is_missing"
 def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset ``uploads``."""
 
-    @dg.asset(
-        partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name="landing",
-        kinds={"csv", "file"},
-        check_specs=[
-            dg.AssetCheckSpec(
-                CHECK,
-                asset="uploads",
-                description="Every waiting file is in a folder of a registered account and profile and can be opened.",
-            ),
-            dg.AssetCheckSpec(
-                HELD_CHECK,
-                asset="uploads",
-                description="No file that repeats records of another file waits for 'cdr-pipeline uploads release'.",
-            ),
-            dg.AssetCheckSpec(
-                SERIES_CHECK,
-                asset="uploads",
-                description="No day and no number is missing in the file series that profiles describe.",
-            ),
-        ],
-    )
-    def uploads(
-        context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
-    ) -> dg.MaterializeResult:
+    def uploads(run: DayRun) -> DayResult:
         """Files of carriers and other systems, imported from the drop folder.
 
         A file in ``uploads/{account_id}/{profile}/`` is copied to landing byte for byte, registered under its sha256,
         and removed from the drop folder.
         """
-        with classified_failures(context):
-            ctx, accounts = run_contexts.open(context), scope.selected_accounts(context)
-            registered = register_dropped_files(ctx, accounts)
-            return _result(registered, upload_series(ctx, accounts), count_held_uploads(ctx, accounts))
+        registered = register_dropped_files(run.ctx, run.accounts)
+        series = upload_series(run.ctx, run.accounts)
+        return _result(registered, series, count_held_uploads(run.ctx, run.accounts))
 
-    return uploads
+    return DayAsset(
+        days,
+        "landing",
+        {"csv", "file"},
+        checks=(
+            DayCheck(CHECK, "Every waiting file is in a folder of a registered account and profile and can be opened."),
+            DayCheck(
+                HELD_CHECK, "No file that repeats records of another file waits for 'cdr-pipeline uploads release'."
+            ),
+            DayCheck(SERIES_CHECK, "No day and no number is missing in the file series that profiles describe."),
+        ),
+    ).of(uploads)
 
 
-def _result(registered: RegisteredFiles, series: Sequence[FileSeries], held: int) -> dg.MaterializeResult:
+def _result(registered: RegisteredFiles, series: Sequence[FileSeries], held: int) -> DayResult:
     files = [(item.file_name, item.account_id, item.profile, item.size, item.sha256[:12]) for item in registered.files]
     refused = [(item.place, item.code, item.message) for item in registered.refused]
     gaps = [
@@ -69,7 +50,7 @@ def _result(registered: RegisteredFiles, series: Sequence[FileSeries], held: int
         for item in series
         if not item.whole
     ]
-    return dg.MaterializeResult(
+    return DayResult(
         metadata={
             "files_taken_in": len(registered.files),
             "files_known_before": sum(item.known for item in registered.files),
@@ -81,7 +62,7 @@ def _result(registered: RegisteredFiles, series: Sequence[FileSeries], held: int
             **({"refused": table(("place", "code", "what happened"), refused)} if refused else {}),
             **({"missing": table(("account", "profile", "missing days and numbers"), gaps)} if gaps else {}),
         },
-        check_results=[
+        checks=lambda _dates: [
             # The records of a refused file are missing from their days, so the check is an ERROR.
             dg.AssetCheckResult(
                 check_name=CHECK,

@@ -1,6 +1,7 @@
 """HTTP requests to one switch, with rate limit, retries and login. Bodies are complete, bounded and token-free."""
 
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -235,9 +236,7 @@ class Connection:
                     f"the certificate of {self._host} cannot be trusted",
                     hint="install a valid certificate on the switch, or set SSL_CERT_FILE to your own authority's file",
                 ) from None
-            raise TransientUpstreamError(
-                f"{self._host} did not send a complete response: {type(error).__name__}"
-            ) from None
+            raise TransientUpstreamError(_in_plain_words(error, urlsplit(self._base).netloc)) from None
         except httpx2.HTTPError as error:
             raise PermanentUpstreamError(f"the request to {self._host} failed: {type(error).__name__}") from None
 
@@ -292,3 +291,17 @@ def _is_certificate_error(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def _in_plain_words(error: httpx2.TransportError, host: str) -> str:
+    """Cause of a failed connection, from the operating system's error where there is one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return f"connection refused by {host}"
+        if isinstance(cause, socket.gaierror):
+            return f"the name of {host} cannot be resolved"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx2.TimeoutException):
+        return f"no answer from {host} in time ({type(error).__name__})"
+    return f"{host} did not send a complete response: {type(error).__name__}"

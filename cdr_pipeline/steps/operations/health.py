@@ -151,7 +151,7 @@ def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
             + ("repeats another file and waits for a decision" if held else "could not be read"),
             upload.error_code or upload.state,
             upload.since,
-            f"cdr-pipeline uploads {'release' if held else 'list'}" + (f" {short}" if held else ""),
+            f"cdr-pipeline uploads {'release' if held else 'list'}" + (f" {short} --by NAME" if held else ""),
         )
 
 

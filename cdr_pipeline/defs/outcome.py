@@ -1,0 +1,99 @@
+"""Outcome of a run: a run in which an account failed ends as failed, after all other work is done."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import dagster as dg
+
+from cdr_pipeline.defs.failure import FAILURE_TAG, stop_run_retries
+from cdr_pipeline.defs.metadata import FAILED_IDS
+
+DONE_TAG: Final = "cdr/accounts_done"
+FAILED_TAG: Final = "cdr/accounts_failed"
+# The daily assets in their order. The last one in a run decides how the run ends.
+_ORDER: Final = (
+    "api_pages", "uploads", "load", "reconciliation", "daily_files", "sealed_days", "retained_records",
+    "delivered_files", "night_report",
+)  # fmt: skip
+_LISTED: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RedCheck:
+    """A failed check of severity ERROR: its key, its day ("" if it concerns all days of the run) and its accounts."""
+
+    key: str
+    day: str
+    accounts: frozenset[str]
+    command: str
+
+
+def red_checks(context: dg.AssetExecutionContext) -> list[RedCheck]:
+    """Failed checks of severity ERROR that the run has recorded so far."""
+    records = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    latest: dict[tuple[str, str], dg.AssetCheckEvaluation] = {}
+    for record in records:
+        if record.dagster_event is not None:
+            evaluation = record.dagster_event.asset_check_evaluation_data
+            latest[evaluation.asset_check_key.to_user_string(), evaluation.partition or ""] = evaluation
+    return [
+        RedCheck(key, day, _account_ids(evaluation.metadata), _command(evaluation.metadata))
+        for (key, day), evaluation in latest.items()
+        if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR
+    ]
+
+
+def tag_outcome(context: dg.AssetExecutionContext, accounts: int, red: Sequence[RedCheck]) -> None:
+    """Tags the run with the number of accounts that are done and that failed."""
+    failed = len({account for check in red for account in check.accounts})
+    tags = {DONE_TAG: str(max(0, accounts - failed)), FAILED_TAG: str(failed)}
+    context.instance.add_run_tags(context.run.run_id, tags)
+
+
+def require_good_run(context: dg.AssetExecutionContext) -> None:
+    """Fails the last step of a run if a check of severity ERROR has failed in any step of the run.
+
+    Raises:
+        Failure: a check failed. All steps before this one are done, and so is its own work.
+    """
+    if not _is_last(context):
+        return
+    red = red_checks(context)
+    if red:
+        raise failure_of(context, red)
+
+
+def failure_of(context: dg.AssetExecutionContext, red: Sequence[RedCheck]) -> dg.Failure:
+    """The failure that ends a run with failed checks. Dagster does not retry it: the sensor missed_nights does."""
+    names = sorted({f"{check.key}{f' of {check.day}' if check.day else ''}" for check in red})
+    accounts = sorted({account for check in red for account in check.accounts})
+    if FAILURE_TAG not in context.run.tags:
+        stop_run_retries(context, "incomplete_night")
+    text = f"{len(accounts)} account(s) failed; all others are done. " if accounts else ""
+    return dg.Failure(
+        f"[incomplete_night] {text}Failed checks: {', '.join(names[:_LISTED])}",
+        metadata={
+            "code": "incomplete_night",
+            "failed_accounts": ", ".join(accounts[:_LISTED]) or "none",
+            "what_to_do": next((check.command for check in red if check.command), "cdr-pipeline doctor"),
+        },
+        allow_retries=False,
+    )
+
+
+def _is_last(context: dg.AssetExecutionContext) -> bool:
+    """Whether no other daily asset comes after this step in the run."""
+    steps = [node.name for node in context.op_execution_context.job_def.graph.nodes]
+    planned = [name for name in _ORDER if name in steps]
+    return bool(planned) and planned[-1] == context.op_execution_context.op_def.name
+
+
+def _account_ids(metadata: Mapping[str, dg.MetadataValue]) -> frozenset[str]:
+    value = metadata.get(FAILED_IDS)
+    return frozenset(str(value.value).split(", ")) if value is not None and value.value else frozenset()
+
+
+def _command(metadata: Mapping[str, dg.MetadataValue]) -> str:
+    value = metadata.get("what_to_do")
+    return str(value.value) if value is not None else ""

@@ -1,0 +1,124 @@
+"""A night in which an account failed is a failed run, a failed partition and a red check of its own day."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from cdr_pipeline.defs.collect import api_pages
+from cdr_pipeline.defs.dagster_private import asset_partitions
+from cdr_pipeline.defs.instance import open_instance
+from cdr_pipeline.defs.metadata import failures_metadata
+from cdr_pipeline.defs.operations.night import run_night
+from cdr_pipeline.defs.outcome import DONE_TAG, FAILED_TAG
+from cdr_pipeline.defs.partitions import business_days
+from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest, collect_day
+from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.operations.remedies import remedy_of
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.played import playing, run_job
+
+DAY = (datetime.now(UTC) - timedelta(days=3)).date()
+NEXT = DAY + timedelta(days=1)
+REPORT, FILES = dg.AssetKey("night_report"), dg.AssetKey("daily_files")
+ANSWERED = dg.AssetCheckKey(dg.AssetKey("api_pages"), "every_account_answered")
+
+
+@pytest.fixture
+def switch() -> SimulatedSwitch:
+    return SimulatedSwitch.build(calls_per_day=5)
+
+
+@pytest.fixture
+def played(settings: Settings, switch: SimulatedSwitch) -> Iterator[Settings]:
+    with playing(settings, switch, collect_reread_days=0) as made:
+        yield made
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> set[tuple[date, str]]:
+    """Days and accounts that the switch refuses to answer for."""
+    pairs: set[tuple[date, str]] = set()
+
+    def refusing(request: CollectRequest, ctx: RunContext) -> CollectedDay:
+        day = collect_day(request, ctx)
+        failures = {
+            account_id: AccountFailure(account_id, "upstream_transient", retryable=True, message="HTTP 503")
+            for business_date, account_id in pairs
+            if business_date == request.business_date
+        }
+        parts = [replace(part, failure=failures.get(part.account_id, part.failure)) for part in day.accounts]
+        return replace(day, accounts=tuple(parts))
+
+    monkeypatch.setattr(api_pages, "collect_day", refusing)
+    return pairs
+
+
+def evaluation_of(instance: dg.DagsterInstance, day: date) -> dg.AssetCheckEvaluation:
+    records = instance.event_log_storage.get_asset_check_execution_history(ANSWERED, limit=20)
+    record = next(record for record in records if record.partition == str(day))
+    assert record.evaluation is not None
+    return record.evaluation
+
+
+def test_a_failed_account_fails_its_run_and_its_partition(
+    played: Settings, switch: SimulatedSwitch, refused: set[tuple[date, str]]
+) -> None:
+    broken = switch.accounts[0].account_id
+    with open_instance(played) as instance:
+        refused.add((DAY, broken))
+        result = run_job(played, instance, DAY)
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None
+        assert not result.success
+        assert (run.tags[DONE_TAG], run.tags[FAILED_TAG]) == (str(len(switch.accounts) - 1), "1")
+        assert asset_partitions(instance, REPORT, business_days(played)) == (set(), {str(DAY)})
+        assert asset_partitions(instance, FILES, business_days(played)) == ({str(DAY)}, set())
+
+        assert run_job(played, instance, NEXT).success
+        evaluation = evaluation_of(instance, DAY)
+        assert not evaluation.passed
+        assert f"| {broken} |" in str(evaluation.metadata["failed_accounts"].value)
+        assert evaluation.metadata["what_to_do"].value == f"cdr-pipeline nightly --date {DAY} --account {broken}"
+
+        refused.clear()
+        again = run_job(played, instance, DAY)
+        assert again.success, [event.message for event in again.all_events if event.is_failure]
+        assert asset_partitions(instance, REPORT, business_days(played)) == ({str(DAY), str(NEXT)}, set())
+
+
+def test_one_failed_day_of_a_backfill_is_the_only_failed_partition(
+    played: Settings, switch: SimulatedSwitch, refused: set[tuple[date, str]]
+) -> None:
+    refused.add((DAY, switch.accounts[0].account_id))
+    days = {"dagster/asset_partition_range_start": str(DAY), "dagster/asset_partition_range_end": str(NEXT)}
+    with open_instance(played) as instance:
+        assert not run_job(played, instance, None, days).success
+        assert asset_partitions(instance, REPORT, business_days(played)) == ({str(NEXT)}, {str(DAY)})
+        assert [evaluation_of(instance, day).passed for day in (DAY, NEXT)] == [False, True]
+
+
+def test_a_failed_account_is_listed_with_its_name_and_cause() -> None:
+    failure = AccountFailure("acc1", "upstream_transient", retryable=True, message="connection refused by host:443")
+    listed = str(failures_metadata([failure], {"acc1": "Example Logistics"})["failed_accounts"].value)
+    assert "| acc1 | Example Logistics | upstream_transient | yes | connection refused by host:443 |" in listed
+
+
+def test_a_wrong_key_is_corrected_before_the_night_is_repeated() -> None:
+    failure = AccountFailure("acc1", "upstream_auth", retryable=False, message="HTTP 401")
+    remedy = remedy_of([failure], [date(2026, 3, 7)])
+    assert remedy.startswith("correct CDR_API_KEY")
+    assert remedy.endswith("cdr-pipeline nightly --date 2026-03-07 --account acc1")
+
+
+def test_a_night_without_a_switch_names_the_setting_and_starts_no_run(settings: Settings) -> None:
+    without = settings.model_copy(update={"api_url": None})
+    with pytest.raises(ConfigurationError, match="CDR_API_URL"):
+        run_night(DAY, without)
+    with open_instance(without) as instance:
+        assert instance.get_runs_count() == 0
