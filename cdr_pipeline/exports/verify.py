@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfoNotFoundError
 
 import polars as pl
@@ -25,6 +25,9 @@ from cdr_pipeline.exports.month import NOTE_SUFFIX, verify_month
 from cdr_pipeline.exports.reading_back import read_cells
 from cdr_pipeline.exports.totals import FileTotals, with_typed_values
 
+# Begins the text about a lost file whose day was restated to replace it.
+REPLACED: Final = "recorded as lost, replaced by"
+
 
 def verify_tree(folder: Path) -> dict[Path, list[str]]:
     """Differences by path: of daily and monthly files below a folder, of missing files, and of ``SHA256SUMS`` lists."""
@@ -34,9 +37,11 @@ def verify_tree(folder: Path) -> dict[Path, list[str]]:
     for note in sorted(folder.rglob(f"*{NOTE_SUFFIX}")):
         path = note.with_name(note.name.removesuffix(NOTE_SUFFIX))
         differences[path] = verify_month(path)
-    return differences | {
-        path: faults for path in sorted(folder.rglob(sums.NAME)) if (faults := _sum_differences(path))
-    }
+    differences |= {path: faults for path in sorted(folder.rglob(sums.NAME)) if (faults := _sum_differences(path))}
+    for path, faults in differences.items():
+        if faults and path.name != sums.NAME and (replaced := _replaced_as_lost(path)):
+            faults.append(replaced)
+    return differences
 
 
 def verify_file(path: Path) -> list[str]:
@@ -168,10 +173,35 @@ def _sum_differences(path: Path) -> list[str]:
         if name not in listed:
             differences.append(f"{name}: it is not in the list")
         elif name not in announced and not (path.parent / name).is_file():
-            differences.append(f"{name}: it is listed, but the file and its manifest are missing")
+            replaced = _replaced_as_lost(path.with_name(name), listed[name])
+            differences.append(f"{name}: {replaced or 'it is listed, but the file and its manifest are missing'}")
         elif stated is not None and listed[name] != stated:
             differences.append(f"{name}: the list has another hash than the manifest")
     return differences
+
+
+def _replaced_as_lost(path: Path, sha256: str | None = None) -> str | None:
+    """Text for a file that was recorded as lost when a newer version replaced it; None for other files.
+
+    Only a version that replaces a lost file has no adjustment file, because the two cannot be compared.
+    """
+    manifests: list[Manifest] = []
+    for note in sorted(path.parent.glob(f"*{MANIFEST_SUFFIX}")):
+        try:
+            manifests.append(read_manifest(note))
+        except ExportError:
+            continue
+    if sha256 is None:
+        sha256 = next((manifest.sha256 for manifest in manifests if manifest.file == path.name), None)
+    newer = next((manifest for manifest in manifests if sha256 and manifest.supersedes == sha256), None)
+    if newer is None:
+        return None
+    day = (newer.account_id, newer.business_date, newer.version)
+    if any(
+        (item.account_id, item.business_date, item.version) == day and item.dialect == ADJUSTMENT for item in manifests
+    ):
+        return None
+    return f"{REPLACED} version {newer.version}, {newer.file}"
 
 
 def _summed(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:

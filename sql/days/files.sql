@@ -49,7 +49,9 @@ SELECT
     octet_length(files.manifest) AS manifest_size,
     files.fault,
     files.fault_since,
-    files.hashed_at
+    files.hashed_at,
+    files.lost_at,
+    days.version AS day_version
 FROM export_files AS files
 INNER JOIN days ON days.account_id = files.account_id AND days.business_date = files.business_date
 WHERE files.fault IS NOT NULL AND files.lost_at IS NULL
@@ -70,7 +72,9 @@ SELECT
     octet_length(files.manifest) AS manifest_size,
     files.fault,
     files.fault_since,
-    files.hashed_at
+    files.hashed_at,
+    files.lost_at,
+    days.version AS day_version
 FROM export_files AS files
 INNER JOIN days ON days.account_id = files.account_id AND days.business_date = files.business_date
 WHERE
@@ -79,6 +83,29 @@ WHERE
     AND (days.published_at IS NOT NULL OR files.version < days.version)
 ORDER BY
     coalesce(files.hashed_at, files.written_at), files.account_id, files.business_date, files.version, files.dialect
+
+-- Name:        lost_files
+-- Purpose:     sealed files recorded as lost, which a newer version replaces.
+-- Parameters:  none.   Grain: account_id, business_date, version, dialect.   Locks: none.
+SELECT
+    files.account_id,
+    files.business_date,
+    files.version,
+    files.version = days.version AS newest,
+    files.dialect,
+    files.path,
+    files.sha256,
+    files.bytes AS size,
+    octet_length(files.manifest) AS manifest_size,
+    files.fault,
+    files.fault_since,
+    files.hashed_at,
+    files.lost_at,
+    days.version AS day_version
+FROM export_files AS files
+INNER JOIN days ON days.account_id = files.account_id AND days.business_date = files.business_date
+WHERE files.lost_at IS NOT NULL AND files.manifest IS NOT NULL
+ORDER BY files.account_id, files.business_date, files.version, files.dialect
 
 -- Name:        open_files
 -- Purpose:     files of open days, as recorded by their last export.
@@ -156,6 +183,18 @@ WHERE
     AND dialect = %(dialect)s
     AND fault IS DISTINCT FROM %(fault)s
 
+-- Name:        record_found_file
+-- Purpose:     record that a file recorded as lost is back with the bytes that were sealed; checks cover it again.
+-- Parameters:  account_id, business_date, version, dialect.
+-- Grain:       account_id, business_date, version, dialect.   Locks: the row.   Idempotent: yes.
+UPDATE export_files SET lost_at = NULL, fault = NULL, fault_since = NULL
+WHERE
+    account_id = %(account_id)s
+    AND business_date = %(business_date)s
+    AND version = %(version)s
+    AND dialect = %(dialect)s
+    AND lost_at IS NOT NULL
+
 -- Name:        record_hashed_file
 -- Purpose:     record when the hash of a sealed file was last compared.
 -- Parameters:  account_id, business_date, version, dialect, now.
@@ -194,7 +233,9 @@ SELECT
     octet_length(files.manifest) AS manifest_size,
     files.fault,
     files.fault_since,
-    files.hashed_at
+    files.hashed_at,
+    files.lost_at,
+    days.version AS day_version
 FROM export_files AS files
 INNER JOIN days ON days.account_id = files.account_id AND days.business_date = files.business_date
 WHERE

@@ -146,3 +146,85 @@ def test_a_file_that_nothing_gives_back_is_restated(place: RunContext) -> None:
     assert (done.outcome, done.version, state(place)) == ("restated", 2, "restated")
     assert check_sealed_files(place, hash_bytes=1 << 30).faulty == ()
     assert exact(place).name in read_sums(exact(place).parent)
+
+
+def replaced(ctx: RunContext) -> tuple[RunContext, dict[Path, bytes]]:
+    """The day restated because its first version is lost; also the lost file and its manifest with their bytes."""
+    deliver(later(ctx, hours=1), {"record_id": "late"})
+    kept = {path: path.read_bytes() for path in (exact(ctx), note(exact(ctx)))}
+    for path in kept:
+        path.unlink()
+    check_sealed_files(ctx)
+    request = RestateRequest("A. Controller", "the file is lost", [DAY], [ACCOUNT], replace_lost=True)
+    assert [day.outcome for day in restate_days(request, later(ctx, hours=2))] == ["restated"]
+    return later(ctx, hours=3), kept
+
+
+def put_back(kept: dict[Path, bytes]) -> None:
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+
+@pytest.mark.fault("R308")
+def test_a_lost_file_is_named_with_the_version_that_replaces_it(place: RunContext) -> None:
+    place, _ = replaced(place)
+    assert [(file.path.rpartition("_")[2], file.day_version) for file in check_sealed_files(place).lost] == [
+        ("v1.csv", 2)
+    ]
+    faults = [text for texts in verify_tree(place.settings.export_dir).values() for text in texts]
+    assert faults == [f"{exact(place).name}: recorded as lost, replaced by version 2, cdrs_{ACCOUNT}_{DAY}_v2.csv"]
+    (again,) = repair_files(RepairRequest([DAY]), place)
+    assert again.outcome == "lost"
+    assert "replaced by version 2; no target" in again.detail
+    assert not [item for item in find_problems(place) if item.code.startswith("sealed_")]
+
+
+@pytest.mark.fault("R308")
+def test_a_lost_file_without_its_bytes_only_is_named_too(place: RunContext) -> None:
+    place, kept = replaced(place)
+    note(exact(place)).write_bytes(kept[note(exact(place))])
+    faults = verify_tree(place.settings.export_dir)[exact(place)]
+    assert faults[-1].startswith("recorded as lost, replaced by version 2")
+
+
+@pytest.mark.fault("R306")
+def test_a_lost_file_that_is_put_back_is_protected_again(place: RunContext) -> None:
+    place, kept = replaced(place)
+    put_back(kept)
+    check = check_sealed_files(place)
+    assert (check.lost, check.faulty) == ((), ())
+    assert not any(verify_tree(place.settings.export_dir).values())
+    for path in kept:
+        path.unlink()
+    assert [file.fault for file in check_sealed_files(place).faulty] == ["file_missing"]
+    assert "sealed_file_missing" in {problem.code for problem in find_problems(place)}
+    assert [done.outcome for done in repair(place)] == ["lost"]
+
+
+@pytest.mark.fault("R306")
+def test_other_bytes_in_place_of_a_lost_file_leave_it_lost(place: RunContext) -> None:
+    place, kept = replaced(place)
+    put_back(kept)
+    flip(exact(place))
+    assert len(check_sealed_files(place).lost) == 1
+
+
+@pytest.mark.fault("R306")
+def test_a_lost_file_put_back_without_its_manifest_is_announced(place: RunContext) -> None:
+    place, kept = replaced(place)
+    exact(place).write_bytes(kept[exact(place)])
+    assert [file.fault for file in check_sealed_files(place).faulty] == ["manifest_missing"]
+    assert [done.outcome for done in repair(place)] == ["announced"]
+    assert not any(verify_tree(place.settings.export_dir).values())
+
+
+@pytest.mark.fault("R307")
+def test_repairing_a_day_fetches_a_lost_file_from_a_target(place: RunContext, tmp_path: Path) -> None:
+    place, kept = replaced(place)
+    copy = tmp_path / "fetched" / exact(place).relative_to(place.settings.export_dir)
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(kept[exact(place)])
+    place.settings.targets_file.write_text(f'[finance]\nurl = "{tmp_path / "fetched"}"\n')
+    assert [done.outcome for done in repair_files(RepairRequest([DAY]), place)] == ["put_back"]
+    check = check_sealed_files(place, hash_bytes=1 << 30)
+    assert (check.lost, check.faulty) == ((), ())

@@ -83,16 +83,21 @@ def verify_export(
     """Check daily files of any dialect against their manifests, offline. Exits with 8 and names what differs."""
     from cdr_pipeline.cli.terminal import out
     from cdr_pipeline.errors import ExportError
-    from cdr_pipeline.exports.verify import verify_file, verify_tree
+    from cdr_pipeline.exports.verify import REPLACED, verify_file, verify_tree
 
     differences_by_file = verify_tree(path) if path.is_dir() else {path: verify_file(path)}
-    broken = 0
+    broken = lost = 0
     for file, differences in sorted(differences_by_file.items()):
         for difference in differences:
             out.print(f"{file}: {difference}", markup=False)
         broken += bool(differences)
+        lost += any(REPLACED in difference for difference in differences)
     out.print(f"{len(differences_by_file)} file(s) checked, {broken} differ from their manifest")
     if broken:
-        raise ExportError(
-            f"{broken} file(s) differ from their manifest", hint="fetch them again, or export the day again"
-        )
+        hints = ["fetch them again; on the machine that wrote them, 'cdr-pipeline days repair'"] * (broken > lost)
+        if lost:
+            hints.append(
+                "the version that replaces a lost file is complete; if a copy of the lost file turns up, put it back "
+                "and run 'cdr-pipeline days repair --date DATE'"
+            )
+        raise ExportError(f"{broken} file(s) differ from their manifest", hint="; ".join(hints))

@@ -41,6 +41,7 @@ def doctor(
     with progress("looking"):
         result = check_up(settings, fix=fix or mend)
     _list("Fixed", result.fixed)
+    _list("Lost, and replaced by a newer version", result.lost, last="looks for a copy")
     _list("Problem", result.problems)
     if result.problems:
         raise ProblemsFound(
@@ -49,12 +50,12 @@ def doctor(
     out.print("nothing is broken")
 
 
-def _list(title: str, items: "Sequence[Problem]") -> None:
+def _list(title: str, items: "Sequence[Problem]", *, last: str = "fixed by") -> None:
     from cdr_pipeline.cli.terminal import out, table
 
     if not items:
         return
-    listing = table(title, "what", "code", "since (UTC)", "fixed by")
+    listing = table(title, "what", "code", "since (UTC)", last)
     for item in items:
         listing.add_row(item.what, item.code, f"{item.since:%Y-%m-%d %H:%M}", item.command)
     out.print(listing)

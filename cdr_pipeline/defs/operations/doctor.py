@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Final
 
 import dagster as dg
@@ -16,6 +17,7 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
 from cdr_pipeline.steps.operations.health import Problem, clocks_broken, find_problems
 from cdr_pipeline.steps.run_context import Clock, RunContext, utc_now
+from cdr_pipeline.warehouse.ledger import SealedFile
 
 _HEARTBEAT: Final = timedelta(minutes=3)
 _FIX: Final = "cdr-pipeline doctor --fix"
@@ -28,10 +30,13 @@ class CheckUp:
     Attributes:
         problems: problems that remain.
         fixed: problems that the check-up fixed.
+        lost: sealed files recorded as lost, each with the version that replaces it and the command that looks for a
+            copy. A person has decided about them, so they are not problems.
     """
 
     problems: tuple[Problem, ...]
     fixed: tuple[Problem, ...]
+    lost: tuple[Problem, ...] = ()
 
 
 def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: timedelta = QUIET) -> CheckUp:
@@ -53,13 +58,25 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
         if fix:
             for record in dead:
                 end_run(instance, record)
-        check_sealed_files(ctx)
+        lost = tuple(map(_lost_file, check_sealed_files(ctx).lost))
         with ctx.ledger() as ledger:
             # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.
             switch_clock = [item for item in clocks_broken(ledger, ctx, ask_switch=True) if "switch" in item.what]
         problems = [*switch_clock, *find_problems(ctx), *_daemon_problem(instance, clock())]
     dead_run_problems = tuple(map(_dead_run_problem, dead))
-    return CheckUp(tuple(problems) if fix else (*dead_run_problems, *problems), dead_run_problems if fix else ())
+    if not fix:
+        return CheckUp((*dead_run_problems, *problems), (), lost)
+    return CheckUp(tuple(problems), dead_run_problems, lost)
+
+
+def _lost_file(file: SealedFile) -> Problem:
+    return Problem(
+        f"account {file.account_id}: {PurePosixPath(file.path).name}: recorded as lost, replaced by version "
+        f"{file.day_version}",
+        "sealed_file_lost",
+        file.lost_at or file.fault_since or datetime.min.replace(tzinfo=UTC),
+        f"cdr-pipeline days repair --account {file.account_id} --date {file.business_date}",
+    )
 
 
 def _dead_run_problem(record: RunRecord) -> Problem:

@@ -32,7 +32,8 @@ class RepairRequest:
     """Which days to repair.
 
     Attributes:
-        business_dates: days to repair, after a check of each file's hash; every day with a recorded fault when omitted.
+        business_dates: days to repair, after a check of each file's hash, including files recorded as lost; every day
+            with a recorded fault when omitted.
         accounts: ids of accounts to repair; all when omitted.
     """
 
@@ -82,6 +83,12 @@ def repair_files(request: RepairRequest, ctx: RunContext) -> list[RepairedFile]:
             and (request.business_dates is None or file.business_date in request.business_dates)
             and file.fault != FileFault.RECORDS_DIFFER
         ]
+        # A copy of a lost file may turn up later. It is searched when its day is named.
+        faulty += [
+            file
+            for file in ledger.sealed_files.lost_files()
+            if file.account_id in wanted and file.business_date in (request.business_dates or ())
+        ]
         faulty.sort(key=lambda file: (file.account_id, file.business_date, file.version, _rank(file.dialect)))
         repaired = [_repair(file, targets, ledger, ctx) for file in faulty]
     check_sealed_files(ctx)
@@ -111,6 +118,7 @@ def _repair(file: SealedFile, targets: Sequence[Target], ledger: Ledger, ctx: Ru
                 return replace(result, detail=_next_step(file))
             set_manifest_aside(path, entry.manifest.encode(), file.sha256)
             publish(path, file.sha256, entry.manifest.encode())
+            ledger.sealed_files.record_found_file(file)
             ledger.sealed_files.record_file_fault(
                 file.account_id, file.business_date, file.version, file.dialect, None, now=ctx.clock()
             )
@@ -122,6 +130,8 @@ def _repair(file: SealedFile, targets: Sequence[Target], ledger: Ledger, ctx: Ru
 
 def _next_step(file: SealedFile) -> str:
     copy = f"no target and no record gives the bytes with sha256 {file.sha256}: put the file back from a copy of yours"
+    if file.lost_at is not None:
+        return f"recorded as lost on {file.lost_at:%Y-%m-%d}, replaced by version {file.day_version}; {copy}"
     if not file.newest:
         return copy
     return (

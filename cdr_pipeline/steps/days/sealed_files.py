@@ -39,18 +39,22 @@ class SealedCheck:
     """Result of a check.
 
     Attributes:
-        files: number of sealed files in the ledger, except those recorded as lost.
+        files: number of sealed files in the ledger, except those in ``lost``.
         hashed: number of files whose hashes were compared.
         faulty: files with a fault, ordered by account and day.
+        lost: files recorded as lost, which a newer version replaces.
     """
 
     files: int
     hashed: int
     faulty: tuple[SealedFile, ...]
+    lost: tuple[SealedFile, ...] = ()
 
 
 def check_sealed_files(ctx: RunContext, *, hash_bytes: int = 0) -> SealedCheck:
     """Checks every sealed file for its presence, size, manifest and line in SHA256SUMS.
+
+    A file recorded as lost that is back with its sealed bytes is a sealed file again.
 
     Args:
         ctx: settings, warehouse, clock and progress callback.
@@ -60,6 +64,7 @@ def check_sealed_files(ctx: RunContext, *, hash_bytes: int = 0) -> SealedCheck:
     doubtful: list[SealedFile] = []
     with ctx.ledger() as ledger:
         listed = _ListedSums()
+        lost = _still_lost(ledger, ctx)
         with closing(ledger.sealed_files.sealed_files()) as sealed:
             for file in sealed:
                 files += 1
@@ -76,7 +81,7 @@ def check_sealed_files(ctx: RunContext, *, hash_bytes: int = 0) -> SealedCheck:
             if quick_fault(file, ctx.settings.export_dir, listed) is None:
                 _record_fault(file, thorough_fault(file, ctx.settings.export_dir, ledger), ledger, ctx)
             ledger.sealed_files.record_hashed_file(file, now=ctx.clock())
-        return SealedCheck(files, hashed, tuple(ledger.sealed_files.faulty_files()))
+        return SealedCheck(files, hashed, tuple(ledger.sealed_files.faulty_files()), lost)
 
 
 def check_day(account_id: str, business_date: object, ctx: RunContext) -> None:
@@ -144,6 +149,18 @@ def thorough_fault(file: SealedFile, export_dir: Path, ledger: Ledger) -> FileFa
         # Late records are handled by a restatement.
         return None if same or record.late_pending else FileFault.RECORDS_DIFFER
     return None
+
+
+def _still_lost(ledger: Ledger, ctx: RunContext) -> tuple[SealedFile, ...]:
+    """Records the lost files that are back; returns the others."""
+    missing: list[SealedFile] = []
+    for file in ledger.sealed_files.lost_files():
+        path = ctx.settings.export_dir / file.path
+        if _size(path) == file.size and hash_of(path) == file.sha256:
+            ledger.sealed_files.record_found_file(file)
+        else:
+            missing.append(file)
+    return tuple(missing)
 
 
 def _longest_unchecked(ledger: Ledger, hash_bytes: int) -> list[SealedFile]:

@@ -25,6 +25,8 @@ class SealedFile:
         fault: fault that the last check found; None if the file was correct.
         fault_since: when a check first found the fault.
         hashed_at: when the hash was last compared.
+        lost_at: when the file was recorded as lost; None if it was not.
+        day_version: newest version of the day.
     """
 
     account_id: str
@@ -39,6 +41,8 @@ class SealedFile:
     fault: str | None
     fault_since: datetime | None
     hashed_at: datetime | None
+    lost_at: datetime | None
+    day_version: int
 
 
 class SealedFileTable(LedgerTables):
@@ -55,6 +59,20 @@ class SealedFileTable(LedgerTables):
     def faulty_files(self) -> list[SealedFile]:
         """Files with a fault that are neither repaired nor recorded as lost."""
         return self.statements.records(SealedFile, "days/faulty_files")
+
+    def lost_files(self) -> list[SealedFile]:
+        """Files recorded as lost, by account and day."""
+        return self.statements.records(SealedFile, "days/lost_files")
+
+    def record_found_file(self, file: SealedFile) -> None:
+        """Records that a lost file is back with its sealed bytes; checks cover it again."""
+        self.statements.execute(
+            "days/record_found_file",
+            account_id=file.account_id,
+            business_date=file.business_date,
+            version=file.version,
+            dialect=file.dialect,
+        )
 
     def record_file_fault(
         self, account_id: str, business_date: date, version: int, dialect: str, fault: str | None, *, now: datetime
@@ -82,7 +100,10 @@ class SealedFileTable(LedgerTables):
         )
 
     def record_lost_files(self, account_id: str, business_date: date, version: int, *, now: datetime) -> None:
-        """Records the faulty files of a version as lost: a restatement replaces them, and checks skip them."""
+        """Records the faulty files of a version as lost: a restatement replaces them.
+
+        Checks skip them until they are back with their sealed bytes.
+        """
         self.statements.execute(
             "days/record_lost_files", account_id=account_id, business_date=business_date, version=version, now=now
         )
