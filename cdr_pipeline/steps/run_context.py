@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.operations.data_folder import require_own_folder
 from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.server.cluster import require_ready
 from cdr_pipeline.warehouse.server.engine import connect, warehouse_url
 from cdr_pipeline.warehouse.server.migrate import require_current, upgrade
 
@@ -53,7 +54,8 @@ class RunContext:
     ) -> "RunContext":
         """Opens the warehouse and returns the context of a run.
 
-        Starts and migrates an embedded warehouse. A warehouse set by ``CDR_WAREHOUSE_URL`` is only checked.
+        Starts and migrates an embedded warehouse. A warehouse set by ``CDR_WAREHOUSE_URL`` is only checked;
+        on a cluster, this waits for transactions in doubt.
 
         Raises:
             WarehouseUnavailable: the warehouse cannot be reached or started.
@@ -65,6 +67,8 @@ class RunContext:
             upgrade(url)
         else:
             require_current(url)
+            with connect(url) as connection:
+                require_ready(connection)
         require_own_folder(settings, url, now=clock())
         return cls(settings, url, clock, progress, run_id)
 

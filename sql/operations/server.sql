@@ -21,6 +21,23 @@ SELECT create_distributed_table(%(table)s::regclass, 'account_id', colocate_with
 -- Parameters:  table.   Locks: the table, until the end.   Idempotent: no; the caller leaves placed tables out.
 SELECT create_reference_table(%(table)s::regclass)
 
+-- Name:        is_distributed
+-- Purpose:     whether the records of a Citus database are distributed.   Parameters: none.   Grain: one row.
+-- Locks:       none.
+SELECT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'cdr'::regclass) AS is_distributed
+
+-- Name:        prepared_transactions
+-- Purpose:     prepared transactions of this database on each node of a cluster: their names, separated by blanks.
+-- Parameters:  none.   Grain: node; success is false for a node that cannot be reached.   Locks: none.
+SELECT
+    nodes.nodename || ':' || nodes.nodeport AS node,
+    answers.success,
+    answers.result
+FROM run_command_on_all_nodes(
+    'SELECT string_agg(gid, '' '') FROM pg_prepared_xacts WHERE database = current_database()'
+) AS answers
+INNER JOIN pg_dist_node AS nodes ON nodes.nodeid = answers.nodeid
+
 -- Name:        isolate_on_cluster
 -- Purpose:     the policy of an isolated table as Citus accepts it: the same condition without a subquery.
 -- Parameters:  none; the table is filled in.   Locks: the table, until the end.   Idempotent: yes.

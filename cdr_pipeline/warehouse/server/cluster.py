@@ -1,14 +1,18 @@
 """Distributes the tables of a Citus database over its nodes, by account."""
 
+import time
 from typing import Any, Final
 
 from psycopg import Connection, sql
 from psycopg.errors import InsufficientPrivilege
 
-from cdr_pipeline.errors import WarehouseError
+from cdr_pipeline.errors import WarehouseError, WarehouseNotMigrated, WarehouseUnavailable
 from cdr_pipeline.warehouse.accounts.tenancy import READER
 from cdr_pipeline.warehouse.statements import named, statement
 
+# Citus resolves transactions in doubt once a minute by default.
+_RESOLVED_WITHIN_SECONDS: Final = 180.0
+_LOOK_SECONDS: Final = 1.0
 # Small tables that many statements join; each node has a copy.
 REFERENCE: Final = frozenset({"accounts", "account_zones"})
 # Tables that stay on the coordinator: leases depend on its clock, and a token is looked up before its account is known.
@@ -34,6 +38,49 @@ def undistributed_tables(connection: Connection[Any]) -> tuple[str, ...]:
         return ()
     rows = connection.execute(statement("operations/undistributed_tables")).fetchall()
     return tuple(row[0] for row in rows if row[0] not in LOCAL)
+
+
+def require_ready(connection: Connection[Any]) -> None:
+    """Requires that all tables of a cluster are distributed, and waits for transactions in doubt; does nothing else.
+
+    A node that was killed during a commit shows half of an acknowledged load until its prepared transactions are
+    resolved. Citus resolves them about once a minute. Nothing may be read for a file or a reconciliation before.
+
+    Raises:
+        WarehouseNotMigrated: an update has added tables that are not distributed yet.
+        WarehouseUnavailable: a node cannot be reached, or a transaction is still in doubt after some minutes.
+    """
+    if not is_cluster(connection) or connection.execute(statement("operations/is_distributed")).fetchone() != (True,):
+        return
+    if waiting := undistributed_tables(connection):
+        raise WarehouseNotMigrated(
+            f"{len(waiting)} table(s) are not distributed over the cluster: {', '.join(waiting)}",
+            hint="run 'cdr-pipeline warehouse distribute'",
+        )
+    in_doubt = _prepared(connection)
+    deadline = time.monotonic() + _RESOLVED_WITHIN_SECONDS
+    while in_doubt and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+        # Transactions that began later are at work, not in doubt.
+        in_doubt &= _prepared(connection)
+    if in_doubt:
+        raise WarehouseUnavailable(
+            f"{len(in_doubt)} transaction(s) of the cluster are in doubt",
+            hint="as an administrator on the coordinator: SELECT recover_prepared_transactions(); then try again",
+        )
+
+
+def _prepared(connection: Connection[Any]) -> set[str]:
+    """Prepared transactions of all nodes, each with its node."""
+    prepared: set[str] = set()
+    for node, success, result in connection.execute(statement("operations/prepared_transactions")).fetchall():
+        if not success:
+            raise WarehouseUnavailable(
+                f"node {node} of the cluster cannot be reached",
+                hint="start the node, or move its rows and remove it from the cluster",
+            )
+        prepared.update(f"{node} {name}" for name in (result or "").split())
+    return prepared
 
 
 def distribute(connection: Connection[Any]) -> tuple[str, ...]:
