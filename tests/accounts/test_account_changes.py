@@ -16,6 +16,7 @@ from cdr_pipeline.steps.accounts.add_account import AccountRequest, add_account
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads import load_uploads as loading_step
 from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.records import records
 from tests.support.carriers import drop
 from tests.support.commands import run_command
 from tests.support.days import ACCOUNT, DAY, collected, deliver, export, seal
@@ -117,7 +118,7 @@ def test_a_load_that_waits_for_a_zone_change_uses_the_new_zone(
     ctx: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_account(AccountRequest("new", time_zone="UTC"), ctx)
-    begin, read, moved = loading_step.batch_load, threading.Event(), threading.Event()
+    begin, read, moved = records.batch_load, threading.Event(), threading.Event()
 
     def waiting(*args: Any, **more: Any) -> Any:
         # The account was read, the load has not begun: now the zone changes.
@@ -125,7 +126,7 @@ def test_a_load_that_waits_for_a_zone_change_uses_the_new_zone(
         moved.wait(30)
         return begin(*args, **more)
 
-    monkeypatch.setattr(loading_step, "batch_load", waiting)
+    monkeypatch.setattr(records, "batch_load", waiting)
 
     def move() -> None:
         read.wait(30)

@@ -193,13 +193,9 @@ def test_values_stored_before_their_limit_are_counted_once(ctx: RunContext) -> N
 
 
 def test_a_reject_of_long_json_names_length_and_limit(ctx: RunContext) -> None:
-    value = "x" * LONGEST_EXTRA
-    loaded_rows(ctx, [list_row(1, f'"more":"{value}"')])
-    ((detail,),) = warehouse(ctx, "SELECT detail FROM rejects")
-    assert (
-        detail
-        == f"{LONGEST_EXTRA + len(json.dumps({'more': ''}, separators=(',', ':')))} bytes, at most {LONGEST_EXTRA}"
-    )
+    row = list_row(1, f'"more":"{"x" * LONGEST_EXTRA}"')
+    loaded_rows(ctx, [row])
+    assert warehouse(ctx, "SELECT detail FROM rejects") == [(f"{len(row)} bytes, at most {LONGEST_EXTRA}",)]
 
 
 BAD_JSON: Final = {

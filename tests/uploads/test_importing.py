@@ -107,14 +107,14 @@ def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(
     (tmp_path / "b.csv").write_text(text)
     shown = run("import", "b.csv", "--account", "acct", "--profile", "generic", "--dry-run").stdout
     rows = [line.split("│")[1:-1] for line in shown.splitlines() if line.startswith("│")]
-    found = {cells[0].strip(): tuple(cell.strip() for cell in cells[1:3]) for cells in rows if len(cells) == 4}
+    found = {cells[0].strip(): tuple(cell.strip() for cell in cells[1:3]) for cells in rows if len(cells) == 5}
     assert found == {
         "1": ("filtered", "header"), "2": ("unchanged", ""), "3": ("updated", ""), "4": ("duplicate", ""),
         "5": ("inserted", ""), "6": ("rejected", "ragged_row"),
     }  # fmt: skip
     run("import", "b.csv", "--account", "acct", "--profile", "generic", "--dry-run", "--classes", "classes.csv")
     assert (tmp_path / "classes.csv").read_text().splitlines()[:3] == [
-        "line,class,reason,field", "1,filtered,header,", "2,unchanged,,",
+        "line,class,reason,field,detail", "1,filtered,header,,", "2,unchanged,,,",
     ]  # fmt: skip
     assert stored(ctx, "record_id, cost::float") == [("generic:id:c1", 0.01), ("generic:id:c2", 0.01)]
     assert "b.csv" not in run("uploads", "list").stdout

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.fields.schemas import LINE, RAW, CheckedRows
+from cdr_pipeline.core.fields.schemas import DETAIL, LINE, RAW, CheckedRows
 from cdr_pipeline.core.records.reasons import Filtered, Reject
 from cdr_pipeline.core.records.rejection import RowFault, split_rejects
 from cdr_pipeline.core.uploads.profile import Layout
@@ -139,7 +139,13 @@ def rejected_lines(text: str, reason: Reject) -> RawRecords:
     """Rejects every physical line of a text that holds no records, for one reason. Blank lines are filtered."""
     lines = physical_lines(text)
     blank = lines[RAW].str.strip_chars() == ""
-    rejects = lines.filter(~blank).select(LINE, pl.lit("").alias("field"), pl.lit(reason.value).alias("reason"), RAW)
+    rejects = lines.filter(~blank).select(
+        LINE,
+        pl.lit("").alias("field"),
+        pl.lit(reason.value).alias("reason"),
+        RAW,
+        pl.lit(None, pl.String).alias(DETAIL),
+    )
     frame = pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
     return RawRecords(frame, rejects, filtered_lines(lines.filter(blank), Filtered.BLANK), lines.height)
 
