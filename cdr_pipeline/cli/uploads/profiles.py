@@ -10,9 +10,11 @@ profiles_app = typer.Typer(help="Import profiles: descriptions of file formats."
 
 @profiles_app.command("list")
 def list_all() -> None:
-    """Show every profile: built-in ones and your own."""
+    """Show every profile: built-in ones and your own, and files of yours that are not valid yet."""
+    from rich.markup import escape
+
     from cdr_pipeline.cli.terminal import out, ready_settings, table
-    from cdr_pipeline.sources.uploads.profiles import list_profiles
+    from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles
 
     settings = ready_settings()
     listing = table("Profiles", "profile", "files of", "format", "where from")
@@ -20,6 +22,13 @@ def list_all() -> None:
         own = (settings.profile_dir / f"{name}.toml").is_file()
         listing.add_row(name, profile.description, profile.layout.format, "your own" if own else "built in")
     out.print(listing)
+    broken = broken_profiles(settings.profile_dir)
+    if broken:
+        faults = table("Not valid, so no file can be imported with them", "profile", "what is wrong")
+        for name, profile in broken.items():
+            faults.add_row(escape(name), escape(profile.error.message))
+        out.print(faults)
+        out.print(f"'cdr-pipeline profiles check {settings.profile_dir}/NAME.toml' checks one", markup=False)
 
 
 @profiles_app.command("show")

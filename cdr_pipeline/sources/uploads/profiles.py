@@ -21,10 +21,14 @@ A profile is one TOML file with the profile's name. Its tables and keys are thos
     [values.call_direction]               # the source's word = the canonical one
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,16 +42,48 @@ from cdr_pipeline.sources.uploads.profile_file import known_keys, profile_of
 
 _FILL_IN: Final = "FILL IN"
 _HINT: Final = "'cdr-pipeline docs profiles' lists the keys; 'cdr-pipeline profiles check FILE' checks a file"
+_CARRIER: Final = re.compile(r"""^[ \t]*carrier[ \t]*=[ \t]*(["'])(.+?)\1""", re.MULTILINE)
 _NO_TABLE: Final = frozenset({"dataclass_type", "model_type", "dict_type", "mapping_type"})
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenProfile:
+    """A file in the operator's folder that is not a valid profile, such as a draft that is not filled in yet.
+
+    Attributes:
+        name: name of the profile.
+        error: what is wrong.
+        carrier: carrier that it names in ``[reconcile]``; None if it names none, or if the text cannot be read.
+        changed_at: time of the file's last change, UTC.
+    """
+
+    name: str
+    error: InvalidProfile
+    carrier: str | None
+    changed_at: datetime
+
+
 def list_profiles(folder: Path | None = None) -> dict[str, Profile]:
-    """Every profile by name: the built-in ones and those in ``folder``, which override built-in ones of the same name.
+    """Every valid profile by name: the built-in ones and those in ``folder``, which override built-in ones.
+
+    An invalid file in ``folder`` is left out, with the built-in profile of its name; see ``broken_profiles``.
 
     Raises:
-        InvalidProfile: a profile is invalid.
+        InvalidProfile: a built-in profile is invalid.
     """
-    return {name: _read(name, text) for name, text in sorted(_texts(folder).items())}
+    broken = broken_profiles(folder)
+    return {name: load_profile(name, folder) for name in sorted(_files(folder)) if name not in broken}
+
+
+def broken_profiles(folder: Path | None = None) -> dict[str, BrokenProfile]:
+    """The invalid profiles in ``folder`` by name. Each one affects only its own files and carrier."""
+    broken: dict[str, BrokenProfile] = {}
+    for name, path in sorted(_own_files(folder).items()):
+        try:
+            check_profile(path)
+        except InvalidProfile as error:
+            broken[name] = BrokenProfile(name, error, _carrier(path), _changed(path))
+    return broken
 
 
 def load_profile(name: str, folder: Path | None = None) -> Profile:
@@ -61,46 +97,66 @@ def load_profile(name: str, folder: Path | None = None) -> Profile:
         UnknownProfile: no profile has this name; the error suggests a close one.
         InvalidProfile: the file is not TOML, has an unknown key or field, or contradicts itself.
     """
-    texts = _texts(folder)
-    if name not in texts:
-        close = get_close_matches(name, texts, n=1)
-        guess = f" (did you mean {close[0]!r}?)" if close else ""
-        raise UnknownProfile(
-            f"there is no profile of that name{guess}", hint=f"choose one of: {', '.join(sorted(texts))}"
-        )
-    return _read(name, texts[name])
+    return _read(name, profile_text(name, folder))
 
 
 def profile_text(name: str, folder: Path | None = None) -> str:
-    """The TOML of a profile. Raises UnknownProfile if no profile has this name."""
-    texts = _texts(folder)
-    if name not in texts:
-        raise UnknownProfile("there is no profile of that name", hint=f"choose one of: {', '.join(sorted(texts))}")
-    return texts[name]
+    """The TOML of a profile.
+
+    Raises:
+        UnknownProfile: no profile has this name; the error suggests a close one.
+        InvalidProfile: the file cannot be read, or is not UTF-8 text.
+    """
+    files = _files(folder)
+    if name not in files:
+        close = get_close_matches(name, files, n=1)
+        guess = f" (did you mean {close[0]!r}?)" if close else ""
+        raise UnknownProfile(
+            f"there is no profile of that name{guess}", hint=f"choose one of: {', '.join(sorted(files))}"
+        )
+    return _file_text(name, files[name])
 
 
 def check_profile(path: Path) -> Profile:
     """Loads a profile from a file in any folder. Raises InvalidProfile with the reason if it is invalid."""
-    return _read(path.stem, _file_text(path))
+    return _read(path.stem, _file_text(path.stem, path))
 
 
-def _texts(folder: Path | None) -> dict[str, str]:
+def _files(folder: Path | None) -> dict[str, Traversable]:
     built_in = resources.files("cdr_pipeline.sources.uploads") / "profiles"
-    texts = {
-        item.name.removesuffix(".toml"): item.read_text("utf-8")
-        for item in built_in.iterdir()
-        if item.name.endswith(".toml")
-    }
-    if folder is not None and folder.is_dir():
-        texts |= {path.stem: _file_text(path) for path in sorted(folder.glob("*.toml"))}
-    return texts
+    files = {item.name.removesuffix(".toml"): item for item in built_in.iterdir() if item.name.endswith(".toml")}
+    return files | _own_files(folder)
 
 
-def _file_text(path: Path) -> str:
+def _own_files(folder: Path | None) -> dict[str, Path]:
+    if folder is None or not folder.is_dir():
+        return {}
+    return {path.stem: path for path in folder.glob("*.toml")}
+
+
+def _file_text(name: str, file: Traversable) -> str:
     try:
-        return path.read_text("utf-8")
+        return file.read_text("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidProfile(f"profile {path.stem} is not UTF-8 text at byte {error.start}") from None
+        raise InvalidProfile(f"profile {name} is not UTF-8 text at byte {error.start}", hint=_HINT) from None
+    except OSError as error:
+        raise InvalidProfile(f"profile {name} cannot be read: {error.strerror}", hint="check its permissions") from None
+
+
+def _carrier(path: Path) -> str | None:
+    """Carrier that an invalid profile names, as far as its text can be read."""
+    try:
+        named = _CARRIER.search(path.read_text("utf-8", errors="replace"))
+    except OSError:
+        return None
+    return named[2] if named else None
+
+
+def _changed(path: Path) -> datetime:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
 
 
 def _read(name: str, text: str) -> Profile:

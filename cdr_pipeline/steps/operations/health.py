@@ -1,5 +1,6 @@
 """Current problems, each with its start and the command that fixes it, read from the ledger."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -7,6 +8,7 @@ from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
 from cdr_pipeline.errors import CallTooLong, ClockDisagrees, DialectChanged, WindowOutdated, WindowTooHeavy
+from cdr_pipeline.sources.uploads.profiles import broken_profiles
 from cdr_pipeline.steps.days.sealed_files import FileFault
 from cdr_pipeline.steps.operations.clocks import clock_differences
 from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
@@ -78,6 +80,7 @@ def find_problems(ctx: RunContext) -> list[Problem]:
             *_nights(nights, ctx),
             *_collections(ledger, account_ids),
             *_uploads(ledger, account_ids),
+            *_profiles(ctx),
             *_drops(ledger, account_ids, ctx),
             *_sealed_files(ledger),
             *_files(ledger, account_ids, ctx.clock()),
@@ -153,6 +156,14 @@ def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
             upload.since,
             f"cdr-pipeline uploads {'release' if held else 'list'}" + (f" {short} --by NAME" if held else ""),
         )
+
+
+def _profiles(ctx: RunContext) -> Iterator[Problem]:
+    """Profiles of the operator that are not valid. Other profiles and their files are not affected."""
+    for name, profile in broken_profiles(ctx.settings.profile_dir).items():
+        path = ctx.settings.profile_dir / f"{name}.toml"
+        command = f"cdr-pipeline profiles check {shlex.quote(str(path))}"
+        yield Problem(profile.error.message, profile.error.code, profile.changed_at, command)
 
 
 def _drops(ledger: Ledger, account_ids: list[str], ctx: RunContext) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
 from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
 from cdr_pipeline.errors import BreakNotFound
 from cdr_pipeline.exports.dispute_pack import DisputePack, write_pack
-from cdr_pipeline.sources.uploads.profiles import list_profiles
+from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles
 from cdr_pipeline.steps.reconciliation.reconciliation_report import method_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay
@@ -103,6 +103,7 @@ def export_breaks(business_date: date, account_id: str, carrier: str, folder: Pa
     Raises:
         AccountNotFound: the account is not registered.
         BreakNotFound: the day was not reconciled with that carrier.
+        InvalidProfile: the profile with the carrier's rules is invalid.
         ExportError: the files cannot be written.
     """
     day = CarrierDay(account_id, carrier, business_date)
@@ -117,7 +118,10 @@ def export_breaks(business_date: date, account_id: str, carrier: str, folder: Pa
         breaks = ledger.reconciliations.breaks(
             [account_id], first_date=business_date, last_date=business_date, carrier=carrier
         )
-    profile = list_profiles(ctx.settings.profile_dir).get(stored.version.profile or "")
+    name = stored.version.profile or ""
+    if name in (broken := broken_profiles(ctx.settings.profile_dir)):
+        raise broken[name].error
+    profile = list_profiles(ctx.settings.profile_dir).get(name)
     rules = profile.reconcile if profile else CarrierRules()
     return write_pack(
         breaks,

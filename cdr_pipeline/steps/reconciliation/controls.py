@@ -26,7 +26,6 @@ def control_day(business_date: date, ctx: RunContext, accounts: Sequence[str] | 
 
     Raises:
         AccountNotFound: a requested account is not registered.
-        InvalidProfile: a profile is invalid.
     """
     earlier = compared_days(business_date)
     results: list[DayControl] = []

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from cdr_pipeline.core.uploads.profile import Profile
-from cdr_pipeline.errors import UnknownProfile
-from cdr_pipeline.sources.uploads.profiles import list_profiles
+from cdr_pipeline.errors import InvalidProfile, UnknownProfile, UploadError
+from cdr_pipeline.sources.uploads.profiles import BrokenProfile, broken_profiles, list_profiles
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.reconciliation.reconcile_carrier import reconcile_carrier
 from cdr_pipeline.steps.reconciliation.reconciliation_report import write_report
@@ -64,9 +64,8 @@ def reconcile_day(request: ReconcileRequest, ctx: RunContext) -> ReconciledDay:
 
     Raises:
         AccountNotFound: a requested account is not registered.
-        InvalidProfile: a profile is invalid.
     """
-    profiles = list_profiles(ctx.settings.profile_dir)
+    profiles, broken = list_profiles(ctx.settings.profile_dir), broken_profiles(ctx.settings.profile_dir)
     done: list[ReconciledCarrier] = []
     failures: list[AccountFailure] = []
     with ctx.ledger() as ledger:
@@ -75,10 +74,13 @@ def reconcile_day(request: ReconcileRequest, ctx: RunContext) -> ReconciledDay:
             for day in _days(request, account, profiles, ledger):
                 try:
                     with translated():
-                        carriers = _carriers(request, account, day, profiles, ledger)
+                        carriers, unusable = _carriers(request, account, day, profiles, broken=broken, ledger=ledger)
                 except Exception as error:  # noqa: BLE001 - a failure affects only its day
                     failures.append(contained(account.account_id, f"day {day}", error))
                     continue
+                failures += [
+                    contained(account.account_id, f"{carrier} {day}", error) for carrier, error in unusable.items()
+                ]
                 for carrier, profile in carriers:
                     carrier_day = CarrierDay(account.account_id, carrier, day)
                     try:
@@ -111,27 +113,47 @@ def _days(request: ReconcileRequest, account: Account, profiles: dict[str, Profi
 
 
 def _carriers(
-    request: ReconcileRequest, account: Account, day: date, profiles: dict[str, Profile], ledger: Ledger
-) -> list[tuple[str, Profile]]:
-    """The day's carriers, each with its profile: the one that names the carrier, else the one of most records."""
+    request: ReconcileRequest,
+    account: Account,
+    day: date,
+    profiles: dict[str, Profile],
+    *,
+    broken: dict[str, BrokenProfile],
+    ledger: Ledger,
+) -> tuple[list[tuple[str, Profile]], dict[str, UploadError]]:
+    """The day's carriers, each with its profile: the one that names the carrier, else the one of most records.
+
+    Returns:
+        Carriers that are to be reconciled, and the errors of those without a valid profile.
+    """
     named = {profile.reconcile.carrier: profile for profile in profiles.values() if profile.reconcile.carrier}
+    invalid = {profile.carrier: profile.error for profile in broken.values() if profile.carrier}
     profile_of: dict[str, Profile] = {}
+    unusable: dict[str, UploadError] = {}
+    requested = request.carriers
     for item in sorted(
         ledger.reconciliations.carriers_of_day(account.account_id, day), key=lambda item: -item.row_count
     ):
-        profile = named.get(item.carrier) or profiles.get(item.profile)
-        if profile is None:
-            raise UnknownProfile(
-                f"there is no profile {item.profile} any more, by which records were read",
-                hint="put its TOML file back into the folder of profiles",
-            )
-        profile_of.setdefault(item.carrier, profile)
-    requested = request.carriers
-    return sorted(
-        (
-            (carrier, profile)
-            for carrier, profile in profile_of.items()
-            if (carrier in requested if requested is not None else profile.reconcile.nightly)
-        ),
-        key=lambda item: item[0],
+        carrier = item.carrier
+        profile = named.get(carrier) or (None if carrier in invalid else profiles.get(item.profile))
+        if profile is not None:
+            profile_of.setdefault(carrier, profile)
+        elif requested is None or carrier in requested:
+            unusable.setdefault(carrier, _no_profile(item.profile, invalid.get(carrier), broken))
+    chosen = [
+        (carrier, profile)
+        for carrier, profile in profile_of.items()
+        if carrier not in unusable and (carrier in requested if requested is not None else profile.reconcile.nightly)
+    ]
+    return sorted(chosen, key=lambda item: item[0]), unusable
+
+
+def _no_profile(name: str, named: InvalidProfile | None, broken: dict[str, BrokenProfile]) -> UploadError:
+    if named is not None:
+        return named
+    if name in broken:
+        return broken[name].error
+    return UnknownProfile(
+        f"there is no profile {name} any more, by which records were read",
+        hint="put its TOML file back into the folder of profiles",
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from cdr_pipeline.errors import AccountNotFound, CdrError, MisplacedFile, UnreadableUpload
+from cdr_pipeline.errors import AccountNotFound, CdrError, InvalidProfile, MisplacedFile, UnreadableUpload
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.waiting import DroppedFile, display_name, dropped_files
 from cdr_pipeline.steps.run_context import RunContext
@@ -84,6 +84,8 @@ def _fault(
 def _profile_fault(profile: str, ctx: RunContext) -> CdrError | None:
     try:
         load_profile(profile, folder=ctx.settings.profile_dir)
+    except InvalidProfile as error:
+        return InvalidProfile(f"it waits for its profile; {error.message}", hint=error.hint)
     except CdrError as error:
         return error
     return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdr_pipeline.core.uploads.series import series_position
-from cdr_pipeline.errors import CdrError
+from cdr_pipeline.errors import CdrError, InvalidProfile
 from cdr_pipeline.sources.landing import LandedFile, land_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.waiting import display_name, sole_taker, taken_away, waiting_files
@@ -131,6 +131,8 @@ def register_dropped_files(ctx: RunContext, accounts: Sequence[str] | None = Non
             try:
                 with taken_away(file) as path:
                     files.append(register_upload(UploadRequest(path, file.account_id, file.profile), ctx))
+            except InvalidProfile:
+                continue  # waiting_drops names it below
             except CdrError as error:
                 place = display_name(file.place)
                 refused[place] = RefusedUpload(place, error.code, error.message)
