@@ -112,7 +112,7 @@ def _sides(folder: Path) -> tuple[pl.LazyFrame, pl.LazyFrame]:
 
 
 def _billable(folder: Path, offset_ms: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    a, b = (side.filter("answered").select("row_id", "caller", "callee", ctx="started_at") for side in _sides(folder))
+    a, b = (side.filter("answered").select("row_id", "caller", "callee", at="started_at") for side in _sides(folder))
     shifted = b.with_columns(pl.col("at") - pl.duration(milliseconds=offset_ms))
     return a.rename({"row_id": "switch_row_id"}).collect(), shifted.rename({"row_id": "carrier_row_id"}).collect()
 

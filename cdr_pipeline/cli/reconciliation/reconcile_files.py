@@ -103,6 +103,11 @@ def _print(reconciled: "ReconciledFiles") -> None:
         money = (f"{row[name]:f}" for name in ("seconds", "amount", "exposure"))
         listing.add_row(row["side"], row["class"], str(row["rows"]), *money, row["currency"])
     out.print(listing)
+    from cdr_pipeline.core.reconcile.result.money_totals import MONEY_TOTALS, money_totals
+
+    for row in money_totals(result.rows, result.accruals).iter_rows(named=True):
+        parts = ", ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in MONEY_TOTALS if row[name])
+        out.print(f"{row['currency']}: {parts}", markup=False)
     offset = result.offset.row(0, named=True)
     out.print(
         f"{result.pairs.height} pairs; clocks differ by {offset['offset_ms']} ms ({offset['status']},"

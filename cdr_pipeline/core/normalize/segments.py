@@ -14,6 +14,8 @@ _NUMBER = "__number"
 _MORE = "__more"
 _CLOCK = r"^(?:([0-9]{1,6}):)?([0-9]{1,2}):([0-9]{2})$"
 _COUNT = r"^[0-9]{1,12}$"
+_AMOUNT = r"^-?[0-9]{1,12}(?:[.,][0-9]{1,12})?$"
+_EXACT = pl.Decimal(38, 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> JoinedSegments:
 
 
 def _total(column: str) -> pl.Expr:
-    """The sum of a column in its own notation, hh:mm:ss or a count.
+    """The sum of a column in its own notation: hh:mm:ss, a count or an amount.
 
     If a value has another notation, the result is a text that the normalizer rejects.
     """
@@ -81,6 +83,11 @@ def _total(column: str) -> pl.Expr:
         (total % 60).cast(pl.String).str.zfill(2),
     )
     count = text.cast(pl.Int64, strict=False).sum().cast(pl.String)
+    # The decimal mark of the first value that has one; amounts are added exactly.
+    comma = text.str.contains(",", literal=True).any()
+    exact = text.str.replace(",", ".", literal=True).cast(_EXACT, strict=False).sum().cast(pl.String)
+    trimmed = exact.str.strip_chars_end("0").str.strip_chars_end(".")
+    amount = pl.when(comma).then(trimmed.str.replace(".", ",", literal=True)).otherwise(trimmed)
     values = text.drop_nulls()
     return (
         pl.when(values.len() == 0)
@@ -89,6 +96,8 @@ def _total(column: str) -> pl.Expr:
         .then(clock)
         .when(values.str.contains(_COUNT).all())
         .then(count)
+        .when(values.str.contains(_AMOUNT).all())
+        .then(amount)
         .otherwise(values.str.join("+"))
         .alias(column)
     )

@@ -14,6 +14,7 @@ from cdr_pipeline.core.reconcile.inputs.read_sides import read_sides
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.tariff import tariff_of
 from cdr_pipeline.core.reconcile.match.matching import Matches, match
+from cdr_pipeline.core.reconcile.match.parts import joined_parts
 from cdr_pipeline.core.reconcile.match.passes import Pass
 from cdr_pipeline.core.reconcile.result.frames import (
     SideOutcome,
@@ -53,6 +54,8 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     tariff_a = tariff_of(a, a.start_ms, rules, currencies)
     tariff_b = tariff_of(b, carrier_start, rules, currencies)
     comparison = Comparison(a, b, carrier_start, clock, tariff_a, rules)
+    parts = joined_parts(comparison)
+    comparison = replace(comparison, carrier=parts.carrier)
     matches = match(comparison)
     other_caller = (a.caller_check[matches.switch] != b.caller_check[matches.carrier]) & (
         sides_read.other_caller[matches.carrier] | (matches.pass_codes == Pass.CALLED)
@@ -61,9 +64,9 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     del sides_read
     # Ten million calls per side take gigabytes: arrays are released as soon as they are not needed.
     a, b = a.without_numbers(), b.without_numbers()
-    comparison = replace(comparison, switch=a, carrier=b)
-    outcome = pair_outcome(comparison, matches, other_caller)
-    rows_a, rows_b = row_outcomes(comparison, matches, outcome)
+    comparison = replace(comparison, switch=a, carrier=parts.carrier.without_numbers())
+    outcome = pair_outcome(comparison, matches, other_caller, parts)
+    rows_a, rows_b = row_outcomes(comparison, matches, outcome, parts)
     counted_a, counted_b = _counted(comparison, rows_b, matches)
     names_a, names_b = destinations(a, tariff_a), destinations(b, tariff_b)
     named_a = names_a.zip_with(
@@ -79,7 +82,7 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
         SideOutcome(a.lengths_and_amounts(), ids_a, rows_a, tariff_a, named_a, counted_a),
     ]
     accruals = accruals_frame(sides[-1], currencies, compare_amounts=rules.compare_amounts)
-    del comparison, matches, outcome, a, b, ids_a, ids_b, rows_a, rows_b, tariff_a, tariff_b
+    del comparison, matches, outcome, parts, a, b, ids_a, ids_b, rows_a, rows_b, tariff_a, tariff_b
     del names_a, names_b, named_a, named_b, counted_a, counted_b
     rows: list[pl.DataFrame] = []
     totals: list[pl.DataFrame] = []

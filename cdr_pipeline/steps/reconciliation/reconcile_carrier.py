@@ -63,7 +63,7 @@ def reconcile_carrier(
     if before is not None and before.version.basis == basis:
         return before
     ours, theirs = (
-        switch_side(legs, clock=profile.reconcile.clock),
+        switch_side(legs, clock=profile.reconcile.clock, ringing=True),
         carrier_side(
             records,
             clock=profile.reconcile.clock,

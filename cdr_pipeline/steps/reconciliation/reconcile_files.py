@@ -19,6 +19,7 @@ from cdr_pipeline.core.reconcile.clock.repeated_hour import settle_repeated_hour
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, matching_rules, number_rules
 from cdr_pipeline.core.reconcile.inputs.legs import Direction, LegRule, is_billable_leg
 from cdr_pipeline.core.reconcile.inputs.sides import currency_of
+from cdr_pipeline.core.reconcile.result.money_totals import money_totals
 from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of
 from cdr_pipeline.core.reconcile.result.reconciled import CURRENCY_TYPE, DESTINATION_TYPE, MONEY, ROW_SCHEMA, SECONDS
 from cdr_pipeline.core.reconcile.result.totals import totals_of
@@ -115,7 +116,8 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
     direction = request.direction or ("any" if not profile.reconcile.trunks else profile.reconcile.direction)
     legs = ours.rows.with_columns(billed=is_billable_leg(LegRule(direction, frozenset(profile.reconcile.trunks))))
     compared, repeated_a = _last_of_each(legs.filter("billed"))
-    records, repeated_b = _last_of_each(theirs.rows)
+    own_records, repeating = _with_own_ids(theirs.rows)
+    records, repeated_b = _last_of_each(own_records)
     rules = _rules(request, profile)
     planless = rules.rate_card is None and request.country_code is None and profile.plan.country_code is None
     section = profile.reconcile
@@ -134,8 +136,16 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
         currency=rules.currency,
         complete=True,
         offset=result.offset.row(0, named=True),
-        findings=result.findings,
+        findings=[*result.findings, *filter(None, [repeating])],
     )
+    rejected_lines = [(side, file) for side, file in (("switch", ours), ("carrier", theirs)) if file.rejects.height]
+    if rejected_lines:
+        texts = [
+            f"{file.rejects.height} lines of the {side}'s file cannot be read; the amounts in them are"
+            f" {file.rejected_charges['cost'].sum() or 0:.4f}"
+            for side, file in rejected_lines
+        ]
+        verdict = replace(verdict, light="red", findings=(*texts, *verdict.findings))
     excluded = [
         _set_aside(legs.filter(~pl.col("billed")), "switch", MatchClass.UNBILLABLE, rules.currency),
         _set_aside(repeated_a, "switch", MatchClass.DUP_A, rules.currency),
@@ -191,8 +201,11 @@ def _rules(request: ReconcileFilesRequest, profile: Profile) -> Rules:
 
 def _pair_lines(result: Reconciled) -> pl.DataFrame:
     charged = result.rows.filter(pl.col("side") == "carrier").select("row_id", "amount", "currency")
+    # A call in several records is charged the sum of their amounts.
+    whole = pl.coalesce(pl.col("expected_amount") + pl.col("amount_difference"), "amount")
     return (
         result.pairs.join(charged, left_on="carrier_row_id", right_on="row_id", how="left", maintain_order="left")
+        .with_columns(amount=whole)
         .rename({"switch_row_id": "switch_id", "carrier_row_id": "carrier_record_id", "amount": "charged_amount"})
         .select("switch_id", "carrier_record_id", "class", "ambiguous", *_MONEY_COLUMNS)
     )
@@ -200,7 +213,7 @@ def _pair_lines(result: Reconciled) -> pl.DataFrame:
 
 def _class_lines(result: Reconciled, excluded: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Every row of both sides, with the prices of its pair, or what we will owe for a call that is not charged yet."""
-    explained = ("cause", "detail", "agreed_rate", "expected_amount")
+    explained = ("cause", "detail", "agreed_rate", "expected_amount", "amount_difference")
     priced = [
         result.pairs.select(
             pl.lit(side).cast(SIDE_TYPE).alias("side"), pl.col(f"{side}_row_id").alias("row_id"), *explained
@@ -219,9 +232,28 @@ def _class_lines(result: Reconciled, excluded: Sequence[pl.DataFrame]) -> pl.Dat
         pl.concat([compared, *excluded], how="diagonal")
         .sort("side", "row_id", "class", maintain_order=True)
         .rename({"row_id": "id", "amount": "charged_amount"})
-        .with_columns(amount="charged_amount", amount_difference=pl.col("charged_amount") - pl.col("expected_amount"))
+        .with_columns(amount="charged_amount")
         .with_columns(pl.when(pl.col("side") == "carrier").then(pl.col("charged_amount", "amount_difference")))
         .select("side", "id", "class", "seconds", "amount", "exposure", *_MONEY_COLUMNS)
+    )
+
+
+def _with_own_ids(rows: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Gives rows that repeat an id with other content an id of their own, and the finding about it.
+
+    A counter that begins again gives the same id to different calls; they are not charged twice.
+    """
+    content = ("started_at", "callee_id_number", "caller_id_number", "billing_seconds", "cost")
+    nth = pl.struct(content).rank("dense").over("record_id")
+    numbered = rows.with_columns(nth.alias("__nth"), pl.struct(content).n_unique().over("record_id").alias("__kinds"))
+    repeated = numbered.filter(pl.col("__kinds") > 1)
+    if repeated.is_empty():
+        return rows, ""
+    own = pl.concat_str("record_id", pl.lit("#"), pl.col("__nth").cast(pl.String))
+    renamed = numbered.with_columns(record_id=pl.when(pl.col("__kinds") > 1).then(own).otherwise("record_id"))
+    return renamed.drop("__nth", "__kinds"), (
+        f"{repeated['record_id'].n_unique()} ids repeat with other content, on {repeated.height} records; each is"
+        " compared as a call of its own"
     )
 
 
@@ -298,6 +330,7 @@ def _totals(
         "ambiguous_pairs": int(result.pairs["ambiguous"].sum()),
         "offset": offset,
         "light": verdict.light,
+        "money": _plain(money_totals(result.rows, result.accruals)),
         "findings": list(verdict.findings),
         "classes": _plain(by_class.sort("class", "side", "currency")),
         "destinations": _plain(result.totals),

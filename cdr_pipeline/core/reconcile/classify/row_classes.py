@@ -7,15 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cdr_pipeline.core.reconcile.classify.causes import money_causes
+from cdr_pipeline.core.reconcile.classify.causes import length_causes, money_causes
 from cdr_pipeline.core.reconcile.classify.classes import Cause, MatchClass, code_of
 from cdr_pipeline.core.reconcile.classify.coverage import outside_coverage
 from cdr_pipeline.core.reconcile.classify.money import MoneyGap, money_gap
-from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Rows
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
 from cdr_pipeline.core.reconcile.inputs.rates import Integers
-from cdr_pipeline.core.reconcile.match.lengths import length_gap
+from cdr_pipeline.core.reconcile.match.lengths import LengthGap, length_gap
 from cdr_pipeline.core.reconcile.match.matching import Matches
+from cdr_pipeline.core.reconcile.match.parts import Parts
 from cdr_pipeline.core.reconcile.match.passes import Pass
 from cdr_pipeline.core.reconcile.result.reconciled import DETAIL_TYPE
 
@@ -54,13 +55,14 @@ class PairOutcome:
     details: pl.Series
 
 
-def pair_outcome(comparison: Comparison, matches: Matches, other_caller: Flags) -> PairOutcome:
+def pair_outcome(comparison: Comparison, matches: Matches, other_caller: Flags, parts: Parts) -> PairOutcome:
     """Classifies pairs by fixed precedence: the pass that paired them, then length and money.
 
     Args:
         comparison: the two sides.
         matches: pairs of their rows.
         other_caller: pairs whose callers differ and were not compared.
+        parts: records that were joined to one call.
     """
     switch, carrier, rules = comparison.switch, comparison.carrier, comparison.rules
     rows_a, rows_b = matches.switch, matches.carrier
@@ -68,6 +70,9 @@ def pair_outcome(comparison: Comparison, matches: Matches, other_caller: Flags) 
     lengths = switch.duration_ms[rows_a], carrier.duration_ms[rows_b]
     gap = length_gap(*lengths, *comparison.tariff.steps(rows_a), rules.duration_tolerance_ms)
     money = money_gap(comparison, rows_a, rows_b, gap)
+    ringing = _is_ringing_billed(comparison, rows_a, rows_b, gap)
+    if switch.invited_ms is not None:
+        delta = np.where(ringing, comparison.carrier_start[rows_b] - switch.invited_ms[rows_a], delta)
     time_wrong = (matches.pass_codes == Pass.ZONE) | (matches.pass_codes == Pass.START_OR_END)
     # The fallback pass also pairs rows near in time that had too many candidates before; their time is not a break.
     time_wrong |= (matches.pass_codes == Pass.CALL_ID) & (np.abs(delta) > rules.window_ms)
@@ -86,7 +91,15 @@ def pair_outcome(comparison: Comparison, matches: Matches, other_caller: Flags) 
         (matches.pass_codes == Pass.NUMBER, MatchClass.NUMBER_ONLY),
     ):
         classes[applies] = code_of(item)
-    causes = _causes(comparison, matches, money, (length_wrong, one_sided, time_wrong))
+    causes, details = _causes(comparison, matches, money, (length_wrong, one_sided, time_wrong))
+    named = ringing & ~one_sided
+    causes[named] = code_of(Cause.RINGING)
+    details[named] = ""
+    steps = length_causes(comparison, rows_a, rows_b, ~gap.exact & ~one_sided & ~ringing & ~money.unpriced, gap.within)
+    if steps is not None:
+        causes[steps.explained], details[steps.explained] = code_of(Cause.INCREMENT), steps.text
+    for row, text in _notes(matches, other_caller, parts).items():
+        details[row] = details[row] or text
     broken = cost_wrong | length_wrong
     exposure = np.where(broken & ~one_sided, money.difference, 0)
     exposure = np.where(money.foreign, carrier.amount[rows_b], exposure)
@@ -104,31 +117,62 @@ def pair_outcome(comparison: Comparison, matches: Matches, other_caller: Flags) 
         np.where(one_sided, 0, money.expected),
         money.agreed & ~money.foreign,
         comparison.tariff.rate_texts(rows_a),
-        _details(other_caller),
+        _details_of(details),
     )
 
 
-def _details(other_caller: Flags) -> pl.Series:
-    texts = pl.Series([None, "the caller differs"], dtype=pl.String).cast(DETAIL_TYPE)
-    return texts.gather(other_caller.astype(np.int32))
+def _details_of(details: npt.NDArray[np.object_]) -> pl.Series:
+    """``DETAIL_TYPE``; few pairs have a detail."""
+    named = np.flatnonzero(details != "")
+    texts = pl.Series([None], dtype=pl.String).new_from_index(0, len(details))
+    return texts.scatter(named, pl.Series(details[named].tolist(), dtype=pl.String)).cast(DETAIL_TYPE)
 
 
-def _causes(comparison: Comparison, matches: Matches, money: MoneyGap, faults: tuple[Flags, Flags, Flags]) -> Codes:
+def _notes(matches: Matches, other_caller: Flags, parts: Parts) -> dict[int, str]:
+    """Notes on pairs, by their index."""
+    notes = dict.fromkeys(np.flatnonzero(other_caller).tolist(), "the caller differs")
+    if parts.sizes:
+        rows = np.fromiter(parts.sizes, np.int32)
+        for pair in np.flatnonzero(np.isin(matches.carrier, rows)).tolist():
+            notes[pair] = f"{parts.sizes[int(matches.carrier[pair])]} records of one call"
+    return notes
+
+
+def _is_ringing_billed(comparison: Comparison, rows_a: Rows, rows_b: Rows, gap: LengthGap) -> Flags:
+    """Pairs whose length and start are those from the INVITE on."""
+    switch, rules = comparison.switch, comparison.rules
+    if switch.ringing_ms is None or switch.invited_ms is None:
+        return np.zeros(len(rows_a), np.bool_)
+    rings = switch.ringing_ms[rows_a]
+    lengths = switch.duration_ms[rows_a] + rings, comparison.carrier.duration_ms[rows_b]
+    whole = length_gap(*lengths, *comparison.tariff.steps(rows_a), rules.duration_tolerance_ms)
+    start = comparison.carrier_start[rows_b]
+    from_invite, from_answer = (np.abs(start - times[rows_a]) for times in (switch.invited_ms, switch.start_ms))
+    near = (from_invite <= rules.window_ms) & (from_invite <= from_answer)
+    return ~gap.within & whole.within & near & (rings > rules.duration_tolerance_ms)
+
+
+def _causes(
+    comparison: Comparison, matches: Matches, money: MoneyGap, faults: tuple[Flags, Flags, Flags]
+) -> tuple[Codes, npt.NDArray[np.object_]]:
+    """Code of the cause of each pair, and what explains it."""
     length_wrong, one_sided, time_wrong = faults
     causes = np.full(len(matches.switch), _NONE, np.int8)
+    details = np.full(len(matches.switch), "", np.object_)
     wrong = np.flatnonzero(~money.within & ~money.foreign & ~one_sided)
     causes[time_wrong & (matches.pass_codes != Pass.ZONE) & (matches.pass_codes != Pass.START_OR_END)] = code_of(
         Cause.CLOCK
     )
     causes[length_wrong & ~one_sided] = code_of(Cause.DURATION)
     named = money_causes(comparison, matches.switch[wrong], matches.carrier[wrong])
-    causes[wrong] = np.where(named == _NONE, causes[wrong], named)
+    causes[wrong] = np.where(named.codes == _NONE, causes[wrong], named.codes)
+    details[wrong] = named.details
     causes[money.foreign & ~one_sided] = code_of(Cause.CURRENCY)
     causes[money.no_amount & ~one_sided] = code_of(Cause.NO_AMOUNT)
     causes[money.no_price & ~one_sided] = code_of(Cause.NO_PRICE)
     causes[matches.pass_codes == Pass.ZONE] = code_of(Cause.ZONE)
     causes[matches.pass_codes == Pass.START_OR_END] = code_of(Cause.START_OR_END)
-    return causes
+    return causes, details
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +184,9 @@ class RowOutcome:
     pair: npt.NDArray[np.int32]
 
 
-def row_outcomes(comparison: Comparison, matches: Matches, pairs: PairOutcome) -> tuple[RowOutcome, RowOutcome]:
+def row_outcomes(
+    comparison: Comparison, matches: Matches, pairs: PairOutcome, parts: Parts
+) -> tuple[RowOutcome, RowOutcome]:
     """Classes of the rows of both sides: the class of their pair, or the reason why they have none."""
     switch, carrier, carrier_start, rules = (
         comparison.switch,
@@ -165,9 +211,17 @@ def row_outcomes(comparison: Comparison, matches: Matches, pairs: PairOutcome) -
     ):
         classes[repeated & (pair < 0)] = code_of(repeats)
         classes[beyond] = code_of(MatchClass.OUT_OF_INTERVAL)
+    further = np.flatnonzero(parts.head >= 0)
+    heads = parts.head[further]
+    # A further record of a call agrees with it; what is wrong with the call is counted once, in its first record.
+    b[further] = np.where(pair_b[heads] >= 0, code_of(MatchClass.MATCHED), b[heads])
+    pair_b[further] = pair_b[heads]
+    b[parts.credited] = code_of(MatchClass.CREDITED)
+    b[parts.without_call] = code_of(MatchClass.OTHER_CHARGE)
     risk_a = np.where(a == code_of(MatchClass.DUP_A), switch.amount, 0)
     charged = (b == code_of(MatchClass.DUP_B)) | (b == code_of(MatchClass.MISSING_IN_SWITCH))
     risk_b = np.where(charged, carrier.amount, 0)
+    risk_b[parts.without_call] = np.maximum(carrier.amount[parts.without_call], 0)
     risk_b[matches.carrier] = pairs.exposure
     return RowOutcome(a, risk_a, pair_a), RowOutcome(b, risk_b, pair_b)
 

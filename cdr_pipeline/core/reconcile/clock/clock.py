@@ -34,6 +34,8 @@ _LEAST_SPREAD_MS: Final = 700.0
 # Median absolute deviation to standard deviation of a normal distribution.
 _DEVIATION: Final = 1.4826
 _STEADY_PPM: Final = 2.0
+# A spread of whole-second clocks is below this; ringing times spread more.
+_RINGING_SPREAD_MS: Final = 1_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,26 @@ class Clock:
 
 
 def clock_between(switch: Calls, carrier: Calls, rules: Rules) -> Clock:
-    """The clock estimated from the calls, or with the offset that the rules state."""
+    """The clock estimated from the calls, or with the offset that the rules state.
+
+    If the carrier records the INVITE instead of the answer, the differences spread by the ringing times. The offset is
+    then estimated from the times of the INVITE.
+    """
+    by_answer = _clock_of(switch, carrier, rules)
+    if (
+        switch.ringing_ms is None
+        or rules.offset_ms is not None
+        or (by_answer.status == "found" and by_answer.spread_ms < _RINGING_SPREAD_MS)
+    ):
+        return by_answer
+    by_invite = _clock_of(switch.from_invite(), carrier, rules)
+    fits_better = by_invite.status == "found" and (
+        by_answer.status != "found" or by_invite.spread_ms * 2 < by_answer.spread_ms
+    )
+    return by_invite if fits_better else by_answer
+
+
+def _clock_of(switch: Calls, carrier: Calls, rules: Rules) -> Clock:
     precision = rules.precision_ms or _precision(carrier)
     times, lags = _unique_call_lags(switch, carrier, with_caller=True)
     if len(times) < _LEAST_PAIRS:

@@ -30,10 +30,10 @@ def choose_start_clock(
     """
     with_comparable_numbers = with_number_endings if by_last_digits else _unchanged
     theirs = with_comparable_numbers(carrier_side(carrier, numbers=numbers))
-    by_answer = with_comparable_numbers(switch_side(switch))
+    by_answer = with_comparable_numbers(switch_side(switch, ringing=True))
     if carrier["answered_at"].null_count() < carrier.height:
         return by_answer, theirs
-    by_start = with_comparable_numbers(switch_side(switch, clock="start"))
+    by_start = with_comparable_numbers(switch_side(switch, clock="start", ringing=True))
     clocks = []
     for ours in (by_answer, by_start):
         sides = read_sides(ours.lazy(), theirs.lazy(), rules)

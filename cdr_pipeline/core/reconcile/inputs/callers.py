@@ -9,7 +9,7 @@ from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Hashes, Rows
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
 
 _LEAST_CALLS: Final = 5
-_MOST_CALLS: Final = 200_000
+_MOST_CALLS: Final = 20_000
 _LEAST_AGREEING: Final = 0.1
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from cdr_pipeline.core.reconcile.inputs.columns import RINGING_SCHEMA
 from cdr_pipeline.core.reconcile.inputs.notation import Notation, canonical
 from cdr_pipeline.core.reconcile.inputs.presented import presented_caller
 from cdr_pipeline.core.reconcile.inputs.rates import Integers
@@ -46,6 +47,8 @@ class Calls:
         caller: hash of the calling number.
         caller_check: second, independent hash of the calling number.
         withheld: whether the calling number is unknown.
+        ringing_ms: how long the call rang, milliseconds; None if the side does not state it.
+        invited_ms: when the call was sent, milliseconds since 1970; None if the side does not state it.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Calls:
     caller: Hashes
     caller_check: Hashes
     withheld: Flags
+    ringing_ms: Integers | None = None
+    invited_ms: Integers | None = None
 
     @property
     def count(self) -> int:
@@ -82,7 +87,17 @@ class Calls:
         """Copy with lengths and amounts only, a third of the memory; enough after classification."""
         none, no_flags = np.zeros(0, np.int64), np.zeros(0, np.bool_)
         return replace(
-            self.without_numbers(), order=None, start_ms=none, billable=no_flags, answered=no_flags, withheld=no_flags
+            self.without_numbers(), order=None, start_ms=none, billable=no_flags, answered=no_flags, withheld=no_flags,
+            ringing_ms=None, invited_ms=None,
+        )  # fmt: skip
+
+    def from_invite(self) -> "Calls":
+        """The calls as a carrier records them that bills from the INVITE: ringing is part of the length."""
+        if self.ringing_ms is None or self.invited_ms is None:
+            return self
+        rings = self.billable & (self.duration_ms > 0)
+        return replace(
+            self, start_ms=self.invited_ms, duration_ms=self.duration_ms + np.where(rings, self.ringing_ms, 0)
         )
 
     def block(self) -> Hashes:
@@ -141,6 +156,10 @@ def read_calls(
     if rules.free_destinations:
         free = pl.col("destination").is_in(sorted(rules.free_destinations)).fill_null(value=False)
         billable &= ~_ordered(side, order, free).to_numpy() | charged
+    ringing = invited = None
+    if RINGING_SCHEMA.keys() <= set(side.collect_schema()):
+        ringing = _ordered(side, order, pl.col("ringing_ms").fill_null(0)).to_numpy()
+        invited = _ordered(side, order, pl.coalesce("invited_at", "started_at").dt.epoch("ms")).to_numpy()
     return Calls(
         name=name,
         source=side,
@@ -157,6 +176,8 @@ def read_calls(
         caller=calling.hash(seed=_FIND).to_numpy(),
         caller_check=calling.hash(seed=_CONFIRM).to_numpy(),
         withheld=calling.is_null().to_numpy(),
+        ringing_ms=ringing,
+        invited_ms=invited,
     )
 
 

@@ -28,6 +28,8 @@ SIDE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "answered": pl.Boolean(),
     "destination": pl.String(),
 }
+# Optional columns of the switch's side: when the call was sent to the carrier, and how long it rang.
+RINGING_SCHEMA: Final[dict[str, pl.DataType]] = {"invited_at": pl.Datetime("us", "UTC"), "ringing_ms": pl.Int64()}
 _NEVER_NULL: Final = ("row_id", "callee", "started_at", "duration_ms", "answered")
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 import polars as pl
 
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
-from cdr_pipeline.core.reconcile.inputs.columns import SIDE_SCHEMA
+from cdr_pipeline.core.reconcile.inputs.columns import RINGING_SCHEMA, SIDE_SCHEMA
 from cdr_pipeline.core.reconcile.inputs.presented import presented_caller
 
 Clock = Literal["answer", "start"]
@@ -22,7 +22,7 @@ _TELLING_DIGITS: Final = 8
 _TYPES: Final = pl.Schema(SIDE_SCHEMA)
 
 
-def switch_side(rows: pl.DataFrame, *, clock: Clock = "answer") -> pl.DataFrame:
+def switch_side(rows: pl.DataFrame, *, clock: Clock = "answer", ringing: bool = False) -> pl.DataFrame:
     """Billable legs of the switch (``legs.is_billable_leg``) in ``SIDE_SCHEMA``.
 
     A cost of 0 counts as unknown: switches without rating write it.
@@ -30,12 +30,20 @@ def switch_side(rows: pl.DataFrame, *, clock: Clock = "answer") -> pl.DataFrame:
     Args:
         rows: canonical columns, one row per leg; ``record_id`` unique.
         clock: time to compare: of the answer if known, or of the start.
+        ringing: whether to add ``RINGING_SCHEMA``, by which calls billed from the INVITE are recognised.
     """
     rated = pl.when(pl.col("cost") != 0).then(pl.col("cost"))
     # The currency of a cost that is unknown would make a total of nothing in that currency.
     currency = pl.when(rated.is_not_null()).then(pl.col("cost_currency"))
     columns = _columns(clock, names=True) | {"amount": rated, "currency": currency}
-    return rows.select(**columns).select(SIDE_SCHEMA.keys()).cast(_TYPES)
+    if not ringing:
+        return rows.select(**columns).select(SIDE_SCHEMA.keys()).cast(_TYPES)
+    rang = pl.coalesce("ringing_seconds", pl.col("duration_seconds") - pl.col("billing_seconds")).fill_null(0)
+    invited = pl.coalesce(
+        pl.col("answered_at") - pl.duration(milliseconds=(rang * _MILLISECONDS).cast(pl.Int64)), "started_at"
+    )
+    columns |= {"invited_at": invited, "ringing_ms": (rang * _MILLISECONDS).clip(lower_bound=0).cast(pl.Int64)}
+    return rows.select(**columns).select(*SIDE_SCHEMA, *RINGING_SCHEMA).cast(pl.Schema(SIDE_SCHEMA | RINGING_SCHEMA))
 
 
 @dataclass(frozen=True, slots=True)

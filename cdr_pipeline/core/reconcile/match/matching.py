@@ -1,6 +1,6 @@
 """The passes of matching, the most certain first. Each pass pairs rows that earlier passes left unpaired."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -93,6 +93,8 @@ def match(comparison: Comparison) -> Matches:
 
     slack = comparison.clock.slack_ms
     state.add(within(rules.window_ms + slack), Pass.WINDOW)
+    if switch.ringing_ms is not None:
+        state.add(_from_invite(comparison, state), Pass.RINGING)
     # Equal rows without any partner are not duplicates yet: the wider window may find a partner for each.
     state.free_a &= ~repeats(keys_a, twins_a, ~state.free_a, none_paired=False)
     state.free_b &= ~repeats(keys_b, twins_b, ~state.free_b, none_paired=False)
@@ -120,11 +122,44 @@ def match(comparison: Comparison) -> Matches:
     )
 
 
+def _while_ringing(comparison: Comparison, edges: Edges) -> Edges:
+    """Candidates without attempts that had ended, or had not begun, when the carrier says that it was answered."""
+    switch, carrier = comparison.switch, comparison.carrier
+    if switch.ringing_ms is None or switch.invited_ms is None:
+        return edges
+    begins, rings = switch.invited_ms[edges.switch], switch.ringing_ms[edges.switch]
+    answered = comparison.carrier_start[edges.carrier]
+    slack = _NEAR_MS + comparison.clock.slack_ms
+    outside = (answered < begins - slack) | (answered > begins + rings + slack)
+    attempt = ~switch.billable[edges.switch] & carrier.billable[edges.carrier] & (rings > 0)
+    kept = ~(attempt & outside)
+    return Edges(edges.switch[kept], edges.carrier[kept], edges.narrowed)
+
+
 def _pass_codes_of(paired: Pairing, edges: Edges, pass_codes: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     edge_keys = edges.switch.astype(np.int64) << _ROW_BITS | edges.carrier
     pair_keys = paired.switch.astype(np.int64) << _ROW_BITS | paired.carrier
     order = np.argsort(edge_keys)
     return pass_codes[order[np.searchsorted(edge_keys[order], pair_keys)]]
+
+
+def _from_invite(comparison: Comparison, state: _MatchState) -> Pairing:
+    """Pairs of calls that the carrier bills from the INVITE: earlier and longer by the time that they rang."""
+    switch, rules = comparison.switch, comparison.rules
+    ringing = switch.ringing_ms
+    if ringing is None:
+        nothing = np.zeros(0, np.int32)
+        return Pairing(nothing, nothing, np.zeros(0, np.bool_))
+    invited = replace(comparison, switch=switch.from_invite())
+    rang = state.free_a & (ringing > rules.duration_tolerance_ms)
+    edges = candidates(invited, rules.window_ms + comparison.clock.slack_ms, rang, state.free_b)
+    return assign(
+        edges.switch,
+        edges.carrier,
+        pair_weights(invited, edges),
+        invited.switch.start_ms,
+        comparison.carrier_start,
+    )
 
 
 def _by_called_number(comparison: Comparison, state: _MatchState) -> Pairing:
@@ -170,6 +205,7 @@ def _answered_once(comparison: Comparison, state: _MatchState) -> Pairing:
     open_a &= is_among(switch.dialled, carrier.dialled[open_b])
     open_b &= is_among(carrier.dialled, switch.dialled[open_a])
     edges = candidates(comparison, rules.fallback_window_ms, open_a, open_b)
+    edges = _while_ringing(comparison, edges)
     billed_a, billed_b = switch.billable[edges.switch], carrier.billable[edges.carrier]
     weights = rules.weights
     cost = (

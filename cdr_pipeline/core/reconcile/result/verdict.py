@@ -116,7 +116,7 @@ def judge(
     texts = [text for text, applies in (reasons_red | reasons_provisional | warnings).items() if applies]
     if offset["finding"]:
         texts.append(str(offset["finding"]))
-    texts += findings
+    texts += [*_explained(outcomes), *_without_call(outcomes), *findings]
     return Verdict(
         status="provisional" if any(reasons_provisional.values()) else "final",
         light="red" if any(reasons_red.values()) else "green",
@@ -147,6 +147,38 @@ def _unverified(outcomes: pl.DataFrame, rules: CarrierRules, currency: str) -> d
         " profile a rate_card, or set compare_amounts = false to compare calls and lengths only"
     ] = never_compared and charged > 0
     return reasons
+
+
+def _explained(outcomes: pl.DataFrame) -> list[str]:
+    """One finding per cause: number of calls, and money charged too much and too little; most calls first."""
+    named = outcomes.filter(pl.col("cause").is_not_null(), pl.col("class") != MatchClass.UNPRICED.value)
+    groups = (
+        named.group_by("cause", pl.col("detail").fill_null(""), currency_of_outcome().alias("unit"))
+        .agg(
+            calls=pl.len(),
+            over=pl.col("exposure").clip(lower_bound=0).sum(),
+            under=pl.col("exposure").clip(upper_bound=0).sum().abs(),
+        )
+        .sort(["calls", "cause", "detail", "unit"], descending=[True, False, False, False])
+    )
+    return [
+        f"{cause.replace('_', ' ')}{f' {detail}' if detail else ''}: {calls_of(calls)}, {over:.4f} {unit} too much"
+        + (f", {under:.4f} {unit} too little" if under else "")
+        for cause, detail, unit, calls, over, under in groups.head(_MOST_NAMED).rows()
+    ]
+
+
+def _without_call(outcomes: pl.DataFrame) -> list[str]:
+    """Credits and charges without a call: they are in the totals, and no call is compared with them."""
+    findings: list[str] = []
+    for item, words in (
+        (MatchClass.OTHER_CHARGE, "fees and credits without a call"),
+        (MatchClass.CREDITED, "credited"),
+    ):
+        of_class = outcomes.filter(pl.col("class") == item.value)
+        if of_class.height:
+            findings.append(f"{words}: {of_class.height} records, {money_of(of_class)} in all")
+    return findings
 
 
 def calls_of(count: int) -> str:
