@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Final
 
+import orjson
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
@@ -10,8 +11,8 @@ from cdr_pipeline.api.csv_body import attachment, csv_of
 from cdr_pipeline.api.envelope import JSON, list_end, success
 from cdr_pipeline.api.negotiation import CSV_TYPES, media_type
 
-# Query parameters that every route accepts.
-COMMON_PARAMETERS: Final = frozenset(("auth_token", "accept", "file_name"))
+# Query parameters that every route accepts. jQuery appends "_" with a new value to defeat caches; it means nothing.
+COMMON_PARAMETERS: Final = frozenset(("auth_token", "accept", "file_name", "pretty_print", "_"))
 
 
 def response_type(request: Request) -> str:
@@ -30,7 +31,14 @@ def answer(request: Request, media: str, data: object, *, status: int = 200, nam
     """A complete response with data as JSON or CSV."""
     if media in CSV_TYPES:
         return Response(csv_of(data), status, _csv_headers(request, name), media_type=_typed(media))
-    return Response(success(data, request_id(request)), status, media_type=JSON)
+    return json_answer(request, success(data, request_id(request)), status=status)
+
+
+def json_answer(request: Request, body: bytes, *, status: int = 200) -> Response:
+    """A complete response with a JSON body, indented if the request has Kazoo's ``pretty_print=true``."""
+    if request.query_params.get("pretty_print") == "true":
+        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    return Response(body, status, media_type=JSON)
 
 
 async def csv_stream(request: Request, media: str, pieces: AsyncGenerator[bytes], name: str) -> Response:

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from cdr_pipeline import __version__
 from cdr_pipeline.api.documentation import SECURITY
@@ -73,7 +74,7 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
     app.add_exception_handler(RequestValidationError, _refuse_validation)
     app.add_exception_handler(Exception, _refuse_fault)
     app.openapi = lambda: _openapi(app)
-    return RequestGuard(app, app.state.metrics)
+    return RequestGuard(app, app.state.metrics, settings.allowed_origins)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -95,16 +96,20 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == 405:  # noqa: PLR2004 - method not allowed
         headers["Allow"] = ", ".join(sorted(_methods(request)))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": headers["Allow"]})
     refusal = RequestRefused(error.status_code, title, {"message": text}, headers)
     return error_response(refusal, request.state.request_id, _version(request))
 
 
 def _methods(request: Request) -> set[str]:
-    """All methods of a path. Several routes can share a path, each with its own methods."""
+    """All methods of a path. Several routes can share a path, each with its own methods. Every GET has a HEAD."""
     path = request.url.path
     bare = path[len("/v1") :] if path.startswith(("/v1/", "/v2/")) else path
-    routes = [route for router in (*_ROUTERS, health.router) for route in router.routes if isinstance(route, APIRoute)]
-    return {method for route in routes if route.path_regex.match(bare) for method in route.methods or ()}
+    routes = [*request.app.routes, *(route for router in (*_ROUTERS, health.router) for route in router.routes)]
+    matches = [route for route in routes if isinstance(route, Route | APIRoute) and route.path_regex.match(bare)]
+    methods = {method for route in matches for method in route.methods or ()}
+    return methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
 
 
 async def _refuse_validation(request: Request, error: Exception) -> Response:

@@ -12,9 +12,11 @@ from ipaddress import ip_network
 from typing import Final, get_args
 
 import orjson
+import polars as pl
 
 from cdr_pipeline.api.refusals import invalid, unknown_parameters
 from cdr_pipeline.api.times import instant
+from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
 from cdr_pipeline.core.records.document import KNOWN_PATHS, known_path
 from cdr_pipeline.core.records.search import AnyOf, Compare, Condition, Operator, PathEquals, PathPresence, Presence
 from cdr_pipeline.warehouse.ledger import Account
@@ -34,6 +36,8 @@ _SEARCHED: Final = (
     "dialed_number", "caller_e164", "callee_e164", "sip_from", "sip_to", "hangup_cause", "user_agent", "carrier",
 )  # fmt: skip
 _SHORTEST_TEXT: Final = 2
+# Country code of numbers of accounts that have none.
+_DEFAULT_COUNTRY: Final = "1"
 
 Values = tuple[str, ...]
 Build = Callable[[str, Values, Account], Condition]
@@ -151,9 +155,9 @@ def _equals(*columns: str) -> Build:
 
 
 def _number(*columns: str) -> Build:
-    """Matches numbers as delivered or in E.164, prefixes (``*`` at the end), and SIP addresses ``user@host``."""
+    """Matches numbers in any notation, prefixes (``*`` at the end), and SIP addresses ``user@host``."""
 
-    def build(name: str, values: Values, _account: Account) -> Condition:
+    def build(name: str, values: Values, account: Account) -> Condition:
         parts: list[Compare] = []
         numbers = tuple(_bare(value) for value in values if not value.endswith("*") and "@" not in value)
         prefixes = tuple(_bare(value[:-1]) for value in values if value.endswith("*"))
@@ -161,8 +165,7 @@ def _number(*columns: str) -> Build:
         if any(not value for value in numbers + prefixes):
             raise invalid(name, "number", "must be a number, its first digits followed by *, or user@host")
         if numbers:
-            digits = tuple({*numbers, *(f"+{value}" for value in numbers if not value.startswith("+"))})
-            parts.append(Compare(columns, Operator.EQUALS, digits))
+            parts.append(Compare(columns, Operator.EQUALS, _notations(numbers, account)))
         if prefixes:
             parts.append(Compare(columns, Operator.PREFIX, prefixes))
         if addresses:
@@ -171,6 +174,15 @@ def _number(*columns: str) -> Build:
         return AnyOf(tuple(parts))
 
     return build
+
+
+def _notations(numbers: Values, account: Account) -> Values:
+    """The numbers as they are, with + added, and in E.164 if they are national numbers of the account's country."""
+    national = pl.DataFrame({"number": numbers}).select(
+        e164(pl.col("number"), NumberPlan(account.country_code or _DEFAULT_COUNTRY))
+    )
+    notations = [*numbers, *(f"+{value}" for value in numbers if not value.startswith("+"))]
+    return tuple(dict.fromkeys(notations + national["number"].drop_nulls().to_list()))
 
 
 def _address(columns: tuple[str, ...], addresses: Values) -> Compare:
@@ -198,7 +210,7 @@ def _area_code(name: str, values: Values, account: Account) -> Condition:
     for value in map(_bare, values):
         if not re.fullmatch(r"\+?\d{1,8}", value):
             raise invalid(name, "number", "must be an area code, such as 212, or +4930 with its country code")
-        country = account.country_code or "1"
+        country = account.country_code or _DEFAULT_COUNTRY
         prefixes.append(value if value.startswith("+") else f"+{country}{value.lstrip('0')}")
     return Compare(_E164, Operator.PREFIX, tuple(prefixes))
 

@@ -1,17 +1,21 @@
 """The outermost ASGI layer: limits of URL and headers, request ids, response headers, access log, last errors."""
 
+import asyncio
 import logging
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdr_pipeline.api.envelope import error_response
 from cdr_pipeline.api.filters import FILTERS, KAZOO_FILTERS
 from cdr_pipeline.api.metrics import Metrics
+from cdr_pipeline.api.refusals import no_such
 from cdr_pipeline.errors import CdrError, RequestRefused
 from cdr_pipeline.privacy.redaction import MASK
 
@@ -25,8 +29,17 @@ _ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"
 # Names of parameters that the log may contain; any other name could itself be a secret.
 _LOGGED_NAMES: Final = frozenset((*FILTERS, *KAZOO_FILTERS)) | {
     "auth_token", "created_from", "created_to", "page_size", "start_key", "paginate", "accept", "ascending",
-    "descending", "utc_offset", "file_name", "profile", "time_zone", "dry_run", "from_date", "to_date",
+    "descending", "pretty_print", "_", "utc_offset", "file_name", "profile", "time_zone", "dry_run", "from_date",
+    "to_date",
 }  # fmt: skip
+
+
+# Response headers, besides those that browsers always show, that pages of allowed origins can read.
+_EXPOSED: Final = (
+    "Accept-Post", "Allow", "Content-Disposition", "Deprecation", "Idempotent-Replayed", "Retry-After",
+    "X-Content-SHA256", "X-Request-ID",
+)  # fmt: skip
+_METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE")
 
 
 class RequestGuard:
@@ -35,10 +48,12 @@ class RequestGuard:
     Args:
         app: application that handles the requests.
         metrics: counts the requests.
+        origins: web origins whose pages may call the API; ``*`` for any.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, metrics: Metrics, origins: Sequence[str] = ()) -> None:
+        self._origins = origins
+        self._app = self._with_cors(app)
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,6 +67,11 @@ class RequestGuard:
         state["request_id"] = request_id
         started_at = time.perf_counter()
         status, size = 0, 0
+        inner = scope
+        if scope["method"] == "HEAD":
+            # The application serves GET: the response to HEAD is that to GET without its body.
+            inner = dict(scope, method="GET")
+            receive, send = _without_body(send)
 
         async def send_counted(message: Message) -> None:
             nonlocal status, size
@@ -65,7 +85,7 @@ class RequestGuard:
         version = "v1" if scope["path"].startswith("/v1/") else "v2"
         try:
             _require_bounded(scope)
-            await self._app(scope, receive, send_counted)
+            await self._app(inner, receive, send_counted)
         except Exception as error:
             if state.get("answered"):
                 return
@@ -77,16 +97,45 @@ class RequestGuard:
             if not isinstance(error, CdrError):
                 _log.error("fault request=%s", request_id, exc_info=error)
                 error = RequestRefused(500, "unspecified_fault", {"message": "unspecified fault"})
-            await error_response(error, request_id, version)(scope, receive, send_counted)
+            await self._with_cors(error_response(error, request_id, version))(inner, receive, send_counted)
         finally:
             seconds = time.perf_counter() - started_at
-            route = _route(scope)
+            route = _route(inner)
             self._metrics.note(route, scope["method"], status, seconds)
             _log.info(
                 "%s %s%s %d %d B %.1f ms token=%s request=%s",
                 scope["method"] if scope["method"].isalpha() else "?", route, masked_query(scope["query_string"]),
                 status, size, seconds * 1000, state.get("token_id", "-"), request_id,
             )  # fmt: skip
+
+    def _with_cors(self, app: ASGIApp) -> ASGIApp:
+        """The application, with preflight responses and CORS headers for the allowed origins."""
+        if not self._origins:
+            return app
+        return CORSMiddleware(
+            app, allow_origins=self._origins, allow_methods=_METHODS, allow_headers=("*",), expose_headers=_EXPOSED
+        )
+
+
+def _without_body(send: Send) -> tuple[Receive, Send]:
+    """Callables for a request without a body whose response is sent without a body.
+
+    A stream ends with its first part, as if the client had disconnected.
+    """
+    answered = asyncio.Event()
+
+    async def disconnected() -> Message:
+        await answered.wait()
+        return {"type": "http.disconnect"}
+
+    async def send_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+        elif not answered.is_set():
+            answered.set()
+            await send({"type": "http.response.body", "body": b""})
+
+    return disconnected, send_headers
 
 
 def masked_query(query: bytes) -> str:
@@ -102,6 +151,9 @@ def _require_bounded(scope: Scope) -> None:
     length = len(scope.get("raw_path") or b"") + len(scope["query_string"])
     if length > _LONGEST_URL:
         raise RequestRefused(414, "uri_too_long", {"message": f"at most {_LONGEST_URL} bytes"})
+    if "\x00" in scope["path"]:
+        # PostgreSQL cannot store NUL, so nothing has such an id.
+        raise no_such("bad_identifier", {"message": "bad identifier"})
     if sum(len(name) + len(value) for name, value in scope["headers"]) > _LONGEST_HEADERS:
         raise RequestRefused(431, "headers_too_large", {"message": f"at most {_LONGEST_HEADERS} bytes"})
 

@@ -1,8 +1,21 @@
 """Settings of the API server."""
 
-from pydantic import Field
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
 
 from cdr_pipeline.settings.section import SettingsSection
+
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
+
+
+def _origins(text: str) -> str:
+    listed = [origin.strip() for origin in text.split(",") if origin.strip()]
+    wrong = [origin for origin in listed if origin != "*" and not _ORIGIN.fullmatch(origin)]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}: must be scheme and host such as https://portal.example, or *")
+    return ",".join(listed)
 
 
 class ServeSettings(SettingsSection):
@@ -23,3 +36,13 @@ class ServeSettings(SettingsSection):
         default=256 * 1024**2, ge=1024, le=64 * 1024**3, description="API: largest upload in bytes"
     )
     serve_docs: bool = Field(default=True, description="API: serve /docs and /openapi.json")
+    serve_origins: Annotated[str, AfterValidator(_origins)] = Field(
+        default="",
+        description="API: web origins whose pages may call it (CORS), separated by commas, such as"
+        " https://portal.example; *: any; empty: none",
+    )
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The web origins whose pages may call the API."""
+        return tuple(self.serve_origins.split(",")) if self.serve_origins else ()

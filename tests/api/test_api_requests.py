@@ -231,7 +231,7 @@ def test_a_get_stays_a_get_and_other_methods_are_refused(api: Served) -> None:
         for method in ("DELETE", "PATCH"):
             refused = client.request(method, LIST)
             assert (refused.status_code, refused.json()["message"]) == (405, "invalid_method")
-            assert refused.headers["allow"] == "GET, POST, PUT"
+            assert refused.headers["allow"] == "GET, HEAD, OPTIONS, POST, PUT"
 
 
 @pytest.mark.fault("E17")

@@ -285,6 +285,23 @@ def test_deep_and_wide_json_costs_one_refusal(api: Served, uploading: str, conte
     assert api.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'[{"id": "a1"}, {"id": "a2"',
+        b'[\n{"id": "a1"},\n{"id": "a2"}\n',
+        b'{"id": "a1", "call_',
+        b"id,call_id\na1,c1\n",
+        b" \n",
+    ],
+)
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+def test_json_that_is_cut_off_or_none_is_400(api: Served, uploading: str, content: bytes, dry_run: str) -> None:
+    answer = send(api, uploading, content, "child", headers={"Content-Type": "application/json"}, dry_run=dry_run)
+    assert (answer.status_code, answer.json()["message"]) == (400, "unreadable_upload")
+    assert "cut off" in answer.json()["data"]["message"]
+
+
 @pytest.mark.fault("B24")
 def test_a_body_that_drips_or_breaks_off_leaves_nothing(
     api: Served, uploading: str, monkeypatch: pytest.MonkeyPatch

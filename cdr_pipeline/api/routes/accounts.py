@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, request_id, response_type
+from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, json_answer, request_id, response_type
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, described
-from cdr_pipeline.api.envelope import JSON, success
+from cdr_pipeline.api.envelope import success
 from cdr_pipeline.api.negotiation import form_of
 from cdr_pipeline.api.refusals import bad_cursor
 from cdr_pipeline.api.service import service_of
@@ -66,4 +66,4 @@ async def _below(request: Request, caller: Caller, *, deep: bool) -> Response:
     more: dict[str, object] = {"page_size": len(rows)}
     if len(accounts) > limit:
         more["next_start_key"] = rows[-1]["id"]
-    return Response(success(rows, request_id(request), **more), media_type=JSON)
+    return json_answer(request, success(rows, request_id(request), **more))

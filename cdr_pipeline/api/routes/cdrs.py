@@ -6,11 +6,19 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, csv_stream, json_stream, request_id, response_type
+from cdr_pipeline.api.answers import (
+    COMMON_PARAMETERS,
+    answer,
+    csv_stream,
+    json_answer,
+    json_stream,
+    request_id,
+    response_type,
+)
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.cursors import Cursor, decode_cursor, encode_cursor, search_digest
 from cdr_pipeline.api.documentation import DETAIL, LIST, SUMMARY, described
-from cdr_pipeline.api.envelope import JSON, listed
+from cdr_pipeline.api.envelope import listed
 from cdr_pipeline.api.filters import MOST_PARAMETERS, conditions_of
 from cdr_pipeline.api.negotiation import form_of
 from cdr_pipeline.api.parameters import LARGEST_PAGE, ListQuery, page_size_fault, parameters_of
@@ -59,7 +67,7 @@ async def list_user_interactions(request: Request, caller: Reader, user_id: str)
 async def legs(request: Request, caller: Reader, leg_id: str) -> Response:
     """Detail documents of all legs of an interaction, by its id or by that of one leg, oldest first."""
     media = _only(request, COMMON_PARAMETERS)
-    documents = await service_of(request).records.legs(caller.account.account_id, _identity(leg_id))
+    documents = await service_of(request).records.legs(caller.account.account_id, leg_id)
     if not documents:
         raise no_such("could not find legs for supplied id")
     return answer(request, media, documents, name="legs")
@@ -88,7 +96,7 @@ async def summary(request: Request, caller: Reader) -> Response:
 async def detail(request: Request, caller: Reader, cdr_id: str) -> Response:
     """The detail document of one record; its timestamp is the end of the leg."""
     media = _only(request, COMMON_PARAMETERS)
-    document = await service_of(request).records.record(caller.account.account_id, _identity(cdr_id))
+    document = await service_of(request).records.record(caller.account.account_id, cdr_id)
     if document is None:
         if cdr_id[:_CDR_ID_PREFIX].isdigit() and cdr_id[_CDR_ID_PREFIX : _CDR_ID_PREFIX + 1] == "-":
             raise no_such("bad_identifier", {"cause": cdr_id, "message": "bad identifier"})
@@ -138,7 +146,7 @@ async def _page(request: Request, caller: Caller, search: Search, size: int) -> 
         keys={"start_key": cursors["start_key"], "page_size": str(len(page.rows))}
         | {"next_start_key": cursors["next_start_key"]},
     )
-    return Response(body, media_type=JSON)
+    return json_answer(request, body)
 
 
 def _search(
@@ -154,7 +162,7 @@ def _search(
             raise invalid(name, "once", "must be given once")
     conditions: list[Condition] = conditions_of(pairs, caller.account, _CONTROLS)
     if user_id is not None:
-        conditions.append(Compare(("owner_id",), Operator.EQUALS, (_identity(user_id),)))
+        conditions.append(Compare(("owner_id",), Operator.EQUALS, (user_id,)))
     controls = parameters_of(ListQuery, request)
     # A business date bounds the search, so no default period is needed.
     bounded = "business_date" in query and not _PERIOD & set(query)
@@ -174,10 +182,3 @@ def _only(request: Request, known: frozenset[str]) -> str:
     if unknown:
         raise unknown_parameters(["?"] * len(unknown), sorted(known))
     return response_type(request)
-
-
-def _identity(text: str) -> str:
-    """An id from the path. Raises RequestRefused: 404, if it contains NUL, which PostgreSQL cannot store."""
-    if "\x00" in text:
-        raise no_such("bad_identifier", {"message": "bad identifier"})
-    return text

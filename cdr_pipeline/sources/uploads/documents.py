@@ -38,8 +38,7 @@ def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozen
         items = _unwrapped(orjson.loads(text))
     except orjson.JSONDecodeError:
         lines = physical_lines(text)
-        written = lines.filter(lines[RAW].str.strip_chars() != "")[RAW]
-        if written.is_empty() or not isinstance(_value(written.item(0)), dict):
+        if not _begins_with_document(lines):
             return rejected_lines(text, Reject.INVALID_JSON)
         return _line_records(lines, layout, record_keys)
     if not any(_is_record(item, record_keys) for item in items):
@@ -71,9 +70,29 @@ def json_blocks(
         for lines in line_blocks(pieces(), replace(layout, quoted=False), block=block):
             yield _line_records(lines, layout, record_keys)
         return
+    yield json_records(_whole(pieces()), layout, record_keys)
+
+
+def require_json(pieces: Callable[[], Iterable[str]]) -> None:
+    """Checks that text is one JSON value, or begins with one document a line.
+
+    Raises:
+        UnreadableUpload: it is neither, such as text that was cut off; or one value is larger than the limit.
+    """
+    if _is_one_a_line(pieces()):
+        return
+    text = _whole(pieces())
+    if _value(text) is _UNREADABLE and not _begins_with_document(physical_lines(text)):
+        raise UnreadableUpload(
+            "the file is not JSON: it is cut off, damaged, or in another format",
+            hint="send the complete file again; send CSV as text/csv",
+        )
+
+
+def _whole(pieces: Iterable[str]) -> str:
     buffer: list[str] = []
     size = 0
-    for piece in pieces():
+    for piece in pieces:
         size += len(piece)
         if size > MAX_WHOLE_BYTES:
             raise UnreadableUpload(
@@ -81,7 +100,7 @@ def json_blocks(
                 hint="write one document a line",
             )
         buffer.append(piece)
-    yield json_records("".join(buffer), layout, record_keys)
+    return "".join(buffer)
 
 
 def _is_one_a_line(pieces: Iterable[str]) -> bool:
@@ -95,6 +114,12 @@ def _is_one_a_line(pieces: Iterable[str]) -> bool:
         if len(buffer) > LONGEST_LINE:
             return False
     return False
+
+
+def _begins_with_document(lines: pl.DataFrame) -> bool:
+    """Whether the first line that is not blank is a complete document."""
+    written = lines.filter(lines[RAW].str.strip_chars() != "")[RAW]
+    return not written.is_empty() and isinstance(_value(written.item(0)), dict)
 
 
 def _line_records(lines: pl.DataFrame, layout: Layout, record_keys: frozenset[str]) -> RawRecords:

@@ -7,6 +7,9 @@ from typing import Any, Final, Literal
 
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import UploadHeld
+from cdr_pipeline.sources.uploads.documents import require_json
+from cdr_pipeline.sources.uploads.opening import text_pieces
+from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import load_registered
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
@@ -99,6 +102,9 @@ def rejects_of(account_id: str, upload_id: str, ctx: RunContext) -> list[dict[st
 
 
 def _loaded(received: ReceivedFile, ctx: RunContext) -> UploadReply:
+    layout = load_profile(received.profile, folder=ctx.settings.profile_dir).layout
+    if layout.format == "json":
+        require_json(lambda: text_pieces(received.path, layout.encoding))
     request = UploadRequest(received.path, received.account_id, received.profile, received.time_zone)
     if received.dry_run:
         preview = preview_upload(request, ctx)
