@@ -75,16 +75,16 @@ def run_night(
     Raises:
         ConfigurationError: no switch is configured, or the date has no partition. No run is started.
     """
-    if settings.api_url is None and not replay:
-        raise ConfigurationError(
-            "CDR_API_URL is not set: there is no switch to collect from",
-            hint="set it and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; see 'cdr-pipeline config check'",
-        )
     key = business_date.isoformat()
     if not business_days(settings).has_partition_key(key):
         raise ConfigurationError(
             f"{key} is not between CDR_FIRST_DATE ({settings.first_date}) and yesterday in {settings.time_zone}",
             hint="set CDR_FIRST_DATE to an earlier day, or wait until the day has ended",
+        )
+    if settings.api_url is None and not replay:
+        raise ConfigurationError(
+            "CDR_API_URL is not set: there is no switch to collect from",
+            hint="set it and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; see 'cdr-pipeline config check'",
         )
     tags = {PROCESS_TAG: own_process()} | ({ACCOUNTS_TAG: ",".join(accounts)} if accounts else {})
     if replay:
