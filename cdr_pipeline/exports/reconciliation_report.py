@@ -30,6 +30,12 @@ from cdr_pipeline.exports.reconciliation_words import (
     span_words,
 )
 
+_PARTS: Final = (
+    ("Unpriced, not verified", {MatchClass.UNPRICED.value}),
+    ("Credited", {MatchClass.CREDITED.value}),
+    ("Other charges", {MatchClass.OTHER_CHARGE.value}),
+    ("Not compared", {MatchClass.OUT_OF_INTERVAL.value, MatchClass.UNBILLABLE.value}),
+)
 _AGES: Final = ((1, "up to 1 day"), (7, "2 to 7 days"), (28, "8 to 28 days"), (None, "older"))
 
 
@@ -48,6 +54,8 @@ class ClassTotal:
     carrier_amount: Decimal
     exposure: Decimal
     currency: str = ""
+    undercharged: Decimal = Decimal(0)
+    accrued: Decimal = Decimal(0)
 
     @property
     def outcomes(self) -> int:
@@ -142,6 +150,7 @@ def render(page: ReportPage) -> bytes:
             ),
             agreed=[item for item in by_class if not item.breaks],
             largest=max((item.exposure for item in breaks), default=Decimal(0)),
+            money=_money(page),
             destinations=_destinations(page),
             ages=_ages(page),
             trend_money=_trend(page, "exposure"),
@@ -150,6 +159,33 @@ def render(page: ReportPage) -> bytes:
         )
         .encode()
     )
+
+
+def _money(page: ReportPage) -> list[tuple[str, list[tuple[str, Decimal]]]]:
+    """Parts of what the carrier charges, by currency; too much and too little are not netted."""
+    by_currency: dict[str, list[ClassTotal]] = defaultdict(list)
+    for item in page.totals:
+        by_currency[item.currency or page.currency].append(item)
+    sums: list[tuple[str, list[tuple[str, Decimal]]]] = []
+    for currency, items in sorted(by_currency.items(), key=lambda part: (part[0] != page.currency, part[0])):
+        separate = [sum((i.carrier_amount for i in items if i.match_class in kinds), Decimal(0)) for _, kinds in _PARTS]
+        compared = [item for item in items if not any(item.match_class in kinds for _, kinds in _PARTS)]
+        charged = sum((item.carrier_amount for item in items), Decimal(0))
+        too_much = sum((item.exposure for item in compared if item.is_break), Decimal(0))
+        too_little = sum((item.undercharged for item in compared), Decimal(0))
+        agreed = charged - sum(separate, Decimal(0)) - too_much + too_little
+        lines = [
+            ("Charged", charged),
+            ("Agreed", agreed),
+            ("Charged too much", too_much),
+            ("Charged too little", too_little),
+            *((name, amount) for (name, _), amount in zip(_PARTS, separate, strict=True)),
+            ("Not charged yet, accrued", sum((item.accrued for item in items), Decimal(0))),
+        ]
+        shown = [(name, amount) for name, amount in lines if amount or name == "Charged"]
+        if any(amount for _, amount in shown):
+            sums.append((currency, shown))
+    return sums
 
 
 def _destinations(page: ReportPage) -> list[tuple[_Sum, list[ClassTotal], list[Break]]]:

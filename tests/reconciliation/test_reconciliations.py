@@ -364,6 +364,42 @@ def test_a_charge_without_a_price_is_listed_first_and_named_by_a_control(place: 
     assert (listed.match_class, listed.cause, listed.expected_amount) == ("unpriced", "no_price", None)
 
 
+def test_ringing_that_is_billed_is_a_cause_and_the_clock_stays(place: RunContext) -> None:
+    legs(place, starts(40), cost="0")
+    warehouse(
+        place,
+        "UPDATE cdr SET ringing_seconds = 5 + ascii(right(record_id, 1)) % 9, answered_at = started_at"
+        " WHERE origin = 'api' RETURNING 1",
+    )
+    rings = dict(warehouse(place, "SELECT record_id, ringing_seconds::int FROM cdr"))
+    place.settings.profile_dir.mkdir(parents=True)
+    (place.settings.profile_dir / "bell.toml").write_text(
+        'native_id = ["id"]\ncurrency = "USD"\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
+        '[reconcile]\ncarrier = "bell"\nrate_card = "bell.csv"\n'
+    )
+    (place.settings.profile_dir / "bell.csv").write_text("prefix,rate\n447700,0.60\n")
+    lines = [
+        line(i, start - timedelta(seconds=ring), seconds=60 + ring, cost=f"{0.6 + ring / 100:.2f}")
+        for i, start, ring in ((i, start, rings[f"s{i}"]) for i, start in enumerate(starts(40)))
+    ]
+    deliver(place, *lines)
+    item = one(place)
+    assert warehouse(place, "SELECT DISTINCT cause, expected_amount::text FROM reconciled_calls") == [
+        ("ringing_billed", "0.60000000")
+    ]
+    assert item.kept.version.offset_ms == 0
+    assert item.kept.version.exposure == sum(Decimal(ring) / 100 for ring in rings.values())
+    assert "<td>Charged too much</td>" in item.report.read_text("utf-8")
+
+
+def test_hours_that_the_carriers_file_lacks_are_named(place: RunContext) -> None:
+    times = starts(40)
+    legs(place, times)
+    deliver(place, *(line(i, start) for i, start in enumerate(times) if start.hour != 9))
+    findings = one(place).kept.version.findings
+    assert "the carrier has no call in these hours, UTC: 03-02 09:00 to 10:00 (20 calls)" in findings
+
+
 def test_a_broken_rate_card_fails_its_carrier_and_leaves_the_others_done(place: RunContext) -> None:
     place.settings.profile_dir.mkdir(parents=True)
     (place.settings.profile_dir / "bell.toml").write_text(

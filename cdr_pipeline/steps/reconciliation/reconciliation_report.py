@@ -100,7 +100,8 @@ def _page(stored: StoredVersion, account: Account, rules: CarrierRules, ledger: 
 
 def _class_total(row: dict[str, Any]) -> ClassTotal:
     """Converts a row of totals. Money and seconds are text when read from JSON, and numbers in a new version."""
-    exact = {name: Decimal(str(row[name])) for name in _MONEY}
+    # Versions of earlier releases lack the last two.
+    exact = {name: Decimal(str(row.get(name, 0))) for name in (*_MONEY, "undercharged", "accrued")}
     return ClassTotal(
         destination=row["destination"],
         match_class=row["class"],

@@ -162,13 +162,20 @@ def totals_of(outcomes: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         ``destination, class, is_break, currency, switch_rows, carrier_rows, switch_seconds, carrier_seconds,
-        switch_amount, carrier_amount, exposure``; the exposure is the money at risk: amounts that are charged too
-        little are not deducted.
+        switch_amount, carrier_amount, exposure, undercharged, accrued``; the exposure is the money at risk: amounts
+        that are charged too little are not deducted. Accrued is the price of calls that are not charged yet.
     """
     key = ("destination", "class", "is_break", "currency")
-    whole = outcomes.with_columns(currency=currency_of_outcome(), exposure=at_risk())
+    not_charged = pl.col("class") == MatchClass.MISSING_AT_CARRIER.value
+    whole = outcomes.with_columns(
+        currency=currency_of_outcome(),
+        exposure=at_risk(),
+        undercharged=pl.col("exposure").clip(upper_bound=0).abs(),
+        accrued=pl.when(not_charged).then("expected_amount").fill_null(0),
+    )
     foreign = (pl.col("switch_currency") != pl.col("currency")).fill_null(value=False)
     nothing = {name: pl.lit(None, outcomes.schema[name]) for name in _COUNTED if name != "switch_amount"}
+    nothing |= {name: pl.lit(0, _MONEY) for name in ("undercharged", "accrued")}
     parts = [
         whole.with_columns(switch_amount=pl.when(~foreign).then("switch_amount")),
         whole.filter(foreign).with_columns(currency=pl.col("switch_currency"), **nothing),
@@ -179,6 +186,7 @@ def totals_of(outcomes: pl.DataFrame) -> pl.DataFrame:
         .agg(
             pl.col("switch_record_id", "carrier_record_id").count().cast(pl.Int64).name.map(_rows_name),
             pl.col("switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount", "exposure").sum(),
+            pl.col("undercharged", "accrued").sum(),
         )
         .sort("destination", "class", "currency")
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ _OTHER_PRICE: Final = [MatchClass.COST_MISMATCH.value, MatchClass.BOTH_MISMATCH.
 # Fewest calls for a statement about most of them.
 _ENOUGH_CALLS: Final = 20
 _MOST_NAMED: Final = 10
+_LEAST_MISSING: Final = 3
+_HOUR: Final = timedelta(hours=1)
 _UNPRICED: Final = {
     Cause.NO_PRICE: "no price in the rate card",
     Cause.NO_AMOUNT: "the record has no amount",
@@ -116,6 +119,7 @@ def judge(
     texts = [text for text, applies in (reasons_red | reasons_provisional | warnings).items() if applies]
     if offset["finding"]:
         texts.append(str(offset["finding"]))
+    texts += _empty_hours(outcomes)
     texts += [*_explained(outcomes), *_without_call(outcomes), *findings]
     return Verdict(
         status="provisional" if any(reasons_provisional.values()) else "final",
@@ -166,6 +170,35 @@ def _explained(outcomes: pl.DataFrame) -> list[str]:
         + (f", {under:.4f} {unit} too little" if under else "")
         for cause, detail, unit, calls, over, under in groups.head(_MOST_NAMED).rows()
     ]
+
+
+def _empty_hours(outcomes: pl.DataFrame) -> list[str]:
+    """Hours in which the carrier has none of several calls of the switch: records of these hours are missing."""
+    lacking = pl.col("class").is_in([MatchClass.MISSING_AT_CARRIER.value, MatchClass.OUT_OF_INTERVAL.value])
+    hours = (
+        outcomes.filter(pl.col("class") != MatchClass.UNBILLABLE.value)
+        .group_by(pl.col("started_at").dt.truncate("1h").alias("hour"))
+        .agg(
+            calls=(lacking & pl.col("switch_record_id").is_not_null()).sum(),
+            charged=pl.col("carrier_record_id").count(),
+        )
+        .sort("hour")
+    )
+    empty = hours.filter(pl.col("charged") == 0)
+    if not hours["charged"].sum() or empty["calls"].sum() < _LEAST_MISSING:
+        return []
+    ranges: list[list[Any]] = []
+    for hour, calls, _ in empty.rows():
+        if ranges and hour - ranges[-1][1] <= _HOUR:
+            ranges[-1][1], ranges[-1][2] = hour, ranges[-1][2] + calls
+        else:
+            ranges.append([hour, hour, calls])
+    named = [
+        f"{begin:%m-%d %H:%M} to {last + _HOUR:%H:%M} ({calls_of(calls)})"
+        for begin, last, calls in ranges
+        if calls >= _LEAST_MISSING
+    ]
+    return [f"the carrier has no call in these hours, UTC: {', '.join(named)}"] if named else []
 
 
 def _without_call(outcomes: pl.DataFrame) -> list[str]:
