@@ -39,6 +39,7 @@ token, a phone number or a name.
     │   ├── UnreadableUpload                a file does not have the format of its profile
     │   │   ├── ControlTotalsDiffer             the totals stated in the file differ from its records
     │   │   └── AmbiguousDates                  the dates fit both day-first and month-first order
+    │   ├── RowsRejected                13  some rows of a file were rejected; the others are stored
     │   └── UploadHeld                      the file repeats records of another file; an operator decides
     ├── AccountNotFound                 6   the account is not registered
     ├── ClaimLost                       4   the lease expired and another process took over (retryable)
@@ -93,6 +94,7 @@ from cdr_pipeline.errors.uploads import (
     InvalidProfile,
     InvalidRateCard,
     MisplacedFile,
+    RowsRejected,
     UnknownProfile,
     UnreadableUpload,
     UploadError,
@@ -143,6 +145,7 @@ __all__ = [
     "ReconciliationError",
     "ReplyTooLarge",
     "RequestRefused",
+    "RowsRejected",
     "SealedFileDamaged",
     "SealedFileExists",
     "TransientUpstreamError",

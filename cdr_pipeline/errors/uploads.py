@@ -53,6 +53,13 @@ class AmbiguousDates(UnreadableUpload):
     code = "ambiguous_dates"
 
 
+class RowsRejected(UploadError):
+    """Some rows of a file were rejected; the others are stored."""
+
+    code = "rows_rejected"
+    exit_code = 13
+
+
 class UploadHeld(UploadError):
     """The file repeats records of another file, or has ids of other calls; an operator releases or discards it."""
 

@@ -105,14 +105,15 @@ def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(
     run("import", "a.csv", "--account", "acct", "--profile", "generic")
     text = HEADER + carrier_row(1) + carrier_row(2, cost="9") + carrier_row(3) + carrier_row(3) + "cut\n"
     (tmp_path / "b.csv").write_text(text)
-    shown = run("import", "b.csv", "--account", "acct", "--profile", "generic", "--dry-run").stdout
+    shown = run("import", "b.csv", "--account", "acct", "--profile", "generic", "--dry-run", code=13).stdout
     rows = [line.split("│")[1:-1] for line in shown.splitlines() if line.startswith("│")]
     found = {cells[0].strip(): tuple(cell.strip() for cell in cells[1:3]) for cells in rows if len(cells) == 5}
     assert found == {
         "1": ("filtered", "header"), "2": ("unchanged", ""), "3": ("updated", ""), "4": ("duplicate", ""),
         "5": ("inserted", ""), "6": ("rejected", "ragged_row"),
     }  # fmt: skip
-    run("import", "b.csv", "--account", "acct", "--profile", "generic", "--dry-run", "--classes", "classes.csv")
+    dry = ("import", "b.csv", "--account", "acct", "--profile", "generic", "--dry-run")
+    run(*dry, "--classes", "classes.csv", code=13)
     assert (tmp_path / "classes.csv").read_text().splitlines()[:3] == [
         "line,class,reason,field,detail", "1,filtered,header,,", "2,unchanged,,,",
     ]  # fmt: skip
@@ -122,7 +123,7 @@ def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(
 
 def test_rejects_are_listed_exported_corrected_and_fed_again(ctx: RunContext, run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(carrier_text(1) + carrier_row(2, start="never"))
-    said = run("import", "a.csv", "--account", "acct", "--profile", "generic").stdout
+    said = run("import", "a.csv", "--account", "acct", "--profile", "generic", code=13).stdout
     upload = said.split("rejects export ")[1].split()[0]
     assert "cannot be read as a time" in run("rejects", "list").stdout
     run("rejects", "export", upload, "--out", "r.csv")
@@ -132,6 +133,59 @@ def test_rejects_are_listed_exported_corrected_and_fed_again(ctx: RunContext, ru
     assert stored(ctx) == [("generic:id:c1",), ("generic:id:c2",)]
     assert "never" not in run("rejects", "list").stdout
     assert "not_a_time" in run("rejects", "list", "--state", "corrected").stdout
+
+
+@pytest.mark.fault("R610")
+def test_a_dry_run_exits_as_the_import_would(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(carrier_text(1, 2))
+    (tmp_path / "b.csv").write_text(carrier_text(1, 2, 3))
+    (tmp_path / "c.csv").write_text(carrier_text(4) + carrier_row(5, start="never"))
+    for name, code in (("a.csv", 0), ("a.csv", 0), ("b.csv", 5), ("c.csv", 13)):
+        arguments = ("import", name, "--account", "acct", "--profile", "generic")
+        run(*arguments, "--dry-run", code=code)
+        run(*arguments, code=code)
+    (upload,) = [line.split("│")[1].strip() for line in run("uploads", "list").stdout.splitlines() if "b.csv" in line]
+    run("uploads", "discard", upload, "--by", "controller")
+    for more in ((), ("--dry-run",)):
+        discarded = run("import", "b.csv", "--account", "acct", "--profile", "generic", *more, code=5)
+        assert "was discarded before" in discarded.stderr
+
+
+@pytest.mark.fault("R610")
+def test_an_import_with_rejected_rows_stores_the_others_and_exits_13(ctx: RunContext, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(carrier_text(1) + carrier_row(2, start="never"))
+    done = run("import", "a.csv", "--account", "acct", "--profile", "generic", code=13)
+    assert "[rows_rejected] 1 row(s) of a.csv were rejected; the others are stored" in done.stderr
+    assert "1 daily file(s) written" in done.stdout
+    assert stored(ctx) == [("generic:id:c1",)]
+    run("import", "a.csv", "--account", "acct", "--profile", "generic", code=13)
+    upload = done.stdout.split("rejects export ")[1].split()[0]
+    run("rejects", "export", upload, "--out", "r.csv")
+    run("rejects", "replay", "r.csv", code=13)
+    (tmp_path / "r.csv").write_text((tmp_path / "r.csv").read_text().replace("never", "2026-03-02T10:00:00Z"))
+    run("rejects", "replay", "r.csv")
+    run("import", "a.csv", "--account", "acct", "--profile", "generic")
+
+
+@pytest.mark.fault("R610")
+def test_replayed_and_released_rows_reach_the_daily_file(ctx: RunContext, run: Run, tmp_path: Path) -> None:
+    def calls() -> int:
+        (file,) = ctx.settings.export_dir.rglob("*_v1.csv")
+        return len(file.read_text().splitlines()) - 1
+
+    (tmp_path / "a.csv").write_text(carrier_text(1, 2) + carrier_row(3, start="never"))
+    said = run("import", "a.csv", "--account", "acct", "--profile", "generic", code=13).stdout
+    assert calls() == 2
+    run("rejects", "export", said.split("rejects export ")[1].split()[0], "--out", "r.csv")
+    (tmp_path / "r.csv").write_text((tmp_path / "r.csv").read_text().replace("never", "2026-03-02T10:00:00Z"))
+    assert "1 daily file(s) written" in run("rejects", "replay", "r.csv").stdout
+    assert calls() == 3
+    (tmp_path / "b.csv").write_text(carrier_text(1, 2, 4))
+    run("import", "b.csv", "--account", "acct", "--profile", "generic", code=5)
+    listed = run("uploads", "list", "--state", "held").stdout
+    (upload,) = [line.split("│")[1].strip() for line in listed.splitlines() if "b.csv" in line]
+    assert "1 daily file(s) written" in run("uploads", "release", upload, "--by", "controller").stdout
+    assert calls() == 4
 
 
 def test_a_held_file_is_shown_and_released_or_discarded_by_name(ctx: RunContext, run: Run, tmp_path: Path) -> None:

@@ -34,11 +34,14 @@ def import_file(
     """Import one file: every line ends up merged, unchanged, duplicate, rejected or filtered.
 
     Its records are tagged 'imported'. A file that repeats records of another file, or carries ids of other calls, is
-    held until 'uploads release' or 'uploads discard'.
+    held until 'uploads release' or 'uploads discard'. Exits with 5 if the file is held or cannot be read, and with 13
+    if rows were rejected. --dry-run exits with the same codes.
     """
     from cdr_pipeline.cli.terminal import out, run_context
-    from cdr_pipeline.steps.days.export_days import ExportRequest, export_days, require_exported
-    from cdr_pipeline.steps.uploads.load_uploads import import_upload, other_calls_text
+    from cdr_pipeline.cli.uploads.results import finish_upload
+    from cdr_pipeline.errors import RowsRejected, UploadHeld
+    from cdr_pipeline.steps.uploads.exported_upload import export_upload
+    from cdr_pipeline.steps.uploads.load_uploads import import_upload
     from cdr_pipeline.steps.uploads.preview_upload import preview_upload
     from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 
@@ -49,14 +52,19 @@ def import_file(
         _print_counts(f"{file.name} ({profile}), nothing changed", preview.counts)
         _print_reasons(preview.reject_reasons, preview.filtered_reasons)
         _print_lines(preview.lines, classes)
-        if preview.other_calls:
-            out.print(f"it would be held: {other_calls_text(preview.other_calls)}")
-        elif preview.overlap_rows > 1:
-            out.print(f"it would be held: another file already delivered {preview.overlap_rows} of its records")
+        if preview.refusal is not None:
+            held = "held" if isinstance(preview.refusal, UploadHeld) else "refused"
+            out.print(f"it would be {held}: {preview.refusal.message}", markup=False)
+            raise preview.refusal
+        if preview.counts.rejected:
+            raise RowsRejected(
+                f"{preview.counts.rejected} row(s) of {file.name} would be rejected; the others would be stored",
+                hint="correct the file, or import it and correct its rejects",
+            )
         return
     with run_context("importing") as ctx:
         loaded = import_upload(request, ctx)
-        exported = export_days(ExportRequest((), [account]), ctx)
+        exported = export_upload(loaded, ctx)
     _print_counts(f"{loaded.file_name} ({profile})", loaded.counts)
     if loaded.known:
         out.print("these bytes were imported before; the counts are those of the first import")
@@ -65,10 +73,7 @@ def import_file(
     _print_reasons(loaded.reject_reasons, loaded.filtered_reasons)
     if loaded.reject_reasons:
         out.print(f"to correct them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")
-    written = sum(item.file is not None for item in exported)
-    if written:
-        out.print(f"{written} daily file(s) written below {ctx.settings.export_dir}")
-    require_exported(exported)
+    finish_upload(loaded, exported, ctx)
 
 
 def _print_lines(lines: "pl.DataFrame", classes: Path | None) -> None:

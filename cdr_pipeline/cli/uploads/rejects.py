@@ -82,13 +82,20 @@ def replay(
     *,
     account: Annotated[str | None, _ACCOUNT] = None,
 ) -> None:
-    """Import a corrected reject file: correct rows are merged and closed, the others are rejected again."""
+    """Import a corrected reject file: correct rows are merged and closed, the others are rejected again.
+
+    Writes the daily files of open days, as 'import' does. Exits with 13 if rows were rejected again.
+    """
     from cdr_pipeline.cli.terminal import out, run_context
+    from cdr_pipeline.cli.uploads.results import finish_upload
+    from cdr_pipeline.steps.uploads.exported_upload import export_upload
     from cdr_pipeline.steps.uploads.rejects import replay_rejects
 
     with run_context("replaying") as ctx:
         loaded = replay_rejects(file, ctx, account)
+        exported = export_upload(loaded, ctx)
     counts = loaded.counts
     out.print(f"{counts.read} lines: {counts.merged} merged, {counts.unchanged} unchanged, {counts.rejected} rejected")
     for reason, number in loaded.reject_reasons.items():
         out.print(f"  rejected: {number} {reason}")
+    finish_upload(loaded, exported, ctx)

@@ -60,14 +60,19 @@ def release(
 ) -> None:
     """Load a held file: records that the warehouse has stay as they are, the others are merged.
 
-    Records that carry the id of another call become calls of their own; no call is ever replaced.
+    Records that carry the id of another call become calls of their own; no call is ever replaced. Writes the daily
+    files of open days, as 'import' does. Exits with 13 if rows were rejected.
     """
     from cdr_pipeline.cli.terminal import out, run_context
+    from cdr_pipeline.cli.uploads.results import finish_upload
     from cdr_pipeline.steps.uploads.decide_uploads import release_upload
+    from cdr_pipeline.steps.uploads.exported_upload import export_upload
 
     with run_context("releasing") as ctx:
         loaded = release_upload(upload, ctx, decided_by=by, account_id=account)
+        exported = export_upload(loaded, ctx)
     out.print(f"{loaded.file_name}: {loaded.counts.merged} merged, {loaded.counts.unchanged} unchanged", markup=False)
+    finish_upload(loaded, exported, ctx)
 
 
 @uploads_app.command("discard")
@@ -85,8 +90,13 @@ def discard(
 
 @uploads_app.command("replay")
 def replay(upload: Annotated[str, _UPLOAD], *, account: Annotated[str | None, _ACCOUNT] = None) -> None:
-    """Read a loaded file again with the current profile and rules. Changed records keep their history."""
+    """Read a loaded file again with the current profile and rules. Changed records keep their history.
+
+    Writes the daily files of open days, as 'import' does. Exits with 13 if rows were rejected.
+    """
     from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.uploads.results import finish_upload
+    from cdr_pipeline.steps.uploads.exported_upload import export_upload
     from cdr_pipeline.steps.uploads.load_uploads import replay_upload
     from cdr_pipeline.steps.uploads.rejects import find_upload
 
@@ -94,6 +104,7 @@ def replay(upload: Annotated[str, _UPLOAD], *, account: Annotated[str | None, _A
         with ctx.ledger() as ledger:
             record = find_upload(ledger, upload, account)
         replayed = replay_upload(record, ctx)
+        exported = export_upload(replayed.upload, ctx)
     columns = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered")
     listing = table("Read again", "", *columns, numbers=frozenset(columns))
     for name, counts in (("before", replayed.before), ("now", replayed.upload.counts)):
@@ -101,3 +112,4 @@ def replay(upload: Annotated[str, _UPLOAD], *, account: Annotated[str | None, _A
     out.print(listing)
     if replayed.left_over:
         out.print(f"{replayed.left_over} record(s) of the earlier import are not in this one; they are kept")
+    finish_upload(replayed.upload, exported, ctx)

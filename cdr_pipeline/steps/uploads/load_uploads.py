@@ -5,7 +5,6 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 from uuid import uuid4
 
 from cdr_pipeline.core.records.accounting import BatchCounts
@@ -17,19 +16,11 @@ from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.held_uploads import HELD_HINT, discarded_before, require_new
 from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, register_upload
 from cdr_pipeline.steps.uploads.upload_batch import UploadBatch, in_zone
 from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger, UploadLine
 from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, retried_load
-
-# One record that another file also contains may be chance; from two on the file is held.
-_OVERLAP_ROWS: Final = 2
-_OTHER_CALLS_HINT: Final = (
-    "'cdr-pipeline uploads release' adds them as calls of their own and leaves the others as they are,"
-    " 'uploads discard' does not load the file; if the source numbers every file anew, name more columns in the"
-    " profile's native_id"
-)
-_HELD_HINT: Final = "'cdr-pipeline uploads list' shows it; 'uploads release' loads it, 'uploads discard' does not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +37,7 @@ class LoadedUpload:
         filtered_reasons: lines that are not records, by kind.
         touched: business dates with changed records.
         known: whether the same bytes were loaded before; the counts are then those of the first load.
+        open_rejects: rejected lines that were not corrected since.
     """
 
     account_id: str
@@ -57,11 +49,7 @@ class LoadedUpload:
     filtered_reasons: dict[str, int]
     touched: frozenset[date]
     known: bool = False
-
-
-def other_calls_text(number: int) -> str:
-    """Error text for a file in which ``number`` records have the id of another call."""
-    return f"{number} records carry ids of other calls"
+    open_rejects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +156,9 @@ def load_registered(registered: RegisteredFile, ctx: RunContext) -> LoadedUpload
         if before is not None and before.state == "held":
             message = before.error_message or f"{registered.file_name} is held"
             raise UploadHeld(
-                message, overlap_rows=before.overlap_rows or 0, other_calls=before.other_calls or 0, hint=_HELD_HINT
+                message, overlap_rows=before.overlap_rows or 0, other_calls=before.other_calls or 0, hint=HELD_HINT
             )
-        raise UnreadableUpload(
-            f"{registered.file_name} was discarded before", hint="'cdr-pipeline uploads list' shows who discarded it"
-        )
+        raise discarded_before(registered.file_name)
 
 
 def replay_upload(upload: UploadLine, ctx: RunContext) -> ReplayedUpload:
@@ -220,7 +206,7 @@ def _load(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContex
                 return _as_before(account, upload.sha256, ledger)
             _stage(upload, batch)
             if upload.corrects is None:
-                _require_new(upload, batch, ledger)
+                require_new(upload, batch, ledger)
             loaded = batch.load.finish(read=batch.read, filtered=batch.filtered.total())
     except UploadHeld as error:
         ledger.uploads.record_held(
@@ -265,43 +251,6 @@ def _stage(upload: LandedUpload, batch: UploadBatch) -> None:
     batch.load.close_corrected(upload.corrects, correction.lines)
 
 
-def _require_new(upload: LandedUpload, batch: UploadBatch, ledger: Ledger) -> None:
-    """Holds a file whose records are already in the warehouse, unless an operator has released it.
-
-    A file is also held if its records have the ids of other calls; after a release they are added as separate calls.
-    The same bytes read with another profile give different records, so the calls would count twice.
-
-    Raises:
-        UploadHeld: the file needs a decision.
-    """
-    if upload.released:
-        return
-    if batch.load.other_calls:
-        raise UploadHeld(
-            f"{upload.file_name}: {other_calls_text(batch.load.other_calls)}",
-            overlap_rows=batch.load.overlap(),
-            other_calls=batch.load.other_calls,
-            hint=_OTHER_CALLS_HINT,
-        )
-    if batch.profile.overlap == "merge":
-        return
-    for reading in ledger.uploads.readings(upload.account_id, upload.content_sha256):
-        if reading.state == "loaded" and reading.profile != upload.profile:
-            raise UploadHeld(
-                f"{upload.file_name}: the same file was loaded with profile {reading.profile} before;"
-                " its calls would count twice",
-                overlap_rows=batch.load.staged,
-                hint=_HELD_HINT,
-            )
-    overlap = batch.load.overlap()
-    if overlap >= min(_OVERLAP_ROWS, batch.load.staged) and overlap:
-        raise UploadHeld(
-            f"{upload.file_name}: {overlap} of {batch.load.staged} records were delivered by another file before",
-            overlap_rows=overlap,
-            hint=_HELD_HINT,
-        )
-
-
 def _loaded(upload: LandedUpload, batch: UploadBatch, loaded: LoadedBatch) -> LoadedUpload:
     return LoadedUpload(
         account_id=upload.account_id,
@@ -312,6 +261,7 @@ def _loaded(upload: LandedUpload, batch: UploadBatch, loaded: LoadedBatch) -> Lo
         reject_reasons=batch.reject_reasons,
         filtered_reasons=batch.filtered_reasons,
         touched=loaded.touched,
+        open_rejects=loaded.counts.rejected,
     )
 
 
@@ -329,4 +279,5 @@ def _as_before(account: Account, sha256: str, ledger: Ledger) -> LoadedUpload:
         filtered_reasons={},
         touched=frozenset(),
         known=True,
+        open_rejects=ledger.uploads.rejects(account.account_id, sha256).height,
     )

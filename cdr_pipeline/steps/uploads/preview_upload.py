@@ -1,5 +1,6 @@
 """Previews an import line by line. The transaction is rolled back and the preview is not recorded."""
 
+import hashlib
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -7,12 +8,16 @@ import polars as pl
 
 from cdr_pipeline.core.fields.schemas import DETAIL, LINE
 from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.errors import UploadError, UploadHeld
 from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.sources.uploads.waiting import display_name
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.held_uploads import discarded_before, require_new
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.steps.uploads.upload_batch import LINE_CLASSES, UploadBatch, in_zone
+from cdr_pipeline.warehouse.ledger import LandedUpload, Ledger
 from cdr_pipeline.warehouse.records.loading import BatchHeader
 
 
@@ -25,6 +30,7 @@ class PreviewedUpload:
         reject_reasons, filtered_reasons: lines by reason or kind.
         overlap_rows: number of records that another file has delivered before; two or more would hold the file.
         other_calls: number of records with the id of another call; any would hold the file.
+        refusal: error of the import, which would hold or refuse the file; None if it would load it.
         lines: ``line, class, reason, field, detail`` of every line; class is inserted, updated, unchanged, duplicate,
             rejected or filtered.
     """
@@ -34,6 +40,7 @@ class PreviewedUpload:
     filtered_reasons: dict[str, int]
     overlap_rows: int
     other_calls: int
+    refusal: UploadError | None
     lines: pl.DataFrame
 
 
@@ -53,6 +60,7 @@ def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
             batch.add_all(read_upload(request.path, profile))
             batch.settle(lambda: read_upload(request.path, profile))
             overlap = load.overlap()
+            refusal = _refusal(request, batch, ledger)
             classes = load.classes()
             loaded = load.finish(read=batch.read, filtered=batch.filtered.total(), record=False)
     return PreviewedUpload(
@@ -61,8 +69,30 @@ def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
         batch.filtered_reasons,
         overlap,
         load.other_calls,
+        refusal,
         _by_line(batch.lines, classes),
     )
+
+
+def _refusal(request: UploadRequest, batch: UploadBatch, ledger: Ledger) -> UploadError | None:
+    """Error with which the import of the staged file would end."""
+    with request.path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    upload_id = ledger.uploads.upload_id(request.account_id, sha256, request.profile)
+    name = display_name(request.path.name)
+    before = ledger.uploads.find(request.account_id, upload_id)
+    if before is not None and before.state == "loaded":
+        return None
+    if before is not None and before.state == "discarded":
+        return discarded_before(name)
+    upload = LandedUpload(
+        request.account_id, upload_id, request.profile, request.time_zone, name, "", content_sha256=sha256
+    )
+    try:
+        require_new(upload, batch, ledger)
+    except UploadHeld as error:
+        return error
+    return None
 
 
 def _by_line(lines: list[pl.DataFrame], classes: pl.DataFrame) -> pl.DataFrame:

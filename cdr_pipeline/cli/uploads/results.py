@@ -1,0 +1,28 @@
+"""The end of commands that load an upload: daily files written, and exit codes."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdr_pipeline.steps.days.export_days import ExportedDay
+    from cdr_pipeline.steps.run_context import RunContext
+    from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload
+
+
+def finish_upload(loaded: "LoadedUpload", exported: "Sequence[ExportedDay]", ctx: "RunContext") -> None:
+    """Prints how many daily files were written.
+
+    Raises:
+        ExportError: a day's files were not written.
+        RowsRejected: rows of the upload were rejected and are still to be corrected.
+    """
+    from cdr_pipeline.cli.terminal import out
+    from cdr_pipeline.steps.days.export_days import require_exported
+    from cdr_pipeline.steps.uploads.exported_upload import require_no_rejects
+
+    written = sum(item.file is not None for item in exported)
+    if written:
+        out.print(f"{written} daily file(s) written below {ctx.settings.export_dir}")
+    require_exported(exported)
+    require_no_rejects(loaded)

@@ -1,0 +1,22 @@
+"""Writes the daily files of days that an upload may have changed, and raises what its result leaves open."""
+
+from cdr_pipeline.errors import RowsRejected
+from cdr_pipeline.steps.days.export_days import ExportedDay, ExportRequest, export_days
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload
+
+
+def export_upload(loaded: LoadedUpload, ctx: RunContext) -> list[ExportedDay]:
+    """Writes the files of the account's open days whose records have changed. Files of sealed days do not change."""
+    return export_days(ExportRequest((), [loaded.account_id]), ctx)
+
+
+def require_no_rejects(loaded: LoadedUpload) -> None:
+    """Raises RowsRejected when rows of the upload were rejected and are still to be corrected."""
+    rejected = loaded.open_rejects
+    if rejected:
+        raise RowsRejected(
+            f"{rejected} row(s) of {loaded.file_name} were rejected; the others are stored",
+            hint=f"cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE --account {loaded.account_id}; "
+            "correct FILE, then: cdr-pipeline rejects replay FILE",
+        )
