@@ -1,5 +1,6 @@
 """Local times of the hour that exists twice: by their place in the file, then by the switch."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -77,3 +78,19 @@ def test_a_whole_repeated_hour_is_paired() -> None:
     legs = side(*calls)
     records = settle_repeated_hour(side(*read_once, prefix="b"), legs, ZONE)
     assert set(classes_of(reconcile(legs, records, Rules(currency="EUR"))).values()) == {"matched"}
+
+
+@pytest.mark.parametrize(
+    ("shifted", "finding"),
+    [
+        (lambda n: n >= 40, "the carrier's clock was set before 2026-03-02 13:20Z: 40 calls differ by about 0 s, then"),
+        (lambda n: n % 2, "the file has two clocks, as of two gateways: 40 calls differ by about"),
+    ],
+    ids=["set during the day", "two gateways"],
+)
+def test_two_clocks_of_a_file_are_found_and_named(shifted: Callable[[int], bool], finding: str) -> None:
+    legs = [{"at": 120 * n, "callee": f"+4930{7_770_000 + n}"} for n in range(80)]
+    records = [leg | {"at": leg["at"] + 47 * bool(shifted(n))} for n, leg in enumerate(legs)]
+    result = reconcile(side(*legs), side(*records, prefix="b"), Rules(currency="EUR"))
+    assert finding in result.offset["finding"].item()
+    assert result.pairs.height == 80

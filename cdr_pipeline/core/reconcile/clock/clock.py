@@ -4,7 +4,7 @@ Calls whose two numbers occur once on each side need no matching. The mode of th
 is the offset, if it is clearly the highest. Without a clear mode the offset is unknown; it is never guessed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -29,6 +29,8 @@ _HOUR_MS: Final = 3_600_000
 # A jump explains the differences if almost all agree with one offset before it and with the other after it.
 _PURE: Final = 0.98
 _SECOND_SHARE: Final = 0.02
+# A second offset this frequent, compared with the first, is a second clock.
+_SECOND_CLOCK: Final = 0.3
 _PIECES: Final = 24
 _LEAST_SPREAD_MS: Final = 700.0
 # Median absolute deviation to standard deviation of a normal distribution.
@@ -52,6 +54,7 @@ class Clock:
         precision_ms: step of the carrier's clock.
         jump_at_ms: carrier's time from which ``jump_ms`` is added, milliseconds since 1970; None without a jump.
         jump_ms: size of the jump.
+        two_clocks: if two offsets are frequent, what they are; "" otherwise.
     """
 
     status: str = "offset_unknown"
@@ -63,6 +66,7 @@ class Clock:
     precision_ms: int = 1_000
     jump_at_ms: int | None = None
     jump_ms: int = 0
+    two_clocks: str = ""
 
     @property
     def deviation_ms(self) -> float:
@@ -91,7 +95,8 @@ class Clock:
     def finding(self) -> str:
         """What a person should check; "" if the clocks agree."""
         if self.status == "offset_unknown":
-            return "the calls do not determine the offset of the clocks; 0 is used"
+            reason = self.two_clocks or "the calls do not determine the offset of the clocks"
+            return f"{reason}; 0 is used"
         findings: list[str] = []
         if _is_zone(self.offset_ms):
             findings.append(f"zone or DST error of {round(self.offset_ms / _QUARTER_MS) / 4:g} h")
@@ -172,6 +177,7 @@ def _estimated(times: Integers, lags: Integers, precision: int) -> Clock:
         return unknown
     reference = int(times[len(times) // 2])
     first_guess = _drift(times, lags, reference)
+    two_clocks = ""
     for rate in dict.fromkeys((0.0, first_guess)):
         level = lags - np.rint((times - reference) * rate).astype(np.int64)
         first, second, second_at = _peaks(level, precision)
@@ -181,7 +187,25 @@ def _estimated(times: Integers, lags: Integers, precision: int) -> Clock:
             jumped = _clock_with_jump(times, level, first[0], second_at, precision)
             if jumped is not None:
                 return jumped
-    return unknown
+        if rate == 0 and second >= _SECOND_CLOCK * first[1]:
+            two_clocks = _two_clocks(times, level, (first[0], second_at))
+    return replace(unknown, two_clocks=two_clocks)
+
+
+def _two_clocks(times: Integers, lags: Integers, offsets: tuple[int, int]) -> str:
+    """Describes two frequent offsets: a clock that was set during the day, or two gateways."""
+    near = [np.abs(lags - offset) <= _BIN_MS * 5 for offset in offsets]
+    if min(part.sum() for part in near) < _LEAST_PAIRS // 3:
+        return ""
+    first, second = sorted(zip(offsets, near, strict=True), key=lambda part: float(np.median(times[part[1]])))
+    parts = [
+        f"{part.sum()} calls differ by about {round(float(np.median(lags[part])) / 1_000)} s"
+        for _, part in (first, second)
+    ]
+    if times[first[1]].max() < times[second[1]].min():
+        at = datetime.fromtimestamp(int(times[second[1]].min()) // 1_000, UTC)
+        return f"the carrier's clock was set before {at:%Y-%m-%d %H:%M}Z: {parts[0]}, then {parts[1]}"
+    return f"the file has two clocks, as of two gateways: {parts[0]}, {parts[1]}"
 
 
 def _peaks(lags: Integers, precision: int) -> tuple[tuple[int, int], int, int]:
