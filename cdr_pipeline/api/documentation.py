@@ -5,6 +5,7 @@ from typing import Any, Final
 from cdr_pipeline.api.filters import FILTERS
 from cdr_pipeline.api.negotiation import CSV_TYPES
 from cdr_pipeline.api.parameters import (
+    MOMENT,
     AcceptQuery,
     DaysQuery,
     ListQuery,
@@ -113,32 +114,6 @@ def _query(name: str, description: str, example: str, schema: Schema | None = No
 
 
 _ACCEPT: Final = documented(AcceptQuery)[0]
-_FLAG: Final[Schema] = {"type": "string", "enum": ["true", "false"]}
-_MOMENT: Final[Schema] = {
-    "type": "string",
-    "pattern": r"^(6[2-7]\d{9}|2[0-9]{3}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(Z|[+-]\d\d:\d\d))$",
-}
-_WHOLE: Final[Schema] = {"type": "string", "pattern": "^[0-9]{1,8}$"}
-_SCHEMAS: Final[dict[str, Schema]] = {
-    "area_code": {"type": "string", "pattern": r"^\+?[0-9]{1,8}$"},
-    "prefix": {"type": "string", "pattern": r"^\+?[0-9]{1,15}$"},
-    "ip": {"type": "string", "format": "ipv4"},
-    "rtp": {"type": "string", "format": "ipv4"},
-    "sip": {"type": "string", "pattern": r"^[a-z0-9.@-]{1,100}$"},
-    "to": {"type": "string", "pattern": r"^\+?[0-9]{1,15}\*?$"},
-    "from": {"type": "string", "pattern": r"^\+?[0-9]{1,15}\*?$"},
-    "origin": {"type": "string", "enum": ["api", "imported", "api+imported"]},
-    "direction": {"type": "string", "enum": ["inbound", "outbound"]},
-    "answered": _FLAG,
-    "min_duration": _WHOLE,
-    "max_duration": _WHOLE,
-    "min_billing": _WHOLE,
-    "max_billing": _WHOLE,
-    "business_date": {"type": "string", "format": "date"},
-    "started_from": _MOMENT,
-    "started_to": _MOMENT,
-    "search": {"type": "string", "pattern": r"^[A-Za-z0-9]{2,100}$"},
-}
 _PERIOD: Final = documented(PeriodQuery)
 _KAZOO: Final = [
     _query("filter_hangup_cause", f"filter_KEY: text at a key of the document: {', '.join(KNOWN_PATHS)}", "NO_ANSWER"),
@@ -153,11 +128,11 @@ _KAZOO: Final = [
         )
         for name in ("has_key", "key_missing", "has_value", "value_missing")
     ),
-    _query("modified_from", "changed at or after this time", "63946000000", _MOMENT),
-    _query("modified_to", "changed at or before this time", "63946086400", _MOMENT),
+    _query("modified_from", "changed at or after this time", "63946000000", MOMENT),
+    _query("modified_to", "changed at or before this time", "63946086400", MOMENT),
 ]
 _OURS: Final = [
-    _query(name, f"{item.description}; repeated: any of them", item.example, _SCHEMAS.get(name))
+    _query(name, f"{item.description}; repeated: any of them", item.example, item.schema)
     for name, item in FILTERS.items()
 ]
 _PAGING: Final = documented(ListQuery, AcceptQuery)

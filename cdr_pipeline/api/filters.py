@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from ipaddress import ip_network
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 import orjson
 import polars as pl
 
+from cdr_pipeline.api.parameters import MOMENT
 from cdr_pipeline.api.refusals import invalid, unknown_parameters
 from cdr_pipeline.api.times import instant
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
@@ -51,11 +52,13 @@ class Filter:
         build: builds the condition from the values.
         description: text for the documentation.
         example: example value for the documentation.
+        schema: JSON Schema of a value for the documentation; None if any text is allowed.
     """
 
     build: Build
     description: str
     example: str
+    schema: dict[str, Any] | None = None
 
 
 def conditions_of(query: Iterable[tuple[str, str]], account: Account, controls: frozenset[str]) -> list[Condition]:
@@ -293,6 +296,10 @@ def _search(name: str, values: Values, _account: Account) -> Condition:
     return Compare(_SEARCHED, Operator.CONTAINS, tuple(value.strip() for value in values))
 
 
+_FLAG: Final[dict[str, Any]] = {"type": "string", "enum": ["true", "false"]}
+_WHOLE: Final[dict[str, Any]] = {"type": "string", "pattern": "^[0-9]{1,8}$"}
+_ADDRESS: Final[dict[str, Any]] = {"type": "string", "format": "ipv4"}
+_NUMBER: Final[dict[str, Any]] = {"type": "string", "pattern": r"^\+?[0-9]{1,15}\*?$"}
 FILTERS: Final[dict[str, Filter]] = {
     "customer": Filter(
         _equals("account_id", "owner_id", "tenant_id", "realm", "endpoint_id", "access_group"),
@@ -304,30 +311,66 @@ FILTERS: Final[dict[str, Filter]] = {
     "realm": Filter(_equals("realm"), "SIP realm of the account", "pbx0.example"),
     "endpoint": Filter(_equals("endpoint_id", "authorizing_id"), "endpoint or device", "device-1"),
     "group": Filter(_equals("access_group"), "access group", "sales"),
-    "area_code": Filter(_area_code, "area code of either number, within the account's country code", "212"),
-    "prefix": Filter(_prefix, "first digits of either number", "+4930"),
-    "to": Filter(_number(*_NUMBERS_TO), "called number, its first digits followed by *, or user@host", "+4930*"),
+    "area_code": Filter(
+        _area_code,
+        "area code of either number, within the account's country code",
+        "212",
+        {"type": "string", "pattern": r"^\+?[0-9]{1,8}$"},
+    ),
+    "prefix": Filter(
+        _prefix, "first digits of either number", "+4930", {"type": "string", "pattern": r"^\+?[0-9]{1,15}$"}
+    ),
+    "to": Filter(
+        _number(*_NUMBERS_TO), "called number, its first digits followed by *, or user@host", "+4930*", _NUMBER
+    ),
     "from": Filter(
-        _number(*_NUMBERS_FROM), "calling number, its first digits followed by *, or user@host", "+12125550100"
+        _number(*_NUMBERS_FROM), "calling number, its first digits followed by *, or user@host", "+12125550100", _NUMBER
     ),
     "ip": Filter(
         _within("from_host", "to_host", "remote_rtp_address", "local_rtp_address"),
         "address or network of signalling or media",
         "192.0.2.0/24",
+        _ADDRESS,
     ),
-    "sip": Filter(_sip, "SIP address user@host, or a host or realm", "user@pbx0.example"),
-    "rtp": Filter(_within("remote_rtp_address", "local_rtp_address"), "address or network of media", "198.51.100.7"),
-    "origin": Filter(_origin, "who delivered the record: api, imported or api+imported", "imported"),
+    "sip": Filter(
+        _sip,
+        "SIP address user@host, or a host or realm",
+        "user@pbx0.example",
+        {"type": "string", "pattern": r"^[a-z0-9.@-]{1,100}$"},
+    ),
+    "rtp": Filter(
+        _within("remote_rtp_address", "local_rtp_address"), "address or network of media", "198.51.100.7", _ADDRESS
+    ),
+    "origin": Filter(
+        _origin,
+        "who delivered the record: api, imported or api+imported",
+        "imported",
+        {"type": "string", "enum": ["api", "imported", "api+imported"]},
+    ),
     "cause": Filter(_equals("hangup_cause"), "hangup cause", "NORMAL_CLEARING"),
-    "direction": Filter(_direction, "inbound or outbound", "inbound"),
-    "answered": Filter(_answered, "whether the call was answered", "true"),
+    "direction": Filter(
+        _direction, "inbound or outbound", "inbound", {"type": "string", "enum": ["inbound", "outbound"]}
+    ),
+    "answered": Filter(_answered, "whether the call was answered", "true", _FLAG),
     "carrier": Filter(_equals("carrier"), "carrier whose file delivered the record", "kazoo"),
-    "min_duration": Filter(_bound("duration_seconds", Operator.AT_LEAST), "shortest duration in seconds", "60"),
-    "max_duration": Filter(_bound("duration_seconds", Operator.AT_MOST), "longest duration in seconds", "3600"),
-    "min_billing": Filter(_bound("billing_seconds", Operator.AT_LEAST), "fewest billed seconds", "1"),
-    "max_billing": Filter(_bound("billing_seconds", Operator.AT_MOST), "most billed seconds", "3600"),
-    "business_date": Filter(_business_date, "day on which the call started, in the account's time zone", "2026-11-23"),
-    "started_from": Filter(_started(Operator.AT_LEAST), "started at or after this time", "2026-11-23T08:00:00Z"),
-    "started_to": Filter(_started(Operator.AT_MOST), "started at or before this time", "2026-11-23T18:00:00Z"),
-    "search": Filter(_search, "text in names, numbers, ids, addresses, hangup cause or user agent", "bakery"),
+    "min_duration": Filter(_bound("duration_seconds", Operator.AT_LEAST), "shortest duration in seconds", "60", _WHOLE),
+    "max_duration": Filter(_bound("duration_seconds", Operator.AT_MOST), "longest duration in seconds", "3600", _WHOLE),
+    "min_billing": Filter(_bound("billing_seconds", Operator.AT_LEAST), "fewest billed seconds", "1", _WHOLE),
+    "max_billing": Filter(_bound("billing_seconds", Operator.AT_MOST), "most billed seconds", "3600", _WHOLE),
+    "business_date": Filter(
+        _business_date,
+        "day on which the call started, in the account's time zone",
+        "2026-11-23",
+        {"type": "string", "format": "date"},
+    ),
+    "started_from": Filter(
+        _started(Operator.AT_LEAST), "started at or after this time", "2026-11-23T08:00:00Z", MOMENT
+    ),
+    "started_to": Filter(_started(Operator.AT_MOST), "started at or before this time", "2026-11-23T18:00:00Z", MOMENT),
+    "search": Filter(
+        _search,
+        "text in names, numbers, ids, addresses, hangup cause or user agent",
+        "bakery",
+        {"type": "string", "pattern": r"^[A-Za-z0-9]{2,100}$"},
+    ),
 }

@@ -22,7 +22,8 @@ ANY_PAGE: Final = 999_999_999
 _LARGEST_OFFSET: Final = 86_400
 _PAGE_SIZE: Final = re.compile(r"[0-9]{1,9}")
 _PROFILE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_MOMENT: Final = {
+# Formats of a time in a query, as JSON Schema.
+MOMENT: Final[dict[str, Any]] = {
     "type": "string",
     "pattern": r"^(6[2-7]\d{9}|2[0-9]{3}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(Z|[+-]\d\d:\d\d))$",
 }
@@ -86,7 +87,7 @@ PageSize = Annotated[
 Offset = Annotated[int, BeforeValidator(_offset), WithJsonSchema({"type": "string", "pattern": "^-?[0-9]{1,4}$"})]
 Day = Annotated[date | None, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Text = Annotated[str | None, WithJsonSchema({"type": "string"})]
-Moment = Annotated[str | None, WithJsonSchema(_MOMENT)]
+Moment = Annotated[str | None, WithJsonSchema(MOMENT)]
 MediaType = Annotated[
     str | None, WithJsonSchema({"type": "string", "enum": ["json", "csv", "application/json", "text/csv"]})
 ]
