@@ -12,7 +12,8 @@ from typing import Final, LiteralString, cast
 from psycopg import sql
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, EMPTIED, MASKED, SEARCHED_FOR_ERASURE, Kind, names
-from cdr_pipeline.core.reconcile.result.outcomes import COMPARED_COLUMNS, STORED_COLUMNS
+from cdr_pipeline.core.reconcile.inputs.columns import COMPARED_COLUMNS
+from cdr_pipeline.core.reconcile.result.outcomes import STORED_COLUMNS
 from cdr_pipeline.settings import bundled
 
 _NAME_LINE: Final = re.compile(r"^-- Name: +(\w+)\n", re.MULTILINE)

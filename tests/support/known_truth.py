@@ -245,7 +245,8 @@ class _Day:
             [Decimal("0.00000001")], dtype=pl.Decimal(38, 8)
         )
         return pl.DataFrame(
-            {
+            dict.fromkeys(SIDE_SCHEMA)
+            | {
                 "row_id": _ids(prefix, number),
                 "call_id": pl.repeat(None, len(number), dtype=pl.String, eager=True),
                 "caller": "+49" + pl.Series(self.caller).cast(pl.String),

@@ -14,8 +14,8 @@ import polars as pl
 from psycopg import Connection
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
+from cdr_pipeline.core.reconcile.inputs.columns import COMPARED_COLUMNS
 from cdr_pipeline.core.reconcile.result.outcomes import (
-    COMPARED_COLUMNS,
     LINKED_CLASSES,
     STORED_COLUMNS,
     Changes,

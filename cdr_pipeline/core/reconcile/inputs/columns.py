@@ -1,4 +1,4 @@
-"""Schema of a side of a reconciliation: calls as the switch, or the carrier, recorded them."""
+"""Columns of a reconciliation: those of a side, and those of the records that a side is built from."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ import polars as pl
 
 from cdr_pipeline.errors import InvalidSide
 
-# One row per billable leg, in any order.
+# A side: calls as the switch, or the carrier, recorded them. One row per billable leg, in any order.
 #   row_id       unique within its side; identifies the row in the result
 #   call_id      id that both sides may have; null if there is none
 #   caller       A-number in canonical form; null, "anonymous", ... if withheld
@@ -30,6 +30,13 @@ SIDE_SCHEMA: Final[dict[str, pl.DataType]] = {
 }
 # Optional columns of the switch's side: when the call was sent to the carrier, and how long it rang.
 RINGING_SCHEMA: Final[dict[str, pl.DataType]] = {"invited_at": pl.Datetime("us", "UTC"), "ringing_ms": pl.Int64()}
+# Columns that a comparison reads from the warehouse; ``sides`` builds both sides from them.
+COMPARED_COLUMNS: Final = (
+    "record_id", "business_date", "call_id", "other_leg_call_id", "bridge_id", "call_direction", "started_at",
+    "answered_at", "duration_seconds", "billing_seconds", "ringing_seconds", "answered", "disposition",
+    "caller_id_number", "caller_e164", "callee_id_number", "callee_e164", "dialed_number", "authorizing_id",
+    "resource_id", "cost", "cost_currency", "rate_name", "trunk", "row_digest",
+)  # fmt: skip
 _NEVER_NULL: Final = ("row_id", "callee", "started_at", "duration_ms", "answered")
 
 

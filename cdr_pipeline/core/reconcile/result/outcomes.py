@@ -47,13 +47,6 @@ OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
 }
 # Columns of an outcome that the warehouse stores; its currencies are those of its records.
 STORED_COLUMNS: Final = tuple(name for name in OUTCOME_SCHEMA if not name.endswith("_currency"))
-# Columns of a record that a comparison reads.
-COMPARED_COLUMNS: Final = (
-    "record_id", "business_date", "call_id", "other_leg_call_id", "bridge_id", "call_direction", "started_at",
-    "answered_at", "duration_seconds", "billing_seconds", "ringing_seconds", "answered", "disposition",
-    "caller_id_number", "caller_e164", "callee_id_number", "callee_e164", "dialed_number", "authorizing_id",
-    "resource_id", "cost", "cost_currency", "rate_name", "trunk", "row_digest",
-)  # fmt: skip
 _FINGERPRINTED: Final = (
     "class", "switch_record_id", "carrier_record_id", "switch_seconds", "carrier_seconds", "switch_amount",
     "carrier_amount", "exposure",
