@@ -283,7 +283,7 @@ def test_no_two_dialects_have_files_of_the_same_name() -> None:
     assert len({dialect.suffix for dialect in all_dialects()}) == len(NAMES)
 
 
-@pytest.mark.parametrize("name", ["tabs", "PARQUET", "adjustment", "exact"])
+@pytest.mark.parametrize("name", ["unregistered", "PARQUET", "adjustment", "exact"])
 def test_nothing_is_written_in_a_dialect_without_a_writer(tmp_path: Path, name: str) -> None:
     exact = write(tmp_path, nasty())
     before = sorted(tmp_path.rglob("*"))

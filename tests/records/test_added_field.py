@@ -24,7 +24,7 @@ from tests.support import added_field
 from tests.support.days import collected, deliver
 
 FIELD = """
-    Field("payer_email", Kind.TEXT, "E-mail address of the person who pays.", Privacy.FREE_TEXT, longest=320),
+    Field("added_email", Kind.TEXT, "E-mail address of the person who pays.", Privacy.FREE_TEXT, longest=320),
 )
 
 BY_NAME"""
@@ -40,12 +40,12 @@ down_revision = "{}"
 
 def upgrade() -> None:
     """Adds the column to tables and view."""
-    add_field(op.get_bind(), "payer_email", "text")
+    add_field(op.get_bind(), "added_email", "text")
 
 
 def downgrade() -> None:
     """Drops it."""
-    drop_field(op.get_bind(), "payer_email")
+    drop_field(op.get_bind(), "added_email")
 '''
 REPOSITORY = Path(__file__).parents[2]
 
@@ -79,7 +79,7 @@ def _copy(folder: Path) -> Path:
     assert text.count("\n)\n\nBY_NAME") == 1
     dictionary.write_text(text.replace("\n)\n\nBY_NAME", FIELD), "utf-8")
     newest, _ = head(scripts())
-    (root / "sql" / "migrations" / "versions" / "added_payer_email.py").write_text(MIGRATION.format(newest))
+    (root / "sql" / "migrations" / "versions" / "added_added_email.py").write_text(MIGRATION.format(newest))
     return root
 
 
@@ -92,7 +92,7 @@ def test_an_added_field_of_the_file_fills_the_switchs_leg(answers: dict[str, Any
 
 
 def test_an_added_field_is_the_last_column_of_daily_files(answers: dict[str, Any]) -> None:
-    assert answers["exported"] == ["payer_email", [added_field.EMAIL]]
+    assert answers["exported"] == ["added_email", [added_field.EMAIL]]
 
 
 def test_an_added_field_is_left_out_of_redacted_files(answers: dict[str, Any]) -> None:
@@ -122,8 +122,8 @@ def test_a_dropped_field_leaves_view_and_grants_as_before(warehouse_url: str) ->
     database = engine(warehouse_url)
     with database.begin() as connection:
         before = connection.exec_driver_sql(query).one()
-        add_field(connection, "payer_email", "text")
-        drop_field(connection, "payer_email")
+        add_field(connection, "added_email", "text")
+        drop_field(connection, "added_email")
         assert connection.exec_driver_sql(query).one() == before
         assert "cdr_reader" in before[1]
     database.dispose()

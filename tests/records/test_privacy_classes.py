@@ -19,24 +19,24 @@ from pathlib import Path
 import cdr_pipeline.core.fields
 path = Path(cdr_pipeline.core.fields.__file__).with_name("dictionary.py")
 begin = "FIELDS: Final[tuple[Field, ...]] = ("
-added = "Field('payer_email', Kind.TEXT, 'E-mail of the person who pays.', Privacy.NAME, longest=256),"
+added = "Field('added_email', Kind.TEXT, 'E-mail of the person who pays.', Privacy.NAME, longest=256),"
 module = types.ModuleType("cdr_pipeline.core.fields.dictionary")
 sys.modules[module.__name__] = module
 exec(compile(path.read_text().replace(begin, begin + added, 1), str(path), "exec"), module.__dict__)
 import polars as pl
 from cdr_pipeline.exports.dialects.redacted import redacted
 from cdr_pipeline.warehouse.statements import MASKED_TABLES, statement
-cells = redacted(pl.DataFrame({"payer_email": ["zoe@example.com"]}), "key")
-print(cells["payer_email"].to_list())
-print("payer_email" in MASKED_TABLES[0]["assignments"].as_string())
-print("payer_email" in statement("retention/find_records").as_string())
-print("payer_email" in module.UNLOGGED)
+cells = redacted(pl.DataFrame({"added_email": ["zoe@example.com"]}), "key")
+print(cells["added_email"].to_list())
+print("added_email" in MASKED_TABLES[0]["assignments"].as_string())
+print("added_email" in statement("retention/find_records").as_string())
+print("added_email" in module.UNLOGGED)
 """
 
 
 def test_a_field_without_a_privacy_class_fails_at_import() -> None:
     with pytest.raises(TypeError, match="privacy"):
-        Field("payer_email", Kind.TEXT, "E-mail of the person who pays.", longest=256)  # type: ignore[call-arg]
+        Field("added_email", Kind.TEXT, "E-mail of the person who pays.", longest=256)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("privacy", Privacy)

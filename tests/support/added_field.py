@@ -43,7 +43,7 @@ call_id = "call"
 caller_id_number = "caller"
 callee_id_number = "callee"
 started_at = "start"
-payer_email = "payer"
+added_email = "payer"
 
 [constants]
 call_direction = "inbound"
@@ -72,7 +72,7 @@ async def searched(url: str) -> tuple[list[str], dict[str, Any]]:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute("SET timezone = 'UTC'")
         async with scoped_async(connection, ACCOUNT):
-            wanted = Compare(("payer_email",), Operator.EQUALS, (EMAIL,))
+            wanted = Compare(("added_email",), Operator.EQUALS, (EMAIL,))
             page = await find_page(connection, Search((ACCOUNT,), (wanted,)), size=10, start=None)
             record = await find_record(connection, ACCOUNT, "r1")
     assert record is not None
@@ -95,19 +95,19 @@ def main(url: str, folder: Path) -> dict[str, Any]:
     own_profile(ctx, "payers", PROFILE)
     (folder / "payers.csv").write_text(FILE)
     import_upload(UploadRequest(folder / "payers.csv", ACCOUNT, "payers"), ctx)
-    answers["stored"] = warehouse(ctx, "SELECT origin, payer_email FROM cdr ORDER BY 1")
-    answers["merged"] = warehouse(ctx, "SELECT origin, payer_email FROM cdr_merged")
+    answers["stored"] = warehouse(ctx, "SELECT origin, added_email FROM cdr ORDER BY 1")
+    answers["merged"] = warehouse(ctx, "SELECT origin, added_email FROM cdr_merged")
     file = export(ctx).file
     assert file is not None
     exported = file.path
     rows = pl.read_csv(exported, infer_schema=False)
-    answers["exported"] = [rows.columns[-1], rows["payer_email"].to_list()]
+    answers["exported"] = [rows.columns[-1], rows["added_email"].to_list()]
     (redacted,) = exported.parent.glob("*redacted*.csv")
-    answers["redacted"] = pl.read_csv(redacted, infer_schema=False)["payer_email"].to_list()
+    answers["redacted"] = pl.read_csv(redacted, infer_schema=False)["added_email"].to_list()
     answers["found"], document = asyncio.run(searched(url))
-    answers["document"] = document["cdr_pipeline"]["payer_email"]
+    answers["document"] = document["cdr_pipeline"]["added_email"]
     erase_number(EraseRequest("+4930123456", "A. Controller", "request 17"), ctx)
-    answers["erased"] = warehouse(ctx, "SELECT payer_email FROM cdr_merged")
+    answers["erased"] = warehouse(ctx, "SELECT added_email FROM cdr_merged")
     return answers
 
 
