@@ -62,7 +62,7 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
         with ctx.ledger() as ledger:
             # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.
             switch_clock = [item for item in clocks_broken(ledger, ctx, ask_switch=True) if "switch" in item.what]
-        problems = [*switch_clock, *find_problems(ctx), *_daemon_problem(instance, clock())]
+        problems = [*switch_clock, *find_problems(ctx, late_after=timedelta()), *_daemon_problem(instance, clock())]
     dead_run_problems = tuple(map(_dead_run_problem, dead))
     if not fix:
         return CheckUp((*dead_run_problems, *problems), (), lost)

@@ -32,7 +32,7 @@ _SEALED_FAULTS: dict[str, str] = {
     FileFault.NOT_LISTED: "SHA256SUMS does not list it with its hash",
     FileFault.RECORDS_DIFFER: "the restored warehouse has other records than the file",
 }
-# Codes of problems with which no night may be reported as good.
+# Codes of problems with sealed files.
 SEALED_CODES = frozenset(f"sealed_{fault}" for fault in _SEALED_FAULTS)
 _LIST_UPLOADS = "cdr-pipeline uploads list"
 # By error code of a failed window: text of the problem, and settings to put before the command.
@@ -70,8 +70,14 @@ class Problem:
         return f"{self.code}: {self.what}"
 
 
-def find_problems(ctx: RunContext) -> list[Problem]:
-    """All current problems, oldest first."""
+def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> list[Problem]:
+    """All current problems, oldest first.
+
+    Args:
+        ctx: settings, warehouse, clock and progress callback.
+        late_after: time after which a sealed day with late records is a problem; the sensor ``late_data`` usually
+            restates it sooner.
+    """
     nights = due_nights(ctx)
     with ctx.ledger() as ledger:
         account_ids = [account.account_id for account in ledger.accounts.active()]
@@ -84,6 +90,7 @@ def find_problems(ctx: RunContext) -> list[Problem]:
             *_drops(ledger, account_ids, ctx),
             *_sealed_files(ledger),
             *_files(ledger, account_ids, ctx.clock()),
+            *_late_days(ledger, account_ids, ctx.clock() - late_after),
             *_volumes(ledger, account_ids, ctx.clock()),
             *_deliveries(ledger, account_ids, ctx.clock()),
             *_reconciliations(ledger, account_ids, ctx),
@@ -180,13 +187,26 @@ def _drops(ledger: Ledger, account_ids: list[str], ctx: RunContext) -> Iterator[
 
 def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Problem]:
     for files in ledger.health.outdated_files(account_ids, before=now - _FORGOTTEN):
-        yield Problem(
-            f"{files.business_date}: the files of {files.accounts} account(s) do not show their latest records",
-            "file_outdated" if files.still_open else "restatement_due",
-            files.since,
-            f"cdr-pipeline {'export' if files.still_open else 'days restate --by NAME --reason WHY'}"
-            f" --date {files.business_date}",
-        )
+        if files.still_open:
+            yield Problem(
+                f"{files.business_date}: the files of {files.accounts} account(s) do not show their latest records",
+                "file_outdated",
+                files.since,
+                f"cdr-pipeline export --date {files.business_date}",
+            )
+
+
+def _late_days(ledger: Ledger, account_ids: list[str], before: datetime) -> Iterator[Problem]:
+    """Sealed days that are ``late_pending`` since before an instant."""
+    for files in ledger.health.outdated_files(account_ids, before=before):
+        if not files.still_open:
+            yield Problem(
+                f"{files.business_date}: {files.accounts} account(s) are late_pending: records arrived or changed "
+                "after the day was sealed",
+                "restatement_due",
+                files.since,
+                f"cdr-pipeline days restate --by NAME --reason WHY --date {files.business_date}",
+            )
 
 
 def _sealed_files(ledger: Ledger) -> Iterator[Problem]:

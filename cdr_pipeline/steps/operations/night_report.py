@@ -68,30 +68,35 @@ class NightReport:
 
     @property
     def good(self) -> bool:
-        """Whether every day is complete, has a usual volume and a file, and no dropped or sealed file is faulty."""
-        thin = any(account.volume in ("thin", "empty") for account in self.accounts)
-        return bool(self.accounts) and not (
-            self.incomplete or self.without_file or thin or self.refused_files or self.damaged
-        )
+        """Whether the night is faultless and nothing of any other day needs action either."""
+        return bool(self.accounts) and not (self._faults or self.broken)
+
+    @property
+    def _faults(self) -> list[str]:
+        """What is wrong with this night, and with dropped and sealed files of any day."""
+        total = len(self.accounts)
+        thin = sum(account.volume in ("thin", "empty") for account in self.accounts)
+        texts = {
+            f"{len(self.incomplete)} of {total} accounts are not collected whole": len(self.incomplete),
+            f"{len(self.without_file)} of {total} accounts have no file": len(self.without_file),
+            f"{thin} of {total} accounts are suspiciously empty": thin,
+            f"{self.refused_files} file(s) in the drop folder are refused": self.refused_files,
+            "sealed files are missing or damaged": self.damaged,
+        }
+        return [text for text, number in texts.items() if number]
 
     @property
     def verdict(self) -> str:
         """The result in one sentence."""
         if not self.accounts:
             return "There are no accounts yet: nothing was collected."
+        whole = f"all {len(self.accounts)} accounts are collected whole and have their files"
         if self.good:
-            return f"Good: all {len(self.accounts)} accounts are collected whole and have their files."
-        parts = [
-            f"{len(self.incomplete)} of {len(self.accounts)} accounts are not collected whole",
-            f"{len(self.without_file)} have no file",
-        ]
-        thin = sum(account.volume in ("thin", "empty") for account in self.accounts)
-        parts.append(f"{thin} are suspiciously empty")
-        if self.refused_files:
-            parts.append(f"{self.refused_files} file(s) in the drop folder are refused")
-        if self.damaged:
-            parts.append("sealed files are missing or damaged")
-        return "Not good: " + ", ".join(parts) + "."
+            return f"Good: {whole}."
+        broken = f"{len(self.broken)} problem(s) need action" if self.broken else ""
+        if not self._faults:
+            return f"Not good: {whole}, but {broken}."
+        return "Not good: " + ", ".join([*self._faults, *filter(None, [broken])]) + "."
 
 
 def night_report(business_date: date, ctx: RunContext) -> NightReport:
