@@ -1,13 +1,18 @@
 """The command line: ``cdr-pipeline``. Thin: parse, call a step, print; exit codes are those of the errors."""
 
+import errno
 import sys
+from typing import Final, NoReturn
 
 import typer
 from rich.console import Console
 
 from cdr_pipeline import __version__
-from cdr_pipeline.errors import CdrError
+from cdr_pipeline.errors import CdrError, ConfigurationError
 from cdr_pipeline.privacy.redaction import redact
+
+# A folder that cannot be written: not an error of the program.
+_FOLDER_FAULTS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR})
 
 app = typer.Typer(
     name="cdr-pipeline",
@@ -48,11 +53,24 @@ def main() -> None:
     try:
         app()
     except CdrError as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print("error", style="red", end=" ")
-        console.print(f"[{error.code}] {redact(error.message)}", markup=False)
-        if error.hint:
-            console.print(f"  next: {error.hint}", markup=False)
-        if error.retryable:
-            console.print("  temporary: the same command may succeed later", markup=False)
-        sys.exit(error.exit_code)
+        _fail(error)
+    except OSError as error:
+        if error.errno not in _FOLDER_FAULTS:
+            raise
+        _fail(
+            ConfigurationError(
+                f"cannot write {error.filename or 'a file'}: {error.strerror}",
+                hint="make the folder writable and free some space, or name another folder in CDR_DATA_DIR",
+            )
+        )
+
+
+def _fail(error: CdrError) -> NoReturn:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("error", style="red", end=" ")
+    console.print(f"[{error.code}] {redact(error.message)}", markup=False)
+    if error.hint:
+        console.print(f"  next: {error.hint}", markup=False)
+    if error.retryable:
+        console.print("  temporary: the same command may succeed later", markup=False)
+    sys.exit(error.exit_code)

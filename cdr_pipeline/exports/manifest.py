@@ -37,6 +37,8 @@ class Manifest:
         reasons: number of records of an adjustment by reason; empty in other dialects.
         totals: totals by origin and of all rows; of an adjustment by change and side.
         rejected_rows, corrected_rows: rejected rows of the day's windows, and how many of them were corrected since.
+            Rejected lines of uploads belong to no day, because their start may be what cannot be read: they are not
+            counted here. ``cdr-pipeline rejects list`` lists them by file.
         late_rows: records added, changed or withdrawn since the previous version.
         reconciliation: status, breaks and exposure of the day when the file was written.
         producer: name and version of the program, and id of the run.

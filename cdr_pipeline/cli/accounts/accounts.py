@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cdr_pipeline.cli.dates import parse_day
+
 accounts_app = typer.Typer(help="Accounts whose calls are collected and imported.", no_args_is_help=True)
 
 
@@ -24,7 +26,7 @@ def add(
     parent: Annotated[str | None, typer.Option(help="Id of the parent account; '' for none.")] = None,
     zone_from: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="First day in the new zone, if the account has days."),
+        typer.Option(parser=parse_day, metavar="DAY", help="First day in the new zone, if the account has days."),
     ] = None,
     active: Annotated[
         bool | None,

@@ -5,13 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cdr_pipeline.cli.dates import parse_day
+
 if TYPE_CHECKING:
     from cdr_pipeline.steps.collect.load_day import AccountLoaded
 
 
 def collect(
     *,
-    date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")],
+    date: Annotated[
+        datetime,
+        typer.Option(parser=parse_day, metavar="DAY", help="Business date: YYYY-MM-DD, today, yesterday or -N."),
+    ],
     account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
     replay: Annotated[
         bool,

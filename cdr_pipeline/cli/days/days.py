@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cdr_pipeline.cli.dates import parse_day, require_order
+
 if TYPE_CHECKING:
     import datetime as dt
 
@@ -12,15 +14,22 @@ if TYPE_CHECKING:
 
 days_app = typer.Typer(help="List, seal and restate days.", no_args_is_help=True)
 _ACCOUNTS = typer.Option("--account", help="Only this account; repeat for several.")
-_DATES = typer.Option("--date", formats=["%Y-%m-%d"], help="Business date; repeat for several.")
+_DATES = typer.Option(
+    "--date",
+    parser=parse_day,
+    metavar="DAY",
+    help="Business date: YYYY-MM-DD, today, yesterday or -N; repeat for several.",
+)
 _DAYS_SHOWN = 31
 
 
 @days_app.command("list")
 def list_days(
     *,
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", parser=parse_day, metavar="DAY", help="First day.")
+    ] = None,
+    last: Annotated[datetime | None, typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day.")] = None,
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
     state: Annotated[str | None, typer.Option(help="Only open, sealed, restated or late_pending.")] = None,
 ) -> None:
@@ -29,6 +38,7 @@ def list_days(
 
     from cdr_pipeline.cli.terminal import out, run_context, table
 
+    require_order(first, last)
     with run_context("reading") as ctx, ctx.ledger() as ledger:
         end = last.date() if last else ctx.clock().date()
         begin = first.date() if first else end - timedelta(days=_DAYS_SHOWN)
@@ -185,7 +195,7 @@ def repair(
 @days_app.command("why")
 def why(
     *,
-    date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Business date.")] = None,
+    date: Annotated[datetime | None, typer.Option(parser=parse_day, metavar="DAY", help="Business date.")] = None,
     account: Annotated[list[str] | None, _ACCOUNTS] = None,
     record: Annotated[str | None, typer.Option(help="Id of a record: show which file it is in.")] = None,
 ) -> None:

@@ -6,7 +6,11 @@ from typing import Annotated
 
 import typer
 
-_DATE = typer.Option("--date", formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")
+from cdr_pipeline.cli.dates import parse_day
+
+_DATE = typer.Option(
+    "--date", parser=parse_day, metavar="DAY", help="Business date: YYYY-MM-DD, today, yesterday or -N."
+)
 _ACCOUNTS = typer.Option("--account", help="Only this account; repeat for several.")
 
 

@@ -7,6 +7,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cdr_pipeline.settings import Settings
     from cdr_pipeline.steps.operations.health import Problem
 
 
@@ -26,6 +27,7 @@ def doctor(
     from cdr_pipeline.errors import ProblemsFound
 
     settings = ready_settings()
+    _require_configured(settings)
     if test_alert:
         from cdr_pipeline.steps.operations.alert import Alert, send_alert
 
@@ -48,6 +50,22 @@ def doctor(
             f"{len(result.problems)} thing(s) are broken", hint="the last column has the command for each"
         )
     out.print("nothing is broken")
+
+
+def _require_configured(settings: "Settings") -> None:
+    """Stops before a check-up of a folder in which nothing has been set up would find nothing broken.
+
+    Raises:
+        ConfigurationError: there is neither a warehouse nor a switch.
+    """
+    from cdr_pipeline.errors import ConfigurationError
+
+    if settings.api_url is None and settings.warehouse_url is None and not settings.warehouse_dir.exists():
+        raise ConfigurationError(
+            f"nothing is set up: {settings.data_dir} has no warehouse, and CDR_API_URL is not set",
+            hint="'cdr-pipeline demo' shows the product without a switch; for your switch, set CDR_API_URL and its key "
+            "in .env, then run 'cdr-pipeline accounts sync'",
+        )
 
 
 def _list(title: str, items: "Sequence[Problem]", *, last: str = "fixed by") -> None:

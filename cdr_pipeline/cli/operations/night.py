@@ -5,10 +5,15 @@ from typing import Annotated
 
 import typer
 
+from cdr_pipeline.cli.dates import parse_day
+
 
 def nightly(
     *,
-    date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Business date, YYYY-MM-DD.")],
+    date: Annotated[
+        datetime,
+        typer.Option(parser=parse_day, metavar="DAY", help="Business date: YYYY-MM-DD, today, yesterday or -N."),
+    ],
     account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Load stored replies again instead of asking the switch.")

@@ -20,5 +20,5 @@ def require_free(host: str, port: int, option: str) -> None:
     except OSError as error:
         raise ConfigurationError(
             f"{host}:{port} cannot be listened on: {error.strerror}",
-            hint=f"end what listens there, perhaps another 'cdr-pipeline up', or choose another with {option}",
+            hint=f"stop what listens there, perhaps another 'cdr-pipeline up', or choose another with {option}",
         ) from None

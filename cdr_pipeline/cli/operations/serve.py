@@ -16,8 +16,10 @@ def serve(
     It speaks plain HTTP: put a TLS proxy in front if other machines use it.
     """
     from cdr_pipeline.api.serving import serve_api
+    from cdr_pipeline.cli.operations.ports import require_free
     from cdr_pipeline.cli.terminal import out, run_context
 
+    require_free(host, port, "--port")
     with run_context("starting") as ctx:
         out.print(f"http://{host}:{port}/v2 serves the records; /healthz, /readyz and /metrics are for monitoring")
         out.print("'cdr-pipeline tokens create ACCOUNT' creates a token")

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cdr_pipeline.cli.dates import parse_day, require_order
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cdr_pipeline.steps.uploads.upload_series import FileSeries
     from cdr_pipeline.warehouse.ledger import DayStatus, UploadLine
-
-_FORMATS = ["%Y-%m-%d"]
 
 
 def _completeness(day: "DayStatus", through: str) -> str:
@@ -56,8 +56,12 @@ def _red(text: str) -> str:
 
 def status(
     *,
-    first: Annotated[datetime | None, typer.Option("--from", formats=_FORMATS, help="First day to show.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=_FORMATS, help="Last day to show.")] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", parser=parse_day, metavar="DAY", help="First day to show.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day to show.")
+    ] = None,
     account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
     night: Annotated[
         bool,
@@ -72,6 +76,7 @@ def status(
     from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
     from cdr_pipeline.steps.uploads.upload_series import upload_series
 
+    require_order(first, last)
     if night:
         _say_night(last.date() if last else None)
         return

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from cdr_pipeline.cli.dates import parse_day, require_order
+
 breaks_app = typer.Typer(help="Differences between switch and carriers: list, decide, export.", no_args_is_help=True)
-_DATES = ["%Y-%m-%d"]
 _SHOWN_ID = 10
 
 
@@ -23,8 +24,12 @@ class DecisionWord(StrEnum):
 @breaks_app.command("list")
 def list_breaks(
     *,
-    first: Annotated[datetime | None, typer.Option("--from", formats=_DATES, help="First business date.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=_DATES, help="Last business date.")] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", parser=parse_day, metavar="DAY", help="First business date.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", parser=parse_day, metavar="DAY", help="Last business date.")
+    ] = None,
     account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
     carrier: Annotated[str | None, typer.Option(help="Only this carrier.")] = None,
     match_class: Annotated[
@@ -41,6 +46,7 @@ def list_breaks(
     from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 
+    require_order(first, last)
     criteria = BreakFilter(
         account,
         carrier,
@@ -105,7 +111,12 @@ def decide(
 @breaks_app.command("export")
 def export(
     *,
-    business_date: Annotated[datetime, typer.Option("--date", formats=_DATES, help="Business date, YYYY-MM-DD.")],
+    business_date: Annotated[
+        datetime,
+        typer.Option(
+            "--date", parser=parse_day, metavar="DAY", help="Business date: YYYY-MM-DD, today, yesterday or -N."
+        ),
+    ],
     account: Annotated[str, typer.Option(help="Account that owns the calls.")],
     carrier: Annotated[str, typer.Option(help="The carrier to dispute with.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder to write into.")] = Path(),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cdr_pipeline.cli.dates import parse_day
+
 if TYPE_CHECKING:
     from cdr_pipeline.steps.reconciliation.reconcile_files import ReconciledFiles
 
@@ -44,7 +46,10 @@ def reconcile_files(
     day: Annotated[
         datetime | None,
         typer.Option(
-            "--date", formats=["%Y-%m-%d"], help="Day whose prices apply to every call; default: each call's own day."
+            "--date",
+            parser=parse_day,
+            metavar="DAY",
+            help="Day whose prices apply to every call; default: each call's own day.",
         ),
     ] = None,
 ) -> None:

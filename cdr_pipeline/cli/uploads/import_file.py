@@ -14,7 +14,7 @@ _LINES_SHOWN = 100
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="The carrier's file.")],
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="The carrier's file.")],
     *,
     account: Annotated[str, typer.Option("--account", help="Account that owns the calls.")],
     profile: Annotated[

@@ -61,12 +61,23 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
         lost = tuple(map(_lost_file, check_sealed_files(ctx).lost))
         with ctx.ledger() as ledger:
             # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.
+            no_accounts = [] if ledger.accounts.active() else [_no_accounts(settings, clock())]
             switch_clock = [item for item in clocks_broken(ledger, ctx, ask_switch=True) if "switch" in item.what]
-        problems = [*switch_clock, *find_problems(ctx, late_after=timedelta()), *_daemon_problem(instance, clock())]
+        problems = [
+            *no_accounts,
+            *switch_clock,
+            *find_problems(ctx, late_after=timedelta()),
+            *_daemon_problem(instance, clock()),
+        ]
     dead_run_problems = tuple(map(_dead_run_problem, dead))
     if not fix:
         return CheckUp((*dead_run_problems, *problems), (), lost)
     return CheckUp(tuple(problems), dead_run_problems, lost)
+
+
+def _no_accounts(settings: Settings, now: datetime) -> Problem:
+    command = "cdr-pipeline accounts add ACCOUNT" if settings.api_url is None else "cdr-pipeline accounts sync"
+    return Problem("no account is registered: no night collects anything", "no_accounts", now, command)
 
 
 def _lost_file(file: SealedFile) -> Problem:

@@ -1,0 +1,97 @@
+"""What commands print and return for wrong arguments and folders: a code, a hint, never a traceback."""
+
+import errno
+import socket
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NoReturn
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cdr_pipeline import cli
+from cdr_pipeline.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An unconfigured data folder that does not exist yet."""
+    monkeypatch.setenv("CDR_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    for name in ("CDR_WAREHOUSE_URL", "CDR_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "data"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
+    monkeypatch.setattr(sys, "argv", ["cdr-pipeline", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code
+
+
+def test_doctor_on_an_empty_folder_says_what_to_do_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], empty_folder: Path
+) -> None:
+    assert run(monkeypatch, "doctor") == 2
+    shown = capsys.readouterr().err
+    assert "nothing is set up" in shown
+    assert "cdr-pipeline demo" in shown
+    assert not empty_folder.exists()
+
+
+def test_serve_on_a_taken_port_names_the_port_and_the_option(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert run(monkeypatch, "serve", "--port", port) == 2
+    shown = capsys.readouterr().err
+    assert f"127.0.0.1:{port} cannot be listened on" in shown
+    assert "--port" in shown
+
+
+def test_importing_a_folder_is_a_wrong_argument(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "import", ".", "--account", "acct", "--profile", "generic") == 2
+    assert "is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("status",), ("days", "list"), ("breaks", "list")])
+def test_a_reversed_range_is_a_wrong_argument(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    assert run(monkeypatch, *command, "--from", "2026-03-05", "--to", "2026-03-01") == 2
+    assert "--from 2026-03-05 is after --to 2026-03-01" in capsys.readouterr().err
+
+
+def test_an_unknown_date_word_names_the_words_that_are_accepted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "nightly", "--date", "tomorrowish") == 2
+    assert "yesterday" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("word", "back"), [("today", 0), ("yesterday", 1), ("-1", 1), ("-3", 3)])
+def test_a_date_may_be_relative_to_today(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str, back: int
+) -> None:
+    day = datetime.now(ZoneInfo(load_settings().time_zone)).date() - timedelta(days=back)
+    assert run(monkeypatch, "status", "--from", word, "--to", "2026-01-01") == 2
+    assert f"--from {day} is after" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_its_setting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> NoReturn:
+        raise OSError(errno.EROFS, "Read-only file system", "exports")
+
+    monkeypatch.setattr(cli, "app", refuse)
+    monkeypatch.setattr("cdr_pipeline.cli.registry.register", lambda _: None)
+    assert run(monkeypatch, "status") == 2
+    shown = capsys.readouterr().err
+    assert "cannot write exports: Read-only file system" in shown
+    assert "CDR_DATA_DIR" in shown
