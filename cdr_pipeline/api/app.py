@@ -1,5 +1,6 @@
 """The FastAPI application: routes under /v1 and /v2, error handlers, OpenAPI document, request guard."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
@@ -26,7 +27,10 @@ from cdr_pipeline.api.service import Service
 from cdr_pipeline.errors import CdrError, RequestRefused
 from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.server.engine import restart_crashed
 
+# Seconds between two looks at the process of the embedded warehouse.
+_LOOK_SECONDS: Final = 2.0
 _log = logging.getLogger(__name__)
 # Messages of errors that the framework raises, by status.
 _HTTP_ERRORS: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
@@ -49,7 +53,9 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncGenerator[None]:
         await records.open()
+        keeper = asyncio.create_task(_keep_warehouse(ctx))
         yield
+        keeper.cancel()
         await records.close()
 
     app = FastAPI(
@@ -75,6 +81,17 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
     app.add_exception_handler(Exception, _refuse_fault)
     app.openapi = lambda: _openapi(app)
     return RequestGuard(app, app.state.metrics, settings.allowed_origins)
+
+
+async def _keep_warehouse(ctx: RunContext) -> None:
+    """Restarts a killed embedded warehouse, so that requests succeed again without a command."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            if await asyncio.to_thread(restart_crashed, ctx.settings, ctx.url):
+                _log.warning("the embedded warehouse was killed and has been restarted")
+        except (CdrError, OSError):
+            _log.exception("the embedded warehouse was killed and cannot be restarted; trying again")
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -5,14 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx2
 import psycopg
 import pytest
 
 from cdr_pipeline.errors import WarehouseUnavailable
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from tests.support.serving import serving
 
 
 @pytest.fixture
@@ -71,6 +75,46 @@ def test_killed_it_comes_back_with_every_committed_row(server: EmbeddedServer, w
     for member in family:
         os.kill(member, signal.SIGKILL)
     assert _kept(server) == 1
+
+
+def test_a_killed_server_is_restarted_and_a_stopped_one_is_not(server: EmbeddedServer) -> None:
+    _put(server)
+    assert not server.restart_after_crash()
+    pid = server.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    _until(server.restart_after_crash)
+    assert server.status().running
+    server.stop()
+    assert not server.restart_after_crash()
+    assert not server.status().running
+
+
+def test_the_api_is_ready_again_after_its_warehouse_was_killed(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", warehouse_url=None)
+    ctx = RunContext.open(settings)
+    server = EmbeddedServer(settings.warehouse_dir)
+    try:
+        with serving(ctx) as served:
+
+            def ready() -> bool:
+                return httpx2.get(f"{served.url}/readyz", timeout=30).status_code == 200
+
+            assert ready()
+            pid = server.status().pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            _until(lambda: server.status().pid not in (pid, None))
+            _until(ready)
+    finally:
+        server.destroy()
+
+
+def _until(done: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05, 0.2])

@@ -107,6 +107,18 @@ class EmbeddedServer:
                 self._create_database()
         return self.url
 
+    def restart_after_crash(self) -> bool:
+        """Starts the server if it was killed; returns whether it did. A server that was stopped stays stopped.
+
+        Raises:
+            WarehouseUnavailable: the server could not be started.
+        """
+        # A server that stops deletes its pid file; one that is killed leaves it.
+        if not (self.cluster / "postmaster.pid").exists() or self._postmaster() is not None:
+            return False
+        self.ensure_running()
+        return True
+
     def stop(self) -> bool:
         """Stops the server and rolls back open transactions; returns whether it was running."""
         with file_lock(self.home / "lock"):

@@ -48,6 +48,22 @@ def warehouse_url(settings: Settings) -> str:
     return EmbeddedServer(settings.warehouse_dir).ensure_running()
 
 
+def restart_crashed(settings: Settings, url: str) -> bool:
+    """Starts the embedded server again if it was killed; returns whether it did.
+
+    Args:
+        settings: settings of this process.
+        url: URL of the warehouse in use; nothing happens unless it is that of the embedded server.
+
+    Raises:
+        WarehouseUnavailable: the server could not be started.
+    """
+    if settings.warehouse_url is not None or not settings.warehouse_dir.exists():
+        return False
+    server = EmbeddedServer(settings.warehouse_dir)
+    return server.url == url and server.restart_after_crash()
+
+
 @contextmanager
 def connect(url: str) -> Generator[psycopg.Connection[Any]]:
     """A connection in autocommit mode (transactions are opened explicitly) with ISO formats in UTC.
