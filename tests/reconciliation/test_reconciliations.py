@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cdr_pipeline.cli.reconciliation.breaks import breaks_app
 from cdr_pipeline.core.reconcile.result.controls import ControlName
 from cdr_pipeline.errors import BreakNotFound, WarehouseContended
-from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, decide_breaks, list_breaks
+from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, decide_breaks, fully_decided_days, list_breaks
 from cdr_pipeline.steps.reconciliation.controls import control_day
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier, ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.run_context import RunContext
@@ -255,6 +255,17 @@ def test_decisions_survive_reruns_and_earlier_ones_stay(place: RunContext) -> No
     assert warehouse(place, "SELECT decision, decided_by FROM break_decisions ORDER BY outcome_id, decision_no") != []
     assert warehouse(place, "SELECT count(*) FROM break_decisions") == [(3,)]
     assert list_breaks(BreakFilter(states=["open"]), place) == []
+
+
+def test_a_day_is_fully_decided_only_after_its_last_break(place: RunContext) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(i, start, cost="0.20" if i < 2 else "0.10") for i, start in enumerate(starts(40))))
+    one(place)
+    first, last = list_breaks(BreakFilter(), place)
+    some = decide_breaks([first.outcome_id], place, decision="accepted", reason="small", decided_by="ada")
+    assert fully_decided_days(some, place) == []
+    rest = decide_breaks([last.outcome_id], place, decision="accepted", reason="small", decided_by="ada")
+    assert fully_decided_days(rest, place) == [(last.business_date, last.account_id)]
 
 
 def test_another_amount_is_another_break_and_open_again(place: RunContext) -> None:

@@ -100,12 +100,21 @@ def decide(
 ) -> None:
     """Record a decision about breaks. Decisions survive reruns; earlier ones stay on record."""
     from cdr_pipeline.cli.terminal import out, run_context
-    from cdr_pipeline.steps.reconciliation.breaks import decide_breaks
+    from cdr_pipeline.steps.reconciliation.breaks import decide_breaks, fully_decided_days
 
     with run_context("deciding") as ctx:
         decided = decide_breaks(ids, ctx, decision=decision.value, reason=reason, decided_by=by)
+        complete = fully_decided_days(decided, ctx)
     for item in decided:
         out.print(f"{item.outcome_id[:_SHOWN_ID]} {item.match_class}: {decision.value}", markup=False)
+    for day, account_id in complete:
+        out.print(
+            f"{day}: every break of account {account_id} has a decision. A red reconciliation stays red until its data "
+            "is corrected. To seal the day as it is:\n"
+            f"  cdr-pipeline days seal --date {day} --account {account_id} --override --by NAME --reason TEXT",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 @breaks_app.command("export")

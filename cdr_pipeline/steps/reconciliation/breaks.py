@@ -97,6 +97,19 @@ def decide_breaks(
     return breaks
 
 
+def fully_decided_days(breaks: Sequence[Break], ctx: RunContext) -> list[tuple[date, str]]:
+    """Days and accounts of breaks that have no break without a decision left."""
+    with ctx.ledger() as ledger:
+        return [
+            (day, account_id)
+            for day, account_id in sorted({(item.business_date, item.account_id) for item in breaks})
+            if all(
+                item.state != "open"
+                for item in ledger.reconciliations.breaks([account_id], first_date=day, last_date=day)
+            )
+        ]
+
+
 def export_breaks(business_date: date, account_id: str, carrier: str, folder: Path, ctx: RunContext) -> DisputePack:
     """Writes the dispute pack of a carrier's day: a workbook and a CSV file of its breaks with both sides' values.
 
