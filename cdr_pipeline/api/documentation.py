@@ -14,59 +14,32 @@ from cdr_pipeline.api.parameters import (
     UploadQuery,
     documented,
 )
+from cdr_pipeline.api.responses import (
+    LOGIN_SCHEMA,
+    AccountBody,
+    AccountNode,
+    DailyFileBody,
+    DayBody,
+    Envelope,
+    ErrorBody,
+    InteractionRow,
+    LoginBody,
+    LoginEnvelope,
+    PagedEnvelope,
+    RecordDocument,
+    RecordRow,
+    RejectedLine,
+    Summary,
+    TokenBody,
+    UploadResult,
+    UploadState,
+    enveloped,
+)
 from cdr_pipeline.core.records.document import KNOWN_PATHS
-from cdr_pipeline.warehouse.records.list_columns import NAMES
 
 Schema = dict[str, Any]
-_NUMBERS: Final = frozenset(("duration_seconds", "billing_seconds", "ringing_seconds"))
 _TEXT: Final[Schema] = {"type": "string"}
 
-
-def _object(properties: dict[str, Schema], *, required: tuple[str, ...] = (), closed: bool = False) -> Schema:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": not closed,
-    }
-
-
-def _column(name: str) -> Schema:
-    if name in _NUMBERS:
-        return {"oneOf": [{"type": "number", "minimum": 0}, {"type": "string", "const": ""}]}
-    if name == "media_recordings":
-        return {"oneOf": [{"type": "array", "items": _TEXT}, _TEXT]}
-    return _TEXT
-
-
-ROW: Final = _object({name: _column(name) for name in NAMES}, required=NAMES)
-_ROWS: Final[Schema] = {"type": "array", "items": ROW}
-_DOCUMENT: Final = _object({"id": _TEXT, "timestamp": {"type": "integer"}}, required=("id", "timestamp"))
-_ENVELOPE: Final[dict[str, Schema]] = {
-    "status": {"type": "string", "const": "success"},
-    "request_id": _TEXT,
-    "node": _TEXT,
-    "version": _TEXT,
-    "timestamp": {"type": "string", "format": "date-time"},
-    "start_key": _TEXT,
-    "next_start_key": _TEXT,
-    "page_size": {"oneOf": [_TEXT, {"type": "integer"}]},
-    "auth_token": _TEXT,
-}
-_ERROR: Final = _object(
-    {
-        "data": {},
-        "error": {"type": "string", "pattern": "^[45][0-9][0-9]$"},
-        "message": _TEXT,
-        "status": {"type": "string", "const": "error"},
-        "request_id": _TEXT,
-        "node": _TEXT,
-        "version": _TEXT,
-        "timestamp": {"type": "string", "format": "date-time"},
-    },
-    required=("data", "error", "message", "status", "request_id"),
-    closed=True,
-)
 ERRORS: Final[dict[int, str]] = {
     400: "a parameter is invalid; data has the field and the rule",
     401: "the token is missing or invalid",
@@ -96,10 +69,6 @@ _EXAMPLE_ERROR: Final = {
     "version": "4.3.0",
     "timestamp": "2026-11-24T10:00:00Z",
 }
-
-
-def _enveloped(data: Schema) -> Schema:
-    return _object({"data": data} | _ENVELOPE, required=("data", "status", "request_id"))
 
 
 def _query(name: str, description: str, example: str, schema: Schema | None = None) -> Schema:
@@ -153,7 +122,7 @@ class Group:
     """Part of the document that the routes of a group share.
 
     Args:
-        data: schema of the data of a successful response.
+        model: model of a successful response; None for a file.
         parameters: parameters of the routes.
         example: example of the data.
         codes: status codes of further errors.
@@ -164,7 +133,7 @@ class Group:
 
     def __init__(
         self,
-        data: Schema,
+        model: type[Envelope] | None,
         parameters: list[Schema],
         *,
         example: object,
@@ -174,14 +143,17 @@ class Group:
         extra: Schema | None = None,
     ) -> None:
         self.status = status
-        content: Schema = {"application/json": {"schema": _enveloped(data), "example": {"data": example}}}
+        content: Schema = {"application/json": {"example": {"data": example}}}
         if csv:
             content |= {media: {"schema": _TEXT} for media in CSV_TYPES}
         self.responses: dict[int | str, dict[str, Any]] = {status: {"description": "done", "content": content}}
+        if model is not None:
+            self.responses[status]["model"] = model
         for code in sorted({400, 401, 404, 406, 414, 429, 431, 500, 503, 504} | set(codes)):
             self.responses[code] = {
                 "description": ERRORS[code],
-                "content": {"application/json": {"schema": _ERROR, "example": _EXAMPLE_ERROR}},
+                "model": ErrorBody,
+                "content": {"application/json": {"example": _EXAMPLE_ERROR}},
             }
         self.extra: Schema = {"parameters": parameters, "security": _ANY_TOKEN} | (extra or {})
 
@@ -192,22 +164,35 @@ def described(group: Group) -> dict[str, Any]:
 
 
 LIST: Final = Group(
-    _ROWS, [*_PERIOD, *_PAGING, *_OURS, *_KAZOO], example=[{"id": "202611-call", "duration_seconds": 61}]
+    enveloped("Records", list[RecordRow], PagedEnvelope),
+    [*_PERIOD, *_PAGING, *_OURS, *_KAZOO],
+    example=[{"id": "202611-call", "duration_seconds": 61}],
+)
+INTERACTIONS: Final = Group(
+    enveloped("Interactions", list[InteractionRow], PagedEnvelope),
+    LIST.extra["parameters"],
+    example=[{"id": "202611-call", "interaction_id": "63946000061-1f", "inception_direction": "origination"}],
 )
 SUMMARY: Final = Group(
-    {"type": "object"},
+    enveloped("RecordSummary", Summary),
     [*_PERIOD, _ACCEPT, *_OURS, *_KAZOO],
     example={"inbound": {"pbx0.example": {"did_us": {"total": 61}}}},
 )
 DETAIL: Final = Group(
-    {"oneOf": [_DOCUMENT, {"type": "array", "items": _DOCUMENT}]}, [_ACCEPT], example={"id": "202611-call"}
+    enveloped("RecordDetail", RecordDocument), [_ACCEPT], example={"id": "202611-call", "timestamp": 63946000061}
 )
-ACCOUNT: Final = Group({"type": "object"}, [_ACCEPT], example={"id": "a1", "timezone": "Europe/Berlin"})
-ACCOUNTS: Final = Group({"type": "array"}, [_ACCEPT, *documented(StartQuery)], example=[{"id": "a1"}])
-TOKEN: Final = Group({"type": "object"}, [_ACCEPT], example={"account_id": "a1", "scope": "read"})
-_KEY: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 4_096}
+LEGS: Final = Group(
+    enveloped("Legs", list[RecordDocument]), [_ACCEPT], example=[{"id": "202611-call", "timestamp": 63946000061}]
+)
+ACCOUNT: Final = Group(
+    enveloped("AccountDetail", AccountBody), [_ACCEPT], example={"id": "a1", "timezone": "Europe/Berlin"}
+)
+ACCOUNTS: Final = Group(
+    enveloped("Accounts", list[AccountNode], PagedEnvelope), [_ACCEPT, *documented(StartQuery)], example=[{"id": "a1"}]
+)
+TOKEN: Final = Group(enveloped("TokenDetail", TokenBody), [_ACCEPT], example={"account_id": "a1", "scope": "read"})
 LOGIN: Final = Group(
-    {"type": "object"},
+    enveloped("Login", LoginBody, LoginEnvelope),
     [],
     example={"account_id": "a1"},
     codes=(408, 413, 415),
@@ -219,16 +204,15 @@ LOGIN: Final = Group(
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": _object({"data": _object({"api_key": _KEY}, required=("api_key",))}, required=("data",)),
+                    "schema": LOGIN_SCHEMA,
                     "example": {"data": {"api_key": "0123456789abcdef"}},
                 }
             },
         },
     },
 )
-_UPLOADED: Final = _object({"state": _TEXT, "counts": {"type": "object"}}, required=("state",))
 UPLOAD: Final = Group(
-    _UPLOADED,
+    enveloped("Uploaded", UploadResult),
     [
         *documented(UploadQuery),
         _ACCEPT,
@@ -258,25 +242,22 @@ UPLOAD: Final = Group(
     },
 )
 UPLOAD.responses[200] = UPLOAD.responses[201] | {"description": "the file was imported before, or a dry run"}
-UPLOADS: Final = Group(
-    {"oneOf": [{"type": "array", "items": _UPLOADED}, _UPLOADED]},
-    [_ACCEPT],
-    example=[{"upload_id": "9f86d081", "state": "loaded"}],
-)
+_UPLOAD: Final = {"upload_id": "9f86d081", "state": "loaded"}
+UPLOADS: Final = Group(enveloped("Uploads", list[UploadState]), [_ACCEPT], example=[_UPLOAD])
+UPLOAD_STATE: Final = Group(enveloped("UploadDetail", UploadState), [_ACCEPT], example=_UPLOAD)
 REJECTS: Final = Group(
-    {"type": "array", "items": _object({"line": {"type": "integer"}, "reason": _TEXT}, required=("line", "reason"))},
+    enveloped("Rejects", list[RejectedLine]),
     [_ACCEPT],
     example=[{"line": 7, "field": "call_id", "reason": "too_long", "raw": "...", "detail": "900 bytes, at most 512"}],
 )
-DAYS: Final = Group(
-    {"oneOf": [{"type": "array", "items": {"type": "object"}}, {"type": "object"}]},
-    [
-        *documented(DaysQuery),
-        _ACCEPT,
-    ],
-    example=[{"business_date": "2026-11-23", "state": "sealed"}],
+_DAY: Final = {"business_date": "2026-11-23", "state": "sealed"}
+_DATES: Final = documented(DaysQuery)
+DAYS: Final = Group(enveloped("Days", list[DayBody]), [*_DATES, _ACCEPT], example=[_DAY])
+DAY: Final = Group(enveloped("DayDetail", DayBody), [_ACCEPT], example=_DAY)
+EXPORTS: Final = Group(
+    enveloped("Exports", list[DailyFileBody]), [*_DATES, _ACCEPT], example=[{"id": "2026-11-23_v1_exact", "version": 1}]
 )
-FILE: Final = Group({}, [], example=None, csv=False)
+FILE: Final = Group(None, [], example=None, csv=False)
 FILE.responses[200] = {
     "description": "the file",
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},

@@ -1,6 +1,6 @@
 """Routes of accounts: one account, its children, all its descendants."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -11,6 +11,7 @@ from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, described
 from cdr_pipeline.api.envelope import success
 from cdr_pipeline.api.negotiation import form_of
 from cdr_pipeline.api.refusals import bad_cursor
+from cdr_pipeline.api.responses import AccountBody, AccountNode
 from cdr_pipeline.api.service import service_of
 
 router = APIRouter(tags=["accounts"])
@@ -25,8 +26,8 @@ _KNOWN: Final = COMMON_PARAMETERS | {"start_key"}
 async def account(request: Request, caller: Reader) -> Response:
     """Name and time zone of an account."""
     item = caller.account
-    data = {"id": item.account_id, "name": item.name, "realm": "", "timezone": item.time_zone}
-    return answer(request, response_type(request), data, name="account")
+    body = AccountBody(id=item.account_id, name=item.name, timezone=item.time_zone)
+    return answer(request, response_type(request), body.model_dump(), name="account")
 
 
 @router.get("/accounts/{account_id}/children", summary="Accounts of the next level", **described(ACCOUNTS))
@@ -51,14 +52,8 @@ async def _below(request: Request, caller: Caller, *, deep: bool) -> Response:
     accounts = await service_of(request).records.children(
         caller.account.account_id, deep=deep, after=after, limit=limit + 1
     )
-    rows: list[dict[str, Any]] = [
-        {
-            "id": row["account_id"],
-            "name": row["name"],
-            "realm": "",
-            "tree": row["tree"],
-            "timezone": row["time_zone"],
-        }
+    rows = [
+        AccountNode(id=row["account_id"], name=row["name"], tree=row["tree"], timezone=row["time_zone"]).model_dump()
         for row in accounts[:limit]
     ]
     if form_of(media) == "csv":

@@ -17,7 +17,7 @@ from cdr_pipeline.api.answers import (
 )
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.cursors import Cursor, decode_cursor, encode_cursor, search_digest
-from cdr_pipeline.api.documentation import DETAIL, LIST, SUMMARY, described
+from cdr_pipeline.api.documentation import DETAIL, INTERACTIONS, LEGS, LIST, SUMMARY, described
 from cdr_pipeline.api.envelope import listed
 from cdr_pipeline.api.filters import MOST_PARAMETERS, conditions_of
 from cdr_pipeline.api.negotiation import form_of
@@ -49,21 +49,23 @@ async def list_user_records(request: Request, caller: Reader, user_id: str) -> R
     return await _list(request, caller, "saved_at", user_id=user_id)
 
 
-@router.get("/accounts/{account_id}/cdrs/interaction", summary="List interactions", **described(LIST))
+@router.get("/accounts/{account_id}/cdrs/interaction", summary="List interactions", **described(INTERACTIONS))
 async def list_interactions(request: Request, caller: Reader) -> Response:
     """First leg of each interaction whose first leg started in a period."""
     return await _list(request, caller, "started_at", interactions=True)
 
 
 @router.get(
-    "/accounts/{account_id}/users/{user_id}/cdrs/interaction", summary="List a user's interactions", **described(LIST)
+    "/accounts/{account_id}/users/{user_id}/cdrs/interaction",
+    summary="List a user's interactions",
+    **described(INTERACTIONS),
 )
 async def list_user_interactions(request: Request, caller: Reader, user_id: str) -> Response:
     """First leg of each interaction of one user's devices."""
     return await _list(request, caller, "started_at", user_id=user_id, interactions=True)
 
 
-@router.get("/accounts/{account_id}/cdrs/legs/{leg_id:path}", summary="Legs of an interaction", **described(DETAIL))
+@router.get("/accounts/{account_id}/cdrs/legs/{leg_id:path}", summary="Legs of an interaction", **described(LEGS))
 async def legs(request: Request, caller: Reader, leg_id: str) -> Response:
     """Detail documents of all legs of an interaction, by its id or by that of one leg, oldest first."""
     media = _only(request, COMMON_PARAMETERS)

@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, Response
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader
-from cdr_pipeline.api.documentation import DAYS, FILE, described
+from cdr_pipeline.api.documentation import DAY, DAYS, EXPORTS, FILE, described
 from cdr_pipeline.api.parameters import DaysQuery, parameters_of
 from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
 from cdr_pipeline.api.service import service_of
@@ -29,7 +29,7 @@ async def days(request: Request, caller: Reader) -> Response:
     return answer(request, media, states, name="days")
 
 
-@router.get("/accounts/{account_id}/days/{business_date}", summary="State of a day", **described(DAYS))
+@router.get("/accounts/{account_id}/days/{business_date}", summary="State of a day", **described(DAY))
 async def day(request: Request, caller: Reader, business_date: str) -> Response:
     """State, records by origin, and reconciliation of one day."""
     media = response_type(request)
@@ -43,7 +43,7 @@ async def day(request: Request, caller: Reader, business_date: str) -> Response:
     return answer(request, media, states[0], name="day")
 
 
-@router.get("/accounts/{account_id}/exports", summary="List daily files", **described(DAYS))
+@router.get("/accounts/{account_id}/exports", summary="List daily files", **described(EXPORTS))
 async def exports(request: Request, caller: Reader) -> Response:
     """Daily files with their manifests."""
     media, (first, last) = response_type(request), _span(request)
@@ -51,7 +51,12 @@ async def exports(request: Request, caller: Reader) -> Response:
     return answer(request, media, files, name="exports")
 
 
-@router.get("/accounts/{account_id}/exports/{file_id}", summary="Download a daily file", **described(FILE))
+@router.get(
+    "/accounts/{account_id}/exports/{file_id}",
+    summary="Download a daily file",
+    response_class=FileResponse,
+    **described(FILE),
+)
 async def export(request: Request, caller: Reader, file_id: str) -> Response:
     """A daily file, byte for byte. The header X-Content-SHA256 is its sha256."""
     file = await to_thread.run_sync(find_file, caller.account.account_id, file_id, service_of(request).ctx)

@@ -1,7 +1,7 @@
 """Routes of tokens: request one with an API key, inspect it, revoke it."""
 
 from datetime import timedelta
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import orjson
 from fastapi import APIRouter, Request
@@ -15,6 +15,7 @@ from cdr_pipeline.api.documentation import LOGIN, TOKEN, described
 from cdr_pipeline.api.envelope import JSON, success
 from cdr_pipeline.api.negotiation import BODY_JSON, body_form
 from cdr_pipeline.api.refusals import no_such, parse_error, unauthorized, unsupported
+from cdr_pipeline.api.responses import LoginBody, TokenBody
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.accounts.api_tokens import issue_token, revoke_token
 from cdr_pipeline.warehouse.accounts.tokens import Token
@@ -43,8 +44,8 @@ async def api_auth(request: Request) -> Response:
     request.state.token_id = grant.token.token_id
     service.rates.take(grant.token.token_id, _COST)
     token = await run_in_threadpool(issue_token, grant.token, min(now + _LIFE, grant.token.expires_at), service.ctx)
-    data = {"account_id": grant.token.account_id, "scope": grant.token.scope}
-    body = success(data, request_id(request), auth_token=token)
+    data = LoginBody(account_id=grant.token.account_id, scope=grant.token.scope)
+    body = success(data.model_dump(), request_id(request), auth_token=token)
     return Response(body, 201, media_type=JSON)
 
 
@@ -66,13 +67,11 @@ async def revoke_own_token(request: Request) -> Response:
     return answer(request, media, _description(token), name="token")
 
 
-def _description(token: Token) -> dict[str, object]:
-    return {
-        "account_id": token.account_id,
-        "token_id": token.token_id,
-        "scope": token.scope,
-        "expires_at": token.expires_at.isoformat(),
-    }
+def _description(token: Token) -> dict[str, Any]:
+    body = TokenBody(
+        account_id=token.account_id, token_id=token.token_id, scope=token.scope, expires_at=token.expires_at
+    )
+    return body.model_dump() | {"expires_at": token.expires_at.isoformat()}
 
 
 def _key_of(body: bytes) -> str:

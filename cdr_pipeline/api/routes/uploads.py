@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader, uploader
 from cdr_pipeline.api.bodies import save_body
-from cdr_pipeline.api.documentation import REJECTS, UPLOAD, UPLOADS, described
+from cdr_pipeline.api.documentation import REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS, described
 from cdr_pipeline.api.negotiation import Form, body_form
 from cdr_pipeline.api.parameters import UploadQuery, parameters_of
 from cdr_pipeline.api.refusals import conflict, in_flight, invalid, no_such, other_request, unknown_parameters
@@ -60,7 +60,7 @@ async def list_uploads(request: Request, caller: Reader) -> Response:
     return answer(request, media, uploads, name="uploads")
 
 
-@router.get("/accounts/{account_id}/uploads/{upload_id}", summary="State of an upload", **described(UPLOADS))
+@router.get("/accounts/{account_id}/uploads/{upload_id}", summary="State of an upload", **described(UPLOAD_STATE))
 async def upload_state(request: Request, caller: Reader, upload_id: str) -> Response:
     """State and counts of an upload."""
     media = response_type(request)

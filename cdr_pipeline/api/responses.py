@@ -1,0 +1,253 @@
+"""Response bodies as Pydantic models: the schemas of the OpenAPI document.
+
+The envelope module writes bodies. Rows of records come from the warehouse as JSON and are not parsed again.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from cdr_pipeline.warehouse.records.list_columns import NAMES
+
+_NUMBERS: Final = frozenset(("duration_seconds", "billing_seconds", "ringing_seconds"))
+_Seconds = Annotated[float, Field(ge=0)] | Literal[""]
+
+
+class Body(BaseModel):
+    """A part of a response. Every key is described here; tests compare responses with the models."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class About(Body):
+    """What every response says about itself."""
+
+    request_id: str
+    node: str
+    version: str
+    timestamp: datetime
+
+
+class Envelope(About):
+    """A successful response."""
+
+    data: Any
+    status: Literal["success"]
+
+
+class PagedEnvelope(Envelope):
+    """A successful response with a list in pages."""
+
+    start_key: str | None = None
+    next_start_key: str | None = None
+    page_size: int | str | None = None
+
+
+class ErrorBody(About):
+    """An error: its status code, its title, and details in ``data``."""
+
+    data: Any
+    error: str = Field(pattern="^[45][0-9][0-9]$")
+    message: str
+    status: Literal["error"]
+
+
+def enveloped(name: str, data: object, base: type[Envelope] = Envelope) -> type[Envelope]:
+    """The model of a successful response.
+
+    Args:
+        name: name of the model, used by generated clients.
+        data: type of ``data``.
+        base: the envelope.
+    """
+    fields: dict[str, Any] = {"data": (data, ...)}
+    return create_model(name, __base__=base, **fields)
+
+
+def _column(name: str) -> object:
+    if name in _NUMBERS:
+        return _Seconds
+    return list[str] | str if name == "media_recordings" else str
+
+
+_columns: dict[str, Any] = {name: (_column(name), ...) for name in NAMES}
+# A row of a list of records; its columns are those of the list.
+RecordRow: Final = create_model("RecordRow", __base__=Body, **_columns)
+
+_first_leg: dict[str, Any] = {"inception_direction": (str, ...)}
+# A row of a list of interactions: the first leg of each.
+InteractionRow: Final = create_model("InteractionRow", __base__=RecordRow, **_first_leg)
+
+
+class RecordDocument(BaseModel):
+    """Detail document of a record, with the keys that its source delivered."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: str
+    timestamp: int
+
+
+class AccountBody(Body):
+    """An account."""
+
+    id: str
+    name: str
+    realm: str = ""
+    timezone: str
+
+
+class AccountNode(Body):
+    """An account in a list of accounts below another one."""
+
+    id: str
+    name: str
+    realm: str = ""
+    tree: list[str]
+    timezone: str
+
+
+class TokenBody(Body):
+    """A token without its secret."""
+
+    account_id: str
+    token_id: str
+    scope: str
+    expires_at: datetime
+
+
+class LoginBody(Body):
+    """Account and scope of a new token."""
+
+    account_id: str
+    scope: str
+
+
+class LoginEnvelope(Envelope):
+    """A successful response with the new token."""
+
+    auth_token: str
+
+
+class LoginKey(BaseModel):
+    """An API key."""
+
+    api_key: str = Field(min_length=1, max_length=4_096)
+
+
+class LoginRequest(BaseModel):
+    """Body of a login."""
+
+    data: LoginKey
+
+
+# Schema without references, so that it needs no component of its own.
+LOGIN_SCHEMA: Final = LoginRequest.model_json_schema() | {"properties": {"data": LoginKey.model_json_schema()}}
+LOGIN_SCHEMA.pop("$defs")
+
+
+class CountsBody(Body):
+    """Lines of an upload by result."""
+
+    read: int
+    inserted: int
+    updated: int
+    unchanged: int
+    duplicate: int
+    rejected: int
+    filtered: int
+
+
+class UploadResult(Body):
+    """Result of an upload or a dry run."""
+
+    state: str
+    upload_id: str | None = None
+    origin: str | None = None
+    profile: str | None = None
+    bytes: int | None = None
+    days: list[date] | None = None
+    overlap_rows: int | None = None
+    other_calls: int | None = None
+    counts: CountsBody | None = None
+    reject_reasons: dict[str, int] | None = None
+    filtered_reasons: dict[str, int] | None = None
+
+
+class UploadState(Body):
+    """An upload in the list of uploads; the row counts are null until it is loaded."""
+
+    upload_id: str
+    origin: str
+    profile: str
+    time_zone: str | None
+    file_name: str
+    state: str
+    received_at: datetime
+    corrects: str | None
+    overlap_rows: int | None
+    other_calls: int | None
+    error_code: str | None
+    rows_read: int | None
+    rows_inserted: int | None
+    rows_updated: int | None
+    rows_rejected: int | None
+
+
+class RejectedLine(Body):
+    """A rejected line of an upload."""
+
+    line: int
+    field: str
+    reason: str
+    raw: str
+    detail: str | None
+
+
+class RecordsOfDay(Body):
+    """Records of a day by origin."""
+
+    api: int
+    imported: int
+
+
+class ReconciliationOfDay(Body):
+    """Reconciliation of a day; the exposure is exact text."""
+
+    status: str
+    breaks: int
+    exposure: str
+
+
+class DayBody(Body):
+    """State of a business date."""
+
+    business_date: date
+    state: str
+    complete_through: datetime | None
+    changed_at: datetime | None
+    exported_at: datetime | None
+    records: RecordsOfDay
+    volume: str | None
+    failed_windows: int
+    reconciliation: ReconciliationOfDay
+
+
+class DailyFileBody(Body):
+    """A daily file with its manifest."""
+
+    id: str
+    business_date: date
+    version: int
+    dialect: str
+    file_name: str
+    sha256: str
+    bytes: int
+    rows: int
+    written_at: datetime
+    manifest: dict[str, Any] | None
+
+
+# Direction, far side, kind of number, rate: seconds.
+Summary = dict[str, dict[str, dict[str, dict[str, int]]]]

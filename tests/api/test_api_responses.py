@@ -1,0 +1,93 @@
+"""Responses are those of their models, and the OpenAPI document is made of the models."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from cdr_pipeline.api import documentation
+from cdr_pipeline.api.documentation import Group
+from cdr_pipeline.api.filters import FILTERS
+from cdr_pipeline.api.responses import ErrorBody
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.serving import PERIOD, Served, serving, store, token_for
+
+ROUTES = {
+    "": documentation.ACCOUNT,
+    "/children": documentation.ACCOUNTS,
+    "/cdrs": documentation.LIST,
+    "/cdrs?paginate=false": documentation.LIST,
+    "/cdrs/interaction": documentation.INTERACTIONS,
+    "/cdrs/summary": documentation.SUMMARY,
+    "/cdrs/202603-call1": documentation.DETAIL,
+    "/cdrs/legs/202603-call1": documentation.LEGS,
+    "/days": documentation.DAYS,
+    "/days/2026-03-02": documentation.DAY,
+    "/exports": documentation.EXPORTS,
+    "/uploads": documentation.UPLOADS,
+}
+FILE = b"id,caller,callee,start_time,duration\r\nb1,1,2,2026-03-02T10:00:00Z,60\r\nb2,1,2,no time,60\r\n"
+
+
+def conforms(group: Group, body: bytes, status: int = 200) -> Any:
+    """Data of a response that its model accepts without unknown or missing keys."""
+    model = group.responses[status]["model"]
+    return model.model_validate(orjson.loads(body)).data
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_response_has_the_keys_and_types_of_its_model(api: Served, version: str, path: str) -> None:
+    bounded = {} if "/days" in path else PERIOD if "cdrs" in path and "call1" not in path else {}
+    path, _, paginate = path.partition("?paginate=")
+    query = bounded | ({"paginate": paginate} if paginate else {})
+    answer = api.get(f"/{version}/accounts/self{path}", **query)
+    assert answer.status_code == 200, answer.text
+    conforms(ROUTES[f"{path}?paginate={paginate}" if paginate else path], answer.content)
+
+
+def test_uploads_rejects_and_tokens_have_the_keys_of_their_models(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", {})
+        with api.client(token_for(ctx, "self", "upload"), **{"Content-Type": "text/csv"}) as client:
+            preview = client.post("/v2/accounts/self/cdrs", content=FILE, params={"dry_run": "true"})
+            loaded = client.post("/v2/accounts/self/cdrs", content=FILE)
+            conforms(documentation.TOKEN, client.get("/v2/token_auth").content)
+        with api.client() as client:
+            login = client.put("/v2/api_auth", json={"data": {"api_key": api.tokens["self"]}})
+        conforms(documentation.LOGIN, login.content, 201)
+        assert conforms(documentation.UPLOAD, preview.content, 200).state == "previewed"
+        upload_id = conforms(documentation.UPLOAD, loaded.content, 201).upload_id
+        path = f"/v2/accounts/self/uploads/{upload_id}"
+        assert conforms(documentation.UPLOAD_STATE, api.get(path).content).rows_rejected == 1
+        assert [line.line for line in conforms(documentation.REJECTS, api.get(f"{path}/rejects").content)] == [3]
+
+
+@pytest.mark.parametrize("path", ["/v2/accounts/other", "/v2/accounts/self/cdrs", "/v2/nothing"])
+def test_errors_have_the_keys_of_their_model(api: Served, path: str) -> None:
+    ErrorBody.model_validate_json(api.get(path, page_size="x").content)
+
+
+def test_every_response_of_the_document_names_a_model(api: Served) -> None:
+    document = api.get("/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                if "application/json" not in response.get("content", {}) or not path.startswith("/v"):
+                    continue
+                schema = response["content"]["application/json"]["schema"]
+                assert schema.get("$ref", "").startswith("#/components/schemas/"), (method, path, status)
+
+
+def test_lists_of_the_document_state_their_items(api: Served) -> None:
+    schemas = api.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["Records"]["properties"]["data"]["items"] == {"$ref": "#/components/schemas/RecordRow"}
+    assert schemas["Accounts"]["properties"]["data"]["items"] == {"$ref": "#/components/schemas/AccountNode"}
+    assert schemas["RecordRow"]["required"][:2] == ["id", "call_id"]
+
+
+def test_the_document_has_each_filter_with_its_own_schema(api: Served) -> None:
+    operation = api.get("/openapi.json").json()["paths"]["/v2/accounts/{account_id}/cdrs"]["get"]
+    stated = {item["name"]: item["schema"] for item in operation["parameters"]}
+    for name, item in FILTERS.items():
+        assert stated[name] == (item.schema or {"type": "string"})
