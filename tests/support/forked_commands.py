@@ -20,6 +20,8 @@ from typing import IO, Any, Self
 
 _TAKE_IN = "take-in"
 _SCRIPT = "script"
+# Exit code of an import that is done, and of which some rows were rejected.
+ROWS_REJECTED = 13
 _PROGRAM = "program"
 _SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 
@@ -204,7 +206,8 @@ def _exit_code(arguments: list[str]) -> int:
     from cdr_pipeline import cli  # noqa: PLC0415
 
     if arguments[0] == _SCRIPT:
-        return next((code for code in map(_exit_code, json.loads(arguments[1])) if code), 0)
+        # An import that rejects rows is done.
+        return next((code for code in map(_exit_code, json.loads(arguments[1])) if code not in (0, ROWS_REJECTED)), 0)
     if arguments[0] == _PROGRAM:
         return _program_code(arguments[1:])
     # The commands are registered once, in the parent.
