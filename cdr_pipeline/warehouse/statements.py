@@ -160,6 +160,24 @@ MASKED_TABLES: Final = (_masking("cdr"), _masking("cdr_history"))
 # Text that an erasure searches, one column per line so that a match cannot span two columns.
 _SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(_identifiers(SEARCHED_FOR_ERASURE))
 _RECORD: Final = (*names(), *BOOKKEEPING)
+# Columns of the class SealedFile, over "files" (export_files) and "days".
+_SEALED_FILE: Final = sql.SQL(
+    """
+    files.account_id,
+    files.business_date,
+    files.version,
+    files.version = days.version AS newest,
+    files.dialect,
+    files.path,
+    files.sha256,
+    files.bytes AS size,
+    octet_length(files.manifest) AS manifest_size,
+    files.fault,
+    files.fault_since,
+    files.hashed_at,
+    files.lost_at,
+    days.version AS day_version"""
+)
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "retention/find_records": {"searched": _SEARCHED},
     "records/copy_stage_keys": {"columns": _identifiers(BELIEVED_EQUAL)},
@@ -175,5 +193,9 @@ _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
         )
     },
     "retention/copy_month": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names())},
+    "days/faulty_files": {"columns": _SEALED_FILE},
+    "days/files_to_hash": {"columns": _SEALED_FILE},
+    "days/lost_files": {"columns": _SEALED_FILE},
+    "days/sealed_files": {"columns": _SEALED_FILE},
     "days/day_lines": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names(exported_only=True))},
 }

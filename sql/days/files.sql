@@ -37,21 +37,7 @@ ORDER BY account_id, business_date, version, dialect
 -- Name:        faulty_files
 -- Purpose:     sealed files with a fault that are neither repaired nor recorded as lost.
 -- Parameters:  none.   Grain: account_id, business_date, version, dialect.   Locks: none.
-SELECT
-    files.account_id,
-    files.business_date,
-    files.version,
-    files.version = days.version AS newest,
-    files.dialect,
-    files.path,
-    files.sha256,
-    files.bytes AS size,
-    octet_length(files.manifest) AS manifest_size,
-    files.fault,
-    files.fault_since,
-    files.hashed_at,
-    files.lost_at,
-    days.version AS day_version
+SELECT {columns}
 FROM export_files AS files
 INNER JOIN days ON days.account_id = files.account_id AND days.business_date = files.business_date
 WHERE files.fault IS NOT NULL AND files.lost_at IS NULL
@@ -60,21 +46,7 @@ ORDER BY files.account_id, files.business_date, files.version, files.dialect
 -- Name:        files_to_hash
 -- Purpose:     announced files of sealed days, the longest unchecked first.
 -- Parameters:  none.   Grain: account_id, business_date, version, dialect.   Locks: none.
-SELECT
-    files.account_id,
-    files.business_date,
-    files.version,
-    files.version = days.version AS newest,
-    files.dialect,
-    files.path,
-    files.sha256,
-    files.bytes AS size,
-    octet_length(files.manifest) AS manifest_size,
-    files.fault,
-    files.fault_since,
-    files.hashed_at,
-    files.lost_at,
-    days.version AS day_version
+SELECT {columns}
 FROM export_files AS files
 INNER JOIN days ON days.account_id = files.account_id AND days.business_date = files.business_date
 WHERE
@@ -87,21 +59,7 @@ ORDER BY
 -- Name:        lost_files
 -- Purpose:     sealed files recorded as lost, which a newer version replaces.
 -- Parameters:  none.   Grain: account_id, business_date, version, dialect.   Locks: none.
-SELECT
-    files.account_id,
-    files.business_date,
-    files.version,
-    files.version = days.version AS newest,
-    files.dialect,
-    files.path,
-    files.sha256,
-    files.bytes AS size,
-    octet_length(files.manifest) AS manifest_size,
-    files.fault,
-    files.fault_since,
-    files.hashed_at,
-    files.lost_at,
-    days.version AS day_version
+SELECT {columns}
 FROM export_files AS files
 INNER JOIN days ON days.account_id = files.account_id AND days.business_date = files.business_date
 WHERE files.lost_at IS NOT NULL AND files.manifest IS NOT NULL
@@ -221,21 +179,7 @@ WHERE
 -- Name:        sealed_files
 -- Purpose:     announced files of sealed days with the result of the last check, grouped by folder.
 -- Parameters:  none.   Grain: account_id, business_date, version, dialect.   Locks: none.
-SELECT
-    files.account_id,
-    files.business_date,
-    files.version,
-    files.version = days.version AS newest,
-    files.dialect,
-    files.path,
-    files.sha256,
-    files.bytes AS size,
-    octet_length(files.manifest) AS manifest_size,
-    files.fault,
-    files.fault_since,
-    files.hashed_at,
-    files.lost_at,
-    days.version AS day_version
+SELECT {columns}
 FROM export_files AS files
 INNER JOIN days ON days.account_id = files.account_id AND days.business_date = files.business_date
 WHERE
