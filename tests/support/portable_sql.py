@@ -171,9 +171,7 @@ def _materialized(node: Node, uses: list[str], *, is_root: bool) -> list[Node]:
         return [node.subquery]
     if _is(node, ast.SelectStmt) and node.larg is not None:
         return [node.larg, node.rarg, *((node.withClause,) if node.withClause else ())]
-    if _is(node, ast.SelectStmt) and not is_root and not node.fromClause and not node.valuesLists:
-        return []
-    if _is(node, ast.SelectStmt) and not node.fromClause and not node.valuesLists and not node.withClause:
+    if is_root and _is(node, ast.SelectStmt) and not (node.fromClause or node.valuesLists or node.withClause):
         return [part.subselect for part in _walk(node) if _is(part, ast.SubLink)]
     return []
 

@@ -29,13 +29,11 @@ def is_cluster(connection: Connection[Any]) -> bool:
     return connection.execute(statement("operations/is_cluster")).fetchone() == (True,)
 
 
-def undistributed_tables(connection: Connection[Any]) -> tuple[str, ...]:
-    """Tables of a cluster that ``distribute`` has yet to distribute; none on a single server.
+def _undistributed_tables(connection: Connection[Any]) -> tuple[str, ...]:
+    """Tables of a cluster that ``distribute`` has yet to distribute.
 
     A database whose tables are distributed in part rejects statements that join the two parts.
     """
-    if not is_cluster(connection):
-        return ()
     rows = connection.execute(statement("operations/undistributed_tables")).fetchall()
     return tuple(row[0] for row in rows if row[0] not in LOCAL)
 
@@ -52,7 +50,7 @@ def require_ready(connection: Connection[Any]) -> None:
     """
     if not is_cluster(connection) or connection.execute(statement("operations/is_distributed")).fetchone() != (True,):
         return
-    if waiting := undistributed_tables(connection):
+    if waiting := _undistributed_tables(connection):
         raise WarehouseNotMigrated(
             f"{len(waiting)} table(s) are not distributed over the cluster: {', '.join(waiting)}",
             hint="run 'cdr-pipeline warehouse distribute'",
@@ -102,7 +100,7 @@ def distribute(connection: Connection[Any]) -> tuple[str, ...]:
         )
     with connection.transaction():
         connection.execute("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
-        waiting = undistributed_tables(connection)
+        waiting = _undistributed_tables(connection)
         for (table,) in connection.execute(statement("operations/isolated_tables")).fetchall():
             if table in waiting:
                 connection.execute(named("operations/isolate_on_cluster", table=sql.Identifier(table)))
