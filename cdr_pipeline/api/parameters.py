@@ -44,7 +44,7 @@ def _page_size(text: object) -> object:
 
 
 def page_size_fault(most: int) -> PydanticCustomError:
-    """Fault of a page size that is no whole number from 1 to ``most``."""
+    """Fault of a page size that is not an integer from 1 to ``most``."""
     return PydanticCustomError(
         "range", "must be a whole number from 1 to {most}; paginate=false lists everything", {"most": most}
     )

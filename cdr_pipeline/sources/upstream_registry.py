@@ -19,7 +19,7 @@ def upstream_of(settings: Settings) -> Upstream:
     """The upstream that the settings select.
 
     Raises:
-        ConfigurationError: there is no such upstream, or it has no such dialect.
+        ConfigurationError: the upstream is unknown, or does not have the dialect.
     """
     upstream = upstream_named(settings.upstream, settings)
     if settings.api_dialect not in (_DETECTED, *upstream.dialects):
@@ -34,7 +34,7 @@ def upstream_named(name: str, settings: Settings) -> Upstream:
     """The upstream of a name, such as the one that a landing file was collected from.
 
     Raises:
-        ConfigurationError: there is no upstream of this name.
+        ConfigurationError: the upstream is unknown.
     """
     if name not in UPSTREAMS:
         raise ConfigurationError(

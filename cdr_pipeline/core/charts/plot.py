@@ -21,7 +21,7 @@ class ChartSeries:
 
     Attributes:
         name: name in the legend.
-        values: height for every label, in the unit of the chart; None where there is no value.
+        values: height for every label, in the unit of the chart; None for a label without a value.
     """
 
     name: str

@@ -94,7 +94,7 @@ class KazooUpstream:
             yield checked
 
     def clock(self) -> datetime | None:
-        """The ``Date`` of a response of the switch; None if there is no response or no URL."""
+        """The ``Date`` of a response of the switch; None without a URL or if the switch does not answer."""
         return None if self.settings.api_url is None else server_clock(self.settings.api_url)
 
     def connect(self, *, wall_clock: Callable[[], datetime] | None = None) -> UpstreamClient:

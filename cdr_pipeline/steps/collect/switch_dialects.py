@@ -41,7 +41,7 @@ def require_upstream(settings: Settings) -> None:
     """Checks the settings that select the upstream and its dialect.
 
     Raises:
-        ConfigurationError: there is no such upstream, or it has no such dialect.
+        ConfigurationError: the upstream is unknown, or does not have the dialect.
     """
     upstream_of(settings)
 

@@ -94,7 +94,7 @@ def uploads_of(account_id: str, ctx: RunContext, upload_id: str = "") -> list[di
 
 
 def rejects_of(account_id: str, upload_id: str, ctx: RunContext) -> list[dict[str, Any]] | None:
-    """Open rejects of an upload: ``line, field, reason, raw, detail``; None when there is no such upload."""
+    """Open rejects of an upload: ``line, field, reason, raw, detail``; None if the upload is unknown."""
     with ctx.ledger() as ledger:
         if ledger.uploads.find(account_id, upload_id) is None:
             return None
