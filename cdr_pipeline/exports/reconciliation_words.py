@@ -54,6 +54,19 @@ CAUSES: Final[dict[str, str]] = {
     "start_or_end": "end instead of start, or start instead of end",
     "clock": "clock",
 }
+# What a claim is called in the pack for the carrier.
+CLAIMS: Final[dict[str, str]] = {
+    "duration_mismatch": "duration charged too long",
+    "cost_mismatch": "price too high",
+    "both_mismatch": "duration too long and price too high",
+    "unpriced": "no agreed price",
+    "time_mismatch": "charged at another time",
+    "answer_mismatch": "call was not answered",
+    "number_only": "call at another time",
+    "missing_in_switch": "call unknown to us",
+    "dup_b": "charged twice",
+    "other_charge": "charge without a call",
+}
 _CENT: Final = Decimal("0.01")
 _MOST_PLACES: Final = 8
 _MILLISECONDS: Final = 1_000
@@ -69,6 +82,11 @@ def class_name(name: str) -> str:
 def class_meaning(name: str) -> str:
     """Explanation of a class."""
     return CLASSES[name][1]
+
+
+def claim_words(name: str) -> str:
+    """Name of a claim of a class in the pack for the carrier."""
+    return CLAIMS[name]
 
 
 def cause_words(name: str) -> str:

@@ -25,8 +25,8 @@ from cdr_pipeline.cli.days import exports as export_command
 from cdr_pipeline.cli.uploads import rejects as rejects_command
 from cdr_pipeline.errors import AlertNotSent, DeliveryError, ExportError
 from cdr_pipeline.exports.daily_file import publish
-from cdr_pipeline.exports.dispute_pack import write_pack
 from cdr_pipeline.exports.file_names import manifest_path
+from cdr_pipeline.exports.internal_pack import write_internal_pack
 from cdr_pipeline.exports.verify import verify_tree
 from cdr_pipeline.settings import Settings, inspect_settings
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
@@ -358,7 +358,7 @@ def test_files_with_calls_are_their_owners_whatever_the_umask(tmp_path: Path) ->
     land_upload(upload, private)
     pack = tmp_path / "pack"
     heading = [("carrier", "acmetel"), ("account", ACCOUNT), ("day", str(DAY))]
-    write_pack([], folder=pack, heading=heading, made_at=datetime(2026, 3, 3, tzinfo=UTC))
+    write_internal_pack([], folder=pack, heading=heading, made_at=datetime(2026, 3, 3, tzinfo=UTC))
     assert len([path for path in private.rglob("*") if path.is_file()]) == 3
     assert open_to_others(private) + open_to_others(pack) == []
 

@@ -12,7 +12,7 @@ import pytest
 
 from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
 from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
-from cdr_pipeline.exports.dispute_pack import write_pack
+from cdr_pipeline.exports.internal_pack import write_internal_pack
 from cdr_pipeline.exports.reconciliation_report import ClassTotal, ReportPage, render
 from cdr_pipeline.exports.reconciliation_words import amount, span_words
 
@@ -106,7 +106,7 @@ def test_lengths_of_time_are_in_units_that_people_use() -> None:
 
 @pytest.mark.fault("B19")
 def test_what_looks_like_a_formula_is_text_in_the_workbook(tmp_path: Path) -> None:
-    pack = write_pack(
+    pack = write_internal_pack(
         [a_break(caller_id_name='=HYPERLINK("http://x")', reason="@SUM(1)", switch_caller="=1+1")],
         folder=tmp_path,
         heading=HEADING,
@@ -121,13 +121,16 @@ def test_what_looks_like_a_formula_is_text_in_the_workbook(tmp_path: Path) -> No
 
 @pytest.mark.fault("B19")
 def test_the_csv_of_the_pack_gives_a_spreadsheet_no_formula(tmp_path: Path) -> None:
-    pack = write_pack([a_break(caller_id_name="=1+1")], folder=tmp_path, heading=HEADING, made_at=NOON)
+    pack = write_internal_pack([a_break(caller_id_name="=1+1")], folder=tmp_path, heading=HEADING, made_at=NOON)
     (row,) = csv.DictReader(pack.csv_file.read_text().splitlines())
     assert row["caller_id_name"] == "'=1+1"
     assert (row["switch_callee"], row["carrier_amount"], row["charged_too_much"]) == ("+447700900001", "0.20", "0.10")
 
 
 def test_the_pack_is_the_same_for_the_same(tmp_path: Path) -> None:
-    packs = [write_pack([a_break()], folder=tmp_path / name, heading=HEADING, made_at=NOON) for name in ("one", "two")]
+    packs = [
+        write_internal_pack([a_break()], folder=tmp_path / name, heading=HEADING, made_at=NOON)
+        for name in ("one", "two")
+    ]
     assert packs[0].workbook.read_bytes() == packs[1].workbook.read_bytes()
     assert packs[0].csv_file.read_bytes() == packs[1].csv_file.read_bytes()

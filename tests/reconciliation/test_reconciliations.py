@@ -310,7 +310,7 @@ def test_where_most_prices_differ_the_switchs_may_be_customer_prices(place: RunC
     assert any("compare_amounts = false" in finding for finding in one(place).kept.version.findings)
 
 
-def test_breaks_export_writes_the_pack_by_command(
+def test_breaks_export_writes_the_internal_pack_by_command(
     place: RunContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     legs(place, starts(40))
@@ -320,15 +320,16 @@ def test_breaks_export_writes_the_pack_by_command(
     monkeypatch.setenv("CDR_WAREHOUSE_URL", place.url)
     monkeypatch.setenv("CDR_DATA_DIR", str(place.settings.data_dir))
     asked = ["export", "--date", str(DAY), "--account", "acct", "--carrier", "bell", "--out", str(tmp_path / "pack")]
+    asked.append("--internal")
     done = CliRunner().invoke(breaks_app, asked)
     assert done.exit_code == 0, done.output
     assert "2 break(s)" in done.output
-    with (tmp_path / "pack" / f"dispute_bell_acct_{DAY}.csv").open(newline="") as file:
+    with (tmp_path / "pack" / f"breaks_bell_acct_{DAY}.csv").open(newline="") as file:
         found = {row["class"]: (row["charged_too_much"], row["carrier_record_id"]) for row in csv.DictReader(file)}
     assert found == {"cost_mismatch": ("0.10000000", "c3"), "missing_in_switch": ("0.10000000", "extra")}
-    book = load_workbook(tmp_path / "pack" / f"dispute_bell_acct_{DAY}.xlsx", read_only=True)
+    book = load_workbook(tmp_path / "pack" / f"breaks_bell_acct_{DAY}.xlsx", read_only=True)
     (everything,) = [row for row in book["Totals"].iter_rows(values_only=True) if row[0] == "All"]
-    assert (everything[2], everything[-3:]) == (2, (0.2, 0, "USD"))
+    assert (everything[3], everything[-3:]) == (2, (0.2, 0, "USD"))
 
 
 @pytest.mark.parametrize("wanted", ["ffffffff", "ff", ""])

@@ -129,12 +129,40 @@ def export(
     account: Annotated[str, typer.Option(help="Account that owns the calls.")],
     carrier: Annotated[str, typer.Option(help="The carrier to dispute with.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder to write into.")] = Path(),
+    undecided: Annotated[
+        bool, typer.Option("--undecided", help="Also claim breaks without a decision, where too much is charged.")
+    ] = False,
+    internal: Annotated[
+        bool, typer.Option("--internal", help="Write all breaks with decisions and notes. Not for the carrier.")
+    ] = False,
 ) -> None:
-    """Write the dispute pack of a carrier's day: XLSX and CSV with both sides' values, the rules and totals."""
-    from cdr_pipeline.cli.terminal import out, run_context
-    from cdr_pipeline.steps.reconciliation.breaks import export_breaks
+    """Write the pack for the carrier: XLSX and CSV with the disputed breaks, both sides' values, rule and amounts.
 
+    It never has calls that the carrier did not charge, charges that are too low, prices of the switch or names of
+    customers. With --internal, the pack has all breaks and everything about them.
+    """
+    from cdr_pipeline.cli.terminal import out, run_context
+    from cdr_pipeline.steps.reconciliation.breaks import PackRequest, export_breaks
+
+    if undecided and internal:
+        raise typer.BadParameter("the internal pack has all breaks; leave out --undecided")
+    request = PackRequest(
+        business_date.date(), account, carrier, folder.absolute(), undecided=undecided, internal=internal
+    )
     with run_context("exporting") as ctx:
-        pack = export_breaks(business_date.date(), account, carrier, folder.absolute(), ctx)
+        exported = export_breaks(request, ctx)
+    pack = exported.pack
     out.print(f"{pack.breaks} break(s): {pack.workbook}", soft_wrap=True, markup=False)
     out.print(f"the same as CSV: {pack.csv_file}", soft_wrap=True, markup=False)
+    if internal:
+        out.print("internal: contains names and decisions; do not send it to the carrier", markup=False)
+    if exported.left_out:
+        out.print(f"{exported.left_out} disputed break(s) left out: nothing is charged too much", markup=False)
+    if exported.open:
+        out.print(
+            f"{exported.open} break(s) without a decision left out; list them with:\n"
+            f"  cdr-pipeline breaks list --from {business_date:%Y-%m-%d} --to {business_date:%Y-%m-%d}"
+            f" --account {account} --carrier {carrier} --state open",
+            soft_wrap=True,
+            markup=False,
+        )

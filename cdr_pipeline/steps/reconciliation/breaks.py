@@ -1,5 +1,6 @@
-"""Breaks: lists them by filter, records decisions about them, and writes the dispute pack for the carrier."""
+"""Breaks: lists them by filter, records decisions about them, and writes packs for the carrier and internal use."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -7,9 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
-from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
+from cdr_pipeline.core.reconcile.result.breaks import Break, Decision, claims_of
+from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE
 from cdr_pipeline.errors import BreakNotFound
-from cdr_pipeline.exports.dispute_pack import DisputePack, write_pack
+from cdr_pipeline.exports.break_tables import WrittenPack
+from cdr_pipeline.exports.dispute_pack import write_dispute_pack
+from cdr_pipeline.exports.internal_pack import write_internal_pack
 from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles
 from cdr_pipeline.steps.reconciliation.reconciliation_report import method_of
 from cdr_pipeline.steps.run_context import RunContext
@@ -110,8 +114,42 @@ def fully_decided_days(breaks: Sequence[Break], ctx: RunContext) -> list[tuple[d
         ]
 
 
-def export_breaks(business_date: date, account_id: str, carrier: str, folder: Path, ctx: RunContext) -> DisputePack:
-    """Writes the dispute pack of a carrier's day: a workbook and a CSV file of its breaks with both sides' values.
+@dataclass(frozen=True, slots=True)
+class PackRequest:
+    """Which pack to write.
+
+    Attributes:
+        business_date, account_id, carrier: the carrier's day.
+        folder: folder to write into.
+        undecided: whether breaks without a decision are claimed too.
+        internal: whether to write the internal pack, which has all breaks, instead of the pack for the carrier.
+    """
+
+    business_date: date
+    account_id: str
+    carrier: str
+    folder: Path
+    undecided: bool = False
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedPack:
+    """A pack on disk.
+
+    Attributes:
+        pack: the files.
+        left_out: disputed breaks that are not in the pack for the carrier, because nothing is charged too much.
+        open: breaks without a decision that are not in the pack.
+    """
+
+    pack: WrittenPack
+    left_out: int = 0
+    open: int = 0
+
+
+def export_breaks(request: PackRequest, ctx: RunContext) -> ExportedPack:
+    """Writes a pack of a carrier's day: what is claimed from the carrier, or everything for internal use.
 
     Raises:
         AccountNotFound: the account is not registered.
@@ -119,34 +157,45 @@ def export_breaks(business_date: date, account_id: str, carrier: str, folder: Pa
         InvalidProfile: the profile with the carrier's rules is invalid.
         ExportError: the files cannot be written.
     """
-    day = CarrierDay(account_id, carrier, business_date)
+    day = CarrierDay(request.account_id, request.carrier, request.business_date)
     with ctx.ledger() as ledger:
-        (account,) = ledger.accounts.active([account_id])
+        (account,) = ledger.accounts.active([day.account_id])
         stored = ledger.versions.newest(day)
         if stored is None:
             raise BreakNotFound(
                 "this day was not reconciled with that carrier",
-                hint=f"'cdr-pipeline reconcile --date {business_date}' does it and names the carriers",
+                hint=f"'cdr-pipeline reconcile --date {day.business_date}' does it and names the carriers",
             )
         breaks = ledger.reconciliations.breaks(
-            [account_id], first_date=business_date, last_date=business_date, carrier=carrier
+            [day.account_id], first_date=day.business_date, last_date=day.business_date, carrier=day.carrier
         )
     name = stored.version.profile or ""
     if name in (broken := broken_profiles(ctx.settings.profile_dir)):
         raise broken[name].error
     profile = list_profiles(ctx.settings.profile_dir).get(name)
-    rules = profile.reconcile if profile else CarrierRules()
-    return write_pack(
-        breaks,
-        folder=folder,
-        heading=[
-            ("Carrier", carrier),
-            ("Account", account_id),
-            ("Business date", f"{business_date}, {account.time_zone}"),
+    if request.internal:
+        heading = [
+            ("Carrier", day.carrier),
+            ("Account", day.account_id),
+            ("Business date", f"{day.business_date}, {account.time_zone}"),
             ("Version", f"{stored.number} of {stored.reconciled_at:%Y-%m-%d %H:%M} UTC"),
             ("Currency", stored.version.currency),
             ("Offset of the carrier's clock", f"{stored.version.offset_ms} ms, {stored.version.offset_status}"),
-            *method_of(stored, rules),
-        ],
+            *method_of(stored, profile.reconcile if profile else CarrierRules()),
+        ]
+        return ExportedPack(
+            write_internal_pack(breaks, folder=request.folder, heading=heading, made_at=stored.reconciled_at)
+        )
+    claims = claims_of(breaks, undecided=request.undecided)
+    states = Counter(item.state for item in breaks)
+    claimed = Counter(item.state for item in claims)
+    pack = write_dispute_pack(
+        claims,
+        folder=request.folder,
+        account_id=day.account_id,
+        carrier=day.carrier,
+        day=day.business_date,
+        zone=account.time_zone if profile is None or profile.time_zone == ACCOUNT_ZONE else profile.time_zone,
         made_at=stored.reconciled_at,
     )
+    return ExportedPack(pack, states["disputed"] - claimed["disputed"], states["open"] - claimed["open"])

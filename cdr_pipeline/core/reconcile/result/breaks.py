@@ -1,12 +1,17 @@
 """Breaks for display and decisions: a break with both sides' records, a carrier's trend, and open breaks."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, Literal
 
+from cdr_pipeline.core.reconcile.classify.classes import MatchClass
+
 Decision = Literal["accepted", "disputed", "credited"]
 DECISIONS: Final[tuple[Decision, ...]] = ("accepted", "disputed", "credited")
+# A carrier that is told of such a break learns of calls that it forgot to bill.
+_NEVER_CLAIMED: Final = frozenset({MatchClass.MISSING_AT_CARRIER.value, MatchClass.DUP_A.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +102,16 @@ class Break:
     def state(self) -> str:
         """The decision, or ``open``."""
         return self.decision or "open"
+
+
+def claims_of(breaks: Iterable[Break], *, undecided: bool = False) -> list[Break]:
+    """The breaks that are claimed from the carrier: disputed, and with too much charged.
+
+    Args:
+        breaks: breaks of a carrier.
+        undecided: whether breaks without a decision are claimed too.
+    """
+    states = {"disputed", *(("open",) if undecided else ())}
+    return [
+        item for item in breaks if item.state in states and item.exposure > 0 and item.match_class not in _NEVER_CLAIMED
+    ]
