@@ -27,6 +27,7 @@ from cdr_pipeline.core.reconcile.classify.classes import Cause, MatchClass
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
 from cdr_pipeline.core.records.document import KNOWN_PATHS
 from cdr_pipeline.core.records.reasons import EXPLANATIONS, Filtered
+from cdr_pipeline.core.uploads.derived import Derived
 from cdr_pipeline.core.uploads.profile import FileControl, Layout, Profile, Rating, Segments
 from cdr_pipeline.exports.dialects.registry import all_dialects
 from cdr_pipeline.exports.reconciliation_words import CAUSES, CLASSES
@@ -255,7 +256,7 @@ def _profiles() -> str:
             Profile,
             {
                 name: f"[{name}]"
-                for name in ("fields", "constants", "values", "combine", "duration_units", "account_names")
+                for name in ("fields", "constants", "values", "derive", "combine", "duration_units", "account_names")
             },
         ),
         "\n## [time]\n\n",
@@ -268,9 +269,9 @@ def _profiles() -> str:
 
 _SECTIONS: Final[dict[str, type]] = {
     "layout": Layout, "segments": Segments, "control": FileControl, "rating": Rating, "plan": NumberPlan,
-    "reconcile": CarrierRules,
+    "derive.NAME": Derived, "reconcile": CarrierRules,
 }  # fmt: skip
-_TABLES: Final = {"fields", "constants", "values", "combine", "duration_units", "account_names", *_SECTIONS}
+_TABLES: Final = {"fields", "constants", "values", "derive", "combine", "duration_units", "account_names", *_SECTIONS}
 
 
 def _keys(kind: type, shown: dict[str, str]) -> str:

@@ -11,6 +11,8 @@ import polars as pl
 from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
 from cdr_pipeline.core.fields.schemas import EXTRA, LINE, RAW, CheckedRows, working_schema
 from cdr_pipeline.core.normalize import sip
+from cdr_pipeline.core.normalize.amounts import duration, money_text
+from cdr_pipeline.core.normalize.causes import cause_names
 from cdr_pipeline.core.normalize.numbers import e164
 from cdr_pipeline.core.records.money import is_too_precise
 from cdr_pipeline.core.records.reasons import Reject
@@ -33,7 +35,6 @@ _NUMBERS: Final = (Kind.SECONDS, Kind.MONEY, Kind.PORT)
 _MINUTES: Final = re.compile(r"-?[0-9]{1,3}")
 # 1.23E+15. The sign is required, because 1E15 may be a hexadecimal id.
 _SPREADSHEET: Final = r"^[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+$"
-_DURATION_TYPE: Final = pl.Decimal(24, 6)
 _MONEY: Final = ("cost", "rate", "reseller_cost")
 _ZONE: Final = "__zone"
 _ACCOUNT: Final = "__account"
@@ -111,7 +112,16 @@ def charges(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
 
 
 def combined(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
-    """Adds the columns that a profile joins from several. A joined column is null if one of its parts is null."""
+    """Adds the columns that a profile derives, and those that it joins from several.
+
+    A joined column is null if one of its parts is null.
+    """
+    if profile.derive:
+        records = records.with_columns(
+            column.value(records.columns).alias(name)
+            for name, column in profile.derive.items()
+            if column.default or column.columns & set(records.columns)
+        )
     parts = {
         name: [pl.col(column).str.strip_chars() for column in columns]
         for name, columns in profile.combine.items()
@@ -143,12 +153,17 @@ def _texts(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     }
     used = {columns[0] for columns in source_columns.values() if columns} | set(profile.native_id)
     used |= {part for name in used & profile.combine.keys() for part in profile.combine[name]}
+    used |= {part for name in used & profile.derive.keys() for part in profile.derive[name].source}
+    used |= profile.derive.keys()
     native = [column for column in profile.native_id if column in records.columns]
     texts = {
         name: pl.coalesce(columns) if columns else pl.lit(None, pl.String) for name, columns in source_columns.items()
     }
     texts |= {name: pl.lit(value) for name, value in profile.constants.items()}
-    texts |= {name: _translate(texts[name], words) for name, words in profile.values.items() if name in texts}
+    translations = dict(profile.values)
+    if profile.cause_codes:
+        translations["hangup_cause"] = {**cause_names(profile.cause_codes), **translations.get("hangup_cause", {})}
+    texts |= {name: _translate(texts[name], words) for name, words in translations.items() if name in texts}
     if native and native == list(profile.native_id):
         texts["record_id"] = pl.concat_str(native, separator="/")
     missing = {field.name: pl.lit(None, pl.String) for field in FIELDS if field.name not in texts}
@@ -186,7 +201,7 @@ def _with_typed_columns(
     originals = [text.alias(f"__{name}") for name, text in times.items()]
     originals += [pl.col(field.name).alias(f"__{field.name}") for field in FIELDS if field.kind in _NUMBERS]
     casts = [_instant(text, profile, local, zones).alias(name) for name, text in times.items()]
-    casts += [_seconds(name, profile) for name in ("duration_seconds", "billing_seconds", "ringing_seconds")]
+    casts += [duration(name, profile) for name in ("duration_seconds", "billing_seconds", "ringing_seconds")]
     casts += [_money(name, profile) for name in _MONEY]
     casts += [
         pl.col(field.name).str.strip_chars().cast(field.kind.dtype, strict=False)
@@ -226,42 +241,13 @@ def _local_instant(text: pl.Expr, notation: TimeNotation, formats: Sequence[str]
     return result
 
 
-def _number(name: str, profile: Profile) -> pl.Expr:
-    """Text of a number with a decimal point and no thousands separators; null when the notation is another one."""
-    text = pl.col(name).str.strip_chars()
-    if profile.decimal_mark == ".":
-        return text
-    valid = pl.when(text.str.contains(r"^[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?$")).then(text)
-    return valid.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-
-
 def _time_text(name: str, profile: Profile) -> pl.Expr:
     text = pl.col(name)
     return pl.when(text != "0").then(text) if profile.zero_is_no_time else text
 
 
-def _seconds(name: str, profile: Profile) -> pl.Expr:
-    unit = profile.duration_units.get(name, profile.duration_unit)
-    text = pl.col(name).str.strip_chars() if unit == "hh:mm:ss" else _number(name, profile)
-    exact = pl.Decimal(38, 6)
-    # A text with more digits is not a duration in any unit. Its product could overflow, and the whole file would fail.
-    number = text.cast(_DURATION_TYPE, strict=False).cast(exact)
-    match unit:
-        case "seconds":
-            value = number
-        case "milliseconds":
-            value = number * pl.lit(Decimal("0.001"), exact)
-        case "minutes":
-            value = number * pl.lit(Decimal(60), exact)
-        case "hh:mm:ss":
-            parts = text.str.extract_groups(r"^(?:([0-9]{1,4}):)?([0-5]?[0-9]):([0-5][0-9])$")
-            hours, minutes, seconds = (parts.struct.field(str(number)).cast(pl.Int64) for number in (1, 2, 3))
-            value = hours.fill_null(0) * 3600 + minutes * 60 + seconds
-    return value.cast(Kind.SECONDS.dtype, strict=False).alias(name)
-
-
 def _money(name: str, profile: Profile) -> pl.Expr:
-    value = _number(name, profile).cast(pl.Decimal(38, 8), strict=False)
+    value = money_text(name, profile).cast(pl.Decimal(38, 8), strict=False)
     if profile.charges_are_negative and name != "rate":
         value = -value
     if shift := _shift(name, profile):
@@ -284,7 +270,7 @@ def _faults(profile: Profile, zones: Mapping[str, str], account_id: str, *, has_
     ]
     # The typed column has at most eight decimals. Only the text still has all of them.
     too_precise = [
-        RowFault(name, Reject.TOO_PRECISE, is_too_precise(_number(f"__{name}", profile), _shift(name, profile)))
+        RowFault(name, Reject.TOO_PRECISE, is_too_precise(money_text(f"__{name}", profile), _shift(name, profile)))
         for name in _MONEY
     ]
     damaged = [

@@ -1,5 +1,6 @@
 """Joins the rows of calls that a source splits into several rows, such as Avaya's continuation rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -7,11 +8,12 @@ import polars as pl
 from cdr_pipeline.core.fields.schemas import LINE, RAW, no_rejects
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.core.records.rejection import RowFault, split_rejects
-from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.uploads.profile import Profile, Segments
 
 _KEY = "__call"
 _NUMBER = "__number"
 _MORE = "__more"
+_BEGIN, _ANSWER, _END = "__begin", "__answer", "__end"
 _CLOCK = r"^(?:([0-9]{1,6}):)?([0-9]{1,2}):([0-9]{2})$"
 _COUNT = r"^[0-9]{1,12}$"
 _AMOUNT = r"^-?[0-9]{1,12}(?:[.,][0-9]{1,12})?$"
@@ -47,6 +49,8 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> JoinedSegments:
     segments = profile.segments
     if not segments.key or records.is_empty():
         return JoinedSegments(records, no_rejects(), records[LINE].clear())
+    if segments.begin:
+        return _join_events(records, segments)
     has_more = (pl.col(segments.continued) == segments.more).fill_null(value=False)
     numbered = records.with_columns(
         pl.concat_str([pl.col(column).fill_null("") for column in segments.key], separator="\x1f").alias(_KEY),
@@ -65,6 +69,59 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> JoinedSegments:
     )
     joined = split.rows.filter(pl.int_range(pl.len()).over(call) > 0)[LINE]
     return JoinedSegments(calls.select(records.columns).sort(LINE), split.rejects, joined)
+
+
+def _join_events(records: pl.DataFrame, segments: Segments) -> JoinedSegments:
+    """Joins rows that begin, answer and end a call. A call that is not ended in the file is rejected.
+
+    A call is the first row that begins it, the first answer and the first end after it. Rows that repeat one of these,
+    as after a second INVITE in a call, belong to the call and change nothing. So do rows between its begin and its end
+    that are none of these; such rows without a call, and ends without a begin, are rejected.
+    """
+
+    def is_a(patterns: Mapping[str, str]) -> pl.Expr:
+        if not patterns:
+            return pl.lit(value=False)
+        return pl.all_horizontal(pl.col(name).str.contains(pattern) for name, pattern in patterns.items()).fill_null(
+            value=False
+        )
+
+    records = records.with_columns(
+        pl.lit(None, pl.String).alias(name)
+        for patterns in (segments.begin, segments.answer, segments.end, segments.alone)
+        for name in patterns
+        if name not in records.columns
+    )
+    marked = records.with_columns(
+        pl.concat_str([pl.col(column).fill_null("") for column in segments.key], separator="\x1f").alias(_KEY),
+        is_a(segments.begin).alias(_BEGIN),
+        is_a(segments.answer).alias(_ANSWER),
+        (is_a(segments.end) | (is_a(segments.begin) & is_a(segments.alone))).alias(_END),
+    )
+    # An ended call, or a failed attempt, closes its key: the next begin with this key is another call.
+    closes = pl.col(_END)
+    numbered = marked.with_columns(closes.cum_sum().over(_KEY).sub(closes.cast(pl.Int64)).alias(_NUMBER))
+    call = [_KEY, _NUMBER]
+    whole = pl.col(_BEGIN).any().over(call) & closes.any().over(call)
+    split = split_rejects(
+        numbered.with_columns(whole.alias("__whole")),
+        [RowFault(next(iter(segments.begin)), Reject.BROKEN_CALL, ~pl.col("__whole"))],
+    )
+    new = {**segments.from_answer, **segments.from_end}
+    first = [column for column in records.columns if column not in (LINE, RAW, *segments.sums, *segments.last, *new)]
+    begins = pl.col(_BEGIN)
+    calls = split.rows.group_by(call, maintain_order=True).agg(
+        pl.col(LINE).filter(begins).first(),
+        pl.col(RAW).str.join("\n"),
+        *(pl.col(column).filter(begins).first() for column in first),
+        *(pl.col(column).last() for column in segments.last),
+        *(_total(column) for column in segments.sums),
+        *(pl.col(column).filter(pl.col(_ANSWER)).first().alias(name) for name, column in segments.from_answer.items()),
+        *(pl.col(column).filter(pl.col(_END)).first().alias(name) for name, column in segments.from_end.items()),
+    )
+    joined = split.rows[LINE].filter(~split.rows[LINE].is_in(calls[LINE].implode()))
+    columns = [*(column for column in records.columns if column not in new), *new]
+    return JoinedSegments(calls.select(columns).sort(LINE), split.rejects, joined)
 
 
 def _total(column: str) -> pl.Expr:

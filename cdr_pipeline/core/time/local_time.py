@@ -27,6 +27,8 @@ _LATEST: Final = datetime(2150, 1, 1, tzinfo=UTC)
 _TOO_MANY_MILLISECONDS: Final = 10**14
 _HALF_AN_HOUR: Final = 1_800
 _HALF: Final = 0.5
+# A time for which no two parts of a format are equal.
+_EXAMPLE: Final = datetime(2026, 11, 25, 13, 5, 9)  # noqa: DTZ001 - a local time
 Parser = Callable[[pl.Series], pl.Series]
 
 
@@ -74,6 +76,17 @@ def is_count(text: pl.Expr, notation: TimeNotation) -> pl.Expr:
     if notation in ("local", "iso8601", "rfc2822"):
         return pl.lit(value=False)
     return text.str.strip_chars().str.contains(_COUNT)
+
+
+def is_time_format(layout: str) -> bool:
+    """Whether a format names a whole date and reads the times that it writes."""
+    try:
+        written = pl.Series([_EXAMPLE]).dt.strftime(layout)
+        read = written.str.to_datetime(layout, time_unit="us", strict=False, exact=True)
+    except pl.exceptions.PolarsError:
+        return False
+    (instant,) = read.to_list()
+    return instant is not None and instant.date() == _EXAMPLE.date()
 
 
 def is_zone(name: str) -> bool:

@@ -6,14 +6,18 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
+from cdr_pipeline.core.normalize.causes import CauseCodes
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
+from cdr_pipeline.core.uploads.derived import Derived
 from cdr_pipeline.core.uploads.profile_values import (
     STRICT,
     ColumnLists,
     ColumnName,
     Columns,
     FieldName,
+    NewColumns,
+    Patterns,
     Position,
     Texts,
     Words,
@@ -23,7 +27,7 @@ ACCOUNT_ZONE = "account"
 TimeNotation = Literal[
     "local", "iso8601", "rfc2822", "epoch_seconds", "epoch_milliseconds", "gregorian_seconds", "any"
 ]  # fmt: skip
-DurationUnit = Literal["seconds", "milliseconds", "minutes", "hh:mm:ss"]
+DurationUnit = Literal["seconds", "milliseconds", "minutes", "hh:mm:ss", "hh:mm", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,12 @@ class Layout:
 
     Attributes:
         format: delimited text, fixed-width text, or JSON (a document, a list, an envelope with ``data``, or one
-            document a line).
+            document a line). Columns of nested JSON are paths such as ``variables.uuid`` or ``legs.0.number``.
+        records: path to the list of records within a JSON document, "" for the document itself or its ``data``.
         delimiter: one character.
         quoted: whether ``"`` quotes fields.
         header: whether the first line names the columns.
+        number_names: number the names that the header repeats: number, number 2. Without it such a file is refused.
         type_rows: number of lines after the header that may contain column types; a line without types is a record.
         columns: without a header, the columns in order; one list for each number of fields that occurs.
         nulls: texts that mean "no value" in addition to the empty text.
@@ -57,9 +63,11 @@ class Layout:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     format: Literal["delimited", "fixed", "json"] = "delimited"
+    records: str = ""
     delimiter: str = ","
     quoted: bool = True
     header: bool = True
+    number_names: bool = False
     type_rows: int = 0
     columns: ColumnLists = ()
     nulls: Texts = ()
@@ -81,12 +89,20 @@ class Layout:
 class Segments:
     """How a source splits one call into several rows.
 
+    Rows are either continued (``continued``), or they begin, answer and end a call (``begin``, ``end``).
+
     Attributes:
         key: columns that all rows of a call share.
         continued: column that states whether more rows of the call follow.
         more: value of that column when more rows follow.
         sums: columns that are summed over the rows of a call.
         last: columns whose value comes from the last row; all others come from the first.
+        begin: of rows that begin a call, column to the regular expression that its value matches.
+        answer: of rows that answer a call, as ``begin``.
+        end: of rows that end a call, as ``begin``.
+        alone: of rows that begin a call and are all of it, such as a failed attempt, as ``begin``.
+        from_answer: new column to the column of the row that answers the call.
+        from_end: new column to the column of the row that ends the call.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -96,6 +112,12 @@ class Segments:
     more: str = "1"
     sums: Columns = ()
     last: Columns = ()
+    begin: Patterns = field(default_factory=dict[str, str])
+    answer: Patterns = field(default_factory=dict[str, str])
+    end: Patterns = field(default_factory=dict[str, str])
+    alone: Patterns = field(default_factory=dict[str, str])
+    from_answer: NewColumns = field(default_factory=dict[str, str])
+    from_end: NewColumns = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +171,17 @@ class Profile:
         time_formats: strptime formats of local times, tried in order.
         time_zone: IANA zone of local times; ``account`` for the account's own.
         zero_is_no_time: a time of 0 means that the event did not happen.
-        duration_unit: unit of durations: seconds, milliseconds, minutes or hh:mm:ss.
+        duration_unit: unit of durations: seconds, milliseconds, minutes, hh:mm:ss (also mm:ss, d.hh:mm:ss), hh:mm, or
+            text that states its units (10s, 1m30s, PT1M30S, 00:01'30).
         duration_units: canonical field to its own unit, where it differs (Avaya counts ringing in seconds).
         currency: ISO 4217 code of amounts, empty when the file has no amounts or names the currency itself.
+        currency_marks: texts that are removed from amounts, such as $.
+        thousands_mark: separator of thousands in amounts, "" for none; with a decimal comma a point is accepted too.
+        cause_codes: notation of numeric hangup causes, which become the switch's cause names: q850 or sip, "" for none.
         cost_scale: decimal places by which cost is shifted: 4 for Kazoo's 1/10000.
         plan: notation of telephone numbers.
         values: canonical field to a mapping of the source's values, in lower case, to canonical values.
+        derive: new column to the steps that make it from other columns; runs before ``combine``.
         combine: new column to the source columns that it joins with a space (a date and a time of day).
         zone_column: column with the zone of each row's times: IANA name, offset, or a key of ``zones``.
         zones: abbreviations in that column to IANA names or offsets.
@@ -184,9 +211,13 @@ class Profile:
     duration_unit: DurationUnit = "seconds"
     duration_units: Mapping[FieldName, DurationUnit] = field(default_factory=dict[str, DurationUnit])
     currency: str = ""
+    currency_marks: Texts = ()
+    thousands_mark: Literal["", ",", ".", " ", "'"] = ""
+    cause_codes: CauseCodes = ""
     cost_scale: int = 0
     plan: NumberPlan = field(default_factory=NumberPlan)
     values: Mapping[FieldName, Words] = field(default_factory=dict[str, Mapping[str, str]])
+    derive: Mapping[ColumnName, Derived] = field(default_factory=dict[str, Derived])
     combine: Mapping[ColumnName, Columns] = field(default_factory=dict[str, tuple[str, ...]])
     zone_column: ColumnName = ""
     zones: Words = field(default_factory=dict[str, str])
@@ -201,3 +232,15 @@ class Profile:
     control: FileControl = field(default_factory=FileControl)
     rating: Rating = field(default_factory=Rating)
     reconcile: CarrierRules = field(default_factory=CarrierRules)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Columns of the file that the profile reads, without the ones it makes itself."""
+        segments = self.segments
+        made = {*self.combine, *self.derive, *segments.from_answer, *segments.from_end}
+        named = {column for columns in self.fields.values() for column in columns} | {*self.native_id}
+        named |= {column for parts in self.combine.values() for column in parts}
+        named |= {column for derived in self.derive.values() for column in derived.columns}
+        named |= {*segments.key, segments.continued, *segments.begin, *segments.answer, *segments.end, *segments.alone}
+        named |= {*segments.from_answer.values(), *segments.from_end.values(), *segments.sums, *segments.last}
+        return frozenset(named | {self.zone_column, self.account_column}) - made - {""}

@@ -67,3 +67,5 @@ ColumnLists = Annotated[
 Position = Annotated[tuple[int, int], Strict(strict=False)]
 FieldName = Annotated[str, AfterValidator(_known_field), WithJsonSchema({"enum": list(MAPPABLE), "type": "string"})]
 Words = Annotated[Mapping[str, str], AfterValidator(_lower_keys)]
+Patterns = Mapping[ColumnName, str]
+NewColumns = Mapping[ColumnName, ColumnName]

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 import polars as pl
 
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
-from cdr_pipeline.core.time.local_time import is_zone
+from cdr_pipeline.core.time.local_time import is_time_format, is_zone
 from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile
 
 _CURRENCY: Final = re.compile(r"(?:[A-Z]{3})?")
@@ -17,10 +17,9 @@ _CURRENCY: Final = re.compile(r"(?:[A-Z]{3})?")
 def contradiction(profile: Profile) -> str:
     """First contradiction in a profile whose types are valid; empty if there is none."""
     layout, zone = profile.layout, profile.time_zone
+    unreadable = [text for text in profile.time_formats if not is_time_format(text)]
     widths = [len(names) for names in layout.columns]
     listed = {column for names in layout.columns for column in names}
-    named = {column for columns in profile.fields.values() for column in columns} | set(profile.native_id)
-    named = named - profile.combine.keys() | {column for parts in profile.combine.values() for column in parts}
     ends = bool(profile.fields.get("ended_at") and profile.fields.get("duration_seconds"))
     faults = {
         "fields.started_at must name the column of the start of a call, or set ended_at and duration_seconds": (
@@ -34,7 +33,9 @@ def contradiction(profile: Profile) -> str:
         and not (len(layout.columns) == 1 and {*layout.repair, *layout.shapes} <= listed and layout.shapes),
         "layout.more_columns needs one list of columns": layout.more_columns and len(layout.columns) != 1,
         "layout.escape must be one character": len(layout.escape) > 1,
-        "segments needs both key and continued": bool(profile.segments.key) != bool(profile.segments.continued),
+        "segments needs key, and either continued or begin": bool(profile.segments.key)
+        != bool(profile.segments.continued or profile.segments.begin),
+        "segments.begin needs segments.end": bool(profile.segments.begin) and not profile.segments.end,
         "a regular expression of layout or control is invalid": not all(map(_is_expression, _expressions(profile))),
         "control.line needs a group rows, seconds or cost": bool(profile.control.line)
         and not re.search(r"\(\?P<(?:rows|seconds|cost)>", profile.control.line),
@@ -45,8 +46,16 @@ def contradiction(profile: Profile) -> str:
         "layout.columns names a column twice": any(len(set(names)) < len(names) for names in layout.columns),
         "layout.columns has two lists of one length": len(set(widths)) < len(widths),
         "a field or native_id names a column that layout.columns lacks": (
-            layout.format == "delimited" and not layout.header and not named <= listed
+            layout.format == "delimited" and not layout.header and not profile.columns <= listed
         ),
+        "derive needs columns in source": not all(item.source for item in profile.derive.values()),
+        "derive: part counts from 1, or from -1 at the end": any(item.part == 0 for item in profile.derive.values()),
+        "derive: match needs one group, such as ^00(.*)$": any(
+            item.match and _is_expression(item.match) and re.compile(item.match).groups != 1
+            for item in profile.derive.values()
+        ),
+        f"time.formats cannot be read: {', '.join(unreadable)}; 'cdr-pipeline docs profiles' lists the parts of a "
+        "format": bool(unreadable),
         "time.formats names no format": profile.time_notation == "local" and not profile.time_formats,
         "layout.delimiter is one character, and neither a quote nor a line end": (
             len(layout.delimiter) != 1 or layout.delimiter in '"\r\n'
@@ -75,8 +84,13 @@ def _is_encoding(name: str) -> bool:
 
 
 def _expressions(profile: Profile) -> list[str]:
-    layout, control = profile.layout, profile.control
-    return [layout.unwrap, *layout.skip, *layout.footer, *layout.shapes.values(), control.line, control.name]
+    layout, control, segments = profile.layout, profile.control, profile.segments
+    patterns = [segments.begin, segments.answer, segments.end, segments.alone]
+    return [
+        *(expression for item in profile.derive.values() for expression in item.expressions),
+        *(expression for item in patterns for expression in item.values()),
+        *[layout.unwrap, *layout.skip, *layout.footer, *layout.shapes.values(), control.line, control.name],
+    ]
 
 
 def _is_expression(text: str) -> bool:

@@ -35,7 +35,7 @@ def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozen
         record_keys: keys in lower case that identify a record of this source, in addition to the usual ones.
     """
     try:
-        items = _unwrapped(orjson.loads(text))
+        items = _unwrapped(orjson.loads(text), layout.records)
     except orjson.JSONDecodeError:
         lines = physical_lines(text)
         if not _begins_with_document(lines):
@@ -141,16 +141,27 @@ def _value(line: str) -> object:
         return _UNREADABLE
 
 
-def _unwrapped(value: object) -> list[object]:
-    """The records of one JSON value, in order."""
-    if isinstance(value, dict) and isinstance(value.get("data"), list | dict):
+def _unwrapped(value: object, records: str) -> list[object]:
+    """The records of one JSON value, in order.
+
+    Args:
+        value: the document.
+        records: path to the list of records; "" for the document itself or its ``data``.
+    """
+    if records:
+        value = nested_value(value, records.lower().split("."))
+    elif isinstance(value, dict) and isinstance(value.get("data"), list | dict):
         value = value["data"]
     return cast("list[object]", value) if isinstance(value, list) else [value]
 
 
 def _is_record(item: object, record_keys: frozenset[str]) -> bool:
+    if not isinstance(item, dict):
+        return False
     keys = _RECORD_KEYS | record_keys
-    return isinstance(item, dict) and any(column_name(key) in keys for key in item)
+    return any(column_name(key) in keys for key in item) or any(
+        nested_value(item, path.split(".")) is not None for path in record_keys if "." in path
+    )
 
 
 def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout, record_keys: frozenset[str]) -> RawRecords:
@@ -159,8 +170,10 @@ def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout, record
     objects = b"\n".join(orjson.dumps(item if isinstance(item, dict) else {}) for item in items)
     values = pl.read_ndjson(objects, schema=dict.fromkeys(keys, pl.String)) if keys else pl.DataFrame()
     texts = values.select(pl.when(~pl.col(keys).is_in(["", *layout.nulls])).then(pl.col(keys)).name.keep())
+    texts = texts.rename(_names(keys))
+    nested = _nested(items, sorted(path for path in record_keys if "." in path and path not in texts.columns), layout)
     kinds = pl.Series("__kind", [_kind(item, record_keys) for item in items])
-    frame = pl.concat([lines, texts.rename(_names(keys)), kinds.to_frame()], how="horizontal")
+    frame = pl.concat([lines, texts, nested, kinds.to_frame()], how="horizontal")
     sifted = split_rejects(
         frame,
         [
@@ -171,6 +184,40 @@ def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout, record
     )
     aside = pl.DataFrame(schema=ASIDE_SCHEMA)
     return RawRecords(sifted.rows.drop("__kind"), sifted.rejects, aside, frame.height)
+
+
+def _nested(items: Sequence[object], paths: Sequence[str], layout: Layout) -> pl.DataFrame:
+    """One text column for each path into the items; a nested object or list becomes JSON text."""
+    nothing = {"", *layout.nulls}
+    columns = {}
+    for path in paths:
+        parts = path.split(".")
+        texts = [_text(nested_value(item, parts)) for item in items]
+        columns[path] = pl.Series(path, [None if text in nothing else text for text in texts], pl.String)
+    return pl.DataFrame(list(columns.values()))
+
+
+def nested_value(value: object, parts: Sequence[str]) -> object:
+    """Value at a path of keys in lower case, and positions in lists from 0; None if there is none."""
+    for part in parts:
+        if isinstance(value, dict):
+            found = cast("dict[str, object]", value)
+            value = found[part] if part in found else _folded(found, part)
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(cast("list[object]", value)):
+            value = cast("list[object]", value)[int(part)]
+        else:
+            return None
+    return value
+
+
+def _folded(found: dict[str, object], part: str) -> object:
+    return next((item for key, item in found.items() if key.lower() == part), None)
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()
 
 
 def _kind(item: object, record_keys: frozenset[str]) -> str:

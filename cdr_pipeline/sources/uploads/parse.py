@@ -28,8 +28,7 @@ def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator
     """
     layout = profile.layout
     if layout.format == "json":
-        keys = frozenset({*profile.native_id, *(name for names in profile.fields.values() for name in names)})
-        parts = json_blocks(lambda: text_pieces(path, layout.encoding), layout, keys, block=block)
+        parts = json_blocks(lambda: text_pieces(path, layout.encoding), layout, profile.columns, block=block)
     else:
         parts = _line_blocks(path, profile, block)
     # The rows of one call may be in two blocks.
@@ -58,7 +57,9 @@ def _joined(parts: Iterable[RawRecords]) -> RawRecords:
 
 def _require_columns(names: tuple[str, ...], profile: Profile, path: Path) -> None:
     starts = profile.fields.get("started_at", ()) or profile.fields.get("ended_at", ())
-    expected = {column for start in starts for column in profile.combine.get(start, (start,))}
+    expected = {
+        part for start in starts for column in profile.combine.get(start, (start,)) for part in _parts(column, profile)
+    }
     if not expected & set(names):
         raise UnreadableUpload(
             f"{path.name} is not a {profile.name} file: its first line names no column {' or '.join(sorted(expected))}",
@@ -70,3 +71,9 @@ def _require_columns(names: tuple[str, ...], profile: Profile, path: Path) -> No
             f"{path.name} lacks columns that the profile {profile.name} requires: {', '.join(absent)}",
             hint="if the source renamed them, add the new names to your own copy of the profile",
         )
+
+
+def _parts(column: str, profile: Profile) -> tuple[str, ...]:
+    """Columns of the file from which a column is made."""
+    column = {**profile.segments.from_answer, **profile.segments.from_end}.get(column, column)
+    return profile.derive[column].source if column in profile.derive else (column,)

@@ -17,6 +17,7 @@ from pydantic import Field as ModelField
 
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
+from cdr_pipeline.core.uploads.derived import Derived
 from cdr_pipeline.core.uploads.profile import FileControl, Layout, Profile, Rating, Segments
 from cdr_pipeline.core.uploads.profile_values import STRICT
 
@@ -32,7 +33,7 @@ TIME_KEYS: Final = {
     "precision": "time_precision",
 }
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_TABLES: Final = (Layout, Segments, FileControl, Rating, NumberPlan, CarrierRules)
+_TABLES: Final = (Layout, Segments, FileControl, Rating, NumberPlan, CarrierRules, Derived)
 
 
 def meanings(kind: type) -> dict[str, str]:

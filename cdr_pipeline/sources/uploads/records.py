@@ -1,6 +1,7 @@
 """Turns the lines of a file into raw rows and accounts for every line. Works on columns, without a loop over lines."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -183,13 +184,26 @@ def _header_names(header: pl.DataFrame, layout: Layout) -> tuple[str, ...]:
     if len(texts) > _MOST_COLUMNS:
         raise UnreadableUpload(f"the first line has more than {_MOST_COLUMNS} columns", hint="check its delimiter")
     names = [column_name(text) or f"column_{number}" for number, text in enumerate(texts, start=1)]
+    if layout.number_names:
+        names = numbered_names(names)
     times = Counter(names)
     twice = [str(number) for number, name in enumerate(names, start=1) if times[name] > 1]
     if twice:
         raise UnreadableUpload(
-            f"the header names a column twice: columns {', '.join(twice)}", hint="give each column its own name"
+            f"the header names a column twice: columns {', '.join(twice)}",
+            hint="give each column its own name, or set [layout] number_names = true",
         )
     return tuple(names)
+
+
+def numbered_names(names: Sequence[str]) -> list[str]:
+    """Names with a number after each name that occurred before: number, number 2."""
+    seen = Counter[str]()
+    numbered: list[str] = []
+    for name in names:
+        seen[name] += 1
+        numbered.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return numbered
 
 
 def _type_rows(lines: pl.DataFrame, layout: Layout) -> int:
