@@ -12,6 +12,10 @@ token, a phone number or a name.
     │   ├── WarehouseUnavailable            the server cannot be reached or started (retryable)
     │   │   └── WarehouseContended              deadlock or lock timeout (retryable)
     │   ├── ValueNotStorable                a value that the warehouse cannot hold
+    │   ├── WarehouseLoginRefused           the server does not admit this user to this database
+    │   ├── WarehouseTooOld                 the server runs a version of PostgreSQL before 15
+    │   ├── WarehousePooled                 a pooler changes the session with each transaction
+    │   ├── WarehouseRightMissing           the user lacks a right on the server or on a node
     │   ├── WarehouseReadOnly               the server is a standby, or its user has read access only
     │   ├── WarehouseTimeout                a search exceeded its timeout
     │   ├── WarehouseNewerThanCode          the database was migrated by a later version
@@ -107,11 +111,15 @@ from cdr_pipeline.errors.warehouse import (
     ValueNotStorable,
     WarehouseContended,
     WarehouseError,
+    WarehouseLoginRefused,
     WarehouseNewerThanCode,
     WarehouseNotMigrated,
     WarehouseOfAnotherFolder,
+    WarehousePooled,
     WarehouseReadOnly,
+    WarehouseRightMissing,
     WarehouseTimeout,
+    WarehouseTooOld,
     WarehouseUnavailable,
 )
 
@@ -162,11 +170,15 @@ __all__ = [
     "ValueNotStorable",
     "WarehouseContended",
     "WarehouseError",
+    "WarehouseLoginRefused",
     "WarehouseNewerThanCode",
     "WarehouseNotMigrated",
     "WarehouseOfAnotherFolder",
+    "WarehousePooled",
     "WarehouseReadOnly",
+    "WarehouseRightMissing",
     "WarehouseTimeout",
+    "WarehouseTooOld",
     "WarehouseUnavailable",
     "WindowOutdated",
     "WindowTooHeavy",

@@ -38,6 +38,30 @@ class ValueNotStorable(WarehouseError):
     http_status = 400
 
 
+class WarehouseLoginRefused(WarehouseError):
+    """The server does not admit this user to this database: the password, a name in the URL, or a right is wrong."""
+
+    code = "warehouse_login_refused"
+
+
+class WarehouseTooOld(WarehouseError):
+    """The server runs a version of PostgreSQL before 15."""
+
+    code = "warehouse_too_old"
+
+
+class WarehousePooled(WarehouseError):
+    """The warehouse is behind a pooler that changes the session with each transaction; nothing was read or written."""
+
+    code = "warehouse_pooled"
+
+
+class WarehouseRightMissing(WarehouseError):
+    """The user of the URL lacks a right on the server or on a node of the cluster; the message names both."""
+
+    code = "warehouse_right_missing"
+
+
 class WarehouseReadOnly(WarehouseError):
     """The server is a standby, or its user has read access only."""
 

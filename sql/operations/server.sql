@@ -73,6 +73,27 @@ ON CONFLICT (only_row) DO UPDATE SET
     warehouse_id = excluded.warehouse_id,
     linked_at = excluded.linked_at
 
+-- Name:        rights
+-- Purpose:     user of this session, the schema of its new tables, and whether it may create tables there.
+-- Parameters:  none.   Grain: one row; the schema is null if the search path has none.   Locks: none.
+SELECT
+    current_user::text AS user_name,
+    current_schema()::text AS schema_name,
+    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create
+
+-- Name:        rights_on_nodes
+-- Purpose:     whether this user may create tables in a schema, on each node of a cluster.
+-- Parameters:  schema.   Grain: node; success is false for a node that this user cannot reach.   Locks: none.
+SELECT
+    nodes.nodename || ':' || nodes.nodeport AS node,
+    answers.success,
+    answers.result
+FROM run_command_on_all_nodes(
+    format('SELECT has_schema_privilege(%%L, ''CREATE'')', %(schema)s::text)
+) AS answers
+INNER JOIN pg_dist_node AS nodes ON nodes.nodeid = answers.nodeid
+ORDER BY node
+
 -- Name:        schema_revision
 -- Purpose:     the revision of the tables.   Parameters: none.   Grain: one row.   Locks: none.
 SELECT version_num

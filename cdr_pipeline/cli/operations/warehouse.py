@@ -104,7 +104,12 @@ def migrate() -> None:
     result = upgrade(url)
     with connect(url) as connection:
         if not admit_reader(connection):
-            out.print(f"this user may not create the role {READER}, which the API reads as: an administrator must")
+            out.print(
+                f"this user may not create the role {READER}, which the API reads as. As an administrator, in this "
+                f"database: CREATE ROLE {READER} NOLOGIN; GRANT {READER} TO {connection.info.user}; then run this "
+                "command again",
+                soft_wrap=True,
+            )
         long_values = find_long_values(connection)
     if result.before == result.after:
         out.print(f"nothing to do: the tables are at revision {result.after}")

@@ -11,10 +11,18 @@ from psycopg import sql
 from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
 from sqlalchemy import Engine, create_engine
 
-from cdr_pipeline.errors import ValueNotStorable, WarehouseContended, WarehouseError, WarehouseUnavailable
+from cdr_pipeline.errors import (
+    ValueNotStorable,
+    WarehouseContended,
+    WarehouseError,
+    WarehouseLoginRefused,
+    WarehouseTooOld,
+    WarehouseUnavailable,
+)
 from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.server.pooling import is_pooled, require_own_sessions
 
 # Session settings, so that the text of instants does not depend on the configuration of the server.
 SESSION: Final = {
@@ -29,16 +37,47 @@ SESSION: Final = {
 # All settings in one round trip, because a night opens a connection per account.
 _SESSION_SET: Final = sql.SQL("SELECT {}").format(
     sql.SQL(", ").join(
-        sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
-        for name, value in SESSION.items()
+        (
+            sql.SQL("pg_backend_pid()"),
+            *(
+                sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
+                for name, value in SESSION.items()
+            ),
+        )
     )
 )
+OLDEST_VERSION: Final = 15
 _QUOTED: Final = re.compile(r'"[^"]*"')
+# The part of CONTEXT in which a cluster names the node that rejected a statement.
+_NODE: Final = re.compile(r"while executing command on ([\w.:-]+)")
 # SQLSTATE classes: data exception, program limit exceeded.
 _ABOUT_VALUES: Final = ("22", "54")
 # Messages of a server without free connections; psycopg has no SQLSTATE for a failed connection.
 _ALL_TAKEN: Final = ("too many clients", "remaining connection slots", "too many connections")
 _FREE_CONNECTION_SECONDS: Final = 15.0
+# Messages of logins that a retry does not help, of PostgreSQL and of pgbouncer, and what to do about them.
+_LOGIN_HINTS: Final = (
+    (
+        "authentication failed|no password supplied",
+        "correct the user and password in CDR_WAREHOUSE_URL; special characters in it are percent-encoded",
+    ),
+    (
+        r'database "[^"]*" does not exist|no such database',
+        "as an administrator: CREATE DATABASE ... OWNER the user of CDR_WAREHOUSE_URL; or correct the name in the URL",
+    ),
+    (
+        r'role "[^"]*" (does not exist|is not permitted to log in)|no such user',
+        "as an administrator: CREATE ROLE ... LOGIN PASSWORD ...; or correct the user in CDR_WAREHOUSE_URL",
+    ),
+    (
+        'permission denied for database "',
+        "as an administrator: GRANT CONNECT ON DATABASE ... TO the user of CDR_WAREHOUSE_URL",
+    ),
+    (
+        "no pg_hba.conf entry|pg_hba.conf rejects",
+        "as an administrator: admit this machine in pg_hba.conf and reload; or add ?sslmode=require to the URL",
+    ),
+)
 
 
 def warehouse_url(settings: Settings) -> str:
@@ -70,12 +109,27 @@ def connect(url: str) -> Generator[psycopg.Connection[Any]]:
 
     Raises:
         WarehouseUnavailable: the server cannot be reached, has no free connection, or ends during the block.
+        WarehouseLoginRefused: the server does not admit this user to this database.
+        WarehouseTooOld: the server is older than the oldest supported version.
+        WarehousePooled: a pooler changes the session with each transaction.
         WarehouseContended: conflict with another transaction.
         WarehouseError: the database rejects a statement; values of rows are left out of the message.
     """
     with _opened(url) as connection, translated():
-        connection.execute(_SESSION_SET)
+        _require_version(connection)
+        row = connection.execute(_SESSION_SET, prepare=False).fetchone()
+        if row is not None and is_pooled(connection, row[0]):
+            require_own_sessions(url)
         yield connection
+
+
+def _require_version(connection: psycopg.Connection[Any]) -> None:
+    version = connection.info.server_version // 10_000
+    if version < OLDEST_VERSION:
+        raise WarehouseTooOld(
+            f"the warehouse runs PostgreSQL {version}, {OLDEST_VERSION} or later is required",
+            hint="upgrade the server, or let CDR_WAREHOUSE_URL name a newer one",
+        )
 
 
 @contextmanager
@@ -139,10 +193,17 @@ def _opened(url: str) -> psycopg.Connection[Any]:
             if any(text in message for text in _ALL_TAKEN) and time.monotonic() < deadline:
                 time.sleep(0.2)
                 continue
+            if (hint := _login_hint(message)) is not None:
+                raise WarehouseLoginRefused(f"the warehouse refuses the login: {message}", hint=hint) from None
             raise WarehouseUnavailable(
                 f"the warehouse cannot be reached: {message}",
                 hint="'cdr-pipeline warehouse status' shows whether it runs, 'cdr-pipeline config check' its settings",
             ) from None
+
+
+def _login_hint(message: str) -> str | None:
+    """What to do about a login that fails again until a person changes something; None for any other failure."""
+    return next((hint for text, hint in _LOGIN_HINTS if re.search(text, message)), None)
 
 
 def engine(url: str) -> Engine:
@@ -152,6 +213,11 @@ def engine(url: str) -> Engine:
 
 
 def safe_message(error: psycopg.Error) -> str:
-    """SQLSTATE and primary message of an error; DETAIL and CONTEXT may contain values of rows and are left out."""
+    """SQLSTATE, primary message and, on a cluster, node of an error.
+
+    DETAIL and CONTEXT may contain values of rows and are left out.
+    """
     primary = error.diag.message_primary or str(error).split("\n", 1)[0]
+    if node := _NODE.search(error.diag.context or ""):
+        primary = f"{primary} (on node {node[1]})"
     return redact(f"[{error.sqlstate}] {primary}" if error.sqlstate else primary)

@@ -9,9 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cdr_pipeline.errors import MigrationEdited, WarehouseNewerThanCode, WarehouseNotMigrated, WarehouseReadOnly
+import psycopg
+from sqlalchemy.exc import DBAPIError
+
+from cdr_pipeline.errors import (
+    MigrationEdited,
+    WarehouseError,
+    WarehouseNewerThanCode,
+    WarehouseNotMigrated,
+    WarehouseReadOnly,
+    WarehouseRightMissing,
+)
 from cdr_pipeline.settings import bundled
-from cdr_pipeline.warehouse.server.engine import connect, engine
+from cdr_pipeline.warehouse.server.engine import connect, engine, safe_message
+from cdr_pipeline.warehouse.server.rights import require_rights
 
 _LOCK: Final = 7_230_114_226_001
 _READ_ONLY: Final = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
@@ -106,6 +117,8 @@ def upgrade(url: str, folder: Path | None = None) -> MigrationResult:
     """Migrates to the newest revision, each migration in its own transaction; a second process waits for the first.
 
     Raises:
+        WarehouseRightMissing: the user lacks a right, on the server or on a node of the cluster.
+        WarehouseError: the database rejected a migration, which left no trace; those before it stay.
         WarehouseNewerThanCode: this version does not know the revision of the database; nothing was changed.
         MigrationEdited: an applied migration has been edited since; nothing was changed.
     """
@@ -118,6 +131,7 @@ def upgrade(url: str, folder: Path | None = None) -> MigrationResult:
         try:
             before = _checked_revision(url, folder)
             if before != newest:
+                require_rights(connection)
                 _run(url, folder)
         finally:
             connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
@@ -166,5 +180,22 @@ def _run(url: str, folder: Path) -> None:
         with database.connect() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except DBAPIError as failed:
+        raise _migration_failed(failed) from None
     finally:
         database.dispose()
+
+
+def _migration_failed(failed: DBAPIError) -> WarehouseError:
+    cause = failed.orig
+    message = safe_message(cause) if isinstance(cause, psycopg.Error) else type(cause).__name__
+    if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+        return WarehouseRightMissing(
+            f"a migration needs a right that the user of CDR_WAREHOUSE_URL lacks: {message}",
+            hint="tables must belong to that user: as an administrator, REASSIGN OWNED BY ... TO that user, or grant "
+            "what the message names; on a cluster on each node. Then run 'cdr-pipeline warehouse migrate' again",
+        )
+    return WarehouseError(
+        f"a migration was rejected and rolled back: {message}",
+        hint="'cdr-pipeline warehouse status' shows the revision that was reached",
+    )
