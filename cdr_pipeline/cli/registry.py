@@ -8,6 +8,7 @@ from cdr_pipeline.cli.collect.collect import collect
 from cdr_pipeline.cli.days.days import days_app
 from cdr_pipeline.cli.days.deliver import deliver, deliveries_app
 from cdr_pipeline.cli.days.exports import export, export_month, verify_export
+from cdr_pipeline.cli.invoices.invoices import invoices_app
 from cdr_pipeline.cli.operations.config import config_app
 from cdr_pipeline.cli.operations.demo import demo
 from cdr_pipeline.cli.operations.deployment import deployment_app
@@ -56,6 +57,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(uploads_app, name="uploads")
     app.add_typer(rejects_app, name="rejects")
     app.add_typer(breaks_app, name="breaks")
+    app.add_typer(invoices_app, name="invoices")
     app.add_typer(profiles_app, name="profiles")
     app.add_typer(tokens_app, name="tokens")
     app.add_typer(config_app, name="config")

@@ -39,6 +39,7 @@ token, a phone number or a name.
     │   ├── UnknownProfile                  no profile of that name
     │   ├── InvalidProfile                  a profile file is malformed or contradicts itself
     │   │   └── InvalidRateCard                 the rate card of a profile is not valid
+    │   ├── InvalidInvoice                  a carrier's invoice is not valid; nothing was stored
     │   ├── MisplacedFile                   a dropped file is outside the folders of accounts and profiles
     │   ├── UnreadableUpload                a file does not have the format of its profile
     │   │   ├── ControlTotalsDiffer             the totals stated in the file differ from its records
@@ -51,6 +52,8 @@ token, a phone number or a name.
     ├── ReconciliationError             7
     │   ├── InvalidSide                     a side lacks columns or values that the matcher needs
     │   ├── BreakNotFound               2   no break of the newest reconciliations has that id
+    │   ├── InvoiceNotFound             2   no invoice has that number
+    │   ├── InvoiceExists               2   an invoice of that number has other content
     │   └── UnbalancedReconciliation        rows, seconds or money by class do not add up to the input
     ├── ExportError                     8   a file or manifest could not be written completely
     │   ├── DayNotSealable                  the day cannot be sealed or restated yet
@@ -89,12 +92,20 @@ from cdr_pipeline.errors.days import (
     SealedFileExists,
 )
 from cdr_pipeline.errors.operations import AlertNotSent, IncompleteNight, ProblemsFound
-from cdr_pipeline.errors.reconciliation import BreakNotFound, InvalidSide, ReconciliationError, UnbalancedReconciliation
+from cdr_pipeline.errors.reconciliation import (
+    BreakNotFound,
+    InvalidSide,
+    InvoiceExists,
+    InvoiceNotFound,
+    ReconciliationError,
+    UnbalancedReconciliation,
+)
 from cdr_pipeline.errors.records import ClaimLost, UnbalancedBatch
 from cdr_pipeline.errors.requests import RequestRefused
 from cdr_pipeline.errors.uploads import (
     AmbiguousDates,
     ControlTotalsDiffer,
+    InvalidInvoice,
     InvalidProfile,
     InvalidRateCard,
     MisplacedFile,
@@ -141,9 +152,12 @@ __all__ = [
     "DialectChanged",
     "ExportError",
     "IncompleteNight",
+    "InvalidInvoice",
     "InvalidProfile",
     "InvalidRateCard",
     "InvalidSide",
+    "InvoiceExists",
+    "InvoiceNotFound",
     "MigrationEdited",
     "MisplacedFile",
     "NewerThanBackup",

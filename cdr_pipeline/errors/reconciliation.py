@@ -24,6 +24,22 @@ class BreakNotFound(ReconciliationError):
     http_status = 404
 
 
+class InvoiceNotFound(ReconciliationError):
+    """No invoice has that number."""
+
+    code = "invoice_not_found"
+    exit_code = 2
+    http_status = 404
+
+
+class InvoiceExists(ReconciliationError):
+    """The warehouse has an invoice of that number with other content; it is not replaced without a reason."""
+
+    code = "invoice_exists"
+    exit_code = 2
+    http_status = 409
+
+
 class UnbalancedReconciliation(ReconciliationError):
     """Rows, seconds or money by class do not add up to the input; no result is stored."""
 

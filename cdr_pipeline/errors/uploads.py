@@ -29,6 +29,12 @@ class InvalidRateCard(InvalidProfile):
     code = "invalid_rate_card"
 
 
+class InvalidInvoice(UploadError):
+    """A carrier's invoice cannot be read, or one of its lines is not valid; nothing was stored."""
+
+    code = "invalid_invoice"
+
+
 class MisplacedFile(UploadError):
     """A file in the drop folder is outside the folders of accounts and profiles."""
 

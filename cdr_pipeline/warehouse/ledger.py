@@ -32,6 +32,7 @@ from cdr_pipeline.warehouse.days.days import DayRecord, DayStatus, DayTable
 from cdr_pipeline.warehouse.days.deliveries import Delivery, DeliveryTable, DueFile
 from cdr_pipeline.warehouse.days.export_files import FileTable
 from cdr_pipeline.warehouse.days.sealed_files import SealedFile, SealedFileTable
+from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable
 from cdr_pipeline.warehouse.operations.health import HealthTable, HourOfTraffic, LateDay, NightAccount
 from cdr_pipeline.warehouse.operations.identity import IdentityTable
 from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation, ReconciliationTable
@@ -98,6 +99,7 @@ class Ledger:
         files: published daily files.
         health: read-only queries about nights and problems.
         identity: id that links the warehouse to its data folder.
+        invoices: invoices of carriers, and the charges that they are compared with.
         reconciliations: reconciliations, breaks and decisions.
         records: loads of batches and lines of daily files.
         responses: stored responses to upload requests.
@@ -119,6 +121,7 @@ class Ledger:
         self.files = FileTable(connection)
         self.health = HealthTable(connection)
         self.identity = IdentityTable(connection)
+        self.invoices = InvoiceTable(connection)
         self.reconciliations = ReconciliationTable(connection)
         self.records = RecordTable(connection)
         self.responses = IdempotentResponses(connection)

@@ -30,6 +30,11 @@ FROM (
     FROM break_decisions
     UNION ALL
     SELECT
+        'invoice',
+        concat_ws(' ', account_id, carrier, number, concat('version ', version))
+    FROM invoices
+    UNION ALL
+    SELECT
         'upload',
         concat_ws(' ', account_id, concat('sha256 ', left(sha256, 12)), 'profile', profile, state)
     FROM uploads

@@ -12,7 +12,7 @@ from cdr_pipeline.warehouse.statements import statement_texts
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "cdr_pipeline"
 TOPICS: Final = frozenset(
-    {"accounts", "collect", "uploads", "records", "days", "reconciliation", "retention", "operations"}
+    {"accounts", "collect", "uploads", "records", "days", "reconciliation", "invoices", "retention", "operations"}
 )
 # Folders that a layer has besides the topics.
 OTHERS: Final[dict[Path, frozenset[str]]] = {

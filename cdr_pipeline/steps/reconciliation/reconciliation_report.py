@@ -44,12 +44,12 @@ def write_report(stored: StoredVersion, account: Account, rules: CarrierRules, l
 
 def report_path(day: CarrierDay, folder: Path, ending: str) -> Path:
     """``{account}/{carrier}/{yyyy}/reconciliation_{carrier}_{date}{ending}``, of safe characters only."""
-    account, carrier = _safe(day.account_id), _safe(day.carrier)
+    account, carrier = safe_name(day.account_id), safe_name(day.carrier)
     name = f"reconciliation_{carrier}_{day.business_date}{ending}"
     return folder / account / carrier / f"{day.business_date:%Y}" / name
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """A safe path component for a name. Different names give different components."""
     plain = _UNSAFE.sub("_", name)[:64]
     return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"

@@ -1,0 +1,104 @@
+"""Invoices of carriers, and the charges that they are compared with."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from cdr_pipeline.core.reconcile.invoices.charges import Charge
+from cdr_pipeline.core.reconcile.invoices.invoice import Invoice, InvoiceLine
+from cdr_pipeline.warehouse.statement_runner import LedgerTables
+
+
+class NewestInvoice(NamedTuple):
+    """Number of an invoice's newest version, and the hash of its content."""
+
+    version: int
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciledCharge:
+    """Newest reconciliation of a carrier's day: what the carrier charges, and how much of it is at risk."""
+
+    account_id: str
+    business_date: date
+    currency: str
+    status: str
+    light: str
+    profile: str | None
+    charged: Decimal
+    exposure: Decimal
+
+
+class InvoiceTable(LedgerTables):
+    """Invoices, by account, carrier and number; a correction is a new version."""
+
+    def newest(self, account_id: str, carrier: str, number: str) -> NewestInvoice | None:
+        """The newest version of an invoice; None if there is no such invoice."""
+        rows = self.statements.rows("invoices/newest_hash", account_id=account_id, carrier=carrier, number=number)
+        return NewestInvoice(**rows[0]) if rows else None
+
+    def add(self, invoice: Invoice, *, now: datetime) -> Invoice:
+        """Stores the next version of an invoice with its lines.
+
+        The caller holds the account's lock, see ``AccountTable.lock_out_loads``.
+        """
+        key = {name: getattr(invoice, name) for name in ("account_id", "carrier", "number")}
+        before = self.newest(**key)
+        stored = replace(invoice, version=before.version + 1 if before else 1, entered_at=now)
+        values = {name: value for name, value in asdict(stored).items() if name not in {"lines", "entered_at"}}
+        self.statements.execute("invoices/record_invoice", **values, content_hash=invoice.content_hash, now=now)
+        for line in invoice.lines:
+            self.statements.execute("invoices/record_line", **key, version=stored.version, **asdict(line))
+        return stored
+
+    def find(
+        self,
+        account_ids: Sequence[str],
+        *,
+        carrier: str | None = None,
+        number: str | None = None,
+        every_version: bool = False,
+    ) -> list[Invoice]:
+        """Invoices by period, carrier and number; the newest version of each, unless every version is requested."""
+        rows = self.statements.rows(
+            "invoices/invoices",
+            account_ids=list(account_ids),
+            carrier=carrier,
+            number=number,
+            every_version=every_version,
+        )
+        return [Invoice(**row, lines=self._lines(row)) for row in rows]
+
+    def _lines(self, row: dict[str, object]) -> tuple[InvoiceLine, ...]:
+        key = {name: row[name] for name in ("account_id", "carrier", "number", "version")}
+        return tuple(self.statements.records(InvoiceLine, "invoices/lines", **key))
+
+    def charges(
+        self, account_ids: Sequence[str], carrier: str, first_date: date, last_date: date, time_zone: str
+    ) -> list[Charge]:
+        """Calls of the newest reconciliations, summed; days are those of the carrier's zone."""
+        return self.statements.records(
+            Charge,
+            "invoices/charges",
+            account_ids=list(account_ids),
+            carrier=carrier,
+            first_date=first_date,
+            last_date=last_date,
+            time_zone=time_zone,
+        )
+
+    def reconciled_days(
+        self, account_ids: Sequence[str], carrier: str, first_date: date, last_date: date
+    ) -> list[ReconciledCharge]:
+        """Newest reconciliations of a carrier by account and day."""
+        return self.statements.records(
+            ReconciledCharge,
+            "invoices/reconciled_days",
+            account_ids=list(account_ids),
+            carrier=carrier,
+            first_date=first_date,
+            last_date=last_date,
+        )

@@ -1,0 +1,204 @@
+-- Name:        charges
+-- Purpose:     what a carrier charges and what our legs cost by agreement, from the newest reconciliations.
+-- Parameters:  account_ids (array), carrier, first_date, last_date, time_zone.
+-- Grain:       account, load, local day, destination, direction, rate, class, decision, currency.   Locks: none.
+SELECT
+    calls.account_id,
+    record.batch_id::text AS load_id,
+    batch.loaded_at,
+    ((coalesce(record.started_at, calls.started_at)) AT TIME ZONE %(time_zone)s)::date AS day,
+    calls.destination,
+    coalesce(record.rate_name, '') AS carrier_destination,
+    coalesce(record.call_direction, leg.call_direction, '') AS direction,
+    record.rate,
+    calls.class AS match_class,
+    coalesce(decided.decision, 'open') AS state,
+    coalesce(upper(record.cost_currency), run.currency) AS currency,
+    count(calls.switch_record_id) AS legs,
+    count(calls.carrier_record_id) AS records,
+    coalesce(sum(calls.switch_seconds), 0) AS leg_seconds,
+    coalesce(sum(calls.carrier_seconds), 0) AS record_seconds,
+    coalesce(sum(calls.carrier_amount), 0) AS charged,
+    coalesce(sum(calls.expected_amount) FILTER (WHERE calls.switch_record_id IS NOT NULL), 0) AS agreed,
+    count(calls.expected_amount) FILTER (WHERE calls.switch_record_id IS NOT NULL) AS priced_legs,
+    coalesce(
+        sum(greatest(calls.exposure, 0)) FILTER (WHERE calls.is_break AND calls.carrier_record_id IS NOT NULL), 0
+    ) AS too_much,
+    coalesce(
+        sum(greatest(-calls.exposure, 0)) FILTER (WHERE calls.is_break AND calls.carrier_record_id IS NOT NULL), 0
+    ) AS too_little,
+    coalesce(
+        sum(calls.switch_amount) FILTER (
+            WHERE
+                calls.carrier_record_id IS NOT NULL
+                AND coalesce(upper(leg.cost_currency), run.currency)
+                = coalesce(upper(record.cost_currency), run.currency)
+        ),
+        0
+    ) AS customer_price,
+    coalesce(
+        sum(calls.carrier_amount) FILTER (
+            WHERE
+                calls.switch_amount IS NOT NULL
+                AND coalesce(upper(leg.cost_currency), run.currency)
+                = coalesce(upper(record.cost_currency), run.currency)
+        ),
+        0
+    ) AS cost_of_priced,
+    coalesce(sum(greatest(-calls.carrier_amount, 0)), 0) AS credits
+FROM reconciled_calls AS calls
+INNER JOIN reconciliations AS run
+    ON
+        run.account_id = calls.account_id
+        AND run.carrier = calls.carrier
+        AND run.business_date = calls.business_date
+        AND run.version = calls.since_version
+LEFT JOIN cdr AS leg
+    ON
+        leg.account_id = calls.account_id
+        AND leg.origin = 'api'
+        AND leg.record_id = calls.switch_record_id
+        AND leg.business_date = calls.switch_date
+LEFT JOIN cdr AS record
+    ON
+        record.account_id = calls.account_id
+        AND record.origin = 'imported'
+        AND record.record_id = calls.carrier_record_id
+        AND record.business_date = calls.carrier_date
+LEFT JOIN batches AS batch
+    ON batch.account_id = record.account_id AND batch.batch_id = record.batch_id
+LEFT JOIN (
+    SELECT DISTINCT ON (account_id, outcome_id)
+        account_id,
+        outcome_id,
+        decision
+    FROM break_decisions
+    WHERE account_id = any(%(account_ids)s)
+    ORDER BY account_id, outcome_id, decision_no DESC
+) AS decided
+    ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id
+WHERE
+    calls.account_id = any(%(account_ids)s)
+    AND calls.carrier = %(carrier)s
+    AND calls.business_date BETWEEN %(first_date)s AND %(last_date)s
+    AND calls.until_version IS NULL
+GROUP BY
+    calls.account_id,
+    record.batch_id,
+    batch.loaded_at,
+    ((coalesce(record.started_at, calls.started_at)) AT TIME ZONE %(time_zone)s)::date,
+    calls.destination,
+    coalesce(record.rate_name, ''),
+    coalesce(record.call_direction, leg.call_direction, ''),
+    record.rate,
+    calls.class,
+    coalesce(decided.decision, 'open'),
+    coalesce(upper(record.cost_currency), run.currency)
+ORDER BY calls.account_id, day, calls.destination, calls.class, load_id
+
+-- Name:        invoices
+-- Purpose:     invoices of accounts: the newest version of each, or all versions.
+-- Parameters:  account_ids (array); carrier or null; number or null; every_version.
+-- Grain:       account_id, carrier, number, version.   Locks: none.
+SELECT
+    item.account_id,
+    item.carrier,
+    item.number,
+    item.version,
+    item.first_date,
+    item.last_date,
+    item.time_zone,
+    item.issued_on,
+    item.file_name,
+    item.reason,
+    item.entered_by,
+    item.entered_at
+FROM invoices AS item
+WHERE
+    item.account_id = any(%(account_ids)s)
+    AND (%(carrier)s::text IS NULL OR item.carrier = %(carrier)s)
+    AND (%(number)s::text IS NULL OR item.number = %(number)s)
+    AND (
+        %(every_version)s
+        OR NOT EXISTS (
+            SELECT 1
+            FROM invoices AS later
+            WHERE
+                later.account_id = item.account_id
+                AND later.carrier = item.carrier
+                AND later.number = item.number
+                AND later.version > item.version
+        )
+    )
+ORDER BY item.first_date, item.carrier, item.number, item.account_id, item.version
+
+-- Name:        lines
+-- Purpose:     lines of one version of an invoice.
+-- Parameters:  account_id, carrier, number, version.   Grain: line_no.   Locks: none.
+SELECT
+    line_no,
+    kind,
+    destination,
+    rate,
+    day,
+    direction,
+    calls,
+    minutes,
+    amount,
+    currency
+FROM invoice_lines
+WHERE account_id = %(account_id)s AND carrier = %(carrier)s AND number = %(number)s AND version = %(version)s
+ORDER BY line_no
+
+-- Name:        newest_hash
+-- Purpose:     newest version of an invoice and the hash of its content.
+-- Parameters:  account_id, carrier, number.   Grain: one row or none.   Locks: none.
+SELECT
+    version,
+    content_hash
+FROM invoices
+WHERE account_id = %(account_id)s AND carrier = %(carrier)s AND number = %(number)s
+ORDER BY version DESC
+LIMIT 1
+
+-- Name:        record_invoice
+-- Purpose:     add a version of an invoice; earlier versions stay.
+-- Parameters:  as named.   Grain: account_id, carrier, number, version.
+-- Locks:       the row; the caller holds the account's advisory lock.   Idempotent: no.
+INSERT INTO invoices (
+    account_id, carrier, number, version, first_date, last_date, time_zone, issued_on, content_hash, file_name, reason,
+    entered_by, entered_at
+) VALUES (
+    %(account_id)s, %(carrier)s, %(number)s, %(version)s, %(first_date)s, %(last_date)s, %(time_zone)s, %(issued_on)s,
+    %(content_hash)s, %(file_name)s, %(reason)s, %(entered_by)s, %(now)s
+)
+
+-- Name:        record_line
+-- Purpose:     add a line to a version of an invoice, in the transaction that adds the version.
+-- Parameters:  as named.   Grain: account_id, carrier, number, version, line_no.   Locks: the row.   Idempotent: no.
+INSERT INTO invoice_lines (
+    account_id, carrier, number, version, line_no, kind, destination, rate, day, direction, calls, minutes, amount,
+    currency
+) VALUES (
+    %(account_id)s, %(carrier)s, %(number)s, %(version)s, %(line_no)s, %(kind)s, %(destination)s, %(rate)s, %(day)s,
+    %(direction)s, %(calls)s, %(minutes)s, %(amount)s, %(currency)s
+)
+
+-- Name:        reconciled_days
+-- Purpose:     newest reconciliations of a carrier: charge, money at risk and light of each day.
+-- Parameters:  account_ids (array), carrier, first_date, last_date.   Grain: account_id, business_date.   Locks: none.
+SELECT DISTINCT ON (account_id, business_date)
+    account_id,
+    business_date,
+    currency,
+    status,
+    light,
+    profile,
+    coalesce(carrier_amount, 0) AS charged,
+    exposure
+FROM reconciliations
+WHERE
+    account_id = any(%(account_ids)s)
+    AND carrier = %(carrier)s
+    AND business_date BETWEEN %(first_date)s AND %(last_date)s
+ORDER BY account_id, business_date, version DESC
