@@ -46,11 +46,11 @@ def build_definitions(settings: Settings, *, contexts: RunContexts | None = None
             api_pages_asset(days, settings),
             uploads_asset(days),
             cdr_assets(days, settings),
-            reconciliation_asset(days),
-            daily_files_asset(days),
-            sealed_days_asset(days),
+            reconciliation_asset(days, settings),
+            daily_files_asset(days, settings),
+            sealed_days_asset(days, settings),
             retained_records_asset(days),
-            delivered_files_asset(days),
+            delivered_files_asset(days, settings),
             night_report_asset(days),
         ]
         return dg.Definitions(

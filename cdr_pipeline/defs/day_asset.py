@@ -18,7 +18,7 @@ from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.scope import Scope, partition_dates
 from cdr_pipeline.steps.run_context import RunContext
 
-_CODE: Final = "dagster/code_references"
+CODE: Final = "dagster/code_references"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class DayAsset:
             kinds=self.kinds,
             pool=self.pool,
             retry_policy=self.retry_policy,
-            metadata={**self.metadata, _CODE: code_reference(work)},
+            metadata={**self.metadata, CODE: code_reference(work)},
             check_specs=check_specs(self.days, name, self.checks),
         )
         def day_asset(

@@ -83,10 +83,10 @@ def failure_of(context: dg.AssetExecutionContext, red: Sequence[RedCheck]) -> dg
 
 
 def _is_last(context: dg.AssetExecutionContext) -> bool:
-    """Whether no other daily asset comes after this step in the run."""
+    """Whether no other daily asset comes after the one that this step belongs to in the run."""
     steps = [node.name for node in context.op_execution_context.job_def.graph.nodes]
     planned = [name for name in _ORDER if name in steps]
-    return bool(planned) and planned[-1] == context.op_execution_context.op_def.name
+    return bool(planned) and planned[-1] == context.op_execution_context.op_handle.path[0]
 
 
 def _account_ids(metadata: Mapping[str, dg.MetadataValue]) -> frozenset[str]:

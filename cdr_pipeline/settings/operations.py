@@ -58,6 +58,12 @@ class OperationSettings(SettingsSection):
     executor_config: AbsolutePath | None = Field(
         default=None, description="YAML file whose 'execution: config:' configures the executor, e.g. Celery's broker"
     )
+    night_shards: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="number of groups of accounts that workers collect, load and export at once",
+    )
     step_retry_seconds: float = Field(
         default=60.0,
         ge=0,

@@ -35,6 +35,7 @@ from cdr_pipeline.warehouse.days.sealed_files import SealedFile, SealedFileTable
 from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable
 from cdr_pipeline.warehouse.operations.health import HealthTable, HourOfTraffic, LateDay, NightAccount
 from cdr_pipeline.warehouse.operations.identity import IdentityTable
+from cdr_pipeline.warehouse.operations.shards import ShardTable
 from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation, ReconciliationTable
 from cdr_pipeline.warehouse.reconciliation.versions import VersionTable
 from cdr_pipeline.warehouse.records.records import RecordTable
@@ -105,6 +106,7 @@ class Ledger:
         responses: stored responses to upload requests.
         retention: retention policies, removed months and masks.
         sealed_files: announced files of sealed days and their checks.
+        shards: shards of nights and their results.
         tokens: API tokens.
         versions: records to compare and versions of reconciliations.
     """
@@ -127,6 +129,7 @@ class Ledger:
         self.responses = IdempotentResponses(connection)
         self.retention = RetentionTable(connection)
         self.sealed_files = SealedFileTable(connection)
+        self.shards = ShardTable(connection)
         self.tokens = TokenTable(connection)
         self.versions = VersionTable(connection)
 

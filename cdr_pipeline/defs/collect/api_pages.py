@@ -1,16 +1,20 @@
 """The asset ``api_pages``: collection from the switch's API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import dagster as dg
+from pydantic import TypeAdapter
 
 from cdr_pipeline.defs.columns import page_columns
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.failure import retry_policy
 from cdr_pipeline.defs.metadata import account_names, failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.collect.collect_account import AccountCollected
 from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest, collect_day
+from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.remedies import remedy_of
 
 CHECK = "every_account_answered"
@@ -20,7 +24,7 @@ def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> d
     """The asset ``api_pages``."""
     policy = retry_policy(settings)
 
-    def api_pages(run: DayRun) -> DayResult:
+    def api_pages(run: DayRun) -> list[CollectedDay]:
         """Untouched pages of the switch's CDR API, one file per account and window.
 
         The switch selects records by save time; windows overlap so that late saves are included. The days before are
@@ -30,17 +34,25 @@ def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> d
         dates = [] if run.scope.replay_requested(run.dagster) else run.dates
         collected = [collect_day(CollectRequest(day, run.accounts, besides=dates), run.ctx) for day in dates]
         _retry_if_switch_is_down(run.dagster, collected, policy)
-        return _result(collected, run)
+        return collected
 
-    return DayAsset(
+    asset = DayAsset(
         days,
         "landing",
         {"http", "file"},
         checks=(DayCheck(CHECK, "All windows of the day were collected completely for every account."),),
-        pool=switch_pool(settings),
         retry_policy=policy,
         metadata={"dagster/column_schema": page_columns()},
-    ).of(api_pages)
+    )
+    work = AccountWork(
+        work=api_pages,
+        results=lambda collected, run: [_result(collected, run)],
+        join=_joined,
+        fail=_failed,
+        kind=TypeAdapter(list[CollectedDay]),
+        pool=switch_pool(settings),
+    )
+    return day_asset(asset, work, settings)
 
 
 def switch_pool(settings: Settings) -> str:
@@ -62,6 +74,20 @@ def _retry_if_switch_is_down(
     transient = [part.failure is not None and part.failure.retryable for part in parts]
     if parts and all(transient) and context.retry_number < policy.max_retries:
         raise dg.RetryRequested(policy.max_retries, policy.calculate_delay(context.retry_number + 1))
+
+
+def _joined(shards: Sequence[list[CollectedDay]], run: DayRun) -> list[CollectedDay]:
+    parts = [day for shard in shards for day in shard]
+    collected: list[CollectedDay] = []
+    for day in [] if run.scope.replay_requested(run.dagster) else run.dates:
+        accounts = [item for part in parts if part.business_date == day for item in part.accounts]
+        collected.append(CollectedDay(day, tuple(sorted(accounts, key=lambda item: item.account_id))))
+    return collected
+
+
+def _failed(failures: Sequence[AccountFailure], run: DayRun) -> list[CollectedDay]:
+    accounts = tuple(AccountCollected(failure.account_id, failure=failure) for failure in failures)
+    return [CollectedDay(day, accounts) for day in run.dates]
 
 
 def _result(collected: list[CollectedDay], run: DayRun) -> DayResult:

@@ -1,34 +1,49 @@
 """The asset ``daily_files``: CSV files with manifests."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
+from pydantic import TypeAdapter
 
 from cdr_pipeline.defs.columns import file_columns, file_lineage
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.metadata import account_names, failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.exports.verify import verify_file
+from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.export_days import ExportedDay, ExportRequest, export_days
+from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.remedies import remedy_of
 
 CHECK = "every_file_matches_its_manifest"
 
 
-def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+@dataclass(frozen=True, slots=True)
+class WrittenDays:
+    """Exported days, and the paths of written files that do not match their manifests."""
+
+    days: list[ExportedDay]
+    broken: frozenset[Path]
+
+
+def daily_files_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.AssetsDefinition:
     """The asset ``daily_files``."""
 
-    def daily_files(run: DayRun) -> DayResult:
+    def daily_files(run: DayRun) -> WrittenDays:
         """One CSV per account and business date, with a manifest that proves it complete.
 
         Also exports every earlier open day whose records have changed. A file whose content is unchanged is not
         written.
         """
         exported = export_days(ExportRequest(run.dates, run.accounts), run.ctx)
-        return _result(exported, run)
+        written = [file.path for item in exported for file in item.files if file.changed]
+        return WrittenDays(exported, frozenset(path for path in written if verify_file(path)))
 
-    return DayAsset(
+    asset = DayAsset(
         days,
         "finance",
         {"csv", "file"},
@@ -40,14 +55,36 @@ def daily_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
             DayCheck(CHECK, "Every day has its files, and their bytes, rows and totals equal those of the manifests."),
         ),
         metadata={"dagster/column_schema": file_columns()},
-    ).of(daily_files)
+    )
+    work = AccountWork(
+        work=daily_files,
+        results=lambda written, run: [_result(written.days, written.broken, run)],
+        join=_joined,
+        fail=_failed,
+        kind=TypeAdapter(WrittenDays),
+    )
+    return day_asset(asset, work, settings)
 
 
-def _result(exported: list[ExportedDay], run: DayRun) -> DayResult:
+def _joined(shards: Sequence[WrittenDays], _run: DayRun) -> WrittenDays:
+    days = [item for shard in shards for item in shard.days]
+    days.sort(key=lambda item: (not item.asked, item.business_date, item.account_id))
+    return WrittenDays(days, frozenset[Path]().union(*(shard.broken for shard in shards)))
+
+
+def _failed(failures: Sequence[AccountFailure], run: DayRun) -> WrittenDays:
+    days = [
+        ExportedDay(failure.account_id, day, None, asked=True, failure=failure)
+        for day in run.dates
+        for failure in failures
+    ]
+    return WrittenDays(days, frozenset())
+
+
+def _result(exported: list[ExportedDay], broken: AbstractSet[Path], run: DayRun) -> DayResult:
     export_dir, names = run.ctx.settings.export_dir, account_names(run.ctx)
     written = [file for item in exported for file in item.files if file.changed]
     failures = [item.failure for item in exported if item.failure is not None]
-    broken = {file.path for file in written if verify_file(file.path)}
     header = ("day", "account", "state", "version", "rows", "bytes", "sha256", "outcome", "file")
     return DayResult(
         metadata={
@@ -74,7 +111,7 @@ def _concerns(item: ExportedDay, dates: Sequence[date], run: DayRun) -> bool:
     return item.business_date in dates or (item.business_date not in run.dates and run.dates[-1] in dates)
 
 
-def _matching(exported: list[ExportedDay], broken: set[Path], names: Mapping[str, str]) -> dg.AssetCheckResult:
+def _matching(exported: list[ExportedDay], broken: AbstractSet[Path], names: Mapping[str, str]) -> dg.AssetCheckResult:
     written = [file.path for item in exported for file in item.files if file.changed]
     faulty = [path.name for path in written if path in broken]
     failures = [item.failure for item in exported if item.failure is not None]

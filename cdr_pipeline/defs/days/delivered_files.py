@@ -1,28 +1,34 @@
 """The asset ``delivered_files``: delivery of sealed files to their targets."""
 
 from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
 
 import dagster as dg
+from pydantic import TypeAdapter
 
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.metadata import scope_metadata, table
+from cdr_pipeline.defs.shards import AccountWork, day_asset
+from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.deliver_files import DeliveredFile, DeliverRequest, deliver_files
+from cdr_pipeline.steps.failure import AccountFailure
 
 CHECK = "every_file_has_arrived"
 _LISTED = 200
 
 
-def delivered_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def delivered_files_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.AssetsDefinition:
     """The asset ``delivered_files``."""
 
-    def delivered_files(run: DayRun) -> DayResult:
+    def delivered_files(run: DayRun) -> list[DeliveredFile]:
         """Files of sealed days at the targets of `targets.toml`, manifest last, each with a receipt.
 
         Every run sends all files that are due, of all days. A file that a target refuses stays due.
         """
-        return _result(deliver_files(DeliverRequest(accounts=run.accounts), run.ctx), run.accounts)
+        return deliver_files(DeliverRequest(accounts=run.accounts), run.ctx)
 
-    return DayAsset(
+    asset = DayAsset(
         days,
         "finance",
         {"file"},
@@ -30,7 +36,26 @@ def delivered_files_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefini
         checks=(
             DayCheck(CHECK, "Every file of a sealed day has arrived at the targets of targets.toml, with a receipt."),
         ),
-    ).of(delivered_files)
+    )
+    work = AccountWork(
+        work=delivered_files,
+        results=lambda files, run: [_result(files, run.accounts)],
+        join=_joined,
+        fail=_failed,
+        kind=TypeAdapter(list[DeliveredFile]),
+    )
+    return day_asset(asset, work, settings)
+
+
+def _joined(shards: Sequence[list[DeliveredFile]], _run: DayRun) -> list[DeliveredFile]:
+    return [file for shard in shards for file in shard]
+
+
+def _failed(failures: Sequence[AccountFailure], _run: DayRun) -> list[DeliveredFile]:
+    """One pending file for each account: which of its files are due is not known."""
+    return [
+        DeliveredFile(item.account_id, "all", "all files", "pending", timedelta(), failure=item) for item in failures
+    ]
 
 
 def _result(files: list[DeliveredFile], accounts: list[str] | None) -> DayResult:

@@ -1,32 +1,39 @@
 """The asset ``sealed_days``: seals due days and checks sealed files."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import dagster as dg
+from pydantic import TypeAdapter
 
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.shards import AccountWork, day_asset
+from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.seal_days import SealedDay, SealRequest, seal_days
 from cdr_pipeline.steps.days.sealed_files import HASHED_A_NIGHT, SealedCheck, check_sealed_files
+from cdr_pipeline.steps.failure import AccountFailure
 
 CHECK = "every_due_day_is_sealed"
 FILES_CHECK = "every_sealed_file_is_there"
 _LISTED = 200
 
 
-def sealed_days_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def sealed_days_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.AssetsDefinition:
     """The asset ``sealed_days``."""
 
-    def sealed_days(run: DayRun) -> DayResult:
+    def sealed_days(run: DayRun) -> list[SealedDay]:
         """Sealed manifests: a day past its grace period becomes final unless a problem blocks it.
 
         Every run looks at all due days. A sealed file never changes; for later records the sensor `late_data` writes
         a new version.
         """
-        sealed = seal_days(SealRequest(accounts=run.accounts), run.ctx)
-        return _result(sealed, check_sealed_files(run.ctx, hash_bytes=HASHED_A_NIGHT), run.accounts)
+        return seal_days(SealRequest(accounts=run.accounts), run.ctx)
 
-    return DayAsset(
+    def results(sealed: list[SealedDay], run: DayRun) -> list[DayResult]:
+        return [_result(sealed, check_sealed_files(run.ctx, hash_bytes=HASHED_A_NIGHT), run.accounts)]
+
+    asset = DayAsset(
         days,
         "finance",
         {"file", "json"},
@@ -44,7 +51,17 @@ def sealed_days_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
                 ),
             ),
         ),
-    ).of(sealed_days)
+    )
+    work = AccountWork(work=sealed_days, results=results, join=_joined, fail=_failed, kind=TypeAdapter(list[SealedDay]))
+    return day_asset(asset, work, settings)
+
+
+def _joined(shards: Sequence[list[SealedDay]], _run: DayRun) -> list[SealedDay]:
+    return [day for shard in shards for day in shard]
+
+
+def _failed(failures: Sequence[AccountFailure], run: DayRun) -> list[SealedDay]:
+    return [SealedDay(failure.account_id, day, "failed", failure=failure) for day in run.dates for failure in failures]
 
 
 def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | None) -> DayResult:

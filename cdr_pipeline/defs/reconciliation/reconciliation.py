@@ -2,15 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 import dagster as dg
+from pydantic import TypeAdapter
 
 from cdr_pipeline.core.reconcile.result.controls import ControlName, DayControl
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.metadata import account_names, failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.errors import UnbalancedReconciliation
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.remedies import remedy_of
 from cdr_pipeline.steps.reconciliation.controls import control_day
 from cdr_pipeline.steps.reconciliation.reconcile_day import (
@@ -34,10 +39,18 @@ _DESCRIPTIONS = {
 }
 
 
-def reconciliation_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+@dataclass(frozen=True, slots=True)
+class ReconciledDays:
+    """Reconciled carriers and controls by requested day."""
+
+    reconciled: dict[date, ReconciledDay]
+    controls: dict[date, list[DayControl]]
+
+
+def reconciliation_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.AssetsDefinition:
     """The asset ``reconciliation``."""
 
-    def reconciliation(run: DayRun) -> DayResult:
+    def reconciliation(run: DayRun) -> ReconciledDays:
         """The class of every call that a carrier bills: matched, or a kind of break, with the money at risk.
 
         Also repeats every earlier day whose records have changed while late records are still expected. Records of the
@@ -48,9 +61,9 @@ def reconciliation_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
             for day in run.dates
         }
         controls = {day: control_day(day, run.ctx, run.accounts) for day in run.dates}
-        return _result(reconciled, controls, run)
+        return ReconciledDays(reconciled, controls)
 
-    return DayAsset(
+    asset = DayAsset(
         days,
         "finance",
         {"postgres", "html"},
@@ -65,8 +78,33 @@ def reconciliation_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinit
             DayCheck(TOLERATED, "Breaks and money at risk of every carrier are below the tolerances of its profile."),
             *(DayCheck(name.value, _DESCRIPTIONS[name]) for name in ControlName),
         ),
+    )
+    work = AccountWork(
+        work=reconciliation,
+        results=lambda days, run: [_result(days.reconciled, days.controls, run)],
+        join=_joined,
+        fail=_failed,
+        kind=TypeAdapter(ReconciledDays),
         pool="warehouse",
-    ).of(reconciliation)
+    )
+    return day_asset(asset, work, settings)
+
+
+def _joined(shards: Sequence[ReconciledDays], run: DayRun) -> ReconciledDays:
+    reconciled, controls = dict[date, ReconciledDay](), dict[date, list[DayControl]]()
+    for day in run.dates:
+        days = [shard.reconciled[day] for shard in shards]
+        carriers = [item for part in days for item in part.carriers]
+        carriers.sort(key=lambda item: (item.kept.day.account_id, item.kept.day.business_date, item.kept.day.carrier))
+        reconciled[day] = ReconciledDay(day, tuple(carriers), tuple(item for part in days for item in part.failures))
+        controls[day] = [control for shard in shards for control in shard.controls[day]]
+    return ReconciledDays(reconciled, controls)
+
+
+def _failed(failures: Sequence[AccountFailure], run: DayRun) -> ReconciledDays:
+    return ReconciledDays(
+        {day: ReconciledDay(day, (), tuple(failures)) for day in run.dates}, {day: [] for day in run.dates}
+    )
 
 
 def _result(

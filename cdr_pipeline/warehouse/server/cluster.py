@@ -19,7 +19,7 @@ REFERENCE: Final = frozenset({"accounts", "account_zones"})
 LOCAL: Final = frozenset(
     {
         "collections", "alembic_version", "migration_checksums", "warehouse_identity",
-        "api_tokens", "api_secrets", "api_answers",
+        "api_tokens", "api_secrets", "api_answers", "night_shards",
     }
 )  # fmt: skip
 
