@@ -80,7 +80,7 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
     app.add_exception_handler(RequestValidationError, _refuse_validation)
     app.add_exception_handler(Exception, _refuse_fault)
     app.openapi = lambda: _openapi(app)
-    return RequestGuard(app, app.state.metrics, settings.allowed_origins)
+    return RequestGuard(app, app.state.metrics, settings.allowed_origins, records.choose_source)
 
 
 async def _keep_warehouse(ctx: RunContext) -> None:

@@ -5,7 +5,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -37,8 +38,9 @@ _LOGGED_NAMES: Final = frozenset((*FILTERS, *KAZOO_FILTERS)) | {
 # Response headers, besides those that browsers always show, that pages of allowed origins can read.
 _EXPOSED: Final = (
     "Accept-Post", "Allow", "Content-Disposition", "Deprecation", "Idempotent-Replayed", "Retry-After",
-    "X-Content-SHA256", "X-Request-ID",
+    "X-Content-SHA256", "X-Records-As-Of", "X-Request-ID",
 )  # fmt: skip
+_READING: Final = ("GET", "HEAD")
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE")
 
 
@@ -49,9 +51,17 @@ class RequestGuard:
         app: application that handles the requests.
         metrics: counts the requests.
         origins: web origins whose pages may call the API; ``*`` for any.
+        choose_source: chooses where a request reads records; returns the moment whose records a replica shows.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, origins: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        origins: Sequence[str] = (),
+        choose_source: Callable[[], datetime | None] = lambda: None,
+    ) -> None:
+        self._choose_source = choose_source
         self._origins = origins
         self._app = self._with_cors(app)
         self._metrics = metrics
@@ -65,6 +75,7 @@ class RequestGuard:
         request_id = _request_id(headers.get(b"x-request-id", b""))
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
+        state["records_as_of"] = self._choose_source() if scope["method"] in _READING else None
         started_at = time.perf_counter()
         status, size = 0, 0
         inner = scope
@@ -77,7 +88,7 @@ class RequestGuard:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_more_headers(state, request_id)]
+                message["headers"] = [*message["headers"], *_more_headers(state, request_id, _route(inner))]
             else:
                 size += len(message.get("body", b""))
             await send(message)
@@ -164,8 +175,11 @@ def _request_id(header: bytes) -> str:
     return text if _REQUEST_ID.fullmatch(text) else secrets.token_hex(16)
 
 
-def _more_headers(state: dict[str, Any], request_id: str) -> list[tuple[bytes, bytes]]:
+def _more_headers(state: dict[str, Any], request_id: str, route: str) -> list[tuple[bytes, bytes]]:
     headers = [*_ALWAYS, (b"x-request-id", request_id.encode())]
+    as_of: datetime | None = state["records_as_of"]
+    if as_of is not None and "/cdrs" in route:
+        headers.append((b"x-records-as-of", f"{as_of:%Y-%m-%dT%H:%M:%SZ}".encode()))
     if state.get("token_in_query"):
         headers.append((b"deprecation", _DEPRECATED))
     return headers

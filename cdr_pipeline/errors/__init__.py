@@ -16,6 +16,7 @@ token, a phone number or a name.
     │   ├── WarehouseTooOld                 the server runs a version of PostgreSQL before 15
     │   ├── WarehousePooled                 a pooler changes the session with each transaction
     │   ├── WarehouseRightMissing           the user lacks a right on the server or on a node
+    │   ├── ReplicaUnusable                 the URL of the replica does not name a replica of the warehouse
     │   ├── WarehouseReadOnly               the server is a standby, or its user has read access only
     │   ├── WarehouseTimeout                a search exceeded its timeout
     │   ├── WarehouseNewerThanCode          the database was migrated by a later version
@@ -119,6 +120,7 @@ from cdr_pipeline.errors.warehouse import (
     MigrationEdited,
     NewerThanBackup,
     ReaderNotAdmitted,
+    ReplicaUnusable,
     ValueNotStorable,
     WarehouseContended,
     WarehouseError,
@@ -165,6 +167,7 @@ __all__ = [
     "ProblemsFound",
     "ReaderNotAdmitted",
     "ReconciliationError",
+    "ReplicaUnusable",
     "ReplyTooLarge",
     "RequestRefused",
     "RowsRejected",

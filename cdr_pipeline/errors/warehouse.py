@@ -62,6 +62,12 @@ class WarehouseRightMissing(WarehouseError):
     code = "warehouse_right_missing"
 
 
+class ReplicaUnusable(WarehouseError):
+    """The URL of the replica does not name a streaming replica of the warehouse; the API reads from the warehouse."""
+
+    code = "replica_unusable"
+
+
 class WarehouseReadOnly(WarehouseError):
     """The server is a standby, or its user has read access only."""
 

@@ -26,6 +26,12 @@ class ServeSettings(SettingsSection):
     )
     serve_search_seconds: float = Field(default=15.0, gt=0, le=600, description="API: timeout of a search; then 504")
     serve_download_seconds: float = Field(default=900.0, gt=0, le=86_400, description="API: timeout of a download")
+    serve_replica_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="API: oldest state of the replica to show, in seconds; an older one is replaced by the warehouse",
+    )
     serve_requests_per_second: float = Field(
         default=100.0,
         ge=0,

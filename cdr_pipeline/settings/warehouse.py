@@ -21,6 +21,9 @@ class WarehouseSettings(SettingsSection):
     warehouse_url: Annotated[SecretStr | None, AfterValidator(_warehouse_scheme)] = Field(
         default=None, description="postgresql://user@host/database, PostgreSQL 15 or later; empty: the embedded server"
     )
+    warehouse_replica_url: Annotated[SecretStr | None, AfterValidator(_warehouse_scheme)] = Field(
+        default=None, description="streaming replica of CDR_WAREHOUSE_URL that the API reads records from; empty: none"
+    )
     data_dir: AbsolutePath = Field(
         default_factory=lambda: home() / "cdr_data",
         description="landing files, uploads, exports and the embedded warehouse",

@@ -73,6 +73,14 @@ ON CONFLICT (only_row) DO UPDATE SET
     warehouse_id = excluded.warehouse_id,
     linked_at = excluded.linked_at
 
+-- Name:        replayed_position
+-- Purpose:     position in the log that a replica has replayed, in bytes, and the time of its last transaction.
+-- Parameters:  none.   Grain: one row; the position is null on a server that is no replica.   Locks: none.
+SELECT
+    pg_is_in_recovery() AS in_recovery,
+    CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0'::pg_lsn END AS position,
+    pg_last_xact_replay_timestamp() AS replayed_at
+
 -- Name:        rights
 -- Purpose:     user of this session, the schema of its new tables, and whether it may create tables there.
 -- Parameters:  none.   Grain: one row; the schema is null if the search path has none.   Locks: none.
@@ -120,3 +128,8 @@ SELECT clock_timestamp() AS moment
 -- Parameters:  none.   Grain: at most one row.   Locks: none.
 SELECT warehouse_id
 FROM warehouse_identity
+
+-- Name:        written_position
+-- Purpose:     position that the server has written to its log, in bytes.
+-- Parameters:  none.   Grain: one row; an error on a replica.   Locks: none.
+SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS position

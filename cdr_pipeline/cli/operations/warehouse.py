@@ -62,6 +62,8 @@ def status() -> None:
         out.print(
             f"own server {_masked_url(url)}: tables at revision {current(url) or 'none'}, this version's is {newest}"
         )
+        if settings.warehouse_replica_url is not None:
+            _print_replica(url, settings.warehouse_replica_url.get_secret_value())
         return
     server = EmbeddedServer(settings.warehouse_dir)
     state = server.status()
@@ -222,6 +224,18 @@ def distribute() -> None:
     with connect(warehouse_url(ready_settings())) as connection:
         placed = spread(connection)
     out.print(f"placed by account: {', '.join(placed)}" if placed else "nothing to do: every table is placed")
+
+
+def _print_replica(url: str, replica_url: str) -> None:
+    from cdr_pipeline.cli.terminal import out
+    from cdr_pipeline.warehouse.server.replica import replica_state
+
+    state = replica_state(url, replica_url)
+    last = (
+        "" if state.replayed_at is None else f"; its last transaction is of {state.replayed_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    behind = f"{state.bytes_behind / 1e6:.1f} MB behind" if state.bytes_behind else "up to date"
+    out.print(f"replica {_masked_url(replica_url)}: {behind}{last}", soft_wrap=True)
 
 
 def _print_newer(title: str, newer: "Sequence[NewerItems]") -> None:

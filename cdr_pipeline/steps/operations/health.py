@@ -7,7 +7,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
-from cdr_pipeline.errors import CallTooLong, ClockDisagrees, DialectChanged, WindowOutdated, WindowTooHeavy
+from cdr_pipeline.errors import (
+    CallTooLong,
+    ClockDisagrees,
+    DialectChanged,
+    ReplicaUnusable,
+    WarehouseError,
+    WindowOutdated,
+    WindowTooHeavy,
+)
 from cdr_pipeline.sources.uploads.profiles import broken_profiles
 from cdr_pipeline.steps.days.sealed_files import FileFault
 from cdr_pipeline.steps.operations.clocks import clock_differences
@@ -16,6 +24,7 @@ from cdr_pipeline.steps.retention.retain_records import due_months, months_after
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 from cdr_pipeline.warehouse.ledger import Ledger, SealedFile
+from cdr_pipeline.warehouse.server.replica import replica_state
 
 # The run that changes a day also writes its file. A file that is outdated for longer than this is a problem.
 _FORGOTTEN = timedelta(hours=6)
@@ -95,6 +104,7 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> lis
             *_deliveries(ledger, account_ids, ctx.clock()),
             *_reconciliations(ledger, account_ids, ctx),
             *_retention(ledger, ctx.clock()),
+            *_replica(ctx),
         ]
     return sorted(problems, key=lambda item: (item.since, item.key))
 
@@ -286,6 +296,27 @@ def _retention(ledger: Ledger, now: datetime) -> Iterator[Problem]:
             "retention_due",
             max(first, policy.set_at),
             "cdr-pipeline warehouse retention run",
+        )
+
+
+def _replica(ctx: RunContext) -> Iterator[Problem]:
+    """A replica that the API cannot use or that shows records older than the setting allows."""
+    url, limit, now = ctx.settings.warehouse_replica_url, ctx.settings.serve_replica_seconds, ctx.clock()
+    if url is None:
+        return
+    try:
+        state = replica_state(ctx.url, url.get_secret_value())
+    except WarehouseError as error:
+        text = f"the replica is not used: {error.message}"
+        yield Problem(text, ReplicaUnusable.code, now, "cdr-pipeline warehouse status")
+        return
+    since = state.replayed_at or now
+    if state.bytes_behind and (now - since).total_seconds() > limit:
+        yield Problem(
+            f"the replica is {state.bytes_behind / 1e6:.1f} MB behind, its last transaction is older than {limit:g} s",
+            "replica_behind",
+            since,
+            "cdr-pipeline warehouse status",
         )
 
 

@@ -3,10 +3,12 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from cdr_pipeline.core.records.document import document_of
 from cdr_pipeline.core.records.search import PageKey, Search
+from cdr_pipeline.steps.records.replica_reading import ReplicaReading
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.accounts.tokens import Authorized, authorize, cursor_secret, find_children
 from cdr_pipeline.warehouse.records.search import (
@@ -41,18 +43,35 @@ class RecordSearch:
     statement_seconds: float
     download_seconds: float
     _pool: Pool = field(init=False)
+    _replica: ReplicaReading | None = field(init=False)
     _secret: bytes = b""
 
     def __post_init__(self) -> None:
-        self._pool = read_pool(self.ctx.url, connections=self.connections, seconds=self.statement_seconds)
+        self._pool = self._new_pool(self.ctx.url)
+        url = self.ctx.settings.warehouse_replica_url
+        self._replica = (
+            None if url is None else ReplicaReading(self.ctx, self._pool, self._new_pool(url.get_secret_value()))
+        )
 
     async def open(self) -> None:
         """Starts connecting in the background; does not fail when the warehouse is down."""
         await self._pool.open()
+        if self._replica is not None:
+            await self._replica.open()
 
     async def close(self) -> None:
         """Closes the connections."""
+        if self._replica is not None:
+            await self._replica.close()
         await self._pool.close()
+
+    def choose_source(self) -> datetime | None:
+        """Chooses where this request reads records: from a replica that is fresh enough, or from the warehouse.
+
+        Returns:
+            The moment whose records the replica shows; None if the request reads from the warehouse.
+        """
+        return None if self._replica is None else self._replica.choose()
 
     async def authorize(self, token: str, account_id: str | None) -> Authorized | None:
         """Owner of the token, and the requested account if the token covers it. Raises WarehouseUnavailable."""
@@ -122,7 +141,15 @@ class RecordSearch:
     def _reading(
         self, accounts: Sequence[str] | None = None, *, in_order: bool = False
     ) -> AbstractAsyncContextManager[Reading]:
-        return reading(self._pool, seconds=self.statement_seconds, accounts=accounts, in_order=in_order)
+        # Tokens, accounts and the revision come from the warehouse: a revoked token ends at once.
+        pool = self._pool if accounts is None else self._record_pool()
+        return reading(pool, seconds=self.statement_seconds, accounts=accounts, in_order=in_order)
 
     def _downloading(self, accounts: Sequence[str]) -> AbstractAsyncContextManager[Reading]:
-        return reading(self._pool, seconds=self.download_seconds, accounts=accounts)
+        return reading(self._record_pool(), seconds=self.download_seconds, accounts=accounts)
+
+    def _record_pool(self) -> Pool:
+        return self._pool if self._replica is None else self._replica.chosen_pool()
+
+    def _new_pool(self, url: str) -> Pool:
+        return read_pool(url, connections=self.connections, seconds=self.statement_seconds)

@@ -94,6 +94,18 @@ async def reading(
         raise WarehouseUnavailable(f"the warehouse failed: {safe_message(error)}") from None
 
 
+async def written_position(connection: AsyncConnection[Any]) -> int:
+    """Position that the warehouse has written to its log, in bytes."""
+    row = await (await connection.execute(statement("operations/written_position"))).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def replayed_position(connection: AsyncConnection[Any]) -> int | None:
+    """Position that a replica has replayed, in bytes; None on a server that is no replica."""
+    row = await (await connection.execute(statement("operations/replayed_position"))).fetchone()
+    return None if row is None or row[1] is None else int(row[1])
+
+
 async def schema_revision(connection: AsyncConnection[Any]) -> str | None:
     """Revision of the tables; None if the database has none."""
     row = await (await connection.execute(statement("operations/schema_revision"))).fetchone()
