@@ -9,6 +9,7 @@ from cdr_pipeline.cli.days.days import days_app
 from cdr_pipeline.cli.days.deliver import deliver, deliveries_app
 from cdr_pipeline.cli.days.exports import export, export_month, verify_export
 from cdr_pipeline.cli.invoices.invoices import invoices_app
+from cdr_pipeline.cli.operations.alerts import alerts_app
 from cdr_pipeline.cli.operations.config import config_app
 from cdr_pipeline.cli.operations.demo import demo
 from cdr_pipeline.cli.operations.deployment import deployment_app
@@ -60,6 +61,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(invoices_app, name="invoices")
     app.add_typer(profiles_app, name="profiles")
     app.add_typer(tokens_app, name="tokens")
+    app.add_typer(alerts_app, name="alerts")
     app.add_typer(config_app, name="config")
     app.add_typer(deployment_app, name="deployment")
     app.add_typer(warehouse_app, name="warehouse")

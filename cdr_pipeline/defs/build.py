@@ -63,7 +63,7 @@ def build_definitions(settings: Settings, *, contexts: RunContexts | None = None
                 missed_nights_sensor(days, nightly, run_contexts),
                 late_data_sensor(run_contexts),
                 dead_runs_sensor(settings, run_contexts),
-                failed_run_alert(),
+                failed_run_alert(run_contexts),
                 red_alert(run_contexts),
             ],
             resources={"run_contexts": run_contexts, "scope": Scope()},

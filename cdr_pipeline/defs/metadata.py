@@ -12,6 +12,8 @@ from cdr_pipeline.steps.run_context import RunContext
 
 # Ids of the failed accounts, for programs.
 FAILED_IDS: Final = "failed_account_ids"
+# Number of accounts by cause, for alerts and tags of runs.
+CAUSES: Final = "causes"
 _LISTED: Final = 200
 
 
@@ -63,8 +65,20 @@ def failures_metadata(
     ]  # fmt: skip
     return {
         "failed_accounts": table(("account", "name", "code", "retry", "what happened"), rows[:_LISTED]),
+        CAUSES: dg.MetadataValue.text(grouped_causes(failures)),
         FAILED_IDS: dg.MetadataValue.text(", ".join(sorted({item.account_id for item in failures}))),
     }
+
+
+def grouped_causes(failures: Iterable[AccountFailure]) -> str:
+    """Accounts by cause, the most frequent cause first, such as ``12 accounts: connection refused by host``."""
+    by_cause: dict[str, set[str]] = {}
+    for item in failures:
+        # A message that names its account is the same cause for each account.
+        cause = item.message.removeprefix(f"account {item.account_id}: ")
+        by_cause.setdefault(cause, set()).add(item.account_id)
+    parts = sorted(by_cause.items(), key=lambda part: -len(part[1]))
+    return "; ".join(f"{len(ids)} account{'s' if len(ids) > 1 else ''}: {cause}" for cause, ids in parts)
 
 
 def account_names(ctx: RunContext) -> dict[str, str]:

@@ -7,26 +7,39 @@ from typing import Final
 import dagster as dg
 
 from cdr_pipeline.defs.failure import FAILURE_TAG, stop_run_retries
-from cdr_pipeline.defs.metadata import FAILED_IDS
+from cdr_pipeline.defs.metadata import CAUSES, FAILED_IDS
 
 DONE_TAG: Final = "cdr/accounts_done"
 FAILED_TAG: Final = "cdr/accounts_failed"
+# Ids of the accounts that failed, and why, so that runs can be searched and alerts can name the cause.
+FAILED_ACCOUNTS_TAG: Final = "cdr/failed_accounts"
+CAUSE_TAG: Final = "cdr/cause"
 # The daily assets in their order. The last one in a run decides how the run ends.
 _ORDER: Final = (
     "api_pages", "uploads", "load", "reconciliation", "daily_files", "sealed_days", "retained_records",
     "delivered_files", "night_report",
 )  # fmt: skip
 _LISTED: Final = 20
+_CAUSE_LENGTH: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
 class RedCheck:
-    """A failed check of severity ERROR: its key, its day ("" if it concerns all days of the run) and its accounts."""
+    """A failed check of severity ERROR.
+
+    Attributes:
+        key: asset and name of the check.
+        day: its day; "" if it concerns all days of the run.
+        accounts: ids of the accounts that failed it.
+        command: what to do.
+        cause: accounts by cause, such as ``12 accounts: connection refused``; "" if the check knows none.
+    """
 
     key: str
     day: str
     accounts: frozenset[str]
     command: str
+    cause: str = ""
 
 
 def red_checks(context: dg.AssetExecutionContext) -> list[RedCheck]:
@@ -38,16 +51,23 @@ def red_checks(context: dg.AssetExecutionContext) -> list[RedCheck]:
             evaluation = record.dagster_event.asset_check_evaluation_data
             latest[evaluation.asset_check_key.to_user_string(), evaluation.partition or ""] = evaluation
     return [
-        RedCheck(key, day, _account_ids(evaluation.metadata), _command(evaluation.metadata))
+        RedCheck(
+            key, day, _account_ids(evaluation.metadata), _command(evaluation.metadata), _cause(evaluation.metadata)
+        )
         for (key, day), evaluation in latest.items()
         if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR
     ]
 
 
 def tag_outcome(context: dg.AssetExecutionContext, accounts: int, red: Sequence[RedCheck]) -> None:
-    """Tags the run with the number of accounts that are done and that failed."""
-    failed = len({account for check in red for account in check.accounts})
-    tags = {DONE_TAG: str(max(0, accounts - failed)), FAILED_TAG: str(failed)}
+    """Tags the run with the number of accounts that are done and that failed, which ones failed, and why."""
+    failed = sorted({account for check in red for account in check.accounts})
+    tags = {DONE_TAG: str(max(0, accounts - len(failed))), FAILED_TAG: str(len(failed))}
+    if red:
+        more = f" and {len(failed) - _LISTED} more" if len(failed) > _LISTED else ""
+        causes = list(dict.fromkeys(check.cause or check.key for check in red))
+        tags |= {FAILED_ACCOUNTS_TAG: ",".join(failed[:_LISTED]) + more} if failed else {}
+        tags |= {CAUSE_TAG: "; ".join(causes)[:_CAUSE_LENGTH]}
     context.instance.add_run_tags(context.run.run_id, tags)
 
 
@@ -92,6 +112,11 @@ def _is_last(context: dg.AssetExecutionContext) -> bool:
 def _account_ids(metadata: Mapping[str, dg.MetadataValue]) -> frozenset[str]:
     value = metadata.get(FAILED_IDS)
     return frozenset(str(value.value).split(", ")) if value is not None and value.value else frozenset()
+
+
+def _cause(metadata: Mapping[str, dg.MetadataValue]) -> str:
+    value = metadata.get(CAUSES)
+    return str(value.value) if value is not None else ""
 
 
 def _command(metadata: Mapping[str, dg.MetadataValue]) -> str:

@@ -32,6 +32,10 @@ class RunContexts:
             settings, clock=self._clock, progress=PacedProgress(context.log.info), run_id=context.run.run_id
         )
 
+    def settings(self) -> Settings:
+        """The fixed settings, else those of this process."""
+        return self._settings or load_settings()
+
     def now(self) -> datetime:
         """Current time in UTC."""
         return self._clock()

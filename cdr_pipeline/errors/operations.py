@@ -4,7 +4,17 @@ from cdr_pipeline.errors.base import CdrError
 
 
 class IncompleteNight(CdrError):
-    """Some accounts failed; the others are done. The message names the failed ones."""
+    """Some accounts failed; the others are done. The message names the failed ones.
+
+    Args:
+        run_id: id of the run, "" if none was started.
+        cause: accounts that failed by cause, "" if the run does not say.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", run_id: str = "", cause: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.run_id = run_id
+        self.cause = cause
 
     code = "incomplete_night"
     exit_code = 9

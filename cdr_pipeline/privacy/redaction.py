@@ -28,12 +28,35 @@ _RULES: Final = (
     # a JSON Web Token
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"), MASK),
     # E.164 and other numbers of seven or more digits; dates, times and ids with letters stay readable
-    (re.compile(r"(?<![\w.:/-])\+?\d{7,}(?![\w:/-])"), MASK),
+    (re.compile(r"(?<![\w.:/-])\+?\d{7,}(?![\w/-]|:\S)"), MASK),
 )
 
 
+# Secrets of this process that no pattern can recognise, such as the address of a webhook. The longest is masked first.
+_HIDDEN: Final[list[str]] = []
+_SHORTEST: Final = 6
+_TOKEN: Final = 12
+
+
+def hide(secret: str) -> None:
+    """Masks a secret in everything that this process logs or prints from now on.
+
+    Args:
+        secret: password, or URL that is a secret as a whole. Of a URL, also its path and its tokens are masked alone.
+    """
+    _, separator, rest = secret.partition("://")
+    _, _, path = rest.partition("/")
+    tokens = [part for part in re.split(r"[/@:?&=]", rest) if len(part) >= _TOKEN and "." not in part]
+    for part in (secret, *((f"/{path}", *tokens) if separator else ())):
+        if len(part) >= _SHORTEST and part not in _HIDDEN:
+            _HIDDEN.append(part)
+    _HIDDEN.sort(key=len, reverse=True)
+
+
 def redact(text: str) -> str:
-    """``text`` with tokens, URL credentials, SIP users and phone numbers masked."""
+    """``text`` with tokens, URL credentials, hidden secrets, SIP users and phone numbers masked."""
+    for secret in _HIDDEN:
+        text = text.replace(secret, MASK)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text

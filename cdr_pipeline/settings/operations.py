@@ -78,9 +78,25 @@ class OperationSettings(SettingsSection):
     alert_smtp_url: Annotated[SecretStr | None, AfterValidator(_smtp_scheme)] = Field(
         default=None, description="smtp://host:port or smtps://host; a user:password@ is sent over TLS only"
     )
+    alert_urls: SecretStr | None = Field(
+        default=None,
+        description="addresses of alert services as Apprise writes them, such as slack:// or pagerduty://, separated by"
+        " spaces; treated as secrets",
+    )
+    alert_retry_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="seconds before an alert that a channel did not accept is sent again; doubles up to one hour",
+    )
     alert_exposure: Decimal | None = Field(
         default=None, ge=0, description="alert when a day's reconciliation leaves more money open than this"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="lowest level that is logged"
     )
+
+    @property
+    def alert_service_urls(self) -> tuple[str, ...]:
+        """Addresses in ``CDR_ALERT_URLS``."""
+        return tuple(self.alert_urls.get_secret_value().split()) if self.alert_urls is not None else ()

@@ -70,6 +70,11 @@ class WarehouseSettings(SettingsSection):
         return self.data_dir / "reports"
 
     @property
+    def alert_dir(self) -> Path:
+        """Alerts that were raised while the warehouse could not be reached."""
+        return self.data_dir / "alerts"
+
+    @property
     def targets_file(self) -> Path:
         """File with the delivery targets; readable by its owner only, because it may contain passwords."""
         return self.data_dir / "targets.toml"

@@ -33,6 +33,7 @@ from cdr_pipeline.warehouse.days.deliveries import Delivery, DeliveryTable, DueF
 from cdr_pipeline.warehouse.days.export_files import FileTable
 from cdr_pipeline.warehouse.days.sealed_files import SealedFile, SealedFileTable
 from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable
+from cdr_pipeline.warehouse.operations.alerts import AlertDelivery, AlertTable
 from cdr_pipeline.warehouse.operations.health import HealthTable, HourOfTraffic, LateDay, NightAccount
 from cdr_pipeline.warehouse.operations.identity import IdentityTable
 from cdr_pipeline.warehouse.operations.shards import ShardTable
@@ -54,6 +55,7 @@ from cdr_pipeline.warehouse.uploads.uploads import (
 __all__ = [
     "UPLOAD_STATES",
     "Account",
+    "AlertDelivery",
     "Claim",
     "Collection",
     "DayBatch",
@@ -90,6 +92,7 @@ class Ledger:
 
     Attributes:
         connection: connection to the warehouse; only this package and tests use it.
+        alerts: alerts and their deliveries.
         accounts: accounts and their time zones.
         windows: windows of the switch's API and the claims on collecting them.
         uploads: imported files and rejected rows.
@@ -114,6 +117,7 @@ class Ledger:
     def __init__(self, connection: Connection[Any]) -> None:
         self.connection = connection
         self.accounts = AccountTable(connection)
+        self.alerts = AlertTable(connection)
         self.windows = WindowTable(connection)
         self.uploads = UploadTable(connection)
         self.days = DayTable(connection)

@@ -50,7 +50,8 @@ SELECT
     business_date,
     min(attempted_at) AS since,
     count(*) AS windows,
-    min(error_code) AS error_code
+    min(error_code) AS error_code,
+    min(error_message) AS cause
 FROM windows
 WHERE account_id = any(%(account_ids)s) AND state = 'failed'
 GROUP BY account_id, business_date

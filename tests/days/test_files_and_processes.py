@@ -15,7 +15,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-import stamina
 import trustme
 from pydantic import SecretStr
 
@@ -23,7 +22,7 @@ from cdr_pipeline.cli import terminal as console
 from cdr_pipeline.cli.days import days as days_command
 from cdr_pipeline.cli.days import exports as export_command
 from cdr_pipeline.cli.uploads import rejects as rejects_command
-from cdr_pipeline.errors import AlertNotSent, DeliveryError, ExportError
+from cdr_pipeline.errors import DeliveryError, ExportError
 from cdr_pipeline.exports.daily_file import publish
 from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.internal_pack import write_internal_pack
@@ -39,7 +38,8 @@ from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.days.export_month import MonthRequest, export_month
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.days.seal_days import SealRequest, seal_days
-from cdr_pipeline.steps.operations.alert import Alert, send_alert
+from cdr_pipeline.steps.operations.alert import Alert
+from cdr_pipeline.steps.operations.alert_channels import Rejection, alert_channels
 from cdr_pipeline.steps.operations.write_deployment import DeploymentRequest, write_deployment
 from cdr_pipeline.steps.retention.retain_records import set_policy
 from cdr_pipeline.steps.run_context import RunContext
@@ -401,10 +401,10 @@ def test_rejects_and_settings_are_written_for_their_owner(command: RunContext, t
     assert [stat.S_IMODE(path.stat().st_mode) for path in (out, tmp_path / "out" / "cdr.env")] == [0o600, 0o600]
 
 
-@pytest.fixture
-def _quick_retries() -> Iterator[None]:
-    with stamina.set_testing(testing=True, attempts=2, cap=True):
-        yield
+def refusal(settings: Settings) -> Rejection | None:
+    """Why the only channel of the settings does not accept an alert."""
+    (channel,) = alert_channels(settings)
+    return channel.send(ALERT, datetime.now(UTC))
 
 
 def mailed(settings: Settings, url: str) -> Settings:
@@ -413,18 +413,18 @@ def mailed(settings: Settings, url: str) -> Settings:
 
 
 @pytest.mark.fault("R626")
-@pytest.mark.usefixtures("_quick_retries")
 def test_a_password_of_mail_is_never_sent_without_tls(settings: Settings) -> None:
     with mail_server() as taken:
-        with pytest.raises(AlertNotSent, match="offers no STARTTLS") as refused:
-            send_alert(ALERT, mailed(settings, taken.url))
+        refused = refusal(mailed(settings, taken.url))
+    assert refused is not None
+    assert "offers no STARTTLS" in refused.cause
     assert (taken.bodies, [line for line in taken.lines if line.startswith(("AUTH", "MAIL"))]) == ([], [])
-    assert "smtps://" in refused.value.message
-    assert "CANARY" not in refused.value.message
+    assert refused.permanent
+    assert "smtps://" in refused.cause
+    assert "CANARY" not in refused.cause
 
 
 @pytest.mark.fault("R626")
-@pytest.mark.usefixtures("_quick_retries")
 def test_a_password_of_mail_is_sent_after_starttls(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -432,11 +432,12 @@ def test_a_password_of_mail_is_sent_after_starttls(
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     certificate = authority.issue_cert("127.0.0.1")
     with mail_server(certificate=certificate) as taken:
-        with pytest.raises(AlertNotSent, match="SSLCertVerificationError"):
-            send_alert(ALERT, mailed(settings, taken.url))
+        untrusted = refusal(mailed(settings, taken.url))
+        assert untrusted is not None
+        assert "SSLCertVerificationError" in untrusted.cause
         assert not [line for line in taken.lines if line.startswith("AUTH")]
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-        assert send_alert(ALERT, mailed(settings, taken.url)) == ("mail",)
+        assert refusal(mailed(settings, taken.url)) is None
     assert len(taken.bodies) == 1
     assert [line.split()[0] for line in taken.encrypted][:2] == ["ehlo", "AUTH"]
 

@@ -1,34 +1,31 @@
-"""Alerts reach people by real HTTP and SMTP, tried again, once a trouble, and without personal data."""
+"""Alerts of nights, runs and checks: what is told, once, with the cause and the command that helps."""
 
-import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import dagster as dg
 import pytest
-import stamina
 from pydantic import SecretStr
 
+from cdr_pipeline.cli.operations.night_alerting import alerting
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.instance import open_instance
-from cdr_pipeline.defs.operations.alerts import failed_run
+from cdr_pipeline.defs.operations.alerts import incident_of, run_title
+from cdr_pipeline.defs.operations.night import run_night
+from cdr_pipeline.defs.outcome import FAILED_ACCOUNTS_TAG
 from cdr_pipeline.defs.resources import RunContexts
-from cdr_pipeline.errors import AlertNotSent, ConfigurationError
+from cdr_pipeline.errors import ConfigurationError, IncompleteNight
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.operations.alert import Alert, send_alert
+from cdr_pipeline.steps.operations.alert import Alert
+from cdr_pipeline.steps.operations.alert_channels import alert_channels
 from cdr_pipeline.steps.operations.health import find_problems
+from cdr_pipeline.steps.operations.night_alerts import tell_run
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
-from tests.support.listeners import Taken, mail_server, webhook
+from tests.support.listeners import Taken, free_port, mail_server, webhook
 
+DAY = (datetime.now(UTC) - timedelta(days=2)).date()
 ALERT = Alert("night_failed", "nightly of 2026-03-02 failed", ("code: upstream_auth",), "cdr-pipeline doctor")
-
-
-@pytest.fixture(autouse=True)
-def _without_pauses() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=3, cap=True):
-        yield
 
 
 def hooked(settings: Settings, taken: Taken) -> Settings:
@@ -37,10 +34,11 @@ def hooked(settings: Settings, taken: Taken) -> Settings:
 
 def test_a_webhook_gets_json_that_people_and_programs_can_read(settings: Settings) -> None:
     with webhook() as taken:
-        assert send_alert(ALERT, hooked(settings, taken)) == ("webhook",)
+        (channel,) = alert_channels(hooked(settings, taken))
+        assert channel.send(ALERT, datetime.now(UTC)) is None
     (body,) = taken.bodies
     assert body["text"].splitlines() == [ALERT.subject, *ALERT.lines, "next: cdr-pipeline doctor"]
-    assert (body["kind"], body["mend"]) == ("night_failed", "cdr-pipeline doctor")
+    assert (body["kind"], body["mend"], body["id"]) == ("night_failed", "cdr-pipeline doctor", ALERT.alert_id)
 
 
 def test_mail_has_subject_receiver_and_the_command_to_start_with(settings: Settings) -> None:
@@ -48,92 +46,105 @@ def test_mail_has_subject_receiver_and_the_command_to_start_with(settings: Setti
         mailed = settings.model_copy(
             update={"alert_smtp_url": SecretStr(taken.url), "alert_mail_to": "night@example.com"}
         )
-        assert send_alert(ALERT, mailed) == ("mail",)
+        (channel,) = alert_channels(mailed)
+        assert channel.send(ALERT, datetime.now(UTC)) is None
     (message,) = taken.bodies
     assert f"Subject: cdr-pipeline: {ALERT.subject}" in message
     assert "To: night@example.com" in message
     assert "next: cdr-pipeline doctor" in message
 
 
-def test_a_channel_that_refuses_twice_is_tried_a_third_time(settings: Settings) -> None:
-    with webhook(refuse=2) as hook, mail_server(refuse=2) as mail:
-        both = hooked(settings, hook).model_copy(
-            update={"alert_smtp_url": SecretStr(mail.url), "alert_mail_to": "night@example.com"}
-        )
-        assert send_alert(ALERT, both) == ("webhook", "mail")
-    assert (hook.tries, mail.tries, len(hook.bodies), len(mail.bodies)) == (3, 3, 1, 1)
-
-
-def test_one_dead_channel_blocks_no_other_and_is_named_without_address(
-    settings: Settings,
-) -> None:
-    with webhook(refuse=99) as hook, mail_server() as mail:
-        both = hooked(settings, hook).model_copy(
-            update={"alert_smtp_url": SecretStr(mail.url), "alert_mail_to": "night@example.com"}
-        )
-        with pytest.raises(AlertNotSent, match="webhook") as raised:
-            send_alert(ALERT, both)
-    assert len(mail.bodies) == 1
-    assert "CANARY_SECRET_PATH" not in str(raised.value)
-
-
-def test_mail_without_a_server_is_a_setting_that_is_wrong(settings: Settings) -> None:
-    with pytest.raises(ConfigurationError, match="CDR_ALERT_SMTP_URL"):
-        send_alert(ALERT, settings.model_copy(update={"alert_mail_to": "night@example.com"}))
-
-
-@pytest.mark.fault("F03")
-def test_numbers_sip_users_and_tokens_never_leave_in_an_alert(settings: Settings) -> None:
-    leaky = Alert(
-        "broken", "call of +15550101234", ("sip:alice@host auth_token=CANARY_TOKEN",), facts={"x": "+15550101234"}
-    )
-    with webhook() as taken:
-        send_alert(leaky, hooked(settings, taken))
-    said = json.dumps(taken.bodies)
-    assert not [word for word in ("5550101234", "alice", "CANARY_TOK") if word in said]
-
-
 def test_a_run_that_failed_is_told_by_job_day_and_code(settings: Settings) -> None:
-    sensor = build_definitions(settings).resolve_sensor_def("alert_on_failed_run")
-    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     definitions = build_definitions(settings)
+    sensor = definitions.resolve_sensor_def("alert_on_failed_run")
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     with open_instance(settings) as instance:
         run = instance.create_run_for_job(
             definitions.resolve_job_def("nightly"),
             tags={"dagster/partition": "2026-03-02", "cdr/failure": "configuration"},
         )
-    alert = failed_run(run)
-    assert alert.subject == "nightly of 2026-03-02 failed"
-    assert alert.lines[0].startswith("code: configuration")
-    assert alert.facts["run_id"] == run.run_id
+    incident = incident_of(run)
+    assert incident.line == f"nightly of 2026-03-02 failed: configuration (run {run.run_id})"
+    assert incident.facts["business_date"] == "2026-03-02"
+    assert incident.command == "cdr-pipeline nightly --date 2026-03-02"
 
 
-def test_what_turns_red_is_told_once_and_again_only_after_it_was_well(settings: Settings) -> None:
+def test_a_night_of_dead_accounts_is_one_alert_with_cause_and_names(settings: Settings) -> None:
+    with webhook() as taken:
+        made = hooked(settings, taken).model_copy(
+            update={"api_url": f"http://127.0.0.1:{free_port()}", "api_token": SecretStr("CANARY_TOKEN_X")}
+            | {"step_retry_seconds": 0}
+        )
+        with RunContext.open(made).ledger() as ledger:
+            for number in range(4):
+                ledger.accounts.add(Account(f"a{number}", name=f"Acme {number}"), now=datetime.now(UTC))
+        with pytest.raises(IncompleteNight), alerting(made, DAY):
+            run_night(DAY, made).require_whole()
+        with open_instance(made) as instance:
+            (run,) = instance.get_runs(limit=1)
+            assert run.tags[FAILED_ACCOUNTS_TAG] == "a0,a1,a2,a3"
+            # The sensors of a daemon find the same, and have nothing to add.
+            tell_run(made, run_title(run), incident_of(run))
+    (body,) = taken.bodies
+    assert body["subject"].startswith(f"nightly of {DAY} failed: 4 accounts: connection refused by 127.0.0.1:")
+    assert body["kind"] == "night_failed"
+    assert "Acme 0 (a0), Acme 1 (a1), Acme 2 (a2) and 1 more" in body["text"]
+    assert body["mend"] == f"cdr-pipeline nightly --date {DAY}"
+
+
+def test_a_night_that_succeeds_ends_the_alert_of_its_failure(settings: Settings) -> None:
+    with webhook() as taken:
+        made = hooked(settings, taken)
+        with pytest.raises(ConfigurationError), alerting(made, DAY):
+            run_night(DAY, made)
+        with alerting(made, DAY):
+            pass
+    assert [(body["kind"], body["subject"]) for body in taken.bodies] == [
+        ("night_failed", f"nightly of {DAY} failed: CDR_API_URL is not set: there is no switch to collect from"),
+        ("recovered", f"over: {taken.bodies[0]['subject']}"),
+    ]
+
+
+def test_a_failed_run_is_over_when_the_same_day_succeeds(settings: Settings) -> None:
+    with webhook() as taken:
+        made = hooked(settings, taken)
+        definitions = build_definitions(made, contexts=RunContexts(made))
+        with open_instance(made) as instance:
+            for succeeds in (False, True):
+                run = instance.create_run_for_job(
+                    definitions.resolve_job_def("nightly"), tags={"dagster/partition": str(DAY)}
+                )
+                if succeeds:
+                    succeeded = dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, "nightly")
+                    instance.report_dagster_event(succeeded, run.run_id)
+                else:
+                    instance.report_run_failed(run)
+                    tell_run(made, run_title(run), incident_of(run))
+            look(definitions, instance)
+    assert [body["kind"] for body in taken.bodies] == ["night_failed", "recovered"]
+
+
+def test_what_turns_red_is_told_once_by_the_sensor(settings: Settings) -> None:
     with webhook() as taken:
         made = hooked(settings, taken).model_copy(update={"api_url": "http://127.0.0.1:9"})
         ctx = RunContext.open(made)
         with ctx.ledger() as ledger:
             ledger.accounts.add(Account("a1"), now=datetime.now(UTC) - timedelta(days=4))
         definitions = build_definitions(made, contexts=RunContexts(made))
-        sensor = definitions.resolve_sensor_def("alert_on_red")
         with open_instance(made) as instance:
+            said = [look(definitions, instance) for _ in range(2)]
+    assert said == ["1 new alert(s); accepted by webhook", "nothing new"]
+    (body,) = taken.bodies
+    assert "night of" in body["text"]
+    assert "cdr-pipeline nightly --date" in body["text"]
 
-            def look(cursor: str | None) -> str | None:
-                context = dg.build_sensor_context(
-                    instance=instance, cursor=cursor, repository_def=definitions.get_repository_def()
-                )
-                result = sensor(context)
-                assert isinstance(result, dg.SensorResult)
-                return result.cursor
 
-            cursor = look(None)
-            assert len(taken.bodies) == 1
-            assert look(cursor) == cursor
-            assert len(taken.bodies) == 1
-            look(json.dumps([]))
-    assert len(taken.bodies) == 2
-    assert "night of" in taken.bodies[0]["text"]
-    assert "cdr-pipeline nightly --date" in taken.bodies[0]["text"]
+def look(definitions: dg.Definitions, instance: dg.DagsterInstance) -> str | None:
+    """What the sensor of problems reports."""
+    context = dg.build_sensor_context(instance=instance, repository_def=definitions.get_repository_def())
+    result = definitions.resolve_sensor_def("alert_on_red")(context)
+    assert isinstance(result, dg.SkipReason)
+    return result.skip_message
 
 
 def test_more_open_money_than_the_threshold_is_broken_and_less_is_not(settings: Settings) -> None:

@@ -1,9 +1,14 @@
 """Real servers on loopback that take alerts: a webhook over HTTP and a mail server over SMTP."""
 
+import contextlib
+import email
+import email.policy
 import json
+import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
 @dataclass
@@ -23,6 +30,7 @@ class Taken:
     bodies: list[Any] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     encrypted: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
 
     def refuses(self) -> bool:
         self.tries += 1
@@ -30,24 +38,35 @@ class Taken:
 
 
 @contextmanager
-def webhook(refuse: int = 0) -> Iterator[Taken]:
-    """Posts end in ``bodies`` as JSON."""
+def webhook(refuse: int = 0, status: int = 503, seconds: float = 0, port: int = 0) -> Iterator[Taken]:
+    """Posts end in ``bodies`` as JSON.
+
+    Args:
+        refuse: number of posts that it refuses first.
+        status: status of a refusal.
+        seconds: time before it answers.
+        port: port to listen on; any free one by default.
+    """
     taken = Taken(refuse=refuse)
 
     class Hook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             refused = taken.refuses()
+            time.sleep(seconds)
+            taken.ids.append(self.headers.get("Idempotency-Key", ""))
             if not refused:
                 taken.bodies.append(json.loads(body))
-            self.send_response(503 if refused else 200)
-            self.end_headers()
+            # A client that has given up is not there to answer.
+            with contextlib.suppress(OSError):
+                self.send_response(status if refused else 200)
+                self.end_headers()
 
         def log_message(self, *_: object) -> None:
             return
 
-    with _served(HTTPServer(("127.0.0.1", 0), Hook)) as port:
-        taken.url = f"http://127.0.0.1:{port}/hook/CANARY_SECRET_PATH"
+    with _served(HTTPServer(("127.0.0.1", port), Hook)) as bound:
+        taken.url = f"http://127.0.0.1:{bound}/hook/CANARY_SECRET_PATH"
         yield taken
 
 
@@ -115,6 +134,34 @@ def mail_server(refuse: int = 0, certificate: trustme.LeafCert | None = None) ->
     with _served(MailServer(taken, certificate)) as port:
         taken.url = f"smtp://127.0.0.1:{port}"
         yield taken
+
+
+@contextmanager
+def smtp_server(port: int = 0) -> Iterator[Taken]:
+    """A complete mail server (aiosmtpd); messages end in ``bodies`` as text, their ids in ``ids``."""
+    taken = Taken()
+
+    class Inbox:
+        async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802 - its name in aiosmtpd
+            message = email.message_from_bytes(envelope.content or b"", policy=email.policy.default)
+            taken.bodies.append(str(message["Subject"]) + "\n" + message.get_content())
+            taken.ids.append(str(message["Message-ID"]))
+            return "250 taken"
+
+    controller = Controller(Inbox(), hostname="127.0.0.1", port=port or free_port())
+    controller.start()
+    try:
+        taken.url = f"smtp://127.0.0.1:{controller.port}"
+        yield taken
+    finally:
+        controller.stop()
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -124,7 +124,7 @@ _EXIT_CODES: Final = {
     9: "The night is incomplete: some accounts failed, the others are done.",
     10: "A landing file is damaged.",
     11: "A check found something that a person has to fix; it is printed with the command to run.",
-    12: "Neither webhook nor mail accepted an alert.",
+    12: "A channel did not accept an alert.",
     13: "Some rows of the file were rejected; the others are stored, and the daily files are written.",
 }
 _FILTERED: Final = {

@@ -29,14 +29,9 @@ def doctor(
     settings = ready_settings()
     _require_configured(settings)
     if test_alert:
-        from cdr_pipeline.steps.operations.alert import Alert, send_alert
+        from cdr_pipeline.cli.operations.alerts import send_test
 
-        channels = send_alert(Alert("test", "This is a test: alerts arrive here."), settings)
-        out.print(
-            f"sent by {', '.join(channels)}"
-            if channels
-            else "no alert channel is set; see 'cdr-pipeline docs settings', variables CDR_ALERT_*"
-        )
+        send_test()
         return
     from cdr_pipeline.defs.operations.doctor import check_up
 

@@ -25,11 +25,12 @@ def nightly(
     changes nothing. Earlier days are read again too (CDR_COLLECT_REREAD_DAYS). Exits with 2 if the day has not ended,
     with 9 if an account failed, its day is incomplete or the clocks disagree; the others are done.
     """
+    from cdr_pipeline.cli.operations.night_alerting import alerting
     from cdr_pipeline.cli.terminal import out, progress, ready_settings
     from cdr_pipeline.defs.operations.night import run_night
 
     settings = ready_settings()
-    with progress(f"night of {date:%Y-%m-%d}") as report:
+    with alerting(settings, date.date()), progress(f"night of {date:%Y-%m-%d}") as report:
         night = run_night(date.date(), settings, accounts=account, replay=replay, progress=report)
-    out.print(f"run {night.run_id}: {'done' if night.whole else 'incomplete'} in {night.seconds:.1f} s")
-    night.require_whole()
+        out.print(f"run {night.run_id}: {'done' if night.whole else 'incomplete'} in {night.seconds:.1f} s")
+        night.require_whole()

@@ -11,6 +11,7 @@ import dagster as dg
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.jobs import NIGHTLY
+from cdr_pipeline.defs.outcome import CAUSE_TAG
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, REPLAY_TAG, business_days
 from cdr_pipeline.defs.process import PROCESS_TAG, own_process
 from cdr_pipeline.defs.resources import RunContexts
@@ -37,6 +38,7 @@ class Night:
         seconds: duration in seconds of wall-clock time.
         step_seconds: duration in seconds of each step that succeeded, by step.
         step_errors: error message of each step that failed, by step.
+        cause: accounts that failed by cause; empty if none failed.
     """
 
     run_id: str
@@ -45,6 +47,7 @@ class Night:
     seconds: float
     step_seconds: dict[str, float]
     step_errors: dict[str, str]
+    cause: str = ""
 
     @property
     def whole(self) -> bool:
@@ -59,6 +62,8 @@ class Night:
             raise IncompleteNight(
                 f"run {self.run_id}: {failed}",
                 hint="'cdr-pipeline status' names the accounts, 'cdr-pipeline ui' shows the run; run the day again",
+                run_id=self.run_id,
+                cause=self.cause or failed,
             )
 
 
@@ -98,6 +103,7 @@ def run_night(
         result = job.execute_in_process(
             instance=instance, partition_key=key, tags=tags, raise_on_error=False, run_config=_QUIET
         )
+        run = instance.get_run_by_id(result.run_id)
     return Night(
         run_id=result.run_id,
         succeeded=result.success,
@@ -117,6 +123,7 @@ def run_night(
             for event in result.all_events
             if event.event_type is dg.DagsterEventType.STEP_FAILURE
         },
+        cause=run.tags.get(CAUSE_TAG, "") if run is not None else "",
     )
 
 

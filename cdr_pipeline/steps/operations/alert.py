@@ -1,28 +1,18 @@
-"""Sends alerts to operators by webhook and mail, with retries and without personal data."""
+"""An alert and its text, without personal data."""
 
-import smtplib
-import ssl
-from dataclasses import dataclass, field
-from email.message import EmailMessage
-from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import uuid4
 
-import httpx2
-import stamina
-
-from cdr_pipeline.errors import AlertNotSent, ConfigurationError
 from cdr_pipeline.privacy.redaction import redact
-from cdr_pipeline.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_SECONDS: Final = 20.0
-_ATTEMPTS: Final = 3
-_NO_TLS: Final = (
-    "the server offers no STARTTLS, so the password in CDR_ALERT_SMTP_URL was not sent; use smtps://, or a URL "
-    "without a user"
-)
+RECOVERED: Final = "recovered"
+# An alert that arrives later than this says when it was raised.
+_LATE: Final = timedelta(minutes=5)
+_LISTED: Final = 20
+_SUBJECT_LENGTH: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +20,13 @@ class Alert:
     """An alert for operators.
 
     Attributes:
-        kind: stable identifier: ``night_failed``, ``check_red``, ``broken``, ``exposure`` or ``test``.
+        kind: stable identifier: ``night_failed``, ``check_red``, ``broken``, ``exposure``, ``recovered`` or ``test``.
         subject: subject in one line.
         lines: details, one line each.
         command: first command to run; empty when there is none.
         facts: identifiers for programs: run, date, asset.
+        alert_id: identifies the alert in every channel; a receiver that has seen it can ignore it.
+        raised_at: time at which it was raised, UTC; None if it is sent at once.
     """
 
     kind: str
@@ -42,106 +34,90 @@ class Alert:
     lines: tuple[str, ...] = ()
     command: str = ""
     facts: dict[str, str] = field(default_factory=dict[str, str])
+    alert_id: str = field(default_factory=lambda: uuid4().hex)
+    raised_at: datetime | None = None
 
     def redacted(self) -> "Alert":
         """Copy of the alert with tokens, numbers and SIP users masked."""
-        return Alert(
-            self.kind,
-            redact(self.subject),
-            tuple(redact(line) for line in self.lines),
-            self.command,
-            {name: redact(value) for name, value in self.facts.items()},
+        return replace(
+            self,
+            subject=redact(self.subject),
+            lines=tuple(redact(line) for line in self.lines),
+            facts={name: redact(value) for name, value in self.facts.items()},
         )
 
+    def text(self, now: datetime | None = None) -> str:
+        """Subject, details and the next command as plain text; with ``now``, also how late it is."""
+        lines = [self.subject, *self.lines]
+        if self.command:
+            lines.append(f"next: {self.command}")
+        if now is not None and self.raised_at is not None and now - self.raised_at > _LATE:
+            lines.append(f"raised {self.raised_at:%Y-%m-%d %H:%M} UTC; delivered late")
+        return "\n".join(lines)
 
-def alert_channels(settings: Settings) -> tuple[str, ...]:
-    """Configured channels: ``webhook``, ``mail``, both or none.
 
-    Raises:
-        ConfigurationError: a mail recipient is set but no mail server.
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that is wrong until it is found no more.
+
+    Attributes:
+        topic: stable name without counts; its first word says who reports it: ``problem``, ``check``, ``run``.
+        line: what is wrong, in one line.
+        cause: what makes it another incident under the same topic, which is told again.
+        command: command that fixes it or shows its details.
+        kind: kind of the alert.
+        facts: identifiers for programs.
+        watched_until: instant after which it is no longer looked for, so that its absence proves nothing.
     """
-    if settings.alert_mail_to and settings.alert_smtp_url is None:
-        raise ConfigurationError(
-            "CDR_ALERT_MAIL_TO is set, CDR_ALERT_SMTP_URL is not", hint="set smtp://host:port of a mail server"
-        )
-    webhook = ("webhook",) if settings.alert_webhook_url is not None else ()
-    return (*webhook, "mail") if settings.alert_mail_to else webhook
+
+    topic: str
+    line: str
+    cause: str = ""
+    command: str = "cdr-pipeline doctor"
+    kind: str = "broken"
+    facts: dict[str, str] = field(default_factory=dict[str, str])
+    watched_until: datetime | None = None
 
 
-def send_alert(alert: Alert, settings: Settings) -> tuple[str, ...]:
-    """Sends the alert to every channel. Returns the channels that accepted it.
+# The kind of an alert about several incidents is the first of these.
+_KINDS: Final = ("night_failed", "exposure", "broken", "check_red")
 
-    Raises:
-        AlertNotSent: a channel failed on every attempt; the other channels have received the alert.
+
+def alert_about(incidents: Sequence[Incident], now: datetime) -> Alert:
+    """One alert about all incidents that were found at the same time.
+
+    Args:
+        incidents: at least one incident, the most important first.
+        now: current time in UTC.
     """
-    senders: dict[str, Callable[[Alert, Settings], None]] = {"webhook": _post, "mail": _mail}
-    redacted, refused = alert.redacted(), list[str]()
-    channels = alert_channels(settings)
-    for channel in channels:
-        try:
-            for attempt in stamina.retry_context(
-                on=(httpx2.HTTPError, smtplib.SMTPException, OSError), attempts=_ATTEMPTS, wait_initial=0.5
-            ):
-                with attempt:
-                    senders[channel](redacted, settings)
-        except smtplib.SMTPNotSupportedError:
-            refused.append(f"{channel} ({_NO_TLS})")
-        except (httpx2.HTTPError, smtplib.SMTPException, OSError) as error:
-            refused.append(f"{channel} ({type(error).__name__})")
-    if refused:
-        raise AlertNotSent(
-            f"not taken by {', '.join(refused)}", hint="'cdr-pipeline doctor --test-alert' tries the channels"
-        )
-    return channels
+    first = incidents[0]
+    kinds = {item.kind for item in incidents}
+    facts = {name: value for item in reversed(incidents) for name, value in item.facts.items()}
+    return Alert(
+        next((kind for kind in _KINDS if kind in kinds), first.kind),
+        _subject(first.line, len(incidents)),
+        tuple(f"{item.line} (next: {item.command})" for item in incidents[:_LISTED]) + _more(len(incidents)),
+        first.command,
+        facts | {"incidents": str(len(incidents))},
+        raised_at=now,
+    ).redacted()
 
 
-def _post(alert: Alert, settings: Settings) -> None:
-    """Posts JSON: ``text`` for chat systems, the other keys for programs."""
-    url = settings.alert_webhook_url
-    if url is None:
-        return
-    body = {
-        "text": _text(alert),
-        "kind": alert.kind,
-        "subject": alert.subject,
-        "lines": list(alert.lines),
-        "mend": alert.command,
-        "facts": alert.facts,
-    }
-    httpx2.post(url.get_secret_value(), json=body, timeout=_SECONDS).raise_for_status()
+def recovery_of(lines: Sequence[str], now: datetime) -> Alert:
+    """One alert about all incidents that ended at the same time."""
+    return Alert(
+        RECOVERED,
+        _subject(f"over: {lines[0]}", len(lines)),
+        tuple(f"over: {line}" for line in lines[:_LISTED]) + _more(len(lines)),
+        facts={"incidents": str(len(lines))},
+        raised_at=now,
+    ).redacted()
 
 
-def _mail(alert: Alert, settings: Settings) -> None:
-    server_url = settings.alert_smtp_url
-    if server_url is None:
-        return
-    message = EmailMessage()
-    message["Subject"] = f"cdr-pipeline: {alert.subject}"
-    message["From"] = settings.alert_mail_from
-    message["To"] = settings.alert_mail_to or ""
-    message.set_content(_text(alert))
-    url = urlsplit(server_url.get_secret_value())
-    host, port = url.hostname or "localhost", url.port or 0
-    # The default context of smtplib does not verify certificates.
-    trusted = ssl.create_default_context()
-    connection = (
-        smtplib.SMTP_SSL(host, port, timeout=_SECONDS, context=trusted)
-        if url.scheme == "smtps"
-        else smtplib.SMTP(host, port, timeout=_SECONDS)
-    )
-    with connection as server:
-        server.ehlo()
-        # If a password is set, starttls() raises when the server lacks it: an attacker may have removed the offer.
-        if url.scheme == "smtp" and (url.username or server.has_extn("starttls")):
-            server.starttls(context=trusted)
-            server.ehlo()
-        if url.username:
-            server.login(unquote(url.username), unquote(url.password or ""))
-        server.send_message(message)
+def _subject(line: str, count: int) -> str:
+    short = line if len(line) <= _SUBJECT_LENGTH else f"{line[:_SUBJECT_LENGTH]}…"
+    return f"{short} (and {count - 1} more)" if count > 1 else short
 
 
-def _text(alert: Alert) -> str:
-    lines = [alert.subject, *alert.lines]
-    if alert.command:
-        lines.append(f"next: {alert.command}")
-    return "\n".join(lines)
+def _more(count: int) -> tuple[str, ...]:
+    return (f"and {count - _LISTED} more",) if count > _LISTED else ()

@@ -1,7 +1,7 @@
 """Current problems, each with its start and the command that fixes it, read from the ledger."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import PurePosixPath
@@ -33,6 +33,8 @@ _LOOKED_AT = timedelta(days=7)
 # Longer than the time from one night to the end of the next.
 _A_NIGHT = timedelta(days=2)
 _NAMED = 3
+# An alert that a channel has not accepted within this time is a problem of the channel.
+_UNHEARD = timedelta(minutes=10)
 _SEALED_FAULTS: dict[str, str] = {
     FileFault.MISSING: "the file is missing",
     FileFault.CHANGED: "the file has other bytes than were sealed",
@@ -66,17 +68,26 @@ class Problem:
         code: stable identifier of its kind or cause.
         since: start of the problem, UTC.
         command: command that fixes the problem or shows its details.
+        about: what the problem is about, without counts that change while it lasts; empty if ``what`` has none.
+        watched_until: instant after which the problem is not looked for any more; None if it always is.
     """
 
     what: str
     code: str
     since: datetime
     command: str
+    about: str = ""
+    watched_until: datetime | None = None
 
     @property
     def key(self) -> str:
         """Identifies the problem across checks."""
         return f"{self.code}: {self.what}"
+
+    @property
+    def topic(self) -> str:
+        """Identifies the problem as long as it lasts."""
+        return f"{self.code}: {self.about or self.what}"
 
 
 def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> list[Problem]:
@@ -89,11 +100,12 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> lis
     """
     nights = due_nights(ctx)
     with ctx.ledger() as ledger:
-        account_ids = [account.account_id for account in ledger.accounts.active()]
+        active = ledger.accounts.active()
+        account_ids = [account.account_id for account in active]
         problems = [
             *clocks_broken(ledger, ctx),
             *_nights(nights, ctx),
-            *_collections(ledger, account_ids),
+            *_collections(ledger, {account.account_id: account.name for account in active}),
             *_uploads(ledger, account_ids),
             *_profiles(ctx),
             *_drops(ledger, account_ids, ctx),
@@ -105,6 +117,7 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> lis
             *_reconciliations(ledger, account_ids, ctx),
             *_retention(ledger, ctx.clock()),
             *_replica(ctx),
+            *_alerts(ledger, ctx.clock()),
         ]
     return sorted(problems, key=lambda item: (item.since, item.key))
 
@@ -123,6 +136,7 @@ def clocks_broken(ledger: Ledger, ctx: RunContext, *, ask_switch: bool = False) 
             ClockDisagrees.code,
             ctx.clock(),
             "timedatectl set-ntp true",
+            f"clock of the {difference.place}",
         )
 
 
@@ -142,23 +156,29 @@ def _nights(nights: list[DueNight], ctx: RunContext) -> Iterator[Problem]:
             "night_missing" if night.everybody else "night_incomplete",
             began.astimezone(ctx.clock().tzinfo),
             f"cdr-pipeline nightly --date {night.business_date}",
+            str(night.business_date),
         )
 
 
-def _collections(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
-    by_day: dict[tuple[date, str], list[tuple[str, datetime]]] = {}
-    for day in ledger.health.failed_days(account_ids):
-        key = (day.business_date, day.error_code or "upstream")
+def _collections(ledger: Ledger, names: Mapping[str, str]) -> Iterator[Problem]:
+    """Days that could not be collected: one problem for all accounts that failed for the same cause."""
+    by_day: dict[tuple[date, str, str], list[tuple[str, datetime]]] = {}
+    for day in ledger.health.failed_days(list(names)):
+        # A message that names its account is the same cause for each account.
+        cause = (day.cause or "").removeprefix(f"account {day.account_id}: ")
+        key = (day.business_date, day.error_code or "upstream", cause)
         by_day.setdefault(key, []).append((day.account_id, day.since))
-    for (business_date, code), parts in by_day.items():
+    for (business_date, code, cause), parts in by_day.items():
         accounts = [account_id for account_id, _ in parts]
         text, before = _WORDS_OF_CODES.get(code, _NOT_ASKED)
         only = "".join(f" --account {account_id}" for account_id in accounts) if len(accounts) <= _NAMED else ""
+        titles = _some([_titled(item, names) for item in accounts])
         yield Problem(
-            f"{business_date}: {text} {_some(accounts)}",
+            f"{business_date}: {_grouped(len(accounts), cause)}{text} {titles}",
             code,
             min(since for _, since in parts),
             f"{before}cdr-pipeline nightly --date {business_date}{only}",
+            f"{business_date} {cause}",
         )
 
 
@@ -203,6 +223,7 @@ def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Pr
                 "file_outdated",
                 files.since,
                 f"cdr-pipeline export --date {files.business_date}",
+                str(files.business_date),
             )
 
 
@@ -216,6 +237,7 @@ def _late_days(ledger: Ledger, account_ids: list[str], before: datetime) -> Iter
                 "restatement_due",
                 files.since,
                 f"cdr-pipeline days restate --by NAME --reason WHY --date {files.business_date}",
+                str(files.business_date),
             )
 
 
@@ -236,6 +258,7 @@ def _sealed_files(ledger: Ledger) -> Iterator[Problem]:
             f"sealed_{fault}",
             min(file.fault_since for file in files if file.fault_since is not None),
             command,
+            f"account {account_id}",
         )
 
 
@@ -252,6 +275,7 @@ def _deliveries(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterat
             code,
             min(due),
             f"cdr-pipeline deliver --target {target}{again}",
+            f"{target} {state}",
         )
 
 
@@ -262,6 +286,8 @@ def _volumes(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[
             "volume_unusual",
             day.since,
             f"cdr-pipeline nightly --date {day.business_date} --account {day.account_id}",
+            f"{day.business_date} {day.account_id}",
+            _last_look(day.business_date),
         )
 
 
@@ -277,10 +303,17 @@ def _reconciliations(ledger: Ledger, account_ids: list[str], ctx: RunContext) ->
                 "exposure",
                 ended,
                 look,
+                f"{day.business_date} {day.currency}",
+                _last_look(day.business_date),
             )
         elif day.red:
             yield Problem(
-                f"{day.business_date}: {day.red} reconciliation(s) are red", "reconciliation_red", ended, look
+                f"{day.business_date}: {day.red} reconciliation(s) are red",
+                "reconciliation_red",
+                ended,
+                look,
+                f"{day.business_date} {day.currency}",
+                _last_look(day.business_date),
             )
 
 
@@ -296,6 +329,7 @@ def _retention(ledger: Ledger, now: datetime) -> Iterator[Problem]:
             "retention_due",
             max(first, policy.set_at),
             "cdr-pipeline warehouse retention run",
+            f"account {policy.account_id}",
         )
 
 
@@ -308,7 +342,7 @@ def _replica(ctx: RunContext) -> Iterator[Problem]:
         state = replica_state(ctx.url, url.get_secret_value())
     except WarehouseError as error:
         text = f"the replica is not used: {error.message}"
-        yield Problem(text, ReplicaUnusable.code, now, "cdr-pipeline warehouse status")
+        yield Problem(text, ReplicaUnusable.code, now, "cdr-pipeline warehouse status", "replica")
         return
     since = state.replayed_at or now
     if state.bytes_behind and (now - since).total_seconds() > limit:
@@ -317,7 +351,37 @@ def _replica(ctx: RunContext) -> Iterator[Problem]:
             "replica_behind",
             since,
             "cdr-pipeline warehouse status",
+            "replica",
         )
+
+
+def _alerts(ledger: Ledger, now: datetime) -> Iterator[Problem]:
+    """Channels that have not accepted an alert for a while; their attempts go on."""
+    for waiting in ledger.alerts.waiting():
+        if now - waiting.since > _UNHEARD:
+            yield Problem(
+                f"{waiting.alerts} alert(s) wait for the channel {waiting.channel}: {waiting.error or 'not yet sent'}",
+                "alert_waiting",
+                waiting.since,
+                "cdr-pipeline alerts retry",
+                f"channel {waiting.channel}",
+            )
+
+
+def _last_look(day: date) -> datetime:
+    """Instant after which a day is too old to be looked at."""
+    return datetime.combine(day, time(), tzinfo=UTC) + _LOOKED_AT
+
+
+def _grouped(accounts: int, cause: str) -> str:
+    """Number of accounts and what they have in common, such as ``12 accounts: connection refused by host; ``."""
+    return f"{accounts} account{'s' if accounts > 1 else ''}: {cause}; " if cause else ""
+
+
+def _titled(account_id: str, names: Mapping[str, str]) -> str:
+    """An account by its name and id."""
+    name = names.get(account_id, "")
+    return f"{name} ({account_id})" if name and name != account_id else account_id
 
 
 def _some(accounts: "tuple[str, ...] | list[str]") -> str:

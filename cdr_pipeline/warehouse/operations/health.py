@@ -21,13 +21,14 @@ class MissingDay:
 
 @dataclass(frozen=True, slots=True)
 class FailedDay:
-    """An account's day with windows that could not be collected."""
+    """An account's day with windows that could not be collected; ``cause`` is the message of one of them."""
 
     account_id: str
     business_date: date
     since: datetime
     windows: int
     error_code: str | None
+    cause: str | None
 
 
 @dataclass(frozen=True, slots=True)
