@@ -147,6 +147,13 @@ def test_disputed_and_undecided_overcharges_are_not_payable() -> None:
     assert item.payable == Decimal(23)
 
 
+def test_an_unpriced_charge_that_is_not_invoiced_is_not_deducted_twice() -> None:
+    unpriced = a_charge("4", match_class="unpriced", destination="+3363", too_much=Decimal(4))
+    item = in_eur(compared(a_charge("10"), unpriced, invoices=(an_invoice(a_line("10", "Germany")),)))
+    assert (item.payable, item.withheld, item.claimed.unpriced) == (10, 0, 0)
+    assert (item.parts.unpriced, item.invoiced_too_little) == (4, 4)
+
+
 def test_a_credit_on_the_invoice_settles_a_break_decided_as_credited() -> None:
     charge = a_charge("10", match_class="cost_mismatch", too_much=Decimal(4), state="credited")
     item = in_eur(compared(charge, invoices=(an_invoice(a_line("10", "Germany"), a_line("-4", kind="credit")),)))

@@ -225,11 +225,11 @@ def compare(
 def _print_currency(item: "CurrencyComparison") -> None:
     from cdr_pipeline.cli.terminal import out, table
 
-    parts = item.parts
+    parts = item.claimed
     listing = table(f"What we owe, {item.currency}", "part", "amount", numbers=frozenset({"amount"}))
     amounts = (
         ("invoiced", item.invoiced if item.has_invoice else None),
-        ("charged by its records", parts.charged),
+        ("charged by its records", item.parts.charged),
         ("payable", item.payable),
         ("disputed", parts.disputed),
         ("credited, credit due", item.credit_due),

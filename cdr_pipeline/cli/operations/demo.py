@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections import Counter
     from datetime import date
 
     from cdr_pipeline.defs.operations.night import Night
@@ -24,10 +25,12 @@ def demo(
     exported, and the Dagster UI shows the runs. Running it again changes nothing.
     """
     import time
+    from collections import Counter
 
     from pydantic import SecretStr
 
     from cdr_pipeline.cli.terminal import out, progress, ready_settings
+    from cdr_pipeline.simulator.demo_carrier import write_demo_profile
     from cdr_pipeline.simulator.running import run_switch
     from cdr_pipeline.simulator.switch import SimulatedSwitch
     from cdr_pipeline.steps.run_context import RunContext
@@ -53,8 +56,11 @@ def demo(
         ready = time.monotonic() - started_at
         _add_accounts(switch, ctx)
         dates = _last_days(days)
-        nights = {day: _run_night(day, switch, ctx, report) for day in dates}
+        write_demo_profile(settings.profile_dir)
+        planted: Counter[str] = Counter()
+        nights = {day: _run_night(day, switch, ctx, report, planted) for day in dates}
     _print_result(nights, ctx, ready)
+    _print_planted(planted, dates)
     out.print(f"\n{days} nights in {time.monotonic() - started_at:.1f} s. Look at them:  cdr-pipeline ui")
     out.print("List what is in the warehouse:            cdr-pipeline status")
     for night in nights.values():
@@ -107,19 +113,42 @@ def _add_accounts(switch: "SimulatedSwitch", ctx: "RunContext") -> None:
             )
 
 
-def _run_night(day: "date", switch: "SimulatedSwitch", ctx: "RunContext", report: "Progress") -> "Night":
+def _run_night(
+    day: "date", switch: "SimulatedSwitch", ctx: "RunContext", report: "Progress", planted: "Counter[str]"
+) -> "Night":
     """Drops the carriers' files of the day and runs its night."""
     from cdr_pipeline.defs.operations.night import run_night
-    from cdr_pipeline.simulator.carrier_file import carrier_file, documents_of_business_day
+    from cdr_pipeline.simulator.carrier_file import documents_of_business_day
+    from cdr_pipeline.simulator.demo_carrier import PROFILE, demo_file
 
     report(f"{day}: carriers' files")
     for account in switch.accounts:
-        folder = ctx.settings.upload_dir / account.account_id / "generic"
+        folder = ctx.settings.upload_dir / account.account_id / PROFILE
         folder.mkdir(parents=True, exist_ok=True)
         documents = documents_of_business_day(switch, account, day)
-        content = carrier_file(documents, account_id=account.account_id).content
-        (folder / f"carrier_{day}.csv").write_bytes(content)
+        file = demo_file(documents, account_id=account.account_id, day=str(day))
+        planted.update(file.planted)
+        (folder / f"carrier_{day}.csv").write_bytes(file.content)
     return run_night(day, ctx.settings, progress=lambda text: report(f"{day}: {text}"))
+
+
+def _print_planted(planted: "Counter[str]", dates: "list[date]") -> None:
+    """Names what the carriers' files contain on purpose, so that red days are no surprise."""
+    from cdr_pipeline.cli.terminal import out
+    from cdr_pipeline.simulator.demo_carrier import CARRIER
+
+    first, last = f"{dates[0]:%Y-%m-%d}", f"{dates[-1]:%Y-%m-%d}"
+    out.print(
+        f"\nThe carriers' files differ from the switch on purpose, on every day: red days, breaks and what 'doctor'"
+        f" names from {first} to {last} are these",
+        soft_wrap=True,
+    )
+    for words, count in planted.most_common():
+        out.print(f"  {count:>4} {words}")
+    out.print(
+        f"What is owed to the carrier:  cdr-pipeline invoices compare --carrier {CARRIER} --from {first} --to {last}"
+    )
+    out.print(f"Every difference:             cdr-pipeline breaks list --from {first} --to {last}")
 
 
 def _print_result(nights: "dict[date, Night]", ctx: "RunContext", ready: float) -> None:

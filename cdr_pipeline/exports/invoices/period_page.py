@@ -127,7 +127,7 @@ def render_period(page: PeriodPage) -> bytes:
 
 def _steps(item: CurrencyComparison) -> list[tuple[str, str, Decimal]]:
     """From what is claimed to what is payable: words, what they mean, amount; the amounts after the first add up."""
-    parts = item.parts
+    parts = item.claimed
     lines = [
         ("Payable", "agreed, accepted and other charges that are invoiced", item.payable),
         ("Disputed", "charged too much, and disputed", parts.disputed),

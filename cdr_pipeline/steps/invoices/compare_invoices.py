@@ -266,7 +266,7 @@ def _path(request: PeriodRequest, ctx: RunContext) -> Path:
 
 
 def _currency_json(item: CurrencyComparison) -> dict[str, Any]:
-    parts = item.parts
+    parts, claimed = item.parts, item.claimed
     return {
         "currency": item.currency,
         "invoiced": str(item.invoiced) if item.has_invoice else None,
@@ -275,12 +275,12 @@ def _currency_json(item: CurrencyComparison) -> dict[str, Any]:
         "agreed": str(parts.agreed),
         "accepted": str(parts.accepted),
         "other_charges": str(parts.other_charges),
-        "disputed": str(parts.disputed),
-        "credited": str(parts.credited),
+        "disputed": str(claimed.disputed),
+        "credited": str(claimed.credited),
         "credit_due": str(item.credit_due),
-        "undecided": str(parts.undecided),
-        "unpriced": str(parts.unpriced),
-        "not_compared": str(parts.not_compared),
+        "undecided": str(claimed.undecided),
+        "unpriced": str(claimed.unpriced),
+        "not_compared": str(claimed.not_compared),
         "charged_too_little": str(parts.too_little),
         "not_charged_yet": str(parts.not_charged),
         "invoiced_too_much": str(item.invoiced_too_much),

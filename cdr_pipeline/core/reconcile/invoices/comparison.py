@@ -7,7 +7,7 @@ little at another.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Final, Literal
@@ -24,6 +24,8 @@ EARLIER: Final = "Calls of earlier periods"
 _UNKNOWN: Final = "unknown"
 _PUNCTUATION: Final = re.compile(r"[\W_]+")
 _NONE: Final = Decimal(0)
+# Parts that are not payable, in the order in which they are left out if an invoice does not claim them.
+_WITHHELD: Final = ("not_compared", "unpriced", "undecided", "credited", "disputed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class CurrencyComparison:
         invoiced: amount of the invoices without tax.
         tax: taxes on the invoices; not compared.
         parts: what is agreed, disputed and so on of what the records charge.
+        claimed: the same without disputed, undecided and unverified charges that the invoices do not claim.
         rows: comparison by destination, the largest difference first.
         details: comparison by destination and what else the invoice states; empty if it states no more.
         invoiced_too_much: what the invoices have more than the records, row by row.
@@ -100,6 +103,7 @@ class CurrencyComparison:
     invoiced: Decimal
     tax: Decimal
     parts: ChargeParts
+    claimed: ChargeParts
     rows: tuple[ComparedRow, ...]
     details: tuple[ComparedRow, ...]
     invoiced_too_much: Decimal
@@ -114,17 +118,18 @@ class CurrencyComparison:
     @property
     def credit_due(self) -> Decimal:
         """What was decided as credited and is on no invoice as a credit."""
-        return self.parts.credited - self.credits_settled
+        return self.claimed.credited - self.credits_settled
 
     @property
     def payable(self) -> Decimal:
         """What we owe: agreed and accepted charges and other charges, as far as an invoice claims them."""
-        return self.parts.owed - self.invoiced_too_little
+        not_claimed = self.parts.charged - self.claimed.charged
+        return self.parts.owed - (self.invoiced_too_little - not_claimed)
 
     @property
     def withheld(self) -> Decimal:
         """What the invoices, or without invoices the records, claim beyond what is payable."""
-        parts = self.parts
+        parts = self.claimed
         open_parts = parts.disputed + self.credit_due + parts.undecided + parts.unpriced + parts.not_compared
         return open_parts + self.invoiced_too_much
 
@@ -226,12 +231,13 @@ def _in_currency(
     rows = _rows(lines, charges, period, by_total=by_total, net=net, customers_pay=customers_pay)
     recorded = _NONE if net else sum((charge.credits for charge in charges), _NONE)
     parts = parts_of(charges)
+    claimed = _claimed(parts, rows)
     too_much = sum((row.too_much for row in rows), _NONE)
     too_little = sum((row.too_little for row in rows), _NONE)
     settled = _NONE
     if lines:
         beyond = max(credit_lines - recorded, _NONE)
-        settled = min(beyond, parts.credited)
+        settled = min(beyond, claimed.credited)
         too_much += max(recorded - credit_lines, _NONE)
         too_little += beyond - settled
     late = [charge for charge in charges if charge.day < period.first]
@@ -241,6 +247,7 @@ def _in_currency(
         invoiced=sum((line.amount for line in lines if line.kind != "tax"), _NONE),
         tax=sum((line.amount for line in lines if line.kind == "tax"), _NONE),
         parts=parts,
+        claimed=claimed,
         rows=tuple(rows),
         details=tuple(_details(usage, charges, period, by_total=by_total, customers_pay=customers_pay)),
         invoiced_too_much=too_much,
@@ -252,6 +259,21 @@ def _in_currency(
         later_records=sum(charge.records for charge in later),
         later_charged=sum((charge.charged for charge in later), _NONE),
     )
+
+
+def _claimed(parts: ChargeParts, rows: Sequence[ComparedRow]) -> ChargeParts:
+    """Parts without what is withheld of charges that are not invoiced: an invoice that lacks them claims nothing."""
+    kept = {name: getattr(parts, name) for name in _WITHHELD}
+    for row in rows:
+        if row.invoiced is None:
+            continue
+        most = max(min(row.invoiced, row.charged), _NONE)
+        beyond = max(sum((getattr(row.parts, name) for name in _WITHHELD), _NONE) - most, _NONE)
+        for name in _WITHHELD:
+            cut = min(max(getattr(row.parts, name), _NONE), beyond)
+            kept[name] -= cut
+            beyond -= cut
+    return replace(parts, **kept)
 
 
 def _rows(
@@ -433,7 +455,7 @@ def _findings(
 
 
 def _findings_in(item: CurrencyComparison) -> list[str]:
-    unit, parts = item.currency, item.parts
+    unit, parts = item.currency, item.claimed
     findings: list[str] = []
     unknown = [row.name for row in item.rows if row.invoiced and not row.records and not row.legs]
     if unknown:
