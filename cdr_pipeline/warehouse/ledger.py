@@ -34,7 +34,7 @@ from cdr_pipeline.warehouse.days.export_files import FileTable
 from cdr_pipeline.warehouse.days.sealed_files import SealedFile, SealedFileTable
 from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable
 from cdr_pipeline.warehouse.operations.alerts import AlertDelivery, AlertTable
-from cdr_pipeline.warehouse.operations.health import HealthTable, HourOfTraffic, LateDay, NightAccount
+from cdr_pipeline.warehouse.operations.health import HealthTable, HourOfTraffic, LateDay, NightAccount, OpenRejects
 from cdr_pipeline.warehouse.operations.identity import IdentityTable
 from cdr_pipeline.warehouse.operations.shards import ShardTable
 from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation, ReconciliationTable
@@ -76,6 +76,7 @@ __all__ = [
     "MonthRemoval",
     "NewUpload",
     "NightAccount",
+    "OpenRejects",
     "OpenWindow",
     "RecordLocation",
     "RecordedWindow",

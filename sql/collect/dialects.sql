@@ -1,3 +1,11 @@
+-- Name:        dialects_of_day
+-- Purpose:     dialects of the switch's API in which the windows of a day were read.
+-- Parameters:  account_id, business_date.   Grain: dialect.   Locks: none.
+SELECT DISTINCT dialect
+FROM windows
+WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND dialect IS NOT NULL
+ORDER BY dialect
+
 -- Name:        forget_dialects
 -- Purpose:     clear the API dialect of accounts, so that it is detected again; the time it was last seen stays.
 -- Parameters:  account_ids (array).   Grain: account_id.   Locks: the rows.   Idempotent: yes.

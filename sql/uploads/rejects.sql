@@ -31,8 +31,9 @@ WHERE
 
 -- Name:        insert_rejects
 -- Purpose:     bulk-load rejected rows; skips rows that are already stored, as from overlapping windows.
--- Parameters:  account_id, batch_id, origin, source, business_date, now; arrays reject_ids, lines, fields, reasons, raws,
---              details.
+--              Those of earlier versions get the day that they lack.
+-- Parameters:  account_id, batch_id, origin, source, now; arrays reject_ids, lines, fields, reasons, raws, details,
+--              dates.
 -- Grain:       account_id, reject_id.
 -- Locks:       the rows written.   Idempotent: yes.
 INSERT INTO rejects (
@@ -49,13 +50,85 @@ SELECT
     fresh.reason,
     fresh.raw,
     fresh.detail,
-    %(business_date)s::date,
+    fresh.business_date,
     %(now)s
 FROM unnest(
     %(reject_ids)s::text [], %(lines)s::bigint [], %(fields)s::text [], %(reasons)s::text [], %(raws)s::text [],
-    %(details)s::text []
-) AS fresh (reject_id, line, field, reason, raw, detail)
-ON CONFLICT (account_id, reject_id) DO NOTHING
+    %(details)s::text [], %(dates)s::date []
+) AS fresh (reject_id, line, field, reason, raw, detail, business_date)
+ON CONFLICT (account_id, reject_id) DO UPDATE SET business_date = excluded.business_date
+WHERE rejects.business_date IS NULL AND excluded.business_date IS NOT NULL
+
+-- Name:        place_rejects
+-- Purpose:     give a day to the rejected lines of a file that have none of their own.
+-- Parameters:  account_id, source (sha256 of the upload), main_day.
+-- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
+UPDATE rejects SET business_date = %(main_day)s
+WHERE account_id = %(account_id)s AND source = %(source)s AND origin = 'imported' AND business_date IS NULL
+
+-- Name:        touch_days_of_rejects
+-- Purpose:     increase the change counter of open days with rejected lines that a batch added or closed, so that their
+--              manifests are written again. Sealed days stay as they are: their records have not changed.
+-- Parameters:  account_id, batch_id, source (sha256 of the upload), now.   Grain: business_date.
+-- Locks:       the days' rows; the caller holds the account's advisory lock.
+-- Idempotent:  no, it counts; the batch's transaction runs it once.
+UPDATE days SET changes = days.changes + 1, changed_at = %(now)s
+FROM (
+    SELECT DISTINCT
+        account_id,
+        business_date
+    FROM rejects
+    WHERE
+        account_id = %(account_id)s
+        AND (batch_id = %(batch_id)s OR (corrected_by = %(source)s AND state = 'corrected'))
+) AS rejected
+WHERE
+    days.account_id = rejected.account_id
+    AND days.business_date = rejected.business_date
+    AND days.state = 'open'
+RETURNING days.business_date
+
+-- Name:        dismiss_rejects
+-- Purpose:     close open rejected rows by a decision: those of a source, of a day, or of a source on a day.
+-- Parameters:  account_id, source (null for all), business_date (null for all), decided_by, reason, now.
+-- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
+UPDATE rejects SET
+    state = 'dismissed',
+    decided_by = %(decided_by)s,
+    decision_reason = %(reason)s,
+    decided_at = %(now)s
+WHERE
+    account_id = %(account_id)s
+    AND state = 'open'
+    AND (%(source)s::text IS NULL OR source = %(source)s)
+    AND (%(business_date)s::date IS NULL OR business_date = %(business_date)s)
+
+-- Name:        open_rejects
+-- Purpose:     open rejected rows of a file, or of the switch on a day, that were rejected since an instant or belong to
+--              a day.
+-- Parameters:  account_ids (array), since and business_date (null for none).
+-- Grain:       account_id, origin, source of a file, business_date.   Locks: none.
+SELECT
+    rejects.account_id,
+    rejects.origin,
+    uploads.sha256,
+    uploads.file_name,
+    rejects.business_date,
+    count(*) AS row_count,
+    array_agg(DISTINCT rejects.reason ORDER BY rejects.reason) AS reasons,
+    min(rejects.rejected_at) AS since
+FROM rejects
+LEFT JOIN uploads
+    ON
+        uploads.account_id = rejects.account_id
+        AND uploads.sha256 = rejects.source
+        AND rejects.origin = 'imported'
+WHERE
+    rejects.account_id = any(%(account_ids)s)
+    AND rejects.state = 'open'
+    AND (rejects.rejected_at >= %(since)s::timestamptz OR rejects.business_date = %(business_date)s::date)
+GROUP BY rejects.account_id, rejects.origin, uploads.sha256, uploads.file_name, rejects.business_date
+ORDER BY rejects.account_id, rejects.origin, rejects.business_date, uploads.file_name
 
 -- Name:        reject_reasons
 -- Purpose:     how many rejected rows are open, by reason.   Parameters: account_ids (array).

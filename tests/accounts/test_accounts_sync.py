@@ -177,3 +177,14 @@ def test_a_failed_account_is_named_and_the_command_fails(ctx: RunContext, monkey
     assert isinstance(result.exception, IncompleteNight)
     assert "a1" in result.exception.message
     assert warehouse(ctx, "SELECT account_id FROM accounts") == [("a0",)]
+
+
+def test_a_new_account_with_an_invalid_time_zone_is_named(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryClient, "time_zone", lambda *_: "Mars/Olympus")
+    monkeypatch.setattr(RunContext, "open", lambda settings, **more: replace(ctx, settings=settings, **more))
+    for name, value in memory(monkeypatch, 1, unreadable=frozenset()).items():
+        monkeypatch.setenv(f"CDR_{name.upper()}", value)
+    result = CliRunner().invoke(accounts_app, ["sync"])
+    assert result.exit_code == 0
+    assert "cdr-pipeline accounts add a0 --time-zone AREA/CITY" in result.output
+    assert warehouse(ctx, "SELECT time_zone FROM accounts") == [(ctx.settings.time_zone,)]

@@ -214,6 +214,16 @@ def test_a_dry_run_says_what_would_be_and_keeps_nothing(api: Served, uploading: 
     assert api.get("/v2/accounts/child/uploads").json()["data"] == []
 
 
+def test_an_empty_list_is_an_upload_without_records(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        answer = send(
+            api, token_for(ctx, "self", "upload"), b'{"data": []}', headers={"Content-Type": "application/json"}
+        )
+    assert answer.status_code == 201
+    counts = answer.json()["data"]["counts"]
+    assert (counts["read"], counts["rejected"]) == (0, 0)
+
+
 @pytest.mark.fault("B22")
 def test_rejected_lines_are_counted_and_listed_with_line_and_reason(ctx: RunContext) -> None:
     bad = FILE + b"a3,100,200,not a time,60,50,1,EUR\r\n"

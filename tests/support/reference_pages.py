@@ -125,7 +125,7 @@ _EXIT_CODES: Final = {
     10: "A landing file is damaged.",
     11: "A check found something that a person has to fix; it is printed with the command to run.",
     12: "A channel did not accept an alert.",
-    13: "Some rows of the file were rejected; the others are stored, and the daily files are written.",
+    13: "Rows of the file or of the night were rejected; the others are stored, and the daily files are written.",
 }
 _FILTERED: Final = {
     Filtered.HEADER: "the line with the names of the columns",

@@ -36,7 +36,7 @@ def split_rejects(zone: str = "Europe/Berlin", profile: Profile = PROFILE, **row
 
 def reject(zone: str = "Europe/Berlin", **row: str | None) -> tuple[str, str]:
     """Field and reason of the row's reject."""
-    ((line, field, reason, raw, _),) = split_rejects(zone, **row).rejects.rows()
+    ((line, field, reason, raw, *_),) = split_rejects(zone, **row).rejects.rows()
     assert (line, raw) == (7, "r")
     return field, reason
 

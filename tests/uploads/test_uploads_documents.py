@@ -46,7 +46,10 @@ def test_no_mixture_of_lines_breaks_the_accounting(lines: list[str]) -> None:
 def test_a_broken_line_costs_no_other_line_and_physical_lines_count() -> None:
     records = json_records('\n{"id": 1}\n\n{"id": 2\n7\n{"id": 3}\n', JSON)
     assert records.frame.select("line", "raw", "id").rows() == [(2, '{"id": 1}', "1"), (6, '{"id": 3}', "3")]
-    assert records.rejects.rows() == [(4, "", "invalid_json", '{"id": 2', None), (5, "", "not_a_record", "7", None)]
+    assert records.rejects.drop("business_date").rows() == [
+        (4, "", "invalid_json", '{"id": 2', None),
+        (5, "", "not_a_record", "7", None),
+    ]
     assert (records.filtered, records.read) == ({Filtered.BLANK: 2}, 6)
 
 
@@ -107,3 +110,9 @@ def test_the_text_of_an_escape_is_no_nul() -> None:
 @pytest.mark.parametrize("text", ['{"id": NaN}', '{"id": "\\ud800"}', "[" * 5000, '{"id": 1}}'])
 def test_what_strict_json_forbids_is_invalid(text: str) -> None:
     assert json_records(text, JSON).rejects["reason"].to_list() == ["invalid_json"]
+
+
+@pytest.mark.parametrize("text", ['{"data": []}', "[]", '{"data": [], "status": "success"}'])
+def test_a_list_without_records_is_a_file_without_records(text: str) -> None:
+    records = json_records(text, JSON)
+    assert records.read == accounted(records) == 0

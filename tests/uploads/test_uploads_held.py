@@ -1,6 +1,7 @@
 """Files that repeat others, files that come twice, files that come in series."""
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -12,6 +13,7 @@ import pytest
 from cdr_pipeline.core.fields.schemas import CheckedRows
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.errors import UnreadableUpload, UploadHeld, WarehouseContended
+from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.decide_uploads import count_held_uploads, discard_upload, release_upload
 from cdr_pipeline.steps.uploads.load_uploads import import_upload, load_uploads
@@ -296,3 +298,24 @@ def test_a_file_that_was_refused_may_be_fed_again_under_the_right_profile(place:
     with pytest.raises(UnreadableUpload):
         fed(place, path, carrier_text(1), "freepbx")
     assert import_upload(UploadRequest(path, "acct", "generic"), place).counts.merged == 1
+
+
+def test_a_series_whose_profile_broke_is_listed_with_its_fault(place: RunContext, tmp_path: Path) -> None:
+    own_profile(place, "series", SERIES)
+    fed(place, tmp_path / "cdr_20260302_1.csv", "start,billed\n2026-03-02 09:00:00,60\n", "series")
+    own_profile(place, "series", SERIES + "[layout\n")
+    (series,) = upload_series(place)
+    assert (series.files, series.last_date, series.whole) == (1, date(2026, 3, 2), False)
+    assert "series" in series.fault
+
+
+def test_a_missing_file_is_a_problem_until_it_is_imported(place: RunContext, tmp_path: Path) -> None:
+    own_profile(place, "series", SERIES)
+    then = replace(place, clock=lambda: datetime(2026, 3, 6, 12, tzinfo=UTC))
+    for name, minute in (("cdr_20260302_1.csv", 0), ("cdr_20260304_3.csv", 1)):
+        fed(then, tmp_path / name, f"start,billed\n2026-03-02 09:{minute:02d}:00,60\n", "series")
+    (problem,) = (item for item in find_problems(then) if item.code == "file_missing")
+    assert "2026-03-03" in problem.what
+    command = shlex.split(problem.command.replace("FILE", "cdr_20260303_2.csv"))
+    fed(then, tmp_path / command[2], "start,billed\n", command[6], command[4])
+    assert "file_missing" not in {item.code for item in find_problems(then)}

@@ -108,7 +108,7 @@ def test_line_ends_inside_a_quoted_field_are_kept_as_they_came(end: str) -> None
 def test_two_lost_quotes_do_not_swallow_the_records_between_them() -> None:
     records = delimited_records('1,"open,3\n4,5,6\n7,8,9\n7,"x,9\n1,2,3\n', THREE)
     assert values(records) == [("4", "5", "6"), ("7", "8", "9"), ("1", "2", "3")]
-    assert records.rejects.rows() == [
+    assert records.rejects.drop("business_date").rows() == [
         (1, "", "broken_quote", '1,"open,3', None),
         (4, "", "broken_quote", '7,"x,9', None),
     ]

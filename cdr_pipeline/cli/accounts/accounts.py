@@ -74,15 +74,20 @@ def sync(
         f"{len(synced.unchanged)} unchanged, {len(synced.missing)} no longer on the switch"
     )
     outcome = "deactivated" if deactivate_missing else "missing; --deactivate-missing stops collecting it"
-    if synced.missing or synced.refused or synced.failures:
+    if synced.missing or synced.refused or synced.failures or synced.invalid_zones:
         listing = table("Look at these", "account", "what")
         for account_id in synced.missing:
             listing.add_row(account_id, outcome)
-        for account_id, why in synced.refused:
+        for account_id, why in [*synced.refused, *synced.invalid_zones]:
             listing.add_row(account_id, why)
         for failure in synced.failures:
             listing.add_row(failure.account_id, f"[red]failed: {escape(failure.message)}[/red]")
         out.print(listing)
+    for account_id, _ in synced.invalid_zones:
+        out.print(
+            f"to set the time zone of {account_id}: cdr-pipeline accounts add {account_id} --time-zone AREA/CITY",
+            soft_wrap=True,
+        )
     failed = [account_id for account_id, _ in synced.refused] + [failure.account_id for failure in synced.failures]
     if failed:
         raise IncompleteNight(

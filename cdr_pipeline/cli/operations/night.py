@@ -23,14 +23,24 @@ def nightly(
 
     Collects the day from the switch, imports waiting uploads, merges, and writes the daily files. Running it again
     changes nothing. Earlier days are read again too (CDR_COLLECT_REREAD_DAYS). Exits with 2 if the day has not ended,
-    with 9 if an account failed, its day is incomplete or the clocks disagree; the others are done.
+    with 9 if an account failed, its day is incomplete or the clocks disagree; the others are done. Exits with 13 if
+    everything is done but rows of the day were rejected and are in no file.
     """
     from cdr_pipeline.cli.operations.night_alerting import alerting
-    from cdr_pipeline.cli.terminal import out, progress, ready_settings
+    from cdr_pipeline.cli.terminal import out, progress, ready_settings, run_context
     from cdr_pipeline.defs.operations.night import run_night
+    from cdr_pipeline.errors import RowsRejected
+    from cdr_pipeline.steps.uploads.rejects import open_rejects_of_day
 
     settings = ready_settings()
     with alerting(settings, date.date()), progress(f"night of {date:%Y-%m-%d}") as report:
         night = run_night(date.date(), settings, accounts=account, replay=replay, progress=report)
         out.print(f"run {night.run_id}: {'done' if night.whole else 'incomplete'} in {night.seconds:.1f} s")
         night.require_whole()
+    with run_context("reading") as ctx:
+        rejected = open_rejects_of_day(ctx, date.date(), account)
+    if rejected:
+        raise RowsRejected(
+            f"the night is done, but {rejected} row(s) of {date:%Y-%m-%d} were rejected and are in no file",
+            hint="'cdr-pipeline rejects list' shows the reasons, 'cdr-pipeline doctor' the command for each file",
+        )

@@ -37,7 +37,7 @@ def _print_files(series: "Sequence[FileSeries]", waiting: "Sequence[UploadLine]"
                 item.profile,
                 str(item.files),
                 "" if item.last_date is None else str(item.last_date),
-                _red(", ".join(map(str, item.missing_days))),
+                _red("unknown: " + escape(item.fault)) if item.fault else _red(", ".join(map(str, item.missing_days))),
                 _red(", ".join(map(str, item.missing_numbers))),
                 escape(", ".join(item.late_files)),
             )

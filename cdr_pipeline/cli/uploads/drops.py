@@ -14,6 +14,7 @@ def print_drops(drops: "Sequence[WaitingDrop]", upload_dir: "Path") -> None:
     from rich.markup import escape
 
     from cdr_pipeline.cli.terminal import out, table
+    from cdr_pipeline.errors import InvalidProfile
 
     if not drops:
         return
@@ -27,7 +28,13 @@ def print_drops(drops: "Sequence[WaitingDrop]", upload_dir: "Path") -> None:
             escape(f"{drop.code}: {drop.message}" if drop.message else ""),
         )
     out.print(listing)
-    if any(drop.state == "refused" for drop in drops):
+    if any(drop.code == InvalidProfile.code for drop in drops):
+        out.print(
+            "a file of an invalid profile is imported by the next night or sensor once the profile is corrected: "
+            "'cdr-pipeline profiles list' says what is wrong; leave the file where it is",
+            markup=False,
+        )
+    if any(drop.state == "refused" and drop.code != InvalidProfile.code for drop in drops):
         out.print(
             f"a refused file is not imported: move it to {upload_dir}/ACCOUNT/PROFILE/, with an account of "
             "'cdr-pipeline accounts list' and a profile of 'cdr-pipeline profiles list'",

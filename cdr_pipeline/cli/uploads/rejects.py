@@ -1,9 +1,12 @@
 """``cdr-pipeline rejects``: refused rows, exported to be corrected, and fed again."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cdr_pipeline.cli.dates import parse_day
 
 rejects_app = typer.Typer(help="Rejected rows: list, export, correct and replay them.", no_args_is_help=True)
 _ACCOUNT = typer.Option("--account", help="Only this account.")
@@ -13,7 +16,7 @@ _ACCOUNT = typer.Option("--account", help="Only this account.")
 def list_rejects(
     *,
     account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
-    state: Annotated[str, typer.Option(help="open or corrected.")] = "open",
+    state: Annotated[str, typer.Option(help="open, corrected or dismissed.")] = "open",
 ) -> None:
     """Show rejected rows by file or window, reason and field, with the meaning of the reason."""
     from rich.markup import escape
@@ -99,3 +102,24 @@ def replay(
     for reason, number in loaded.reject_reasons.items():
         out.print(f"  rejected: {number} {reason}")
     finish_upload(loaded, exported, ctx)
+
+
+@rejects_app.command("dismiss")
+def dismiss(
+    upload: Annotated[str, typer.Argument(help="Id of an upload or its first characters; empty for a day.")] = "",
+    *,
+    by: Annotated[str, typer.Option(help="Person who decided; stored with the rows.")],
+    reason: Annotated[str, typer.Option(help="Why the rows need no correction; stored with the rows.")],
+    date: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_day, metavar="DAY", help="Only rows of this day: YYYY-MM-DD, yesterday or -N."),
+    ] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+) -> None:
+    """Close rejected rows that are no calls, or that cannot be corrected. Manifests still count them as rejected."""
+    from cdr_pipeline.cli.terminal import out, run_context
+    from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
+
+    with run_context("dismissing") as ctx:
+        rows = dismiss_rejects(DismissRequest(by, reason, upload, date.date() if date else None, account), ctx)
+    out.print(f"{rows} rejected row(s) dismissed")

@@ -11,6 +11,7 @@ LINE: Final = "line"
 RAW: Final = "raw"
 # What is wrong with a rejected value, without the value: its length and the limit. Null where the reason says it all.
 DETAIL: Final = "detail"
+DAY: Final = "business_date"
 EXTRA: Final = "extra_source"
 # Digest of the text of an imported row with an id of its own. It detects an id that returns for another call.
 FINGERPRINT: Final = "fingerprint"
@@ -27,6 +28,8 @@ REJECT_SCHEMA: Final[dict[str, pl.DataType]] = {
     "reason": pl.String(),
     RAW: pl.String(),
     DETAIL: pl.String(),
+    # Business date of the row; null when its start cannot be read or believed.
+    DAY: pl.Date(),
 }
 
 

@@ -74,7 +74,13 @@ def normalize_imported(
     zones = _zones_by_value(texts, profile)
     typed = _with_typed_columns(texts, profile, local, zones)
     has_identity = bool(profile.native_id) and set(profile.native_id) <= set(records.columns)
-    split = split_rejects(typed, _faults(profile, zones, account_id, has_identity=has_identity))
+    # Rejects have no derived start; the end of a call is almost always on the same day.
+    start_or_end = pl.coalesce("started_at", "answered_at", "ended_at")
+    split = split_rejects(
+        typed,
+        _faults(profile, zones, account_id, has_identity=has_identity),
+        day=account_zones.business_date(start_or_end),
+    )
     is_billed = pl.col("billing_seconds") > 0
     # If the file has a column for the answer time, a call without a value in it was not answered.
     has_answer_times = any(column in records.columns for column in profile.fields.get("answered_at", ()))

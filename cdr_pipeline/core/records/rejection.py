@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cdr_pipeline.core.fields.schemas import DETAIL, LINE, RAW, REJECT_SCHEMA, CheckedRows
+from cdr_pipeline.core.fields.schemas import DAY, DETAIL, LINE, RAW, REJECT_SCHEMA, CheckedRows
 from cdr_pipeline.core.records.reasons import Reject
 
 _FAULT = "__fault"
@@ -33,13 +33,20 @@ def too_many_bytes(text: pl.Expr, limit: int) -> pl.Expr:
     return pl.concat_str(text.str.len_bytes().cast(pl.String), pl.lit(f" bytes, at most {limit}"))
 
 
-def split_rejects(frame: pl.DataFrame, faults: Sequence[RowFault], columns: Sequence[str] | None = None) -> CheckedRows:
+def split_rejects(
+    frame: pl.DataFrame,
+    faults: Sequence[RowFault],
+    columns: Sequence[str] | None = None,
+    *,
+    day: pl.Expr | None = None,
+) -> CheckedRows:
     """Splits a frame into rows without a fault and rejects.
 
     Args:
         frame: any columns, among them ``line`` and ``raw``; one row per record.
         faults: conditions, most specific first; a row is rejected once, for the first condition that holds.
         columns: columns of the accepted rows; all when omitted.
+        day: business date of a rejected row; that of its column ``business_date``, if it has one, when omitted.
 
     Returns:
         Accepted rows in their order, and rejects in ``REJECT_SCHEMA``.
@@ -68,9 +75,11 @@ def split_rejects(frame: pl.DataFrame, faults: Sequence[RowFault], columns: Sequ
         for number, fault in enumerate(faults)
         if fault.detail is not None
     ]
+    if day is None:
+        day = pl.col(DAY) if frame.schema.get(DAY) == pl.Date else pl.lit(None, pl.Date)
     rejects = (
         numbered.filter(pl.col(_FAULT).is_not_null())
-        .select(LINE, RAW, _FAULT, pl.coalesce(*details, pl.lit(None, pl.String)).alias(DETAIL))
+        .select(LINE, RAW, _FAULT, pl.coalesce(*details, pl.lit(None, pl.String)).alias(DETAIL), day.alias(DAY))
         .join(table, on=_FAULT, how="left", maintain_order="left")
         .select(*REJECT_SCHEMA)
     )

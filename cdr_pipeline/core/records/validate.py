@@ -13,7 +13,7 @@ import polars as pl
 from pandera.errors import SchemaErrors
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, FIELDS, Field, Kind
-from cdr_pipeline.core.fields.schemas import DETAIL, LINE, REJECT_SCHEMA, CheckedRows
+from cdr_pipeline.core.fields.schemas import DAY, DETAIL, LINE, REJECT_SCHEMA, CheckedRows
 from cdr_pipeline.core.records.json_faults import json_faults
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.core.records.rejection import split_rejects, too_many_bytes
@@ -48,8 +48,9 @@ def validate(rows: pl.DataFrame, *, latest: datetime) -> CheckedRows:
     else:
         return CheckedRows(rows, pl.DataFrame(schema=REJECT_SCHEMA))
     numbered = rows.with_row_index(_ROW).with_columns(pl.col(_ROW).cast(pl.Int64))
+    in_future = pl.col("reason") == Reject.TIME_IN_FUTURE.value
     rejects = failures.join(numbered, on=_ROW, how="left", maintain_order="left").with_columns(
-        _length_detail(rows).alias(DETAIL)
+        _length_detail(rows).alias(DETAIL), pl.when(~in_future).then(pl.col(DAY)).alias(DAY)
     )
     accepted = numbered.join(failures.select(_ROW), on=_ROW, how="anti", maintain_order="left").drop(_ROW)
     return CheckedRows(accepted, rejects.sort(_ROW).select(*REJECT_SCHEMA))

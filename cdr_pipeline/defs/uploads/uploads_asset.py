@@ -46,7 +46,7 @@ def _result(registered: RegisteredFiles, series: Sequence[FileSeries], held: int
     files = [(item.file_name, item.account_id, item.profile, item.size, item.sha256[:12]) for item in registered.files]
     refused = [(item.place, item.code, item.message) for item in registered.refused]
     gaps = [
-        (item.account_id, item.profile, ", ".join(map(str, [*item.missing_days, *item.missing_numbers])))
+        (item.account_id, item.profile, item.fault or ", ".join(map(str, [*item.missing_days, *item.missing_numbers])))
         for item in series
         if not item.whole
     ]

@@ -7,7 +7,7 @@ from typing import Final, cast
 import orjson
 import polars as pl
 
-from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA
+from cdr_pipeline.core.fields.schemas import LINE, RAW, REJECT_SCHEMA, no_rejects
 from cdr_pipeline.core.records.reasons import Filtered, Reject
 from cdr_pipeline.core.records.rejection import RowFault, split_rejects
 from cdr_pipeline.core.uploads.profile import Layout
@@ -41,6 +41,9 @@ def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozen
         if not _begins_with_document(lines):
             return rejected_lines(text, Reject.INVALID_JSON)
         return _line_records(lines, layout, record_keys)
+    if not items:
+        empty = pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
+        return RawRecords(empty, no_rejects(), filtered_lines(empty, Filtered.BLANK), 0)
     if not any(_is_record(item, record_keys) for item in items):
         return rejected_lines(text, Reject.NOT_A_RECORD)
     raws = pl.Series(RAW, [orjson.dumps(item).decode() for item in items])

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.fields.schemas import DETAIL, LINE, RAW, CheckedRows
+from cdr_pipeline.core.fields.schemas import DAY, DETAIL, LINE, RAW, CheckedRows
 from cdr_pipeline.core.records.reasons import Filtered, Reject
 from cdr_pipeline.core.records.rejection import RowFault, split_rejects
 from cdr_pipeline.core.uploads.profile import Layout
@@ -146,6 +146,7 @@ def rejected_lines(text: str, reason: Reject) -> RawRecords:
         pl.lit(reason.value).alias("reason"),
         RAW,
         pl.lit(None, pl.String).alias(DETAIL),
+        pl.lit(None, pl.Date).alias(DAY),
     )
     frame = pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
     return RawRecords(frame, rejects, filtered_lines(lines.filter(blank), Filtered.BLANK), lines.height)

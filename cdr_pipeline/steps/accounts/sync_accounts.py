@@ -1,7 +1,7 @@
 """Registers the account tree of the switch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cdr_pipeline.errors import ConfigurationError, TransientUpstreamError, UpstreamError
@@ -42,6 +42,7 @@ class SyncedAccounts:
         unchanged: accounts without a change.
         missing: accounts registered below the root that are no longer on the switch.
         refused: invalid ids, each with the reason.
+        invalid_zones: new accounts whose time zone on the switch is not valid, each with what was used instead.
         failures: accounts that could not be read or stored. They keep their state from before.
     """
 
@@ -52,6 +53,7 @@ class SyncedAccounts:
     missing: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
     failures: tuple[AccountFailure, ...] = ()
+    invalid_zones: tuple[tuple[str, str], ...] = ()
 
 
 def sync_accounts(request: SyncRequest, ctx: RunContext) -> SyncedAccounts:
@@ -83,6 +85,7 @@ class _Walk:
     client: UpstreamClient
     dialect: str
     ctx: RunContext
+    invalid_zones: dict[str, str] = field(default_factory=dict[str, str])
 
     def record(self, listed: Sequence[UpstreamAccount], ledger: Ledger, request: SyncRequest) -> SyncedAccounts:
         """Registers new accounts and updates changed ones, each by itself."""
@@ -125,6 +128,9 @@ class _Walk:
             tuple(account.account_id for account in missing),
             tuple(refused),
             tuple(failures),
+            tuple(
+                (account_id, why) for account_id, why in self.invalid_zones.items() if account_id in outcomes["added"]
+            ),
         )
 
     def _record(self, account: Account, ledger: Ledger) -> str:
@@ -166,6 +172,10 @@ class _Walk:
                 active=True,
             )
         except ConfigurationError:
+            # The text of the switch is not quoted: it may be anything.
+            self.invalid_zones[item.account_id] = (
+                f"its time zone on the switch is not an IANA name; {zone} (CDR_TIME_ZONE) is used"
+            )
             return account
 
     def _below(self, account: Account) -> bool:

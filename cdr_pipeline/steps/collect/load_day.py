@@ -190,21 +190,24 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, ctx: R
 def _note_completeness(account: Account, business_date: date, ledger: Ledger, ctx: RunContext) -> Volume | None:
     """Records how far loaded windows cover the day. Returns its volume when they cover it without a gap, else None.
 
-    A month's end counts as covered only when a loaded window crosses it as far as planned. A window that failed since
-    then leaves the day incomplete.
+    A month's end counts as covered only when a loaded window crosses it as far as planned. Without a stored dialect,
+    as after a reset, the plan is that of the dialect in which the windows were read. A window that failed since then
+    leaves the day incomplete.
     """
     first, end = ledger.accounts.reread_account(account).zones.bounds(business_date)
     loaded = ledger.windows.loaded(account.account_id, business_date)
     through = covered_through(first, loaded)
     if through < end:
         return None
-    dialect = known_dialect(account, ctx)
     if any(window.state == "failed" for window in ledger.windows.open(account.account_id, business_date)):
         return None
-    if dialect is not None:
-        needed = upstream_of(ctx.settings).needed_spans(first, end, dialect)
-        if not_covered(needed, loaded):
-            return None
+    dialect = known_dialect(account, ctx)
+    read_in = ledger.windows.dialects_of_day(account.account_id, business_date) if dialect is None else [dialect]
+    upstream = upstream_of(ctx.settings)
+    if any(
+        not_covered(upstream.needed_spans(first, end, name), loaded) for name in read_in if name in upstream.dialects
+    ):
+        return None
     compared = compared_days(business_date)
     volumes = ledger.days.volumes(account.account_id, compared)
     rows = ledger.days.count_records(account.account_id, business_date)

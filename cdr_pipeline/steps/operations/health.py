@@ -12,6 +12,7 @@ from cdr_pipeline.errors import (
     ClockDisagrees,
     DialectChanged,
     ReplicaUnusable,
+    RowsRejected,
     WarehouseError,
     WindowOutdated,
     WindowTooHeavy,
@@ -23,7 +24,8 @@ from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
 from cdr_pipeline.steps.retention.retain_records import due_months, months_after
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
-from cdr_pipeline.warehouse.ledger import Ledger, SealedFile
+from cdr_pipeline.steps.uploads.upload_series import upload_series
+from cdr_pipeline.warehouse.ledger import Ledger, OpenRejects, SealedFile
 from cdr_pipeline.warehouse.server.replica import replica_state
 
 # The run that changes a day also writes its file. A file that is outdated for longer than this is a problem.
@@ -32,6 +34,8 @@ _FORGOTTEN = timedelta(hours=6)
 _LOOKED_AT = timedelta(days=7)
 # Longer than the time from one night to the end of the next.
 _A_NIGHT = timedelta(days=2)
+# A file that is missing in its series is reported for five weeks, until the month has been invoiced.
+_EXPECTED = timedelta(days=35)
 _NAMED = 3
 # An alert that a channel has not accepted within this time is a problem of the channel.
 _UNHEARD = timedelta(minutes=10)
@@ -43,6 +47,8 @@ _SEALED_FAULTS: dict[str, str] = {
     FileFault.NOT_LISTED: "SHA256SUMS does not list it with its hash",
     FileFault.RECORDS_DIFFER: "the restored warehouse has other records than the file",
 }
+# Code of problems with rejected rows.
+ROWS_REJECTED = RowsRejected.code
 # Codes of problems with sealed files.
 SEALED_CODES = frozenset(f"sealed_{fault}" for fault in _SEALED_FAULTS)
 _LIST_UPLOADS = "cdr-pipeline uploads list"
@@ -107,7 +113,9 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> lis
             *_nights(nights, ctx),
             *_collections(ledger, {account.account_id: account.name for account in active}),
             *_uploads(ledger, account_ids),
+            *_rejects(ledger, account_ids, ctx.clock()),
             *_profiles(ctx),
+            *_series(ctx, account_ids),
             *_drops(ledger, account_ids, ctx),
             *_sealed_files(ledger),
             *_files(ledger, account_ids, ctx.clock()),
@@ -195,12 +203,59 @@ def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
         )
 
 
+def _rejects(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Problem]:
+    """Rows that were rejected within a week and are neither corrected nor dismissed."""
+    by_source: dict[tuple[str, str, str], list[OpenRejects]] = {}
+    for rejects in ledger.health.open_rejects(account_ids, since=now - _LOOKED_AT):
+        source = rejects.sha256 or f"{rejects.business_date or 'unknown'}"
+        by_source.setdefault((rejects.account_id, rejects.origin, source), []).append(rejects)
+    for (account_id, origin, source), parts in by_source.items():
+        rows, reasons = sum(part.row_count for part in parts), sorted({code for part in parts for code in part.reasons})
+        of_file = origin == "imported" and parts[0].sha256 is not None
+        where = f"upload {source[:12]}" if of_file else f"the switch's records of {source}"
+        yield Problem(
+            f"{rows} row(s) of {where}, account {account_id}, were rejected: {', '.join(reasons)}",
+            ROWS_REJECTED,
+            min(part.since for part in parts),
+            _correction(source[:12], account_id)
+            if of_file
+            else f"cdr-pipeline rejects dismiss --date {source} --account {account_id} --by NAME --reason WHY",
+        )
+
+
+def _correction(upload: str, account_id: str) -> str:
+    """Writes the rejected lines to a file, opens it in an editor, and imports the corrected lines."""
+    file = f"rejects_{upload}"
+    return (
+        f"cdr-pipeline rejects export {upload} --account {account_id} --out {file} && ${{EDITOR:-vi}} {file} && "
+        f"cdr-pipeline rejects replay {file} --account {account_id}"
+    )
+
+
 def _profiles(ctx: RunContext) -> Iterator[Problem]:
     """Profiles of the operator that are not valid. Other profiles and their files are not affected."""
     for name, profile in broken_profiles(ctx.settings.profile_dir).items():
         path = ctx.settings.profile_dir / f"{name}.toml"
         command = f"cdr-pipeline profiles check {shlex.quote(str(path))}"
         yield Problem(profile.error.message, profile.error.code, profile.changed_at, command)
+
+
+def _series(ctx: RunContext, account_ids: list[str]) -> Iterator[Problem]:
+    """Days of the last weeks for which a file is missing in a series of files."""
+    now = ctx.clock()
+    for series in upload_series(ctx, account_ids):
+        days = [day for day in series.missing_days if day >= (now - _EXPECTED).date()]
+        if days:
+            named = ", ".join(map(str, days[:_NAMED])) + (
+                f" and {len(days) - _NAMED} more" if len(days) > _NAMED else ""
+            )
+            yield Problem(
+                f"account {series.account_id}: no file of profile {series.profile} for {named}; import an empty file "
+                "of that name if there were no calls",
+                "file_missing",
+                datetime.combine(days[0] + timedelta(days=1), time(), tzinfo=UTC),
+                f"cdr-pipeline import FILE --account {series.account_id} --profile {series.profile}",
+            )
 
 
 def _drops(ledger: Ledger, account_ids: list[str], ctx: RunContext) -> Iterator[Problem]:

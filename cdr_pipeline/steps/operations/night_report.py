@@ -39,6 +39,7 @@ class NightReport:
         trend: rows in the daily files of the last four weeks.
         broken: current problems, of this night and of others.
         refused_files: number of files in the drop folder that cannot be registered.
+        rejected_rows: number of the day's rejected rows that are neither corrected nor dismissed.
     """
 
     business_date: date
@@ -50,6 +51,7 @@ class NightReport:
     trend: dict[date, int]
     broken: tuple[Problem, ...]
     refused_files: int = 0
+    rejected_rows: int = 0
 
     @property
     def incomplete(self) -> tuple[str, ...]:
@@ -81,6 +83,7 @@ class NightReport:
             f"{len(self.without_file)} of {total} accounts have no file": len(self.without_file),
             f"{thin} of {total} accounts are suspiciously empty": thin,
             f"{self.refused_files} file(s) in the drop folder are refused": self.refused_files,
+            f"{self.rejected_rows} row(s) were rejected and are in no file": self.rejected_rows,
             "sealed files are missing or damaged": self.damaged,
         }
         return [text for text, number in texts.items() if number]
@@ -116,6 +119,7 @@ def night_report(business_date: date, ctx: RunContext) -> NightReport:
             ledger.health.file_trend(account_ids, business_date - timedelta(days=_TREND_DAYS - 1), business_date),
             broken,
             sum(drop.state == "refused" for drop in waiting_drops(ledger, ctx, account_ids)),
+            sum(item.row_count for item in ledger.health.open_rejects(account_ids, business_date=business_date)),
         )
 
 

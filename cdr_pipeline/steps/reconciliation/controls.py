@@ -42,7 +42,8 @@ def control_day(business_date: date, ctx: RunContext, accounts: Sequence[str] | 
             results += _prices(
                 account.account_id, ledger.reconciliations.unpriced_charges(account.account_id, business_date)
             )
-    for series in upload_series(ctx, accounts):
+    # A series whose profile is not valid has no result; the profile is reported as a problem of its own.
+    for series in (item for item in upload_series(ctx, accounts) if not item.fault):
         results.append(judge_series(series.account_id, series.profile, series.missing_days, series.missing_numbers))
     return results
 

@@ -1,12 +1,13 @@
 """Rejected lines: exports them in the format of their file and imports the corrected file."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
-from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.errors import ConfigurationError, UnreadableUpload
 from cdr_pipeline.sources.uploads.corrections import ENCODING, read_correction, reject_file
 from cdr_pipeline.sources.uploads.opening import read_text
 from cdr_pipeline.sources.uploads.profiles import load_profile
@@ -34,6 +35,25 @@ class RejectFile:
     upload: UploadLine
     rows: int
     lines: Iterator[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DismissRequest:
+    """Rejected rows to close, and who decided it.
+
+    Attributes:
+        decided_by: person responsible.
+        reason: why.
+        upload: id of an upload, or its beginning; empty for rows of any source.
+        business_date: day of the rows; None for any day.
+        accounts: ids of accounts; all active ones when omitted.
+    """
+
+    decided_by: str
+    reason: str
+    upload: str = ""
+    business_date: date | None = None
+    accounts: Sequence[str] | None = None
 
 
 def find_upload(ledger: Ledger, upload: str, account_id: str | None = None) -> UploadLine:
@@ -89,6 +109,44 @@ def replay_rejects(path: Path, ctx: RunContext, account_id: str | None = None) -
         )
     request = UploadRequest(path, first.account_id, first.profile, first.time_zone, corrects=first.sha256)
     return load_registered(register_upload(request, ctx), ctx)
+
+
+def dismiss_rejects(request: DismissRequest, ctx: RunContext) -> int:
+    """Closes open rejected rows by a person's decision; manifests still count them as rejected. Returns how many.
+
+    Raises:
+        ConfigurationError: neither an upload nor a day is given, or the person or reason is missing.
+        UnreadableUpload: the upload does not exist.
+    """
+    if not (request.upload or request.business_date):
+        raise ConfigurationError("name an upload or a day (--date)", hint="'cdr-pipeline rejects list' shows both")
+    if not (request.decided_by.strip() and request.reason.strip()):
+        raise ConfigurationError("--by and --reason must not be empty", hint="they are stored with the rows")
+    with ctx.ledger() as ledger:
+        accounts = [account.account_id for account in ledger.accounts.active(request.accounts)]
+        source = None
+        if request.upload:
+            line = find_upload(ledger, request.upload, accounts[0] if request.accounts else None)
+            accounts, source = [line.account_id], line.sha256
+        return sum(
+            ledger.uploads.dismiss_rejects(
+                account_id,
+                source=source,
+                business_date=request.business_date,
+                decided_by=request.decided_by,
+                reason=request.reason,
+                now=ctx.clock(),
+            )
+            for account_id in accounts
+        )
+
+
+def open_rejects_of_day(ctx: RunContext, business_date: date, accounts: Sequence[str] | None = None) -> int:
+    """Number of the day's rejected rows that are neither corrected nor dismissed."""
+    with ctx.ledger() as ledger:
+        account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
+        rejects = ledger.health.open_rejects(account_ids, business_date=business_date)
+    return sum(item.row_count for item in rejects)
 
 
 def _upload_of(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from cdr_pipeline.core.fields.schemas import DETAIL, LINE, RAW
+from cdr_pipeline.core.fields.schemas import DAY, DETAIL, LINE, RAW
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.core.records.identity import source_of, with_record_ids
@@ -122,6 +122,7 @@ class UploadBatch:
                 pl.lit(Reject.CONFLICTING_ROW.value).alias("reason"),
                 RAW,
                 pl.lit(None, pl.String).alias(DETAIL),
+                pl.lit(None, pl.Date).alias(DAY),
             )
             for records in blocks()
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from cdr_pipeline.core.uploads.series import missing_days, missing_numbers
-from cdr_pipeline.sources.uploads.profiles import list_profiles
+from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.uploads.uploads import UploadName
 
@@ -22,6 +22,7 @@ class FileSeries:
         missing_days: expected days without a file.
         missing_numbers: missing sequence numbers.
         late_files: names of files that arrived after their grace period.
+        fault: why the series cannot be judged: its profile is not valid; empty otherwise.
     """
 
     account_id: str
@@ -31,26 +32,37 @@ class FileSeries:
     missing_days: tuple[date, ...]
     missing_numbers: tuple[int, ...]
     late_files: tuple[str, ...]
+    fault: str = ""
 
     @property
     def whole(self) -> bool:
-        """Whether no day and no number is missing."""
-        return not self.missing_days and not self.missing_numbers
+        """Whether it is known that no day and no number is missing."""
+        return not (self.missing_days or self.missing_numbers or self.fault)
 
 
 def upload_series(ctx: RunContext, accounts: Sequence[str] | None = None) -> list[FileSeries]:
-    """Every series with at least one received file, by account and profile. Discarded files do not count."""
+    """Every series with at least one received file, by account and profile. Discarded files do not count.
+
+    The dated or numbered files of an invalid profile are a series too, of which only its files and fault are known.
+    """
     profiles = {
         name: profile for name, profile in list_profiles(ctx.settings.profile_dir).items() if profile.control.name
     }
+    broken = broken_profiles(ctx.settings.profile_dir)
     with ctx.ledger() as ledger:
         account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
-        names = ledger.uploads.names(account_ids, list(profiles))
+        names = ledger.uploads.names(account_ids, [*profiles, *broken])
     groups = defaultdict[tuple[str, str], list[UploadName]](list)
     for name in names:
         groups[name.account_id, name.profile].append(name)
     series: list[FileSeries] = []
     for (account_id, name), files in sorted(groups.items()):
+        if name in broken:
+            if all(file.file_date is None and file.file_sequence is None for file in files):
+                continue
+            last = max((file.file_date for file in files if file.file_date is not None), default=None)
+            series.append(FileSeries(account_id, name, len(files), last, (), (), (), broken[name].error.message))
+            continue
         control = profiles[name].control
         grace = timedelta(days=control.grace_days)
         dates = {file.file_date for file in files if file.file_date is not None}

@@ -217,6 +217,11 @@ class WindowTable(LedgerTables):
             RecordedWindow, "collect/recorded_windows", account_id=account_id, business_date=business_date
         )
 
+    def dialects_of_day(self, account_id: str, business_date: date) -> list[str]:
+        """API dialects in which the day's windows were read."""
+        rows = self.statements.tuples("collect/dialects_of_day", account_id=account_id, business_date=business_date)
+        return [dialect for (dialect,) in rows]
+
     def windows_in_dialects(
         self, account_id: str, dialects: Sequence[str], *, since: datetime
     ) -> dict[date, list[tuple[datetime, datetime]]]:

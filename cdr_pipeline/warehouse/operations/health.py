@@ -43,6 +43,26 @@ class StuckUpload:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRejects:
+    """Rejected rows of a file, or of the switch on a day, neither corrected nor dismissed.
+
+    Attributes:
+        sha256, file_name: the file; None for rows of the switch.
+        business_date: day of the rows; None if none of the file's lines could be read.
+        reasons: reason codes, in order.
+    """
+
+    account_id: str
+    origin: str
+    sha256: str | None
+    file_name: str | None
+    business_date: date | None
+    row_count: int
+    reasons: list[str]
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OutdatedFiles:
     """Days of one date, open or final, whose files do not show the latest records."""
 
@@ -155,6 +175,18 @@ class HealthTable(LedgerTables):
     def stuck_uploads(self, account_ids: Sequence[str]) -> list[StuckUpload]:
         """Imported files that are held or refused, oldest first."""
         return self.statements.records(StuckUpload, "uploads/stuck_uploads", account_ids=list(account_ids))
+
+    def open_rejects(
+        self, account_ids: Sequence[str], *, since: datetime | None = None, business_date: date | None = None
+    ) -> list[OpenRejects]:
+        """Open rejected rows, by account and source: those rejected since an instant, and those of a day."""
+        return self.statements.records(
+            OpenRejects,
+            "uploads/open_rejects",
+            account_ids=list(account_ids),
+            since=since,
+            business_date=business_date,
+        )
 
     def outdated_files(self, account_ids: Sequence[str], *, before: datetime) -> list[OutdatedFiles]:
         """Dates with files that do not show a change made before an instant."""

@@ -3,6 +3,7 @@
 A batch is either stored completely, including its ledger entry, or not at all.
 """
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import stamina
 from psycopg import Connection
 
 from cdr_pipeline.core.fields.dictionary import KNOWN_DETAIL_KEYS, KNOWN_LIST_KEYS
-from cdr_pipeline.core.fields.schemas import DETAIL, LINE, RAW, no_rejects
+from cdr_pipeline.core.fields.schemas import DAY, DETAIL, LINE, RAW, no_rejects
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import WarehouseContended
 from cdr_pipeline.warehouse.records.merging import NOTHING_MERGED, merge_staged
@@ -109,6 +110,8 @@ class BatchLoad:
     _duplicate: int | None = None
     _own_stage: bool = True
     _removed: frozenset[date] = frozenset()
+    _rows_by_day: Counter[date] = field(default_factory=Counter[date])
+    _closed: int = 0
     _statements: StatementRunner = field(init=False)
 
     def __post_init__(self) -> None:
@@ -150,6 +153,8 @@ class BatchLoad:
             self.reject(checked.rejects)
             rows, rejects = checked.rows, checked.rejects
         if rows.height:
+            if self.header.kind == "upload":
+                self._rows_by_day.update(dict(rows[DAY].value_counts().iter_rows()))
             self.known += stage_rows(self.connection, rows, self._statements.common)
             self.staged += rows.height
         return rejects
@@ -175,6 +180,7 @@ class BatchLoad:
             reasons=rows["reason"].to_list(),
             raws=rows[RAW].to_list(),
             details=rows[DETAIL].to_list(),
+            dates=[self.header.business_date] * rows.height if self.header.kind == "window" else rows[DAY].to_list(),
         )
         self.rejected += rejects.height
 
@@ -248,11 +254,13 @@ class BatchLoad:
             corrects: id of the earlier upload.
             lines: corrected lines of the earlier upload.
         """
-        self._statements.execute("uploads/close_corrected_rejects", corrects=corrects, lines=list(lines))
+        self._closed += self._statements.execute(
+            "uploads/close_corrected_rejects", corrects=corrects, lines=list(lines)
+        )
 
     def close_replayed_rejects(self) -> None:
         """Closes the rejects of a replayed upload whose lines are now valid records."""
-        self._statements.execute("uploads/close_fixed_rejects")
+        self._closed += self._statements.execute("uploads/close_fixed_rejects")
 
     def left_over(self) -> int:
         """Number of records from earlier loads of the upload that this load has not staged."""
@@ -287,7 +295,7 @@ class BatchLoad:
         counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
         if not self._own_stage:
             self._statements.execute("records/clear_stage")
-        self.loaded = LoadedBatch(counts, merged.touched)
+        self.loaded = LoadedBatch(counts, merged.touched | self._days_of_rejects())
         self.step = "record"
         if not record:
             return self.loaded
@@ -306,6 +314,19 @@ class BatchLoad:
         else:
             self._statements.execute("uploads/record_loaded_upload", sha256=self.header.source)
         return self.loaded
+
+    def _days_of_rejects(self) -> frozenset[date]:
+        """Open days whose manifests must count other rejected lines of files than before; marks them as changed.
+
+        A line without a readable start counts on the day of most records of its file.
+        """
+        if self.header.kind == "window" or not (self.rejected or self._closed):
+            return frozenset()
+        self.step = "reject"
+        if self._rows_by_day:
+            main_day = min(self._rows_by_day, key=lambda day: (-self._rows_by_day[day], day))
+            self._statements.execute("uploads/place_rejects", main_day=main_day)
+        return frozenset(day for (day,) in self._statements.tuples("uploads/touch_days_of_rejects"))
 
     def _number(self, name: str) -> int:
         return self._numbers(name)[0]

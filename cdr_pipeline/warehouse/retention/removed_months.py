@@ -13,7 +13,7 @@ import polars as pl
 import polars_hash as plh
 from psycopg import Connection
 
-from cdr_pipeline.core.fields.schemas import DETAIL, LINE, RAW, CheckedRows
+from cdr_pipeline.core.fields.schemas import DAY, DETAIL, LINE, RAW, CheckedRows
 from cdr_pipeline.core.records.links import IMPORTED, LEG_REACH_DAYS, MOST_APART
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
@@ -90,4 +90,5 @@ def _reject() -> tuple[pl.Expr, ...]:
         pl.lit(Reject.MONTH_REMOVED.value).alias("reason"),
         pl.col("record_id").alias(RAW),
         pl.lit(None, pl.String).alias(DETAIL),
+        pl.col(DAY),
     )

@@ -254,6 +254,36 @@ class UploadTable(LedgerTables):
         schema = {"line": pl.Int64, "field": pl.String, "reason": pl.String, "raw": pl.String, "detail": pl.String}
         return pl.DataFrame(rows, schema=schema)
 
+    def dismiss_rejects(
+        self,
+        account_id: str,
+        *,
+        source: str | None,
+        business_date: date | None,
+        decided_by: str,
+        reason: str,
+        now: datetime,
+    ) -> int:
+        """Closes open rejected rows by a decision. Returns how many.
+
+        Args:
+            account_id: account that owns the rows.
+            source: id of an upload; None for rows of any source.
+            business_date: day of the rows; None for any day.
+            decided_by: person responsible.
+            reason: why.
+            now: time of the decision.
+        """
+        return self.statements.execute(
+            "uploads/dismiss_rejects",
+            account_id=account_id,
+            source=source,
+            business_date=business_date,
+            decided_by=decided_by,
+            reason=reason,
+            now=now,
+        )
+
     def reject_reasons_of(self, account_id: str, source: str) -> dict[str, int]:
         """Numbers of rejected lines of an upload by reason, including lines corrected since."""
         rows = self.statements.rows("uploads/upload_reject_reasons", account_id=account_id, source=source)
