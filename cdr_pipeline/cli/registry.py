@@ -16,6 +16,7 @@ from cdr_pipeline.cli.operations.deployment import deployment_app
 from cdr_pipeline.cli.operations.docs import docs
 from cdr_pipeline.cli.operations.doctor import doctor
 from cdr_pipeline.cli.operations.night import nightly
+from cdr_pipeline.cli.operations.scaling import scaling
 from cdr_pipeline.cli.operations.serve import serve
 from cdr_pipeline.cli.operations.simulate import simulate
 from cdr_pipeline.cli.operations.status import status
@@ -52,6 +53,7 @@ def register(app: typer.Typer) -> None:
     app.command()(simulate)
     app.command()(fields)
     app.command()(docs)
+    app.command()(scaling)
     app.add_typer(accounts_app, name="accounts")
     app.add_typer(days_app, name="days")
     app.add_typer(deliveries_app, name="deliveries")
