@@ -23,7 +23,7 @@ from cdr_pipeline.cli.operations.status import status
 from cdr_pipeline.cli.operations.ui import ui
 from cdr_pipeline.cli.operations.up import up
 from cdr_pipeline.cli.operations.warehouse import warehouse_app
-from cdr_pipeline.cli.reconciliation.breaks import breaks_app
+from cdr_pipeline.cli.reconciliation.decisions import breaks_app
 from cdr_pipeline.cli.reconciliation.reconcile import reconcile
 from cdr_pipeline.cli.reconciliation.reconcile_files import reconcile_files
 from cdr_pipeline.cli.records.fields import fields

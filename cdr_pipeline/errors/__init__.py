@@ -55,6 +55,8 @@ token, a phone number or a name.
     │   ├── BreakNotFound               2   no break of the newest reconciliations has that id
     │   ├── InvoiceNotFound             2   no invoice has that number
     │   ├── InvoiceExists               2   an invoice of that number has other content
+    │   ├── DecisionConflict            2   another person or rule decided the break meanwhile
+    │   ├── InvalidDecision             2   a decision, rule or credit note lacks what it needs
     │   └── UnbalancedReconciliation        rows, seconds or money by class do not add up to the input
     ├── ExportError                     8   a file or manifest could not be written completely
     │   ├── DayNotSealable                  the day cannot be sealed or restated yet
@@ -95,6 +97,8 @@ from cdr_pipeline.errors.days import (
 from cdr_pipeline.errors.operations import AlertNotSent, IncompleteNight, ProblemsFound
 from cdr_pipeline.errors.reconciliation import (
     BreakNotFound,
+    DecisionConflict,
+    InvalidDecision,
     InvalidSide,
     InvoiceExists,
     InvoiceNotFound,
@@ -149,11 +153,13 @@ __all__ = [
     "ControlTotalsDiffer",
     "DayNotBegun",
     "DayNotSealable",
+    "DecisionConflict",
     "DeliveryError",
     "DeliveryRefused",
     "DialectChanged",
     "ExportError",
     "IncompleteNight",
+    "InvalidDecision",
     "InvalidInvoice",
     "InvalidProfile",
     "InvalidRateCard",

@@ -40,6 +40,22 @@ class InvoiceExists(ReconciliationError):
     http_status = 409
 
 
+class DecisionConflict(ReconciliationError):
+    """A break was decided by another person or rule since it was read; nothing was decided."""
+
+    code = "decision_conflict"
+    exit_code = 2
+    http_status = 409
+
+
+class InvalidDecision(ReconciliationError):
+    """A decision, rule or credit note lacks what it needs; nothing was recorded."""
+
+    code = "invalid_decision"
+    exit_code = 2
+    http_status = 400
+
+
 class UnbalancedReconciliation(ReconciliationError):
     """Rows, seconds or money by class do not add up to the input; no result is stored."""
 

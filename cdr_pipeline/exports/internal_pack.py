@@ -1,7 +1,7 @@
 """The internal pack: all breaks of a carrier's day with both sides' values and decisions. Not for the carrier."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -18,10 +18,12 @@ _COLUMNS: Final[tuple[str, ...]] = (
     "switch_caller", "carrier_caller", "switch_callee", "carrier_callee", "caller_id_name", "switch_started_at",
     "carrier_started_at", "switch_answered_at", "carrier_answered_at", "switch_seconds", "carrier_seconds",
     "switch_amount", "carrier_amount", "carrier_rate", "carrier_currency", "carrier_file", "carrier_line",
-    "switch_record_id", "carrier_record_id", "state", "reason", "decided_by",
+    "switch_record_id", "carrier_record_id", "state", "reason", "decided_by", "rule_id", "credit_note", "assignee",
+    "notes", "decisions",
 )  # fmt: skip
 _NAMED: Final = {
     "class": "match_class", "charged_too_much": "exposure", "time_difference_ms": "delta_ms", "rule": "detail",
+    "decisions": "decision_no",
 }  # fmt: skip
 _TOTALS: Final = (
     "Class", "What it means", "State", "Breaks", "Seconds, switch", "Seconds, carrier", "Amount, switch",
@@ -45,9 +47,11 @@ def write_internal_pack(
         ExportError: a file cannot be written.
     """
     carrier, account, day = (value for _, value in heading[:3])
-    columns: Mapping[str, Callable[[Break], Cell]] = {
+    columns: dict[str, Callable[[Break], Cell]] = {
         column: attrgetter(_NAMED.get(column, column)) for column in _COLUMNS
     }
+    # To be filled in: the file can be given to ``breaks decide --file``.
+    columns |= {"decision": lambda _: "", "decision_reason": lambda _: ""}
     table = BreakTable("Breaks, internal", heading, _TOTALS, _totals(breaks), columns)
     stem = f"breaks_{file_part(f'{carrier}_{account}')}_{day[:10]}"
     return write_table(table, breaks, folder=folder, stem=stem, made_at=made_at)

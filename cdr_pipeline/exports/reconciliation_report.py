@@ -18,6 +18,7 @@ from markupsafe import Markup
 from cdr_pipeline.core.charts.day_bars import Bars, bars_of
 from cdr_pipeline.core.reconcile import MatchClass
 from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
+from cdr_pipeline.core.reconcile.result.decisions import DecisionSum
 from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
 from cdr_pipeline.exports.reconciliation_words import (
     amount,
@@ -36,6 +37,12 @@ _PARTS: Final = (
     ("Other charges", {MatchClass.OTHER_CHARGE.value}),
     ("Not compared", {MatchClass.OUT_OF_INTERVAL.value, MatchClass.UNBILLABLE.value}),
 )
+_STATES: Final = ("open", "accepted", "disputed", "credited")
+_LIGHTS: Final = {
+    "red": "Red: above what is tolerated",
+    "green": "Green: within what is tolerated",
+    "settled": "Settled: every break is decided",
+}
 _AGES: Final = ((1, "up to 1 day"), (7, "2 to 7 days"), (28, "8 to 28 days"), (None, "older"))
 
 
@@ -70,6 +77,7 @@ class ReportPage:
     Attributes:
         totals: totals by destination, class and currency.
         calls: breaks listed individually, the largest amount at risk first.
+        decisions: breaks by decision and currency.
         trend: days of the carrier up to this one.
         open_breaks: undecided breaks up to this day.
         method: rules and thresholds, as name and value.
@@ -99,6 +107,7 @@ class ReportPage:
     changed: int
     totals: list[ClassTotal]
     calls: list[Break]
+    decisions: list[DecisionSum]
     trend: list[TrendDay]
     open_breaks: list[OpenBreaks]
     method: list[tuple[str, str]]
@@ -151,6 +160,8 @@ def render(page: ReportPage) -> bytes:
             agreed=[item for item in by_class if not item.breaks],
             largest=max((item.exposure for item in breaks), default=Decimal(0)),
             money=_money(page),
+            decisions=sorted(page.decisions, key=lambda item: (_STATES.index(item.state), item.currency)),
+            light_words=_LIGHTS[page.light],
             destinations=_destinations(page),
             ages=_ages(page),
             trend_money=_trend(page, "exposure"),

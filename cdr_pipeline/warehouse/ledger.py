@@ -37,6 +37,7 @@ from cdr_pipeline.warehouse.operations.alerts import AlertDelivery, AlertTable
 from cdr_pipeline.warehouse.operations.health import HealthTable, HourOfTraffic, LateDay, NightAccount, OpenRejects
 from cdr_pipeline.warehouse.operations.identity import IdentityTable
 from cdr_pipeline.warehouse.operations.shards import ShardTable
+from cdr_pipeline.warehouse.reconciliation.decisions import DecisionTable
 from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation, ReconciliationTable
 from cdr_pipeline.warehouse.reconciliation.versions import VersionTable
 from cdr_pipeline.warehouse.records.records import RecordTable
@@ -99,6 +100,7 @@ class Ledger:
         uploads: imported files and rejected rows.
         days: business days and their daily files.
         day_states: locks, seals and restatements of days.
+        decisions: decisions about breaks, rules, notes and credit notes.
         deliveries: deliveries of daily files to targets.
         erasures: numbers erased on request.
         files: published daily files.
@@ -123,6 +125,7 @@ class Ledger:
         self.uploads = UploadTable(connection)
         self.days = DayTable(connection)
         self.day_states = DayStateTable(connection)
+        self.decisions = DecisionTable(connection)
         self.deliveries = DeliveryTable(connection)
         self.erasures = ErasureTable(connection)
         self.files = FileTable(connection)

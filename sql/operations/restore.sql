@@ -35,6 +35,21 @@ FROM (
     FROM invoices
     UNION ALL
     SELECT
+        'decision rule',
+        concat_ws(' ', account_id, rule_id, CASE WHEN ended_at IS NULL THEN 'in force' ELSE 'ended' END)
+    FROM decision_rules
+    UNION ALL
+    SELECT
+        'note about a break',
+        concat_ws(' ', account_id, outcome_id, concat('note ', note_no))
+    FROM break_notes
+    UNION ALL
+    SELECT
+        'credit note',
+        concat_ws(' ', account_id, carrier, credit_note)
+    FROM credit_notes
+    UNION ALL
+    SELECT
         'upload',
         concat_ws(' ', account_id, concat('sha256 ', left(sha256, 12)), 'profile', profile, state)
     FROM uploads

@@ -5,10 +5,7 @@ SELECT
     calls.business_date,
     count(*) AS break_count,
     coalesce(
-        sum(greatest(calls.exposure, 0)) FILTER (
-            WHERE coalesce(upper(record.cost_currency), run.currency) = %(currency)s
-        ),
-        0
+        sum(greatest(calls.exposure, 0)) FILTER (WHERE coalesce(calls.currency, run.currency) = %(currency)s), 0
     ) AS exposure
 FROM reconciled_calls AS calls
 INNER JOIN reconciliations AS run
@@ -17,28 +14,24 @@ INNER JOIN reconciliations AS run
         AND run.carrier = calls.carrier
         AND run.business_date = calls.business_date
         AND run.version = calls.since_version
-LEFT JOIN cdr AS record
-    ON
-        record.account_id = calls.account_id
-        AND record.origin = 'imported'
-        AND record.record_id = calls.carrier_record_id
-        AND record.business_date = calls.carrier_date
 LEFT JOIN break_decisions AS decided
-    ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id
+    ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id AND decided.is_newest
 WHERE
     calls.account_id = %(account_id)s
     AND calls.carrier = %(carrier)s
     AND calls.business_date <= %(last_date)s
     AND calls.is_break
     AND calls.until_version IS NULL
-    AND decided.outcome_id IS NULL
+    AND coalesce(decided.decision, 'open') = 'open'
 GROUP BY calls.business_date
 ORDER BY calls.business_date
 
 -- Name:        breaks
 -- Purpose:     breaks of the newest versions with the records of both sides as delivered, the id as the carrier has it,
---              and the latest decision.
--- Parameters:  account_ids (array), first_date, last_date; carrier or null; id_prefix: beginning of their id; most: rows.
+--              the newest decision, and who is in charge.
+-- Parameters:  account_ids (array), first_date, last_date; carrier or null; id_prefix: beginning of their id; classes,
+--              causes and states (arrays, empty for all); destination, below, at_least, currency, assignee or null;
+--              most: rows.
 -- Grain:       account_id, outcome_id; the largest amount at risk first.   Locks: none.
 SELECT
     calls.account_id,
@@ -55,7 +48,7 @@ SELECT
     calls.expected_amount,
     calls.detail,
     calls.found_at,
-    run.currency,
+    coalesce(calls.currency, run.currency) AS currency,
     calls.started_at AS call_started_at,
     coalesce(leg.caller_id_name, record.caller_id_name) AS caller_id_name,
     calls.switch_record_id,
@@ -81,10 +74,15 @@ SELECT
     record.cost_currency AS carrier_currency,
     upload.file_name AS carrier_file,
     record.source_line AS carrier_line,
-    decided.decision,
+    nullif(decided.decision, 'open') AS decision,
+    coalesce(decided.decision_no, 0) AS decision_no,
     decided.reason,
     decided.decided_by,
-    decided.decided_at
+    decided.decided_at,
+    decided.rule_id,
+    decided.credit_note,
+    noted.assignee,
+    noted.notes
 FROM reconciled_calls AS calls
 INNER JOIN reconciliations AS run
     ON
@@ -108,19 +106,19 @@ LEFT JOIN batches AS batch
     ON batch.account_id = record.account_id AND batch.batch_id = record.batch_id
 LEFT JOIN uploads AS upload
     ON upload.account_id = batch.account_id AND upload.sha256 = batch.source
+LEFT JOIN break_decisions AS decided
+    ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id AND decided.is_newest
 LEFT JOIN (
-    SELECT DISTINCT ON (account_id, outcome_id)
+    SELECT
         account_id,
         outcome_id,
-        decision,
-        reason,
-        decided_by,
-        decided_at
-    FROM break_decisions
+        (array_agg(assignee ORDER BY note_no DESC) FILTER (WHERE assignee IS NOT NULL))[1] AS assignee,
+        string_agg(note, ' / ' ORDER BY note_no) AS notes
+    FROM break_notes
     WHERE account_id = any(%(account_ids)s)
-    ORDER BY account_id, outcome_id, decision_no DESC
-) AS decided
-    ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id
+    GROUP BY account_id, outcome_id
+) AS noted
+    ON noted.account_id = calls.account_id AND noted.outcome_id = calls.outcome_id
 WHERE
     calls.account_id = any(%(account_ids)s)
     AND calls.business_date BETWEEN %(first_date)s AND %(last_date)s
@@ -128,22 +126,13 @@ WHERE
     AND starts_with(calls.outcome_id, %(id_prefix)s)
     AND calls.is_break
     AND calls.until_version IS NULL
+    AND (%(classes)s::text [] = '{{}}' OR calls.class = any(%(classes)s))
+    AND (%(causes)s::text [] = '{{}}' OR calls.cause = any(%(causes)s))
+    AND (%(states)s::text [] = '{{}}' OR coalesce(decided.decision, 'open') = any(%(states)s))
+    AND (%(destination)s::text IS NULL OR calls.destination = %(destination)s)
+    AND (%(below)s::numeric IS NULL OR abs(calls.exposure) < %(below)s)
+    AND (%(at_least)s::numeric IS NULL OR calls.exposure >= %(at_least)s)
+    AND (%(currency)s::text IS NULL OR coalesce(calls.currency, run.currency) = %(currency)s)
+    AND (%(assignee)s::text IS NULL OR noted.assignee = %(assignee)s)
 ORDER BY calls.exposure DESC, calls.business_date, calls.started_at, calls.outcome_id
 LIMIT %(most)s
-
--- Name:        record_decision
--- Purpose:     add a person's decision on a break; earlier decisions stay.
--- Parameters:  account_id, outcome_id, decision, reason, decided_by, now.
--- Grain:       account_id, outcome_id, decision_no.   Locks: the row written; two at once for one break: the second
---              fails and can be tried again.   Idempotent: no.
-INSERT INTO break_decisions (account_id, outcome_id, decision_no, decision, reason, decided_by, decided_at)
-SELECT
-    %(account_id)s,
-    %(outcome_id)s,
-    coalesce(max(decision_no), 0) + 1,
-    %(decision)s,
-    %(reason)s,
-    %(decided_by)s,
-    %(now)s
-FROM break_decisions
-WHERE account_id = %(account_id)s AND outcome_id = %(outcome_id)s

@@ -36,17 +36,43 @@ COPY (
 COPY reconciled_calls ({columns}) FROM STDIN (FORMAT csv)
 
 -- Name:        day_verdict
--- Purpose:     result of the newest reconciliation of each carrier for an account's day.
+-- Purpose:     result of the newest reconciliation of each carrier for an account's day, with the undecided breaks.
 -- Parameters:  account_id, business_date.   Grain: carrier.   Locks: none.
-SELECT DISTINCT ON (carrier)
-    carrier,
-    status,
-    light,
-    breaks,
-    exposure
-FROM reconciliations
-WHERE account_id = %(account_id)s AND business_date = %(business_date)s
-ORDER BY carrier, version DESC
+SELECT
+    newest.carrier,
+    newest.status,
+    newest.light,
+    newest.breaks,
+    newest.exposure,
+    newest.unverified,
+    (
+        SELECT count(*)
+        FROM reconciled_calls AS calls
+        LEFT JOIN break_decisions AS decided
+            ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id AND decided.is_newest
+        WHERE
+            calls.account_id = newest.account_id
+            AND calls.business_date = newest.business_date
+            AND calls.carrier = newest.carrier
+            AND calls.is_break
+            AND calls.until_version IS NULL
+            AND coalesce(decided.decision, 'open') = 'open'
+    ) AS undecided
+FROM (
+    SELECT DISTINCT ON (account_id, carrier)
+        account_id,
+        business_date,
+        carrier,
+        status,
+        light,
+        breaks,
+        exposure,
+        unverified
+    FROM reconciliations
+    WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+    ORDER BY account_id, carrier, version DESC
+) AS newest
+ORDER BY newest.carrier
 
 -- Name:        newest_version
 -- Purpose:     newest reconciliation of a carrier's day.
@@ -58,28 +84,68 @@ ORDER BY version DESC
 LIMIT 1
 
 -- Name:        open_exposure
--- Purpose:     undecided breaks and their exposure in the newest reconciliations, by day and currency.
+-- Purpose:     undecided breaks and their exposure in the newest reconciliations, by day and currency; red ones that
+--              decisions settle, and red ones because charges are not verified.
 -- Parameters:  account_ids (array), first_date.   Grain: business_date, currency.   Locks: none.
 SELECT
-    business_date,
-    currency,
-    sum(breaks)::bigint AS breaks,
-    sum(exposure) AS exposure,
-    count(*) FILTER (WHERE light = 'red' AND status = 'final') AS red
+    newest.business_date,
+    newest.currency,
+    coalesce(sum(undecided.breaks), 0)::bigint AS breaks,
+    coalesce(sum(undecided.exposure), 0) AS exposure,
+    count(*) FILTER (
+        WHERE
+            newest.light = 'red'
+            AND newest.status = 'final'
+            AND NOT newest.unverified
+            AND (undecided.breaks > 0 OR newest.breaks = 0)
+    ) AS red,
+    count(*) FILTER (
+        WHERE newest.light = 'red' AND newest.status = 'final' AND newest.unverified
+    ) AS unverified
 FROM (
     SELECT DISTINCT ON (account_id, carrier, business_date)
+        account_id,
+        carrier,
         business_date,
         currency,
         breaks,
-        exposure,
         light,
-        status
+        status,
+        unverified
     FROM reconciliations
     WHERE account_id = any(%(account_ids)s) AND business_date >= %(first_date)s
     ORDER BY account_id, carrier, business_date, version DESC
 ) AS newest
-GROUP BY business_date, currency
-ORDER BY business_date, currency
+LEFT JOIN (
+    SELECT
+        calls.account_id,
+        calls.carrier,
+        calls.business_date,
+        count(*) AS breaks,
+        sum(greatest(calls.exposure, 0)) FILTER (WHERE coalesce(calls.currency, run.currency) = run.currency) AS exposure
+    FROM reconciled_calls AS calls
+    INNER JOIN reconciliations AS run
+        ON
+            run.account_id = calls.account_id
+            AND run.carrier = calls.carrier
+            AND run.business_date = calls.business_date
+            AND run.version = calls.since_version
+    LEFT JOIN break_decisions AS decided
+        ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id AND decided.is_newest
+    WHERE
+        calls.account_id = any(%(account_ids)s)
+        AND calls.business_date >= %(first_date)s
+        AND calls.is_break
+        AND calls.until_version IS NULL
+        AND coalesce(decided.decision, 'open') = 'open'
+    GROUP BY calls.account_id, calls.carrier, calls.business_date
+) AS undecided
+    ON
+        undecided.account_id = newest.account_id
+        AND undecided.carrier = newest.carrier
+        AND undecided.business_date = newest.business_date
+GROUP BY newest.business_date, newest.currency
+ORDER BY newest.business_date, newest.currency
 
 -- Name:        record_version
 -- Purpose:     add a version of a carrier's day.
@@ -89,14 +155,15 @@ INSERT INTO reconciliations (
     account_id, carrier, business_date, version, status, light, findings, inputs_hash, rules_hash, code_version, profile,
     currency, switch_rows, switch_seconds, switch_amount, carrier_rows, carrier_seconds, carrier_amount, breaks,
     exposure, offset_status, offset_ms, drift_ppm, spread_ms, offset_pairs, offset_finding, appeared, resolved, changed,
-    totals, seen_changes, run_id, reconciled_at
+    totals, seen_changes, unverified, run_id, reconciled_at
 )
 VALUES (
     %(account_id)s, %(carrier)s, %(business_date)s, %(version)s, %(status)s, %(light)s, %(findings)s, %(inputs_hash)s,
     %(rules_hash)s, %(code_version)s, %(profile)s, %(currency)s, %(switch_rows)s, %(switch_seconds)s, %(switch_amount)s,
     %(carrier_rows)s, %(carrier_seconds)s, %(carrier_amount)s, %(breaks)s, %(exposure)s, %(offset_status)s,
     %(offset_ms)s, %(drift_ppm)s, %(spread_ms)s, %(offset_pairs)s, %(offset_finding)s, %(appeared)s, %(resolved)s,
-    %(changed)s, %(totals)s::jsonb, %(seen_changes)s, %(run_id)s, %(now)s
+    %(changed)s, %(totals)s::jsonb, %(seen_changes)s, %(unverified)s, %(run_id)s,
+    %(now)s
 )
 
 -- Name:        trend

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
+from cdr_pipeline.core.reconcile.result.decisions import DecisionSum
 from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
 from cdr_pipeline.exports.internal_pack import write_internal_pack
 from cdr_pipeline.exports.reconciliation_report import ClassTotal, ReportPage, render
@@ -45,7 +46,8 @@ def page() -> ReportPage:
         version=1, status="final", light="red", findings=["too much"], currency="USD", switch=side,
         carrier_side=side, breaks=1, exposure=Decimal("0.1"), offset_status="found", offset_ms=3_605_400,
         drift_ppm=0.0, spread_ms=3, offset_pairs=40, appeared=1, resolved=0, changed=0, totals=[total],
-        calls=[a_break()], trend=[TrendDay(DAY, "red", 1, Decimal("0.1"), Decimal(1), 10)],
+        calls=[a_break()], decisions=[DecisionSum("bell", "open", "USD", 1, Decimal("0.1"), Decimal(0))],
+        trend=[TrendDay(DAY, "red", 1, Decimal("0.1"), Decimal(1), 10)],
         open_breaks=[OpenBreaks(DAY, 1, Decimal("0.1"))], method=[("Clock", "answer")], reconciled_at=NOON,
     )  # fmt: skip
 

@@ -1,13 +1,11 @@
 """Reconciliations as they are kept: versions, links, decisions, day edges, rates. Records written by hand."""
 
 import csv
-from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from openpyxl import load_workbook
@@ -16,97 +14,16 @@ from typer.testing import CliRunner
 from cdr_pipeline.cli.reconciliation.breaks import breaks_app
 from cdr_pipeline.core.reconcile.result.controls import ControlName
 from cdr_pipeline.errors import BreakNotFound, WarehouseContended
-from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, decide_breaks, fully_decided_days, list_breaks
+from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 from cdr_pipeline.steps.reconciliation.controls import control_day
-from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledCarrier, ReconcileRequest, reconcile_day
+from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
+from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.reconciliation import versions as reconciliations
 from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, VersionTable
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
-from tests.support.carriers import drop, reconciled
+from tests.support.carriers import reconciled
 from tests.support.nights import warehouse
-from tests.support.records import rows
-
-DAY = date(2026, 3, 2)
-MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
-HEADER = "id,call_id,caller,callee,start_time,answer_time,duration_seconds,billing_seconds,cost,currency,carrier"
-
-
-@pytest.fixture
-def place(ctx: RunContext) -> RunContext:
-    """An account whose day was collected whole."""
-    with ctx.ledger() as ledger:
-        ledger.accounts.add(Account("acct"), now=ctx.clock())
-        ledger.connection.execute(
-            "INSERT INTO days (account_id, business_date, state, changes, exported_changes, complete_through)"
-            " SELECT 'acct', day, 'open', 0, 0, day + interval '2 days'"
-            " FROM generate_series(date '2026-03-01', date '2026-03-04', interval '1 day') AS day"
-        )
-    return ctx
-
-
-def number(index: int) -> str:
-    return f"+44770090{index:04d}"
-
-
-def legs(
-    ctx: RunContext,
-    starts: Iterable[datetime],
-    *,
-    seconds: int = 60,
-    cost: str = "0.10",
-    prefix: str = "s",
-    last: Mapping[str, object] | None = None,
-) -> None:
-    """Outbound legs of the switch, one per start; the n-th calls the n-th number. ``last`` changes the last one."""
-    made = [
-            {
-                "record_id": f"{prefix}{index}", "call_id": f"{prefix}-call-{index}", "started_at": start,
-                "business_date": start.date(), "call_direction": "outbound", "answered_at": start, "answered": True,
-                "duration_seconds": Decimal(seconds), "billing_seconds": Decimal(seconds), "cost": Decimal(cost),
-                "cost_currency": "USD", "caller_id_number": "+442079460001", "caller_e164": "+442079460001",
-                "callee_id_number": number(index), "callee_e164": number(index),
-            }
-            for index, start in enumerate(starts)
-    ]  # fmt: skip
-    frame = rows(*made[:-1], {**made[-1], **(last or {})})
-    with (
-        ctx.ledger() as ledger,
-        batch_load(
-            ledger.connection, BatchHeader("acct", uuid4(), "window", "w", now=ctx.clock(), business_date=DAY)
-        ) as load,
-    ):
-        load.stage(frame)
-        load.finish(read=frame.height)
-
-
-def line(
-    index: int, start: datetime, *, seconds: int = 60, cost: str = "0.10", id_: str | None = None, call_id: str = ""
-) -> str:
-    """A carrier's line about the n-th number."""
-    text = f"{start:%Y-%m-%dT%H:%M:%SZ}"
-    name = id_ or f"c{index}"
-    return f"{name},{call_id},+442079460001,{number(index)},{text},{text},{seconds},{seconds},{cost},USD,bell"
-
-
-def starts(count: int) -> list[datetime]:
-    return [MORNING + timedelta(minutes=3 * index) for index in range(count)]
-
-
-def deliver(ctx: RunContext, *lines: str, name: str = "day.csv") -> None:
-    drop(ctx, "acct", "\n".join([HEADER, *lines]) + "\n", name=name)
-
-
-def one(ctx: RunContext, day: date = DAY) -> ReconciledCarrier:
-    (item,) = reconciled(ctx, day).carriers
-    return item
-
-
-def classes(ctx: RunContext) -> dict[str, int]:
-    return dict(
-        warehouse(ctx, "SELECT class, count(*) FROM reconciled_calls WHERE until_version IS NULL GROUP BY class")
-    )
+from tests.support.two_sides import DAY, MORNING, classes, deliver, legs, line, number, one, starts
 
 
 def test_equal_sides_are_green_and_every_pair_counts_once(place: RunContext) -> None:
@@ -247,7 +164,7 @@ def test_decisions_survive_reruns_and_earlier_ones_stay(place: RunContext) -> No
     found = {item.switch_record_id: item for item in list_breaks(BreakFilter(classes=["cost_mismatch"]), place)}
     ids = [found["s0"].outcome_id[:10], found["s1"].outcome_id]
     decide_breaks(ids, place, decision="disputed", reason="wrong rate", decided_by="ada")
-    decide_breaks(ids[:1], place, decision="credited", reason="credit note", decided_by="grace")
+    decide_breaks(ids[:1], place, decision="credited", reason="credit note", decided_by="grace", expected=1)
     deliver(place, line(39, starts(40)[39]), name="late.csv")
     one(place)
     states = {item.switch_record_id: item.state for item in list_breaks(BreakFilter(), place)}
@@ -255,17 +172,6 @@ def test_decisions_survive_reruns_and_earlier_ones_stay(place: RunContext) -> No
     assert warehouse(place, "SELECT decision, decided_by FROM break_decisions ORDER BY outcome_id, decision_no") != []
     assert warehouse(place, "SELECT count(*) FROM break_decisions") == [(3,)]
     assert list_breaks(BreakFilter(states=["open"]), place) == []
-
-
-def test_a_day_is_fully_decided_only_after_its_last_break(place: RunContext) -> None:
-    legs(place, starts(40))
-    deliver(place, *(line(i, start, cost="0.20" if i < 2 else "0.10") for i, start in enumerate(starts(40))))
-    one(place)
-    first, last = list_breaks(BreakFilter(), place)
-    some = decide_breaks([first.outcome_id], place, decision="accepted", reason="small", decided_by="ada")
-    assert fully_decided_days(some, place) == []
-    rest = decide_breaks([last.outcome_id], place, decision="accepted", reason="small", decided_by="ada")
-    assert fully_decided_days(rest, place) == [(last.business_date, last.account_id)]
 
 
 def test_another_amount_is_another_break_and_open_again(place: RunContext) -> None:

@@ -195,11 +195,11 @@ def _is_table(name: str) -> bool:
 
 _DISTRIBUTED: Final = frozenset(
     {
-        "batches", "break_decisions", "cdr", "cdr_history", "cdr_keys", "cdr_link_stage", "cdr_links", "cdr_merged",
-        "cdr_stage", "day_events", "days", "deliveries", "erased_records", "erasures", "export_files",
-        "invoice_lines", "invoices",
-        "reconciled_calls", "reconciliations", "rejects", "removed_months", "removed_records", "retained_totals",
-        "retention_policies", "upload_names", "uploads", "windows",
+        "batches", "break_decisions", "break_notes", "cdr", "cdr_history", "cdr_keys", "cdr_link_stage", "cdr_links",
+        "cdr_merged", "cdr_stage", "credit_notes", "day_events", "days", "decision_rules", "deliveries",
+        "erased_records", "erasures", "export_files", "invoice_lines", "invoices", "reconciled_calls",
+        "reconciliations", "rejects", "removed_months", "removed_records", "retained_totals", "retention_policies",
+        "upload_names", "uploads", "windows",
     }
 )  # fmt: skip
 

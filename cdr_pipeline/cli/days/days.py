@@ -78,7 +78,8 @@ def seal(
     """Seal every day whose grace period is over, or these days. Exits with 8 if one cannot be sealed."""
     from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.errors import DayNotSealable, ExportError
-    from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
+    from cdr_pipeline.steps.days.seal_days import Obstacle, Override, SealRequest, seal_days
+    from cdr_pipeline.steps.operations.remedies import settle_command
 
     request = SealRequest(_dates(date), account, Override(by, reason) if override else None)
     with run_context("sealing") as ctx:
@@ -96,9 +97,12 @@ def seal(
         )
     refused = [day for day in results if day.outcome == "refused"]
     if refused and date:
+        red = [day for day in refused if Obstacle.RECONCILIATION in day.obstacles]
+        first = settle_command(red[0].business_date, red[0].account_id) if red else ""
         raise DayNotSealable(
             f"{len(refused)} day(s) stay open",
-            hint="remove what is in the way, or seal with --override --by NAME --reason TEXT",
+            hint=f"{f'decide the breaks: {first}; ' if red else ''}remove what is in the way, or seal with --override"
+            " --by NAME --reason TEXT",
         )
 
 

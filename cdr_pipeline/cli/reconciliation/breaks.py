@@ -1,72 +1,63 @@
 """``cdr-pipeline breaks``: what the switch and a carrier disagree about."""
 
-from datetime import date, datetime
-from enum import StrEnum
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day, require_order
+from cdr_pipeline.cli.dates import parse_day
+from cdr_pipeline.cli.reconciliation import break_options as options
 
 breaks_app = typer.Typer(help="Differences between switch and carriers: list, decide, export.", no_args_is_help=True)
-_SHOWN_ID = 10
-
-
-class DecisionWord(StrEnum):
-    """What can be decided."""
-
-    ACCEPTED = "accepted"
-    DISPUTED = "disputed"
-    CREDITED = "credited"
+SHOWN_ID = 10
 
 
 @breaks_app.command("list")
 def list_breaks(
     *,
-    first: Annotated[
-        datetime | None, typer.Option("--from", parser=parse_day, metavar="DAY", help="First business date.")
-    ] = None,
-    last: Annotated[
-        datetime | None, typer.Option("--to", parser=parse_day, metavar="DAY", help="Last business date.")
-    ] = None,
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
-    carrier: Annotated[str | None, typer.Option(help="Only this carrier.")] = None,
-    match_class: Annotated[
-        list[str] | None,
-        typer.Option("--class", help="Only this class, such as missing_in_switch; repeat for several."),
-    ] = None,
-    state: Annotated[
-        list[str] | None, typer.Option(help="open, accepted, disputed or credited; repeat for several.")
-    ] = None,
+    first: options.First = None,
+    last: options.Last = None,
+    account: options.Accounts = None,
+    carrier: options.Carrier = None,
+    match_class: options.Classes = None,
+    cause: options.Causes = None,
+    destination: options.Destination = None,
+    below: options.Below = None,
+    at_least: options.AtLeast = None,
+    currency: options.Currency = None,
+    state: options.States = None,
+    assigned: Annotated[str | None, typer.Option(help="Only breaks that this person is in charge of.")] = None,
     older_than: Annotated[int, typer.Option(min=0, help="Only breaks of calls at least this many days old.")] = 0,
     most: Annotated[int, typer.Option(min=1, help="Maximum number of breaks to show.")] = 50,
 ) -> None:
     """Show breaks of the newest reconciliations, most money at risk first."""
     from cdr_pipeline.cli.terminal import out, run_context, table
-    from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
+    from cdr_pipeline.steps.reconciliation.breaks import list_breaks
 
-    require_order(first, last)
-    criteria = BreakFilter(
-        account,
-        carrier,
-        first.date() if first else date.min,
-        last.date() if last else date.max,
-        match_class or (),
-        state or (),
-        older_than,
+    chosen = options.criteria(
+        carrier=carrier,
+        classes=match_class,
+        causes=cause,
+        destination=destination,
+        below=below,
+        at_least=at_least,
+        currency=currency,
+    )
+    wanted = options.break_filter(
+        chosen, first=first, last=last, accounts=account, states=state, older_than=older_than, assignee=assigned
     )
     with run_context("reading") as ctx:
-        listed = list_breaks(criteria, ctx)
+        listed = list_breaks(wanted, ctx)
         today = ctx.clock().date()
     numbers = frozenset({"days old", "seconds", "amounts", "at risk"})
     listing = table(
         "Breaks", "id", "day", "days old", "account", "carrier", "class", "cause", "seconds", "amounts", "at risk",
-        "state", numbers=numbers,
+        "state", "with", numbers=numbers,
     )  # fmt: skip
     for item in listed[:most]:
         listing.add_row(
-            item.outcome_id[:_SHOWN_ID],
+            item.outcome_id[:SHOWN_ID],
             str(item.business_date),
             str((today - item.business_date).days),
             item.account_id,
@@ -76,11 +67,13 @@ def list_breaks(
             f"{_text(item.switch_seconds)} / {_text(item.carrier_seconds)}",
             f"{_text(item.switch_amount)} / {_text(item.carrier_amount)}",
             f"{_text(item.exposure)} {item.exposure_currency}",
-            item.state,
+            f"{item.state} ({item.decision_no})" if item.decision_no else item.state,
+            item.assignee or "",
         )
     out.print(listing)
     out.print(
-        f"{min(most, len(listed))} of {len(listed)} shown; switch / carrier. The pages of the days have the calls."
+        f"{min(most, len(listed))} of {len(listed)} shown; switch / carrier; state with the number of decisions. "
+        "The pages of the days have the calls."
     )
 
 
@@ -90,31 +83,37 @@ def _text(value: object) -> str:
     return f"{value.normalize():f}" if isinstance(value, Decimal) else "none"
 
 
-@breaks_app.command("decide")
-def decide(
-    ids: Annotated[list[str], typer.Argument(help="Ids of breaks or their first characters.")],
-    *,
-    decision: Annotated[DecisionWord, typer.Option("--as", help="The decision.")],
-    reason: Annotated[str, typer.Option(help="Reason; stored with the decision.")],
-    by: Annotated[str, typer.Option(help="Person who decided; stored with the decision.")],
-) -> None:
-    """Record a decision about breaks. Decisions survive reruns; earlier ones stay on record."""
-    from cdr_pipeline.cli.terminal import out, run_context
-    from cdr_pipeline.steps.reconciliation.breaks import decide_breaks, fully_decided_days
+@breaks_app.command("show")
+def show(id_: Annotated[str, typer.Argument(metavar="ID", help="Id of a break or its first characters.")]) -> None:
+    """Show a break with every decision and note about it."""
+    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.steps.reconciliation.decisions import break_history
 
-    with run_context("deciding") as ctx:
-        decided = decide_breaks(ids, ctx, decision=decision.value, reason=reason, decided_by=by)
-        complete = fully_decided_days(decided, ctx)
-    for item in decided:
-        out.print(f"{item.outcome_id[:_SHOWN_ID]} {item.match_class}: {decision.value}", markup=False)
-    for day, account_id in complete:
-        out.print(
-            f"{day}: every break of account {account_id} has a decision. A red reconciliation stays red until its data "
-            "is corrected. To seal the day as it is:\n"
-            f"  cdr-pipeline days seal --date {day} --account {account_id} --override --by NAME --reason TEXT",
-            soft_wrap=True,
-            markup=False,
-        )
+    with run_context("reading") as ctx:
+        history = break_history(id_, ctx)
+    item = history.item
+    out.print(
+        f"{item.outcome_id}\n{item.business_date}, account {item.account_id}, carrier {item.carrier}:"
+        f" {item.match_class}{', ' + item.cause if item.cause else ''}{': ' + item.detail if item.detail else ''}\n"
+        f"expected {_text(item.expected_amount)}, charged {_text(item.carrier_amount)},"
+        f" too much {_text(item.exposure)} {item.exposure_currency}; {item.state}"
+        f"{', with ' + item.assignee if item.assignee else ''}",
+        markup=False,
+        soft_wrap=True,
+    )
+    if history.decisions:
+        listing = table("Decisions", "no", "decision", "by", "at, UTC", "reason", "rule", numbers=frozenset({"no"}))
+        for past in history.decisions:
+            listing.add_row(
+                str(past.decision_no), past.decision, past.decided_by, f"{past.decided_at:%Y-%m-%d %H:%M}", past.reason,
+                past.rule_id or "",
+            )  # fmt: skip
+        out.print(listing)
+    if history.notes:
+        listing = table("Notes", "by", "at, UTC", "note", "in charge")
+        for note in history.notes:
+            listing.add_row(note.noted_by, f"{note.noted_at:%Y-%m-%d %H:%M}", note.note or "", note.assignee or "")
+        out.print(listing)
 
 
 @breaks_app.command("export")

@@ -7,6 +7,8 @@ import typer
 
 from cdr_pipeline.cli.dates import parse_day
 
+_STYLES = {"green": "green", "red": "red", "settled": "blue"}
+
 
 def reconcile(
     *,
@@ -38,7 +40,7 @@ def reconcile(
         listing.add_row(
             stored.day.account_id,
             stored.day.carrier,
-            f"[{version.light}]{version.light}[/{version.light}]",
+            f"[{_STYLES[item.light]}]{item.light}[/{_STYLES[item.light]}]",
             version.status,
             str(version.switch_rows),
             str(version.carrier_rows),

@@ -16,7 +16,7 @@ from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.errors import UnbalancedReconciliation
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.failure import AccountFailure
-from cdr_pipeline.steps.operations.remedies import remedy_of
+from cdr_pipeline.steps.operations.remedies import remedy_of, settle_command
 from cdr_pipeline.steps.reconciliation.controls import control_day
 from cdr_pipeline.steps.reconciliation.reconcile_day import (
     ReconciledCarrier,
@@ -75,7 +75,9 @@ def reconciliation_asset(days: dg.PartitionsDefinition[str], settings: Settings)
                 blocking=True,
             ),
             DayCheck(DONE, "No carrier's reconciliation failed."),
-            DayCheck(TOLERATED, "Breaks and money at risk of every carrier are below the tolerances of its profile."),
+            DayCheck(
+                TOLERATED, "Every carrier's breaks and money at risk are tolerated by its profile, or are decided."
+            ),
             *(DayCheck(name.value, _DESCRIPTIONS[name]) for name in ControlName),
         ),
     )
@@ -172,7 +174,7 @@ def _reconciled(reconciled: Mapping[date, ReconciledDay], names: Mapping[str, st
                 **remedy,
             },
         ),
-        _tolerated(carriers),
+        tolerated(carriers),
     ]
 
 
@@ -193,15 +195,17 @@ def _exposures(carriers: Sequence[ReconciledCarrier]) -> dict[str, float]:
 def _line(item: ReconciledCarrier) -> tuple[object, ...]:
     stored, version = item.kept, item.kept.version
     return (
-        stored.day.business_date, stored.day.account_id, stored.day.carrier, version.light, version.status,
+        stored.day.business_date, stored.day.account_id, stored.day.carrier, item.light, version.status,
         version.switch_rows, version.carrier_rows, version.breaks, f"{version.exposure:.4f} {version.currency}",
         version.offset_ms, stored.number, item.report.name,
     )  # fmt: skip
 
 
-def _tolerated(carriers: Sequence[ReconciledCarrier]) -> dg.AssetCheckResult:
+def tolerated(carriers: Sequence[ReconciledCarrier]) -> dg.AssetCheckResult:
+    """The check of breaks: fails if a final day is red. A day all of whose breaks are decided is settled."""
     # Breaks of a day that is not final do not count, because records may be missing; the table of carriers shows them.
-    red = [item for item in carriers if (item.kept.version.light, item.kept.version.status) == ("red", "final")]
+    red = [item for item in carriers if (item.light, item.kept.version.status) == ("red", "final")]
+    days = sorted({item.kept.day.business_date for item in red})
     findings = [
         (item.kept.day.business_date, item.kept.day.account_id, item.kept.day.carrier, finding)
         for item in red
@@ -214,10 +218,11 @@ def _tolerated(carriers: Sequence[ReconciledCarrier]) -> dg.AssetCheckResult:
         metadata={
             "carriers": len(carriers),
             "red": len(red),
+            "settled": sum(item.light == "settled" for item in carriers),
             **(
                 {
                     "findings": table(("day", "account", "carrier", "finding"), findings[:_MOST]),
-                    "what_to_do": "look at the page, decide about the breaks, dispute what is charged too much",
+                    "what_to_do": "; ".join(settle_command(day) for day in days),
                 }
                 if red
                 else {}

@@ -21,6 +21,7 @@ from cdr_pipeline.sources.uploads.profiles import broken_profiles
 from cdr_pipeline.steps.days.sealed_files import FileFault
 from cdr_pipeline.steps.operations.clocks import clock_differences
 from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
+from cdr_pipeline.steps.operations.remedies import settle_command
 from cdr_pipeline.steps.retention.retain_records import due_months, months_after
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
@@ -350,23 +351,33 @@ def _reconciliations(ledger: Ledger, account_ids: list[str], ctx: RunContext) ->
     limit = ctx.settings.alert_exposure
     for day in ledger.health.open_exposure(account_ids, first_date=(ctx.clock() - _LOOKED_AT).date()):
         ended = datetime.combine(day.business_date + timedelta(days=1), time(), tzinfo=UTC)
-        look = f"cdr-pipeline status --night --to {day.business_date}"
+        settle = settle_command(day.business_date)
         if limit is not None and day.exposure > limit:
             yield Problem(
                 f"{day.business_date}: {day.breaks} breaks leave {day.exposure:.2f} {day.currency} open, "
                 f"more than {limit}",
                 "exposure",
                 ended,
-                look,
+                settle,
                 f"{day.business_date} {day.currency}",
                 _last_look(day.business_date),
             )
         elif day.red:
             yield Problem(
-                f"{day.business_date}: {day.red} reconciliation(s) are red",
+                f"{day.business_date}: {day.red} reconciliation(s) are red, {day.breaks} break(s) are undecided",
                 "reconciliation_red",
                 ended,
-                look,
+                settle,
+                f"{day.business_date} {day.currency}",
+                _last_look(day.business_date),
+            )
+        if day.unverified:
+            yield Problem(
+                f"{day.business_date}: nothing verifies the charges of {day.unverified} reconciliation(s); give the"
+                " profile a rate_card, or set compare_amounts = false",
+                "charges_unverified",
+                ended,
+                f"cdr-pipeline reconcile --date {day.business_date}",
                 f"{day.business_date} {day.currency}",
                 _last_look(day.business_date),
             )

@@ -46,6 +46,12 @@ def nightly_command(accounts: Sequence[str], days: Sequence[date], codes: Sequen
     return " && ".join(f"{before}cdr-pipeline nightly --date {day}{only}" for day in days) or "cdr-pipeline doctor"
 
 
+def settle_command(day: date, account_id: str = "") -> str:
+    """The command that decides the open breaks of a day, which settles a red reconciliation."""
+    only = f" --account {account_id}" if account_id else ""
+    return f"cdr-pipeline breaks decide --from {day} --to {day}{only} --as DECISION --by NAME --reason TEXT"
+
+
 def first_step(code: str) -> str:
     """What must be done before a command can help; empty if the command is enough."""
     return _FIRST.get(code, "")

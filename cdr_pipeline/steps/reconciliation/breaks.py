@@ -1,14 +1,15 @@
-"""Breaks: lists them by filter, records decisions about them, and writes packs for the carrier and internal use."""
+"""Breaks: lists them by filter, and writes packs for the carrier and internal use."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Final
 
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
-from cdr_pipeline.core.reconcile.result.breaks import Break, Decision, claims_of
+from cdr_pipeline.core.reconcile.result.breaks import Break, claims_of
+from cdr_pipeline.core.reconcile.result.decisions import BreakCriteria
 from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE
 from cdr_pipeline.errors import BreakNotFound
 from cdr_pipeline.exports.break_tables import WrittenPack
@@ -18,9 +19,6 @@ from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles
 from cdr_pipeline.steps.reconciliation.reconciliation_report import method_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay
-
-# Minimum length of the beginning of an id. Shorter ones are usually typing errors.
-_SHORTEST_ID: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,8 @@ class BreakFilter:
         classes: only breaks of these classes; all when empty.
         states: open, accepted, disputed or credited; all when empty.
         older_than_days: only calls at least this many days ago.
+        causes, destination, below, at_least, currency: see ``BreakCriteria``.
+        assignee: only breaks that this person is in charge of.
     """
 
     accounts: Sequence[str] | None = None
@@ -43,75 +43,39 @@ class BreakFilter:
     classes: Sequence[str] = ()
     states: Sequence[str] = ()
     older_than_days: int = 0
+    causes: Sequence[str] = ()
+    destination: str | None = None
+    below: Decimal | None = None
+    at_least: Decimal | None = None
+    currency: str | None = None
+    assignee: str | None = None
+
+    @property
+    def criteria(self) -> BreakCriteria:
+        """The part of the filter that a rule can have too."""
+        return BreakCriteria(
+            self.carrier,
+            tuple(self.classes),
+            tuple(self.causes),
+            self.destination,
+            self.below,
+            self.at_least,
+            self.currency,
+        )
 
 
 def list_breaks(wanted: BreakFilter, ctx: RunContext) -> list[Break]:
     """Breaks of the newest versions, the largest amount at risk first. Raises AccountNotFound."""
     newest = ctx.clock().date() - timedelta(days=wanted.older_than_days)
     with ctx.ledger() as ledger:
-        breaks = ledger.reconciliations.breaks(
+        return ledger.reconciliations.breaks(
             [account.account_id for account in ledger.accounts.active(wanted.accounts)],
             first_date=wanted.first_date,
             last_date=min(wanted.last_date, newest) if wanted.older_than_days else wanted.last_date,
-            carrier=wanted.carrier,
+            criteria=wanted.criteria,
+            states=wanted.states,
+            assignee=wanted.assignee,
         )
-    return [
-        item
-        for item in breaks
-        if (not wanted.classes or item.match_class in wanted.classes)
-        and (not wanted.states or item.state in wanted.states)
-    ]
-
-
-def decide_breaks(
-    ids: Sequence[str], ctx: RunContext, *, decision: Decision, reason: str, decided_by: str
-) -> list[Break]:
-    """Records a decision about breaks in one transaction. Records nothing if an id matches no break or several.
-
-    A decision applies only to the break as it was listed. If amount, class or partner change, it is a new, open break.
-
-    Raises:
-        BreakNotFound: an id matches no break of the newest versions, or more than one.
-    """
-    with ctx.ledger() as ledger:
-        account_ids = [account.account_id for account in ledger.accounts.all()]
-        breaks: list[Break] = []
-        for wanted in ids:
-            matches = (
-                ledger.reconciliations.breaks(account_ids, id_prefix=wanted, most=2)
-                if len(wanted) >= _SHORTEST_ID
-                else []
-            )
-            if len(matches) != 1:
-                raise BreakNotFound(
-                    f"{len(matches) or 'no'} break(s) have an id that begins with {wanted!r}; nothing was decided",
-                    hint=f"'cdr-pipeline breaks list' shows ids; give at least {_SHORTEST_ID} characters",
-                )
-            breaks += matches
-        with ledger.transaction():
-            for item in breaks:
-                ledger.reconciliations.record_decision(
-                    account_id=item.account_id,
-                    outcome_id=item.outcome_id,
-                    decision=decision,
-                    reason=reason,
-                    decided_by=decided_by,
-                    now=ctx.clock(),
-                )
-    return breaks
-
-
-def fully_decided_days(breaks: Sequence[Break], ctx: RunContext) -> list[tuple[date, str]]:
-    """Days and accounts of breaks that have no break without a decision left."""
-    with ctx.ledger() as ledger:
-        return [
-            (day, account_id)
-            for day, account_id in sorted({(item.business_date, item.account_id) for item in breaks})
-            if all(
-                item.state != "open"
-                for item in ledger.reconciliations.breaks([account_id], first_date=day, last_date=day)
-            )
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +131,10 @@ def export_breaks(request: PackRequest, ctx: RunContext) -> ExportedPack:
                 hint=f"'cdr-pipeline reconcile --date {day.business_date}' does it and names the carriers",
             )
         breaks = ledger.reconciliations.breaks(
-            [day.account_id], first_date=day.business_date, last_date=day.business_date, carrier=day.carrier
+            [day.account_id],
+            first_date=day.business_date,
+            last_date=day.business_date,
+            criteria=BreakCriteria(day.carrier),
         )
     name = stored.version.profile or ""
     if name in (broken := broken_profiles(ctx.settings.profile_dir)):

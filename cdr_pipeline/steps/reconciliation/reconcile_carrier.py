@@ -186,6 +186,7 @@ def _version(verdict: Verdict, basis: InputHashes, outcomes: pl.DataFrame, offse
         "findings": list(verdict.findings),
         "breaks": verdict.breaks,
         "exposure": verdict.exposure,
+        "unverified": verdict.unverified,
         **{f"switch_{name}": value for name, value in asdict(verdict.switch).items()},
         **{f"carrier_{name}": value for name, value in asdict(verdict.carrier).items()},
         "offset_status": offset["status"],

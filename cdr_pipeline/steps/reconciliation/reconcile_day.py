@@ -9,6 +9,7 @@ from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile, UploadError
 from cdr_pipeline.sources.uploads.profiles import BrokenProfile, broken_profiles, list_profiles
 from cdr_pipeline.steps.failure import AccountFailure, contained
+from cdr_pipeline.steps.reconciliation.decisions import apply_rules, settled_day
 from cdr_pipeline.steps.reconciliation.reconcile_carrier import reconcile_carrier
 from cdr_pipeline.steps.reconciliation.reconciliation_report import write_report
 from cdr_pipeline.steps.run_context import RunContext
@@ -43,11 +44,15 @@ class ReconciledCarrier:
         kept: stored version; ``fresh`` when this call wrote it.
         report: path of its report.
         asked: whether the day was requested; otherwise it was reconciled because its records had changed.
+        light: verdict after decisions: green, red or settled.
+        open_breaks: number of breaks without a decision.
     """
 
     kept: StoredVersion
     report: Path
     asked: bool
+    light: str
+    open_breaks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +92,15 @@ def reconcile_day(request: ReconcileRequest, ctx: RunContext) -> ReconciledDay:
                         with translated():
                             version = reconcile_carrier(carrier_day, account, profile, ledger, ctx)
                             compared.append(carrier_day)
+                            apply_rules(carrier_day, ledger, ctx)
+                            settled = settled_day(carrier_day, ledger)
                             report = write_report(version, account, profile.reconcile, ledger, ctx)
                     except Exception as error:  # noqa: BLE001 - a failure affects only its carrier
                         failures.append(contained(account.account_id, f"{carrier} {day}", error))
                         continue
                     ctx.progress(f"reconciled {account.account_id} {carrier} {day}")
-                    done.append(ReconciledCarrier(version, report, asked=day == request.business_date))
+                    asked = day == request.business_date
+                    done.append(ReconciledCarrier(version, report, asked, settled.light, settled.open_breaks))
             # Reconciling one carrier may have removed a link that the pair of another carrier needs.
             for carrier_day in compared:
                 try:

@@ -1,6 +1,7 @@
 """Writes the report of a carrier's day as a page. An equal file is not rewritten."""
 
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -9,9 +10,13 @@ from typing import Any, Final
 
 from cdr_pipeline.core.charts.day_bars import DAYS
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
+from cdr_pipeline.core.reconcile.result.decisions import BreakCriteria, day_light, undecided
 from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
+from cdr_pipeline.errors import CdrError
 from cdr_pipeline.exports.atomic import new_file, sole_writer
 from cdr_pipeline.exports.reconciliation_report import ClassTotal, ReportPage, render
+from cdr_pipeline.sources.uploads.profiles import list_profiles
+from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, StoredVersion
@@ -42,6 +47,22 @@ def write_report(stored: StoredVersion, account: Account, rules: CarrierRules, l
     return path
 
 
+def refresh_reports(days: Iterable[CarrierDay], ledger: Ledger, ctx: RunContext) -> list[AccountFailure]:
+    """Writes the pages of the newest versions again, after decisions. Returns the pages that could not be written."""
+    profiles = list_profiles(ctx.settings.profile_dir)
+    failures: list[AccountFailure] = []
+    for day in days:
+        try:
+            stored = ledger.versions.newest(day)
+            (account,) = ledger.accounts.active([day.account_id])
+            if stored is not None:
+                profile = profiles.get(stored.version.profile or "")
+                write_report(stored, account, profile.reconcile if profile else CarrierRules(), ledger, ctx)
+        except (CdrError, OSError) as error:
+            failures.append(contained(day.account_id, f"page of {day.carrier} {day.business_date}", error))
+    return failures
+
+
 def report_path(day: CarrierDay, folder: Path, ending: str) -> Path:
     """``{account}/{carrier}/{yyyy}/reconciliation_{carrier}_{date}{ending}``, of safe characters only."""
     account, carrier = safe_name(day.account_id), safe_name(day.carrier)
@@ -58,6 +79,7 @@ def safe_name(name: str) -> str:
 def _page(stored: StoredVersion, account: Account, rules: CarrierRules, ledger: Ledger) -> ReportPage:
     day, version = stored.day, stored.version
     first = day.business_date - timedelta(days=DAYS - 1)
+    sums = ledger.decisions.sums(day.account_id, day.business_date, day.carrier)
     return ReportPage(
         account_id=account.account_id,
         account_name=account.name,
@@ -66,7 +88,9 @@ def _page(stored: StoredVersion, account: Account, rules: CarrierRules, ledger: 
         time_zone=account.time_zone,
         version=stored.number,
         status=version.status,
-        light=version.light,
+        light=day_light(
+            version.light, breaks=version.breaks, open_breaks=undecided(sums), unverified=version.unverified
+        ),
         findings=version.findings,
         currency=version.currency,
         switch=VerdictTotals(version.switch_rows, version.switch_seconds, version.switch_amount),
@@ -86,9 +110,10 @@ def _page(stored: StoredVersion, account: Account, rules: CarrierRules, ledger: 
             [day.account_id],
             first_date=day.business_date,
             last_date=day.business_date,
-            carrier=day.carrier,
+            criteria=BreakCriteria(day.carrier),
             most=_MOST_CALLS,
         ),
+        decisions=sums,
         trend=ledger.reconciliations.trend(day.account_id, day.carrier, first, day.business_date),
         open_breaks=ledger.reconciliations.open_breaks(
             day.account_id, day.carrier, day.business_date, version.currency

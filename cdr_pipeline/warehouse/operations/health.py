@@ -112,7 +112,8 @@ class OpenExposure:
         business_date, currency: day and currency.
         breaks: undecided breaks.
         exposure: money at risk.
-        red: number of red reconciliations.
+        red: number of red reconciliations with undecided breaks.
+        unverified: number of reconciliations that are red because nothing verifies the charges.
     """
 
     business_date: date
@@ -120,6 +121,7 @@ class OpenExposure:
     breaks: int
     exposure: Decimal
     red: int
+    unverified: int
 
 
 @dataclass(frozen=True, slots=True)

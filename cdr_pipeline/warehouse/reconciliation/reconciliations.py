@@ -4,18 +4,20 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from cdr_pipeline.core.reconcile.result.breaks import Break, Decision, OpenBreaks, TrendDay
+from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
+from cdr_pipeline.core.reconcile.result.decisions import BreakCriteria, day_light
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 # A carrier without records is still expected for this many days after its last reconciliation.
 _KNOWN_DAYS: Final = 28
 _MOST: Final = 1_000_000
-DayVerdict = Literal["none", "green", "red", "provisional"]
+_ALL: Final = BreakCriteria()
+DayVerdict = Literal["none", "green", "red", "settled", "provisional"]
 
 
 class DayReconciliation(NamedTuple):
@@ -24,7 +26,7 @@ class DayReconciliation(NamedTuple):
     Attributes:
         status: ``none`` if nothing was reconciled; ``red`` if the breaks of a carrier exceed what its profile
             tolerates; ``provisional`` if no carrier is red, but records of a carrier or of the switch may be missing;
-            ``green`` otherwise.
+            ``settled`` if a carrier would be red, and all its breaks are decided; ``green`` otherwise.
         breaks: number of breaks of all carriers, including decided ones.
         exposure: money at risk over all carriers, each in its own currency.
     """
@@ -84,7 +86,20 @@ class ReconciliationTable(LedgerTables):
             "reconciliation/day_verdict", account_id=account_id, business_date=business_date
         )
         return DayReconciliation(
-            _verdict({(row["status"], row["light"]) for row in carriers}),
+            _verdict(
+                {
+                    (
+                        row["status"],
+                        day_light(
+                            row["light"],
+                            breaks=row["breaks"],
+                            open_breaks=row["undecided"],
+                            unverified=row["unverified"],
+                        ),
+                    )
+                    for row in carriers
+                }
+            ),
             sum(row["breaks"] for row in carriers),
             sum((row["exposure"] for row in carriers), Decimal(0)),
         )
@@ -148,7 +163,9 @@ class ReconciliationTable(LedgerTables):
         *,
         first_date: date = date.min,
         last_date: date = date.max,
-        carrier: str | None = None,
+        criteria: BreakCriteria = _ALL,
+        states: Sequence[str] = (),
+        assignee: str | None = None,
         id_prefix: str = "",
         most: int = _MOST,
     ) -> list[Break]:
@@ -158,7 +175,9 @@ class ReconciliationTable(LedgerTables):
             account_ids: accounts that own the records.
             first_date: first business date to look at.
             last_date: last business date to look at.
-            carrier: only breaks of this carrier; None for all.
+            criteria: which breaks.
+            states: decisions, or ``open``; empty for all.
+            assignee: only breaks that this person is in charge of; None for all.
             id_prefix: beginning of the ids of the breaks.
             most: largest number of breaks to return.
         """
@@ -167,25 +186,13 @@ class ReconciliationTable(LedgerTables):
             account_ids=list(account_ids),
             first_date=first_date,
             last_date=last_date,
-            carrier=carrier,
+            **criteria_parameters(criteria),
+            states=list(states),
+            assignee=assignee,
             id_prefix=id_prefix,
             most=most,
         )
         return [Break(match_class=row.pop("class"), **row) for row in rows]
-
-    def record_decision(
-        self, *, account_id: str, outcome_id: str, decision: Decision, reason: str, decided_by: str, now: datetime
-    ) -> None:
-        """Records a person's decision on a break; earlier decisions stay on record."""
-        self.statements.execute(
-            "reconciliation/record_decision",
-            account_id=account_id,
-            outcome_id=outcome_id,
-            decision=decision,
-            reason=reason,
-            decided_by=decided_by,
-            now=now,
-        )
 
     def source_hours(self, account_id: str, business_dates: Sequence[date]) -> list[SourceHour]:
         """Calls and minutes by business date, source and hour."""
@@ -217,4 +224,9 @@ def _verdict(carriers: set[tuple[str, str]]) -> DayVerdict:
         return "red"
     if any(status == "provisional" for status, _ in carriers):
         return "provisional"
-    return "green"
+    return "settled" if ("final", "settled") in carriers else "green"
+
+
+def criteria_parameters(criteria: BreakCriteria) -> dict[str, Any]:
+    """Parameters of a statement that selects breaks."""
+    return asdict(criteria) | {"classes": list(criteria.classes), "causes": list(criteria.causes)}

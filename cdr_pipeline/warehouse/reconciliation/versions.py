@@ -20,6 +20,7 @@ from cdr_pipeline.core.reconcile.result.outcomes import (
     STORED_COLUMNS,
     Changes,
     changes_between,
+    currency_of_outcome,
 )
 from cdr_pipeline.warehouse.records.links import Link, set_links, withdraw_links
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
@@ -72,6 +73,7 @@ class ReconciliationVersion:
         inputs_hash, rules_hash, code_version: see ``InputHashes``.
         totals: rows of ``outcomes.totals_of``.
         seen_changes: change count of the day and its neighbours when the records were read.
+        unverified: whether charges are not compared at all, so that no decision settles the day.
     """
 
     status: str
@@ -98,6 +100,7 @@ class ReconciliationVersion:
     offset_finding: str
     totals: list[dict[str, Any]]
     seen_changes: int
+    unverified: bool = False
 
     @property
     def basis(self) -> InputHashes:
@@ -233,7 +236,7 @@ def _csv(connection: Connection[Any], name: str, parameters: dict[str, Any], col
 def _insert(connection: Connection[Any], day: CarrierDay, number: int, added: pl.DataFrame, now: datetime) -> None:
     if added.is_empty():
         return
-    rows = added.select(
+    rows = added.with_columns(currency_of_outcome().alias("currency")).select(
         pl.lit(day.account_id).alias("account_id"),
         pl.lit(day.carrier).alias("carrier"),
         pl.lit(day.business_date).alias("business_date"),

@@ -48,7 +48,12 @@ class Break:
         detail: what explains the cause, such as ``60/60 instead of 1/1``.
         delta_ms: carrier's time minus the switch's after the clock offset is removed, milliseconds.
         found_at: time of the first reconciliation with this break.
-        decision: latest decision, if any.
+        decision: newest decision; None if there is none, or if the break was opened again.
+        decision_no: number of decisions so far, which is what a new decision expects.
+        rule_id: rule that decided; None if a person did.
+        credit_note: carrier's credit note that closed the break.
+        assignee: person in charge.
+        notes: all notes, in order.
     """
 
     account_id: str
@@ -89,9 +94,14 @@ class Break:
     carrier_file: str | None
     carrier_line: int | None
     decision: Decision | None
+    decision_no: int
     reason: str | None
     decided_by: str | None
     decided_at: datetime | None
+    rule_id: str | None
+    credit_note: str | None
+    assignee: str | None
+    notes: str | None
 
     @property
     def exposure_currency(self) -> str:

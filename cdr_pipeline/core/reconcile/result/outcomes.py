@@ -45,8 +45,8 @@ OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
     "switch_currency": pl.String(),
     "carrier_currency": pl.String(),
 }
-# Columns of an outcome that the warehouse stores; its currencies are those of its records.
-STORED_COLUMNS: Final = tuple(name for name in OUTCOME_SCHEMA if not name.endswith("_currency"))
+# Columns of an outcome that the warehouse stores; ``currency`` is that of its exposure.
+STORED_COLUMNS: Final = (*(name for name in OUTCOME_SCHEMA if not name.endswith("_currency")), "currency")
 _FINGERPRINTED: Final = (
     "class", "switch_record_id", "carrier_record_id", "switch_seconds", "carrier_seconds", "switch_amount",
     "carrier_amount", "exposure",

@@ -45,6 +45,7 @@ class Verdict:
         switch, carrier: totals of the sides.
         breaks: number of outcomes that need a decision.
         exposure: money at risk in the day's currency only, as the totals.
+        unverified: whether charges are not compared at all: no decision about a break settles the day.
     """
 
     status: str
@@ -54,6 +55,7 @@ class Verdict:
     carrier: VerdictTotals
     breaks: int
     exposure: Decimal
+    unverified: bool = False
 
 
 def judge(
@@ -101,7 +103,8 @@ def judge(
             _share(Decimal(breaks), Decimal(calls)) > rules.tolerated_break_share * _PER_CENT
         ),
     }
-    reasons_red |= _unverified(outcomes, rules, currency)
+    unverified = _never_compared(outcomes, rules, currency)
+    reasons_red |= _unpriced(outcomes) | unverified
     price_breaks = outcomes["class"].is_in(_OTHER_PRICE).sum()
     warnings = {
         f"{charged or 0:.4f} {unit} charged and {risk:.4f} {unit} at risk in another currency: not in the totals": bool(
@@ -129,10 +132,11 @@ def judge(
         carrier=carrier_totals,
         breaks=breaks,
         exposure=exposure,
+        unverified=any(unverified.values()),
     )
 
 
-def _unverified(outcomes: pl.DataFrame, rules: CarrierRules, currency: str) -> dict[str, bool]:
+def _unpriced(outcomes: pl.DataFrame) -> dict[str, bool]:
     """Charges that cannot be verified: a reason for red, even for the smallest amount."""
     of_class = pl.col("class") == MatchClass.UNPRICED.value
     unpriced = outcomes.filter(of_class)
@@ -142,15 +146,20 @@ def _unverified(outcomes: pl.DataFrame, rules: CarrierRules, currency: str) -> d
         reasons[f"{calls_of(of_cause.height)} of {money_of(of_cause)}: {words}: {_destinations(of_cause)}"] = bool(
             of_cause.height
         )
+    return reasons
+
+
+def _never_compared(outcomes: pl.DataFrame, rules: CarrierRules, currency: str) -> dict[str, bool]:
+    """Nothing verifies the charges of the day: a reason for red that is no break."""
     never_compared = (
         rules.compare_amounts and not rules.rate_card and outcomes["switch_amount"].null_count() == outcomes.height
     )
     charged = outcomes.select(pl.col("carrier_amount").sum()).item() or Decimal(0)
-    reasons[
+    text = (
         f"{charged:.4f} {currency} charged and not verified: no rate card, and the switch has no prices; give the"
         " profile a rate_card, or set compare_amounts = false to compare calls and lengths only"
-    ] = never_compared and charged > 0
-    return reasons
+    )
+    return {text: never_compared and charged > 0}
 
 
 def _explained(outcomes: pl.DataFrame) -> list[str]:
