@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cdr_pipeline.steps.reconciliation.breaks import decide_breaks
+from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import replay_upload
 from cdr_pipeline.warehouse.server.engine import connect

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
@@ -163,6 +163,7 @@ class ReconciliationTable(LedgerTables):
         *,
         first_date: date = date.min,
         last_date: date = date.max,
+        carrier: str | None = None,
         criteria: BreakCriteria = _ALL,
         states: Sequence[str] = (),
         assignee: str | None = None,
@@ -175,6 +176,7 @@ class ReconciliationTable(LedgerTables):
             account_ids: accounts that own the records.
             first_date: first business date to look at.
             last_date: last business date to look at.
+            carrier: only breaks of this carrier; None for that of the criteria.
             criteria: which breaks.
             states: decisions, or ``open``; empty for all.
             assignee: only breaks that this person is in charge of; None for all.
@@ -186,7 +188,7 @@ class ReconciliationTable(LedgerTables):
             account_ids=list(account_ids),
             first_date=first_date,
             last_date=last_date,
-            **criteria_parameters(criteria),
+            **criteria_parameters(criteria if carrier is None else replace(criteria, carrier=carrier)),
             states=list(states),
             assignee=assignee,
             id_prefix=id_prefix,
