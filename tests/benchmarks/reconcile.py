@@ -1,6 +1,7 @@
 """Benchmark ``reconcile``: calls with faults and known truth; quality by scenario, then speed beside simpler methods.
 
     python tests/benchmarks/reconcile.py [--calls 1000000] [--days 1] [--scenario-calls 100000]
+                                         [--habit-calls 100000]
                                          [--growth 250000 500000 1000000 2000000] [--hot 1000000]
                                          [--held-out 500000]
 
@@ -28,6 +29,7 @@ from measuring import Measured, measured
 
 from cdr_pipeline.core.reconcile import reconcile
 from tests.support.grading import grade, grade_pairs, tied_rows
+from tests.support.known_habits import HABITS, MIXED_HABITS, day_with_habit
 from tests.support.known_truth import HELD_OUT, MIXED, SCENARIOS, Faults, KnownTruth, calls_of_a_day
 
 _WINDOW: Final = 30
@@ -181,6 +183,21 @@ def scenarios(calls: int) -> None:
         )
 
 
+def habits(calls: int) -> None:
+    """Quality by habit of the carrier, alone and together, with F1 of every class."""
+    print(f"\nQuality by habit, {calls:,} answered calls each")
+    for name in [*HABITS, MIXED_HABITS]:
+        truth = day_with_habit(name, calls)
+        result = reconcile(truth.switch, truth.carrier, truth.rules)
+        found = grade(result, truth)
+        scores = ", ".join(f"{kind} {score:.5f}" for kind, score in found.f1.items())
+        print(
+            f"{name:32s} P {found.precision:.6f}  R {found.recall:.6f}  money misplaced {found.amount_error:.4f}"
+            f"  F1: {scores}",
+            flush=True,
+        )
+
+
 def growth(sizes: list[int]) -> None:
     print("\nGrowth, all faults mixed, one day: processor seconds, beside what n log n makes of the first")
     first = 0.0
@@ -216,12 +233,15 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=1_000_000)
     parser.add_argument("--days", type=int, default=0, help="days the calls are spread over; one a million when 0")
     parser.add_argument("--scenario-calls", type=int, default=100_000)
+    parser.add_argument("--habit-calls", type=int, default=100_000)
     parser.add_argument("--growth", type=int, nargs="*", default=[250_000, 500_000, 1_000_000, 2_000_000])
     parser.add_argument("--hot", type=int, default=1_000_000)
     parser.add_argument("--held-out", type=int, default=500_000)
     arguments = parser.parse_args()
     if arguments.scenario_calls:
         scenarios(arguments.scenario_calls)
+    if arguments.habit_calls:
+        habits(arguments.habit_calls)
     if arguments.growth:
         growth(arguments.growth)
     if arguments.held_out:

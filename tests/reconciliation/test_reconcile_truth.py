@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cdr_pipeline.core.reconcile import Reconciled, Rules, reconcile
 from tests.support.examples import examples
 from tests.support.grading import grade
+from tests.support.known_habits import HABITS, MIXED_HABITS, day_with_habit
 from tests.support.known_truth import DAY_MS, MIDNIGHT, MIXED, SCENARIOS, calls_of_a_day
 from tests.support.sides import NOON, side
 
@@ -33,6 +34,15 @@ def test_a_fault_is_seen_for_what_it_is(name: str) -> None:
     drift = round(DAY_MS / 2 * faults.drift_ppm * 1e-6)
     assert abs(result.offset["offset_ms"].item() - base - drift) <= 1_000
     assert result.offset["drift_ppm"].item() == pytest.approx(faults.drift_ppm, abs=5)
+
+
+@pytest.mark.parametrize("name", [*HABITS, MIXED_HABITS])
+def test_a_habit_of_a_carrier_is_seen_for_what_it_is(name: str) -> None:
+    truth = day_with_habit(name, _CALLS, seed=7)
+    found = grade(reconcile(truth.switch, truth.carrier, truth.rules), truth)
+    assert (found.precision, found.recall) >= (0.9999, 0.9998)
+    assert found.worst[1] >= 0.995, found.f1
+    assert found.amount_error == 0
 
 
 @pytest.mark.parametrize("fault", ["rate", "increment", "rounding", "fee", "currency"])

@@ -236,7 +236,7 @@ def _print_currency(item: "CurrencyComparison") -> None:
         ("to decide", parts.undecided),
         ("unpriced", parts.unpriced),
         ("not compared", parts.not_compared),
-        ("invoiced without records", item.invoiced_too_much),
+        ("invoiced beyond the records", item.invoiced_too_much),
         ("in the records, not invoiced", item.invoiced_too_little),
         ("not charged yet", parts.not_charged),
     )

@@ -135,7 +135,7 @@ def _steps(item: CurrencyComparison) -> list[tuple[str, str, Decimal]]:
         ("To decide", "charged too much, without a decision", parts.undecided),
         ("Unpriced", "no agreed price: not verified", parts.unpriced),
         ("Not compared", "not covered by the switch's records", parts.not_compared),
-        ("Without records", "invoiced, and in no record of the carrier", item.invoiced_too_much),
+        ("Beyond the records", "invoiced beyond what the carrier's records say", item.invoiced_too_much),
     ]
     return [line for line in lines if line[2] or line[0] == "Payable"]
 

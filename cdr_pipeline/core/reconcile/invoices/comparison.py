@@ -464,7 +464,7 @@ def _findings_in(item: CurrencyComparison) -> list[str]:
             " differ, use the names of the rate card"
         )
     if item.invoiced_too_much:
-        findings.append(f"invoiced and in no record: {item.invoiced_too_much:.4f} {unit}")
+        findings.append(f"invoiced beyond the records: {item.invoiced_too_much:.4f} {unit}")
     if item.invoiced_too_little:
         withheld = parts.disputed + parts.undecided
         findings.append(
