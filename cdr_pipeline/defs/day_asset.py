@@ -4,7 +4,8 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
@@ -13,6 +14,7 @@ import dagster as dg
 
 from cdr_pipeline.defs.dagster_private import record_evaluation
 from cdr_pipeline.defs.failure import classified_failures
+from cdr_pipeline.defs.lease import leased_context
 from cdr_pipeline.defs.outcome import require_good_run
 from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.scope import Scope, partition_dates
@@ -49,10 +51,12 @@ class DayRun:
     scope: Scope
 
     @classmethod
-    def open(cls, context: dg.AssetExecutionContext, run_contexts: RunContexts, scope: Scope) -> "DayRun":
-        """Opens the context of a step."""
+    @contextmanager
+    def open(cls, context: dg.AssetExecutionContext, run_contexts: RunContexts, scope: Scope) -> Generator["DayRun"]:
+        """Opens the context of a step and holds the step's lease."""
         accounts = scope.selected_accounts(context)
-        return cls(context, run_contexts.open(context), accounts, partition_dates(context), scope)
+        with leased_context(context, run_contexts) as ctx:
+            yield cls(context, ctx, accounts, partition_dates(context), scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,7 @@ class DayAsset:
         def day_asset(
             context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
         ) -> Iterator[dg.MaterializeResult]:
-            with classified_failures(context):
-                run = DayRun.open(context, run_contexts, scope)
+            with classified_failures(context), DayRun.open(context, run_contexts, scope) as run:
                 yield from materialized(run, [work(run)])
             require_good_run(context)
 

@@ -18,7 +18,7 @@ from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.failure import FAULT, error_summary
 
-_MAX_RUN_RETRIES: Final = "dagster/max_retries"
+MAX_RUN_RETRIES: Final = "dagster/max_retries"
 FAILURE_TAG: Final = "cdr/failure"
 STEP_RETRIES: Final = 2
 
@@ -58,7 +58,7 @@ def classified_failures(context: dg.AssetExecutionContext | dg.OpExecutionContex
 
 def stop_run_retries(context: dg.AssetExecutionContext | dg.OpExecutionContext, code: str) -> None:
     """Tags the run with the error code and disables its run retries."""
-    context.instance.add_run_tags(context.run.run_id, {_MAX_RUN_RETRIES: "0", FAILURE_TAG: code})
+    context.instance.add_run_tags(context.run.run_id, {MAX_RUN_RETRIES: "0", FAILURE_TAG: code})
 
 
 def _frames(error: Exception) -> str:

@@ -108,8 +108,7 @@ def _in_one_step(step: WorkStep, work: AccountWork[Any]) -> dg.AssetsDefinition:
     def day_step(
         context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> Iterator[dg.MaterializeResult]:
-        with classified_failures(context):
-            run = DayRun.open(context, run_contexts, scope)
+        with classified_failures(context), DayRun.open(context, run_contexts, scope) as run:
             yield from materialized(run, work.results(work.work(run), run))
         require_good_run(context)
 
@@ -132,8 +131,7 @@ def _in_shards(step: WorkStep, work: AccountWork[Any], settings: Settings) -> dg
     def accounts(
         context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> Iterator[dg.DynamicOutput[None]]:
-        with classified_failures(context):
-            run = DayRun.open(context, run_contexts, scope)
+        with classified_failures(context), DayRun.open(context, run_contexts, scope) as run:
             shards = divide_night(_step(context, step), run.dates[0], run.accounts, run.ctx)
         for shard in range(shards):
             yield dg.DynamicOutput(None, mapping_key=f"{shard:03d}")
@@ -146,8 +144,7 @@ def _in_shards(step: WorkStep, work: AccountWork[Any], settings: Settings) -> dg
         retry_policy=policy,
     )
     def shard(context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope) -> None:
-        with classified_failures(context):
-            run = DayRun.open(context, run_contexts, scope)
+        with classified_failures(context), DayRun.open(context, run_contexts, scope) as run:
             number = int(context.op_execution_context.get_mapping_key() or "0")
             own = replace(run, accounts=shard_accounts(_step(context, step), number, run.ctx))
             part = _work_or_fail(work, own, policy)
@@ -163,8 +160,7 @@ def _in_shards(step: WorkStep, work: AccountWork[Any], settings: Settings) -> dg
     def gathered(
         context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> Iterator[dg.MaterializeResult]:
-        with classified_failures(context):
-            run = DayRun.open(context, run_contexts, scope)
+        with classified_failures(context), DayRun.open(context, run_contexts, scope) as run:
             whole = work.join(_parts(work, run, _step(context, step)), run)
             yield from materialized(run, work.results(whole, run))
         require_good_run(context)

@@ -36,6 +36,7 @@ from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable
 from cdr_pipeline.warehouse.operations.alerts import AlertDelivery, AlertTable
 from cdr_pipeline.warehouse.operations.health import HealthTable, HourOfTraffic, LateDay, NightAccount, OpenRejects
 from cdr_pipeline.warehouse.operations.identity import IdentityTable
+from cdr_pipeline.warehouse.operations.leases import LeaseTable
 from cdr_pipeline.warehouse.operations.shards import ShardTable
 from cdr_pipeline.warehouse.reconciliation.decisions import DecisionTable
 from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation, ReconciliationTable
@@ -107,6 +108,7 @@ class Ledger:
         health: read-only queries about nights and problems.
         identity: id that links the warehouse to its data folder.
         invoices: invoices of carriers, and the charges that they are compared with.
+        leases: leases of running steps.
         reconciliations: reconciliations, breaks and decisions.
         records: loads of batches and lines of daily files.
         responses: stored responses to upload requests.
@@ -137,6 +139,7 @@ class Ledger:
         self.responses = IdempotentResponses(connection)
         self.retention = RetentionTable(connection)
         self.sealed_files = SealedFileTable(connection)
+        self.leases = LeaseTable(connection)
         self.shards = ShardTable(connection)
         self.tokens = TokenTable(connection)
         self.versions = VersionTable(connection)

@@ -62,7 +62,7 @@ def test_dagster_accepts_the_instance_file(written: Path, monkeypatch: pytest.Mo
     config, _ = dagster_instance_config(str(written))
     assert config["storage"] == {"postgres": {"postgres_url": {"env": "DAGSTER_STORAGE_URL"}}}
     assert config["run_monitoring"]["enabled"]
-    assert not config["run_retries"]["enabled"]
+    assert config["run_retries"] == {"enabled": True, "max_retries": 0, "retry_on_asset_or_op_failure": False}
     assert config["concurrency"]["pools"]["default_limit"] == 1
 
 
@@ -77,14 +77,14 @@ def test_the_instance_opens_with_everything_but_its_storage(written: Path, tmp_p
     with DagsterInstance.from_config(str(home)) as instance:
         assert type(instance.run_coordinator).__name__ == "QueuedRunCoordinator"
         assert instance.run_monitoring_enabled
-        assert not instance.run_retries_enabled
+        assert (instance.run_retries_enabled, instance.run_retries_max_retries) == (True, 0)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
-    for name in ("dagster", "dagster-daemon", "dagster-webserver", "dagster-celery", "cdr-pipeline"):
+    for name in ("dagster", "dagster-daemon", "dagster-webserver", "python", "cdr-pipeline"):
         (venv / "bin" / name).symlink_to(shutil.which("true") or "/bin/true")
     write_deployment(request(tmp_path / "out", venv=str(venv)))
     units = sorted(map(str, (tmp_path / "out" / "systemd").iterdir()))

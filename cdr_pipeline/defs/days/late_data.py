@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 from cdr_pipeline.defs.failure import classified_failures
+from cdr_pipeline.defs.lease import leased_context
 from cdr_pipeline.defs.metadata import table
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG
 from cdr_pipeline.defs.resources import RunContexts
@@ -32,8 +33,7 @@ def late_data_job() -> dg.JobDefinition:
         pool="warehouse",
     )
     def export_and_restate(context: dg.OpExecutionContext, run_contexts: dg.ResourceParam[RunContexts]) -> None:
-        with classified_failures(context):
-            ctx = run_contexts.open(context)
+        with classified_failures(context), leased_context(context, run_contexts) as ctx:
             accounts = _accounts(context.run.tags)
             exported = export_days(ExportRequest((), accounts), ctx)
             restated = restate_days(RestateRequest(ACTOR, _REASON, accounts=accounts), ctx)

@@ -1,15 +1,20 @@
 """Dead runs: their process has ended, but Dagster lists them as active.
 
-A dead run occupies slots of concurrency pools and blocks later runs.
+A dead run occupies slots of concurrency pools and blocks later runs. On this machine the process itself is checked. On
+every other machine, and with every executor, a step has died when it no longer renews its lease.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
 from cdr_pipeline.defs.dagster_private import RunRecord
+from cdr_pipeline.defs.failure import FAILURE_TAG, MAX_RUN_RETRIES
 from cdr_pipeline.defs.process import PROCESS_TAG, has_ended
+from cdr_pipeline.warehouse.operations.leases import ExpiredLease
 
 _BEFORE_START: Final = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
 _ACTIVE: Final = [*_BEFORE_START, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -17,6 +22,9 @@ _ACTIVE: Final = [*_BEFORE_START, dg.DagsterRunStatus.STARTED, dg.DagsterRunStat
 QUIET: Final = timedelta(minutes=1)
 # A run without a process tag can still be starting for this long.
 _STARTING: Final = timedelta(minutes=15)
+_RETRY_NUMBER: Final = "dagster/retry_number"
+_STRATEGY: Final = "dagster/retry_strategy"
+_MOST_REPEATED: Final = 2
 
 
 def dead_runs(instance: dg.DagsterInstance, now: datetime, quiet: timedelta) -> list[RunRecord]:
@@ -40,6 +48,37 @@ def _is_dead(record: RunRecord, silent: timedelta, quiet: timedelta) -> bool:
         # The first step of a run sets the tag. A started run without the tag may be waiting for a slot in a pool.
         return record.dagster_run.status in _BEFORE_START and silent > _STARTING
     return silent >= quiet and has_ended(process) is True
+
+
+@dataclass(frozen=True, slots=True)
+class DeadStep:
+    """An active run with a step that has not renewed its lease."""
+
+    record: RunRecord
+    lease: ExpiredLease
+
+
+def dead_steps(instance: dg.DagsterInstance, leases: Sequence[ExpiredLease]) -> list[DeadStep]:
+    """The active runs among those with expired leases, each with the step that has been silent for longest."""
+    dead: dict[str, DeadStep] = {}
+    for lease in leases:
+        record = instance.get_run_record_by_id(lease.run_id)
+        if record is not None and record.dagster_run.status in _ACTIVE:
+            dead.setdefault(lease.run_id, DeadStep(record, lease))
+    return list(dead.values())
+
+
+def allow_reexecution(instance: dg.DagsterInstance, record: RunRecord) -> None:
+    """Lets Dagster's run retries repeat the failed and missing steps of a run, if the instance enables them.
+
+    A run that a permanent failure has stopped is not repeated, nor one that was repeated often enough.
+    """
+    tags = record.dagster_run.tags
+    repeated = int(tags.get(_RETRY_NUMBER, "0"))
+    if FAILURE_TAG not in tags and repeated < _MOST_REPEATED:
+        instance.add_run_tags(
+            record.dagster_run.run_id, {MAX_RUN_RETRIES: str(repeated + 1), _STRATEGY: "FROM_FAILURE"}
+        )
 
 
 def end_run(instance: dg.DagsterInstance, record: RunRecord) -> None:

@@ -1,12 +1,13 @@
-"""The sensor ``dead_runs``: ends runs whose process was killed."""
+"""The sensor ``dead_runs``: ends runs whose process was killed or whose machine has died."""
 
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from cdr_pipeline.defs.operations.dead_runs import QUIET, dead_runs, end_run
+from cdr_pipeline.defs.operations.dead_runs import QUIET, allow_reexecution, dead_runs, dead_steps, end_run
 from cdr_pipeline.defs.process import PROCESS_TAG
 from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.operations.step_leases import expired_leases, forget_leases
 
 if TYPE_CHECKING:
     from cdr_pipeline.defs.resources import RunContexts
@@ -20,22 +21,30 @@ def dead_runs_sensor(settings: Settings, run_contexts: "RunContexts") -> dg.Sens
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Ends runs of this machine whose process was killed and frees their slots in pools, so that missed_nights "
-            "and other runs do not wait for them. Active only for the in-process executor; with other executors use "
-            "cdr-pipeline doctor --fix."
+            "Ends runs with a step that has not renewed its lease for two minutes, on any machine and with any "
+            "executor, frees their slots in pools and lets run retries repeat what is missing. For the in-process "
+            "executor also ends runs of this machine whose process was killed."
         ),
     )
     def ended(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        if settings.executor != "in_process":
-            return dg.SkipReason(f"not used with the executor {settings.executor}: run cdr-pipeline doctor")
+        ctx = run_contexts.open_without_run()
+        leases = expired_leases(ctx)
+        silent = dead_steps(context.instance, leases)
+        for step in silent:
+            allow_reexecution(context.instance, step.record)
+            end_run(context.instance, step.record)
+        for run_id in {lease.run_id for lease in leases}:
+            forget_leases(run_id, ctx)
+        # The processes of other executors end with each step, so that only leases tell dead runs from waiting ones.
         # A run without the tag may be waiting for a slot in a pool.
         dead = [
             record
             for record in dead_runs(context.instance, run_contexts.now(), QUIET)
-            if PROCESS_TAG in record.dagster_run.tags
+            if settings.executor == "in_process" and PROCESS_TAG in record.dagster_run.tags
         ]
         for record in dead:
             end_run(context.instance, record)
-        return dg.SkipReason(f"{len(dead)} run(s) ended" if dead else "every run has its process")
+        number = len(silent) + len(dead)
+        return dg.SkipReason(f"{number} run(s) ended" if number else "every run has its process")
 
     return ended

@@ -11,11 +11,12 @@ import dagster as dg
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.dagster_private import RunRecord
 from cdr_pipeline.defs.instance import open_instance
-from cdr_pipeline.defs.operations.dead_runs import QUIET, dead_runs, end_run
+from cdr_pipeline.defs.operations.dead_runs import QUIET, DeadStep, dead_runs, dead_steps, end_run
 from cdr_pipeline.defs.partitions import PARTITION_TAG
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
 from cdr_pipeline.steps.operations.health import Problem, clocks_broken, find_problems
+from cdr_pipeline.steps.operations.step_leases import expired_leases, forget_leases
 from cdr_pipeline.steps.run_context import Clock, RunContext, utc_now
 from cdr_pipeline.warehouse.ledger import SealedFile
 
@@ -54,10 +55,13 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
     dg.Definitions.validate_loadable(build_definitions(settings))
     ctx = RunContext.open(settings, clock=clock)
     with open_instance(settings) as instance:
-        dead = dead_runs(instance, clock(), quiet)
+        silent = dead_steps(instance, expired_leases(ctx))
+        known = {step.record.dagster_run.run_id for step in silent}
+        dead = [run for run in dead_runs(instance, clock(), quiet) if run.dagster_run.run_id not in known]
         if fix:
-            for record in dead:
+            for record in (*dead, *(step.record for step in silent)):
                 end_run(instance, record)
+                forget_leases(record.dagster_run.run_id, ctx)
         lost = tuple(map(_lost_file, check_sealed_files(ctx).lost))
         with ctx.ledger() as ledger:
             # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.
@@ -69,7 +73,7 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
             *find_problems(ctx, late_after=timedelta()),
             *_daemon_problem(instance, clock()),
         ]
-    dead_run_problems = tuple(map(_dead_run_problem, dead))
+    dead_run_problems = (*map(_dead_run_problem, dead), *map(_dead_step_problem, silent))
     if not fix:
         return CheckUp((*dead_run_problems, *problems), (), lost)
     return CheckUp(tuple(problems), dead_run_problems, lost)
@@ -98,6 +102,18 @@ def _dead_run_problem(record: RunRecord) -> Problem:
         "but its process is gone",
         "run_without_process",
         record.update_timestamp.astimezone(UTC),
+        _FIX,
+    )
+
+
+def _dead_step_problem(step: DeadStep) -> Problem:
+    run, lease = step.record.dagster_run, step.lease
+    day = run.tags.get(PARTITION_TAG)
+    return Problem(
+        f"run {run.run_id} of {run.job_name}{f' for {day}' if day else ''}: its step {lease.step} on {lease.host} "
+        "gives no sign of life",
+        "run_without_process",
+        lease.renewed_at.astimezone(UTC),
         _FIX,
     )
 

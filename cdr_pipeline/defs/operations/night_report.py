@@ -43,8 +43,7 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         is written: a failed day has an observation with the page instead of a materialization, so that a backfill of
         failed and missing partitions repeats it.
         """
-        with classified_failures(context):
-            run = DayRun.open(context, run_contexts, scope)
+        with classified_failures(context), DayRun.open(context, run_contexts, scope) as run:
             reports = [night_report(day, run.ctx) for day in run.dates]
             pages = [str(write_night_page(item, run.ctx)) for item in reports]
             red = red_checks(context)

@@ -19,7 +19,7 @@ REFERENCE: Final = frozenset({"accounts", "account_zones"})
 LOCAL: Final = frozenset(
     {
         "collections", "alembic_version", "migration_checksums", "warehouse_identity",
-        "api_tokens", "api_secrets", "api_answers", "night_shards", "alert_topics", "alerts",
+        "api_tokens", "api_secrets", "api_answers", "night_shards", "step_leases", "alert_topics", "alerts",
         "alert_deliveries",
     }
 )  # fmt: skip

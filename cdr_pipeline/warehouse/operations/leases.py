@@ -1,0 +1,58 @@
+"""Leases of running steps.
+
+A step renews its lease while it runs. A lease that is not renewed any more belongs to a process that was killed, or to
+a machine that died; this is seen from every machine.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cdr_pipeline.warehouse.statement_runner import LedgerTables
+
+
+@dataclass(frozen=True, slots=True)
+class RunningStep:
+    """A step of a run, and the process that runs it as ``host:pid:start``."""
+
+    run_id: str
+    step: str
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredLease:
+    """A step whose process has not renewed its lease since ``renewed_at``."""
+
+    run_id: str
+    step: str
+    process: str
+    renewed_at: datetime
+
+    @property
+    def host(self) -> str:
+        """Machine of the process."""
+        return self.process.rsplit(":", 2)[0]
+
+
+class LeaseTable(LedgerTables):
+    """Leases of running steps. All times are those of the warehouse's clock."""
+
+    def open(self, step: RunningStep) -> None:
+        """Records that a process runs a step."""
+        self.statements.execute("operations/open_lease", run_id=step.run_id, step=step.step, process=step.process)
+
+    def renew(self, step: RunningStep) -> None:
+        """Records that the step is still running."""
+        self.statements.execute("operations/renew_lease", run_id=step.run_id, step=step.step, process=step.process)
+
+    def close(self, step: RunningStep) -> None:
+        """Removes the lease of a step that has ended."""
+        self.statements.execute("operations/close_lease", run_id=step.run_id, step=step.step, process=step.process)
+
+    def forget(self, run_id: str) -> None:
+        """Removes all leases of a run."""
+        self.statements.execute("operations/forget_leases", run_id=run_id)
+
+    def expired(self, seconds: float) -> list[ExpiredLease]:
+        """Steps that have not renewed their lease for some seconds, oldest first."""
+        return self.statements.records(ExpiredLease, "operations/expired_leases", seconds=seconds)

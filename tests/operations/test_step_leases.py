@@ -1,0 +1,116 @@
+"""A step whose machine has died is seen from every machine, and its run ends within minutes."""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import psycopg
+import pytest
+
+from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.instance import open_instance
+from cdr_pipeline.defs.operations.doctor import check_up
+from cdr_pipeline.defs.resources import RunContexts
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.operations import step_leases
+from cdr_pipeline.steps.operations.step_leases import expired_leases, kept_lease
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.operations.leases import RunningStep
+
+ELSEWHERE = "other.example:17:4711"
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_leases, "EXPIRED_SECONDS", 0.5)
+
+
+@pytest.fixture
+def celery(settings: Settings) -> Settings:
+    return settings.model_copy(update={"executor": "multiprocess"})
+
+
+@pytest.fixture
+def instance(celery: Settings) -> Iterator[dg.DagsterInstance]:
+    with open_instance(celery) as opened:
+        yield opened
+
+
+def lost_run(settings: Settings, instance: dg.DagsterInstance, tags: dict[str, str] | None = None) -> str:
+    """A run whose step was on a machine that is gone."""
+    job = build_definitions(settings).resolve_job_def("nightly")
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    with RunContext.open(settings).ledger() as ledger:
+        ledger.leases.open(RunningStep(run.run_id, "load.load_shard[003]", ELSEWHERE))
+    time.sleep(0.6)
+    return run.run_id
+
+
+def state(instance: dg.DagsterInstance, run_id: str) -> tuple[dg.DagsterRunStatus, dict[str, str]]:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status, dict(run.tags)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_step_renews_its_lease_until_it_ends(ctx: RunContext) -> None:
+    step = RunningStep("a-run", "api_pages", ELSEWHERE)
+    with kept_lease(step, ctx, renew_seconds=0.1):
+        time.sleep(0.8)
+        assert expired_leases(ctx) == []
+        with ctx.ledger() as ledger:
+            assert [(lease.run_id, lease.step) for lease in ledger.leases.expired(0)] == [("a-run", "api_pages")]
+    with ctx.ledger() as ledger:
+        assert ledger.leases.expired(-60) == []
+
+
+def test_a_step_goes_on_while_its_lease_cannot_be_renewed(ctx: RunContext, warehouse_url: str) -> None:
+    with kept_lease(RunningStep("a-run", "load", ELSEWHERE), ctx, renew_seconds=0.1):
+        with psycopg.connect(warehouse_url, autocommit=True) as connection:
+            connection.execute("ALTER TABLE step_leases RENAME TO hidden")
+            time.sleep(0.3)
+            connection.execute("ALTER TABLE hidden RENAME TO step_leases")
+
+
+@pytest.mark.usefixtures("quick")
+def test_doctor_names_the_lost_step_and_its_machine(celery: Settings, instance: dg.DagsterInstance) -> None:
+    run_id = lost_run(celery, instance)
+    (found,) = [item for item in check_up(celery, fix=False).problems if item.code == "run_without_process"]
+    assert "load.load_shard[003] on other.example" in found.what
+    assert state(instance, run_id)[0] is dg.DagsterRunStatus.STARTED
+    fixed = check_up(celery, fix=True)
+    assert [item.code for item in fixed.fixed] == ["run_without_process"]
+    assert state(instance, run_id)[0] is dg.DagsterRunStatus.FAILURE
+    assert not [item for item in check_up(celery, fix=False).problems if item.code == "run_without_process"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_sensor_ends_a_lost_run_with_every_executor(celery: Settings, instance: dg.DagsterInstance) -> None:
+    run_id = lost_run(celery, instance)
+    sensor = build_definitions(celery, contexts=RunContexts(celery)).resolve_sensor_def("dead_runs")
+    assert "1 run(s) ended" in str(sensor(dg.build_sensor_context(instance=instance)))
+    status, tags = state(instance, run_id)
+    assert status is dg.DagsterRunStatus.FAILURE
+    assert (tags["dagster/max_retries"], tags["dagster/retry_strategy"]) == ("1", "FROM_FAILURE")
+    assert "every run has its process" in str(sensor(dg.build_sensor_context(instance=instance)))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_that_was_repeated_twice_is_not_repeated_again(celery: Settings, instance: dg.DagsterInstance) -> None:
+    run_id = lost_run(celery, instance, {"dagster/retry_number": "2"})
+    sensor = build_definitions(celery, contexts=RunContexts(celery)).resolve_sensor_def("dead_runs")
+    sensor(dg.build_sensor_context(instance=instance))
+    status, tags = state(instance, run_id)
+    assert (status, "dagster/max_retries" in tags) == (dg.DagsterRunStatus.FAILURE, False)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_lease_of_an_ended_run_is_removed(celery: Settings, instance: dg.DagsterInstance) -> None:
+    run_id = lost_run(celery, instance)
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_run_failed(run)
+    sensor = build_definitions(celery, contexts=RunContexts(celery)).resolve_sensor_def("dead_runs")
+    assert "every run has its process" in str(sensor(dg.build_sensor_context(instance=instance)))
+    with RunContext.open(celery).ledger() as ledger:
+        assert ledger.leases.expired(-60) == []
