@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from cdr_pipeline import __version__
+from cdr_pipeline.cli.grouped_help import GroupedCommands
 from cdr_pipeline.errors import CdrError, ConfigurationError
 from cdr_pipeline.privacy.redaction import redact
 
@@ -19,6 +20,7 @@ app = typer.Typer(
     help="Call detail records from Kazoo switches and carriers' files: merged, reconciled, exported daily.\n\n"
     "New here? 'cdr-pipeline demo' runs three nights against a simulated switch, 'cdr-pipeline ui' shows them, and\n"
     "'cdr-pipeline docs tutorial' explains them.",
+    cls=GroupedCommands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

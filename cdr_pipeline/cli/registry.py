@@ -8,6 +8,7 @@ from cdr_pipeline.cli.collect.collect import collect
 from cdr_pipeline.cli.days.days import days_app
 from cdr_pipeline.cli.days.deliver import deliver, deliveries_app
 from cdr_pipeline.cli.days.exports import export, export_month, verify_export
+from cdr_pipeline.cli.grouped_help import GroupedCommands
 from cdr_pipeline.cli.invoices.invoices import invoices_app
 from cdr_pipeline.cli.operations.alerts import alerts_app
 from cdr_pipeline.cli.operations.config import config_app
@@ -34,7 +35,7 @@ from cdr_pipeline.cli.uploads.uploads import uploads_app
 
 
 def register(app: typer.Typer) -> None:
-    """Hangs every command on the app, in the order in which ``--help`` lists them."""
+    """Hangs every command on the app, with the class that groups them in ``--help``."""
     app.command()(demo)
     app.command()(nightly)
     app.command()(collect)
@@ -54,16 +55,16 @@ def register(app: typer.Typer) -> None:
     app.command()(fields)
     app.command()(docs)
     app.command()(scaling)
-    app.add_typer(accounts_app, name="accounts")
-    app.add_typer(days_app, name="days")
-    app.add_typer(deliveries_app, name="deliveries")
-    app.add_typer(uploads_app, name="uploads")
-    app.add_typer(rejects_app, name="rejects")
-    app.add_typer(breaks_app, name="breaks")
-    app.add_typer(invoices_app, name="invoices")
-    app.add_typer(profiles_app, name="profiles")
-    app.add_typer(tokens_app, name="tokens")
-    app.add_typer(alerts_app, name="alerts")
-    app.add_typer(config_app, name="config")
-    app.add_typer(deployment_app, name="deployment")
-    app.add_typer(warehouse_app, name="warehouse")
+    app.add_typer(accounts_app, name="accounts", cls=GroupedCommands)
+    app.add_typer(days_app, name="days", cls=GroupedCommands)
+    app.add_typer(deliveries_app, name="deliveries", cls=GroupedCommands)
+    app.add_typer(uploads_app, name="uploads", cls=GroupedCommands)
+    app.add_typer(rejects_app, name="rejects", cls=GroupedCommands)
+    app.add_typer(breaks_app, name="breaks", cls=GroupedCommands)
+    app.add_typer(invoices_app, name="invoices", cls=GroupedCommands)
+    app.add_typer(profiles_app, name="profiles", cls=GroupedCommands)
+    app.add_typer(tokens_app, name="tokens", cls=GroupedCommands)
+    app.add_typer(alerts_app, name="alerts", cls=GroupedCommands)
+    app.add_typer(config_app, name="config", cls=GroupedCommands)
+    app.add_typer(deployment_app, name="deployment", cls=GroupedCommands)
+    app.add_typer(warehouse_app, name="warehouse", cls=GroupedCommands)

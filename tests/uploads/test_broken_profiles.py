@@ -6,7 +6,7 @@ import pytest
 
 from cdr_pipeline.errors import InvalidProfile
 from cdr_pipeline.sources.uploads.drafting import draft_profile
-from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles, load_profile
+from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles, load_profile, profile_text, shown_text
 from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.run_context import RunContext
@@ -109,3 +109,17 @@ def test_only_the_carrier_of_an_invalid_profile_is_not_reconciled(place: RunCont
     assert failure.code == "invalid_profile"
     assert "profile rules is not TOML" in failure.message
     assert stored(place, "carrier") == [("bell",), ("west",)]
+
+
+def test_an_empty_own_profile_is_not_valid_and_does_not_replace_another(place: RunContext) -> None:
+    folder = place.settings.profile_dir
+    own_profile(place, "generic", "\n")
+    assert broken_profiles(folder)["generic"].error.message == "profile generic is an empty file"
+    with pytest.raises(InvalidProfile, match="empty file"):
+        load_profile("generic", folder)
+    assert "profile generic is an empty file" in {item.what for item in find_problems(place)}
+
+
+def test_showing_a_profile_into_its_own_file_writes_the_built_in_one(place: RunContext) -> None:
+    own_profile(place, "generic", "")
+    assert shown_text("generic", place.settings.profile_dir) == profile_text("generic")

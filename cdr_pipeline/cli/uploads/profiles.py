@@ -35,9 +35,9 @@ def list_all() -> None:
 def show(name: Annotated[str, typer.Argument(help="Name of the profile.")]) -> None:
     """Print the TOML of a profile, to copy and change."""
     from cdr_pipeline.cli.terminal import out, ready_settings
-    from cdr_pipeline.sources.uploads.profiles import profile_text
+    from cdr_pipeline.sources.uploads.profiles import shown_text
 
-    out.print(profile_text(name, ready_settings().profile_dir), markup=False, soft_wrap=True, end="")
+    out.print(shown_text(name, ready_settings().profile_dir), markup=False, soft_wrap=True, end="")
 
 
 @profiles_app.command("check")

@@ -117,6 +117,18 @@ def profile_text(name: str, folder: Path | None = None) -> str:
     return _file_text(name, files[name])
 
 
+def shown_text(name: str, folder: Path | None = None) -> str:
+    """The TOML of a profile, to copy. An empty file of the operator does not hide the built-in profile of its name.
+
+    A shell empties the file before the command that writes it runs: ``profiles show generic > profiles/generic.toml``.
+
+    Raises:
+        UnknownProfile, InvalidProfile: as ``profile_text``.
+    """
+    text = profile_text(name, folder)
+    return text if text.strip() or name not in _files(None) else profile_text(name)
+
+
 def check_profile(path: Path) -> Profile:
     """Loads a profile from a file in any folder. Raises InvalidProfile with the reason if it is invalid."""
     return _read(path.stem, _file_text(path.stem, path))
@@ -160,6 +172,10 @@ def _changed(path: Path) -> datetime:
 
 
 def _read(name: str, text: str) -> Profile:
+    if not text.strip():
+        raise InvalidProfile(
+            f"profile {name} is an empty file", hint=f"delete it, or write it with 'cdr-pipeline profiles show {name}'"
+        )
     try:
         source = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
