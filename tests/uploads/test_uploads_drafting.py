@@ -87,11 +87,9 @@ def test_durations_with_decimals_have_no_unit_that_a_file_could_tell(tmp_path: P
 def test_a_draft_is_no_profile_before_it_is_filled_in(tmp_path: Path) -> None:
     text, *_ = drafted(tmp_path, "id,start\n1,2026-03-02 09:00:00\n")
     (tmp_path / "mine.toml").write_text(text)
-    with pytest.raises(InvalidProfile, match="still to be filled in: line 1, "):
+    with pytest.raises(InvalidProfile, match="still to be filled in: line "):
         check_profile(tmp_path / "mine.toml")
-    (tmp_path / "mine.toml").write_text(
-        text.replace("FILL IN: which system writes such files", "x").replace("FILL IN, such as Europe/Berlin", "UTC")
-    )
+    (tmp_path / "mine.toml").write_text(text.replace("FILL IN, such as Europe/Berlin", "UTC"))
     assert check_profile(tmp_path / "mine.toml").time_zone == "UTC"
 
 

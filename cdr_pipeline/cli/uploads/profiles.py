@@ -65,28 +65,57 @@ def schema() -> None:
 
 @profiles_app.command("new")
 def new(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Sample file of the source.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, help="Sample file of the source, or several of one kind."),
+    ],
     *,
     target: Annotated[Path | None, typer.Option("--out", help="Output file; default: standard output.")] = None,
+    answers: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Answer to a question, such as zone=Europe/Berlin or caller_id_number=COLUMN; repeat for several."
+        ),
+    ] = None,
 ) -> None:
-    """Draft a profile for a file, and print what was decided and what a file cannot tell.
+    """Draft a profile for a file, try it on the file, and print what a file cannot tell as questions.
 
-    Values that a file cannot tell (the time zone, the order of day and month) are left as FILL IN, never guessed.
+    The first rows are printed as they would be merged, next to their text. Open questions are left as FILL IN, never
+    guessed; answer them with --answers.
     """
     import sys
 
     from cdr_pipeline.cli.terminal import err, ready_settings
+    from cdr_pipeline.cli.uploads.trials import print_trial
+    from cdr_pipeline.errors import ConfigurationError
     from cdr_pipeline.sources.uploads.drafting import draft_profile
 
-    draft = draft_profile(file, ready_settings().profile_dir)
+    given = dict[str, str]()
+    for text in answers or []:
+        key, separator, answer = text.partition("=")
+        if not separator or not key.strip():
+            raise ConfigurationError(
+                f"--answers {text!r} is not KEY=ANSWER", hint="such as --answers zone=Europe/Berlin"
+            )
+        given[key.strip()] = answer.strip()
+    draft = draft_profile(files[0], ready_settings().profile_dir, more=files[1:], answers=given)
     for text in draft.decided:
         err.print(f"decided: {text}", markup=False)
+    asked = {question.text for question in draft.questions}
     for text in draft.unknown:
-        err.print(f"fill in: {text}", markup=False)
+        if text not in asked:
+            err.print(f"not known: {text}", markup=False)
+    if draft.trial is not None:
+        print_trial(draft.trial, {question.key: question.assumed for question in draft.questions})
+    for question in draft.questions:
+        err.print(f"question: {question.text}", markup=False)
+        options = " or ".join(f"--answers {question.key}={choice}" for choice in question.choices[:3])
+        err.print(f"  answer: {options}", markup=False)
     if draft.resembles:
-        err.print(f"similar profiles: {', '.join(draft.resembles)}", markup=False)
+        err.print(f"these profiles read the file as it is: {', '.join(draft.resembles)}", markup=False)
     if target is None:
         sys.stdout.write(draft.text)
-    else:
-        target.write_text(draft.text, "utf-8")
-        err.print(f"written to {target}; fill in what is missing, then: cdr-pipeline profiles check {target}")
+        return
+    target.write_text(draft.text, "utf-8")
+    left = f"answer the questions, or fill in what is missing in {target}, then" if draft.questions else "next"
+    err.print(f"written to {target}; {left}: cdr-pipeline profiles check {target}", markup=False)

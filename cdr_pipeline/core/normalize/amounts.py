@@ -36,7 +36,7 @@ def number_text(name: str, profile: Profile) -> pl.Expr:
 def money_text(name: str, profile: Profile) -> pl.Expr:
     """Text of an amount with a decimal point: without currency marks and thousands marks, (0.50) and 0.50- as -0.50."""
     text = pl.col(name).str.strip_chars()
-    text = text.str.replace(r"^\((.*)\)$", "-$1").str.replace(r"^([^-+].*)-$", "-$1")
+    text = text.map_batches(_with_minus, return_dtype=pl.String, is_elementwise=True)
     for mark in map(re.escape, profile.currency_marks):
         text = text.str.replace(rf"^([+-]?)\s*{mark}\s*([+-]?)", "$1$2").str.replace(rf"\s*{mark}$", "")
     if profile.thousands_mark:
@@ -47,6 +47,13 @@ def money_text(name: str, profile: Profile) -> pl.Expr:
         return text
     valid = pl.when(text.str.contains(r"^[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?$")).then(text)
     return valid.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+
+
+def _with_minus(texts: pl.Series) -> pl.Series:
+    """Negative amounts of accounting with a minus before them. Few files have any, so they are looked for first."""
+    if not texts.str.contains(r"^\(|-$").any():
+        return texts
+    return texts.str.replace(r"^\((.*)\)$", "-$1").str.replace(r"^([^-+].*)-$", "-$1")
 
 
 def duration(name: str, profile: Profile) -> pl.Expr:

@@ -196,7 +196,8 @@ def _extra(columns: Sequence[str]) -> pl.Expr:
 
 
 def _translate(text: pl.Expr, words: Mapping[str, str]) -> pl.Expr:
-    return text.str.to_lowercase().replace_strict(dict(words), default=text, return_dtype=pl.String)
+    translated = text.str.to_lowercase().replace_strict(dict(words), default=text, return_dtype=pl.String)
+    return pl.when(translated != "").then(translated) if "" in words.values() else translated
 
 
 def _with_typed_columns(

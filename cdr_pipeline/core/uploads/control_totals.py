@@ -17,8 +17,9 @@ class ControlTotals:
         stated: ``rows``, ``seconds`` or ``cost`` to its text in the header or trailer.
         rows: number of records, with rejected ones.
         rejected: number of rejected records.
-        seconds: billed seconds of the accepted records.
+        seconds: billed seconds of the accepted records; the duration of records without billed seconds.
         cost: cost of the accepted records.
+        decimal_mark: decimal mark of the stated totals.
     """
 
     stated: dict[str, str] = field(default_factory=dict[str, str])
@@ -26,6 +27,7 @@ class ControlTotals:
     rejected: int = 0
     seconds: Decimal = Decimal(0)
     cost: Decimal = Decimal(0)
+    decimal_mark: str = "."
 
     def add(self, accepted: pl.DataFrame, *, rows: int, rejected: int, stated: Mapping[str, str]) -> None:
         """Adds a block of the file.
@@ -39,7 +41,8 @@ class ControlTotals:
         self.stated |= stated
         self.rows += rows
         self.rejected += rejected
-        self.seconds += Decimal(accepted["billing_seconds"].sum() or 0)
+        seconds = accepted.select(pl.coalesce("billing_seconds", "duration_seconds")).to_series()
+        self.seconds += Decimal(seconds.sum() or 0)
         self.cost += Decimal(accepted["cost"].sum() or 0)
 
     def require_equal(self) -> None:
@@ -56,15 +59,18 @@ class ControlTotals:
         for name, text in self.stated.items():
             # Cost and seconds of rejected rows are unknown, so these totals are only compared when no row is rejected.
             comparable = name in computed and (name == "rows" or not self.rejected)
-            if comparable and _decimal(text) != computed[name]:
+            if comparable and _decimal(text, self.decimal_mark) != computed[name]:
                 raise ControlTotalsDiffer(
                     f"the file states {name} {text.strip()} and has {computed[name].normalize():f}",
                     hint="fetch the file again",
                 )
 
 
-def _decimal(text: str) -> Decimal | None:
+def _decimal(text: str, decimal_mark: str) -> Decimal | None:
+    plain = text.strip()
+    if decimal_mark == ",":
+        plain = plain.replace(".", "").replace(",", ".")
     try:
-        return Decimal(text.strip())
+        return Decimal(plain)
     except InvalidOperation:
         return None

@@ -46,10 +46,12 @@ class Layout:
         columns: without a header, the columns in order; one list for each number of fields that occurs.
         nulls: texts that mean "no value" in addition to the empty text.
         encoding: of files that have no byte order mark.
+        squeeze: several delimiters in a row are one, as in text whose columns are separated by runs of blanks.
         skip_space: ignore spaces after a delimiter (FreeSWITCH's template "snom").
         escape: character that escapes a delimiter within a value (Broadsoft), "" for none.
         unwrap: regular expression whose first group is the row within its line (an SQL INSERT), "" for none.
         widths: of fixed-width text, column to first character (from 1) and number of characters.
+        shortest: of fixed-width text, fewest characters of a line; 0 for lines that reach the last column.
         preamble: lines before the header that are titles.
         skip: regular expressions of lines that are not call records.
         footer: regular expressions of lines that state totals or the end.
@@ -72,10 +74,12 @@ class Layout:
     columns: ColumnLists = ()
     nulls: Texts = ()
     encoding: str = "utf-8"
+    squeeze: bool = False
     skip_space: bool = False
     escape: str = ""
     unwrap: str = ""
     widths: Mapping[ColumnName, Position] = field(default_factory=dict[str, tuple[int, int]])
+    shortest: int = 0
     preamble: int = 0
     skip: Texts = ()
     footer: Texts = ()
@@ -180,8 +184,9 @@ class Profile:
         cause_codes: notation of numeric hangup causes, which become the switch's cause names: q850 or sip, "" for none.
         cost_scale: decimal places by which cost is shifted: 4 for Kazoo's 1/10000.
         plan: notation of telephone numbers.
-        values: canonical field to a mapping of the source's values, in lower case, to canonical values.
+        values: canonical field to a mapping of the source's values, in lower case, to canonical ones; "" for no value.
         derive: new column to the steps that make it from other columns; runs before ``combine``.
+        not_calls: column to the regular expression of its values in rows that are no calls, such as SMS.
         combine: new column to the source columns that it joins with a space (a date and a time of day).
         zone_column: column with the zone of each row's times: IANA name, offset, or a key of ``zones``.
         zones: abbreviations in that column to IANA names or offsets.
@@ -218,6 +223,7 @@ class Profile:
     plan: NumberPlan = field(default_factory=NumberPlan)
     values: Mapping[FieldName, Words] = field(default_factory=dict[str, Mapping[str, str]])
     derive: Mapping[ColumnName, Derived] = field(default_factory=dict[str, Derived])
+    not_calls: Patterns = field(default_factory=dict[str, str])
     combine: Mapping[ColumnName, Columns] = field(default_factory=dict[str, tuple[str, ...]])
     zone_column: ColumnName = ""
     zones: Words = field(default_factory=dict[str, str])
@@ -241,6 +247,14 @@ class Profile:
         named = {column for columns in self.fields.values() for column in columns} | {*self.native_id}
         named |= {column for parts in self.combine.values() for column in parts}
         named |= {column for derived in self.derive.values() for column in derived.columns}
-        named |= {*segments.key, segments.continued, *segments.begin, *segments.answer, *segments.end, *segments.alone}
+        named |= {
+            *self.not_calls,
+            *segments.key,
+            segments.continued,
+            *segments.begin,
+            *segments.answer,
+            *segments.end,
+            *segments.alone,
+        }
         named |= {*segments.from_answer.values(), *segments.from_end.values(), *segments.sums, *segments.last}
         return frozenset(named | {self.zone_column, self.account_column}) - made - {""}

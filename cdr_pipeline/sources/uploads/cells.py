@@ -76,6 +76,8 @@ def split_line(lines: pl.DataFrame, layout: Layout) -> pl.DataFrame:
         else rf"{mark}(?:{literal}[^{mark}{escape}])*"
     )
     inner = pl.col(RAW).str.extract(layout.unwrap, 1).fill_null("") if layout.unwrap else pl.col(RAW)
+    if layout.squeeze:
+        inner = inner.str.strip_chars(f"{layout.delimiter} \t").str.replace_all(f"(?:{mark})+", layout.delimiter)
     text = pl.lit(layout.delimiter) + inner
     return lines.with_columns(text.str.extract_all(field).alias(FIELDS)).with_columns(
         pl.col(FIELDS).list.len().alias(WIDTH),
@@ -92,7 +94,7 @@ def blank_as_null(text: pl.Expr, layout: Layout) -> pl.Expr:
 
 def _is_plain(layout: Layout) -> bool:
     """Whether the CSV reader can parse the layout's regular lines."""
-    special = layout.escape or layout.unwrap or layout.skip_space or layout.more_columns
+    special = layout.escape or layout.unwrap or layout.squeeze or layout.skip_space or layout.more_columns
     return not special and ord(layout.delimiter) < _ASCII and layout.delimiter != _END
 
 

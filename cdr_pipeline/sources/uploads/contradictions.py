@@ -88,6 +88,7 @@ def _expressions(profile: Profile) -> list[str]:
     patterns = [segments.begin, segments.answer, segments.end, segments.alone]
     return [
         *(expression for item in profile.derive.values() for expression in item.expressions),
+        *profile.not_calls.values(),
         *(expression for item in patterns for expression in item.values()),
         *[layout.unwrap, *layout.skip, *layout.footer, *layout.shapes.values(), control.line, control.name],
     ]

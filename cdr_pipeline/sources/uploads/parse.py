@@ -1,16 +1,18 @@
 """Reads an uploaded file to raw rows, block by block, so that a file may be larger than memory."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
+from cdr_pipeline.core.records.reasons import Filtered
 from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.documents import json_blocks
 from cdr_pipeline.sources.uploads.lines import BLOCK, line_blocks
 from cdr_pipeline.sources.uploads.opening import text_pieces
-from cdr_pipeline.sources.uploads.records import LineRecords, RawRecords
+from cdr_pipeline.sources.uploads.records import LineRecords, RawRecords, filtered_lines
 
 
 def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator[RawRecords]:
@@ -31,8 +33,22 @@ def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator
         parts = json_blocks(lambda: text_pieces(path, layout.encoding), layout, profile.columns, block=block)
     else:
         parts = _line_blocks(path, profile, block)
+    if profile.not_calls:
+        parts = (_without_others(part, profile) for part in parts)
     # The rows of one call may be in two blocks.
     yield from [_joined(parts)] if profile.segments.key else parts
+
+
+def _without_others(records: RawRecords, profile: Profile) -> RawRecords:
+    """Sets rows aside that are no calls, by their type."""
+    patterns = {name: text for name, text in profile.not_calls.items() if name in records.frame.columns}
+    if not patterns or records.frame.is_empty():
+        return records
+    matches = records.frame.select(
+        pl.any_horizontal(pl.col(name).str.contains(text) for name, text in patterns.items()).fill_null(value=False)
+    ).to_series()
+    aside = filtered_lines(records.frame.filter(matches), Filtered.RECORD_TYPE)
+    return replace(records, frame=records.frame.filter(~matches), aside=pl.concat([records.aside, aside]))
 
 
 def _line_blocks(path: Path, profile: Profile, block: int) -> Iterator[RawRecords]:

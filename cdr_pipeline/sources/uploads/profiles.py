@@ -10,6 +10,8 @@ A profile is one TOML file with the profile's name. Its tables and keys are thos
     [layout.widths]                       # of fixed-width text: column = [first character, number of characters]
     [time]                                # notation, formats, zone ("account" or an IANA name), zero_is_no_time, ...
     [duration_units]                      # canonical field = "seconds", where it is not duration_unit
+    [derive.NAME]                         # new column from others, in a few steps: source, match, split, when, ...
+    [not_calls]                           # column = expression of its values in rows that are no calls
     [combine]                             # new column = ["date column", "time column"]
     [segments]                            # calls of several rows: key, continued, more, sums, last
     [control]                             # line with totals, name of files in a series, every, grace_days
@@ -127,6 +129,11 @@ def shown_text(name: str, folder: Path | None = None) -> str:
     """
     text = profile_text(name, folder)
     return text if text.strip() or name not in _files(None) else profile_text(name)
+
+
+def read_profile(name: str, text: str) -> Profile:
+    """Reads the TOML of a profile. Raises InvalidProfile with the reason if it is invalid."""
+    return _read(name, text)
 
 
 def check_profile(path: Path) -> Profile:

@@ -80,6 +80,7 @@ class LineRecords:
         self._control_line = control_line
         self._titles_left = layout.preamble
         self._types_left = layout.type_rows
+        self._header = ""
         self.names: tuple[str, ...] | None = None
 
     def block(self, lines: pl.DataFrame) -> RawRecords:
@@ -111,7 +112,10 @@ class LineRecords:
                 lines = without(lines[RAW].str.contains(pattern), kind)
         if layout.format == "delimited" and layout.header and self.names is None and not lines.is_empty():
             self.names = _header_names(lines.head(1), layout)
-            lines = without(_first(lines, 1), Filtered.HEADER)
+            self._header = lines[RAW].item(0)
+        if self._header:
+            # Also where a report repeats it on each page.
+            lines = without(lines[RAW] == self._header, Filtered.HEADER)
         if self.names is not None and self._types_left and not lines.is_empty():
             types = _type_rows(lines.head(self._types_left), layout)
             # The first other line ends the type rows.
@@ -158,8 +162,8 @@ def _first(lines: pl.DataFrame, number: int) -> pl.Series:
 
 
 def _fixed(lines: pl.DataFrame, layout: Layout) -> CheckedRows:
-    """Rows of fixed-width text. A line that ends before its last column begins is ragged."""
-    shortest = max(start for start, _ in layout.widths.values())
+    """Rows of fixed-width text. A line that ends before its last column begins, or is too short, is ragged."""
+    shortest = layout.shortest or max(start for start, _ in layout.widths.values())
     sifted = split_rejects(
         lines,
         [

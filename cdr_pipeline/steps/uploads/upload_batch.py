@@ -94,6 +94,7 @@ class UploadBatch:
         self.filtered[Filtered.SEGMENT] += len(joined.joined)
         if self.profile.control.line:
             rows = records.frame.height + records.rejects.height
+            self.totals.decimal_mark = self.profile.decimal_mark
             self.totals.add(accepted.rows, rows=rows, rejected=rejects.height, stated=records.stated)
         rejects = pl.concat([rejects, removed])
         self.reasons.update(removed["reason"])

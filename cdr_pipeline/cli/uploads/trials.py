@@ -1,0 +1,76 @@
+"""What a drafted profile makes of its files, and how rows of a file look as records."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cdr_pipeline.sources.uploads.draft_trial import Trial
+
+_LONGEST_RAW = 60
+_NARROWEST = 200
+
+
+def print_trial(trial: "Trial", assumed: Mapping[str, str]) -> None:
+    """Prints the first rows next to their text, lines by class, and reasons, on standard error."""
+    from cdr_pipeline.cli.terminal import err
+
+    if trial.error:
+        err.print(f"the draft cannot read the file: {trial.error}", markup=False)
+        return
+    known = {key: answer for key, answer in assumed.items() if answer}
+    title = "As they would be merged"
+    if known:
+        title += ", assuming " + ", ".join(f"{key} {answer}" for key, answer in known.items())
+    # Narrower than this, the columns are unreadable.
+    err.print(value_table(title, trial.rows), width=max(err.width, _NARROWEST))
+    counts = ", ".join(f"{number} {name}" for name, number in trial.counts.items())
+    filtered = ", ".join(f"{number} {name}" for name, number in trial.filtered.items())
+    err.print(f"lines: {counts}" + (f" ({filtered})" if filtered else ""), markup=False)
+    for reason in trial.reasons:
+        where = f" in {reason.field}" if reason.field else ""
+        err.print(
+            f"  rejected: {reason.rows} {reason.reason}{where}, first in line {reason.line}: {reason.shape}",
+            markup=False,
+        )
+
+
+def value_table(title: str, rows: Sequence[Mapping[str, Any]]) -> "Table":
+    """Rows with line and text, and the values with which they would be merged."""
+    from rich.markup import escape
+
+    from cdr_pipeline.cli.terminal import table
+
+    listing = table(
+        escape(title), "line", "text", "start (UTC)", "seconds", "billed", "answered", "from", "to", "direction",
+        "result", "cost", numbers=frozenset({"line", "seconds", "billed", "cost"}),
+    )  # fmt: skip
+    for row in rows:
+        raw = str(row["raw"]).replace("\n", " / ")
+        start = row["started_at"]
+        cost = "" if row["cost"] is None else f"{row['cost'].normalize():f} {row['cost_currency'] or ''}".strip()
+        listing.add_row(
+            str(row["line"]),
+            escape(raw if len(raw) <= _LONGEST_RAW else f"{raw[: _LONGEST_RAW - 3]}..."),
+            f"{start:%Y-%m-%d %H:%M:%S}",
+            _number(row["duration_seconds"]),
+            _number(row["billing_seconds"]),
+            {True: "yes", False: "no", None: ""}[row["answered"]],
+            escape(_number_text(row, "caller")),
+            escape(_number_text(row, "callee")),
+            row["call_direction"] or "",
+            escape(row["disposition"] or row["hangup_cause"] or ""),
+            cost,
+        )
+    return listing
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - a Decimal or None
+    return "" if value is None else f"{value.normalize():f}"
+
+
+def _number_text(row: Mapping[str, Any], side: str) -> str:
+    number = row[f"{side}_e164"] or row[f"{side}_id_number"] or ""
+    name = row[f"{side}_id_name"] or ""
+    return f"{number} {name}".strip()
