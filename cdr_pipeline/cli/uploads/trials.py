@@ -9,11 +9,14 @@ if TYPE_CHECKING:
     from cdr_pipeline.sources.uploads.draft_trial import Trial
 
 _LONGEST_RAW = 60
-_NARROWEST = 200
+# Width of the table in a file or another program.
+_PIPED_WIDTH = 200
 
 
 def print_trial(trial: "Trial", assumed: Mapping[str, str]) -> None:
     """Prints the first rows next to their text, lines by class, and reasons, on standard error."""
+    from rich.console import Console
+
     from cdr_pipeline.cli.terminal import err
 
     if trial.error:
@@ -23,8 +26,8 @@ def print_trial(trial: "Trial", assumed: Mapping[str, str]) -> None:
     title = "As they would be merged"
     if known:
         title += ", assuming " + ", ".join(f"{key} {answer}" for key, answer in known.items())
-    # Narrower than this, the columns are unreadable.
-    err.print(value_table(title, trial.rows), width=max(err.width, _NARROWEST))
+    screen = err if err.is_terminal else Console(stderr=True, highlight=False, width=_PIPED_WIDTH)
+    screen.print(value_table(title, trial.rows))
     counts = ", ".join(f"{number} {name}" for name, number in trial.counts.items())
     filtered = ", ".join(f"{number} {name}" for name, number in trial.filtered.items())
     err.print(f"lines: {counts}" + (f" ({filtered})" if filtered else ""), markup=False)
