@@ -64,6 +64,11 @@ SELECT rolcanlogin
 FROM pg_roles
 WHERE rolname = 'cdr_reader'
 
+-- Name:        log_stage
+-- Purpose:     write the changes of a stage to the log, so that a cluster can move its shards while loads run.
+-- Parameters:  none; the table is filled in.   Locks: the table, until the end.   Idempotent: yes.
+ALTER TABLE {table} SET LOGGED
+
 -- Name:        relink_folder
 -- Purpose:     link the warehouse to another data folder.
 -- Parameters:  warehouse_id, now.   Grain: the one row.   Locks: the row.   Idempotent: yes.
@@ -80,6 +85,11 @@ SELECT
     pg_is_in_recovery() AS in_recovery,
     CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0'::pg_lsn END AS position,
     pg_last_xact_replay_timestamp() AS replayed_at
+
+-- Name:        replicate_whole_rows
+-- Purpose:     identify rows of a table without a key by all columns, for logical replication between nodes.
+-- Parameters:  none; the table is filled in.   Locks: the table, until the end.   Idempotent: yes.
+ALTER TABLE {table} REPLICA IDENTITY FULL
 
 -- Name:        rights
 -- Purpose:     user of this session, the schema of its new tables, and whether it may create tables there.

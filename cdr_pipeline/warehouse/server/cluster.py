@@ -15,6 +15,8 @@ _RESOLVED_WITHIN_SECONDS: Final = 180.0
 _LOOK_SECONDS: Final = 1.0
 # Small tables that many statements join; each node has a copy.
 REFERENCE: Final = frozenset({"accounts", "account_zones"})
+# Stages are not logged and have no key on a single server; a cluster moves shards online by logical replication.
+_STAGES: Final = frozenset({"cdr_stage", "cdr_link_stage"})
 # Tables that stay on the coordinator: leases depend on its clock, and a token is looked up before its account is known.
 LOCAL: Final = frozenset(
     {
@@ -105,6 +107,9 @@ def distribute(connection: Connection[Any]) -> tuple[str, ...]:
         for (table,) in connection.execute(statement("operations/isolated_tables")).fetchall():
             if table in waiting:
                 connection.execute(named("operations/isolate_on_cluster", table=sql.Identifier(table)))
+        for table in _STAGES & set(waiting):
+            connection.execute(named("operations/log_stage", table=sql.Identifier(table)))
+            connection.execute(named("operations/replicate_whole_rows", table=sql.Identifier(table)))
         # The table cdr comes first, because the others are colocated with it.
         for table in sorted(waiting, key=lambda name: (name not in REFERENCE, name != "cdr", name)):
             name = "operations/copy_table_to_nodes" if table in REFERENCE else "operations/distribute_table"
