@@ -352,7 +352,7 @@ FILTERS: Final[dict[str, Filter]] = {
         _direction, "inbound or outbound", "inbound", {"type": "string", "enum": ["inbound", "outbound"]}
     ),
     "answered": Filter(_answered, "whether the call was answered", "true", _FLAG),
-    "carrier": Filter(_equals("carrier"), "carrier whose file delivered the record", "kazoo"),
+    "carrier": Filter(_equals("carrier"), "carrier whose file delivered the record", "carrier-1"),
     "min_duration": Filter(_bound("duration_seconds", Operator.AT_LEAST), "shortest duration in seconds", "60", _WHOLE),
     "max_duration": Filter(_bound("duration_seconds", Operator.AT_MOST), "longest duration in seconds", "3600", _WHOLE),
     "min_billing": Filter(_bound("billing_seconds", Operator.AT_LEAST), "fewest billed seconds", "1", _WHOLE),
