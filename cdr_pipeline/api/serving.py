@@ -53,7 +53,7 @@ def serve_api(settings: Settings, *, host: str, port: int, workers: int) -> None
     if workers == 1:
         uvicorn.Server(config(create_app(RunContext.open(settings)), host=host, port=port)).run()
         return
-    folder = settings.data_dir / "serve" / "metrics"
+    folder = settings.local_dir / "serve" / "metrics"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     share_metrics(folder, workers)

@@ -66,6 +66,9 @@ token, a phone number or a name.
     │       └── DeliveryRefused                 the host key is unknown, or the target has a different file of that name
     ├── IncompleteNight                 9   some accounts failed; the others are done
     ├── ProblemsFound                   11  a check-up found problems that need manual action
+    ├── StoreError                      14  the object store of CDR_DATA_DIR failed
+    │   ├── StoreUnavailable                it cannot be reached or is overloaded (retryable)
+    │   └── StoreRefused                    it rejects the credentials, or the bucket does not exist
     ├── AlertNotSent                    12  no channel accepted an alert (retryable)
     └── RequestRefused                  1   the API refused a request (see api/refusals.py)
 """
@@ -94,6 +97,7 @@ from cdr_pipeline.errors.days import (
     SealedFileDamaged,
     SealedFileExists,
 )
+from cdr_pipeline.errors.files import StoreError, StoreRefused, StoreUnavailable
 from cdr_pipeline.errors.operations import AlertNotSent, IncompleteNight, ProblemsFound
 from cdr_pipeline.errors.reconciliation import (
     BreakNotFound,
@@ -179,6 +183,9 @@ __all__ = [
     "RowsRejected",
     "SealedFileDamaged",
     "SealedFileExists",
+    "StoreError",
+    "StoreRefused",
+    "StoreUnavailable",
     "TransientUpstreamError",
     "UnbalancedBatch",
     "UnbalancedReconciliation",

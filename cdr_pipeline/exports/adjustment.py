@@ -20,6 +20,7 @@ from cdr_pipeline.exports.dialects.registry import ADJUSTMENT, dialect_named
 from cdr_pipeline.exports.exact_csv import header, lines, scan_cells
 from cdr_pipeline.exports.manifest import Manifest
 from cdr_pipeline.exports.totals import FileTotals, with_typed_values
+from cdr_pipeline.files.store import as_local_file
 
 COLUMNS: Final = ("change", "side", "reason")
 REASONS: Final = {
@@ -61,7 +62,11 @@ def differences(before: Path, after: Path) -> DayDifferences:
 
     Memory grows with the number of rows (their keys and hashes), not with their width.
     """
-    old, new = scan_cells(before), scan_cells(after)
+    with as_local_file(before) as old_file, as_local_file(after) as new_file:
+        return _differences(scan_cells(old_file), scan_cells(new_file))
+
+
+def _differences(old: pl.LazyFrame, new: pl.LazyFrame) -> DayDifferences:
     shared = old.collect_schema().names()
     columns = new.collect_schema().names()
     new_digests, old_digests = _digests(new, shared), _digests(old, shared)

@@ -68,7 +68,7 @@ def write_archive(records: Iterable[bytes], target: Path) -> ArchivedFile:
             number += 1
             path = target.with_name(f"{target.stem}.{number}{target.suffix}")
         packed.target = path
-        packed.place(mode=_ARCHIVE_MODE)
+        packed.place(mode=_ARCHIVE_MODE, replace=False)
         return ArchivedFile(path, packed.sha256, rows)
 
 

@@ -1,17 +1,17 @@
 """Atomic writing of export files: complete or not at all, one writer per folder, errors as ExportError."""
 
-import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.files import durable
+from cdr_pipeline.files.lock import folder_lock
+from cdr_pipeline.files.store import StorePath
 
 FOLDER_MODE: Final = 0o750
 FILE_MODE: Final = 0o640
@@ -20,7 +20,7 @@ SEALED_MODE: Final = 0o440
 
 @dataclass(slots=True)
 class AtomicFile(durable.NewFile):
-    """An export file that is written under a hidden name in its target's folder; counts and hashes its bytes."""
+    """An export file that is written under a hidden name until it is placed; counts and hashes its bytes."""
 
     mode: int = FILE_MODE
     size: int = 0
@@ -43,14 +43,14 @@ class AtomicFile(durable.NewFile):
         """SHA-256 of the bytes written so far, as hex digits."""
         return str(self.digest.hexdigest())
 
-    def place(self, *, mode: int | None = None) -> None:
+    def place(self, *, mode: int | None = None, replace: bool = True) -> None:
         """Flushes the file, sets its permissions and renames it to its target, durably.
 
         Raises:
             ExportError: it cannot be flushed or renamed.
         """
         with _as_export_error(self.target, "put in place"):
-            durable.NewFile.place(self, mode=self.mode if mode is None else mode)
+            durable.NewFile.place(self, mode=self.mode if mode is None else mode, replace=replace)
 
 
 @contextmanager
@@ -64,9 +64,8 @@ def new_file(target: Path, *, mode: int = FILE_MODE) -> Generator[AtomicFile]:
     Raises:
         ExportError: the file cannot be created.
     """
-    hidden = durable.hidden_name(target)
     with _as_export_error(target, "written"):
-        handle = durable.create(hidden)
+        hidden, handle = durable.unplaced(target)
     try:
         yield AtomicFile(target, hidden, handle, mode=mode)
     finally:
@@ -88,11 +87,12 @@ def sole_writer(folder: Path, *, mode: int = FOLDER_MODE) -> Generator[None]:
     Raises:
         ExportError: the folder cannot be created or opened.
     """
-    with _as_export_error(folder, "used"):
-        durable.make_folder(folder, mode=mode)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if _lock_folder(handle):
+    with ExitStack() as held:
+        with _as_export_error(folder, "used"):
+            durable.make_folder(folder, mode=mode)
+            locked = held.enter_context(folder_lock(folder))
+        # Unfinished files for an object store are in the local spool.
+        if locked and not isinstance(folder, StorePath):
             with _as_export_error(folder, "cleared of unfinished files"):
                 for unfinished in folder.glob(f".*{durable.PART}"):
                     if unfinished.is_dir():
@@ -100,17 +100,6 @@ def sole_writer(folder: Path, *, mode: int = FOLDER_MODE) -> Generator[None]:
                     else:
                         unfinished.unlink(missing_ok=True)
         yield
-    finally:
-        os.close(handle)
-
-
-def _lock_folder(folder: int) -> bool:
-    """Waits for the folder's lock, released when its handle is closed; False if the file system has no locks."""
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-    except OSError:
-        return False
-    return True
 
 
 def remove(path: Path) -> None:
@@ -130,7 +119,7 @@ def make_read_only(path: Path) -> None:
         ExportError: the permissions cannot be changed.
     """
     with _as_export_error(path, "made read-only"):
-        path.chmod(SEALED_MODE)
+        durable.make_read_only(path, mode=SEALED_MODE)
 
 
 @contextmanager

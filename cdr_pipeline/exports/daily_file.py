@@ -1,7 +1,6 @@
 """Writes the exact file of an account's day and its manifest; changes neither if their content is the same."""
 
 import hashlib
-import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -21,9 +20,10 @@ from cdr_pipeline.exports.file_names import MANIFEST_SUFFIX, day_of_name, file_n
 from cdr_pipeline.exports.manifest import SCHEMA, Manifest, encode_manifest, read_manifest, utc_text
 from cdr_pipeline.exports.sums import add_sum
 from cdr_pipeline.exports.totals import ManifestTotals
+from cdr_pipeline.files.durable import is_read_only
+from cdr_pipeline.files.store import StorePath
 
 _REPAIR: Final = "cdr-pipeline days repair"
-_ANY_WRITE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def is_final(path: Path) -> bool:
     try:
         return read_manifest(path).state != "open"
     except ExportError:
-        return _read_only(path)
+        return is_read_only(path)
 
 
 def final_manifests(folder: Path, account_id: str, business_date: date) -> dict[int, list[Path]]:
@@ -210,7 +210,7 @@ def _require_not_final(path: Path, day: DailyFile) -> None:
     for version in sorted(final, reverse=True):
         if version >= day.version:
             raise _sealed_file_exists(final[version][0].name.removesuffix(MANIFEST_SUFFIX))
-    if _read_only(path):
+    if is_read_only(path):
         raise _sealed_file_exists(path.name)
 
 
@@ -219,13 +219,6 @@ def _sealed_file_exists(name: str) -> SealedFileExists:
         f"{name} is final on disk and differs from the ledger; nothing was written; run 'cdr-pipeline days adopt'",
         hint="cdr-pipeline days adopt",
     )
-
-
-def _read_only(path: Path) -> bool:
-    try:
-        return not path.stat().st_mode & _ANY_WRITE
-    except OSError:
-        return False
 
 
 def require_bytes(path: Path, sha256: str) -> None:
@@ -298,7 +291,10 @@ def _announce(path: Path, sha256: str, manifest: bytes, *, sealed: bool) -> None
     add_sum(path, sha256)
     with new_file(manifest_path(path)) as manifest_file:
         manifest_file.write(manifest)
-        manifest_file.place(mode=SEALED_MODE if sealed else None)
+        if sealed and isinstance(path, StorePath):
+            # The manifest of the open day. The put below then fails if another writer announced something else.
+            remove(manifest_path(path))
+        manifest_file.place(mode=SEALED_MODE if sealed else None, replace=not sealed)
 
 
 def _on_disk(path: Path, manifest: Manifest) -> bool:

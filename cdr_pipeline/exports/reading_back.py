@@ -7,6 +7,7 @@ import polars as pl
 
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.dialects.registry import dialect_named
+from cdr_pipeline.files.store import as_local_file
 
 
 def read_cells(path: Path, dialect: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -21,9 +22,10 @@ def read_cells(path: Path, dialect: str, columns: Sequence[str]) -> Iterator[pl.
         ExportError: the file is not of this dialect, or has other columns; or the dialect is not known.
     """
     try:
-        for frame in dialect_named(dialect).read(path):
-            if frame.columns != list(columns):
-                raise ExportError(f"{path.name} has other columns than its manifest")
-            yield frame
+        with as_local_file(path) as local:
+            for frame in dialect_named(dialect).read(local):
+                if frame.columns != list(columns):
+                    raise ExportError(f"{path.name} has other columns than its manifest")
+                yield frame
     except pl.exceptions.PolarsError:
         raise ExportError(f"{path.name} is incomplete or not a file of the dialect {dialect}") from None

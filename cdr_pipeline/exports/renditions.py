@@ -12,6 +12,7 @@ from cdr_pipeline.exports.dialects.dialect import ExactRows
 from cdr_pipeline.exports.dialects.registry import EXACT, dialect_named
 from cdr_pipeline.exports.manifest import Manifest
 from cdr_pipeline.exports.reading_back import read_cells
+from cdr_pipeline.files.store import as_local_file
 
 
 def write_rendition(
@@ -45,11 +46,12 @@ def write_rendition(
     columns = exact.manifest.columns
     require_bytes(exact.path, exact.sha256)
     source = exact.path.stat()
-    frames = partial(read_cells, exact.path, EXACT, columns)
-    rows = ExactRows(exact.path, columns, frames, day.compression, redaction_key)
 
     def produce(writing: AtomicFile) -> Manifest:
-        content_sha256 = write(rows, writing) or exact.manifest.content_sha256
+        with as_local_file(exact.path) as local:
+            frames = partial(read_cells, local, EXACT, columns)
+            rows = ExactRows(local, columns, frames, day.compression, redaction_key)
+            content_sha256 = write(rows, writing) or exact.manifest.content_sha256
         if not os.path.samestat(source, exact.path.stat()):
             raise ExportError(
                 f"{exact.path.name} was replaced while {writing.target.name} was made from it",

@@ -36,7 +36,7 @@ def restore_file(path: Path, sha256: str, copy: Callable[[AtomicFile], object]) 
         if writing.sha256 != sha256:
             return False
         set_aside(path)
-        writing.place(mode=SEALED_MODE)
+        writing.place(mode=SEALED_MODE, replace=False)
     return True
 
 

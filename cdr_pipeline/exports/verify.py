@@ -24,6 +24,7 @@ from cdr_pipeline.exports.manifest import Manifest, read_manifest, utc_text
 from cdr_pipeline.exports.month import NOTE_SUFFIX, verify_month
 from cdr_pipeline.exports.reading_back import read_cells
 from cdr_pipeline.exports.totals import FileTotals, with_typed_values
+from cdr_pipeline.files.store import as_local_file
 
 # Begins the text about a lost file whose day was restated to replace it.
 REPLACED: Final = "recorded as lost, replaced by"
@@ -122,7 +123,8 @@ def _row_differences(path: Path, manifest: Manifest, dialect: ExportDialect) -> 
     if not dialect.is_text or manifest.compression != "none":
         return
     try:
-        rows = sum(cells.height for cells in dialect.read(path))
+        with as_local_file(path) as local:
+            rows = sum(cells.height for cells in dialect.read(local))
     except pl.exceptions.PolarsError:
         yield f"rows: they cannot be counted, the file is incomplete or not a file of the dialect {dialect.name}"
     else:

@@ -1,30 +1,36 @@
 """Durable file writes: a file appears under its name complete or not at all, and it survives a power failure.
 
 The order is always the same: bytes, fsync of the file, rename, fsync of the folder. Only after these steps may a
-manifest or a row of the ledger refer to the file.
+manifest or a row of the ledger refer to the file. In an object store the order is: bytes to a local temporary file, one
+put, and the object is read back and compared.
 """
 
 import os
 import secrets
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from cdr_pipeline.files.spool import new_spool_file
+from cdr_pipeline.files.store import StorePath, store
+
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
 PART: Final = ".part"
 _OPEN_FOLDER: Final = 0o777
+_ANY_WRITE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(slots=True)
 class NewFile:
-    """A file that is written under a hidden name in the folder of its target.
+    """A file that is written under a hidden name in the folder of its target, or in the local spool for a store.
 
     Attributes:
         target: path of the file after ``place``.
-        path: hidden path during writing.
+        path: local path during writing.
         handle: binary handle of the hidden file.
     """
 
@@ -40,13 +46,26 @@ class NewFile:
     def flush(self) -> None:
         """Does nothing, because ``place`` flushes. Writers of other libraries call this method."""
 
-    def place(self, *, mode: int | None = None) -> None:
+    def place(self, *, mode: int | None = None, replace: bool = True) -> None:
         """Renames the file to its target, durably.
 
         Args:
             mode: new permissions of the file; unchanged if omitted.
+            replace: whether an object store may overwrite another file of that name. On a disk, callers that must not
+                overwrite hold the folder's lock and have looked.
+
+        Raises:
+            FileExistsError: an object store has another file of that name, and ``replace`` is false.
         """
         self.handle.flush()
+        if isinstance(self.target, StorePath):
+            self.handle.close()
+            sealed = mode is not None and not mode & _ANY_WRITE
+            store(self.path, self.target, replace=replace)
+            self.path.unlink(missing_ok=True)
+            if sealed:
+                self.target.make_read_only()
+            return
         if mode is not None:
             os.fchmod(self.handle.fileno(), mode)
         os.fsync(self.handle.fileno())
@@ -62,8 +81,7 @@ def new_file(target: Path, *, mode: int = PRIVATE_FILE) -> Generator[NewFile]:
         target: file that ``place`` creates or replaces, in a folder that exists.
         mode: permissions of the new file, which the umask may narrow.
     """
-    path = hidden_name(target)
-    handle = create(path, mode=mode)
+    path, handle = unplaced(target, mode=mode)
     try:
         yield NewFile(target, path, handle)
     finally:
@@ -73,14 +91,23 @@ def new_file(target: Path, *, mode: int = PRIVATE_FILE) -> Generator[NewFile]:
             path.unlink(missing_ok=True)
 
 
-def write_file(target: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
-    """Creates or replaces a file, durably."""
+def write_file(target: Path, content: bytes, *, mode: int = PRIVATE_FILE, replace: bool = True) -> None:
+    """Creates or replaces a file, durably; ``replace`` as in ``NewFile.place``."""
     with new_file(target, mode=mode) as fresh:
         fresh.write(content)
-        fresh.place()
+        fresh.place(replace=replace)
 
 
-def hidden_name(target: Path) -> Path:
+def unplaced(target: Path, *, mode: int = PRIVATE_FILE) -> tuple[Path, BinaryIO]:
+    """Local path and handle of a new file that will be placed at ``target``."""
+    if isinstance(target, StorePath):
+        path = new_spool_file(target.name)
+        return path, path.open("wb")
+    path = _hidden_name(target)
+    return path, create(path, mode=mode)
+
+
+def _hidden_name(target: Path) -> Path:
     """A unique hidden name in the folder of ``target``, which listings skip."""
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}{PART}")
 
@@ -93,6 +120,8 @@ def create(path: Path, *, mode: int = PRIVATE_FILE) -> BinaryIO:
 def rename(path: Path, target: Path) -> None:
     """Renames a flushed file or a folder, and replaces an existing file. Durable on return."""
     path.replace(target)
+    if isinstance(target, StorePath):
+        return
     flush_folder(target.parent)
     if path.parent != target.parent:
         flush_folder(path.parent)
@@ -104,7 +133,26 @@ def remove(path: Path) -> None:
         path.unlink()
     except FileNotFoundError:
         return
-    flush_folder(path.parent)
+    if not isinstance(path, StorePath):
+        flush_folder(path.parent)
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether a file exists and has no write permission."""
+    if isinstance(path, StorePath):
+        return path.is_read_only()
+    try:
+        return not path.stat().st_mode & _ANY_WRITE
+    except OSError:
+        return False
+
+
+def make_read_only(path: Path, *, mode: int) -> None:
+    """Removes all write permissions of a file; ``mode`` are its permissions then."""
+    if isinstance(path, StorePath):
+        path.make_read_only()
+    else:
+        path.chmod(mode)
 
 
 def make_folder(folder: Path, *, mode: int = PRIVATE_FOLDER, levels: int | None = None) -> None:
@@ -115,7 +163,7 @@ def make_folder(folder: Path, *, mode: int = PRIVATE_FOLDER, levels: int | None 
         mode: permissions of new folders, which the umask may narrow.
         levels: number of innermost folders that get ``mode``; all if omitted. The others get what the umask allows.
     """
-    if folder.is_dir():
+    if isinstance(folder, StorePath) or folder.is_dir():
         return
     make_folder(folder.parent, mode=mode, levels=None if levels is None else levels - 1)
     folder.mkdir(mode=mode if levels is None or levels > 0 else _OPEN_FOLDER, exist_ok=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _CHECKOUT = _PACKAGE.parent
@@ -24,4 +24,12 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _require_folder(value: object) -> object:
+    """Rejects a URL, which would name a local folder ``s3:``."""
+    if isinstance(value, str) and "://" in value:
+        raise ValueError("must be a folder; data in an object store is not supported")
+    return value
+
+
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+DataFolder = Annotated[Path, BeforeValidator(_require_folder), AfterValidator(_absolute)]

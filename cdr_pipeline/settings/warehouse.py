@@ -5,7 +5,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from cdr_pipeline.settings.folders import AbsolutePath, home
+from cdr_pipeline.files.spool import spool_folder
+from cdr_pipeline.files.store import StorePath
+from cdr_pipeline.settings.folders import AbsolutePath, DataFolder, home
 from cdr_pipeline.settings.section import SettingsSection
 
 
@@ -24,7 +26,7 @@ class WarehouseSettings(SettingsSection):
     warehouse_replica_url: Annotated[SecretStr | None, AfterValidator(_warehouse_scheme)] = Field(
         default=None, description="streaming replica of CDR_WAREHOUSE_URL that the API reads records from; empty: none"
     )
-    data_dir: AbsolutePath = Field(
+    data_dir: DataFolder = Field(
         default_factory=lambda: home() / "cdr_data",
         description="landing files, uploads, exports and the embedded warehouse",
     )
@@ -33,6 +35,11 @@ class WarehouseSettings(SettingsSection):
         validation_alias="DAGSTER_HOME",
         description="folder of Dagster's instance",
     )
+
+    @property
+    def local_dir(self) -> Path:
+        """Folder for local temporary files: the data folder, or the spool if the data is in an object store."""
+        return spool_folder() if isinstance(self.data_dir, StorePath) else self.data_dir
 
     @property
     def session_dir(self) -> Path:

@@ -140,14 +140,15 @@ class LandingWriter:
             "dialect": str(dialect),
         }
         self._entries: list[Entry] = []
-        self._fresh = durable.hidden_name(path)
+        self._fresh: durable.NewFile | None = None
         self._handle: BinaryIO | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="land")
         self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         durable.make_folder(self.path.parent, levels=_WINDOW_LEVELS)
-        self._handle = durable.create(self._fresh)
+        local, self._handle = durable.unplaced(self.path)
+        self._fresh = durable.NewFile(self.path, local, self._handle)
         return self
 
     def add_page(self, body: bytes, page: ListPage) -> None:
@@ -180,11 +181,11 @@ class LandingWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._handle is None:
+        if self._fresh is None:
             return
         self._thread.shutdown(cancel_futures=kind is not None)
         if kind is not None:
-            self._discard(self._handle)
+            self._discard(self._fresh)
             return
         try:
             for write in self._waiting:
@@ -192,19 +193,18 @@ class LandingWriter:
             self.rows_sha256 = self._rows_hash.hexdigest()
             if self.rows_sha256 == self._known_rows:
                 self.unchanged = True
-                self._discard(self._handle)
+                self._discard(self._fresh)
                 return
-            _finish(self._handle)
+            self._fresh.place(replace=False)
         except BaseException:
-            self._discard(self._handle)
+            self._discard(self._fresh)
             raise
-        durable.rename(self._fresh, self.path)
         index = self._about | {"rows": self.rows, "entries": [asdict(entry) for entry in self._entries]}
-        durable.write_file(_index_of(self.path), orjson.dumps(index))
+        durable.write_file(_index_of(self.path), orjson.dumps(index), replace=False)
 
-    def _discard(self, handle: BinaryIO) -> None:
-        handle.close()
-        self._fresh.unlink(missing_ok=True)
+    def _discard(self, fresh: durable.NewFile) -> None:
+        fresh.handle.close()
+        fresh.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,12 +290,6 @@ def land_upload(source: Path, landing_dir: Path) -> LandedFile:
         durable.make_folder(fresh.target.parent)
         fresh.place()
     return LandedFile(fresh.target, name, size)
-
-
-def _finish(handle: BinaryIO) -> None:
-    handle.flush()
-    os.fsync(handle.fileno())
-    handle.close()
 
 
 def _index_of(path: Path) -> Path:

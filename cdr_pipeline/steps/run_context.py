@@ -10,6 +10,7 @@ from cdr_pipeline.steps.operations.data_folder import require_own_folder
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.server.cluster import require_ready
 from cdr_pipeline.warehouse.server.engine import connect, warehouse_url
+from cdr_pipeline.warehouse.server.locks import lock_in_warehouse
 from cdr_pipeline.warehouse.server.migrate import require_current, upgrade
 
 Clock = Callable[[], datetime]
@@ -61,6 +62,7 @@ class RunContext:
             WarehouseUnavailable: the warehouse cannot be reached or started.
             WarehouseNotMigrated, WarehouseNewerThanCode: the tables belong to another version.
             WarehouseOfAnotherFolder: the warehouse belongs to another data folder.
+        StoreError: the data folder is in an object store that cannot be used.
         """
         url = warehouse_url(settings)
         if settings.warehouse_url is None:
@@ -69,6 +71,7 @@ class RunContext:
             require_current(url)
             with connect(url) as connection:
                 require_ready(connection)
+        lock_in_warehouse(settings, url)
         require_own_folder(settings, url, now=clock())
         return cls(settings, url, clock, progress, run_id)
 

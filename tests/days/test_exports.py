@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 
 from cdr_pipeline.errors import ExportError
-from cdr_pipeline.exports import atomic
 from cdr_pipeline.exports.exact_csv import encode, header
 from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.manifest import read_manifest
@@ -180,7 +179,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_code(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ExportError, match="No space left") as raised:
         write(tmp_path, records({}))
     assert raised.value.exit_code == 8

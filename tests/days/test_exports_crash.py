@@ -1,5 +1,6 @@
 """Daily files when the machine, the disk or another writer interferes."""
 
+import fcntl
 import os
 import signal
 import stat
@@ -16,7 +17,6 @@ import polars as pl
 import pytest
 
 from cdr_pipeline.errors import ExportError
-from cdr_pipeline.exports import atomic
 from cdr_pipeline.exports.daily_file import write_daily_file
 from cdr_pipeline.exports.exact_csv import encode
 from cdr_pipeline.exports.file_names import manifest_path
@@ -39,7 +39,7 @@ class Disk:
         self.lives = lives
         self.cut = False
         for name in DISK_CALLS:
-            monkeypatch.setattr(atomic.os, name, self._until_the_cut(getattr(os, name)))
+            monkeypatch.setattr(os, name, self._until_the_cut(getattr(os, name)))
 
     def _until_the_cut(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def call_or_stop(*args: Any, **kwargs: Any) -> Any:
@@ -115,9 +115,9 @@ def test_what_one_step_rests_on_is_on_the_disk_before_the_next(tmp_path: Path, m
         real["replace"](source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic.os, "fsync", fsync)
-        patch.setattr(atomic.os, "unlink", unlink)
-        patch.setattr(atomic.os, "replace", rename)
+        patch.setattr(os, "fsync", fsync)
+        patch.setattr(os, "unlink", unlink)
+        patch.setattr(os, "replace", rename)
         write(tmp_path, records({}, {}))
     assert steps == [
         "remove .csv.manifest.json", "flush folder",
@@ -137,7 +137,7 @@ def test_new_folders_are_on_the_disk_before_the_file_is(tmp_path: Path, monkeypa
         real(handle)
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic.os, "fsync", fsync)
+        patch.setattr(os, "fsync", fsync)
         path = write(tmp_path / "exports", records({})).path
     above = [folder for folder in path.parents if folder.is_relative_to(tmp_path)]
     assert {folder.stat().st_ino for folder in above} <= flushed
@@ -159,7 +159,7 @@ def test_every_disk_failure_is_an_export_error_without_a_half_file(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic.os, call, refuse)
+        patch.setattr(os, call, refuse)
         with pytest.raises(ExportError, match="No space left on device") as refused:
             write(tmp_path, records({}, {}))
     assert refused.value.code == "export"
@@ -197,7 +197,7 @@ def test_an_error_names_the_file_and_nothing_of_its_content(tmp_path: Path, monk
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "+15550109876")
 
-    monkeypatch.setattr(atomic.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     (tmp_path / "acct/2026/03").mkdir(parents=True)
     with pytest.raises(ExportError) as refused:
         write(tmp_path, records({"caller_id_number": "+15550109876"}))
@@ -284,7 +284,7 @@ def test_a_folder_that_cannot_be_locked_is_written_all_the_same(
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(atomic.fcntl, "flock", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     left = tmp_path / "acct/2026/03/.another.csv.0000.part"
     left.parent.mkdir(parents=True)
     left.touch()

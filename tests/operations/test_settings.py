@@ -27,6 +27,7 @@ def test_the_environment_wins_over_the_dotenv_file(monkeypatch: pytest.MonkeyPat
         ("CDR_API_URL", "https://user:secret@switch.example.com"),
         ("CDR_WAREHOUSE_URL", "mysql://x"),
         ("CDR_NIGHTLY_AT", "25:00"),
+        ("CDR_DATA_DIR", "s3://bucket/data"),
         ("CDR_API_DIALECT", "V 9"),
         ("CDR_UPSTREAM", "a switch"),
         ("CDR_TIMEZONE", "UTC"),

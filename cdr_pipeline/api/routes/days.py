@@ -1,11 +1,14 @@
 """Routes of days and files: state and reconciliation of each day, daily files with their manifests."""
 
 from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Final
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader
@@ -13,6 +16,7 @@ from cdr_pipeline.api.documentation import DAY, DAYS, EXPORTS, FILE, described
 from cdr_pipeline.api.parameters import DaysQuery, parameters_of
 from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
 from cdr_pipeline.api.service import service_of
+from cdr_pipeline.files.store import StorePath, download
 from cdr_pipeline.steps.days.published_files import MOST_DAYS, find_file, list_days, list_files
 
 router = APIRouter(tags=["days and files"])
@@ -62,12 +66,28 @@ async def export(request: Request, caller: Reader, file_id: str) -> Response:
     file = await to_thread.run_sync(find_file, caller.account.account_id, file_id, service_of(request).ctx)
     if file is None:
         raise no_such("bad_identifier", {"message": "bad identifier"})
-    return FileResponse(
-        file.path,
+    response = FileResponse if not isinstance(file.path, StorePath) else _DownloadedFile
+    return response(
+        await to_thread.run_sync(_local, file.path),
         media_type="application/octet-stream",
         filename=file.path.name,
         headers={"X-Content-SHA256": file.sha256},
     )
+
+
+class _DownloadedFile(FileResponse):
+    """A file of an object store: a local copy that is deleted when it is sent or the client has gone."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the copy."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await to_thread.run_sync(partial(Path(self.path).unlink, missing_ok=True))
+
+
+def _local(path: Path) -> Path:
+    return download(path) if isinstance(path, StorePath) else path
 
 
 def _span(request: Request) -> tuple[date, date]:

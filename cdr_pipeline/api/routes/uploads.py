@@ -129,7 +129,7 @@ def _received_file(request: Request, caller: Caller, form: Form, path: Path) -> 
 @contextmanager
 def _folder(ctx: RunContext) -> Generator[Path]:
     """A folder for one body, deleted after the block."""
-    folder = ctx.settings.data_dir / "serve" / "bodies" / secrets.token_hex(8)
+    folder = ctx.settings.local_dir / "serve" / "bodies" / secrets.token_hex(8)
     folder.mkdir(mode=0o700, parents=True)
     try:
         yield folder

@@ -20,6 +20,7 @@ from cdr_pipeline.exports.delivery.places import as_delivery_error
 from cdr_pipeline.exports.delivery.targets import Target
 from cdr_pipeline.exports.file_names import MANIFEST_SUFFIX
 from cdr_pipeline.files import durable
+from cdr_pipeline.files.store import as_local_file
 
 _ATTEMPTS: Final = 3
 _BLOCK: Final = 1 << 20
@@ -30,7 +31,7 @@ class PendingFile:
     """A file to deliver.
 
     Attributes:
-        file: local path of the file; its manifest is in the same folder.
+        file: path of the file; its manifest is in the same folder.
         place: path below the target's folder, with slashes.
         sha256, size: hash and size in bytes of the sealed file.
         manifest: bytes of the manifest.
@@ -45,7 +46,7 @@ class PendingFile:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """Content of one remote file: a local file or bytes."""
+    """Content of one remote file: a file or bytes."""
 
     content: Path | bytes
     sha256: str
@@ -88,7 +89,8 @@ def _place(files: AbstractFileSystem, remote: str, item: _Item, target: Target) 
     part = posixpath.join(folder, f".{name}.part")
     try:
         if isinstance(item.content, Path):
-            files.put_file(str(item.content), part)
+            with as_local_file(item.content) as local:
+                files.put_file(str(local), part)
         else:
             files.pipe_file(part, item.content)
         _require_arrived(files, part, item, target)

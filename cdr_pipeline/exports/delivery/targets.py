@@ -21,6 +21,7 @@ from pydantic import AfterValidator, ConfigDict, SecretStr, TypeAdapter, Validat
 
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.exports.dialects.registry import NAMES
+from cdr_pipeline.files.store import StorePath
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _HIDDEN: Final = frozenset({"password", "key", "secret"})
@@ -75,7 +76,16 @@ class Target:
         return not self.accounts or account_id in self.accounts
 
     def resolve(self, path: Path) -> Path:
-        """Absolute form of a path in the TOML file; relative paths start at the file's folder."""
+        """Absolute form of a path in the TOML file; relative paths start at the file's folder.
+
+        Raises:
+            ConfigurationError: the path is relative, and the TOML file is in an object store.
+        """
+        if isinstance(self.folder, StorePath) and not path.is_absolute():
+            raise ConfigurationError(
+                f"target {self.name}: {path} must be an absolute path, because targets.toml is in an object store",
+                hint="write the absolute path of the file on this machine",
+            )
         return path if path.is_absolute() else self.folder / path
 
 

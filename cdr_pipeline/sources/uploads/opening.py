@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.files.store import StorePath, download
 
 # A file may be larger than memory; text that is read in one piece may not.
 MAX_BYTES: Final = 64 * 1024**3
@@ -40,6 +41,8 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         UnreadableUpload: the path is not a regular file, or cannot be opened.
     """
+    if isinstance(path, StorePath):
+        return _open_download(path)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
@@ -51,6 +54,18 @@ def open_regular(path: Path) -> BinaryIO:
         os.close(handle)
         raise UnreadableUpload(f"{path.name} is not a regular file")
     return os.fdopen(handle, "rb")
+
+
+def _open_download(path: StorePath) -> BinaryIO:
+    """Opens a downloaded copy, whose disk space is free again when it is closed."""
+    try:
+        local = download(path)
+    except OSError as error:
+        raise UnreadableUpload(f"{path.name!r} cannot be opened: {error.strerror}", hint="give a file") from None
+    try:
+        return local.open("rb")
+    finally:
+        local.unlink()
 
 
 def read_text(path: Path, encoding: str) -> str:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.files.lock import file_lock
+from cdr_pipeline.files.store import StorePath
 
 Clock = Callable[[], float]
 _UNFINISHED: Final = (".part", ".tmp", ".filepart", ".crdownload")
@@ -114,6 +116,10 @@ def sole_taker(upload_dir: Path) -> Generator[None]:
 
     A file that is already in a folder of its own was then left there by a process that died.
     """
+    if isinstance(upload_dir, StorePath):
+        with file_lock(upload_dir):
+            yield
+        return
     upload_dir.mkdir(parents=True, exist_ok=True)
     handle = os.open(upload_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -128,12 +134,20 @@ def taken_away(file: DroppedFile) -> Generator[Path]:
     """Moves a file to a folder of its own for the block. It is deleted if the block succeeds, else put back.
 
     If its sender writes to the old name afterwards, that is another file. If the sender still writes through an open
-    handle, size and time of the file change, and the file is put back too.
+    handle, size and time of the file change, and the file is put back too. In an object store, which replaces objects
+    as a whole, the file stays where it is and is deleted only if it is still the same object.
 
     Raises:
         UnreadableUpload: the file changed after it was listed or during the block, is being written, or cannot be
             renamed.
     """
+    if isinstance(file.path, StorePath):
+        _require_same_object(file, file.path)
+        yield file.path
+        _require_same_object(file, file.path)
+        file.path.unlink(missing_ok=True)
+        file.marker.unlink(missing_ok=True)
+        return
     path = file.path if file.taken else _renamed(file)
     try:
         before = path.lstat()
@@ -168,6 +182,13 @@ def _renamed(file: DroppedFile) -> Path:
 def _require_same(file: DroppedFile, stamp: str, now: os.stat_result, change: str) -> None:
     if stamp != _stamp(file.place, now):
         raise UnreadableUpload(f"{file.path.name} was {change} during the import", hint=_RECHECK_HINT)
+
+
+def _require_same_object(file: DroppedFile, path: StorePath) -> None:
+    try:
+        _require_same(file, file.stamp, path.stat(), "replaced")
+    except FileNotFoundError:
+        raise UnreadableUpload(f"{path.name} was removed during the import", hint=_RECHECK_HINT) from None
 
 
 def _require_no_writer(path: Path) -> None:
@@ -207,7 +228,31 @@ def _stamp(place: str, state: os.stat_result) -> str:
     return f"{place}:{state.st_ino}:{state.st_size}:{state.st_mtime_ns}"
 
 
+def _objects(upload_dir: StorePath) -> Iterator[DroppedFile]:
+    objects = list(upload_dir.objects())
+    paths = {item.path for item in objects}
+    for item in objects:
+        folders = item.path.relative_to(upload_dir).parent.parts
+        if not (item.path.suffix.lower() == _READY and item.path.with_suffix("") in paths):
+            yield _dropped(item.path, folders, item.stat())
+
+
+def _dropped(path: Path, folders: tuple[str, ...], state: os.stat_result, *, taken: bool = False) -> DroppedFile:
+    return DroppedFile(
+        path,
+        folders,
+        regular=stat.S_ISREG(state.st_mode),
+        unfinished=path.name.startswith(".") or path.suffix.lower() in (*_UNFINISHED, _READY),
+        changed_at=state.st_mtime,
+        stamp=_stamp("/".join((*folders, path.name)), state),
+        taken=taken,
+    )
+
+
 def _files(upload_dir: Path) -> Iterator[DroppedFile]:
+    if isinstance(upload_dir, StorePath):
+        yield from _objects(upload_dir)
+        return
     for folder, subfolders, names in os.walk(upload_dir):
         # os.walk lists links to folders among the folders, and does not follow them.
         links = [name for name in subfolders if Path(folder, name).is_symlink()]
@@ -223,12 +268,4 @@ def _files(upload_dir: Path) -> Iterator[DroppedFile]:
                 folders = folders[:_DEPTH]
             if path.suffix.lower() == _READY and path.with_suffix("").exists():
                 continue
-            yield DroppedFile(
-                path,
-                folders,
-                regular=stat.S_ISREG(state.st_mode),
-                unfinished=name.startswith(".") or path.suffix.lower() in (*_UNFINISHED, _READY),
-                changed_at=state.st_mtime,
-                stamp=_stamp("/".join((*folders, name)), state),
-                taken=taken,
-            )
+            yield _dropped(path, folders, state, taken=taken)

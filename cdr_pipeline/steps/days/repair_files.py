@@ -158,7 +158,7 @@ def _from_records(file: SealedFile, path: Path, entry: ExportFile, ledger: Ledge
     """Restores the file from the records or the day's other files. Returns whether the bytes match."""
     manifest = decode_manifest(entry.manifest or "")
     # The folder is private, because the rows contain personal data.
-    with tempfile.TemporaryDirectory(prefix=".repair-", dir=ctx.settings.data_dir) as folder:
+    with tempfile.TemporaryDirectory(prefix=".repair-", dir=ctx.settings.local_dir) as folder:
         try:
             made = _made_again(file, manifest, Path(folder), ledger, ctx)
         except ExportError:
