@@ -23,6 +23,7 @@ from cdr_pipeline.errors import (
 )
 from cdr_pipeline.sources.kazoo import connection as connection_module
 from cdr_pipeline.sources.kazoo.client import KazooClient
+from cdr_pipeline.sources.kazoo.connection import Connection
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
 from cdr_pipeline.sources.kazoo.refusals import retry_after_seconds, retry_decision
 from cdr_pipeline.sources.kazoo.session import Credentials
@@ -64,6 +65,35 @@ def _quick_retries() -> Iterator[None]:
 def test_a_refused_connection_is_transient() -> None:
     with pytest.raises(TransientUpstreamError):
         ids_of("http://127.0.0.1:9")
+
+
+@pytest.mark.fault("A01")
+def test_a_switch_that_never_answered_is_not_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    def refused(*_: object) -> None:
+        tries.append("try")
+        raise TransientUpstreamError("connection refused by switch:443")
+
+    monkeypatch.setattr(Connection, "_exchange", refused)
+    counts: list[int] = []
+    with KazooClient("http://switch", Credentials(token=TOKEN), requests_per_second=10_000.0) as client:
+        for _ in range(2):
+            tries.clear()
+            with pytest.raises(TransientUpstreamError, match="connection refused"):
+                list(client.pages("acct", WINDOW, SwitchDialect.V2_K43))
+            counts.append(len(tries))
+    assert counts == [4, 1]
+
+
+@pytest.mark.fault("A01")
+def test_a_switch_that_answered_before_is_asked_as_often_as_ever() -> None:
+    with scripted_server(Reply(b"{}", 404), *[Reply(page("a"), cut_after=3)] * 3, Reply(page("a"))) as server:
+        credentials = Credentials(token=TOKEN)
+        with KazooClient(server.url, credentials, requests_per_second=10_000.0, timeout_seconds=3.0) as client:
+            with pytest.raises(PermanentUpstreamError):
+                list(client.pages("acct", WINDOW, SwitchDialect.V2_K43))
+            assert len(list(client.pages("acct", WINDOW, SwitchDialect.V2_K43))) == 1
 
 
 @pytest.mark.fault("A02")

@@ -53,6 +53,8 @@ _Answer = TypeVar("_Answer")
 # Parsed, a reply of this size takes about 150 MB.
 _MAX_BODY_BYTES: Final = 64 * 1024**2
 _TOTAL_SECONDS: Final = 600.0
+# The same for a switch that has sent no response yet: it is down, or CDR_API_URL names another host.
+_FIRST_SECONDS: Final = 20.0
 _JSON: Final = ("application/json", "application/x-json")
 _OK: Final = 200
 _CREATED: Final = 201
@@ -104,6 +106,9 @@ class Connection:
         self._clock = clock
         self._wall_clock = wall_clock
         self._tolerance = clock_tolerance_seconds
+        # Whether the switch has sent any response, and whether the retries of a request were used up before it did.
+        self._answered = False
+        self._given_up = False
         self._http = httpx2.Client(
             timeout=httpx2.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds)),
             follow_redirects=False,
@@ -176,15 +181,21 @@ class Connection:
 
     def _with_retries(self, request: Callable[[], _Answer], *, shrinks: bool = False) -> _Answer:
         """Repeats a request that failed for a transient reason, with backoff, jitter and a limit."""
-        for attempt in stamina.retry_context(
-            on=lambda error: retry_decision(error, shrinks=shrinks),
-            attempts=self._attempts,
-            timeout=_TOTAL_SECONDS,
-            wait_initial=0.5,
-            wait_max=LONGEST_WAIT_SECONDS,
-        ):
-            with attempt:
-                return request()
+        never_answered = not self._answered
+        try:
+            for attempt in stamina.retry_context(
+                on=lambda error: retry_decision(error, shrinks=shrinks),
+                attempts=1 if never_answered and self._given_up else self._attempts,
+                timeout=_FIRST_SECONDS if never_answered else _TOTAL_SECONDS,
+                wait_initial=0.5,
+                wait_max=LONGEST_WAIT_SECONDS,
+            ):
+                with attempt:
+                    return request()
+        except TransientUpstreamError:
+            # Every further account of a night would wait as long for a switch that is down or misspelt.
+            self._given_up = True
+            raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _request(self, account_id: str, path: str, query: dict[str, str]) -> bytes:
@@ -224,6 +235,7 @@ class Connection:
             with self._http.stream(
                 method, self._base + path, params=query, headers=headers, content=content
             ) as response:
+                self._answered = True
                 body = Unpacking(response.headers.get("content-encoding", ""), limit=_MAX_BODY_BYTES)
                 for chunk in response.iter_raw():
                     body.feed(chunk)

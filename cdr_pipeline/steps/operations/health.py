@@ -13,6 +13,7 @@ from cdr_pipeline.errors import (
     DialectChanged,
     ReplicaUnusable,
     RowsRejected,
+    UpstreamAuthError,
     WarehouseError,
     WindowOutdated,
     WindowTooHeavy,
@@ -182,13 +183,22 @@ def _collections(ledger: Ledger, names: Mapping[str, str]) -> Iterator[Problem]:
         text, before = _WORDS_OF_CODES.get(code, _NOT_ASKED)
         only = "".join(f" --account {account_id}" for account_id in accounts) if len(accounts) <= _NAMED else ""
         titles = _some([_titled(item, names) for item in accounts])
+        first, command = _access(accounts, names) if code == UpstreamAuthError.code else ("", "")
         yield Problem(
-            f"{business_date}: {_grouped(len(accounts), cause)}{text} {titles}",
+            f"{business_date}: {_grouped(len(accounts), cause)}{text} {titles}{first}",
             code,
             min(since for _, since in parts),
-            f"{before}cdr-pipeline nightly --date {business_date}{only}",
+            f"{command}{before}cdr-pipeline nightly --date {business_date}{only}",
             f"{business_date} {cause}",
         )
+
+
+def _access(accounts: list[str], names: Mapping[str, str]) -> tuple[str, str]:
+    """What to do first about refused credentials, and the command that tries them before the night is run again."""
+    if len(accounts) == len(names):
+        return "; first correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN", "cdr-pipeline accounts sync && "
+    stop = f"'cdr-pipeline accounts add {accounts[0]} --inactive'"
+    return f"; first let the switch's operator give these credentials access to it, or stop collecting it: {stop}", ""
 
 
 def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
@@ -221,6 +231,8 @@ def _rejects(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[
             _correction(source[:12], account_id)
             if of_file
             else f"cdr-pipeline rejects dismiss --date {source} --account {account_id} --by NAME --reason WHY",
+            f"{account_id} {source}",
+            max(part.since for part in parts) + _LOOKED_AT,
         )
 
 
@@ -256,6 +268,8 @@ def _series(ctx: RunContext, account_ids: list[str]) -> Iterator[Problem]:
                 "file_missing",
                 datetime.combine(days[0] + timedelta(days=1), time(), tzinfo=UTC),
                 f"cdr-pipeline import FILE --account {series.account_id} --profile {series.profile}",
+                f"{series.account_id} {series.profile}",
+                datetime.combine(days[-1], time(), tzinfo=UTC) + _EXPECTED,
             )
 
 
