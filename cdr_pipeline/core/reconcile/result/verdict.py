@@ -150,7 +150,7 @@ def _unpriced(outcomes: pl.DataFrame) -> dict[str, bool]:
 
 
 def _never_compared(outcomes: pl.DataFrame, rules: CarrierRules, currency: str) -> dict[str, bool]:
-    """Nothing verifies the charges of the day: a reason for red that is no break."""
+    """Nothing verifies the charges of the day: red without a break that can be decided."""
     never_compared = (
         rules.compare_amounts and not rules.rate_card and outcomes["switch_amount"].null_count() == outcomes.height
     )
