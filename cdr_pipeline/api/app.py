@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
+from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
@@ -63,7 +65,7 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
         description="Call detail records of a switch and of carriers' files, one row a leg.",
         version=__version__,
         lifespan=running,
-        docs_url="/docs" if settings.serve_docs else None,
+        docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.serve_docs else None,
         redirect_slashes=False,
@@ -75,12 +77,27 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
         for router in _ROUTERS:
             app.include_router(router, prefix=version)
     app.include_router(health.router)
+    if settings.serve_docs:
+        app.add_route("/docs", _show_docs, include_in_schema=False)
+        # Scripts and styles of the page come from a package, not from another server.
+        app.mount("/docs", StaticFiles(packages=[("fastapi_offline", "static")]))
     app.add_exception_handler(CdrError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_validation)
     app.add_exception_handler(Exception, _refuse_fault)
     app.openapi = lambda: _openapi(app)
     return RequestGuard(app, app.state.metrics, settings.allowed_origins, records.choose_source)
+
+
+async def _show_docs(request: Request) -> Response:
+    """The API's documentation as a page that can send requests."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title=request.app.title,
+        swagger_js_url="/docs/swagger-ui-bundle.js",
+        swagger_css_url="/docs/swagger-ui.css",
+        swagger_favicon_url="/docs/favicon.png",
+    )
 
 
 async def _keep_warehouse(ctx: RunContext) -> None:

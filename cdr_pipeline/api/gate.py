@@ -6,10 +6,12 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -56,15 +58,20 @@ class RequestGuard:
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: FastAPI,
         metrics: Metrics,
         origins: Sequence[str] = (),
         choose_source: Callable[[], datetime | None] = lambda: None,
     ) -> None:
+        self._inner = app
         self._choose_source = choose_source
         self._origins = origins
         self._app = self._with_cors(app)
         self._metrics = metrics
+
+    def running(self) -> AbstractAsyncContextManager[object]:
+        """Opens the connections of the application, and closes them at the end."""
+        return self._inner.router.lifespan_context(self._inner)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request. An uncaught error becomes a 500 response that contains only the request id."""

@@ -4,6 +4,7 @@ import typer
 
 from cdr_pipeline.cli.accounts.accounts import accounts_app
 from cdr_pipeline.cli.accounts.tokens import tokens_app
+from cdr_pipeline.cli.accounts.users import users_app
 from cdr_pipeline.cli.collect.collect import collect
 from cdr_pipeline.cli.days.days import days_app
 from cdr_pipeline.cli.days.deliver import deliver, deliveries_app
@@ -64,6 +65,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(invoices_app, name="invoices", cls=GroupedCommands)
     app.add_typer(profiles_app, name="profiles", cls=GroupedCommands)
     app.add_typer(tokens_app, name="tokens", cls=GroupedCommands)
+    app.add_typer(users_app, name="users", cls=GroupedCommands)
     app.add_typer(alerts_app, name="alerts", cls=GroupedCommands)
     app.add_typer(config_app, name="config", cls=GroupedCommands)
     app.add_typer(deployment_app, name="deployment", cls=GroupedCommands)

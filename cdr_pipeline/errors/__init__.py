@@ -48,6 +48,7 @@ token, a phone number or a name.
     │   ├── RowsRejected                13  some rows of a file were rejected; the others are stored
     │   └── UploadHeld                      the file repeats records of another file; an operator decides
     ├── AccountNotFound                 6   the account is not registered
+    ├── SignInRefused               2   name, password or link of a user of the console is not valid
     ├── ClaimLost                       4   the lease expired and another process took over (retryable)
     ├── UnbalancedBatch                 7   rows were not all accounted for; nothing was merged
     ├── ReconciliationError             7
@@ -73,7 +74,7 @@ token, a phone number or a name.
     └── RequestRefused                  1   the API refused a request (see api/refusals.py)
 """
 
-from cdr_pipeline.errors.accounts import AccountNotFound
+from cdr_pipeline.errors.accounts import AccountNotFound, SignInRefused
 from cdr_pipeline.errors.base import CdrError
 from cdr_pipeline.errors.collect import (
     CallTooLong,
@@ -183,6 +184,7 @@ __all__ = [
     "RowsRejected",
     "SealedFileDamaged",
     "SealedFileExists",
+    "SignInRefused",
     "StoreError",
     "StoreRefused",
     "StoreUnavailable",

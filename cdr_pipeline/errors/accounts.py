@@ -9,3 +9,11 @@ class AccountNotFound(CdrError):
     code = "account_not_found"
     exit_code = 6
     http_status = 404
+
+
+class SignInRefused(CdrError):
+    """The name, password or link of a user of the console is not valid."""
+
+    code = "sign_in_refused"
+    exit_code = 2
+    http_status = 401

@@ -11,6 +11,7 @@ from psycopg import Connection, Transaction
 
 from cdr_pipeline.warehouse.accounts.accounts import Account, AccountTable
 from cdr_pipeline.warehouse.accounts.tokens import TokenTable
+from cdr_pipeline.warehouse.accounts.users import UserTable
 from cdr_pipeline.warehouse.collect.windows import (
     Claim,
     Collection,
@@ -19,6 +20,7 @@ from cdr_pipeline.warehouse.collect.windows import (
     RecordedWindow,
     WindowTable,
 )
+from cdr_pipeline.warehouse.days.calendar import CalendarDay, CalendarTable
 from cdr_pipeline.warehouse.days.day_states import (
     DayBatch,
     DayEvent,
@@ -58,6 +60,7 @@ __all__ = [
     "UPLOAD_STATES",
     "Account",
     "AlertDelivery",
+    "CalendarDay",
     "Claim",
     "Collection",
     "DayBatch",
@@ -99,6 +102,7 @@ class Ledger:
         accounts: accounts and their time zones.
         windows: windows of the switch's API and the claims on collecting them.
         uploads: imported files and rejected rows.
+        calendar: days of many accounts at a glance.
         days: business days and their daily files.
         day_states: locks, seals and restatements of days.
         decisions: decisions about breaks, rules, notes and credit notes.
@@ -116,6 +120,7 @@ class Ledger:
         sealed_files: announced files of sealed days and their checks.
         shards: shards of nights and their results.
         tokens: API tokens.
+        users: users of the console, their sessions, and the log of what they did.
         versions: records to compare and versions of reconciliations.
     """
 
@@ -125,6 +130,7 @@ class Ledger:
         self.alerts = AlertTable(connection)
         self.windows = WindowTable(connection)
         self.uploads = UploadTable(connection)
+        self.calendar = CalendarTable(connection)
         self.days = DayTable(connection)
         self.day_states = DayStateTable(connection)
         self.decisions = DecisionTable(connection)
@@ -142,6 +148,7 @@ class Ledger:
         self.leases = LeaseTable(connection)
         self.shards = ShardTable(connection)
         self.tokens = TokenTable(connection)
+        self.users = UserTable(connection)
         self.versions = VersionTable(connection)
 
     def transaction(self) -> AbstractContextManager[Transaction]:

@@ -21,7 +21,7 @@ OTHERS: Final[dict[Path, frozenset[str]]] = {
     PACKAGE / "defs": frozenset(),
     PACKAGE / "cli": frozenset(),
     ROOT / "sql": frozenset({"migrations"}),
-    ROOT / "tests": frozenset({"api", "benchmarks", "docs", "golden", "samples", "support"}),
+    ROOT / "tests": frozenset({"api", "benchmarks", "console", "docs", "golden", "samples", "support"}),
 }
 # Names of commands and routes are those that users type.
 NAMED_BY_USERS: Final = ("cli", "api/routes")

@@ -62,6 +62,7 @@ def demo(
     _print_result(nights, ctx, ready)
     _print_planted(planted, dates)
     out.print(f"\n{days} nights in {time.monotonic() - started_at:.1f} s. Look at them:  cdr-pipeline ui")
+    out.print("Decide breaks and download files in the console: cdr-pipeline serve")
     out.print("List what is in the warehouse:            cdr-pipeline status")
     for night in nights.values():
         night.require_whole()

@@ -64,6 +64,7 @@ def _head(title: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}"'
         f' viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" font-family="sans-serif" font-size="11">'
+        f"<title>{escape(title)}</title>"
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>' + _text(8, 16, title, size=13)
     )
 

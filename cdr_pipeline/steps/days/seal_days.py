@@ -116,6 +116,14 @@ def seal_days(request: SealRequest, ctx: RunContext) -> list[SealedDay]:
     return unpublished + [shares[number % writers][number // writers] for number in range(len(due_days))]
 
 
+def day_obstacles(account: Account, business_date: date, ctx: RunContext) -> list[Obstacle]:
+    """What blocks sealing of an open day now, in the order of ``Obstacle``."""
+    with ctx.ledger() as ledger:
+        dropped = account.account_id in accounts_with_drops([account.account_id], ledger, ctx)
+        record = ledger.days.find(account.account_id, business_date)
+        return _obstacles(account, business_date, record, ledger, ctx, dropped=dropped)
+
+
 def _seal_share(
     days: Sequence[tuple[Account, date]], request: SealRequest, dropped: Collection[str], ctx: RunContext
 ) -> list[SealedDay]:

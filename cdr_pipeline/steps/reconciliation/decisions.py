@@ -101,6 +101,36 @@ def decide_breaks(
         return _decide(decisions, ledger, ctx, decided_by=decided_by)
 
 
+def decide_listed(
+    listed: Mapping[str, int],
+    ctx: RunContext,
+    *,
+    accounts: Sequence[str],
+    decision: Choice,
+    reason: str,
+    decided_by: str,
+) -> DecidedBreaks:
+    """Records a decision about breaks as a person saw them in a list, in one transaction, or nothing.
+
+    Args:
+        listed: number of decisions about each break that the list showed, by id of the break.
+        ctx: settings, warehouse, clock and progress callback.
+        accounts: accounts that the person sees; breaks of others are not found.
+        decision: the decision; ``open`` withdraws the one before.
+        reason: stored with the decision.
+        decided_by: person who decides.
+
+    Raises:
+        BreakNotFound: an id matches no break of the newest versions of these accounts.
+        DecisionConflict: another person decided one of them meanwhile.
+        InvalidDecision: reason or person is missing.
+    """
+    with ctx.ledger() as ledger:
+        breaks = _found(listed, ledger, accounts)
+        decisions = [_Intent(item, listed.get(item.outcome_id, 0), decision, reason) for item in breaks]
+        return _decide(decisions, ledger, ctx, decided_by=decided_by)
+
+
 def decide_selected(
     wanted: BreakFilter, ctx: RunContext, *, decision: Choice, reason: str, decided_by: str
 ) -> DecidedBreaks:
@@ -420,9 +450,9 @@ def day_sums(account_id: str, business_date: date, ctx: RunContext, carrier: str
         return ledger.decisions.sums(account_id, business_date, carrier)
 
 
-def _found(ids: Iterable[str], ledger: Ledger) -> list[Break]:
-    """The breaks of ids; one that two carriers' days share counts in both."""
-    account_ids = [account.account_id for account in ledger.accounts.all()]
+def _found(ids: Iterable[str], ledger: Ledger, accounts: Sequence[str] | None = None) -> list[Break]:
+    """The breaks of ids, in all accounts or in the given ones; one that two carriers' days share counts in both."""
+    account_ids = [account.account_id for account in ledger.accounts.all()] if accounts is None else accounts
     breaks: list[Break] = []
     for wanted in ids:
         matches = (

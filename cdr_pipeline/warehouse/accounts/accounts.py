@@ -101,6 +101,11 @@ class AccountTable(LedgerTables):
         """Current state of the account. A load rereads it after locking the account, so the time zone cannot change."""
         return self.find_account(account.account_id) or account
 
+    def subtree(self, account_id: str) -> tuple[str, ...]:
+        """Ids of an account and of all accounts below it; empty if the account is not registered."""
+        (row,) = self.statements.rows("accounts/account_scope", account_id=account_id)
+        return tuple(row["account_ids"] or ())
+
     def _accounts(self, account_id: str | None) -> list[Account]:
         return [
             Account(**row, earlier_zones=tuple(map(EarlierZone, zones, dates)))

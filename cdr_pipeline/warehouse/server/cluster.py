@@ -23,6 +23,7 @@ LOCAL: Final = frozenset(
         "collections", "alembic_version", "migration_checksums", "warehouse_identity",
         "api_tokens", "api_secrets", "api_answers", "night_shards", "step_leases", "alert_topics", "alerts",
         "alert_deliveries",
+        "console_users", "console_links", "console_sessions", "console_events",
     }
 )  # fmt: skip
 

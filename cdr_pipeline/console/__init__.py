@@ -1,0 +1,1 @@
+"""Server-rendered pages for finance and operators. Calls only steps; works without JavaScript."""

@@ -1,0 +1,93 @@
+"""Renders the templates with escaping, the language of the browser, and the user of the request."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from cdr_pipeline import __version__
+from cdr_pipeline.console.catalog import Language, preferred_language
+from cdr_pipeline.console.sessions import csrf_token, user_of
+from cdr_pipeline.steps.accounts.users import Permission
+
+# Texts of notices that a redirect can name; anything else in the address is ignored.
+NOTICES: Final = {
+    "decided": "The decision is recorded.",
+    "sealed": "The day is sealed.",
+    "restated": "The day is restated.",
+    "unchanged": "The late changes cancel each other out; the file stays as it is.",
+    "loaded": "The file is loaded.",
+    "released": "The file is released and loaded.",
+    "discarded": "The file is discarded.",
+    "changed": "The user is changed.",
+    "signed_out": "You are signed out.",
+}
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+    """One page. ``values`` are the names that the template uses."""
+    spoken = preferred_language(request.headers.get("accept-language", ""))
+    user = user_of(request)
+    html = (
+        _templates()
+        .get_template(template)
+        .render(
+            **values,
+            _=spoken.text,
+            language=spoken,
+            number=spoken.number,
+            amount=spoken.amount,
+            day=spoken.day,
+            time=spoken.time,
+            user=user,
+            may={item.value: user is not None and user.may(item) for item in Permission},
+            csrf=csrf_token(request) if user else "",
+            path=request.url.path,
+            notice=NOTICES.get(request.query_params.get("notice", "")),
+            version=__version__,
+        )
+    )
+    response = HTMLResponse(html, status_code=status)
+    response.headers["Content-Language"] = spoken.code
+    response.headers["Vary"] = "Accept-Language, Cookie"
+    return response
+
+
+def language_of(request: Request) -> Language:
+    """The language of the browser."""
+    return preferred_language(request.headers.get("accept-language", ""))
+
+
+@cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=PackageLoader("cdr_pipeline.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    templates.filters["query"] = _query
+    templates.filters["segment"] = lambda text: quote(str(text), safe="")
+    templates.filters["svg"] = _svg
+    templates.tests["instant"] = lambda value: isinstance(value, datetime)
+    templates.tests["amount"] = lambda value: isinstance(value, Decimal)
+    templates.tests["day"] = lambda value: isinstance(value, date)
+    return templates
+
+
+def _query(values: dict[str, object]) -> str:
+    """A query string of the values that are set; a list becomes several."""
+    return urlencode({key: value for key, value in values.items() if value not in (None, "", [])}, doseq=True)
+
+
+def _svg(text: str) -> Markup:
+    """Markup of a chart that ``core.charts`` made and escaped."""
+    return Markup(text)  # noqa: S704 - columns_svg escapes its texts

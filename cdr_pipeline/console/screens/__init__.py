@@ -1,0 +1,1 @@
+"""One module a screen: routes that read steps and render a template."""

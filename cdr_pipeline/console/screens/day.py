@@ -1,0 +1,150 @@
+"""One account's day: state, obstacles, totals, files with their manifests, verification, seal and restatement."""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+
+from cdr_pipeline.console.rendering import page
+from cdr_pipeline.console.service import service_of
+from cdr_pipeline.console.sessions import (
+    CurrentUser,
+    NotVisible,
+    OwnForm,
+    require,
+    visible_account,
+)
+from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
+from cdr_pipeline.errors import DayNotSealable
+from cdr_pipeline.steps.accounts.users import Permission, SignedIn, list_events, record_event
+from cdr_pipeline.steps.days.day_details import DayDetails, VerifiedFile, day_details, verify_day
+from cdr_pipeline.steps.days.published_files import find_file
+from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
+from cdr_pipeline.steps.days.seal_days import Obstacle, Override, SealRequest, seal_days
+
+router = APIRouter()
+_PUBLIC_DIALECT = "redacted"
+
+
+@router.get("/days/{account_id}/{business_date}")
+def show_day(request: Request, user: CurrentUser, account_id: str, business_date: date) -> Response:
+    """The day."""
+    return _show(request, user, account_id, business_date)
+
+
+@router.post("/days/{account_id}/{business_date}/verify", dependencies=[OwnForm])
+def verify(request: Request, user: CurrentUser, account_id: str, business_date: date) -> Response:
+    """Recomputes every file of the day and shows the result."""
+    visible_account(user, account_id, request)
+    verified = verify_day(account_id, business_date, service_of(request).ctx)
+    return _show(request, user, account_id, business_date, verified=verified)
+
+
+@router.post("/days/{account_id}/{business_date}/seal", dependencies=[OwnForm])
+def seal(
+    request: Request,
+    user: CurrentUser,
+    account_id: str,
+    business_date: date,
+    reason: Annotated[str, Form(max_length=1_000)] = "",
+) -> Response:
+    """Seals the day; in spite of obstacles only with a reason, by an approver."""
+    require(user, Permission.DECIDE)
+    account = visible_account(user, account_id, request)
+    ctx = service_of(request).ctx
+    override = None
+    if reason.strip():
+        require(user, Permission.OVERRIDE)
+        override = Override(user.name, reason.strip())
+    days = seal_days(SealRequest([business_date], [account.account_id], override), ctx)
+    result = next((day for day in days if (day.account_id, day.business_date) == (account_id, business_date)), None)
+    if result is None or result.outcome == "failed":
+        failure = result.failure if result else None
+        raise DayNotSealable(failure.message if failure else "the day could not be sealed")
+    if result.outcome == "refused":
+        return _show(request, user, account_id, business_date, refused=result.obstacles, status=409)
+    record_event(user, "seal", ctx, account_id=account_id, business_date=business_date, reason=reason.strip())
+    return _back(account_id, business_date, "sealed")
+
+
+@router.post("/days/{account_id}/{business_date}/restate", dependencies=[OwnForm])
+def restate(
+    request: Request,
+    user: CurrentUser,
+    account_id: str,
+    business_date: date,
+    reason: Annotated[str, Form(min_length=1, max_length=1_000)],
+) -> Response:
+    """Restates a late day with a reason."""
+    require(user, Permission.OVERRIDE)
+    account = visible_account(user, account_id, request)
+    ctx = service_of(request).ctx
+    days = restate_days(RestateRequest(user.name, reason.strip(), [business_date], [account.account_id]), ctx)
+    result = next((day for day in days if (day.account_id, day.business_date) == (account_id, business_date)), None)
+    if result is None or result.outcome in ("failed", "refused"):
+        failure = result.failure if result else None
+        raise DayNotSealable(failure.message if failure else "the day is not late, or a load of the account is running")
+    record_event(user, "restate", ctx, account_id=account_id, business_date=business_date, reason=reason.strip())
+    return _back(account_id, business_date, result.outcome)
+
+
+@router.get("/days/{account_id}/{business_date}/files/{file_id}")
+def download(request: Request, user: CurrentUser, account_id: str, business_date: date, file_id: str) -> Response:
+    """A daily file, byte for byte. Viewers get the redacted dialect only."""
+    account = visible_account(user, account_id, request)
+    if not file_id.startswith(f"{business_date}_"):
+        raise NotVisible
+    if not file_id.endswith(f"_{_PUBLIC_DIALECT}"):
+        require(user, Permission.EXACT_FILES)
+    ctx = service_of(request).ctx
+    file = find_file(account.account_id, file_id, ctx)
+    if file is None:
+        raise NotVisible
+    record_event(user, "download", ctx, account_id=account_id, business_date=business_date, subject=file_id)
+    return FileResponse(
+        file.path,
+        media_type="application/octet-stream",
+        filename=file.path.name,
+        headers={"X-Content-SHA256": file.sha256},
+    )
+
+
+def _show(
+    request: Request,
+    user: SignedIn,
+    account_id: str,
+    business_date: date,
+    *,
+    verified: list[VerifiedFile] | None = None,
+    refused: tuple[Obstacle, ...] = (),
+    status: int = 200,
+) -> Response:
+    account = visible_account(user, account_id, request)
+    ctx = service_of(request).ctx
+    details = day_details(account, business_date, ctx)
+    return page(
+        request,
+        "day.html",
+        status=status,
+        account=account,
+        date=business_date,
+        details=details,
+        verified=verified,
+        refused=refused,
+        plot=_plot(details),
+        events=[event for event in list_events(user, ctx, business_date=business_date)
+                if event.account_id == account_id],
+        public_dialect=_PUBLIC_DIALECT,
+    )  # fmt: skip
+
+
+def _plot(details: DayDetails) -> str:
+    series = [
+        ChartSeries(origin, tuple(float(value) for value in values)) for origin, values in details.traffic.items()
+    ]
+    return columns_svg("Records by hour (UTC)", [f"{hour:02d}" for hour in range(24)], series) if series else ""
+
+
+def _back(account_id: str, business_date: date, notice: str) -> Response:
+    return RedirectResponse(f"/days/{account_id}/{business_date}?notice={notice}", status_code=303)

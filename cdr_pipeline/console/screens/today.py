@@ -1,0 +1,51 @@
+"""The first page: one verdict, what waits for a person, and the last nights."""
+
+from datetime import date, timedelta
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from cdr_pipeline.console.rendering import page
+from cdr_pipeline.console.service import service_of
+from cdr_pipeline.console.sessions import CurrentUser, visible_accounts
+from cdr_pipeline.steps.days.calendar import NEEDS_ACTION, MarkedDay, calendar
+from cdr_pipeline.steps.operations.health import find_problems
+from cdr_pipeline.steps.operations.waiting_work import waiting_work
+
+router = APIRouter()
+_NIGHTS: Final = 14
+# More rows than this do not fit a page that is read in a minute; the calendar and the lists have all of them.
+_SHOWN: Final = 50
+
+
+@router.get("/")
+def today(request: Request, user: CurrentUser) -> Response:
+    """Verdict, work and nights of the accounts that the user sees."""
+    ctx = service_of(request).ctx
+    accounts = visible_accounts(user, request)
+    work = waiting_work(list(accounts), ctx, unowned=user.everything)
+    last = ctx.clock().date()
+    marked = calendar(list(accounts), last - timedelta(days=_NIGHTS), last - timedelta(days=1), ctx)
+    problems = find_problems(ctx) if user.everything and user.role == "operator" else []
+    return page(
+        request,
+        "today.html",
+        accounts=accounts,
+        work=work[:_SHOWN],
+        more=max(0, len(work) - _SHOWN),
+        count=len(work),
+        nights=_nights(marked, last),
+        problems=problems,
+    )
+
+
+def _nights(marked: list[MarkedDay], last: date) -> list[tuple[date, int, int]]:
+    """Each of the last days with its accounts, and how many of them need action."""
+    days: dict[date, list[MarkedDay]] = {}
+    for item in marked:
+        days.setdefault(item.business_date, []).append(item)
+    dates = [last - timedelta(days=number) for number in range(_NIGHTS, 0, -1)]
+    return [
+        (day, len(days.get(day, ())), sum(item.mark in NEEDS_ACTION for item in days.get(day, ()))) for day in dates
+    ]

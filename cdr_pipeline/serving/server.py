@@ -1,0 +1,45 @@
+"""Runs the API and the console on uvicorn, in one process or several."""
+
+import shutil
+from typing import Final
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from cdr_pipeline.api.serving import config
+from cdr_pipeline.core.fields.dictionary import UNLOGGED
+from cdr_pipeline.privacy.redaction import configure_logging
+from cdr_pipeline.serving.app import ServedApp
+from cdr_pipeline.settings import Settings, load_settings, share_metrics, worker_count
+from cdr_pipeline.steps.run_context import RunContext
+
+_WORKER: Final = "cdr_pipeline.serving.server:worker_app"
+
+
+def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
+    """Serves until it is interrupted. Requires that the warehouse runs and is migrated.
+
+    Args:
+        settings: settings of this process.
+        host: address to listen on.
+        port: TCP port to listen on.
+        workers: number of processes.
+    """
+    configure_logging(settings.log_level, private_fields=UNLOGGED)
+    if workers == 1:
+        uvicorn.Server(config(ServedApp(RunContext.open(settings)), host=host, port=port)).run()
+        return
+    folder = settings.local_dir / "serve" / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    share_metrics(folder, workers)
+    server_config = config(_WORKER, host=host, port=port, workers=workers)
+    listener = server_config.bind_socket()
+    Multiprocess(server_config, [listener]).run()
+
+
+def worker_app() -> ServedApp:
+    """The application of one of several workers; reads its settings from the environment."""
+    settings = load_settings()
+    configure_logging(settings.log_level, private_fields=UNLOGGED)
+    return ServedApp(RunContext.open(settings), workers=worker_count())

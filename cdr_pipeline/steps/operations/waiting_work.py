@@ -1,0 +1,100 @@
+"""Work that waits for a person, on the accounts that the person sees."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from cdr_pipeline.steps.days.calendar import MarkedDay, calendar
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
+
+# Older days are found in the calendar.
+_DAYS = timedelta(days=35)
+Kind = Literal["missing", "incomplete", "red", "late", "held", "unreadable", "refused_drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingWork:
+    """One thing to do.
+
+    Attributes:
+        kind: what waits: a day that is missing, incomplete, red or late; a file that is held, unreadable or refused.
+        account_id: account that owns it.
+        business_date: day; None for a file.
+        subject: id of the upload, or place of the dropped file; empty for a day.
+        breaks: number of undecided breaks of a red day.
+        since: since when it waits; None if only its day is known.
+        code: error code of the cause, if any.
+    """
+
+    kind: Kind
+    account_id: str
+    business_date: date | None
+    subject: str = ""
+    breaks: int = 0
+    since: datetime | None = None
+    code: str | None = None
+
+
+def waiting_work(accounts: Sequence[str], ctx: RunContext, *, unowned: bool) -> list[WaitingWork]:
+    """Work on the accounts that waits for a person: files first, then days, the oldest first.
+
+    Args:
+        accounts: accounts that the person sees.
+        ctx: settings, warehouse, clock and progress callback.
+        unowned: whether to include dropped files that belong to no registered account.
+    """
+    today = ctx.clock().date()
+    marked = calendar(accounts, today - _DAYS, today + timedelta(days=1), ctx)
+    with ctx.ledger() as ledger:
+        stuck = ledger.health.stuck_uploads(accounts)
+        causes = {(day.account_id, day.business_date): day for day in ledger.health.failed_days(accounts)}
+        drops = [
+            drop
+            for drop in waiting_drops(ledger, ctx, accounts)
+            if drop.state == "refused" and (unowned or drop.account_id is not None)
+        ]
+    files = [
+        WaitingWork(
+            "held" if upload.state == "held" else "unreadable",
+            upload.account_id,
+            None,
+            subject=upload.sha256,
+            since=upload.since,
+            code=upload.error_code,
+        )
+        for upload in stuck
+    ]
+    files += [
+        WaitingWork("refused_drop", drop.account_id or "", None, subject=drop.place, since=drop.since, code=drop.code)
+        for drop in drops
+    ]
+    days: list[WaitingWork] = []
+    for item in marked:
+        kind = _kind(item)
+        if kind is None:
+            continue
+        cause = causes.get((item.account_id, item.business_date))
+        days.append(
+            WaitingWork(
+                kind,
+                item.account_id,
+                item.business_date,
+                breaks=item.day.breaks if item.day else 0,
+                since=cause.since if cause else None,
+                code=cause.error_code if cause else None,
+            )
+        )
+    days.sort(key=lambda work: (work.business_date or date.min, work.account_id))
+    return [*files, *days]
+
+
+def _kind(item: MarkedDay) -> Kind | None:
+    if item.mark == "missing":
+        return "missing"
+    if item.mark == "incomplete" and item.day is not None and (item.day.failed_windows or item.day.volume):
+        return "incomplete"
+    if item.mark == "red":
+        return "red"
+    return "late" if item.mark == "late" else None
