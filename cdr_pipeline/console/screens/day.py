@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
+from starlette.background import BackgroundTask
 
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
@@ -17,6 +18,7 @@ from cdr_pipeline.console.sessions import (
 )
 from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
 from cdr_pipeline.errors import DayNotSealable
+from cdr_pipeline.files.store import StorePath, download
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, list_events, record_event
 from cdr_pipeline.steps.days.day_details import DayDetails, VerifiedFile, day_details, verify_day
 from cdr_pipeline.steps.days.published_files import find_file
@@ -90,7 +92,7 @@ def restate(
 
 
 @router.get("/days/{account_id}/{business_date}/files/{file_id}")
-def download(request: Request, user: CurrentUser, account_id: str, business_date: date, file_id: str) -> Response:
+def download_file(request: Request, user: CurrentUser, account_id: str, business_date: date, file_id: str) -> Response:
     """A daily file, byte for byte. Viewers get the redacted dialect only."""
     account = visible_account(user, account_id, request)
     if not file_id.startswith(f"{business_date}_"):
@@ -102,11 +104,14 @@ def download(request: Request, user: CurrentUser, account_id: str, business_date
     if file is None:
         raise NotVisible
     record_event(user, "download", ctx, account_id=account_id, business_date=business_date, subject=file_id)
+    stored = isinstance(file.path, StorePath)
+    local = download(file.path) if isinstance(file.path, StorePath) else file.path
     return FileResponse(
-        file.path,
+        local,
         media_type="application/octet-stream",
         filename=file.path.name,
         headers={"X-Content-SHA256": file.sha256},
+        background=BackgroundTask(local.unlink, missing_ok=True) if stored else None,
     )
 
 
