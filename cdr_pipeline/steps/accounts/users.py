@@ -35,6 +35,9 @@ class Permission(StrEnum):
     OPERATE = "operate"
 
 
+_ROLES: Final[dict[str, Role]] = {
+    "viewer": "viewer", "finance": "finance", "approver": "approver", "operator": "operator",
+}  # fmt: skip
 # The least role that has a permission.
 _LEAST_ROLE: Final[dict[Permission, Role]] = {
     Permission.VIEW: "viewer",
@@ -110,10 +113,9 @@ def invite_user(request: UserRequest, ctx: RunContext) -> Invitation:
 
 
 def _role(name: str) -> Role:
-    role = {str(role): role for role in ROLES}.get(name)
-    if role is None:
+    if name not in _ROLES:
         raise ConfigurationError(f"a role is one of: {', '.join(ROLES)}")
-    return role
+    return _ROLES[name]
 
 
 def _known_or_new(name: str, role: Role, account_id: str | None, ledger: Ledger, now: datetime) -> User:
