@@ -11,7 +11,11 @@ _STATEMENTS = (
     "ALTER TABLE reconciliations ADD COLUMN unverified boolean NOT NULL DEFAULT false",
     """
     UPDATE reconciliations SET unverified = true
-    WHERE array_to_string(findings, ' ') LIKE '% charged and not verified: no rate card%'
+    WHERE
+        EXISTS (
+            SELECT 1 FROM unnest(findings) AS finding
+            WHERE finding LIKE '% charged and not verified: no rate card%'
+        )
     """,
     "ALTER TABLE reconciled_calls ADD COLUMN currency text",
     """
@@ -29,8 +33,12 @@ _STATEMENTS = (
     ALTER TABLE break_decisions
     ADD COLUMN rule_id text,
     ADD COLUMN credit_note text,
-    ADD COLUMN is_newest boolean NOT NULL DEFAULT true,
-    DROP CONSTRAINT break_decisions_decision_check,
+    ADD COLUMN is_newest boolean NOT NULL DEFAULT true
+    """,
+    # A cluster accepts a constraint only in a command of its own.
+    "ALTER TABLE break_decisions DROP CONSTRAINT break_decisions_decision_check",
+    """
+    ALTER TABLE break_decisions
     ADD CONSTRAINT break_decisions_decision_check CHECK (decision IN ('accepted', 'disputed', 'credited', 'open'))
     """,
     """
