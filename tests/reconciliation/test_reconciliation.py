@@ -1,16 +1,27 @@
 """The switch against a carrier, over HTTP, through the steps, into a real warehouse and onto a page."""
 
-import pytest
+from collections.abc import Iterator
 
+import pytest
+import stamina
+
+from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.run_context import RunContext
 from tests.support.carriers import carriers_night, reconciled
-from tests.support.nights import DAY, warehouse
+from tests.support.nights import DAY, playing, warehouse
 
 
 @pytest.fixture
 def switch() -> SimulatedSwitch:
     return SimulatedSwitch.build(calls_per_day=120)
+
+
+@pytest.fixture
+def place(ctx: RunContext, switch: SimulatedSwitch) -> Iterator[RunContext]:
+    """A workplace that collects from the switch."""
+    with stamina.set_testing(testing=True, attempts=5, cap=True), run_switch(switch) as running:
+        yield playing(ctx, switch, running.url, api_details=True)
 
 
 def breaks_of(ctx: RunContext, account_id: str) -> dict[str, set[str]]:
