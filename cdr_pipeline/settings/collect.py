@@ -83,10 +83,13 @@ class CollectSettings(SettingsSection):
     )
     api_page_size: int = Field(default=500, ge=1, le=10_000, description="rows per page (v2)")
     api_requests_per_second: float = Field(
-        default=8.0, gt=0, le=10_000, description="requests per second and account; a stock switch allows 10"
+        default=8.0,
+        gt=0,
+        le=10_000,
+        description="requests per second and account, of all processes together; a stock switch allows 10",
     )
     api_host_requests_per_second: float = Field(
-        default=200.0, gt=0, le=100_000, description="requests per second of all accounts together"
+        default=200.0, gt=0, le=100_000, description="requests per second of all accounts and processes together"
     )
     api_timeout_seconds: float = Field(default=60.0, gt=0, le=3600, description="timeout of one request")
     collect_concurrency: int = Field(default=8, ge=1, le=64, description="accounts collected at the same time")

@@ -242,12 +242,19 @@ class Upstream(Protocol):
         """Current time by the upstream's clock, from a request without credentials; None if it does not tell."""
         ...
 
-    def connect(self, *, wall_clock: Callable[[], datetime] | None = None) -> UpstreamClient:
+    def connect(
+        self,
+        *,
+        wall_clock: Callable[[], datetime] | None = None,
+        reserve: Callable[[str, float, int], float] | None = None,
+    ) -> UpstreamClient:
         """Opens a client.
 
         Args:
             wall_clock: current time in UTC, which the client compares with the upstream's clock; None disables the
                 comparison.
+            reserve: reserves requests of a place at a rate among all processes, and returns the seconds until they may
+                be sent; None if this process is alone.
 
         Raises:
             ConfigurationError: the address or the credentials are missing.

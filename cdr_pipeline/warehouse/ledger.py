@@ -12,6 +12,7 @@ from psycopg import Connection, Transaction
 from cdr_pipeline.warehouse.accounts.accounts import Account, AccountTable
 from cdr_pipeline.warehouse.accounts.tokens import TokenTable
 from cdr_pipeline.warehouse.accounts.users import UserTable
+from cdr_pipeline.warehouse.collect.pace import SharedPace
 from cdr_pipeline.warehouse.collect.windows import (
     Claim,
     Collection,
@@ -112,6 +113,7 @@ class Ledger:
         health: read-only queries about nights and problems.
         identity: id that links the warehouse to its data folder.
         invoices: invoices of carriers, and the charges that they are compared with.
+        pace: limits of requests that all processes share.
         leases: leases of running steps.
         reconciliations: reconciliations, breaks and decisions.
         records: loads of batches and lines of daily files.
@@ -145,6 +147,7 @@ class Ledger:
         self.responses = IdempotentResponses(connection)
         self.retention = RetentionTable(connection)
         self.sealed_files = SealedFileTable(connection)
+        self.pace = SharedPace(connection)
         self.leases = LeaseTable(connection)
         self.shards = ShardTable(connection)
         self.tokens = TokenTable(connection)

@@ -14,7 +14,14 @@ from cdr_pipeline.warehouse.server.migrate import current, head, require_current
 from cdr_pipeline.warehouse.statements import BOOKKEEPING, STAGED
 
 # They concern the installation, not an account.
-UNPLACED = {"alembic_version", "migration_checksums", "warehouse_identity", "night_shards", "step_leases"}
+UNPLACED = {
+    "alembic_version",
+    "migration_checksums",
+    "warehouse_identity",
+    "night_shards",
+    "step_leases",
+    "request_pace",
+}
 ALERTS = ("alerts", "alert_topics", "alert_deliveries")
 VIEW = ("extra", "batch_id", "source_line", "saved_at", "changed_at", "linked_record_id", "leg_origin")
 

@@ -145,8 +145,14 @@ class MemoryUpstream:
         """This process has the same clock."""
         return datetime.now(UTC)
 
-    def connect(self, *, wall_clock: Callable[[], datetime] | None = None) -> "MemoryClient":
-        """Opens a client. The clock cannot differ."""
+    def connect(
+        self,
+        *,
+        wall_clock: Callable[[], datetime] | None = None,
+        reserve: Callable[[str, float, int], float] | None = None,
+    ) -> "MemoryClient":
+        """Opens a client. The clock cannot differ, and no request needs a reservation."""
+        assert reserve is None or callable(reserve)
         assert wall_clock is None or wall_clock().tzinfo is not None
         if self.settings.api_url is None:
             raise ConfigurationError("CDR_API_URL is not set")

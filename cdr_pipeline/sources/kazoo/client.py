@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx2
 
@@ -22,7 +22,7 @@ from cdr_pipeline.errors import (
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.connection import Connection
 from cdr_pipeline.sources.kazoo.dialects import VERSION_KEYS, SwitchDialect
-from cdr_pipeline.sources.kazoo.pace import Pace
+from cdr_pipeline.sources.kazoo.pace import Pace, Reserve
 from cdr_pipeline.sources.kazoo.pages import Page, data_of, next_key_of, parse_detail, parse_page
 from cdr_pipeline.sources.kazoo.session import Credentials, Session
 from cdr_pipeline.sources.kazoo.windows import created_range, crosses_month, is_shrunk
@@ -53,6 +53,7 @@ class KazooClient:
         clock: monotonic seconds, for tests.
         wall_clock: current time in UTC, compared with the ``Date`` of every response; None disables the comparison.
         clock_tolerance_seconds: largest accepted difference between the two clocks.
+        reserve: reserves requests among all processes; None if this process is alone.
     """
 
     def __init__(
@@ -72,12 +73,15 @@ class KazooClient:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] | None = None,
         clock_tolerance_seconds: float = 300.0,
+        reserve: Reserve | None = None,
     ) -> None:
         self._page_size = page_size
         self._connection = Connection(
             base_url,
             Session(credentials, session_dir, credentials.fingerprint(base_url)),
-            Pace(requests_per_second, host_requests_per_second),
+            Pace(
+                requests_per_second, host_requests_per_second, reserve=reserve, host=urlsplit(base_url).hostname or ""
+            ),
             timeout_seconds=timeout_seconds,
             token_in_query=token_in_query,
             attempts=attempts,
@@ -89,13 +93,20 @@ class KazooClient:
         )
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, wall_clock: Callable[[], datetime] | None = None) -> Self:
+    def from_settings(
+        cls,
+        settings: Settings,
+        *,
+        wall_clock: Callable[[], datetime] | None = None,
+        reserve: Reserve | None = None,
+    ) -> Self:
         """Creates a client from settings.
 
         Args:
             settings: settings of this process.
             wall_clock: current time in UTC, compared with the ``Date`` of every response; None disables the
                 comparison.
+            reserve: reserves requests among all processes; None if this process is alone.
 
         Raises:
             ConfigurationError: the URL or the credentials are missing.
@@ -113,6 +124,7 @@ class KazooClient:
             token_in_query=settings.api_token_in_query,
             wall_clock=wall_clock,
             clock_tolerance_seconds=settings.clock_tolerance_seconds,
+            reserve=reserve,
         )
 
     def __enter__(self) -> Self:

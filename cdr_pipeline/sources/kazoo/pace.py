@@ -7,7 +7,7 @@ one token, a login 35. White-label versions may have other numbers.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cdr_pipeline.core.time.token_bucket import TokenBucket
@@ -16,8 +16,34 @@ from cdr_pipeline.core.time.token_bucket import TokenBucket
 _RESERVE: Final = 10
 _SLOWEST_PER_SECOND: Final = 0.2
 _BURST_SECONDS: Final = 2.0
+# A process reserves the requests of this time at once. A reservation costs one statement.
+_RESERVED_SECONDS: Final = 0.5
 # After a 429 has halved the rate, every response raises it again by this share of the full rate.
 _RECOVERY: Final = 0.02
+
+
+Reserve = Callable[[str, float, int], float]
+"""Reserves requests of a place at a rate among all processes, and returns the seconds until they may be sent."""
+
+
+@dataclass(slots=True)
+class _Share:
+    """Requests that this process has reserved among all processes, and the time from which it may send them."""
+
+    place: str
+    rate: float
+    left: int = 0
+    begins_at: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def seconds_until_next(self, reserve: Reserve, clock: Callable[[], float]) -> float:
+        """Takes a request out of the reservation, after a new one if none is left."""
+        with self.lock:
+            if self.left == 0:
+                self.left = max(1, int(self.rate * _RESERVED_SECONDS))
+                self.begins_at = clock() + reserve(self.place, self.rate, self.left)
+            self.left -= 1
+            return self.begins_at - clock()
 
 
 @dataclass(slots=True)
@@ -25,6 +51,7 @@ class _AccountPace:
     """Requests of one account: its bucket, and the time until which the server wants none."""
 
     bucket: TokenBucket
+    share: _Share
     closed_until: float = 0.0
 
 
@@ -35,6 +62,8 @@ class Pace:
         per_second: requests per second of one account, as long as the server does not answer 429.
         host_per_second: requests per second of all accounts together.
         clock, sleep: for tests.
+        reserve: reserves requests among all processes; None if this process is alone.
+        host: host of the switch; its name identifies the reservations.
     """
 
     def __init__(
@@ -43,6 +72,9 @@ class Pace:
         host_per_second: float = 10_000.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        reserve: Reserve | None = None,
+        host: str = "",
     ) -> None:
         self._full = per_second
         self._clock = clock
@@ -50,6 +82,8 @@ class Pace:
         self._lock = threading.Lock()
         self._host = TokenBucket.full(host_per_second, _burst(host_per_second), clock())
         self._accounts: dict[str, _AccountPace] = {}
+        self._reserve = reserve
+        self._shared_host = _Share(host, host_per_second)
 
     def wait(self, account_id: str) -> None:
         """Waits until the account's next request may be sent. A waiting account does not delay others."""
@@ -57,6 +91,9 @@ class Pace:
             now = self._clock()
             account = self._of(account_id)
             seconds = max(account.bucket.spend(1.0, now), account.closed_until - now, self._host.spend(1.0, now))
+        if self._reserve is not None:
+            shared = (account.share, self._shared_host)
+            seconds = max(seconds, *(share.seconds_until_next(self._reserve, self._clock) for share in shared))
         if seconds > 0:
             self._sleep(seconds)
 
@@ -85,7 +122,8 @@ class Pace:
     def _of(self, account_id: str) -> _AccountPace:
         if account_id not in self._accounts:
             bucket = TokenBucket.full(self._full, _burst(self._full), self._clock())
-            self._accounts[account_id] = _AccountPace(bucket)
+            share = _Share(f"{self._shared_host.place}/{account_id}", self._full)
+            self._accounts[account_id] = _AccountPace(bucket, share)
         return self._accounts[account_id]
 
 

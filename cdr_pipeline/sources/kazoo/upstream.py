@@ -13,6 +13,7 @@ from cdr_pipeline.errors import CallTooLong, DialectChanged
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.kazoo.client import KazooClient
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
+from cdr_pipeline.sources.kazoo.pace import Reserve
 from cdr_pipeline.sources.kazoo.pages import Page, cut_page, longest_over, parse_detail, parse_page
 from cdr_pipeline.sources.kazoo.server_clock import server_clock
 from cdr_pipeline.sources.kazoo.windows import (
@@ -97,13 +98,15 @@ class KazooUpstream:
         """The ``Date`` of a response of the switch; None without a URL or if the switch does not answer."""
         return None if self.settings.api_url is None else server_clock(self.settings.api_url)
 
-    def connect(self, *, wall_clock: Callable[[], datetime] | None = None) -> UpstreamClient:
+    def connect(
+        self, *, wall_clock: Callable[[], datetime] | None = None, reserve: Reserve | None = None
+    ) -> UpstreamClient:
         """Opens a client.
 
         Raises:
             ConfigurationError: the URL or the credentials are missing.
         """
-        client = KazooClient.from_settings(self.settings, wall_clock=wall_clock)
+        client = KazooClient.from_settings(self.settings, wall_clock=wall_clock, reserve=reserve)
         return _KazooUpstreamClient(client, self.settings.collect_longest_call_hours)
 
     @property

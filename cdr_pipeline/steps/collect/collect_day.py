@@ -95,7 +95,8 @@ def collect_day(request: CollectRequest, ctx: RunContext) -> CollectedDay:
         require_clock(first, ctx)
         accounts = first.accounts.active(request.accounts)
         begun = first.windows.collections([account.account_id for account in accounts], day)
-        client = connections.enter_context(upstream.connect(wall_clock=ctx.clock))
+        shared = connections.enter_context(ctx.ledger()).pace
+        client = connections.enter_context(upstream.connect(wall_clock=ctx.clock, reserve=shared.reserve))
         free.put(first)
         # One connection per thread, not per account: the server starts a process for every connection.
         threads = max(1, min(ctx.settings.collect_concurrency, len(accounts)))

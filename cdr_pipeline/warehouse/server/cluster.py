@@ -21,8 +21,8 @@ _STAGES: Final = frozenset({"cdr_stage", "cdr_link_stage"})
 LOCAL: Final = frozenset(
     {
         "collections", "alembic_version", "migration_checksums", "warehouse_identity",
-        "api_tokens", "api_secrets", "api_answers", "night_shards", "step_leases", "alert_topics", "alerts",
-        "alert_deliveries",
+        "api_tokens", "api_secrets", "api_answers", "night_shards", "step_leases", "request_pace",
+        "alert_topics", "alerts", "alert_deliveries",
         "console_users", "console_links", "console_sessions", "console_events",
     }
 )  # fmt: skip
