@@ -21,6 +21,10 @@ UNPLACED = {
     "night_shards",
     "step_leases",
     "request_pace",
+    "console_users",
+    "console_links",
+    "console_sessions",
+    "console_events",
 }
 ALERTS = ("alerts", "alert_topics", "alert_deliveries")
 VIEW = ("extra", "batch_id", "source_line", "saved_at", "changed_at", "linked_record_id", "leg_origin")
