@@ -71,6 +71,7 @@ token, a phone number or a name.
     │   ├── StoreUnavailable                it cannot be reached or is overloaded (retryable)
     │   └── StoreRefused                    it rejects the credentials, or the bucket does not exist
     ├── AlertNotSent                    12  no channel accepted an alert (retryable)
+    ├── DagsterStorageError             15  Dagster's own storage cannot be used (retryable)
     └── RequestRefused                  1   the API refused a request (see api/refusals.py)
 """
 
@@ -99,7 +100,7 @@ from cdr_pipeline.errors.days import (
     SealedFileExists,
 )
 from cdr_pipeline.errors.files import StoreError, StoreRefused, StoreUnavailable
-from cdr_pipeline.errors.operations import AlertNotSent, IncompleteNight, ProblemsFound
+from cdr_pipeline.errors.operations import AlertNotSent, DagsterStorageError, IncompleteNight, ProblemsFound
 from cdr_pipeline.errors.reconciliation import (
     BreakNotFound,
     DecisionConflict,
@@ -156,6 +157,7 @@ __all__ = [
     "ClockDisagrees",
     "ConfigurationError",
     "ControlTotalsDiffer",
+    "DagsterStorageError",
     "DayNotBegun",
     "DayNotSealable",
     "DecisionConflict",

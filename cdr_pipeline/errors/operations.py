@@ -11,13 +11,21 @@ class IncompleteNight(CdrError):
         cause: accounts that failed by cause, "" if the run does not say.
     """
 
+    code = "incomplete_night"
+    exit_code = 9
+
     def __init__(self, message: str, *, hint: str = "", run_id: str = "", cause: str = "") -> None:
         super().__init__(message, hint=hint)
         self.run_id = run_id
         self.cause = cause
 
-    code = "incomplete_night"
-    exit_code = 9
+
+class DagsterStorageError(CdrError):
+    """Dagster's own storage in DAGSTER_HOME is damaged, locked or away. The warehouse is not affected."""
+
+    code = "dagster_storage"
+    retryable = True
+    exit_code = 15
 
 
 class ProblemsFound(CdrError):

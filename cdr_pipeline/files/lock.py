@@ -22,6 +22,25 @@ def use_locks(named_lock: NamedLock) -> None:
 
 
 @contextmanager
+def sole_lock(path: Path) -> Generator[bool]:
+    """Takes the lock of a file for the block without waiting; yields False if another process holds it.
+
+    Args:
+        path: lock file, in a folder that exists; it is created if it does not exist.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def file_lock(path: Path) -> Generator[None]:
     """Waits for the lock of a file and holds it for the block. The kernel releases the lock of a process that dies.
 

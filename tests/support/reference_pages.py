@@ -127,6 +127,7 @@ _EXIT_CODES: Final = {
     12: "A channel did not accept an alert.",
     13: "Rows of the file or of the night were rejected; the others are stored, and the daily files are written.",
     14: "The object store that holds the data cannot be used.",
+    15: "Dagster's own storage in DAGSTER_HOME cannot be used.",
 }
 _FILTERED: Final = {
     Filtered.HEADER: "the line with the names of the columns",

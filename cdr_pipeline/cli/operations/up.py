@@ -29,7 +29,8 @@ def up(
     from cdr_pipeline.cli.operations.ports import require_free
     from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.defs.instance import prepare_home
-    from cdr_pipeline.errors import ProblemsFound
+    from cdr_pipeline.errors import ConfigurationError, ProblemsFound
+    from cdr_pipeline.files.lock import sole_lock
     from cdr_pipeline.privacy.redaction import redact
     from cdr_pipeline.settings import subprocess_environment
     from cdr_pipeline.steps.run_context import RunContext
@@ -41,11 +42,16 @@ def up(
     prepare_home(settings)
     # The embedded warehouse is started once, here, and not by three processes at the same time.
     RunContext.open(settings)
-    out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops everything)")
-    if api:
-        out.print(f"HTTP API at http://127.0.0.1:{api_port}/v2")
     # Short, because the path of a socket has a length limit; readable by this user only.
-    with tempfile.TemporaryDirectory(prefix="cdr_") as folder:
+    with sole_lock(settings.dagster_home / ".up.lock") as alone, tempfile.TemporaryDirectory(prefix="cdr_") as folder:
+        if not alone:
+            raise ConfigurationError(
+                f"another 'cdr-pipeline up' runs with {settings.dagster_home}",
+                hint="stop it, or set DAGSTER_HOME and CDR_DATA_DIR to other folders: two would run each night twice",
+            )
+        out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops everything)")
+        if api:
+            out.print(f"HTTP API at http://127.0.0.1:{api_port}/v2")
         succeeded = Children(
             _children(Path(folder), host, port, api_port=api_port if api else None),
             subprocess_environment(settings),

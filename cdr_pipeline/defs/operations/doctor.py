@@ -13,6 +13,7 @@ from cdr_pipeline.defs.dagster_private import RunRecord
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.operations.dead_runs import QUIET, DeadStep, dead_runs, dead_steps, end_run
 from cdr_pipeline.defs.partitions import PARTITION_TAG
+from cdr_pipeline.errors import DagsterStorageError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
 from cdr_pipeline.steps.operations.health import Problem, clocks_broken, find_problems
@@ -54,29 +55,37 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
     """
     dg.Definitions.validate_loadable(build_definitions(settings))
     ctx = RunContext.open(settings, clock=clock)
-    with open_instance(settings) as instance:
-        silent = dead_steps(instance, expired_leases(ctx))
-        known = {step.record.dagster_run.run_id for step in silent}
-        dead = [run for run in dead_runs(instance, clock(), quiet) if run.dagster_run.run_id not in known]
-        if fix:
-            for record in (*dead, *(step.record for step in silent)):
-                end_run(instance, record)
-                forget_leases(record.dagster_run.run_id, ctx)
-        lost = tuple(map(_lost_file, check_sealed_files(ctx).lost))
-        with ctx.ledger() as ledger:
-            # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.
-            no_accounts = [] if ledger.accounts.active() else [_no_accounts(settings, clock())]
-            switch_clock = [item for item in clocks_broken(ledger, ctx, ask_switch=True) if "switch" in item.what]
-        problems = [
-            *no_accounts,
-            *switch_clock,
-            *find_problems(ctx, late_after=timedelta()),
-            *_daemon_problem(instance, clock()),
-        ]
+    dead, silent, orchestration = _runs_and_daemon(ctx, fix=fix, quiet=quiet)
+    lost = tuple(map(_lost_file, check_sealed_files(ctx).lost))
+    with ctx.ledger() as ledger:
+        # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.
+        no_accounts = [] if ledger.accounts.active() else [_no_accounts(settings, clock())]
+        switch_clock = [item for item in clocks_broken(ledger, ctx, ask_switch=True) if "switch" in item.what]
+    problems = [*no_accounts, *switch_clock, *find_problems(ctx, late_after=timedelta()), *orchestration]
     dead_run_problems = (*map(_dead_run_problem, dead), *map(_dead_step_problem, silent))
     if not fix:
         return CheckUp((*dead_run_problems, *problems), (), lost)
     return CheckUp(tuple(problems), dead_run_problems, lost)
+
+
+def _runs_and_daemon(
+    ctx: RunContext, *, fix: bool, quiet: timedelta
+) -> tuple[list[RunRecord], list[DeadStep], list[Problem]]:
+    """Dead runs and steps, and problems of Dagster itself. The rest is checked even if its storage cannot be used."""
+    settings = ctx.settings
+    try:
+        with open_instance(settings) as instance:
+            silent = dead_steps(instance, expired_leases(ctx))
+            known = {step.record.dagster_run.run_id for step in silent}
+            dead = [run for run in dead_runs(instance, ctx.clock(), quiet) if run.dagster_run.run_id not in known]
+            if fix:
+                for record in (*dead, *(step.record for step in silent)):
+                    end_run(instance, record)
+                    forget_leases(record.dagster_run.run_id, ctx)
+            return dead, list(silent), list(_daemon_problem(instance, ctx.clock()))
+    except DagsterStorageError as error:
+        command = f"mkdir DAMAGED && mv {settings.dagster_home}/history {settings.dagster_home}/schedules DAMAGED"
+        return [], [], [Problem(error.message, error.code, ctx.clock(), command)]
 
 
 def _no_accounts(settings: Settings, now: datetime) -> Problem:
