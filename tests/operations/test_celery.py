@@ -86,7 +86,21 @@ def storage_url(embedded_server: EmbeddedServer) -> Iterator[str]:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def test_two_workers_run_a_night(ctx: RunContext, storage_url: str, tmp_path: Path) -> None:
+def stopped_in_mid_step(log: Path, worker: "subprocess.Popen[bytes]", night: "subprocess.Popen[bytes]") -> int:
+    """Exit code of a worker that is told to stop when it has received a step of a night."""
+    received = log.read_text(errors="replace").count(" received")
+    deadline = time.monotonic() + PATIENCE
+    while log.read_text(errors="replace").count(" received") == received:
+        assert night.poll() is None
+        assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
+        time.sleep(0.05)
+    worker.terminate()
+    return worker.wait(PATIENCE)
+
+
+def test_two_workers_share_a_night_and_a_stopped_one_ends_its_step(
+    ctx: RunContext, storage_url: str, tmp_path: Path
+) -> None:
     home = tmp_path / "services"
     venv = Path(sys.executable).parent
     folder = str(home / "dagster_home")
@@ -108,6 +122,7 @@ def test_two_workers_run_a_night(ctx: RunContext, storage_url: str, tmp_path: Pa
             "CDR_WAREHOUSE_URL": ctx.url,
             "CDR_API_URL": url,
             "CDR_API_TOKEN": switch.token,
+            "CDR_NIGHT_SHARDS": "2",
             "CDR_EXECUTOR": "celery",
             "CDR_EXECUTOR_CONFIG": str(config),
         }
@@ -123,12 +138,18 @@ def test_two_workers_run_a_night(ctx: RunContext, storage_url: str, tmp_path: Pa
             workers[log] = running.enter_context(process(log, environment, *worker, "--", "--concurrency", "1"))
         for log, worker in workers.items():
             wait_for(log, "ready.", worker)
-        done = subprocess.run(
-            [str(venv / "dagster"), "job", "execute", "-m", "cdr_pipeline.definitions", "-j", "nightly", "--tags",
-             json.dumps({"dagster/partition": DAY.isoformat()})],
-            env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=tmp_path,
+        said = tmp_path / "night.log"
+        night = running.enter_context(
+            process(said, environment, str(venv / "dagster"), "job", "execute", "-m", "cdr_pipeline.definitions",
+                    "-j", "nightly", "--tags", json.dumps({"dagster/partition": DAY.isoformat()}))
         )  # fmt: skip
-    assert "RUN_SUCCESS" in done.stderr + done.stdout, (done.stdout + done.stderr)[-3000:]
+        log, worker = next(iter(workers.items()))
+        assert stopped_in_mid_step(log, worker, night) == 0
+        assert "succeeded" in log.read_text(errors="replace").rpartition(" received")[2]
+        night.wait(4 * PATIENCE)
+    events = said.read_text(errors="replace")
+    assert "RUN_SUCCESS" in events, events[-3000:]
+    assert "STEP_UP_FOR_RETRY" not in events
     assert set(records_of(place)) == truth_of(switch)
     require_sound(place)
     with psycopg.connect(storage_url.replace("+psycopg2", "")) as connection:
