@@ -99,7 +99,8 @@ def _joined(shards: Sequence[ReconciledDays], run: DayRun) -> ReconciledDays:
         carriers = [item for part in days for item in part.carriers]
         carriers.sort(key=lambda item: (item.kept.day.account_id, item.kept.day.business_date, item.kept.day.carrier))
         reconciled[day] = ReconciledDay(day, tuple(carriers), tuple(item for part in days for item in part.failures))
-        controls[day] = [control for shard in shards for control in shard.controls[day]]
+        judged = [control for shard in shards for control in shard.controls[day]]
+        controls[day] = sorted(judged, key=lambda control: control.account_id)
     return ReconciledDays(reconciled, controls)
 
 
