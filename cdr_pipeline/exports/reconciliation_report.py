@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from cdr_pipeline.core.charts.day_bars import Bars, bars_of
 from cdr_pipeline.core.reconcile import MatchClass
-from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
+from cdr_pipeline.core.reconcile.result.breaks import Break, CauseSum, OpenBreaks, TrendDay
 from cdr_pipeline.core.reconcile.result.decisions import DecisionSum
 from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
 from cdr_pipeline.exports.reconciliation_words import (
@@ -37,6 +37,8 @@ _PARTS: Final = (
     ("Other charges", {MatchClass.OTHER_CHARGE.value}),
     ("Not compared", {MatchClass.OUT_OF_INTERVAL.value, MatchClass.UNBILLABLE.value}),
 )
+# Maximum number of causes on a page; a carrier without a pattern has one for almost every call.
+_MOST_CAUSES: Final = 25
 _STATES: Final = ("open", "accepted", "disputed", "credited")
 _LIGHTS: Final = {
     "red": "Red: above what is tolerated",
@@ -77,6 +79,7 @@ class ReportPage:
     Attributes:
         totals: totals by destination, class and currency.
         calls: breaks listed individually, the largest amount at risk first.
+        causes: calls by cause, detail and currency, most calls first.
         decisions: breaks by decision and currency.
         trend: days of the carrier up to this one.
         open_breaks: undecided breaks up to this day.
@@ -107,6 +110,7 @@ class ReportPage:
     changed: int
     totals: list[ClassTotal]
     calls: list[Break]
+    causes: list[CauseSum]
     decisions: list[DecisionSum]
     trend: list[TrendDay]
     open_breaks: list[OpenBreaks]
@@ -162,6 +166,8 @@ def render(page: ReportPage) -> bytes:
             money=_money(page),
             decisions=sorted(page.decisions, key=lambda item: (_STATES.index(item.state), item.currency)),
             light_words=_LIGHTS[page.light],
+            causes=page.causes[:_MOST_CAUSES],
+            other_causes=_other_causes(page),
             destinations=_destinations(page),
             ages=_ages(page),
             trend_money=_trend(page, "exposure"),
@@ -197,6 +203,24 @@ def _money(page: ReportPage) -> list[tuple[str, list[tuple[str, Decimal]]]]:
         if any(amount for _, amount in shown):
             sums.append((currency, shown))
     return sums
+
+
+def _other_causes(page: ReportPage) -> list[CauseSum]:
+    """Sums of the causes that are not listed, one per currency; their detail is the number of causes."""
+    rest: dict[str, list[CauseSum]] = defaultdict(list)
+    for item in page.causes[_MOST_CAUSES:]:
+        rest[item.currency].append(item)
+    return [
+        CauseSum(
+            "",
+            f"{len(items)} more",
+            currency,
+            sum(item.calls for item in items),
+            sum((item.too_much for item in items), Decimal(0)),
+            sum((item.too_little for item in items), Decimal(0)),
+        )
+        for currency, items in sorted(rest.items())
+    ]
 
 
 def _destinations(page: ReportPage) -> list[tuple[_Sum, list[ClassTotal], list[Break]]]:

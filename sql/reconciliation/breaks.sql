@@ -1,3 +1,26 @@
+-- Name:        cause_sums
+-- Purpose:     calls of the newest version of a carrier's day by cause, what explains it, and currency; too much and too
+--              little are not netted. Unpriced charges are not compared and have no part in it.
+-- Parameters:  account_id, carrier, business_date; currency: that of outcomes that name none.
+-- Grain:       cause, detail, currency; most calls first.   Locks: none.
+SELECT
+    cause,
+    coalesce(detail, '') AS detail,
+    coalesce(nullif(currency, ''), %(currency)s::text) AS currency,
+    count(*) AS calls,
+    sum(greatest(exposure, 0)) AS too_much,
+    sum(greatest(-exposure, 0)) AS too_little
+FROM reconciled_calls
+WHERE
+    account_id = %(account_id)s
+    AND carrier = %(carrier)s
+    AND business_date = %(business_date)s
+    AND until_version IS NULL
+    AND cause IS NOT NULL
+    AND class <> 'unpriced'
+GROUP BY cause, coalesce(detail, ''), coalesce(nullif(currency, ''), %(currency)s::text)
+ORDER BY calls DESC, cause ASC, detail ASC, currency ASC
+
 -- Name:        open_breaks_by_day
 -- Purpose:     undecided breaks of a carrier by business date; exposure in one currency only.
 -- Parameters:  account_id, carrier, last_date, currency.   Grain: business_date.   Locks: none.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
+from cdr_pipeline.core.reconcile.result.breaks import Break, CauseSum, OpenBreaks, TrendDay
 from cdr_pipeline.core.reconcile.result.decisions import DecisionSum
 from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals
 from cdr_pipeline.exports.internal_pack import write_internal_pack
@@ -46,7 +46,7 @@ def page() -> ReportPage:
         version=1, status="final", light="red", findings=["too much"], currency="USD", switch=side,
         carrier_side=side, breaks=1, exposure=Decimal("0.1"), offset_status="found", offset_ms=3_605_400,
         drift_ppm=0.0, spread_ms=3, offset_pairs=40, appeared=1, resolved=0, changed=0, totals=[total],
-        calls=[a_break()], decisions=[DecisionSum("bell", "open", "USD", 1, Decimal("0.1"), Decimal(0))],
+        calls=[a_break()], causes=[], decisions=[DecisionSum("bell", "open", "USD", 1, Decimal("0.1"), Decimal(0))],
         trend=[TrendDay(DAY, "red", 1, Decimal("0.1"), Decimal(1), 10)],
         open_breaks=[OpenBreaks(DAY, 1, Decimal("0.1"))], method=[("Clock", "answer")], reconciled_at=NOON,
     )  # fmt: skip
@@ -86,6 +86,25 @@ def test_the_page_shows_what_a_controller_asks(page: ReportPage) -> None:
     text = render(page).decode()
     for said in ("Red: above what is tolerated", "Other price", "+1 h 0 min 5.4 s", "09:00:00", "up to 1 day"):
         assert said in text
+
+
+def test_equal_causes_are_one_line_without_netting(page: ReportPage) -> None:
+    cause = CauseSum("increment", "60/60 instead of 1/1", "EUR", 40, Decimal("0.2504"), Decimal("0.0101"))
+    text = render(replace(page, causes=[cause])).decode()
+    assert (
+        "<td>billing increment<small>60/60 instead of 1/1</small></td>"
+        '<td class="n">40</td><td class="n">0.2504</td><td class="n">0.0101</td><td>EUR</td>'
+    ) in text
+
+
+def test_causes_beyond_the_list_are_summed_by_currency(page: ReportPage) -> None:
+    causes = [CauseSum("rate", f"rate {n}", "EUR", 2, Decimal("0.5"), Decimal("0.25")) for n in range(28)]
+    text = render(replace(page, causes=causes)).decode()
+    assert (
+        "<td>Other causes<small>3 more</small></td>"
+        '<td class="n">6</td><td class="n">1.5000</td><td class="n">0.7500</td><td>EUR</td>'
+    ) in text
+    assert text.count("<small>rate ") == 25
 
 
 @pytest.mark.parametrize(

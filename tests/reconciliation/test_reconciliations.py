@@ -261,6 +261,30 @@ def test_a_rate_card_names_the_cause_of_another_price(place: RunContext) -> None
     assert (item.match_class, item.cause, item.exposure) == ("cost_mismatch", "rate", Decimal("0.07000000"))
 
 
+def test_the_page_groups_calls_of_equal_cause(place: RunContext) -> None:
+    place.settings.profile_dir.mkdir(parents=True)
+    (place.settings.profile_dir / "bell.toml").write_text(
+        'native_id = ["id"]\ncurrency = "USD"\n[time]\nnotation = "any"\n[fields]\nstarted_at = "start_time"\n'
+        '[reconcile]\ncarrier = "bell"\nrate_card = "bell.csv"\n'
+    )
+    (place.settings.profile_dir / "bell.csv").write_text("prefix,rate,increment\n447700,0.06,1\n")
+    legs(place, starts(40), seconds=25)
+    # 25 s cost 0.025; ten calls are charged a whole minute, and one too little.
+    costs = ["0.06"] * 10 + ["0.02"] + ["0.025"] * 29
+    deliver(place, *(line(i, start, seconds=25, cost=costs[i]) for i, start in enumerate(starts(40))))
+    item = one(place)
+    assert (
+        "<td>billing increment<small>60/1 instead of 1/1</small></td>"
+        '<td class="n">10</td><td class="n">0.3500</td><td class="n">0.0000</td><td>USD</td>'
+    ) in item.report.read_text("utf-8")
+    with place.ledger() as ledger:
+        sums = ledger.reconciliations.causes("acct", "bell", DAY, "USD")
+    assert [(each.cause, each.calls, each.too_much, each.too_little) for each in sums] == [
+        ("increment", 10, Decimal("0.35"), Decimal(0)),
+        ("rounding", 1, Decimal(0), Decimal("0.005")),
+    ]
+
+
 def test_a_charge_without_a_price_is_listed_first_and_named_by_a_control(place: RunContext) -> None:
     place.settings.profile_dir.mkdir(parents=True)
     (place.settings.profile_dir / "bell.toml").write_text(

@@ -113,6 +113,7 @@ def _page(stored: StoredVersion, account: Account, rules: CarrierRules, ledger: 
             criteria=BreakCriteria(day.carrier),
             most=_MOST_CALLS,
         ),
+        causes=ledger.reconciliations.causes(day.account_id, day.carrier, day.business_date, version.currency),
         decisions=sums,
         trend=ledger.reconciliations.trend(day.account_id, day.carrier, first, day.business_date),
         open_breaks=ledger.reconciliations.open_breaks(

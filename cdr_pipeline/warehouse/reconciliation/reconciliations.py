@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
-from cdr_pipeline.core.reconcile.result.breaks import Break, OpenBreaks, TrendDay
+from cdr_pipeline.core.reconcile.result.breaks import Break, CauseSum, OpenBreaks, TrendDay
 from cdr_pipeline.core.reconcile.result.decisions import BreakCriteria, day_light
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
@@ -154,6 +154,17 @@ class ReconciliationTable(LedgerTables):
             account_id=account_id,
             carrier=carrier,
             last_date=last_date,
+            currency=currency,
+        )
+
+    def causes(self, account_id: str, carrier: str, business_date: date, currency: str) -> list[CauseSum]:
+        """Calls of a day by cause, detail and currency, most calls first; ``currency`` is for calls that name none."""
+        return self.statements.records(
+            CauseSum,
+            "reconciliation/cause_sums",
+            account_id=account_id,
+            carrier=carrier,
+            business_date=business_date,
             currency=currency,
         )
 

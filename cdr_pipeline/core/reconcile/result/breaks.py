@@ -1,4 +1,4 @@
-"""Breaks for display and decisions: a break with both sides' records, a carrier's trend, and open breaks."""
+"""Breaks for display and decisions: one with both sides' records, sums by cause, a carrier's trend, open breaks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,6 +33,22 @@ class OpenBreaks:
     business_date: date
     break_count: int
     exposure: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CauseSum:
+    """Calls of a carrier's day with the same cause, detail and currency. Too much and too little are not netted.
+
+    Attributes:
+        detail: what explains the cause, such as ``60/60 instead of 1/1``; "" for nothing.
+    """
+
+    cause: str
+    detail: str
+    currency: str
+    calls: int
+    too_much: Decimal
+    too_little: Decimal
 
 
 @dataclass(frozen=True, slots=True)
