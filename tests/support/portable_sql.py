@@ -101,7 +101,7 @@ def _changes(statement: Node) -> Iterator[str]:
         else:
             targets, table = (), ""
         for target in targets:
-            if target.name == "account_id":
+            if target.name == "account_id" and table not in LOCAL:
                 yield "a row that changes its account"
             volatile = any(_is(part, ast.FuncCall) and _name(part) in _VOLATILE for part in _walk(target.val))
             if volatile and table not in LOCAL:
