@@ -36,6 +36,7 @@ _PARTS: Final = (
     ("Credited", {MatchClass.CREDITED.value}),
     ("Other charges", {MatchClass.OTHER_CHARGE.value}),
     ("Not compared", {MatchClass.OUT_OF_INTERVAL.value, MatchClass.UNBILLABLE.value}),
+    ("Rejected lines", {MatchClass.REJECTED.value}),
 )
 # Maximum number of causes on a page; a carrier without a pattern has one for almost every call.
 _MOST_CAUSES: Final = 25
@@ -231,7 +232,8 @@ def _destinations(page: ReportPage) -> list[tuple[_Sum, list[ClassTotal], list[B
     classes: dict[str, list[ClassTotal]] = defaultdict(list)
     for item in page.totals:
         classes[item.destination].append(item)
-    billable = [item for item in _of_the_day(page) if item.match_class != MatchClass.UNBILLABLE.value]
+    left_out = (MatchClass.UNBILLABLE.value, MatchClass.REJECTED.value)
+    billable = [item for item in _of_the_day(page) if item.match_class not in left_out]
     sums = sorted(
         _sums(billable, lambda item: item.destination), key=lambda item: (-item.exposure, -item.breaks, item.name)
     )

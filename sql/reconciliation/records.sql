@@ -124,6 +124,27 @@ INNER JOIN (
         AND seen.changes > newest.seen_changes
 ORDER BY newest.business_date
 
+-- Name:        rejected_charges
+-- Purpose:     open rejected lines of a carrier's files on a day and the amounts that could be read in them; lines
+--              without carrier belong to the profile that read them.
+-- Parameters:  account_id, carrier, business_date.   Grain: currency ("" for none).   Locks: none.
+SELECT
+    coalesce(rejects.currency, '') AS currency,
+    count(*) AS line_count,
+    count(rejects.amount) AS priced_count,
+    coalesce(sum(rejects.amount), 0) AS amount
+FROM rejects
+INNER JOIN uploads
+    ON uploads.account_id = rejects.account_id AND uploads.sha256 = rejects.source
+WHERE
+    rejects.account_id = %(account_id)s
+    AND rejects.business_date = %(business_date)s
+    AND rejects.origin = 'imported'
+    AND rejects.state = 'open'
+    AND coalesce(nullif(rejects.carrier, ''), uploads.profile) = %(carrier)s
+GROUP BY coalesce(rejects.currency, '')
+ORDER BY coalesce(rejects.currency, '')
+
 -- Name:        use_one_snapshot
 -- Purpose:     make all statements of a transaction read one snapshot; a load that ends in between is not visible.
 -- Parameters:  none.   Locks: none. On a cluster an account's records are on one node, whose snapshot this is.

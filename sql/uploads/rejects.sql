@@ -31,13 +31,14 @@ WHERE
 
 -- Name:        insert_rejects
 -- Purpose:     bulk-load rejected rows; skips rows that are already stored, as from overlapping windows.
---              Those of earlier versions get the day that they lack.
+--              Those of earlier versions get the day and the amount that they lack.
 -- Parameters:  account_id, batch_id, origin, source, now; arrays reject_ids, lines, fields, reasons, raws, details,
---              dates.
+--              dates, amounts, currencies, carriers.
 -- Grain:       account_id, reject_id.
 -- Locks:       the rows written.   Idempotent: yes.
 INSERT INTO rejects (
-    account_id, reject_id, batch_id, origin, source, line, field, reason, raw, detail, business_date, rejected_at
+    account_id, reject_id, batch_id, origin, source, line, field, reason, raw, detail, business_date, amount, currency,
+    carrier, rejected_at
 )
 SELECT
     %(account_id)s,
@@ -51,20 +52,35 @@ SELECT
     fresh.raw,
     fresh.detail,
     fresh.business_date,
+    fresh.amount,
+    fresh.currency,
+    fresh.carrier,
     %(now)s
 FROM unnest(
     %(reject_ids)s::text [], %(lines)s::bigint [], %(fields)s::text [], %(reasons)s::text [], %(raws)s::text [],
-    %(details)s::text [], %(dates)s::date []
-) AS fresh (reject_id, line, field, reason, raw, detail, business_date)
-ON CONFLICT (account_id, reject_id) DO UPDATE SET business_date = excluded.business_date
-WHERE rejects.business_date IS NULL AND excluded.business_date IS NOT NULL
+    %(details)s::text [], %(dates)s::date [], %(amounts)s::numeric [], %(currencies)s::text [], %(carriers)s::text []
+) AS fresh (reject_id, line, field, reason, raw, detail, business_date, amount, currency, carrier)
+ON CONFLICT (account_id, reject_id) DO UPDATE SET
+    business_date = coalesce(rejects.business_date, excluded.business_date),
+    amount = coalesce(rejects.amount, excluded.amount),
+    currency = coalesce(rejects.currency, excluded.currency),
+    carrier = coalesce(rejects.carrier, excluded.carrier)
+WHERE
+    (rejects.business_date IS NULL AND excluded.business_date IS NOT NULL)
+    OR (rejects.amount IS NULL AND excluded.amount IS NOT NULL)
 
 -- Name:        place_rejects
--- Purpose:     give a day to the rejected lines of a file that have none of their own.
--- Parameters:  account_id, source (sha256 of the upload), main_day.
+-- Purpose:     give a day and a carrier to the rejected lines of a file that have none of their own.
+-- Parameters:  account_id, source (sha256 of the upload), main_day, main_carrier (null for none).
 -- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
-UPDATE rejects SET business_date = %(main_day)s
-WHERE account_id = %(account_id)s AND source = %(source)s AND origin = 'imported' AND business_date IS NULL
+UPDATE rejects SET
+    business_date = coalesce(business_date, %(main_day)s),
+    carrier = coalesce(carrier, %(main_carrier)s)
+WHERE
+    account_id = %(account_id)s
+    AND source = %(source)s
+    AND origin = 'imported'
+    AND (business_date IS NULL OR carrier IS NULL)
 
 -- Name:        touch_days_of_rejects
 -- Purpose:     increase the change counter of open days with rejected lines that a batch added or closed, so that their

@@ -285,6 +285,45 @@ def test_the_page_groups_calls_of_equal_cause(place: RunContext) -> None:
     ]
 
 
+def test_money_of_rejected_lines_is_in_the_totals_of_the_day(place: RunContext) -> None:
+    legs(place, starts(40))
+    good = [line(i, start) for i, start in enumerate(starts(40))]
+    bad_seconds = line(50, starts(1)[0], cost="0.30").replace(",60,60,", ",60,sixty,")
+    bad_cost = line(51, starts(1)[0], cost="n/a")
+    other_currency = line(52, starts(1)[0], cost="0.70").replace(",60,60,", ",60,sixty,").replace("USD", "EUR")
+    too_few_cells = "c53,only,three"
+    deliver(place, *good, bad_seconds, bad_cost, other_currency, too_few_cells)
+    item = one(place)
+    assert (
+        "4 lines of the carrier's files cannot be read: 0.7000 EUR, 0.3000 USD charged in 2, 2 without a readable"
+        " amount; correct or dismiss them"
+    ) in item.kept.version.findings
+    rejected = {row["currency"]: row for row in item.kept.version.totals if row["class"] == "rejected"}
+    assert {unit: (row["carrier_rows"], row["carrier_amount"]) for unit, row in rejected.items()} == {
+        "EUR": (1, Decimal("0.70")),
+        "USD": (3, Decimal("0.30")),
+    }
+    page = item.report.read_text("utf-8")
+    assert "<td>Charged</td>" + '<td class="n">4.3000</td>' in page
+    assert "<td>Agreed</td>" + '<td class="n">4.0000</td>' in page
+    assert "<td>Rejected lines</td>" + '<td class="n">0.3000</td>' in page
+    assert "<td>Rejected lines</td>" + '<td class="n">0.7000</td>' in page
+
+
+def test_a_dismissed_line_is_no_charge_when_reconciled_again(place: RunContext) -> None:
+    legs(place, starts(40))
+    good = [line(i, start) for i, start in enumerate(starts(40))]
+    deliver(place, *good, line(50, starts(1)[0], cost="0.30").replace(",60,60,", ",60,sixty,"))
+    assert one(place).kept.number == 1
+    assert not one(place).kept.fresh
+    with place.ledger() as ledger:
+        ledger.uploads.dismiss_rejects(
+            "acct", source=None, business_date=DAY, decided_by="ada", reason="no call", now=place.clock()
+        )
+    again = one(place).kept
+    assert (again.number, [row for row in again.version.totals if row["class"] == "rejected"]) == (2, [])
+
+
 def test_a_charge_without_a_price_is_listed_first_and_named_by_a_control(place: RunContext) -> None:
     place.settings.profile_dir.mkdir(parents=True)
     (place.settings.profile_dir / "bell.toml").write_text(

@@ -110,11 +110,12 @@ def charges(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
         profile: format of the file.
 
     Returns:
-        ``line, cost, cost_currency``; a cost that cannot be read is null.
+        ``line, cost, cost_currency, carrier``; a cost that cannot be read is null, and so are the others if the row and
+        the profile state none.
     """
     texts = _texts(combined(records, profile), profile)
     currency = pl.col("cost_currency").str.to_uppercase().fill_null(pl.lit(profile.currency or None))
-    return texts.select(LINE, _money("cost", profile), currency)
+    return texts.select(LINE, _money("cost", profile), currency, "carrier")
 
 
 def combined(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:

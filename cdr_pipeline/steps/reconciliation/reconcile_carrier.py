@@ -1,6 +1,7 @@
 """Reconciles one carrier's day of one account: reads both sides, compares them, judges the result and stores it."""
 
 import hashlib
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -15,6 +16,11 @@ from cdr_pipeline.core.reconcile import Rules, reconcile
 from cdr_pipeline.core.reconcile.clock.repeated_hour import settle_repeated_hour
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, is_compared, matching_rules, number_rules
 from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side
+from cdr_pipeline.core.reconcile.result.money_totals import (
+    RejectedCharges,
+    finding_of_rejected,
+    totals_of_rejected,
+)
 from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of, require_every_leg, totals_of
 from cdr_pipeline.core.reconcile.result.verdict import Verdict, judge
 from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile
@@ -58,7 +64,10 @@ def reconcile_carrier(
     complete = through is not None and through >= ends_at
     legs, records = ledger.versions.compared_records(day, _span(day, account, profile))
     legs = legs.filter(is_compared(profile.reconcile))
-    basis = InputHashes(_hash_of(legs, records, complete=complete), _hash_of_rules(rules, profile), __version__)
+    rejected = ledger.versions.rejected_charges(day)
+    basis = InputHashes(
+        _hash_of(legs, records, rejected, complete=complete), _hash_of_rules(rules, profile), __version__
+    )
     before = ledger.versions.newest(day)
     if before is not None and before.version.basis == basis:
         return before
@@ -96,9 +105,10 @@ def reconcile_carrier(
         currency=currency,
         complete=complete,
         offset=offset,
-        findings=reconciled.findings,
+        findings=[*finding_of_rejected(rejected, currency), *reconciled.findings],
     )
     version = _version(verdict, basis, outcomes, offset)
+    version["totals"] += totals_of_rejected(rejected, currency)
     return ledger.versions.write(
         day,
         ReconciliationVersion(**version, profile=profile.name, currency=currency, seen_changes=seen),
@@ -149,11 +159,13 @@ def _with_destinations(side: pl.DataFrame) -> pl.DataFrame:
     return side.with_columns(pl.coalesce("destination", prefix).alias("destination"))
 
 
-def _hash_of(legs: pl.DataFrame, records: pl.DataFrame, *, complete: bool) -> str:
-    """One hash of all compared records, ordered by id, and of whether the day is complete."""
+def _hash_of(legs: pl.DataFrame, records: pl.DataFrame, rejected: Sequence[RejectedCharges], *, complete: bool) -> str:
+    """One hash of all compared records, ordered by id, of rejected lines, and of whether the day is complete."""
     digest = hashlib.sha256(b"complete" if complete else b"incomplete")
     for frame in (legs, records):
         digest.update(frame.select("record_id", "row_digest").write_csv().encode())
+    for item in rejected:
+        digest.update(f"{item.currency} {item.line_count} {item.priced_count} {item.amount:f}\n".encode())
     return digest.hexdigest()
 
 

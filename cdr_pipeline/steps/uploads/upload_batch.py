@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from cdr_pipeline.core.fields.schemas import DAY, DETAIL, LINE, RAW
-from cdr_pipeline.core.normalize.imported import normalize_imported
+from cdr_pipeline.core.normalize.imported import charges, normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.core.records.identity import source_of, with_record_ids
 from cdr_pipeline.core.records.reasons import Filtered, Reject
@@ -86,7 +86,7 @@ class UploadBatch:
         identified = with_record_ids(normalized.rows, source_of(self.profile.name), corrects=self.corrects)
         accepted = validate(identified, latest=self.ctx.clock() + _LEAD)
         rejects = pl.concat([records.rejects, joined.rejects, normalized.rejects, accepted.rejects])
-        self.load.reject(rejects)
+        self.load.reject(rejects, self._charges(rejects, [records.frame, joined.rows]))
         removed = self.load.stage(accepted.rows)
         self.read += records.read
         self.reasons.update(rejects["reason"])
@@ -116,8 +116,9 @@ class UploadBatch:
         lines = self.load.settle()[LINE]
         if lines.is_empty():
             return
+        frames = [records.frame.filter(pl.col(LINE).is_in(lines.implode())) for records in blocks()]
         rejects = pl.concat(
-            records.frame.filter(pl.col(LINE).is_in(lines.implode())).select(
+            frame.select(
                 LINE,
                 pl.lit("record_id").alias("field"),
                 pl.lit(Reject.CONFLICTING_ROW.value).alias("reason"),
@@ -125,13 +126,21 @@ class UploadBatch:
                 pl.lit(None, pl.String).alias(DETAIL),
                 pl.lit(None, pl.Date).alias(DAY),
             )
-            for records in blocks()
+            for frame in frames
         )
-        self.load.reject(rejects)
+        self.load.reject(rejects, self._charges(rejects, frames))
         self.reasons.update(rejects["reason"])
         if self.keep_lines:
             others = [frame.filter(~pl.col(LINE).is_in(lines.implode())) for frame in self.lines]
             self.lines = [*others, _classified(rejects, "rejected", pl.col("reason"), pl.col("field"), pl.col(DETAIL))]
+
+    def _charges(self, rejects: pl.DataFrame, frames: Iterable[pl.DataFrame]) -> pl.DataFrame | None:
+        """What rejected lines charge; of a line in several frames, what the last one says."""
+        if rejects.is_empty():
+            return None
+        lines = rejects.select(LINE).unique()
+        parts = [charges(frame.join(lines, on=LINE, how="semi"), self.profile) for frame in frames]
+        return pl.concat(parts).unique(LINE, keep="last", maintain_order=True)
 
     @property
     def reject_reasons(self) -> dict[str, int]:

@@ -15,6 +15,7 @@ from psycopg import Connection
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
 from cdr_pipeline.core.reconcile.inputs.columns import COMPARED_COLUMNS
+from cdr_pipeline.core.reconcile.result.money_totals import RejectedCharges
 from cdr_pipeline.core.reconcile.result.outcomes import (
     LINKED_CLASSES,
     STORED_COLUMNS,
@@ -147,6 +148,10 @@ class VersionTable(LedgerTables):
                 _copied(self.connection, "reconciliation/copy_switch_records", parameters),
                 _copied(self.connection, "reconciliation/copy_carrier_records", parameters),
             )
+
+    def rejected_charges(self, day: CarrierDay) -> list[RejectedCharges]:
+        """Open rejected lines of a carrier's files on a day, by currency."""
+        return self.statements.records(RejectedCharges, "reconciliation/rejected_charges", **asdict(day))
 
     def newest(self, day: CarrierDay) -> StoredVersion | None:
         """The newest version of a carrier's day; None if it was never reconciled."""

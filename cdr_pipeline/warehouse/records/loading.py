@@ -38,6 +38,10 @@ retried_load: Final = stamina.RetryingCaller(attempts=4, timeout=None, wait_init
 )
 # Bytes of a rejected row's raw text that are stored; the landing file has all of it.
 LONGEST_RAW: Final = 64 * 1024
+_CHARGE_TEXTS = ("cost_currency", "carrier")
+# A currency or carrier that has another form is not believed, and may not be storable.
+_CURRENCY = r"^[A-Z0-9]{1,8}$"
+_CARRIER = r"^[^\x00]{1,200}$"
 _ORIGINS: dict[BatchKind, str] = {"window": "api", "upload": "imported"}
 
 
@@ -111,6 +115,7 @@ class BatchLoad:
     _own_stage: bool = True
     _removed: frozenset[date] = frozenset()
     _rows_by_day: Counter[date] = field(default_factory=Counter[date])
+    _rows_by_carrier: Counter[str] = field(default_factory=Counter[str])
     _closed: int = 0
     _statements: StatementRunner = field(init=False)
 
@@ -155,14 +160,21 @@ class BatchLoad:
         if rows.height:
             if self.header.kind == "upload":
                 self._rows_by_day.update(dict(rows[DAY].value_counts().iter_rows()))
+                self._rows_by_carrier.update(dict(rows["carrier"].fill_null("").value_counts().iter_rows()))
             self.known += stage_rows(self.connection, rows, self._statements.common)
             self.staged += rows.height
         return rejects
 
-    def reject(self, rejects: pl.DataFrame) -> None:
-        """Stores rejected rows (``REJECT_SCHEMA``) with file or window, line, field, reason and raw text."""
+    def reject(self, rejects: pl.DataFrame, charges: pl.DataFrame | None = None) -> None:
+        """Stores rejected rows with file or window, line, field, reason, raw text, and the amount if it is readable.
+
+        Args:
+            rejects: ``REJECT_SCHEMA``.
+            charges: ``line, cost, cost_currency, carrier`` of these lines, as far as they can be read.
+        """
         if rejects.is_empty():
             return
+        charged = _readable_charges(rejects, charges)
         self.step = "reject"
         per_line = pl.lit("") if self.header.kind == "window" else pl.col(LINE).cast(pl.String)
         # Overlapping windows deliver the same bad row again, so its id does not depend on the window. The id of a bad
@@ -181,6 +193,9 @@ class BatchLoad:
             raws=rows[RAW].to_list(),
             details=rows[DETAIL].to_list(),
             dates=[self.header.business_date] * rows.height if self.header.kind == "window" else rows[DAY].to_list(),
+            amounts=charged["cost"].to_list(),
+            currencies=charged["cost_currency"].to_list(),
+            carriers=charged["carrier"].to_list(),
         )
         self.rejected += rejects.height
 
@@ -318,14 +333,15 @@ class BatchLoad:
     def _days_of_rejects(self) -> frozenset[date]:
         """Open days whose manifests must count other rejected lines of files than before; marks them as changed.
 
-        A line without a readable start counts on the day of most records of its file.
+        A line without a readable start counts on the day of most records of its file, and so does one without carrier.
         """
         if self.header.kind == "window" or not (self.rejected or self._closed):
             return frozenset()
         self.step = "reject"
         if self._rows_by_day:
             main_day = min(self._rows_by_day, key=lambda day: (-self._rows_by_day[day], day))
-            self._statements.execute("uploads/place_rejects", main_day=main_day)
+            main_carrier = min(self._rows_by_carrier, key=lambda name: (-self._rows_by_carrier[name], name))
+            self._statements.execute("uploads/place_rejects", main_day=main_day, main_carrier=main_carrier or None)
         return frozenset(day for (day,) in self._statements.tuples("uploads/touch_days_of_rejects"))
 
     def _number(self, name: str) -> int:
@@ -334,6 +350,22 @@ class BatchLoad:
     def _numbers(self, name: str) -> tuple[int, ...]:
         (row,) = self._statements.tuples(name)
         return tuple(map(int, row))
+
+
+def _readable_charges(rejects: pl.DataFrame, charges: pl.DataFrame | None) -> pl.DataFrame:
+    """``cost, cost_currency, carrier`` of rejects, in their order; null if unknown or the reason of the reject."""
+    if charges is None:
+        charges = pl.DataFrame(
+            schema={LINE: pl.Int64, "cost": pl.Decimal(38, 8)} | dict.fromkeys(_CHARGE_TEXTS, pl.String)
+        )
+    of_rows = rejects.select(LINE, "field").join(charges.unique(LINE), on=LINE, how="left", maintain_order="left")
+    doubted = pl.col("field").is_in(["cost", "cost_currency"]) | ~pl.col("cost_currency").str.contains(_CURRENCY)
+    known = pl.col("cost").is_not_null() & ~doubted.fill_null(value=False)
+    return of_rows.select(
+        pl.when(known).then("cost"),
+        pl.when(known).then("cost_currency"),
+        pl.when(pl.col("carrier").str.contains(_CARRIER)).then(pl.col("carrier")),
+    )
 
 
 def _shortened(raw: pl.Expr) -> pl.Expr:

@@ -1,6 +1,9 @@
 """Totals of money by currency: what the carrier charges, and which part of it is agreed, disputable or unverified."""
 
-from typing import Final
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
 
 import polars as pl
 
@@ -45,3 +48,61 @@ def money_totals(rows: pl.DataFrame, accruals: pl.DataFrame) -> pl.DataFrame:
     accrued = accruals.group_by(pl.col("currency").cast(pl.String)).agg(accrued=pl.col("expected_amount").sum())
     both = of_carrier.join(accrued, on="currency", how="full", coalesce=True)
     return both.select("currency", pl.col(*MONEY_TOTALS).fill_null(0).cast(MONEY)).sort("currency")
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedCharges:
+    """Rejected lines of a carrier's files in one currency.
+
+    Attributes:
+        currency: "" if the lines name none.
+        line_count: number of lines.
+        priced_count: number of those whose amount could be read.
+        amount: sum of these amounts.
+    """
+
+    currency: str
+    line_count: int
+    priced_count: int
+    amount: Decimal
+
+
+def totals_of_rejected(rejected: Iterable[RejectedCharges], currency: str) -> list[dict[str, Any]]:
+    """Rejected lines as rows of ``outcomes.totals_of``, one per currency; ``currency`` where the lines name none."""
+    by_currency: dict[str, tuple[int, Decimal]] = {}
+    for item in rejected:
+        unit = item.currency or currency
+        lines, amount = by_currency.get(unit, (0, Decimal(0)))
+        by_currency[unit] = (lines + item.line_count, amount + item.amount)
+    nothing = dict.fromkeys(
+        ("switch_seconds", "carrier_seconds", "switch_amount", "exposure", "undercharged", "accrued"), Decimal(0)
+    )
+    return [
+        nothing
+        | {
+            "destination": "",
+            "class": MatchClass.REJECTED.value,
+            "is_break": False,
+            "currency": unit,
+            "switch_rows": 0,
+            "carrier_rows": lines,
+            "carrier_amount": amount,
+        }
+        for unit, (lines, amount) in sorted(by_currency.items())
+    ]
+
+
+def finding_of_rejected(rejected: Iterable[RejectedCharges], currency: str) -> list[str]:
+    """What rejected lines charge, and how many of them have no readable amount; empty without such lines."""
+    items = list(rejected)
+    lines, priced = sum(item.line_count for item in items), sum(item.priced_count for item in items)
+    if not lines:
+        return []
+    amounts = ", ".join(
+        f"{row['carrier_amount']:.4f} {row['currency']}".strip()
+        for row in totals_of_rejected((item for item in items if item.priced_count), currency)
+    )
+    words = f"{lines} line{'' if lines == 1 else 's'} of the carrier's files cannot be read"
+    parts = [f"{amounts} charged in {priced}"] if priced else []
+    parts += [f"{lines - priced} without a readable amount"] if priced < lines else []
+    return [f"{words}: {', '.join(parts)}; correct or dismiss them"]
