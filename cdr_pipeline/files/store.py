@@ -416,7 +416,8 @@ def _is_marker(name: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _made_in(_: int) -> "AbstractFileSystem":
+def made_in(_: int) -> "AbstractFileSystem":
+    """The file system of a process, by its id; made once, with the store's address and credentials of that moment."""
     import fsspec  # noqa: PLC0415 - most installations have a local folder and never need it
 
     return fsspec.filesystem(
@@ -433,7 +434,7 @@ def _made_in(_: int) -> "AbstractFileSystem":
 
 def _files() -> "AbstractFileSystem":
     """The file system of this process; a forked process needs its own."""
-    return _made_in(os.getpid())
+    return made_in(os.getpid())
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
+from cdr_pipeline.files.store import parse_url
+
 _PACKAGE = Path(__file__).resolve().parent.parent
 _CHECKOUT = _PACKAGE.parent
 
@@ -24,12 +26,10 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
-def _require_folder(value: object) -> object:
-    """Rejects a URL, which would name a local folder ``s3:``."""
-    if isinstance(value, str) and "://" in value:
-        raise ValueError("must be a folder; data in an object store is not supported")
-    return value
+def _folder_or_url(value: object) -> object:
+    """Reads a URL of an object store as a path of the store."""
+    return parse_url(value) if isinstance(value, str) and "://" in value else value
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-DataFolder = Annotated[Path, BeforeValidator(_require_folder), AfterValidator(_absolute)]
+DataFolder = Annotated[Path, BeforeValidator(_folder_or_url), AfterValidator(_absolute)]

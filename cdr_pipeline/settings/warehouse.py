@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from cdr_pipeline.files.spool import spool_folder
 from cdr_pipeline.files.store import StorePath
@@ -28,13 +28,24 @@ class WarehouseSettings(SettingsSection):
     )
     data_dir: DataFolder = Field(
         default_factory=lambda: home() / "cdr_data",
-        description="landing files, uploads, exports and the embedded warehouse",
+        description="landing files, uploads, exports and the embedded warehouse; or s3://BUCKET/FOLDER",
     )
     dagster_home: AbsolutePath = Field(
         default_factory=lambda: home() / "dagster_home",
         validation_alias="DAGSTER_HOME",
         description="folder of Dagster's instance",
     )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _require_warehouse(cls, folder: Path, info: ValidationInfo) -> Path:
+        """Rejects an object store without a warehouse server; an invalid URL of that server is reported by itself."""
+        if isinstance(folder, StorePath) and "warehouse_url" in info.data and info.data["warehouse_url"] is None:
+            raise ValueError(
+                "is in an object store, and the embedded warehouse needs a local folder; set CDR_WAREHOUSE_URL to a "
+                "PostgreSQL server, or CDR_DATA_DIR to a folder"
+            )
+        return folder
 
     @property
     def local_dir(self) -> Path:
@@ -78,8 +89,9 @@ class WarehouseSettings(SettingsSection):
 
     @property
     def alert_dir(self) -> Path:
-        """Alerts that were raised while the warehouse could not be reached."""
-        return self.data_dir / "alerts"
+        """Alerts that were raised while the warehouse could not be reached; always on this machine's disk."""
+        local = self.dagster_home if isinstance(self.data_dir, StorePath) else self.data_dir
+        return local / "alerts"
 
     @property
     def targets_file(self) -> Path:

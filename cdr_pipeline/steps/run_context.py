@@ -62,7 +62,7 @@ class RunContext:
             WarehouseUnavailable: the warehouse cannot be reached or started.
             WarehouseNotMigrated, WarehouseNewerThanCode: the tables belong to another version.
             WarehouseOfAnotherFolder: the warehouse belongs to another data folder.
-        StoreError: the data folder is in an object store that cannot be used.
+            StoreError: the data folder is in an object store that cannot be used.
         """
         url = warehouse_url(settings)
         if settings.warehouse_url is None:

@@ -1,6 +1,7 @@
 """Files in an object store: an S3 server process behind a proxy that puts faults."""
 
 import hashlib
+import json
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -18,14 +19,25 @@ from cdr_pipeline.files import durable, store
 from cdr_pipeline.files.lock import use_locks
 from cdr_pipeline.files.spool import spool_folder
 from cdr_pipeline.files.store import StorePath, check_store, parse_url
+from cdr_pipeline.settings import load_settings
+from cdr_pipeline.simulator.running import run_switch
+from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.landing import LandingFile, LandingWriter, land_upload, window_path
 from cdr_pipeline.sources.uploads.waiting import sole_taker, taken_away, waiting_files
 from cdr_pipeline.sources.upstream import Window
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from tests.support.commands import run_command
 from tests.support.daily_files import records, write
+from tests.support.databases import copied_database
+from tests.support.forked_commands import CommandRunner
 from tests.support.object_store import BUCKET, FaultyStore, environment, faulty_store, objects, put, store_process
+from tests.support.serving import serving, token_for
+from tests.support.uploads import carrier_text
 
 # The server process takes seconds to start.
 pytestmark = pytest.mark.slow
+_DAY = (datetime.now(UTC) - timedelta(days=2)).date()
 _HOUR = Window(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 2, 1, tzinfo=UTC))
 
 
@@ -48,10 +60,10 @@ def faulty(port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyStore]:
     with faulty_store(port) as running:
         for name, value in environment(running).items():
             monkeypatch.setenv(name, value)
-        store._made_in.cache_clear()
+        store.made_in.cache_clear()
         use_locks(held)
         yield running
-        store._made_in.cache_clear()
+        store.made_in.cache_clear()
 
 
 @pytest.fixture
@@ -192,3 +204,99 @@ def test_no_temporary_file_is_left_on_the_disk(root: StorePath) -> None:
     verify_file(write(root, records({})).path)
 
     assert set(spool_folder().iterdir()) == before
+
+
+@pytest.mark.timeout(900)
+def test_a_night_in_the_store_gives_the_bytes_of_one_on_a_disk(
+    faulty: FaultyStore,
+    embedded_server: EmbeddedServer,
+    warehouse_url: str,
+    programs: CommandRunner,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    switch = SimulatedSwitch.build(accounts=2, calls_per_day=8)
+    account = switch.accounts[0].account_id
+    late = tmp_path / "late.csv"
+    late.write_text(carrier_text(9, start=f"{_DAY}T12:00:00Z"))
+    dropped = carrier_text(1, start=f"{_DAY}T09:00:00Z")
+    disk = tmp_path / "data"
+    put(faulty, f"data/uploads/{account}/generic/calls.csv", dropped.encode())
+    drop = disk / "uploads" / account / "generic"
+    drop.mkdir(parents=True)
+    (drop / "calls.csv").write_text(dropped)
+
+    with run_switch(switch) as running, copied_database(embedded_server) as other_warehouse:
+        of_store = _variables(f"s3://{BUCKET}/data", warehouse_url, tmp_path / "home_of_store", switch, running.url)
+        of_disk = _variables(str(disk), other_warehouse, tmp_path / "home_of_disk", switch, running.url)
+        both = [programs.start(_commands(each["CDR_DATA_DIR"], account, late), each) for each in
+                (of_store | environment(faulty), of_disk)]  # fmt: skip
+        for done in both:
+            assert programs.wait(done, 600) == 0, done.text
+
+    kept = {key.removeprefix("data/"): content for key, content in objects(faulty).items()}
+    on_disk = {str(path.relative_to(disk)): path.read_bytes() for path in disk.rglob("*") if path.is_file()}
+    files = {name for name in on_disk if name.startswith("exports/") and ".csv" in name}
+    daily = {name: on_disk[name] for name in files if not name.endswith(".manifest.json")}
+    assert [name for name in daily if f"{account}_{_DAY}_v2" in name]
+    assert {name: kept[name] for name in daily} == daily
+    assert {name for name in kept if name.startswith("exports/") and ".csv" in name and "/." not in name} == files
+    assert not [name for name in kept if name.startswith("uploads/")]
+    assert {name.split("/")[0] for name in on_disk} == {name.split("/")[0] for name in kept}
+
+    for name, value in of_store.items():
+        monkeypatch.setenv(name, value)
+    with serving(RunContext.open(load_settings())) as api:
+        token = token_for(api.ctx, account)
+        answer = api.get(f"/v2/accounts/{account}/exports/{_DAY}_v2_exact", token=token)
+    (exact,) = [content for name, content in daily.items() if name.endswith(f"cdrs_{account}_{_DAY}_v2.csv")]
+    assert (answer.status_code, answer.content) == (200, exact)
+
+
+def test_config_check_tries_the_store(faulty: FaultyStore) -> None:
+    variables = {"CDR_DATA_DIR": f"s3://{BUCKET}/data", "CDR_WAREHOUSE_URL": "postgresql://host.example/cdr"}
+    tried = run_command("config", "check", environment=variables)
+    assert tried.returncode == 0, tried.stderr
+    assert f"s3://{BUCKET}/data: a file was written, listed, read and deleted" in tried.stdout
+    assert objects(faulty) == {}
+
+    refused = run_command("config", "check", environment=variables | {"CDR_DATA_DIR": "s3://no-such/data"})
+    assert refused.returncode == StoreRefused.exit_code
+    assert "the bucket no-such does not exist" in refused.stderr
+
+
+def test_verify_export_names_a_damaged_file_in_the_store(root: StorePath, faulty: FaultyStore) -> None:
+    file = write(root, records({}))
+    file.path.unlink()
+    put(faulty, f"data/{file.path.relative_to(root)}", b"other bytes")
+    checked = run_command("verify-export", str(root))
+    assert checked.returncode == 8
+    assert file.path.name in checked.stdout + checked.stderr
+
+
+def _variables(data_dir: str, warehouse: str, home: Path, switch: SimulatedSwitch, url: str) -> dict[str, str]:
+    return {
+        "CDR_DATA_DIR": data_dir,
+        "CDR_WAREHOUSE_URL": warehouse,
+        "DAGSTER_HOME": str(home),
+        "CDR_API_URL": url,
+        "CDR_API_KEY": switch.api_key,
+        "CDR_API_REQUESTS_PER_SECOND": "10000",
+        "CDR_API_HOST_REQUESTS_PER_SECOND": "100000",
+        "CDR_UPLOAD_SETTLE_SECONDS": "0",
+    }
+
+
+def _commands(data_dir: str, account: str, late: Path) -> list[str]:
+    """A night, its seal, a late call and its restatement."""
+    person = ["--by", "a person", "--reason", "for the test"]
+    script = [
+        ["config", "check"],
+        ["accounts", "sync"],
+        ["nightly", "--date", str(_DAY)],
+        ["days", "seal", "--date", str(_DAY), "--override", *person],
+        ["import", str(late), "--account", account, "--profile", "generic"],
+        ["days", "restate", "--date", str(_DAY), *person],
+        ["verify-export", f"{data_dir}/exports"],
+    ]
+    return ["script", json.dumps(script)]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cdr_pipeline.errors import ConfigurationError
-from cdr_pipeline.settings import inspect_settings, load_settings
+from cdr_pipeline.settings import inspect_settings, load_settings, subprocess_environment
 
 
 def test_defaults_need_nothing() -> None:
@@ -27,7 +27,7 @@ def test_the_environment_wins_over_the_dotenv_file(monkeypatch: pytest.MonkeyPat
         ("CDR_API_URL", "https://user:secret@switch.example.com"),
         ("CDR_WAREHOUSE_URL", "mysql://x"),
         ("CDR_NIGHTLY_AT", "25:00"),
-        ("CDR_DATA_DIR", "s3://bucket/data"),
+        ("CDR_DATA_DIR", "gs://bucket/data"),
         ("CDR_API_DIALECT", "V 9"),
         ("CDR_UPSTREAM", "a switch"),
         ("CDR_TIMEZONE", "UTC"),
@@ -82,3 +82,41 @@ def test_a_wrong_setting_leaves_the_others_readable(monkeypatch: pytest.MonkeyPa
     assert (values["CDR_TIME_ZONE"], values["CDR_NIGHTLY_AT"]) == ("Asia/Tokyo", "02:30")
     assert (values["CDR_API_URL"], values["CDR_API_KEY"]) == ("(invalid)", "********")
     assert "CANARY" not in repr(reports)
+
+
+def test_data_in_an_object_store_needs_a_warehouse_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDR_DATA_DIR", "s3://bucket/data")
+    with pytest.raises(ConfigurationError, match=r"CDR_DATA_DIR: is in an object store.*set CDR_WAREHOUSE_URL to"):
+        load_settings()
+    monkeypatch.setenv("CDR_WAREHOUSE_URL", "postgresql://host.example/cdr")
+    settings = load_settings()
+    assert str(settings.export_dir) == "s3://bucket/data/exports"
+    assert subprocess_environment(settings)["CDR_DATA_DIR"] == "s3://bucket/data"
+
+
+def test_a_wrong_warehouse_is_not_also_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDR_DATA_DIR", "s3://bucket/data")
+    monkeypatch.setenv("CDR_WAREHOUSE_URL", "mysql://x")
+    assert [report.variable for report in inspect_settings()[0] if report.problem] == ["CDR_WAREHOUSE_URL"]
+
+
+@pytest.mark.parametrize("url", ["abfs://folder/data", "gs://bucket/data", "https://store.example/data"])
+def test_other_object_stores_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("CDR_DATA_DIR", url)
+    with pytest.raises(ConfigurationError, match="must be a folder or a URL that begins with s3://"):
+        load_settings()
+
+
+@pytest.mark.parametrize("url", ["s3://CANARY_KEY:CANARY@bucket/data", "s3://bucket/data?key=CANARY", "s3:///data"])
+def test_the_url_of_a_store_has_a_bucket_and_no_secrets(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("CDR_DATA_DIR", url)
+    with pytest.raises(ConfigurationError, match="s3://BUCKET/FOLDER") as raised:
+        load_settings()
+    assert "CANARY" not in str(raised.value)
+
+
+def test_alerts_without_a_warehouse_stay_on_the_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CDR_DATA_DIR", "s3://bucket/data")
+    monkeypatch.setenv("CDR_WAREHOUSE_URL", "postgresql://host.example/cdr")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    assert load_settings().alert_dir == tmp_path / "home" / "alerts"

@@ -81,8 +81,23 @@ def export_month(
         )
 
 
+def _place(text: str) -> Path:
+    """A path that exists, on a disk or in an object store."""
+    from cdr_pipeline.files.store import parse_url
+
+    try:
+        path = parse_url(text) if "://" in text else Path(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}") from None
+    if not path.exists():
+        raise typer.BadParameter(f"Path {text!r} does not exist.")
+    return path
+
+
 def verify_export(
-    path: Annotated[Path, typer.Argument(exists=True, help="A daily file, or a folder of them.")],
+    path: Annotated[
+        Path, typer.Argument(parser=_place, metavar="PATH", help="A daily file, or a folder of them; also s3://.")
+    ],
 ) -> None:
     """Check daily files of any dialect against their manifests, offline. Exits with 8 and names what differs."""
     from cdr_pipeline.cli.terminal import out

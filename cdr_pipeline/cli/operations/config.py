@@ -12,11 +12,15 @@ def _group() -> None:
 
 @config_app.command("check")
 def check() -> None:
-    """Show every setting with its value (secrets masked), source and problem. Exits with 2 if anything is wrong."""
+    """Show every setting with its value (secrets masked), source and problem. Exits with 2 if anything is wrong.
+
+    Data in an object store: also writes, lists, reads and deletes a small file there. Exits with 14 if that fails.
+    """
     from cdr_pipeline.cli.terminal import out, table
     from cdr_pipeline.errors import ConfigurationError
     from cdr_pipeline.settings import inspect_settings
     from cdr_pipeline.steps.collect.switch_dialects import require_upstream
+    from cdr_pipeline.steps.operations.data_folder import check_place
 
     reports, settings = inspect_settings()
     listing = table("Settings", "variable", "value", "from", "for", "problem")
@@ -34,4 +38,6 @@ def check() -> None:
         raise ConfigurationError(f"{len(wrong)} setting(s) wrong: {', '.join(wrong)}", hint="see the column 'problem'")
     if settings is not None:
         require_upstream(settings)
+        if tried := check_place(settings):
+            out.print(tried, markup=False, soft_wrap=True)
     out.print("all settings are valid")

@@ -16,6 +16,7 @@ from cdr_pipeline.defs.partitions import PARTITION_TAG
 from cdr_pipeline.errors import DagsterStorageError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
+from cdr_pipeline.steps.operations.data_folder import check_place
 from cdr_pipeline.steps.operations.health import Problem, clocks_broken, find_problems
 from cdr_pipeline.steps.operations.step_leases import expired_leases, forget_leases
 from cdr_pipeline.steps.run_context import Clock, RunContext, utc_now
@@ -52,8 +53,10 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
 
     Raises:
         WarehouseError: the warehouse cannot be used.
+        StoreError: the object store of the data folder cannot be used.
     """
     dg.Definitions.validate_loadable(build_definitions(settings))
+    check_place(settings)
     ctx = RunContext.open(settings, clock=clock)
     dead, silent, orchestration = _runs_and_daemon(ctx, fix=fix, quiet=quiet)
     lost = tuple(map(_lost_file, check_sealed_files(ctx).lost))

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from cdr_pipeline.errors import ConfigurationError, WarehouseOfAnotherFolder
 from cdr_pipeline.exports.atomic import new_file, sole_writer
+from cdr_pipeline.files.store import StorePath, check_store
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.server.engine import connect
@@ -43,6 +44,22 @@ class FolderLink:
     def linked(self) -> bool:
         """Whether both have the same id."""
         return self.folder_id is not None and self.folder_id == self.warehouse_id
+
+
+def check_place(settings: Settings) -> str:
+    """Writes, lists, reads and deletes a small file in the object store of the data; does nothing for a folder.
+
+    Returns:
+        What was tried, as a sentence; "" for a folder.
+
+    Raises:
+        StoreRefused: bucket, credentials or rights are wrong.
+        StoreUnavailable: the store cannot be reached.
+    """
+    if not isinstance(settings.data_dir, StorePath):
+        return ""
+    check_store(settings.data_dir)
+    return f"{settings.data_dir}: a file was written, listed, read and deleted"
 
 
 def require_own_folder(settings: Settings, url: str, *, now: datetime) -> None:
