@@ -153,6 +153,7 @@ def test_more_open_money_than_the_threshold_is_broken_and_less_is_not(settings: 
     with ctx.ledger() as ledger:
         ledger.accounts.add(Account("a1"), now=datetime.now(UTC))
         ledger.connection.execute(_RECONCILED, {"day": yesterday, "now": datetime.now(UTC)})
+        ledger.connection.execute(_OPEN_BREAK, {"day": yesterday, "now": datetime.now(UTC)})
     assert _exposures(settings, None) == []
     assert _exposures(settings, Decimal(100)) == []
     (found,) = _exposures(settings, Decimal(10))
@@ -164,6 +165,12 @@ def _exposures(settings: Settings, limit: Decimal | None) -> list[str]:
     return [item.what for item in find_problems(ctx) if item.code == "exposure"]
 
 
+_OPEN_BREAK = """
+INSERT INTO reconciled_calls (
+    account_id, carrier, business_date, outcome_id, since_version, class, is_break, ambiguous, started_at, destination,
+    exposure, found_at, carrier_record_id, currency
+) VALUES ('a1', 'c', %(day)s, 'o1', 1, 'cost_mismatch', true, false, %(now)s, '', 12.5, %(now)s, 'r1', 'USD')
+"""
 _RECONCILED = """
 INSERT INTO reconciliations (
     account_id, carrier, business_date, version, status, light, findings, inputs_hash, rules_hash, code_version,

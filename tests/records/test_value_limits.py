@@ -18,6 +18,7 @@ from cdr_pipeline.errors import ValueNotStorable
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.collect import load_day
+from cdr_pipeline.steps.operations.alert import LONGEST_TOPIC, Incident
 from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
 from cdr_pipeline.steps.retention.retain_records import retain_records, set_policy
 from cdr_pipeline.steps.run_context import RunContext
@@ -41,6 +42,11 @@ BOUNDED: Final = {
     "sha256": 64, "digest": 64, "key_digest": 64, "call_digest": 64, "reject_id": 32, "outcome_id": 64, "token_id": 64,
     "dialect": 16, "field": 64, "name": 64, "revision": 32, "version_num": 32,
     "imported_record_id": LONGEST_INDEXED, "api_record_id": LONGEST_INDEXED,
+    "user_id": 16, "alert_id": 64, "rule_id": 64, "run_id": 64,  # made by us or by Dagster
+    "number": 4 * 100, "credit_note": 4 * 100,  # steps: 100 characters of four bytes
+    "topic": LONGEST_TOPIC, "channel": 64,  # steps/operations/alert and alert_channels
+    "step": 255,  # name of a step of a job
+    "place": 300,  # a host name, or an account of it
 }  # fmt: skip
 FIXED: Final = 32
 LATEST: Final = datetime(2030, 1, 1, tzinfo=UTC)
@@ -109,6 +115,13 @@ def test_no_index_entry_can_outgrow_a_page(ctx: RunContext) -> None:
     assert {column for _, columns in entries for column in columns if column not in limits} == set()
     sizes = {name: sum(limits[column] for column in columns) + 3 * FIXED for name, columns in entries}
     assert {name: size for name, size in sizes.items() if size > LARGEST_ENTRY} == {}
+
+
+def test_a_long_topic_of_an_alert_is_cut_and_stays_its_own() -> None:
+    topics = {Incident("problem " + noise(5_000, seed), "line").topic for seed in range(3)}
+    assert len(topics) == 3
+    assert max(len(topic.encode()) for topic in topics) <= LONGEST_TOPIC
+    assert all(topic.startswith("problem ") for topic in topics)
 
 
 @pytest.mark.fault("R503")

@@ -86,8 +86,8 @@ def test_a_draft_is_no_profile_until_its_questions_are_answered(ctx: RunContext,
     target = ctx.settings.profile_dir / "drafted.toml"
     said = run("profiles", "new", "f.csv", "--out", str(target)).stderr
     assert "decided: 5 columns, delimiter ';'" in said
-    assert "fill in: the zone of the times" in said
-    assert "fill in: whether the day or the month comes first" in said
+    assert "question: the zone of the times" in said
+    assert "question: whether the day or the month comes first" in said
     refused = run("profiles", "check", str(target), code=5).stderr
     assert "still to be filled in" in refused
     filled = target.read_text().replace("FILL IN, such as Europe/Berlin", "Europe/Berlin")

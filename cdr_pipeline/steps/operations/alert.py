@@ -1,5 +1,6 @@
 """An alert and its text, without personal data."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ RECOVERED: Final = "recovered"
 _LATE: Final = timedelta(minutes=5)
 _LISTED: Final = 20
 _SUBJECT_LENGTH: Final = 180
+# Bytes.
+LONGEST_TOPIC: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,13 @@ class Incident:
     kind: str = "broken"
     facts: dict[str, str] = field(default_factory=dict[str, str])
     watched_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Cuts a topic that an index cannot hold; a hash keeps it apart from others with the same beginning."""
+        encoded = self.topic.encode()
+        if len(encoded) > LONGEST_TOPIC:
+            kept = encoded[: LONGEST_TOPIC - 70].decode(errors="ignore")
+            object.__setattr__(self, "topic", f"{kept} {hashlib.sha256(encoded).hexdigest()}")
 
 
 # The kind of an alert about several incidents is the first of these.

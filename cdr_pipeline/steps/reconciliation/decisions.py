@@ -34,6 +34,7 @@ _SHORTEST_ID: Final = 6
 _MOST_MATCHES: Final = 50
 _SHOWN_ID: Final = 10
 _NAMED: Final = 3
+_LONGEST_NUMBER: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,10 +315,12 @@ def record_credit_note(
 
     Raises:
         AccountNotFound: the account is not registered.
-        InvalidDecision: the amount differs from the sum of the disputed breaks, or the note is on record.
+        InvalidDecision: the number is too long or on record, or the amount differs from the sum of the disputed breaks.
         DecisionConflict: another person decided one of the breaks meanwhile.
     """
     _require(note.credit_note, recorded_by)
+    if len(note.credit_note) > _LONGEST_NUMBER:
+        raise InvalidDecision(f"the number of a credit note has at most {_LONGEST_NUMBER} characters")
     disputed = sorted(
         (item for item in list_breaks(wanted, ctx) if item.exposure > 0),
         key=lambda item: (item.business_date, item.call_started_at, item.outcome_id),
