@@ -33,10 +33,18 @@ def _put(server: EmbeddedServer) -> None:
 
 
 def _kept(server: EmbeddedServer) -> int:
-    with psycopg.connect(server.ensure_running()) as connection:
-        row = connection.execute("SELECT count(*) FROM kept").fetchone()
-        assert row is not None
-        return int(row[0])
+    """Rows of the table. A server whose backend was killed may end a connection that was just accepted: try again."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with psycopg.connect(server.ensure_running()) as connection:
+                row = connection.execute("SELECT count(*) FROM kept").fetchone()
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        else:
+            assert row is not None
+            return int(row[0])
 
 
 def _children(pid: int) -> list[int]:
