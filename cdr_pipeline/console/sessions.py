@@ -34,7 +34,7 @@ class NotAllowed(Exception):
 
 
 class NotVisible(Exception):
-    """There is no such thing among the accounts that the user sees."""
+    """The path names something that is not among the accounts that the user sees."""
 
 
 def current_user(request: Request) -> SignedIn:

@@ -107,7 +107,7 @@ class StorePath(PosixPath):
         """Size, time and tag of the object.
 
         Raises:
-            FileNotFoundError: there is no such object.
+            FileNotFoundError: the object does not exist.
         """
         with _translated(self):
             info = _files().info(self.key)

@@ -80,7 +80,7 @@ ON CONFLICT (only_row) DO UPDATE SET
 
 -- Name:        replayed_position
 -- Purpose:     position in the log that a replica has replayed, in bytes, and the time of its last transaction.
--- Parameters:  none.   Grain: one row; the position is null on a server that is no replica.   Locks: none.
+-- Parameters:  none.   Grain: one row; the position is null on a server that is not a replica.   Locks: none.
 SELECT
     pg_is_in_recovery() AS in_recovery,
     CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0'::pg_lsn END AS position,

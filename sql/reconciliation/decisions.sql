@@ -62,7 +62,7 @@ VALUES (
 )
 
 -- Name:        apply_rule
--- Purpose:     decide the breaks of an account that a rule covers and about which nobody has decided. Breaks that were
+-- Purpose:     decide the breaks of an account that a rule covers and that have no decision yet. Breaks that were
 --              opened again stay open.
 -- Parameters:  the rule's columns; business_date and of_carrier, or null for all; now.
 -- Grain:       account_id, outcome_id.   Locks: the rows written.   Idempotent: yes.

@@ -152,7 +152,7 @@ def test_a_user_of_an_account_sees_it_and_the_accounts_below(ctx: RunContext) ->
 
 
 def test_the_link_of_the_local_operator_works_once(ctx: RunContext) -> None:
-    link = local_sign_in_link("somebody", ctx)
+    link = local_sign_in_link("operator", ctx)
     user = signed_in(follow_sign_in_link(link.secret, ctx), ctx)
     assert user is not None
     assert (user.role, user.everything) == ("operator", True)
@@ -168,7 +168,7 @@ def test_the_local_link_gives_a_known_user_no_other_role(ctx: RunContext) -> Non
 
 
 def test_opening_a_link_does_not_use_it(console: ServedConsole) -> None:
-    link = local_sign_in_link("somebody", console.ctx)
+    link = local_sign_in_link("operator", console.ctx)
     person = console.anyone()
     assert [person.get(f"/link/{link.secret}").status_code for _ in range(2)] == [200, 200]
     assert person.client.post(f"/link/{link.secret}").headers["location"] == "/"

@@ -1,4 +1,4 @@
-"""Alerts arrive by each channel at least once and without repeats, whatever channel, process or warehouse dies."""
+"""Alerts arrive by each channel at least once and without repeats, also when a channel or a process dies."""
 
 import json
 import logging

@@ -272,7 +272,7 @@ def change_user(
         disabled: whether access ends; unchanged when omitted.
 
     Raises:
-        ConfigurationError: there is no such user or role.
+        ConfigurationError: the user or the role does not exist.
         AccountNotFound: the account is not registered.
     """
     now = ctx.clock()

@@ -61,7 +61,7 @@ class ReplicaReading:
         return self._replica if _FROM_REPLICA.get() else self._warehouse
 
     async def _watch(self) -> None:
-        """Compares the positions once a second; an error or a server that is no replica ends its use."""
+        """Compares the positions once a second; an error ends the use of the server, and so does its promotion."""
         url = self._ctx.settings.warehouse_replica_url
         known, logged = False, ""
         while True:

@@ -36,7 +36,7 @@ class InvoiceTable(LedgerTables):
     """Invoices, by account, carrier and number; a correction is a new version."""
 
     def newest(self, account_id: str, carrier: str, number: str) -> NewestInvoice | None:
-        """The newest version of an invoice; None if there is no such invoice."""
+        """The newest version of an invoice; None for an unknown number."""
         rows = self.statements.rows("invoices/newest_hash", account_id=account_id, carrier=carrier, number=number)
         return NewestInvoice(**rows[0]) if rows else None
 

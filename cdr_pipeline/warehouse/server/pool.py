@@ -101,7 +101,7 @@ async def written_position(connection: AsyncConnection[Any]) -> int:
 
 
 async def replayed_position(connection: AsyncConnection[Any]) -> int | None:
-    """Position that a replica has replayed, in bytes; None on a server that is no replica."""
+    """Position that a replica has replayed, in bytes; None on a server that is not a replica."""
     row = await (await connection.execute(statement("operations/replayed_position"))).fetchone()
     return None if row is None or row[1] is None else int(row[1])
 
