@@ -67,16 +67,8 @@ LEFT JOIN cdr AS record
         AND record.business_date = calls.carrier_date
 LEFT JOIN batches AS batch
     ON batch.account_id = record.account_id AND batch.batch_id = record.batch_id
-LEFT JOIN (
-    SELECT DISTINCT ON (account_id, outcome_id)
-        account_id,
-        outcome_id,
-        decision
-    FROM break_decisions
-    WHERE account_id = any(%(account_ids)s)
-    ORDER BY account_id, outcome_id, decision_no DESC
-) AS decided
-    ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id
+LEFT JOIN break_decisions AS decided
+    ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id AND decided.is_newest
 WHERE
     calls.account_id = any(%(account_ids)s)
     AND calls.carrier = %(carrier)s

@@ -1,25 +1,20 @@
 """The console on a free loopback port, with users of every role, and a browser-like client of it."""
 
 import re
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from typing import Any, Final
 
 import httpx2
-import uvicorn
 
-from cdr_pipeline.api.serving import config
 from cdr_pipeline.serving.app import ServedApp
 from cdr_pipeline.steps.accounts.users import UserRequest, accept_invitation, invite_user
 from cdr_pipeline.steps.run_context import RunContext
 from tests.support.carriers import drop, reconciled
-from tests.support.serving import know, store
+from tests.support.serving import know, listening, store
 
 PASSWORD: Final = "correct horse battery"
 
@@ -92,24 +87,8 @@ def visible_text(html: str) -> str:
 def serving_console(ctx: RunContext) -> Iterator[ServedConsole]:
     """Serves API and console while the block runs, over the accounts of ``serving.TREE``."""
     know(ctx)
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    server = uvicorn.Server(config(ServedApp(ctx), host="127.0.0.1", port=port))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="console", daemon=True)
-    thread.start()
-    try:
-        deadline = time.monotonic() + 20
-        while not server.started:
-            if time.monotonic() > deadline or not thread.is_alive():
-                raise RuntimeError("the console did not start")
-            time.sleep(0.005)
-        served = ServedConsole(f"http://127.0.0.1:{port}", ctx)
+    with listening(ServedApp(ctx)) as url, closing(ServedConsole(url, ctx)) as served:
         yield served
-        served.close()
-    finally:
-        server.should_exit = True
-        thread.join(timeout=15)
-        listener.close()
 
 
 DAY: Final = date(2026, 3, 2)

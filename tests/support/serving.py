@@ -16,6 +16,7 @@ import httpx2
 import polars as pl
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
 from cdr_pipeline.api.app import create_app
 from cdr_pipeline.api.serving import config
@@ -117,26 +118,33 @@ def token_for(ctx: RunContext, account_id: str, scope: str = "read", days: int =
 
 
 @contextmanager
-def serving(ctx: RunContext, **settings: Any) -> Iterator[Served]:
-    """Serves the workplace while the block runs; a reading token for each account of the tree."""
-    placed = replace(ctx, settings=ctx.settings.model_copy(update=settings))
-    know(ctx)
+def listening(app: ASGIApp) -> Iterator[str]:
+    """URL of an application that is served on a free loopback port while the block runs."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = uvicorn.Server(config(create_app(placed), host="127.0.0.1", port=port))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="api", daemon=True)
+    server = uvicorn.Server(config(app, host="127.0.0.1", port=port))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="served", daemon=True)
     thread.start()
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 20
         while not server.started:
             if time.monotonic() > deadline or not thread.is_alive():
-                raise RuntimeError("the API did not start")
+                raise RuntimeError("the application did not start")
             time.sleep(0.005)
-        yield Served(f"http://127.0.0.1:{port}", placed, Tokens(placed))
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join(timeout=15)
         listener.close()
+
+
+@contextmanager
+def serving(ctx: RunContext, **settings: Any) -> Iterator[Served]:
+    """Serves the workplace while the block runs; a reading token for each account of the tree."""
+    placed = replace(ctx, settings=ctx.settings.model_copy(update=settings))
+    know(ctx)
+    with listening(create_app(placed)) as url:
+        yield Served(url, placed, Tokens(placed))
 
 
 def gregorian(moment: datetime) -> str:

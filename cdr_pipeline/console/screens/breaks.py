@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
+from cdr_pipeline.console.query import date_of
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, NotVisible, OwnForm, require, visible_accounts
@@ -50,8 +51,8 @@ def show_breaks(request: Request, user: CurrentUser) -> Response:
         BreakFilter(
             accounts=[account_id] if account_id else list(accounts),
             carrier=query.get("carrier") or None,
-            first_date=_date(query.get("first", ""), date.min),
-            last_date=_date(query.get("last", ""), date.max),
+            first_date=date_of(query.get("first", ""), date.min),
+            last_date=date_of(query.get("last", ""), date.max),
             classes=[query["class"]] if query.get("class") else (),
             states=[state] if state in _STATES else (),
             causes=[query["cause"]] if query.get("cause") else (),
@@ -136,10 +137,3 @@ def _groups(breaks: Sequence[Break]) -> list[BreakGroup]:
         for key, amounts in totals.items()
     ]
     return sorted(groups, key=lambda group: (-group.over, -group.under, -group.count, group.match_class, group.cause))
-
-
-def _date(text: str, default: date) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return default

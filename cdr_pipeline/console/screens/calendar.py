@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from cdr_pipeline.console.query import date_of
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, visible_accounts
@@ -21,7 +22,7 @@ def show_calendar(request: Request, user: CurrentUser) -> Response:
     """One month; filters and pages are in the URL."""
     ctx = service_of(request).ctx
     query = request.query_params
-    first = _month(query.get("month", ""), ctx.clock().date())
+    first = date_of(f"{query.get('month', '')}-01", ctx.clock().date().replace(day=1))
     last = first.replace(day=monthrange(first.year, first.month)[1])
     words = query.get("name", "").strip().lower()
     accounts = {
@@ -54,13 +55,6 @@ def show_calendar(request: Request, user: CurrentUser) -> Response:
         number_of_page=number,
         more=len(accounts) > number * _ROWS,
     )
-
-
-def _month(text: str, today: date) -> date:
-    try:
-        return date.fromisoformat(f"{text}-01")
-    except ValueError:
-        return today.replace(day=1)
 
 
 def _shifted(month: date, by: int) -> date:

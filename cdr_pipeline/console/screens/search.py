@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from cdr_pipeline.console.query import date_of
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, NotVisible, visible_account, visible_accounts
@@ -48,8 +49,8 @@ async def search(request: Request, user: CurrentUser) -> Response:
         raise NotVisible
     text = query.get("q", "").strip()[:200]
     today = service.ctx.clock().date()
-    last = _date(query.get("last", ""), today)
-    first = max(_date(query.get("first", ""), last - _USUAL_SPAN), last - _LONGEST_SPAN)
+    last = date_of(query.get("last", ""), today)
+    first = max(date_of(query.get("first", ""), last - _USUAL_SPAN), last - _LONGEST_SPAN)
     rows: list[dict[str, Any]] | None = None
     if account_id and ("q" in query or "first" in query):
         rows = await _find(accounts[account_id], text, first, last, service.records)
@@ -137,10 +138,3 @@ def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         elif value not in (None, "", []):
             fields.append((f"{prefix}{name}", str(value)))
     return fields
-
-
-def _date(text: str, default: date) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return default

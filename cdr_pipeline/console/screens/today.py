@@ -15,6 +15,8 @@ from cdr_pipeline.steps.operations.waiting_work import waiting_work
 
 router = APIRouter()
 _NIGHTS: Final = 14
+# Older days are found in the calendar.
+_LOOKED_BACK: Final = timedelta(days=35)
 # More rows than this do not fit a page that is read in a minute; the calendar and the lists have all of them.
 _SHOWN: Final = 50
 
@@ -24,9 +26,9 @@ def today(request: Request, user: CurrentUser) -> Response:
     """Verdict, work and nights of the accounts that the user sees."""
     ctx = service_of(request).ctx
     accounts = visible_accounts(user, request)
-    work = waiting_work(list(accounts), ctx, unowned=user.everything)
     last = ctx.clock().date()
-    marked = calendar(list(accounts), last - timedelta(days=_NIGHTS), last - timedelta(days=1), ctx)
+    marked = calendar(list(accounts), last - _LOOKED_BACK, last + timedelta(days=1), ctx)
+    work = waiting_work(list(accounts), marked, ctx, unowned=user.everything)
     problems = find_problems(ctx) if user.everything and user.role == "operator" else []
     return page(
         request,

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Literal
 
-from cdr_pipeline.steps.days.calendar import MarkedDay, calendar
+from cdr_pipeline.steps.days.calendar import MarkedDay
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 
-# Older days are found in the calendar.
-_DAYS = timedelta(days=35)
 Kind = Literal["missing", "incomplete", "red", "late", "held", "unreadable", "refused_drop"]
 
 
@@ -37,16 +35,17 @@ class WaitingWork:
     code: str | None = None
 
 
-def waiting_work(accounts: Sequence[str], ctx: RunContext, *, unowned: bool) -> list[WaitingWork]:
+def waiting_work(
+    accounts: Sequence[str], marked: Sequence[MarkedDay], ctx: RunContext, *, unowned: bool
+) -> list[WaitingWork]:
     """Work on the accounts that waits for a person: files first, then days, the oldest first.
 
     Args:
         accounts: accounts that the person sees.
+        marked: days of these accounts to look at, from ``calendar``.
         ctx: settings, warehouse, clock and progress callback.
         unowned: whether to include dropped files that belong to no registered account.
     """
-    today = ctx.clock().date()
-    marked = calendar(accounts, today - _DAYS, today + timedelta(days=1), ctx)
     with ctx.ledger() as ledger:
         stuck = ledger.health.stuck_uploads(accounts)
         causes = {(day.account_id, day.business_date): day for day in ledger.health.failed_days(accounts)}
