@@ -114,11 +114,15 @@ def session_of(request: Request) -> str:
     return request.cookies.get(_COOKIE, "")
 
 
+def is_local(request: Request) -> bool:
+    """Whether the browser calls the server by a loopback address."""
+    return (urlsplit(f"//{request.headers.get('host', '')}").hostname or "") in _LOOPBACK
+
+
 def set_session(response: Response, request: Request, secret: str) -> None:
     """Sets the session cookie. It is sent over TLS only, except on this machine."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     response.set_cookie(
-        _COOKIE, secret, httponly=True, samesite="lax", secure=host not in _LOOPBACK, path="/", max_age=12 * 3600
+        _COOKIE, secret, httponly=True, samesite="lax", secure=not is_local(request), path="/", max_age=12 * 3600
     )
 
 

@@ -133,7 +133,7 @@ def test_up_restarts_a_killed_daemon_and_leaves_nothing_after_ctrl_c(tmp_path: P
     heard = Heard()
     page, api = _free_ports()
     up = subprocess.Popen(
-        [sys.executable, "-c", CLI, "up", "--port", page, "--api", "--api-port", api], env=environment,
+        [sys.executable, "-c", CLI, "up", "--port", page, "--api-port", api], env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert up.stdout
@@ -160,7 +160,7 @@ def test_up_restarts_a_killed_daemon_and_leaves_nothing_after_ctrl_c(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("command", "option"), [(["up"], "--port"), (["up", "--api"], "--api-port"), (["ui"], "--port")], ids=str
+    ("command", "option"), [(["up"], "--port"), (["up"], "--api-port"), (["ui"], "--port")], ids=str
 )
 def test_a_port_that_is_taken_is_named_before_anything_is_started(
     tmp_path: Path, warehouse_url: str, command: list[str], option: str

@@ -13,22 +13,33 @@ if TYPE_CHECKING:
     from cdr_pipeline.simulator.switch import SimulatedSwitch
     from cdr_pipeline.steps.run_context import Progress, RunContext
 
+_HOST = "127.0.0.1"
+
 
 def demo(
     *,
     days: Annotated[int, typer.Option(min=1, max=31, help="Number of nights; the last one is for yesterday.")] = 3,
     calls_per_day: Annotated[int, typer.Option(min=1, help="Calls per account on a working day.")] = 200,
+    serve: Annotated[
+        bool | None,
+        typer.Option(
+            "--serve/--no-serve", help="Serve the console until Ctrl-C at the end; default: only in a terminal."
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port of the console.")] = 8000,
 ) -> None:
     """Run real nights: warehouse, simulated switch, three accounts, carriers' files, the nightly job for each day.
 
     Nothing is mocked except the switch: CDRs are pulled over HTTP, files are imported, both are validated, merged and
-    exported, and the Dagster UI shows the runs. Running it again changes nothing.
+    exported, and the Dagster UI shows the runs. Running it again changes nothing. In a terminal the demo ends with a
+    link that opens the console, signed in.
     """
     import time
     from collections import Counter
 
     from pydantic import SecretStr
 
+    from cdr_pipeline.cli.operations.ports import require_free
     from cdr_pipeline.cli.terminal import out, progress, ready_settings
     from cdr_pipeline.simulator.demo_carrier import write_demo_profile
     from cdr_pipeline.simulator.running import run_switch
@@ -37,6 +48,9 @@ def demo(
 
     settings = ready_settings()
     _require_no_real_settings(settings)
+    serves = out.is_terminal if serve is None else serve
+    if serves:
+        require_free(_HOST, port, "--port")
     switch = SimulatedSwitch.build(seed=1, accounts=3, calls_per_day=calls_per_day, dialect="v2_k43")
     started_at = time.monotonic()
     with progress("demo") as report, run_switch(switch) as running:
@@ -62,10 +76,25 @@ def demo(
     _print_result(nights, ctx, ready)
     _print_planted(planted, dates)
     out.print(f"\n{days} nights in {time.monotonic() - started_at:.1f} s. Look at them:  cdr-pipeline ui")
-    out.print("Decide breaks and download files in the console: cdr-pipeline serve")
     out.print("List what is in the warehouse:            cdr-pipeline status")
+    if not serves:
+        out.print("Decide breaks and download files in the console: cdr-pipeline serve")
     for night in nights.values():
         night.require_whole()
+    if serves:
+        _serve(settings, port)
+
+
+def _serve(settings: "Settings", port: int) -> None:
+    """Serves the console and prints the link that signs in once."""
+    from cdr_pipeline.cli.operations.serve import show_sign_in_link
+    from cdr_pipeline.cli.terminal import out
+    from cdr_pipeline.serving.server import serve as serve_all
+    from cdr_pipeline.steps.run_context import RunContext
+
+    out.print("\nThe console runs until Ctrl-C: see why the days are red, decide breaks, download files.")
+    show_sign_in_link(_HOST, port, RunContext.open(settings))
+    serve_all(settings, host=_HOST, port=port, workers=1)
 
 
 def _require_no_real_settings(settings: "Settings") -> None:

@@ -1,4 +1,4 @@
-"""``cdr-pipeline up``: daemon, web page and API of one machine, together."""
+"""``cdr-pipeline up``: daemon, Dagster UI, console and API of one machine, together."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,13 +15,14 @@ def up(
     host: Annotated[
         str, typer.Option(help="Address to listen on; the Dagster UI has no login of its own.")
     ] = "127.0.0.1",
-    api: Annotated[bool, typer.Option("--api/--no-api", help="Also serve the HTTP API.")] = False,
-    api_port: Annotated[int, typer.Option(help="Port of the HTTP API.")] = 8000,
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Serve the console and the HTTP API too.")] = True,
+    api_port: Annotated[int, typer.Option(help="Port of the console and the HTTP API.")] = 8000,
 ) -> None:
-    """Run everything on this machine: schedule and sensors, Dagster UI, and with --api the HTTP API.
+    """Run everything on this machine: schedule and sensors, Dagster UI, console and HTTP API.
 
-    Each line of output starts with the name of its process. A process that stops is started again. Ctrl-C or SIGTERM
-    stops all of them, including active runs; the sensor 'missed_nights' repeats those.
+    The lines of the console contain a link that signs you in once. Each line of output starts with the name of its
+    process. A process that stops is started again. Ctrl-C or SIGTERM stops all of them, including active runs; the
+    sensor 'missed_nights' repeats those.
     """
     import tempfile
 
@@ -51,7 +52,7 @@ def up(
             )
         out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops everything)")
         if api:
-            out.print(f"HTTP API at http://127.0.0.1:{api_port}/v2")
+            out.print(f"console at http://127.0.0.1:{api_port}/, HTTP API at http://127.0.0.1:{api_port}/v2")
         succeeded = Children(
             _children(Path(folder), host, port, api_port=api_port if api else None),
             subprocess_environment(settings),

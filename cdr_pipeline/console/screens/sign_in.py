@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from cdr_pipeline.console.rendering import language_of, page
 from cdr_pipeline.console.service import service_of
-from cdr_pipeline.console.sessions import OwnForm, SameOrigin, clear_session, session_of, set_session
+from cdr_pipeline.console.sessions import OwnForm, SameOrigin, clear_session, is_local, session_of, set_session
 from cdr_pipeline.errors import SignInRefused
 from cdr_pipeline.steps.accounts.users import (
     SHORTEST_PASSWORD,
@@ -85,8 +85,11 @@ def submit_invitation(request: Request, secret: str, password: Annotated[str, Fo
 
 @router.get("/link/{secret}")
 def show_link(request: Request, secret: str) -> Response:  # noqa: ARG001 - the form is sent to the same path
-    """A button that uses the link. Opening the page does not, because mail programs open links."""
-    return page(request, "follow_link.html")
+    """A button that uses the link. Opening the page does not, because mail programs open links.
+
+    On this machine the script of the page presses the button.
+    """
+    return page(request, "follow_link.html", local=is_local(request))
 
 
 @router.post("/link/{secret}", dependencies=[SameOrigin])
