@@ -117,6 +117,8 @@ def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(
     assert (tmp_path / "classes.csv").read_text().splitlines()[:3] == [
         "line,class,reason,field,detail", "1,filtered,header,,", "2,unchanged,,,",
     ]  # fmt: skip
+    values = [row for row in rows if len(row) > 5 and row[0].strip() == "3"]
+    assert [cell.strip() for cell in values[0][2:5]] == ["2026-03-02 09:00:02", "60", "60"]
     assert stored(ctx, "record_id, cost::float") == [("generic:id:c1", 0.01), ("generic:id:c2", 0.01)]
     assert "b.csv" not in run("uploads", "list").stdout
 
@@ -125,6 +127,7 @@ def test_rejects_are_listed_exported_corrected_and_fed_again(ctx: RunContext, ru
     (tmp_path / "a.csv").write_text(carrier_text(1) + carrier_row(2, start="never"))
     said = run("import", "a.csv", "--account", "acct", "--profile", "generic", code=13).stdout
     upload = said.split("rejects export ")[1].split()[0]
+    assert "1 not_a_time in started_at (column start_time), first in line 3: aaaaa; expected" in said
     assert "cannot be read as a time" in run("rejects", "list").stdout
     run("rejects", "export", upload, "--out", "r.csv")
     mended = (tmp_path / "r.csv").read_text().replace("never", "2026-03-02T10:00:00Z")

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from cdr_pipeline.core.records.accounting import BatchCounts
+    from cdr_pipeline.sources.uploads.reject_reasons import RejectReason
 
 _LINES_SHOWN = 100
 
@@ -24,7 +27,10 @@ def import_file(
         str | None, typer.Option(help="IANA time zone of the file's local times; default: the account's.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would happen to each line and change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the first rows as they would be merged and the class of each line; change nothing."
+        ),
     ] = False,
     classes: Annotated[
         Path | None,
@@ -39,6 +45,7 @@ def import_file(
     """
     from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.cli.uploads.results import finish_upload
+    from cdr_pipeline.cli.uploads.trials import value_table
     from cdr_pipeline.errors import RowsRejected, UploadHeld
     from cdr_pipeline.steps.uploads.exported_upload import export_upload
     from cdr_pipeline.steps.uploads.load_uploads import import_upload
@@ -50,7 +57,9 @@ def import_file(
         with run_context("looking") as ctx:
             preview = preview_upload(request, ctx)
         _print_counts(f"{file.name} ({profile}), nothing changed", preview.counts)
-        _print_reasons(preview.reject_reasons, preview.filtered_reasons)
+        if preview.first_rows:
+            out.print(value_table("First rows as they would be merged", preview.first_rows))
+        _print_reasons(preview.reject_reasons, preview.filtered_reasons, preview.details)
         _print_lines(preview.lines, classes)
         if preview.refusal is not None:
             held = "held" if isinstance(preview.refusal, UploadHeld) else "refused"
@@ -70,7 +79,7 @@ def import_file(
         out.print("these bytes were imported before; the counts are those of the first import")
     elif loaded.counts.updated:
         out.print(f"{loaded.counts.updated} record(s) changed since an earlier file; their history is kept")
-    _print_reasons(loaded.reject_reasons, loaded.filtered_reasons)
+    _print_reasons(loaded.reject_reasons, loaded.filtered_reasons, loaded.details)
     if loaded.reject_reasons:
         out.print(f"to correct them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")
     finish_upload(loaded, exported, ctx)
@@ -103,9 +112,11 @@ def _print_counts(title: str, counts: "BatchCounts") -> None:
     out.print(listing)
 
 
-def _print_reasons(rejected: dict[str, int], filtered: dict[str, int]) -> None:
+def _print_reasons(rejected: dict[str, int], filtered: dict[str, int], details: "Sequence[RejectReason]") -> None:
     from cdr_pipeline.cli.terminal import out
 
-    for kind, reasons in (("rejected", rejected), ("filtered", filtered)):
-        for reason, number in reasons.items():
-            out.print(f"  {kind}: {number} {reason}")
+    texts = [detail.text for detail in details] or [f"{number} {reason}" for reason, number in rejected.items()]
+    for text in texts:
+        out.print(f"  rejected: {text}", markup=False)
+    for reason, number in filtered.items():
+        out.print(f"  filtered: {number} {reason}")

@@ -32,11 +32,7 @@ def print_trial(trial: "Trial", assumed: Mapping[str, str]) -> None:
     filtered = ", ".join(f"{number} {name}" for name, number in trial.filtered.items())
     err.print(f"lines: {counts}" + (f" ({filtered})" if filtered else ""), markup=False)
     for reason in trial.reasons:
-        where = f" in {reason.field}" if reason.field else ""
-        err.print(
-            f"  rejected: {reason.rows} {reason.reason}{where}, first in line {reason.line}: {reason.shape}",
-            markup=False,
-        )
+        err.print(f"  rejected: {reason.text}", markup=False)
 
 
 def value_table(title: str, rows: Sequence[Mapping[str, Any]]) -> "Table":

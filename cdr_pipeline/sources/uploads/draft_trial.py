@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from cdr_pipeline.core.fields.schemas import LINE, RAW
+from cdr_pipeline.core.fields.schemas import LINE
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.core.records.identity import source_of, with_record_ids
@@ -21,6 +21,7 @@ from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import list_profiles
+from cdr_pipeline.sources.uploads.reject_reasons import RejectReason, RejectReasons
 
 ROWS_SHOWN: Final = 5
 _BLOCKS: Final = 4
@@ -35,17 +36,6 @@ _SHAPES: Final = {
     "disposition": r"^[A-Za-z][A-Za-z _-]+$",
     "hangup_cause": r"^(?:[A-Z][A-Z_]+|[0-9]{1,3}|[A-Za-z ]+)$",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Rejected rows of one kind: code, field, number of rows, and the first line with the shape of its value."""
-
-    reason: str
-    field: str
-    rows: int
-    line: int
-    shape: str
 
 
 @dataclass(slots=True)
@@ -63,7 +53,7 @@ class Trial:
     rows: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     counts: Counter[str] = field(default_factory=Counter[str])
     filtered: Counter[str] = field(default_factory=Counter[str])
-    reasons: list[Reason] = field(default_factory=list[Reason])
+    reasons: list[RejectReason] = field(default_factory=list[RejectReason])
     error: str = ""
 
 
@@ -76,7 +66,7 @@ def try_profile(paths: Sequence[Path], profile: Profile, *, blocks: int = _BLOCK
         blocks: number of blocks of each file that are read.
     """
     trial = Trial()
-    reasons: dict[tuple[str, str], Reason] = {}
+    reasons = RejectReasons()
     for path in paths:
         try:
             chosen = with_date_order(path, profile)
@@ -95,32 +85,12 @@ def try_profile(paths: Sequence[Path], profile: Profile, *, blocks: int = _BLOCK
                 if len(joined.joined):
                     trial.filtered["segment"] += len(joined.joined)
                 trial.rows += checked.rows.head(ROWS_SHOWN - len(trial.rows)).to_dicts()
-                for reject in rejects.iter_rows(named=True):
-                    key = reject["reason"], reject["field"]
-                    before = reasons.get(key)
-                    shape = value_shape(_text_of(reject, joined.rows, chosen)) if before is None else before.shape
-                    line = reject[LINE] if before is None else before.line
-                    reasons[key] = Reason(*key, 1 + (before.rows if before else 0), line, shape)
+                reasons.add(rejects, joined.rows, chosen)
         except UnreadableUpload as error:
             trial.error = error.message
             break
-    trial.reasons = sorted(reasons.values(), key=lambda reason: -reason.rows)[:_MOST_REASONS]
+    trial.reasons = list(reasons.listed()[:_MOST_REASONS])
     return trial
-
-
-def _text_of(reject: dict[str, Any], rows: pl.DataFrame, profile: Profile) -> str:
-    """Value of the rejected field in its row, or the row."""
-    columns = [name for name in profile.fields.get(reject["field"], ()) if name in rows.columns]
-    if columns:
-        row = rows.filter(pl.col(LINE) == reject[LINE])
-        if row.height:
-            return str(row[columns[0]].item(0) or "")
-    return str(reject[RAW])[:80]
-
-
-def value_shape(text: str) -> str:
-    """Shape of a value without its content: digits as 9, letters as a."""
-    return "".join("9" if character.isdigit() else "a" if character.isalpha() else character for character in text[:40])
 
 
 def fitting_profiles(path: Path, folder: Path | None = None) -> list[str]:

@@ -13,6 +13,7 @@ from cdr_pipeline.sources.uploads.corrections import read_correction
 from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.sources.uploads.reject_reasons import RejectReason
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
@@ -38,6 +39,7 @@ class LoadedUpload:
         touched: business dates with changed records.
         known: whether the same bytes were loaded before; the counts are then those of the first load.
         open_rejects: rejected lines that were not corrected since.
+        details: rejected lines by reason and field; empty if the file is known.
     """
 
     account_id: str
@@ -50,6 +52,7 @@ class LoadedUpload:
     touched: frozenset[date]
     known: bool = False
     open_rejects: int = 0
+    details: tuple[RejectReason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +265,7 @@ def _loaded(upload: LandedUpload, batch: UploadBatch, loaded: LoadedBatch) -> Lo
         filtered_reasons=batch.filtered_reasons,
         touched=loaded.touched,
         open_rejects=loaded.counts.rejected,
+        details=batch.details.listed(),
     )
 
 

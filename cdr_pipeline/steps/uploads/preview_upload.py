@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import polars as pl
@@ -12,6 +13,7 @@ from cdr_pipeline.errors import UploadError, UploadHeld
 from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.sources.uploads.reject_reasons import RejectReason
 from cdr_pipeline.sources.uploads.waiting import display_name
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.held_uploads import discarded_before, require_new
@@ -33,6 +35,8 @@ class PreviewedUpload:
         refusal: error of the import, which would hold or refuse the file; None if it would load it.
         lines: ``line, class, reason, field, detail`` of every line; class is inserted, updated, unchanged, duplicate,
             rejected or filtered.
+        first_rows: first accepted rows as they would be merged, with ``line`` and ``raw``.
+        details: rejected lines by reason and field.
     """
 
     counts: BatchCounts
@@ -42,6 +46,8 @@ class PreviewedUpload:
     other_calls: int
     refusal: UploadError | None
     lines: pl.DataFrame
+    first_rows: list[dict[str, Any]]
+    details: tuple[RejectReason, ...]
 
 
 def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
@@ -71,6 +77,8 @@ def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
         load.other_calls,
         refusal,
         _by_line(batch.lines, classes),
+        batch.first_rows,
+        batch.details.listed(),
     )
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -17,12 +17,15 @@ from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.core.uploads.control_totals import ControlTotals
 from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.sources.uploads.records import RawRecords
+from cdr_pipeline.sources.uploads.reject_reasons import RejectReasons
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.loading import BatchLoad
 
 # Allowance for clocks of other systems that run ahead. A call that starts later than this is rejected.
 _LEAD: Final = timedelta(days=1)
+# Rows that a preview shows as they would be merged.
+ROWS_SHOWN: Final = 5
 LINE_CLASSES: Final = {
     LINE: pl.Int64(),
     "class": pl.String(),
@@ -42,11 +45,13 @@ class UploadBatch:
         load: batch in which its rows are staged.
         ctx: settings, warehouse, clock and progress callback.
         corrects: for a corrected reject file, id of the upload whose rejected lines it contains.
-        keep_lines: whether to keep the class of every line, which uses memory.
+        keep_lines: whether to keep the class of every line and the first rows, which uses memory.
         read: number of lines read so far.
         reasons, filtered: rejected lines by reason, and lines that are not records by kind.
         lines: ``line, class, reason, field, detail`` of each block; class is staged, rejected or filtered.
         totals: totals of the lines, compared with the control totals of the file.
+        details: rejected lines by reason and field, with the first line and the shape of its value.
+        first_rows: first accepted rows as they would be merged, with ``line`` and ``raw``.
     """
 
     account: Account
@@ -60,6 +65,8 @@ class UploadBatch:
     filtered: Counter[Filtered] = field(default_factory=Counter[Filtered])
     lines: list[pl.DataFrame] = field(default_factory=list[pl.DataFrame])
     totals: ControlTotals = field(default_factory=ControlTotals)
+    details: RejectReasons = field(default_factory=RejectReasons)
+    first_rows: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def add_all(self, blocks: Iterable[RawRecords]) -> None:
         """Stages all blocks of a file.
@@ -98,7 +105,9 @@ class UploadBatch:
             self.totals.add(accepted.rows, rows=rows, rejected=rejects.height, stated=records.stated)
         rejects = pl.concat([rejects, removed])
         self.reasons.update(removed["reason"])
+        self.details.add(rejects, joined.rows, self.profile)
         if self.keep_lines:
+            self.first_rows += accepted.rows.head(ROWS_SHOWN - len(self.first_rows)).to_dicts()
             segments = pl.DataFrame({LINE: joined.joined, "kind": Filtered.SEGMENT.value})
             self.lines += [
                 _classified(accepted.rows.filter(~pl.col(LINE).is_in(removed[LINE].implode())), "staged"),
@@ -130,6 +139,7 @@ class UploadBatch:
         )
         self.load.reject(rejects, self._charges(rejects, frames))
         self.reasons.update(rejects["reason"])
+        self.details.add(rejects, frames[0], self.profile)
         if self.keep_lines:
             others = [frame.filter(~pl.col(LINE).is_in(lines.implode())) for frame in self.lines]
             self.lines = [*others, _classified(rejects, "rejected", pl.col("reason"), pl.col("field"), pl.col(DETAIL))]
