@@ -1,16 +1,24 @@
 """Objects that all routes share: run context, record search, rate limits. Built once per process."""
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, TypeVar, cast
 
+from anyio import CapacityLimiter, Semaphore, fail_after, to_thread
 from fastapi import Request
 
 from cdr_pipeline.api.rates import Rates
+from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
 
+# Seconds that a request waits for a free connection; longer waits only lengthen the queue of a busy warehouse.
+_WAIT_SECONDS: Final = 5.0
+_Result = TypeVar("_Result")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Service:
     """Shared objects of the application.
 
@@ -23,6 +31,35 @@ class Service:
     ctx: RunContext
     records: RecordSearch
     rates: Rates
+    _reads: Semaphore = field(init=False)
+    _threads: CapacityLimiter = field(init=False)
+
+    def __post_init__(self) -> None:
+        connections = self.ctx.settings.serve_connections
+        self._reads = Semaphore(connections)
+        self._threads = CapacityLimiter(connections)
+
+    async def read(self, step: Callable[..., _Result], *args: object) -> _Result:
+        """Runs a step that reads the warehouse, with the time limit of a search and a bounded number at a time.
+
+        Args:
+            step: function that takes ``args`` and, last, a run context.
+            args: its arguments without the run context.
+
+        Raises:
+            WarehouseTimeout: a statement exceeded its time limit.
+            WarehouseUnavailable: as many steps as allowed are waiting for the warehouse, or it failed.
+        """
+        ctx = replace(self.ctx, statement_seconds=self.ctx.settings.serve_search_seconds)
+        try:
+            with fail_after(_WAIT_SECONDS):
+                await self._reads.acquire()
+        except TimeoutError:
+            raise WarehouseUnavailable("the warehouse has no free connection") from None
+        try:
+            return await to_thread.run_sync(partial(step, *args, ctx), limiter=self._threads)
+        finally:
+            self._reads.release()
 
 
 def service_of(request: Request) -> Service:

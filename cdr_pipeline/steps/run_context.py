@@ -36,6 +36,7 @@ class RunContext:
         clock: function that returns the current time in UTC.
         progress: callback that receives a short text after each piece of work.
         run_id: Dagster run id; None outside Dagster.
+        statement_seconds: time limit of each statement of the ledger in seconds; None for no limit.
     """
 
     settings: Settings
@@ -43,6 +44,7 @@ class RunContext:
     clock: Clock = utc_now
     progress: Progress = field(default=silent)
     run_id: str | None = None
+    statement_seconds: float | None = None
 
     @classmethod
     def open(
@@ -78,5 +80,5 @@ class RunContext:
     @contextmanager
     def ledger(self) -> Generator[Ledger]:
         """Opens a connection and yields the ledger over it."""
-        with connect(self.url) as connection:
+        with connect(self.url, statement_seconds=self.statement_seconds) as connection:
             yield Ledger(connection)

@@ -29,7 +29,7 @@ _MONTH: Final = timedelta(days=31)
 async def days(request: Request, caller: Reader) -> Response:
     """State, records by origin, and reconciliation of each day."""
     media, (first, last) = response_type(request), _span(request)
-    states = await to_thread.run_sync(list_days, caller.account.account_id, first, last, service_of(request).ctx)
+    states = await service_of(request).read(list_days, caller.account.account_id, first, last)
     return answer(request, media, states, name="days")
 
 
@@ -41,7 +41,7 @@ async def day(request: Request, caller: Reader, business_date: str) -> Response:
         day_date = date.fromisoformat(business_date)
     except ValueError:
         raise no_such("bad_identifier", {"message": "bad identifier"}) from None
-    states = await to_thread.run_sync(list_days, caller.account.account_id, day_date, day_date, service_of(request).ctx)
+    states = await service_of(request).read(list_days, caller.account.account_id, day_date, day_date)
     if not states:
         raise no_such("bad_identifier", {"cause": business_date, "message": "bad identifier"})
     return answer(request, media, states[0], name="day")
@@ -51,7 +51,7 @@ async def day(request: Request, caller: Reader, business_date: str) -> Response:
 async def exports(request: Request, caller: Reader) -> Response:
     """Daily files with their manifests."""
     media, (first, last) = response_type(request), _span(request)
-    files = await to_thread.run_sync(list_files, caller.account.account_id, first, last, service_of(request).ctx)
+    files = await service_of(request).read(list_files, caller.account.account_id, first, last)
     return answer(request, media, files, name="exports")
 
 
@@ -63,7 +63,7 @@ async def exports(request: Request, caller: Reader) -> Response:
 )
 async def export(request: Request, caller: Reader, file_id: str) -> Response:
     """A daily file, byte for byte. The header X-Content-SHA256 is its sha256."""
-    file = await to_thread.run_sync(find_file, caller.account.account_id, file_id, service_of(request).ctx)
+    file = await service_of(request).read(find_file, caller.account.account_id, file_id)
     if file is None:
         raise no_such("bad_identifier", {"message": "bad identifier"})
     response = FileResponse if not isinstance(file.path, StorePath) else _DownloadedFile

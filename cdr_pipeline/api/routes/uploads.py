@@ -56,7 +56,7 @@ async def post_records(request: Request, caller: Uploader) -> Response:
 async def list_uploads(request: Request, caller: Reader) -> Response:
     """Uploads of an account, newest first, with their states and counts."""
     media = response_type(request)
-    uploads = await to_thread.run_sync(uploads_of, caller.account.account_id, service_of(request).ctx)
+    uploads = await service_of(request).read(uploads_of, caller.account.account_id, "")
     return answer(request, media, uploads, name="uploads")
 
 
@@ -64,8 +64,7 @@ async def list_uploads(request: Request, caller: Reader) -> Response:
 async def upload_state(request: Request, caller: Reader, upload_id: str) -> Response:
     """State and counts of an upload."""
     media = response_type(request)
-    ctx = service_of(request).ctx
-    uploads = await to_thread.run_sync(uploads_of, caller.account.account_id, ctx, _id(upload_id))
+    uploads = await service_of(request).read(uploads_of, caller.account.account_id, _id(upload_id))
     if not uploads:
         raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
     return answer(request, media, uploads[0], name="upload")
@@ -75,8 +74,7 @@ async def upload_state(request: Request, caller: Reader, upload_id: str) -> Resp
 async def upload_rejects(request: Request, caller: Reader, upload_id: str) -> Response:
     """Open rejected lines of an upload: line, field, reason, raw text and detail."""
     media = response_type(request)
-    ctx = service_of(request).ctx
-    rejects = await to_thread.run_sync(rejects_of, caller.account.account_id, _id(upload_id), ctx)
+    rejects = await service_of(request).read(rejects_of, caller.account.account_id, _id(upload_id))
     if rejects is None:
         raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
     return answer(request, media, rejects, name="rejects")

@@ -1,13 +1,15 @@
 """Read access of the API: checks tokens and reads merged records. Each call is one short transaction."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from cdr_pipeline.core.records.document import document_of
 from cdr_pipeline.core.records.search import PageKey, Search
+from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.steps.records.replica_reading import ReplicaReading
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.accounts.tokens import Authorized, authorize, cursor_secret, find_children
@@ -25,6 +27,8 @@ from cdr_pipeline.warehouse.server.migrate import require_revision
 from cdr_pipeline.warehouse.server.pool import Pool, Reading, read_pool, reading, schema_revision
 
 Stream = AsyncGenerator[bytes]
+# Seconds that a download waits until another one ends.
+_WAIT_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -33,7 +37,8 @@ class RecordSearch:
 
     Attributes:
         ctx: settings, warehouse, clock and progress callback.
-        connections: maximum number of open connections.
+        connections: maximum number of open connections; downloads use at most half of them, so that a few slow
+            clients do not hold up searches.
         statement_seconds: timeout of one search, in seconds.
         download_seconds: timeout of one download, in seconds.
     """
@@ -44,9 +49,11 @@ class RecordSearch:
     download_seconds: float
     _pool: Pool = field(init=False)
     _replica: ReplicaReading | None = field(init=False)
+    _downloads: asyncio.Semaphore = field(init=False)
     _secret: bytes = b""
 
     def __post_init__(self) -> None:
+        self._downloads = asyncio.Semaphore(self.connections // 2)
         self._pool = self._new_pool(self.ctx.url)
         url = self.ctx.settings.warehouse_replica_url
         self._replica = (
@@ -145,8 +152,17 @@ class RecordSearch:
         pool = self._pool if accounts is None else self._record_pool()
         return reading(pool, seconds=self.statement_seconds, accounts=accounts, in_order=in_order)
 
-    def _downloading(self, accounts: Sequence[str]) -> AbstractAsyncContextManager[Reading]:
-        return reading(self._record_pool(), seconds=self.download_seconds, accounts=accounts)
+    @asynccontextmanager
+    async def _downloading(self, accounts: Sequence[str]) -> AsyncGenerator[Reading]:
+        try:
+            await asyncio.wait_for(self._downloads.acquire(), _WAIT_SECONDS)
+        except TimeoutError:
+            raise WarehouseUnavailable("as many downloads as allowed are running") from None
+        try:
+            async with reading(self._record_pool(), seconds=self.download_seconds, accounts=accounts) as connection:
+                yield connection
+        finally:
+            self._downloads.release()
 
     def _record_pool(self) -> Pool:
         return self._pool if self._replica is None else self._replica.chosen_pool()

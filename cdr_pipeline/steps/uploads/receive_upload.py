@@ -86,7 +86,7 @@ def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
     return reply
 
 
-def uploads_of(account_id: str, ctx: RunContext, upload_id: str = "") -> list[dict[str, Any]]:
+def uploads_of(account_id: str, upload_id: str, ctx: RunContext) -> list[dict[str, Any]]:
     """Uploads of an account for the API, newest first, filtered by the beginning of their id."""
     with ctx.ledger() as ledger:
         uploads = ledger.uploads.list_all([account_id], sha256_prefix=upload_id)

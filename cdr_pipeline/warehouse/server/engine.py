@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
+from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, SerializationFailure
 from sqlalchemy import Engine, create_engine
 
 from cdr_pipeline.errors import (
@@ -16,6 +16,7 @@ from cdr_pipeline.errors import (
     WarehouseContended,
     WarehouseError,
     WarehouseLoginRefused,
+    WarehouseTimeout,
     WarehouseTooOld,
     WarehouseUnavailable,
 )
@@ -104,10 +105,15 @@ def restart_crashed(settings: Settings, url: str) -> bool:
 
 
 @contextmanager
-def connect(url: str) -> Generator[psycopg.Connection[Any]]:
+def connect(url: str, *, statement_seconds: float | None = None) -> Generator[psycopg.Connection[Any]]:
     """A connection in autocommit mode (transactions are opened explicitly) with ISO formats in UTC.
 
+    Args:
+        url: URL of the warehouse.
+        statement_seconds: time limit of each statement in seconds, waits for locks included; None for no limit.
+
     Raises:
+        WarehouseTimeout: a statement exceeded ``statement_seconds``.
         WarehouseUnavailable: the server cannot be reached, has no free connection, or ends during the block.
         WarehouseLoginRefused: the server does not admit this user to this database.
         WarehouseTooOld: the server is older than the oldest supported version.
@@ -120,7 +126,14 @@ def connect(url: str) -> Generator[psycopg.Connection[Any]]:
         row = connection.execute(_SESSION_SET, prepare=False).fetchone()
         if row is not None and is_pooled(connection, row[0]):
             require_own_sessions(url)
-        yield connection
+        if statement_seconds is None:
+            yield connection
+            return
+        connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{int(statement_seconds * 1000)}ms"])
+        try:
+            yield connection
+        except QueryCanceled:
+            raise WarehouseTimeout("the warehouse took too long", hint="try again later") from None
 
 
 def _require_version(connection: psycopg.Connection[Any]) -> None:
