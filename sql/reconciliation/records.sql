@@ -1,5 +1,5 @@
 -- Name:        carriers_of_day
--- Purpose:     carriers that have records around a day or were reconciled shortly before it.
+-- Purpose:     carriers that have records around a day, rejected lines of the day, or were reconciled shortly before it.
 -- Parameters:  account_id; near_dates (array), known_since, business_date.
 -- Grain:       carrier, profile; a record without carrier counts for the profile that read it.   Locks: none.
 SELECT
@@ -21,6 +21,20 @@ FROM (
         AND cdr.origin = 'imported'
         AND cdr.business_date = any(%(near_dates)s)
     GROUP BY coalesce(nullif(cdr.carrier, ''), uploads.profile), uploads.profile
+    UNION ALL
+    SELECT DISTINCT
+        rejects.carrier,
+        uploads.profile,
+        0 AS row_count
+    FROM rejects
+    INNER JOIN uploads
+        ON uploads.account_id = rejects.account_id AND uploads.sha256 = rejects.source
+    WHERE
+        rejects.account_id = %(account_id)s
+        AND rejects.business_date = %(business_date)s
+        AND rejects.origin = 'imported'
+        AND rejects.state = 'open'
+        AND rejects.carrier <> ''
     UNION ALL
     SELECT DISTINCT
         carrier,
@@ -91,19 +105,23 @@ FROM days
 WHERE account_id = %(account_id)s AND business_date = any(%(near_dates)s)
 
 -- Name:        due_days
--- Purpose:     reconciled days whose records, or those around them, have changed since.
+-- Purpose:     reconciled days whose records, or those around them, have changed since, and days with lines of the
+--              carrier that were rejected or dismissed since.
 -- Parameters:  account_id, first_date, last_date.   Grain: business_date.   Locks: none.
 SELECT DISTINCT newest.business_date
 FROM (
     SELECT DISTINCT ON (carrier, business_date)
         account_id,
+        carrier,
+        profile,
         business_date,
-        seen_changes
+        seen_changes,
+        reconciled_at
     FROM reconciliations
     WHERE account_id = %(account_id)s AND business_date BETWEEN %(first_date)s AND %(last_date)s
     ORDER BY carrier, business_date, version DESC
 ) AS newest
-INNER JOIN (
+LEFT JOIN (
     SELECT
         middle.account_id,
         middle.business_date,
@@ -121,7 +139,18 @@ INNER JOIN (
     ON
         seen.account_id = newest.account_id
         AND seen.business_date = newest.business_date
-        AND seen.changes > newest.seen_changes
+WHERE
+    seen.changes > newest.seen_changes
+    OR EXISTS (
+        SELECT 1
+        FROM rejects
+        WHERE
+            rejects.account_id = newest.account_id
+            AND rejects.business_date = newest.business_date
+            AND rejects.origin = 'imported'
+            AND coalesce(nullif(rejects.carrier, ''), newest.profile) = newest.carrier
+            AND greatest(rejects.rejected_at, rejects.decided_at) > newest.reconciled_at
+    )
 ORDER BY newest.business_date
 
 -- Name:        rejected_charges

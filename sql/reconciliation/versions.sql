@@ -85,7 +85,8 @@ LIMIT 1
 
 -- Name:        open_exposure
 -- Purpose:     undecided breaks and their exposure in the newest reconciliations, by day and currency; red ones that
---              decisions settle, and red ones because charges are not verified.
+--              decisions settle, and red ones because charges are not verified. Days with rejected lines are problems of
+--              their own (uploads/open_rejects).
 -- Parameters:  account_ids (array), first_date.   Grain: business_date, currency.   Locks: none.
 SELECT
     newest.business_date,
@@ -100,7 +101,10 @@ SELECT
             AND (undecided.breaks > 0 OR newest.breaks = 0)
     ) AS red,
     count(*) FILTER (
-        WHERE newest.light = 'red' AND newest.status = 'final' AND newest.unverified
+        WHERE newest.light = 'red'
+            AND newest.status = 'final'
+            AND newest.unverified
+            AND NOT newest.has_rejects
     ) AS unverified
 FROM (
     SELECT DISTINCT ON (account_id, carrier, business_date)
@@ -111,7 +115,8 @@ FROM (
         breaks,
         light,
         status,
-        unverified
+        unverified,
+        totals @> jsonb_build_array(jsonb_build_object('class', 'rejected')) AS has_rejects
     FROM reconciliations
     WHERE account_id = any(%(account_ids)s) AND business_date >= %(first_date)s
     ORDER BY account_id, carrier, business_date, version DESC

@@ -107,7 +107,7 @@ RETURNING days.business_date
 -- Name:        dismiss_rejects
 -- Purpose:     close open rejected rows by a decision: those of a source, of a day, or of a source on a day.
 -- Parameters:  account_id, source (null for all), business_date (null for all), decided_by, reason, now.
--- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
+-- Grain:       account_id, reject_id; returns their days.   Locks: those rows.   Idempotent: yes.
 UPDATE rejects SET
     state = 'dismissed',
     decided_by = %(decided_by)s,
@@ -118,6 +118,7 @@ WHERE
     AND state = 'open'
     AND (%(source)s::text IS NULL OR source = %(source)s)
     AND (%(business_date)s::date IS NULL OR business_date = %(business_date)s)
+RETURNING business_date
 
 -- Name:        open_rejects
 -- Purpose:     open rejected rows of a file, or of the switch on a day, that were rejected since an instant or belong to

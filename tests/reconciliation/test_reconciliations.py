@@ -13,12 +13,15 @@ from typer.testing import CliRunner
 
 from cdr_pipeline.cli.reconciliation.breaks import breaks_app
 from cdr_pipeline.core.reconcile.result.controls import ControlName
+from cdr_pipeline.defs.reconciliation.reconciliation import tolerated
 from cdr_pipeline.errors import BreakNotFound, WarehouseContended
+from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 from cdr_pipeline.steps.reconciliation.controls import control_day
 from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
 from cdr_pipeline.warehouse.reconciliation import versions as reconciliations
 from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, VersionTable
 from tests.support.carriers import reconciled
@@ -310,18 +313,39 @@ def test_money_of_rejected_lines_is_in_the_totals_of_the_day(place: RunContext) 
     assert "<td>Rejected lines</td>" + '<td class="n">0.7000</td>' in page
 
 
-def test_a_dismissed_line_is_no_charge_when_reconciled_again(place: RunContext) -> None:
+def test_a_day_with_rejected_lines_is_red_until_they_are_dismissed(place: RunContext) -> None:
     legs(place, starts(40))
     good = [line(i, start) for i, start in enumerate(starts(40))]
     deliver(place, *good, line(50, starts(1)[0], cost="0.30").replace(",60,60,", ",60,sixty,"))
-    assert one(place).kept.number == 1
+    before = one(place)
+    assert (before.kept.number, before.light, before.open_breaks, before.rejected_lines) == (1, "red", 0, 1)
+    check = tolerated([before])
+    assert not check.passed
+    assert "rejects dismiss --date 2026-03-02" in str(check.metadata["what_to_do"].value)
+    assert [item.code for item in find_problems(place) if "verif" in item.code] == []
     assert not one(place).kept.fresh
+    dismissed = dismiss_rejects(DismissRequest("ada", "no call", business_date=DAY), place)
+    (again,) = dismissed.reconciled[0].carriers
+    assert (dismissed.rows, again.kept.number, again.light, again.rejected_lines) == (1, 2, "green", 0)
     with place.ledger() as ledger:
-        ledger.uploads.dismiss_rejects(
-            "acct", source=None, business_date=DAY, decided_by="ada", reason="no call", now=place.clock()
-        )
-    again = one(place).kept
-    assert (again.number, [row for row in again.version.totals if row["class"] == "rejected"]) == (2, [])
+        assert ledger.reconciliations.of_day("acct", DAY).status == "green"
+
+
+def test_rejected_lines_of_a_reconciled_day_make_the_day_due(place: RunContext) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))))
+    assert one(place).light == "green"
+    warehouse(place, "UPDATE days SET state = 'sealed' RETURNING 1")
+    deliver(place, line(50, starts(1)[0]).replace(",60,60,", ",60,sixty,"), name="late.csv")
+    done = reconcile_day(ReconcileRequest(DAY + timedelta(days=1), changed_days=True), place)
+    assert [(item.kept.day.business_date, item.light) for item in done.carriers][:1] == [(DAY, "red")]
+
+
+def test_a_carrier_with_rejected_lines_only_is_reconciled(place: RunContext) -> None:
+    legs(place, starts(40))
+    deliver(place, *(line(i, start).replace(",60,60,", ",60,sixty,") for i, start in enumerate(starts(40))))
+    item = one(place)
+    assert (item.light, item.kept.version.status, item.rejected_lines) == ("red", "provisional", 40)
 
 
 def test_a_charge_without_a_price_is_listed_first_and_named_by_a_control(place: RunContext) -> None:

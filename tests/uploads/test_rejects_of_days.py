@@ -92,7 +92,7 @@ def test_a_night_with_rejected_rows_is_not_good(place: RunContext, tmp_path: Pat
 
 def test_dismissed_rows_are_no_problem_and_stay_in_the_manifest(place: RunContext, tmp_path: Path) -> None:
     loaded = fed(place, tmp_path / "f.csv", carrier_text(1) + "cut\n")
-    assert dismiss_rejects(DismissRequest("A. Person", "a footer", loaded.sha256[:12]), place) == 1
+    assert dismiss_rejects(DismissRequest("A. Person", "a footer", loaded.sha256[:12]), place).rows == 1
     assert rejects_named(place) == []
     assert night_report(DAY, place).rejected_rows == 0
     assert manifest(place).rejected_rows == 1
@@ -102,7 +102,8 @@ def test_dismissed_rows_are_no_problem_and_stay_in_the_manifest(place: RunContex
 
 def test_rows_of_a_day_are_dismissed_by_date(place: RunContext, tmp_path: Path) -> None:
     fed(place, tmp_path / "f.csv", carrier_text(1) + "cut\n" + carrier_row(3, start=ON_NEXT, billed="x"))
-    assert dismiss_rejects(DismissRequest("A. Person", "no call", business_date=NEXT, accounts=[ACCOUNT]), place) == 1
+    request = DismissRequest("A. Person", "no call", business_date=NEXT, accounts=[ACCOUNT])
+    assert dismiss_rejects(request, place).rows == 1
     assert warehouse(place, "SELECT business_date, state FROM rejects ORDER BY 1") == [
         (DAY, "open"),
         (NEXT, "dismissed"),

@@ -87,21 +87,25 @@ def replay(
 ) -> None:
     """Import a corrected reject file: correct rows are merged and closed, the others are rejected again.
 
-    Writes the daily files of open days, as 'import' does. Exits with 13 if rows were rejected again.
+    Reconciles their days again, and writes the daily files of open days, as 'import' does. Exits with 13 if rows were
+    rejected again, with 9 if a day could not be reconciled.
     """
     from cdr_pipeline.cli.terminal import out, run_context
-    from cdr_pipeline.cli.uploads.results import finish_upload
+    from cdr_pipeline.cli.uploads.results import finish_upload, show_reconciled
+    from cdr_pipeline.steps.reconciliation.reconcile_again import reconcile_again
     from cdr_pipeline.steps.uploads.exported_upload import export_upload
     from cdr_pipeline.steps.uploads.rejects import replay_rejects
 
     with run_context("replaying") as ctx:
         loaded = replay_rejects(file, ctx, account)
+        reconciled = reconcile_again(loaded.account_id, loaded.touched, ctx)
         exported = export_upload(loaded, ctx)
     counts = loaded.counts
     out.print(f"{counts.read} lines: {counts.merged} merged, {counts.unchanged} unchanged, {counts.rejected} rejected")
     for reason, number in loaded.reject_reasons.items():
         out.print(f"  rejected: {number} {reason}")
     finish_upload(loaded, exported, ctx)
+    show_reconciled(reconciled)
 
 
 @rejects_app.command("dismiss")
@@ -116,10 +120,15 @@ def dismiss(
     ] = None,
     account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
 ) -> None:
-    """Close rejected rows that are no calls, or that cannot be corrected. Manifests still count them as rejected."""
+    """Close rejected rows that are no calls, or that cannot be corrected. Manifests still count them as rejected.
+
+    A reconciled day with rejected rows is red: such days are reconciled again. Exits with 9 if one could not be.
+    """
     from cdr_pipeline.cli.terminal import out, run_context
+    from cdr_pipeline.cli.uploads.results import show_reconciled
     from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
 
     with run_context("dismissing") as ctx:
-        rows = dismiss_rejects(DismissRequest(by, reason, upload, date.date() if date else None, account), ctx)
-    out.print(f"{rows} rejected row(s) dismissed")
+        dismissed = dismiss_rejects(DismissRequest(by, reason, upload, date.date() if date else None, account), ctx)
+    out.print(f"{dismissed.rows} rejected row(s) dismissed")
+    show_reconciled(dismissed.reconciled)

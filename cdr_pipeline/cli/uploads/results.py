@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cdr_pipeline.steps.days.export_days import ExportedDay
+    from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledDay
     from cdr_pipeline.steps.run_context import RunContext
     from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload
 
@@ -26,3 +27,23 @@ def finish_upload(loaded: "LoadedUpload", exported: "Sequence[ExportedDay]", ctx
         out.print(f"{written} daily file(s) written below {ctx.settings.export_dir}")
     require_exported(exported)
     require_no_rejects(loaded)
+
+
+def show_reconciled(days: "Sequence[ReconciledDay]") -> None:
+    """Prints the verdicts of days that were reconciled again.
+
+    Raises:
+        IncompleteNight: a carrier's day could not be reconciled.
+    """
+    from cdr_pipeline.cli.terminal import out
+    from cdr_pipeline.errors import IncompleteNight
+
+    for item in (item for day in days for item in day.carriers):
+        day = item.kept.day
+        out.print(f"reconciled again: {day.business_date} {day.account_id} {day.carrier}: {item.light}", markup=False)
+    failures = [failure for day in days for failure in day.failures]
+    if failures:
+        causes = "; ".join(f"{failure.account_id}: [{failure.code}] {failure.message}" for failure in failures)
+        raise IncompleteNight(
+            causes, hint="fix the cause, then 'cdr-pipeline reconcile --date DAY'; the rows are stored"
+        )

@@ -16,7 +16,7 @@ from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.errors import UnbalancedReconciliation
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.failure import AccountFailure
-from cdr_pipeline.steps.operations.remedies import remedy_of, settle_command
+from cdr_pipeline.steps.operations.remedies import dismiss_command, remedy_of, settle_command
 from cdr_pipeline.steps.reconciliation.controls import control_day
 from cdr_pipeline.steps.reconciliation.reconcile_day import (
     ReconciledCarrier,
@@ -223,13 +223,26 @@ def tolerated(carriers: Sequence[ReconciledCarrier]) -> dg.AssetCheckResult:
             **(
                 {
                     "findings": table(("day", "account", "carrier", "finding"), findings[:_MOST]),
-                    "what_to_do": "; ".join(settle_command(day) for day in days),
+                    "what_to_do": "; ".join(command for day in days for command in _remedies(day, red)),
                 }
                 if red
                 else {}
             ),
         },
     )
+
+
+def _remedies(day: date, red: Sequence[ReconciledCarrier]) -> list[str]:
+    """Commands that change the state of a red day: of its rejected lines, its open breaks, or its prices."""
+    items = [item for item in red if item.kept.day.business_date == day]
+    commands: list[str] = []
+    if any(item.rejected_lines for item in items):
+        commands.append(f"cdr-pipeline rejects list, then correct them or: {dismiss_command(day)}")
+    if any(item.open_breaks for item in items):
+        commands.append(settle_command(day))
+    if any(item.kept.version.unverified and not item.rejected_lines for item in items):
+        commands.append(f"give the profile a rate_card, then: cdr-pipeline reconcile --date {day}")
+    return commands or [f"cdr-pipeline reconcile --date {day}"]
 
 
 def _control(name: ControlName, controls: Sequence[DayControl]) -> dg.AssetCheckResult:

@@ -52,6 +52,11 @@ def settle_command(day: date, account_id: str = "") -> str:
     return f"cdr-pipeline breaks decide --from {day} --to {day}{only} --as DECISION --by NAME --reason TEXT"
 
 
+def dismiss_command(day: date) -> str:
+    """The command that closes a day's rejected lines that are no calls, and reconciles the day again."""
+    return f"cdr-pipeline rejects dismiss --date {day} --by NAME --reason TEXT"
+
+
 def first_step(code: str) -> str:
     """What must be done before a command can help; empty if the command is enough."""
     return _FIRST.get(code, "")

@@ -105,7 +105,8 @@ def reconcile_carrier(
         currency=currency,
         complete=complete,
         offset=offset,
-        findings=[*finding_of_rejected(rejected, currency), *reconciled.findings],
+        findings=reconciled.findings,
+        rejected=finding_of_rejected(rejected, currency),
     )
     version = _version(verdict, basis, outcomes, offset)
     version["totals"] += totals_of_rejected(rejected, currency)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from cdr_pipeline.core.reconcile.classify.classes import MatchClass
 from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile, UploadError
 from cdr_pipeline.sources.uploads.profiles import BrokenProfile, broken_profiles, list_profiles
@@ -53,6 +54,12 @@ class ReconciledCarrier:
     asked: bool
     light: str
     open_breaks: int
+
+    @property
+    def rejected_lines(self) -> int:
+        """Number of rejected lines of the carrier's files on the day."""
+        totals = self.kept.version.totals
+        return sum(row["carrier_rows"] for row in totals if row["class"] == MatchClass.REJECTED.value)
 
 
 @dataclass(frozen=True, slots=True)

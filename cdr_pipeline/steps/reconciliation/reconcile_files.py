@@ -130,6 +130,12 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
     if profile.time_notation == "local" and not profile.zone_column:
         carrier = settle_repeated_hour(carrier, switch, _zone(request, profile))
     result = reconcile(switch, carrier, rules)
+    unreadable = [
+        f"{file.rejects.height} lines of the {side}'s file cannot be read; the amounts in them are"
+        f" {file.rejected_charges['cost'].sum() or 0:.4f}"
+        for side, file in (("switch", ours), ("carrier", theirs))
+        if file.rejects.height
+    ]
     verdict = judge(
         outcomes_of(result, compared, records),
         section,
@@ -137,15 +143,8 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
         complete=True,
         offset=result.offset.row(0, named=True),
         findings=[*result.findings, *filter(None, [repeating])],
+        rejected=unreadable,
     )
-    rejected_lines = [(side, file) for side, file in (("switch", ours), ("carrier", theirs)) if file.rejects.height]
-    if rejected_lines:
-        texts = [
-            f"{file.rejects.height} lines of the {side}'s file cannot be read; the amounts in them are"
-            f" {file.rejected_charges['cost'].sum() or 0:.4f}"
-            for side, file in rejected_lines
-        ]
-        verdict = replace(verdict, light="red", findings=(*texts, *verdict.findings))
     excluded = [
         _set_aside(legs.filter(~pl.col("billed")), "switch", MatchClass.UNBILLABLE, rules.currency),
         _set_aside(repeated_a, "switch", MatchClass.DUP_A, rules.currency),

@@ -11,6 +11,8 @@ from cdr_pipeline.errors import ConfigurationError, UnreadableUpload
 from cdr_pipeline.sources.uploads.corrections import ENCODING, read_correction, reject_file
 from cdr_pipeline.sources.uploads.opening import read_text
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.steps.reconciliation.reconcile_again import reconcile_again
+from cdr_pipeline.steps.reconciliation.reconcile_day import ReconciledDay
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, load_registered
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
@@ -111,8 +113,18 @@ def replay_rejects(path: Path, ctx: RunContext, account_id: str | None = None) -
     return load_registered(register_upload(request, ctx), ctx)
 
 
-def dismiss_rejects(request: DismissRequest, ctx: RunContext) -> int:
-    """Closes open rejected rows by a person's decision; manifests still count them as rejected. Returns how many.
+@dataclass(frozen=True, slots=True)
+class DismissedRejects:
+    """Number of rows that were closed, and their days that were reconciled before, reconciled again."""
+
+    rows: int
+    reconciled: list[ReconciledDay]
+
+
+def dismiss_rejects(request: DismissRequest, ctx: RunContext) -> DismissedRejects:
+    """Closes open rejected rows by a person's decision; manifests still count them as rejected.
+
+    Their days are reconciled again, because a day with rejected lines is red.
 
     Raises:
         ConfigurationError: neither an upload nor a day is given, or the person or reason is missing.
@@ -128,8 +140,8 @@ def dismiss_rejects(request: DismissRequest, ctx: RunContext) -> int:
         if request.upload:
             line = find_upload(ledger, request.upload, accounts[0] if request.accounts else None)
             accounts, source = [line.account_id], line.sha256
-        return sum(
-            ledger.uploads.dismiss_rejects(
+        days = {
+            account_id: ledger.uploads.dismiss_rejects(
                 account_id,
                 source=source,
                 business_date=request.business_date,
@@ -138,7 +150,11 @@ def dismiss_rejects(request: DismissRequest, ctx: RunContext) -> int:
                 now=ctx.clock(),
             )
             for account_id in accounts
-        )
+        }
+    reconciled = [
+        item for account_id, rows in days.items() for item in reconcile_again(account_id, {*rows} - {None}, ctx)
+    ]
+    return DismissedRejects(sum(map(len, days.values())), reconciled)
 
 
 def open_rejects_of_day(ctx: RunContext, business_date: date, accounts: Sequence[str] | None = None) -> int:

@@ -74,7 +74,7 @@ class ReconciliationVersion:
         inputs_hash, rules_hash, code_version: see ``InputHashes``.
         totals: rows of ``outcomes.totals_of``.
         seen_changes: change count of the day and its neighbours when the records were read.
-        unverified: whether charges are not compared at all, so that no decision settles the day.
+        unverified: whether lines are rejected, or charges not compared at all, so that no decision settles the day.
     """
 
     status: str

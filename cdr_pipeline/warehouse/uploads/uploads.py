@@ -263,8 +263,8 @@ class UploadTable(LedgerTables):
         decided_by: str,
         reason: str,
         now: datetime,
-    ) -> int:
-        """Closes open rejected rows by a decision. Returns how many.
+    ) -> list[date | None]:
+        """Closes open rejected rows by a decision. Returns the day of each; None for rows without a day.
 
         Args:
             account_id: account that owns the rows.
@@ -274,7 +274,7 @@ class UploadTable(LedgerTables):
             reason: why.
             now: time of the decision.
         """
-        return self.statements.execute(
+        rows = self.statements.rows(
             "uploads/dismiss_rejects",
             account_id=account_id,
             source=source,
@@ -283,6 +283,7 @@ class UploadTable(LedgerTables):
             reason=reason,
             now=now,
         )
+        return [row["business_date"] for row in rows]
 
     def reject_reasons_of(self, account_id: str, source: str) -> dict[str, int]:
         """Numbers of rejected lines of an upload by reason, including lines corrected since."""

@@ -104,7 +104,8 @@ def day_light(light: str, *, breaks: int, open_breaks: int, unverified: bool) ->
         light: verdict of the reconciliation, ``green`` or ``red``.
         breaks: number of breaks.
         open_breaks: number of breaks without a decision.
-        unverified: whether charges are not verified at all; no decision changes that.
+        unverified: whether lines cannot be read or charges are not verified at all; no decision about a break changes
+            that.
     """
     if light != "red":
         return "green"

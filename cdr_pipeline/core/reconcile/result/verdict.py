@@ -45,7 +45,8 @@ class Verdict:
         switch, carrier: totals of the sides.
         breaks: number of outcomes that need a decision.
         exposure: money at risk in the day's currency only, as the totals.
-        unverified: whether charges are not compared at all: no decision about a break settles the day.
+        unverified: whether lines cannot be read, or charges are not compared at all: no decision about a break settles
+            the day.
     """
 
     status: str
@@ -66,6 +67,7 @@ def judge(
     complete: bool,
     offset: Mapping[str, Any],
     findings: Sequence[str] = (),
+    rejected: Sequence[str] = (),
 ) -> Verdict:
     """Judges a day.
 
@@ -76,6 +78,8 @@ def judge(
         complete: whether the whole day has been collected from the switch.
         offset: the row of ``Reconciled.offset``.
         findings: ``Reconciled.findings``.
+        rejected: findings about lines that cannot be read. Their calls and charges are unknown: no decision about a
+            break settles the day.
     """
     switch_totals, carrier_totals = _side(outcomes, "switch", currency), _side(outcomes, "carrier", currency)
     breaks = int(outcomes["is_break"].sum())
@@ -103,8 +107,8 @@ def judge(
             _share(Decimal(breaks), Decimal(calls)) > rules.tolerated_break_share * _PER_CENT
         ),
     }
-    unverified = _never_compared(outcomes, rules, currency)
-    reasons_red |= _unpriced(outcomes) | unverified
+    unverified = dict.fromkeys(rejected, True) | _never_compared(outcomes, rules, currency)
+    reasons_red = unverified | reasons_red | _unpriced(outcomes)
     price_breaks = outcomes["class"].is_in(_OTHER_PRICE).sum()
     warnings = {
         f"{charged or 0:.4f} {unit} charged and {risk:.4f} {unit} at risk in another currency: not in the totals": bool(
