@@ -152,7 +152,9 @@ def dismiss_rejects(request: DismissRequest, ctx: RunContext) -> DismissedReject
             for account_id in accounts
         }
     reconciled = [
-        item for account_id, rows in days.items() for item in reconcile_again(account_id, {*rows} - {None}, ctx)
+        item
+        for account_id, rows in days.items()
+        for item in reconcile_again(account_id, {day for day in rows if day}, ctx)
     ]
     return DismissedRejects(sum(map(len, days.values())), reconciled)
 
