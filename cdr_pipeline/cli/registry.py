@@ -24,6 +24,7 @@ from cdr_pipeline.cli.operations.simulate import simulate
 from cdr_pipeline.cli.operations.status import status
 from cdr_pipeline.cli.operations.ui import ui
 from cdr_pipeline.cli.operations.up import up
+from cdr_pipeline.cli.operations.upgrade import upgrade
 from cdr_pipeline.cli.operations.warehouse import warehouse_app
 from cdr_pipeline.cli.reconciliation.decisions import breaks_app
 from cdr_pipeline.cli.reconciliation.reconcile import reconcile
@@ -50,6 +51,7 @@ def register(app: typer.Typer) -> None:
     app.command()(deliver)
     app.command()(doctor)
     app.command()(up)
+    app.command()(upgrade)
     app.command()(ui)
     app.command()(serve)
     app.command()(simulate)

@@ -26,6 +26,21 @@ SELECT create_reference_table(%(table)s::regclass)
 -- Locks:       none.
 SELECT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'cdr'::regclass) AS is_distributed
 
+-- Name:        open_sessions
+-- Purpose:     programs of this product that are connected to this database, and others with an open transaction.
+-- Parameters:  none.   Grain: program.   Locks: none.
+SELECT
+    coalesce(nullif(application_name, ''), 'without a name') AS program,
+    count(*) AS sessions
+FROM pg_stat_activity
+WHERE
+    datname = current_database()
+    AND pid <> pg_backend_pid()
+    AND backend_type = 'client backend'
+    AND (application_name LIKE 'cdr_pipeline%%' OR xact_start IS NOT NULL)
+GROUP BY 1
+ORDER BY 1
+
 -- Name:        prepared_transactions
 -- Purpose:     prepared transactions of this database on each node of a cluster: their names, separated by blanks.
 -- Parameters:  none.   Grain: node; success is false for a node that cannot be reached.   Locks: none.
@@ -116,6 +131,16 @@ ORDER BY node
 -- Purpose:     the revision of the tables.   Parameters: none.   Grain: one row.   Locks: none.
 SELECT version_num
 FROM alembic_version
+
+-- Name:        size_of_tables
+-- Purpose:     bytes of tables with their partitions, indexes and long values; a table that is missing has none.
+-- Parameters:  tables (array of names).   Grain: one row.   Locks: none.
+SELECT
+    coalesce(sum(coalesce(
+        (SELECT sum(pg_total_relation_size(tree.relid)) FROM pg_partition_tree(to_regclass(wanted.name)) AS tree),
+        pg_total_relation_size(to_regclass(wanted.name))
+    )), 0)::bigint AS bytes
+FROM unnest(%(tables)s::text []) AS wanted (name)
 
 -- Name:        undistributed_tables
 -- Purpose:     tables of a Citus database, without partitions, that are on the coordinator only.

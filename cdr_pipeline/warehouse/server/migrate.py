@@ -50,7 +50,7 @@ def head(folder: Path) -> tuple[str, frozenset[str]]:
     revisions: set[str] = set()
     parents: set[str] = set()
     for path in sorted((folder / "versions").glob("*.py")):
-        values = _revisions(path)
+        values = revisions_of(path)
         revisions.add(values["revision"] or "")
         if values.get("down_revision"):
             parents.add(values["down_revision"] or "")
@@ -58,7 +58,8 @@ def head(folder: Path) -> tuple[str, frozenset[str]]:
     return newest, frozenset(revisions)
 
 
-def _revisions(path: Path) -> dict[str, str | None]:
+def revisions_of(path: Path) -> dict[str, str | None]:
+    """``revision`` and ``down_revision`` of a migration's file."""
     return {match["key"]: match["value"] for match in _REVISION.finditer(path.read_text("utf-8"))}
 
 
@@ -106,7 +107,7 @@ def require_revision(revision: str | None, folder: Path | None = None) -> None:
         WarehouseNewerThanCode: this version does not know the revision.
     """
     newest, _ = head(folder or scripts())
-    if _require_known(revision, folder or scripts()) != newest:
+    if require_known(revision, folder) != newest:
         raise WarehouseNotMigrated(
             f"the warehouse is at revision {revision or 'none'}, this version needs {newest}",
             hint="run 'cdr-pipeline warehouse migrate' (make a backup first)",
@@ -139,14 +140,19 @@ def upgrade(url: str, folder: Path | None = None) -> MigrationResult:
 
 
 def _checked_revision(url: str, folder: Path) -> str | None:
-    revision = _require_known(current(url), folder)
+    revision = require_known(current(url), folder)
     if revision is not None:
         _require_unedited(url, folder)
     return revision
 
 
-def _require_known(revision: str | None, folder: Path) -> str | None:
-    newest, revisions = head(folder)
+def require_known(revision: str | None, folder: Path | None = None) -> str | None:
+    """Requires that this version knows a database's revision, and returns it.
+
+    Raises:
+        WarehouseNewerThanCode: this version does not know the revision.
+    """
+    newest, revisions = head(folder or scripts())
     if revision is not None and revision not in revisions:
         raise WarehouseNewerThanCode(
             f"the warehouse is at revision {revision}, which this version (up to {newest}) does not know",
@@ -161,7 +167,7 @@ def _require_unedited(url: str, folder: Path) -> None:
             return
         applied = dict(connection.execute("SELECT revision, sha256 FROM migration_checksums").fetchall())
     for path in sorted((folder / "versions").glob("*.py")):
-        revision = _revisions(path)["revision"]
+        revision = revisions_of(path)["revision"]
         if applied.get(revision or "", checksum(path)) != checksum(path):
             raise MigrationEdited(
                 f"checksum mismatch: migration {revision} was edited after the warehouse was migrated with it",

@@ -1,0 +1,80 @@
+"""``cdr-pipeline upgrade``: what a new version changes in the warehouse, before and while it does so."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cdr_pipeline.steps.operations.upgrade_check import UpgradeCheck
+
+
+def upgrade(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only show what would be done; the warehouse is not changed.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the check as JSON. Needs --check.")] = False,
+) -> None:
+    """Upgrade the warehouse to the installed version: pending migrations, the disk they need, what must be stopped.
+
+    Make a backup first. With --check, exits with 0 if there is nothing to do, with 3 if
+    migrations are pending and can run, and with 11 if something must be done before; the upgrade then refuses to run.
+    """
+    from cdr_pipeline.cli.operations.warehouse import migrate
+    from cdr_pipeline.cli.terminal import out, ready_settings
+    from cdr_pipeline.errors import ConfigurationError, ProblemsFound, WarehouseNotMigrated
+    from cdr_pipeline.steps.operations.upgrade_check import check_upgrade
+
+    if as_json and not check:
+        raise ConfigurationError("--json shows a check", hint="add --check")
+    found = check_upgrade(ready_settings())
+    if as_json:
+        _print_json(found)
+    else:
+        _print(found)
+    if found.obstacles:
+        raise ProblemsFound(
+            f"{len(found.obstacles)} thing(s) must be done before the upgrade",
+            hint="the lines above name each; then run 'cdr-pipeline upgrade --check' again",
+        )
+    if not check:
+        migrate()
+    elif found.pending:
+        raise WarehouseNotMigrated(
+            f"{len(found.pending)} migration(s) are pending: the warehouse is at revision {found.revision}, "
+            f"this version needs {found.newest}",
+            hint="make a backup with 'cdr-pipeline warehouse backup FILE', then run 'cdr-pipeline upgrade'",
+        )
+    elif not as_json:
+        out.print("nothing to do")
+
+
+def _print(found: "UpgradeCheck") -> None:
+    from cdr_pipeline.cli.terminal import out, table
+
+    out.print(
+        f"version {found.version} needs tables at revision {found.newest}; "
+        f"they are at {found.revision or 'none: the first command creates them'}",
+        soft_wrap=True,
+    )
+    if not found.pending:
+        return
+    listing = table("Pending migrations", "revision", "what it does", "disk (MB)", numbers=frozenset({"disk (MB)"}))
+    for item in found.pending:
+        listing.add_row(item.revision, item.purpose, f"{item.needed_bytes / 1e6:,.0f}")
+    out.print(listing)
+    free = (
+        "unknown: ask the server's administrator" if found.free_bytes is None else f"{found.free_bytes / 1e9:,.1f} GB"
+    )
+    out.print(f"disk: up to {found.needed_bytes / 1e9:,.1f} GB are needed for a while; free: {free}", soft_wrap=True)
+    for text in found.obstacles:
+        out.print(f"first: {text}", markup=False, soft_wrap=True)
+
+
+def _print_json(found: "UpgradeCheck") -> None:
+    import dataclasses
+    import json
+
+    from cdr_pipeline.cli.terminal import out
+
+    out.print_json(json.dumps(dataclasses.asdict(found) | {"obstacles": found.obstacles}))
