@@ -89,6 +89,26 @@ def test_two_calls_that_follow_each_other_stay_two_calls() -> None:
     assert result.pairs["detail"].null_count() == 2
 
 
+def test_calls_in_parts_between_the_same_numbers_may_overlap() -> None:
+    legs = [calls(1)[0] | {"at": at, "duration_ms": length} for at, length in ((0, 3_900_000), (100, 4_500_000))]
+    records = [*split(legs[0], 1_800, 1_800, 300), *split(legs[1], 1_800, 1_800, 900)]
+    result = compared(legs, records)
+    assert set(classes_of(result).values()) == {"matched"}
+    assert result.pairs["detail"].to_list() == ["3 records of one call"] * 2
+    assert result.parts.rows() == [("b2", "a1"), ("b3", "a1"), ("b5", "a2"), ("b6", "a2")]
+
+
+def test_two_calls_in_parts_may_follow_each_other() -> None:
+    legs = [calls(1)[0] | {"at": at, "duration_ms": length} for at, length in ((0, 2_700_000), (2_701, 3_000_000))]
+    records = [*split(legs[0], 1_800, 900), *split(legs[1], 1_800, 1_200)]
+    assert compared(legs, records).pairs["detail"].to_list() == ["2 records of one call"] * 2
+
+
+def test_a_short_call_before_a_long_one_stays_a_call() -> None:
+    legs = [calls(1)[0] | {"at": at, "duration_ms": length} for at, length in ((0, 2_000), (3, 174_000))]
+    assert compared(legs, [charged(leg) for leg in legs]).pairs["detail"].null_count() == 2
+
+
 def test_segments_add_up_amounts_with_decimals() -> None:
     records = pl.DataFrame(
         {
@@ -109,6 +129,7 @@ def test_a_charge_with_credit_and_rebill_is_matched_at_its_net_amount() -> None:
     amounts = (Decimal("0.60"), Decimal("-0.60"), price(30))
     result = compared([leg], [charged(leg, amount=amount) for amount in amounts])
     assert classes_of(result) == {"a1": "matched", "b1": "credited", "b2": "credited", "b3": "matched"}
+    assert result.parts.rows() == [("b1", "a1"), ("b2", "a1")]
     assert exposure_of(result) == {}
 
 

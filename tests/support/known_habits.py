@@ -55,10 +55,9 @@ def _with(truth: KnownTruth, carrier: pl.DataFrame, kinds: dict[str, str] | None
 def _split(truth: KnownTruth, random: np.random.Generator) -> KnownTruth:
     """Some calls are charged in two parts that follow each other and cost what the call costs.
 
-    None is a call during which the same two numbers had another one: parts of such a call are not joined.
+    The same two numbers may have another call at that time.
     """
-    alone = pl.struct("caller", "callee").is_unique()
-    is_split = pl.col("row_id").is_in(_chosen(truth, random, "1", 60).implode()) & alone
+    is_split = pl.col("row_id").is_in(_chosen(truth, random, "1", 60).implode())
     whole, rest = truth.carrier.filter(is_split), truth.carrier.filter(~is_split)
     first = pl.col("duration_ms") // 2_000 * 1_000
     part = (pl.col("amount") / 2).round(4).cast(_MONEY)

@@ -22,6 +22,7 @@ from cdr_pipeline.core.reconcile.result.frames import (
     destinations,
     offset_frame,
     pairs_frame,
+    parts_frame,
     rows_frame,
     shared_destinations,
     with_prefixes,
@@ -76,6 +77,7 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     named_b = shared_destinations(names_b, named_a, matches.carrier, matches.switch)
     ids_a, ids_b = a.column("row_id"), b.column("row_id")
     pairs = pairs_frame(ids_a, ids_b, matches, outcome, counted_a)
+    further = parts_frame(ids_a, ids_b, matches, rows_b, parts)
     narrowed = matches.narrowed
     sides = [
         SideOutcome(b.lengths_and_amounts(), ids_b, rows_b, tariff_b, named_b, counted_b),
@@ -93,7 +95,7 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
         require_balance(totals[-1], side.calls, side.counted)
         del side
     all_totals = pl.concat(totals).sort(TOTAL_KEY)
-    return Reconciled(pairs, pl.concat(rows), all_totals, offset_frame(clock), accruals, narrowed, findings)
+    return Reconciled(pairs, pl.concat(rows), all_totals, offset_frame(clock), accruals, further, narrowed, findings)
 
 
 def _counted(comparison: Comparison, of_carrier: RowOutcome, matches: Matches) -> tuple[Flags, Flags]:

@@ -15,6 +15,7 @@ from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags
 from cdr_pipeline.core.reconcile.inputs.rates import Integers, as_decimal, billed_seconds
 from cdr_pipeline.core.reconcile.inputs.tariff import Tariff
 from cdr_pipeline.core.reconcile.match.matching import Matches
+from cdr_pipeline.core.reconcile.match.parts import Parts
 from cdr_pipeline.core.reconcile.result.reconciled import (
     ACCRUAL_SCHEMA,
     CURRENCY_TYPE,
@@ -22,6 +23,7 @@ from cdr_pipeline.core.reconcile.result.reconciled import (
     MONEY,
     OFFSET_SCHEMA,
     PAIR_SCHEMA,
+    PART_SCHEMA,
     ROW_SCHEMA,
 )
 
@@ -56,6 +58,17 @@ def pairs_frame(
         },
         schema=PAIR_SCHEMA,
     )
+
+
+def parts_frame(
+    switch_ids: pl.Series, carrier_ids: pl.Series, matches: Matches, of_carrier: RowOutcome, parts: Parts
+) -> pl.DataFrame:
+    """``PART_SCHEMA`` of the further records of paired calls, by row of the carrier."""
+    rows = np.flatnonzero(parts.of_call >= 0)
+    pairs = of_carrier.pair[parts.of_call[rows]]
+    rows, pairs = rows[pairs >= 0], pairs[pairs >= 0]
+    ids = {"carrier_row_id": carrier_ids.gather(rows), "switch_row_id": switch_ids.gather(matches.switch[pairs])}
+    return pl.DataFrame(ids, schema=PART_SCHEMA)
 
 
 def accruals_frame(side: "SideOutcome", currencies: Sequence[str], *, compare_amounts: bool) -> pl.DataFrame:

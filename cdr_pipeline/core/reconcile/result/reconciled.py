@@ -1,6 +1,6 @@
 """Result of a reconciliation and the schemas of its frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
@@ -56,6 +56,7 @@ TOTAL_SCHEMA: Final[dict[str, pl.DataType]] = {
     "amount": MONEY,
     "exposure": MONEY,
 }
+PART_SCHEMA: Final[dict[str, pl.DataType]] = {"carrier_row_id": pl.String(), "switch_row_id": pl.String()}
 OFFSET_SCHEMA: Final[dict[str, pl.DataType]] = {
     "status": pl.String(),
     "offset_ms": pl.Int64(),
@@ -90,6 +91,8 @@ class Reconciled:
             ``offset_unknown`` (0 is used). ``finding`` is what a person should check, or "". If the clock jumps
             (DST in a file of local times), it does so by ``step_ms`` at ``step_at``.
         accruals: ``ACCRUAL_SCHEMA``, calls that the carrier has not charged and that have a price: what we will owe.
+        parts: ``PART_SCHEMA``, further records of calls that are in ``pairs`` with another record of the carrier: parts
+            of long calls, charges that were credited, and their credits; by ``carrier_row_id``.
         narrowed: number of rows with too many candidates; only the nearest were examined.
         findings: what a person should know about the sides; contains no personal data.
     """
@@ -99,5 +102,6 @@ class Reconciled:
     totals: pl.DataFrame
     offset: pl.DataFrame
     accruals: pl.DataFrame
+    parts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PART_SCHEMA))
     narrowed: int = 0
     findings: tuple[str, ...] = ()
