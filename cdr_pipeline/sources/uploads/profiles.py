@@ -26,6 +26,7 @@ A profile is one TOML file with the profile's name. Its tables and keys are thos
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -73,8 +74,15 @@ def list_profiles(folder: Path | None = None) -> dict[str, Profile]:
     Raises:
         InvalidProfile: a built-in profile is invalid.
     """
-    broken = broken_profiles(folder)
-    return {name: load_profile(name, folder) for name in sorted(_files(folder)) if name not in broken}
+    built_in, own = _built_in_files(), _own_files(folder)
+    profiles: dict[str, Profile] = {}
+    for name in sorted({*built_in, *own}):
+        if name not in own:
+            profiles[name] = _read(name, _file_text(name, built_in[name]))
+            continue
+        with suppress(InvalidProfile):
+            profiles[name] = check_profile(own[name])
+    return profiles
 
 
 def broken_profiles(folder: Path | None = None) -> dict[str, BrokenProfile]:
@@ -128,7 +136,7 @@ def shown_text(name: str, folder: Path | None = None) -> str:
         UnknownProfile, InvalidProfile: as ``profile_text``.
     """
     text = profile_text(name, folder)
-    return text if text.strip() or name not in _files(None) else profile_text(name)
+    return text if text.strip() or name not in _built_in_files() else profile_text(name)
 
 
 def read_profile(name: str, text: str) -> Profile:
@@ -142,15 +150,16 @@ def check_profile(path: Path) -> Profile:
 
 
 def _files(folder: Path | None) -> dict[str, Traversable]:
+    return {**_built_in_files(), **_own_files(folder)}
+
+
+def _built_in_files() -> dict[str, Traversable]:
     built_in = resources.files("cdr_pipeline.sources.uploads") / "profiles"
-    files = {item.name.removesuffix(".toml"): item for item in built_in.iterdir() if item.name.endswith(".toml")}
-    return files | _own_files(folder)
+    return {item.name.removesuffix(".toml"): item for item in built_in.iterdir() if item.name.endswith(".toml")}
 
 
 def _own_files(folder: Path | None) -> dict[str, Path]:
-    if folder is None or not folder.is_dir():
-        return {}
-    return {path.stem: path for path in folder.glob("*.toml")}
+    return {} if folder is None else {path.stem: path for path in folder.glob("*.toml")}
 
 
 def _file_text(name: str, file: Traversable) -> str:
