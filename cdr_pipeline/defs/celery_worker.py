@@ -8,7 +8,6 @@ that it runs, and exits.
 import argparse
 import os
 import sys
-from pathlib import Path
 
 from cdr_pipeline.settings import load_settings, subprocess_environment
 
@@ -24,11 +23,10 @@ def main() -> None:
     environment = subprocess_environment(load_settings())
     paths = [environment.get("PYTHONPATH", ""), get_config_dir(asked.config_yaml)]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    celery = str(Path(sys.executable).parent / "celery")
-    arguments = ["-A", "dagster_celery.app", "worker", "--prefetch-multiplier=1", "--loglevel", "INFO"]
-    os.execve(  # noqa: S606 - no shell; the arguments are those of the administrator
-        celery, [celery, *arguments, "-n", f"{asked.name}@%h", *(word for word in others if word != "--")], environment
-    )
+    celery = [sys.executable, "-m", "celery", "-A", "dagster_celery.app", "worker", "--prefetch-multiplier=1"]
+    arguments = ["--loglevel", "INFO", "-n", f"{asked.name}@%h", *(word for word in others if word != "--")]
+    # No shell; the arguments are those of the administrator.
+    os.execve(sys.executable, [*celery, *arguments], environment)  # noqa: S606
 
 
 if __name__ == "__main__":
