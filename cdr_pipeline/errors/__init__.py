@@ -46,7 +46,8 @@ token, a phone number or a name.
     │   │   ├── ControlTotalsDiffer             the totals stated in the file differ from its records
     │   │   └── AmbiguousDates                  the dates fit both day-first and month-first order
     │   ├── RowsRejected                13  some rows of a file were rejected; the others are stored
-    │   └── UploadHeld                      the file repeats records of another file; an operator decides
+    │   ├── UploadHeld                      the file repeats records of another file; an operator decides
+    │   └── UploadSealed                    a sealed day depends on the upload, so it cannot be discarded
     ├── AccountNotFound                 6   the account is not registered
     ├── SignInRefused               2   name, password or link of a user of the console is not valid
     ├── ClaimLost                       4   the lease expired and another process took over (retryable)
@@ -125,6 +126,7 @@ from cdr_pipeline.errors.uploads import (
     UnreadableUpload,
     UploadError,
     UploadHeld,
+    UploadSealed,
 )
 from cdr_pipeline.errors.warehouse import (
     MigrationEdited,
@@ -197,6 +199,7 @@ __all__ = [
     "UnreadableUpload",
     "UploadError",
     "UploadHeld",
+    "UploadSealed",
     "UpstreamAccountNotFound",
     "UpstreamAuthError",
     "UpstreamError",

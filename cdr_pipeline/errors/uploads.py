@@ -76,3 +76,10 @@ class UploadHeld(UploadError):
         super().__init__(message, hint=hint)
         self.overlap_rows = overlap_rows
         self.other_calls = other_calls
+
+
+class UploadSealed(UploadError):
+    """A sealed day has records of the upload, so it cannot be discarded."""
+
+    code = "upload_sealed"
+    http_status = 409

@@ -183,6 +183,7 @@ _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "records/copy_stage_keys": {"columns": _identifiers(BELIEVED_EQUAL)},
     "records/copy_stage": {"columns": _identifiers((*names(), *STAGED))},
     "records/insert_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
+    "records/insert_withdrawn_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
     "records/insert_records": {"columns": _identifiers(_RECORD), "values": _inserted()},
     "records/update_records": {"assignments": _assignments()},
     "reconciliation/copy_switch_records": {"columns": _identifiers(COMPARED_COLUMNS)},

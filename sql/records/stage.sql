@@ -62,26 +62,6 @@ SELECT count(*) - count(DISTINCT record_id) AS duplicates
 FROM cdr_stage
 WHERE account_id = %(account_id)s AND batch_id = %(batch_id)s
 
--- Name:        count_left_over
--- Purpose:     number of records from earlier loads of an upload that the present load has not staged.
--- Parameters:  account_id, batch_id, origin, source (sha256 of the upload).   Grain: one row.   Locks: none.
-SELECT count(*) AS left_over
-FROM cdr
-INNER JOIN batches
-    ON batches.account_id = cdr.account_id AND batches.batch_id = cdr.batch_id
-LEFT JOIN cdr_stage AS staged
-    ON
-        staged.account_id = cdr.account_id
-        AND staged.batch_id = %(batch_id)s
-        AND staged.origin = cdr.origin
-        AND staged.record_id = cdr.record_id
-WHERE
-    cdr.account_id = %(account_id)s
-    AND cdr.origin = %(origin)s
-    AND batches.kind = 'upload'
-    AND batches.source = %(source)s
-    AND staged.record_id IS NULL
-
 -- Name:        count_other_calls
 -- Purpose:     number of new staged records that carry the id of another call.
 -- Parameters:  account_id, batch_id.   Grain: one row.   Locks: none.
@@ -208,8 +188,9 @@ WHERE
 -- Purpose:     replace the id of staged records by a fingerprint of their text if a stored record has the id for
 --              another call. It is another call if a number differs, or if the start differs by more than a
 --              correction explains. Numbers are equal if their digits or their last eight digits are equal; a missing
---              or masked number is not compared.
--- Parameters:  account_id, batch_id, most_moved (interval).   Grain: source_line.   Locks: the stage's rows.
+--              or masked number is not compared. A record of an earlier load of the same upload is the same call: the
+--              file is read again, perhaps with another zone.
+-- Parameters:  account_id, batch_id, source, most_moved (interval).   Grain: source_line.   Locks: the stage's rows.
 -- Idempotent:  yes; a record known by its text is not looked at again.
 UPDATE cdr_stage AS staged SET record_id = split_part(staged.record_id, ':', 1) || ':fp:' || staged.fingerprint || '-1'
 FROM (
@@ -240,6 +221,15 @@ FROM (
         AND NOT fresh.believed_equal
         AND split_part(fresh.record_id, ':', 2) = 'id'
         AND known.list_digest <> fresh.list_digest::uuid
+        AND NOT EXISTS (
+            SELECT 1
+            FROM batches
+            WHERE
+                batches.account_id = present.account_id
+                AND batches.batch_id = present.batch_id
+                AND batches.kind = 'upload'
+                AND batches.source = %(source)s
+        )
 ) AS pair
 WHERE
     staged.account_id = %(account_id)s

@@ -29,6 +29,21 @@ WHERE
     AND staged.batch_id = %(batch_id)s
     AND staged.source_line = rejects.line
 
+-- Name:        close_withdrawn_rejects
+-- Purpose:     close the open rejected lines of uploads that are withdrawn.
+-- Parameters:  account_id, source (of the upload that takes their place), uploads (array), decided_by, now.
+-- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
+UPDATE rejects SET
+    state = 'corrected',
+    corrected_by = %(source)s,
+    decided_by = %(decided_by)s,
+    decided_at = %(now)s
+WHERE
+    account_id = %(account_id)s
+    AND origin = 'imported'
+    AND source = any(%(uploads)s::text [])
+    AND state = 'open'
+
 -- Name:        insert_rejects
 -- Purpose:     bulk-load rejected rows; skips rows that are already stored, as from overlapping windows.
 --              Those of earlier versions get the day and the amount that they lack.

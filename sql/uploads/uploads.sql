@@ -1,14 +1,14 @@
--- Name:        decide_upload
--- Purpose:     release or discard a held file.
--- Parameters:  account_id, sha256, state, decided_by, now.   Grain: account_id, sha256.   Locks: the row.
--- Idempotent:  yes; only a held file is decided about.
+-- Name:        discard_upload
+-- Purpose:     record that an upload and its corrections no longer count, with the reason.
+-- Parameters:  account_id, sha256, decided_by (null for nobody), message, now.   Grain: account_id, sha256.
+-- Locks:       the rows.   Idempotent: yes.
 UPDATE uploads SET
-    state = %(state)s,
+    state = 'discarded',
     decided_by = %(decided_by)s,
     decided_at = %(now)s,
     error_code = NULL,
-    error_message = NULL
-WHERE account_id = %(account_id)s AND sha256 = %(sha256)s AND state = 'held'
+    error_message = %(message)s
+WHERE account_id = %(account_id)s AND (sha256 = %(sha256)s OR corrects = %(sha256)s)
 
 -- Name:        landed_uploads
 -- Purpose:     uploads that have landed and are not loaded yet.
@@ -77,6 +77,38 @@ WHERE uploads.state = 'refused' OR (uploads.state = 'landed' AND uploads.profile
 UPDATE uploads SET state = 'loaded', batch_id = %(batch_id)s, loaded_at = %(now)s
 WHERE account_id = %(account_id)s AND sha256 = %(sha256)s
 
+-- Name:        record_reading
+-- Purpose:     record that an upload is to be read with a profile: as a new upload of the same bytes, or as an upload
+--              that was refused, held or discarded before.
+-- Parameters:  account_id, sha256 (of the upload), reading (id of the new upload), profile, time_zone, now.
+-- Grain:       account_id, sha256.   Locks: the row.   Idempotent: yes.
+INSERT INTO uploads (
+    account_id, sha256, content_sha256, profile, time_zone, file_name, bytes, landing_path, state, received_at
+)
+SELECT
+    first_one.account_id,
+    %(reading)s,
+    first_one.content_sha256,
+    %(profile)s,
+    %(time_zone)s,
+    first_one.file_name,
+    first_one.bytes,
+    first_one.landing_path,
+    'landed',
+    %(now)s
+FROM uploads AS first_one
+WHERE first_one.account_id = %(account_id)s AND first_one.sha256 = %(sha256)s
+ON CONFLICT (account_id, sha256) DO UPDATE SET
+    profile = excluded.profile,
+    time_zone = excluded.time_zone,
+    state = excluded.state,
+    error_code = NULL,
+    error_message = NULL,
+    overlap_rows = NULL,
+    other_calls = NULL,
+    decided_by = NULL,
+    decided_at = NULL
+
 -- Name:        record_refused_upload
 -- Purpose:     record that a file could not be read with its profile; nothing of it was loaded.
 -- Parameters:  as named.   Grain: account_id, sha256.   Locks: the row.   Idempotent: yes.
@@ -93,6 +125,68 @@ INSERT INTO upload_names (
     %(account_id)s, %(sha256)s, %(file_name)s, %(profile)s, %(file_date)s, %(file_sequence)s, %(now)s
 )
 ON CONFLICT (account_id, sha256, file_name) DO NOTHING
+
+-- Name:        release_upload
+-- Purpose:     release a held file, so that it can be loaded.
+-- Parameters:  account_id, sha256, decided_by, now.   Grain: account_id, sha256.   Locks: the row.
+-- Idempotent:  yes; only a held file is released.
+UPDATE uploads SET
+    state = 'landed',
+    decided_by = %(decided_by)s,
+    decided_at = %(now)s,
+    error_code = NULL,
+    error_message = NULL
+WHERE account_id = %(account_id)s AND sha256 = %(sha256)s AND state = 'held'
+
+-- Name:        repeating_uploads
+-- Purpose:     loaded uploads of the same profile whose files may have records of these uploads too: those that found
+--              stored records, and those whose records these uploads have changed. Later ones decide.
+-- Parameters:  account_id, uploads (array): ids.   Grain: account_id, sha256.   Locks: none.
+SELECT
+    other.account_id,
+    other.sha256,
+    other.content_sha256,
+    other.profile,
+    other.time_zone,
+    other.file_name,
+    other.landing_path,
+    other.corrects,
+    true AS released
+FROM uploads AS other
+WHERE
+    other.account_id = %(account_id)s
+    AND other.state = 'loaded'
+    AND other.sha256 <> all(%(uploads)s::text [])
+    AND other.profile IN (
+        SELECT profile
+        FROM uploads
+        WHERE account_id = %(account_id)s AND sha256 = any(%(uploads)s::text [])
+    )
+    AND (
+        EXISTS (
+            SELECT 1
+            FROM batches
+            WHERE
+                batches.account_id = other.account_id
+                AND batches.kind = 'upload'
+                AND batches.source = other.sha256
+                AND batches.rows_unchanged + batches.rows_updated > 0
+        )
+        OR EXISTS (
+            SELECT 1
+            FROM batches AS changing
+            INNER JOIN cdr_history AS past
+                ON past.account_id = changing.account_id AND past.replaced_by = changing.batch_id
+            INNER JOIN batches AS changed
+                ON changed.account_id = past.account_id AND changed.batch_id = past.batch_id
+            WHERE
+                changing.account_id = other.account_id
+                AND changing.kind = 'upload'
+                AND changing.source = any(%(uploads)s::text [])
+                AND changed.source = other.sha256
+        )
+    )
+ORDER BY other.loaded_at, other.sha256
 
 -- Name:        stuck_uploads
 -- Purpose:     uploads that wait for a person's decision or could not be read.
@@ -131,6 +225,14 @@ LEFT JOIN batches
     ON batches.account_id = uploads.account_id AND batches.batch_id = uploads.batch_id
 WHERE uploads.account_id = %(account_id)s AND uploads.sha256 = %(sha256)s
 
+-- Name:        upload_and_corrections
+-- Purpose:     an upload and the uploads that correct its rejected lines.
+-- Parameters:  account_id, sha256.   Grain: account_id, sha256.   Locks: none.
+SELECT sha256
+FROM uploads
+WHERE account_id = %(account_id)s AND (sha256 = %(sha256)s OR corrects = %(sha256)s)
+ORDER BY sha256
+
 -- Name:        upload_names
 -- Purpose:     names of files that were not refused or discarded and are not corrections.
 -- Parameters:  account_ids (array), profiles (array).   Grain: account_id, sha256, file_name.   Locks: none.
@@ -157,6 +259,7 @@ ORDER BY named.received_at DESC, named.account_id, named.file_name
 SELECT
     uploads.account_id,
     uploads.sha256,
+    uploads.content_sha256,
     uploads.profile,
     uploads.time_zone,
     uploads.file_name,

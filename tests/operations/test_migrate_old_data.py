@@ -8,7 +8,7 @@ import pytest
 
 from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads.load_uploads import replay_upload
+from cdr_pipeline.steps.uploads.replay_uploads import ReplayRequest, replay_upload
 from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.server.migrate import require_current, upgrade
 from tests.support.carriers import drop, reconciled
@@ -69,8 +69,8 @@ def test_records_keep_their_identity_when_ids_get_their_source(
     with ctx.ledger() as ledger:
         lines = {line.sha256: line for line in ledger.uploads.list_all(["acct"])}
     for loaded in (with_ids, without):
-        replayed = replay_upload(lines[loaded.sha256], ctx)
-        assert (replayed.upload.counts.unchanged, replayed.left_over) == (2, 0)
+        replayed = replay_upload(ReplayRequest(lines[loaded.sha256]), ctx)
+        assert (replayed.upload.counts.unchanged, replayed.withdrawn) == (2, 0)
 
 
 @pytest.mark.fault("R106")

@@ -7,9 +7,10 @@ import pytest
 from cdr_pipeline.errors import UploadHeld
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.decide_uploads import release_upload
-from cdr_pipeline.steps.uploads.load_uploads import load_uploads, replay_upload
+from cdr_pipeline.steps.uploads.load_uploads import load_uploads
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
+from cdr_pipeline.steps.uploads.replay_uploads import ReplayRequest, replay_upload
 from tests.support.nights import require_sound, warehouse
 from tests.support.uploads import fed, opened, own_profile, stored
 
@@ -128,8 +129,8 @@ def test_released_calls_are_known_when_they_come_again(place: RunContext, tmp_pa
     release_upload(upload, place, decided_by="controller")
     with place.ledger() as ledger:
         (line,) = ledger.uploads.list_all(["acct"], sha256_prefix=upload)
-    replayed = replay_upload(line, place)
-    assert (replayed.upload.counts.unchanged, replayed.left_over) == (3, 0)
+    replayed = replay_upload(ReplayRequest(line), place)
+    assert (replayed.upload.counts.unchanged, replayed.withdrawn) == (3, 0)
     assert "3 of 4 records were delivered" in held(
         place, tmp_path / "again.csv", FEBRUARY + row("4", start="2026-02-08T09:00:00Z").removeprefix(HEADER)
     )

@@ -8,8 +8,8 @@ import pytest
 from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
 from cdr_pipeline.errors import AmbiguousDates, UnreadableUpload
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads.load_uploads import replay_upload
 from cdr_pipeline.steps.uploads.rejects import export_rejects, find_upload
+from cdr_pipeline.steps.uploads.replay_uploads import ReplayRequest, replay_upload
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from tests.support.nights import require_sound, warehouse
 from tests.support.records import rows
@@ -219,10 +219,10 @@ def test_a_file_replayed_under_a_new_rule_is_a_new_batch_with_history(place: Run
     own_profile(place, "rules", "duration_unit = 'minutes'\n" + rule)
     with place.ledger() as ledger:
         upload = find_upload(ledger, first.sha256[:12])
-    again = replay_upload(upload, place)
+    again = replay_upload(ReplayRequest(upload), place)
     require_sound(place)
     assert again.before == first.counts
-    assert (again.upload.counts.updated, again.upload.counts.rejected, again.left_over) == (2, 1, 0)
+    assert (again.upload.counts.updated, again.upload.counts.rejected, again.withdrawn) == (2, 1, 0)
     assert stored(place, "record_id, billing_seconds::int") == [("rules:id:1", 3600), ("rules:id:2", 90)]
     assert warehouse(place, "SELECT billing_seconds::float FROM cdr_history ORDER BY 1") == [(1.5,), (60.0,)]
     assert warehouse(place, "SELECT count(*) FROM batches") == [(2,)]
@@ -237,20 +237,21 @@ def test_rejects_accepted_under_a_new_rule_are_closed(place: RunContext, tmp_pat
     own_profile(place, "rules", rule.replace("%Y-%m-%d %H:%M:%S", "%d.%m.%Y %H:%M:%S"))
     with place.ledger() as ledger:
         upload = find_upload(ledger, first.sha256)
-    again = replay_upload(upload, place)
-    assert (again.upload.counts.inserted, again.upload.counts.rejected, again.left_over) == (1, 1, 1)
+    again = replay_upload(ReplayRequest(upload), place)
+    assert (again.upload.counts.inserted, again.upload.counts.rejected, again.withdrawn) == (1, 1, 1)
     assert warehouse(place, "SELECT line, state FROM rejects ORDER BY line") == [(2, "open"), (3, "corrected")]
-    assert stored(place) == [("rules:id:1",), ("rules:id:2",)]
+    assert stored(place) == [("rules:id:2",)]
+    assert warehouse(place, "SELECT record_id FROM cdr_history") == [("rules:id:1",)]
 
 
 @pytest.mark.fault("B25")
-def test_a_file_that_was_never_loaded_is_not_read_again(place: RunContext, tmp_path: Path) -> None:
+def test_a_refused_file_stays_refused_if_it_is_read_again(place: RunContext, tmp_path: Path) -> None:
     with pytest.raises(UnreadableUpload):
         fed(place, tmp_path / "f.csv", carrier_text(1), "freepbx")
     with place.ledger() as ledger:
         (upload,) = ledger.uploads.list_all(["acct"])
-    with pytest.raises(UnreadableUpload, match="is refused, not loaded"):
-        replay_upload(upload, place)
+    with pytest.raises(UnreadableUpload, match="is not a freepbx file"):
+        replay_upload(ReplayRequest(upload), place)
 
 
 # B15

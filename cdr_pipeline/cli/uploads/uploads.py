@@ -79,37 +79,64 @@ def release(
 def discard(
     upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
 ) -> None:
-    """Discard a held file. Its bytes stay in landing."""
+    """Discard a file. Records of a loaded file are withdrawn, with history; its bytes stay in landing.
+
+    Writes the daily files of open days, as 'import' does. Exits with 5 if a sealed day has records of the file.
+    """
     from cdr_pipeline.cli.terminal import out, run_context
+    from cdr_pipeline.steps.days.export_days import require_exported
     from cdr_pipeline.steps.uploads.decide_uploads import discard_upload
+    from cdr_pipeline.steps.uploads.exported_upload import export_account
 
     with run_context("discarding") as ctx:
         discarded = discard_upload(upload, ctx, decided_by=by, account_id=account)
-    out.print(f"{discarded.file_name} discarded", markup=False)
+        exported = export_account(discarded.account_id, ctx) if discarded.state == "loaded" else []
+    withdrawn = "; its records are withdrawn" if discarded.state == "loaded" else ""
+    out.print(f"{discarded.file_name} discarded{withdrawn}", markup=False)
+    require_exported(exported)
 
 
 @uploads_app.command("replay")
-def replay(upload: Annotated[str, _UPLOAD], *, account: Annotated[str | None, _ACCOUNT] = None) -> None:
-    """Read a loaded file again with the current profile and rules. Changed records keep their history.
+def replay(
+    upload: Annotated[str, _UPLOAD],
+    *,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Read the file with this profile in place of the first one.")
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="IANA time zone of the file's local times; default: as in the first reading.")
+    ] = None,
+    by: Annotated[str | None, _BY] = None,
+    account: Annotated[str | None, _ACCOUNT] = None,
+) -> None:
+    """Read a file again with the current profile and rules, or with another profile. Nothing is lost: history is kept.
 
-    Writes the daily files of open days, as 'import' does. Exits with 13 if rows were rejected.
+    Records of the first reading that this one does not contain are withdrawn. With --profile, a file that was refused,
+    held or discarded is loaded, and the first reading of a loaded one is withdrawn. All in one transaction: if the file
+    cannot be read, nothing changes. Writes the daily files of open days; sealed days are late. Exits with 13 if rows
+    were rejected.
     """
     from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.cli.uploads.results import finish_upload
     from cdr_pipeline.steps.uploads.exported_upload import export_upload
-    from cdr_pipeline.steps.uploads.load_uploads import replay_upload
     from cdr_pipeline.steps.uploads.rejects import find_upload
+    from cdr_pipeline.steps.uploads.replay_uploads import ReplayRequest, replay_upload
 
     with run_context("reading again") as ctx:
         with ctx.ledger() as ledger:
             record = find_upload(ledger, upload, account)
-        replayed = replay_upload(record, ctx)
+        replayed = replay_upload(ReplayRequest(record, profile, time_zone, by), ctx)
         exported = export_upload(replayed.upload, ctx)
     columns = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered")
-    listing = table("Read again", "", *columns, numbers=frozenset(columns))
-    for name, counts in (("before", replayed.before), ("now", replayed.upload.counts)):
-        listing.add_row(name, *(str(getattr(counts, column)) for column in columns))
+    listing = table("Read again", "", "profile", *columns, numbers=frozenset(columns))
+    readings = [("now", replayed.upload.profile, replayed.upload.counts)]
+    if replayed.before is not None:
+        readings.insert(0, ("before", record.profile, replayed.before))
+    for name, reader, counts in readings:
+        listing.add_row(name, reader, *(str(getattr(counts, column)) for column in columns))
     out.print(listing)
-    if replayed.left_over:
-        out.print(f"{replayed.left_over} record(s) of the earlier import are not in this one; they are kept")
+    for reason in replayed.upload.details:
+        out.print(f"  rejected: {reason.text}", markup=False)
+    if replayed.withdrawn:
+        out.print(f"{replayed.withdrawn} record(s) of the earlier reading withdrawn; their history is kept")
     finish_upload(replayed.upload, exported, ctx)

@@ -1,4 +1,4 @@
-"""Decisions about held files: release or discard."""
+"""Decisions about files: held ones are released, any can be discarded."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload, load_registered
 from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile
 from cdr_pipeline.steps.uploads.rejects import find_upload
+from cdr_pipeline.steps.uploads.replay_uploads import withdraw_upload
 from cdr_pipeline.warehouse.ledger import UploadLine
 
 
@@ -16,18 +17,32 @@ def release_upload(upload: str, ctx: RunContext, *, decided_by: str, account_id:
     Raises:
         UnreadableUpload: the upload does not exist or is not held.
     """
-    held = _decided(upload, ctx, release=True, decided_by=decided_by, account_id=account_id)
+    held = _released(upload, ctx, decided_by=decided_by, account_id=account_id)
     registered = RegisteredFile(held.account_id, held.profile, held.file_name, held.sha256, 0, known=False)
     return load_registered(registered, ctx)
 
 
 def discard_upload(upload: str, ctx: RunContext, *, decided_by: str, account_id: str | None = None) -> UploadLine:
-    """Discards a held file permanently. Its bytes stay in landing.
+    """Discards a file permanently; records of a loaded file are withdrawn. Its bytes stay in landing.
 
     Raises:
-        UnreadableUpload: the upload does not exist or is not held.
+        UnreadableUpload: the upload does not exist or is discarded already.
+        UploadSealed: a sealed day has records of the upload; nothing changed.
     """
-    return _decided(upload, ctx, release=False, decided_by=decided_by, account_id=account_id)
+    with ctx.ledger() as ledger:
+        line = find_upload(ledger, upload, account_id)
+        if line.state == "discarded":
+            raise UnreadableUpload(
+                f"{line.file_name} (upload {line.sha256[:12]}) is discarded already",
+                hint="'cdr-pipeline uploads list' shows who discarded it",
+            )
+        if line.state != "loaded":
+            ledger.uploads.discard(
+                account_id=line.account_id, sha256=line.sha256, decided_by=decided_by, message=None, now=ctx.clock()
+            )
+            return line
+    withdraw_upload(line, ctx, decided_by=decided_by)
+    return line
 
 
 def count_held_uploads(ctx: RunContext, accounts: Sequence[str] | None = None) -> int:
@@ -37,18 +52,15 @@ def count_held_uploads(ctx: RunContext, accounts: Sequence[str] | None = None) -
         return len(ledger.uploads.list_all(account_ids, states=("held",)))
 
 
-def _decided(upload: str, ctx: RunContext, *, release: bool, decided_by: str, account_id: str | None) -> UploadLine:
+def _released(upload: str, ctx: RunContext, *, decided_by: str, account_id: str | None) -> UploadLine:
     with ctx.ledger() as ledger:
         line = find_upload(ledger, upload, account_id)
-        decided = ledger.uploads.decide(
-            account_id=line.account_id,
-            sha256=line.sha256,
-            release=release,
-            decided_by=decided_by,
-            now=ctx.clock(),
+        released = ledger.uploads.release(
+            account_id=line.account_id, sha256=line.sha256, decided_by=decided_by, now=ctx.clock()
         )
-    if not decided:
+    if not released:
         raise UnreadableUpload(
-            f"upload {line.sha256[:12]} is {line.state}, not held", hint="'cdr-pipeline uploads list' shows held files"
+            f"{line.file_name} (upload {line.sha256[:12]}) is {line.state}, not held",
+            hint="'cdr-pipeline uploads list' shows held files",
         )
     return line

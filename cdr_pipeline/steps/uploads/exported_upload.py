@@ -8,7 +8,12 @@ from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload
 
 def export_upload(loaded: LoadedUpload, ctx: RunContext) -> list[ExportedDay]:
     """Writes the files of the account's open days whose records have changed. Files of sealed days do not change."""
-    return export_days(ExportRequest((), [loaded.account_id]), ctx)
+    return export_account(loaded.account_id, ctx)
+
+
+def export_account(account_id: str, ctx: RunContext) -> list[ExportedDay]:
+    """Writes the files of an account's open days whose records have changed."""
+    return export_days(ExportRequest((), [account_id]), ctx)
 
 
 def require_no_rejects(loaded: LoadedUpload) -> None:

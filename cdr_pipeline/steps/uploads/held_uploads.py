@@ -42,7 +42,8 @@ def require_new(upload: LandedUpload, batch: UploadBatch, ledger: Ledger) -> Non
                 f"{upload.file_name}: the same file was loaded with profile {reading.profile} before;"
                 " its calls would count twice",
                 overlap_rows=batch.load.staged,
-                hint=HELD_HINT,
+                hint=f"to withdraw that reading: cdr-pipeline uploads replay {reading.sha256[:12]} --profile "
+                f"{upload.profile}; 'uploads release' keeps both",
             )
     overlap = batch.load.overlap()
     if overlap >= min(_OVERLAP_ROWS, batch.load.staged) and overlap:

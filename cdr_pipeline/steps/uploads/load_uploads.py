@@ -20,7 +20,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.held_uploads import HELD_HINT, discarded_before, require_new
 from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, register_upload
 from cdr_pipeline.steps.uploads.upload_batch import UploadBatch, in_zone
-from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger, UploadLine
+from cdr_pipeline.warehouse.ledger import Account, LandedUpload, Ledger
 from cdr_pipeline.warehouse.records.loading import BatchHeader, LoadedBatch, retried_load
 
 
@@ -53,21 +53,6 @@ class LoadedUpload:
     known: bool = False
     open_rejects: int = 0
     details: tuple[RejectReason, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayedUpload:
-    """Result of reading a file again.
-
-    Attributes:
-        upload: result of this reading.
-        before: lines by class of the previous reading.
-        left_over: number of records of earlier readings that this one does not contain; they stay in the warehouse.
-    """
-
-    upload: LoadedUpload
-    before: BatchCounts
-    left_over: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,50 +149,14 @@ def load_registered(registered: RegisteredFile, ctx: RunContext) -> LoadedUpload
         raise discarded_before(registered.file_name)
 
 
-def replay_upload(upload: UploadLine, ctx: RunContext) -> ReplayedUpload:
-    """Reads a loaded file again from landing with the current rules and profile. Adds a batch and keeps the old one.
-
-    Records with new values are updated and their earlier versions kept. Rejects that are valid now are closed. Records
-    that the file no longer contains stay in the warehouse and are counted.
-
-    Raises:
-        UnreadableUpload: the file was not loaded before, or can no longer be read; nothing changed.
-        UnbalancedBatch: a line is not accounted for; nothing changed.
-    """
-    landed = LandedUpload(
-        upload.account_id, upload.sha256, upload.profile, upload.time_zone, upload.file_name, upload.landing_path,
-        corrects=upload.corrects, released=True,
-    )  # fmt: skip
-    with ctx.ledger() as ledger:
-        (account,) = ledger.accounts.active([upload.account_id])
-        before = ledger.uploads.find(upload.account_id, upload.sha256)
-        if before is None or before.counts is None:
-            raise UnreadableUpload(
-                f"upload {upload.sha256[:12]} is {upload.state}, not loaded",
-                hint="only a loaded file can be read again",
-            )
-        batch, loaded, left_over = retried_load(_read_again, landed, account, ledger, ctx)
-    return ReplayedUpload(_loaded(landed, batch, loaded), before.counts, left_over)
-
-
-def _read_again(
-    upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContext
-) -> tuple[UploadBatch, LoadedBatch, int]:
-    with _batch(upload, account, ledger, ctx) as batch:
-        _stage(upload, batch)
-        batch.load.close_replayed_rejects()
-        left_over = batch.load.left_over()
-        return batch, batch.load.finish(read=batch.read, filtered=batch.filtered.total()), left_over
-
-
 def _load(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContext) -> LoadedUpload:
     try:
-        with _batch(upload, account, ledger, ctx) as batch:
+        with upload_batch(upload, account, ledger, ctx) as batch:
             # Another process may have loaded the file while this one waited for the account's lock.
             before = ledger.uploads.find(account.account_id, upload.sha256)
             if before is not None and before.state == "loaded":
                 return _as_before(account, upload.sha256, ledger)
-            _stage(upload, batch)
+            stage_upload(upload, batch)
             if upload.corrects is None:
                 require_new(upload, batch, ledger)
             loaded = batch.load.finish(read=batch.read, filtered=batch.filtered.total())
@@ -230,18 +179,20 @@ def _load(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContex
         )
         raise
     ctx.progress(f"imported {upload.file_name}")
-    return _loaded(upload, batch, loaded)
+    return loaded_upload(upload, batch, loaded)
 
 
 @contextmanager
-def _batch(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContext) -> Generator[UploadBatch]:
+def upload_batch(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContext) -> Generator[UploadBatch]:
+    """A batch for an upload, in one transaction, with the profile as it is now."""
     profile = in_zone(load_profile(upload.profile, folder=ctx.settings.profile_dir), upload.time_zone)
     header = BatchHeader(account.account_id, uuid4(), "upload", upload.sha256, ctx.clock(), run_id=ctx.run_id)
     with ledger.records.load_batch(header) as load:
         yield UploadBatch(ledger.accounts.reread_account(account), profile, load, ctx, upload.corrects)
 
 
-def _stage(upload: LandedUpload, batch: UploadBatch) -> None:
+def stage_upload(upload: LandedUpload, batch: UploadBatch) -> None:
+    """Reads an upload from landing and stages its records."""
     path = batch.ctx.settings.landing_dir / upload.landing_path
     if upload.corrects is None:
         profile = batch.profile = with_date_order(path, batch.profile)
@@ -254,7 +205,8 @@ def _stage(upload: LandedUpload, batch: UploadBatch) -> None:
     batch.load.close_corrected(upload.corrects, correction.lines)
 
 
-def _loaded(upload: LandedUpload, batch: UploadBatch, loaded: LoadedBatch) -> LoadedUpload:
+def loaded_upload(upload: LandedUpload, batch: UploadBatch, loaded: LoadedBatch) -> LoadedUpload:
+    """Result of a batch that is loaded."""
     return LoadedUpload(
         account_id=upload.account_id,
         file_name=upload.file_name,

@@ -136,7 +136,7 @@ def _counted(counts: BatchCounts, rejected: dict[str, int], filtered: dict[str, 
 
 def _shown(upload: UploadLine) -> dict[str, Any]:
     shown = asdict(upload)
-    for hidden in ("landing_path", "decided_by", "account_id", "error_message"):
+    for hidden in ("landing_path", "content_sha256", "decided_by", "account_id", "error_message"):
         del shown[hidden]
     return {"upload_id": shown.pop("sha256"), "origin": "imported"} | shown
 

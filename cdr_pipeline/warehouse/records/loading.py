@@ -98,6 +98,7 @@ class BatchLoad:
         rejected: number of rejected rows.
         other_calls: number of new records that carry the id of another call; set by ``settle``. They are identified by
             a fingerprint of their text instead of the id.
+        withdrawn: number of records of earlier loads that this load has withdrawn.
         loaded: result of the load; None until ``finish``.
         step: current step, for error messages.
     """
@@ -110,6 +111,8 @@ class BatchLoad:
     known: int = 0
     step: str = "begin"
     other_calls: int = 0
+    withdrawn: int = 0
+    _withdrawn_days: frozenset[date] = frozenset()
     _overlap: int = 0
     _duplicate: int | None = None
     _own_stage: bool = True
@@ -277,9 +280,35 @@ class BatchLoad:
         """Closes the rejects of a replayed upload whose lines are now valid records."""
         self._closed += self._statements.execute("uploads/close_fixed_rejects")
 
-    def left_over(self) -> int:
-        """Number of records from earlier loads of the upload that this load has not staged."""
-        return self._number("records/count_left_over")
+    def close_withdrawn_rejects(self, uploads: Sequence[str], decided_by: str | None) -> None:
+        """Closes the open rejects of uploads that are withdrawn.
+
+        Args:
+            uploads: ids of the uploads.
+            decided_by: person responsible.
+        """
+        self._closed += self._statements.execute(
+            "uploads/close_withdrawn_rejects", uploads=list(uploads), decided_by=decided_by
+        )
+
+    def withdraw(self, uploads: Sequence[str]) -> None:
+        """Withdraws records of earlier loads of uploads, except those that this load has staged; once per load.
+
+        Their history keeps them, and their days count as changed. A record that a later file has changed belongs to
+        that file and stays.
+
+        Args:
+            uploads: ids of the uploads.
+        """
+        self.step = "withdraw"
+        self.withdrawn = self._statements.execute("records/insert_withdrawn_history", uploads=list(uploads))
+        if not self.withdrawn:
+            return
+        days = {day for (day,) in self._statements.tuples("records/withdrawn_days")}
+        linked = {day for row in self._statements.tuples("records/delete_withdrawn_links") for day in row}
+        self._statements.execute("records/delete_withdrawn_keys")
+        self._statements.execute("records/delete_withdrawn_records", dates=sorted(days))
+        self._withdrawn_days = frozenset(days | linked)
 
     def finish(self, *, read: int, filtered: int = 0, record: bool = True) -> LoadedBatch:
         """Merges the staged rows and records the batch in the ledger.
@@ -296,8 +325,13 @@ class BatchLoad:
         duplicate = self._duplicate or 0
         merged = NOTHING_MERGED
         self.step = "merge"
-        if self.staged > self.known:
-            merged = merge_staged(self.connection, self._statements.common, own_stage=self._own_stage)
+        if self.staged > self.known or self._withdrawn_days:
+            merged = merge_staged(
+                self.connection,
+                self._statements.common,
+                own_stage=self._own_stage,
+                withdrawn=self._withdrawn_days,
+            )
         counts = BatchCounts(
             read=read,
             inserted=merged.inserted,

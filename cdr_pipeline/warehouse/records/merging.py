@@ -36,20 +36,27 @@ class MergeCounts:
 NOTHING_MERGED: Final = MergeCounts(0, 0, frozenset())
 
 
-def merge_staged(connection: Connection[Any], parameters: dict[str, Any], *, own_stage: bool) -> MergeCounts:
+def merge_staged(
+    connection: Connection[Any],
+    parameters: dict[str, Any],
+    *,
+    own_stage: bool,
+    withdrawn: frozenset[date] = frozenset(),
+) -> MergeCounts:
     """Merges the staged records of a batch; the stage must hold one row per record.
 
     Args:
         connection: in the batch's transaction, which holds the account's lock.
         parameters: statement parameters of the batch.
         own_stage: whether the session has its own stage, as on a server without Citus.
+        withdrawn: days of records that the batch has withdrawn.
 
     Raises:
         UnbalancedBatch: stored records that the batch changes are missing from the table.
     """
     statements = StatementRunner(connection, parameters)
     affected = statements.tuples("records/affected_days")
-    if not affected:
+    if not affected and not withdrawn:
         return NOTHING_MERGED
     new_days = {row[0] for row in affected}
     old_days = {row[1] for row in affected if row[1] is not None}
@@ -69,8 +76,8 @@ def merge_staged(connection: Connection[Any], parameters: dict[str, Any], *, own
     statements.execute("records/upsert_keys" if old_days else "records/insert_keys")
     # An erased record stays masked when it is delivered again, even in another form.
     mask_erased(connection, parameters["account_id"])
-    touched = new_days | old_days
-    touched |= link_batch(connection, parameters, new_days, old_days)
+    touched = new_days | old_days | withdrawn
+    touched |= link_batch(connection, parameters, new_days, old_days | withdrawn)
     statements.execute("records/touch_days", dates=sorted(touched))
     return MergeCounts(inserted, updated, frozenset(touched))
 

@@ -50,6 +50,7 @@ class UploadLine:
 
     account_id: str
     sha256: str
+    content_sha256: str
     profile: str
     time_zone: str | None
     file_name: str
@@ -165,6 +166,56 @@ class UploadTable(LedgerTables):
         size = values.pop("size")
         self.statements.execute("uploads/record_landed_upload", **values, bytes=size, now=now)
 
+    def record_reading(self, upload: UploadLine, reading: LandedUpload, *, now: datetime) -> None:
+        """Records that an upload is to be read with a profile.
+
+        Args:
+            upload: the upload.
+            reading: the new upload of the same bytes, or the same one.
+            now: time of the decision.
+        """
+        self.statements.execute(
+            "uploads/record_reading",
+            account_id=upload.account_id,
+            sha256=upload.sha256,
+            reading=reading.sha256,
+            profile=reading.profile,
+            time_zone=reading.time_zone,
+            now=now,
+        )
+
+    def with_corrections(self, account_id: str, sha256: str) -> list[str]:
+        """Ids of an upload and of the uploads that correct its rejected lines."""
+        rows = self.statements.tuples("uploads/upload_and_corrections", account_id=account_id, sha256=sha256)
+        return [upload_id for (upload_id,) in rows]
+
+    def repeating(self, account_id: str, uploads: Sequence[str]) -> list[LandedUpload]:
+        """Loaded uploads of the same profile that may have records of these uploads too, oldest first."""
+        return self.statements.records(
+            LandedUpload, "uploads/repeating_uploads", account_id=account_id, uploads=list(uploads)
+        )
+
+    def discard(
+        self, *, account_id: str, sha256: str, decided_by: str | None, message: str | None, now: datetime
+    ) -> None:
+        """Records that an upload and its corrections no longer count.
+
+        Args:
+            account_id: account of the upload.
+            sha256: id of the upload.
+            decided_by: person responsible.
+            message: why, if another reading takes its place.
+            now: time of the decision.
+        """
+        self.statements.execute(
+            "uploads/discard_upload",
+            account_id=account_id,
+            sha256=sha256,
+            decided_by=decided_by,
+            message=message,
+            now=now,
+        )
+
     def record_name(
         self,
         *,
@@ -223,28 +274,21 @@ class UploadTable(LedgerTables):
             error_message=error_message,
         )
 
-    def decide(self, *, account_id: str, sha256: str, release: bool, decided_by: str, now: datetime) -> bool:
-        """Releases or discards a held file.
+    def release(self, *, account_id: str, sha256: str, decided_by: str, now: datetime) -> bool:
+        """Releases a held file, so that it can be loaded.
 
         Args:
             account_id: account that owns the records.
             sha256: id of the upload.
-            release: True to load the file, False to discard it.
             decided_by: person responsible.
             now: time of the decision.
 
         Returns:
             False if the file was not held.
         """
-        state = "landed" if release else "discarded"
         return bool(
             self.statements.execute(
-                "uploads/decide_upload",
-                account_id=account_id,
-                sha256=sha256,
-                state=state,
-                decided_by=decided_by,
-                now=now,
+                "uploads/release_upload", account_id=account_id, sha256=sha256, decided_by=decided_by, now=now
             )
         )
 
