@@ -20,6 +20,7 @@ from cdr_pipeline.console.screens import (
     audit,
     breaks,
     calendar,
+    carriers,
     day,
     documentation,
     search,
@@ -35,7 +36,9 @@ from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
 
 _log = logging.getLogger(__name__)
-SCREENS: Final = (sign_in, today, calendar, day, breaks, uploads, search, audit, users, documentation)
+SCREENS: Final = (
+    sign_in, today, calendar, day, breaks, carriers, uploads, search, audit, users, documentation,
+)  # fmt: skip
 
 
 def create_console(ctx: RunContext) -> ConsoleGuard:
@@ -49,14 +52,18 @@ def create_console(ctx: RunContext) -> ConsoleGuard:
         ctx, settings.serve_connections, settings.serve_search_seconds, settings.serve_download_seconds
     )
 
+    reading = ctx.with_kept_connections(settings.serve_connections)
+
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncGenerator[None]:
         await records.open()
         yield
+        if reading.pool:
+            reading.pool.close()
         await records.close()
 
     app = FastAPI(title="cdr_pipeline", lifespan=running, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.service = ConsoleService(ctx, records, Attempts(time.monotonic))
+    app.state.service = ConsoleService(ctx, records, Attempts(time.monotonic), reading)
     for screen in SCREENS:
         app.include_router(screen.router)
     app.mount("/static", StaticFiles(packages=[("cdr_pipeline.console", "static")]), name="static")

@@ -1,6 +1,10 @@
 """Values of a query that people type: anything that cannot be read is as if it were not given."""
 
 from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+_LONGEST: Final = 30
 
 
 def date_of(text: str, default: date) -> date:
@@ -9,3 +13,18 @@ def date_of(text: str, default: date) -> date:
         return date.fromisoformat(text)
     except ValueError:
         return default
+
+
+def whole_number(text: str, least: int, most: int) -> int:
+    """The number of a text, within bounds; the lower bound for anything else."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < _LONGEST else least
+    return max(least, min(number, most))
+
+
+def decimal_of(text: str) -> Decimal | None:
+    """The decimal of a text with a point or a comma; None for anything else."""
+    try:
+        number = Decimal(text.strip().replace(",", ".")) if len(text) < _LONGEST else None
+    except InvalidOperation:
+        return None
+    return number if number is not None and number.is_finite() else None

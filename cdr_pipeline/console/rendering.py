@@ -1,5 +1,6 @@
 """Renders the templates with escaping, the language of the browser, and the user of the request."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -23,6 +24,8 @@ NOTICES: Final = {
     "restated": "The day is restated.",
     "unchanged": "The late changes cancel each other out; the file stays as it is.",
     "loaded": "The file is loaded.",
+    "invoice": "The invoice is stored.",
+    "invoice_known": "This invoice was stored before; nothing was changed.",
     "released": "The file is released and loaded.",
     "discarded": "The file is discarded.",
     "changed": "The user is changed.",
@@ -49,6 +52,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
             may={item.value: user is not None and user.may(item) for item in Permission},
             csrf=csrf_token(request) if user else "",
             path=request.url.path,
+            here=_here(request),
             notice=NOTICES.get(request.query_params.get("notice", "")),
             version=__version__,
         )
@@ -57,6 +61,16 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
     response.headers["Content-Language"] = spoken.code
     response.headers["Vary"] = "Accept-Language, Cookie"
     return response
+
+
+def _here(request: Request) -> Callable[..., str]:
+    """Builds addresses of the page with other values in its query, such as ``here(format="csv")``."""
+    query = {name: request.query_params.getlist(name) for name in request.query_params if name != "notice"}
+
+    def address(**changes: object) -> str:
+        return f"{request.url.path}?{_query({**query, **changes})}"
+
+    return address
 
 
 def language_of(request: Request) -> Language:

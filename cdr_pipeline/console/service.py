@@ -1,6 +1,6 @@
 """Objects that all screens share. Built once per process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from fastapi import Request
@@ -18,13 +18,16 @@ class ConsoleService:
         ctx: settings, warehouse, clock and progress callback.
         records: search over the merged records.
         attempts: failed sign-ins.
+        reading: the same context over connections that are kept open, for requests that change nothing.
     """
 
     ctx: RunContext
     records: RecordSearch
     attempts: Attempts
+    reading: RunContext
 
 
 def service_of(request: Request) -> ConsoleService:
     """The service of the application that handles the request."""
-    return cast("ConsoleService", request.app.state.service)
+    service = cast("ConsoleService", request.app.state.service)
+    return replace(service, ctx=service.reading) if request.method in ("GET", "HEAD") else service

@@ -57,23 +57,18 @@ def require(user: SignedIn, permission: Permission) -> None:
         raise NotAllowed("role")
 
 
-def visible_account(user: SignedIn, account_id: str, request: Request) -> Account:
+def visible_account(user: SignedIn, account_id: str) -> Account:
     """An account that the user sees. Raises NotVisible."""
-    if account_id not in user.accounts:
-        raise NotVisible
-    with service_of(request).ctx.ledger() as ledger:
-        account = ledger.accounts.find_account(account_id)
+    account = user.visible.get(account_id)
     if account is None:
         raise NotVisible
     return account
 
 
-def visible_accounts(user: SignedIn, request: Request) -> dict[str, Account]:
+def visible_accounts(user: SignedIn) -> dict[str, Account]:
     """The accounts that the user sees, by id, in the order of their names."""
-    with service_of(request).ctx.ledger() as ledger:
-        accounts = ledger.accounts.all()
-    seen = [account for account in accounts if account.account_id in user.accounts]
-    return {item.account_id: item for item in sorted(seen, key=lambda item: (item.name.lower(), item.account_id))}
+    ordered = sorted(user.visible.values(), key=lambda item: (item.name.lower(), item.account_id))
+    return {item.account_id: item for item in ordered}
 
 
 async def require_own_form(request: Request) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cdr_pipeline.settings import Settings
@@ -10,6 +10,7 @@ from cdr_pipeline.steps.operations.data_folder import require_own_folder
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.server.cluster import require_ready
 from cdr_pipeline.warehouse.server.engine import connect, warehouse_url
+from cdr_pipeline.warehouse.server.kept_connections import ReadConnections
 from cdr_pipeline.warehouse.server.locks import lock_in_warehouse
 from cdr_pipeline.warehouse.server.migrate import require_current, upgrade
 
@@ -37,6 +38,7 @@ class RunContext:
         progress: callback that receives a short text after each piece of work.
         run_id: Dagster run id; None outside Dagster.
         statement_seconds: time limit of each statement of the ledger in seconds; None for no limit.
+        pool: connections that are kept open for a server's reads; None to open one for each ledger.
     """
 
     settings: Settings
@@ -45,6 +47,7 @@ class RunContext:
     progress: Progress = field(default=silent)
     run_id: str | None = None
     statement_seconds: float | None = None
+    pool: ReadConnections | None = None
 
     @classmethod
     def open(
@@ -77,8 +80,17 @@ class RunContext:
         require_own_folder(settings, url, now=clock())
         return cls(settings, url, clock, progress, run_id)
 
+    def with_kept_connections(self, kept: int) -> "RunContext":
+        """The same context for the reads of a server, which closes ``pool`` at its end.
+
+        Args:
+            kept: largest number of idle connections.
+        """
+        return replace(self, pool=ReadConnections(self.url, kept, self.statement_seconds))
+
     @contextmanager
     def ledger(self) -> Generator[Ledger]:
-        """Opens a connection and yields the ledger over it."""
-        with connect(self.url, statement_seconds=self.statement_seconds) as connection:
+        """Opens a connection, or takes one of the pool, and yields the ledger over it."""
+        kept = self.pool
+        with kept.connection() if kept else connect(self.url, statement_seconds=self.statement_seconds) as connection:
             yield Ledger(connection)

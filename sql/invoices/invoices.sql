@@ -194,3 +194,79 @@ WHERE
     AND carrier = %(carrier)s
     AND business_date BETWEEN %(first_date)s AND %(last_date)s
 ORDER BY account_id, business_date, version DESC
+
+-- Name:        charged_months
+-- Purpose:     newest reconciliations, summed by carrier, month and currency over accounts.
+-- Parameters:  account_ids (array), first_date, last_date.   Grain: carrier, month, currency.   Locks: none.
+WITH newest AS MATERIALIZED (
+    SELECT DISTINCT ON (account_id, carrier, business_date)
+        carrier,
+        currency,
+        status,
+        light,
+        exposure,
+        date_trunc('month', business_date::timestamp)::date AS month,
+        coalesce(carrier_amount, 0) AS charged
+    FROM reconciliations
+    WHERE
+        account_id = any(%(account_ids)s)
+        AND business_date BETWEEN %(first_date)s AND %(last_date)s
+    ORDER BY account_id, carrier, business_date, version DESC
+)
+
+SELECT
+    carrier,
+    month,
+    currency,
+    sum(charged) AS charged,
+    sum(exposure) AS at_risk,
+    count(*) AS days,
+    count(*) FILTER (WHERE light = 'red' OR status = 'provisional') AS red_days
+FROM newest
+GROUP BY carrier, month, currency
+ORDER BY carrier, month, currency
+
+-- Name:        invoiced_months
+-- Purpose:     newest versions of invoices, summed by carrier, month and currency without tax over accounts.
+-- Parameters:  account_ids (array), first_date, last_date.   Grain: carrier, month, currency.   Locks: none.
+WITH newest AS MATERIALIZED (
+    SELECT DISTINCT ON (account_id, carrier, number)
+        account_id,
+        carrier,
+        number,
+        version,
+        first_date
+    FROM invoices
+    WHERE account_id = any(%(account_ids)s)
+    ORDER BY account_id, carrier, number, version DESC
+),
+
+lines AS MATERIALIZED (
+    SELECT
+        account_id,
+        carrier,
+        number,
+        version,
+        currency,
+        sum(amount) FILTER (WHERE kind <> 'tax') AS amount
+    FROM invoice_lines
+    WHERE account_id = any(%(account_ids)s)
+    GROUP BY account_id, carrier, number, version, currency
+)
+
+SELECT
+    newest.carrier,
+    lines.currency,
+    date_trunc('month', newest.first_date::timestamp)::date AS month,
+    count(*) AS invoices,
+    coalesce(sum(lines.amount), 0) AS invoiced
+FROM newest
+INNER JOIN lines
+    ON
+        lines.account_id = newest.account_id
+        AND lines.carrier = newest.carrier
+        AND lines.number = newest.number
+        AND lines.version = newest.version
+WHERE newest.first_date BETWEEN %(first_date)s AND %(last_date)s
+GROUP BY newest.carrier, lines.currency, date_trunc('month', newest.first_date::timestamp)::date
+ORDER BY newest.carrier, month, lines.currency

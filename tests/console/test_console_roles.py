@@ -19,6 +19,11 @@ FORMS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
     "seal in spite of obstacles": (f"/days/self/{DAY}/seal", {"reason": "checked"}, "approver"),
     "restate": (f"/days/self/{DAY}/restate", {"reason": "late record"}, "approver"),
     "decide": ("/breaks/decide", {"decision": "accepted", "reason": "small", "break": "0" * 16 + ":0"}, "finance"),
+    "invoice": (
+        "/invoices",
+        {"account": "self", "carrier": "bell", "number": "1", "first": str(DAY), "last": str(DAY)},
+        "finance",
+    ),
     "load": ("/uploads/load", {"key": "0" * 64}, "finance"),
     "release": ("/uploads/decide", {"account": "self", "upload": _UPLOAD, "decision": "release"}, "operator"),
     "discard": ("/uploads/decide", {"account": "self", "upload": _UPLOAD, "decision": "discard"}, "operator"),
@@ -38,6 +43,8 @@ FOREIGN: Final = [
     "/uploads?account=stranger",
     f"/uploads/stranger/{_UPLOAD}/rejects",
     "/search?account=stranger&q=call1",
+    "/carriers/month?carrier=bell&account=stranger",
+    "/invoices?account=stranger&carrier=bell&number=1",
     "/records/stranger/202603-call1",
     "/records/sibling/202603-call1",
 ]
@@ -114,6 +121,8 @@ def test_no_list_shows_other_accounts(console: ServedConsole) -> None:
         "/breaks?state=all",
         "/uploads",
         "/audit",
+        "/carriers",
+        "/carriers/month?carrier=bell&month=2026-03",
         "/search?q=&first=2026-03-01",
     ):
         text = person.text(path)

@@ -15,4 +15,4 @@ router = APIRouter()
 def audit(request: Request, user: CurrentUser) -> Response:
     """The newest acts on the accounts that the user sees."""
     events = list_events(user, service_of(request).ctx)
-    return page(request, "audit.html", accounts=visible_accounts(user, request), events=events)
+    return page(request, "audit.html", accounts=visible_accounts(user), events=events)

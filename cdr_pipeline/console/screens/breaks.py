@@ -10,10 +10,11 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
-from cdr_pipeline.console.query import date_of
+from cdr_pipeline.console.query import date_of, decimal_of, whole_number
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, NotVisible, OwnForm, require, visible_accounts
+from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
 from cdr_pipeline.exports.reconciliation_words import cause_words, class_meaning, class_name
 from cdr_pipeline.steps.accounts.users import Permission, record_event
@@ -22,7 +23,44 @@ from cdr_pipeline.steps.reconciliation.decisions import decide_listed
 
 router = APIRouter()
 _SHOWN: Final = 100
+_FILTERS: Final = ("account", "carrier", "first", "last", "class", "cause", "destination", "older", "at_least")
 _STATES: Final = ("open", *get_args(Decision))
+_EXPORT: Final = TableExport[Break](
+    "breaks",
+    {
+        "account": lambda item: item.account_id,
+        "business_date": lambda item: item.business_date,
+        "carrier": lambda item: item.carrier,
+        "break": lambda item: item.outcome_id,
+        "class": lambda item: item.match_class,
+        "cause": lambda item: item.cause,
+        "detail": lambda item: item.detail,
+        "destination": lambda item: item.destination,
+        "call_started_utc": lambda item: item.call_started_at,
+        "switch_record": lambda item: item.switch_record_id,
+        "switch_caller": lambda item: item.switch_caller,
+        "switch_callee": lambda item: item.switch_callee,
+        "switch_seconds": lambda item: item.switch_seconds,
+        "switch_amount": lambda item: item.switch_amount,
+        "carrier_record": lambda item: item.carrier_record_id,
+        "carrier_caller": lambda item: item.carrier_caller,
+        "carrier_callee": lambda item: item.carrier_callee,
+        "carrier_seconds": lambda item: item.carrier_seconds,
+        "carrier_amount": lambda item: item.carrier_amount,
+        "carrier_currency": lambda item: item.carrier_currency,
+        "carrier_file": lambda item: item.carrier_file,
+        "carrier_line": lambda item: item.carrier_line,
+        "agreed_rate": lambda item: item.agreed_rate,
+        "expected_amount": lambda item: item.expected_amount,
+        "difference": lambda item: item.exposure,
+        "difference_currency": lambda item: item.exposure_currency,
+        "state": lambda item: item.state,
+        "decided_by": lambda item: item.decided_by,
+        "reason": lambda item: item.reason,
+        "assignee": lambda item: item.assignee,
+    },
+    private=("switch_caller", "switch_callee", "carrier_caller", "carrier_callee"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +79,7 @@ class BreakGroup:
 @router.get("/breaks")
 def show_breaks(request: Request, user: CurrentUser) -> Response:
     """The worklist; all filters are in the URL."""
-    accounts = visible_accounts(user, request)
+    accounts = visible_accounts(user)
     query = request.query_params
     account_id = query.get("account", "")
     if account_id and account_id not in accounts:
@@ -56,10 +94,15 @@ def show_breaks(request: Request, user: CurrentUser) -> Response:
             classes=[query["class"]] if query.get("class") else (),
             states=[state] if state in _STATES else (),
             causes=[query["cause"]] if query.get("cause") else (),
+            destination=query.get("destination") or None,
+            older_than_days=whole_number(query.get("older", ""), 0, 3_660),
+            at_least=decimal_of(query.get("at_least", "")),
         ),
         service_of(request).ctx,
     )
-    filters = {name: query.get(name, "") for name in ("account", "carrier", "first", "last", "class", "cause")}
+    if wanted_format(request):
+        return _EXPORT.file(request, user, breaks)
+    filters = {name: query.get(name, "") for name in _FILTERS}
     return page(
         request,
         "breaks.html",

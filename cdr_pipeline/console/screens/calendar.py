@@ -27,7 +27,7 @@ def show_calendar(request: Request, user: CurrentUser) -> Response:
     words = query.get("name", "").strip().lower()
     accounts = {
         account_id: account
-        for account_id, account in visible_accounts(user, request).items()
+        for account_id, account in visible_accounts(user).items()
         if words in account.name.lower() or words in account_id
     }
     marked = calendar(list(accounts), first, last, ctx)

@@ -38,7 +38,7 @@ def show_day(request: Request, user: CurrentUser, account_id: str, business_date
 @router.post("/days/{account_id}/{business_date}/verify", dependencies=[OwnForm])
 def verify(request: Request, user: CurrentUser, account_id: str, business_date: date) -> Response:
     """Recomputes every file of the day and shows the result."""
-    visible_account(user, account_id, request)
+    visible_account(user, account_id)
     verified = verify_day(account_id, business_date, service_of(request).ctx)
     return _show(request, user, account_id, business_date, verified=verified)
 
@@ -53,7 +53,7 @@ def seal(
 ) -> Response:
     """Seals the day; in spite of obstacles only with a reason, by an approver."""
     require(user, Permission.DECIDE)
-    account = visible_account(user, account_id, request)
+    account = visible_account(user, account_id)
     ctx = service_of(request).ctx
     override = None
     if reason.strip():
@@ -80,7 +80,7 @@ def restate(
 ) -> Response:
     """Restates a late day with a reason."""
     require(user, Permission.OVERRIDE)
-    account = visible_account(user, account_id, request)
+    account = visible_account(user, account_id)
     ctx = service_of(request).ctx
     days = restate_days(RestateRequest(user.name, reason.strip(), [business_date], [account.account_id]), ctx)
     result = next((day for day in days if (day.account_id, day.business_date) == (account_id, business_date)), None)
@@ -94,7 +94,7 @@ def restate(
 @router.get("/days/{account_id}/{business_date}/files/{file_id}")
 def download_file(request: Request, user: CurrentUser, account_id: str, business_date: date, file_id: str) -> Response:
     """A daily file, byte for byte. Viewers get the redacted dialect only."""
-    account = visible_account(user, account_id, request)
+    account = visible_account(user, account_id)
     if not file_id.startswith(f"{business_date}_"):
         raise NotVisible
     if not file_id.endswith(f"_{_PUBLIC_DIALECT}"):
@@ -125,7 +125,7 @@ def _show(
     refused: tuple[Obstacle, ...] = (),
     status: int = 200,
 ) -> Response:
-    account = visible_account(user, account_id, request)
+    account = visible_account(user, account_id)
     ctx = service_of(request).ctx
     details = day_details(account, business_date, ctx)
     return page(

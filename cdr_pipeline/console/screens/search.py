@@ -42,7 +42,7 @@ _DEFAULT_COUNTRY: Final = "1"
 async def search(request: Request, user: CurrentUser) -> Response:
     """The form, and the newest calls that match it."""
     service = service_of(request)
-    accounts = await run_in_threadpool(visible_accounts, user, request)
+    accounts = visible_accounts(user)
     query = request.query_params
     account_id = query.get("account") or next(iter(accounts), "")
     if account_id and account_id not in accounts:
@@ -72,7 +72,7 @@ async def search(request: Request, user: CurrentUser) -> Response:
 async def record(request: Request, user: CurrentUser, account_id: str, record_id: str) -> Response:
     """One record: detail, legs of its call, provenance, daily file."""
     service = service_of(request)
-    account = await run_in_threadpool(visible_account, user, account_id, request)
+    account = visible_account(user, account_id)
     document = await service.records.record(account_id, record_id)
     if document is None:
         raise NotVisible

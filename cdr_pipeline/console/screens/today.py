@@ -25,7 +25,7 @@ _SHOWN: Final = 50
 def today(request: Request, user: CurrentUser) -> Response:
     """Verdict, work and nights of the accounts that the user sees."""
     ctx = service_of(request).ctx
-    accounts = visible_accounts(user, request)
+    accounts = visible_accounts(user)
     last = ctx.clock().date()
     marked = calendar(list(accounts), last - _LOOKED_BACK, last + timedelta(days=1), ctx)
     work = waiting_work(list(accounts), marked, ctx, unowned=user.everything)

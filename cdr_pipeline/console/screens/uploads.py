@@ -48,7 +48,7 @@ def try_file(
 ) -> Response:
     """Reads the file without loading it and shows what would happen to each line."""
     require(user, Permission.UPLOAD)
-    owner = visible_account(user, account, request)
+    owner = visible_account(user, account)
     if not file.filename:
         return _show(request, user, refusal="Choose a file.", status=400)
     staged = stage(
@@ -77,7 +77,7 @@ def load_file(request: Request, user: CurrentUser, key: Annotated[str, Form(max_
     staged = find_staged(key, user.user_id)
     if staged is None:
         raise NotVisible
-    visible_account(user, staged.account_id, request)
+    visible_account(user, staged.account_id)
     ctx = service_of(request).ctx
     loaded = import_upload(_request_of(staged), ctx)
     export_upload(loaded, ctx)
@@ -98,7 +98,7 @@ def decide_file(
 ) -> Response:
     """Releases or discards a held file."""
     require(user, Permission.OPERATE)
-    owner = visible_account(user, account, request)
+    owner = visible_account(user, account)
     ctx = service_of(request).ctx
     if decision == "release":
         export_upload(release_upload(upload, ctx, decided_by=user.name, account_id=owner.account_id), ctx)
@@ -111,7 +111,7 @@ def decide_file(
 @router.get("/uploads/{account_id}/{upload_id}/rejects")
 def rejects(request: Request, user: CurrentUser, account_id: str, upload_id: str) -> Response:
     """Rejected lines of a file, with field and reason."""
-    owner = visible_account(user, account_id, request)
+    owner = visible_account(user, account_id)
     with service_of(request).ctx.ledger() as ledger:
         upload = ledger.uploads.find(owner.account_id, upload_id)
         if upload is None:
@@ -130,7 +130,7 @@ def _refused_lines(preview: PreviewedUpload) -> list[dict[str, Any]]:
 
 def _show(request: Request, user: SignedIn, *, refusal: str = "", hint: str = "", status: int = 200) -> Response:
     ctx = service_of(request).ctx
-    accounts = visible_accounts(user, request)
+    accounts = visible_accounts(user)
     query = request.query_params
     account_id = query.get("account", "")
     if account_id and account_id not in accounts:

@@ -82,7 +82,7 @@ def _show(
         request,
         "users.html",
         status=status,
-        accounts=visible_accounts(user, request),
+        accounts=visible_accounts(user),
         users=list_users(service_of(request).ctx),
         roles=ROLES,
         invitation=invitation,

@@ -1,6 +1,7 @@
 """Users of the console: invitations, passwords, sign-in, sessions and roles."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -11,7 +12,7 @@ from pwdlib import PasswordHash
 from cdr_pipeline.errors import ConfigurationError, SignInRefused
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.accounts.users import ROLES, ConsoleEvent, Role, SessionUser, User
-from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.ledger import Account, Ledger
 
 _INVITATION: Final = timedelta(days=7)
 _SIGN_IN_LINK: Final = timedelta(minutes=15)
@@ -57,6 +58,7 @@ class SignedIn:
         user_id, name, role: user and role.
         accounts: ids of the accounts that the user sees.
         everything: whether the user sees all accounts, including those that are added later.
+        visible: these accounts by id.
     """
 
     user_id: str
@@ -64,6 +66,7 @@ class SignedIn:
     role: Role
     accounts: tuple[str, ...]
     everything: bool
+    visible: Mapping[str, Account] = field(default_factory=dict[str, Account], repr=False)
 
     def may(self, permission: Permission) -> bool:
         """Whether the role includes the permission."""
@@ -239,12 +242,13 @@ def signed_in(secret: str, ctx: RunContext) -> SignedIn | None:
 
 
 def _with_accounts(session: SessionUser, ledger: Ledger) -> SignedIn:
+    known = ledger.accounts.all()
     everything = session.account_id is None
-    if session.account_id is None:
-        accounts = tuple(account.account_id for account in ledger.accounts.all())
-    else:
-        accounts = ledger.accounts.subtree(session.account_id)
-    return SignedIn(session.user_id, session.name, session.role, accounts, everything)
+    if session.account_id is not None:
+        below = set(ledger.accounts.subtree(session.account_id))
+        known = [account for account in known if account.account_id in below]
+    visible = {account.account_id: account for account in known}
+    return SignedIn(session.user_id, session.name, session.role, tuple(visible), everything, visible)
 
 
 def sign_out(secret: str, ctx: RunContext) -> None:

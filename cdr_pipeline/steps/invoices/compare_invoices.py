@@ -111,6 +111,32 @@ def compare_period(request: PeriodRequest, ctx: RunContext) -> ComparedPeriod:
         InvoiceNotFound: the carrier has neither invoices nor reconciliations in the period.
         ExportError: the page cannot be written.
     """
+    page = period_page(request, ctx)
+    path = _path(request, ctx)
+    content = render_period(page)
+    with sole_writer(path.parent):
+        if not (path.exists() and path.read_bytes() == content):
+            with new_file(path) as writing:
+                writing.write(content)
+                writing.place()
+    return ComparedPeriod(
+        request,
+        page.time_zone,
+        page.comparison,
+        tuple(page.breaks),
+        tuple(page.missing_days),
+        tuple(page.red_days),
+        path,
+    )
+
+
+def period_page(request: PeriodRequest, ctx: RunContext) -> PeriodPage:
+    """Compares a carrier's period: what its page contains. Writes nothing.
+
+    Raises:
+        AccountNotFound: the account is not registered.
+        InvoiceNotFound: the carrier has neither invoices nor reconciliations in the period.
+    """
     if request.first_date > request.last_date:
         raise ConfigurationError("the period ends before it begins", hint="swap the two days")
     with ctx.ledger() as ledger:
@@ -143,8 +169,7 @@ def compare_period(request: PeriodRequest, ctx: RunContext) -> ComparedPeriod:
         trend = _trend(months, days, invoices)
     missing = _missing_days(request, in_period, ctx.clock().date())
     red = sorted({day.business_date for day in in_period if (day.light, day.status) != ("green", "final")})
-    path = _path(request, ctx)
-    page = PeriodPage(
+    return PeriodPage(
         carrier=request.carrier,
         account_name=_account_name(request, accounts),
         first_date=request.first_date,
@@ -156,13 +181,6 @@ def compare_period(request: PeriodRequest, ctx: RunContext) -> ComparedPeriod:
         missing_days=missing,
         red_days=tuple(red),
     )
-    content = render_period(page)
-    with sole_writer(path.parent):
-        if not (path.exists() and path.read_bytes() == content):
-            with new_file(path) as writing:
-                writing.write(content)
-                writing.place()
-    return ComparedPeriod(request, zone, comparison, tuple(breaks), missing, tuple(red), path)
 
 
 def period_of_invoice(

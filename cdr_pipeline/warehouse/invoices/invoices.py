@@ -32,6 +32,28 @@ class ReconciledCharge:
     exposure: Decimal
 
 
+class ChargedMonth(NamedTuple):
+    """What a carrier charged in a month in one currency, over all given accounts."""
+
+    carrier: str
+    month: date
+    currency: str
+    charged: Decimal
+    at_risk: Decimal
+    days: int
+    red_days: int
+
+
+class InvoicedMonth(NamedTuple):
+    """What a carrier invoiced without tax for a month in one currency, over all given accounts."""
+
+    carrier: str
+    month: date
+    currency: str
+    invoices: int
+    invoiced: Decimal
+
+
 class InvoiceTable(LedgerTables):
     """Invoices, by account, carrier and number; a correction is a new version."""
 
@@ -99,6 +121,26 @@ class InvoiceTable(LedgerTables):
             "invoices/reconciled_days",
             account_ids=list(account_ids),
             carrier=carrier,
+            first_date=first_date,
+            last_date=last_date,
+        )
+
+    def charged_months(self, account_ids: Sequence[str], first_date: date, last_date: date) -> list[ChargedMonth]:
+        """Newest reconciliations between two business dates, summed by carrier, month and currency."""
+        return self.statements.records(
+            ChargedMonth,
+            "invoices/charged_months",
+            account_ids=list(account_ids),
+            first_date=first_date,
+            last_date=last_date,
+        )
+
+    def invoiced_months(self, account_ids: Sequence[str], first_date: date, last_date: date) -> list[InvoicedMonth]:
+        """Newest versions of invoices whose period begins between two dates, summed by carrier, month and currency."""
+        return self.statements.records(
+            InvoicedMonth,
+            "invoices/invoiced_months",
+            account_ids=list(account_ids),
             first_date=first_date,
             last_date=last_date,
         )
