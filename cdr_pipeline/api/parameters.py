@@ -145,7 +145,8 @@ class UploadQuery(BaseModel):
 
     profile: Annotated[Text, AfterValidator(_profile)] = Field(
         default=None,
-        description="name of a profile; default: generic for CSV, kazoo_json for JSON",
+        description="name of a profile; default: kazoo_json, kazoo_detail, kazoo_csv or daily_file if the contents "
+        "have that form, else generic",
         examples=["asterisk"],
     )
     time_zone: Annotated[Text, AfterValidator(_zone)] = Field(

@@ -214,6 +214,31 @@ def test_a_dry_run_says_what_would_be_and_keeps_nothing(api: Served, uploading: 
     assert api.get("/v2/accounts/child/uploads").json()["data"] == []
 
 
+def test_what_our_api_shows_is_read_back_without_naming_a_profile(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        token = token_for(ctx, "top", "upload")
+        store(ctx, "self", {"duration_seconds": "66", "caller_id_name": "Ada", "cost": "0.12", "cost_currency": "USD"})
+        detail = api.get("/v2/accounts/self/cdrs/202603-call1").json()["data"]
+        rows = api.get(LIST, **PERIOD).json()["data"]
+        with api.client(api.tokens["self"]) as client:
+            text = client.get(LIST, params=PERIOD, headers={"Accept": "text/csv"}).content
+        profiles: list[str] = []
+        as_json = {"Content-Type": "application/json"}
+        for content, headers, other in (
+            (json.dumps(detail).encode(), as_json, "child"),
+            (json.dumps(rows).encode(), as_json, "sibling"),
+            (text, CSV, "top"),
+        ):
+            data = send(api, token, content, other, headers=headers).json()["data"]
+            profiles.append(data["profile"])
+            assert data["counts"]["rejected"] == 0
+            (read,) = api.get(f"/v2/accounts/{other}/cdrs", other, **PERIOD).json()["data"][:1]
+            assert (read["timestamp"], read["duration_seconds"], read["caller_id_name"], read["cost"]) == (
+                rows[0]["timestamp"], rows[0]["duration_seconds"], "Ada", rows[0]["cost"],
+            )  # fmt: skip
+        assert profiles == ["kazoo_detail", "kazoo_json", "kazoo_csv"]
+
+
 def test_an_empty_list_is_an_upload_without_records(ctx: RunContext) -> None:
     with serving(ctx) as api:
         answer = send(

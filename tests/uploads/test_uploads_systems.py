@@ -1,11 +1,14 @@
 """Every built-in profile reads the synthetic example of its system: identity, times, lengths, numbers, money."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.profiles import list_profiles, load_profile
+from cdr_pipeline.sources.uploads.recognition import usual_profile
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
@@ -21,6 +24,7 @@ LINES = {
     "bandwidth": (1, 1, 0, 0),
     "broadsoft": (4, 2, 0, 2),
     "cucm": (4, 2, 0, 2),
+    "daily_file": (2, 1, 0, 1),
     "freepbx": (3, 2, 0, 1),
     "freeswitch": (3, 3, 0, 0),
     "freeswitch_asterisk": (1, 1, 0, 0),
@@ -28,6 +32,7 @@ LINES = {
     "generic": (4, 3, 0, 1),
     "kazoo_csv": (2, 1, 0, 1),
     "kazoo_csv_3": (3, 2, 0, 1),
+    "kazoo_detail": (1, 1, 0, 0),
     "kazoo_json": (1, 1, 0, 0),
     "pbxware": (3, 2, 0, 1),
     "sansay": (3, 2, 0, 1),
@@ -161,6 +166,38 @@ def test_kazoos_cost_is_in_ten_thousandths_and_its_list_states_the_start() -> No
     for name in ("kazoo_csv", "kazoo_json"):
         assert column(name, "cost") == ["0.12"]
         assert column(name, "started_at") == ["2026-03-02 09:00:00.000"]
+
+
+def test_a_detail_document_states_the_end_and_a_list_row_the_start() -> None:
+    assert column("kazoo_detail", "ended_at") == ["2026-03-02 09:01:06.000"]
+    assert column("kazoo_detail", "started_at") == ["2026-03-02 09:00:00.000"]
+    assert column("kazoo_detail", "owner_id") == ["user-1"]
+
+
+@pytest.mark.parametrize(
+    ("system", "profile", "key"),
+    [("kazoo_detail", "kazoo_json", "custom_channel_vars"), ("kazoo_json", "kazoo_detail", "direction")],
+)
+def test_the_form_of_another_profile_is_refused_and_named(system: str, profile: str, key: str) -> None:
+    with pytest.raises(UnreadableUpload, match=f"is not a {profile} file: its records have .*{key}"):
+        normalized(FILES[system], load_profile(profile))
+
+
+@pytest.mark.parametrize("name", ["kazoo_json", "kazoo_detail"])
+def test_json_tells_its_profile_by_its_keys(name: str) -> None:
+    assert usual_profile(FILES[name], "json") == name
+
+
+@pytest.mark.parametrize("name", ["kazoo_csv", "daily_file", "generic"])
+def test_csv_tells_its_profile_by_its_header(name: str) -> None:
+    assert usual_profile(FILES[name], "csv") == name
+
+
+def test_a_copy_for_spreadsheets_is_refused_because_its_cells_differ(tmp_path: Path) -> None:
+    copy = tmp_path / "day.spreadsheet.csv"
+    copy.write_text('\ufeff"account_id","origin","record_id","business_date","started_at"\r\n', "utf-8")
+    with pytest.raises(UnreadableUpload, match="copy of a daily file for spreadsheets"):
+        usual_profile(copy, "csv")
 
 
 def test_generic_tells_iso_times_and_counted_seconds_apart() -> None:

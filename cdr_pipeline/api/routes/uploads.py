@@ -28,7 +28,6 @@ Reader = Annotated[Caller, Depends(reader)]
 Uploader = Annotated[Caller, Depends(uploader)]
 
 _KNOWN: Final = COMMON_PARAMETERS | {"profile", "time_zone", "dry_run"}
-_PROFILES: Final[dict[Form, str]] = {"csv": "generic", "json": "kazoo_json"}
 _FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{64}")
@@ -119,9 +118,7 @@ def _received_file(request: Request, caller: Caller, form: Form, path: Path) -> 
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
         raise invalid("Idempotency-Key", "text", "must be 1 to 255 visible ASCII characters")
-    return ReceivedFile(
-        path, caller.account.account_id, options.profile or _PROFILES[form], options.time_zone, options.dry_run, key
-    )
+    return ReceivedFile(path, caller.account.account_id, form, options.profile, options.time_zone, options.dry_run, key)
 
 
 @contextmanager

@@ -58,6 +58,8 @@ class Layout:
         repair: columns whose values may contain the delimiter unquoted; a row that is too wide is repaired if only one
             of them can contain it (CSV of Kazoo 3.x).
         required: columns that the header must contain; a file without them is refused.
+        excluded: keys of JSON that no record of this source has, because they belong to another form; a file that has
+            one is refused.
         more_columns: a row may have more fields than ``columns``; they are kept together as column ``more``.
         shapes: column to the regular expression that its values match; decides between possible repairs.
     """
@@ -86,6 +88,7 @@ class Layout:
     repair: Columns = ()
     shapes: Mapping[ColumnName, str] = field(default_factory=dict[str, str])
     required: Columns = ()
+    excluded: Columns = ()
     more_columns: bool = False
 
 

@@ -30,13 +30,25 @@ def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator
     """
     layout = profile.layout
     if layout.format == "json":
-        parts = json_blocks(lambda: text_pieces(path, layout.encoding), layout, profile.columns, block=block)
+        blocks = json_blocks(lambda: text_pieces(path, layout.encoding), layout, profile.columns, block=block)
+        parts = (_without_excluded(part, profile, path) for part in blocks)
     else:
         parts = _line_blocks(path, profile, block)
     if profile.not_calls:
         parts = (_without_others(part, profile) for part in parts)
     # The rows of one call may be in two blocks.
     yield from [_joined(parts)] if profile.segments.key else parts
+
+
+def _without_excluded(records: RawRecords, profile: Profile, path: Path) -> RawRecords:
+    """The records. Raises UnreadableUpload if they have the form of another profile."""
+    found = sorted(set(profile.layout.excluded) & set(records.frame.columns))
+    if found:
+        raise UnreadableUpload(
+            f"{path.name} is not a {profile.name} file: its records have {' and '.join(found)}",
+            hint="choose the profile of that form: 'cdr-pipeline profiles list' describes them",
+        )
+    return records
 
 
 def _without_others(records: RawRecords, profile: Profile) -> RawRecords:

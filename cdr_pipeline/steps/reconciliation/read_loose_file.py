@@ -107,7 +107,8 @@ def read_switch_file(path: Path, reading: ReadingDefaults) -> LooseFile:
     if reading.currency:
         profile = replace(profile, currency=reading.currency)
     if kind == "json":
-        profile = replace(profile, layout=replace(profile.layout, format="json"))
+        # One file may hold rows of lists and documents.
+        profile = replace(profile, layout=replace(profile.layout, format="json", excluded=()))
     return read_carrier_file(path, profile, reading)
 
 

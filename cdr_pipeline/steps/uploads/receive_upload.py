@@ -10,6 +10,7 @@ from cdr_pipeline.errors import UploadHeld
 from cdr_pipeline.sources.uploads.documents import require_json
 from cdr_pipeline.sources.uploads.opening import text_pieces
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.sources.uploads.recognition import usual_profile
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import load_registered
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
@@ -28,7 +29,8 @@ class ReceivedFile:
     Attributes:
         path: path of the file; its name is displayed.
         account_id: account that owns the records.
-        profile: name of the import profile.
+        form: form of its contents.
+        profile: name of the import profile; told by the contents when omitted.
         time_zone: IANA zone of local times; the profile's, else the account's, when omitted.
         dry_run: whether to return a preview without loading the file.
         key: Idempotency-Key of the client; None without one.
@@ -36,7 +38,8 @@ class ReceivedFile:
 
     path: Path
     account_id: str
-    profile: str
+    form: Literal["csv", "json"]
+    profile: str | None = None
     time_zone: str | None = None
     dry_run: bool = False
     key: str | None = None
@@ -65,9 +68,10 @@ def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
     Raises:
         UnknownProfile, InvalidProfile, AccountNotFound, UnreadableUpload, UnbalancedBatch: as ``import_upload``.
     """
+    profile = received.profile or usual_profile(received.path, received.form)
     if received.key is None or received.dry_run:
-        return _loaded(received, ctx)
-    fingerprint = _fingerprint(received)
+        return _loaded(received, profile, ctx)
+    fingerprint = _fingerprint(received, profile)
     with ctx.ledger() as ledger:
         responses = ledger.responses
         claim = responses.begin(
@@ -78,7 +82,7 @@ def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
                 return UploadReply("other" if claim.state == "other" else "working", {})
             return UploadReply(claim.answer["outcome"], claim.answer["data"], repeated=True)
         try:
-            reply = _loaded(received, ctx)
+            reply = _loaded(received, profile, ctx)
         except BaseException:
             responses.release(claim)
             raise
@@ -101,11 +105,11 @@ def rejects_of(account_id: str, upload_id: str, ctx: RunContext) -> list[dict[st
         return ledger.uploads.rejects(account_id, upload_id).to_dicts()
 
 
-def _loaded(received: ReceivedFile, ctx: RunContext) -> UploadReply:
-    layout = load_profile(received.profile, folder=ctx.settings.profile_dir).layout
+def _loaded(received: ReceivedFile, profile: str, ctx: RunContext) -> UploadReply:
+    layout = load_profile(profile, folder=ctx.settings.profile_dir).layout
     if layout.format == "json":
         require_json(lambda: text_pieces(received.path, layout.encoding))
-    request = UploadRequest(received.path, received.account_id, received.profile, received.time_zone)
+    request = UploadRequest(received.path, received.account_id, profile, received.time_zone)
     if received.dry_run:
         preview = preview_upload(request, ctx)
         return UploadReply(
@@ -117,7 +121,7 @@ def _loaded(received: ReceivedFile, ctx: RunContext) -> UploadReply:
     upload = {
         "upload_id": registered.sha256,
         "origin": "imported",
-        "profile": received.profile,
+        "profile": profile,
         "bytes": registered.size,
     }
     try:
@@ -141,8 +145,8 @@ def _shown(upload: UploadLine) -> dict[str, Any]:
     return {"upload_id": shown.pop("sha256"), "origin": "imported"} | shown
 
 
-def _fingerprint(received: ReceivedFile) -> str:
-    digest = hashlib.sha256(f"{received.profile}\x1f{received.time_zone or ''}\x1f".encode())
+def _fingerprint(received: ReceivedFile, profile: str) -> str:
+    digest = hashlib.sha256(f"{profile}\x1f{received.time_zone or ''}\x1f".encode())
     with received.path.open("rb") as content:
         while chunk := content.read(_CHUNK):
             digest.update(chunk)
