@@ -4,9 +4,11 @@ The connection is in autocommit mode, so a single statement needs no BEGIN and C
 statements, and each would need two more round trips.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import Any, TypeVar
 
+import polars as pl
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row
 
@@ -50,6 +52,27 @@ class StatementRunner:
         with self.connection.cursor(row_factory=class_row(kind)) as cursor:
             cursor.execute(statement(name), self.common | parameters)
             return cursor.fetchall()
+
+    def frame(self, name: str, columns: Sequence[str], /, **parameters: object) -> pl.DataFrame:
+        """Rows of a COPY ... TO STDOUT statement in CSV as a frame of texts.
+
+        Args:
+            name: topic and name of the statement.
+            columns: names of the columns, in the order of the statement.
+            parameters: parameters of the statement.
+        """
+        with self.connection.cursor() as cursor, cursor.copy(statement(name), self.common | parameters) as copy:
+            content = b"".join(copy)
+        if not content:
+            return pl.DataFrame(schema=dict.fromkeys(columns, pl.String()))
+        return pl.read_csv(BytesIO(content), has_header=False, new_columns=list(columns), infer_schema=False)
+
+    def copy(self, name: str, rows: pl.DataFrame, /) -> None:
+        """Writes a frame by a COPY ... FROM STDIN statement in CSV; its columns are those of the statement."""
+        content = BytesIO()
+        rows.write_csv(content, include_header=False)
+        with self.connection.cursor() as cursor, cursor.copy(statement(name)) as copy:
+            copy.write(content.getbuffer())
 
 
 class LedgerTables:

@@ -50,8 +50,9 @@ GROUP BY calls.business_date
 ORDER BY calls.business_date
 
 -- Name:        breaks
--- Purpose:     breaks of the newest versions with the records of both sides as delivered, the id as the carrier has it,
---              the newest decision, and who is in charge.
+-- Purpose:     breaks of the newest versions with the newest decision, and who is in charge. The records of both sides
+--              are read by their keys afterwards, see legs_of_breaks and records_of_breaks: joined here, a table without
+--              statistics makes the planner look through all records of the account for each break.
 -- Parameters:  account_ids (array), first_date, last_date; carrier or null; id_prefix: beginning of their id; classes,
 --              causes and states (arrays, empty for all); destination, below, at_least, currency, assignee or null;
 --              most: rows.
@@ -73,30 +74,14 @@ SELECT
     calls.found_at,
     coalesce(calls.currency, run.currency) AS currency,
     calls.started_at AS call_started_at,
-    coalesce(leg.caller_id_name, record.caller_id_name) AS caller_id_name,
     calls.switch_record_id,
-    leg.call_id AS switch_call_id,
-    leg.caller_id_number AS switch_caller,
-    leg.callee_id_number AS switch_callee,
-    leg.started_at AS switch_started_at,
-    leg.answered_at AS switch_answered_at,
+    calls.switch_date,
     calls.switch_seconds,
     calls.switch_amount,
-    CASE split_part(calls.carrier_record_id, ':', 2)
-        WHEN 'id' THEN regexp_replace(calls.carrier_record_id, '^[^:]*:id:', '')
-        ELSE calls.carrier_record_id
-    END AS carrier_record_id,
-    record.call_id AS carrier_call_id,
-    record.caller_id_number AS carrier_caller,
-    record.callee_id_number AS carrier_callee,
-    record.started_at AS carrier_started_at,
-    record.answered_at AS carrier_answered_at,
+    calls.carrier_record_id,
+    calls.carrier_date,
     calls.carrier_seconds,
     calls.carrier_amount,
-    record.rate AS carrier_rate,
-    record.cost_currency AS carrier_currency,
-    upload.file_name AS carrier_file,
-    record.source_line AS carrier_line,
     nullif(decided.decision, 'open') AS decision,
     coalesce(decided.decision_no, 0) AS decision_no,
     decided.reason,
@@ -113,22 +98,6 @@ INNER JOIN reconciliations AS run
         AND run.carrier = calls.carrier
         AND run.business_date = calls.business_date
         AND run.version = calls.since_version
-LEFT JOIN cdr AS leg
-    ON
-        leg.account_id = calls.account_id
-        AND leg.origin = 'api'
-        AND leg.record_id = calls.switch_record_id
-        AND leg.business_date = calls.switch_date
-LEFT JOIN cdr AS record
-    ON
-        record.account_id = calls.account_id
-        AND record.origin = 'imported'
-        AND record.record_id = calls.carrier_record_id
-        AND record.business_date = calls.carrier_date
-LEFT JOIN batches AS batch
-    ON batch.account_id = record.account_id AND batch.batch_id = record.batch_id
-LEFT JOIN uploads AS upload
-    ON upload.account_id = batch.account_id AND upload.sha256 = batch.source
 LEFT JOIN break_decisions AS decided
     ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id AND decided.is_newest
 LEFT JOIN (
@@ -159,3 +128,51 @@ WHERE
     AND (%(assignee)s::text IS NULL OR noted.assignee = %(assignee)s)
 ORDER BY calls.exposure DESC, calls.business_date, calls.started_at, calls.outcome_id
 LIMIT %(most)s
+
+-- Name:        legs_of_breaks
+-- Purpose:     the switch's records of breaks, by their keys.
+-- Parameters:  account_ids, record_ids, business_dates (arrays).   Grain: account_id, record_id.   Locks: none.
+SELECT
+    account_id,
+    record_id,
+    business_date,
+    caller_id_name,
+    call_id AS switch_call_id,
+    caller_id_number AS switch_caller,
+    callee_id_number AS switch_callee,
+    started_at AS switch_started_at,
+    answered_at AS switch_answered_at
+FROM cdr
+WHERE
+    account_id = any(%(account_ids)s)
+    AND origin = 'api'
+    AND record_id = any(%(record_ids)s::text [])
+    AND business_date = any(%(business_dates)s::date [])
+
+-- Name:        records_of_breaks
+-- Purpose:     a carrier's records of breaks as delivered, by their keys, with their file.
+-- Parameters:  account_ids, record_ids, business_dates (arrays).   Grain: account_id, record_id.   Locks: none.
+SELECT
+    record.account_id,
+    record.record_id,
+    record.business_date,
+    record.caller_id_name,
+    record.call_id AS carrier_call_id,
+    record.caller_id_number AS carrier_caller,
+    record.callee_id_number AS carrier_callee,
+    record.started_at AS carrier_started_at,
+    record.answered_at AS carrier_answered_at,
+    record.rate AS carrier_rate,
+    record.cost_currency AS carrier_currency,
+    upload.file_name AS carrier_file,
+    record.source_line AS carrier_line
+FROM cdr AS record
+LEFT JOIN batches AS batch
+    ON batch.account_id = record.account_id AND batch.batch_id = record.batch_id
+LEFT JOIN uploads AS upload
+    ON upload.account_id = batch.account_id AND upload.sha256 = batch.source
+WHERE
+    record.account_id = any(%(account_ids)s)
+    AND record.origin = 'imported'
+    AND record.record_id = any(%(record_ids)s::text [])
+    AND record.business_date = any(%(business_dates)s::date [])

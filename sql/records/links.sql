@@ -1,33 +1,38 @@
--- Name:        conflicting_links
--- Purpose:     links of either record of a pair to another record. Links are looked up by key for each pair; see
---              set_reconciled_links.
--- Parameters:  account_id; arrays of equal length imported_ids, api_ids.   Grain: a pair and a link.   Locks: none.
-SELECT
-    wanted.imported_record_id,
-    wanted.api_record_id,
-    link.imported_record_id AS linked_imported_id,
-    link.api_record_id AS linked_api_id,
-    link.basis
-FROM unnest(%(imported_ids)s::text [], %(api_ids)s::text []) AS wanted (imported_record_id, api_record_id)
-CROSS JOIN LATERAL (
+-- Name:        copy_days_of_records
+-- Purpose:     business dates of records of one origin.
+-- Parameters:  account_id, origin, record_ids (array).   Grain: record_id; none for a record that is not stored.
+-- Locks:       none.
+COPY (
     SELECT
-        of_imported.imported_record_id,
-        of_imported.api_record_id,
-        of_imported.basis
-    FROM cdr_links AS of_imported
+        record_id,
+        business_date
+    FROM cdr_keys
+    WHERE account_id = %(account_id)s AND origin = %(origin)s AND record_id = any(%(record_ids)s::text [])
+) TO STDOUT (FORMAT csv)
+
+-- Name:        copy_links_of_records
+-- Purpose:     links of records.
+-- Parameters:  account_id; imported_ids, api_ids (arrays).   Grain: account_id, imported_record_id.   Locks: none.
+COPY (
+    SELECT
+        imported_record_id,
+        api_record_id,
+        basis
+    FROM cdr_links
     WHERE
-        of_imported.account_id = %(account_id)s
-        AND of_imported.imported_record_id = wanted.imported_record_id
-    UNION
-    SELECT
-        of_api.imported_record_id,
-        of_api.api_record_id,
-        of_api.basis
-    FROM cdr_links AS of_api
-    WHERE of_api.account_id = %(account_id)s AND of_api.api_record_id = wanted.api_record_id
-    OFFSET 0
-) AS link
-WHERE (link.imported_record_id, link.api_record_id) <> (wanted.imported_record_id, wanted.api_record_id)
+        account_id = %(account_id)s
+        AND (imported_record_id = any(%(imported_ids)s::text []) OR api_record_id = any(%(api_ids)s::text []))
+) TO STDOUT (FORMAT csv)
+
+-- Name:        copy_reconciled_links
+-- Purpose:     bulk-load links of pairs that reconciliation has matched. COPY goes to the account's node of a cluster
+--              directly; INSERT ... SELECT from arrays is computed on the coordinator.
+-- Parameters:  none.   Grain: account_id, imported_record_id.
+-- Locks:       the rows written; the caller holds the account's advisory lock and has seen that neither record is
+--              linked.   Idempotent: no.
+COPY cdr_links (
+    account_id, imported_record_id, imported_business_date, api_record_id, api_business_date, basis, run_id, linked_at
+) FROM STDIN (FORMAT csv)
 
 -- Name:        days_of_changed_legs
 -- Purpose:     days of both records of every leg of which a batch changed one: a leg is shown on the day of its API
@@ -150,52 +155,6 @@ WHERE
     AND basis = 'reconciled'
     AND api_business_date BETWEEN %(first_date)s AND %(last_date)s
 ORDER BY imported_record_id
-
--- Name:        set_reconciled_links
--- Purpose:     link pairs that reconciliation has matched, if both records exist and neither is linked. Records are
---              looked up by key, because a new account has no statistics yet and a join would compare every pair
---              with every record.
--- Parameters:  account_id, run_id, now; arrays of equal length imported_ids, api_ids.
--- Grain:       account_id, imported_record_id; returns both records' days.   Locks: the rows written.   Idempotent: yes.
-INSERT INTO cdr_links (
-    account_id, imported_record_id, imported_business_date, api_record_id, api_business_date, basis, run_id, linked_at
-)
-SELECT
-    found.account_id,
-    found.imported_record_id,
-    found.imported_business_date,
-    found.api_record_id,
-    found.api_business_date,
-    'reconciled',
-    %(run_id)s,
-    %(now)s
-FROM (
-    SELECT
-        %(account_id)s::text AS account_id,
-        wanted.imported_record_id,
-        wanted.api_record_id,
-        (
-            SELECT cdr_keys.business_date
-            FROM cdr_keys
-            WHERE
-                cdr_keys.account_id = %(account_id)s
-                AND cdr_keys.origin = 'imported'
-                AND cdr_keys.record_id = wanted.imported_record_id
-        ) AS imported_business_date,
-        (
-            SELECT cdr_keys.business_date
-            FROM cdr_keys
-            WHERE
-                cdr_keys.account_id = %(account_id)s
-                AND cdr_keys.origin = 'api'
-                AND cdr_keys.record_id = wanted.api_record_id
-        ) AS api_business_date
-    FROM unnest(%(imported_ids)s::text [], %(api_ids)s::text []) AS wanted (imported_record_id, api_record_id)
-    OFFSET 0
-) AS found
-WHERE found.imported_business_date IS NOT NULL AND found.api_business_date IS NOT NULL
-ON CONFLICT DO NOTHING
-RETURNING imported_business_date, api_business_date
 
 -- Name:        stage_links
 -- Purpose:     find, for every record whose link a batch may have changed, the record of the other origin that is the

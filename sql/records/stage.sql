@@ -2,7 +2,7 @@
 -- Purpose:     update the statistics of the stage; without them the planner expects one row and joins row by row.
 -- Parameters:  none.   Locks: SHARE UPDATE EXCLUSIVE on the stage until the end of the transaction.
 -- Idempotent:  yes.
-ANALYZE cdr_stage (account_id, batch_id, origin, record_id, source_line)
+ANALYZE cdr_stage (account_id, batch_id, origin, record_id, business_date, source_line, believed_equal)
 
 -- Name:        clear_stage
 -- Purpose:     delete the staged rows of a batch after its merge.

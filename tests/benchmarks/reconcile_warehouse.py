@@ -1,9 +1,10 @@
 """Benchmark ``reconcile_warehouse``: a carrier's day out of the warehouse, compared, and kept with its links.
 
-    python tests/benchmarks/reconcile_warehouse.py [--calls 100000]
+    python tests/benchmarks/reconcile_warehouse.py [--calls 100000] [--url postgresql://...]
 
 The limit is the comparison alone, of the same frames in memory: what is above it is reading, outcomes and writing. The
-second line reconciles the day again with one record more, the third with nothing new.
+second line reconciles the day again with one record more, the third with nothing new. An empty database of a server or
+of a cluster can take the place of the embedded one; on a cluster the tables are distributed first.
 """
 
 import argparse
@@ -28,7 +29,10 @@ from cdr_pipeline.steps.uploads.load_uploads import load_uploads
 from cdr_pipeline.steps.uploads.register_uploads import register_dropped_files
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
+from cdr_pipeline.warehouse.server.cluster import distribute, is_cluster
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.server.engine import connect
+from cdr_pipeline.warehouse.server.migrate import upgrade
 from tests.support.records import rows
 
 ACCOUNT = "acct"
@@ -37,11 +41,16 @@ MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 HEADER = "id,call_id,caller,callee,start_time,answer_time,duration_seconds,billing_seconds,cost,currency,carrier"
 
 
+# The warehouse of the child processes too, which inherit it.
+URL = "CDR_BENCHMARK_WAREHOUSE_URL"
+
+
 def place(folder: str) -> RunContext:
-    """A workplace with an embedded warehouse below a folder."""
+    """A workplace with its data below a folder; its warehouse is embedded, or the one that ``--url`` names."""
     return RunContext.open(
         Settings(data_dir=Path(folder) / "data", DAGSTER_HOME=Path(folder) / "dagster_home",
-                 api_url="http://127.0.0.1:9", api_token="t" * 32, first_date="2026-03-01")
+                 api_url="http://127.0.0.1:9", api_token="t" * 32, first_date="2026-03-01",
+                 warehouse_url=os.environ.get(URL))
     )  # fmt: skip
 
 
@@ -132,7 +141,15 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=100_000)
-    calls = parser.parse_args().calls
+    parser.add_argument("--url", help="URL of an empty database; without it an embedded warehouse")
+    given = parser.parse_args()
+    calls = given.calls
+    if given.url:
+        os.environ[URL] = given.url
+        upgrade(given.url)
+        with connect(given.url) as connection:
+            if is_cluster(connection):
+                distribute(connection)
     with tempfile.TemporaryDirectory() as folder:
         try:
             measured(prepare, folder, calls)

@@ -36,6 +36,22 @@ class DayReconciliation(NamedTuple):
     exposure: Decimal
 
 
+class _RecordKey(NamedTuple):
+    account_id: str
+    record_id: str
+    business_date: date
+
+
+# Fields of a break that come from its records, None for a side without a record.
+_OF_SWITCH: Final = (
+    "switch_call_id", "switch_caller", "switch_callee", "switch_started_at", "switch_answered_at",
+)  # fmt: skip
+_OF_CARRIER: Final = (
+    "carrier_call_id", "carrier_caller", "carrier_callee", "carrier_started_at", "carrier_answered_at", "carrier_rate",
+    "carrier_currency", "carrier_file", "carrier_line",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class CarrierOfDay:
     """A carrier, the profile that reads its files, and the number of its records around the day."""
@@ -205,7 +221,22 @@ class ReconciliationTable(LedgerTables):
             id_prefix=id_prefix,
             most=most,
         )
-        return [Break(match_class=row.pop("class"), **row) for row in rows]
+        legs = self._records_of(rows, "reconciliation/legs_of_breaks", "switch")
+        records = self._records_of(rows, "reconciliation/records_of_breaks", "carrier")
+        return [_break(row, legs, records) for row in rows]
+
+    def _records_of(self, rows: Sequence[dict[str, Any]], name: str, side: str) -> dict[_RecordKey, dict[str, Any]]:
+        """Records of one side of breaks by their keys."""
+        keys = [_key(row, side) for row in rows if row[f"{side}_record_id"] is not None]
+        if not keys:
+            return {}
+        records = self.statements.rows(
+            name,
+            account_ids=sorted({key.account_id for key in keys}),
+            record_ids=sorted({key.record_id for key in keys}),
+            business_dates=sorted({key.business_date for key in keys}),
+        )
+        return {_RecordKey(*(record.pop(part) for part in _RecordKey._fields)): record for record in records}
 
     def source_hours(self, account_id: str, business_dates: Sequence[date]) -> list[SourceHour]:
         """Calls and minutes by business date, source and hour."""
@@ -224,6 +255,33 @@ class ReconciliationTable(LedgerTables):
         return self.statements.records(
             AbsurdValues, "reconciliation/absurd_values", account_id=account_id, business_date=business_date, now=now
         )
+
+
+def _key(row: dict[str, Any], side: str) -> _RecordKey:
+    return _RecordKey(row["account_id"], row[f"{side}_record_id"], row[f"{side}_date"])
+
+
+def _break(
+    row: dict[str, Any], legs: dict[_RecordKey, dict[str, Any]], records: dict[_RecordKey, dict[str, Any]]
+) -> Break:
+    leg, record = legs.get(_key(row, "switch"), {}), records.get(_key(row, "carrier"), {})
+    name = leg.get("caller_id_name")
+    values: dict[str, Any] = {
+        part: value for part, value in row.items() if part not in {"class", "switch_date", "carrier_date"}
+    }
+    values["match_class"] = row["class"]
+    values["carrier_record_id"] = _carriers_id(row["carrier_record_id"])
+    values["caller_id_name"] = record.get("caller_id_name") if name is None else name
+    values |= {part: leg.get(part) for part in _OF_SWITCH} | {part: record.get(part) for part in _OF_CARRIER}
+    return Break(**values)
+
+
+def _carriers_id(record_id: str | None) -> str | None:
+    """The id as the carrier has it: without our source and the mark of a native id."""
+    if record_id is None:
+        return None
+    parts = record_id.split(":", 2)
+    return parts[2] if len(parts) == 3 and parts[1] == "id" else record_id  # noqa: PLR2004 - source, kind, id
 
 
 def _around(business_date: date) -> list[date]:

@@ -3,7 +3,6 @@
 A version is written in one transaction, and only if it differs from the newest one.
 """
 
-import io
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,16 +23,10 @@ from cdr_pipeline.core.reconcile.result.outcomes import (
     currency_of_outcome,
 )
 from cdr_pipeline.warehouse.records.links import Link, set_links, withdraw_links
-from cdr_pipeline.warehouse.statement_runner import LedgerTables
+from cdr_pipeline.warehouse.statement_runner import LedgerTables, StatementRunner
 from cdr_pipeline.warehouse.statements import statement
 
-_CURRENT: Final = {
-    "outcome_id": pl.String(),
-    "class": pl.String(),
-    "is_break": pl.String(),
-    "switch_record_id": pl.String(),
-    "carrier_record_id": pl.String(),
-}
+_CURRENT: Final = ("outcome_id", "class", "is_break", "switch_record_id", "carrier_record_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +183,7 @@ class VersionTable(LedgerTables):
                 return before
             number = before.number + 1 if before else 1
             with self.connection.cursor() as cursor:
-                current = _csv(self.connection, "reconciliation/copy_current", key, list(_CURRENT))
+                current = self.statements.frame("reconciliation/copy_current", _CURRENT, **key)
                 changes = changes_between(current.with_columns(pl.col("is_break") == "t"), outcomes)
                 if changes.removed.height:
                     ids = changes.removed["outcome_id"].to_list()
@@ -224,18 +217,10 @@ class VersionTable(LedgerTables):
 
 
 def _copied(connection: Connection[Any], name: str, parameters: dict[str, Any]) -> pl.DataFrame:
-    texts = _csv(connection, name, parameters, list(COMPARED_COLUMNS))
+    texts = StatementRunner(connection, parameters).frame(name, COMPARED_COLUMNS)
     return texts.select(_typed(column) if column in BY_NAME else column for column in COMPARED_COLUMNS).sort(
         "record_id"
     )
-
-
-def _csv(connection: Connection[Any], name: str, parameters: dict[str, Any], columns: list[str]) -> pl.DataFrame:
-    with connection.cursor() as cursor, cursor.copy(statement(name), parameters) as copy:
-        content = b"".join(copy)
-    if not content:
-        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String()))
-    return pl.read_csv(io.BytesIO(content), has_header=False, new_columns=columns, infer_schema=False)
 
 
 def _insert(connection: Connection[Any], day: CarrierDay, number: int, added: pl.DataFrame, now: datetime) -> None:
@@ -252,8 +237,7 @@ def _insert(connection: Connection[Any], day: CarrierDay, number: int, added: pl
             for name in STORED_COLUMNS
         ),
     )
-    with connection.cursor() as cursor, cursor.copy(statement("reconciliation/copy_outcomes")) as copy:
-        copy.write(rows.write_csv(include_header=False).encode())
+    StatementRunner(connection).copy("reconciliation/copy_outcomes", rows)
 
 
 def _link(
@@ -276,8 +260,9 @@ def _link(
     )
     if ended.height:
         withdraw_links(connection, day.account_id, _links(ended), now=now)
-    if pairs.height:
-        set_links(connection, day.account_id, _links(pairs), now=now, run_id=run_id)
+    # Earlier pairs are linked already; restore_links sets links that another carrier has ended since.
+    if (fresh := pairs.join(changes.added, on="outcome_id", how="semi")).height:
+        set_links(connection, day.account_id, _links(fresh), now=now, run_id=run_id)
 
 
 def _links(pairs: pl.DataFrame) -> list[Link]:

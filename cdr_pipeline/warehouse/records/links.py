@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+import polars as pl
 from psycopg import Connection
 
 from cdr_pipeline.core.records.links import LEG_REACH_DAYS
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import statement
 
+_PAIR: Final = ("imported_record_id", "api_record_id")
+_LINK_COLUMNS: Final = (
+    "account_id", "imported_record_id", "imported_business_date", "api_record_id", "api_business_date", "basis",
+    "run_id", "linked_at",
+)  # fmt: skip
 _COUNTERPART: Final = {"api": "imported", "imported": "api"}
 
 
@@ -45,14 +51,24 @@ def set_links(
     Returns:
         Business dates whose legs changed; the change counter of each is increased once.
     """
+    statements = StatementRunner(connection, {"account_id": account_id})
     with connection.transaction():
-        connection.execute(statement("records/lock_account"), {"account_id": account_id})
-        settable, ended = _settable(connection, account_id, links)
+        statements.execute("records/lock_account")
+        settable, ended = _settable(statements, links)
         days = set[date]()
         if ended:
             days |= _days(connection, "records/withdraw_reconciled_links", _parameters(account_id, ended))
-        parameters = _parameters(account_id, settable) | {"run_id": run_id, "now": now}
-        days |= _days(connection, "records/set_reconciled_links", parameters)
+        dated = _with_days(statements, settable)
+        if dated.height:
+            rows = dated.with_columns(
+                pl.lit(account_id).alias("account_id"),
+                pl.lit("reconciled").alias("basis"),
+                pl.lit(run_id, pl.String).alias("run_id"),
+                pl.lit(now.isoformat()).alias("linked_at"),
+            )
+            statements.copy("records/copy_reconciled_links", rows.select(_LINK_COLUMNS))
+            texts = pl.concat([dated["imported_business_date"], dated["api_business_date"]]).unique()
+            days |= set(texts.str.to_date("%Y-%m-%d"))
         _touch(connection, account_id, days, now)
     return frozenset(days)
 
@@ -116,13 +132,51 @@ def link_batch(
     return days
 
 
-def _settable(connection: Connection[Any], account_id: str, links: Sequence[Link]) -> tuple[list[Link], list[Link]]:
-    """The links that can be set, and the links of reconciliation that they replace."""
-    rows = connection.execute(statement("records/conflicting_links"), _parameters(account_id, links)).fetchall()
-    conflicts = [(Link(*row[:2]), Link(*row[2:4]), row[4] == "call_id") for row in rows]
-    blocked = {wanted for wanted, present, by_call_id in conflicts if by_call_id or present > wanted}
-    ended = {present for wanted, present, _ in conflicts if wanted not in blocked}
-    return [link for link in links if link not in blocked], sorted(ended)
+def _settable(statements: StatementRunner, links: Sequence[Link]) -> tuple[pl.DataFrame, list[Link]]:
+    """The links that can be set and are not set yet, and the links of reconciliation that they replace."""
+    wanted = pl.DataFrame(links, schema=dict.fromkeys(_PAIR, pl.String), orient="row")
+    for key in _PAIR:
+        wanted = wanted.unique(key, keep="first", maintain_order=True)
+    present = statements.frame(
+        "records/copy_links_of_records",
+        (*_PAIR, "basis"),
+        imported_ids=wanted["imported_record_id"].to_list(),
+        api_ids=wanted["api_record_id"].to_list(),
+    )
+    unset = wanted.join(present, on=_PAIR, how="anti", maintain_order="left")
+    conflicts = [
+        (Link(*row[:2]), Link(*row[2:4]), row[4] == "call_id") for key in _PAIR for row in _sharing(unset, present, key)
+    ]
+    blocked = {link for link, other, by_call_id in conflicts if by_call_id or other > link}
+    ended = {other for link, other, _ in conflicts if link not in blocked}
+    refused = pl.DataFrame(sorted(blocked), schema=dict.fromkeys(_PAIR, pl.String), orient="row")
+    return unset.join(refused, on=_PAIR, how="anti", maintain_order="left"), sorted(ended)
+
+
+def _sharing(unset: pl.DataFrame, present: pl.DataFrame, key: str) -> list[tuple[str, ...]]:
+    """Links to set, each with a present link that has the same record in ``key``, and the basis of that link."""
+    linked = present.with_columns(pl.col(name).alias(f"linked_{name}") for name in _PAIR)
+    return (
+        unset.join(linked.select(key, *(f"linked_{name}" for name in _PAIR), "basis"), on=key)
+        .select(*_PAIR, *(f"linked_{name}" for name in _PAIR), "basis")
+        .rows()
+    )
+
+
+def _with_days(statements: StatementRunner, links: pl.DataFrame) -> pl.DataFrame:
+    """Adds the business dates of both records as text; drops links of which the warehouse lacks a record."""
+    for origin in ("imported", "api"):
+        key = f"{origin}_record_id"
+        if links.is_empty():
+            break
+        days = statements.frame(
+            "records/copy_days_of_records",
+            (key, f"{origin}_business_date"),
+            origin=origin,
+            record_ids=links[key].to_list(),
+        )
+        links = links.join(days, on=key, maintain_order="left")
+    return links
 
 
 def _parameters(account_id: str, links: Sequence[Link]) -> dict[str, Any]:

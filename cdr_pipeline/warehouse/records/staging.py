@@ -1,6 +1,5 @@
 """Stages rows with COPY: complete rows for new and changed records, only the keys of unchanged ones."""
 
-from io import BytesIO
 from typing import Any, Final
 
 import polars as pl
@@ -9,6 +8,7 @@ from psycopg import Connection, sql
 from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
 from cdr_pipeline.core.fields.schemas import FINGERPRINT, LINE
 from cdr_pipeline.core.records.identity import is_fingerprint, with_digests
+from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import BELIEVED_EQUAL, STAGED, named, statement
 
 _STAGES: Final = ("cdr_stage", "cdr_link_stage")
@@ -55,13 +55,13 @@ def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict
     equal = _believed_equal(connection, digested, parameters)
     changed = digested.filter(~equal).with_columns(pl.lit(value=False).alias("believed_equal"))
     unchanged = digested.filter(equal).with_columns(pl.lit(value=True).alias("believed_equal"))
+    statements = StatementRunner(connection)
     if changed.height:
         columns = [_csv_value(item.name, item.kind) for item in FIELDS]
-        _copy(connection, "records/copy_stage", changed.select(*columns, *STAGED))
+        statements.copy("records/copy_stage", changed.select(*columns, *STAGED))
     if unchanged.height:
         kinds = {item.name: item.kind for item in FIELDS}
-        _copy(
-            connection,
+        statements.copy(
             "records/copy_stage_keys",
             unchanged.select(_csv_value(name, kinds.get(name, Kind.TEXT)) for name in BELIEVED_EQUAL),
         )
@@ -93,13 +93,6 @@ def _believed_equal(connection: Connection[Any], rows: pl.DataFrame, parameters:
         )
         .to_series()
     )
-
-
-def _copy(connection: Connection[Any], name: str, chunk: pl.DataFrame) -> None:
-    content = BytesIO()
-    chunk.write_csv(content, include_header=False)
-    with connection.cursor() as cursor, cursor.copy(statement(name)) as copy:
-        copy.write(content.getbuffer())
 
 
 def _csv_value(name: str, kind: Kind) -> pl.Expr:
