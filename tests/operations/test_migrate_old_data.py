@@ -1,21 +1,29 @@
 """A warehouse of the first version, with rows in it, becomes one of this version without losing or changing any."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from cdr_pipeline.exports.verify import verify_tree
+from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
+from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.replay_uploads import ReplayRequest, replay_upload
 from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.server.migrate import require_current, upgrade
 from tests.support.carriers import drop, reconciled
+from tests.support.days import files
 from tests.support.nights import warehouse
-from tests.support.old_versions import downgraded, first_version_at
+from tests.support.old_versions import downgraded, first_release, first_version_at
 from tests.support.uploads import carrier_text, fed, opened, stored
 
+OPEN_ACCOUNT = "c2f56d9a93588893597784f72fafcc1d"
+RELEASED = date(2026, 11, 20)
+NIGHT = datetime(2026, 11, 27, 1, tzinfo=UTC)
 ROWS = """
     INSERT INTO cdr (account_id, origin, record_id, business_date, started_at, cost, extra, has_detail, list_digest,
         row_digest, batch_id, source_line, changed_at)
@@ -50,6 +58,28 @@ def test_rows_of_the_first_version_come_through_every_migration(first_version: s
         months = connection.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'cdr'::regclass").fetchone()
     assert keys == (12,)
     assert months == (4,)
+
+
+@pytest.mark.fault("G10")
+def test_a_night_of_the_first_release_keeps_its_files(settings: Settings, warehouse_url: str) -> None:
+    settings.data_dir.mkdir(parents=True)
+    first_release(warehouse_url, settings.data_dir)
+    assert upgrade(warehouse_url).before == "0012"
+    ctx = RunContext.open(settings, clock=lambda: NIGHT)
+    before = files(ctx)
+    assert sum(name.endswith(".csv") for name in before) == 3
+    assert not any(verify_tree(settings.export_dir).values())
+    again = load_day(LoadRequest(RELEASED, replay=True), ctx).accounts
+    assert [(item.failure, item.counts.read, item.counts.unchanged) for item in again] == [
+        (None, 18, 18),
+        (None, 22, 22),
+    ]
+    exported = [
+        *export_days(ExportRequest([RELEASED]), ctx),
+        *export_days(ExportRequest([RELEASED + timedelta(days=1)], [OPEN_ACCOUNT]), ctx),
+    ]
+    assert {(day.business_date.day, day.state) for day in exported} == {(20, "sealed"), (21, "open")}
+    assert files(ctx) == before
 
 
 @pytest.mark.fault("R106")
