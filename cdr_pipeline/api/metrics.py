@@ -1,9 +1,14 @@
 """Prometheus metrics. Labels come from closed lists: route patterns, methods, status classes."""
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from cdr_pipeline.steps.operations.figures import Figure
 
 _METHODS: Final = frozenset(("GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"))
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
@@ -36,3 +41,25 @@ class Metrics:
     def text(self) -> bytes:
         """The metrics of all workers in the text format of Prometheus."""
         return generate_latest(self._registry)
+
+
+def figures_text(figures: Iterable[Figure]) -> bytes:
+    """Figures of the installation in the text format of Prometheus."""
+    registry = CollectorRegistry()
+    registry.register(_Gauges(figures))
+    return generate_latest(registry)
+
+
+class _Gauges(Collector):
+    """Gauges that were computed for one response."""
+
+    def __init__(self, figures: Iterable[Figure]) -> None:
+        self._figures = tuple(figures)
+
+    def collect(self) -> Iterator[Metric]:
+        """One family for each figure."""
+        for figure in self._figures:
+            family = GaugeMetricFamily(figure.name, figure.text, labels=[figure.label] if figure.label else [])
+            for label, value in figure.values.items():
+                family.add_metric([label] if figure.label else [], value)
+            yield family

@@ -92,6 +92,12 @@ class OperationSettings(SettingsSection):
     alert_exposure: Decimal | None = Field(
         default=None, ge=0, description="alert when a day's reconciliation leaves more money open than this"
     )
+    disk_warning_days: int = Field(
+        default=14,
+        ge=1,
+        le=365,
+        description="doctor, status and alerts warn when a disk is full within so many days at the growth so far",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="lowest level that is logged"
     )

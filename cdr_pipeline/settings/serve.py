@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from cdr_pipeline.settings.section import SettingsSection
 
@@ -40,6 +40,11 @@ class ServeSettings(SettingsSection):
     )
     serve_upload_bytes: int = Field(
         default=256 * 1024**2, ge=1024, le=64 * 1024**3, description="API: largest upload in bytes"
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        description="API: token that Prometheus sends to /metrics (Authorization: Bearer) to see the figures of nights,"
+        " breaks, ages and disks; empty: /metrics shows only requests",
     )
     serve_docs: bool = Field(default=True, description="API: serve /docs and /openapi.json")
     serve_origins: Annotated[str, AfterValidator(_origins)] = Field(

@@ -37,6 +37,7 @@ from cdr_pipeline.warehouse.days.export_files import FileTable
 from cdr_pipeline.warehouse.days.sealed_files import SealedFile, SealedFileTable
 from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable
 from cdr_pipeline.warehouse.operations.alerts import AlertDelivery, AlertTable
+from cdr_pipeline.warehouse.operations.disk import DiskTable
 from cdr_pipeline.warehouse.operations.health import HealthTable, HourOfTraffic, LateDay, NightAccount, OpenRejects
 from cdr_pipeline.warehouse.operations.identity import IdentityTable
 from cdr_pipeline.warehouse.operations.leases import LeaseTable
@@ -108,6 +109,7 @@ class Ledger:
         day_states: locks, seals and restatements of days.
         decisions: decisions about breaks, rules, notes and credit notes.
         deliveries: deliveries of daily files to targets.
+        disk: read-only queries about used space.
         erasures: numbers erased on request.
         files: published daily files.
         health: read-only queries about nights and problems.
@@ -137,6 +139,7 @@ class Ledger:
         self.day_states = DayStateTable(connection)
         self.decisions = DecisionTable(connection)
         self.deliveries = DeliveryTable(connection)
+        self.disk = DiskTable(connection)
         self.erasures = ErasureTable(connection)
         self.files = FileTable(connection)
         self.health = HealthTable(connection)

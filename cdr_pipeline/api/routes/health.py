@@ -1,12 +1,17 @@
 """Liveness, readiness and Prometheus metrics. Unauthenticated; contain no account data."""
 
+import hmac
+from typing import Final
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from cdr_pipeline.api.metrics import CONTENT_TYPE
+from cdr_pipeline.api.metrics import CONTENT_TYPE, figures_text
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.errors import CdrError
+from cdr_pipeline.steps.operations.figures import Figure, figures
 
+_UP: Final = "whether the warehouse can be used"
 router = APIRouter(tags=["health"])
 
 
@@ -30,7 +35,25 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={401: {"description": "the bearer token is not that of CDR_METRICS_TOKEN"}},
+)
 async def metrics(request: Request) -> Response:
-    """Number and duration of requests by route."""
-    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE)
+    """Number and duration of requests by route. With the token of CDR_METRICS_TOKEN, also figures of the installation.
+
+    These figures are nights that are due, problems by code, open breaks, waiting work with its age, and disks.
+    """
+    service, text = service_of(request), request.app.state.metrics.text()
+    token, sent = service.ctx.settings.metrics_token, request.headers.get("authorization")
+    if sent is None:
+        return Response(text, media_type=CONTENT_TYPE)
+    if token is None or not hmac.compare_digest(sent.encode(), f"Bearer {token.get_secret_value()}".encode()):
+        return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
+    try:
+        found = [*await service.read(figures), Figure("cdr_warehouse_up", _UP, {"": 1})]
+    except CdrError:
+        found = [Figure("cdr_warehouse_up", _UP, {"": 0})]
+    return Response(text + figures_text(found), media_type=CONTENT_TYPE)

@@ -73,6 +73,7 @@ def status(
     """Show what is in the warehouse per account and day: rows by origin, completeness, file, and what is broken."""
     from cdr_pipeline.cli.terminal import out, run_context, table
     from cdr_pipeline.cli.uploads.drops import print_drops
+    from cdr_pipeline.steps.operations.disk import disk_forecasts
     from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
     from cdr_pipeline.steps.uploads.upload_series import upload_series
 
@@ -87,6 +88,7 @@ def status(
         reasons = ledger.uploads.reject_reasons(accounts)
         waiting = ledger.uploads.list_all(accounts, states=("held", "refused"))
         dropped = waiting_drops(ledger, ctx, accounts)
+        forecasts = disk_forecasts(ledger, ctx)
     series = upload_series(ctx, accounts)
     numbers = frozenset({"api rows", "imported rows", "api minutes", "rows in file"})
     listing = table(
@@ -113,6 +115,9 @@ def status(
         for row in reasons:
             broken.add_row(row["account_id"], row["origin"], row["reason"], row["field"], str(row["row_count"]))
         out.print(broken)
+    for forecast in forecasts:
+        short = forecast.is_short(ctx.settings.disk_warning_days)
+        out.print(forecast.text(), style="red" if short else None, markup=False, soft_wrap=True)
     if not days:
         out.print("nothing yet: 'cdr-pipeline nightly --date YYYY-MM-DD' collects a day")
 

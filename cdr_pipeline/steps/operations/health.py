@@ -21,6 +21,7 @@ from cdr_pipeline.errors import (
 from cdr_pipeline.sources.uploads.profiles import broken_profiles
 from cdr_pipeline.steps.days.sealed_files import FileFault
 from cdr_pipeline.steps.operations.clocks import clock_differences
+from cdr_pipeline.steps.operations.disk import disk_forecasts
 from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
 from cdr_pipeline.steps.operations.remedies import settle_command
 from cdr_pipeline.steps.retention.retain_records import due_months, months_after
@@ -128,6 +129,7 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> lis
             *_retention(ledger, ctx.clock()),
             *_replica(ctx),
             *_alerts(ledger, ctx.clock()),
+            *_disks(ledger, ctx),
         ]
     return sorted(problems, key=lambda item: (item.since, item.key))
 
@@ -445,6 +447,20 @@ def _alerts(ledger: Ledger, now: datetime) -> Iterator[Problem]:
                 waiting.since,
                 "cdr-pipeline alerts retry",
                 f"channel {waiting.channel}",
+            )
+
+
+def _disks(ledger: Ledger, ctx: RunContext) -> Iterator[Problem]:
+    """Disks that are full within ``CDR_DISK_WARNING_DAYS`` at the growth so far, or nearly full now."""
+    for forecast in disk_forecasts(ledger, ctx):
+        if forecast.is_short(ctx.settings.disk_warning_days):
+            folder = shlex.quote(str(forecast.folder))
+            yield Problem(
+                forecast.text(),
+                "disk_full_soon",
+                ctx.clock(),
+                f"du -xh --max-depth=2 {folder} | sort -h | tail",
+                f"disk of {folder}",
             )
 
 
