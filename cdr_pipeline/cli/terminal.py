@@ -7,7 +7,6 @@ from typing import Final
 
 from rich.console import Console
 from rich.status import Status
-from rich.table import Table
 
 from cdr_pipeline.privacy.redaction import configure_logging
 from cdr_pipeline.settings import Settings, load_settings
@@ -44,11 +43,3 @@ def progress(label: str) -> Generator[Progress]:
         return
     with Status(label, console=err) as spinner:
         yield lambda text: spinner.update(f"{label}: {text}")
-
-
-def table(title: str, *columns: str, numbers: frozenset[str] = frozenset()) -> Table:
-    """An empty table; columns named in ``numbers`` are set flush right."""
-    listing = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        listing.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    return listing

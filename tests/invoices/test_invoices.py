@@ -147,11 +147,11 @@ def test_the_commands_enter_list_show_and_compare_an_invoice(ready: RunContext) 
     assert "2026-10-01 to 2026-10-31 (Europe/Berlin), 12.5 EUR: stored as version 1" in entered.stdout
     again = run_command(*entering, "--total", "12.5", "--currency", "EUR", environment=environment)
     assert (again.returncode, "nothing was written" in again.stdout) == (0, True)
-    listed = json.loads(run_command("invoices", "list", "--json", environment=environment).stdout)
-    assert [(item["number"], item["totals"]) for item in listed] == [("R-7", {"EUR": "12.50000000"})]
+    listed = json.loads(run_command("invoices", "list", "--json", environment=environment).stdout)["invoices"]
+    assert [(item["number"], item["totals"]) for item in listed] == [("R-7", {"EUR": "12.5"})]
     assert "A" in run_command("invoices", "show", "R-7", environment=environment).stdout
     compared = run_command("invoices", "compare", "--number", "R-7", "--json", environment=environment)
-    (item,) = json.loads(compared.stdout)["currencies"]
+    (item,) = json.loads(compared.stdout)["comparison"]["currencies"]
     assert (Decimal(item["invoiced"]), Decimal(item["payable"]), Decimal(item["invoiced_too_much"])) == (
         Decimal("12.5"), Decimal(0), Decimal("12.5"),
     )  # fmt: skip

@@ -21,6 +21,7 @@ from typer.main import get_command
 from cdr_pipeline import errors
 from cdr_pipeline.api.app import create_app
 from cdr_pipeline.cli.registry import register
+from cdr_pipeline.cli.reports import SCHEMA, listings_of
 from cdr_pipeline.core.fields.field_table import markdown_table
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.reconcile.classify.classes import Cause, MatchClass
@@ -48,6 +49,25 @@ takes precedence. `cdr-pipeline config check` shows the value and source of each
 _COMMANDS: Final = """# Commands
 
 `cdr-pipeline COMMAND --help` prints the same. [Exit codes](exit-codes.md) explains how commands end.
+"""
+_JSON: Final = f"""# JSON of commands
+
+Every command that lists or reports has `--json`. It prints one JSON object on standard output; text for people goes to
+standard error, and the exit code is the same. For example, the days that cannot be sealed yet:
+
+    cdr-pipeline days list --json | jq -r '.days[] | select(.state == "open") | .account_name + " " + .day'
+
+The object always has:
+
+| key | content |
+| --- | --- |
+| `schema` | `{SCHEMA}`; a higher number when a field is removed or changes its meaning. New fields do not change it |
+| `error` | null, or `code`, `message`, `next` (what to do, or null) and `retryable` when the command failed |
+
+and the lists of the command below, empty if there is nothing. *Object* is one object or null instead of a list. Days
+are `YYYY-MM-DD`. Instants are UTC and end in `Z`. Amounts and rates are text, so that no digit is lost; counts are
+numbers; durations are seconds. A value that is not known is null. An account is `account_id` and `account_name`.
+
 """
 _ERRORS: Final = """# Exit codes and errors
 
@@ -187,6 +207,16 @@ def _commands() -> str:
                 "\n" + table(("argument", "meaning"), [(_names(option), _meaning(option)) for option in shown])
             )
     return "".join(parts)
+
+
+def _json() -> str:
+    rows = list[tuple[str, ...]]()
+    for words, command in commands().items():
+        for listing in (command.callback and listings_of(command.callback)) or ():
+            kind = " (object)" if listing.single else ""
+            fields_of = ", ".join(f"`{name}`" for name in listing.fields()) or "an object of its own form"
+            rows.append((f"`{words}`", f"`{listing.key}`{kind}", fields_of))
+    return _JSON + table(("command", "key", "fields"), rows)
 
 
 @cache
@@ -415,7 +445,8 @@ def _sentence(text: str) -> str:
 
 
 _PAGES: Final[dict[str, Callable[[], str]]] = {
-    "settings.md": _settings, "commands.md": _commands, "exit-codes.md": _exit_codes, "profiles.md": _profiles,
+    "settings.md": _settings, "commands.md": _commands,
+    "json.md": _json, "exit-codes.md": _exit_codes, "profiles.md": _profiles,
     "fields.md": _fields, "reject-codes.md": _reject_codes, "reconciliation-classes.md": _classes, "api.md": _api,
     "export-dialects.md": _export_dialects,
 }  # fmt: skip

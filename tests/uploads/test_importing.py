@@ -65,6 +65,14 @@ def run(ctx: RunContext) -> Run:
     return command
 
 
+def uploads(run: Run, *options: str) -> dict[str, str]:
+    """Ids of uploads by file name."""
+    return {
+        item["file"]: item["upload"]
+        for item in json.loads(run("uploads", "list", *options, "--json").stdout)["uploads"]
+    }
+
+
 def test_a_new_carriers_file_takes_one_toml_file_and_no_code(ctx: RunContext, run: Run, tmp_path: Path) -> None:
     (tmp_path / "march.csv").write_bytes(NEW_CARRIER.encode("cp1252"))
     own_profile(ctx, "gespraeche", ONE_FILE)
@@ -105,14 +113,13 @@ def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(
     run("import", "a.csv", "--account", "acct", "--profile", "generic")
     text = HEADER + carrier_row(1) + carrier_row(2, cost="9") + carrier_row(3) + carrier_row(3) + "cut\n"
     (tmp_path / "b.csv").write_text(text)
-    shown = run("import", "b.csv", "--account", "acct", "--profile", "generic", "--dry-run", code=13).stdout
-    rows = [line.split("│")[1:-1] for line in shown.splitlines() if line.startswith("│")]
-    found = {cells[0].strip(): tuple(cell.strip() for cell in cells[1:3]) for cells in rows if len(cells) == 5}
-    assert found == {
-        "1": ("filtered", "header"), "2": ("unchanged", ""), "3": ("updated", ""), "4": ("duplicate", ""),
-        "5": ("inserted", ""), "6": ("rejected", "ragged_row"),
-    }  # fmt: skip
     dry = ("import", "b.csv", "--account", "acct", "--profile", "generic", "--dry-run")
+    found = json.loads(run(*dry, "--json", code=13).stdout)["lines"]
+    assert {item["line"]: (item["class"], item["reason"]) for item in found} == {
+        1: ("filtered", "header"), 2: ("unchanged", None), 3: ("updated", None), 4: ("duplicate", None),
+        5: ("inserted", None), 6: ("rejected", "ragged_row"),
+    }  # fmt: skip
+    assert "ragged_row" in run(*dry, code=13).stdout
     run(*dry, "--classes", "classes.csv", code=13)
     assert (tmp_path / "classes.csv").read_text().splitlines()[:3] == [
         "line,class,reason,field,detail", "1,filtered,header,,", "2,unchanged,,,",
@@ -147,7 +154,7 @@ def test_a_dry_run_exits_as_the_import_would(run: Run, tmp_path: Path) -> None:
         arguments = ("import", name, "--account", "acct", "--profile", "generic")
         run(*arguments, "--dry-run", code=code)
         run(*arguments, code=code)
-    (upload,) = [line.split("│")[1].strip() for line in run("uploads", "list").stdout.splitlines() if "b.csv" in line]
+    upload = uploads(run)["b.csv"]
     run("uploads", "discard", upload, "--by", "controller")
     for more in ((), ("--dry-run",)):
         discarded = run("import", "b.csv", "--account", "acct", "--profile", "generic", *more, code=5)
@@ -185,8 +192,7 @@ def test_replayed_and_released_rows_reach_the_daily_file(ctx: RunContext, run: R
     assert calls() == 3
     (tmp_path / "b.csv").write_text(carrier_text(1, 2, 4))
     run("import", "b.csv", "--account", "acct", "--profile", "generic", code=5)
-    listed = run("uploads", "list", "--state", "held").stdout
-    (upload,) = [line.split("│")[1].strip() for line in listed.splitlines() if "b.csv" in line]
+    upload = uploads(run, "--state", "held")["b.csv"]
     assert "1 daily file(s) written" in run("uploads", "release", upload, "--by", "controller").stdout
     assert calls() == 4
 
@@ -198,10 +204,9 @@ def test_a_held_file_is_shown_and_released_or_discarded_by_name(ctx: RunContext,
         (tmp_path / name).write_text(carrier_text(*numbers))
         refused = run("import", name, "--account", "acct", "--profile", "generic", code=5)
         assert "[upload_held]" in refused.stderr
-    held = run("uploads", "list", "--state", "held").stdout
-    assert "b.csv" in held
+    ids = uploads(run, "--state", "held")
+    assert "b.csv" in run("uploads", "list").stdout
     assert "Files that wait for a person" in run("status").stdout
-    ids = {line.split("│")[3].strip(): line.split("│")[1].strip() for line in held.splitlines() if ".csv" in line}
     assert "1 merged, 2 unchanged" in run("uploads", "release", ids["b.csv"], "--by", "controller").stdout
     assert "c.csv discarded" in run("uploads", "discard", ids["c.csv"], "--by", "controller").stdout
     assert "held" not in run("status").stdout
@@ -214,9 +219,7 @@ def test_a_file_is_read_again_under_a_changed_profile(ctx: RunContext, run: Run,
     (tmp_path / "a.csv").write_text(carrier_text(1, 2))
     run("import", "a.csv", "--account", "acct", "--profile", "mine")
     own_profile(ctx, "mine", rule + "cost = 'cost'\n")
-    listed = run("uploads", "list").stdout
-    upload = next(line.split("│")[1].strip() for line in listed.splitlines() if "a.csv" in line)
-    assert "Read again" in run("uploads", "replay", upload).stdout
+    assert "Read again" in run("uploads", "replay", uploads(run)["a.csv"]).stdout
     assert stored(ctx, "cost::float") == [(0.01,), (0.01,)]
 
 

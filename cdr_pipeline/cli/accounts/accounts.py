@@ -1,13 +1,28 @@
 """``cdr-pipeline accounts``: accounts whose calls are collected."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day
+from cdr_pipeline.cli.account_options import argument, several
+from cdr_pipeline.cli.dates import day_option, parse_any_day
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
 
 accounts_app = typer.Typer(help="Accounts whose calls are collected and imported.", no_args_is_help=True)
+_SYNCED: Final = listing(
+    "synced", "Accounts of the switch", "root", "added", "changed", "unchanged", "missing", single=True, blocks=True
+)
+_LOOK: Final = listing("attention", "Look at these", "account", "what", "failed", sentences=("what",))
+_ACCOUNTS: Final = listing(
+    "accounts", "Accounts", "id", "name", "parent", "time_zone", "earlier_zones", "country_code", "dialect", "active",
+    titles={"country_code": "country"},
+)  # fmt: skip
+_DIALECTS: Final = listing(
+    "dialects", "Dialects", "account", "dialect", "configured", "seen_at", "outdated_days", numbers=("outdated_days",),
+    titles={"configured": "from", "seen_at": "last seen (UTC)", "outdated_days": "days to read again"},
+)  # fmt: skip
 
 
 @accounts_app.command("add")
@@ -23,10 +38,10 @@ def add(
         str | None,
         typer.Option(help="E.164 country code of its national numbers, digits only, such as 49; '' removes it."),
     ] = None,
-    parent: Annotated[str | None, typer.Option(help="Id of the parent account; '' for none.")] = None,
+    parent: Annotated[str | None, several("Parent account, by name or id; '' for none.", "--parent")] = None,
     zone_from: Annotated[
         datetime | None,
-        typer.Option(parser=parse_day, metavar="DAY", help="First day in the new zone, if the account has days."),
+        day_option("First day in the new zone, if the account has days", "--zone-from", parser=parse_any_day),
     ] = None,
     active: Annotated[
         bool | None,
@@ -49,6 +64,7 @@ def add(
 
 
 @accounts_app.command("sync")
+@reports(_SYNCED, _LOOK)
 def sync(
     *,
     root: Annotated[str | None, typer.Option(help="Root of the tree; default: the account of the credentials.")] = None,
@@ -61,9 +77,8 @@ def sync(
     Values that were set here (time zone, country code, inactive) are kept. Running it again changes nothing.
     Exits with 9 if an account could not be registered or changed; the others are done.
     """
-    from rich.markup import escape
-
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.reports import is_json
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.accounts.sync_accounts import SyncRequest, sync_accounts
 
@@ -74,15 +89,17 @@ def sync(
         f"{len(synced.unchanged)} unchanged, {len(synced.missing)} no longer on the switch"
     )
     outcome = "deactivated" if deactivate_missing else "missing; --deactivate-missing stops collecting it"
-    if synced.missing or synced.refused or synced.failures or synced.invalid_zones:
-        listing = table("Look at these", "account", "what")
-        for account_id in synced.missing:
-            listing.add_row(account_id, outcome)
-        for account_id, why in [*synced.refused, *synced.invalid_zones]:
-            listing.add_row(account_id, why)
-        for failure in synced.failures:
-            listing.add_row(failure.account_id, f"[red]failed: {escape(failure.message)}[/red]")
-        out.print(listing)
+    if is_json():
+        counts = (len(part) for part in (synced.added, synced.changed, synced.unchanged, synced.missing))
+        show(_SYNCED, [(synced.root, *counts)])
+    look = [
+        *((account_id, outcome, False) for account_id in synced.missing),
+        *((account_id, why, True) for account_id, why in synced.refused),
+        *((account_id, why, False) for account_id, why in synced.invalid_zones),
+        *((failure.account_id, failure.message, True) for failure in synced.failures),
+    ]
+    if look:
+        show(_LOOK, ((*row, Cell(failed, "failed" if failed else "", "red")) for *row, failed in look), ctx)
     for account_id, _ in synced.invalid_zones:
         out.print(
             f"to set the time zone of {account_id}: cdr-pipeline accounts add {account_id} --time-zone AREA/CITY",
@@ -97,24 +114,29 @@ def sync(
 
 
 @accounts_app.command("list")
+@reports(_ACCOUNTS)
 def list_accounts() -> None:
     """Show the accounts with their time zone and the detected dialect of their switch."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import out, run_context
 
     with run_context("reading") as ctx, ctx.ledger() as ledger:
         accounts = ledger.accounts.all()
-    listing = table("Accounts", "account", "name", "parent", "time zone", "country", "dialect", "active")
-    for account in accounts:
-        listing.add_row(
-            account.account_id,
-            account.name,
-            account.parent_id or "",
-            ", ".join([*(f"{zone.time_zone} until {zone.until}" for zone in account.earlier_zones), account.time_zone]),
-            account.country_code or "",
-            account.dialect or "not contacted yet",
-            "yes" if account.active else "no",
-        )
-    out.print(listing)
+    show(
+        _ACCOUNTS,
+        (
+            (
+                account.account_id,
+                account.name,
+                account.parent_id,
+                account.time_zone,
+                [f"{zone.time_zone} until {zone.until}" for zone in account.earlier_zones],
+                account.country_code,
+                Cell(account.dialect, account.dialect or "not contacted yet"),
+                account.active,
+            )
+            for account in accounts
+        ),
+    )
     if not accounts:
         out.print(
             "none yet: 'cdr-pipeline accounts sync' reads them from the switch, 'cdr-pipeline accounts add ID' adds one"
@@ -122,8 +144,9 @@ def list_accounts() -> None:
 
 
 @accounts_app.command("dialect")
+@reports(_DIALECTS)
 def dialect(
-    account: Annotated[list[str] | None, typer.Argument(help="Ids of accounts; all active ones when omitted.")] = None,
+    account: Annotated[list[str] | None, argument("Accounts, by name or id; all active ones when omitted.")] = None,
     *,
     reset: Annotated[
         bool, typer.Option("--reset", help="Forget what was found: the next collection asks the switch again.")
@@ -134,25 +157,26 @@ def dialect(
     Every collection compares the pages with it. When the switch was upgraded, the dialect is found anew and windows
     over months' ends that were asked for in the old one are read again.
     """
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.collect.switch_dialects import list_dialects, reset_dialects
 
     with run_context("reading") as ctx:
         forgotten = reset_dialects(ctx, account) if reset else []
         dialects = list_dialects(ctx, account)
-    listing = table(
-        "Dialects", "account", "dialect", "from", "last seen (UTC)", "days to read again",
-        numbers=frozenset({"days to read again"}),
-    )  # fmt: skip
-    for item in dialects:
-        listing.add_row(
-            item.account_id,
-            item.dialect or "asked by the next collection",
-            "CDR_API_DIALECT" if item.configured else "the switch",
-            f"{item.seen_at:%Y-%m-%d %H:%M}" if item.seen_at else "never",
-            str(item.outdated_days),
-        )
-    out.print(listing)
+    show(
+        _DIALECTS,
+        (
+            (
+                item.account_id,
+                Cell(item.dialect, item.dialect or "asked by the next collection"),
+                Cell(item.configured, "CDR_API_DIALECT" if item.configured else "the switch"),
+                Cell(item.seen_at, None if item.seen_at else "never"),
+                item.outdated_days,
+            )
+            for item in dialects
+        ),
+        ctx,
+    )
     if forgotten:
         out.print(f"{len(forgotten)} dialect(s) forgotten: 'cdr-pipeline nightly --date YYYY-MM-DD' finds them anew")
     if any(item.configured for item in dialects):

@@ -1,10 +1,18 @@
 """``cdr-pipeline tokens``: who may use the API."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from cdr_pipeline.cli.account_options import argument
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
+
 tokens_app = typer.Typer(help="API tokens and their accounts.", no_args_is_help=True)
+_TOKENS: Final = listing(
+    "tokens", "Tokens", "id", "account", "scope", "label", "created_at", "expires_at", "state",
+    titles={"created_at": "made", "expires_at": "until"},
+)  # fmt: skip
 
 
 @tokens_app.callback()
@@ -14,7 +22,7 @@ def _group() -> None:
 
 @tokens_app.command("create")
 def create(
-    account: Annotated[str, typer.Argument(help="Account; the token is valid for it and all accounts below it.")],
+    account: Annotated[str, argument("Account, by name or id; the token is valid for it and all accounts below it.")],
     *,
     scope: Annotated[str, typer.Option(help="read, upload (includes read) or admin.")] = "read",
     label: Annotated[str, typer.Option(help="Owner or purpose, shown in the list.")] = "",
@@ -31,26 +39,30 @@ def create(
 
 
 @tokens_app.command("list")
+@reports(_TOKENS)
 def list_all() -> None:
     """Show the tokens by id, account and scope; never the tokens themselves."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.steps.accounts.api_tokens import list_tokens
 
     with run_context("reading") as ctx:
         tokens, now = list_tokens(ctx), ctx.clock()
-    listing = table("Tokens", "id", "account", "scope", "label", "made", "until", "state")
-    for token in tokens:
-        state = "alive" if token.alive(now) else "revoked" if token.revoked_at else "expired"
-        listing.add_row(
-            token.token_id,
-            token.account_id,
-            token.scope,
-            token.label,
-            f"{token.created_at:%Y-%m-%d}",
-            f"{token.expires_at:%Y-%m-%d}",
-            state,
-        )
-    out.print(listing)
+    show(
+        _TOKENS,
+        (
+            (
+                token.token_id,
+                token.account_id,
+                token.scope,
+                token.label,
+                Cell(token.created_at, f"{token.created_at:%Y-%m-%d}"),
+                Cell(token.expires_at, f"{token.expires_at:%Y-%m-%d}"),
+                "alive" if token.alive(now) else "revoked" if token.revoked_at else "expired",
+            )
+            for token in tokens
+        ),
+        ctx,
+    )
 
 
 @tokens_app.command("revoke")

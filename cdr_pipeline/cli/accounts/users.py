@@ -1,12 +1,19 @@
 """``cdr-pipeline users``: who may use the console."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from cdr_pipeline.cli.account_options import several
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
+
 users_app = typer.Typer(help="Users of the console and what they may do.", no_args_is_help=True)
 _ROLES = "viewer, finance, approver or operator; each includes the ones before it."
-_ACCOUNT = "Account; the user sees it and all accounts below it. All accounts when omitted."
+_ACCOUNT = "Account, by name or id; the user sees it and all accounts below it. All accounts when omitted."
+_USERS: Final = listing(
+    "users", "Users", "name", "role", "account", "signed_in_at", "state", titles={"signed_in_at": "last sign-in (UTC)"}
+)
 
 
 @users_app.callback()
@@ -19,7 +26,7 @@ def invite(
     name: Annotated[str, typer.Argument(help="Name to sign in with; recorded as the actor of decisions.")],
     *,
     role: Annotated[str, typer.Option(help=_ROLES)] = "viewer",
-    account: Annotated[str | None, typer.Option(help=_ACCOUNT)] = None,
+    account: Annotated[str | None, several(_ACCOUNT)] = None,
     url: Annotated[str, typer.Option(help="Address at which the user opens the console.")] = "http://127.0.0.1:8000",
 ) -> None:
     """Invite a user: print a one-time link with which the user chooses a password.
@@ -51,19 +58,28 @@ def link(
 
 
 @users_app.command("list")
+@reports(_USERS)
 def list_all() -> None:
     """List the users with role, account and last sign-in."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.steps.accounts.users import list_users
 
     with run_context("reading") as ctx:
         users = list_users(ctx)
-    listing = table("Users", "name", "role", "account", "last sign-in (UTC)", "state")
-    for user in users:
-        state = "ended" if user.disabled_at else "active" if user.has_password or user.signed_in_at else "invited"
-        signed_in = f"{user.signed_in_at:%Y-%m-%d %H:%M}" if user.signed_in_at else "never"
-        listing.add_row(user.name, user.role, user.account_id or "all", signed_in, state)
-    out.print(listing)
+    show(
+        _USERS,
+        (
+            (
+                user.name,
+                user.role,
+                user.account_id or Cell(None, "all"),
+                Cell(user.signed_in_at, None if user.signed_in_at else "never"),
+                "ended" if user.disabled_at else "active" if user.has_password or user.signed_in_at else "invited",
+            )
+            for user in users
+        ),
+        ctx,
+    )
 
 
 @users_app.command("change")
@@ -72,7 +88,7 @@ def change(
     *,
     role: Annotated[str | None, typer.Option(help=_ROLES)] = None,
     account: Annotated[
-        str | None, typer.Option(help="New account whose subtree the user sees; all: every account.")
+        str | None, several("New account whose subtree the user sees, by name or id; all: every account.")
     ] = None,
     disable: Annotated[
         bool | None, typer.Option("--disable/--enable", help="End the access, or allow it again.")

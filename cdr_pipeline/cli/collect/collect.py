@@ -1,23 +1,29 @@
 """``cdr-pipeline collect``: one day from the switch into the warehouse, without Dagster."""
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day
+from cdr_pipeline.cli.account_options import Accounts
+from cdr_pipeline.cli.dates import Day
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
 
 if TYPE_CHECKING:
     from cdr_pipeline.steps.collect.load_day import AccountLoaded
 
+_CLASSES: Final = ("read", "merged", "unchanged", "duplicate", "rejected")
+_COLLECTED: Final = listing(
+    "collected", "Collected", "account", "day", *_CLASSES, "complete", "failure", "remarks",
+    titles={"complete": "outcome"}, numbers=_CLASSES, sentences=("failure", "remarks"),
+)  # fmt: skip
 
+
+@reports(_COLLECTED)
 def collect(
     *,
-    date: Annotated[
-        datetime,
-        typer.Option(parser=parse_day, metavar="DAY", help="Business date: YYYY-MM-DD, today, yesterday or -N."),
-    ],
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    date: Day,
+    account: Accounts = None,
     replay: Annotated[
         bool,
         typer.Option("--replay", help="Normalise and merge stored replies again instead of asking the switch."),
@@ -30,7 +36,7 @@ def collect(
     Exits with 2 if the day has not begun or the clocks disagree: nothing is recorded. Exits with 9 if an account failed
     or its day is incomplete; the others are done.
     """
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.errors import IncompleteNight
     from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day, require_any_begun
     from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
@@ -47,16 +53,21 @@ def collect(
         failures += collected.failures
         elsewhere = collected.elsewhere
     failed = {failure.account_id: failure for failure in failures}
-    names = ("read", "merged", "unchanged", "duplicate", "rejected")
-    listing = table(f"{day}", "account", *names, "outcome", numbers=frozenset(names))
-    for part in loaded.accounts:
-        counts = part.counts
-        outcome = _outcome(part, elsewhere=part.account_id in elsewhere)
-        if part.account_id in failed:
-            outcome = f"[red]failed: {failed[part.account_id].message}[/red]"
-        numbers = (counts.read, counts.merged, counts.unchanged, counts.duplicate, counts.rejected)
-        listing.add_row(part.account_id, *map(str, numbers), outcome)
-    out.print(listing)
+    show(
+        _COLLECTED,
+        (
+            (
+                part.account_id,
+                day,
+                *(getattr(part.counts, name) for name in _CLASSES),
+                Cell(part.complete, "complete") if part.complete else Cell(part.complete, "incomplete", "red"),
+                Cell(failed[part.account_id].message if part.account_id in failed else None, style="red"),
+                Cell(_remarks(part, elsewhere=part.account_id in elsewhere), style="red"),
+            )
+            for part in loaded.accounts
+        ),
+        ctx,
+    )
     if failed:
         raise IncompleteNight(
             f"{len(failed)} account(s) failed: {', '.join(sorted(failed))}",
@@ -70,10 +81,12 @@ def collect(
         )
 
 
-def _outcome(part: "AccountLoaded", *, elsewhere: bool) -> str:
-    outcome = "complete" if part.complete else "[red]incomplete[/red]"
+def _remarks(part: "AccountLoaded", *, elsewhere: bool) -> list[str]:
+    remarks = list[str]()
     if part.volume is not None and part.volume.suspicious:
-        outcome += f", [red]{part.volume.verdict}: {part.volume.rows} rows, usual {part.volume.usual_rows}[/red]"
+        remarks.append(f"{part.volume.verdict}: {part.volume.rows} rows, usual {part.volume.usual_rows}")
     if part.foreign_rows:
-        outcome += f", [red]{part.foreign_rows} rows of another account rejected[/red]"
-    return outcome + (", being collected by another process" if elsewhere else "")
+        remarks.append(f"{part.foreign_rows} rows of another account rejected")
+    if elsewhere:
+        remarks.append("being collected by another process")
+    return remarks

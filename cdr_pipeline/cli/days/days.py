@@ -1,42 +1,65 @@
 """``cdr-pipeline days``: which days are final, and why one changed."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day, require_order
+from cdr_pipeline.cli.account_options import Accounts
+from cdr_pipeline.cli.dates import Days, First, Last, day_option, require_order
+from cdr_pipeline.cli.days.adopted import ADOPTED, print_adopted
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from cdr_pipeline.warehouse.ledger import Ledger
+    from cdr_pipeline.steps.run_context import RunContext
 
 days_app = typer.Typer(help="List, seal and restate days.", no_args_is_help=True)
-_ACCOUNTS = typer.Option("--account", help="Only this account; repeat for several.")
-_DATES = typer.Option(
-    "--date",
-    parser=parse_day,
-    metavar="DAY",
-    help="Business date: YYYY-MM-DD, today, yesterday or -N; repeat for several.",
+_DAYS: Final = listing(
+    "days", "Days", "account", "day", "state", "version", "rows", "late_rows", "sealed_at", "sha256",
+    numbers=("version", "rows", "late_rows"), titles={"late_rows": "late", "sealed_at": "sealed (UTC)"},
+)  # fmt: skip
+_SEALED: Final = listing(
+    "sealed", "Sealed days", "account", "day", "outcome", "obstacles", "failure", sentences=("obstacles", "failure"),
+    titles={"obstacles": "in the way"},
+)  # fmt: skip
+_RESTATED: Final = listing(
+    "restated", "Restated days", "account", "day", "outcome", "version", "late_rows", "reasons", "failure",
+    numbers=("version", "late_rows"), sentences=("reasons", "failure"), titles={"late_rows": "records"},
+)  # fmt: skip
+_REPAIRED: Final = listing(
+    "files", "Sealed files", "account", "day", "file", "fault", "outcome", "detail", sentences=("detail",)
 )
+_PLACES: Final = listing(
+    "places", "Location of the record", "account", "day", "origin", "state", "version", "file", numbers=("version",)
+)
+_LOADS: Final = listing(
+    "loads", "Loads", "account", "day", "loaded_at", "kind", "source", "records", "replaced", "run_id",
+    numbers=("records", "replaced"), titles={"loaded_at": "when (UTC)", "source": "from", "run_id": "run"},
+)  # fmt: skip
+_EVENTS: Final = listing(
+    "events", "Seals", "account", "day", "happened_at", "event", "version", "by", "reason", "overridden",
+    "before_sha256", "after_sha256", numbers=("version",), sentences=("reason",),
+    titles={"happened_at": "when (UTC)", "before_sha256": "before", "after_sha256": "after"},
+)  # fmt: skip
 _DAYS_SHOWN = 31
 
 
 @days_app.command("list")
+@reports(_DAYS)
 def list_days(
     *,
-    first: Annotated[
-        datetime | None, typer.Option("--from", parser=parse_day, metavar="DAY", help="First day.")
-    ] = None,
-    last: Annotated[datetime | None, typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day.")] = None,
-    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    first: First = None,
+    last: Last = None,
+    account: Accounts = None,
     state: Annotated[str | None, typer.Option(help="Only open, sealed, restated or late_pending.")] = None,
 ) -> None:
     """Show days with state, version, file and late records. A sealed day with late records is late_pending."""
     from datetime import timedelta
 
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import out, run_context
 
     require_order(first, last)
     with run_context("reading") as ctx, ctx.ledger() as ledger:
@@ -44,31 +67,33 @@ def list_days(
         begin = first.date() if first else end - timedelta(days=_DAYS_SHOWN)
         accounts = [item.account_id for item in ledger.accounts.active(account)]
         lines = ledger.day_states.lines(accounts, begin, end)
-    numbers = frozenset({"version", "rows", "late"})
-    listing = table(
-        f"Days {begin} to {end}", "account", "day", "state", "version", "rows", "late", "sealed", "sha256",
-        numbers=numbers,
-    )  # fmt: skip
-    for line in lines:
-        if state is None or line.state == state:
-            listing.add_row(
+    out.print(f"{begin} to {end}")
+    show(
+        _DAYS,
+        (
+            (
                 line.account_id,
-                str(line.business_date),
+                line.business_date,
                 line.state,
-                str(line.version),
-                "" if line.rows is None else str(line.rows),
-                "?" if line.late_rows is None else str(line.late_rows or ""),
-                f"{line.sealed_at:%Y-%m-%d %H:%M}" if line.sealed_at else "",
-                (line.sha256 or "")[:12],
+                line.version,
+                line.rows,
+                Cell(line.late_rows, "?" if line.late_rows is None else str(line.late_rows or "")),
+                line.sealed_at,
+                Cell(line.sha256, (line.sha256 or "")[:12]),
             )
-    out.print(listing)
+            for line in lines
+            if state is None or line.state == state
+        ),
+        ctx,
+    )
 
 
 @days_app.command("seal")
+@reports(_SEALED)
 def seal(
     *,
-    date: Annotated[list[datetime] | None, _DATES] = None,
-    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    date: Days = None,
+    account: Accounts = None,
     override: Annotated[
         bool, typer.Option("--override", help="Seal in spite of obstacles; requires --by and --reason.")
     ] = False,
@@ -76,7 +101,7 @@ def seal(
     reason: Annotated[str, typer.Option(help="Why.")] = "",
 ) -> None:
     """Seal every day whose grace period is over, or these days. Exits with 8 if one cannot be sealed."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.errors import DayNotSealable, ExportError
     from cdr_pipeline.steps.days.seal_days import Obstacle, Override, SealRequest, seal_days
     from cdr_pipeline.steps.operations.remedies import settle_command
@@ -84,11 +109,20 @@ def seal(
     request = SealRequest(_dates(date), account, Override(by, reason) if override else None)
     with run_context("sealing") as ctx:
         results = seal_days(request, ctx)
-    listing = table("Sealed days", "account", "day", "outcome", "in the way")
-    for day in results:
-        wrong = day.failure.message if day.failure else ", ".join(day.obstacles)
-        listing.add_row(day.account_id, str(day.business_date), day.outcome, wrong)
-    out.print(listing)
+    show(
+        _SEALED,
+        (
+            (
+                day.account_id,
+                day.business_date,
+                day.outcome,
+                list(day.obstacles),
+                day.failure.message if day.failure else None,
+            )
+            for day in results
+        ),
+        ctx,
+    )
     failed = [day for day in results if day.outcome == "failed"]
     if failed:
         raise ExportError(
@@ -107,12 +141,13 @@ def seal(
 
 
 @days_app.command("restate")
+@reports(_RESTATED)
 def restate(
     *,
     by: Annotated[str, typer.Option(help="Person responsible; recorded in the audit log.")],
     reason: Annotated[str, typer.Option(help="Why now.")],
-    date: Annotated[list[datetime] | None, _DATES] = None,
-    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    date: Days = None,
+    account: Accounts = None,
     replace_lost: Annotated[
         bool,
         typer.Option(
@@ -121,19 +156,28 @@ def restate(
     ] = False,
 ) -> None:
     """Write a new version of sealed days with late records, and a file of the adjustments. Old versions stay."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.errors import DayNotSealable
     from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 
     with run_context("restating") as ctx:
         results = restate_days(RestateRequest(by, reason, _dates(date), account, replace_lost), ctx)
-    listing = table("Restated days", "account", "day", "outcome", "version", "records", "why")
-    for day in results:
-        why = (
-            day.failure.message if day.failure else ", ".join(f"{n} {code}" for code, n in (day.reasons or {}).items())
-        )
-        listing.add_row(day.account_id, str(day.business_date), day.outcome, str(day.version), str(day.late_rows), why)
-    out.print(listing)
+    show(
+        _RESTATED,
+        (
+            (
+                day.account_id,
+                day.business_date,
+                day.outcome,
+                day.version,
+                day.late_rows,
+                Cell(day.reasons or {}, ", ".join(f"{number} {code}" for code, number in (day.reasons or {}).items())),
+                day.failure.message if day.failure else None,
+            )
+            for day in results
+        ),
+        ctx,
+    )
     failed = [day for day in results if day.outcome in ("refused", "failed")]
     if failed:
         named = ", ".join(f"{day.account_id} {day.business_date}" for day in failed)
@@ -141,9 +185,10 @@ def restate(
 
 
 @days_app.command("adopt")
+@reports(ADOPTED)
 def adopt(
     *,
-    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    account: Accounts = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the days and change nothing.")] = False,
 ) -> None:
     """Enter final files on disk into a ledger that does not know them, such as one restored from a backup.
@@ -151,14 +196,13 @@ def adopt(
     A day gets the state and version of its newest manifest. Exits 8 when a day could not be adopted, or when the
     warehouse has other records than its file.
     """
-    from cdr_pipeline.cli.days.adopted import print_adopted
     from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.errors import ExportError
     from cdr_pipeline.steps.days.adopt_files import adopt_files
 
     with run_context("adopting") as ctx:
         results = adopt_files(ctx, account, dry_run=dry_run)
-    print_adopted(results)
+    print_adopted(results, ctx)
     if not results:
         out.print("nothing to do: the ledger knows every final file")
     problems = sum(bool(day.problems) for day in results)
@@ -167,10 +211,11 @@ def adopt(
 
 
 @days_app.command("repair")
+@reports(_REPAIRED)
 def repair(
     *,
-    date: Annotated[list[datetime] | None, _DATES] = None,
-    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    date: Days = None,
+    account: Accounts = None,
 ) -> None:
     """Get missing or changed sealed files back with the bytes that were sealed, and announce them again.
 
@@ -178,17 +223,21 @@ def repair(
     changed file is kept as NAME.damaged-HASH. With --date, compares the hashes of all files of that day first. Exits 8
     and says what to do when a file is lost.
     """
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.errors import SealedFileDamaged
     from cdr_pipeline.steps.days.repair_files import RepairRequest, repair_files
 
     with run_context("repairing") as ctx:
         results = repair_files(RepairRequest(_dates(date), account), ctx)
-    listing = table("Sealed files", "account", "day", "file", "fault", "outcome", "detail")
-    for file in results:
-        listing.add_row(file.account_id, str(file.business_date), file.path, file.fault, file.outcome, file.detail)
     if results:
-        out.print(listing)
+        show(
+            _REPAIRED,
+            (
+                (file.account_id, file.business_date, file.path, file.fault, file.outcome, file.detail)
+                for file in results
+            ),
+            ctx,
+        )
     else:
         out.print("nothing to repair")
     lost = sum(file.outcome == "lost" for file in results)
@@ -197,10 +246,11 @@ def repair(
 
 
 @days_app.command("why")
+@reports(_PLACES, _LOADS, _EVENTS)
 def why(
     *,
-    date: Annotated[datetime | None, typer.Option(parser=parse_day, metavar="DAY", help="Business date.")] = None,
-    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    date: Annotated[datetime | None, day_option("Business date")] = None,
+    account: Accounts = None,
     record: Annotated[str | None, typer.Option(help="Id of a record: show which file it is in.")] = None,
 ) -> None:
     """Explain why a day changed (loads, seals, restatements), or which file a record is in."""
@@ -209,62 +259,62 @@ def why(
     with run_context("reading") as ctx, ctx.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts.active(account)]
         if record is not None:
-            _print_places(ledger, accounts, record)
+            show(
+                _PLACES,
+                (
+                    (item.account_id, item.business_date, item.origin, item.state, item.version, item.path or None)
+                    for item in ledger.day_states.record_locations(accounts, record)
+                ),
+                ctx,
+            )
             return
         if date is None:
             raise typer.BadParameter("give --date, or --record")
         for account_id in accounts:
-            _print_story(ledger, account_id, date.date())
+            _show_story(account_id, date.date(), ctx)
 
 
-def _print_places(ledger: "Ledger", accounts: list[str], record: str) -> None:
-    from cdr_pipeline.cli.terminal import out, table
-
-    listing = table("Location", "account", "day", "origin", "state", "version", "file")
-    for location in ledger.day_states.record_locations(accounts, record):
-        listing.add_row(
-            location.account_id,
-            str(location.business_date),
-            location.origin,
-            location.state,
-            str(location.version),
-            location.path or "",
-        )
-    out.print(listing)
-
-
-def _print_story(ledger: "Ledger", account_id: str, day: "dt.date") -> None:
+def _show_story(account_id: str, day: "dt.date", ctx: "RunContext") -> None:
     from pathlib import Path
 
-    from cdr_pipeline.cli.terminal import out, table
-
-    numbers = frozenset({"records", "replaced"})
-    listing = table(f"{account_id} {day}: loads", "when", "kind", "from", "records", "replaced", "run", numbers=numbers)
-    for batch in ledger.day_states.batches(account_id, day):
-        listing.add_row(
-            f"{batch.loaded_at:%Y-%m-%d %H:%M:%S}",
-            batch.kind,
-            batch.file_name or Path(batch.source).name,
-            str(batch.records),
-            str(batch.replaced),
-            (batch.run_id or "")[:8],
-        )
-    out.print(listing)
-    events = table(
-        f"{account_id} {day}: seals", "when", "what", "version", "by", "why", "overridden", "before", "after"
+    with ctx.ledger() as ledger:
+        batches, events = ledger.day_states.batches(account_id, day), ledger.day_states.events(account_id, day)
+    show(
+        _LOADS,
+        (
+            (
+                account_id,
+                day,
+                Cell(batch.loaded_at, f"{batch.loaded_at:%Y-%m-%d %H:%M:%S}"),
+                batch.kind,
+                batch.file_name or Path(batch.source).name,
+                batch.records,
+                batch.replaced,
+                Cell(batch.run_id, (batch.run_id or "")[:8]),
+            )
+            for batch in batches
+        ),
+        ctx,
     )
-    for event in ledger.day_states.events(account_id, day):
-        events.add_row(
-            f"{event.happened_at:%Y-%m-%d %H:%M:%S}",
-            event.event,
-            str(event.version),
-            event.actor,
-            event.reason,
-            ", ".join(event.overridden),
-            (event.before_sha256 or "")[:12],
-            event.after_sha256[:12],
-        )
-    out.print(events)
+    show(
+        _EVENTS,
+        (
+            (
+                account_id,
+                day,
+                Cell(event.happened_at, f"{event.happened_at:%Y-%m-%d %H:%M:%S}"),
+                event.event,
+                event.version,
+                event.actor,
+                event.reason,
+                list(event.overridden),
+                Cell(event.before_sha256, (event.before_sha256 or "")[:12]),
+                Cell(event.after_sha256, event.after_sha256[:12]),
+            )
+            for event in events
+        ),
+        ctx,
+    )
 
 
 def _dates(moments: list[datetime] | None) -> "list[dt.date] | None":

@@ -2,50 +2,66 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day
+from cdr_pipeline.cli.account_options import Accounts
+from cdr_pipeline.cli.dates import Day, parse_month
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
 
-_DATE = typer.Option(
-    "--date", parser=parse_day, metavar="DAY", help="Business date: YYYY-MM-DD, today, yesterday or -N."
-)
-_ACCOUNTS = typer.Option("--account", help="Only this account; repeat for several.")
+_FILES: Final = listing(
+    "files", "Daily files", "account", "day", "state", "rows", "file", "changed", "failure", numbers=("rows",),
+    sentences=("failure",), titles={"changed": "outcome"},
+)  # fmt: skip
+_MONTHS: Final = listing(
+    "files", "Files of the month", "account", "days", "state", "file", "failure", numbers=("days",),
+    sentences=("failure",),
+)  # fmt: skip
+_VERIFIED: Final = listing("differences", "Differences", "file", "difference", sentences=("difference",))
+_CHECKED: Final = listing("checked", "Checked", "files", "broken", single=True, blocks=True)
 
 
+@reports(_FILES)
 def export(
     *,
-    date: Annotated[datetime, _DATE],
-    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    date: Day,
+    account: Accounts = None,
 ) -> None:
     """Write the daily files of a business date, and of every open day whose records have changed."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.steps.days.export_days import ExportRequest, export_days, require_exported
 
     with run_context("exporting") as ctx:
         exported = export_days(ExportRequest([date.date()], account), ctx)
-    listing = table("Daily files", "account", "day", "state", "rows", "file", "outcome", numbers=frozenset({"rows"}))
+    rows = list[tuple[object, ...]]()
     for item in exported:
         if item.failure is not None:
-            listing.add_row(item.account_id, str(item.business_date), "failed", "", "", item.failure.message)
-        for file in item.files:
-            listing.add_row(
+            rows.append((item.account_id, item.business_date, "failed", None, None, None, item.failure.message))
+        rows += [
+            (
                 item.account_id,
-                str(item.business_date),
+                item.business_date,
                 item.state,
-                str(file.rows),
-                str(file.path),
-                "written" if file.changed else "unchanged",
+                file.rows,
+                file.path,
+                Cell(file.changed, "written" if file.changed else "unchanged"),
+                None,
             )
-    out.print(listing)
+            for file in item.files
+        ]
+    show(_FILES, rows, ctx)
     require_exported(exported)
 
 
+@reports(_MONTHS)
 def export_month(
     *,
-    month: Annotated[datetime, typer.Option("--month", formats=["%Y-%m"], help="Month, YYYY-MM.")],
-    account: Annotated[list[str] | None, _ACCOUNTS] = None,
+    month: Annotated[
+        datetime, typer.Option("--month", parser=parse_month, metavar="MONTH", help="Month: YYYY-MM or -N.")
+    ],
+    account: Accounts = None,
     journal: Annotated[
         str | None,
         typer.Option(
@@ -54,7 +70,7 @@ def export_month(
     ] = None,
 ) -> None:
     """Write a month from its daily files: all rows and a summary, or journal lines for accounting software."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.errors import ExportError
     from cdr_pipeline.exports.month import LIMITS, Preset
     from cdr_pipeline.steps.days.export_month import MonthRequest
@@ -66,14 +82,14 @@ def export_month(
         raise typer.BadParameter(f"--journal is one of {', '.join(LIMITS)}")
     with run_context("exporting") as ctx:
         written = write(MonthRequest(month.date(), account, preset), ctx)
-    listing = table("Files of the month", "account", "days", "state", "file", numbers=frozenset({"days"}))
     failed = [item for item in written if item.failure is not None]
+    rows = list[tuple[object, ...]]()
     for item in written:
-        for file in item.files:
-            listing.add_row(item.account_id, str(item.days), "final" if item.final else "provisional", str(file))
+        state = "final" if item.final else "provisional"
+        rows += [(item.account_id, item.days, state, file, None) for file in item.files]
         if item.failure is not None:
-            listing.add_row(item.account_id, "", "failed", item.failure.message)
-    out.print(listing)
+            rows.append((item.account_id, None, "failed", None, item.failure.message))
+    show(_MONTHS, rows, ctx)
     if failed:
         raise ExportError(
             f"{len(failed)} account(s) have no files of the month: {', '.join(item.account_id for item in failed)}",
@@ -94,12 +110,14 @@ def _place(text: str) -> Path:
     return path
 
 
+@reports(_CHECKED, _VERIFIED)
 def verify_export(
     path: Annotated[
         Path, typer.Argument(parser=_place, metavar="PATH", help="A daily file, or a folder of them; also s3://.")
     ],
 ) -> None:
     """Check daily files of any dialect against their manifests, offline. Exits with 8 and names what differs."""
+    from cdr_pipeline.cli.reports import is_json
     from cdr_pipeline.cli.terminal import out
     from cdr_pipeline.errors import ExportError
     from cdr_pipeline.exports.verify import REPLACED, verify_file, verify_tree
@@ -111,6 +129,12 @@ def verify_export(
             out.print(f"{file}: {difference}", markup=False)
         broken += bool(differences)
         lost += any(REPLACED in difference for difference in differences)
+    if is_json():
+        show(_CHECKED, [(len(differences_by_file), broken)])
+        show(
+            _VERIFIED,
+            ((file, text) for file, differences in sorted(differences_by_file.items()) for text in differences),
+        )
     out.print(f"{len(differences_by_file)} file(s) checked, {broken} differ from their manifest")
     if broken:
         hints = ["fetch them again; on the machine that wrote them, 'cdr-pipeline days repair'"] * (broken > lost)

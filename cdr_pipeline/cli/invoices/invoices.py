@@ -2,21 +2,35 @@
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day
+from cdr_pipeline.cli.account_options import Accounts, several
+from cdr_pipeline.cli.dates import day_option, parse_any_day, parse_month
+from cdr_pipeline.cli.listings import Cell, Listing, listing
+from cdr_pipeline.cli.reports import add_content, is_json, reports, show
 
 if TYPE_CHECKING:
     from cdr_pipeline.core.reconcile.invoices.comparison import CurrencyComparison
-    from cdr_pipeline.core.reconcile.invoices.invoice import Invoice
+    from cdr_pipeline.core.reconcile.invoices.invoice import Invoice, InvoiceLine
 
 invoices_app = typer.Typer(help="Invoices of carriers: enter, list, show, compare.", no_args_is_help=True)
-_MONTH = typer.Option("--month", formats=["%Y-%m"], help="Billing period: a month, YYYY-MM.")
-_FROM = typer.Option("--from", parser=parse_day, metavar="DAY", help="First day of the billing period.")
-_TO = typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day of the billing period.")
+_MONTH = typer.Option("--month", parser=parse_month, metavar="MONTH", help="Billing period: YYYY-MM or -N.")
+_FROM = day_option("First day of the billing period", "--from", parser=parse_any_day)
+_TO = day_option("Last day of the billing period", "--to", parser=parse_any_day)
 _SHOWN = 15
+_INVOICES: Final = listing(
+    "invoices", "Invoices", "carrier", "number", "first_date", "last_date", "time_zone", "account", "totals", "lines",
+    "version", "entered_by", "entered_at", "reason", numbers=("totals", "lines", "version"), sentences=("reason",),
+    titles={"first_date": "from", "last_date": "to", "totals": "total", "entered_at": "entered (UTC)"},
+)  # fmt: skip
+_LINES: Final = listing(
+    "lines", "Lines", "line", "kind", "destination", "rate", "day", "direction", "calls", "minutes", "amount",
+    "currency", "version", numbers=("line", "rate", "calls", "minutes", "amount"), titles={"version": ""},
+)  # fmt: skip
+# A document of its own form: per currency what is owed and why, with days and findings.
+_COMPARISON: Final = Listing("comparison", "Comparison", ())
 
 
 @invoices_app.command("add")
@@ -38,16 +52,15 @@ def add(
     first: Annotated[datetime | None, _FROM] = None,
     last: Annotated[datetime | None, _TO] = None,
     account: Annotated[
-        str | None, typer.Option(help="Account whose calls it bills; may be left out if there is one root account.")
+        str | None,
+        several("Account whose calls it bills, by name or id; may be left out if there is one root account."),
     ] = None,
     total: Annotated[str | None, typer.Option(help="Total amount, instead of a file.")] = None,
     currency: Annotated[str, typer.Option(help="ISO 4217 code of the total, or of lines that name none.")] = "",
     time_zone: Annotated[
         str | None, typer.Option(help="IANA time zone of the period; default: that of the carrier's profile.")
     ] = None,
-    issued: Annotated[
-        datetime | None, typer.Option(parser=parse_day, metavar="DAY", help="Date on the invoice.")
-    ] = None,
+    issued: Annotated[datetime | None, day_option("Date on the invoice", "--issued", parser=parse_any_day)] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Store a correction as a new version.")] = False,
     reason: Annotated[str, typer.Option(help="Reason for a correction; stored with it.")] = "",
 ) -> None:
@@ -89,85 +102,77 @@ def add(
 
 
 @invoices_app.command("list")
+@reports(_INVOICES)
 def list_all(
     *,
     carrier: Annotated[str | None, typer.Option(help="Only this carrier.")] = None,
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    account: Accounts = None,
 ) -> None:
     """List the newest versions of all invoices, by period."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.invoices.invoices import list_invoices
 
     with run_context("reading") as ctx:
         listed = list_invoices(ctx, accounts=account, carrier=carrier)
-    if as_json:
-        _print_json([_plain(item) for item in listed])
-        return
-    listing = table(
-        "Invoices", "carrier", "number", "period", "account", "total", "lines", "version", "entered by",
-        numbers=frozenset({"total", "lines", "version"}),
-    )  # fmt: skip
-    for item in listed:
-        listing.add_row(
-            item.carrier,
-            item.number,
-            f"{item.first_date} to {item.last_date}",
-            item.account_id,
-            _totals(item),
-            str(len(item.lines)),
-            str(item.version),
-            item.entered_by,
-        )
-    out.print(listing)
+    show(_INVOICES, map(_row, listed), ctx)
     if not listed:
         out.print("no invoice is stored; enter one with 'cdr-pipeline invoices add'")
 
 
 @invoices_app.command("show")
-def show(
+@reports(_INVOICES, _LINES)
+def show_one(
     number: Annotated[str, typer.Argument(help="Number of the invoice.")],
     *,
     carrier: Annotated[str | None, typer.Option(help="Carrier, if several have an invoice of that number.")] = None,
-    account: Annotated[str | None, typer.Option(help="Account, if several have an invoice of that number.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every version.")] = False,
+    account: Annotated[str | None, several("Account, if several have an invoice of that number.")] = None,
 ) -> None:
     """Show the lines of an invoice and the history of its versions."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.steps.invoices.invoices import show_invoice
 
     with run_context("reading") as ctx:
         versions = show_invoice(number, ctx, carrier=carrier, accounts=[account] if account else None)
-    if as_json:
-        _print_json([_plain(item, with_lines=True) for item in versions])
-        return
-    newest = versions[-1]
-    out.print(
-        f"invoice {newest.number} of {newest.carrier}, account {newest.account_id}, {newest.first_date} to"
-        f" {newest.last_date} ({newest.time_zone}), {_totals(newest)}",
-        soft_wrap=True,
-        markup=False,
+    for item in versions if is_json() else versions[-1:]:
+        show(_LINES, (_line(line, item) for line in item.lines))
+    show(_INVOICES, map(_row, versions), ctx)
+
+
+def _row(item: "Invoice") -> tuple[object, ...]:
+    return (
+        item.carrier,
+        item.number,
+        item.first_date,
+        item.last_date,
+        item.time_zone,
+        item.account_id,
+        Cell(item.totals(), _totals(item)),
+        len(item.lines),
+        item.version,
+        item.entered_by,
+        item.entered_at,
+        item.reason or None,
     )
-    names = ("line", "kind", "destination", "rate", "day", "direction", "calls", "minutes", "amount")
-    listing = table("Lines", *names, numbers=frozenset({"line", "rate", "calls", "minutes", "amount"}))
-    for line in newest.lines:
-        values = (line.rate, line.day, line.direction, line.calls, line.minutes)
-        listing.add_row(
-            str(line.line_no),
-            line.kind,
-            line.destination or "all",
-            *(_text(value) for value in values),
-            f"{_text(line.amount)} {line.currency}",
-        )
-    out.print(listing)
-    history = table("Versions", "version", "entered", "by", "total", "reason", numbers=frozenset({"version", "total"}))
-    for item in versions:
-        entered = f"{item.entered_at:%Y-%m-%d %H:%M} UTC" if item.entered_at else ""
-        history.add_row(str(item.version), entered, item.entered_by, _totals(item), item.reason)
-    out.print(history)
+
+
+def _line(line: "InvoiceLine", item: "Invoice") -> tuple[object, ...]:
+    return (
+        line.line_no,
+        line.kind,
+        Cell(line.destination, line.destination or "all"),
+        line.rate,
+        line.day,
+        line.direction,
+        line.calls,
+        line.minutes,
+        line.amount,
+        line.currency,
+        Cell(item.version, ""),
+    )
 
 
 @invoices_app.command("compare")
+@reports(_COMPARISON)
 def compare(
     *,
     carrier: Annotated[str | None, typer.Option(help="Carrier whose period is compared.")] = None,
@@ -176,12 +181,11 @@ def compare(
     last: Annotated[datetime | None, _TO] = None,
     number: Annotated[str | None, typer.Option(help="Number of an invoice, instead of carrier and period.")] = None,
     account: Annotated[
-        str | None, typer.Option(help="Only this account and those below it; default: all accounts.")
+        str | None, several("Only this account, by name or id, and those below it; default: all accounts.")
     ] = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder of the page; default: that of the reconciliations.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; amounts are text.")] = False,
 ) -> None:
     """Compare invoices with the carrier's records, our legs and decisions: what do we owe for this period?
 
@@ -205,9 +209,7 @@ def compare(
             begins, ends = _period(month, first, last)
             request = PeriodRequest(carrier or "", begins, ends, account)
         compared = compare_period(replace(request, folder=folder.absolute() if folder else None), ctx)
-    if as_json:
-        _print_json(compared.as_json())
-        return
+    add_content(_COMPARISON.key, compared.as_json())
     for item in compared.comparison.currencies:
         _print_currency(item)
     if not compared.comparison.currencies:
@@ -223,10 +225,9 @@ def compare(
 
 
 def _print_currency(item: "CurrencyComparison") -> None:
-    from cdr_pipeline.cli.terminal import out, table
-
+    if is_json():
+        return
     parts = item.claimed
-    listing = table(f"What we owe, {item.currency}", "part", "amount", numbers=frozenset({"amount"}))
     amounts = (
         ("invoiced", item.invoiced if item.has_invoice else None),
         ("charged by its records", item.parts.charged),
@@ -240,23 +241,26 @@ def _print_currency(item: "CurrencyComparison") -> None:
         ("in the records, not invoiced", item.invoiced_too_little),
         ("not charged yet", parts.not_charged),
     )
-    for name, value in amounts:
-        listing.add_row(name, "none" if value is None else f"{value:,.4f}")
-    out.print(listing)
-    numbers = frozenset({"invoiced", "its records", "our legs, agreed", "too much", "too little"})
-    names = ("destination", "invoiced", "its records", "our legs, agreed", "too much", "too little")
-    rows = table("By destination", *names, numbers=numbers)
-    for row in item.rows[:_SHOWN]:
-        rows.add_row(
-            row.name,
-            "" if row.invoiced is None else f"{row.invoiced:,.4f}",
-            f"{row.charged:,.4f}",
-            f"{row.agreed:,.4f}" if row.priced_legs else "",
-            f"{row.too_much:,.4f}" if row.too_much else "",
-            f"{row.too_little:,.4f}" if row.too_little else "",
-        )
-    out.print(rows)
+    owed = listing("owed", f"What we owe, {item.currency}", "part", "amount", numbers=("amount",))
+    show(owed, ((name, "none" if value is None else f"{value:,.4f}") for name, value in amounts))
+    numbers = ("invoiced", "its_records", "our_legs_agreed", "too_much", "too_little")
+    show(
+        listing("destinations", "By destination", "destination", *numbers, numbers=numbers),
+        (
+            (
+                row.name,
+                "" if row.invoiced is None else f"{row.invoiced:,.4f}",
+                f"{row.charged:,.4f}",
+                f"{row.agreed:,.4f}" if row.priced_legs else "",
+                f"{row.too_much:,.4f}" if row.too_much else "",
+                f"{row.too_little:,.4f}" if row.too_little else "",
+            )
+            for row in item.rows[:_SHOWN]
+        ),
+    )
     if len(item.rows) > _SHOWN:
+        from cdr_pipeline.cli.terminal import out
+
         out.print(f"{_SHOWN} of {len(item.rows)} destinations shown; the page and --json have all")
 
 
@@ -277,24 +281,3 @@ def _period(month: datetime | None, first: datetime | None, last: datetime | Non
 
 def _totals(invoice: "Invoice") -> str:
     return ", ".join(f"{amount.normalize():f} {unit}" for unit, amount in invoice.totals().items())
-
-
-def _text(value: object) -> str:
-    from decimal import Decimal
-
-    if value is None:
-        return ""
-    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
-
-
-def _plain(invoice: "Invoice", *, with_lines: bool = False) -> dict[str, object]:
-    from dataclasses import asdict
-
-    plain: dict[str, object] = {name: value for name, value in asdict(invoice).items() if name != "lines" or with_lines}
-    return plain | {"totals": {unit: str(amount) for unit, amount in invoice.totals().items()}}
-
-
-def _print_json(content: object) -> None:
-    import json
-
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))

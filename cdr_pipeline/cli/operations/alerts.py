@@ -1,8 +1,11 @@
 """``cdr-pipeline alerts``: what was told, to whom, and what still waits."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
 
 if TYPE_CHECKING:
     from cdr_pipeline.settings import Settings
@@ -10,40 +13,55 @@ if TYPE_CHECKING:
     from cdr_pipeline.warehouse.ledger import AlertDelivery
 
 alerts_app = typer.Typer(help="List, test and resend alerts.", no_args_is_help=True)
+_ALERTS: Final = listing(
+    "alerts", "Alerts", "alert_id", "raised_at", "subject", "channel", "state", "attempts", "next_try_at", "error",
+    sentences=("subject", "state"),
+    titles={"alert_id": "alert", "raised_at": "raised (UTC)", "subject": "what", "attempts": "", "next_try_at": ""},
+)  # fmt: skip
 
 
 @alerts_app.command("list")
+@reports(_ALERTS)
 def list_alerts(
     *,
     waiting: Annotated[bool, typer.Option("--waiting", help="Only those that a channel has not accepted.")] = False,
     most: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Number of alerts.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the newest alerts: when they were raised, and whether each channel has accepted them.
 
     If the warehouse cannot be used, shows those of the folder 'alerts', which wait for it.
     """
-    from cdr_pipeline.cli.terminal import out, ready_settings, table
+    from cdr_pipeline.cli.terminal import out, ready_settings
 
     settings = ready_settings()
     found = [item for item in _listed(settings, most) if not waiting or item.state == "waiting"]
-    if as_json:
-        import dataclasses
-        import json
-
-        out.print_json(json.dumps([dataclasses.asdict(item) for item in found], default=str))
-        return
     if not found:
         out.print("no alert waits" if waiting else "no alert was raised")
         return
-    listing = table("Alerts", "alert", "raised (UTC)", "what", "channel", "state", numbers=frozenset())
-    for item in found:
-        state = {"sent": "accepted", "withdrawn": "channel is not set any more"}.get(item.state, "")
-        if not state:
-            state = f"waits, tried {item.attempts} times, next {item.next_try_at:%H:%M}"
-            state += f": {item.error}" if item.error else ""
-        listing.add_row(item.alert_id[:8], f"{item.raised_at:%Y-%m-%d %H:%M}", item.subject, item.channel, state)
-    out.print(listing)
+    show(
+        _ALERTS,
+        (
+            (
+                Cell(item.alert_id, item.alert_id[:8]),
+                item.raised_at,
+                item.subject,
+                item.channel,
+                Cell(item.state, _state_words(item)),
+                Cell(item.attempts, ""),
+                Cell(item.next_try_at, ""),
+                Cell(item.error, ""),
+            )
+            for item in found
+        ),
+    )
+
+
+def _state_words(item: "AlertDelivery") -> str:
+    words = {"sent": "accepted", "withdrawn": "channel is not set any more"}.get(item.state)
+    if words is not None:
+        return words
+    waits = f"waits, tried {item.attempts} times, next {item.next_try_at:%H:%M}"
+    return f"{waits}: {item.error}" if item.error else waits
 
 
 def _listed(settings: "Settings", most: int) -> "list[AlertDelivery]":

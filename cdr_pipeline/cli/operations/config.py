@@ -1,8 +1,17 @@
 """``cdr-pipeline config``: what is set, where from, and what is wrong."""
 
+from typing import Final
+
 import typer
 
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
+
 config_app = typer.Typer(help="Settings: environment variables CDR_* and an optional .env.", no_args_is_help=True)
+_SETTINGS: Final = listing(
+    "settings", "Settings", "variable", "value", "source", "problem", "description",
+    sentences=("value", "description", "problem"), titles={"source": "from", "description": "for"},
+)  # fmt: skip
 
 
 @config_app.callback()
@@ -11,29 +20,27 @@ def _group() -> None:
 
 
 @config_app.command("check")
+@reports(_SETTINGS)
 def check() -> None:
     """Show every setting with its value (secrets masked), source and problem. Exits with 2 if anything is wrong.
 
     Data in an object store: also writes, lists, reads and deletes a small file there. Exits with 14 if that fails.
     """
-    from cdr_pipeline.cli.terminal import out, table
+    from cdr_pipeline.cli.terminal import out
     from cdr_pipeline.errors import ConfigurationError
     from cdr_pipeline.settings import inspect_settings
     from cdr_pipeline.steps.collect.switch_dialects import require_upstream
     from cdr_pipeline.steps.operations.data_folder import check_place
 
-    reports, settings = inspect_settings()
-    listing = table("Settings", "variable", "value", "from", "for", "problem")
-    for report in reports:
-        listing.add_row(
-            report.variable,
-            report.value,
-            report.source,
-            report.description,
-            f"[red]{report.problem}[/red]" if report.problem else "",
-        )
-    out.print(listing)
-    wrong = [report.variable for report in reports if report.problem]
+    inspected, settings = inspect_settings()
+    show(
+        _SETTINGS,
+        (
+            (item.variable, item.value, item.source, Cell(item.problem or None, style="red"), item.description)
+            for item in inspected
+        ),
+    )
+    wrong = [item.variable for item in inspected if item.problem]
     if wrong:
         raise ConfigurationError(f"{len(wrong)} setting(s) wrong: {', '.join(wrong)}", hint="see the column 'problem'")
     if settings is not None:

@@ -1,8 +1,11 @@
 """``cdr-pipeline demo``: three nights against a simulated switch."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import show
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -14,6 +17,16 @@ if TYPE_CHECKING:
     from cdr_pipeline.steps.run_context import Progress, RunContext
 
 _HOST = "127.0.0.1"
+_RECORDS: Final = listing(
+    "records", "What is in the warehouse", "day", "account", "switch", "carrier", "minutes", "rows_in_file",
+    numbers=("switch", "carrier", "minutes", "rows_in_file"),
+)  # fmt: skip
+_LIGHTS: Final = listing(
+    "lights", "Switch against carrier", "day", "account", "light", "breaks", "USD_at_risk",
+    numbers=("breaks", "USD_at_risk"),
+)  # fmt: skip
+_STAGES: Final = ("collect", "import", "merge", "reconcile", "export", "whole_night")
+_SECONDS: Final = listing("seconds", "Seconds", "day", *_STAGES, numbers=_STAGES)
 
 
 def demo(
@@ -182,7 +195,7 @@ def _print_planted(planted: "Counter[str]", dates: "list[date]") -> None:
 
 
 def _print_result(nights: "dict[date, Night]", ctx: "RunContext", ready: float) -> None:
-    from cdr_pipeline.cli.terminal import out, table
+    from cdr_pipeline.cli.terminal import out
 
     with ctx.ledger() as ledger:
         accounts = [account.account_id for account in ledger.accounts.active()]
@@ -193,36 +206,37 @@ def _print_result(nights: "dict[date, Night]", ctx: "RunContext", ready: float) 
             for day in nights
             for account_id in accounts
         }
-    numbers = frozenset({"switch", "carrier", "minutes", "rows in file"})
-    records = table(
-        "What is in the warehouse", "day", "account", "switch", "carrier", "minutes", "rows in file", numbers=numbers
+    show(
+        _RECORDS,
+        (
+            (
+                item.business_date,
+                item.account_id,
+                item.api_rows,
+                item.imported_rows,
+                f"{item.api_minutes:.0f}",
+                item.row_count,
+            )
+            for item in sorted(status, key=lambda item: (item.business_date, item.account_id))
+        ),
+        ctx,
     )
-    for item in sorted(status, key=lambda item: (item.business_date, item.account_id)):
-        records.add_row(
-            str(item.business_date),
-            item.account_id,
-            str(item.api_rows),
-            str(item.imported_rows),
-            f"{item.api_minutes:.0f}",
-            str(item.row_count),
-        )
-    out.print(records)
-    comparisons = table(
-        "Switch against carrier", "day", "account", "light", "breaks", "USD at risk",
-        numbers=frozenset({"breaks", "USD at risk"}),
-    )  # fmt: skip
-    for (day, account_id), verdict in verdicts.items():
-        comparisons.add_row(str(day), account_id, verdict.status, str(verdict.breaks), f"{verdict.exposure:.4f}")
-    out.print(comparisons)
-    timed = ("collect", "import", "merge", "reconcile", "export", "whole night")
-    stages = table("Seconds", "day", *timed, numbers=frozenset(timed))
-    for day, night in nights.items():
-        steps = [
-            f"{night.step_seconds.get(key, 0):.1f}"
-            for key in ("api_pages", "uploads", "load", "reconciliation", "daily_files")
-        ]
-        stages.add_row(str(day), *steps, f"{night.seconds:.1f}")
-    out.print(stages)
+    show(
+        _LIGHTS,
+        (
+            (day, account_id, verdict.status, verdict.breaks, Cell(verdict.exposure, f"{verdict.exposure:.4f}"))
+            for (day, account_id), verdict in verdicts.items()
+        ),
+        ctx,
+    )
+    keys = ("api_pages", "uploads", "load", "reconciliation", "daily_files")
+    show(
+        _SECONDS,
+        (
+            (day, *(f"{night.step_seconds.get(key, 0):.1f}" for key in keys), f"{night.seconds:.1f}")
+            for day, night in nights.items()
+        ),
+    )
     rejected = sum(row["row_count"] for row in reasons)
     out.print(f"warehouse ready in {ready:.1f} s; {rejected} rows rejected, each kept with its reason")
     out.print(f"files and manifests: {ctx.settings.export_dir}", soft_wrap=True)

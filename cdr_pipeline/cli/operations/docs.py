@@ -5,9 +5,14 @@ from typing import Annotated, Final
 
 import typer
 
+from cdr_pipeline.cli.listings import listing as declared
+from cdr_pipeline.cli.reports import reports, show
+
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs"
+_PAGES: Final = declared("pages", "Documentation: cdr-pipeline docs TOPIC", "topic", "title")
 
 
+@reports(_PAGES)
 def docs(
     topic: Annotated[
         str, typer.Argument(help="Page to show, such as operator or reference/settings.", show_default=False)
@@ -58,9 +63,4 @@ def _find_page(topic: str) -> Path:
 
 
 def _list_pages() -> None:
-    from cdr_pipeline.cli.terminal import out, table
-
-    listing = table("Documentation: cdr-pipeline docs TOPIC", "topic", "title")
-    for name, page in pages().items():
-        listing.add_row(name, title_of(page))
-    out.print(listing)
+    show(_PAGES, ((name, title_of(page)) for name, page in pages().items()))

@@ -1,16 +1,21 @@
 """``cdr-pipeline doctor``: what is broken, since when, and how to fix it."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from cdr_pipeline.cli.operations.problems import problem_listing, problem_rows
+from cdr_pipeline.cli.reports import reports, show
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cdr_pipeline.settings import Settings
-    from cdr_pipeline.steps.operations.health import Problem
+
+_FIXED: Final = problem_listing("fixed", "Fixed")
+_LOST: Final = problem_listing("lost", "Lost, and replaced by a newer version", "looks for a copy")
+_PROBLEMS: Final = problem_listing("problems", "Problems")
 
 
+@reports(_PROBLEMS, _FIXED, _LOST)
 def doctor(
     *,
     fix: Annotated[
@@ -37,13 +42,11 @@ def doctor(
 
     with progress("looking"):
         result = check_up(settings, fix=fix or mend)
-    _list("Fixed", result.fixed)
-    _list("Lost, and replaced by a newer version", result.lost, last="looks for a copy")
-    _list("Problem", result.problems)
+    for listed, problems in ((_FIXED, result.fixed), (_LOST, result.lost), (_PROBLEMS, result.problems)):
+        if problems:
+            show(listed, problem_rows(problems))
     if result.problems:
-        raise ProblemsFound(
-            f"{len(result.problems)} thing(s) are broken", hint="the last column has the command for each"
-        )
+        raise ProblemsFound(f"{len(result.problems)} thing(s) are broken", hint="the list has the command for each")
     out.print("nothing is broken")
 
 
@@ -61,14 +64,3 @@ def _require_configured(settings: "Settings") -> None:
             hint="'cdr-pipeline demo' shows the product without a switch; for your switch, set CDR_API_URL and its key "
             "in .env, then run 'cdr-pipeline accounts sync'",
         )
-
-
-def _list(title: str, items: "Sequence[Problem]", *, last: str = "fixed by") -> None:
-    from cdr_pipeline.cli.terminal import out, table
-
-    if not items:
-        return
-    listing = table(title, "what", "code", "since (UTC)", last)
-    for item in items:
-        listing.add_row(item.what, item.code, f"{item.since:%Y-%m-%d %H:%M}", item.command)
-    out.print(listing)

@@ -1,20 +1,22 @@
 """``cdr-pipeline nightly``: the nightly job, now, for a day."""
 
-from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day
+from cdr_pipeline.cli.account_options import Accounts
+from cdr_pipeline.cli.dates import Day
+from cdr_pipeline.cli.listings import listing
+from cdr_pipeline.cli.reports import reports, show
+
+_RUN: Final = listing("run", "Run", "run_id", "day", "whole", "seconds", single=True, blocks=True)
 
 
+@reports(_RUN)
 def nightly(
     *,
-    date: Annotated[
-        datetime,
-        typer.Option(parser=parse_day, metavar="DAY", help="Business date: YYYY-MM-DD, today, yesterday or -N."),
-    ],
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    date: Day,
+    account: Accounts = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Load stored replies again instead of asking the switch.")
     ] = False,
@@ -27,6 +29,7 @@ def nightly(
     everything is done but rows of the day were rejected and are in no file.
     """
     from cdr_pipeline.cli.operations.night_alerting import alerting
+    from cdr_pipeline.cli.reports import is_json
     from cdr_pipeline.cli.terminal import out, progress, ready_settings, run_context
     from cdr_pipeline.defs.operations.night import run_night
     from cdr_pipeline.errors import RowsRejected
@@ -36,6 +39,8 @@ def nightly(
     with alerting(settings, date.date()), progress(f"night of {date:%Y-%m-%d}") as report:
         night = run_night(date.date(), settings, accounts=account, replay=replay, progress=report)
         out.print(f"run {night.run_id}: {'done' if night.whole else 'incomplete'} in {night.seconds:.1f} s")
+        if is_json():
+            show(_RUN, [(night.run_id, date.date(), night.whole, round(night.seconds, 1))])
         night.require_whole()
     with run_context("reading") as ctx:
         rejected = open_rejects_of_day(ctx, date.date(), account)

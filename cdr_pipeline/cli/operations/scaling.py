@@ -1,10 +1,20 @@
 """``cdr-pipeline scaling``: predicts a night and its storage."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import is_json, reports, show
 
+_PHASES: Final = listing("phases", "One process on two cores, everything new", "phase", "seconds", numbers=("seconds",))
+_PLAN: Final = listing(
+    "prediction", "Prediction", "seconds", "most_seconds", "warehouse_bytes", "log_bytes", "file_bytes_per_day",
+    "core_hours", single=True, blocks=True,
+)  # fmt: skip
+
+
+@reports(_PHASES, _PLAN)
 def scaling(
     *,
     accounts: Annotated[int, typer.Option(min=1, help="Accounts that a night collects.")],
@@ -19,15 +29,15 @@ def scaling(
 
     'cdr-pipeline docs scaling' explains the model and its error.
     """
-    from cdr_pipeline.cli.terminal import out, table
+    from cdr_pipeline.cli.terminal import out
     from cdr_pipeline.steps.operations.scaling import Plan, predict
 
     result = predict(Plan(accounts, calls_per_day, workers, nodes, keep_days))
-    listing = table("One process on two cores, everything new", "phase", "seconds", numbers=frozenset({"seconds"}))
-    for name, seconds in result.phases.items():
-        listing.add_row(name, f"{seconds:,.1f}")
-    listing.add_row("night", f"{sum(result.phases.values()):,.1f}")
-    out.print(listing)
+    phases = {**result.phases, "night": sum(result.phases.values())}
+    show(_PHASES, ((name, Cell(seconds, f"{seconds:,.1f}")) for name, seconds in phases.items()))
+    if is_json():
+        predicted = (result.seconds, result.most_seconds, result.warehouse_bytes, result.log_bytes, result.file_bytes)
+        show(_PLAN, [(*predicted, result.core_hours)])
     if workers > 1 or nodes:
         out.print(
             f"{workers} worker(s), {nodes or 'no'} Citus node(s): {_duration(result.seconds)} if the warehouse"

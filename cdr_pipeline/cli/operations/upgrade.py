@@ -1,19 +1,31 @@
 """``cdr-pipeline upgrade``: what a new version changes in the warehouse, before and while it does so."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import is_json, reports, show
 
 if TYPE_CHECKING:
     from cdr_pipeline.steps.operations.upgrade_check import UpgradeCheck
 
+_CHECK: Final = listing(
+    "check", "Upgrade", "version", "revision", "newest", "needed_bytes", "free_bytes", "obstacles", single=True,
+    blocks=True,
+)  # fmt: skip
+_PENDING: Final = listing(
+    "pending", "Pending migrations", "revision", "purpose", "needed_bytes", numbers=("needed_bytes",),
+    sentences=("purpose",), titles={"purpose": "what it does", "needed_bytes": "disk (MB)"},
+)  # fmt: skip
 
+
+@reports(_CHECK, _PENDING)
 def upgrade(
     *,
     check: Annotated[
         bool, typer.Option("--check", help="Only show what would be done; the warehouse is not changed.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the check as JSON. Needs --check.")] = False,
 ) -> None:
     """Upgrade the warehouse to the installed version: pending migrations, the disk they need, what must be stopped.
 
@@ -22,16 +34,11 @@ def upgrade(
     """
     from cdr_pipeline.cli.operations.warehouse import migrate
     from cdr_pipeline.cli.terminal import out, ready_settings
-    from cdr_pipeline.errors import ConfigurationError, ProblemsFound, WarehouseNotMigrated
+    from cdr_pipeline.errors import ProblemsFound, WarehouseNotMigrated
     from cdr_pipeline.steps.operations.upgrade_check import check_upgrade
 
-    if as_json and not check:
-        raise ConfigurationError("--json shows a check", hint="add --check")
     found = check_upgrade(ready_settings())
-    if as_json:
-        _print_json(found)
-    else:
-        _print(found)
+    _print(found)
     if found.obstacles:
         raise ProblemsFound(
             f"{len(found.obstacles)} thing(s) must be done before the upgrade",
@@ -45,13 +52,16 @@ def upgrade(
             f"this version needs {found.newest}",
             hint="make a backup with 'cdr-pipeline warehouse backup FILE', then run 'cdr-pipeline upgrade'",
         )
-    elif not as_json:
+    else:
         out.print("nothing to do")
 
 
 def _print(found: "UpgradeCheck") -> None:
-    from cdr_pipeline.cli.terminal import out, table
+    from cdr_pipeline.cli.terminal import out
 
+    if is_json():
+        sizes = (found.needed_bytes, found.free_bytes)
+        show(_CHECK, [(found.version, found.revision, found.newest, *sizes, list(found.obstacles))])
     out.print(
         f"version {found.version} needs tables at revision {found.newest}; "
         f"they are at {found.revision or 'none: the first command creates them'}",
@@ -59,22 +69,16 @@ def _print(found: "UpgradeCheck") -> None:
     )
     if not found.pending:
         return
-    listing = table("Pending migrations", "revision", "what it does", "disk (MB)", numbers=frozenset({"disk (MB)"}))
-    for item in found.pending:
-        listing.add_row(item.revision, item.purpose, f"{item.needed_bytes / 1e6:,.0f}")
-    out.print(listing)
+    show(
+        _PENDING,
+        (
+            (item.revision, item.purpose, Cell(item.needed_bytes, f"{item.needed_bytes / 1e6:,.0f}"))
+            for item in found.pending
+        ),
+    )
     free = (
         "unknown: ask the server's administrator" if found.free_bytes is None else f"{found.free_bytes / 1e9:,.1f} GB"
     )
     out.print(f"disk: up to {found.needed_bytes / 1e9:,.1f} GB are needed for a while; free: {free}", soft_wrap=True)
     for text in found.obstacles:
         out.print(f"first: {text}", markup=False, soft_wrap=True)
-
-
-def _print_json(found: "UpgradeCheck") -> None:
-    import dataclasses
-    import json
-
-    from cdr_pipeline.cli.terminal import out
-
-    out.print_json(json.dumps(dataclasses.asdict(found) | {"obstacles": found.obstacles}))

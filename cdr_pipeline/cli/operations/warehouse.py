@@ -1,11 +1,13 @@
 """``cdr-pipeline warehouse``: the embedded server, and the tables of any."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.days.adopted import print_adopted
+from cdr_pipeline.cli.days.adopted import ADOPTED, print_adopted
+from cdr_pipeline.cli.listings import listing
+from cdr_pipeline.cli.reports import is_json, reports, show
 from cdr_pipeline.cli.retention.erase import erase
 from cdr_pipeline.cli.retention.retention import retention_app
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 warehouse_app = typer.Typer(
     help="The warehouse: embedded PostgreSQL, or the server of CDR_WAREHOUSE_URL.", no_args_is_help=True
 )
+_STATUS: Final = listing(
+    "warehouse", "Warehouse", "running", "url", "revision", "newest_revision", "bytes", "folder", single=True,
+    blocks=True,
+)  # fmt: skip
+_NEWER: Final = listing("newer", "Newer than the backup", "what", "which", "count")
 warehouse_app.add_typer(retention_app, name="retention")
 warehouse_app.command("erase")(erase)
 
@@ -49,6 +56,7 @@ def stop() -> None:
 
 
 @warehouse_app.command("status")
+@reports(_STATUS)
 def status() -> None:
     """Show whether the warehouse responds, the version of its tables, and its size. Starts nothing."""
     from cdr_pipeline.cli.terminal import out, ready_settings
@@ -59,14 +67,19 @@ def status() -> None:
     newest, _ = head(scripts())
     if settings.warehouse_url is not None:
         url = settings.warehouse_url.get_secret_value()
-        out.print(
-            f"own server {_masked_url(url)}: tables at revision {current(url) or 'none'}, this version's is {newest}"
-        )
+        revision = current(url)
+        if is_json():
+            show(_STATUS, [(True, _masked_url(url), revision, newest, None, None)])
+        out.print(f"own server {_masked_url(url)}: tables at revision {revision or 'none'}, this version's is {newest}")
         if settings.warehouse_replica_url is not None:
             _print_replica(url, settings.warehouse_replica_url.get_secret_value())
         return
     server = EmbeddedServer(settings.warehouse_dir)
     state = server.status()
+    revision = current(server.url) if state.running else None
+    if is_json():
+        url = _masked_url(server.url) if state.running else None
+        show(_STATUS, [(state.running, url, revision, newest, state.bytes, state.cluster)])
     if not state.running:
         out.print(f"stopped; {state.bytes / 1e6:.0f} MB in {state.cluster}; 'cdr-pipeline warehouse start' starts it")
         return
@@ -74,7 +87,7 @@ def status() -> None:
         f"running: PostgreSQL {state.version}, pid {state.pid}, {state.bytes / 1e6:.0f} MB in {state.cluster}",
         soft_wrap=True,
     )
-    out.print(f"tables at revision {current(server.url) or 'none'}, this version's is {newest}")
+    out.print(f"tables at revision {revision or 'none'}, this version's is {newest}")
 
 
 @warehouse_app.command("url")
@@ -139,6 +152,7 @@ def backup(file: Annotated[Path, typer.Argument(help="File to write; replaced on
 
 
 @warehouse_app.command("restore")
+@reports(_NEWER, ADOPTED)
 def restore(
     file: Annotated[Path, typer.Argument(help="A file that backup wrote.", exists=True)],
     *,
@@ -239,17 +253,16 @@ def _print_replica(url: str, replica_url: str) -> None:
 
 
 def _print_newer(title: str, newer: "Sequence[NewerItems]") -> None:
-    from cdr_pipeline.cli.terminal import out, table
+    from dataclasses import replace
 
-    if not newer:
-        return
-    listing = table(title, "what", "which")
+    rows = list[tuple[object, ...]]()
     for item in newer:
-        for name in item.named:
-            listing.add_row(item.kind, name)
-        if item.count > len(item.named):
-            listing.add_row(item.kind, f"and {item.count - len(item.named)} more")
-    out.print(listing)
+        rows += [(item.kind, name, None) for name in item.named]
+        more = item.count - len(item.named)
+        if more > 0:
+            rows.append((item.kind, f"and {more} more", more))
+    if rows:
+        show(replace(_NEWER, title=title), rows)
 
 
 def _embedded() -> "EmbeddedServer":

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day, require_order
+from cdr_pipeline.cli import account_options
+from cdr_pipeline.cli.dates import day_option, require_order
 
 if TYPE_CHECKING:
     from cdr_pipeline.core.reconcile.result.decisions import BreakCriteria
     from cdr_pipeline.steps.reconciliation.breaks import BreakFilter
 
-First = Annotated[datetime | None, typer.Option("--from", parser=parse_day, metavar="DAY", help="First business date.")]
-Last = Annotated[datetime | None, typer.Option("--to", parser=parse_day, metavar="DAY", help="Last business date.")]
-Accounts = Annotated[list[str] | None, typer.Option("--account", help="Only this account; repeat for several.")]
+First = Annotated[datetime | None, day_option("First business date", "--from")]
+Last = Annotated[datetime | None, day_option("Last business date", "--to")]
+Accounts = account_options.Accounts
 Carrier = Annotated[str | None, typer.Option(help="Only this carrier.")]
 Classes = Annotated[
     list[str] | None, typer.Option("--class", help="Only this class, such as missing_in_switch; repeat for several.")

@@ -2,18 +2,45 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day
+from cdr_pipeline.cli.account_options import Owner
+from cdr_pipeline.cli.dates import day_option
+from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reconciliation import break_options as options
+from cdr_pipeline.cli.reports import reports, show
 
 breaks_app = typer.Typer(help="Differences between switch and carriers: list, decide, export.", no_args_is_help=True)
 SHOWN_ID = 10
+_BREAKS: Final = listing(
+    "breaks", "Breaks", "id", "day", "days_old", "account", "carrier", "class", "cause", "switch_seconds",
+    "carrier_seconds", "switch_amount", "carrier_amount", "exposure", "exposure_currency", "state", "decisions",
+    "assignee",
+    numbers=("days_old", "switch_seconds", "carrier_seconds", "switch_amount", "carrier_amount", "exposure"),
+    titles={
+        "switch_seconds": "our seconds", "carrier_seconds": "their seconds", "switch_amount": "our amount",
+        "carrier_amount": "their amount", "exposure": "at risk", "exposure_currency": "", "assignee": "with",
+    },
+)  # fmt: skip
+_BREAK: Final = listing(
+    "break", "Break", "id", "day", "account", "carrier", "class", "cause", "detail", "expected_amount",
+    "carrier_amount", "exposure", "exposure_currency", "state", "assignee", single=True, blocks=True,
+    titles={"expected_amount": "expected", "carrier_amount": "charged", "exposure": "too much", "assignee": "with"},
+)  # fmt: skip
+_DECISIONS: Final = listing(
+    "decisions", "Decisions", "no", "decision", "by", "at", "reason", "rule", numbers=("no",), sentences=("reason",),
+    titles={"at": "at (UTC)"},
+)  # fmt: skip
+_NOTES: Final = listing(
+    "notes", "Notes", "by", "at", "note", "assignee", sentences=("note",),
+    titles={"at": "at (UTC)", "assignee": "in charge"},
+)  # fmt: skip
 
 
 @breaks_app.command("list")
+@reports(_BREAKS)
 def list_breaks(
     *,
     first: options.First = None,
@@ -32,7 +59,7 @@ def list_breaks(
     most: Annotated[int, typer.Option(min=1, help="Maximum number of breaks to show.")] = 50,
 ) -> None:
     """Show breaks of the newest reconciliations, most money at risk first."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.reconciliation.breaks import list_breaks
 
     chosen = options.criteria(
@@ -50,82 +77,77 @@ def list_breaks(
     with run_context("reading") as ctx:
         listed = list_breaks(wanted, ctx)
         today = ctx.clock().date()
-    numbers = frozenset({"days old", "seconds", "amounts", "at risk"})
-    listing = table(
-        "Breaks", "id", "day", "days old", "account", "carrier", "class", "cause", "seconds", "amounts", "at risk",
-        "state", "with", numbers=numbers,
-    )  # fmt: skip
-    for item in listed[:most]:
-        listing.add_row(
-            item.outcome_id[:SHOWN_ID],
-            str(item.business_date),
-            str((today - item.business_date).days),
-            item.account_id,
-            item.carrier,
-            item.match_class,
-            item.cause or "",
-            f"{_text(item.switch_seconds)} / {_text(item.carrier_seconds)}",
-            f"{_text(item.switch_amount)} / {_text(item.carrier_amount)}",
-            f"{_text(item.exposure)} {item.exposure_currency}",
-            f"{item.state} ({item.decision_no})" if item.decision_no else item.state,
-            item.assignee or "",
-        )
-    out.print(listing)
-    out.print(
-        f"{min(most, len(listed))} of {len(listed)} shown; switch / carrier; state with the number of decisions. "
-        "The pages of the days have the calls."
+    show(
+        _BREAKS,
+        (
+            (
+                Cell(item.outcome_id, item.outcome_id[:SHOWN_ID]),
+                item.business_date,
+                (today - item.business_date).days,
+                item.account_id,
+                item.carrier,
+                item.match_class,
+                item.cause or None,
+                item.switch_seconds,
+                item.carrier_seconds,
+                item.switch_amount,
+                item.carrier_amount,
+                item.exposure,
+                item.exposure_currency,
+                Cell(item.state, f"{item.state} ({item.decision_no})" if item.decision_no else None),
+                Cell(item.decision_no, ""),
+                item.assignee or None,
+            )
+            for item in listed[:most]
+        ),
+        ctx,
     )
-
-
-def _text(value: object) -> str:
-    from decimal import Decimal
-
-    return f"{value.normalize():f}" if isinstance(value, Decimal) else "none"
+    out.print(f"{min(most, len(listed))} of {len(listed)} shown, most money at risk first; the pages have the calls")
 
 
 @breaks_app.command("show")
-def show(id_: Annotated[str, typer.Argument(metavar="ID", help="Id of a break or its first characters.")]) -> None:
+@reports(_BREAK, _DECISIONS, _NOTES)
+def show_one(id_: Annotated[str, typer.Argument(metavar="ID", help="Id of a break or its first characters.")]) -> None:
     """Show a break with every decision and note about it."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.steps.reconciliation.decisions import break_history
 
     with run_context("reading") as ctx:
         history = break_history(id_, ctx)
     item = history.item
-    out.print(
-        f"{item.outcome_id}\n{item.business_date}, account {item.account_id}, carrier {item.carrier}:"
-        f" {item.match_class}{', ' + item.cause if item.cause else ''}{': ' + item.detail if item.detail else ''}\n"
-        f"expected {_text(item.expected_amount)}, charged {_text(item.carrier_amount)},"
-        f" too much {_text(item.exposure)} {item.exposure_currency}; {item.state}"
-        f"{', with ' + item.assignee if item.assignee else ''}",
-        markup=False,
-        soft_wrap=True,
+    found = (
+        item.outcome_id,
+        item.business_date,
+        item.account_id,
+        item.carrier,
+        item.match_class,
+        item.cause or None,
+        item.detail or None,
+        item.expected_amount,
+        item.carrier_amount,
+        item.exposure,
+        item.exposure_currency,
+        item.state,
+        item.assignee or None,
     )
+    show(_BREAK, [found], ctx)
     if history.decisions:
-        listing = table("Decisions", "no", "decision", "by", "at, UTC", "reason", "rule", numbers=frozenset({"no"}))
-        for past in history.decisions:
-            listing.add_row(
-                str(past.decision_no), past.decision, past.decided_by, f"{past.decided_at:%Y-%m-%d %H:%M}", past.reason,
-                past.rule_id or "",
-            )  # fmt: skip
-        out.print(listing)
+        show(
+            _DECISIONS,
+            (
+                (past.decision_no, past.decision, past.decided_by, past.decided_at, past.reason, past.rule_id)
+                for past in history.decisions
+            ),
+        )
     if history.notes:
-        listing = table("Notes", "by", "at, UTC", "note", "in charge")
-        for note in history.notes:
-            listing.add_row(note.noted_by, f"{note.noted_at:%Y-%m-%d %H:%M}", note.note or "", note.assignee or "")
-        out.print(listing)
+        show(_NOTES, ((note.noted_by, note.noted_at, note.note, note.assignee) for note in history.notes))
 
 
 @breaks_app.command("export")
 def export(
     *,
-    business_date: Annotated[
-        datetime,
-        typer.Option(
-            "--date", parser=parse_day, metavar="DAY", help="Business date: YYYY-MM-DD, today, yesterday or -N."
-        ),
-    ],
-    account: Annotated[str, typer.Option(help="Account that owns the calls.")],
+    business_date: Annotated[datetime, day_option("Business date")],
+    account: Owner,
     carrier: Annotated[str, typer.Option(help="The carrier to dispute with.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder to write into.")] = Path(),
     undecided: Annotated[

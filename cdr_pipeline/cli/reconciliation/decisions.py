@@ -4,12 +4,15 @@ from collections import defaultdict
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from cdr_pipeline.cli.account_options import Accounts, Owner, several
+from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reconciliation import break_options as options
 from cdr_pipeline.cli.reconciliation.breaks import SHOWN_ID, breaks_app
+from cdr_pipeline.cli.reports import reports, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
 rules_app = typer.Typer(help="Rules that decide breaks at every reconciliation.", no_args_is_help=True)
 breaks_app.add_typer(rules_app, name="rules")
 _MOST_SHOWN = 10
+_RULES: Final = listing(
+    "rules", "Rules", "id", "account", "breaks", "decision", "reason", "created_by", "created_at", "ended_at",
+    "ended_by", sentences=("breaks", "reason"),
+    titles={"created_by": "by", "created_at": "since", "ended_at": "ended", "ended_by": ""},
+)  # fmt: skip
 _Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of breaks or their first characters.")]
 
 
@@ -59,7 +67,7 @@ def decide(
     ] = None,
     first: options.First = None,
     last: options.Last = None,
-    account: options.Accounts = None,
+    account: Accounts = None,
     carrier: options.Carrier = None,
     match_class: options.Classes = None,
     cause: options.Causes = None,
@@ -141,7 +149,7 @@ def note(
 def credit(
     credit_note: Annotated[str, typer.Argument(metavar="NUMBER", help="Number of the credit note.")],
     *,
-    account: Annotated[str, typer.Option(help="Account that owns the calls.")],
+    account: Owner,
     carrier: Annotated[str, typer.Option(help="Carrier that gives the credit.")],
     amount: Annotated[str, typer.Option(help="Amount of the credit note, above 0.")],
     currency: Annotated[str, typer.Option(metavar="CODE", help="Currency of the amount.")],
@@ -183,7 +191,7 @@ def add_rule(
     reason: options.Reason,
     by: options.By,
     account: Annotated[
-        list[str] | None, typer.Option(help="Account of the rule; repeat for several; default: all active ones.")
+        list[str] | None, several("Account of the rule, by name or id; repeat for several; default: all active ones.")
     ] = None,
     carrier: options.Carrier = None,
     match_class: options.Classes = None,
@@ -219,24 +227,36 @@ def add_rule(
 
 
 @rules_app.command("list")
+@reports(_RULES)
 def list_rules(
     *,
-    account: options.Accounts = None,
+    account: Accounts = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also rules that are not in force any more.")] = False,
 ) -> None:
     """Show the rules in the order in which they apply; the first one that covers a break decides it."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.steps.reconciliation import decisions
 
     with run_context("reading") as ctx:
         rules = decisions.list_rules(ctx, account, ended=ended)
-    listing = table("Rules", "id", "account", "breaks", "decision", "reason", "by", "since", "ended")
-    for rule in rules:
-        listing.add_row(
-            rule.rule_id, rule.account_id, rule.criteria.words(), rule.decision, rule.reason, rule.created_by,
-            f"{rule.created_at:%Y-%m-%d}", f"{rule.ended_at:%Y-%m-%d} by {rule.ended_by}" if rule.ended_at else "",
-        )  # fmt: skip
-    out.print(listing)
+    show(
+        _RULES,
+        (
+            (
+                rule.rule_id,
+                rule.account_id,
+                rule.criteria.words(),
+                rule.decision,
+                rule.reason,
+                rule.created_by,
+                Cell(rule.created_at, f"{rule.created_at:%Y-%m-%d}"),
+                Cell(rule.ended_at, f"{rule.ended_at:%Y-%m-%d}" if rule.ended_at else None),
+                Cell(rule.ended_by, f"by {rule.ended_by}" if rule.ended_by else None),
+            )
+            for rule in rules
+        ),
+        ctx,
+    )
 
 
 @rules_app.command("end")

@@ -3,18 +3,29 @@
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day
+from cdr_pipeline.cli.dates import day_option
+from cdr_pipeline.cli.listings import listing
+from cdr_pipeline.cli.reports import is_json, reports, show
 
 if TYPE_CHECKING:
     from cdr_pipeline.steps.reconciliation.reconcile_files import ReconciledFiles
 
 _DIRECTIONS = ("outbound", "inbound", "any")
 
+_NUMBERS: Final = ("rows", "seconds", "amount", "exposure")
+_CLASSES: Final = listing("classes", "Reconciled", "side", "class", *_NUMBERS, "currency", numbers=_NUMBERS)
+_MONEY: Final = listing("money", "Money", "currency", "totals", blocks=True)
+_RESULT: Final = listing(
+    "result", "Result", "light", "pairs", "offset_ms", "offset_status", "not_compared", "findings", "folder",
+    single=True, blocks=True,
+)  # fmt: skip
 
+
+@reports(_RESULT, _CLASSES, _MONEY)
 def reconcile_files(
     *,
     switch: Annotated[
@@ -45,12 +56,7 @@ def reconcile_files(
     ] = None,
     day: Annotated[
         datetime | None,
-        typer.Option(
-            "--date",
-            parser=parse_day,
-            metavar="DAY",
-            help="Day whose prices apply to every call; default: each call's own day.",
-        ),
+        day_option("Day whose prices apply to every call; default: each call's own day", "--date"),
     ] = None,
 ) -> None:
     """Compare the switch's legs with a carrier's records: pairs, a class for every record, and totals that balance."""
@@ -96,31 +102,35 @@ def _amount(text: str | None) -> Decimal | None:
 def _print(reconciled: "ReconciledFiles") -> None:
     import polars as pl
 
-    from cdr_pipeline.cli.terminal import err, out, table
+    from cdr_pipeline.cli.terminal import err, out
 
     result = reconciled.result
-    numbers = frozenset({"rows", "seconds", "amount", "exposure"})
-    listing = table("Reconciled", "side", "class", "rows", "seconds", "amount", "exposure", "currency", numbers=numbers)
     by_class = result.totals.group_by("side", "class", "currency").agg(
         pl.col("rows", "seconds", "amount", "exposure").sum()
     )
-    for row in by_class.sort("side", "class", "currency").iter_rows(named=True):
-        money = (f"{row[name]:f}" for name in ("seconds", "amount", "exposure"))
-        listing.add_row(row["side"], row["class"], str(row["rows"]), *money, row["currency"])
-    out.print(listing)
+    columns = ("side", "class", *_NUMBERS, "currency")
+    rows = by_class.sort("side", "class", "currency").iter_rows(named=True)
+    show(_CLASSES, ([row[name] for name in columns] for row in rows))
     from cdr_pipeline.core.reconcile.result.money_totals import MONEY_TOTALS, money_totals
 
     for row in money_totals(result.rows, result.accruals).iter_rows(named=True):
+        if is_json():
+            show(_MONEY, [(row["currency"], {name: row[name] for name in MONEY_TOTALS})])
         parts = ", ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in MONEY_TOTALS if row[name])
         out.print(f"{row['currency']}: {parts}", markup=False)
     offset = result.offset.row(0, named=True)
+    findings, folder = list(reconciled.verdict.findings), reconciled.files[0].parent
+    if is_json():
+        of_clocks = (offset["offset_ms"], offset["status"])
+        light = reconciled.verdict.light
+        show(_RESULT, [(light, result.pairs.height, *of_clocks, reconciled.not_compared, findings, folder)])
     out.print(
         f"{result.pairs.height} pairs; clocks differ by {offset['offset_ms']} ms ({offset['status']},"
         f" {offset['pairs']} calls)"
     )
-    for finding in reconciled.verdict.findings:
+    for finding in findings:
         err.print(finding, markup=False)
     out.print(f"light: {reconciled.verdict.light}")
     if reconciled.not_compared:
         out.print(f"{reconciled.not_compared} legs that the carrier does not bill count as unbillable")
-    out.print(f"written to {reconciled.files[0].parent}", markup=False)
+    out.print(f"written to {folder}", markup=False)

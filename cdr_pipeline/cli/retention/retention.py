@@ -1,15 +1,26 @@
 """``cdr-pipeline warehouse retention``: retention of old records."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from cdr_pipeline.cli.account_options import argument
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import is_json, reports, show
+
 retention_app = typer.Typer(help="Retention of old records by account.", no_args_is_help=True)
+_POLICIES: Final = listing(
+    "policies", "Retention", "account", "keep_months", "archive", "mask_after_days", "set_by", "set_at",
+    titles={"keep_months": "months kept", "archive": "removed go to", "mask_after_days": "masked after days",
+            "set_at": "set"},
+)  # fmt: skip
+_MONTHS: Final = listing("months", "Months", "account", "month", "outcome", "records", "unfinished_days")
+_MASKED: Final = listing("masked", "Masked", "account", "records")
 
 
 @retention_app.command("set")
 def set_policy(
-    account: Annotated[str, typer.Argument(help="Account that owns the records.")],
+    account: Annotated[str, argument("Account that owns the records, by name or id.")],
     *,
     by: Annotated[str, typer.Option(help="Person responsible; recorded in the audit log.")],
     keep_months: Annotated[
@@ -30,27 +41,33 @@ def set_policy(
 
 
 @retention_app.command("list")
+@reports(_POLICIES)
 def list_all() -> None:
     """Show every policy. Accounts without a policy keep all records."""
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.steps.retention.retain_records import list_policies
 
     with run_context("reading") as ctx:
         policies = list_policies(ctx)
-    listing = table("Retention", "account", "months kept", "removed go to", "masked after days", "set by", "set")
-    for policy in policies:
-        listing.add_row(
-            policy.account_id,
-            "all" if policy.keep_months is None else str(policy.keep_months),
-            "archive" if policy.archive else "nowhere",
-            "never" if policy.mask_after_days is None else str(policy.mask_after_days),
-            policy.set_by,
-            f"{policy.set_at:%Y-%m-%d}",
-        )
-    out.print(listing)
+    show(
+        _POLICIES,
+        (
+            (
+                policy.account_id,
+                Cell(policy.keep_months, "all" if policy.keep_months is None else None),
+                Cell(policy.archive, "archive" if policy.archive else "nowhere"),
+                Cell(policy.mask_after_days, "never" if policy.mask_after_days is None else None),
+                policy.set_by,
+                Cell(policy.set_at, f"{policy.set_at:%Y-%m-%d}"),
+            )
+            for policy in policies
+        ),
+        ctx,
+    )
 
 
 @retention_app.command("run")
+@reports(_MONTHS, _MASKED)
 def run(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print which months are due and change nothing.")] = False,
@@ -62,6 +79,16 @@ def run(
 
     with run_context("retaining") as ctx:
         result = retain_records(ctx, dry_run=dry_run)
+    if is_json():
+        show(
+            _MONTHS,
+            (
+                (month.account_id, f"{month.month:%Y-%m}", month.outcome, month.records, list(month.unfinished))
+                for month in result.months
+            ),
+            ctx,
+        )
+        show(_MASKED, result.masked.items(), ctx)
     for month in result.months:
         days = ", ".join(day.isoformat() for day in month.unfinished)
         detail = f"days open or late: {days}" if days else f"{month.records} records"

@@ -1,9 +1,14 @@
 """``cdr-pipeline import``: a carrier's file in."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from cdr_pipeline.cli.account_options import Owner
+from cdr_pipeline.cli.listings import listing
+from cdr_pipeline.cli.reports import is_json, reports, show
+from cdr_pipeline.cli.uploads.profiles import complete_profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,14 +19,24 @@ if TYPE_CHECKING:
     from cdr_pipeline.sources.uploads.reject_reasons import RejectReason
 
 _LINES_SHOWN = 100
+_CLASSES: Final = ("read", "merged", "unchanged", "duplicate", "rejected", "filtered")
+_COUNTS: Final = listing("counts", "Counts", "file", "profile", *_CLASSES, numbers=_CLASSES, single=True)
+_LINES: Final = listing("lines", "Lines", "line", "class", "reason", "field", "detail", numbers=("line",))
+_REASONS: Final = listing("reasons", "Reasons", "class", "reason", "rows", numbers=("rows",))
 
 
+@reports(_COUNTS, _REASONS, _LINES)
 def import_file(
     file: Annotated[Path, typer.Argument(dir_okay=False, help="The carrier's file.")],
     *,
-    account: Annotated[str, typer.Option("--account", help="Account that owns the calls.")],
+    account: Owner,
     profile: Annotated[
-        str, typer.Option("--profile", help="Profile that describes the file's format, such as asterisk or generic.")
+        str,
+        typer.Option(
+            "--profile",
+            help="Profile that describes the file's format, such as asterisk or generic.",
+            autocompletion=complete_profile,
+        ),
     ],
     time_zone: Annotated[
         str | None, typer.Option(help="IANA time zone of the file's local times; default: the account's.")
@@ -56,9 +71,10 @@ def import_file(
     if dry_run:
         with run_context("looking") as ctx:
             preview = preview_upload(request, ctx)
-        _print_counts(f"{file.name} ({profile}), nothing changed", preview.counts)
+        out.print("nothing changed; this is what an import would do")
+        _show_counts(file.name, profile, preview.counts)
         if preview.first_rows:
-            out.print(value_table("First rows as they would be merged", preview.first_rows))
+            out.print(value_table("First rows as they would be merged", preview.first_rows, out.width), soft_wrap=True)
         _print_reasons(preview.reject_reasons, preview.filtered_reasons, preview.details)
         _print_lines(preview.lines, classes)
         if preview.refusal is not None:
@@ -74,7 +90,7 @@ def import_file(
     with run_context("importing") as ctx:
         loaded = import_upload(request, ctx)
         exported = export_upload(loaded, ctx)
-    _print_counts(f"{loaded.file_name} ({profile})", loaded.counts)
+    _show_counts(loaded.file_name, profile, loaded.counts)
     if loaded.known:
         out.print("these bytes were imported before; the counts are those of the first import")
     elif loaded.counts.updated:
@@ -87,34 +103,27 @@ def import_file(
 
 def _print_lines(lines: "pl.DataFrame", classes: Path | None) -> None:
     """The class of every line, into a file or on the screen; there, of the first ones."""
-    from cdr_pipeline.cli.terminal import out, table
+    from cdr_pipeline.cli.terminal import out
 
     if classes is not None:
         lines.write_csv(classes)
         out.print(f"class of every line: {classes}", markup=False)
         return
-    listing = table("Lines", *lines.columns, numbers=frozenset({"line"}))
-    for row in lines.head(_LINES_SHOWN).iter_rows():
-        listing.add_row(*("" if value is None else str(value) for value in row))
-    out.print(listing)
+    show(_LINES, (lines if is_json() else lines.head(_LINES_SHOWN)).rows())
     if lines.height > _LINES_SHOWN:
         out.print(f"and {lines.height - _LINES_SHOWN} more lines: --classes FILE writes them all")
 
 
-def _print_counts(title: str, counts: "BatchCounts") -> None:
-    from rich.markup import escape
-
-    from cdr_pipeline.cli.terminal import out, table
-
-    columns = ("read", "merged", "unchanged", "duplicate", "rejected", "filtered")
-    listing = table(escape(title), *columns, numbers=frozenset(columns))
-    listing.add_row(*(str(getattr(counts, column)) for column in columns))
-    out.print(listing)
+def _show_counts(file: str, profile: str, counts: "BatchCounts") -> None:
+    show(_COUNTS, [(file, profile, *(getattr(counts, name) for name in _CLASSES))])
 
 
 def _print_reasons(rejected: dict[str, int], filtered: dict[str, int], details: "Sequence[RejectReason]") -> None:
     from cdr_pipeline.cli.terminal import out
 
+    if is_json():
+        for kind, reasons in (("rejected", rejected), ("filtered", filtered)):
+            show(_REASONS, ((kind, reason, number) for reason, number in reasons.items()))
     texts = [detail.text for detail in details] or [f"{number} {reason}" for reason, number in rejected.items()]
     for text in texts:
         out.print(f"  rejected: {text}", markup=False)

@@ -1,38 +1,61 @@
 """``cdr-pipeline profiles``: how files are written, the built-in ones and your own."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
+
 profiles_app = typer.Typer(help="Import profiles: descriptions of file formats.", no_args_is_help=True)
+_PROFILES: Final = listing(
+    "profiles", "Profiles", "profile", "description", "format", "own", sentences=("description",),
+    titles={"description": "files of", "own": "where from"},
+)  # fmt: skip
+_FAULTS: Final = listing(
+    "invalid", "Not valid, so no file can be imported with them", "profile", "code", "what_is_wrong",
+    sentences=("what_is_wrong",),
+)  # fmt: skip
+
+
+def complete_profile(incomplete: str) -> Iterator[str]:
+    """Names of profiles, for the shell."""
+    from cdr_pipeline.errors import CdrError
+    from cdr_pipeline.settings import load_settings
+    from cdr_pipeline.sources.uploads.profiles import list_profiles
+
+    try:
+        names = list_profiles(load_settings().profile_dir)
+    except (CdrError, OSError):
+        return
+    yield from (name for name in names if name.startswith(incomplete))
 
 
 @profiles_app.command("list")
+@reports(_PROFILES, _FAULTS)
 def list_all() -> None:
     """Show every profile: built-in ones and your own, and files of yours that are not valid yet."""
-    from rich.markup import escape
-
-    from cdr_pipeline.cli.terminal import out, ready_settings, table
+    from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles
 
     settings = ready_settings()
-    listing = table("Profiles", "profile", "files of", "format", "where from")
+    rows = list[tuple[object, ...]]()
     for name, profile in list_profiles(settings.profile_dir).items():
         own = (settings.profile_dir / f"{name}.toml").is_file()
-        listing.add_row(name, profile.description, profile.layout.format, "your own" if own else "built in")
-    out.print(listing)
+        rows.append((name, profile.description, profile.layout.format, Cell(own, "your own" if own else "built in")))
+    show(_PROFILES, rows)
     broken = broken_profiles(settings.profile_dir)
     if broken:
-        faults = table("Not valid, so no file can be imported with them", "profile", "what is wrong")
-        for name, profile in broken.items():
-            faults.add_row(escape(name), escape(profile.error.message))
-        out.print(faults)
+        show(_FAULTS, ((name, profile.error.code, profile.error.message) for name, profile in broken.items()))
         out.print(f"'cdr-pipeline profiles check {settings.profile_dir}/NAME.toml' checks one", markup=False)
 
 
 @profiles_app.command("show")
-def show(name: Annotated[str, typer.Argument(help="Name of the profile.")]) -> None:
+def show_one(
+    name: Annotated[str, typer.Argument(help="Name of the profile.", autocompletion=complete_profile)],
+) -> None:
     """Print the TOML of a profile, to copy and change."""
     from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.sources.uploads.profiles import shown_text

@@ -2,49 +2,55 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.dates import parse_day
+from cdr_pipeline.cli.account_options import Accounts, OneAccount
+from cdr_pipeline.cli.dates import day_option
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
 
 rejects_app = typer.Typer(help="Rejected rows: list, export, correct and replay them.", no_args_is_help=True)
-_ACCOUNT = typer.Option("--account", help="Only this account.")
+_REJECTS: Final = listing(
+    "rejects", "Rejected rows", "upload", "account", "origin", "file_or_window", "reason", "field", "rows",
+    "first_line", "meaning", numbers=("rows", "first_line"), sentences=("meaning", "file_or_window"),
+    titles={"origin": ""},
+)  # fmt: skip
 
 
 @rejects_app.command("list")
+@reports(_REJECTS)
 def list_rejects(
     *,
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    account: Accounts = None,
     state: Annotated[str, typer.Option(help="open, corrected or dismissed.")] = "open",
 ) -> None:
     """Show rejected rows by file or window, reason and field, with the meaning of the reason."""
-    from rich.markup import escape
-
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
 
     with run_context("reading") as ctx, ctx.ledger() as ledger:
         accounts = [item.account_id for item in ledger.accounts.active(account)]
         sources = ledger.uploads.reject_sources(accounts, state=state)
-    numbers = frozenset({"rows", "first line"})
-    listing = table(
-        f"Rejected rows, {state}", "upload", "account", "file or window", "reason", "field", "rows", "first line",
-        "meaning", numbers=numbers,
-    )  # fmt: skip
-    for row in sources:
-        imported = row["origin"] == "imported"
-        listing.add_row(
-            row["source"][:12] if imported else "",
-            row["account_id"],
-            escape(row["file_name"] or Path(row["source"]).name),
-            row["reason"],
-            row["field"],
-            str(row["row_count"]),
-            str(row["first_line"]),
-            EXPLANATIONS[Reject(row["reason"])] + (f" ({row['detail']})" if row["detail"] else ""),
-        )
-    out.print(listing)
+    show(
+        _REJECTS,
+        (
+            (
+                row["source"][:12] if row["origin"] == "imported" else None,
+                row["account_id"],
+                Cell(row["origin"], ""),
+                row["file_name"] or Path(row["source"]).name,
+                row["reason"],
+                row["field"],
+                row["row_count"],
+                row["first_line"],
+                EXPLANATIONS[Reject(row["reason"])] + (f" ({row['detail']})" if row["detail"] else ""),
+            )
+            for row in sources
+        ),
+        ctx,
+    )
     if any(row["origin"] == "imported" for row in sources):
         out.print("to correct them: 'cdr-pipeline rejects export UPLOAD --out FILE', edit FILE, 'rejects replay FILE'")
 
@@ -54,7 +60,7 @@ def export(
     upload: Annotated[str, typer.Argument(help="Id of the upload or its first characters.")],
     *,
     file: Annotated[Path | None, typer.Option("--out", help="Output file; default: standard output.")] = None,
-    account: Annotated[str | None, _ACCOUNT] = None,
+    account: OneAccount = None,
 ) -> None:
     """Write an upload's open rejects in the format of its file, with three extra columns: upload, line, reason.
 
@@ -83,7 +89,7 @@ def export(
 def replay(
     file: Annotated[Path, typer.Argument(help="A corrected reject file.")],
     *,
-    account: Annotated[str | None, _ACCOUNT] = None,
+    account: OneAccount = None,
 ) -> None:
     """Import a corrected reject file: correct rows are merged and closed, the others are rejected again.
 
@@ -116,9 +122,9 @@ def dismiss(
     reason: Annotated[str, typer.Option(help="Why the rows need no correction; stored with the rows.")],
     date: Annotated[
         datetime | None,
-        typer.Option(parser=parse_day, metavar="DAY", help="Only rows of this day: YYYY-MM-DD, yesterday or -N."),
+        day_option("Only rows of this day", "--date"),
     ] = None,
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    account: Accounts = None,
 ) -> None:
     """Close rejected rows that are no calls, or that cannot be corrected. Manifests still count them as rejected.
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
     from cdr_pipeline.sources.uploads.draft_trial import Trial
 
 _LONGEST_RAW = 60
+_NUMBERS = ("line", "seconds", "billed", "cost")
 # Width of the table in a file or another program.
 _PIPED_WIDTH = 200
 
@@ -27,7 +28,7 @@ def print_trial(trial: "Trial", assumed: Mapping[str, str]) -> None:
     if known:
         title += ", assuming " + ", ".join(f"{key} {answer}" for key, answer in known.items())
     screen = err if err.is_terminal else Console(stderr=True, highlight=False, width=_PIPED_WIDTH)
-    screen.print(value_table(title, trial.rows))
+    screen.print(value_table(title, trial.rows, screen.width), markup=False)
     counts = ", ".join(f"{number} {name}" for name, number in trial.counts.items())
     filtered = ", ".join(f"{number} {name}" for name, number in trial.filtered.items())
     err.print(f"lines: {counts}" + (f" ({filtered})" if filtered else ""), markup=False)
@@ -35,34 +36,36 @@ def print_trial(trial: "Trial", assumed: Mapping[str, str]) -> None:
         err.print(f"  rejected: {reason.text}", markup=False)
 
 
-def value_table(title: str, rows: Sequence[Mapping[str, Any]]) -> "Table":
+def value_table(title: str, rows: Sequence[Mapping[str, Any]], width: int) -> "Text":
     """Rows with line and text, and the values with which they would be merged."""
-    from rich.markup import escape
+    from cdr_pipeline.cli.listings import listing, rendered
 
-    from cdr_pipeline.cli.terminal import table
-
-    listing = table(
-        escape(title), "line", "text", "start (UTC)", "seconds", "billed", "answered", "from", "to", "direction",
-        "result", "cost", numbers=frozenset({"line", "seconds", "billed", "cost"}),
+    shown = listing(
+        "rows", title, "line", "text", "start", "seconds", "billed", "answered", "from", "to", "direction", "result",
+        "cost", numbers=_NUMBERS, titles={"start": "start (UTC)"}, sentences=("text",),
     )  # fmt: skip
+    cells = list[tuple[str, ...]]()
     for row in rows:
         raw = str(row["raw"]).replace("\n", " / ")
         start = row["started_at"]
         cost = "" if row["cost"] is None else f"{row['cost'].normalize():f} {row['cost_currency'] or ''}".strip()
-        listing.add_row(
-            str(row["line"]),
-            escape(raw if len(raw) <= _LONGEST_RAW else f"{raw[: _LONGEST_RAW - 3]}..."),
-            f"{start:%Y-%m-%d %H:%M:%S}",
-            _number(row["duration_seconds"]),
-            _number(row["billing_seconds"]),
-            {True: "yes", False: "no", None: ""}[row["answered"]],
-            escape(_number_text(row, "caller")),
-            escape(_number_text(row, "callee")),
-            row["call_direction"] or "",
-            escape(row["disposition"] or row["hangup_cause"] or ""),
-            cost,
+        answered = {True: "yes", False: "no", None: ""}[row["answered"]]
+        cells.append(
+            (
+                str(row["line"]),
+                raw if len(raw) <= _LONGEST_RAW else f"{raw[: _LONGEST_RAW - 3]}...",
+                f"{start:%Y-%m-%d %H:%M:%S}",
+                _number(row["duration_seconds"]),
+                _number(row["billing_seconds"]),
+                answered,
+                _number_text(row, "caller"),
+                _number_text(row, "callee"),
+                row["call_direction"] or "",
+                row["disposition"] or row["hangup_cause"] or "",
+                cost,
+            )
         )
-    return listing
+    return rendered(shown, cells, {}, width)
 
 
 def _number(value: Any) -> str:  # noqa: ANN401 - a Decimal or None

@@ -1,19 +1,32 @@
 """``cdr-pipeline uploads``: files that came in, and those that wait for a decision."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from cdr_pipeline.cli.account_options import Accounts, OneAccount
+from cdr_pipeline.cli.listings import Cell, listing
+from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.cli.uploads.drops import DROPS, print_drops
+
 uploads_app = typer.Typer(help="Imported files, and files that wait for a decision.", no_args_is_help=True)
-_ACCOUNT = typer.Option("--account", help="Only this account.")
 _UPLOAD = typer.Argument(help="Id of the upload or its first characters; see 'uploads list'.")
 _BY = typer.Option("--by", help="Person who decided; stored with the upload.")
+_COUNTS: Final = ("merged", "read", "rejected")
+_UPLOADS: Final = listing(
+    "uploads", "Uploads", "upload", "sha256", "account", "file", "profile", "received_at", "state", *_COUNTS,
+    "error_code", "note", "corrects", numbers=_COUNTS, sentences=("note",),
+    titles={"received_at": "received (UTC)", "sha256": "", "error_code": "code"},
+)  # fmt: skip
+_READ: Final = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered")
+_READ_AGAIN: Final = listing("counts", "Read again", "when", "profile", *_READ, numbers=_READ)
 
 
 @uploads_app.command("list")
+@reports(_UPLOADS, DROPS)
 def list_uploads(
     *,
-    account: Annotated[list[str] | None, typer.Option(help="Only this account; repeat for several.")] = None,
+    account: Accounts = None,
     state: Annotated[
         list[str] | None, typer.Option(help="landed, held, loaded, refused or discarded; repeat for several.")
     ] = None,
@@ -22,10 +35,7 @@ def list_uploads(
 
     Files in the drop folder follow: refused ones with the reason, those that arrive, and those that wait.
     """
-    from rich.markup import escape
-
-    from cdr_pipeline.cli.terminal import out, run_context, table
-    from cdr_pipeline.cli.uploads.drops import print_drops
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
     from cdr_pipeline.warehouse.ledger import UPLOAD_STATES
 
@@ -33,31 +43,33 @@ def list_uploads(
         accounts = [item.account_id for item in ledger.accounts.active(account)]
         uploads = ledger.uploads.list_all(accounts, states=state or UPLOAD_STATES)
         dropped = [] if state else waiting_drops(ledger, ctx, accounts)
-    numbers = frozenset({"read", "merged", "rejected"})
-    listing = table("Uploads", "upload", "account", "file", "profile", "received", "state", *sorted(numbers), "note",
-                    numbers=numbers)  # fmt: skip
-    for upload in uploads:
-        note = upload.error_message or (f"corrects {upload.corrects[:12]}" if upload.corrects else "")
-        merged = None if upload.rows_inserted is None else upload.rows_inserted + (upload.rows_updated or 0)
-        counts = {"read": upload.rows_read, "merged": merged, "rejected": upload.rows_rejected}
-        listing.add_row(
-            upload.sha256[:12],
-            upload.account_id,
-            escape(upload.file_name),
-            upload.profile,
-            f"{upload.received_at:%Y-%m-%d %H:%M}",
-            upload.state,
-            *("" if counts[name] is None else str(counts[name]) for name in sorted(numbers)),
-            escape(note),
-        )
-    out.print(listing)
-    print_drops(dropped, ctx.settings.upload_dir)
+    show(
+        _UPLOADS,
+        (
+            (
+                upload.sha256[:12],
+                Cell(upload.sha256, ""),
+                upload.account_id,
+                upload.file_name,
+                upload.profile,
+                upload.received_at,
+                upload.state,
+                None if upload.rows_inserted is None else upload.rows_inserted + (upload.rows_updated or 0),
+                upload.rows_read,
+                upload.rows_rejected,
+                Cell(upload.error_code, ""),
+                upload.error_message,
+                Cell(upload.corrects, upload.corrects[:12] if upload.corrects else None),
+            )
+            for upload in uploads
+        ),
+        ctx,
+    )
+    print_drops(dropped, ctx)
 
 
 @uploads_app.command("release")
-def release(
-    upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
-) -> None:
+def release(upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: OneAccount = None) -> None:
     """Load a held file: records that the warehouse has stay as they are, the others are merged.
 
     Records that carry the id of another call become calls of their own; no call is ever replaced. Writes the daily
@@ -76,9 +88,7 @@ def release(
 
 
 @uploads_app.command("discard")
-def discard(
-    upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: Annotated[str | None, _ACCOUNT] = None
-) -> None:
+def discard(upload: Annotated[str, _UPLOAD], *, by: Annotated[str, _BY], account: OneAccount = None) -> None:
     """Discard a file. Records of a loaded file are withdrawn, with history; its bytes stay in landing.
 
     Writes the daily files of open days, as 'import' does. Exits with 5 if a sealed day has records of the file.
@@ -97,6 +107,7 @@ def discard(
 
 
 @uploads_app.command("replay")
+@reports(_READ_AGAIN)
 def replay(
     upload: Annotated[str, _UPLOAD],
     *,
@@ -107,7 +118,7 @@ def replay(
         str | None, typer.Option(help="IANA time zone of the file's local times; default: as in the first reading.")
     ] = None,
     by: Annotated[str | None, _BY] = None,
-    account: Annotated[str | None, _ACCOUNT] = None,
+    account: OneAccount = None,
 ) -> None:
     """Read a file again with the current profile and rules, or with another profile. Nothing is lost: history is kept.
 
@@ -116,7 +127,7 @@ def replay(
     cannot be read, nothing changes. Writes the daily files of open days; sealed days are late. Exits with 13 if rows
     were rejected.
     """
-    from cdr_pipeline.cli.terminal import out, run_context, table
+    from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.cli.uploads.results import finish_upload
     from cdr_pipeline.steps.uploads.exported_upload import export_upload
     from cdr_pipeline.steps.uploads.rejects import find_upload
@@ -127,14 +138,13 @@ def replay(
             record = find_upload(ledger, upload, account)
         replayed = replay_upload(ReplayRequest(record, profile, time_zone, by), ctx)
         exported = export_upload(replayed.upload, ctx)
-    columns = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered")
-    listing = table("Read again", "", "profile", *columns, numbers=frozenset(columns))
     readings = [("now", replayed.upload.profile, replayed.upload.counts)]
     if replayed.before is not None:
         readings.insert(0, ("before", record.profile, replayed.before))
-    for name, reader, counts in readings:
-        listing.add_row(name, reader, *(str(getattr(counts, column)) for column in columns))
-    out.print(listing)
+    show(
+        _READ_AGAIN,
+        ((name, reader, *(getattr(counts, column) for column in _READ)) for name, reader, counts in readings),
+    )
     for reason in replayed.upload.details:
         out.print(f"  rejected: {reason.text}", markup=False)
     if replayed.withdrawn:
