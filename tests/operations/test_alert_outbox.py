@@ -367,5 +367,5 @@ def test_the_commands_list_test_and_retry_alerts(
     alerts.list_alerts(as_json=True)
     assert [body["kind"] for body in hook.bodies] == ["broken", "test"]
     printed = capsys.readouterr().out
-    (listed,) = json.loads(printed[printed.index("[") :])
+    (listed,) = json.loads(printed[printed.index("{") :])["alerts"]
     assert (listed["channel"], listed["state"], listed["attempts"]) == ("webhook", "sent", 3)
