@@ -1,8 +1,8 @@
 """Commands that list or report: each has ``--json``, which prints one document with a stable form.
 
 The document is an object: ``schema`` is its version, ``error`` is null or has ``code``, ``message``, ``next`` and
-``retryable``, and every list that the command declares is there under its key, empty or not. Text for people is written
-to standard error then. The exit code is the same with and without ``--json``.
+``retryable``, and every list that the command declares is there under its key, empty or not. Messages are written to
+standard error then. The exit code is the same with and without ``--json``.
 """
 
 import functools

@@ -52,7 +52,7 @@ _COMMANDS: Final = """# Commands
 """
 _JSON: Final = f"""# JSON of commands
 
-Every command that lists or reports has `--json`. It prints one JSON object on standard output; text for people is
+Every command that lists or reports has `--json`. It prints one JSON object on standard output; messages are
 written to standard error, and the exit code is the same. For example, the days that are open:
 
     cdr-pipeline days list --json | jq -r '.days[] | select(.state == "open") | .account_name + " " + .day'
