@@ -1,6 +1,7 @@
 """What an operator types to import files: a new carrier, a dry run, rejects, held files, series."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -119,13 +120,13 @@ def test_a_dry_run_prints_the_class_of_every_line_and_changes_nothing(
         1: ("filtered", "header"), 2: ("unchanged", None), 3: ("updated", None), 4: ("duplicate", None),
         5: ("inserted", None), 6: ("rejected", "ragged_row"),
     }  # fmt: skip
-    assert "ragged_row" in run(*dry, code=13).stdout
+    shown = run(*dry, code=13).stdout
+    assert "ragged_row" in shown
     run(*dry, "--classes", "classes.csv", code=13)
     assert (tmp_path / "classes.csv").read_text().splitlines()[:3] == [
         "line,class,reason,field,detail", "1,filtered,header,,", "2,unchanged,,,",
     ]  # fmt: skip
-    values = [row for row in rows if len(row) > 5 and row[0].strip() == "3"]
-    assert [cell.strip() for cell in values[0][2:5]] == ["2026-03-02 09:00:02", "60", "60"]
+    assert re.search(r"2026-03-02 09:00:02 +60 +60 ", shown)
     assert stored(ctx, "record_id, cost::float") == [("generic:id:c1", 0.01), ("generic:id:c2", 0.01)]
     assert "b.csv" not in run("uploads", "list").stdout
 
