@@ -13,6 +13,7 @@ from cdr_pipeline.cli.grouped_help import GroupedCommands
 from cdr_pipeline.cli.invoices.invoices import invoices_app
 from cdr_pipeline.cli.operations.alerts import alerts_app
 from cdr_pipeline.cli.operations.config import config_app
+from cdr_pipeline.cli.operations.data import data_app
 from cdr_pipeline.cli.operations.demo import demo
 from cdr_pipeline.cli.operations.deployment import deployment_app
 from cdr_pipeline.cli.operations.docs import docs
@@ -70,5 +71,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(users_app, name="users", cls=GroupedCommands)
     app.add_typer(alerts_app, name="alerts", cls=GroupedCommands)
     app.add_typer(config_app, name="config", cls=GroupedCommands)
+    app.add_typer(data_app, name="data", cls=GroupedCommands)
     app.add_typer(deployment_app, name="deployment", cls=GroupedCommands)
     app.add_typer(warehouse_app, name="warehouse", cls=GroupedCommands)
