@@ -15,6 +15,7 @@ from cdr_pipeline.api.parameters import (
     documented,
 )
 from cdr_pipeline.api.responses import (
+    DECISION_SCHEMA,
     LOGIN_SCHEMA,
     AccountBody,
     AccountNode,
@@ -245,6 +246,18 @@ UPLOAD.responses[200] = UPLOAD.responses[201] | {"description": "the file was im
 _UPLOAD: Final = {"upload_id": "9f86d081", "state": "loaded"}
 UPLOADS: Final = Group(enveloped("Uploads", list[UploadState]), [_ACCEPT], example=[_UPLOAD])
 UPLOAD_STATE: Final = Group(enveloped("UploadDetail", UploadState), [_ACCEPT], example=_UPLOAD)
+DECISION: Final = Group(
+    enveloped("UploadDecided", UploadState),
+    [_ACCEPT],
+    example={"upload_id": "9f86d081", "state": "loaded"},
+    codes=(403, 408, 409, 413),
+    extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": DECISION_SCHEMA, "example": {"data": {"decision": "release"}}}},
+        }
+    },
+)
 REJECTS: Final = Group(
     enveloped("Rejects", list[RejectedLine]),
     [_ACCEPT],

@@ -1,4 +1,4 @@
-"""Rate limits: a token bucket per API token for requests and one per client address for failed logins.
+"""Rate limits: a token bucket per account that tokens are issued for and one per client address for failed logins.
 
 Each worker counts for itself; the limit of a worker is the total limit divided by the number of workers.
 """
@@ -65,22 +65,23 @@ class Rates:
     """Rate limits of one worker.
 
     Args:
-        per_second: allowed requests per second and API token over all workers; 0 disables the limits.
+        per_second: allowed requests per second and account over all workers, by all tokens of the account; 0 disables
+            the limits.
         workers: number of workers that share the limit.
         clock: monotonic clock in seconds.
     """
 
     def __init__(self, per_second: float, workers: int, clock: Callable[[], float]) -> None:
         share = per_second / workers
-        self._tokens = Buckets(share, max(1.0, share * _BURST_SECONDS), clock) if share > 0 else None
+        self._accounts = Buckets(share, max(1.0, share * _BURST_SECONDS), clock) if share > 0 else None
         self._failures = Buckets(_FAILURES_PER_SECOND, _FAILURES, clock) if share > 0 else None
         self._trusted: OrderedDict[int, None] = OrderedDict()
 
-    def take(self, token_id: str, cost: float = 1.0) -> None:
-        """Counts a request. Raises RequestRefused: 429 with Retry-After."""
-        if self._tokens is None:
+    def take(self, account_id: str, cost: float = 1.0) -> None:
+        """Counts a request with a token of the account. Raises RequestRefused: 429 with Retry-After."""
+        if self._accounts is None:
             return
-        seconds = self._tokens.wait_for(token_id, cost, take=True)
+        seconds = self._accounts.wait_for(account_id, cost, take=True)
         if seconds:
             raise too_many(seconds)
 

@@ -120,3 +120,8 @@ def other_request() -> RequestRefused:
 def too_many(seconds: int) -> RequestRefused:
     """429: too many requests; Retry-After has the seconds to wait."""
     return RequestRefused(429, "too_many_requests", {"message": "too many requests"}, {"Retry-After": str(seconds)})
+
+
+def busy(message: str, seconds: int) -> RequestRefused:
+    """503: other requests have to end first; Retry-After has the seconds to wait."""
+    return RequestRefused(503, "busy", {"message": message}, {"Retry-After": str(seconds)})

@@ -195,6 +195,28 @@ class UploadState(Body):
     rows_rejected: int | None
 
 
+Decision = Literal["release", "discard"]
+
+
+class UploadDecision(BaseModel):
+    """Decision about a held upload."""
+
+    decision: Decision
+
+
+class DecisionRequest(BaseModel):
+    """Body of a request that decides about a held upload."""
+
+    data: UploadDecision
+
+
+# Schema without references, as that of a login.
+DECISION_SCHEMA: Final = DecisionRequest.model_json_schema() | {
+    "properties": {"data": UploadDecision.model_json_schema()}
+}
+DECISION_SCHEMA.pop("$defs")
+
+
 class RejectedLine(Body):
     """A rejected line of an upload."""
 

@@ -9,6 +9,7 @@ from anyio import CapacityLimiter, Semaphore, fail_after, to_thread
 from fastapi import Request
 
 from cdr_pipeline.api.rates import Rates
+from cdr_pipeline.api.upload_queue import UploadQueue
 from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
@@ -26,11 +27,13 @@ class Service:
         ctx: settings, warehouse, clock and progress callback.
         records: search over the merged records.
         rates: rate limits of the clients.
+        uploads: queue of the files that are loaded.
     """
 
     ctx: RunContext
     records: RecordSearch
     rates: Rates
+    uploads: UploadQueue = field(default_factory=UploadQueue)
     _reads: Semaphore = field(init=False)
     _threads: CapacityLimiter = field(init=False)
 

@@ -36,7 +36,7 @@ class ServeSettings(SettingsSection):
         default=100.0,
         ge=0,
         le=100_000,
-        description="API: requests per second and token, with bursts of ten seconds; 0: no limit",
+        description="API: requests per second and account, by all its tokens, with bursts of ten seconds; 0: no limit",
     )
     serve_upload_bytes: int = Field(
         default=256 * 1024**2, ge=1024, le=64 * 1024**3, description="API: largest upload in bytes"

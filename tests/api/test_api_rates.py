@@ -7,6 +7,8 @@ from fastapi import Request
 
 from cdr_pipeline.api.rates import Buckets, Rates
 from cdr_pipeline.errors import RequestRefused
+from cdr_pipeline.steps.run_context import RunContext
+from tests.support.serving import serving, token_for
 
 
 @dataclass
@@ -49,6 +51,13 @@ def test_several_processes_share_one_limit() -> None:
         rates.take("t")
     with pytest.raises(RequestRefused):
         rates.take("t")
+
+
+def test_more_tokens_of_an_account_do_not_raise_its_limit(ctx: RunContext) -> None:
+    with serving(ctx, serve_requests_per_second=0.2) as api:
+        statuses = [api.get("/v2/accounts/self", token=token_for(ctx, "self")).status_code for _ in range(4)]
+        assert statuses == [200, 200, 429, 429]
+        assert api.get("/v2/accounts/top", "top").status_code == 200
 
 
 def test_no_limit_is_no_limit() -> None:

@@ -90,6 +90,24 @@ def test_an_upload_with_ids_of_other_calls_is_held(ctx: RunContext) -> None:
         assert imported(api) == ["generic:id:a1", "generic:id:a2"]
 
 
+@pytest.mark.parametrize(("decision", "state", "records"), [("release", "loaded", 4), ("discard", "discarded", 2)])
+def test_a_held_upload_is_decided_once_over_the_api(ctx: RunContext, decision: str, state: str, records: int) -> None:
+    with serving(ctx) as api, api.client(token_for(ctx, "self", "upload")) as client:
+        client.post(LIST, content=FILE, headers=CSV)
+        held = client.post(LIST, content=FILE.replace(b"2026-03-02", b"2026-03-03"), headers=CSV).json()["data"]
+        path = f"/v2/accounts/self/uploads/{held['upload_id']}/decision"
+        body = {"data": {"decision": decision}}
+        with api.client(api.tokens["self"]) as reader:
+            assert reader.put(path, json=body).status_code == 403
+        assert client.put(path, json={"data": {"decision": "perhaps"}}).status_code == 400
+        assert client.put(path.replace("self", "child"), json=body).status_code == 404
+        decided = client.put(path, json=body)
+        assert (decided.status_code, decided.json()["data"]["state"]) == (200, state)
+        assert len(imported(api)) == records
+        again = client.put(path, json=body)
+        assert (again.status_code, again.json()["message"]) == (409, "upload_not_held")
+
+
 def test_put_and_v1_do_the_same(ctx: RunContext) -> None:
     with serving(ctx) as api, api.client(token_for(ctx, "self", "upload")) as client:
         assert client.put("/v1/accounts/self/cdrs", content=FILE, headers=CSV).status_code == 201

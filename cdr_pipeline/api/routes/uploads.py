@@ -8,20 +8,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
+from pydantic import ValidationError
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader, uploader
-from cdr_pipeline.api.bodies import save_body
-from cdr_pipeline.api.documentation import REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS, described
+from cdr_pipeline.api.bodies import read_small, save_body
+from cdr_pipeline.api.documentation import DECISION, REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS, described
 from cdr_pipeline.api.negotiation import Form, body_form
 from cdr_pipeline.api.parameters import UploadQuery, parameters_of
-from cdr_pipeline.api.refusals import conflict, in_flight, invalid, no_such, other_request, unknown_parameters
+from cdr_pipeline.api.refusals import (
+    conflict,
+    in_flight,
+    invalid,
+    invalid_request,
+    no_such,
+    other_request,
+    unknown_parameters,
+)
+from cdr_pipeline.api.responses import Decision, DecisionRequest
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads.receive_upload import ReceivedFile, UploadReply, receive_upload, rejects_of, uploads_of
+from cdr_pipeline.steps.uploads.receive_upload import (
+    ReceivedFile,
+    UploadReply,
+    decide_received_upload,
+    receive_upload,
+    rejects_of,
+    uploads_of,
+)
 
 router = APIRouter(tags=["uploads"])
 Reader = Annotated[Caller, Depends(reader)]
@@ -32,8 +48,6 @@ _FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME: Final = 100
-# Loads compete for the same disks, so only two run at a time; others wait with their bodies on disk.
-_AT_A_TIME: Final = CapacityLimiter(2)
 # Seconds after which a client asks again for the response to a request that is running.
 _RETRY_SECONDS: Final = 5
 _STATUS: Final = {"created": 201, "known": 200, "previewed": 200}
@@ -79,6 +93,38 @@ async def upload_rejects(request: Request, caller: Reader, upload_id: str) -> Re
     return answer(request, media, rejects, name="rejects")
 
 
+@router.put(
+    "/accounts/{account_id}/uploads/{upload_id}/decision",
+    summary="Release or discard a held upload",
+    **described(DECISION),
+)
+async def decide_upload(request: Request, caller: Uploader, upload_id: str) -> Response:
+    """Releases a held upload, whose records are then loaded, or discards it permanently."""
+    media, upload = response_type(request), _id(upload_id)
+    service, account_id = service_of(request), caller.account.account_id
+    decision = _decision_of(await read_small(request))
+    found = await service.read(uploads_of, account_id, upload)
+    if not found:
+        raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
+    if found[0]["state"] != "held":
+        raise conflict("upload_not_held", "only a held upload needs a decision", state=found[0]["state"])
+    by = f"token {caller.token.token_id}"
+    await service.uploads.run(
+        caller.token.account_id, decide_received_upload, account_id, upload, decision, by, service.ctx
+    )
+    decided = await service.read(uploads_of, account_id, upload)
+    return answer(request, media, decided[0], name="upload")
+
+
+def _decision_of(body: bytes) -> Decision:
+    """The decision of a body. Raises RequestRefused: 400."""
+    try:
+        return DecisionRequest.model_validate_json(body).data.decision
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        raise invalid_request([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
+
+
 async def _upload(request: Request, caller: Caller) -> Response:
     media = response_type(request)
     form = body_form(request.headers.get("content-type"))
@@ -88,7 +134,7 @@ async def _upload(request: Request, caller: Caller) -> Response:
         file = _received_file(request, caller, form, path)
         if not await save_body(request, path, ctx.settings.serve_upload_bytes):
             raise invalid("body", "empty", "the body is empty: send the file itself")
-        reply = await to_thread.run_sync(receive_upload, file, ctx, limiter=_AT_A_TIME)
+        reply = await service_of(request).uploads.run(caller.token.account_id, receive_upload, file, ctx)
     return _response(request, media, reply)
 
 

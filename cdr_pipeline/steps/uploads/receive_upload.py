@@ -12,6 +12,8 @@ from cdr_pipeline.sources.uploads.opening import text_pieces
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.recognition import usual_profile
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.decide_uploads import discard_upload, release_upload
+from cdr_pipeline.steps.uploads.exported_upload import export_upload
 from cdr_pipeline.steps.uploads.load_uploads import load_registered
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
@@ -88,6 +90,20 @@ def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
             raise
         responses.finish(claim, status=0, answer={"outcome": reply.outcome, "data": reply.data})
     return reply
+
+
+def decide_received_upload(
+    account_id: str, upload_id: str, decision: Literal["release", "discard"], decided_by: str, ctx: RunContext
+) -> None:
+    """Releases a held upload and writes the daily files of open days, or discards it.
+
+    Raises:
+        UnreadableUpload: the upload does not exist or is not held.
+    """
+    if decision == "discard":
+        discard_upload(upload_id, ctx, decided_by=decided_by, account_id=account_id)
+        return
+    export_upload(release_upload(upload_id, ctx, decided_by=decided_by, account_id=account_id), ctx)
 
 
 def uploads_of(account_id: str, upload_id: str, ctx: RunContext) -> list[dict[str, Any]]:
