@@ -42,6 +42,7 @@ class DayRun:
         accounts: accounts of the run; None for all.
         dates: business dates of the run, oldest first.
         scope: scope of the run.
+        retry_number: number of attempts before this one.
     """
 
     dagster: dg.AssetExecutionContext
@@ -49,6 +50,7 @@ class DayRun:
     accounts: list[str] | None
     dates: list[date]
     scope: Scope
+    retry_number: int = 0
 
     @classmethod
     @contextmanager
@@ -56,7 +58,7 @@ class DayRun:
         """Opens the context of a step and holds the step's lease."""
         accounts = scope.selected_accounts(context)
         with leased_context(context, run_contexts) as ctx:
-            yield cls(context, ctx, accounts, partition_dates(context), scope)
+            yield cls(context, ctx, accounts, partition_dates(context), scope, context.retry_number)
 
 
 @dataclass(frozen=True, slots=True)

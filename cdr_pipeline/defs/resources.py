@@ -27,7 +27,8 @@ class RunContexts:
     def open(self, context: _Context) -> RunContext:
         """The context of a run. Its progress goes to the log of the run, and the run is tagged with its process."""
         settings = self._settings or load_settings()
-        context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: own_process()})
+        if context.run.tags.get(PROCESS_TAG) != own_process():
+            context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: own_process()})
         return RunContext.open(
             settings, clock=self._clock, progress=PacedProgress(context.log.info), run_id=context.run.run_id
         )

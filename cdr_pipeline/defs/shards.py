@@ -2,14 +2,18 @@
 # Dagster reads the return annotation and knows only the bare class.
 """Daily assets whose accounts are divided into shards, so that several workers share a night.
 
-With one shard an asset is one step. With more it is a graph of steps: one divides the accounts, one step per shard does
-the work for its accounts, and one gathers the results for metadata and checks. The asset itself, its partitions, checks
-and tags are the same in both forms. No value passes between the steps except through the warehouse, so that they can
-run on different machines.
+With one shard an asset is one step. With more, and an executor that runs steps at the same time, it is a graph of
+steps: one divides the accounts, one step per shard does the work for its accounts, and one gathers the results for
+metadata and checks. No value passes between the steps except through the warehouse, so that they can run on different
+machines. In one process such steps would run one after the other and only add their own cost. There an asset stays one
+step, which does the work for all accounts at once, and for one shard after the other only if that fails.
+
+The asset itself, its partitions, checks and tags are the same in all forms.
 """
 
 import functools
 import inspect
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
@@ -26,7 +30,13 @@ from cdr_pipeline.errors import CdrError, WarehouseContended, WarehouseUnavailab
 from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.failure import FAULT, AccountFailure, error_summary
-from cdr_pipeline.steps.operations.night_shards import divide_night, record_shard, shard_accounts, shard_results
+from cdr_pipeline.steps.operations.night_shards import (
+    divide_night,
+    night_shards,
+    record_shard,
+    shard_accounts,
+    shard_results,
+)
 from cdr_pipeline.warehouse.operations.shards import ShardedStep
 
 Part = TypeVar("Part")
@@ -69,16 +79,16 @@ class WorkStep:
 
 def day_assets(step: WorkStep, work: AccountWork[Any], settings: Settings) -> dg.AssetsDefinition:
     """The assets of a step, as one step or as one per shard."""
-    return _in_one_step(step, work) if settings.night_shards == 1 else _in_shards(step, work, settings)
+    return _in_shards(step, work, settings) if _in_steps(settings) else _in_one_step(step, work, settings)
 
 
 def day_asset(asset: DayAsset, work: AccountWork[Any], settings: Settings) -> dg.AssetsDefinition:
     """The asset with the name and the docstring of its work, as one step or as one per shard."""
-    if settings.night_shards == 1:
+    if not _in_steps(settings):
 
         @functools.wraps(work.work)
         def whole(run: DayRun) -> DayResult:
-            (result,) = work.results(work.work(run), run)
+            (result,) = work.results(_worked(work, run, settings), run)
             return result
 
         return replace(asset, pool=work.pool).of(whole)
@@ -95,7 +105,12 @@ def day_asset(asset: DayAsset, work: AccountWork[Any], settings: Settings) -> dg
     return _in_shards(WorkStep(name, asset.days, [spec], checks, asset.retry_policy), work, settings)
 
 
-def _in_one_step(step: WorkStep, work: AccountWork[Any]) -> dg.AssetsDefinition:
+def _in_steps(settings: Settings) -> bool:
+    """Whether each shard is a step."""
+    return settings.night_shards > 1 and settings.executor != "in_process"
+
+
+def _in_one_step(step: WorkStep, work: AccountWork[Any], settings: Settings) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=step.name,
         partitions_def=step.days,
@@ -109,7 +124,7 @@ def _in_one_step(step: WorkStep, work: AccountWork[Any]) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
     ) -> Iterator[dg.MaterializeResult]:
         with classified_failures(context), DayRun.open(context, run_contexts, scope) as run:
-            yield from materialized(run, work.results(work.work(run), run))
+            yield from materialized(run, work.results(_worked(work, run, settings), run))
         require_good_run(context)
 
     return day_step
@@ -203,6 +218,46 @@ def _step(context: dg.AssetExecutionContext, step: WorkStep) -> ShardedStep:
     return ShardedStep(context.run.root_run_id or context.run.run_id, step.name)
 
 
+def _worked(work: AccountWork[Part], run: DayRun, settings: Settings) -> Part:
+    """The result of all accounts. If their common work fails, the accounts are divided and each shard works alone.
+
+    Then only a shard that fails for a temporary reason is repeated, and only the accounts of a broken shard fail.
+
+    Raises:
+        CdrError: the warehouse is down, or the work failed and there is one shard.
+        Failure, RetryRequested: the work decided itself how the step ends.
+    """
+    if settings.night_shards == 1:
+        return work.work(run)
+    try:
+        return work.work(run)
+    except (dg.Failure, dg.RetryRequested):
+        raise
+    except Exception as error:
+        if _is_down(error):
+            raise
+        text = f"{_message(error)}; the step continues with one shard after the other"
+        run.dagster.log.warning(text)
+    policy = retry_policy(settings)
+    shards = night_shards(run.dates[0], run.accounts, run.ctx)
+    return work.join([_worked_alone(work, replace(run, accounts=accounts), policy) for accounts in shards], run)
+
+
+def _worked_alone(work: AccountWork[Part], run: DayRun, policy: dg.RetryPolicy) -> Part:
+    """The result of a shard in this process, repeated as often as a step would be."""
+    for attempt in range(policy.max_retries + 1):
+        try:
+            return _work_or_fail(work, replace(run, retry_number=attempt), policy)
+        except dg.RetryRequested:
+            if attempt == policy.max_retries:
+                raise
+        except CdrError as error:
+            if _is_down(error):
+                raise
+        time.sleep(policy.calculate_delay(attempt + 1))
+    raise AssertionError("the last attempt returns or raises")
+
+
 def _work_or_fail(work: AccountWork[Part], run: DayRun, policy: dg.RetryPolicy) -> Part:
     """The result of a shard. After the last retry of a failed shard, its accounts are the ones that failed.
 
@@ -217,8 +272,7 @@ def _work_or_fail(work: AccountWork[Part], run: DayRun, policy: dg.RetryPolicy) 
     except (dg.Failure, dg.RetryRequested):
         raise
     except CdrError as error:
-        down = isinstance(error, WarehouseUnavailable) and not isinstance(error, WarehouseContended)
-        if down or (error.retryable and run.dagster.retry_number < policy.max_retries):
+        if _is_down(error) or (error.retryable and run.retry_number < policy.max_retries):
             raise
         failures = [AccountFailure.of(name, error) for name in accounts]
     except Exception as error:  # noqa: BLE001 - a fault of one shard must not stop the others
@@ -226,6 +280,18 @@ def _work_or_fail(work: AccountWork[Part], run: DayRun, policy: dg.RetryPolicy) 
     text = f"[{failures[0].code}] all accounts of this shard failed: {redact(failures[0].message)}"
     run.dagster.log.error(text)
     return work.fail(failures, run)
+
+
+def _is_down(error: Exception) -> bool:
+    """Whether no shard can work, because the warehouse is down."""
+    return isinstance(error, WarehouseUnavailable) and not isinstance(error, WarehouseContended)
+
+
+def _message(error: Exception) -> str:
+    """Code and message of an error, without values of rows."""
+    if isinstance(error, CdrError):
+        return f"[{error.code}] {redact(error.message)}"
+    return f"[{FAULT}] {error_summary(error)}"
 
 
 def _parts(work: AccountWork[Part], run: DayRun, step: ShardedStep) -> list[Part]:

@@ -62,7 +62,10 @@ class OperationSettings(SettingsSection):
         default=1,
         ge=1,
         le=256,
-        description="number of groups of accounts that workers collect, load and export at once",
+        description=(
+            "number of groups of accounts, each a step that another worker can run at the same time; in one process "
+            "the accounts are divided only if their common step fails"
+        ),
     )
     step_retry_seconds: float = Field(
         default=60.0,

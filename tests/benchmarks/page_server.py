@@ -31,7 +31,13 @@ class Pages:
 
     def page(self, number: int) -> bytes:
         """One whole reply."""
-        trailer = {"page_size": str(self._size), "status": "success", "node": "n", "auth_token": "x" * 64}
+        trailer = {
+            "page_size": str(self._size),
+            "status": "success",
+            "node": "n",
+            "version": "5.0.0",
+            "auth_token": "x" * 64,
+        }
         if number + 1 < self._pages:
             trailer["next_start_key"] = str(number + 1)
         rows = self._rows.replace(b"@@PAGE@@", b"@%07d" % number)

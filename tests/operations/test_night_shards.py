@@ -39,7 +39,9 @@ def switch() -> SimulatedSwitch:
 
 @pytest.fixture
 def played(settings: Settings, switch: SimulatedSwitch) -> Iterator[Settings]:
-    with playing(settings, switch, collect_reread_days=0, night_shards=3, step_retry_seconds=0) as made:
+    """Each shard is a step, as with several workers."""
+    shards = {"night_shards": 3, "executor": "multiprocess"}
+    with playing(settings, switch, collect_reread_days=0, step_retry_seconds=0, **shards) as made:
         yield made
 
 
@@ -69,7 +71,9 @@ def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 
 def test_shards_change_no_asset_no_check_no_job(settings: Settings) -> None:
     one = graph_text(build_definitions(settings))
-    several = graph_text(build_definitions(settings.model_copy(update={"night_shards": 4})))
+    sharded = settings.model_copy(update={"night_shards": 4})
+    assert graph_text(build_definitions(sharded)) == one
+    several = graph_text(build_definitions(sharded.model_copy(update={"executor": "multiprocess"})))
     without_pools = [line for line in one.splitlines() if "pools:" not in line]
     assert [line for line in several.splitlines() if "pools:" not in line] == without_pools
 
@@ -165,8 +169,46 @@ def test_a_shard_that_stays_broken_fails_its_accounts_only(
     assert len({row[0] for row in table_of_records(played)}) == done
 
 
+def test_in_one_process_only_a_failed_step_is_divided_into_shards(
+    played: Settings, switch: SimulatedSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, weak = switch.accounts[0].account_id, switch.accounts[1].account_id
+    collected, exported = list[list[str]](), list[list[str]]()
+
+    def failing(request: CollectRequest, ctx: RunContext) -> CollectedDay:
+        collected.append(sorted(request.accounts or ()))
+        if broken in (collected[-1] or [broken]):
+            raise RuntimeError("a fault with a value of a row")
+        return collect_day(request, ctx)
+
+    def failing_once(request: ExportRequest, ctx: RunContext) -> list[ExportedDay]:
+        exported.append(sorted(request.accounts or ()))
+        if weak in (exported[-1] or [weak]) and exported.count(exported[-1]) == 1:
+            raise WarehouseContended("another process holds the lock")
+        return export_days(request, ctx)
+
+    monkeypatch.setattr(api_pages, "collect_day", failing)
+    monkeypatch.setattr(daily_files, "export_days", failing_once)
+    here = played.model_copy(update={"executor": "in_process"})
+    with open_instance(here) as instance:
+        result = run_job(here, instance, DAY)
+        run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert not [step for step in steps_of(result, STARTED) if "_shard" in step]
+    assert steps_of(result, dg.DagsterEventType.STEP_UP_FOR_RETRY) == []
+    assert steps_of(result, dg.DagsterEventType.STEP_FAILURE) == ["night_report"]
+    assert (len(collected), sorted(map(exported.count, map(list, {tuple(call) for call in exported})))) == (
+        4, [1, 1, 1, 2]
+    )  # fmt: skip
+    failed, done = int(run.tags[FAILED_TAG]), int(run.tags[DONE_TAG])
+    assert (1 <= failed < 4, failed + done) == (True, 4)
+    assert len({row[0] for row in table_of_records(here)}) == done
+
+
 def test_a_night_without_accounts_has_no_shards(settings: Settings) -> None:
-    settings = settings.model_copy(update={"night_shards": 3, "api_url": "http://127.0.0.1:9"})
+    settings = settings.model_copy(
+        update={"night_shards": 3, "executor": "multiprocess", "api_url": "http://127.0.0.1:9"}
+    )
     with open_instance(settings) as instance:
         result = run_job(settings, instance, DAY)
     assert not [step for step in steps_of(result, STARTED) if "_shard[" in step]

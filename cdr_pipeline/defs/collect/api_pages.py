@@ -33,7 +33,7 @@ def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> d
         """
         dates = [] if run.scope.replay_requested(run.dagster) else run.dates
         collected = [collect_day(CollectRequest(day, run.accounts, besides=dates), run.ctx) for day in dates]
-        _retry_if_switch_is_down(run.dagster, collected, policy)
+        _retry_if_switch_is_down(run, collected, policy)
         return collected
 
     asset = DayAsset(
@@ -60,9 +60,7 @@ def switch_pool(settings: Settings) -> str:
     return f"switch/{urlsplit(settings.api_url or '').hostname or 'none'}"
 
 
-def _retry_if_switch_is_down(
-    context: dg.AssetExecutionContext, collected: list[CollectedDay], policy: dg.RetryPolicy
-) -> None:
+def _retry_if_switch_is_down(run: DayRun, collected: list[CollectedDay], policy: dg.RetryPolicy) -> None:
     """Retries the step if every account failed for a transient reason, that is, if the switch is down.
 
     After the last retry the run continues without the switch: uploads and earlier landing files do not need it.
@@ -72,8 +70,8 @@ def _retry_if_switch_is_down(
     """
     parts = [part for day in collected for part in day.accounts]
     transient = [part.failure is not None and part.failure.retryable for part in parts]
-    if parts and all(transient) and context.retry_number < policy.max_retries:
-        raise dg.RetryRequested(policy.max_retries, policy.calculate_delay(context.retry_number + 1))
+    if parts and all(transient) and run.retry_number < policy.max_retries:
+        raise dg.RetryRequested(policy.max_retries, policy.calculate_delay(run.retry_number + 1))
 
 
 def _joined(shards: Sequence[list[CollectedDay]], run: DayRun) -> list[CollectedDay]:

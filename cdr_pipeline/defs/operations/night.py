@@ -94,7 +94,9 @@ def run_night(
     tags = {PROCESS_TAG: own_process()} | ({ACCOUNTS_TAG: ",".join(accounts)} if accounts else {})
     if replay:
         tags[REPLAY_TAG] = "true"
-    definitions = build_definitions(settings, contexts=RunContexts(settings))
+    # The job runs in this process, whatever the executor of the code location is.
+    here = settings.model_copy(update={"executor": "in_process", "executor_config": None})
+    definitions = build_definitions(here, contexts=RunContexts(settings))
     job = definitions.resolve_job_def(NIGHTLY)
     started_at = time.monotonic()
     with open_instance(settings) as instance:

@@ -30,6 +30,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -187,7 +188,9 @@ def _changed(path: Path) -> datetime:
         return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
 
 
+@lru_cache(maxsize=512)
 def _read(name: str, text: str) -> Profile:
+    """The profile in a text. A night asks for all of them several times, and checking one takes milliseconds."""
     if not text.strip():
         raise InvalidProfile(
             f"profile {name} is an empty file", hint=f"delete it, or write it with 'cdr-pipeline profiles show {name}'"

@@ -24,12 +24,22 @@ def divide_night(step: ShardedStep, first_date: date, accounts: Sequence[str] | 
     Raises:
         AccountNotFound: a requested account is not registered.
     """
+    shards = night_shards(first_date, accounts, ctx)
+    with ctx.ledger() as ledger:
+        ledger.shards.divide(step, shards, now=ctx.clock())
+    return len(shards)
+
+
+def night_shards(first_date: date, accounts: Sequence[str] | None, ctx: RunContext) -> list[list[str]]:
+    """Accounts of each of the ``night_shards`` shards, balanced by the rows of the day before.
+
+    Raises:
+        AccountNotFound: a requested account is not registered.
+    """
     with ctx.ledger() as ledger:
         account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
         known = ledger.shards.rows_of_day(account_ids, first_date - timedelta(days=1))
-        shards = spread({name: known.get(name, 0) for name in account_ids}, ctx.settings.night_shards)
-        ledger.shards.divide(step, shards, now=ctx.clock())
-    return len(shards)
+    return spread({name: known.get(name, 0) for name in account_ids}, ctx.settings.night_shards)
 
 
 def shard_accounts(step: ShardedStep, shard: int, ctx: RunContext) -> list[str]:

@@ -6,10 +6,12 @@ A database with a newer or unknown revision is rejected.
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
+from psycopg import Connection
 from sqlalchemy.exc import DBAPIError
 
 from cdr_pipeline.errors import (
@@ -50,17 +52,34 @@ def head(folder: Path) -> tuple[str, frozenset[str]]:
     revisions: set[str] = set()
     parents: set[str] = set()
     for path in sorted((folder / "versions").glob("*.py")):
-        values = revisions_of(path)
-        revisions.add(values["revision"] or "")
-        if values.get("down_revision"):
-            parents.add(values["down_revision"] or "")
+        script = migration_of(path)
+        revisions.add(script.revision)
+        if script.down_revision:
+            parents.add(script.down_revision)
     (newest,) = revisions - parents
     return newest, frozenset(revisions)
 
 
-def revisions_of(path: Path) -> dict[str, str | None]:
-    """``revision`` and ``down_revision`` of a migration's file."""
-    return {match["key"]: match["value"] for match in _REVISION.finditer(path.read_text("utf-8"))}
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A migration: its revision, the one before it, and the SHA-256 of its text."""
+
+    revision: str
+    down_revision: str | None
+    sha256: str
+
+
+def migration_of(path: Path) -> Migration:
+    """Revision and checksum of a migration's file."""
+    state = path.stat()
+    return _read_migration(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _read_migration(path: Path, _changed: int, _size: int) -> Migration:
+    """Reads a migration. Every step of a night checks all of them; a file that has changed is read again."""
+    values = {match["key"]: match["value"] for match in _REVISION.finditer(path.read_text("utf-8"))}
+    return Migration(values["revision"] or "", values.get("down_revision"), checksum(path))
 
 
 def current(url: str) -> str | None:
@@ -70,16 +89,20 @@ def current(url: str) -> str | None:
         WarehouseReadOnly: the database accepts no changes.
     """
     with connect(url) as connection:
-        if connection.execute(_READ_ONLY).fetchone() == (True,):
-            raise WarehouseReadOnly(
-                "the warehouse is read-only",
-                hint="set CDR_WAREHOUSE_URL to the primary server if this one is a standby",
-            )
-        row = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
-        if row is None or row[0] is None:
-            return None
-        version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        return str(version[0]) if version else None
+        return _current(connection)
+
+
+def _current(connection: Connection[Any]) -> str | None:
+    if connection.execute(_READ_ONLY).fetchone() == (True,):
+        raise WarehouseReadOnly(
+            "the warehouse is read-only",
+            hint="set CDR_WAREHOUSE_URL to the primary server if this one is a standby",
+        )
+    row = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+    if row is None or row[0] is None:
+        return None
+    version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(version[0]) if version else None
 
 
 def checksum(path: str | Path) -> str:
@@ -140,9 +163,10 @@ def upgrade(url: str, folder: Path | None = None) -> MigrationResult:
 
 
 def _checked_revision(url: str, folder: Path) -> str | None:
-    revision = require_known(current(url), folder)
-    if revision is not None:
-        _require_unedited(url, folder)
+    with connect(url) as connection:
+        revision = require_known(_current(connection), folder)
+        if revision is not None:
+            _require_unedited(connection, folder)
     return revision
 
 
@@ -161,16 +185,15 @@ def require_known(revision: str | None, folder: Path | None = None) -> str | Non
     return revision
 
 
-def _require_unedited(url: str, folder: Path) -> None:
-    with connect(url) as connection:
-        if connection.execute("SELECT to_regclass('migration_checksums')").fetchone() == (None,):
-            return
-        applied = dict(connection.execute("SELECT revision, sha256 FROM migration_checksums").fetchall())
+def _require_unedited(connection: Connection[Any], folder: Path) -> None:
+    if connection.execute("SELECT to_regclass('migration_checksums')").fetchone() == (None,):
+        return
+    applied = dict(connection.execute("SELECT revision, sha256 FROM migration_checksums").fetchall())
     for path in sorted((folder / "versions").glob("*.py")):
-        revision = revisions_of(path)["revision"]
-        if applied.get(revision or "", checksum(path)) != checksum(path):
+        script = migration_of(path)
+        if applied.get(script.revision, script.sha256) != script.sha256:
             raise MigrationEdited(
-                f"checksum mismatch: migration {revision} was edited after the warehouse was migrated with it",
+                f"checksum mismatch: migration {script.revision} was edited after the warehouse was migrated with it",
                 hint="put the released file back: install the package again; make changes in a new migration",
             )
 

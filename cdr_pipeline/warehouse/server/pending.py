@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from cdr_pipeline.warehouse.server.migrate import head, revisions_of, scripts
+from cdr_pipeline.warehouse.server.migrate import head, migration_of, scripts
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 
 _BOTH: Final = ("cdr", "cdr_history")
@@ -65,8 +65,8 @@ def pending_migrations(
     newest, _ = head(folder)
     purposes: dict[str, tuple[str | None, str]] = {}
     for path in (folder / "versions").glob("*.py"):
-        values = revisions_of(path)
-        purposes[values["revision"] or ""] = (values.get("down_revision"), _purpose(path))
+        migration = migration_of(path)
+        purposes[migration.revision] = (migration.down_revision, _purpose(path))
     found: list[PendingMigration] = []
     number: str | None = newest
     while number is not None and number != revision:
