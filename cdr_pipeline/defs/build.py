@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from cdr_pipeline.defs.collect.api_pages import api_pages_asset
+from cdr_pipeline.defs.coordinator import with_run_lease
 from cdr_pipeline.defs.days.daily_files import daily_files_asset
 from cdr_pipeline.defs.days.delivered_files import delivered_files_asset
 from cdr_pipeline.defs.days.late_data import late_data_job
@@ -67,5 +68,5 @@ def build_definitions(settings: Settings, *, contexts: RunContexts | None = None
                 red_alert(run_contexts),
             ],
             resources={"run_contexts": run_contexts, "scope": Scope()},
-            executor=executor_for(settings),
+            executor=with_run_lease(executor_for(settings), run_contexts),
         )

@@ -23,7 +23,7 @@ def main() -> None:
     environment = subprocess_environment(load_settings())
     paths = [environment.get("PYTHONPATH", ""), get_config_dir(asked.config_yaml)]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    celery = [sys.executable, "-m", "celery", "-A", "dagster_celery.app", "worker", "--prefetch-multiplier=1"]
+    celery = [sys.executable, "-m", "celery", "-A", "cdr_pipeline.defs.celery_app", "worker", "--prefetch-multiplier=1"]
     arguments = ["--loglevel", "INFO", "-n", f"{asked.name}@%h", *(word for word in others if word != "--")]
     # No shell; the arguments are those of the administrator.
     os.execve(sys.executable, [*celery, *arguments], environment)  # noqa: S606

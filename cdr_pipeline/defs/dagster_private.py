@@ -5,19 +5,31 @@ from typing import Any, cast
 import dagster as dg
 from dagster._config import validate_config
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+from dagster._core.execution.context.system import PlanOrchestrationContext as PlanContext
 from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES, RunRecord
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
+from dagster._grpc.types import ExecuteStepArgs
+from dagster._serdes import unpack_value
 
 __all__ = [
     "NOT_FINISHED_STATUSES",
     "AssetCheckExecutionRecordStatus",
     "AssetJob",
+    "ExecuteStepArgs",
+    "ExecutionPlan",
+    "PlanContext",
+    "RetryMode",
     "RunRecord",
+    "StepDependencyConfig",
     "StepFailureData",
     "asset_partitions",
     "record_evaluation",
+    "unpack_value",
     "validate_config",
 ]
 

@@ -26,6 +26,13 @@ WHERE run_id = %(run_id)s AND step = %(step)s AND process = %(process)s
 DELETE FROM step_leases
 WHERE run_id = %(run_id)s
 
+-- Name:        live_lease
+-- Purpose:     the process that runs a step, if it has renewed its lease lately.
+-- Parameters:  run_id, step, seconds.   Grain: one row or none.   Locks: none.
+SELECT process
+FROM step_leases
+WHERE run_id = %(run_id)s AND step = %(step)s AND renewed_at >= clock_timestamp() - make_interval(secs => %(seconds)s)
+
 -- Name:        expired_leases
 -- Purpose:     steps that have not renewed their lease for some time, oldest first.
 -- Parameters:  seconds.   Grain: run_id, step.   Locks: none.

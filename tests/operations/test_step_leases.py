@@ -2,22 +2,29 @@
 
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import psycopg
 import pytest
 
 from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.coordinator import COORDINATOR, with_run_lease
+from cdr_pipeline.defs.dagster_private import RetryMode
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.operations.doctor import check_up
+from cdr_pipeline.defs.process import own_process
 from cdr_pipeline.defs.resources import RunContexts
+from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.operations import step_leases
-from cdr_pipeline.steps.operations.step_leases import expired_leases, kept_lease
+from cdr_pipeline.steps.operations.step_leases import expired_leases, kept_lease, kept_run_lease
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.operations.leases import RunningStep
 
 ELSEWHERE = "other.example:17:4711"
+SHARD = "load.load_shard[003]"
 
 
 @pytest.fixture
@@ -36,12 +43,14 @@ def instance(celery: Settings) -> Iterator[dg.DagsterInstance]:
         yield opened
 
 
-def lost_run(settings: Settings, instance: dg.DagsterInstance, tags: dict[str, str] | None = None) -> str:
-    """A run whose step was on a machine that is gone."""
+def lost_run(
+    settings: Settings, instance: dg.DagsterInstance, tags: dict[str, str] | None = None, step: str = SHARD
+) -> str:
+    """A run whose step, or whose coordinator, was on a machine that is gone."""
     job = build_definitions(settings).resolve_job_def("nightly")
     run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
     with RunContext.open(settings).ledger() as ledger:
-        ledger.leases.open(RunningStep(run.run_id, "load.load_shard[003]", ELSEWHERE))
+        ledger.leases.open(RunningStep(run.run_id, step, ELSEWHERE))
     time.sleep(0.6)
     return run.run_id
 
@@ -73,10 +82,13 @@ def test_a_step_goes_on_while_its_lease_cannot_be_renewed(ctx: RunContext, wareh
 
 
 @pytest.mark.usefixtures("quick")
-def test_doctor_names_the_lost_step_and_its_machine(celery: Settings, instance: dg.DagsterInstance) -> None:
-    run_id = lost_run(celery, instance)
+@pytest.mark.parametrize(("step", "name"), [(SHARD, f"step {SHARD}"), (COORDINATOR, "coordinator")])
+def test_doctor_names_the_lost_step_and_its_machine(
+    celery: Settings, instance: dg.DagsterInstance, step: str, name: str
+) -> None:
+    run_id = lost_run(celery, instance, step=step)
     (found,) = [item for item in check_up(celery, fix=False).problems if item.code == "run_without_process"]
-    assert "load.load_shard[003] on other.example" in found.what
+    assert f"its {name} on other.example" in found.what
     assert state(instance, run_id)[0] is dg.DagsterRunStatus.STARTED
     fixed = check_up(celery, fix=True)
     assert [item.code for item in fixed.fixed] == ["run_without_process"]
@@ -114,3 +126,63 @@ def test_the_lease_of_an_ended_run_is_removed(celery: Settings, instance: dg.Dag
     assert "every run has its process" in str(sensor(dg.build_sensor_context(instance=instance)))
     with RunContext.open(celery).ledger() as ledger:
         assert ledger.leases.expired(-60) == []
+
+
+class Submitting(dg.Executor):
+    """Looks into the warehouse instead of executing steps."""
+
+    def __init__(self, ctx: RunContext) -> None:
+        self.ctx = ctx
+        self.broker = "a broker"
+
+    @property
+    def retries(self) -> RetryMode:
+        return RetryMode.DISABLED
+
+    def execute(self, plan_context: Any, execution_plan: object) -> Iterator[Any]:
+        deadline = time.monotonic() + 20
+        while not (found := leases_of(self.ctx)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield found
+
+
+def leases_of(ctx: RunContext) -> list[tuple[str, str]]:
+    with ctx.ledger() as ledger:
+        return [(lease.run_id, lease.step) for lease in ledger.leases.expired(-60)]
+
+
+def test_the_coordinator_of_a_run_has_a_lease(celery: Settings, ctx: RunContext) -> None:
+    submitting = dg.ExecutorDefinition(name="submitting", executor_creation_fn=lambda _: Submitting(ctx))
+    create: Any = with_run_lease(submitting, RunContexts(celery)).executor_creation_fn
+    executor = create(None)
+    assert (executor.retries, executor.broker) == (RetryMode.DISABLED, "a broker")
+    assert list(executor.execute(SimpleNamespace(run_id="a-run"), None)) == [[("a-run", COORDINATOR)]]
+    assert leases_of(ctx) == []
+
+
+def test_a_run_starts_and_ends_while_its_lease_cannot_be_opened(celery: Settings) -> None:
+    def down() -> RunContext:
+        raise WarehouseUnavailable("down")
+
+    with kept_run_lease(RunningStep("a-run", COORDINATOR, ELSEWHERE), down, renew_seconds=0.05):
+        time.sleep(0.2)
+    assert leases_of(RunContext.open(celery)) == []
+
+
+def test_a_step_that_is_running_elsewhere_is_not_executed_again(
+    celery: Settings, ctx: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("dagster_celery")
+    from celery.exceptions import Ignore  # noqa: PLC0415 - an optional extra
+
+    from cdr_pipeline.defs import celery_app  # noqa: PLC0415
+
+    arguments = SimpleNamespace(run_id="a-run", step_keys_to_execute=[SHARD])
+    monkeypatch.setattr(celery_app, "load_settings", lambda: celery)
+    monkeypatch.setattr(celery_app, "unpack_value", lambda *_, **__: arguments)
+    monkeypatch.setattr(celery_app, "_execute", lambda *_: "executed")
+    assert celery_app.execute_plan.run({}, {}) == "executed"
+    with kept_lease(RunningStep("a-run", SHARD, ELSEWHERE), ctx), pytest.raises(Ignore):
+        celery_app.execute_plan.run({}, {})
+    with kept_lease(RunningStep("a-run", SHARD, own_process()), ctx):
+        assert celery_app.execute_plan.run({}, {}) == "executed"

@@ -1,7 +1,8 @@
 """Dead runs: their process has ended, but Dagster lists them as active.
 
 A dead run occupies slots of concurrency pools and blocks later runs. On this machine the process itself is checked. On
-every other machine, and with every executor, a step has died when it no longer renews its lease.
+every other machine, and with every executor, a step or the coordinator of a run has died when it no longer renews its
+lease.
 """
 
 from collections.abc import Sequence
@@ -27,27 +28,31 @@ _STRATEGY: Final = "dagster/retry_strategy"
 _MOST_REPEATED: Final = 2
 
 
-def dead_runs(instance: dg.DagsterInstance, now: datetime, quiet: timedelta) -> list[RunRecord]:
+def dead_runs(
+    instance: dg.DagsterInstance, now: datetime, quiet: timedelta, *, processes: bool = True
+) -> list[RunRecord]:
     """Dead runs of this machine. Runs of other machines are not checked, because their processes are not visible.
 
     Args:
         instance: Dagster instance.
         now: current time in UTC.
         quiet: time since the last update of a run after which its process is checked.
+        processes: whether the process of a run is that of its steps. With other executors a process may end with its
+            step, or with its worker, while the run continues; leases tell which runs are dead.
     """
     return [
         record
         for record in instance.get_run_records(dg.RunsFilter(statuses=_ACTIVE))
-        if _is_dead(record, now - record.update_timestamp.astimezone(UTC), quiet)
+        if _is_dead(record, now - record.update_timestamp.astimezone(UTC), quiet, processes=processes)
     ]
 
 
-def _is_dead(record: RunRecord, silent: timedelta, quiet: timedelta) -> bool:
+def _is_dead(record: RunRecord, silent: timedelta, quiet: timedelta, *, processes: bool) -> bool:
     process = record.dagster_run.tags.get(PROCESS_TAG)
     if process is None:
         # The first step of a run sets the tag. A started run without the tag may be waiting for a slot in a pool.
         return record.dagster_run.status in _BEFORE_START and silent > _STARTING
-    return silent >= quiet and has_ended(process) is True
+    return processes and silent >= quiet and has_ended(process) is True
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ def dead_runs_sensor(settings: Settings, run_contexts: "RunContexts") -> dg.Sens
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Ends runs with a step that has not renewed its lease for two minutes, on any machine and with any "
-            "executor, frees their slots in pools and lets run retries repeat what is missing. For the in-process "
-            "executor also ends runs of this machine whose process was killed."
+            "Ends runs whose coordinator or one of whose steps has not renewed its lease for two minutes, on any "
+            "machine and with any executor, frees their slots in pools and lets run retries repeat what is missing. "
+            "For the in-process executor also ends runs of this machine whose process was killed."
         ),
     )
     def ended(context: dg.SensorEvaluationContext) -> dg.SkipReason:
@@ -39,8 +39,10 @@ def dead_runs_sensor(settings: Settings, run_contexts: "RunContexts") -> dg.Sens
         # A run without the tag may be waiting for a slot in a pool.
         dead = [
             record
-            for record in dead_runs(context.instance, run_contexts.now(), QUIET)
-            if settings.executor == "in_process" and PROCESS_TAG in record.dagster_run.tags
+            for record in dead_runs(
+                context.instance, run_contexts.now(), QUIET, processes=settings.executor == "in_process"
+            )
+            if PROCESS_TAG in record.dagster_run.tags
         ]
         for record in dead:
             end_run(context.instance, record)

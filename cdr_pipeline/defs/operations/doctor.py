@@ -9,6 +9,7 @@ from typing import Final
 import dagster as dg
 
 from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.coordinator import COORDINATOR
 from cdr_pipeline.defs.dagster_private import RunRecord
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.operations.dead_runs import QUIET, DeadStep, dead_runs, dead_steps, end_run
@@ -21,6 +22,7 @@ from cdr_pipeline.steps.operations.health import Problem, clocks_broken, find_pr
 from cdr_pipeline.steps.operations.step_leases import expired_leases, forget_leases
 from cdr_pipeline.steps.run_context import Clock, RunContext, utc_now
 from cdr_pipeline.warehouse.ledger import SealedFile
+from cdr_pipeline.warehouse.operations.leases import ExpiredLease
 
 _HEARTBEAT: Final = timedelta(minutes=3)
 _FIX: Final = "cdr-pipeline doctor --fix"
@@ -80,7 +82,11 @@ def _runs_and_daemon(
         with open_instance(settings) as instance:
             silent = dead_steps(instance, expired_leases(ctx))
             known = {step.record.dagster_run.run_id for step in silent}
-            dead = [run for run in dead_runs(instance, ctx.clock(), quiet) if run.dagster_run.run_id not in known]
+            dead = [
+                run
+                for run in dead_runs(instance, ctx.clock(), quiet, processes=settings.executor == "in_process")
+                if run.dagster_run.run_id not in known
+            ]
             if fix:
                 for record in (*dead, *(step.record for step in silent)):
                     end_run(instance, record)
@@ -122,12 +128,16 @@ def _dead_step_problem(step: DeadStep) -> Problem:
     run, lease = step.record.dagster_run, step.lease
     day = run.tags.get(PARTITION_TAG)
     return Problem(
-        f"run {run.run_id} of {run.job_name}{f' for {day}' if day else ''}: its step {lease.step} on {lease.host} "
+        f"run {run.run_id} of {run.job_name}{f' for {day}' if day else ''}: its {_name_of(lease)} on {lease.host} "
         "gives no sign of life",
         "run_without_process",
         lease.renewed_at.astimezone(UTC),
         _FIX,
     )
+
+
+def _name_of(lease: ExpiredLease) -> str:
+    return lease.step if lease.step == COORDINATOR else f"step {lease.step}"
 
 
 def _daemon_problem(instance: dg.DagsterInstance, now: datetime) -> Iterator[Problem]:

@@ -94,7 +94,7 @@ def run_night(
     tags = {PROCESS_TAG: own_process()} | ({ACCOUNTS_TAG: ",".join(accounts)} if accounts else {})
     if replay:
         tags[REPLAY_TAG] = "true"
-    # The job runs in this process, whatever the executor of the code location is.
+    # The job runs in this process. The executor of the code location is for runs that the daemon starts.
     here = settings.model_copy(update={"executor": "in_process", "executor_config": None})
     definitions = build_definitions(here, contexts=RunContexts(settings))
     job = definitions.resolve_job_def(NIGHTLY)

@@ -1,7 +1,7 @@
-"""Keeps the lease of a step while it runs, and finds steps whose process or machine has died."""
+"""Keeps the leases of a step and of a run while they run, and finds steps whose process or machine has died."""
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,8 +21,7 @@ def kept_lease(step: RunningStep, ctx: RunContext, *, renew_seconds: float = REN
 
     While the warehouse is down, the thread tries again. The block is never interrupted.
     """
-    with ctx.ledger() as ledger:
-        ledger.leases.open(step)
+    _open(step, ctx)
     ended = threading.Event()
     renewing = threading.Thread(target=_renew, args=(step, ctx, ended, renew_seconds), name="lease", daemon=True)
     renewing.start()
@@ -32,6 +31,33 @@ def kept_lease(step: RunningStep, ctx: RunContext, *, renew_seconds: float = REN
         ended.set()
         renewing.join()
         _close(step, ctx)
+
+
+@contextmanager
+def kept_run_lease(
+    step: RunningStep, open_context: Callable[[], RunContext], *, renew_seconds: float = RENEW_SECONDS
+) -> Generator[None]:
+    """Holds the lease of the process that coordinates a run, for the duration of the block.
+
+    A thread opens, renews and closes the lease, and tries again while the warehouse is down. The run neither waits
+    for it nor fails with it.
+    """
+    ended = threading.Event()
+    keeping = threading.Thread(
+        target=_keep, args=(step, open_context, ended, renew_seconds), name="run lease", daemon=True
+    )
+    keeping.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeping.join()
+
+
+def process_of_step(run_id: str, step: str, ctx: RunContext) -> str | None:
+    """Process that is running a step on any machine; None if none has renewed its lease for two minutes."""
+    with ctx.ledger() as ledger:
+        return ledger.leases.process_of(run_id, step, EXPIRED_SECONDS)
 
 
 def expired_leases(ctx: RunContext) -> list[ExpiredLease]:
@@ -50,11 +76,39 @@ def _renew(step: RunningStep, ctx: RunContext, ended: threading.Event, renew_sec
     pause = renew_seconds
     while not ended.wait(pause):
         try:
-            with ctx.ledger() as ledger:
-                ledger.leases.renew(step)
+            _renewed(step, ctx)
             pause = renew_seconds
         except Exception:  # noqa: BLE001 - the step itself reports that the warehouse is down
             pause = min(renew_seconds, _AFTER_FAILURE_SECONDS)
+
+
+def _keep(
+    step: RunningStep, open_context: Callable[[], RunContext], ended: threading.Event, renew_seconds: float
+) -> None:
+    ctx: RunContext | None = None
+    pause = renew_seconds
+    while True:
+        try:
+            ctx = _open(step, open_context()) if ctx is None else _renewed(step, ctx)
+            pause = renew_seconds
+        except Exception:  # noqa: BLE001 - the steps of the run report that the warehouse is down
+            pause = min(renew_seconds, _AFTER_FAILURE_SECONDS)
+        if ended.wait(pause):
+            break
+    if ctx is not None:
+        _close(step, ctx)
+
+
+def _open(step: RunningStep, ctx: RunContext) -> RunContext:
+    with ctx.ledger() as ledger:
+        ledger.leases.open(step)
+    return ctx
+
+
+def _renewed(step: RunningStep, ctx: RunContext) -> RunContext:
+    with ctx.ledger() as ledger:
+        ledger.leases.renew(step)
+    return ctx
 
 
 def _close(step: RunningStep, ctx: RunContext) -> None:

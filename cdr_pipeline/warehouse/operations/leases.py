@@ -53,6 +53,11 @@ class LeaseTable(LedgerTables):
         """Removes all leases of a run."""
         self.statements.execute("operations/forget_leases", run_id=run_id)
 
+    def process_of(self, run_id: str, step: str, seconds: float) -> str | None:
+        """Process that runs a step; None if none has renewed its lease within some seconds."""
+        rows = self.statements.rows("operations/live_lease", run_id=run_id, step=step, seconds=seconds)
+        return rows[0]["process"] if rows else None
+
     def expired(self, seconds: float) -> list[ExpiredLease]:
         """Steps that have not renewed their lease for some seconds, oldest first."""
         return self.statements.records(ExpiredLease, "operations/expired_leases", seconds=seconds)
