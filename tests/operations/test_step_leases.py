@@ -139,7 +139,8 @@ class Submitting(dg.Executor):
     def retries(self) -> RetryMode:
         return RetryMode.DISABLED
 
-    def execute(self, plan_context: Any, execution_plan: object) -> Iterator[Any]:
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
+        assert (plan_context.run_id, execution_plan) == ("a-run", None)
         deadline = time.monotonic() + 20
         while not (found := leases_of(self.ctx)) and time.monotonic() < deadline:
             time.sleep(0.05)
