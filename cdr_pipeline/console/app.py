@@ -23,6 +23,7 @@ from cdr_pipeline.console.screens import (
     carriers,
     day,
     documentation,
+    profiles,
     search,
     sign_in,
     today,
@@ -37,7 +38,7 @@ from cdr_pipeline.steps.run_context import RunContext
 
 _log = logging.getLogger(__name__)
 SCREENS: Final = (
-    sign_in, today, calendar, day, breaks, carriers, uploads, search, audit, users, documentation,
+    sign_in, today, calendar, day, breaks, carriers, uploads, profiles, search, audit, users, documentation,
 )  # fmt: skip
 
 

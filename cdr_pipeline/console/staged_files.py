@@ -6,7 +6,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -53,6 +53,13 @@ def stage(content: BinaryIO, *, user_id: str, account_id: str, profile: str, fil
         shutil.copyfileobj(content, file, _CHUNK)
     (folder / "choice.json").write_text(json.dumps(asdict(staged)), encoding="utf-8")
     return staged
+
+
+def with_profile(staged: StagedFile, profile: str) -> StagedFile:
+    """The staged file with another profile."""
+    changed = replace(staged, profile=profile)
+    (_folder(staged.key) / "choice.json").write_text(json.dumps(asdict(changed)), encoding="utf-8")
+    return changed
 
 
 def find_staged(key: str, user_id: str) -> StagedFile | None:

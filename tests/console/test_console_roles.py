@@ -19,6 +19,10 @@ FORMS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
     "seal in spite of obstacles": (f"/days/self/{DAY}/seal", {"reason": "checked"}, "approver"),
     "restate": (f"/days/self/{DAY}/restate", {"reason": "late record"}, "approver"),
     "decide": ("/breaks/decide", {"decision": "accepted", "reason": "small", "break": "0" * 16 + ":0"}, "finance"),
+    "correct rejects": (f"/uploads/self/{_UPLOAD}/rejects", {"cell-2-0": "x"}, "finance"),
+    "try again": ("/uploads/try", {"key": "0" * 64, "profile": "generic"}, "finance"),
+    "draft": ("/profiles/draft", {"key": "0" * 64}, "finance"),
+    "try profile": ("/profiles/edit", {"name": "x", "text": "x"}, "finance"),
     "invoice": (
         "/invoices",
         {"account": "self", "carrier": "bell", "number": "1", "first": str(DAY), "last": str(DAY)},
@@ -65,7 +69,8 @@ def test_a_form_is_open_from_its_least_role_on(console: ServedConsole, form: str
 def test_every_form_is_in_the_matrix() -> None:
     paths = {route.path for route in routes() if "POST" in route.methods}
     filled = {
-        path.replace("self", "{account_id}").replace(str(DAY), "{business_date}") for path, _, _ in FORMS.values()
+        path.replace("self", "{account_id}").replace(str(DAY), "{business_date}").replace(_UPLOAD, "{upload_id}")
+        for path, _, _ in FORMS.values()
     }
     assert paths - filled == {"/sign-in", "/sign-out", "/invitation/{secret}", "/link/{secret}", "/uploads"}
 

@@ -1,11 +1,14 @@
-"""Files in: the list, a dry run with the result of every line before a file is loaded, and held files."""
+"""Files in: the list, a dry run before a file is loaded, rejected lines to correct, and held files."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.responses import RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from cdr_pipeline.console.rendering import page
+from cdr_pipeline.console.screens.profiles import show_draft
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import (
     CurrentUser,
@@ -15,21 +18,55 @@ from cdr_pipeline.console.sessions import (
     visible_account,
     visible_accounts,
 )
-from cdr_pipeline.console.staged_files import StagedFile, find_staged, forget, stage
-from cdr_pipeline.errors import CdrError
+from cdr_pipeline.console.staged_files import StagedFile, find_staged, forget, stage, with_profile
+from cdr_pipeline.console.tables import TableExport, wanted_format
+from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
+from cdr_pipeline.errors import CdrError, DecisionConflict
 from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
 from cdr_pipeline.steps.uploads.decide_uploads import discard_upload, release_upload
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 from cdr_pipeline.steps.uploads.exported_upload import export_upload
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
+from cdr_pipeline.steps.uploads.mend_rejects import RejectedRow, RejectTable, mend_rejects, reject_table
 from cdr_pipeline.steps.uploads.preview_upload import PreviewedUpload, preview_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
-from cdr_pipeline.warehouse.ledger import UPLOAD_STATES
+from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
+from cdr_pipeline.warehouse.ledger import UPLOAD_STATES, UploadLine
 
 router = APIRouter()
 _SHOWN: Final = 200
 _LINES: Final = 200
+# Cells of a page, and some fields.
+_MOST_CELLS: Final = 100_000
+_MOST_EXPORTED: Final = 1_000_000
+_REJECTS: Final = TableExport[RejectedRow](
+    "rejected_lines",
+    {
+        "line": lambda row: row.line,
+        "field": lambda row: row.field,
+        "reason": lambda row: row.reason,
+        "detail": lambda row: row.detail,
+        "text": lambda row: row.raw,
+    },
+    private=("text", "detail"),
+)
+_UPLOADS: Final = TableExport[UploadLine](
+    "files_in",
+    {
+        "file": lambda item: item.file_name,
+        "account": lambda item: item.account_id,
+        "profile": lambda item: item.profile,
+        "id": lambda item: item.sha256,
+        "received_utc": lambda item: item.received_at,
+        "state": lambda item: item.state,
+        "read": lambda item: item.rows_read,
+        "new": lambda item: item.rows_inserted,
+        "rejected": lambda item: item.rows_rejected,
+        "error": lambda item: item.error_message,
+        "decided_by": lambda item: item.decided_by,
+    },
+)
 
 
 @router.get("/uploads")
@@ -43,10 +80,10 @@ def try_file(
     request: Request,
     user: CurrentUser,
     account: Annotated[str, Form(max_length=200)],
-    profile: Annotated[str, Form(max_length=200)],
     file: UploadFile,
+    profile: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """Reads the file without loading it and shows what would happen to each line."""
+    """Reads the file without loading it and shows what would happen to each line; without a profile, proposes one."""
     require(user, Permission.UPLOAD)
     owner = visible_account(user, account)
     if not file.filename:
@@ -54,11 +91,31 @@ def try_file(
     staged = stage(
         file.file, user_id=user.user_id, account_id=owner.account_id, profile=profile, file_name=file.filename
     )
+    return _preview(request, user, staged) if profile else show_draft(request, user, staged, {})
+
+
+@router.post("/uploads/try", dependencies=[OwnForm])
+def try_again(
+    request: Request,
+    user: CurrentUser,
+    key: Annotated[str, Form(max_length=100)],
+    profile: Annotated[str, Form(min_length=1, max_length=200)],
+) -> Response:
+    """Reads a file that was sent before with another profile."""
+    require(user, Permission.UPLOAD)
+    staged = find_staged(key, user.user_id)
+    if staged is None:
+        raise NotVisible
+    return _preview(request, user, with_profile(staged, profile))
+
+
+def _preview(request: Request, user: SignedIn, staged: StagedFile) -> Response:
+    owner = visible_account(user, staged.account_id)
     try:
         preview = preview_upload(_request_of(staged), service_of(request).ctx)
     except CdrError as error:
         forget(staged)
-        return _show(request, user, refusal=error.message, hint=error.hint, status=400)
+        return _show(request, user, refusal=error.message, hint=error.hint or "", status=400)
     return page(
         request,
         "upload_preview.html",
@@ -110,14 +167,96 @@ def decide_file(
 
 @router.get("/uploads/{account_id}/{upload_id}/rejects")
 def rejects(request: Request, user: CurrentUser, account_id: str, upload_id: str) -> Response:
-    """Rejected lines of a file, with field and reason."""
+    """Rejected lines of a file with field and reason, as cells to correct."""
+    if wanted_format(request):
+        visible_account(user, account_id)
+        found = reject_table(account_id, upload_id, service_of(request).ctx, most=_MOST_EXPORTED)
+        return _REJECTS.file(request, user, found.rows)
+    return _show_rejects(request, user, account_id, upload_id)
+
+
+@router.post("/uploads/{account_id}/{upload_id}/rejects", dependencies=[OwnForm])
+async def mend(request: Request, user: CurrentUser, account_id: str, upload_id: str) -> Response:
+    """Imports the lines whose cells were changed, and closes the others with ``dismiss``."""
+    require(user, Permission.UPLOAD)
+    visible_account(user, account_id)
+    form = await request.form(max_fields=_MOST_CELLS)
+    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    return await run_in_threadpool(_mend, request, user, account_id, upload_id, fields)
+
+
+def _mend(request: Request, user: SignedIn, account_id: str, upload_id: str, fields: dict[str, str]) -> Response:
+    ctx = service_of(request).ctx
+    try:
+        if "dismiss" in fields:
+            request_ = DismissRequest(user.name, fields.get("reason", ""), upload_id, accounts=[account_id])
+            closed = dismiss_rejects(request_, ctx).rows
+            action, subject, notice, shown = "dismiss rejects", f"{closed} line(s)", "dismissed", upload_id
+        else:
+            table = reject_table(account_id, upload_id, ctx, most=_LINES)
+            loaded = mend_rejects(account_id, upload_id, _changed(table, fields), ctx).loaded
+            counts = loaded.counts
+            action, notice = "correct rejects", "still_rejected" if counts.rejected else "mended"
+            subject = f"{counts.read} line(s), {counts.rejected} rejected again"
+            # Lines that are rejected again belong to the correction.
+            shown = loaded.sha256 if counts.rejected else upload_id
+    except CdrError as error:
+        status = 409 if isinstance(error, DecisionConflict) else 400
+        return _show_rejects(request, user, account_id, upload_id, refusal=error, status=status)
+    record_event(
+        user,
+        action,
+        ctx,
+        account_id=account_id,
+        subject=f"{upload_id[:12]}: {subject}",
+        reason=fields.get("reason", ""),
+    )
+    path = request.url_for("rejects", account_id=account_id, upload_id=shown)
+    return RedirectResponse(path.include_query_params(notice=notice), status_code=303)
+
+
+def _changed(table: RejectTable, fields: Mapping[str, str]) -> dict[int, list[str]]:
+    """Cells of the lines in which a cell differs from the delivered one, by line."""
+    changed: dict[int, list[str]] = {}
+    for row in table.rows:
+        cells = [fields.get(f"cell-{row.line}-{number}", cell) for number, cell in enumerate(row.cells)]
+        # Browsers send line breaks as CR and LF.
+        cells = [cell.replace("\r\n", "\n") for cell in cells]
+        if cells != [cell.replace("\r\n", "\n") for cell in row.cells]:
+            changed[row.line] = cells
+    return changed
+
+
+def _show_rejects(
+    request: Request,
+    user: SignedIn,
+    account_id: str,
+    upload_id: str,
+    *,
+    refusal: CdrError | None = None,
+    status: int = 200,
+) -> Response:
     owner = visible_account(user, account_id)
-    with service_of(request).ctx.ledger() as ledger:
-        upload = ledger.uploads.find(owner.account_id, upload_id)
-        if upload is None:
+    ctx = service_of(request).ctx
+    with ctx.ledger() as ledger:
+        if ledger.uploads.find(owner.account_id, upload_id) is None:
             raise NotVisible
-        rows = ledger.uploads.rejects(owner.account_id, upload_id).head(_LINES).to_dicts()
-    return page(request, "rejects.html", account=owner, upload=upload, rows=rows, most=_LINES)
+    table = reject_table(owner.account_id, upload_id, ctx, most=_LINES)
+    return page(
+        request,
+        "rejects.html",
+        status=status,
+        account=owner,
+        upload=table.upload,
+        table=table,
+        explained=_explained,
+        refusal=refusal,
+        most=_LINES,
+    )
+
+
+def _explained(reason: str) -> str:
+    return EXPLANATIONS.get(Reject(reason), reason) if reason in set(Reject) else reason
 
 
 def _request_of(staged: StagedFile) -> UploadRequest:
@@ -143,6 +282,8 @@ def _show(request: Request, user: SignedIn, *, refusal: str = "", hint: str = ""
             states=(chosen,) if chosen in UPLOAD_STATES else UPLOAD_STATES,
         )
         drops = waiting_drops(ledger, ctx, list(accounts))
+    if wanted_format(request) and request.method == "GET":
+        return _UPLOADS.file(request, user, uploads)
     return page(
         request,
         "uploads.html",
