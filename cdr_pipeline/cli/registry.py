@@ -12,6 +12,7 @@ from cdr_pipeline.cli.days.exports import export, export_month, verify_export
 from cdr_pipeline.cli.grouped_help import GroupedCommands
 from cdr_pipeline.cli.invoices.invoices import invoices_app
 from cdr_pipeline.cli.operations.alerts import alerts_app
+from cdr_pipeline.cli.operations.backup import backup, restore
 from cdr_pipeline.cli.operations.config import config_app
 from cdr_pipeline.cli.operations.data import data_app
 from cdr_pipeline.cli.operations.demo import demo
@@ -53,6 +54,8 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
     app.command()(up)
     app.command()(upgrade)
+    app.command()(backup)
+    app.command()(restore)
     app.command()(ui)
     app.command()(serve)
     app.command()(simulate)

@@ -67,6 +67,7 @@ token, a phone number or a name.
     │   └── DeliveryError                   a target cannot be reached or failed (retryable)
     │       └── DeliveryRefused                 the host key is unknown, or the target has a different file of that name
     ├── IncompleteNight                 9   some accounts failed; the others are done
+    ├── BackupError                     8   a backup could not be written, or is incomplete or damaged
     ├── ProblemsFound                   11  a check-up found problems that need manual action
     ├── StoreError                      14  the object store of CDR_DATA_DIR failed
     │   ├── StoreUnavailable                it cannot be reached or is overloaded (retryable)
@@ -101,7 +102,13 @@ from cdr_pipeline.errors.days import (
     SealedFileExists,
 )
 from cdr_pipeline.errors.files import StoreError, StoreRefused, StoreUnavailable
-from cdr_pipeline.errors.operations import AlertNotSent, DagsterStorageError, IncompleteNight, ProblemsFound
+from cdr_pipeline.errors.operations import (
+    AlertNotSent,
+    BackupError,
+    DagsterStorageError,
+    IncompleteNight,
+    ProblemsFound,
+)
 from cdr_pipeline.errors.reconciliation import (
     BreakNotFound,
     DecisionConflict,
@@ -152,6 +159,7 @@ __all__ = [
     "AccountNotFound",
     "AlertNotSent",
     "AmbiguousDates",
+    "BackupError",
     "BreakNotFound",
     "CallTooLong",
     "CdrError",

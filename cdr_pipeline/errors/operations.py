@@ -28,6 +28,13 @@ class DagsterStorageError(CdrError):
     exit_code = 15
 
 
+class BackupError(CdrError):
+    """A backup could not be written completely, or a backup to be restored is incomplete or damaged."""
+
+    code = "backup"
+    exit_code = 8
+
+
 class ProblemsFound(CdrError):
     """A check-up found problems that need manual action; each is printed with its command."""
 

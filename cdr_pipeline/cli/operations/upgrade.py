@@ -50,7 +50,7 @@ def upgrade(
         raise WarehouseNotMigrated(
             f"{len(found.pending)} migration(s) are pending: the warehouse is at revision {found.revision}, "
             f"this version needs {found.newest}",
-            hint="make a backup with 'cdr-pipeline warehouse backup FILE', then run 'cdr-pipeline upgrade'",
+            hint="make a backup with 'cdr-pipeline backup FILE', then run 'cdr-pipeline upgrade'",
         )
     else:
         out.print("nothing to do")
