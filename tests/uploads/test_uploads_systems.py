@@ -20,26 +20,133 @@ FILES = {path.stem: path for path in sorted(EXAMPLES.iterdir())}
 LINES = {
     "asterisk": (3, 3, 0, 0),
     "asterisk_custom": (2, 2, 0, 0),
+    "audiocodes": (4, 2, 0, 2),
     "avaya_smdr": (4, 2, 1, 1),
     "bandwidth": (1, 1, 0, 0),
     "broadsoft": (4, 2, 0, 2),
     "cucm": (4, 2, 0, 2),
+<<<<<<< HEAD
     "daily_file": (2, 1, 0, 1),
+=======
+    "didww": (3, 2, 0, 1),
+>>>>>>> a538a2e (profiles: sixteen more systems, durations in centiseconds)
     "freepbx": (3, 2, 0, 1),
     "freeswitch": (3, 3, 0, 0),
     "freeswitch_asterisk": (1, 1, 0, 0),
+    "freeswitch_json": (2, 2, 0, 0),
     "freeswitch_opencdrrate": (2, 2, 0, 0),
+    "fritzbox": (5, 3, 0, 2),
     "generic": (4, 3, 0, 1),
+    "grandstream_ucm": (3, 2, 0, 1),
+    "kamailio_acc": (4, 2, 0, 2),
     "kazoo_csv": (2, 1, 0, 1),
     "kazoo_csv_3": (3, 2, 0, 1),
     "kazoo_detail": (1, 1, 0, 0),
     "kazoo_json": (1, 1, 0, 0),
+    "opensips_acc": (3, 2, 0, 1),
+    "panasonic_smdr": (5, 3, 0, 2),
     "pbxware": (3, 2, 0, 1),
+    "portaone": (2, 2, 0, 0),
+    "ribbon_act": (4, 2, 0, 2),
+    "ringcentral": (3, 2, 0, 1),
     "sansay": (3, 2, 0, 1),
+    "sipgate": (3, 2, 0, 1),
+    "teams_pstn": (2, 2, 0, 0),
     "telnyx": (1, 1, 0, 0),
     "threecx": (4, 2, 0, 2),
     "twilio": (2, 2, 0, 0),
     "voipms": (3, 2, 0, 1),
+    "vos3000": (2, 2, 0, 0),
+    "webex_calling": (3, 2, 0, 1),
+    "zoom_phone": (2, 2, 0, 0),
+}
+
+
+# profile: start (UTC), seconds from start to end, billed seconds, answered, caller, callee and direction of each call
+CALLS = {
+    "audiocodes": [
+        ("09:00:00", "65.15", "60", True, "+12125550100", "+442055501012", "inbound"),
+        ("09:05:00", "2", "0", False, "+12125550101", "+442055501013", "inbound"),
+    ],
+    "didww": [
+        ("09:00:00", "65", "60", True, "12125550199", "442055501012", "inbound"),
+        ("09:10:00", "20", "0", False, "12125550198", "442055501012", "inbound"),
+    ],
+    "freeswitch_json": [
+        ("09:00:00", "64", "60", True, "+493055501", "200", "inbound"),
+        ("09:01:40", "10", "0", False, "200", "004420555010", "outbound"),
+    ],
+    "fritzbox": [
+        ("08:05:00", "180", None, None, "0305550101", "5550100", "inbound"),
+        ("08:30:00", "0", None, None, "0305550102", "5550100", "inbound"),
+        ("09:15:00", "4320", None, None, "5550100", "004420555010", "outbound"),
+    ],
+    "grandstream_ucm": [
+        ("08:00:00", "65", "60", True, "1000", "004420555010", "outbound"),
+        ("08:05:00", "20", "0", False, "0305550102", "1001", "inbound"),
+    ],
+    "kamailio_acc": [
+        ("08:00:05", "60", "60", True, "1001", "004420555010", None),
+        ("08:00:30", "0", None, False, "1002", "0305550102", None),
+    ],
+    "opensips_acc": [
+        ("08:00:00", None, "60", True, "1001", "004420555010", None),
+        ("08:05:00", None, "0", False, "1002", "0305550102", None),
+    ],
+    "panasonic_smdr": [
+        ("08:04:30", "90", "90", True, "1200", "004420555010", "outbound"),
+        ("08:09:19", "41", "41", True, "6465550103", "1201", "inbound"),
+        ("08:20:00", "0", "0", False, "6465550104", "1202", "inbound"),
+    ],
+    "portaone": [
+        ("09:00:00", "60", "60", True, "12125550100", "442055501012", None),
+        ("09:01:40", "10", "0", False, "12125550100", "442055501013", None),
+    ],
+    "ribbon_act": [
+        ("08:00:00", "65.2", "60", True, "12125550100", "442055501012", None),
+        ("08:05:00", None, "0", False, "12125550101", "442055501013", None),
+    ],
+    "ringcentral": [
+        ("09:00:00", "61", None, None, "+12125550100", "+442055501012", "outbound"),
+        ("09:10:00", "18", None, None, "+12125550199", "+12125550100", "inbound"),
+    ],
+    "sipgate": [
+        ("09:00:00", "60", None, None, "+493055501", "+442055501012", "outbound"),
+        ("09:10:00", "0", None, None, "+493055502", "+493055501", "inbound"),
+    ],
+    "teams_pstn": [
+        ("09:00:00", "60", "60", True, "+12125550100", "+442055501012", "outbound"),
+        ("09:05:00", "30", "30", True, "+12125550199", "+12125550100", "inbound"),
+    ],
+    "vos3000": [
+        ("09:00:00", "61", "61", True, "+12125550100", "442055501012", None),
+        ("09:01:40", "0", "0", False, "+12125550100", "442055501013", None),
+    ],
+    "webex_calling": [
+        ("09:00:00", "65", "60", True, "+12125550100", "+442055501012", "outbound"),
+        ("09:10:00", "20", "0", False, "+12125550199", "+12125550100", "inbound"),
+    ],
+    "zoom_phone": [
+        ("09:00:00", "66", "60", True, "+12125550100", "+442055501012", "outbound"),
+        ("09:10:00", "20", "0", False, "+12125550199", "+12125550100", "inbound"),
+    ],
+}
+# profile: causes or outcomes, and amounts with their currency
+RESULTS = {
+    "audiocodes": (["ANSWERED", "BUSY"], [None, None]),
+    "didww": (["NORMAL_CLEARING", "USER_BUSY"], [None, None]),
+    "freeswitch_json": (["NORMAL_CLEARING", "USER_BUSY"], [None, None]),
+    "fritzbox": (["ANSWERED", "NO ANSWER", None], [None] * 3),
+    "kamailio_acc": (["NORMAL_CLEARING", "USER_BUSY"], [None, None]),
+    "opensips_acc": (["NORMAL_CLEARING", "NO_USER_RESPONSE"], [None, None]),
+    "panasonic_smdr": ([None, None, "NO ANSWER"], [None] * 3),
+    "portaone": (["NORMAL_CLEARING", "USER_BUSY"], ["0.015", "0"]),
+    "ribbon_act": (["NORMAL_CLEARING", "USER_BUSY"], [None, None]),
+    "ringcentral": (["ANSWERED", "NO ANSWER"], ["0.04 USD", None]),
+    "sipgate": (["ANSWERED", "NO ANSWER"], [None, None]),
+    "teams_pstn": ([None, None], ["0.0118 USD", "0 USD"]),
+    "vos3000": ([None, None], ["0.02", "0"]),
+    "zoom_phone": (["ANSWERED", "NO ANSWER"], ["0.02 USD", None]),
 }
 
 
@@ -74,6 +181,22 @@ def test_every_call_has_a_start_an_end_to_measure_by_and_a_carrier(name: str) ->
     assert rows["started_at"].null_count() == 0
     assert (rows["duration_seconds"].is_not_null() | rows["billing_seconds"].is_not_null()).all()
     assert rows["carrier"].null_count() == (rows.height if name == "generic" else 0)
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_calls_of_a_system_have_their_times_numbers_and_direction(name: str) -> None:
+    starts = [str(start)[11:19] for start in column(name, "started_at")]
+    fields = ("duration_seconds", "billing_seconds", "answered", "caller_id_number", "callee_id_number")
+    found = zip(starts, *(column(name, field) for field in (*fields, "call_direction")), strict=True)
+    assert list(found) == CALLS[name]
+
+
+@pytest.mark.parametrize("name", sorted(RESULTS))
+def test_calls_of_a_system_have_their_result_and_amount(name: str) -> None:
+    causes, outcomes = column(name, "hangup_cause"), column(name, "disposition")
+    costs, currencies = column(name, "cost"), column(name, "cost_currency")
+    amounts = [cost and f"{cost} {currency or ''}".strip() for cost, currency in zip(costs, currencies, strict=True)]
+    assert ([cause or outcome for cause, outcome in zip(causes, outcomes, strict=True)], amounts) == RESULTS[name]
 
 
 def test_asterisk_has_sixteen_columns_plus_options_and_no_id() -> None:

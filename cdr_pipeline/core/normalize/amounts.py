@@ -11,6 +11,7 @@ from cdr_pipeline.core.uploads.profile import DurationUnit, Profile
 
 _DURATION_TYPE: Final = pl.Decimal(24, 6)
 _EXACT: Final = pl.Decimal(38, 6)
+_SECONDS: Final = {"centiseconds": Decimal("0.01"), "milliseconds": Decimal("0.001"), "minutes": Decimal(60)}
 # [[days.]hours:]minutes:seconds, where days need hours.
 _CLOCK: Final = r"^(?:(?:([0-9]{1,4})\.)?([0-9]{1,4}):)?([0-5]?[0-9]):([0-5][0-9](?:\.[0-9]{1,6})?)$"
 _HOURS_MINUTES: Final = r"^([0-9]{1,4}):([0-5][0-9])$"
@@ -70,10 +71,8 @@ def _by_unit(unit: DurationUnit, name: str, profile: Profile) -> pl.Expr:
     match unit:
         case "seconds":
             return number
-        case "milliseconds":
-            return number * pl.lit(Decimal("0.001"), _EXACT)
-        case "minutes":
-            return number * pl.lit(Decimal(60), _EXACT)
+        case "centiseconds" | "milliseconds" | "minutes":
+            return number * pl.lit(_SECONDS[unit], _EXACT)
         case "hh:mm:ss":
             return _clock(text, _CLOCK)
         case "hh:mm":

@@ -27,7 +27,7 @@ ACCOUNT_ZONE = "account"
 TimeNotation = Literal[
     "local", "iso8601", "rfc2822", "epoch_seconds", "epoch_milliseconds", "gregorian_seconds", "any"
 ]  # fmt: skip
-DurationUnit = Literal["seconds", "milliseconds", "minutes", "hh:mm:ss", "hh:mm", "text"]
+DurationUnit = Literal["seconds", "centiseconds", "milliseconds", "minutes", "hh:mm:ss", "hh:mm", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +178,8 @@ class Profile:
         time_formats: strptime formats of local times, tried in order.
         time_zone: IANA zone of local times; ``account`` for the account's own.
         zero_is_no_time: a time of 0 means that the event did not happen.
-        duration_unit: unit of durations: seconds, milliseconds, minutes, hh:mm:ss (also mm:ss, d.hh:mm:ss), hh:mm, or
-            text that states its units (10s, 1m30s, PT1M30S, 00:01'30).
+        duration_unit: unit of durations: seconds, centiseconds, milliseconds, minutes, hh:mm:ss (also mm:ss,
+            d.hh:mm:ss), hh:mm, or text that states its units (10s, 1m30s, PT1M30S, 00:01'30).
         duration_units: canonical field to its own unit, where it differs (Avaya counts ringing in seconds).
         currency: ISO 4217 code of amounts, empty when the file has no amounts or names the currency itself.
         currency_marks: texts that are removed from amounts, such as $.

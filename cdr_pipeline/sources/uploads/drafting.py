@@ -42,7 +42,7 @@ _FIELDS: Final = (
     "ringing_seconds", "disposition", "hangup_cause", "cost", "cost_currency", "rate", "trunk",
 )  # fmt: skip
 _DURATIONS: Final = {"m:ss": "hh:mm:ss", "h:mm": "hh:mm"}
-_UNITS: Final = ("seconds", "milliseconds", "minutes", "hh:mm:ss", "hh:mm", "text")
+_UNITS: Final = ("seconds", "centiseconds", "milliseconds", "minutes", "hh:mm:ss", "hh:mm", "text")
 _QUALITY: Final = frozenset({"jitter", "packets", "latency", "mos", "mlqk"})
 _AMOUNT_SIGN: Final = re.compile(r"US\$|R\$|[$€£¥₹]|zł|[A-Z]{3}")
 _GROUPS: Final = re.compile(r"[1-9][0-9]{0,2}([.,])[0-9]{3}")
