@@ -24,16 +24,15 @@ LINES = {
     "avaya_smdr": (4, 2, 1, 1),
     "bandwidth": (1, 1, 0, 0),
     "broadsoft": (4, 2, 0, 2),
+    "broadworks_xml": (3, 2, 0, 1),
     "cucm": (4, 2, 0, 2),
-<<<<<<< HEAD
     "daily_file": (2, 1, 0, 1),
-=======
     "didww": (3, 2, 0, 1),
->>>>>>> a538a2e (profiles: sixteen more systems, durations in centiseconds)
     "freepbx": (3, 2, 0, 1),
     "freeswitch": (3, 3, 0, 0),
     "freeswitch_asterisk": (1, 1, 0, 0),
     "freeswitch_json": (2, 2, 0, 0),
+    "freeswitch_xml": (2, 2, 0, 0),
     "freeswitch_opencdrrate": (2, 2, 0, 0),
     "fritzbox": (5, 3, 0, 2),
     "generic": (4, 3, 0, 1),
@@ -71,6 +70,14 @@ CALLS = {
     "didww": [
         ("09:00:00", "65", "60", True, "12125550199", "442055501012", "inbound"),
         ("09:10:00", "20", "0", False, "12125550198", "442055501012", "inbound"),
+    ],
+    "broadworks_xml": [
+        ("09:00:00", "65", "60", True, "+12125550100", "+442055501012", "outbound"),
+        ("09:05:00", "20", None, False, "+12125550199", "+12125550100", "inbound"),
+    ],
+    "freeswitch_xml": [
+        ("09:00:00", "64", "60", True, "+493055501", "200", "inbound"),
+        ("09:01:40", "10", "0", False, "200", "004420555010", "outbound"),
     ],
     "freeswitch_json": [
         ("09:00:00", "64", "60", True, "+493055501", "200", "inbound"),
@@ -135,6 +142,8 @@ CALLS = {
 RESULTS = {
     "audiocodes": (["ANSWERED", "BUSY"], [None, None]),
     "didww": (["NORMAL_CLEARING", "USER_BUSY"], [None, None]),
+    "broadworks_xml": (["NORMAL_CLEARING", "NO_ANSWER"], [None, None]),
+    "freeswitch_xml": (["NORMAL_CLEARING", "USER_BUSY"], [None, None]),
     "freeswitch_json": (["NORMAL_CLEARING", "USER_BUSY"], [None, None]),
     "fritzbox": (["ANSWERED", "NO ANSWER", None], [None] * 3),
     "kamailio_acc": (["NORMAL_CLEARING", "USER_BUSY"], [None, None]),

@@ -35,9 +35,12 @@ class Layout:
     """Text format of a file.
 
     Attributes:
-        format: delimited text, fixed-width text, or JSON (a document, a list, an envelope with ``data``, or one
-            document a line). Columns of nested JSON are paths such as ``variables.uuid`` or ``legs.0.number``.
-        records: path to the list of records within a JSON document, "" for the document itself or its ``data``.
+        format: delimited text, fixed-width text, JSON (a document, a list, an envelope with ``data``, or one document a
+            line), or XML. Columns of nested JSON and XML are paths such as ``variables.uuid`` or ``legs.0.number``. An
+            Excel workbook (xlsx) is delimited text: the rows of its first sheet with commas.
+        records: path to the list of records within a JSON document, "" for the document itself or its ``data``; path
+            to the element of a record in XML, such as ``broadworkscdr.cdrdata``.
+        percent_encoded: values of XML are percent-encoded, such as %40 for @ (FreeSWITCH).
         delimiter: one character.
         quoted: whether ``"`` quotes fields.
         header: whether the first line names the columns.
@@ -66,8 +69,9 @@ class Layout:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    format: Literal["delimited", "fixed", "json"] = "delimited"
+    format: Literal["delimited", "fixed", "json", "xml"] = "delimited"
     records: str = ""
+    percent_encoded: bool = False
     delimiter: str = ","
     quoted: bool = True
     header: bool = True

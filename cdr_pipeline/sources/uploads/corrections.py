@@ -26,6 +26,9 @@ ENCODING: Final = "utf-8"
 COLUMNS: Final = ("reject_upload", "reject_line", "reject_reason")
 _UPLOAD_DIGITS: Final = 16
 
+# Formats whose records are exported as JSON, one a line.
+_DOCUMENTS: Final = ("json", "xml")
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:
@@ -56,7 +59,7 @@ def reject_file(source: Path, profile: Profile, sha256: str, rejects: pl.DataFra
         yield mark.join((_header(source, profile), *COLUMNS)) + "\n"
     for line, field, reason, raw in rejects.select(LINE, "field", "reason", RAW).iter_rows():
         why = f"{reason}:{field}" if field else reason
-        if profile.layout.format == "json":
+        if profile.layout.format in _DOCUMENTS:
             yield _json_line(raw, sha256[:_UPLOAD_DIGITS], line, why) + "\n"
             continue
         # A call of several rows is rejected with all of its rows. Each row gets a line of its own here.
@@ -72,7 +75,7 @@ def read_correction(path: Path, profile: Profile) -> Correction:
             uploads.
     """
     text = read_text(path, ENCODING)
-    return _read_json(text, profile) if profile.layout.format == "json" else _read_lines(text, profile)
+    return _read_json(text, profile) if profile.layout.format in _DOCUMENTS else _read_lines(text, profile)
 
 
 def _read_lines(text: str, profile: Profile) -> Correction:
@@ -115,7 +118,7 @@ def _read_json(text: str, profile: Profile) -> Correction:
         item.pop(COLUMNS[2], None)
     _require_marked(marks)
     body = "\n".join(item.get("reject_raw") or orjson.dumps(item).decode() for item in items)
-    records = json_records(body + "\n", profile.layout, frozenset(profile.native_id))
+    records = json_records(body + "\n", replace(profile.layout, records=""), profile.columns)
     numbers = marks.select(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE), "__line")
     return _correction(marks["__upload"][0], records, numbers)
 

@@ -48,7 +48,7 @@ def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozen
         return rejected_lines(text, Reject.NOT_A_RECORD)
     raws = pl.Series(RAW, [orjson.dumps(item).decode() for item in items])
     numbers = pl.int_range(1, len(items) + 1, dtype=pl.Int64, eager=True).alias(LINE)
-    return _framed(pl.DataFrame([numbers, raws]), items, layout, record_keys)
+    return framed_items(pl.DataFrame([numbers, raws]), items, layout, record_keys)
 
 
 def json_blocks(
@@ -133,7 +133,7 @@ def _line_records(lines: pl.DataFrame, layout: Layout, record_keys: frozenset[st
     if written.is_empty():
         frame = pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
         return RawRecords(frame, pl.DataFrame(schema=REJECT_SCHEMA), aside, lines.height)
-    records = _framed(written, [_value(line) for line in written[RAW]], layout, record_keys)
+    records = framed_items(written, [_value(line) for line in written[RAW]], layout, record_keys)
     return RawRecords(records.frame, records.rejects, aside, lines.height)
 
 
@@ -167,7 +167,9 @@ def _is_record(item: object, record_keys: frozenset[str]) -> bool:
     )
 
 
-def _framed(lines: pl.DataFrame, items: Sequence[object], layout: Layout, record_keys: frozenset[str]) -> RawRecords:
+def framed_items(
+    lines: pl.DataFrame, items: Sequence[object], layout: Layout, record_keys: frozenset[str]
+) -> RawRecords:
     """Rows of the items; ``lines`` holds ``line`` and ``raw`` of each item."""
     keys = sorted(frozenset[str]().union(*(item.keys() for item in items if isinstance(item, dict))))
     objects = b"\n".join(orjson.dumps(item if isinstance(item, dict) else {}) for item in items)

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -16,6 +17,7 @@ from cdr_pipeline.sources.uploads.draft_times import date_formats, date_time_for
 from cdr_pipeline.sources.uploads.draft_words import meanings_of, words_of
 from cdr_pipeline.sources.uploads.opening import text_pieces
 from cdr_pipeline.sources.uploads.records import numbered_names
+from cdr_pipeline.sources.uploads.xml_documents import record_path, xml_records
 
 _SAMPLE_LINES: Final = 1_000
 _TAIL_LINES: Final = 20
@@ -85,10 +87,7 @@ def read_sheet(path: Path) -> Sheet:
     if head.lstrip()[:1] in ("{", "["):
         _read_json(head, sheet)
     elif head.lstrip().startswith("<"):
-        raise UnreadableUpload(
-            f"{path.name} is XML, which no profile can describe",
-            hint="ask the sender for CSV or JSON of the same calls",
-        )
+        _read_xml(path, head, sheet)
     else:
         lines = [line.rstrip("\r") for line in re.split(r"\n|\r(?!\n)", head)[:_SAMPLE_LINES]]
         written = [line for line in lines if line.strip()]
@@ -373,6 +372,26 @@ def _read_json(text: str, sheet: Sheet) -> None:
         sheet.decided.append(f"the records are the list {path}")
     if not items:
         raise UnreadableUpload("the file is not JSON, or holds no JSON objects", hint="check the file in an editor")
+    _read_items(items, sheet)
+
+
+def _read_xml(path: Path, text: str, sheet: Sheet) -> None:
+    records = record_path(text)
+    sheet.layout |= {"format": "xml", "records": records}
+    sheet.decided.append(f"XML; the records are the elements {records}")
+    items = [item for item, _ in islice(xml_records([text], records, whole=False), _SAMPLE_LINES)]
+    if not items:
+        raise UnreadableUpload(f"{path.name} is XML without elements", hint="check the file in an editor")
+    if any("%2B" in text or "%20" in text for item in items for _, text in _leaves(item, "", 0)):
+        sheet.layout["percent_encoded"] = True
+        sheet.decided.append("values are percent-encoded")
+        items = [
+            item for item, _ in islice(xml_records([text], records, percent_encoded=True, whole=False), _SAMPLE_LINES)
+        ]
+    _read_items(items, sheet)
+
+
+def _read_items(items: Sequence[dict[str, Any]], sheet: Sheet) -> None:
     leaves = [dict(_leaves(item, "", 0)) for item in items[:_SAMPLE_LINES]]
     names: dict[str, str] = {}
     for item in leaves:

@@ -119,7 +119,7 @@ def _fits(path: Path, profile: Profile) -> bool:
         if not rows.height or rows.height < _GOOD * (rows.height + rejected):
             return False
         wanted = [columns for columns in profile.fields.values() if columns]
-        if profile.layout.header or profile.layout.format == "json":
+        if profile.layout.header or profile.layout.format in ("json", "xml"):
             present = sum(
                 any(
                     column in joined.rows.columns and joined.rows[column].null_count() < rows.height

@@ -13,6 +13,7 @@ from cdr_pipeline.sources.uploads.documents import json_blocks
 from cdr_pipeline.sources.uploads.lines import BLOCK, line_blocks
 from cdr_pipeline.sources.uploads.opening import text_pieces
 from cdr_pipeline.sources.uploads.records import LineRecords, RawRecords, filtered_lines
+from cdr_pipeline.sources.uploads.xml_documents import xml_blocks
 
 
 def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator[RawRecords]:
@@ -32,6 +33,8 @@ def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator
     if layout.format == "json":
         blocks = json_blocks(lambda: text_pieces(path, layout.encoding), layout, profile.columns, block=block)
         parts = (_without_excluded(part, profile, path) for part in blocks)
+    elif layout.format == "xml":
+        parts = xml_blocks(text_pieces(path, layout.encoding), layout, profile.columns, block=block)
     else:
         parts = _line_blocks(path, profile, block)
     if profile.not_calls:
