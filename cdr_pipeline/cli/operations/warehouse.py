@@ -162,6 +162,8 @@ def restore(
 ) -> None:
     """Replace the embedded warehouse with a backup. The one before stays as the database cdr_before_restore.
 
+    With CDR_WAREHOUSE_URL, fill the empty database of that server with a backup of the embedded warehouse.
+
     Lists first what is newer than the backup: seals, files, deliveries, break decisions, uploads and more. Where there
     is anything, exits 2 and changes nothing unless --discard-newer is given. Afterwards the ledger adopts the final
     files on disk by their manifests; exits 8 when some could not be adopted.
@@ -169,8 +171,15 @@ def restore(
     from cdr_pipeline.cli.terminal import out, progress, ready_settings
     from cdr_pipeline.errors import ExportError
     from cdr_pipeline.steps.operations.restore_warehouse import RestoreRefused, restore_warehouse
+    from cdr_pipeline.warehouse.server.fill_server import fill_server
 
-    _embedded()
+    url = ready_settings().warehouse_url
+    if url is not None:
+        fill_server(url.get_secret_value(), file)
+        out.print(
+            "restored into the database of CDR_WAREHOUSE_URL; next: 'cdr-pipeline upgrade --check', then 'doctor'"
+        )
+        return
     with progress("restoring") as report:
         try:
             restored = restore_warehouse(file, ready_settings(), discard_newer=discard_newer, progress=report)
@@ -273,7 +282,9 @@ def _embedded() -> "EmbeddedServer":
     settings = ready_settings()
     if settings.warehouse_url is not None:
         raise ConfigurationError(
-            "CDR_WAREHOUSE_URL names a server of your own", hint="use its own pg_dump and pg_restore"
+            "this command is for the embedded warehouse, and CDR_WAREHOUSE_URL names a server",
+            hint="'pg_dump --format=custom --file FILE' of that server's version; after its pg_restore, run "
+            "'cdr-pipeline days adopt'",
         )
     return EmbeddedServer(settings.warehouse_dir)
 
