@@ -52,7 +52,8 @@ ORDER BY calls.business_date
 -- Name:        breaks
 -- Purpose:     breaks of the newest versions with the newest decision, and who is in charge. The records of both sides
 --              are read by their keys afterwards, see legs_of_breaks and records_of_breaks: joined here, a table without
---              statistics makes the planner look through all records of the account for each break.
+--              statistics makes the planner look through all records of the account for each break. A call in several
+--              records has the length and amount of all.
 -- Parameters:  account_ids (array), first_date, last_date; carrier or null; id_prefix: beginning of their id; classes,
 --              causes and states (arrays, empty for all); destination, below, at_least, currency, assignee or null;
 --              most: rows.
@@ -70,7 +71,10 @@ SELECT
     calls.delta_ms,
     calls.agreed_rate,
     calls.expected_amount,
-    calls.detail,
+    CASE
+        WHEN further.records IS NULL OR calls.detail LIKE '%% records of one call' THEN calls.detail
+        ELSE concat_ws('; ', calls.detail, (further.records + 1) || ' records of one call')
+    END AS detail,
     calls.found_at,
     coalesce(calls.currency, run.currency) AS currency,
     calls.started_at AS call_started_at,
@@ -80,8 +84,8 @@ SELECT
     calls.switch_amount,
     calls.carrier_record_id,
     calls.carrier_date,
-    calls.carrier_seconds,
-    calls.carrier_amount,
+    calls.carrier_seconds + coalesce(further.seconds, 0) AS carrier_seconds,
+    calls.carrier_amount + coalesce(further.amount, 0) AS carrier_amount,
     nullif(decided.decision, 'open') AS decision,
     coalesce(decided.decision_no, 0) AS decision_no,
     decided.reason,
@@ -100,6 +104,23 @@ INNER JOIN reconciliations AS run
         AND run.version = calls.since_version
 LEFT JOIN break_decisions AS decided
     ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id AND decided.is_newest
+LEFT JOIN (
+    SELECT
+        account_id,
+        carrier,
+        part_of,
+        count(*) AS records,
+        sum(carrier_seconds) FILTER (WHERE class <> 'credited') AS seconds,
+        sum(carrier_amount) AS amount
+    FROM reconciled_calls
+    WHERE account_id = any(%(account_ids)s) AND part_of IS NOT NULL AND until_version IS NULL
+    GROUP BY account_id, carrier, part_of
+) AS further
+    ON
+        further.account_id = calls.account_id
+        AND further.carrier = calls.carrier
+        AND further.part_of = calls.switch_record_id
+        AND calls.carrier_record_id IS NOT NULL
 LEFT JOIN (
     SELECT
         account_id,

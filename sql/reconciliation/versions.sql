@@ -20,7 +20,8 @@ COPY (
         class,
         is_break,
         switch_record_id,
-        carrier_record_id
+        carrier_record_id,
+        part_of
     FROM reconciled_calls
     WHERE
         account_id = %(account_id)s

@@ -1,3 +1,34 @@
+-- Name:        add_up_parts
+-- Purpose:     store the cost of all records of a call in the link of its first record; null for a call of one record or
+--              records in several currencies.
+-- Parameters:  account_id; api_ids (array).   Grain: account_id, imported_record_id; returns both records' days.
+-- Locks:       the rows changed.   Idempotent: yes.
+UPDATE cdr_links AS first SET parts_cost = whole.cost
+FROM (
+    SELECT
+        link.account_id,
+        link.api_record_id,
+        CASE
+            WHEN max(link.part_no) > 0 AND count(DISTINCT record.cost_currency) <= 1 THEN sum(record.cost)
+        END AS cost
+    FROM cdr_links AS link
+    INNER JOIN cdr AS record
+        ON
+            record.account_id = link.account_id
+            AND record.origin = 'imported'
+            AND record.record_id = link.imported_record_id
+            AND record.business_date = link.imported_business_date
+    WHERE link.account_id = %(account_id)s AND link.api_record_id = any(%(api_ids)s::text [])
+    GROUP BY link.account_id, link.api_record_id
+) AS whole
+WHERE
+    first.account_id = %(account_id)s
+    AND whole.account_id = first.account_id
+    AND whole.api_record_id = first.api_record_id
+    AND first.part_no = 0
+    AND first.parts_cost IS DISTINCT FROM whole.cost
+RETURNING first.imported_business_date, first.api_business_date
+
 -- Name:        copy_days_of_records
 -- Purpose:     business dates of records of one origin.
 -- Parameters:  account_id, origin, record_ids (array).   Grain: record_id; none for a record that is not stored.
@@ -21,7 +52,10 @@ COPY (
     FROM cdr_links
     WHERE
         account_id = %(account_id)s
-        AND (imported_record_id = any(%(imported_ids)s::text []) OR api_record_id = any(%(api_ids)s::text []))
+        AND (
+            imported_record_id = any(%(imported_ids)s::text [])
+            OR (api_record_id = any(%(api_ids)s::text []) AND part_no = 0)
+        )
 ) TO STDOUT (FORMAT csv)
 
 -- Name:        copy_reconciled_links
@@ -134,6 +168,8 @@ ON CONFLICT (account_id, imported_record_id) DO UPDATE SET
     imported_business_date = excluded.imported_business_date,
     api_business_date = excluded.api_business_date,
     basis = excluded.basis,
+    part_no = 0,
+    parts_cost = NULL,
     batch_id = excluded.batch_id,
     run_id = excluded.run_id,
     linked_at = excluded.linked_at
@@ -153,8 +189,57 @@ FROM cdr_links
 WHERE
     account_id = %(account_id)s
     AND basis = 'reconciled'
+    AND part_no = 0
     AND api_business_date BETWEEN %(first_date)s AND %(last_date)s
 ORDER BY imported_record_id
+
+-- Name:        set_parts
+-- Purpose:     link further imported records of calls to the API record of the call, if both records exist, the call is
+--              linked and the record is not.
+-- Parameters:  account_id, run_id, now; arrays of equal length imported_ids, api_ids.
+-- Grain:       account_id, imported_record_id; returns both records' days.   Locks: the rows written.   Idempotent: yes.
+INSERT INTO cdr_links (
+    account_id, imported_record_id, imported_business_date, api_record_id, api_business_date, basis, part_no, run_id,
+    linked_at
+)
+SELECT
+    keys.account_id,
+    keys.record_id,
+    keys.business_date,
+    first.api_record_id,
+    first.api_business_date,
+    'reconciled',
+    most.part_no + row_number() OVER (PARTITION BY first.api_record_id ORDER BY keys.record_id COLLATE "C"),
+    %(run_id)s,
+    %(now)s
+FROM unnest(%(imported_ids)s::text [], %(api_ids)s::text []) AS wanted (imported_record_id, api_record_id)
+INNER JOIN cdr_keys AS keys
+    ON
+        keys.account_id = %(account_id)s
+        AND keys.origin = 'imported'
+        AND keys.record_id = wanted.imported_record_id
+INNER JOIN cdr_links AS first
+    ON
+        first.account_id = keys.account_id
+        AND first.api_record_id = wanted.api_record_id
+        AND first.part_no = 0
+INNER JOIN (
+    SELECT
+        account_id,
+        api_record_id,
+        max(part_no) AS part_no
+    FROM cdr_links
+    WHERE account_id = %(account_id)s AND api_record_id = any(%(api_ids)s::text [])
+    GROUP BY account_id, api_record_id
+) AS most
+    ON most.account_id = first.account_id AND most.api_record_id = first.api_record_id
+WHERE
+    NOT EXISTS (
+        SELECT 1
+        FROM cdr_links AS linked
+        WHERE linked.account_id = keys.account_id AND linked.imported_record_id = keys.record_id
+    )
+RETURNING imported_business_date, api_business_date
 
 -- Name:        stage_links
 -- Purpose:     find, for every record whose link a batch may have changed, the record of the other origin that is the
@@ -294,6 +379,29 @@ WHERE
     AND link.api_record_id IS NULL
 ORDER BY pair.carrier_record_id
 
+-- Name:        unlinked_parts
+-- Purpose:     further records of calls of a carrier's day that are not linked, of calls that are.
+-- Parameters:  account_id, carrier, business_date.   Grain: carrier_record_id, part_of.   Locks: none.
+SELECT
+    part.carrier_record_id,
+    part.part_of
+FROM reconciled_calls AS part
+INNER JOIN cdr_links AS first
+    ON
+        first.account_id = part.account_id
+        AND first.api_record_id = part.part_of
+        AND first.part_no = 0
+LEFT JOIN cdr_links AS link
+    ON link.account_id = part.account_id AND link.imported_record_id = part.carrier_record_id
+WHERE
+    part.account_id = %(account_id)s
+    AND part.carrier = %(carrier)s
+    AND part.business_date = %(business_date)s
+    AND part.until_version IS NULL
+    AND part.part_of IS NOT NULL
+    AND link.api_record_id IS NULL
+ORDER BY part.carrier_record_id
+
 -- Name:        withdraw_links
 -- Purpose:     withdraw links by call id that no longer apply, and links by reconciliation that a link by call id
 --              replaces.
@@ -321,6 +429,7 @@ USING (
             staged.account_id = l.account_id
             AND staged.origin = 'api'
             AND staged.record_id = l.api_record_id
+            AND l.part_no = 0
     WHERE
         staged.account_id = %(account_id)s
         AND staged.batch_id = %(batch_id)s
@@ -333,19 +442,47 @@ WHERE
     AND ended.imported_record_id = link.imported_record_id
 RETURNING link.imported_business_date, link.api_business_date
 
--- Name:        withdraw_reconciled_links
--- Purpose:     withdraw the links that reconciliation has set for these pairs.
+-- Name:        withdraw_parts
+-- Purpose:     withdraw the links of further records of calls.
 -- Parameters:  account_id; arrays of equal length imported_ids, api_ids.
 -- Grain:       account_id, imported_record_id; returns both records' days.   Locks: the rows deleted.   Idempotent: yes.
 DELETE FROM cdr_links
 WHERE
     account_id = %(account_id)s
-    AND basis = 'reconciled'
+    AND part_no > 0
     AND imported_record_id = any(%(imported_ids)s::text [])
     AND (imported_record_id, api_record_id) IN (
         SELECT
             ended.imported_record_id,
             ended.api_record_id
         FROM unnest(%(imported_ids)s::text [], %(api_ids)s::text []) AS ended (imported_record_id, api_record_id)
+    )
+RETURNING imported_business_date, api_business_date
+
+-- Name:        withdraw_reconciled_links
+-- Purpose:     withdraw the links that reconciliation has set for these pairs, and of further records of their calls.
+-- Parameters:  account_id; arrays of equal length imported_ids, api_ids.
+-- Grain:       account_id, imported_record_id; returns both records' days.   Locks: the rows deleted.   Idempotent: yes.
+DELETE FROM cdr_links
+WHERE
+    account_id = %(account_id)s
+    AND basis = 'reconciled'
+    AND api_record_id = any(%(api_ids)s::text [])
+    AND (
+        (part_no = 0 AND (imported_record_id, api_record_id) IN (
+            SELECT
+                ended.imported_record_id,
+                ended.api_record_id
+            FROM unnest(%(imported_ids)s::text [], %(api_ids)s::text []) AS ended (imported_record_id, api_record_id)
+        ))
+        OR (part_no > 0 AND api_record_id IN (
+            SELECT first.api_record_id
+            FROM cdr_links AS first
+            INNER JOIN unnest(%(imported_ids)s::text [], %(api_ids)s::text []) AS ended (imported_record_id, api_record_id)
+                ON
+                    ended.imported_record_id = first.imported_record_id
+                    AND ended.api_record_id = first.api_record_id
+            WHERE first.account_id = %(account_id)s AND first.basis = 'reconciled' AND first.part_no = 0
+        ))
     )
 RETURNING imported_business_date, api_business_date

@@ -126,10 +126,22 @@ FROM (
 ) AS page
 
 -- Name:        record
--- Purpose:     one leg with all columns, by its id or by the id of the imported record linked to it.
+-- Purpose:     one leg with all columns, by its id or by the id of an imported record linked to it, with the ids of the
+--              further imported records of the call.
 -- Parameters:  account_id, record_id.   Grain: one row; the switch's record where both origins have the id.   Locks: none.
 -- The key of the leg comes from an index first; a condition on the merged columns alone would read the whole account.
-SELECT *
+SELECT
+    cdr_merged.*,
+    ARRAY(
+        SELECT part.imported_record_id
+        FROM cdr_links AS part
+        WHERE
+            part.account_id = %(account_id)s
+            AND part.api_record_id = cdr_merged.record_id
+            AND part.part_no > 0
+            AND cdr_merged.leg_origin = 'api'
+        ORDER BY part.part_no
+    ) AS further_record_ids
 FROM cdr_merged
 WHERE
     account_id = %(account_id)s
@@ -195,6 +207,16 @@ WHERE
     AND (
         cdr_merged.record_id IN (SELECT wanted.record_id FROM wanted)
         OR cdr_merged.linked_record_id IN (SELECT wanted.record_id FROM wanted)
+        OR (cdr_merged.account_id, cdr_merged.record_id) IN (
+            SELECT
+                part.account_id,
+                part.api_record_id
+            FROM cdr_links AS part
+            WHERE
+                part.account_id = any(%(account_ids)s)
+                AND part.part_no > 0
+                AND part.imported_record_id IN (SELECT wanted.record_id FROM wanted)
+        )
     )
 ORDER BY cdr_merged.account_id, cdr_merged.business_date, cdr_merged.origin
 

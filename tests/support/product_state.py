@@ -213,15 +213,14 @@ def _link_differences(connection: psycopg.Connection[Any]) -> list[str]:
     """Links by call id and the merged view, compared with the rules in core."""
     found = connection.execute(f"SELECT {', '.join(names())} FROM cdr").fetchall()
     records = pl.DataFrame(found, schema=canonical_schema(), orient="row")
-    query = "SELECT account_id, imported_record_id, api_record_id FROM cdr_links"
-    by_call = connection.execute(f"{query} WHERE basis = 'call_id'").fetchall()
+    query = "SELECT account_id, imported_record_id, api_record_id{} FROM cdr_links"
+    by_call = connection.execute(query.format("") + " WHERE basis = 'call_id'").fetchall()  # type: ignore[arg-type]
     differences = _set_differences("links by call id", by_call, pairs_by_call_id(records).rows())
-    everything = connection.execute(query).fetchall()  # type: ignore[arg-type]
+    everything = connection.execute(query.format(", part_no, parts_cost")).fetchall()  # type: ignore[arg-type]
+    texts = dict.fromkeys(("account_id", "imported_record_id", "api_record_id"), pl.String())
     links = pl.DataFrame(
-        everything, schema=["account_id", "imported_record_id", "api_record_id"], orient="row", schema_overrides={
-            "account_id": pl.String(), "imported_record_id": pl.String(), "api_record_id": pl.String()
-        },
-    )  # fmt: skip
+        everything, schema=texts | {"part_no": pl.Int64(), "parts_cost": canonical_schema()["cost"]}, orient="row"
+    )
     schema = canonical_schema() | {"linked_record_id": pl.String()}
     shown = connection.execute(f"SELECT {', '.join(schema)} FROM cdr_merged").fetchall()
     legs = pl.DataFrame(shown, schema=schema, orient="row").sort("account_id", "origin", "record_id")

@@ -63,7 +63,8 @@ def document_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """Builds the detail document of a record of the merged view.
 
     Args:
-        record: columns of the record, with ``extra`` and ``linked_record_id``, typed as in the field dictionary.
+        record: columns of the record, with ``extra`` and ``linked_record_id``, typed as in the field dictionary; with
+            ``further_record_ids`` if known.
 
     Returns:
         The switch's keys in the notation of Kazoo 4.3 and later (integers; ``timestamp`` is the end of the leg in
@@ -81,6 +82,7 @@ def document_of(record: Mapping[str, Any]) -> dict[str, Any]:
     document["timestamp"] = to_gregorian(ended)
     added = {field.name: _plain(field, record[field.name]) for field in _ADDED_FIELDS}
     added |= {"business_date": str(record["business_date"]), "linked_record_id": record["linked_record_id"]}
+    added["further_record_ids"] = record.get("further_record_ids") or None
     document[ADDED] = {key: value for key, value in added.items() if value is not None}
     return document
 

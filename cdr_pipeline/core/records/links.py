@@ -21,7 +21,9 @@ LEG_REACH_DAYS: Final = 3
 
 # Fields that always come from the API record: its key, and those that every search of a leg begins with.
 LEG_ONLY: Final = ("account_id", "record_id", "business_date", "call_id", "call_direction", "started_at")
-_IMPORTED_COST: Final = "the API's when its cost is there and not 0, or the file has no cost; else the file's"
+_IMPORTED_COST: Final = (
+    "the API's when its cost is there and not 0, or the file has no cost; else the file's, of all records of the call"
+)
 # A cost of 0 of the API counts as missing.
 COST_LEAD: Final = "cost"
 # Fields that only make sense together come from the same record. Lead field to the fields of its group.
@@ -76,15 +78,25 @@ def merged_legs(records: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         records: canonical columns, one row per record, of both origins.
-        links: ``account_id``, ``imported_record_id``, ``api_record_id``.
+        links: ``account_id``, ``imported_record_id``, ``api_record_id``; with ``part_no`` and ``parts_cost`` if calls
+            have several imported records. The first one, number 0, has the cost of all.
 
     Returns:
         Canonical columns plus ``linked_record_id``; ``origin`` is api, imported or api+imported.
     """
     api = records.filter(pl.col("origin") == API)
     imported = records.filter(pl.col("origin") == IMPORTED)
-    legs = api.join(links, left_on=["account_id", "record_id"], right_on=["account_id", "api_record_id"], how="left")
-    twins = imported.with_columns(pl.col("record_id").alias("imported_record_id"))
+    if "part_no" not in links.columns:
+        links = links.with_columns(part_no=0, parts_cost=pl.lit(None, records.schema["cost"]))
+    first = links.filter(pl.col("part_no") == 0)
+    legs = api.join(first, left_on=["account_id", "record_id"], right_on=["account_id", "api_record_id"], how="left")
+    of_parts = first.select("account_id", "imported_record_id", whole=pl.col("parts_cost").cast(records.schema["cost"]))
+    twins = (
+        imported.with_columns(pl.col("record_id").alias("imported_record_id"))
+        .join(of_parts, on=["account_id", "imported_record_id"], how="left")
+        .with_columns(cost=pl.coalesce("whole", "cost"))
+        .drop("whole")
+    )
     both = legs.join(twins, on=["account_id", "imported_record_id"], how="left", suffix="__twin")
     linked = pl.col("imported_record_id").is_not_null()
     filled = both.select(

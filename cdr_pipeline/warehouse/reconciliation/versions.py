@@ -22,11 +22,11 @@ from cdr_pipeline.core.reconcile.result.outcomes import (
     changes_between,
     currency_of_outcome,
 )
-from cdr_pipeline.warehouse.records.links import Link, set_links, withdraw_links
+from cdr_pipeline.warehouse.records.links import Link, set_links, set_parts, withdraw_links, withdraw_parts
 from cdr_pipeline.warehouse.statement_runner import LedgerTables, StatementRunner
 from cdr_pipeline.warehouse.statements import statement
 
-_CURRENT: Final = ("outcome_id", "class", "is_break", "switch_record_id", "carrier_record_id")
+_CURRENT: Final = ("outcome_id", "class", "is_break", "switch_record_id", "carrier_record_id", "part_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +208,16 @@ class VersionTable(LedgerTables):
         before, so no new version is written that would link them.
         """
         parameters = asdict(day) | {"classes": list(LINKED_CLASSES)}
-        if self.connection.execute(statement("records/unlinked_pairs"), parameters).fetchone() is None:
+        if self.connection.execute(statement("records/unlinked_pairs"), parameters).fetchone() is None and (
+            self.connection.execute(statement("records/unlinked_parts"), parameters).fetchone() is None
+        ):
             return
         with self.connection.transaction():
             self.connection.execute(statement("records/lock_account"), parameters)
             pairs = self.connection.execute(statement("records/unlinked_pairs"), parameters).fetchall()
             set_links(self.connection, day.account_id, [Link(*pair) for pair in pairs], now=now, run_id=run_id)
+            parts = self.connection.execute(statement("records/unlinked_parts"), parameters).fetchall()
+            set_parts(self.connection, day.account_id, [Link(*part) for part in parts], now=now, run_id=run_id)
 
 
 def _copied(connection: Connection[Any], name: str, parameters: dict[str, Any]) -> pl.DataFrame:
@@ -260,13 +264,23 @@ def _link(
     )
     if ended.height:
         withdraw_links(connection, day.account_id, _links(ended), now=now)
+    former = changes.removed.drop_nulls("part_of")
+    if former.height:
+        withdraw_parts(connection, day.account_id, _parts(former), now=now)
     # Earlier pairs are linked already; restore_links sets links that another carrier has ended since.
     if (fresh := pairs.join(changes.added, on="outcome_id", how="semi")).height:
         set_links(connection, day.account_id, _links(fresh), now=now, run_id=run_id)
+    parts = outcomes.drop_nulls("part_of")
+    if parts.height:
+        set_parts(connection, day.account_id, _parts(parts), now=now, run_id=run_id)
 
 
 def _links(pairs: pl.DataFrame) -> list[Link]:
     return [Link(*pair) for pair in pairs.select("carrier_record_id", "switch_record_id").rows()]
+
+
+def _parts(outcomes: pl.DataFrame) -> list[Link]:
+    return [Link(*part) for part in outcomes.select("carrier_record_id", "part_of").rows()]
 
 
 def _typed(name: str) -> pl.Expr:

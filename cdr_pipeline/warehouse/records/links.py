@@ -1,7 +1,9 @@
 """Links between an imported record and the API record of the same leg.
 
 Each load maintains the links by call id, which depend on the records alone (see ``core/records/links.py``).
-Reconciliation sets further links. A record has at most one link, and a link by call id replaces one of reconciliation.
+Reconciliation sets further links, and a link by call id replaces one of reconciliation. An imported record has at most
+one link. An API record has one link to the record that it is shown with, number 0, and more if the carrier writes
+several records of one call.
 """
 
 from collections.abc import Iterable, Sequence
@@ -90,6 +92,46 @@ def withdraw_links(
     with connection.transaction():
         connection.execute(statement("records/lock_account"), {"account_id": account_id})
         days = _days(connection, "records/withdraw_reconciled_links", _parameters(account_id, links))
+        _touch(connection, account_id, days, now)
+    return frozenset(days)
+
+
+def set_parts(
+    connection: Connection[Any], account_id: str, parts: Sequence[Link], *, now: datetime, run_id: str | None = None
+) -> frozenset[date]:
+    """Links further imported records of calls to the API record of the call, in one transaction; idempotent.
+
+    A part of a call that is not linked itself, or that has a link already, is skipped. The link of the call's first
+    record gets the cost of all.
+
+    Args:
+        connection: connection to the warehouse.
+        account_id: account that owns the records.
+        parts: further records, each with the API record of its call.
+        now: time of the links.
+        run_id: run of the reconciliation.
+
+    Returns:
+        Business dates whose legs changed; the change counter of each is increased once.
+    """
+    with connection.transaction():
+        connection.execute(statement("records/lock_account"), {"account_id": account_id})
+        parameters = _parameters(account_id, parts) | {"run_id": run_id, "now": now}
+        days = _days(connection, "records/set_parts", parameters)
+        days |= _days(connection, "records/add_up_parts", parameters)
+        _touch(connection, account_id, days, now)
+    return frozenset(days)
+
+
+def withdraw_parts(
+    connection: Connection[Any], account_id: str, parts: Sequence[Link], *, now: datetime
+) -> frozenset[date]:
+    """Withdraws links of further records of calls. Arguments and result are those of ``withdraw_links``."""
+    with connection.transaction():
+        connection.execute(statement("records/lock_account"), {"account_id": account_id})
+        parameters = _parameters(account_id, parts) | {"now": now}
+        days = _days(connection, "records/withdraw_parts", parameters)
+        days |= _days(connection, "records/add_up_parts", parameters)
         _touch(connection, account_id, days, now)
     return frozenset(days)
 

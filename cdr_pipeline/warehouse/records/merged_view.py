@@ -40,6 +40,7 @@ _JOINS: Final = """
         ON
             link.account_id = leg.account_id
             AND link.api_record_id = leg.record_id
+            AND link.part_no = 0
             AND leg.origin = 'api'
     LEFT JOIN cdr AS twin
         ON
@@ -117,5 +118,6 @@ def _value(column: str) -> str:
     for lead, members in TOGETHER.items():
         if column in members:
             missing = "coalesce(leg.cost, 0) = 0" if lead == COST_LEAD else f"leg.{lead} IS NULL"
-            return f"CASE WHEN {missing} AND twin.{lead} IS NOT NULL THEN twin.{column} ELSE leg.{column} END"
+            value = "coalesce(link.parts_cost, twin.cost)" if column == COST_LEAD else f"twin.{column}"
+            return f"CASE WHEN {missing} AND twin.{lead} IS NOT NULL THEN {value} ELSE leg.{column} END"
     return f"coalesce(leg.{column}, twin.{column})"

@@ -22,6 +22,8 @@ REWRITES: Final = MappingProxyType(
         "0012": (("cdr",), 0.2),
         "0016": (("cdr", "cdr_history", "cdr_keys", "cdr_links", "reconciled_calls", "uploads", "rejects"), 1.0),
         "0027": (("reconciled_calls", "break_decisions"), 1.0),
+        # A unique index of all links is built again.
+        "0032": (("cdr_links",), 0.5),
     }
 )
 

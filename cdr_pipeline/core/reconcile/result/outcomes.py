@@ -20,6 +20,7 @@ _NOTHING: Final = "\x00"
 #   outcome_id   fingerprint of class, records, lengths and amounts; a change of any of them makes another outcome
 #   agreed_rate, expected_amount  of a pair, or of a call that the carrier has not charged; null without an agreed price
 #   exposure     in the currency of the carrier's record, otherwise of the switch's
+#   part_of      record of the switch whose call has this further record of the carrier; the pair has its amount
 #   started_at   the switch's time of the call, otherwise the carrier's after the clock offset is removed
 OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
     "outcome_id": pl.String(),
@@ -44,6 +45,7 @@ OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
     "detail": pl.String(),
     "switch_currency": pl.String(),
     "carrier_currency": pl.String(),
+    "part_of": pl.String(),
 }
 # Columns of an outcome that the warehouse stores; ``currency`` is that of its exposure.
 STORED_COLUMNS: Final = (*(name for name in OUTCOME_SCHEMA if not name.endswith("_currency")), "currency")
@@ -101,10 +103,13 @@ def outcomes_of(reconciled: Reconciled, switch: pl.DataFrame, carrier: pl.DataFr
         pl.col("switch_row_id").alias("switch_record_id"), pl.col("agreed_rate").cast(pl.String), "expected_amount"
     )
     paired = pairs.join(ours, on="switch_record_id").join(theirs, on="carrier_record_id", suffix="_carrier")
+    further = reconciled.parts.select(
+        pl.col("carrier_row_id").alias("carrier_record_id"), pl.col("switch_row_id").alias("part_of")
+    )
     unpaired = pl.concat(
         [
             ours.join(pairs, on="switch_record_id", how="anti").join(accruals, on="switch_record_id", how="left"),
-            theirs.join(pairs, on="carrier_record_id", how="anti"),
+            theirs.join(pairs, on="carrier_record_id", how="anti").join(further, on="carrier_record_id", how="left"),
         ],
         how="diagonal",
     )
@@ -121,8 +126,12 @@ def outcomes_of(reconciled: Reconciled, switch: pl.DataFrame, carrier: pl.DataFr
         pl.col("class").is_in(_BREAKS).alias("is_break"),
     )
     text = [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in _FINGERPRINTED]
+    # Ids of outcomes that are no part are those of earlier versions.
+    of_call = (
+        pl.when(pl.col("part_of").is_not_null()).then(pl.lit(_SEPARATOR) + pl.col("part_of")).otherwise(pl.lit(""))
+    )
     return (
-        outcomes.with_columns(pl.concat_str(text, separator=_SEPARATOR).alias("__text"))
+        outcomes.with_columns((pl.concat_str(text, separator=_SEPARATOR) + of_call).alias("__text"))
         .with_columns(plh.col("__text").chash.sha2_256().str.head(_ID_LENGTH).alias("outcome_id"))
         .select(pl.col(name).cast(dtype) for name, dtype in OUTCOME_SCHEMA.items())
         .sort("outcome_id")
