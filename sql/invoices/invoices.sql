@@ -1,7 +1,7 @@
 -- Name:        charges
 -- Purpose:     what a carrier charges and what our legs cost by agreement, from the newest reconciliations.
 -- Parameters:  account_ids (array), carrier, first_date, last_date, time_zone.
--- Grain:       account, load, local day, destination, direction, rate, class, decision, currency.   Locks: none.
+-- Grain:       account, load, local day, destination, direction, rate, class, decision, credit note, currency.   Locks: none.
 SELECT
     calls.account_id,
     record.batch_id::text AS load_id,
@@ -13,6 +13,7 @@ SELECT
     record.rate,
     calls.class AS match_class,
     coalesce(decided.decision, 'open') AS state,
+    coalesce(decided.credit_note, '') AS credit_note,
     coalesce(upper(record.cost_currency), run.currency) AS currency,
     count(calls.switch_record_id) AS legs,
     count(calls.carrier_record_id) AS records,
@@ -85,8 +86,104 @@ GROUP BY
     record.rate,
     calls.class,
     coalesce(decided.decision, 'open'),
+    coalesce(decided.credit_note, ''),
     coalesce(upper(record.cost_currency), run.currency)
 ORDER BY calls.account_id, day, calls.destination, calls.class, load_id
+
+-- Name:        changes
+-- Purpose:     calls of a period whose records came or were corrected after a moment, by destination, and decisions
+--              about its breaks after it.
+-- Parameters:  account_ids (array), carrier, first_date, last_date, time_zone, since.
+-- Grain:       kind, what, currency.   Locks: none.
+WITH calls AS (
+    SELECT
+        called.account_id,
+        called.outcome_id,
+        called.destination,
+        called.exposure,
+        called.carrier_amount,
+        called.carrier_record_id,
+        coalesce(upper(record.cost_currency), called.currency, run.currency) AS unit,
+        coalesce(batch.loaded_at > %(since)s, FALSE) AS is_later,
+        decided.decision,
+        coalesce(decided.decided_at > %(since)s, FALSE) AS is_decided_later
+    FROM reconciled_calls AS called
+    INNER JOIN reconciliations AS run
+        ON
+            run.account_id = called.account_id
+            AND run.carrier = called.carrier
+            AND run.business_date = called.business_date
+            AND run.version = called.since_version
+    LEFT JOIN cdr AS record
+        ON
+            record.account_id = called.account_id
+            AND record.origin = 'imported'
+            AND record.record_id = called.carrier_record_id
+            AND record.business_date = called.carrier_date
+    LEFT JOIN batches AS batch
+        ON batch.account_id = record.account_id AND batch.batch_id = record.batch_id
+    LEFT JOIN break_decisions AS decided
+        ON decided.account_id = called.account_id AND decided.outcome_id = called.outcome_id AND decided.is_newest
+    WHERE
+        called.account_id = any(%(account_ids)s)
+        AND called.carrier = %(carrier)s
+        AND called.business_date BETWEEN %(first_date)s::date - 2 AND %(last_date)s::date + 2
+        AND called.until_version IS NULL
+        AND ((coalesce(record.started_at, called.started_at)) AT TIME ZONE %(time_zone)s)::date
+        BETWEEN %(first_date)s AND %(last_date)s
+),
+
+before AS (
+    SELECT DISTINCT ON (account_id, record_id)
+        account_id,
+        record_id,
+        cost,
+        changed_at
+    FROM cdr_history
+    WHERE account_id = any(%(account_ids)s) AND origin = 'imported' AND replaced_at > %(since)s
+    ORDER BY account_id, record_id, replaced_at
+)
+
+SELECT
+    CASE WHEN before.changed_at <= %(since)s THEN 'corrected' ELSE 'new' END AS kind,
+    calls.destination AS what,
+    calls.unit AS currency,
+    count(*) AS calls,
+    coalesce(sum(calls.carrier_amount), 0) AS amount,
+    coalesce(sum(before.cost) FILTER (WHERE before.changed_at <= %(since)s), 0) AS amount_before
+FROM calls
+LEFT JOIN before
+    ON before.account_id = calls.account_id AND before.record_id = calls.carrier_record_id
+WHERE calls.is_later
+GROUP BY
+    CASE WHEN before.changed_at <= %(since)s THEN 'corrected' ELSE 'new' END,
+    calls.destination,
+    calls.unit
+UNION ALL
+SELECT
+    'decided' AS kind,
+    decision AS what,
+    unit AS currency,
+    count(*) AS calls,
+    coalesce(sum(greatest(exposure, 0)), 0) AS amount,
+    0 AS amount_before
+FROM calls
+WHERE is_decided_later
+GROUP BY decision, unit
+ORDER BY kind, currency, what
+
+-- Name:        credit_notes
+-- Purpose:     credit notes of a carrier.
+-- Parameters:  account_ids (array), carrier.   Grain: account_id, number.   Locks: none.
+SELECT
+    account_id,
+    credit_note AS number,
+    amount,
+    currency,
+    used
+FROM credit_notes
+WHERE account_id = any(%(account_ids)s) AND carrier = %(carrier)s
+ORDER BY recorded_at, account_id, credit_note
 
 -- Name:        invoices
 -- Purpose:     invoices of accounts: the newest version of each, or all versions.

@@ -9,12 +9,9 @@ from hypothesis import strategies as st
 
 from cdr_pipeline.core.reconcile.classify.classes import MatchClass
 from cdr_pipeline.core.reconcile.invoices.charges import Charge
-from cdr_pipeline.core.reconcile.invoices.comparison import (
-    FEES,
-    CurrencyComparison,
-    InvoiceComparison,
-    compare_invoices,
-)
+from cdr_pipeline.core.reconcile.invoices.compared_rows import FEES
+from cdr_pipeline.core.reconcile.invoices.comparison import InvoiceComparison, compare_invoices
+from cdr_pipeline.core.reconcile.invoices.currency_comparison import CurrencyComparison
 from cdr_pipeline.core.reconcile.invoices.invoice import KINDS, Invoice, InvoiceLine
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 10, 31)
@@ -28,6 +25,7 @@ def a_charge(amount: str = "1", **changes: object) -> Charge:
     values: dict[str, object] = {
         "account_id": "acct", "load_id": "load-1", "loaded_at": NOON, "day": FIRST, "destination": "Germany",
         "carrier_destination": "", "direction": "outbound", "rate": None, "match_class": "matched", "state": "open",
+        "credit_note": "",
         "currency": "EUR", "legs": 1, "records": 1, "leg_seconds": Decimal(60), "record_seconds": Decimal(60),
         "charged": Decimal(amount), "agreed": Decimal(amount), "priced_legs": 1, "too_much": Decimal(0),
         "too_little": Decimal(0), "customer_price": Decimal(0), "cost_of_priced": Decimal(0),
@@ -68,6 +66,7 @@ charges_drawn = st.lists(
         destination=st.sampled_from(["Germany", "France", ""]),
         match_class=st.sampled_from([item.value for item in MatchClass]),
         state=st.sampled_from(["open", "accepted", "disputed", "credited"]),
+        credit_note=st.sampled_from(["", "C-1"]),
         currency=st.sampled_from(["EUR", "USD"]),
         too_much=PRICE,
         too_little=PRICE,
@@ -92,7 +91,7 @@ def test_every_amount_is_in_exactly_one_part(charges: list[Charge], lines: list[
     lines = [replace(line, amount=-abs(line.amount)) if line.kind == "credit" else line for line in lines]
     for item in compared(*charges, invoices=(an_invoice(*lines),)).currencies:
         claimed = item.invoiced if item.has_invoice else item.parts.charged
-        assert item.payable + item.withheld == claimed
+        assert item.payable + item.withheld + item.credit_notes == claimed
         invoiced = sum(
             (line.amount for line in lines if line.kind != "tax" and line.currency == item.currency), Decimal(0)
         )
@@ -158,6 +157,19 @@ def test_a_credit_on_the_invoice_settles_a_break_decided_as_credited() -> None:
     charge = a_charge("10", match_class="cost_mismatch", too_much=Decimal(4), state="credited")
     item = in_eur(compared(charge, invoices=(an_invoice(a_line("10", "Germany"), a_line("-4", kind="credit")),)))
     assert (item.credits_settled, item.credit_due, item.payable, item.withheld) == (4, 0, 6, 0)
+
+
+def test_a_credit_note_settles_what_it_credits() -> None:
+    charge = a_charge("10", match_class="cost_mismatch", too_much=Decimal(4), state="credited", credit_note="C-1")
+    item = in_eur(compared(charge, invoices=(an_invoice(a_line("10", "Germany")),)))
+    assert (item.credit_notes, item.credit_due, item.payable, item.withheld) == (4, 0, 6, 0)
+
+
+def test_a_credit_note_that_is_also_an_invoice_counts_once() -> None:
+    charge = a_charge("10", match_class="cost_mismatch", too_much=Decimal(4), state="credited", credit_note="C-1")
+    credit = an_invoice(a_line("-4", kind="credit"), number="C-1")
+    item = in_eur(compared(charge, invoices=(an_invoice(a_line("10", "Germany")), credit)))
+    assert (item.credits_settled, item.credit_notes, item.payable, item.withheld) == (4, 0, 6, 0)
 
 
 def test_a_credit_that_only_the_records_have_is_missing_on_the_invoice() -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.invoices.compare_invoices import PeriodRequest, compare_period
 from cdr_pipeline.steps.invoices.invoices import InvoiceEntry, add_invoice, list_invoices, show_invoice
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
-from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
+from cdr_pipeline.steps.reconciliation.decisions import decide_breaks, record_credit_note
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
-from tests.support.carriers import carriers_night, reconciled
+from cdr_pipeline.warehouse.reconciliation.decisions import CreditNote
+from tests.support.carriers import carriers_night, drop, reconciled
 from tests.support.commands import run_command
 from tests.support.nights import DAY, warehouse
 
@@ -129,6 +131,47 @@ def test_what_we_owe_follows_from_invoice_records_and_decisions(
     assert compare_period(month, place).page.read_text() == page
     told = json.loads(json.dumps(compared.as_json()))
     assert told["currencies"][0]["payable"] == str(item.payable)
+
+
+def test_what_came_after_the_invoice_is_named_and_counts(place: RunContext, switch: SimulatedSwitch) -> None:
+    carriers_night(place, switch)
+    reconciled(place)
+    month = PeriodRequest(CARRIER, DAY.replace(day=1), DAY.replace(day=31))
+    (before,) = compare_period(month, place).comparison.currencies
+    add_invoice(entry(total=str(before.parts.charged), currency="USD"), place)
+    assert compare_period(month, place).comparison.changes == ()
+    later = replace(place, clock=lambda: place.clock() + timedelta(hours=1))
+    worst = list_breaks(BreakFilter(classes=["cost_mismatch"]), later)[0]
+    decide_breaks([worst.outcome_id], later, decision="disputed", reason="rate", decided_by="A. Controller")
+    note = CreditNote(worst.account_id, CARRIER, "C-1", worst.exposure + 1, "USD", Decimal(0))
+    record_credit_note(note, BreakFilter(states=["disputed"]), later, recorded_by="A. Controller", partial=True)
+    compared = compare_period(month, later)
+    (item,) = compared.comparison.currencies
+    assert (item.credit_notes, item.credit_due) == (worst.exposure, 0)
+    assert [(change.kind, change.what, change.calls) for change in compared.comparison.changes] == [
+        ("decided", "credited", 1)
+    ]
+    assert f"credit note C-1: 1.0000 of {worst.exposure + 1:.4f} USD close no break" in compared.comparison.findings
+    page = compared.page.read_text()
+    assert "Changed since the invoice" in page
+    assert "C-1" in page
+
+
+def test_a_correction_after_the_invoice_is_named_with_its_amounts(place: RunContext, switch: SimulatedSwitch) -> None:
+    ((account_id, file),) = carriers_night(place, switch).items()
+    reconciled(place)
+    month = PeriodRequest(CARRIER, DAY.replace(day=1), DAY.replace(day=31))
+    (before,) = compare_period(month, place).comparison.currencies
+    add_invoice(entry(total=str(before.parts.charged), currency="USD"), place)
+    later = replace(place, clock=lambda: place.clock() + timedelta(hours=1))
+    ((record_id, cost),) = warehouse(place, "SELECT record_id, cost FROM cdr WHERE origin = 'imported' LIMIT 1")
+    header, *lines = file.content.decode().splitlines()
+    (line,) = [line for line in lines if line.startswith(record_id.rpartition(":")[2] + ",")][:1]
+    cells = dict(zip(header.split(","), line.split(","), strict=True)) | {"cost": str(cost + 1)}
+    drop(later, account_id, f"{header}\n{','.join(cells.values())}\n", name="corrected.csv")
+    reconciled(later)
+    (change,) = compare_period(month, later).comparison.changes
+    assert (change.kind, change.calls, change.amount, change.difference) == ("corrected", 1, cost + 1, 1)
 
 
 def test_names_on_an_invoice_are_escaped_on_the_page(ready: RunContext) -> None:

@@ -12,7 +12,7 @@ from cdr_pipeline.cli.listings import Cell, Listing, listing
 from cdr_pipeline.cli.reports import add_content, is_json, reports, show
 
 if TYPE_CHECKING:
-    from cdr_pipeline.core.reconcile.invoices.comparison import CurrencyComparison
+    from cdr_pipeline.core.reconcile.invoices.currency_comparison import CurrencyComparison
     from cdr_pipeline.core.reconcile.invoices.invoice import Invoice, InvoiceLine
 
 invoices_app = typer.Typer(help="Invoices of carriers: enter, list, show, compare.", no_args_is_help=True)
@@ -233,6 +233,7 @@ def _print_currency(item: "CurrencyComparison") -> None:
         ("charged by its records", item.parts.charged),
         ("payable", item.payable),
         ("disputed", parts.disputed),
+        ("credited by credit notes", item.credit_notes),
         ("credited, credit due", item.credit_due),
         ("to decide", parts.undecided),
         ("unpriced", parts.unpriced),

@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from cdr_pipeline.core.reconcile.invoices.comparison import ComparedRow, CurrencyComparison, InvoiceComparison
+from cdr_pipeline.core.reconcile.invoices.compared_rows import ComparedRow
+from cdr_pipeline.core.reconcile.invoices.comparison import InvoiceComparison
+from cdr_pipeline.core.reconcile.invoices.currency_comparison import CurrencyComparison
 from cdr_pipeline.core.reconcile.result.breaks import Break
 from cdr_pipeline.exports.reconciliation_words import amount, cause_words, class_name, minutes, number, seconds
 
@@ -131,6 +133,7 @@ def _steps(item: CurrencyComparison) -> list[tuple[str, str, Decimal]]:
     lines = [
         ("Payable", "agreed, accepted and other charges that are invoiced", item.payable),
         ("Disputed", "charged too much, and disputed", parts.disputed),
+        ("Credit notes", "charged too much, and credited by a note", item.credit_notes),
         ("Credit due", "charged too much, and to be credited", item.credit_due),
         ("To decide", "charged too much, without a decision", parts.undecided),
         ("Unpriced", "no agreed price: not verified", parts.unpriced),

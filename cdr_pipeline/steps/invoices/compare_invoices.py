@@ -11,12 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from cdr_pipeline.core.reconcile.invoices.comparison import (
-    ComparedRow,
-    CurrencyComparison,
-    InvoiceComparison,
-    compare_invoices,
-)
+from cdr_pipeline.core.reconcile.invoices.compared_rows import ComparedRow
+from cdr_pipeline.core.reconcile.invoices.comparison import InvoiceComparison, compare_invoices
+from cdr_pipeline.core.reconcile.invoices.currency_comparison import CurrencyComparison
+from cdr_pipeline.core.reconcile.invoices.invoice import Invoice
+from cdr_pipeline.core.reconcile.invoices.later_changes import ChangeSinceInvoice
 from cdr_pipeline.core.reconcile.result.breaks import Break
 from cdr_pipeline.core.time.business_day import day_bounds
 from cdr_pipeline.errors import ConfigurationError, InvoiceNotFound
@@ -96,6 +95,27 @@ class ComparedPeriod:
                 for item in comparison.invoices
             ],
             "currencies": [_currency_json(item) for item in comparison.currencies],
+            "credit_notes": [
+                {
+                    "account": note.account_id,
+                    "number": note.number,
+                    "amount": str(note.amount),
+                    "currency": note.currency,
+                    "used": str(note.used),
+                }
+                for note in comparison.credit_notes
+            ],
+            "changed_since_invoice": [
+                {
+                    "kind": change.kind,
+                    "what": change.what,
+                    "currency": change.currency,
+                    "calls": change.calls,
+                    "amount": str(change.amount),
+                    "amount_before": str(change.amount_before),
+                }
+                for change in comparison.changes
+            ],
             "findings": [*comparison.findings],
             "days_without_reconciliation": [str(day) for day in self.missing_days],
             "days_not_green": [str(day) for day in self.red_days],
@@ -164,6 +184,8 @@ def period_page(request: PeriodRequest, ctx: RunContext) -> PeriodPage:
             first_date=request.first_date,
             last_date=request.last_date,
             customers_pay=_customers_pay(days, ctx),
+            credit_notes=ledger.invoices.credit_notes(owners, request.carrier),
+            changes=_changes(request, invoices, owners, zone, ledger),
         )
         breaks = _breaks(request, owners, zone, ledger)
         trend = _trend(months, days, invoices)
@@ -193,6 +215,20 @@ def period_of_invoice(
     """
     newest = show_invoice(number, ctx, carrier=carrier, accounts=[account_id] if account_id else None)[-1]
     return PeriodRequest(newest.carrier, newest.first_date, newest.last_date, newest.account_id)
+
+
+def _changes(
+    request: PeriodRequest, invoices: Sequence[Invoice], owners: Sequence[str], zone: str, ledger: Ledger
+) -> list[ChangeSinceInvoice]:
+    """What changed after the newest invoice of the period: after the day of issue, or after it was entered."""
+    inside = [
+        item for item in invoices if request.first_date <= item.first_date and item.last_date <= request.last_date
+    ]
+    moments = [day_bounds(item.issued_on, zone)[1] if item.issued_on else item.entered_at for item in inside]
+    since = max((moment for moment in moments if moment is not None), default=None)
+    if since is None:
+        return []
+    return ledger.invoices.changes(owners, request.carrier, (request.first_date, request.last_date), zone, since)
 
 
 def _scope(account_id: str | None, ledger: Ledger) -> list[Account]:
@@ -295,6 +331,7 @@ def _currency_json(item: CurrencyComparison) -> dict[str, Any]:
         "other_charges": str(parts.other_charges),
         "disputed": str(claimed.disputed),
         "credited": str(claimed.credited),
+        "credit_notes": str(item.credit_notes),
         "credit_due": str(item.credit_due),
         "undecided": str(claimed.undecided),
         "unpriced": str(claimed.unpriced),

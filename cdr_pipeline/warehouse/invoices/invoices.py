@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from cdr_pipeline.core.reconcile.invoices.charges import Charge
 from cdr_pipeline.core.reconcile.invoices.invoice import Invoice, InvoiceLine
+from cdr_pipeline.core.reconcile.invoices.later_changes import ChangeSinceInvoice, ReceivedCredit
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 
@@ -110,6 +111,27 @@ class InvoiceTable(LedgerTables):
             first_date=first_date,
             last_date=last_date,
             time_zone=time_zone,
+        )
+
+    def changes(
+        self, account_ids: Sequence[str], carrier: str, days: tuple[date, date], time_zone: str, since: datetime
+    ) -> list[ChangeSinceInvoice]:
+        """What changed in a period after a moment; days are those of the carrier's zone."""
+        return self.statements.records(
+            ChangeSinceInvoice,
+            "invoices/changes",
+            account_ids=list(account_ids),
+            carrier=carrier,
+            first_date=days[0],
+            last_date=days[1],
+            time_zone=time_zone,
+            since=since,
+        )
+
+    def credit_notes(self, account_ids: Sequence[str], carrier: str) -> list[ReceivedCredit]:
+        """Credit notes of a carrier, in the order in which they were recorded."""
+        return self.statements.records(
+            ReceivedCredit, "invoices/credit_notes", account_ids=list(account_ids), carrier=carrier
         )
 
     def reconciled_days(

@@ -21,7 +21,7 @@ _NOT_COMPARED: Final = frozenset({MatchClass.OUT_OF_INTERVAL.value, MatchClass.U
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Sum of calls that are alike in load, day, destination, direction, rate, class, decision and currency.
+    """Sum of calls that are alike in load, day, destination, direction, rate, class, decision, note and currency.
 
     Attributes:
         load_id, loaded_at: the load that delivered the carrier's records; None for legs without a record.
@@ -32,6 +32,7 @@ class Charge:
         rate: the carrier's price of a minute, if its records state it.
         match_class: as in ``MatchClass``.
         state: latest decision about the breaks, or ``open``.
+        credit_note: the carrier's credit note that closed the breaks; "" for none.
         currency: currency of all amounts.
         legs, records: number of legs of the switch and of records of the carrier.
         charged: sum of the carrier's records.
@@ -52,6 +53,7 @@ class Charge:
     rate: Decimal | None
     match_class: str
     state: str
+    credit_note: str
     currency: str
     legs: int
     records: int
