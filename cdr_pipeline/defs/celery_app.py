@@ -27,13 +27,13 @@ _task: Any = execute_plan
 _execute = _task.run
 
 
-def _execute_once(packed: dict[str, Any], executable: dict[str, Any]) -> object:
-    """Executes a step, unless another worker is executing it or has stored its result.
+def _execute_once(execute_step_args_packed: dict[str, Any], executable_dict: dict[str, Any]) -> object:
+    """Executes a step, unless another worker is executing it or has stored its result. Arguments are Dagster's.
 
     Raises:
         Ignore: the task is a copy. Celery acknowledges it and stores no result.
     """
-    arguments = unpack_value(packed, as_type=ExecuteStepArgs)
+    arguments = unpack_value(execute_step_args_packed, as_type=ExecuteStepArgs)
     step = (arguments.step_keys_to_execute or [""])[0]
     request = _task.request
     again = bool((request.delivery_info or {}).get("redelivered"))
@@ -43,7 +43,7 @@ def _execute_once(packed: dict[str, Any], executable: dict[str, Any]) -> object:
     if is_running_elsewhere(arguments.run_id, step):
         _log.warning("step %s of run %s is running; its task was delivered again", step, arguments.run_id)
         raise Ignore
-    return _execute(packed, executable)
+    return _execute(execute_step_args_packed, executable_dict)
 
 
 def is_running_elsewhere(run_id: str, step: str) -> bool:

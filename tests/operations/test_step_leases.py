@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -182,8 +183,10 @@ def test_a_step_that_is_running_elsewhere_is_not_executed_again(
     monkeypatch.setattr(celery_app, "load_settings", lambda: celery)
     monkeypatch.setattr(celery_app, "unpack_value", lambda *_, **__: arguments)
     monkeypatch.setattr(celery_app, "_execute", lambda *_: "executed")
-    assert celery_app.execute_plan.run({}, {}) == "executed"
+    # As Dagster submits it.
+    run: Any = partial(celery_app.execute_plan.run, execute_step_args_packed={}, executable_dict={})
+    assert run() == "executed"
     with kept_lease(RunningStep("a-run", SHARD, ELSEWHERE), ctx), pytest.raises(Ignore):
-        celery_app.execute_plan.run({}, {})
+        run()
     with kept_lease(RunningStep("a-run", SHARD, own_process()), ctx):
-        assert celery_app.execute_plan.run({}, {}) == "executed"
+        assert run() == "executed"
