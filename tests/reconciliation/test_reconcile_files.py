@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from cdr_pipeline.cli.registry import register
-from cdr_pipeline.errors import UnknownProfile, UnreadableUpload
+from cdr_pipeline.errors import ConfigurationError, UnknownProfile, UnreadableUpload
 from cdr_pipeline.steps.reconciliation.reconcile_files import ReconciledFiles, ReconcileFilesRequest, reconcile_files
 
 BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -91,7 +91,7 @@ def exported(path: Path) -> Path:
 
 def run(folder: Path, switch: Path, **stated: Any) -> ReconciledFiles:
     return reconcile_files(
-        ReconcileFilesRequest(switch, carrier(folder), "generic", folder / "out", profiles=folder, **stated)
+        ReconcileFilesRequest([switch], [carrier(folder)], "generic", folder / "out", profiles=folder, **stated)
     )
 
 
@@ -158,7 +158,7 @@ def test_the_start_is_compared_where_the_carrier_writes_the_start(tmp_path: Path
     (tmp_path / "starts.csv").write_text("\n".join(moved) + "\n")
     made = reconcile_files(
         ReconcileFilesRequest(
-            tmp_path / "rows.json", tmp_path / "starts.csv", "generic", tmp_path / "out", profiles=tmp_path
+            [tmp_path / "rows.json"], [tmp_path / "starts.csv"], "generic", tmp_path / "out", profiles=tmp_path
         )
     )
     assert made.result.offset.select("offset_ms", "spread_ms").row(0) == (0, 0)
@@ -172,7 +172,9 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "y.parquet")
     with pytest.raises(UnreadableUpload, match="is not an export"):
         run(tmp_path, tmp_path / "y.parquet")
-    request = ReconcileFilesRequest(tmp_path / "y.parquet", carrier(tmp_path), "nobody", tmp_path, profiles=tmp_path)
+    request = ReconcileFilesRequest(
+        [tmp_path / "y.parquet"], [carrier(tmp_path)], "nobody", tmp_path, profiles=tmp_path
+    )
     with pytest.raises(UnknownProfile):
         reconcile_files(request)
 
@@ -202,9 +204,44 @@ def test_the_stated_currency_reaches_both_files(tmp_path: Path) -> None:
                               for line in file.read_text().splitlines()))  # fmt: skip
     made = reconcile_files(
         ReconcileFilesRequest(
-            tmp_path / "rows.json", file, "generic", tmp_path / "out", profiles=tmp_path, country_code="49",
+            [tmp_path / "rows.json"], [file], "generic", tmp_path / "out", profiles=tmp_path, country_code="49",
             currency="EUR",
         )
     )  # fmt: skip
     assert set(made.result.totals["currency"]) == {"EUR"}
     assert made.result.pairs["expected_amount"].unique().to_list() == [Decimal("0.1")]
+
+
+def test_files_of_a_side_may_overlap_and_correct_each_other(tmp_path: Path) -> None:
+    rows = legs()
+    for name, part in (("legs-1.json", rows[:50]), ("legs-2.json", rows[30:])):
+        (tmp_path / name).write_text(json.dumps(part))
+    header, *lines = carrier(tmp_path, without=99).read_text().splitlines()
+    lines = lines[:40]
+    folder = tmp_path / "from carrier"
+    folder.mkdir()
+    (folder / "1.csv").write_text("\n".join([header, *lines[:25], "r98,1,2,never,1,0,EUR", ""]))
+    corrected = lines[24].replace(",0.1,", ",0.2,")
+    (folder / "2.csv").write_text("\n".join([header, *lines[20:24], corrected, *lines[25:], ""]))
+    command = [
+        "reconcile-files", "--switch", str(tmp_path / "legs-*.json"), "--carrier", str(folder), "--profile", "generic",
+        "--out", str(tmp_path / "out"), "--country-code", "49",
+    ]  # fmt: skip
+    app = typer.Typer()
+    register(app)
+    ended = CliRunner().invoke(app, command)
+    assert ended.exit_code == 0, ended.output
+    told = json.loads((tmp_path / "out" / "totals.json").read_text())
+    assert (told["pairs"], [file["name"] for file in told["carrier"]["files"]]) == (40, ["1.csv", "2.csv"])
+    assert told["money"][0]["charged"] == "4.10000000"
+    assert "4 records are in several files of the carrier and count once" in told["findings"]
+    assert "1 records of the carrier are corrected by a later file" in told["findings"]
+    assert "1.csv, line 27" in (tmp_path / "out" / "classes.csv").read_text()
+
+
+def test_files_that_do_not_exist_are_named(tmp_path: Path) -> None:
+    app = typer.Typer()
+    register(app)
+    options = ("--switch", str(tmp_path / "no-*.csv"), "--carrier", str(tmp_path), "--profile", "generic")
+    ended = CliRunner().invoke(app, ["reconcile-files", *options, "--out", str(tmp_path / "out")])
+    assert (type(ended.exception), "no-*.csv" in str(ended.exception)) == (ConfigurationError, True)

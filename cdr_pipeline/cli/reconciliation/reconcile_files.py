@@ -1,4 +1,4 @@
-"""``cdr-pipeline reconcile-files``: two loose files compared, without a warehouse."""
+"""``cdr-pipeline reconcile-files``: loose files of two sides compared, without a warehouse."""
 
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -29,11 +29,21 @@ _RESULT: Final = listing(
 def reconcile_files(
     *,
     switch: Annotated[
-        Path,
-        typer.Option(exists=True, dir_okay=False, help="The switch's legs: one of our exports, or Kazoo's documents."),
+        list[str],
+        typer.Option(
+            metavar="FILES",
+            help="The switch's legs: our exports, or Kazoo's documents. A file, a folder or a pattern such as"
+            " 'day-*.csv'; repeat for several.",
+        ),
     ],
-    carrier: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The carrier's file.")],
-    profile: Annotated[str, typer.Option("--profile", help="Profile that describes the carrier's file.")],
+    carrier: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FILES",
+            help="The carrier's files, as --switch. A record that several files have counts once, as in the last one.",
+        ),
+    ],
+    profile: Annotated[str, typer.Option("--profile", help="Profile that describes the carrier's files.")],
     target: Annotated[Path, typer.Option("--out", help="Folder for pairs.csv, classes.csv and totals.json.")],
     time_zone: Annotated[
         str, typer.Option(help="IANA time zone of local times that neither file nor profile states.")
@@ -70,8 +80,8 @@ def reconcile_files(
     if not is_zone(time_zone):
         raise ConfigurationError("--time-zone is no IANA time zone", hint="such as Europe/Berlin")
     request = ReconcileFilesRequest(
-        switch,
-        carrier,
+        _files("--switch", switch),
+        _files("--carrier", carrier),
         profile,
         target,
         profiles=ready_settings().profile_dir,
@@ -85,6 +95,24 @@ def reconcile_files(
         business_date=None if day is None else day.date(),
     )
     _print(reconcile_files(request))
+
+
+def _files(option: str, names: list[str]) -> list[Path]:
+    """The files of an option in order: files, files of folders, and files that patterns match, those by name."""
+    from cdr_pipeline.errors import ConfigurationError
+
+    files: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found = sorted(item for item in path.iterdir() if item.is_file() and not item.name.startswith("."))
+        else:
+            matching = sorted(item for item in path.parent.glob(path.name) if item.is_file())
+            found = [path] if path.is_file() else matching
+        if not found:
+            raise ConfigurationError(f"{option}: no file {name}", hint="give a file, a folder with files or a pattern")
+        files += found
+    return list(dict.fromkeys(files))
 
 
 def _amount(text: str | None) -> Decimal | None:

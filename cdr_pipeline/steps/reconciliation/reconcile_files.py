@@ -1,4 +1,4 @@
-"""Compares two files without a warehouse and writes pairs, classes and totals as files."""
+"""Compares files of two sides without a warehouse and writes pairs, classes and totals as files."""
 
 import hashlib
 import json
@@ -29,8 +29,8 @@ from cdr_pipeline.exports.atomic import new_file, sole_writer
 from cdr_pipeline.files.durable import PRIVATE_FILE, PRIVATE_FOLDER
 from cdr_pipeline.sources.rate_cards import read_rate_card
 from cdr_pipeline.sources.uploads.profiles import load_profile
+from cdr_pipeline.steps.reconciliation.joined_files import JoinedFiles, read_joined
 from cdr_pipeline.steps.reconciliation.read_loose_file import (
-    LooseFile,
     ReadingDefaults,
     carrier_plan,
     read_carrier_file,
@@ -47,11 +47,11 @@ _MONEY_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ReconcileFilesRequest:
-    """Two files to compare.
+    """Files to compare.
 
     Attributes:
-        switch: legs of the switch; see ``read_loose_file``.
-        carrier: records of the carrier.
+        switch: files with legs of the switch, the oldest first; see ``read_loose_file``.
+        carrier: files with records of the carrier, the oldest first. Files of a side may overlap.
         profile: name of the carrier's import profile, with its reconciliation rules.
         out: folder of the results; created when missing.
         profiles: folder of the operator's profiles and rate cards.
@@ -65,8 +65,8 @@ class ReconcileFilesRequest:
         business_date: day whose prices apply to every call; each call's own day when None.
     """
 
-    switch: Path
-    carrier: Path
+    switch: Sequence[Path]
+    carrier: Sequence[Path]
     profile: str
     out: Path
     profiles: Path
@@ -100,9 +100,9 @@ class ReconciledFiles:
 
 
 def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
-    """Compares two files and writes ``pairs.csv``, ``classes.csv`` and ``totals.json``. Equal inputs give equal bytes.
+    """Compares files and writes ``pairs.csv``, ``classes.csv`` and ``totals.json``. Equal inputs give equal bytes.
 
-    ``classes.csv`` contains every record of both files once. Legs that the carrier does not bill are unbillable, a
+    ``classes.csv`` contains every record of both sides once. Legs that the carrier does not bill are unbillable, a
     record whose id is repeated further down is a duplicate, and lines that cannot be read are rejected.
 
     Raises:
@@ -112,7 +112,9 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
     """
     profile = load_profile(request.profile, folder=request.profiles)
     reading = ReadingDefaults(request.time_zone, request.country_code, request.profiles, request.currency)
-    ours, theirs = read_switch_file(request.switch, reading), read_carrier_file(request.carrier, profile, reading)
+    our_files = read_joined(request.switch, lambda path: read_switch_file(path, reading), "switch")
+    their_files = read_joined(request.carrier, lambda path: read_carrier_file(path, profile, reading), "carrier")
+    ours, theirs = our_files.whole, their_files.whole
     direction = request.direction or ("any" if not profile.reconcile.trunks else profile.reconcile.direction)
     legs = ours.rows.with_columns(billed=is_billable_leg(LegRule(direction, frozenset(profile.reconcile.trunks))))
     compared, repeated_a = _last_of_each(legs.filter("billed"))
@@ -142,15 +144,15 @@ def reconcile_files(request: ReconcileFilesRequest) -> ReconciledFiles:
         currency=rules.currency,
         complete=True,
         offset=result.offset.row(0, named=True),
-        findings=[*result.findings, *filter(None, [repeating])],
+        findings=[*result.findings, *our_files.findings, *their_files.findings, *filter(None, [repeating])],
         rejected=unreadable,
     )
     excluded = [
         _set_aside(legs.filter(~pl.col("billed")), "switch", MatchClass.UNBILLABLE, rules.currency),
         _set_aside(repeated_a, "switch", MatchClass.DUP_A, rules.currency),
         _set_aside(repeated_b, "carrier", MatchClass.DUP_B, rules.currency),
-        _rejected(ours, "switch", rules.currency),
-        _rejected(theirs, "carrier", rules.currency),
+        _rejected(our_files, "switch", rules.currency),
+        _rejected(their_files, "carrier", rules.currency),
     ]
     rows = pl.concat([result.rows, *excluded]).sort("side", "row_id", "class", maintain_order=True)
     everything = replace(result, rows=rows, totals=totals_of(rows))
@@ -282,10 +284,11 @@ def _set_aside(rows: pl.DataFrame, side: str, item: MatchClass, currency: str) -
     )
 
 
-def _rejected(file: LooseFile, side: str, currency: str) -> pl.DataFrame:
-    rows = file.rejects.join(file.rejected_charges, on=LINE, how="left", maintain_order="left").select(
+def _rejected(files: JoinedFiles, side: str, currency: str) -> pl.DataFrame:
+    placed = files.whole.rejects.join(files.places, on=LINE, how="left", maintain_order="left")
+    rows = placed.join(files.whole.rejected_charges, on=LINE, how="left", maintain_order="left").select(
         pl.lit(side).alias("side"),
-        (pl.lit("line ") + pl.col(LINE).cast(pl.String)).alias("row_id"),
+        pl.col("place").alias("row_id"),
         pl.lit(MatchClass.REJECTED.value).alias("class"),
         pl.col("cost").alias("amount"),
         pl.when(pl.col("cost").is_not_null())
@@ -323,8 +326,8 @@ def _totals(
     )
     everything: dict[str, Any] = {
         "profile": request.profile,
-        "switch": {"sha256": _sha256(request.switch), "rejected": rejected["switch"], "not_compared": not_compared},
-        "carrier": {"sha256": _sha256(request.carrier), "rejected": rejected["carrier"]},
+        "switch": {"files": _hashes(request.switch), "rejected": rejected["switch"], "not_compared": not_compared},
+        "carrier": {"files": _hashes(request.carrier), "rejected": rejected["carrier"]},
         "pairs": result.pairs.height,
         "ambiguous_pairs": int(result.pairs["ambiguous"].sum()),
         "offset": offset,
@@ -343,6 +346,9 @@ def _plain(totals: pl.DataFrame) -> list[dict[str, Any]]:
     return totals.with_columns(pl.col(exact).cast(pl.String)).to_dicts()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
+def _hashes(paths: Sequence[Path]) -> list[dict[str, str]]:
+    hashes: list[dict[str, str]] = []
+    for path in paths:
+        with path.open("rb") as source:
+            hashes.append({"name": path.name, "sha256": hashlib.file_digest(source, "sha256").hexdigest()})
+    return hashes
