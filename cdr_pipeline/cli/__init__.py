@@ -1,6 +1,7 @@
 """The command line: ``cdr-pipeline``. Thin: parse, call a step, print; exit codes are those of the errors."""
 
 import errno
+import signal
 import sys
 from typing import Final, NoReturn
 
@@ -14,6 +15,8 @@ from cdr_pipeline.privacy.redaction import redact
 
 # A folder that cannot be written: not an error of the program.
 _FOLDER_FAULTS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR})
+# Exit code after Ctrl-C, as of a shell.
+_INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="cdr-pipeline",
@@ -49,11 +52,17 @@ def _options(
 
 def main() -> None:
     """Entry point: runs the app; an error of ours becomes two lines and its exit code, never a traceback."""
-    from cdr_pipeline.cli.registry import register
-
-    register(app)
     try:
+        from cdr_pipeline.cli.registry import register
+
+        register(app)
         app()
+    except KeyboardInterrupt:
+        _stop()
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            _stop()
+        raise
     except CdrError as error:
         _fail(error)
     except OSError as error:
@@ -65,6 +74,15 @@ def main() -> None:
                 hint="make the folder writable and free some space, or name another folder in CDR_DATA_DIR",
             )
         )
+
+
+def _stop() -> NoReturn:
+    """Ends after Ctrl-C: every step is one transaction or one whole file, so nothing is half done."""
+    # A second Ctrl-C must not turn the message into a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("stopped; nothing is half done. The same command continues where it stopped", markup=False)
+    sys.exit(_INTERRUPTED)
 
 
 def _fail(error: CdrError) -> NoReturn:

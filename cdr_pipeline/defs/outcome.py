@@ -14,6 +14,10 @@ FAILED_TAG: Final = "cdr/accounts_failed"
 # Ids of the accounts that failed, and why, so that runs can be searched and alerts can name the cause.
 FAILED_ACCOUNTS_TAG: Final = "cdr/failed_accounts"
 CAUSE_TAG: Final = "cdr/cause"
+# A run that did all its work succeeds, also where rows were rejected: running it again would not help. These tags say
+# that its night is not good.
+VERDICT_TAG: Final = "cdr/night"
+REJECTED_TAG: Final = "cdr/rejected_rows"
 # The daily assets in their order. The last one in a run decides how the run ends.
 _ORDER: Final = (
     "api_pages", "uploads", "load", "reconciliation", "daily_files", "sealed_days", "retained_records",
@@ -68,6 +72,12 @@ def tag_outcome(context: dg.AssetExecutionContext, accounts: int, red: Sequence[
         causes = list(dict.fromkeys(check.cause or check.key for check in red))
         tags |= {FAILED_ACCOUNTS_TAG: ",".join(failed[:_LISTED]) + more} if failed else {}
         tags |= {CAUSE_TAG: "; ".join(causes)[:_CAUSE_LENGTH]}
+    context.instance.add_run_tags(context.run.run_id, tags)
+
+
+def tag_verdict(context: dg.AssetExecutionContext, *, good: bool, rejected_rows: int) -> None:
+    """Tags the run with the verdict on its nights, and with the rows that were rejected and are in no file."""
+    tags = {VERDICT_TAG: "good" if good else "not good", REJECTED_TAG: str(rejected_rows)}
     context.instance.add_run_tags(context.run.run_id, tags)
 
 

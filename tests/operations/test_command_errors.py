@@ -95,3 +95,19 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_setting(
     shown = capsys.readouterr().err
     assert "cannot write exports: Read-only file system" in shown
     assert "CDR_DATA_DIR" in shown
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit(130)])
+def test_ctrl_c_exits_130_and_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stop: BaseException | type[BaseException]
+) -> None:
+    def interrupted() -> NoReturn:
+        raise stop
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    monkeypatch.setattr("cdr_pipeline.cli.registry.register", lambda _: None)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    assert run(monkeypatch, "status") == 130
+    shown = capsys.readouterr().err
+    assert "nothing is half done" in shown
+    assert "Traceback" not in shown

@@ -1,6 +1,7 @@
 """The asset ``api_pages``: collection from the switch's API."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -16,6 +17,8 @@ from cdr_pipeline.steps.collect.collect_account import AccountCollected
 from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest, collect_day
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.remedies import remedy_of
+
+_CAUSES_NAMED: Final = 3
 
 CHECK = "every_account_answered"
 
@@ -71,7 +74,12 @@ def _retry_if_switch_is_down(run: DayRun, collected: list[CollectedDay], policy:
     parts = [part for day in collected for part in day.accounts]
     transient = [part.failure is not None and part.failure.retryable for part in parts]
     if parts and all(transient) and run.retry_number < policy.max_retries:
-        raise dg.RetryRequested(policy.max_retries, policy.calculate_delay(run.retry_number + 1))
+        seconds = policy.calculate_delay(run.retry_number + 1)
+        causes = sorted({part.failure.message for part in parts if part.failure is not None})
+        run.ctx.progress(
+            f"the switch cannot be asked ({'; '.join(causes[:_CAUSES_NAMED])}); trying again in {seconds:g} s"
+        )
+        raise dg.RetryRequested(policy.max_retries, seconds)
 
 
 def _joined(shards: Sequence[list[CollectedDay]], run: DayRun) -> list[CollectedDay]:

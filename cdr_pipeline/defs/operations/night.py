@@ -1,5 +1,6 @@
 """Runs the nightly job in this process, in the instance that the UI shows."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 # Keeps Dagster from printing every event to the terminal; the UI shows them.
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+_CLASS_OF_ERROR: Final = re.compile(r"^(?:(?:[A-Za-z_]\w*\.)+\w+|\w+(?:Failure|Error|Exception)): ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,10 @@ class Night:
         if not self.whole:
             errors = [f"{step}: {message}" for step, message in self.step_errors.items()]
             failed = "; ".join([*self.failed_checks, *errors])
+            checks = f"; red: {', '.join(self.failed_checks)}" if self.cause and self.failed_checks else ""
             raise IncompleteNight(
-                f"run {self.run_id}: {failed}",
-                hint="'cdr-pipeline status' names the accounts, 'cdr-pipeline ui' shows the run; run the day again",
+                f"the night is not whole: {self.cause or failed}{checks} (run {self.run_id})",
+                hint="'cdr-pipeline doctor' has the command that fixes each part; 'cdr-pipeline ui' shows the run",
                 run_id=self.run_id,
                 cause=self.cause or failed,
             )
@@ -96,7 +101,7 @@ def run_night(
         tags[REPLAY_TAG] = "true"
     # The job runs in this process. The executor of the code location is for runs that the daemon starts.
     here = settings.model_copy(update={"executor": "in_process", "executor_config": None})
-    definitions = build_definitions(here, contexts=RunContexts(settings))
+    definitions = build_definitions(here, contexts=RunContexts(settings, progress=progress))
     job = definitions.resolve_job_def(NIGHTLY)
     started_at = time.monotonic()
     with open_instance(settings) as instance:
@@ -134,4 +139,8 @@ def _innermost_message(failure: "StepFailureData") -> str:
     error = failure.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return redact(error.message.strip().splitlines()[0]) if error is not None else "failed"
+    if error is None:
+        return "failed"
+    text = error.message.strip().splitlines()[0]
+    # Dagster puts the class of the error before its message.
+    return redact(_CLASS_OF_ERROR.sub("", text))

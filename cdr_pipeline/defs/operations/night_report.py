@@ -10,7 +10,7 @@ import dagster as dg
 from cdr_pipeline.defs.day_asset import DayRun, code_reference
 from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.jobs import STANDING_CHECK
-from cdr_pipeline.defs.outcome import RedCheck, failure_of, red_checks, tag_outcome
+from cdr_pipeline.defs.outcome import RedCheck, failure_of, red_checks, tag_outcome, tag_verdict
 from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.scope import Scope
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
@@ -48,6 +48,11 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
             pages = [str(write_night_page(item, run.ctx)) for item in reports]
             red = red_checks(context)
             tag_outcome(context, _accounts_of(run, reports), red)
+            tag_verdict(
+                context,
+                good=not red and all(item.good for item in reports),
+                rejected_rows=sum(item.rejected_rows for item in reports),
+            )
         if not red:
             yield dg.MaterializeResult(metadata=_metadata(reports[-1], pages[-1]))
             return
