@@ -10,13 +10,24 @@ from fastapi.responses import Response, StreamingResponse
 from cdr_pipeline.api.csv_body import attachment, csv_of
 from cdr_pipeline.api.envelope import JSON, list_end, success
 from cdr_pipeline.api.negotiation import CSV_TYPES, media_type
+from cdr_pipeline.api.parameters import refuse_unknown
 
 # Query parameters that every route accepts. jQuery appends "_" with a new value to defeat caches; it means nothing.
 COMMON_PARAMETERS: Final = frozenset(("auth_token", "accept", "file_name", "pretty_print", "_"))
 
 
-def response_type(request: Request) -> str:
-    """Media type of the response. Raises RequestRefused: 406."""
+def response_type(request: Request, known: frozenset[str] | None = COMMON_PARAMETERS) -> str:
+    """Media type of the response.
+
+    Args:
+        request: the request.
+        known: parameters of the route, common ones included; None if the route checks them itself.
+
+    Raises:
+        RequestRefused: 406; 400, unknown parameters.
+    """
+    if known is not None:
+        refuse_unknown(request, sorted(set(request.query_params) - known), known)
     # Several Accept headers form one list.
     accept = ",".join(request.headers.getlist("accept")) or None
     return media_type(accept, request.query_params.get("accept"))

@@ -17,6 +17,7 @@ from cdr_pipeline.api.parameters import (
 from cdr_pipeline.api.responses import (
     DECISION_SCHEMA,
     LOGIN_SCHEMA,
+    AccountAbove,
     AccountBody,
     AccountNode,
     DailyFileBody,
@@ -191,6 +192,7 @@ ACCOUNT: Final = Group(
 ACCOUNTS: Final = Group(
     enveloped("Accounts", list[AccountNode], PagedEnvelope), [_ACCEPT, *documented(StartQuery)], example=[{"id": "a1"}]
 )
+TREE: Final = Group(enveloped("AccountTree", list[AccountAbove]), [_ACCEPT], example=[{"id": "a1", "name": "Reseller"}])
 TOKEN: Final = Group(enveloped("TokenDetail", TokenBody), [_ACCEPT], example={"account_id": "a1", "scope": "read"})
 LOGIN: Final = Group(
     enveloped("Login", LoginBody, LoginEnvelope),

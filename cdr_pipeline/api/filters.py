@@ -15,7 +15,7 @@ import orjson
 import polars as pl
 
 from cdr_pipeline.api.parameters import MOMENT
-from cdr_pipeline.api.refusals import invalid, unknown_parameters
+from cdr_pipeline.api.refusals import invalid
 from cdr_pipeline.api.times import instant
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
 from cdr_pipeline.core.records.document import KNOWN_PATHS, known_path
@@ -61,8 +61,18 @@ class Filter:
     schema: dict[str, Any] | None = None
 
 
+def unknown_in(names: Iterable[str], controls: frozenset[str]) -> list[str]:
+    """Names that are neither filters nor parameters of the route."""
+    return [name for name in names if name not in controls and name not in FILTERS and not _is_kazoo(name)]
+
+
+def known_names(controls: frozenset[str]) -> list[str]:
+    """All filters and the parameters of a route."""
+    return [*FILTERS, *KAZOO_FILTERS, *sorted(controls)]
+
+
 def conditions_of(query: Iterable[tuple[str, str]], account: Account, controls: frozenset[str]) -> list[Condition]:
-    """The conditions of a query.
+    """The conditions of a query. Names that ``unknown_in`` finds have no condition.
 
     Args:
         query: names and values in the order of the request.
@@ -70,16 +80,14 @@ def conditions_of(query: Iterable[tuple[str, str]], account: Account, controls: 
         controls: parameters of this route that are not filters, such as page_size.
 
     Raises:
-        RequestRefused: 400, a value is invalid or a name is unknown.
+        RequestRefused: 400, a value is invalid.
     """
     values: dict[str, list[str]] = {}
     for name, value in query:
         if name not in controls:
             values.setdefault(name, []).append(value)
-    unknown = [name for name in values if name not in FILTERS and not _is_kazoo(name)]
-    if unknown:
-        names = [name if re.fullmatch(r"[\w.\[\]-]{1,64}", name) else "?" for name in unknown]
-        raise unknown_parameters(names, [*FILTERS, *KAZOO_FILTERS, *sorted(controls)])
+    for name in unknown_in(values, controls):
+        del values[name]
     _require_few_values(values)
     conditions: list[Condition] = []
     for name, texts in values.items():
@@ -106,7 +114,18 @@ def _require_few_values(values: dict[str, list[str]]) -> None:
 # --- Filters of Kazoo ------------------------------------------------------------------------------------------------
 
 _PRESENCES: Final = get_args(Presence)
-KAZOO_FILTERS: Final = ("filter_KEY", "filter_not_KEY", *_PRESENCES, "modified_from", "modified_to")
+KAZOO_FILTERS: Final = (
+    "filter_KEY",
+    "filter_not_KEY",
+    "filter_any_KEY",
+    "filter_none_KEY",
+    *_PRESENCES,
+    "modified_from",
+    "modified_to",
+)
+
+
+_PREFIXES: Final = ("filter_not_", "filter_none_", "filter_any_", "filter_")
 
 
 def _is_kazoo(name: str) -> bool:
@@ -120,8 +139,10 @@ def _kazoo(name: str, value: str) -> Condition:
         return Compare(("changed_at",), Operator.AT_LEAST, (instant(name, value),))
     if name == "modified_to":
         return Compare(("changed_at",), Operator.AT_MOST, (instant(name, value),))
-    negated = name.startswith("filter_not_")
-    path = _path(name, name.removeprefix("filter_not_" if negated else "filter_"))
+    # Since Kazoo 5, filter_any_KEY and filter_none_KEY take a list; filter_KEY takes one as well.
+    prefix = next(prefix for prefix in _PREFIXES if name.startswith(prefix))
+    negated = prefix in ("filter_not_", "filter_none_")
+    path = _path(name, name.removeprefix(prefix))
     values = _listed(value)
     if path[-1].endswith("call_id"):
         values = tuple(_CALL_ID_PREFIX.sub("", item) for item in values)

@@ -40,7 +40,7 @@ _LOGGED_NAMES: Final = frozenset((*FILTERS, *KAZOO_FILTERS)) | {
 # Response headers, besides those that browsers always show, that pages of allowed origins can read.
 _EXPOSED: Final = (
     "Accept-Post", "Allow", "Content-Disposition", "Deprecation", "Idempotent-Replayed", "Retry-After",
-    "X-Content-SHA256", "X-Records-As-Of", "X-Request-ID",
+    "X-Content-SHA256", "X-Ignored-Parameters", "X-Records-As-Of", "X-Request-ID",
 )  # fmt: skip
 _READING: Final = ("GET", "HEAD")
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE")
@@ -187,6 +187,8 @@ def _more_headers(state: dict[str, Any], request_id: str, route: str) -> list[tu
     as_of: datetime | None = state["records_as_of"]
     if as_of is not None and "/cdrs" in route:
         headers.append((b"x-records-as-of", f"{as_of:%Y-%m-%dT%H:%M:%SZ}".encode()))
+    if ignored := state.get("ignored_parameters"):
+        headers.append((b"x-ignored-parameters", ", ".join(ignored).encode()))
     if state.get("token_in_query"):
         headers.append((b"deprecation", _DEPRECATED))
     return headers

@@ -5,6 +5,7 @@ bounds depend on each other.
 """
 
 import re
+from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Any, Final, TypeVar
 from zoneinfo import available_timezones
@@ -13,13 +14,15 @@ from fastapi import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from cdr_pipeline.api.refusals import invalid_request
+from cdr_pipeline.api.refusals import invalid_request, no_such, unknown_parameters
+from cdr_pipeline.api.service import service_of
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 10_000
 # Complete lists accept a page size of any value and ignore it, as on the switch.
 ANY_PAGE: Final = 999_999_999
 _LARGEST_OFFSET: Final = 86_400
+_LARGEST_CHUNK: Final = 50
 _PAGE_SIZE: Final = re.compile(r"[0-9]{1,9}")
 _PROFILE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # Formats of a time in a query, as JSON Schema.
@@ -48,6 +51,12 @@ def page_size_fault(most: int) -> PydanticCustomError:
     return PydanticCustomError(
         "range", "must be a whole number from 1 to {most}; paginate=false lists everything", {"most": most}
     )
+
+
+def _chunk_size(text: object) -> object:
+    if isinstance(text, str) and not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _LARGEST_CHUNK):
+        raise PydanticCustomError("range", "must be a whole number from 1 to 50")
+    return int(text)  # type: ignore[call-overload]
 
 
 def _offset(text: object) -> object:
@@ -84,6 +93,9 @@ Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "string",
 PageSize = Annotated[
     int, BeforeValidator(_page_size), WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,3}|10000)$"})
 ]
+ChunkSize = Annotated[
+    int, BeforeValidator(_chunk_size), WithJsonSchema({"type": "string", "pattern": "^([1-9]|[1-4][0-9]|50)$"})
+]
 Offset = Annotated[int, BeforeValidator(_offset), WithJsonSchema({"type": "string", "pattern": "^-?[0-9]{1,4}$"})]
 Day = Annotated[date | None, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Text = Annotated[str | None, WithJsonSchema({"type": "string"})]
@@ -107,6 +119,7 @@ class StartQuery(BaseModel):
     """Position in a list of accounts."""
 
     start_key: Text = Field(default=None, description="next_start_key of the previous page", examples=["g2wAAA"])
+    paginate: Flag = Field(default=True, description="false: all accounts in one response", examples=["false"])
 
 
 class PeriodQuery(BaseModel):
@@ -134,6 +147,9 @@ class ListQuery(BaseModel):
     paginate: Flag = Field(default=True, description="false: all records in one response", examples=["false"])
     ascending: Flag = Field(default=False, description="oldest first", examples=["true"])
     descending: Flag = Field(default=True, description="newest first (default)", examples=["true"])
+    chunk_size: ChunkSize = Field(
+        default=50, description="ignored; Kazoo's number of rows it reads at once", examples=["50"]
+    )
     utc_offset: Offset = Field(default=0, description="seconds added to the column datetime", examples=["3600"])
     file_name: Text = Field(default=None, description="name of a CSV download", examples=["calls"])
 
@@ -167,6 +183,26 @@ class DaysQuery(BaseModel):
     to_date: Day = Field(default=None, description="last business date", examples=["2026-11-23"])
 
 
+def refuse_unknown(request: Request, names: Collection[str], known: Collection[str]) -> None:
+    """Refuses a request with unknown parameters, or remembers them for the header X-Ignored-Parameters, by setting.
+
+    Args:
+        request: the request.
+        names: its unknown parameters.
+        known: parameters of the route.
+
+    Raises:
+        RequestRefused: 400 with the known parameters.
+    """
+    if not names:
+        return
+    # A name can be anything, a secret included: only those that look like names are repeated.
+    safe = [name if re.fullmatch(r"[a-z][\w.\[\]-]{0,39}", name) else "?" for name in names]
+    if service_of(request).ctx.settings.serve_unknown_parameters == "refuse":
+        raise unknown_parameters(safe, sorted(known))
+    request.state.ignored_parameters = sorted(set(safe))
+
+
 def parameters_of(model: type[Query], request: Request) -> Query:
     """The parameters of a request that a model has. Raises RequestRefused: 400 with name and rule of each fault."""
     query = request.query_params
@@ -174,6 +210,9 @@ def parameters_of(model: type[Query], request: Request) -> Query:
         return model.model_validate({name: query[name] for name in model.model_fields if name in query})
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
+        if any(fault["loc"] == ("utc_offset",) and fault["type"] == "number" for fault in faults):
+            # As Kazoo 4.3 does.
+            raise no_such("utc_offset must be a number") from None
         raise invalid_request([{**fault, "loc": ("query", *fault["loc"])} for fault in faults]) from None
 
 

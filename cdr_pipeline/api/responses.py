@@ -108,6 +108,13 @@ class AccountNode(Body):
     timezone: str
 
 
+class AccountAbove(Body):
+    """An account above another one."""
+
+    id: str
+    name: str
+
+
 class TokenBody(Body):
     """A token without its secret."""
 

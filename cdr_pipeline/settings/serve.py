@@ -1,7 +1,7 @@
 """Settings of the API server."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -51,6 +51,12 @@ class ServeSettings(SettingsSection):
         default="",
         description="API: web origins whose pages may call it (CORS), separated by commas, such as"
         " https://portal.example; *: any; empty: none",
+    )
+
+    serve_unknown_parameters: Literal["refuse", "ignore"] = Field(
+        default="refuse",
+        description="API: query parameters that it does not know are refused, or ignored as Kazoo does and named in the"
+        " header X-Ignored-Parameters",
     )
 
     @property

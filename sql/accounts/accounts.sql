@@ -139,6 +139,36 @@ UPDATE accounts SET
     active = %(active)s
 WHERE account_id = %(account_id)s
 
+-- Name:        ancestors
+-- Purpose:     accounts above an account, from the top.
+-- Parameters:  account_id; top: the highest account to list; nothing above it is read.
+-- Grain:       account_id.   Locks: none.
+WITH RECURSIVE above AS (
+    SELECT
+        account_id,
+        parent_id,
+        name,
+        0 AS height
+    FROM accounts
+    WHERE account_id = %(account_id)s
+    UNION ALL
+    SELECT
+        accounts.account_id,
+        accounts.parent_id,
+        accounts.name,
+        above.height + 1 AS height
+    FROM above
+    INNER JOIN accounts ON above.parent_id = accounts.account_id
+    WHERE above.account_id <> %(top)s AND above.height < 64
+)
+
+SELECT
+    account_id,
+    name
+FROM above
+WHERE height > 0
+ORDER BY height DESC
+
 -- Name:        children
 -- Purpose:     accounts below an account, by id.
 -- Parameters:  account_id; deep: all of them instead of the next level only; after: id of the last one seen; row_limit.

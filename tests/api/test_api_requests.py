@@ -521,3 +521,34 @@ def test_the_document_states_the_parameters_of_the_models() -> None:
     assert list(stated) == list(ListQuery.model_fields)
     assert stated["paginate"]["schema"] == {"type": "string", "enum": ["true", "false"]}
     assert all(item["description"] and item["example"] for item in stated.values())
+
+
+def test_unknown_parameters_are_ignored_by_setting_and_named_in_a_header(ctx: RunContext) -> None:
+    with serving(ctx, serve_unknown_parameters="ignore") as api:
+        for path in ("cdrs", "cdrs/summary", "days", "uploads"):
+            answer = api.get(f"/v2/accounts/self/{path}", owner_typo="x", _="1")
+            assert (answer.status_code, answer.headers.get("X-Ignored-Parameters")) == (200, "owner_typo"), path
+        assert api.get("/v2/accounts/self/cdrs", filter_unknown_key="x").status_code == 400
+
+
+def test_parameters_of_kazoos_clients_are_known(api: Served) -> None:
+    for name, value in (("chunk_size", "10"), ("pretty_print", "true"), ("is_chunked", "false"), ("_", "17")):
+        assert api.get(LIST, **{name: value}).status_code == 200, name
+    assert api.get(LIST, chunk_size="51").status_code == 400
+    refused = api.get(LIST, utc_offset="Berlin")
+    assert (refused.status_code, refused.json()["message"]) == (404, "utc_offset must be a number")
+
+
+def test_any_and_none_of_a_list_are_filters(ctx: RunContext) -> None:
+    with serving(ctx) as api:
+        store(ctx, "self", *({"hangup_cause": cause} for cause in ("NO_ANSWER", "USER_BUSY", "NORMAL_CLEARING")))
+        causes = '["NO_ANSWER","USER_BUSY"]'
+        for name, count in (("filter_any_hangup_cause", 2), ("filter_none_hangup_cause", 1)):
+            assert len(api.get(LIST, **{name: causes}, **PERIOD).json()["data"]) == count
+
+
+def test_the_tree_shows_accounts_above_as_far_as_the_token_reaches(api: Served) -> None:
+    above = [{"id": "top", "name": "name of top"}, {"id": "self", "name": "name of self"}]
+    assert api.get("/v2/accounts/child/tree", "top").json()["data"] == above
+    assert api.get("/v2/accounts/child/tree", "self").json()["data"] == above[1:]
+    assert api.get("/v2/accounts/child/tree", "child").json()["data"] == []

@@ -7,11 +7,11 @@ from fastapi.responses import Response
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, json_answer, request_id, response_type
 from cdr_pipeline.api.auth import Caller, reader
-from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, described
+from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, TREE, described
 from cdr_pipeline.api.envelope import success
 from cdr_pipeline.api.negotiation import form_of
 from cdr_pipeline.api.refusals import bad_cursor
-from cdr_pipeline.api.responses import AccountBody, AccountNode
+from cdr_pipeline.api.responses import AccountAbove, AccountBody, AccountNode
 from cdr_pipeline.api.service import service_of
 
 router = APIRouter(tags=["accounts"])
@@ -19,7 +19,7 @@ Reader = Annotated[Caller, Depends(reader)]
 _PAGE: Final = 50
 _WHOLE: Final = 100_000
 _LONGEST_ID: Final = 64
-_KNOWN: Final = COMMON_PARAMETERS | {"start_key"}
+_KNOWN: Final = COMMON_PARAMETERS | {"start_key", "paginate"}
 
 
 @router.get("/accounts/{account_id}", summary="An account", **described(ACCOUNT))
@@ -42,9 +42,18 @@ async def descendants(request: Request, caller: Reader) -> Response:
     return await _below(request, caller, deep=True)
 
 
+@router.get("/accounts/{account_id}/tree", summary="Accounts above", **described(TREE))
+async def tree(request: Request, caller: Reader) -> Response:
+    """Accounts above an account that the token covers, from the top."""
+    above = await service_of(request).records.ancestors(caller.account.account_id, caller.token.account_id)
+    rows = [AccountAbove(id=row["account_id"], name=row["name"]).model_dump() for row in above]
+    return answer(request, response_type(request), rows, name="tree")
+
+
 async def _below(request: Request, caller: Caller, *, deep: bool) -> Response:
-    media = response_type(request)
-    paged = not request.url.path.startswith("/v1/") and form_of(media) == "json"
+    media = response_type(request, _KNOWN)
+    complete = request.url.path.startswith("/v1/") or request.query_params.get("paginate") == "false"
+    paged = not complete and form_of(media) == "json"
     after = request.query_params.get("start_key", "") if paged else ""
     if len(after) > _LONGEST_ID or "\x00" in after:
         raise bad_cursor()

@@ -19,10 +19,10 @@ from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.cursors import Cursor, decode_cursor, encode_cursor, search_digest
 from cdr_pipeline.api.documentation import DETAIL, INTERACTIONS, LEGS, LIST, SUMMARY, described
 from cdr_pipeline.api.envelope import listed
-from cdr_pipeline.api.filters import MOST_PARAMETERS, conditions_of
+from cdr_pipeline.api.filters import MOST_PARAMETERS, conditions_of, known_names, unknown_in
 from cdr_pipeline.api.negotiation import form_of
-from cdr_pipeline.api.parameters import LARGEST_PAGE, ListQuery, page_size_fault, parameters_of
-from cdr_pipeline.api.refusals import invalid, no_such, unknown_parameters
+from cdr_pipeline.api.parameters import LARGEST_PAGE, ListQuery, page_size_fault, parameters_of, refuse_unknown
+from cdr_pipeline.api.refusals import invalid, no_such
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.api.times import span_of
 from cdr_pipeline.core.records.search import Clock, Compare, Condition, InstantRange, Operator, Search
@@ -32,7 +32,7 @@ Reader = Annotated[Caller, Depends(reader)]
 
 _PERIOD: Final = frozenset(("created_from", "created_to"))
 _ORDER: Final = frozenset(("ascending", "descending"))
-_PAGING: Final = frozenset(("page_size", "start_key", "paginate", "is_chunked"))
+_PAGING: Final = frozenset(("page_size", "start_key", "paginate", "is_chunked", "chunk_size"))
 _CONTROLS: Final = COMMON_PARAMETERS | _PERIOD | _ORDER | _PAGING | {"utc_offset"}
 _CDR_ID_PREFIX: Final = 6
 
@@ -68,7 +68,7 @@ async def list_user_interactions(request: Request, caller: Reader, user_id: str)
 @router.get("/accounts/{account_id}/cdrs/legs/{leg_id:path}", summary="Legs of an interaction", **described(LEGS))
 async def legs(request: Request, caller: Reader, leg_id: str) -> Response:
     """Detail documents of all legs of an interaction, by its id or by that of one leg, oldest first."""
-    media = _only(request, COMMON_PARAMETERS)
+    media = response_type(request)
     documents = await service_of(request).records.legs(caller.account.account_id, leg_id)
     if not documents:
         raise no_such("could not find legs for supplied id")
@@ -78,7 +78,7 @@ async def legs(request: Request, caller: Reader, leg_id: str) -> Response:
 @router.get("/accounts/{account_id}/cdrs/summary", summary="Seconds by rate and kind of number", **described(SUMMARY))
 async def summary(request: Request, caller: Reader) -> Response:
     """Billed seconds by direction, far side, kind of number and rate; each leg counts once."""
-    media = response_type(request)
+    media = response_type(request, None)
     search = _search(request, caller, "saved_at")
     rows = await service_of(request).records.summary(search)
     if form_of(media) == "csv":
@@ -97,7 +97,7 @@ async def summary(request: Request, caller: Reader) -> Response:
 @router.get("/accounts/{account_id}/cdrs/{cdr_id:path}", summary="Detail of a record", **described(DETAIL))
 async def detail(request: Request, caller: Reader, cdr_id: str) -> Response:
     """The detail document of one record; its timestamp is the end of the leg."""
-    media = _only(request, COMMON_PARAMETERS)
+    media = response_type(request)
     document = await service_of(request).records.record(caller.account.account_id, cdr_id)
     if document is None:
         if cdr_id[:_CDR_ID_PREFIX].isdigit() and cdr_id[_CDR_ID_PREFIX : _CDR_ID_PREFIX + 1] == "-":
@@ -109,7 +109,7 @@ async def detail(request: Request, caller: Reader, cdr_id: str) -> Response:
 async def _list(
     request: Request, caller: Caller, clock: Clock, *, user_id: str | None = None, interactions: bool = False
 ) -> Response:
-    media = response_type(request)
+    media = response_type(request, None)
     records = service_of(request).records
     query = parameters_of(ListQuery, request)
     complete = request.url.path.startswith("/v1/") or not query.paginate
@@ -162,6 +162,7 @@ def _search(
     for name in _CONTROLS - {"auth_token"}:
         if len(query.getlist(name)) > 1:
             raise invalid(name, "once", "must be given once")
+    refuse_unknown(request, unknown_in(dict(pairs), _CONTROLS), known_names(_CONTROLS))
     conditions: list[Condition] = conditions_of(pairs, caller.account, _CONTROLS)
     if user_id is not None:
         conditions.append(Compare(("owner_id",), Operator.EQUALS, (user_id,)))
@@ -176,11 +177,3 @@ def _search(
         interactions=interactions,
         utc_offset=controls.utc_offset,
     )
-
-
-def _only(request: Request, known: frozenset[str]) -> str:
-    """Media type of the response of a route without filters. Raises RequestRefused: 400, 406."""
-    unknown = sorted({name for name in request.query_params if name not in known})
-    if unknown:
-        raise unknown_parameters(["?"] * len(unknown), sorted(known))
-    return response_type(request)

@@ -25,7 +25,6 @@ from cdr_pipeline.api.refusals import (
     invalid_request,
     no_such,
     other_request,
-    unknown_parameters,
 )
 from cdr_pipeline.api.responses import Decision, DecisionRequest
 from cdr_pipeline.api.service import service_of
@@ -126,7 +125,7 @@ def _decision_of(body: bytes) -> Decision:
 
 
 async def _upload(request: Request, caller: Caller) -> Response:
-    media = response_type(request)
+    media = response_type(request, _KNOWN)
     form = body_form(request.headers.get("content-type"))
     ctx = service_of(request).ctx
     with _folder(ctx) as folder:
@@ -157,9 +156,6 @@ def _response(request: Request, media: str, reply: UploadReply) -> Response:
 
 def _received_file(request: Request, caller: Caller, form: Form, path: Path) -> ReceivedFile:
     """The file with the options of the request. Raises RequestRefused: 400."""
-    unknown = {name for name in request.query_params if name not in _KNOWN}
-    if unknown:
-        raise unknown_parameters(["?"] * len(unknown), sorted(_KNOWN))
     options = parameters_of(UploadQuery, request)
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):

@@ -12,7 +12,7 @@ from cdr_pipeline.core.records.search import PageKey, Search
 from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.steps.records.replica_reading import ReplicaReading
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.accounts.tokens import Authorized, authorize, cursor_secret, find_children
+from cdr_pipeline.warehouse.accounts.tokens import Authorized, authorize, cursor_secret, find_ancestors, find_children
 from cdr_pipeline.warehouse.records.search import (
     FoundPage,
     find_legs,
@@ -129,6 +129,11 @@ class RecordSearch:
         """Accounts below an account. Raises WarehouseUnavailable."""
         async with self._reading() as connection:
             return await find_children(connection, account_id, deep=deep, after=after, limit=limit)
+
+    async def ancestors(self, account_id: str, top: str) -> list[dict[str, Any]]:
+        """Accounts above an account up to ``top``, from the top. Raises WarehouseUnavailable."""
+        async with self._reading() as connection:
+            return await find_ancestors(connection, account_id, top)
 
     async def json_rows(self, search: Search) -> Stream:
         """All list rows as JSON, separated by commas, in pieces. Raises WarehouseTimeout, WarehouseUnavailable."""

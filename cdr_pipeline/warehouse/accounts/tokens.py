@@ -139,6 +139,13 @@ async def authorize(connection: AsyncConnection[Any], token: str, account_id: st
     return Authorized(Token(**values, revoked_at=row["revoked_at"]), account)
 
 
+async def find_ancestors(connection: AsyncConnection[Any], account_id: str, top: str) -> list[dict[str, Any]]:
+    """Accounts above an account up to ``top``, as rows of ``account_id, name``, from the top."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement("accounts/ancestors"), {"account_id": account_id, "top": top})
+        return await cursor.fetchall()
+
+
 async def find_children(
     connection: AsyncConnection[Any], account_id: str, *, deep: bool, after: str, limit: int
 ) -> list[dict[str, Any]]:
