@@ -15,6 +15,7 @@ from dagster_celery.app import app, execute_plan
 
 from cdr_pipeline.defs.dagster_private import ExecuteStepArgs, unpack_value
 from cdr_pipeline.defs.process import has_ended, own_process
+from cdr_pipeline.errors import CdrError
 from cdr_pipeline.settings import load_settings
 from cdr_pipeline.steps.operations.step_leases import process_of_step
 from cdr_pipeline.steps.run_context import RunContext
@@ -47,9 +48,12 @@ def _execute_once(execute_step_args_packed: dict[str, Any], executable_dict: dic
 
 
 def is_running_elsewhere(run_id: str, step: str) -> bool:
-    """Whether another process holds the lease of a step."""
+    """Whether another process holds the lease of a step; False if the warehouse is down, as the step itself reports."""
     settings = load_settings()
-    process = process_of_step(run_id, step, RunContext(settings, warehouse_url(settings)))
+    try:
+        process = process_of_step(run_id, step, RunContext(settings, warehouse_url(settings)))
+    except CdrError:
+        return False
     return process is not None and process != own_process() and has_ended(process) is not True
 
 

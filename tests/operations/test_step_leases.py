@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.coordinator import COORDINATOR, with_run_lease
@@ -189,4 +190,8 @@ def test_a_step_that_is_running_elsewhere_is_not_executed_again(
     with kept_lease(RunningStep("a-run", SHARD, ELSEWHERE), ctx), pytest.raises(Ignore):
         run()
     with kept_lease(RunningStep("a-run", SHARD, own_process()), ctx):
+        assert run() == "executed"
+        # The step itself reports that the warehouse is down, and is retried.
+        down = celery.model_copy(update={"warehouse_url": SecretStr("postgresql://127.0.0.1:9/cdr")})
+        monkeypatch.setattr(celery_app, "load_settings", lambda: down)
         assert run() == "executed"
