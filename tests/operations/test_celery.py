@@ -35,7 +35,7 @@ pytestmark = [
 ]
 WORKERS = ("one", "two")
 # Importing the definitions takes seconds, several processes at once on a small machine take longer.
-PATIENCE = 120
+PATIENCE = 300
 
 
 @contextmanager
