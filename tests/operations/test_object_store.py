@@ -3,13 +3,15 @@
 import hashlib
 import json
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
 import pytest
+from pydantic import SecretStr
 
 from cdr_pipeline.errors import SealedFileExists, StoreRefused, StoreUnavailable
 from cdr_pipeline.exports.daily_file import publish
@@ -25,12 +27,15 @@ from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.landing import LandingFile, LandingWriter, land_upload, window_path
 from cdr_pipeline.sources.uploads.waiting import sole_taker, taken_away, waiting_files
 from cdr_pipeline.sources.upstream import Window
+from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from tests.support.commands import run_command
 from tests.support.daily_files import records, write
 from tests.support.databases import copied_database
 from tests.support.forked_commands import CommandRunner
+from tests.support.nights import DAY as NIGHT
+from tests.support.nights import night, playing, require_sound
 from tests.support.object_store import BUCKET, FaultyStore, environment, faulty_store, objects, put, store_process
 from tests.support.serving import serving, token_for
 from tests.support.uploads import carrier_text
@@ -251,6 +256,68 @@ def test_a_night_in_the_store_gives_the_bytes_of_one_on_a_disk(
         answer = api.get(f"/v2/accounts/{account}/exports/{_DAY}_v2_exact", token=token)
     (exact,) = [content for name, content in daily.items() if name.endswith(f"cdrs_{account}_{_DAY}_v2.csv")]
     assert (answer.status_code, answer.content) == (200, exact)
+
+
+def _night(ctx: RunContext) -> set[str]:
+    """Codes of what failed in collecting, loading and exporting a day."""
+    collected, loaded = night(ctx)
+    exported = export_days(ExportRequest([NIGHT]), ctx)
+    return {part.failure.code for part in (*collected.accounts, *loaded.accounts, *exported) if part.failure}
+
+
+def _gone(faulty: FaultyStore) -> None:
+    faulty.gone = True
+
+
+def _no_manifest(faulty: FaultyStore) -> None:
+    faulty.refused_put = ".csv.manifest.json"
+
+
+def _no_landing(faulty: FaultyStore) -> None:
+    faulty.refused_put = "/landing/"
+
+
+def _trembling(faulty: FaultyStore) -> None:
+    faulty.slow_down, faulty.lost_replies = 3, 2
+
+
+@pytest.mark.parametrize(
+    ("put_fault", "code"),
+    [
+        pytest.param(_gone, "store_unavailable", marks=pytest.mark.exhaustive),
+        pytest.param(_no_landing, "store_refused", marks=pytest.mark.exhaustive),
+        (_no_manifest, "store_refused"),
+        pytest.param(_trembling, "", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_a_fault_in_mid_night_is_named_and_the_next_run_heals_it(
+    faulty: FaultyStore,
+    root: StorePath,
+    ctx: RunContext,
+    embedded_server: EmbeddedServer,
+    put_fault: Callable[[FaultyStore], None],
+    code: str,
+) -> None:
+    switch = SimulatedSwitch.build(accounts=2, calls_per_day=8)
+    with run_switch(switch) as running, copied_database(embedded_server) as other:
+        in_store = ctx.settings.model_copy(update={"data_dir": root, "warehouse_url": SecretStr(other)})
+        stored = playing(RunContext.open(in_store, clock=ctx.clock), switch, running.url)
+        disk = playing(ctx, switch, running.url)
+        assert _night(disk) == set()
+
+        put_fault(faulty)
+        assert _night(stored) == ({code} if code else set())
+        faulty.gone, faulty.refused_put = False, ""
+        later = replace(stored, clock=lambda: ctx.clock() + timedelta(hours=1))
+        assert _night(later) == set()
+        require_sound(stored)
+
+    of_disk = {
+        str(path.relative_to(ctx.settings.data_dir)): path.read_bytes()
+        for path in ctx.settings.export_dir.rglob("*.csv")
+    }
+    assert of_disk
+    assert {name: objects(faulty)[f"data/{name}"] for name in of_disk} == of_disk
 
 
 def test_config_check_tries_the_store(faulty: FaultyStore) -> None:

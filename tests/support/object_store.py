@@ -30,6 +30,8 @@ class FaultyStore:
         lost_replies: number of puts that are stored and whose reply is lost.
         damaged: number of puts that lose their last byte.
         refused: whether every request is answered with AccessDenied.
+        refused_put: puts whose path contains this text are answered with AccessDenied; "": none.
+        gone: whether every connection is closed without an answer.
         stale: whether listings are answered as they were when it was set.
         requests: method and path of every request.
     """
@@ -39,6 +41,8 @@ class FaultyStore:
     lost_replies: int = 0
     damaged: int = 0
     refused: bool = False
+    refused_put: str = ""
+    gone: bool = False
     stale: bool = False
     listings: dict[str, tuple[int, list[tuple[str, str]], bytes]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -66,11 +70,18 @@ class _Proxy(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
     def _forward(self) -> None:
         store = self.store
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         store.requests.append((self.command, self.path))
-        if store.refused:
+        if store.gone:
+            self._hang_up()
+            return
+        if store.refused or (self.command == "PUT" and store.refused_put and store.refused_put in self.path):
             self._error(403, "AccessDenied")
             return
         if store.slow_down:
@@ -92,8 +103,7 @@ class _Proxy(BaseHTTPRequestHandler):
         connection.close()
         if self.command == "PUT" and store.lost_replies:
             store.lost_replies -= 1
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            self._hang_up()
             return
         if listing:
             store.listings[self.path] = (status, answered, content)
