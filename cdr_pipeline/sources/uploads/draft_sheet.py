@@ -380,8 +380,8 @@ def _read_xml(path: Path, text: str, sheet: Sheet) -> None:
     sheet.layout |= {"format": "xml", "records": records}
     sheet.decided.append(f"XML; the records are the elements {records}")
     items = [item for item, _ in islice(xml_records([text], records, whole=False), _SAMPLE_LINES)]
-    if not items:
-        raise UnreadableUpload(f"{path.name} is XML without elements", hint="check the file in an editor")
+    if not any(text for item in items for _, text in _leaves(item, "", 0)):
+        raise UnreadableUpload(f"{path.name} is XML, but no element has a value", hint="check the file in an editor")
     if any("%2B" in text or "%20" in text for item in items for _, text in _leaves(item, "", 0)):
         sheet.layout["percent_encoded"] = True
         sheet.decided.append("values are percent-encoded")

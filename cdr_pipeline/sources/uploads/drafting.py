@@ -227,9 +227,10 @@ class _Composer:
                 f"{self.path.name} holds no calls: its rows are {', '.join(self.contents[kinds].distinct[:3])}",
                 hint="import the file of the calls",
             )
-        if sheet.layout.get("format") == "json" and not has_sides and not {"started_at", "call_id"} <= choices.keys():
+        form = sheet.layout.get("format")
+        if form in ("json", "xml") and not has_sides and not {"started_at", "call_id"} <= choices.keys():
             raise UnreadableUpload(
-                f"{self.path.name} is JSON, but holds no calls: no key is a number and a time",
+                f"{self.path.name} is {form.upper()}, but holds no calls: no key is a number and a time",
                 hint="check that it is no error message",
             )
 
