@@ -22,6 +22,7 @@ token, a phone number or a name.
     │   ├── WarehouseNewerThanCode          the database was migrated by a later version
     │   ├── WarehouseNotMigrated            the database lacks this version's tables
     │   ├── WarehouseOfAnotherFolder        the warehouse belongs to another data folder
+    │   ├── WarehouseOfOtherServer          the embedded files are of another major version of PostgreSQL
     │   ├── NewerThanBackup             2   the warehouse has data that the backup to be restored lacks
     │   ├── MigrationEdited                 an applied migration was edited
     │   └── ReaderNotAdmitted               the role that reads for one account is missing, or sees too much
@@ -147,6 +148,7 @@ from cdr_pipeline.errors.warehouse import (
     WarehouseNewerThanCode,
     WarehouseNotMigrated,
     WarehouseOfAnotherFolder,
+    WarehouseOfOtherServer,
     WarehousePooled,
     WarehouseReadOnly,
     WarehouseRightMissing,
@@ -219,6 +221,7 @@ __all__ = [
     "WarehouseNewerThanCode",
     "WarehouseNotMigrated",
     "WarehouseOfAnotherFolder",
+    "WarehouseOfOtherServer",
     "WarehousePooled",
     "WarehouseReadOnly",
     "WarehouseRightMissing",

@@ -92,6 +92,12 @@ class WarehouseOfAnotherFolder(WarehouseError):
     code = "warehouse_of_another_folder"
 
 
+class WarehouseOfOtherServer(WarehouseError):
+    """The files of the embedded warehouse are of another major version of PostgreSQL than the installed programs."""
+
+    code = "warehouse_of_other_server"
+
+
 class NewerThanBackup(WarehouseError):
     """The warehouse has newer data than the backup to be restored; nothing was restored."""
 

@@ -1,5 +1,6 @@
 """``cdr-pipeline upgrade``: what a new version changes in the warehouse, before and while it does so."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -26,6 +27,12 @@ def upgrade(
     check: Annotated[
         bool, typer.Option("--check", help="Only show what would be done; the warehouse is not changed.")
     ] = False,
+    old_programs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Programs of the older PostgreSQL that made the embedded warehouse; those of the system by default."
+        ),
+    ] = None,
 ) -> None:
     """Upgrade the warehouse to the installed version: pending migrations, the disk they need, what must be stopped.
 
@@ -44,8 +51,15 @@ def upgrade(
             f"{len(found.obstacles)} thing(s) must be done before the upgrade",
             hint="the lines above name each; then run 'cdr-pipeline upgrade --check' again",
         )
+    if found.old_server is not None and not check:
+        _move(found.old_server, old_programs)
     if not check:
         migrate()
+    elif found.old_server is not None:
+        raise WarehouseNotMigrated(
+            f"the embedded warehouse's files are of PostgreSQL {found.old_server}",
+            hint="make a copy of the data folder, then run 'cdr-pipeline upgrade'",
+        )
     elif found.pending:
         raise WarehouseNotMigrated(
             f"{len(found.pending)} migration(s) are pending: the warehouse is at revision {found.revision}, "
@@ -56,26 +70,47 @@ def upgrade(
         out.print("nothing to do")
 
 
+def _move(old_server: int, old_programs: Path | None) -> None:
+    """Moves the embedded warehouse to the installed PostgreSQL."""
+    from cdr_pipeline.cli.terminal import out, progress, ready_settings
+    from cdr_pipeline.errors import ConfigurationError
+    from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+    from cdr_pipeline.warehouse.server.newer_server import move_to_newer_server, system_programs
+
+    programs = old_programs or system_programs(old_server)
+    if programs is None:
+        raise ConfigurationError(
+            f"PostgreSQL {old_server} is not installed",
+            hint=f"install it (Debian: postgresql-{old_server}), or give --old-programs the folder of its pg_ctl",
+        )
+    server = EmbeddedServer(ready_settings().warehouse_dir)
+    with progress("moving to the installed PostgreSQL"):
+        kept = move_to_newer_server(server, programs)
+    out.print(f"moved from PostgreSQL {old_server} to {server.version}; the old files are in {kept}", soft_wrap=True)
+
+
 def _print(found: "UpgradeCheck") -> None:
     from cdr_pipeline.cli.terminal import out
 
     if is_json():
         sizes = (found.needed_bytes, found.free_bytes)
         show(_CHECK, [(found.version, found.revision, found.newest, *sizes, list(found.obstacles))])
-    out.print(
-        f"version {found.version} needs tables at revision {found.newest}; "
-        f"they are at {found.revision or 'none: the first command creates them'}",
-        soft_wrap=True,
-    )
-    if not found.pending:
+    present = found.revision or "none: the first command creates them"
+    if found.old_server is not None:
+        present = "an unknown one until they are moved"
+    out.print(f"version {found.version} needs tables at revision {found.newest}; they are at {present}", soft_wrap=True)
+    if found.old_server is not None:
+        out.print(f"the embedded warehouse's files are of PostgreSQL {found.old_server}: a dump moves them")
+    elif not found.pending:
         return
-    show(
-        _PENDING,
-        (
-            (item.revision, item.purpose, Cell(item.needed_bytes, f"{item.needed_bytes / 1e6:,.0f}"))
-            for item in found.pending
-        ),
-    )
+    if found.pending:
+        show(
+            _PENDING,
+            (
+                (item.revision, item.purpose, Cell(item.needed_bytes, f"{item.needed_bytes / 1e6:,.0f}"))
+                for item in found.pending
+            ),
+        )
     free = (
         "unknown: ask the server's administrator" if found.free_bytes is None else f"{found.free_bytes / 1e9:,.1f} GB"
     )

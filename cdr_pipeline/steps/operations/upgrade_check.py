@@ -29,6 +29,8 @@ class UpgradeCheck:
         free_bytes: free disk space of the warehouse; None if it is on a server of its own.
         sessions: programs that use the warehouse now.
         up_runs: whether 'cdr-pipeline up' runs with this DAGSTER_HOME.
+        old_server: major version of PostgreSQL that made the embedded warehouse's files, if it is not the installed
+            one; the migrations are known after the move to the installed one.
     """
 
     version: str
@@ -39,11 +41,12 @@ class UpgradeCheck:
     free_bytes: int | None = None
     sessions: tuple[OpenSession, ...] = ()
     up_runs: bool = False
+    old_server: int | None = None
 
     @property
     def obstacles(self) -> list[str]:
         """What has to be done before the upgrade, in plain words."""
-        if not self.pending:
+        if not self.pending and self.old_server is None:
             return []
         found: list[str] = []
         if self.up_runs:
@@ -69,6 +72,10 @@ def check_upgrade(settings: Settings) -> UpgradeCheck:
     embedded = settings.warehouse_url is None
     if embedded and not settings.warehouse_dir.exists():
         return UpgradeCheck(__version__, None, newest)
+    if embedded:
+        server = EmbeddedServer(settings.warehouse_dir)
+        if server.files_version not in (None, server.version):
+            return _other_server(server, settings)
     url = warehouse_url(settings)
     revision = require_known(current(url))
     with connect(url) as connection:
@@ -84,6 +91,19 @@ def check_upgrade(settings: Settings) -> UpgradeCheck:
         free_bytes=shutil.disk_usage(EmbeddedServer(settings.warehouse_dir).cluster).free if embedded else None,
         sessions=sessions,
         up_runs=_up_runs(settings),
+    )
+
+
+def _other_server(server: EmbeddedServer, settings: Settings) -> UpgradeCheck:
+    """The check of a warehouse whose files the installed PostgreSQL cannot open; a dump and new files need space."""
+    return UpgradeCheck(
+        version=__version__,
+        revision=None,
+        newest=head(scripts())[0],
+        needed_bytes=2 * server.status().bytes,
+        free_bytes=shutil.disk_usage(server.cluster).free,
+        up_runs=_up_runs(settings),
+        old_server=server.files_version,
     )
 
 

