@@ -23,6 +23,7 @@ from cdr_pipeline.console.screens import (
     carriers,
     day,
     documentation,
+    installation,
     profiles,
     search,
     sign_in,
@@ -38,7 +39,8 @@ from cdr_pipeline.steps.run_context import RunContext
 
 _log = logging.getLogger(__name__)
 SCREENS: Final = (
-    sign_in, today, calendar, day, breaks, carriers, uploads, profiles, search, audit, users, documentation,
+    sign_in, today, calendar, day, breaks, carriers, uploads, profiles, search, installation, audit, users,
+    documentation,
 )  # fmt: skip
 
 

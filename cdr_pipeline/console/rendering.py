@@ -21,6 +21,8 @@ from cdr_pipeline.steps.accounts.users import Permission
 NOTICES: Final = {
     "decided": "The decision is recorded.",
     "sealed": "The day is sealed.",
+    "asked": "A second approver must confirm this. It waits on the page of the day and on the first page of approvers.",
+    "turned_down": "The request is turned down.",
     "restated": "The day is restated.",
     "unchanged": "The late changes cancel each other out; the file stays as it is.",
     "loaded": "The file is loaded.",

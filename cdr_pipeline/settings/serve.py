@@ -1,6 +1,7 @@
 """Settings of the API server."""
 
 import re
+from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -40,6 +41,18 @@ class ServeSettings(SettingsSection):
     )
     serve_upload_bytes: int = Field(
         default=256 * 1024**2, ge=1024, le=64 * 1024**3, description="API: largest upload in bytes"
+    )
+    second_person_amount: Decimal | None = Field(
+        default=None,
+        ge=0,
+        description="console: sealing a day in spite of obstacles needs a second approver when at least this much, in"
+        " any currency, is undecided; 0: always; empty: never",
+    )
+    second_person_rows: int | None = Field(
+        default=None,
+        ge=0,
+        description="console: restating a day needs a second approver when at least this many rows changed; 0: always;"
+        " empty: never",
     )
     metrics_token: SecretStr | None = Field(
         default=None,

@@ -150,7 +150,8 @@ VALUES (
 
 -- Name:        console_events
 -- Purpose:     what users did, newest first.
--- Parameters:  account_ids: null for all and for events without an account, business_date: null for any, most.
+-- Parameters:  account_ids: null for all and for events without an account, business_date: null for any,
+--              actions: null for any, most.
 -- Grain:       event_id.   Locks: none.
 SELECT
     console_events.happened_at,
@@ -165,5 +166,6 @@ INNER JOIN console_users ON console_users.user_id = console_events.user_id
 WHERE
     (%(account_ids)s::text [] IS NULL OR console_events.account_id = any(%(account_ids)s))
     AND (%(business_date)s::date IS NULL OR console_events.business_date = %(business_date)s)
+    AND (%(actions)s::text [] IS NULL OR console_events.action = any(%(actions)s))
 ORDER BY console_events.happened_at DESC, console_events.event_id
 LIMIT %(most)s

@@ -367,3 +367,14 @@ INNER JOIN lines
 WHERE newest.first_date BETWEEN %(first_date)s AND %(last_date)s
 GROUP BY newest.carrier, lines.currency, date_trunc('month', newest.first_date::timestamp)::date
 ORDER BY newest.carrier, month, lines.currency
+
+-- Name:        carriers_of_accounts
+-- Purpose:     carriers that were reconciled for accounts since a business date.
+-- Parameters:  account_ids (array), first_date.   Grain: account_id, carrier, currency.   Locks: none.
+SELECT DISTINCT
+    account_id,
+    carrier,
+    currency
+FROM reconciliations
+WHERE account_id = any(%(account_ids)s) AND business_date >= %(first_date)s
+ORDER BY account_id, carrier, currency

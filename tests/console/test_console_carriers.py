@@ -111,6 +111,28 @@ def test_texts_of_tables_are_never_formulas() -> None:
     assert [cell.data_type for cell in sheet[2]] == ["s", "s", "n"]
 
 
+def test_packs_of_a_day_are_downloaded_from_the_breaks(shared_console: ServedConsole) -> None:
+    person = shared_console.person("finance")
+    links = re.findall(r'href="(/breaks/pack/[^"]+)"', person.get("/breaks", account="self").text)
+    assert len(links) == 3
+    rows = {link.partition("carrier=bell")[2]: lines_of(person.get(f"{link}&format=csv".replace("&amp;", "&")).content)
+            for link in links}  # fmt: skip
+    assert {name: len(found) for name, found in rows.items()} == {"": 0, "&amp;undecided=1": 12, "&amp;internal=1": 12}
+    assert shared_console.person("viewer").get(links[0]).status_code == 403
+
+
+def test_accounts_show_zone_country_and_carriers(shared_console: ServedConsole) -> None:
+    text = shared_console.person("viewer").text("/accounts", name="self")
+    assert "name of self self name of top UTC +1 bell (USD) every night" in text
+
+
+def test_operations_show_states_of_nights_to_operators_only(shared_console: ServedConsole) -> None:
+    assert shared_console.person("approver").get("/operations").status_code == 403
+    text = shared_console.person("operator").text("/operations")
+    assert "Mon 2 Mar 2026" in text
+    assert "1 red" in text
+
+
 @pytest.mark.parametrize("text", ["", "x", "NaN", "Infinity", "1" * 40, "1e999999999999999999999999"])
 def test_filters_that_are_no_numbers_do_not_count(text: str) -> None:
     assert decimal_of(text) is None

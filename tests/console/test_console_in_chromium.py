@@ -24,6 +24,7 @@ pytestmark = [
 FLAGS = ("--no-sandbox", "--disable-gpu", "--headless", "--no-first-run", "--disable-background-networking")
 SCREENS: Final = (
     "/", "/calendar?month=2026-03", f"/days/self/{DAY}", "/breaks?account=self", "/uploads", "/audit", "/users",
+    "/deliveries", "/accounts", "/operations", "/profiles", "/profiles/edit?name=generic",
     "/carriers", "/carriers/month?carrier=bell&month=2026-03",
     "/help",
     "/help/how-to/finance", "/search?account=self&q=&first=2026-03-01&last=2026-03-05", "/records/self/202603-leg0",

@@ -18,6 +18,7 @@ FORMS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
     "seal": (f"/days/self/{DAY}/seal", {}, "finance"),
     "seal in spite of obstacles": (f"/days/self/{DAY}/seal", {"reason": "checked"}, "approver"),
     "restate": (f"/days/self/{DAY}/restate", {"reason": "late record"}, "approver"),
+    "confirm": (f"/days/self/{DAY}/confirm", {"decision": "approve"}, "approver"),
     "decide": ("/breaks/decide", {"decision": "accepted", "reason": "small", "break": "0" * 16 + ":0"}, "finance"),
     "correct rejects": (f"/uploads/self/{_UPLOAD}/rejects", {"cell-2-0": "x"}, "finance"),
     "try again": ("/uploads/try", {"key": "0" * 64, "profile": "generic"}, "finance"),
@@ -40,6 +41,8 @@ OPEN: Final = {"/sign-in", "/invitation/{secret}", "/link/{secret}", "/static"}
 # Pages that name an account, and the paths for which a user of another account must get "not found".
 FOREIGN: Final = [
     f"/days/stranger/{DAY}",
+    f"/days/stranger/{DAY}/versions/1",
+    f"/breaks/pack/stranger/{DAY}?carrier=bell",
     f"/days/stranger/{DAY}/files/{DAY}_v1_exact",
     f"/days/top/{DAY}",
     f"/days/sibling/{DAY}",
@@ -99,7 +102,14 @@ def test_every_page_needs_a_session(console: ServedConsole) -> None:
     assert len(closed) > 20
     for route in closed:
         path = route.path_format.format(
-            account_id="self", business_date=DAY, file_id="x", record_id="r", upload_id=_UPLOAD, name="n", topic="t"
+            account_id="self",
+            business_date=DAY,
+            file_id="x",
+            record_id="r",
+            upload_id=_UPLOAD,
+            name="n",
+            topic="t",
+            version=2,
         )
         for method in route.methods:
             response = person.client.request(method, path)
@@ -127,6 +137,9 @@ def test_no_list_shows_other_accounts(console: ServedConsole) -> None:
         "/uploads",
         "/audit",
         "/carriers",
+        "/deliveries",
+        "/accounts",
+        "/operations",
         "/carriers/month?carrier=bell&month=2026-03",
         "/search?q=&first=2026-03-01",
     ):

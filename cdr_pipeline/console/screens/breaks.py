@@ -1,10 +1,13 @@
 """The worklist of breaks: grouped by cause, both sides next to each other, decisions for one or many."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Final, get_args
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -13,17 +16,18 @@ from pydantic import BaseModel, Field
 from cdr_pipeline.console.query import date_of, decimal_of, whole_number
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
-from cdr_pipeline.console.sessions import CurrentUser, NotVisible, OwnForm, require, visible_accounts
+from cdr_pipeline.console.sessions import CurrentUser, NotVisible, OwnForm, require, visible_account, visible_accounts
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
 from cdr_pipeline.exports.reconciliation_words import cause_words, class_meaning, class_name
 from cdr_pipeline.steps.accounts.users import Permission, record_event
-from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
+from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, PackRequest, export_breaks, list_breaks
 from cdr_pipeline.steps.reconciliation.decisions import decide_listed
 
 router = APIRouter()
 _SHOWN: Final = 100
 _FILTERS: Final = ("account", "carrier", "first", "last", "class", "cause", "destination", "older", "at_least")
+_PACKS: Final = 12
 _STATES: Final = ("open", *get_args(Decision))
 _EXPORT: Final = TableExport[Break](
     "breaks",
@@ -108,6 +112,7 @@ def show_breaks(request: Request, user: CurrentUser) -> Response:
         "breaks.html",
         accounts=accounts,
         breaks=breaks[:_SHOWN],
+        packs=_packs(breaks) if user.may(Permission.EXACT_FILES) else [],
         count=len(breaks),
         groups=_groups(breaks),
         filters=filters | {"state": state if state in _STATES else "all"},
@@ -164,6 +169,42 @@ def decide(request: Request, user: CurrentUser, form: Annotated[DecisionForm, Fo
     return RedirectResponse(f"/breaks?{query}&notice=decided" if query else "/breaks?notice=decided", status_code=303)
 
 
+@router.get("/breaks/pack/{account_id}/{business_date}")
+def pack(request: Request, user: CurrentUser, account_id: str, business_date: date) -> Response:
+    """The workbook of a carrier's day: what is claimed from the carrier, or everything for internal use."""
+    require(user, Permission.EXACT_FILES)
+    account = visible_account(user, account_id)
+    query = request.query_params
+    ctx = service_of(request).ctx
+    with tempfile.TemporaryDirectory(prefix="cdr_pack_") as folder:
+        written = export_breaks(
+            PackRequest(
+                business_date,
+                account.account_id,
+                query.get("carrier", ""),
+                Path(folder),
+                undecided="undecided" in query,
+                internal="internal" in query,
+            ),
+            ctx,
+        ).pack
+        path = written.csv_file if query.get("format") == "csv" else written.workbook
+        content, name = path.read_bytes(), path.name
+    record_event(
+        user,
+        "download pack",
+        ctx,
+        account_id=account_id,
+        business_date=business_date,
+        subject=f"{written.breaks} break(s)",
+    )
+    return Response(
+        content,
+        media_type="application/octet-stream",
+        headers={"Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}"},
+    )
+
+
 def _groups(breaks: Sequence[Break]) -> list[BreakGroup]:
     """Groups by class, cause, carrier and currency, the largest amount first."""
     totals: dict[tuple[str, str, str, str], list[Decimal]] = {}
@@ -180,3 +221,9 @@ def _groups(breaks: Sequence[Break]) -> list[BreakGroup]:
         for key, amounts in totals.items()
     ]
     return sorted(groups, key=lambda group: (-group.over, -group.under, -group.count, group.match_class, group.cause))
+
+
+def _packs(breaks: Sequence[Break]) -> list[tuple[str, date, str]]:
+    """Days of carriers with listed breaks, if they are few enough for a row of links."""
+    days = sorted({(item.account_id, item.business_date, item.carrier) for item in breaks})
+    return days if len(days) <= _PACKS else []

@@ -11,10 +11,20 @@ from cdr_pipeline.console.query import date_of
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, visible_accounts
-from cdr_pipeline.steps.days.calendar import NEEDS_ACTION, calendar
+from cdr_pipeline.console.tables import TableExport, wanted_format
+from cdr_pipeline.steps.days.calendar import NEEDS_ACTION, MarkedDay, calendar
 
 router = APIRouter()
 _ROWS: Final = 100
+_DAYS: Final = TableExport[MarkedDay](
+    "calendar",
+    {
+        "account": lambda item: item.account_id,
+        "business_date": lambda item: item.business_date,
+        "state": lambda item: item.mark,
+        "undecided_breaks": lambda item: item.day.breaks if item.day else None,
+    },
+)
 
 
 @router.get("/calendar")
@@ -38,6 +48,8 @@ def show_calendar(request: Request, user: CurrentUser) -> Response:
     if only_action:
         wanted = {item.account_id for item in marked if item.mark in NEEDS_ACTION}
         accounts = {account_id: account for account_id, account in accounts.items() if account_id in wanted}
+    if wanted_format(request):
+        return _DAYS.file(request, user, [item for item in marked if item.account_id in accounts])
     number = _page_number(query.get("page", ""))
     shown = list(accounts)[(number - 1) * _ROWS : number * _ROWS]
     return page(

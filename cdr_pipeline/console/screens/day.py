@@ -1,7 +1,7 @@
 """One account's day: state, obstacles, totals, files with their manifests, verification, seal and restatement."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
@@ -16,6 +16,7 @@ from cdr_pipeline.console.sessions import (
     require,
     visible_account,
 )
+from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
 from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.files.store import StorePath, download
@@ -24,9 +25,34 @@ from cdr_pipeline.steps.days.day_details import DayDetails, VerifiedFile, day_de
 from cdr_pipeline.steps.days.published_files import find_file
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.days.seal_days import Obstacle, Override, SealRequest, seal_days
+from cdr_pipeline.steps.days.second_person import (
+    approve,
+    ask_second_person,
+    needs_second_person,
+    turn_down,
+    waiting_requests,
+)
+from cdr_pipeline.steps.days.version_difference import version_difference
 
 router = APIRouter()
 _PUBLIC_DIALECT = "redacted"
+_ROWS: Final = 200
+_MOST_EXPORTED: Final = 1_000_000
+_DIFFERENCE: Final = TableExport[dict[str, str | None]](
+    "version_difference",
+    {
+        "change": lambda row: row.get("change"),
+        "side": lambda row: row.get("side"),
+        "reason": lambda row: row.get("reason"),
+        "record": lambda row: row.get("record_id"),
+        "origin": lambda row: row.get("origin"),
+        "started_at": lambda row: row.get("started_at"),
+        "duration_seconds": lambda row: row.get("duration_seconds"),
+        "billing_seconds": lambda row: row.get("billing_seconds"),
+        "cost": lambda row: row.get("cost"),
+        "currency": lambda row: row.get("cost_currency"),
+    },
+)
 
 
 @router.get("/days/{account_id}/{business_date}")
@@ -58,6 +84,9 @@ def seal(
     override = None
     if reason.strip():
         require(user, Permission.OVERRIDE)
+        if needs_second_person("seal", account_id, business_date, ctx):
+            ask_second_person("seal", user, account_id, business_date, ctx, reason=reason.strip())
+            return _back(account_id, business_date, "asked")
         override = Override(user.name, reason.strip())
     days = seal_days(SealRequest([business_date], [account.account_id], override), ctx)
     result = next((day for day in days if (day.account_id, day.business_date) == (account_id, business_date)), None)
@@ -82,6 +111,9 @@ def restate(
     require(user, Permission.OVERRIDE)
     account = visible_account(user, account_id)
     ctx = service_of(request).ctx
+    if needs_second_person("restate", account_id, business_date, ctx):
+        ask_second_person("restate", user, account_id, business_date, ctx, reason=reason.strip())
+        return _back(account_id, business_date, "asked")
     days = restate_days(RestateRequest(user.name, reason.strip(), [business_date], [account.account_id]), ctx)
     result = next((day for day in days if (day.account_id, day.business_date) == (account_id, business_date)), None)
     if result is None or result.outcome in ("failed", "refused"):
@@ -89,6 +121,39 @@ def restate(
         raise DayNotSealable(failure.message if failure else "the day is not late, or a load of the account is running")
     record_event(user, "restate", ctx, account_id=account_id, business_date=business_date, reason=reason.strip())
     return _back(account_id, business_date, result.outcome)
+
+
+@router.post("/days/{account_id}/{business_date}/confirm", dependencies=[OwnForm])
+def confirm(
+    request: Request,
+    user: CurrentUser,
+    account_id: str,
+    business_date: date,
+    decision: Annotated[str, Form(pattern="^(approve|turn_down)$")],
+) -> Response:
+    """Carries out what another approver has asked for, or turns it down."""
+    require(user, Permission.OVERRIDE)
+    visible_account(user, account_id)
+    ctx = service_of(request).ctx
+    if decision == "turn_down":
+        turn_down(user, account_id, business_date, ctx)
+        return _back(account_id, business_date, "turned_down")
+    outcome = approve(user, account_id, business_date, ctx)
+    return _back(account_id, business_date, outcome if outcome in ("restated", "unchanged") else "sealed")
+
+
+@router.get("/days/{account_id}/{business_date}/versions/{version}")
+def show_version(request: Request, user: CurrentUser, account_id: str, business_date: date, version: int) -> Response:
+    """Rows that a version added, changed or withdrew."""
+    account = visible_account(user, account_id)
+    exported = wanted_format(request) is not None
+    most = _MOST_EXPORTED if exported else _ROWS
+    difference = version_difference(account_id, business_date, version, service_of(request).ctx, most=most)
+    if difference is None:
+        raise NotVisible
+    if exported:
+        return _DIFFERENCE.file(request, user, difference.rows)
+    return page(request, "version.html", account=account, date=business_date, difference=difference, most=_ROWS)
 
 
 @router.get("/days/{account_id}/{business_date}/files/{file_id}")
@@ -138,6 +203,7 @@ def _show(
         verified=verified,
         refused=refused,
         plot=_plot(details),
+        waiting=waiting_requests([account_id], ctx, business_date=business_date),
         events=[event for event in list_events(user, ctx, business_date=business_date)
                 if event.account_id == account_id],
         public_dialect=_PUBLIC_DIALECT,

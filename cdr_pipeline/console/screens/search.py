@@ -16,6 +16,7 @@ from cdr_pipeline.console.query import date_of
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, NotVisible, visible_account, visible_accounts
+from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
 from cdr_pipeline.core.records.search import Compare, Condition, InstantRange, Operator, Search
 from cdr_pipeline.steps.records.search_records import RecordSearch
@@ -24,6 +25,24 @@ from cdr_pipeline.warehouse.ledger import Account
 
 router = APIRouter()
 _ROWS: Final = 100
+_CALLS: Final = TableExport[dict[str, Any]](
+    "calls",
+    {
+        "start": lambda row: row.get("rfc_1036"),
+        "record": lambda row: row.get("id"),
+        "call": lambda row: row.get("call_id"),
+        "origin": lambda row: row.get("origin"),
+        "direction": lambda row: row.get("direction"),
+        "from": lambda row: row.get("caller_id_number"),
+        "from_name": lambda row: row.get("caller_id_name"),
+        "to": lambda row: row.get("dialed_number") or row.get("callee_id_number"),
+        "to_name": lambda row: row.get("callee_id_name"),
+        "billing_seconds": lambda row: row.get("billing_seconds"),
+        "cost": lambda row: row.get("cost"),
+        "result": lambda row: row.get("hangup_cause"),
+    },
+    private=("from", "from_name", "to", "to_name"),
+)
 _LONGEST_SPAN: Final = timedelta(days=366)
 _USUAL_SPAN: Final = timedelta(days=7)
 _TEXT: Final = (
@@ -54,6 +73,8 @@ async def search(request: Request, user: CurrentUser) -> Response:
     rows: list[dict[str, Any]] | None = None
     if account_id and ("q" in query or "first" in query):
         rows = await _find(accounts[account_id], text, first, last, service.records)
+    if wanted_format(request):
+        return await run_in_threadpool(_CALLS.file, request, user, rows or [])
     return await run_in_threadpool(
         page,
         request,

@@ -9,7 +9,9 @@ from fastapi.responses import Response
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, visible_accounts
+from cdr_pipeline.steps.accounts.users import Permission
 from cdr_pipeline.steps.days.calendar import NEEDS_ACTION, MarkedDay, calendar
+from cdr_pipeline.steps.days.second_person import waiting_requests
 from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.waiting_work import waiting_work
 
@@ -29,6 +31,7 @@ def today(request: Request, user: CurrentUser) -> Response:
     last = ctx.clock().date()
     marked = calendar(list(accounts), last - _LOOKED_BACK, last + timedelta(days=1), ctx)
     work = waiting_work(list(accounts), marked, ctx, unowned=user.everything)
+    waiting = waiting_requests(None if user.everything else user.accounts, ctx) if user.may(Permission.OVERRIDE) else []
     problems = find_problems(ctx) if user.everything and user.role == "operator" else []
     return page(
         request,
@@ -36,7 +39,8 @@ def today(request: Request, user: CurrentUser) -> Response:
         accounts=accounts,
         work=work[:_SHOWN],
         more=max(0, len(work) - _SHOWN),
-        count=len(work),
+        count=len(work) + len(waiting),
+        waiting=waiting,
         nights=_nights(marked, last),
         problems=problems,
     )

@@ -210,13 +210,19 @@ class UserTable(LedgerTables):
         )
 
     def events(
-        self, account_ids: Sequence[str] | None, *, business_date: date | None = None, most: int = 200
+        self,
+        account_ids: Sequence[str] | None,
+        *,
+        business_date: date | None = None,
+        actions: Sequence[str] | None = None,
+        most: int = 200,
     ) -> list[ConsoleEvent]:
-        """What users did, newest first; ``account_ids`` None for all accounts."""
+        """What users did, newest first; ``account_ids`` None for all accounts, ``actions`` None for all actions."""
         return self.statements.records(
             ConsoleEvent,
             "accounts/console_events",
             account_ids=None if account_ids is None else list(account_ids),
             business_date=business_date,
+            actions=None if actions is None else list(actions),
             most=most,
         )

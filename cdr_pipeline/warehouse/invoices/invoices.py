@@ -55,6 +55,14 @@ class InvoicedMonth(NamedTuple):
     invoiced: Decimal
 
 
+class CarrierOfAccount(NamedTuple):
+    """A carrier that was reconciled for an account, and the currency of its amounts."""
+
+    account_id: str
+    carrier: str
+    currency: str
+
+
 class InvoiceTable(LedgerTables):
     """Invoices, by account, carrier and number; a correction is a new version."""
 
@@ -165,4 +173,10 @@ class InvoiceTable(LedgerTables):
             account_ids=list(account_ids),
             first_date=first_date,
             last_date=last_date,
+        )
+
+    def carriers_of_accounts(self, account_ids: Sequence[str], first_date: date) -> list[CarrierOfAccount]:
+        """Carriers that were reconciled for accounts since a business date."""
+        return self.statements.records(
+            CarrierOfAccount, "invoices/carriers_of_accounts", account_ids=list(account_ids), first_date=first_date
         )

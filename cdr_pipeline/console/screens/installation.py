@@ -1,0 +1,127 @@
+"""Deliveries of files, accounts, and nights with their causes."""
+
+from collections import Counter, defaultdict
+from datetime import date, timedelta
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from cdr_pipeline.console.rendering import page
+from cdr_pipeline.console.service import service_of
+from cdr_pipeline.console.sessions import CurrentUser, require, visible_accounts
+from cdr_pipeline.console.tables import TableExport, wanted_format
+from cdr_pipeline.steps.accounts.users import Permission
+from cdr_pipeline.steps.days.calendar import calendar
+from cdr_pipeline.warehouse.ledger import Account, Delivery
+
+router = APIRouter()
+_STATES: Final = ("pending", "refused", "delivered")
+_SHOWN: Final = 200
+_NIGHTS: Final = 14
+_LOOKED_BACK: Final = timedelta(days=62)
+_DELIVERIES: Final = TableExport[Delivery](
+    "deliveries",
+    {
+        "account": lambda item: item.account_id,
+        "target": lambda item: item.target,
+        "file": lambda item: item.path.rpartition("/")[2],
+        "business_date": lambda item: item.business_date,
+        "version": lambda item: item.version,
+        "state": lambda item: item.state,
+        "attempts": lambda item: item.attempts,
+        "due_utc": lambda item: item.due_at,
+        "delivered_utc": lambda item: item.delivered_at,
+        "receipt": lambda item: item.receipt,
+        "error": lambda item: item.error_code,
+        "sha256": lambda item: item.sha256,
+    },
+)
+_ACCOUNTS: Final = TableExport[Account](
+    "accounts",
+    {
+        "account": lambda item: item.account_id,
+        "name": lambda item: item.name,
+        "parent": lambda item: item.parent_id,
+        "time_zone": lambda item: item.time_zone,
+        "country_code": lambda item: item.country_code,
+        "collected": lambda item: "yes" if item.active else "no",
+        "api_dialect": lambda item: item.dialect,
+    },
+)
+
+
+@router.get("/deliveries")
+def show_deliveries(request: Request, user: CurrentUser) -> Response:
+    """Files on their way to others, the longest waiting first."""
+    ctx = service_of(request).ctx
+    state = request.query_params.get("state", "")
+    with ctx.ledger() as ledger:
+        found = ledger.deliveries.list_all(user.accounts, [state] if state in _STATES else _STATES)
+    if wanted_format(request):
+        return _DELIVERIES.file(request, user, found)
+    return page(
+        request,
+        "deliveries.html",
+        accounts=visible_accounts(user),
+        state=state,
+        states=_STATES,
+        deliveries=found[:_SHOWN],
+        count=len(found),
+        most=_SHOWN,
+    )
+
+
+@router.get("/accounts")
+def show_accounts(request: Request, user: CurrentUser) -> Response:
+    """Accounts with zone, country, currencies and carriers."""
+    ctx = service_of(request).ctx
+    words = request.query_params.get("name", "").strip().lower()
+    accounts = {
+        account_id: account
+        for account_id, account in visible_accounts(user).items()
+        if words in account.name.lower() or words in account_id
+    }
+    if wanted_format(request):
+        return _ACCOUNTS.file(request, user, accounts.values())
+    shown = list(accounts)[:_SHOWN]
+    with ctx.ledger() as ledger:
+        carriers = ledger.invoices.carriers_of_accounts(shown, ctx.clock().date() - _LOOKED_BACK)
+    by_account: dict[str, list[str]] = defaultdict(list)
+    for item in carriers:
+        by_account[item.account_id].append(f"{item.carrier} ({item.currency})")
+    return page(
+        request,
+        "accounts.html",
+        accounts=accounts,
+        everyone=visible_accounts(user),
+        shown=shown,
+        carriers=by_account,
+        name=request.query_params.get("name", ""),
+        most=_SHOWN,
+    )
+
+
+@router.get("/operations")
+def show_operations(request: Request, user: CurrentUser) -> Response:
+    """The last nights: what each left undone, and why."""
+    require(user, Permission.OPERATE)
+    ctx = service_of(request).ctx
+    last = ctx.clock().date()
+    marked = calendar(user.accounts, last - timedelta(days=_NIGHTS), last, ctx)
+    with ctx.ledger() as ledger:
+        failed = ledger.health.failed_days(user.accounts)
+    marks: dict[date, Counter[str]] = defaultdict(Counter)
+    for item in marked:
+        marks[item.business_date][item.mark] += 1
+    causes: dict[date, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for item in failed:
+        causes[item.business_date][item.error_code or "", item.cause or ""] += 1
+    return page(
+        request,
+        "operations.html",
+        nights=sorted({*marks, *causes}, reverse=True)[: _NIGHTS + 1],
+        marks=marks,
+        causes=causes,
+        everything=user.everything,
+    )
