@@ -1,7 +1,7 @@
 """Current problems, each with its start and the command that fixes it, read from the ledger."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import PurePosixPath
@@ -28,7 +28,7 @@ from cdr_pipeline.steps.retention.retain_records import due_months, months_after
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 from cdr_pipeline.steps.uploads.upload_series import upload_series
-from cdr_pipeline.warehouse.ledger import Ledger, OpenRejects, SealedFile
+from cdr_pipeline.warehouse.ledger import Account, Ledger, OpenRejects, SealedFile
 from cdr_pipeline.warehouse.server.replica import replica_state
 
 # The run that changes a day also writes its file. A file that is outdated for longer than this is a problem.
@@ -114,7 +114,7 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> lis
         problems = [
             *clocks_broken(ledger, ctx),
             *_nights(nights, ctx),
-            *_collections(ledger, {account.account_id: account.name for account in active}),
+            *_collections(ledger, active),
             *_uploads(ledger, account_ids),
             *_rejects(ledger, account_ids, ctx.clock()),
             *_profiles(ctx),
@@ -172,8 +172,10 @@ def _nights(nights: list[DueNight], ctx: RunContext) -> Iterator[Problem]:
         )
 
 
-def _collections(ledger: Ledger, names: Mapping[str, str]) -> Iterator[Problem]:
+def _collections(ledger: Ledger, active: Sequence[Account]) -> Iterator[Problem]:
     """Days that could not be collected: one problem for all accounts that failed for the same cause."""
+    names = {account.account_id: account.name for account in active}
+    roots = [account.account_id for account in active if account.parent_id is None]
     by_day: dict[tuple[date, str, str], list[tuple[str, datetime]]] = {}
     for day in ledger.health.failed_days(list(names)):
         # A message that names its account is the same cause for each account.
@@ -185,7 +187,7 @@ def _collections(ledger: Ledger, names: Mapping[str, str]) -> Iterator[Problem]:
         text, before = _WORDS_OF_CODES.get(code, _NOT_ASKED)
         only = "".join(f" --account {account_id}" for account_id in accounts) if len(accounts) <= _NAMED else ""
         titles = _some([_titled(item, names) for item in accounts])
-        first, command = _access(accounts, names) if code == UpstreamAuthError.code else ("", "")
+        first, command = _access(accounts, len(names), roots) if code == UpstreamAuthError.code else ("", "")
         yield Problem(
             f"{business_date}: {_grouped(len(accounts), cause)}{text} {titles}{first}",
             code,
@@ -195,10 +197,12 @@ def _collections(ledger: Ledger, names: Mapping[str, str]) -> Iterator[Problem]:
         )
 
 
-def _access(accounts: list[str], names: Mapping[str, str]) -> tuple[str, str]:
+def _access(accounts: list[str], registered: int, roots: list[str]) -> tuple[str, str]:
     """What to do first about refused credentials, and the command that tries them before the night is run again."""
-    if len(accounts) == len(names):
-        return "; first correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN", "cdr-pipeline accounts sync && "
+    if len(accounts) == registered:
+        # A token does not show its account, so the root of the tree is named.
+        tried = f"cdr-pipeline accounts sync --root {roots[0]} && " if len(roots) == 1 else ""
+        return "; first correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN", tried
     stop = f"'cdr-pipeline accounts add {accounts[0]} --inactive'"
     return f"; first let the switch's operator give these credentials access to it, or stop collecting it: {stop}", ""
 
@@ -212,7 +216,7 @@ def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
             + ("repeats another file and waits for a decision" if held else "could not be read"),
             upload.error_code or upload.state,
             upload.since,
-            f"cdr-pipeline uploads {'release' if held else 'list'}" + (f" {short} --by NAME" if held else ""),
+            f"cdr-pipeline uploads release {short} --by NAME" if held else _LIST_UPLOADS,
         )
 
 

@@ -23,7 +23,8 @@ _SETTINGS: Final = {
 }
 # What must be done before the command can help, by error code.
 _FIRST: Final = {
-    UpstreamAuthError.code: "correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN (test: cdr-pipeline accounts sync)",
+    UpstreamAuthError.code: "correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN "
+    "(test: cdr-pipeline accounts sync --root ACCOUNT)",
     UpstreamAccountNotFound.code: "check the id with 'cdr-pipeline accounts sync'",
     ClockDisagrees.code: "set the clock: timedatectl set-ntp true",
     UnbalancedReconciliation.code: "report the run id to the developers",
