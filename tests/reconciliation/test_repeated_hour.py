@@ -85,12 +85,17 @@ def test_a_whole_repeated_hour_is_paired() -> None:
     [
         (lambda n: n >= 40, "the carrier's clock was set before 2026-03-02 13:20Z: 40 calls differ by about 0 s, then"),
         (lambda n: n % 2, "the file has two clocks, as of two gateways: 40 calls differ by about"),
+        (lambda n: n % 7 == 0, "the file has two clocks, as of two gateways: 12 calls differ by about"),
     ],
-    ids=["set during the day", "two gateways"],
+    ids=["set during the day", "two gateways", "a small gateway"],
 )
-def test_two_clocks_of_a_file_are_found_and_named(shifted: Callable[[int], bool], finding: str) -> None:
+@pytest.mark.parametrize("seconds", [47, 400, 7_321])
+def test_two_clocks_of_a_file_are_named_and_their_calls_paired(
+    shifted: Callable[[int], bool], finding: str, seconds: int
+) -> None:
+    finding = finding if seconds == 47 else finding.partition(":")[0].partition(" before")[0]
     legs = [{"at": 120 * n, "callee": f"+4930{7_770_000 + n}"} for n in range(80)]
-    records = [leg | {"at": leg["at"] + 47 * bool(shifted(n))} for n, leg in enumerate(legs)]
+    records = [leg | {"at": leg["at"] + seconds * bool(shifted(n))} for n, leg in enumerate(legs)]
     result = reconcile(side(*legs), side(*records, prefix="b"), Rules(currency="EUR"))
     assert finding in result.offset["finding"].item()
     assert result.pairs.height == 80

@@ -7,6 +7,7 @@ import polars as pl
 
 from cdr_pipeline.core.reconcile.classify.row_classes import RowOutcome, pair_outcome, row_outcomes
 from cdr_pipeline.core.reconcile.clock.clock import clock_between
+from cdr_pipeline.core.reconcile.clock.two_clocks import on_the_switch
 from cdr_pipeline.core.reconcile.inputs.calls import Flags
 from cdr_pipeline.core.reconcile.inputs.columns import require_side
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
@@ -51,7 +52,7 @@ def reconcile(switch: pl.DataFrame | pl.LazyFrame, carrier: pl.DataFrame | pl.La
     sides_read = read_sides(ours, theirs, rules)
     a, b, currencies = sides_read.switch, sides_read.carrier, sides_read.currencies
     clock = clock_between(a, b, rules)
-    carrier_start = clock.on_switch(b.start_ms)
+    carrier_start = on_the_switch(a, b, clock, rules)
     tariff_a = tariff_of(a, a.start_ms, rules, currencies)
     tariff_b = tariff_of(b, carrier_start, rules, currencies)
     comparison = Comparison(a, b, carrier_start, clock, tariff_a, rules)

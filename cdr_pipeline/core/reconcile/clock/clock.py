@@ -29,8 +29,10 @@ _HOUR_MS: Final = 3_600_000
 # A jump explains the differences if almost all agree with one offset before it and with the other after it.
 _PURE: Final = 0.98
 _SECOND_SHARE: Final = 0.02
-# A second offset this frequent, compared with the first, is a second clock.
-_SECOND_CLOCK: Final = 0.3
+# A second offset this frequent, compared with the first, is a second clock: where the first is not clear, and where
+# it is.
+_SECOND_SHARE_OF_TWO: Final = 0.2
+_FEW_SHARE: Final = 0.02
 _PIECES: Final = 24
 _LEAST_SPREAD_MS: Final = 700.0
 # Median absolute deviation to standard deviation of a normal distribution.
@@ -54,7 +56,8 @@ class Clock:
         precision_ms: step of the carrier's clock.
         jump_at_ms: carrier's time from which ``jump_ms`` is added, milliseconds since 1970; None without a jump.
         jump_ms: size of the jump.
-        two_clocks: if two offsets are frequent, what they are; "" otherwise.
+        second_ms: offset of the records on the second of two clocks; None if there is one clock.
+        two_clocks: what the two offsets are; "" if there is one clock.
     """
 
     status: str = "offset_unknown"
@@ -66,6 +69,7 @@ class Clock:
     precision_ms: int = 1_000
     jump_at_ms: int | None = None
     jump_ms: int = 0
+    second_ms: int | None = None
     two_clocks: str = ""
 
     @property
@@ -95,9 +99,8 @@ class Clock:
     def finding(self) -> str:
         """What a person should check; "" if the clocks agree."""
         if self.status == "offset_unknown":
-            reason = self.two_clocks or "the calls do not determine the offset of the clocks"
-            return f"{reason}; 0 is used"
-        findings: list[str] = []
+            return "the calls do not determine the offset of the clocks; 0 is used"
+        findings = [f"{self.two_clocks}; each record is read by the clock that fits"] if self.two_clocks else []
         if _is_zone(self.offset_ms):
             findings.append(f"zone or DST error of {round(self.offset_ms / _QUARTER_MS) / 4:g} h")
         if self.jump_at is not None:
@@ -177,26 +180,39 @@ def _estimated(times: Integers, lags: Integers, precision: int) -> Clock:
         return unknown
     reference = int(times[len(times) // 2])
     first_guess = _drift(times, lags, reference)
-    two_clocks = ""
     for rate in dict.fromkeys((0.0, first_guess)):
         level = lags - np.rint((times - reference) * rate).astype(np.int64)
         first, second, second_at = _peaks(level, precision)
         if first[1] >= _CLEAR_RATIO * max(second, 1):
-            return _refined_clock(times, lags, rate, first[0], precision)
+            clock = _refined_clock(times, lags, rate, first[0], precision)
+            one_clock = clock.drift_ppm or second < _FEW_SHARE * first[1] or _is_zone(second_at - first[0])
+            return clock if one_clock else _with_second(clock, times, lags, (first[0], second_at))
         if second >= first[1] * _SECOND_SHARE and _is_zone(second_at - first[0]):
             jumped = _clock_with_jump(times, level, first[0], second_at, precision)
             if jumped is not None:
                 return jumped
-        if rate == 0 and second >= _SECOND_CLOCK * first[1]:
-            two_clocks = _two_clocks(times, level, (first[0], second_at))
-    return replace(unknown, two_clocks=two_clocks)
+        if rate == 0 and second >= _SECOND_SHARE_OF_TWO * first[1]:
+            clock = _with_second(
+                _refined_clock(times, lags, 0.0, first[0], precision, steady=True),
+                times,
+                lags,
+                (first[0], second_at),
+            )
+            if clock.second_ms is not None:
+                return clock
+    return unknown
 
 
-def _two_clocks(times: Integers, lags: Integers, offsets: tuple[int, int]) -> str:
-    """Describes two frequent offsets: a clock that was set during the day, or two gateways."""
+def _with_second(clock: Clock, times: Integers, lags: Integers, offsets: tuple[int, int]) -> Clock:
+    """The clock with its second offset, and words about both: a clock that was set during the day, or two gateways."""
     near = [np.abs(lags - offset) <= _BIN_MS * 5 for offset in offsets]
     if min(part.sum() for part in near) < _LEAST_PAIRS // 3:
-        return ""
+        return clock
+    second_ms = int(np.median(lags[near[1]]))
+    return replace(clock, second_ms=second_ms, two_clocks=_words_of_two(times, lags, offsets, near))
+
+
+def _words_of_two(times: Integers, lags: Integers, offsets: tuple[int, int], near: list[npt.NDArray[np.bool_]]) -> str:
     first, second = sorted(zip(offsets, near, strict=True), key=lambda part: float(np.median(times[part[1]])))
     parts = [
         f"{part.sum()} calls differ by about {round(float(np.median(lags[part])) / 1_000)} s"
@@ -235,7 +251,9 @@ def _drift(times: Integers, lags: Integers, reference: int) -> float:
     return float(np.median((level[other] - level[one])[apart > 0] / apart[apart > 0])) if (apart > 0).any() else 0.0
 
 
-def _refined_clock(times: Integers, lags: Integers, rate: float, mode: int, precision: int) -> Clock:
+def _refined_clock(
+    times: Integers, lags: Integers, rate: float, mode: int, precision: int, *, steady: bool = False
+) -> Clock:
     """Offset and drift from the hourly medians of the differences near the mode."""
     reach = _AROUND_MS + precision // 2
     reference = int(times[len(times) // 2])
@@ -243,7 +261,7 @@ def _refined_clock(times: Integers, lags: Integers, rate: float, mode: int, prec
     near = np.abs(level - mode) <= reach
     times, lags, level = times[near], lags[near], level[near]
     centre = float(np.median(level))
-    slope = _slope_of_hours(times - reference, level - centre)
+    slope = 0.0 if steady else _slope_of_hours(times - reference, level - centre)
     drift = rate + slope
     if abs(drift) * 1e6 < _STEADY_PPM and rate == 0:
         drift = 0.0
