@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 # A child that falls more often than this within the time is beyond help.
 _FALLS: Final = 5
@@ -20,6 +20,18 @@ _STOP_SECONDS: Final = 20.0
 _PR_SET_PDEATHSIG: Final = 1
 
 Say = Callable[[str, str], None]
+
+
+class Fell(Protocol):
+    """Is called when a child has ended by itself, with its exit code and whether it is given up."""
+
+    def __call__(self, name: str, code: int, *, given_up: bool) -> None:
+        """Takes note of it; must not wait."""
+        ...
+
+
+def _unnoted(name: str, code: int, *, given_up: bool) -> None:
+    del name, code, given_up
 
 
 @dataclass(slots=True)
@@ -46,7 +58,10 @@ class Child:
 class Children:
     """Runs several programs until a signal comes or one of them cannot be kept running."""
 
-    def __init__(self, children: Sequence[Child], environment: Mapping[str, str], say: Say) -> None:
+    def __init__(
+        self, children: Sequence[Child], environment: Mapping[str, str], say: Say, fell: Fell = _unnoted
+    ) -> None:
+        self._fell = fell
         self._children = children
         self._environment = environment
         self._say = say
@@ -107,7 +122,9 @@ class Children:
         now = time.monotonic()
         child.falls = [fall for fall in child.falls if now - fall < _WITHIN_SECONDS] + [now]
         _kill_group(child.process.pid, signal.SIGKILL)
-        if len(child.falls) > _FALLS:
+        given_up = len(child.falls) > _FALLS
+        self._fell(child.name, child.process.returncode, given_up=given_up)
+        if given_up:
             self._say(child.name, f"ended {len(child.falls)} times in a row: giving up")
             return False
         self._say(child.name, f"ended with code {child.process.returncode}: starting it again")

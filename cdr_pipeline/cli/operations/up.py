@@ -21,8 +21,8 @@ def up(
     """Run everything on this machine: schedule and sensors, Dagster UI, console and HTTP API.
 
     The lines of the console contain a link that signs you in once. Each line of output starts with the name of its
-    process. A process that stops is started again. Ctrl-C or SIGTERM stops all of them, including active runs; the
-    sensor 'missed_nights' repeats those.
+    process. A process that stops is started again, and an alert says so. Ctrl-C or SIGTERM stops all of them,
+    including active runs; the sensor 'missed_nights' repeats those.
     """
     import tempfile
 
@@ -34,6 +34,7 @@ def up(
     from cdr_pipeline.files.lock import sole_lock
     from cdr_pipeline.privacy.redaction import redact
     from cdr_pipeline.settings import subprocess_environment
+    from cdr_pipeline.steps.operations.part_alerts import PartAlerts
     from cdr_pipeline.steps.run_context import RunContext
 
     settings = ready_settings()
@@ -53,11 +54,21 @@ def up(
         out.print(f"Dagster at http://{host}:{port} (Ctrl-C stops everything)")
         if api:
             out.print(f"console at http://127.0.0.1:{api_port}/, HTTP API at http://127.0.0.1:{api_port}/v2")
-        succeeded = Children(
-            _children(Path(folder), host, port, api_port=api_port if api else None),
-            subprocess_environment(settings),
-            lambda name, line: out.print(f"{name:>6} | {redact(line)}", markup=False, soft_wrap=True),
-        ).run()
+
+        def say(name: str, line: str) -> None:
+            out.print(f"{name:>6} | {redact(line)}", markup=False, soft_wrap=True)
+
+        alerts = PartAlerts(settings, say)
+        alerts.start()
+        try:
+            succeeded = Children(
+                _children(Path(folder), host, port, api_port=api_port if api else None),
+                subprocess_environment(settings),
+                say,
+                alerts.fell,
+            ).run()
+        finally:
+            alerts.stop()
     if not succeeded:
         raise ProblemsFound("a part could not be kept running", hint="its last lines say why")
 
