@@ -19,29 +19,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from pathlib import Path, PosixPath
-from typing import IO, TYPE_CHECKING, Any, Final, Self, cast
+from typing import IO, Any, Final, Self, cast
 from urllib.parse import urlsplit
 
-from cdr_pipeline.errors import StoreRefused, StoreUnavailable
+from cdr_pipeline.errors import StoreUnavailable
 from cdr_pipeline.files.spool import new_spool_file
-
-if TYPE_CHECKING:
-    from fsspec.spec import AbstractFileSystem
+from cdr_pipeline.files.store_client import UNAVAILABLE_HINT, file_system, translated
 
 SCHEMES: Final = ("s3",)
 _DRIVES: Final = tuple(f"{scheme}:" for scheme in SCHEMES)
 _BLOCK: Final = 4 * 1024**2
 _SEALED: Final = ".sealed"
-_CONNECT_SECONDS: Final = 10
-_REFUSED_HINT: Final = (
-    "check CDR_DATA_DIR and the store's credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE or the "
-    "role of the machine), then 'cdr-pipeline config check'"
-)
-_UNAVAILABLE_HINT: Final = (
-    "try again; 'cdr-pipeline config check' tries the store that CDR_DATA_DIR and AWS_ENDPOINT_URL name"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +98,8 @@ class StorePath(PosixPath):
         Raises:
             FileNotFoundError: the object does not exist.
         """
-        with _translated(self):
-            info = _files().info(self.key)
+        with translated(self):
+            info = file_system().info(self.key)
             if info["type"] != "file":
                 raise FileNotFoundError(errno.ENOENT, "No such file", str(self))
         return _described(self, info)
@@ -145,8 +134,8 @@ class StorePath(PosixPath):
 
     def read_bytes(self) -> bytes:
         """Content of the object."""
-        with _translated(self):
-            return cast("bytes", _files().cat_file(self.key))
+        with translated(self):
+            return cast("bytes", file_system().cat_file(self.key))
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
         """Text of the object."""
@@ -191,8 +180,8 @@ class StorePath(PosixPath):
 
     def objects(self) -> Iterator[StoredObject]:
         """Every object below the path, by key."""
-        with _translated(self):
-            found = cast("dict[str, Any]", _files().find(f"{self.key}/", detail=True))
+        with translated(self):
+            found = cast("dict[str, Any]", file_system().find(f"{self.key}/", detail=True))
         for key, info in sorted(found.items()):
             path = type(self)(f"{self.parts[0]}//{key}")
             if info["type"] == "file" and not key.endswith("/") and not _is_marker(path.name):
@@ -210,18 +199,18 @@ class StorePath(PosixPath):
         """Deletes the object and its read-only marker."""
         if not missing_ok and not self.is_file():
             raise FileNotFoundError(errno.ENOENT, "No such file", str(self))
-        with _translated(self):
+        with translated(self):
             for key in (self.key, self._marker.key):
                 with suppress(FileNotFoundError):
-                    _files().rm_file(key)
+                    file_system().rm_file(key)
 
     def rename(self, target: "str | os.PathLike[str]") -> Self:
         """Copies the object, compares both and deletes the first; a reader may see both for a moment."""
         if not isinstance(target, StorePath):
             raise TypeError("both paths of a rename must be in the object store")
         sealed, sha256 = self.is_read_only(), sha256_of(self)
-        with _translated(self):
-            _files().cp_file(self.key, target.key)
+        with translated(self):
+            file_system().cp_file(self.key, target.key)
         _require_same_bytes(target, sha256)
         if sealed:
             target.make_read_only()
@@ -244,8 +233,8 @@ class StorePath(PosixPath):
 
     def make_read_only(self) -> None:
         """Creates the read-only marker."""
-        with _translated(self):
-            _files().pipe_file(self._marker.key, b"")
+        with translated(self):
+            file_system().pipe_file(self._marker.key, b"")
 
     @property
     def _marker(self) -> Self:
@@ -299,8 +288,8 @@ def store(local: Path, target: StorePath, *, replace: bool) -> None:
         _require_equal(target, sha256)
         return
     try:
-        with _translated(target):
-            _files().put_file(str(local), target.key, mode="overwrite" if replace else "create")
+        with translated(target):
+            file_system().put_file(str(local), target.key, mode="overwrite" if replace else "create")
     except FileExistsError:
         # Another writer was faster, or the reply to the first attempt was lost and the file is already there.
         _require_equal(target, sha256)
@@ -322,7 +311,7 @@ def _require_equal(target: StorePath, sha256: str) -> None:
 def _require_same_bytes(target: StorePath, sha256: str) -> None:
     if sha256_of(target) != sha256:
         raise StoreUnavailable(
-            f"{target.name}: the object store returned other bytes than were written", hint=_UNAVAILABLE_HINT
+            f"{target.name}: the object store returned other bytes than were written", hint=UNAVAILABLE_HINT
         )
 
 
@@ -343,8 +332,8 @@ def download(path: StorePath) -> Path:
     """Downloads an object to a temporary file, which the caller deletes."""
     local = new_spool_file(path.name)
     try:
-        with _translated(path):
-            _files().get_file(path.key, str(local))
+        with translated(path):
+            file_system().get_file(path.key, str(local))
     except BaseException:
         local.unlink(missing_ok=True)
         raise
@@ -364,7 +353,7 @@ def check_store(folder: StorePath) -> None:
         local.write_bytes(b"cdr-pipeline config check\n")
         store(local, probe, replace=False)
         if probe not in {item.path for item in folder.objects() if item.path.name == probe.name}:
-            raise StoreUnavailable(f"{folder}: a file that was just written is not listed", hint=_UNAVAILABLE_HINT)
+            raise StoreUnavailable(f"{folder}: a file that was just written is not listed", hint=UNAVAILABLE_HINT)
         probe.unlink()
     finally:
         local.unlink(missing_ok=True)
@@ -393,8 +382,8 @@ class _Reader(io.RawIOBase):
         end = min(self._at + len(buffer), self._size)
         if end <= self._at:
             return 0
-        with _translated(self._path):
-            content = cast("bytes", _files().cat_file(self._path.key, start=self._at, end=end))
+        with translated(self._path):
+            content = cast("bytes", file_system().cat_file(self._path.key, start=self._at, end=end))
         buffer[: len(content)] = content
         self._at += len(content)
         return len(content)
@@ -402,8 +391,10 @@ class _Reader(io.RawIOBase):
 
 def _listed(folder: StorePath, prefix: str) -> list[dict[str, Any]]:
     """Objects and folders directly in a folder whose names begin with a text."""
-    with _translated(folder):
-        found = cast("dict[str, Any]", _files().find(folder.key, maxdepth=1, withdirs=True, detail=True, prefix=prefix))
+    with translated(folder):
+        found = cast(
+            "dict[str, Any]", file_system().find(folder.key, maxdepth=1, withdirs=True, detail=True, prefix=prefix)
+        )
     return list(found.values())
 
 
@@ -413,70 +404,3 @@ def _described(path: StorePath, info: dict[str, Any]) -> StoredObject:
 
 def _is_marker(name: str) -> bool:
     return name.startswith(".") and name.endswith(_SEALED)
-
-
-@lru_cache(maxsize=1)
-def made_in(_: int) -> "AbstractFileSystem":
-    """The file system of a process, by its id; made once, with the store's address and credentials of that moment."""
-    import fsspec  # noqa: PLC0415 - most installations have a local folder and never need it
-
-    return fsspec.filesystem(
-        "s3",
-        use_listings_cache=False,
-        skip_instance_cache=True,
-        config_kwargs={
-            "connect_timeout": _CONNECT_SECONDS,
-            "read_timeout": 60,
-            "retries": {"max_attempts": 3, "mode": "standard"},
-        },
-    )
-
-
-def _files() -> "AbstractFileSystem":
-    """The file system of this process; a forked process needs its own."""
-    return made_in(os.getpid())
-
-
-@contextmanager
-def _translated(path: StorePath) -> Generator[None]:
-    """Converts errors of the libraries. Their texts may contain secrets and are dropped; the code is kept."""
-    from aiohttp import ClientError as HttpError  # noqa: PLC0415
-    from botocore.exceptions import (  # noqa: PLC0415
-        BotoCoreError,
-        ClientError,
-        NoCredentialsError,
-        PartialCredentialsError,
-        ProfileNotFound,
-    )
-    from fsspec.exceptions import FSTimeoutError  # noqa: PLC0415
-
-    bucket = path.parts[1]
-    try:
-        yield
-    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound):
-        raise StoreRefused(f"no credentials for the object store of bucket {bucket}", hint=_REFUSED_HINT) from None
-    except (OSError, BotoCoreError, ClientError, FSTimeoutError, HttpError) as error:
-        code = _code_of(error)
-        if code == "NoSuchBucket":
-            raise StoreRefused(f"the bucket {bucket} does not exist", hint=_REFUSED_HINT) from None
-        if isinstance(error, PermissionError) or code in ("403", "AccessDenied"):
-            raise StoreRefused(
-                f"the object store rejects the credentials for bucket {bucket} ({code or 'AccessDenied'})",
-                hint=_REFUSED_HINT,
-            ) from None
-        if code in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
-            raise FileExistsError(errno.EEXIST, "Another file has this name", str(path)) from None
-        if isinstance(error, FileNotFoundError | FileExistsError):
-            raise
-        raise StoreUnavailable(
-            f"the object store of bucket {bucket} failed ({code or type(error).__name__})", hint=_UNAVAILABLE_HINT
-        ) from None
-
-
-def _code_of(error: BaseException) -> str:
-    """Error code of the store's response, such as ``NoSuchBucket``; "" if there was no response."""
-    for each in (error, error.__cause__):
-        response = getattr(each, "response", None)
-        if isinstance(response, dict):
-            return str(cast("dict[str, dict[str, Any]]", response).get("Error", {}).get("Code", ""))
-    return ""

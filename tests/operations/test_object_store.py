@@ -17,7 +17,7 @@ from cdr_pipeline.errors import SealedFileExists, StoreRefused, StoreUnavailable
 from cdr_pipeline.exports.daily_file import publish
 from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.verify import verify_file, verify_tree
-from cdr_pipeline.files import durable, store
+from cdr_pipeline.files import durable, store_client
 from cdr_pipeline.files.lock import use_locks
 from cdr_pipeline.files.spool import spool_folder
 from cdr_pipeline.files.store import StorePath, check_store, parse_url
@@ -25,6 +25,7 @@ from cdr_pipeline.settings import load_settings
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.sources.landing import LandingFile, LandingWriter, land_upload, window_path
+from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.sources.uploads.waiting import sole_taker, taken_away, waiting_files
 from cdr_pipeline.sources.upstream import Window
 from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
@@ -65,10 +66,10 @@ def faulty(port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyStore]:
     with faulty_store(port) as running:
         for name, value in environment(running).items():
             monkeypatch.setenv(name, value)
-        store.made_in.cache_clear()
+        store_client.made_in.cache_clear()
         use_locks(held)
         yield running
-        store.made_in.cache_clear()
+        store_client.made_in.cache_clear()
 
 
 @pytest.fixture
@@ -203,6 +204,15 @@ def test_a_dropped_object_lands_and_leaves_the_drop_folder(root: StorePath, faul
     assert landed.sha256 == digest
 
 
+def test_profiles_are_listed_once_and_not_for_each_of_them(root: StorePath, faulty: FaultyStore) -> None:
+    put(faulty, "data/profiles/own.toml", b"")
+
+    assert "generic" in list_profiles(root / "profiles")
+
+    # s3fs asks three times for a listing of one folder.
+    assert len([path for method, path in faulty.requests if method == "GET" and "list-type" in path]) <= 3
+
+
 def test_no_temporary_file_is_left_on_the_disk(root: StorePath) -> None:
     before = set(spool_folder().iterdir())
 
@@ -230,6 +240,8 @@ def test_a_night_in_the_store_gives_the_bytes_of_one_on_a_disk(
     drop = disk / "uploads" / account / "generic"
     drop.mkdir(parents=True)
     (drop / "calls.csv").write_text(dropped)
+    put(faulty, "data/targets.toml", f'[share]\nurl = "{tmp_path / "share_of_store"}"\n'.encode())
+    (disk / "targets.toml").write_text(f'[share]\nurl = "{tmp_path / "share_of_disk"}"\n')
 
     with run_switch(switch) as running, copied_database(embedded_server) as other_warehouse:
         of_store = _variables(f"s3://{BUCKET}/data", warehouse_url, tmp_path / "home_of_store", switch, running.url)
@@ -248,14 +260,30 @@ def test_a_night_in_the_store_gives_the_bytes_of_one_on_a_disk(
     assert {name for name in kept if name.startswith("exports/") and ".csv" in name and "/." not in name} == files
     assert not [name for name in kept if name.startswith("uploads/")]
     assert {name.split("/")[0] for name in on_disk} == {name.split("/")[0] for name in kept}
+    delivered = _files(tmp_path / "share_of_store")
+    assert {name: content for name, content in delivered.items() if name.endswith(".csv")} == {
+        name: content for name, content in _files(tmp_path / "share_of_disk").items() if name.endswith(".csv")
+    }
+    assert [name for name in delivered if f"{account}_{_DAY}_v2" in name]
 
     for name, value in of_store.items():
         monkeypatch.setenv(name, value)
     with serving(RunContext.open(load_settings())) as api:
         token = token_for(api.ctx, account)
         answer = api.get(f"/v2/accounts/{account}/exports/{_DAY}_v2_exact", token=token)
-    (exact,) = [content for name, content in daily.items() if name.endswith(f"cdrs_{account}_{_DAY}_v2.csv")]
-    assert (answer.status_code, answer.content) == (200, exact)
+    (name,) = [name for name in daily if name.endswith(f"cdrs_{account}_{_DAY}_v2.csv")]
+    assert (answer.status_code, answer.content) == (200, daily[name])
+
+    put(faulty, f"data/{name}", b"other bytes")
+    repaired = run_command("days", "repair", environment=of_store)
+    assert repaired.returncode == 0, repaired.stderr
+    kept = objects(faulty)
+    assert kept[f"data/{name}"] == daily[name]
+    assert [content for key, content in kept.items() if ".damaged-" in key and ".sealed" not in key] == [b"other bytes"]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def _night(ctx: RunContext) -> set[str]:
@@ -364,6 +392,7 @@ def _commands(data_dir: str, account: str, late: Path) -> list[str]:
         ["days", "seal", "--date", str(_DAY), "--override", *person],
         ["import", str(late), "--account", account, "--profile", "generic"],
         ["days", "restate", "--date", str(_DAY), *person],
+        ["deliver"],
         ["verify-export", f"{data_dir}/exports"],
     ]
     return ["script", json.dumps(script)]

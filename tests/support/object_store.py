@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import boto3
 
@@ -180,8 +179,7 @@ def environment(store: FaultyStore) -> dict[str, str]:
 
 def objects(store: FaultyStore) -> dict[str, bytes]:
     """Content of every object by its key, read without the product."""
-    client: Any = boto3.client("s3", endpoint_url=store.url, aws_access_key_id="k", aws_secret_access_key="s",
-                               region_name="us-east-1")  # fmt: skip
+    client = _client(store)
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
     return {key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
@@ -189,7 +187,13 @@ def objects(store: FaultyStore) -> dict[str, bytes]:
 
 def put(store: FaultyStore, key: str, content: bytes) -> None:
     """Stores an object, as a sender outside the product does."""
-    _ask(urlsplit(store.url).port or 0, "PUT", f"/{BUCKET}/{key}", content)
+    _client(store).put_object(Bucket=BUCKET, Key=key, Body=content)
+
+
+def _client(store: FaultyStore) -> Any:
+    return boto3.client(
+        "s3", endpoint_url=store.url, aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1"
+    )
 
 
 def _ask(port: int, method: str, path: str, body: bytes = b"") -> None:
