@@ -1,7 +1,8 @@
 """Benchmark ``import_file``: a carrier's CSV from bytes to merged rows, beside dlt and beside the limit of COPY.
 
-    python tests/benchmarks/import_file.py [--rows 2000000] [--peer-rows 50000] [--profile generic]
+    python tests/benchmarks/import_file.py [--rows 2000000] [--peer-rows 50000] [--shape plain|wide|nested]
 
+The shape is a file of 16 columns, one of 60 columns, or nested JSON as FreeSWITCH writes it, one document a line.
 All three write into the same embedded PostgreSQL. The limit copies the very rows that the import stages, already as
 CSV text, into an unlogged table of the columns of ``cdr``, without an index: what any program must at least do that
 brings these rows into this database. dlt (extra ``bench``) reads the file with the csv module, in the way of its own
@@ -10,6 +11,7 @@ documentation, and merges on the record's id; without ``--peer-rows``, the lengt
 
 import argparse
 import csv
+import json
 import os
 import random
 import tempfile
@@ -63,6 +65,51 @@ def write_file(path: Path, rows: int) -> None:
                 f"{length},{billed},{'answered' if billed else 'no answer'},0.0120,{billed * 0.0002:.6f},USD,"
                 f'gw{number % 7},4930,"Germany, Berlin"\r\n'
             )
+
+
+def write_wide(path: Path, rows: int) -> None:
+    """The same calls with 44 more columns that no field uses: 60 columns, about 480 bytes a line."""
+    narrow = path.with_suffix(".narrow")
+    write_file(narrow, rows)
+    names_of_more = "".join(f",extra_{number}" for number in range(44))
+    values = "".join(f",value{number}" if number % 3 else "," for number in range(44))
+    with narrow.open(newline="") as source, path.open("w", newline="") as file:
+        for number, row in enumerate(source):
+            file.write(row.rstrip() + (values if number else names_of_more) + "\r\n")
+    narrow.unlink()
+
+
+def write_nested(path: Path, rows: int) -> None:
+    """FreeSWITCH's JSON of the same weeks: one document a line, about 600 bytes."""
+    chance = random.Random(1)
+    first = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp())
+    with path.open("w") as file:
+        for number in range(rows):
+            start, length = first + number * 86_400 * 28 // rows, chance.randrange(5, 900)
+            variables = {
+                "uuid": f"{chance.getrandbits(128):032x}",
+                "direction": "outbound",
+                "start_epoch": str(start),
+                "answer_epoch": str(start + 4),
+                "end_epoch": str(start + length),
+                "duration": str(length),
+                "billsec": str(length - 4),
+                "hangup_cause": "NORMAL_CLEARING",
+            } | {f"variable_{extra}": "value" for extra in range(10)}
+            caller = {
+                "caller_id_number": f"+1212555{number % 10_000:04d}",
+                "destination_number": f"+4930{chance.randrange(10**6, 10**7)}",
+            }
+            document = {"switchname": "fs1", "variables": variables, "callflow": [{"caller_profile": caller}]}
+            file.write(json.dumps(document) + "\n")
+
+
+# shape: function that writes the file, and profile that reads it
+SHAPES = {
+    "plain": (write_file, "generic"),
+    "wide": (write_wide, "generic"),
+    "nested": (write_nested, "freeswitch_json"),
+}
 
 
 def workplace(folder: str) -> RunContext:
@@ -169,20 +216,23 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--peer-rows", type=int, default=0)
-    parser.add_argument("--profile", default="generic")
+    parser.add_argument("--shape", choices=list(SHAPES), default="plain")
     asked = parser.parse_args()
+    write, profile = SHAPES[asked.shape]
     with tempfile.TemporaryDirectory() as scratch:
         file, ready = f"{scratch}/calls.csv", f"{scratch}/ready.csv"
-        write_file(Path(file), asked.rows)
-        print(f"{asked.rows:,} lines, {Path(file).stat().st_size / 1e6:,.0f} MB, profile {asked.profile}")
-        measured(prepare_limit, file, asked.profile, ready)
+        write(Path(file), asked.rows)
+        print(
+            f"{asked.rows:,} lines, {Path(file).stat().st_size / 1e6:,.0f} MB, shape {asked.shape}, profile {profile}"
+        )
+        measured(prepare_limit, file, profile, ready)
         limit = with_server(measured(copy_it, f"{scratch}/limit", ready), f"{scratch}/limit")
         Path(ready).unlink()
         best = limit.result / limit.seconds
         print(line("limit: COPY into an unlogged bare table", limit.result, limit, best), flush=True)
-        parsed = measured(parse_it, file, asked.profile)
+        parsed = measured(parse_it, file, profile)
         print(line("bytes to validated frames", parsed.result, parsed, best), flush=True)
-        ours = with_server(measured(import_it, f"{scratch}/ours", file, asked.profile), f"{scratch}/ours")
+        ours = with_server(measured(import_it, f"{scratch}/ours", file, profile), f"{scratch}/ours")
         print(line("import: bytes to merged rows", ours.result, ours, best), flush=True)
         if asked.peer_rows:
             write_file(Path(file), asked.peer_rows)
