@@ -192,10 +192,67 @@ ON CONFLICT (account_id, starts_at, ends_at, business_date) DO UPDATE SET
     attempted_at = excluded.attempted_at
 
 -- Name:        record_loaded_window
--- Purpose:     record that a landed window is loaded.
--- Parameters:  as named.   Grain: account_id, landing_path.   Locks: the row.   Idempotent: yes.
-UPDATE windows SET state = 'loaded', batch_id = %(batch_id)s
+-- Purpose:     record that a landed window is loaded, and what it was loaded from.
+-- Parameters:  account_id, source (landing path), batch_id; rules: hash of everything besides the rows that the load
+--              depends on, or null.
+-- Grain:       account_id, landing_path.   Locks: the row.   Idempotent: yes.
+UPDATE windows SET
+    state = 'loaded',
+    batch_id = %(batch_id)s,
+    loaded_batch_id = %(batch_id)s,
+    loaded_sha256 = content_sha256,
+    loaded_rules = %(rules)s
 WHERE account_id = %(account_id)s AND landing_path = %(source)s
+
+-- Name:        record_unchanged_window
+-- Purpose:     record a batch without changes for a window that landed with the rows of its last load, if nothing has
+--              changed since that could make another load differ: the rules, or a record by another window. Lines that
+--              were rejected are read again.
+-- Parameters:  account_id, business_date, starts_at, ends_at, source (landing path), rules, batch_id, run_id, now.
+-- Grain:       the batch, or none if the window has to be read.
+-- Locks:       the row written; the caller holds the account's advisory lock.   Idempotent: no.
+INSERT INTO batches (
+    account_id, batch_id, kind, source, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_duplicate,
+    rows_rejected, rows_filtered, run_id, loaded_at
+)
+SELECT
+    landed.account_id,
+    %(batch_id)s::uuid,
+    'window',
+    landed.landing_path,
+    last.rows_read,
+    0,
+    0,
+    last.rows_inserted + last.rows_updated + last.rows_unchanged,
+    last.rows_duplicate,
+    0,
+    last.rows_filtered,
+    %(run_id)s::text,
+    %(now)s::timestamptz
+FROM windows AS landed
+INNER JOIN batches AS last
+    ON last.account_id = landed.account_id AND last.batch_id = landed.loaded_batch_id
+WHERE
+    landed.account_id = %(account_id)s
+    AND landed.business_date = %(business_date)s
+    AND landed.starts_at = %(starts_at)s
+    AND landed.ends_at = %(ends_at)s
+    AND landed.landing_path = %(source)s
+    AND landed.state = 'landed'
+    AND landed.content_sha256 = landed.loaded_sha256
+    AND landed.loaded_rules = %(rules)s
+    AND last.rows_rejected = 0
+    AND NOT EXISTS (
+        SELECT 1
+        FROM batches AS later
+        WHERE
+            later.account_id = landed.account_id
+            AND later.kind = 'window'
+            AND later.rows_updated > 0
+            AND later.loaded_at >= last.loaded_at
+            AND later.batch_id <> last.batch_id
+    )
+RETURNING rows_read, rows_unchanged, rows_duplicate, rows_filtered
 
 -- Name:        recorded_windows
 -- Purpose:     all windows of a business date, in any state.

@@ -49,6 +49,6 @@ def loaded_rows(
             str(path.relative_to(ctx.settings.landing_dir)),
             ctx.clock(),
         )
-        ledger.windows.record_landed(claim=claim, window=landed, rows=len(rows), content_sha256="0" * 64)
+        ledger.windows.record_landed(claim=claim, window=landed, rows=len(rows), content_sha256=writer.rows_sha256)
         ledger.windows.release(claim)
     return load_day(LoadRequest(DAY, [account_id]), ctx)

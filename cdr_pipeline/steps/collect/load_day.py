@@ -1,17 +1,20 @@
 """Loads landed windows of a business date: normalises, validates, merges, and accounts for every row."""
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from queue import SimpleQueue
 from uuid import uuid4
 
+import orjson
 import polars as pl
 
+from cdr_pipeline import __version__
 from cdr_pipeline.core.fields.schemas import CheckedRows
 from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.records.accounting import BatchCounts
@@ -156,7 +159,7 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, ctx: R
     for day in days:
         for window in ledger.windows.landed(account.account_id, day, replay=request.replay):
             try:
-                loaded, rejected = retried_load(_load_window, account, day, window, ledger, ctx)
+                loaded, rejected = retried_load(_load_window, account, day, window, ledger, ctx, replay=request.replay)
             except CdrError as error:
                 failure = failure or AccountFailure.of(account.account_id, error)
                 break
@@ -223,12 +226,32 @@ def _note_completeness(account: Account, business_date: date, ledger: Ledger, ct
 
 
 def _load_window(
-    account: Account, business_date: date, window: LandedWindow, ledger: Ledger, ctx: RunContext
+    account: Account, business_date: date, window: LandedWindow, ledger: Ledger, ctx: RunContext, *, replay: bool
 ) -> tuple[LoadedBatch, Counter[str]]:
+    """Loads a window; one that landed again with the rows of its last load is recorded without reading it."""
     landing = LandingFile.open(ctx.settings.landing_dir / window.landing_path)
     upstream = upstream_named(landing.upstream, ctx.settings)
     now = ctx.clock()
     header = BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, ctx.run_id)
+
+    def rules() -> str:
+        """Hash of everything besides the rows on which the load depends."""
+        owner = ledger.accounts.reread_account(account)
+        content = [
+            __version__,
+            landing.upstream,
+            window.dialect,
+            [owner.time_zone, *map(asdict, owner.earlier_zones)],
+            asdict(switch_plan(ctx.settings, owner)),
+            sorted(ledger.records.removed_months(owner.account_id)),
+        ]
+        return hashlib.sha256(orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    # Detail documents are not part of the hash of the rows.
+    if not replay and all(entry.part == "page" for entry in landing.entries):
+        unchanged = ledger.records.load_unchanged(header, (window.starts_at, window.ends_at), rules)
+        if unchanged is not None:
+            return unchanged, Counter()
     reasons: Counter[str] = Counter()
     with ledger.records.load_batch(header) as load:
         owner = ledger.accounts.reread_account(account)
@@ -237,7 +260,7 @@ def _load_window(
             removed = load.stage(chunk.rows)
             load.reject(chunk.rejects)
             reasons.update(chunk.rejects["reason"].to_list() + removed["reason"].to_list())
-        loaded = load.finish(read=landing.rows)
+        loaded = load.finish(read=landing.rows, rules=rules())
     return loaded, reasons
 
 

@@ -4,9 +4,9 @@ A batch is either stored completely, including its ledger entry, or not at all.
 """
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -310,12 +310,13 @@ class BatchLoad:
         self._statements.execute("records/delete_withdrawn_records", dates=sorted(days))
         self._withdrawn_days = frozenset(days | linked)
 
-    def finish(self, *, read: int, filtered: int = 0, record: bool = True) -> LoadedBatch:
+    def finish(self, *, read: int, filtered: int = 0, record: bool = True, rules: str | None = None) -> LoadedBatch:
         """Merges the staged rows and records the batch in the ledger.
 
         Args:
             read: number of rows or logical lines read.
             filtered: number of lines that are not records.
+            rules: hash of everything besides the rows on which the load of a window depends; see ``record_unchanged``.
             record: whether to write the ledger entry; False for a preview, which is rolled back.
 
         Raises:
@@ -359,7 +360,7 @@ class BatchLoad:
             filtered=counts.filtered,
         )
         if self.header.kind == "window":
-            self._statements.execute("collect/record_loaded_window")
+            self._statements.execute("collect/record_loaded_window", rules=rules)
         else:
             self._statements.execute("uploads/record_loaded_upload", sha256=self.header.source)
         return self.loaded
@@ -384,6 +385,34 @@ class BatchLoad:
     def _numbers(self, name: str) -> tuple[int, ...]:
         (row,) = self._statements.tuples(name)
         return tuple(map(int, row))
+
+
+def record_unchanged(
+    connection: Connection[Any], header: BatchHeader, span: tuple[datetime, datetime], rules: Callable[[], str]
+) -> LoadedBatch | None:
+    """Records a window as loaded if it landed with the rows of its last load and nothing else has changed since.
+
+    Args:
+        connection: connection to the warehouse.
+        header: origin and identity of the batch.
+        span: start and end of the window.
+        rules: returns the hash of everything besides the rows on which the load depends; called with the account's
+            lock, so that nothing of it changes before the batch is recorded.
+
+    Returns:
+        Its counts: every row is unchanged or a duplicate. None if the window has to be read.
+    """
+    statements = StatementRunner(connection, asdict(header) | {"starts_at": span[0], "ends_at": span[1]})
+    with translated(), connection.transaction():
+        statements.execute("records/lock_account")
+        of_now = rules()
+        rows = statements.tuples("collect/record_unchanged_window", rules=of_now)
+        if not rows:
+            return None
+        statements.execute("collect/record_loaded_window", rules=of_now)
+    read, unchanged, duplicate, filtered = rows[0]
+    counts = BatchCounts(read=read, unchanged=unchanged, duplicate=duplicate, filtered=filtered)
+    return LoadedBatch(counts, frozenset())
 
 
 def _readable_charges(rejects: pl.DataFrame, charges: pl.DataFrame | None) -> pl.DataFrame:

@@ -1,11 +1,12 @@
 """Records of accounts: loads of batches, and the lines of a daily file."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import date, datetime
 
-from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, batch_load
+from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load, record_unchanged
 from cdr_pipeline.warehouse.records.reading import day_lines
+from cdr_pipeline.warehouse.retention.removed_months import removed_months
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 
@@ -15,6 +16,16 @@ class RecordTable(LedgerTables):
     def load_batch(self, header: BatchHeader, *, keep: bool = True) -> AbstractContextManager[BatchLoad]:
         """Loads one batch in one transaction; see ``batch_load``."""
         return batch_load(self.connection, header, keep=keep)
+
+    def load_unchanged(
+        self, header: BatchHeader, span: tuple[datetime, datetime], rules: Callable[[], str]
+    ) -> LoadedBatch | None:
+        """Records a window that has nothing new without reading it; see ``record_unchanged``."""
+        return record_unchanged(self.connection, header, span, rules)
+
+    def removed_months(self, account_id: str) -> frozenset[date]:
+        """First days of the months that retention has removed."""
+        return removed_months(self.connection, account_id)
 
     def day_lines(self, account_id: str, business_date: date) -> Generator[bytes]:
         """Legs of an account on a business date as lines of the daily file; see ``day_lines``."""
