@@ -111,19 +111,20 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> lis
     with ctx.ledger() as ledger:
         active = ledger.accounts.active()
         account_ids = [account.account_id for account in active]
+        names = {account.account_id: account.name for account in active}
         problems = [
             *clocks_broken(ledger, ctx),
             *_nights(nights, ctx),
             *_collections(ledger, active),
-            *_uploads(ledger, account_ids),
+            *_uploads(ledger, names),
             *_rejects(ledger, account_ids, ctx.clock()),
             *_profiles(ctx),
-            *_series(ctx, account_ids),
+            *_series(ctx, names),
             *_drops(ledger, account_ids, ctx),
             *_sealed_files(ledger),
             *_files(ledger, account_ids, ctx.clock()),
             *_late_days(ledger, account_ids, ctx.clock() - late_after),
-            *_volumes(ledger, account_ids, ctx.clock()),
+            *_volumes(ledger, names, ctx.clock()),
             *_deliveries(ledger, account_ids, ctx.clock()),
             *_reconciliations(ledger, account_ids, ctx),
             *_retention(ledger, ctx.clock()),
@@ -207,12 +208,12 @@ def _access(accounts: list[str], registered: int, roots: list[str]) -> tuple[str
     return f"; first let the switch's operator give these credentials access to it, or stop collecting it: {stop}", ""
 
 
-def _uploads(ledger: Ledger, account_ids: list[str]) -> Iterator[Problem]:
-    for upload in ledger.health.stuck_uploads(account_ids):
+def _uploads(ledger: Ledger, names: Mapping[str, str]) -> Iterator[Problem]:
+    for upload in ledger.health.stuck_uploads(list(names)):
         short = upload.sha256[:12]
         held = upload.state == "held"
         yield Problem(
-            f"upload {short} of account {upload.account_id} "
+            f"upload {short} of account {_titled(upload.account_id, names)} "
             + ("repeats another file and waits for a decision" if held else "could not be read"),
             upload.error_code or upload.state,
             upload.since,
@@ -259,18 +260,18 @@ def _profiles(ctx: RunContext) -> Iterator[Problem]:
         yield Problem(profile.error.message, profile.error.code, profile.changed_at, command)
 
 
-def _series(ctx: RunContext, account_ids: list[str]) -> Iterator[Problem]:
+def _series(ctx: RunContext, names: Mapping[str, str]) -> Iterator[Problem]:
     """Days of the last weeks for which a file is missing in a series of files."""
     now = ctx.clock()
-    for series in upload_series(ctx, account_ids):
+    for series in upload_series(ctx, list(names)):
         days = [day for day in series.missing_days if day >= (now - _EXPECTED).date()]
         if days:
             named = ", ".join(map(str, days[:_NAMED])) + (
                 f" and {len(days) - _NAMED} more" if len(days) > _NAMED else ""
             )
             yield Problem(
-                f"account {series.account_id}: no file of profile {series.profile} for {named}; import an empty file "
-                "of that name if there were no calls",
+                f"account {_titled(series.account_id, names)}: no file of profile {series.profile} for {named}; "
+                "import an empty file of that name if there were no calls",
                 "file_missing",
                 datetime.combine(days[0] + timedelta(days=1), time(), tzinfo=UTC),
                 f"cdr-pipeline import FILE --account {series.account_id} --profile {series.profile}",
@@ -355,10 +356,11 @@ def _deliveries(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterat
         )
 
 
-def _volumes(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Problem]:
-    for day in ledger.health.suspicious_days(account_ids, first_date=(now - _LOOKED_AT).date()):
+def _volumes(ledger: Ledger, names: Mapping[str, str], now: datetime) -> Iterator[Problem]:
+    for day in ledger.health.suspicious_days(list(names), first_date=(now - _LOOKED_AT).date()):
         yield Problem(
-            f"{day.business_date}: account {day.account_id} is {day.volume}; {day.usual_rows} rows are usual",
+            f"{day.business_date}: account {_titled(day.account_id, names)} is {day.volume}; "
+            f"{day.usual_rows} rows are usual",
             "volume_unusual",
             day.since,
             f"cdr-pipeline nightly --date {day.business_date} --account {day.account_id}",
