@@ -21,7 +21,7 @@ def up(
     """Run everything on this machine: schedule and sensors, Dagster UI, console and HTTP API.
 
     The lines of the console contain a link that signs you in once. Each line of output starts with the name of its
-    process. A process that stops is started again, and an alert says so. Ctrl-C or SIGTERM stops all of them,
+    process. A process that stops is started again, and an alert reports it. Ctrl-C or SIGTERM stops all of them,
     including active runs; the sensor 'missed_nights' repeats those.
     """
     import tempfile
