@@ -1,11 +1,13 @@
 """Results of steps as Dagster metadata. Metadata never contains phone numbers, names of callers or tokens."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Final
 
 import dagster as dg
 
 from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.night_page import markdown_table
 from cdr_pipeline.steps.run_context import RunContext
@@ -79,6 +81,21 @@ def grouped_causes(failures: Iterable[AccountFailure]) -> str:
         by_cause.setdefault(cause, set()).add(item.account_id)
     parts = sorted(by_cause.items(), key=lambda part: -len(part[1]))
     return "; ".join(f"{len(ids)} account{'s' if len(ids) > 1 else ''}: {cause}" for cause, ids in parts)
+
+
+def console_link(settings: Settings, path: str) -> dict[str, dg.MetadataValue]:
+    """A link to a page of the console; empty without ``CDR_PUBLIC_URL``."""
+    if settings.public_url is None:
+        return {}
+    return {"console": dg.MetadataValue.url(f"{settings.public_url}{path}")}
+
+
+def linked_account(account_id: str, name: str, business_date: date, settings: Settings) -> str:
+    """Name of an account, as a link to its day in the console if ``CDR_PUBLIC_URL`` is set."""
+    title = name or account_id
+    if settings.public_url is None:
+        return title
+    return f"[{title}]({settings.public_url}/days/{account_id}/{business_date})"
 
 
 def account_names(ctx: RunContext) -> dict[str, str]:

@@ -19,6 +19,12 @@ def _origins(text: str) -> str:
     return ",".join(listed)
 
 
+def _public(url: str | None) -> str | None:
+    if url is not None and not _ORIGIN.fullmatch(url.rstrip("/")):
+        raise ValueError("must be scheme and host such as https://cdr.example, or with a port")
+    return None if url is None else url.rstrip("/")
+
+
 class ServeSettings(SettingsSection):
     """Settings of the API server."""
 
@@ -58,6 +64,10 @@ class ServeSettings(SettingsSection):
         default=None,
         description="API: token that Prometheus sends to /metrics (Authorization: Bearer) to see the figures of nights,"
         " breaks, ages and disks; empty: /metrics shows only requests",
+    )
+    public_url: Annotated[str | None, AfterValidator(_public)] = Field(
+        default=None,
+        description="address of the console as users open it, such as https://cdr.example; pages of Dagster link to it",
     )
     serve_docs: bool = Field(default=True, description="API: serve /docs and /openapi.json")
     serve_origins: Annotated[str, AfterValidator(_origins)] = Field(

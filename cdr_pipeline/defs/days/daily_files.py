@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from cdr_pipeline.defs.columns import file_columns, file_lineage
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
-from cdr_pipeline.defs.metadata import account_names, failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.metadata import account_names, failures_metadata, linked_account, scope_metadata, table
 from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.exports.verify import verify_file
 from cdr_pipeline.settings import Settings
@@ -100,7 +100,7 @@ def _result(exported: list[ExportedDay], broken: AbstractSet[Path], run: DayRun)
             "folder": dg.MetadataValue.path(str(export_dir)),
             "days_failed": len(failures),
             **failures_metadata(failures, names),
-            "per_day": table(header, [_line(item, export_dir) for item in exported[:200]]),
+            "per_day": table(header, [_line(item, export_dir, _title(item, names, run)) for item in exported[:200]]),
         },
         checks=lambda dates: [_matching([item for item in exported if _concerns(item, dates, run)], broken, names)],
     )
@@ -131,11 +131,16 @@ def _matching(exported: list[ExportedDay], broken: AbstractSet[Path], names: Map
     )
 
 
-def _line(item: ExportedDay, export_dir: Path) -> tuple[object, ...]:
+def _title(item: ExportedDay, names: Mapping[str, str], run: DayRun) -> str:
+    """Name of the account, linked to its day in the console if there is one."""
+    return linked_account(item.account_id, names.get(item.account_id, ""), item.business_date, run.ctx.settings)
+
+
+def _line(item: ExportedDay, export_dir: Path, account: str) -> tuple[object, ...]:
     """State, version, rows and path of the file of one day."""
     if item.file is None:
         code = item.failure.code if item.failure else ""
-        return (item.business_date, item.account_id, "failed", "", "", "", "", code, "")
+        return (item.business_date, account, "failed", "", "", "", "", code, "")
     manifest = item.file.manifest
     if item.late_pending:
         outcome = "late records wait for a restatement"
@@ -143,7 +148,7 @@ def _line(item: ExportedDay, export_dir: Path) -> tuple[object, ...]:
         outcome = "written" if item.file.changed else "unchanged"
     return (
         item.business_date,
-        item.account_id,
+        account,
         manifest.state,
         manifest.version,
         item.file.rows,

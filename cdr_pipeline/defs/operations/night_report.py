@@ -10,9 +10,11 @@ import dagster as dg
 from cdr_pipeline.defs.day_asset import DayRun, code_reference
 from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.jobs import STANDING_CHECK
+from cdr_pipeline.defs.metadata import console_link
 from cdr_pipeline.defs.outcome import RedCheck, failure_of, red_checks, tag_outcome, tag_verdict
 from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.defs.scope import Scope
+from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
 from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.night_page import broken_markdown, night_markdown, trend_image, write_night_page
@@ -54,10 +56,10 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
                 rejected_rows=sum(item.rejected_rows for item in reports),
             )
         if not red:
-            yield dg.MaterializeResult(metadata=_metadata(reports[-1], pages[-1]))
+            yield dg.MaterializeResult(metadata=_metadata(reports[-1], pages[-1], run.ctx.settings))
             return
         for item, page in zip(reports, pages, strict=True):
-            context.log_event(_outcome_of_day(item, page, red, several=len(reports) > 1))
+            context.log_event(_outcome_of_day(item, page, red, run.ctx.settings, several=len(reports) > 1))
         raise failure_of(context, red)
 
     return report
@@ -68,19 +70,20 @@ def _accounts_of(run: DayRun, reports: Sequence[NightReport]) -> int:
 
 
 def _outcome_of_day(
-    report: NightReport, page: str, red: Sequence[RedCheck], *, several: bool
+    report: NightReport, page: str, red: Sequence[RedCheck], settings: Settings, *, several: bool
 ) -> dg.AssetMaterialization | dg.AssetObservation:
     """A materialization of a good day, an observation of a failed one."""
     day = str(report.business_date)
     # In a run of several days, checks without a day repeat those of the days.
     failed = any(check.day == day for check in red) or not several
     event = dg.AssetObservation if failed else dg.AssetMaterialization
-    return event(KEY, partition=day, metadata=_metadata(report, page))
+    return event(KEY, partition=day, metadata=_metadata(report, page, settings))
 
 
-def _metadata(report: NightReport, page: str) -> dict[str, Any]:
+def _metadata(report: NightReport, page: str, settings: Settings) -> dict[str, Any]:
     return {
         "verdict": report.verdict,
+        **console_link(settings, f"/calendar?month={report.business_date:%Y-%m}"),
         "page": dg.MetadataValue.md(night_markdown(report)),
         "trend": dg.MetadataValue.md(trend_image(report.trend, report.business_date)),
         "file": dg.MetadataValue.path(page),
