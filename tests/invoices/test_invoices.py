@@ -16,7 +16,8 @@ from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.invoices.compare_invoices import PeriodRequest, compare_period
 from cdr_pipeline.steps.invoices.invoices import InvoiceEntry, add_invoice, list_invoices, show_invoice
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
-from cdr_pipeline.steps.reconciliation.decisions import decide_breaks, record_credit_note
+from cdr_pipeline.steps.reconciliation.credit_notes import record_credit_note
+from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.reconciliation.decisions import CreditNote

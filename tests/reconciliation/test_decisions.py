@@ -18,8 +18,9 @@ from cdr_pipeline.defs.reconciliation.reconciliation import tolerated
 from cdr_pipeline.errors import DecisionConflict, InvalidDecision
 from cdr_pipeline.steps.days.seal_days import Obstacle, SealRequest, seal_days
 from cdr_pipeline.steps.operations.health import Problem, find_problems
-from cdr_pipeline.steps.reconciliation import decisions
+from cdr_pipeline.steps.reconciliation import decision_rules
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, PackRequest, export_breaks, list_breaks
+from cdr_pipeline.steps.reconciliation.credit_notes import record_credit_note
 from cdr_pipeline.steps.reconciliation.decisions import decide_breaks, decide_from_file, decide_selected
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.reconciliation.decisions import CreditNote
@@ -266,11 +267,11 @@ def test_a_file_of_decisions_that_is_wrong_decides_nothing(
 def test_a_rule_decides_open_breaks_now_and_at_every_reconciliation(place: RunContext) -> None:
     red_day(place)
     below = BreakCriteria(below=Decimal("0.15"))
-    _, result = decisions.add_rule(below, place, decision="accepted", reason="small", created_by="ada")
+    _, result = decision_rules.add_rule(below, place, decision="accepted", reason="small", created_by="ada")
     assert (len(result.breaks), status(place)) == (4, "settled")
     deliver(place, line(5, starts(6)[5], cost="0.21"), line(6, starts(7)[6], cost="0.90"), name="corrected.csv")
     one(place)
-    rule = decisions.list_rules(place)[0]
+    rule = decision_rules.list_rules(place)[0]
     assert states(place) == ["accepted"] * 5 + ["open"]
     assert {item.rule_id for item in list_breaks(BreakFilter(states=["accepted"]), place)} == {rule.rule_id}
     past = warehouse(place, "SELECT DISTINCT decided_by, reason, rule_id FROM break_decisions")
@@ -282,18 +283,18 @@ def test_a_rule_changes_no_decision_of_a_person(place: RunContext) -> None:
     accepted, reopened, *_ = [item.outcome_id for item in list_breaks(ALL, place)]
     for id_, decision, known in ((accepted, "accepted", 0), (reopened, "accepted", 0), (reopened, "open", 1)):
         decide_breaks([id_], place, decision=decision, reason="r", decided_by="ada", expected=known)  # type: ignore[arg-type]
-    decisions.add_rule(BreakCriteria("bell"), place, decision="disputed", reason="all", created_by="grace")
+    decision_rules.add_rule(BreakCriteria("bell"), place, decision="disputed", reason="all", created_by="grace")
     assert states(place) == ["accepted", "disputed", "disputed", "open"]
 
 
 def test_a_rule_that_has_ended_decides_nothing(place: RunContext) -> None:
     bell = BreakCriteria("bell")
-    (rule,), _ = decisions.add_rule(bell, place, decision="disputed", reason="all", created_by="ada")
-    decisions.end_rule(rule.rule_id, place, ended_by="grace", reason="new contract")
+    (rule,), _ = decision_rules.add_rule(bell, place, decision="disputed", reason="all", created_by="ada")
+    decision_rules.end_rule(rule.rule_id, place, ended_by="grace", reason="new contract")
     red_day(place)
     assert set(states(place)) == {"open"}
-    assert decisions.list_rules(place) == []
-    (ended,) = decisions.list_rules(place, ended=True)
+    assert decision_rules.list_rules(place) == []
+    (ended,) = decision_rules.list_rules(place, ended=True)
     assert (ended.ended_by, ended.end_reason) == ("grace", "new contract")
 
 
@@ -307,22 +308,24 @@ def test_a_rule_covers_unpriced_charges_only_if_it_names_them(place: RunContext)
     legs(place, starts(40), last={"callee_id_number": "+88213123456", "callee_e164": "+88213123456"})
     lines = [line(i, start) for i, start in enumerate(starts(40))]
     deliver(place, *lines[:-1], lines[-1].replace("+447700900039", "+88213123456"))
-    decisions.add_rule(BreakCriteria(below=Decimal(9)), place, decision="accepted", reason="small", created_by="ada")
+    decision_rules.add_rule(
+        BreakCriteria(below=Decimal(9)), place, decision="accepted", reason="small", created_by="ada"
+    )
     assert (one(place).light, states(place)) == ("red", ["open"])
     named = BreakCriteria(classes=("unpriced",))
-    decisions.add_rule(named, place, decision="disputed", reason="not agreed", created_by="ada")
+    decision_rules.add_rule(named, place, decision="disputed", reason="not agreed", created_by="ada")
     assert (one(place).light, states(place)) == ("settled", ["disputed"])
 
 
 def test_a_rule_without_a_criterion_is_refused(place: RunContext) -> None:
     with pytest.raises(InvalidDecision):
-        decisions.add_rule(BreakCriteria(), place, decision="accepted", reason="all", created_by="ada")
+        decision_rules.add_rule(BreakCriteria(), place, decision="accepted", reason="all", created_by="ada")
 
 
 def credit(ctx: RunContext, amount: str, *, number: str = "CN-7", partial: bool = False) -> Decimal:
     note = CreditNote("acct", "bell", number, Decimal(amount), "USD", Decimal(0))
     disputed = BreakFilter(["acct"], "bell", states=["disputed"], currency="USD")
-    used, _ = decisions.record_credit_note(note, disputed, ctx, recorded_by="ada", partial=partial)
+    used, _ = record_credit_note(note, disputed, ctx, recorded_by="ada", partial=partial)
     return used.used
 
 

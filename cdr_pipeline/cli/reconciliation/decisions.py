@@ -166,7 +166,7 @@ def credit(
     """
     from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.core.reconcile.result.decisions import BreakCriteria
-    from cdr_pipeline.steps.reconciliation.decisions import record_credit_note
+    from cdr_pipeline.steps.reconciliation.credit_notes import record_credit_note
     from cdr_pipeline.warehouse.reconciliation.decisions import CreditNote
 
     value = options.amount(amount, "--amount") or Decimal(0)
@@ -206,7 +206,7 @@ def add_rule(
     Unpriced charges are covered only with --class unpriced. People's decisions are never changed by a rule.
     """
     from cdr_pipeline.cli.terminal import out, run_context
-    from cdr_pipeline.steps.reconciliation import decisions
+    from cdr_pipeline.steps.reconciliation import decision_rules
 
     chosen = options.criteria(
         carrier=carrier,
@@ -218,7 +218,7 @@ def add_rule(
         currency=currency,
     )
     with run_context("adding") as ctx:
-        rules, result = decisions.add_rule(
+        rules, result = decision_rules.add_rule(
             chosen, ctx, decision=decision.value, reason=reason, created_by=by, accounts=account
         )
     for rule in rules:
@@ -235,10 +235,10 @@ def list_rules(
 ) -> None:
     """Show the rules in the order in which they apply; the first one that covers a break decides it."""
     from cdr_pipeline.cli.terminal import run_context
-    from cdr_pipeline.steps.reconciliation import decisions
+    from cdr_pipeline.steps.reconciliation import decision_rules
 
     with run_context("reading") as ctx:
-        rules = decisions.list_rules(ctx, account, ended=ended)
+        rules = decision_rules.list_rules(ctx, account, ended=ended)
     show(
         _RULES,
         (
@@ -268,10 +268,10 @@ def end_rule(
 ) -> None:
     """End a rule. It decides nothing any more; its decisions stay and can be replaced."""
     from cdr_pipeline.cli.terminal import out, run_context
-    from cdr_pipeline.steps.reconciliation import decisions
+    from cdr_pipeline.steps.reconciliation import decision_rules
 
     with run_context("ending") as ctx:
-        decisions.end_rule(rule_id, ctx, ended_by=by, reason=reason)
+        decision_rules.end_rule(rule_id, ctx, ended_by=by, reason=reason)
     out.print(f"rule {rule_id} has ended", markup=False)
 
 

@@ -1,21 +1,15 @@
-"""Decides breaks: by id, by filter, from a file, by rule, and by credit note. Writes their pages again."""
+"""Decides breaks: by id, by filter and from a file. Writes their pages again."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Final, NamedTuple
-from uuid import uuid4
 
-from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
+from cdr_pipeline.core.reconcile.result.breaks import Break
 from cdr_pipeline.core.reconcile.result.decisions import (
-    CHOICES,
-    BreakCriteria,
     Choice,
-    DecisionRule,
     DecisionSum,
     day_light,
     undecided,
@@ -23,6 +17,7 @@ from cdr_pipeline.core.reconcile.result.decisions import (
 from cdr_pipeline.errors import BreakNotFound, DecisionConflict, InvalidDecision
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
+from cdr_pipeline.steps.reconciliation.decision_file import read_decisions
 from cdr_pipeline.steps.reconciliation.reconciliation_report import refresh_reports
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
@@ -32,9 +27,8 @@ from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay
 # Minimum length of the beginning of an id. Shorter ones are usually typing errors.
 _SHORTEST_ID: Final = 6
 _MOST_MATCHES: Final = 50
-_SHOWN_ID: Final = 10
+SHOWN_ID: Final = 10
 _NAMED: Final = 3
-_LONGEST_NUMBER: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +92,8 @@ def decide_breaks(
     """
     with ctx.ledger() as ledger:
         breaks = _found(ids, ledger)
-        decisions = [_Intent(item, expected, decision, reason) for item in breaks]
-        return _decide(decisions, ledger, ctx, decided_by=decided_by)
+        decisions = [Intent(item, expected, decision, reason) for item in breaks]
+        return decide(decisions, ledger, ctx, decided_by=decided_by)
 
 
 def decide_listed(
@@ -128,8 +122,8 @@ def decide_listed(
     """
     with ctx.ledger() as ledger:
         breaks = _found(listed, ledger, accounts)
-        decisions = [_Intent(item, listed.get(item.outcome_id, 0), decision, reason) for item in breaks]
-        return _decide(decisions, ledger, ctx, decided_by=decided_by)
+        decisions = [Intent(item, listed.get(item.outcome_id, 0), decision, reason) for item in breaks]
+        return decide(decisions, ledger, ctx, decided_by=decided_by)
 
 
 def decide_selected(
@@ -144,8 +138,8 @@ def decide_selected(
     """
     breaks = list_breaks(wanted, ctx)
     with ctx.ledger() as ledger:
-        decisions = [_Intent(item, item.decision_no, decision, reason) for item in breaks]
-        return _decide(decisions, ledger, ctx, decided_by=decided_by)
+        decisions = [Intent(item, item.decision_no, decision, reason) for item in breaks]
+        return decide(decisions, ledger, ctx, decided_by=decided_by)
 
 
 def decide_from_file(path: Path, ctx: RunContext, *, decided_by: str, reason: str = "") -> DecidedBreaks:
@@ -165,17 +159,17 @@ def decide_from_file(path: Path, ctx: RunContext, *, decided_by: str, reason: st
         DecisionConflict: there are other decisions than the file knows of.
         InvalidDecision: the file cannot be read, or a row lacks a valid decision or a reason; names the line.
     """
-    rows = _read_decisions(path, reason)
+    rows = read_decisions(path, reason)
     with ctx.ledger() as ledger:
         breaks = _found([row.outcome_id for row in rows], ledger)
         by_id = {item.outcome_id: item for item in breaks}
         decisions = [
-            _Intent(item, row.expected, row.decision, row.reason)
+            Intent(item, row.expected, row.decision, row.reason)
             for row in rows
             for item in by_id.values()
             if item.outcome_id.startswith(row.outcome_id)
         ]
-        return _decide(decisions, ledger, ctx, decided_by=decided_by)
+        return decide(decisions, ledger, ctx, decided_by=decided_by)
 
 
 def break_history(id_: str, ctx: RunContext) -> BreakHistory:
@@ -209,148 +203,10 @@ def note_breaks(
                 ledger.decisions.add_note(
                     account_id, outcome_id, note=note, assignee=assignee, noted_by=noted_by.strip(), now=ctx.clock()
                 )
-        return _result(breaks, ledger, ctx)
+        return changed_days(breaks, ledger, ctx)
 
 
-def add_rule(
-    criteria: BreakCriteria,
-    ctx: RunContext,
-    *,
-    decision: Decision,
-    reason: str,
-    created_by: str,
-    accounts: Sequence[str] | None = None,
-) -> tuple[list[DecisionRule], DecidedBreaks]:
-    """Adds a rule for each account, and applies it to the breaks that are open now.
-
-    Args:
-        criteria: breaks that the rule covers.
-        ctx: settings, warehouse, clock and progress callback.
-        decision: ``accepted`` or ``disputed``.
-        reason: stored with each decision.
-        created_by: person responsible; stored with each decision.
-        accounts: ids of accounts; all active ones when omitted.
-
-    Returns:
-        The rules, and the breaks that they decided.
-
-    Raises:
-        AccountNotFound: an account is not registered.
-        InvalidDecision: the rule covers everything, or reason or person is missing.
-    """
-    _require(reason, created_by)
-    if decision == "credited":
-        raise InvalidDecision("a rule accepts or disputes", hint="'cdr-pipeline breaks credit' records a credit note")
-    if criteria.is_empty:
-        raise InvalidDecision(
-            "a rule without a criterion would decide every break",
-            hint="give --carrier, --class, --cause, --destination, --below or --at-least",
-        )
-    with ctx.ledger() as ledger:
-        now = ctx.clock()
-        rules = [
-            DecisionRule(
-                account.account_id, uuid4().hex[:_SHOWN_ID], criteria, decision, reason.strip(), created_by.strip(), now
-            )
-            for account in ledger.accounts.active(accounts)
-        ]
-        before = {
-            (item.account_id, item.outcome_id): item
-            for item in ledger.reconciliations.breaks(
-                [rule.account_id for rule in rules], criteria=criteria, states=["open"]
-            )
-        }
-        with ledger.transaction():
-            for rule in rules:
-                ledger.decisions.add_rule(rule)
-                ledger.decisions.apply(rule, now=now)
-        after = _newest_by_rule(rules, before, ledger)
-        return rules, _result(after, ledger, ctx)
-
-
-def list_rules(ctx: RunContext, accounts: Sequence[str] | None = None, *, ended: bool = False) -> list[DecisionRule]:
-    """Rules of accounts in the order in which they apply; with ``ended`` also those that are not in force any more."""
-    with ctx.ledger() as ledger:
-        rules = ledger.decisions.rules([account.account_id for account in ledger.accounts.active(accounts)])
-    return [rule for rule in rules if ended or rule.ended_at is None]
-
-
-def end_rule(rule_id: str, ctx: RunContext, *, ended_by: str, reason: str) -> None:
-    """Ends a rule. Its decisions stay; withdraw them with ``decide_selected`` and ``open``.
-
-    Raises:
-        InvalidDecision: no rule in force has the id, or reason or person is missing.
-    """
-    _require(reason, ended_by)
-    with ctx.ledger() as ledger:
-        account_ids = [account.account_id for account in ledger.accounts.all()]
-        if not ledger.decisions.end_rule(
-            account_ids, rule_id, ended_by=ended_by.strip(), reason=reason.strip(), now=ctx.clock()
-        ):
-            raise InvalidDecision(
-                f"no rule in force has the id {rule_id!r}", hint="'cdr-pipeline breaks rules list' shows the ids"
-            )
-
-
-def apply_rules(day: CarrierDay, ledger: Ledger, ctx: RunContext) -> int:
-    """Applies the rules in force to the open breaks of a carrier's day. Returns the number of breaks decided."""
-    rules = [rule for rule in ledger.decisions.rules([day.account_id]) if rule.ended_at is None]
-    return sum(ledger.decisions.apply(rule, now=ctx.clock(), day=day) for rule in rules)
-
-
-def record_credit_note(
-    note: CreditNote, wanted: BreakFilter, ctx: RunContext, *, recorded_by: str, partial: bool = False
-) -> tuple[CreditNote, DecidedBreaks]:
-    """Records a carrier's credit note and closes the disputed breaks that it covers, oldest first.
-
-    Args:
-        note: account, carrier, number, amount and currency of the note.
-        wanted: which disputed breaks the note is for; account, carrier, currency and state are those of the note.
-        ctx: settings, warehouse, clock and progress callback.
-        recorded_by: person responsible.
-        partial: whether the amount may differ from the disputed sum; breaks that it does not cover whole stay disputed.
-
-    Returns:
-        The note with the amount used, and the breaks that are credited now.
-
-    Raises:
-        AccountNotFound: the account is not registered.
-        InvalidDecision: the number is too long or on record, or the amount differs from the sum of the disputed breaks.
-        DecisionConflict: another person decided one of the breaks meanwhile.
-    """
-    _require(note.credit_note, recorded_by)
-    if len(note.credit_note) > _LONGEST_NUMBER:
-        raise InvalidDecision(f"the number of a credit note has at most {_LONGEST_NUMBER} characters")
-    disputed = sorted(
-        (item for item in list_breaks(wanted, ctx) if item.exposure > 0),
-        key=lambda item: (item.business_date, item.call_started_at, item.outcome_id),
-    )
-    total = sum((item.exposure for item in disputed), Decimal(0))
-    if note.amount != total and not partial:
-        raise InvalidDecision(
-            f"the credit note is of {_plain(note.amount)} {note.currency}, the {len(disputed)} disputed break(s) are"
-            f" {_plain(total)} {note.currency}; nothing was recorded",
-            hint="choose other days with --from and --to, or close what it covers, oldest first, with --partial",
-        )
-    covered: list[Break] = []
-    left = note.amount
-    for item in disputed:
-        if item.exposure <= left:
-            covered.append(item)
-            left -= item.exposure
-    if not covered:
-        raise InvalidDecision(
-            f"no disputed break is covered by {_plain(note.amount)} {note.currency}; nothing was recorded",
-            hint="'cdr-pipeline breaks list --state disputed' shows them",
-        )
-    used = CreditNote(note.account_id, note.carrier, note.credit_note, note.amount, note.currency, note.amount - left)
-    reason = f"credit note {note.credit_note}"
-    decisions = [_Intent(item, item.decision_no, "credited", reason) for item in covered]
-    with ctx.ledger() as ledger:
-        return used, _decide(decisions, ledger, ctx, decided_by=recorded_by, credit_note=used)
-
-
-class _Intent(NamedTuple):
+class Intent(NamedTuple):
     """A decision about a break, and the number of its decisions that is expected."""
 
     item: Break
@@ -363,17 +219,23 @@ class _ChangedMeanwhile(Exception):
     """Rolls the transaction back: a break has other decisions than expected."""
 
 
-def _decide(
-    intents: Sequence[_Intent],
+def decide(
+    intents: Sequence[Intent],
     ledger: Ledger,
     ctx: RunContext,
     *,
     decided_by: str,
     credit_note: CreditNote | None = None,
 ) -> DecidedBreaks:
+    """Records decisions, and the credit note that is their reason, in one transaction.
+
+    Raises:
+        DecisionConflict: another person decided one of the breaks meanwhile.
+        InvalidDecision: a reason or the person is missing, or the credit note is on record.
+    """
     unique = {(intent.item.account_id, intent.item.outcome_id): intent for intent in intents}
     for intent in unique.values():
-        _require(intent.reason, decided_by)
+        require_person(intent.reason, decided_by)
     decisions = [
         NewDecision(account_id, outcome_id, intent.expected, intent.decision, intent.reason.strip())
         for (account_id, outcome_id), intent in unique.items()
@@ -388,7 +250,7 @@ def _decide(
                 raise _ChangedMeanwhile  # noqa: TRY301 - rolls the transaction back
     except _ChangedMeanwhile:
         raise _conflict(decisions, ledger) from None
-    return _result([intent.item for intent in intents], ledger, ctx)
+    return changed_days([intent.item for intent in intents], ledger, ctx)
 
 
 def _record(note: CreditNote, ledger: Ledger, *, recorded_by: str, now: datetime) -> None:
@@ -410,7 +272,7 @@ def _conflict(decisions: Sequence[NewDecision], ledger: Ledger) -> DecisionConfl
         newest |= {(account_id, past.outcome_id): past for past in ledger.decisions.of(account_id, ids)}
     other = [past for key, past in newest.items() if past.decision_no != known[key]]
     named = "; ".join(
-        f"{past.outcome_id[:_SHOWN_ID]} is {past.decision} by {'rule ' + past.rule_id if past.rule_id else 'a person'}"
+        f"{past.outcome_id[:SHOWN_ID]} is {past.decision} by {'rule ' + past.rule_id if past.rule_id else 'a person'}"
         f" since {past.decided_at:%Y-%m-%d %H:%M} UTC (decision {past.decision_no})"
         for past in other[:_NAMED]
     )
@@ -419,7 +281,7 @@ def _conflict(decisions: Sequence[NewDecision], ledger: Ledger) -> DecisionConfl
     return DecisionConflict(
         f"decided meanwhile: {named or 'a break has fewer decisions than expected'}{more}; nothing was decided",
         hint=(
-            f"'cdr-pipeline breaks show {first.outcome_id[:_SHOWN_ID]}' has the reasons; to replace the decision, add"
+            f"'cdr-pipeline breaks show {first.outcome_id[:SHOWN_ID]}' has the reasons; to replace the decision, add"
             f" --expected {first.decision_no}"
             if first
             else "list the breaks again"
@@ -427,7 +289,8 @@ def _conflict(decisions: Sequence[NewDecision], ledger: Ledger) -> DecisionConfl
     )
 
 
-def _result(breaks: Sequence[Break], ledger: Ledger, ctx: RunContext) -> DecidedBreaks:
+def changed_days(breaks: Sequence[Break], ledger: Ledger, ctx: RunContext) -> DecidedBreaks:
+    """The decided breaks, with the states of their days; writes the pages of these days again."""
     days = sorted(
         {CarrierDay(item.account_id, item.carrier, item.business_date) for item in breaks},
         key=lambda day: (day.business_date, day.account_id, day.carrier),
@@ -472,65 +335,7 @@ def _found(ids: Iterable[str], ledger: Ledger, accounts: Sequence[str] | None = 
     return breaks
 
 
-def _newest_by_rule(
-    rules: Sequence[DecisionRule], before: Mapping[tuple[str, str], Break], ledger: Ledger
-) -> list[Break]:
-    """The breaks that were open before and that the rules have decided."""
-    own = {rule.rule_id for rule in rules}
-    after = (
-        ledger.reconciliations.breaks(
-            [rule.account_id for rule in rules], criteria=rules[0].criteria, states=[rules[0].decision]
-        )
-        if rules
-        else []
-    )
-    return [item for item in after if item.rule_id in own and (item.account_id, item.outcome_id) in before]
-
-
-def _require(reason: str, person: str) -> None:
+def require_person(reason: str, person: str) -> None:
+    """Raises InvalidDecision: the reason or the person is missing."""
     if not (reason.strip() and person.strip()):
         raise InvalidDecision("a decision needs a reason and the person responsible", hint="give --reason and --by")
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    outcome_id: str
-    decision: Choice
-    reason: str
-    expected: int
-
-
-def _read_decisions(path: Path, reason: str) -> list[_Row]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidDecision(
-            f"{path.name} cannot be read: {type(error).__name__}", hint="give a CSV file in UTF-8"
-        ) from error
-    if not lines or not {"outcome_id", "decision"} <= lines[0].keys():
-        raise InvalidDecision(
-            f"{path.name} has no row, or lacks the columns outcome_id and decision",
-            hint="'cdr-pipeline breaks export --internal' writes a file with these columns",
-        )
-    rows: list[_Row] = []
-    for number, line in enumerate(lines, start=2):
-        decision = (line["decision"] or "").strip().lower()
-        if not decision:
-            continue
-        why = (line.get("decision_reason") or "").strip() or reason
-        known = (line.get("decisions") or "0").strip()
-        if decision not in CHOICES or not why or not known.isdecimal():
-            wrong = "decision" if decision not in CHOICES else "reason" if not why else "number of decisions"
-            raise InvalidDecision(
-                f"{path.name}, line {number}: no valid {wrong}; nothing was decided",
-                hint=f"decisions are {', '.join(CHOICES)}; reasons may be given by --reason",
-            )
-        rows.append(_Row((line["outcome_id"] or "").strip(), decision, why, int(known)))
-    if not rows:
-        raise InvalidDecision(f"{path.name} has no decision", hint="fill in the column decision")
-    return rows
-
-
-def _plain(amount: Decimal) -> str:
-    return f"{amount.normalize():f}"

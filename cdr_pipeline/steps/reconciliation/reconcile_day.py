@@ -10,7 +10,8 @@ from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile, UploadError
 from cdr_pipeline.sources.uploads.profiles import BrokenProfile, broken_profiles, list_profiles
 from cdr_pipeline.steps.failure import AccountFailure, contained
-from cdr_pipeline.steps.reconciliation.decisions import apply_rules, settled_day
+from cdr_pipeline.steps.reconciliation.decision_rules import apply_rules
+from cdr_pipeline.steps.reconciliation.decisions import settled_day
 from cdr_pipeline.steps.reconciliation.reconcile_carrier import reconcile_carrier
 from cdr_pipeline.steps.reconciliation.reconciliation_report import write_report
 from cdr_pipeline.steps.run_context import RunContext
