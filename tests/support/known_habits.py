@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from cdr_pipeline.core.reconcile import SIDE_SCHEMA, Increment
+from cdr_pipeline.core.reconcile.clock.repeated_hour import settle_repeated_hour
 from cdr_pipeline.core.reconcile.inputs.columns import RINGING_SCHEMA
 from tests.support.known_truth import Faults, KnownTruth, calls_of_a_day, card, priced
 
@@ -19,6 +20,8 @@ _MONEY: Final = pl.Decimal(18, 8)
 _TAXED: Final = "+495"
 _UNPRICED: Final = "+499"
 _NOON: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)
+_ZONE: Final = "Europe/Berlin"
+_CLOCKS_GO_BACK: Final = datetime(2026, 10, 25, tzinfo=UTC)
 _RAISED: Final = Decimal("0.01")
 _ID_LENGTH: Final = 10
 
@@ -184,6 +187,16 @@ def _new_tariff(truth: KnownTruth, _: np.random.Generator) -> KnownTruth:
     return _with(changed, carrier.drop("at"))
 
 
+def _repeated_hour(truth: KnownTruth, _: np.random.Generator) -> KnownTruth:
+    """Clocks go back on the day, and the carrier writes local times, which are read as the first pass of the hour."""
+    later = pl.lit(_CLOCKS_GO_BACK - _NOON.replace(hour=0))
+    switch = truth.switch.with_columns(started_at=pl.col("started_at") + later)
+    local = (pl.col("started_at") + later).dt.convert_time_zone(_ZONE).dt.replace_time_zone(None)
+    first = local.dt.replace_time_zone(_ZONE, ambiguous="earliest").dt.convert_time_zone("UTC")
+    read = truth.carrier.with_columns(started_at=first)
+    return _with(replace(truth, switch=switch), settle_repeated_hour(read, switch, _ZONE))
+
+
 MIXED_HABITS: Final = "all habits"
 HABITS: Final[dict[str, Callable[[KnownTruth, np.random.Generator], KnownTruth]]] = {
     "split calls": _split,
@@ -195,6 +208,7 @@ HABITS: Final[dict[str, Callable[[KnownTruth, np.random.Generator], KnownTruth]]
     "caller overwritten": _one_caller,
     "repeated call ids": _counter,
     "tariff change": _new_tariff,
+    "repeated hour": _repeated_hour,
 }
 # Habits that change every record; they are examined alone only.
-_WHOLE_FILES: Final = frozenset({"other increments", "caller overwritten", "tariff change"})
+_WHOLE_FILES: Final = frozenset({"other increments", "caller overwritten", "tariff change", "repeated hour"})
