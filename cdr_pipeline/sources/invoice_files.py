@@ -6,9 +6,8 @@ The header names the columns, in any order: ``amount``, which is required, and, 
 negative, otherwise usage. Nothing of a file with an invalid line is used.
 """
 
-import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -16,15 +15,22 @@ from typing import Final, TypeVar
 
 from cdr_pipeline.core.reconcile.invoices.invoice import KINDS, InvoiceLine, LineKind
 from cdr_pipeline.errors import InvalidInvoice
+from cdr_pipeline.sources.written_tables import WrittenTable
 
 COLUMNS: Final = ("amount", "destination", "kind", "rate", "day", "direction", "calls", "minutes", "currency")
 DIRECTIONS: Final = ("outbound", "inbound")
+_TABLE: Final = WrittenTable(
+    "invoice",
+    COLUMNS,
+    ("amount",),
+    InvalidInvoice,
+    too_large="an invoice has totals by destination; import the carrier's calls with 'cdr-pipeline import'",
+)
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _SMALLEST: Final = Decimal("0.00000001")
 _LARGEST: Final = Decimal(10) ** 15
 _LONGEST_NAME: Final = 200
 _MOST_DIGITS: Final = 15
-_MOST_BYTES: Final = 20_000_000
 _MONEY: Final = "an amount with a decimal point and at most 8 decimals, such as -12.3456"
 _KINDS: Final[dict[str, LineKind]] = {kind: kind for kind in KINDS}
 _Value = TypeVar("_Value")
@@ -42,7 +48,7 @@ def read_invoice_lines(path: Path, *, currency: str, last_date: date) -> tuple[I
         InvalidInvoice: the file cannot be read, has no lines, or a value is invalid. The message names file, line and
             column, and the hint what is allowed.
     """
-    lines = tuple(_line(path, number, cells, currency, last_date) for number, cells in _rows(path))
+    lines = tuple(_line(path, number, cells, currency, last_date) for number, cells in _TABLE.lines(path))
     if not lines:
         raise InvalidInvoice(
             f"invoice {path.name} has no lines", hint="add a line per destination, or one line with the total"
@@ -67,55 +73,6 @@ def checked_currency(text: str) -> str:
     if not _CURRENCY.fullmatch(code):
         raise ValueError("a currency code of three letters, such as EUR")
     return code
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.reader(_text(path).splitlines(keepends=True), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        problems = [f"{name}: unknown" for name in header if name not in COLUMNS]
-        problems += [f"{name}: named twice" for name in dict.fromkeys(header) if header.count(name) > 1]
-        problems += ["amount: missing"] * ("amount" not in header)
-        if problems:
-            raise InvalidInvoice(
-                f"invoice {path.name}, line 1, column {', '.join(problems)}",
-                hint=f"its columns are {', '.join(COLUMNS)}, separated by commas; only amount is needed",
-            )
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                raise InvalidInvoice(
-                    f"invoice {path.name}, line {reader.line_num}: {len(cells)} values for {len(header)} columns",
-                    hint="put values that contain a comma in quotes; amounts have a decimal point",
-                )
-            yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
-    except csv.Error as error:
-        raise InvalidInvoice(
-            f"invoice {path.name}, line {reader.line_num}: {error}", hint="save it as CSV with commas and UTF-8"
-        ) from None
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InvalidInvoice(
-                f"invoice {path.name} is larger than {_MOST_BYTES // 1_000_000} MB",
-                hint="an invoice has totals by destination; import the carrier's calls with 'cdr-pipeline import'",
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidInvoice(
-            f"invoice {path.name} cannot be read: {type(error).__name__}", hint="check the path and its permissions"
-        ) from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        line, column = before.count(b"\n") + 1, before.rsplit(b"\n", maxsplit=1)[-1].count(b",") + 1
-        raise InvalidInvoice(
-            f"invoice {path.name}, line {line}, column {column}: not UTF-8", hint="save the file as UTF-8"
-        ) from None
 
 
 def _line(path: Path, number: int, cells: dict[str, str], currency: str, last_date: date) -> InvoiceLine:

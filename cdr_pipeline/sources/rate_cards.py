@@ -7,33 +7,37 @@ and ``time_to`` (HH:MM, half-open). A call has the price that is valid when it s
 valid then, a line with days or times precedes one without, and the one with the latest ``valid_from`` applies.
 """
 
-import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from cdr_pipeline.core.reconcile.inputs.rates import MINUTES_A_DAY, Increment, Rate, RateCard, RoundingMode
 from cdr_pipeline.errors import InvalidRateCard
+from cdr_pipeline.sources.written_tables import WrittenLine, WrittenTable
 
 _NEEDED: Final = ("prefix", "rate")
 _TIMES: Final = ("days", "time_from", "time_to")
 _COLUMNS: Final = (
     *_NEEDED, "destination", "minimum", "increment", "fee", "currency", "valid_from", "valid_to", *_TIMES,
 )  # fmt: skip
+_TABLE: Final = WrittenTable(
+    "rate card",
+    _COLUMNS,
+    _NEEDED,
+    InvalidRateCard,
+    too_large="a rate card has one line per prefix; split cards of several carriers",
+    absent="put the file into the folder of the profiles",
+    most_bytes=200_000_000,
+)
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])")
 # The last decimal of money in the warehouse.
 _SMALLEST: Final = Decimal("0.00000001")
 _Value = TypeVar("_Value")
-
-
-class _Line(NamedTuple):
-    number: int
-    cells: dict[str, str]
 
 
 def read_rate_card(
@@ -63,7 +67,7 @@ def read_rate_card(
     """
     rates: list[Rate] = []
     seen: dict[tuple[object, ...], int] = {}
-    for line in _lines(path):
+    for line in _TABLE.lines(path):
         rate = _rate(path, line, steps, currency)
         key = (rate.prefix, rate.valid_from, rate.weekdays, rate.from_minute, rate.to_minute)
         if key in seen:
@@ -93,54 +97,7 @@ def _of_day(rates: list[Rate], day: date) -> list[Rate]:
     return [replace(rate, valid_from=None, valid_to=None) for rate in chosen.values()]
 
 
-def _lines(path: Path) -> Iterator[_Line]:
-    """Lines with their numbers; values by column in lower case, without surrounding spaces."""
-    reader = csv.reader(_text(path).splitlines(keepends=True), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        missing = [column for column in _NEEDED if column not in header]
-        unknown = [column for column in header if column not in _COLUMNS]
-        twice = [column for column in dict.fromkeys(header) if header.count(column) > 1]
-        if missing or unknown or twice:
-            raise InvalidRateCard(
-                f"rate card {path.name}, line 1: {', '.join([*missing, *unknown, *twice])}: column missing, unknown or"
-                " named twice",
-                hint=f"its columns are {', '.join(_COLUMNS)}; only {' and '.join(_NEEDED)} are needed",
-            )
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                raise InvalidRateCard(
-                    f"rate card {path.name}, line {reader.line_num}: {len(cells)} values for {len(header)} columns",
-                    hint="put values that contain a comma in quotes; prices have a decimal point",
-                )
-            yield _Line(reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True)))
-    except csv.Error as error:
-        raise InvalidRateCard(
-            f"rate card {path.name}, line {reader.line_num}: {error}", hint="save it as CSV with commas and UTF-8"
-        ) from None
-
-
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidRateCard(
-            f"rate card {path.name} cannot be read: {type(error).__name__}",
-            hint="put the file into the folder of the profiles",
-        ) from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        line, column = before.count(b"\n") + 1, before.rsplit(b"\n", maxsplit=1)[-1].count(b",") + 1
-        raise InvalidRateCard(
-            f"rate card {path.name}, line {line}, column {column}: not UTF-8", hint="save the file as UTF-8"
-        ) from None
-
-
-def _rate(path: Path, line: _Line, steps: Increment, currency: str) -> Rate:
+def _rate(path: Path, line: WrittenLine, steps: Increment, currency: str) -> Rate:
     def value(column: str, convert: Callable[[str], _Value], default: _Value, expected: str) -> _Value:
         text = line.cells.get(column, "")
         try:
