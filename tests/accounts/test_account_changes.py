@@ -155,7 +155,7 @@ def test_a_zone_change_waits_for_a_running_load_and_sees_its_records(
             refused.append(error)
 
     mover = threading.Thread(target=move)
-    stage = loading_step._stage  # pyright: ignore[reportPrivateUsage]
+    stage = loading_step.stage_upload
 
     def staged(*args: Any) -> None:
         mover.start()
@@ -163,7 +163,7 @@ def test_a_zone_change_waits_for_a_running_load_and_sees_its_records(
         # The move has time to overtake the load, if it can.
         mover.join(1)
 
-    monkeypatch.setattr(loading_step, "_stage", staged)
+    monkeypatch.setattr(loading_step, "stage_upload", staged)
     drop(ctx, "new", LINES)
     mover.join(30)
     assert [error.message for error in refused] == [

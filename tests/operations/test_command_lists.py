@@ -35,6 +35,7 @@ SILENT = {
     "profiles schema", "profiles new", "tokens create", "tokens revoke", "users invite", "users link", "users change",
     "alerts test", "alerts retry", "deployment write", "warehouse start", "warehouse stop", "warehouse url",
     "warehouse migrate", "warehouse backup", "warehouse link", "warehouse distribute", "warehouse retention set",
+    "data move", "backup", "restore",
 }  # fmt: skip
 
 

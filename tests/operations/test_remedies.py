@@ -37,7 +37,8 @@ def _value(part: ast.expr) -> str:
     source = ast.unparse(part)
     if "only" in source:
         return " --account acct"
-    return next((value for word, value in _VALUES.items() if word in source), "x")
+    value = next((value for word, value in _VALUES.items() if word in source), "x")
+    return shlex.quote(value) if "quote" in source else value
 
 
 def parsed(command: str) -> tuple[str, Any]:

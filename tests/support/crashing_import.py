@@ -29,7 +29,7 @@ crashing_night.POINTS = {
     "after_stage": (BatchLoad, "stage", lambda wrapped: then(wrapped, die)),
     "after_rejects": (BatchLoad, "reject", lambda wrapped: then(wrapped, once(die))),
     "before_commit": (BatchLoad, "finish", lambda wrapped: then(wrapped, die)),
-    "after_commit": (load_uploads, "_loaded", lambda _: die),
+    "after_commit": (load_uploads, "loaded_upload", lambda _: die),
 }
 POINTS = tuple(crashing_night.POINTS)
 

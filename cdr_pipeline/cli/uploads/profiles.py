@@ -1,5 +1,6 @@
 """``cdr-pipeline profiles``: how files are written, the built-in ones and your own."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
@@ -141,4 +142,4 @@ def new(
         return
     target.write_text(draft.text, "utf-8")
     left = f"answer the questions, or fill in what is missing in {target}, then" if draft.questions else "next"
-    err.print(f"written to {target}; {left}: cdr-pipeline profiles check {target}", markup=False)
+    err.print(f"written to {target}; {left}: cdr-pipeline profiles check {shlex.quote(str(target))}", markup=False)
