@@ -89,6 +89,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 @pytest.fixture(autouse=True)
+def _a_dead_switch_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product tries for 20 seconds to reach a switch that has never answered."""
+    monkeypatch.setattr("cdr_pipeline.sources.kazoo.connection._FIRST_SECONDS", 2.0)
+
+
+@pytest.fixture(autouse=True)
 def _no_handlers_are_left() -> Iterator[None]:
     """Commands log to the standard error of their test, which is closed when the test ends."""
     before = list(logging.root.handlers)
