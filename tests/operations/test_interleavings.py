@@ -39,9 +39,12 @@ def play(embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFacto
         yield played
 
 
-@pytest.mark.slow
 @pytest.mark.fault("R701")
-@pytest.mark.parametrize("kills", [False, True], ids=["undisturbed", "killed"])
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(False, marks=pytest.mark.exhaustive), pytest.param(True, marks=pytest.mark.slow)],
+    ids=["undisturbed", "killed"],
+)
 def test_interleaved_processes_leave_what_a_serial_run_leaves(
     play: Play, request: pytest.FixtureRequest, *, kills: bool
 ) -> None:

@@ -34,7 +34,7 @@ _PROGRESS = """
 @pytest.mark.parametrize(
     ("days", "kills"),
     [
-        pytest.param(5, 2, marks=pytest.mark.slow),
+        pytest.param(3, 1, marks=pytest.mark.slow),
         pytest.param(MANY_DAYS, 4, marks=[pytest.mark.exhaustive, pytest.mark.timeout(900)]),
     ],
     ids=["few", "many"],
