@@ -47,7 +47,7 @@ def resolved(ctx: typer.Context, value: Any) -> Any:  # noqa: ANN401 - a text, a
 
 
 def _registered(*, start: bool) -> "list[Account]":
-    """Accounts of the warehouse; none if there is no warehouse yet."""
+    """Accounts of the warehouse; empty before the warehouse is created."""
     from cdr_pipeline.settings import load_settings
     from cdr_pipeline.warehouse.ledger import Ledger
     from cdr_pipeline.warehouse.server.embedded import EmbeddedServer

@@ -28,7 +28,7 @@ NOTICES: Final = {
     "loaded": "The file is loaded.",
     "invoice": "The invoice is stored.",
     "invoice_known": "This invoice was stored before; nothing was changed.",
-    "mended": "The changed lines are imported.",
+    "corrected": "The changed lines are imported.",
     "still_rejected": "The changed lines were read again; the lines below are still rejected.",
     "dismissed": "The lines are dismissed.",
     "profile": "The profile is saved.",

@@ -13,7 +13,7 @@ WHERE
     AND past.replaced_by = %(batch_id)s
 
 -- Name:        delete_withdrawn_links
--- Purpose:     delete the links of withdrawn records, whatever set them.
+-- Purpose:     delete all links of withdrawn records, by call id and by reconciliation.
 -- Parameters:  account_id, batch_id.   Grain: account_id, imported_record_id; returns both records' days.
 -- Locks:       the rows deleted.   Idempotent: yes.
 DELETE FROM cdr_links AS link

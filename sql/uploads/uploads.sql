@@ -1,6 +1,6 @@
 -- Name:        discard_upload
 -- Purpose:     record that an upload and its corrections no longer count, with the reason.
--- Parameters:  account_id, sha256, decided_by (null for nobody), message, now.   Grain: account_id, sha256.
+-- Parameters:  account_id, sha256, decided_by (null if no person decided), message, now.   Grain: account_id, sha256.
 -- Locks:       the rows.   Idempotent: yes.
 UPDATE uploads SET
     state = 'discarded',

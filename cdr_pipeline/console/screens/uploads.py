@@ -24,11 +24,11 @@ from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
 from cdr_pipeline.errors import CdrError, DecisionConflict
 from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
+from cdr_pipeline.steps.uploads.corrected_rejects import RejectedRow, RejectTable, correct_rejects, reject_table
 from cdr_pipeline.steps.uploads.decide_uploads import discard_upload, release_upload
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 from cdr_pipeline.steps.uploads.exported_upload import export_upload
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
-from cdr_pipeline.steps.uploads.mend_rejects import RejectedRow, RejectTable, mend_rejects, reject_table
 from cdr_pipeline.steps.uploads.preview_upload import PreviewedUpload, preview_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
@@ -176,16 +176,16 @@ def rejects(request: Request, user: CurrentUser, account_id: str, upload_id: str
 
 
 @router.post("/uploads/{account_id}/{upload_id}/rejects", dependencies=[OwnForm])
-async def mend(request: Request, user: CurrentUser, account_id: str, upload_id: str) -> Response:
+async def post_rejects(request: Request, user: CurrentUser, account_id: str, upload_id: str) -> Response:
     """Imports the lines whose cells were changed, and closes the others with ``dismiss``."""
     require(user, Permission.UPLOAD)
     visible_account(user, account_id)
     form = await request.form(max_fields=_MOST_CELLS)
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    return await run_in_threadpool(_mend, request, user, account_id, upload_id, fields)
+    return await run_in_threadpool(_correct, request, user, account_id, upload_id, fields)
 
 
-def _mend(request: Request, user: SignedIn, account_id: str, upload_id: str, fields: dict[str, str]) -> Response:
+def _correct(request: Request, user: SignedIn, account_id: str, upload_id: str, fields: dict[str, str]) -> Response:
     ctx = service_of(request).ctx
     try:
         if "dismiss" in fields:
@@ -194,9 +194,9 @@ def _mend(request: Request, user: SignedIn, account_id: str, upload_id: str, fie
             action, subject, notice, shown = "dismiss rejects", f"{closed} line(s)", "dismissed", upload_id
         else:
             table = reject_table(account_id, upload_id, ctx, most=_LINES)
-            loaded = mend_rejects(account_id, upload_id, _changed(table, fields), ctx).loaded
+            loaded = correct_rejects(account_id, upload_id, _changed(table, fields), ctx).loaded
             counts = loaded.counts
-            action, notice = "correct rejects", "still_rejected" if counts.rejected else "mended"
+            action, notice = "correct rejects", "still_rejected" if counts.rejected else "corrected"
             subject = f"{counts.read} line(s), {counts.rejected} rejected again"
             # Lines that are rejected again belong to the correction.
             shown = loaded.sha256 if counts.rejected else upload_id

@@ -102,7 +102,7 @@ def reject_table(account_id: str, upload_id: str, ctx: RunContext, *, most: int)
     return RejectTable(upload, columns, rows, rejects.height)
 
 
-def mend_rejects(
+def correct_rejects(
     account_id: str, upload_id: str, changed: Mapping[int, Sequence[str]], ctx: RunContext
 ) -> MendedRejects:
     """Imports changed lines, reconciles their days again, and writes the files of open days.
