@@ -25,7 +25,7 @@ FILES = [
     ("pbxware_asterisk_cdr_NULL_strings.csv", "pbxware", 8, 7, 0, 1),
     ("cisco_cucm_cdr_typed_header.txt", "cucm", 5, 3, 0, 2),
     ("generic_epoch_e164_cdrs.csv", "generic", 13, 10, 0, 3),
-    ("kazoo_couch_fixture_cdr.json", "kazoo_json", 1, 0, 1, 0),
+    ("kazoo_couch_fixture_cdr.json", "kazoo_detail", 1, 0, 1, 0),
     ("kazoo_error_401.json", "kazoo_json", 13, 0, 13, 0),
     ("kazoo_list_page_3.21.txt", "kazoo_json", 76, 0, 76, 0),
 ]
