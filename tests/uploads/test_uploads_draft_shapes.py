@@ -17,7 +17,7 @@ from cdr_pipeline.sources.uploads.drafting import Draft, draft_profile
 from cdr_pipeline.sources.uploads.profiles import read_profile
 from tests.support.uploads import normalized
 
-# Names of start, caller, callee, duration, cost, outcome and id in the languages of carriers.
+# Names of start, caller, callee, duration, cost, outcome and id in the languages of carriers, and of a date and a time.
 LANGUAGES = {
     "English": ("Start Time", "From", "To", "Duration (s)", "Cost", "Status", "Call ID"),
     "technical": ("start_time", "src", "dst", "billsec", "price", "disposition", "uniqueid"),
@@ -25,6 +25,10 @@ LANGUAGES = {
     "French": ("Date et heure", "Appelant", "Appelé", "Durée", "Coût", "Statut", "Identifiant"),
     "Spanish": ("Fecha y hora", "Origen", "Destino", "Duración", "Costo", "Estado", "ID"),
 }
+APART = {
+    "English": ("Date", "Time"), "technical": ("call_date", "call_time"), "German": ("Datum", "Uhrzeit"),
+    "French": ("Date", "Heure"), "Spanish": ("Fecha", "Hora"),
+}  # fmt: skip
 TIMES: dict[str, Callable[[datetime], str]] = {
     name: (lambda moment, layout=name: moment.strftime(layout))
     for name in (
@@ -76,25 +80,33 @@ class Shape:
     encoding: str
     titles: int
     footer: bool
+    apart: bool
+    quoted: bool
+    line_end: str
     calls: tuple[Call, ...]
 
     def text(self) -> str:
         """The file."""
         lines = ["Report of calls", "March 2026"][: self.titles]
         if self.language:
-            lines.append(self._line([LANGUAGES[self.language][column] for column in self.order]))
-        lines += [self._line([self._cells(number, call)[column] for column in self.order])
-                  for number, call in enumerate(self.calls)]  # fmt: skip
+            start, *names = LANGUAGES[self.language]
+            lines.append(self._row([APART[self.language] if self.apart else (start,), *((name,) for name in names)]))
+        lines += [self._row(self._cells(number, call)) for number, call in enumerate(self.calls)]
         if self.footer:
-            lines.append(self._line(["Total", *[""] * (len(self.order) - 2), str(len(self.calls))]))
-        return "\n".join(lines) + "\n"
+            lines.append(self._line(["Total", *[""] * (len(self.order) - 2 + self.apart), str(len(self.calls))]))
+        return self.line_end.join(lines) + self.line_end
 
-    def _cells(self, number: int, call: Call) -> tuple[str, ...]:
+    def _cells(self, number: int, call: Call) -> list[tuple[str, ...]]:
         time, length, amount = TIMES[self.time](call.start), LENGTHS[self.length](call.seconds), AMOUNTS[self.amount]
-        return time, call.caller, call.callee, length, amount(call.cost), call.outcome, f"x-{number:02d}{call.seconds}"
+        start = tuple(time.split(" ", 1)) if self.apart else (time,)
+        rest = (call.caller, call.callee, length, amount(call.cost), call.outcome, f"x-{number:02d}{call.seconds}")
+        return [start, *((cell,) for cell in rest)]
+
+    def _row(self, cells: list[tuple[str, ...]]) -> str:
+        return self._line([cell for column in self.order for cell in cells[column]])
 
     def _line(self, cells: list[str]) -> str:
-        return self.delimiter.join(f'"{cell}"' if self.delimiter in cell else cell for cell in cells)
+        return self.delimiter.join(f'"{cell}"' if self.quoted or self.delimiter in cell else cell for cell in cells)
 
 
 @st.composite
@@ -115,16 +127,20 @@ def shapes(draw: st.DrawFn) -> Shape:
         )
         for row in range(number)
     )
+    time = draw(st.sampled_from(list(TIMES)))
     return Shape(
         language,
         tuple(order),
         draw(st.sampled_from([",", ";", "\t", "|"])),
-        draw(st.sampled_from(list(TIMES))),
+        time,
         draw(st.sampled_from(list(LENGTHS))),
         draw(st.sampled_from(list(AMOUNTS))),
         draw(st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16"])),
         draw(st.integers(0, 2)) if language else 0,
         draw(st.booleans()),
+        " " in time and draw(st.booleans()),
+        draw(st.booleans()),
+        draw(st.sampled_from(["\n", "\r\n"])),
         calls,
     )
 

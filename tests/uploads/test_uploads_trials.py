@@ -110,6 +110,18 @@ def test_columns_without_a_header_are_told_apart_by_their_values(tmp_path: Path)
     ]
 
 
+def test_lengths_with_units_and_amounts_are_no_numbers_of_phones(tmp_path: Path) -> None:
+    text = (
+        "x-0149,2026-11-25 10:00:00,+4930111,0044222,2m29s,0.0100\n"
+        "x-0256,2026-11-25 11:00:00,+4930112,0044223,56s,0.0233\n"
+    )
+    columns = (*COLUMNS, "cost")
+    assert merged(tmp_path, text, *columns, zone="UTC", currency="EUR") == [
+        ("25 10:00:00", Decimal(149), "+4930111", "0044222", Decimal("0.01")),
+        ("25 11:00:00", Decimal(56), "+4930112", "0044223", Decimal("0.0233")),
+    ]
+
+
 def test_the_order_of_a_date_is_proven_by_an_epoch_in_an_id(tmp_path: Path) -> None:
     text = "uniqueid,start,src,dst,duration\n1762772400.5,10/11/2025 12:00:00,101,102,5\n"
     draft = drafted(tmp_path, text)

@@ -56,6 +56,8 @@ LENGTH_TEXT: Final = re.compile(
     r"(?i)P?T?(?=.*[0-9])(?:[0-9]+\s*d\w*\s*)?(?:T?[0-9]+\s*(?:h|hrs?|hours?|std)\.?\s*)?(?:[0-9]+\s*(?:m|mins?|minutes?)\.?\s*)?"
     r"(?:[0-9.]+\s*(?:s|secs?|seconds?|sek)\.?)?|(?:[0-9]+:)?[0-9]+'[0-9]{2}(?:''|\")?"
 )
+# An amount or a length, not a telephone number. The epoch of an id has more digits.
+_FRACTION: Final = re.compile(r"[+-]?[0-9]{1,8}[.,][0-9]{1,8}")
 _PHONE: Final = re.compile(r"(?:<?sips?:|tel:)?\+?[0-9*#(][0-9 ().\-/*#]{1,22}[0-9*#](?:[@;>].*)?|[0-9]{1,4}")
 _URI: Final = re.compile(r"<?(?:sips?|tel):[^ ]+")
 _WITHHELD: Final = re.compile(r"(?i)anonymous|unknown|restricted|private|withheld|unavailable|blocked|<I>.*|s")
@@ -216,6 +218,19 @@ class Contents:
         )
 
     @cached_property
+    def is_written_length(self) -> bool:
+        """Whether all values are durations that state their units, such as 2m56s or 0:02:56."""
+        return (
+            bool(self.filled)
+            and not self.is_time
+            and not self.is_count
+            and (
+                all(CLOCK_3.fullmatch(value) for value in self.distinct)
+                or all(LENGTH_TEXT.fullmatch(value) and not value.isdecimal() for value in self.distinct)
+            )
+        )
+
+    @cached_property
     def is_length(self) -> bool:
         """Whether all values may be durations."""
         return (
@@ -239,7 +254,11 @@ class Contents:
         if not self.filled or self.is_time:
             return 0.0
         return sum(
-            bool(_PHONE.fullmatch(value) or _URI.fullmatch(value) or _WITHHELD.fullmatch(value))
+            bool(
+                (_PHONE.fullmatch(value) and not _FRACTION.fullmatch(value))
+                or _URI.fullmatch(value)
+                or _WITHHELD.fullmatch(value)
+            )
             for value in self.filled
         ) / len(self.filled)
 
@@ -452,25 +471,10 @@ def _by_contents(  # noqa: C901, PLR0912 - one rule after the other; later ones 
                 take("caller_id_number", twin, f"the numbers in the angle brackets of {name}", "certain")
                 break
     _take_lengths(free("is_count"), contents, choices, take)
-    for name in sheet.names:
-        if name in taken or not contents[name].filled:
-            continue
-        values = contents[name].distinct
-        if "disposition" not in choices and contents[name].words and all(value.lower() in OUTCOMES for value in values):
-            take("disposition", name, "outcomes of calls", "certain")
-        elif "hangup_cause" not in choices and all(_CAUSE.fullmatch(value) for value in values):
-            take("hangup_cause", name, "causes of hang-up", "certain")
-        elif (
-            "call_direction" not in choices
-            and contents[name].words
-            and len(values) > 1
-            and all(value.lower() in INBOUND | OUTBOUND for value in values)
-        ):
-            take("call_direction", name, "words of directions", "certain")
-        elif (
-            "call_id" not in choices and contents[name].is_identity and all(_UUID.fullmatch(value) for value in values)
-        ):
-            take("call_id", name, "unique ids", "certain")
+    written = free("is_written_length")
+    if written and not {"duration_seconds", "billing_seconds"} & choices.keys():
+        take("duration_seconds", written[0], "lengths that state their units")
+    _take_words(free("filled"), contents, choices, take)
     phones = [
         name
         for name in free("filled")
@@ -489,7 +493,10 @@ def _by_contents(  # noqa: C901, PLR0912 - one rule after the other; later ones 
         ids = [
             name
             for name in free("is_identity")
-            if all(_ID.fullmatch(value) and any(map(str.isdigit, value)) for value in contents[name].distinct)
+            if all(
+                _ID.fullmatch(value) and any(map(str.isdigit, value)) and not _FRACTION.fullmatch(value)
+                for value in contents[name].distinct
+            )
         ]
         if ids and sheet.rows > 1:
             take("call_id", ids[0], "ids without duplicates", "guess")
@@ -501,6 +508,29 @@ def _by_contents(  # noqa: C901, PLR0912 - one rule after the other; later ones 
     ]
     if money and "cost" not in choices:
         take("cost", money[-1], "amounts with decimals", "guess")
+
+
+def _take_words(
+    names: Sequence[str], contents: Mapping[str, Contents], choices: dict[str, Choice], take: Callable[..., None]
+) -> None:
+    """Outcomes, causes, directions and unique ids are told by their words."""
+    for name in names:
+        values = contents[name].distinct
+        if "disposition" not in choices and contents[name].words and all(value.lower() in OUTCOMES for value in values):
+            take("disposition", name, "outcomes of calls", "certain")
+        elif "hangup_cause" not in choices and all(_CAUSE.fullmatch(value) for value in values):
+            take("hangup_cause", name, "causes of hang-up", "certain")
+        elif (
+            "call_direction" not in choices
+            and contents[name].words
+            and len(values) > 1
+            and all(value.lower() in INBOUND | OUTBOUND for value in values)
+        ):
+            take("call_direction", name, "words of directions", "certain")
+        elif (
+            "call_id" not in choices and contents[name].is_identity and all(_UUID.fullmatch(value) for value in values)
+        ):
+            take("call_id", name, "unique ids", "certain")
 
 
 def _take_times(
