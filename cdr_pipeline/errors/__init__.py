@@ -68,6 +68,7 @@ token, a phone number or a name.
     │   └── DeliveryError                   a target cannot be reached or failed (retryable)
     │       └── DeliveryRefused                 the host key is unknown, or the target has a different file of that name
     ├── IncompleteNight                 9   some accounts failed; the others are done
+    ├── DayNotEnded                 9   the day has not ended in the account's time zone (retryable)
     ├── BackupError                     8   a backup could not be written, or is incomplete or damaged
     ├── ProblemsFound                   11  a check-up found problems that need manual action
     ├── StoreError                      14  the object store of CDR_DATA_DIR failed
@@ -107,6 +108,7 @@ from cdr_pipeline.errors.operations import (
     AlertNotSent,
     BackupError,
     DagsterStorageError,
+    DayNotEnded,
     IncompleteNight,
     ProblemsFound,
 )
@@ -171,6 +173,7 @@ __all__ = [
     "ControlTotalsDiffer",
     "DagsterStorageError",
     "DayNotBegun",
+    "DayNotEnded",
     "DayNotSealable",
     "DecisionConflict",
     "DeliveryError",

@@ -20,6 +20,14 @@ class IncompleteNight(CdrError):
         self.cause = cause
 
 
+class DayNotEnded(CdrError):
+    """The business date has not ended in the account's time zone, so what was collected of it is incomplete."""
+
+    code = "day_not_ended"
+    exit_code = 9
+    retryable = True
+
+
 class DagsterStorageError(CdrError):
     """Dagster's own storage in DAGSTER_HOME is damaged, locked or away. The warehouse is not affected."""
 

@@ -2,16 +2,23 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.defs.records.cdr_results import COMPLETE, cdr_result
+from cdr_pipeline.simulator.running import run_switch
+from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.operations.health import Problem, find_problems
+from cdr_pipeline.steps.operations.night_alerts import problem_incidents
 from cdr_pipeline.steps.operations.night_page import night_markdown
 from cdr_pipeline.steps.operations.night_report import NightReport
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.load_uploads import LoadedUploads
 from cdr_pipeline.warehouse.ledger import NightAccount
 from tests.support.days import DAY, collected, deliver, later, seal, state
+from tests.support.nights import night, playing
 
 NOW = datetime(2026, 4, 8, 6, tzinfo=UTC)
 ACCOUNT = NightAccount("acct", "open", NOW, NOW, "usual", 0, "day.csv", 1, 5, 100, "0" * 64)
@@ -56,3 +63,20 @@ def test_a_late_day_is_named_at_once_with_the_command_that_restates_it(ctx: RunC
         item for item in find_problems(later(ctx, hours=2), late_after=timedelta()) if "late_pending" in item.what
     ]
     assert found.command == f"cdr-pipeline days restate --by NAME --reason WHY --date {DAY}"
+
+
+def test_a_day_that_has_not_ended_is_incomplete_everywhere(ctx: RunContext) -> None:
+    made = SimulatedSwitch.build(accounts=1, calls_per_day=4)
+    (account,) = made.accounts
+    today = ctx.clock().astimezone(ZoneInfo(account.time_zone)).date()
+    with run_switch(made) as running:
+        place = playing(ctx, made, running.url)
+        _, loaded = night(place, today)
+    (found,) = [item for item in find_problems(place) if item.code == "day_not_ended"]
+    assert found.what.startswith(f"{today} has not ended for {account.account_id}: what is collected is incomplete")
+    assert found.command == f"cdr-pipeline nightly --date {today} --account {account.account_id}"
+    results = cdr_result([loaded], LoadedUploads((), ()), None, {}, {}).checks([today])
+    complete = next(check for check in results if check.check_name == COMPLETE)
+    assert not complete.passed
+    assert str(complete.metadata["causes"].value).startswith(f"1 account: {today} ends at ")
+    assert problem_incidents([found]) == []

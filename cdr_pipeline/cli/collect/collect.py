@@ -53,6 +53,7 @@ def collect(
         failures += collected.failures
         elsewhere = collected.elsewhere
     failed = {failure.account_id: failure for failure in failures}
+    causes = {failure.account_id: failure.message for failure in (*loaded.unfinished, *failures)}
     show(
         _COLLECTED,
         (
@@ -61,7 +62,7 @@ def collect(
                 day,
                 *(getattr(part.counts, name) for name in _CLASSES),
                 Cell(part.complete, "complete") if part.complete else Cell(part.complete, "incomplete", "red"),
-                Cell(failed[part.account_id].message if part.account_id in failed else None, style="red"),
+                Cell(causes.get(part.account_id), style="red"),
                 Cell(_remarks(part, elsewhere=part.account_id in elsewhere), style="red"),
             )
             for part in loaded.accounts

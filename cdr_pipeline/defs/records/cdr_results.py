@@ -111,7 +111,7 @@ def _of(loaded: list[LoadedDay], dates: Sequence[date]) -> list[LoadedDay]:
 def _complete_result(loaded: list[LoadedDay], uploads: LoadedUploads, names: Mapping[str, str]) -> dg.AssetCheckResult:
     missing = [(day.business_date, account_id) for day in loaded for account_id in day.incomplete]
     expected = sum(len(day.accounts) for day in loaded)
-    failures = [failure for day in loaded for failure in day.failures] + list(uploads.failures)
+    failures = [failure for day in loaded for failure in (*day.failures, *day.unfinished)] + list(uploads.failures)
     rows = [(day, account_id, names.get(account_id, "")) for day, account_id in missing[:200]]
     accounts = sorted({account_id for _, account_id in missing} | {failure.account_id for failure in failures})
     days = sorted({day for day, _ in missing}) or [day.business_date for day in loaded]

@@ -22,7 +22,7 @@ from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.core.records.volume import Volume, compared_days, judge_volume
 from cdr_pipeline.core.time.coverage import covered_through, not_covered
-from cdr_pipeline.errors import CdrError
+from cdr_pipeline.errors import CdrError, DayNotEnded
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.landing import LandingFile
 from cdr_pipeline.sources.upstream import RecordOwner, Upstream
@@ -71,6 +71,7 @@ class AccountLoaded:
         touched: business dates with changed records.
         complete: whether loaded windows cover the whole day without a gap.
         volume: rows of a complete day compared with the usual number; None for an incomplete day.
+        ends_at: end of the day, if it has not ended in the account's time zone and is incomplete for that reason.
         failure: cause of a failure; None on success.
     """
 
@@ -80,6 +81,7 @@ class AccountLoaded:
     touched: frozenset[date] = frozenset()
     complete: bool = False
     volume: Volume | None = None
+    ends_at: datetime | None = None
     failure: AccountFailure | None = None
 
     @property
@@ -112,6 +114,18 @@ class LoadedDay:
     def failures(self) -> tuple[AccountFailure, ...]:
         """Failures of accounts that were not loaded completely."""
         return tuple(account.failure for account in self.accounts if account.failure is not None)
+
+    @property
+    def unfinished(self) -> tuple[AccountFailure, ...]:
+        """Accounts without a failure whose day has not ended."""
+        return tuple(
+            AccountFailure.of(
+                account.account_id,
+                DayNotEnded(f"{self.business_date} ends at {account.ends_at:%Y-%m-%d %H:%M} UTC in its time zone"),
+            )
+            for account in self.accounts
+            if account.ends_at is not None and account.failure is None
+        )
 
     @property
     def incomplete(self) -> tuple[str, ...]:
@@ -178,6 +192,7 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, ctx: R
         touched,
         complete=volume is not None,
         volume=volume,
+        ends_at=_later_end(account, request.business_date, ctx) if volume is None else None,
         failure=failure,
     )
     if loaded_account.foreign_rows:
@@ -188,6 +203,12 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, ctx: R
         )
     ctx.progress(f"loaded {account.account_id}")
     return loaded_account
+
+
+def _later_end(account: Account, business_date: date, ctx: RunContext) -> datetime | None:
+    """End of a day that has not ended; None if it has."""
+    _, end = account.zones.bounds(business_date)
+    return end if end > ctx.clock() else None
 
 
 def _note_completeness(account: Account, business_date: date, ledger: Ledger, ctx: RunContext) -> Volume | None:

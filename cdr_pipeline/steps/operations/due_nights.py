@@ -10,6 +10,9 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 
+# A day that has begun somewhere and has not ended everywhere is at most this far from the current one in UTC.
+_DAY_ANYWHERE = timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True)
 class DueNight:
@@ -26,6 +29,21 @@ class DueNight:
     accounts: tuple[str, ...]
     hopeless: tuple[str, ...]
     everybody: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedDay:
+    """A business date that was collected before it ended in the time zones of some accounts.
+
+    Attributes:
+        business_date: business date.
+        accounts: ids of these accounts, in order.
+        ends_at: latest end of the day among them, UTC.
+    """
+
+    business_date: date
+    accounts: tuple[str, ...]
+    ends_at: datetime
 
 
 def last_due_date(settings: Settings, now: datetime) -> date:
@@ -45,6 +63,24 @@ def due_nights(ctx: RunContext) -> list[DueNight]:
     """
     with ctx.ledger() as ledger:
         return _due_nights(ledger, ctx)
+
+
+def unfinished_days(ledger: Ledger, ctx: RunContext) -> list[UnfinishedDay]:
+    """Days of which a part is collected although they have not ended, oldest first."""
+    now = ctx.clock()
+    accounts = {account.account_id: account for account in ledger.accounts.active()}
+    missing = ledger.health.missing_days(
+        list(accounts),
+        now.date() - _DAY_ANYWHERE,
+        now.date() + _DAY_ANYWHERE,
+        time_zone=ctx.settings.time_zone,
+    )
+    by_date: dict[date, dict[str, datetime]] = {}
+    for day in missing:
+        _, end = accounts[day.account_id].zones.bounds(day.business_date)
+        if day.attempted and day.error_code is None and end > now:
+            by_date.setdefault(day.business_date, {})[day.account_id] = end
+    return [UnfinishedDay(day, tuple(ends), max(ends.values())) for day, ends in sorted(by_date.items())]
 
 
 def _due_nights(ledger: Ledger, ctx: RunContext) -> list[DueNight]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from cdr_pipeline.errors import (
     CallTooLong,
     ClockDisagrees,
+    DayNotEnded,
     DialectChanged,
     ReplicaUnusable,
     RowsRejected,
@@ -22,7 +23,7 @@ from cdr_pipeline.sources.uploads.profiles import broken_profiles
 from cdr_pipeline.steps.days.sealed_files import FileFault
 from cdr_pipeline.steps.operations.clocks import clock_differences
 from cdr_pipeline.steps.operations.disk import disk_forecasts
-from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
+from cdr_pipeline.steps.operations.due_nights import DueNight, UnfinishedDay, due_nights, unfinished_days
 from cdr_pipeline.steps.operations.remedies import settle_command
 from cdr_pipeline.steps.retention.retain_records import due_months, months_after
 from cdr_pipeline.steps.run_context import RunContext
@@ -115,6 +116,7 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> lis
         problems = [
             *clocks_broken(ledger, ctx),
             *_nights(nights, ctx),
+            *_unfinished(unfinished_days(ledger, ctx), names, ctx),
             *_collections(ledger, active),
             *_uploads(ledger, names),
             *_rejects(ledger, account_ids, ctx.clock()),
@@ -170,6 +172,20 @@ def _nights(nights: list[DueNight], ctx: RunContext) -> Iterator[Problem]:
             began.astimezone(ctx.clock().tzinfo),
             f"cdr-pipeline nightly --date {night.business_date}",
             str(night.business_date),
+        )
+
+
+def _unfinished(days: list[UnfinishedDay], names: Mapping[str, str], ctx: RunContext) -> Iterator[Problem]:
+    """Days that were collected before they ended. ``missed_nights`` collects the rest of them."""
+    for day in days:
+        only = "".join(f" --account {item}" for item in day.accounts) if len(day.accounts) <= _NAMED else ""
+        yield Problem(
+            f"{day.business_date} has not ended for {_some([_titled(item, names) for item in day.accounts])}: what is "
+            f"collected is incomplete; run the night again after {day.ends_at:%Y-%m-%d %H:%M} UTC",
+            DayNotEnded.code,
+            ctx.clock(),
+            f"cdr-pipeline nightly --date {day.business_date}{only}",
+            str(day.business_date),
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
+from cdr_pipeline.errors import DayNotEnded
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.operations.alert import Incident
 from cdr_pipeline.steps.operations.alert_outbox import Outcome, tell
@@ -18,7 +19,7 @@ _PAUSES_AT_END: Final = 4
 
 
 def problem_incidents(problems: Sequence[Problem]) -> list[Incident]:
-    """One incident per problem."""
+    """One incident per problem; none for a day that ends by itself, which the alert about its run names."""
     return [
         Incident(
             f"{PROBLEMS}{item.topic}",
@@ -28,6 +29,7 @@ def problem_incidents(problems: Sequence[Problem]) -> list[Incident]:
             watched_until=item.watched_until,
         )
         for item in problems
+        if item.code != DayNotEnded.code
     ]
 
 
