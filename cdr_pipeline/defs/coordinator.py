@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import dagster as dg
 
+from cdr_pipeline.defs.celery_run import execute_until_ended
 from cdr_pipeline.defs.dagster_private import ExecutionPlan, PlanContext, RetryMode, StepDependencyConfig
 from cdr_pipeline.defs.process import own_process
 from cdr_pipeline.defs.resources import RunContexts
@@ -28,7 +29,7 @@ def with_run_lease(executor: dg.ExecutorDefinition, run_contexts: RunContexts) -
         name=executor.name,
         config_schema=cast("Any", executor.config_schema),
         requirements=executor.get_requirements,
-        executor_creation_fn=lambda context: _LeasedExecutor(create(context), run_contexts),
+        executor_creation_fn=lambda context: _LeasedExecutor(create(context), executor.name, run_contexts),
         description=executor.description,
     )
 
@@ -36,8 +37,9 @@ def with_run_lease(executor: dg.ExecutorDefinition, run_contexts: RunContexts) -
 class _LeasedExecutor(dg.Executor):
     """Delegates to an executor and keeps the lease of the run."""
 
-    def __init__(self, executor: dg.Executor, run_contexts: RunContexts) -> None:
+    def __init__(self, executor: dg.Executor, name: str, run_contexts: RunContexts) -> None:
         self._executor = executor
+        self._execute = execute_until_ended if name == "celery" else executor.execute
         self._run_contexts = run_contexts
 
     def __getattr__(self, name: str) -> object:
@@ -55,4 +57,4 @@ class _LeasedExecutor(dg.Executor):
     def execute(self, plan_context: PlanContext, execution_plan: ExecutionPlan) -> Iterator[dg.DagsterEvent]:
         step = RunningStep(plan_context.run_id, COORDINATOR, own_process())
         with kept_run_lease(step, self._run_contexts.open_without_run):
-            yield from self._executor.execute(plan_context, execution_plan)
+            yield from self._execute(plan_context, execution_plan)

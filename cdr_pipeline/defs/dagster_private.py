@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 import dagster as dg
-from dagster._config import validate_config
+from dagster._config import process_config, validate_config
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 from dagster._core.execution.context.system import PlanOrchestrationContext as PlanContext
 from dagster._core.execution.plan.objects import StepFailureData
@@ -28,6 +28,7 @@ __all__ = [
     "StepDependencyConfig",
     "StepFailureData",
     "asset_partitions",
+    "process_config",
     "record_evaluation",
     "unpack_value",
     "validate_config",

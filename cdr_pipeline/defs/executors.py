@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import dagster as dg
 import yaml
 
-from cdr_pipeline.defs.dagster_private import validate_config
+from cdr_pipeline.defs.dagster_private import process_config, validate_config
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.settings import Settings
 
@@ -46,6 +46,24 @@ def executor_for(settings: Settings) -> dg.ExecutorDefinition:
     config = executor_config(settings.executor_config)
     _require_valid(executor, config, settings.executor_config)
     return executor.configured(config)
+
+
+def evaluated_config(settings: Settings) -> dict[str, Any]:
+    """The config of the executor with its defaults and the values of the environment variables that it names.
+
+    Raises:
+        ConfigurationError: as ``executor_for``; or the file names an environment variable that is not set.
+    """
+    module, name, _ = _IMPORTS[settings.executor]
+    executor: dg.ExecutorDefinition = getattr(importlib.import_module(module), name)
+    config = {} if settings.executor_config is None else executor_config(settings.executor_config)
+    result = process_config(executor.config_schema.config_type, config)
+    if not result.success or result.value is None:
+        raise ConfigurationError(
+            f"CDR_EXECUTOR_CONFIG: a value of the executor {executor.name} cannot be read",
+            hint="set the environment variables that the file names",
+        )
+    return dict(result.value)
 
 
 def executor_config(path: Path) -> dict[str, Any]:

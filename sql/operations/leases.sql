@@ -33,6 +33,15 @@ SELECT process
 FROM step_leases
 WHERE run_id = %(run_id)s AND step = %(step)s AND renewed_at >= clock_timestamp() - make_interval(secs => %(seconds)s)
 
+-- Name:        live_leases
+-- Purpose:     steps that have renewed their lease lately.
+-- Parameters:  seconds.   Grain: run_id, step.   Locks: none.
+SELECT
+    run_id,
+    step
+FROM step_leases
+WHERE renewed_at >= clock_timestamp() - make_interval(secs => %(seconds)s)
+
 -- Name:        expired_leases
 -- Purpose:     steps that have not renewed their lease for some time, oldest first.
 -- Parameters:  seconds.   Grain: run_id, step.   Locks: none.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from cdr_pipeline.defs.operations.dead_runs import QUIET, allow_reexecution, dead_runs, dead_steps, end_run
+from cdr_pipeline.defs.operations.stalled_runs import stalled_runs
 from cdr_pipeline.defs.process import PROCESS_TAG
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.operations.step_leases import expired_leases, forget_leases
@@ -22,17 +23,19 @@ def dead_runs_sensor(settings: Settings, run_contexts: "RunContexts") -> dg.Sens
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Ends runs whose coordinator or one of whose steps has not renewed its lease for two minutes, on any "
-            "machine and with any executor, frees their slots in pools and lets run retries repeat what is missing. "
+            "machine and with any executor, and runs that wait for steps of which the broker has lost the tasks. "
+            "Frees their slots in pools and lets run retries repeat what is missing. "
             "For the in-process executor also ends runs of this machine whose process was killed."
         ),
     )
     def ended(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         ctx = run_contexts.open_without_run()
         leases = expired_leases(ctx)
-        silent = dead_steps(context.instance, leases)
-        for step in silent:
-            allow_reexecution(context.instance, step.record)
-            end_run(context.instance, step.record)
+        silent = [step.record for step in dead_steps(context.instance, leases)]
+        silent += [run.record for run in stalled_runs(context.instance, ctx).lost]
+        for record in silent:
+            allow_reexecution(context.instance, record)
+            end_run(context.instance, record)
         for run_id in {lease.run_id for lease in leases}:
             forget_leases(run_id, ctx)
         # The processes of other executors end with each step, so that only leases tell dead runs from waiting ones.

@@ -13,6 +13,7 @@ from cdr_pipeline.defs.coordinator import COORDINATOR
 from cdr_pipeline.defs.dagster_private import RunRecord
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.operations.dead_runs import QUIET, DeadStep, dead_runs, dead_steps, end_run
+from cdr_pipeline.defs.operations.stalled_runs import Stalled, StalledRun, stalled_runs
 from cdr_pipeline.defs.partitions import PARTITION_TAG
 from cdr_pipeline.errors import DagsterStorageError
 from cdr_pipeline.settings import Settings
@@ -60,23 +61,23 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
     dg.Definitions.validate_loadable(build_definitions(settings))
     check_place(settings)
     ctx = RunContext.open(settings, clock=clock)
-    dead, silent, orchestration = _runs_and_daemon(ctx, fix=fix, quiet=quiet)
+    gone, orchestration = _runs_and_daemon(ctx, fix=fix, quiet=quiet)
     lost = tuple(map(_lost_file, check_sealed_files(ctx).lost))
     with ctx.ledger() as ledger:
         # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.
         no_accounts = [] if ledger.accounts.active() else [_no_accounts(settings, clock())]
         switch_clock = [item for item in clocks_broken(ledger, ctx, ask_switch=True) if "switch" in item.what]
     problems = [*no_accounts, *switch_clock, *find_problems(ctx, late_after=timedelta()), *orchestration]
-    dead_run_problems = (*map(_dead_run_problem, dead), *map(_dead_step_problem, silent))
     if not fix:
-        return CheckUp((*dead_run_problems, *problems), (), lost)
-    return CheckUp(tuple(problems), dead_run_problems, lost)
+        return CheckUp((*gone, *problems), (), lost)
+    return CheckUp(tuple(problems), tuple(gone), lost)
 
 
-def _runs_and_daemon(
-    ctx: RunContext, *, fix: bool, quiet: timedelta
-) -> tuple[list[RunRecord], list[DeadStep], list[Problem]]:
-    """Dead runs and steps, and problems of Dagster itself. The rest is checked even if its storage cannot be used."""
+def _runs_and_daemon(ctx: RunContext, *, fix: bool, quiet: timedelta) -> tuple[list[Problem], list[Problem]]:
+    """Runs that never end by themselves, which ``fix`` ends, and problems of Dagster itself.
+
+    The rest is checked even if the storage of Dagster cannot be used.
+    """
     settings = ctx.settings
     try:
         with open_instance(settings) as instance:
@@ -87,14 +88,16 @@ def _runs_and_daemon(
                 for run in dead_runs(instance, ctx.clock(), quiet, processes=settings.executor == "in_process")
                 if run.dagster_run.run_id not in known
             ]
+            stalled = stalled_runs(instance, ctx)
             if fix:
-                for record in (*dead, *(step.record for step in silent)):
+                for record in (*dead, *(found.record for found in (*silent, *stalled.lost))):
                     end_run(instance, record)
                     forget_leases(record.dagster_run.run_id, ctx)
-            return dead, list(silent), list(_daemon_problem(instance, ctx.clock()))
+            gone = [*map(_dead_run_problem, dead), *map(_dead_step_problem, silent), *map(_lost_task, stalled.lost)]
+            return gone, [*_workers_problems(stalled, ctx), *_daemon_problem(instance, ctx.clock())]
     except DagsterStorageError as error:
         command = f"mkdir DAMAGED && mv {settings.dagster_home}/history {settings.dagster_home}/schedules DAMAGED"
-        return [], [], [Problem(error.message, error.code, ctx.clock(), command)]
+        return [], [Problem(error.message, error.code, ctx.clock(), command)]
 
 
 def _no_accounts(settings: Settings, now: datetime) -> Problem:
@@ -113,11 +116,8 @@ def _lost_file(file: SealedFile) -> Problem:
 
 
 def _dead_run_problem(record: RunRecord) -> Problem:
-    run = record.dagster_run
-    day = run.tags.get(PARTITION_TAG)
     return Problem(
-        f"run {run.run_id} of {run.job_name}{f' for {day}' if day else ''} is listed as {run.status.value.lower()}, "
-        "but its process is gone",
+        f"{_name_of_run(record)} is listed as {record.dagster_run.status.value.lower()}, but its process is gone",
         "run_without_process",
         record.update_timestamp.astimezone(UTC),
         _FIX,
@@ -125,15 +125,48 @@ def _dead_run_problem(record: RunRecord) -> Problem:
 
 
 def _dead_step_problem(step: DeadStep) -> Problem:
-    run, lease = step.record.dagster_run, step.lease
-    day = run.tags.get(PARTITION_TAG)
     return Problem(
-        f"run {run.run_id} of {run.job_name}{f' for {day}' if day else ''}: its {_name_of(lease)} on {lease.host} "
-        "gives no sign of life",
+        f"{_name_of_run(step.record)}: its {_name_of(step.lease)} on {step.lease.host} gives no sign of life",
         "run_without_process",
-        lease.renewed_at.astimezone(UTC),
+        step.lease.renewed_at.astimezone(UTC),
         _FIX,
     )
+
+
+def _lost_task(run: StalledRun) -> Problem:
+    return Problem(
+        f"{_name_of_run(run.record)} waits for its step {run.step}, but the broker has no task of it and no worker "
+        "runs it; was Redis restarted without 'appendonly yes'?",
+        "run_without_task",
+        run.since,
+        _FIX,
+    )
+
+
+def _workers_problems(stalled: Stalled, ctx: RunContext) -> Iterator[Problem]:
+    """Problems that keep workers from steps."""
+    if stalled.broker is not None and stalled.broker.error:
+        yield Problem(
+            f"the broker of the workers cannot be used ({stalled.broker.error}): no step is distributed",
+            "broker_unavailable",
+            ctx.clock(),
+            "systemctl restart redis-server",
+        )
+    command = "kubectl get pods" if ctx.settings.executor == "k8s" else "systemctl start cdr-worker@one"
+    for run in stalled.runs:
+        if not run.lost:
+            yield Problem(
+                f"{_name_of_run(run.record)} waits for its step {run.step}, and no worker takes it",
+                "no_worker",
+                run.since,
+                command,
+            )
+
+
+def _name_of_run(record: RunRecord) -> str:
+    run = record.dagster_run
+    day = run.tags.get(PARTITION_TAG)
+    return f"run {run.run_id} of {run.job_name}{f' for {day}' if day else ''}"
 
 
 def _name_of(lease: ExpiredLease) -> str:

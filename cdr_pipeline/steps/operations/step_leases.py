@@ -60,6 +60,12 @@ def process_of_step(run_id: str, step: str, ctx: RunContext) -> str | None:
         return ledger.leases.process_of(run_id, step, EXPIRED_SECONDS)
 
 
+def running_steps(ctx: RunContext) -> set[tuple[str, str]]:
+    """Run and name of the steps that are running on any machine."""
+    with ctx.ledger() as ledger:
+        return ledger.leases.running(EXPIRED_SECONDS)
+
+
 def expired_leases(ctx: RunContext) -> list[ExpiredLease]:
     """Steps on any machine that have not renewed their lease for two minutes."""
     with ctx.ledger() as ledger:

@@ -58,6 +58,11 @@ class LeaseTable(LedgerTables):
         rows = self.statements.rows("operations/live_lease", run_id=run_id, step=step, seconds=seconds)
         return rows[0]["process"] if rows else None
 
+    def running(self, seconds: float) -> set[tuple[str, str]]:
+        """Run and name of the steps that have renewed their lease within some seconds."""
+        rows = self.statements.rows("operations/live_leases", seconds=seconds)
+        return {(row["run_id"], row["step"]) for row in rows}
+
     def expired(self, seconds: float) -> list[ExpiredLease]:
         """Steps that have not renewed their lease for some seconds, oldest first."""
         return self.statements.records(ExpiredLease, "operations/expired_leases", seconds=seconds)
