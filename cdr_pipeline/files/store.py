@@ -24,10 +24,18 @@ from typing import IO, Any, Final, Self, cast
 from urllib.parse import urlsplit
 
 from cdr_pipeline.errors import StoreUnavailable
+from cdr_pipeline.files.clients.client import ListedObject
 from cdr_pipeline.files.spool import new_spool_file
-from cdr_pipeline.files.store_client import UNAVAILABLE_HINT, file_system, translated
+from cdr_pipeline.files.store_client import (
+    CLIENTS,
+    UNAVAILABLE_HINT,
+    client_of,
+    file_system,
+    missing_library,
+    translated,
+)
 
-SCHEMES: Final = ("s3",)
+SCHEMES: Final = tuple(CLIENTS)
 _DRIVES: Final = tuple(f"{scheme}:" for scheme in SCHEMES)
 _BLOCK: Final = 4 * 1024**2
 _SEALED: Final = ".sealed"
@@ -99,10 +107,11 @@ class StorePath(PosixPath):
             FileNotFoundError: the object does not exist.
         """
         with translated(self):
-            info = file_system().info(self.key)
-            if info["type"] != "file":
+            client = client_of(self)
+            entry = client.entry(client.files.info(self.key))
+            if entry.is_folder:
                 raise FileNotFoundError(errno.ENOENT, "No such file", str(self))
-        return _described(self, info)
+        return _described(self, entry)
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:  # noqa: ARG002
         """As ``described``."""
@@ -135,7 +144,7 @@ class StorePath(PosixPath):
     def read_bytes(self) -> bytes:
         """Content of the object."""
         with translated(self):
-            return cast("bytes", file_system().cat_file(self.key))
+            return cast("bytes", file_system(self).cat_file(self.key))
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
         """Text of the object."""
@@ -181,19 +190,20 @@ class StorePath(PosixPath):
     def objects(self) -> Iterator[StoredObject]:
         """Every object below the path, by key."""
         with translated(self):
-            found = cast("dict[str, Any]", file_system().find(f"{self.key}/", detail=True))
-        for key, info in sorted(found.items()):
-            path = type(self)(f"{self.parts[0]}//{key}")
-            if info["type"] == "file" and not key.endswith("/") and not _is_marker(path.name):
-                yield _described(path, info)
+            found = client_of(self).below(self.key)
+        for entry in sorted(found, key=lambda entry: entry.key):
+            path = type(self)(f"{self.parts[0]}//{entry.key}")
+            if not entry.is_folder and not entry.key.endswith("/") and not _is_marker(path.name):
+                yield _described(path, entry)
 
     def _entries(self, prefix: str = "") -> Generator[tuple[Self, bool]]:
         """Paths directly in the folder, and whether each is a folder."""
-        listed = _listed(self, prefix)
-        for info in sorted(listed, key=lambda info: str(info["name"])):
-            path = type(self)(f"{self.parts[0]}//{info['name'].rstrip('/')}")
+        with translated(self):
+            found = client_of(self).folder(self.key, prefix)
+        for entry in sorted(found, key=lambda entry: entry.key):
+            path = type(self)(f"{self.parts[0]}//{entry.key.rstrip('/')}")
             if path != self and not _is_marker(path.name):
-                yield path, info["type"] == "directory"
+                yield path, entry.is_folder
 
     def unlink(self, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002
         """Deletes the object and its read-only marker."""
@@ -202,7 +212,7 @@ class StorePath(PosixPath):
         with translated(self):
             for key in (self.key, self._marker.key):
                 with suppress(FileNotFoundError):
-                    file_system().rm_file(key)
+                    file_system(self).rm_file(key)
 
     def rename(self, target: "str | os.PathLike[str]") -> Self:
         """Copies the object, compares both and deletes the first; a reader may see both for a moment."""
@@ -210,7 +220,7 @@ class StorePath(PosixPath):
             raise TypeError("both paths of a rename must be in the object store")
         sealed, sha256 = self.is_read_only(), sha256_of(self)
         with translated(self):
-            file_system().cp_file(self.key, target.key)
+            file_system(self).cp_file(self.key, target.key)
         _require_same_bytes(target, sha256)
         if sealed:
             target.make_read_only()
@@ -233,8 +243,8 @@ class StorePath(PosixPath):
 
     def make_read_only(self) -> None:
         """Creates the read-only marker."""
-        with translated(self):
-            file_system().pipe_file(self._marker.key, b"")
+        with translated(self, creates=True):
+            file_system(self).pipe_file(self._marker.key, b"")
 
     @property
     def _marker(self) -> Self:
@@ -245,20 +255,25 @@ def parse_url(text: str) -> StorePath:
     """The path of a URL.
 
     Raises:
-        ValueError: the scheme is not supported, the bucket is missing, or the URL contains credentials or a query.
+        ValueError: the scheme is not supported, its library is not installed, the bucket is missing, or the URL
+            contains credentials or a query.
     """
     parts = urlsplit(text)
     if parts.scheme not in SCHEMES:
         raise ValueError(f"must be a folder or a URL that begins with {' or '.join(f'{name}://' for name in SCHEMES)}")
+    kind = CLIENTS[parts.scheme]
+    form = f"{parts.scheme}://{kind.bucket.upper()}/FOLDER"
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError(
-            f"must be {parts.scheme}://BUCKET/FOLDER without credentials and options; credentials come from the "
-            "environment, for example AWS_ACCESS_KEY_ID, and the address of a store from AWS_ENDPOINT_URL"
+            f"must be {form} without account, credentials and options, which come from the environment: "
+            f"{kind.credentials}"
         )
     if not parts.netloc:
-        raise ValueError(f"must name a bucket: {parts.scheme}://BUCKET/FOLDER")
+        raise ValueError(f"must name a {kind.bucket}: {form}")
     if any(part in (".", "..") for part in parts.path.split("/")):
         raise ValueError("must not contain . or .. as a folder")
+    if command := missing_library(parts.scheme):
+        raise ValueError(f"{parts.scheme}:// needs another library: {command}")
     return StorePath(text)
 
 
@@ -275,7 +290,7 @@ def store(local: Path, target: StorePath, *, replace: bool) -> None:
         local: local file.
         target: path in the store.
         replace: whether another object of that name may be overwritten. If not, the store itself refuses it
-            (``If-None-Match: *``) where it can.
+            (``If-None-Match: *``, ``ifGenerationMatch=0``).
 
     Raises:
         FileExistsError: the name belongs to an object with other bytes, or to a read-only one.
@@ -288,8 +303,8 @@ def store(local: Path, target: StorePath, *, replace: bool) -> None:
         _require_equal(target, sha256)
         return
     try:
-        with translated(target):
-            file_system().put_file(str(local), target.key, mode="overwrite" if replace else "create")
+        with translated(target, creates=True):
+            file_system(target).put_file(str(local), target.key, mode="overwrite" if replace else "create")
     except FileExistsError:
         # Another writer was faster, or the reply to the first attempt was lost and the file is already there.
         _require_equal(target, sha256)
@@ -333,7 +348,7 @@ def download(path: StorePath) -> Path:
     local = new_spool_file(path.name)
     try:
         with translated(path):
-            file_system().get_file(path.key, str(local))
+            file_system(path).get_file(path.key, str(local))
     except BaseException:
         local.unlink(missing_ok=True)
         raise
@@ -383,23 +398,14 @@ class _Reader(io.RawIOBase):
         if end <= self._at:
             return 0
         with translated(self._path):
-            content = cast("bytes", file_system().cat_file(self._path.key, start=self._at, end=end))
+            content = cast("bytes", file_system(self._path).cat_file(self._path.key, start=self._at, end=end))
         buffer[: len(content)] = content
         self._at += len(content)
         return len(content)
 
 
-def _listed(folder: StorePath, prefix: str) -> list[dict[str, Any]]:
-    """Objects and folders directly in a folder whose names begin with a text."""
-    with translated(folder):
-        found = cast(
-            "dict[str, Any]", file_system().find(folder.key, maxdepth=1, withdirs=True, detail=True, prefix=prefix)
-        )
-    return list(found.values())
-
-
-def _described(path: StorePath, info: dict[str, Any]) -> StoredObject:
-    return StoredObject(path, int(info["size"]), info["LastModified"], str(info.get("ETag", "")))
+def _described(path: StorePath, entry: ListedObject) -> StoredObject:
+    return StoredObject(path, entry.size, entry.changed_at, entry.tag)
 
 
 def _is_marker(name: str) -> bool:

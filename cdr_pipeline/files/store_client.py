@@ -5,86 +5,80 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from cdr_pipeline.errors import StoreRefused, StoreUnavailable
+from cdr_pipeline.files.clients.azure import AzureClient
+from cdr_pipeline.files.clients.client import Failure, StoreClient
+from cdr_pipeline.files.clients.google import GoogleClient
+from cdr_pipeline.files.clients.s3 import S3Client
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
-_CONNECT_SECONDS: Final = 10
-_REFUSED_HINT: Final = (
-    "check CDR_DATA_DIR and the store's credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE or the "
-    "role of the machine), then 'cdr-pipeline config check'"
-)
-UNAVAILABLE_HINT: Final = (
-    "try again; 'cdr-pipeline config check' tries the store that CDR_DATA_DIR and AWS_ENDPOINT_URL name"
-)
+CLIENTS: Final[dict[str, type[StoreClient]]] = {"s3": S3Client, "abfs": AzureClient, "gs": GoogleClient}
+UNAVAILABLE_HINT: Final = "try again; 'cdr-pipeline config check' tries the store that CDR_DATA_DIR names"
 
 
-@lru_cache(maxsize=1)
-def made_in(_: int) -> "AbstractFileSystem":
-    """The file system of a process, by its id; made once, with the store's address and credentials of that moment."""
-    import fsspec  # noqa: PLC0415 - most installations have a local folder and never need it
-
-    return fsspec.filesystem(
-        "s3",
-        use_listings_cache=False,
-        skip_instance_cache=True,
-        config_kwargs={
-            "connect_timeout": _CONNECT_SECONDS,
-            "read_timeout": 60,
-            "retries": {"max_attempts": 3, "mode": "standard"},
-        },
-    )
+@lru_cache(maxsize=4)
+def made_in(_: int, scheme: str) -> StoreClient:
+    """The client of a process, by its id; made once, with the store's address and credentials of that moment."""
+    return CLIENTS[scheme]()
 
 
-def file_system() -> "AbstractFileSystem":
-    """The file system of this process; a forked process needs its own."""
-    return made_in(os.getpid())
+def client_of(path: Path) -> StoreClient:
+    """The client of this process for the store of a path; a forked process needs its own."""
+    return made_in(os.getpid(), _scheme(path))
+
+
+def file_system(path: Path) -> "AbstractFileSystem":
+    """The file system of this process for the store of a path."""
+    return client_of(path).files
+
+
+def missing_library(scheme: str) -> str:
+    """Command that installs the library of a kind of store, "" if it is installed."""
+    kind = CLIENTS[scheme]
+    return "" if find_spec(kind.module) else f'pip install "cdr-pipeline[{kind.extra}]"'
 
 
 @contextmanager
-def translated(path: Path) -> Generator[None]:
-    """Converts errors of the libraries. Their texts may contain secrets and are dropped; the code is kept."""
-    from aiohttp import ClientError as HttpError  # noqa: PLC0415
-    from botocore.exceptions import (  # noqa: PLC0415
-        BotoCoreError,
-        ClientError,
-        NoCredentialsError,
-        PartialCredentialsError,
-        ProfileNotFound,
-    )
-    from fsspec.exceptions import FSTimeoutError  # noqa: PLC0415
+def translated(path: Path, *, creates: bool = False) -> Generator[None]:
+    """Converts errors of the libraries. Their texts may contain secrets and are dropped; the code is kept.
 
-    bucket = path.parts[1]
+    Args:
+        path: path in the store.
+        creates: whether the block creates the object, so that only its bucket can be missing.
+    """
+    kind = CLIENTS[_scheme(path)]
     try:
         yield
-    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound):
-        raise StoreRefused(f"no credentials for the object store of bucket {bucket}", hint=_REFUSED_HINT) from None
-    except (OSError, BotoCoreError, ClientError, FSTimeoutError, HttpError) as error:
-        code = _code_of(error)
-        if code == "NoSuchBucket":
-            raise StoreRefused(f"the bucket {bucket} does not exist", hint=_REFUSED_HINT) from None
-        if isinstance(error, PermissionError) or code in ("403", "AccessDenied"):
-            raise StoreRefused(
-                f"the object store rejects the credentials for bucket {bucket} ({code or 'AccessDenied'})",
-                hint=_REFUSED_HINT,
-            ) from None
-        if code in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
-            raise FileExistsError(errno.EEXIST, "Another file has this name", str(path)) from None
-        if isinstance(error, FileNotFoundError | FileExistsError):
-            raise
-        raise StoreUnavailable(
-            f"the object store of bucket {bucket} failed ({code or type(error).__name__})", hint=UNAVAILABLE_HINT
-        ) from None
+    except kind.errors() as error:
+        failure, code = kind.failure_of(error)
+        if failure is Failure.MISSING and creates:
+            failure = Failure.NO_BUCKET
+        raise _error(path, failure, code or type(error).__name__) from None
 
 
-def _code_of(error: BaseException) -> str:
-    """Error code of the store's response, such as ``NoSuchBucket``; "" if there was no response."""
-    for each in (error, error.__cause__):
-        response = getattr(each, "response", None)
-        if isinstance(response, dict):
-            return str(cast("dict[str, dict[str, Any]]", response).get("Error", {}).get("Code", ""))
-    return ""
+def _scheme(path: Path) -> str:
+    return path.parts[0].rstrip(":")
+
+
+def _error(path: Path, failure: Failure, code: str) -> Exception:
+    """Error of the product for what failed at a path."""
+    kind = CLIENTS[_scheme(path)]
+    named = f"{kind.bucket} {path.parts[1]}"
+    hint = f"check CDR_DATA_DIR and the store's credentials ({kind.credentials}), then 'cdr-pipeline config check'"
+    if failure is Failure.MISSING:
+        return FileNotFoundError(errno.ENOENT, "No such file", str(path))
+    if failure is Failure.EXISTS:
+        return FileExistsError(errno.EEXIST, "Another file has this name", str(path))
+    if failure is Failure.NO_BUCKET:
+        return StoreRefused(f"the {named} does not exist", hint=hint)
+    if failure is Failure.NO_CREDENTIALS:
+        return StoreRefused(f"no credentials for the object store of {named}", hint=hint)
+    if failure is Failure.REFUSED:
+        return StoreRefused(f"the object store rejects the credentials for {named} ({code})", hint=hint)
+    return StoreUnavailable(f"the object store of {named} failed ({code})", hint=UNAVAILABLE_HINT)

@@ -28,7 +28,8 @@ class WarehouseSettings(SettingsSection):
     )
     data_dir: DataFolder = Field(
         default_factory=lambda: home() / "cdr_data",
-        description="landing files, uploads, exports and the embedded warehouse; or s3://BUCKET/FOLDER",
+        description="landing files, uploads, exports and the embedded warehouse; or the URL of an object store, as "
+        "s3://BUCKET/FOLDER",
     )
     dagster_home: AbsolutePath = Field(
         default_factory=lambda: home() / "dagster_home",

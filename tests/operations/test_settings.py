@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.files import store_client
 from cdr_pipeline.settings import inspect_settings, load_settings, subprocess_environment
 
 
@@ -100,17 +101,32 @@ def test_a_wrong_warehouse_is_not_also_a_missing_one(monkeypatch: pytest.MonkeyP
     assert [report.variable for report in inspect_settings()[0] if report.problem] == ["CDR_WAREHOUSE_URL"]
 
 
-@pytest.mark.parametrize("url", ["abfs://folder/data", "gs://bucket/data", "https://store.example/data"])
-def test_other_object_stores_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("CDR_DATA_DIR", url)
-    with pytest.raises(ConfigurationError, match="must be a folder or a URL that begins with s3://"):
+def test_other_object_stores_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDR_DATA_DIR", "https://store.example/data")
+    with pytest.raises(ConfigurationError, match="a URL that begins with s3:// or abfs:// or gs://"):
         load_settings()
 
 
-@pytest.mark.parametrize("url", ["s3://CANARY_KEY:CANARY@bucket/data", "s3://bucket/data?key=CANARY", "s3:///data"])
-def test_the_url_of_a_store_has_a_bucket_and_no_secrets(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_a_store_without_its_library_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_client, "find_spec", lambda _: None)
+    monkeypatch.setenv("CDR_DATA_DIR", "abfs://container/data")
+    with pytest.raises(ConfigurationError, match=r'pip install "cdr-pipeline\[azure\]"'):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "form"),
+    [
+        ("s3://CANARY_KEY:CANARY@bucket/data", "s3://BUCKET/FOLDER"),
+        ("s3://bucket/data?key=CANARY", "s3://BUCKET/FOLDER"),
+        ("s3:///data", "s3://BUCKET/FOLDER"),
+        ("abfs://container@CANARY.dfs.example/data", "abfs://CONTAINER/FOLDER"),
+        ("gs://bucket/data?key=CANARY", "gs://BUCKET/FOLDER"),
+    ],
+)
+def test_the_url_of_a_store_has_a_bucket_and_no_secrets(monkeypatch: pytest.MonkeyPatch, url: str, form: str) -> None:
     monkeypatch.setenv("CDR_DATA_DIR", url)
-    with pytest.raises(ConfigurationError, match="s3://BUCKET/FOLDER") as raised:
+    with pytest.raises(ConfigurationError, match=form) as raised:
         load_settings()
     assert "CANARY" not in str(raised.value)
 

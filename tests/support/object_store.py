@@ -1,22 +1,20 @@
-"""An S3 server as a process of its own, and a proxy in front of it that puts faults."""
+"""A proxy in front of a server of an object store that injects faults."""
 
 import http.client
-import os
+import json
 import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-import boto3
+from tests.support.store_servers import BUCKET, StoreServer
 
-BUCKET: Final = "cdr-data"
 _DROPPED: Final = {"connection", "transfer-encoding", "content-length", "keep-alive"}
+_CHECKSUMS: Final = ("x-amz-checksum", "content-md5", "x-amz-sdk-checksum", "x-amz-trailer", "x-ms-content-crc64")
+_TOKEN: Final = json.dumps({"access_token": "token-of-the-test", "expires_in": 3600, "token_type": "Bearer"}).encode()
 
 
 @dataclass
@@ -24,17 +22,20 @@ class FaultyStore:
     """Address of the proxy, and the faults of the next requests.
 
     Attributes:
+        server: server behind the proxy.
         url: address for clients.
-        slow_down: number of requests to answer with SlowDown.
+        slow_down: number of requests that the store is too busy for.
         lost_replies: number of puts that are stored and whose reply is lost.
         damaged: number of puts that lose their last byte.
-        refused: whether every request is answered with AccessDenied.
-        refused_put: puts whose path contains this text are answered with AccessDenied; "": none.
+        refused: whether every request is refused.
+        refused_put: puts whose key contains this text are refused; "": none.
         gone: whether every connection is closed without an answer.
         stale: whether listings are answered as they were when it was set.
-        requests: method and path of every request.
+        puts: key of every put.
+        listed: number of listings.
     """
 
+    server: StoreServer
     url: str = ""
     slow_down: int = 0
     lost_replies: int = 0
@@ -44,26 +45,41 @@ class FaultyStore:
     gone: bool = False
     stale: bool = False
     listings: dict[str, tuple[int, list[tuple[str, str]], bytes]] = field(default_factory=dict)
-    requests: list[tuple[str, str]] = field(default_factory=list)
+    puts: list[str] = field(default_factory=list)
+    listed: int = 0
+
+    @property
+    def root(self) -> str:
+        """URL of a folder of the bucket."""
+        return f"{self.server.scheme}://{BUCKET}/data"
+
+    def reset(self) -> None:
+        """No faults, and nothing remembered."""
+        self.slow_down = self.lost_replies = self.damaged = self.listed = 0
+        self.refused = self.gone = self.stale = False
+        self.refused_put = ""
+        self.listings.clear()
+        self.puts.clear()
 
 
 class _Proxy(BaseHTTPRequestHandler):
     store: FaultyStore
-    port: int
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: Any) -> None:
         """Says nothing."""
 
     def _error(self, status: int, code: str) -> None:
-        body = b"" if self.command == "HEAD" else f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
-        self._send(status, [], body)
+        headers, body = self.store.server.error(status, code)
+        self._send(status, headers, b"" if self.command == "HEAD" else body)
 
     def _send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.send_response_only(status)
         lengths = [value for name, value in headers if name.lower() == "content-length"]
         for name, value in headers:
-            if name.lower() not in _DROPPED:
+            if name.lower() == "location":
+                self.send_header(name, value.replace(f"127.0.0.1:{self.store.server.port}", self.store.url[7:]))
+            elif name.lower() not in _DROPPED:
                 self.send_header(name, value)
         self.send_header("Content-Length", lengths[0] if self.command == "HEAD" and lengths else str(len(body)))
         self.end_headers()
@@ -76,31 +92,37 @@ class _Proxy(BaseHTTPRequestHandler):
     def _forward(self) -> None:
         store = self.store
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        store.requests.append((self.command, self.path))
-        if store.gone:
+        put = store.server.key_of_put(self.command, self.path, body)
+        listing = store.server.is_listing(self.command, self.path)
+        store.puts += [put] if put else []
+        store.listed += listing
+        if self.path == "/token":
+            self._send(200, [("Content-Type", "application/json")], _TOKEN)
+        elif store.gone:
             self._hang_up()
-            return
-        if store.refused or (self.command == "PUT" and store.refused_put and store.refused_put in self.path):
-            self._error(403, "AccessDenied")
-            return
-        if store.slow_down:
+        elif store.refused or (put and store.refused_put and store.refused_put in put):
+            self._error(403, store.server.refused)
+        elif store.slow_down:
             store.slow_down -= 1
-            self._error(503, "SlowDown")
-            return
-        listing = self.command == "GET" and "list-type" in self.path
-        if listing and store.stale and self.path in store.listings:
+            self._error(503, store.server.busy)
+        elif listing and store.stale and self.path in store.listings:
             self._send(*store.listings[self.path])
-            return
+        else:
+            self._answer(body, is_put=bool(put), listing=listing)
+
+    def _answer(self, body: bytes, *, is_put: bool, listing: bool) -> None:
+        store = self.store
         headers = dict(self.headers.items())
-        if self.command == "PUT" and store.damaged and body:
+        if is_put and store.damaged and body:
             store.damaged -= 1
-            body = _without_last_byte(body, headers)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            headers = {name: value for name, value in headers.items() if not name.lower().startswith(_CHECKSUMS)}
+            body = store.server.damaged(body)
+        connection = http.client.HTTPConnection("127.0.0.1", store.server.port, timeout=30)
         connection.request(self.command, self.path, body, headers)
         response = connection.getresponse()
         content, status, answered = response.read(), response.status, response.getheaders()
         connection.close()
-        if self.command == "PUT" and store.lost_replies:
+        if is_put and store.lost_replies:
             store.lost_replies -= 1
             self._hang_up()
             return
@@ -115,90 +137,33 @@ class _Proxy(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
 
-def _without_last_byte(body: bytes, headers: dict[str, str]) -> bytes:
-    for name in list(headers):
-        if name.lower().startswith(("x-amz-checksum", "content-md5", "x-amz-sdk-checksum", "x-amz-trailer")):
-            del headers[name]
-    return body[:-1] + bytes([body[-1] ^ 1])
-
-
 @contextmanager
-def store_process() -> Iterator[int]:
-    """Port of an S3 server process that holds an empty store."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"MOTO_S3_CUSTOM_ENDPOINTS": ""}
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        yield port
-    finally:
-        process.kill()
-        process.wait(30)
-
-
-@contextmanager
-def faulty_store(port: int) -> Iterator[FaultyStore]:
-    """A proxy in front of the server; every bucket and object of earlier tests is gone."""
-    _ask(port, "POST", "/moto-api/reset")
-    _ask(port, "PUT", f"/{BUCKET}")
-    store = FaultyStore()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Proxy", (_Proxy,), {"store": store, "port": port}))
-    server.daemon_threads = True
-    store.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+def faulty_store(server: StoreServer) -> Iterator[FaultyStore]:
+    """A proxy in front of the server."""
+    store = FaultyStore(server)
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), type("Proxy", (_Proxy,), {"store": store}))
+    proxy.daemon_threads = True
+    store.url = f"http://127.0.0.1:{proxy.server_port}"
+    thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
         yield store
     finally:
-        server.shutdown()
+        proxy.shutdown()
         thread.join(10)
-        server.server_close()
+        proxy.server_close()
 
 
 def environment(store: FaultyStore) -> dict[str, str]:
     """Variables with which the product and its processes find the store."""
-    return {
-        "AWS_ENDPOINT_URL": store.url,
-        "AWS_ACCESS_KEY_ID": "key-of-the-test",
-        "AWS_SECRET_ACCESS_KEY": "secret-of-the-test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
+    return store.server.environment(store.url)
 
 
 def objects(store: FaultyStore) -> dict[str, bytes]:
     """Content of every object by its key, read without the product."""
-    client = _client(store)
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-    return {key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+    return store.server.objects()
 
 
 def put(store: FaultyStore, key: str, content: bytes) -> None:
     """Stores an object, as a sender outside the product does."""
-    _client(store).put_object(Bucket=BUCKET, Key=key, Body=content)
-
-
-def _client(store: FaultyStore) -> Any:
-    return boto3.client(
-        "s3", endpoint_url=store.url, aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1"
-    )
-
-
-def _ask(port: int, method: str, path: str, body: bytes = b"") -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request(method, path, body, {"Content-Length": str(len(body))})
-    status = connection.getresponse().status
-    connection.close()
-    assert status < 300, status
+    store.server.put(key, content)

@@ -113,7 +113,10 @@ def _place(text: str) -> Path:
 @reports(_CHECKED, _VERIFIED)
 def verify_export(
     path: Annotated[
-        Path, typer.Argument(parser=_place, metavar="PATH", help="A daily file, or a folder of them; also s3://.")
+        Path,
+        typer.Argument(
+            parser=_place, metavar="PATH", help="A daily file, or a folder of them; also s3://, abfs:// and gs://."
+        ),
     ],
 ) -> None:
     """Check daily files of any dialect against their manifests, offline. Exits with 8 and names what differs."""

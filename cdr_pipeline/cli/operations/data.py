@@ -14,7 +14,12 @@ def _group() -> None:
 
 @data_app.command("move")
 def move(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="Empty folder, or s3://BUCKET/FOLDER.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET", help="Empty folder, or the URL of an object store, such as s3://BUCKET/FOLDER."
+        ),
+    ],
     *,
     check: Annotated[bool, typer.Option("--check", help="Only compare both; nothing is copied.")] = False,
 ) -> None:
