@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Start": ("demo", "docs", "config", "accounts", "up", "ui", "serve", "simulate"),
     "Every night": ("nightly", "collect", "status", "doctor", "alerts"),
-    "Files in": ("import", "uploads", "rejects", "profiles"),
+    "Files in": ("import", "inbound", "uploads", "rejects", "profiles"),
     "Files out": ("export", "export-month", "verify-export", "days", "deliver", "deliveries", "fields"),
     "Reconciliation": ("reconcile", "reconcile-files", "breaks", "invoices"),
     "Administration": ("backup", "restore", "upgrade", "users", "tokens", "warehouse", "data", "deployment"),

@@ -10,6 +10,7 @@ from cdr_pipeline.cli.days.days import days_app
 from cdr_pipeline.cli.days.deliver import deliver, deliveries_app
 from cdr_pipeline.cli.days.exports import export, export_month, verify_export
 from cdr_pipeline.cli.grouped_help import GroupedCommands
+from cdr_pipeline.cli.inbound.inbound import inbound_app
 from cdr_pipeline.cli.invoices.invoices import invoices_app
 from cdr_pipeline.cli.operations.alerts import alerts_app
 from cdr_pipeline.cli.operations.backup import backup, restore
@@ -65,6 +66,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(accounts_app, name="accounts", cls=GroupedCommands)
     app.add_typer(days_app, name="days", cls=GroupedCommands)
     app.add_typer(deliveries_app, name="deliveries", cls=GroupedCommands)
+    app.add_typer(inbound_app, name="inbound", cls=GroupedCommands)
     app.add_typer(uploads_app, name="uploads", cls=GroupedCommands)
     app.add_typer(rejects_app, name="rejects", cls=GroupedCommands)
     app.add_typer(breaks_app, name="breaks", cls=GroupedCommands)

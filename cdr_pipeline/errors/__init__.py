@@ -74,6 +74,11 @@ token, a phone number or a name.
     ├── StoreError                      14  the object store of CDR_DATA_DIR failed
     │   ├── StoreUnavailable                it cannot be reached or is overloaded (retryable)
     │   └── StoreRefused                    it rejects the credentials, or the bucket does not exist
+    ├── InboundError                    16  a place of inbound.toml failed, or a file there was not fetched
+    │   ├── InboundUnavailable              it cannot be reached or broke off (retryable)
+    │   │   └── InboundFileChanged              a file changed while it was fetched (retryable)
+    │   ├── InboundRefused                  it refuses the login, or its host key or certificate is not valid
+    │   └── InboundFileRefused              a file is too large or unsafe, or differs from its manifest
     ├── AlertNotSent                    12  no channel accepted an alert (retryable)
     ├── DagsterStorageError             15  Dagster's own storage cannot be used (retryable)
     └── RequestRefused                  1   the API refused a request (see api/refusals.py)
@@ -104,6 +109,13 @@ from cdr_pipeline.errors.days import (
     SealedFileExists,
 )
 from cdr_pipeline.errors.files import StoreError, StoreRefused, StoreUnavailable
+from cdr_pipeline.errors.inbound import (
+    InboundError,
+    InboundFileChanged,
+    InboundFileRefused,
+    InboundRefused,
+    InboundUnavailable,
+)
 from cdr_pipeline.errors.operations import (
     AlertNotSent,
     BackupError,
@@ -180,6 +192,11 @@ __all__ = [
     "DeliveryRefused",
     "DialectChanged",
     "ExportError",
+    "InboundError",
+    "InboundFileChanged",
+    "InboundFileRefused",
+    "InboundRefused",
+    "InboundUnavailable",
     "IncompleteNight",
     "InvalidDecision",
     "InvalidInvoice",

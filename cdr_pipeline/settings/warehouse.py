@@ -100,6 +100,11 @@ class WarehouseSettings(SettingsSection):
         return self.data_dir / "targets.toml"
 
     @property
+    def inbound_file(self) -> Path:
+        """File with the places where carriers put files; readable by its owner only, as it may contain passwords."""
+        return self.data_dir / "inbound.toml"
+
+    @property
     def reconciliation_dir(self) -> Path:
         """Pages of reconciled days."""
         return self.data_dir / "reconciliation"

@@ -35,6 +35,7 @@ from cdr_pipeline.warehouse.days.days import DayRecord, DayStatus, DayTable
 from cdr_pipeline.warehouse.days.deliveries import Delivery, DeliveryTable, DueFile
 from cdr_pipeline.warehouse.days.export_files import FileTable
 from cdr_pipeline.warehouse.days.sealed_files import SealedFile, SealedFileTable
+from cdr_pipeline.warehouse.inbound.inbound_files import InboundTable
 from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable
 from cdr_pipeline.warehouse.operations.alerts import AlertDelivery, AlertTable
 from cdr_pipeline.warehouse.operations.disk import DiskTable
@@ -114,6 +115,7 @@ class Ledger:
         files: published daily files.
         health: read-only queries about nights and problems.
         identity: id that links the warehouse to its data folder.
+        inbound: places where carriers put files, and the files that were fetched there.
         invoices: invoices of carriers, and the charges that they are compared with.
         pace: limits of requests that all processes share.
         leases: leases of running steps.
@@ -144,6 +146,7 @@ class Ledger:
         self.files = FileTable(connection)
         self.health = HealthTable(connection)
         self.identity = IdentityTable(connection)
+        self.inbound = InboundTable(connection)
         self.invoices = InvoiceTable(connection)
         self.reconciliations = ReconciliationTable(connection)
         self.records = RecordTable(connection)

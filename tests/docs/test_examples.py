@@ -10,6 +10,7 @@ import pytest
 from cdr_pipeline.cli.operations.docs import FOLDER
 from cdr_pipeline.core.reconcile.inputs.rates import Increment
 from cdr_pipeline.exports.delivery.targets import load_targets
+from cdr_pipeline.sources.inbound.places import load_places
 from cdr_pipeline.sources.rate_cards import read_rate_card
 from cdr_pipeline.sources.uploads.profiles import check_profile
 from tests.support.uploads import normalized
@@ -55,3 +56,9 @@ def test_the_targets_are_one_of_each_kind(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "targets.toml", tmp_path)
     (tmp_path / "targets.toml").chmod(0o600)
     assert sorted(target.kind for target in load_targets(tmp_path / "targets.toml")) == ["folder", "s3", "sftp"]
+
+
+def test_the_places_are_one_of_each_kind(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "inbound.toml", tmp_path)
+    (tmp_path / "inbound.toml").chmod(0o600)
+    assert sorted(place.kind for place in load_places(tmp_path / "inbound.toml")) == ["folder", "sftp"]

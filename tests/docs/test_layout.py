@@ -13,6 +13,7 @@ ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "cdr_pipeline"
 TOPICS: Final = frozenset(
     {"accounts", "collect", "uploads", "records", "days", "reconciliation", "invoices", "retention", "operations"}
+    | {"inbound"}
 )
 # Folders that a layer has besides the topics.
 OTHERS: Final[dict[Path, frozenset[str]]] = {

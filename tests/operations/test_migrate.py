@@ -21,6 +21,8 @@ UNPLACED = {
     "night_shards",
     "step_leases",
     "request_pace",
+    "inbound_places",
+    "inbound_files",
     "console_users",
     "console_links",
     "console_sessions",

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +16,14 @@ import asyncssh
 
 @dataclass
 class SftpServer:
-    """Where it listens, its folder, and what a client needs to know."""
+    """Where it listens, its folder, what a client needs to know, and its faults.
+
+    Attributes:
+        cut_after: bytes that are written or read before the connection is cut once.
+        refuse_rename: whether renames are refused.
+        stall_seconds: time before each read is answered.
+        listed_as: name that a listing has for every file.
+    """
 
     port: int
     folder: Path
@@ -24,6 +31,8 @@ class SftpServer:
     key_file: Path
     cut_after: int | None = None
     refuse_rename: bool = False
+    stall_seconds: float = 0.0
+    listed_as: str = ""
 
 
 class _Sftp(asyncssh.SFTPServer):
@@ -33,12 +42,28 @@ class _Sftp(asyncssh.SFTPServer):
         self.written = 0
         super().__init__(channel, chroot=bytes(self.server.folder))
 
-    def write(self, file_obj: Any, offset: int, data: bytes) -> int:
-        self.written += len(data)
+    def _count(self, size: int) -> None:
+        self.written += size
         if self.server.cut_after is not None and self.written > self.server.cut_after:
             self.server.cut_after = None
             self.channel.abort()
             raise asyncssh.SFTPConnectionLost("cut")
+
+    async def read(self, file_obj: Any, offset: int, size: int) -> bytes:
+        await asyncio.sleep(self.server.stall_seconds)
+        data = super().read(file_obj, offset, size)
+        assert isinstance(data, bytes)
+        self._count(len(data))
+        return data
+
+    async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        async for entry in super().scandir(path):
+            if self.server.listed_as and entry.filename not in (b".", b".."):
+                entry.filename = self.server.listed_as.encode()
+            yield entry
+
+    def write(self, file_obj: Any, offset: int, data: bytes) -> int:
+        self._count(len(data))
         return super().write(file_obj, offset, data)  # type: ignore[no-any-return]
 
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:

@@ -148,6 +148,7 @@ _EXIT_CODES: Final = {
     13: "Rows of the file or of the night were rejected; the others are stored, and the daily files are written.",
     14: "The object store that holds the data cannot be used.",
     15: "Dagster's own storage in DAGSTER_HOME cannot be used.",
+    16: "A place of inbound.toml failed, a file there was refused, or an expected file is late.",
 }
 _FILTERED: Final = {
     Filtered.HEADER: "the line with the names of the columns",

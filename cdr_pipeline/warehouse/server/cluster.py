@@ -24,6 +24,7 @@ LOCAL: Final = frozenset(
         "api_tokens", "api_secrets", "api_answers", "night_shards", "step_leases", "request_pace",
         "alert_topics", "alerts", "alert_deliveries",
         "console_users", "console_links", "console_sessions", "console_events",
+        "inbound_places", "inbound_files",
     }
 )  # fmt: skip
 
