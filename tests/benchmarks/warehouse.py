@@ -1,6 +1,6 @@
 """Benchmark ``warehouse``: records of real width merged, again, changed and moved, beside the server's limit.
 
-    python tests/benchmarks/warehouse.py [--rows 2000000] [--peer-rows 50000]
+    pip install pandas && python tests/benchmarks/warehouse.py [--rows 2000000] [--peer-rows 50000]
 
 The limit is the server's own COPY of a prepared binary file into an unlogged table without an index. The peers are dlt
 (merge by primary key) and pandas (``to_sql``), as their documentation has them, on fewer rows, for their rates.

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy
 
 from cdr_pipeline.core.reconcile.inputs.calls import Flags, Rows
 from cdr_pipeline.core.reconcile.match.conflict_components import AMBIGUOUS, ConflictComponents, solve_components
@@ -118,8 +117,10 @@ def _assigned_components(
     # Numbered by time, so that among equal calls the k-th is paired with the k-th.
     rank_a, rank_b = _ranks(rows_a, order_a), _ranks(rows_b, order_b)
     size = len(rows_a) + len(rows_b)
-    graph = coo_array((np.ones(len(switch), np.int8), (local_a, local_b + len(rows_a))), shape=(size, size))
-    _, label = connected_components(graph, directed=False)
+    graph = scipy.sparse.coo_array(
+        (np.ones(len(switch), np.int8), (local_a, local_b + len(rows_a))), shape=(size, size)
+    )
+    _, label = scipy.sparse.csgraph.connected_components(graph, directed=False)
     components = ConflictComponents(rank_a[local_a], rank_b[local_b], weight, label[local_a])
     taken, ambiguous = solve_components(components)
     return Pairing(switch[taken], carrier[taken], ambiguous)

@@ -11,9 +11,9 @@ from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_array, hstack
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+# Its subpackages are imported when they are first used; most commands never match calls.
+import scipy
 
 from cdr_pipeline.core.reconcile.inputs.calls import Flags
 
@@ -151,7 +151,7 @@ def _dense(local_a: Indexes, local_b: Indexes, weight: Weights, shape: tuple[int
         early_a = np.arange(shape[0], 0, -1)[:, None]
         early_b = np.arange(shape[1], 0, -1)[None, :]
         scaled = np.where(index >= 0, value * _TIE_SCALE + early_a * early_b, 0.0)
-    chosen_a, chosen_b = linear_sum_assignment(scaled, maximize=True)
+    chosen_a, chosen_b = scipy.optimize.linear_sum_assignment(scaled, maximize=True)
     is_candidate = index[chosen_a, chosen_b] >= 0
     chosen_a, chosen_b = chosen_a[is_candidate], chosen_b[is_candidate]
     return index[chosen_a, chosen_b], _ambiguous(value, chosen_a, chosen_b)
@@ -165,7 +165,7 @@ def _ambiguous(value: npt.NDArray[np.float64], chosen_a: Indexes, chosen_b: Inde
         for number, (row, column) in enumerate(zip(chosen_a, chosen_b, strict=True)):
             cell = value[row, column]
             value[row, column] = 0
-            assignment = linear_sum_assignment(value, maximize=True)
+            assignment = scipy.optimize.linear_sum_assignment(value, maximize=True)
             flags[number] = best - float(value[assignment].sum()) < AMBIGUOUS
             value[row, column] = cell
         return flags
@@ -185,9 +185,13 @@ def _ambiguous(value: npt.NDArray[np.float64], chosen_a: Indexes, chosen_b: Inde
 def _sparse(local_a: Indexes, local_b: Indexes, weight: Weights, shape: tuple[int, int]) -> Indexes:
     """Jonker-Volgenant on the candidates; every row of the switch may take its own dummy instead, at weight 0."""
     ceiling = int(weight.max()) + 1
-    costs = csr_array(((ceiling - weight).astype(np.float64), (local_a, local_b)), shape=shape)
-    dummies = csr_array((np.full(shape[0], float(ceiling)), (np.arange(shape[0]),) * 2), shape=(shape[0],) * 2)
-    chosen_a, chosen_b = min_weight_full_bipartite_matching(csr_array(hstack([costs, dummies])))
+    costs = scipy.sparse.csr_array(((ceiling - weight).astype(np.float64), (local_a, local_b)), shape=shape)
+    dummies = scipy.sparse.csr_array(
+        (np.full(shape[0], float(ceiling)), (np.arange(shape[0]),) * 2), shape=(shape[0],) * 2
+    )
+    chosen_a, chosen_b = scipy.sparse.csgraph.min_weight_full_bipartite_matching(
+        scipy.sparse.csr_array(scipy.sparse.hstack([costs, dummies]))
+    )
     partner = np.full(shape[0], -1, np.int64)
     partner[chosen_a] = chosen_b
     return cast("Indexes", np.flatnonzero(partner[local_a] == local_b))
