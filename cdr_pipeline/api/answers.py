@@ -9,19 +9,20 @@ from fastapi.responses import Response, StreamingResponse
 
 from cdr_pipeline.api.csv_body import attachment, csv_of
 from cdr_pipeline.api.envelope import JSON, list_end, success
-from cdr_pipeline.api.negotiation import CSV_TYPES, media_type
+from cdr_pipeline.api.negotiation import CSV_TYPES, JSON_LINES, media_type
 from cdr_pipeline.api.parameters import refuse_unknown
 
 # Query parameters that every route accepts. jQuery appends "_" with a new value to defeat caches; it means nothing.
 COMMON_PARAMETERS: Final = frozenset(("auth_token", "accept", "file_name", "pretty_print", "_"))
 
 
-def response_type(request: Request, known: frozenset[str] | None = COMMON_PARAMETERS) -> str:
+def response_type(request: Request, known: frozenset[str] | None = COMMON_PARAMETERS, *, lines: bool = False) -> str:
     """Media type of the response.
 
     Args:
         request: the request.
         known: parameters of the route, common ones included; None if the route checks them itself.
+        lines: whether the route also has JSON lines.
 
     Raises:
         RequestRefused: 406; 400, unknown parameters.
@@ -30,7 +31,7 @@ def response_type(request: Request, known: frozenset[str] | None = COMMON_PARAME
         refuse_unknown(request, sorted(set(request.query_params) - known), known)
     # Several Accept headers form one list.
     accept = ",".join(request.headers.getlist("accept")) or None
-    return media_type(accept, request.query_params.get("accept"))
+    return media_type(accept, request.query_params.get("accept"), lines=lines)
 
 
 def request_id(request: Request) -> str:
@@ -67,11 +68,20 @@ async def json_stream(request: Request, pieces: AsyncGenerator[bytes]) -> Respon
 
     async def body() -> AsyncGenerator[bytes]:
         yield b'{"data":['
+        separator = b""
         async for piece in _chained(first, pieces):
-            yield piece
+            if piece:
+                yield separator + piece[:-1].replace(b"\n", b",")
+                separator = b","
         yield ending
 
     return StreamingResponse(body(), media_type=JSON)
+
+
+async def lines_stream(pieces: AsyncGenerator[bytes]) -> Response:
+    """A list without pages as JSON lines. An error in the middle breaks the connection."""
+    first = await anext(pieces, b"")
+    return StreamingResponse(_chained(first, pieces), media_type=JSON_LINES)
 
 
 async def _chained(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -76,7 +76,7 @@ async def authenticate(request: Request, account_id: str | None = None) -> tuple
         raise
     service.rates.note_success(token)
     request.state.token_id = grant.token.token_id
-    service.rates.take(grant.token.account_id)
+    service.rates.take(request, grant.token.account_id)
     return grant.token, grant.account
 
 

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from cdr_pipeline.api.filters import FILTERS
-from cdr_pipeline.api.negotiation import CSV_TYPES
+from cdr_pipeline.api.negotiation import CSV_TYPES, JSON_LINES
 from cdr_pipeline.api.parameters import (
     MOMENT,
     AcceptQuery,
@@ -99,6 +99,16 @@ _KAZOO: Final = [
         )
         for name in ("has_key", "key_missing", "has_value", "value_missing")
     ),
+    _query(
+        "filter_any_hangup_cause",
+        "filter_any_KEY, filter_none_KEY: any or none of a JSON list at a key of the document",
+        '["NO_ANSWER","USER_BUSY"]',
+    ),
+    _query(
+        "filter_array_intersect_any_custom_channel_vars.media_names",
+        "filter_array_intersect_all_KEY, _any_KEY, _none_KEY: a list at a key has all, any or none of a JSON list",
+        '["first.mp3"]',
+    ),
     _query("modified_from", "changed at or after this time", "63946000000", MOMENT),
     _query("modified_to", "changed at or before this time", "63946086400", MOMENT),
 ]
@@ -130,6 +140,7 @@ class Group:
         codes: status codes of further errors.
         status: status code of a successful response.
         csv: whether the routes can respond with CSV.
+        lines: whether the routes can respond with JSON lines.
         extra: further keys of the operation.
     """
 
@@ -142,12 +153,15 @@ class Group:
         codes: tuple[int, ...] = (),
         status: int = 200,
         csv: bool = True,
+        lines: bool = False,
         extra: Schema | None = None,
     ) -> None:
         self.status = status
         content: Schema = {"application/json": {"example": {"data": example}}}
         if csv:
             content |= {media: {"schema": _TEXT} for media in CSV_TYPES}
+        if lines:
+            content[JSON_LINES] = {"schema": _TEXT}
         self.responses: dict[int | str, dict[str, Any]] = {status: {"description": "done", "content": content}}
         if model is not None:
             self.responses[status]["model"] = model
@@ -169,11 +183,13 @@ LIST: Final = Group(
     enveloped("Records", list[RecordRow], PagedEnvelope),
     [*_PERIOD, *_PAGING, *_OURS, *_KAZOO],
     example=[{"id": "202611-call", "duration_seconds": 61}],
+    lines=True,
 )
 INTERACTIONS: Final = Group(
     enveloped("Interactions", list[InteractionRow], PagedEnvelope),
     LIST.extra["parameters"],
     example=[{"id": "202611-call", "interaction_id": "63946000061-1f", "inception_direction": "origination"}],
+    lines=True,
 )
 SUMMARY: Final = Group(
     enveloped("RecordSummary", Summary),

@@ -19,7 +19,17 @@ from cdr_pipeline.api.refusals import invalid
 from cdr_pipeline.api.times import instant
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
 from cdr_pipeline.core.records.document import KNOWN_PATHS, known_path
-from cdr_pipeline.core.records.search import AnyOf, Compare, Condition, Operator, PathEquals, PathPresence, Presence
+from cdr_pipeline.core.records.search import (
+    AnyOf,
+    Compare,
+    Condition,
+    Operator,
+    PathEquals,
+    PathIntersects,
+    PathPresence,
+    Presence,
+    Share,
+)
 from cdr_pipeline.warehouse.ledger import Account
 
 # Most parameters in the query of a request, filters included.
@@ -119,12 +129,16 @@ KAZOO_FILTERS: Final = (
     "filter_not_KEY",
     "filter_any_KEY",
     "filter_none_KEY",
+    "filter_array_intersect_all_KEY",
+    "filter_array_intersect_any_KEY",
+    "filter_array_intersect_none_KEY",
     *_PRESENCES,
     "modified_from",
     "modified_to",
 )
 
 
+_INTERSECTS: Final[dict[str, Share]] = {f"filter_array_intersect_{share}_": share for share in get_args(Share)}
 _PREFIXES: Final = ("filter_not_", "filter_none_", "filter_any_", "filter_")
 
 
@@ -139,6 +153,9 @@ def _kazoo(name: str, value: str) -> Condition:
         return Compare(("changed_at",), Operator.AT_LEAST, (instant(name, value),))
     if name == "modified_to":
         return Compare(("changed_at",), Operator.AT_MOST, (instant(name, value),))
+    for prefix, share in _INTERSECTS.items():
+        if name.startswith(prefix):
+            return PathIntersects(_path(name, name.removeprefix(prefix)), _listed(value), share)
     # Since Kazoo 5, filter_any_KEY and filter_none_KEY take a list; filter_KEY takes one as well.
     prefix = next(prefix for prefix in _PREFIXES if name.startswith(prefix))
     negated = prefix in ("filter_not_", "filter_none_")

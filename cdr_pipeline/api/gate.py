@@ -32,14 +32,15 @@ _ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"
 # Names of parameters that the log may contain; any other name could itself be a secret.
 _LOGGED_NAMES: Final = frozenset((*FILTERS, *KAZOO_FILTERS)) | {
     "auth_token", "created_from", "created_to", "page_size", "start_key", "paginate", "accept", "ascending",
-    "descending", "pretty_print", "_", "utc_offset", "file_name", "profile", "time_zone", "dry_run", "from_date",
-    "to_date",
+    "descending", "pretty_print", "_", "utc_offset", "fields", "file_name", "profile", "time_zone", "dry_run",
+    "from_date", "to_date",
 }  # fmt: skip
 
 
 # Response headers, besides those that browsers always show, that pages of allowed origins can read.
 _EXPOSED: Final = (
-    "Accept-Post", "Allow", "Content-Disposition", "Deprecation", "Idempotent-Replayed", "Retry-After",
+    "Accept-Post", "Allow", "Content-Disposition", "Deprecation", "Idempotent-Replayed", "RateLimit",
+    "RateLimit-Policy", "Retry-After",
     "X-Content-SHA256", "X-Ignored-Parameters", "X-Records-As-Of", "X-Request-ID",
 )  # fmt: skip
 _READING: Final = ("GET", "HEAD")
@@ -189,6 +190,8 @@ def _more_headers(state: dict[str, Any], request_id: str, route: str) -> list[tu
         headers.append((b"x-records-as-of", f"{as_of:%Y-%m-%dT%H:%M:%SZ}".encode()))
     if ignored := state.get("ignored_parameters"):
         headers.append((b"x-ignored-parameters", ", ".join(ignored).encode()))
+    if rate := state.get("rate"):
+        headers += [(b"ratelimit-policy", rate.policy.encode()), (b"ratelimit", rate.state.encode())]
     if state.get("token_in_query"):
         headers.append((b"deprecation", _DEPRECATED))
     return headers

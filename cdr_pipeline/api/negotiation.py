@@ -4,49 +4,54 @@ from typing import Final, Literal
 
 from cdr_pipeline.api.refusals import not_acceptable, unsupported
 
-Form = Literal["json", "csv"]
+Form = Literal["json", "csv", "json_lines"]
 
 CSV_TYPES: Final = ("text/csv", "application/octet-stream", "text/comma-separated-values", "application/csv")
 JSON_TYPES: Final = ("application/json", "application/x-json")
+JSON_LINES: Final = "application/x-ndjson"
 _EITHER: Final = (*JSON_TYPES, *CSV_TYPES)
 _WILD: Final = {"*/*": "application/json", "application/*": "application/json", "text/*": "text/csv"}
 # Short names that Kazoo allows in the parameter accept.
-_SHORT: Final = {"csv": "text/csv", "json": "application/json"}
-BODY_JSON: Final = ("application/json", "application/x-ndjson")
+_SHORT: Final = {"csv": "text/csv", "json": "application/json", "ndjson": JSON_LINES}
+BODY_JSON: Final = ("application/json", JSON_LINES)
 BODY_CSV: Final = ("text/csv", "application/csv", "text/comma-separated-values", "application/octet-stream")
 _TYPES_READ: Final = (*BODY_CSV, *BODY_JSON)
 # Entries of the Accept header that are read; no real client sends more.
 _MOST_ENTRIES: Final = 32
 
 
-def media_type(accept: str | None, parameter: str | None = None) -> str:
+def media_type(accept: str | None, parameter: str | None = None, *, lines: bool = False) -> str:
     """The media type of the response.
 
     Args:
         accept: header Accept; the first supported type of the highest quality is chosen.
         parameter: query parameter ``accept``, used only if the header admits JSON.
+        lines: whether JSON lines are among the supported types.
 
     Raises:
         RequestRefused: 406, the client accepts none of the supported types.
     """
+    types = (*_EITHER, JSON_LINES) if lines else _EITHER
     best: tuple[float, str] | None = None
     for entry in (accept or "*/*").split(",")[:_MOST_ENTRIES]:
         name, quality = _entry(entry)
-        supported = name if name in _EITHER else _WILD.get(name)
+        supported = name if name in types else _WILD.get(name)
         if supported is not None and quality > 0 and (best is None or quality > best[0]):
             best = (quality, supported)
     if best is None:
-        raise not_acceptable(_EITHER)
+        raise not_acceptable(types)
     if parameter and best[1] in JSON_TYPES:
         media = _SHORT.get(parameter.lower(), parameter.lower())
-        if media not in _EITHER:
-            raise not_acceptable(_EITHER)
+        if media not in types:
+            raise not_acceptable(types)
         return media
     return best[1]
 
 
 def form_of(media: str) -> Form:
-    """Form of a media type: CSV or JSON."""
+    """Form of a media type of a response."""
+    if media == JSON_LINES:
+        return "json_lines"
     return "csv" if media in CSV_TYPES else "json"
 
 

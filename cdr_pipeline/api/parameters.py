@@ -88,6 +88,13 @@ def _zone(name: str) -> str:
     return name
 
 
+def _names(text: object) -> object:
+    """Names separated by commas, or a JSON list of them."""
+    if not isinstance(text, str):
+        return text
+    return tuple(name.strip() for name in text.strip("[]").replace('"', "").split(",") if name.strip())
+
+
 Query = TypeVar("Query", bound=BaseModel)
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "string", "enum": ["true", "false"]})]
 PageSize = Annotated[
@@ -99,6 +106,7 @@ ChunkSize = Annotated[
 Offset = Annotated[int, BeforeValidator(_offset), WithJsonSchema({"type": "string", "pattern": "^-?[0-9]{1,4}$"})]
 Day = Annotated[date | None, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Text = Annotated[str | None, WithJsonSchema({"type": "string"})]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Moment = Annotated[str | None, WithJsonSchema(MOMENT)]
 MediaType = Annotated[
     str | None, WithJsonSchema({"type": "string", "enum": ["json", "csv", "application/json", "text/csv"]})
@@ -152,6 +160,14 @@ class ListQuery(BaseModel):
     )
     utc_offset: Offset = Field(default=0, description="seconds added to the column datetime", examples=["3600"])
     file_name: Text = Field(default=None, description="name of a CSV download", examples=["calls"])
+
+
+class ColumnsQuery(BaseModel):
+    """Kazoo 5's choice of columns. Not in the OpenAPI document: there, every row has every column."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fields: Names = ()
 
 
 class UploadQuery(BaseModel):

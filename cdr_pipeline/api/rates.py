@@ -6,6 +6,7 @@ Each worker counts for itself; the limit of a worker is the total limit divided 
 import math
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request
@@ -20,6 +21,19 @@ _FAILURES: Final = 20.0
 _FAILURES_PER_SECOND: Final = 0.5
 # Most addresses or tokens in memory; the least recently used are removed first.
 _REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RateState:
+    """What is left of an account's limit, as in the IETF draft "RateLimit header fields for HTTP".
+
+    Attributes:
+        policy: value of the header RateLimit-Policy: the quota and the seconds in which it is refilled.
+        state: value of the header RateLimit: the requests that are left and the seconds until all are available.
+    """
+
+    policy: str
+    state: str
 
 
 class Buckets:
@@ -55,6 +69,13 @@ class Buckets:
             bucket.spend(cost, now)
         return 0
 
+    def state_of(self, name: str) -> RateState:
+        """What is left in a bucket that ``wait_for`` has looked at."""
+        left = max(0.0, self._buckets[name].level)
+        full_in = math.ceil((self._size - left) / self._rate)
+        window = math.ceil(self._size / self._rate)
+        return RateState(f'"account";q={int(self._size)};w={window}', f'"account";r={int(left)};t={full_in}')
+
     def drain(self, name: str, cost: float) -> None:
         """Takes the cost; empties the bucket if it holds less."""
         if self.wait_for(name, cost, take=True):
@@ -77,11 +98,16 @@ class Rates:
         self._failures = Buckets(_FAILURES_PER_SECOND, _FAILURES, clock) if share > 0 else None
         self._trusted: OrderedDict[int, None] = OrderedDict()
 
-    def take(self, account_id: str, cost: float = 1.0) -> None:
-        """Counts a request with a token of the account. Raises RequestRefused: 429 with Retry-After."""
+    def take(self, request: Request, account_id: str, cost: float = 1.0) -> None:
+        """Counts a request with a token of the account, and remembers for its response what is left.
+
+        Raises:
+            RequestRefused: 429 with Retry-After.
+        """
         if self._accounts is None:
             return
         seconds = self._accounts.wait_for(account_id, cost, take=True)
+        request.state.rate = self._accounts.state_of(account_id)
         if seconds:
             raise too_many(seconds)
 

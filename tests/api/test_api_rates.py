@@ -48,9 +48,9 @@ def test_guessing_tokens_locks_out_no_known_token_of_the_same_address() -> None:
 def test_several_processes_share_one_limit() -> None:
     rates = Rates(4.0, 4, Clock())
     for _ in range(10):
-        rates.take("t")
+        rates.take(request_from("192.0.2.1"), "t")
     with pytest.raises(RequestRefused):
-        rates.take("t")
+        rates.take(request_from("192.0.2.1"), "t")
 
 
 def test_more_tokens_of_an_account_do_not_raise_its_limit(ctx: RunContext) -> None:
@@ -60,9 +60,18 @@ def test_more_tokens_of_an_account_do_not_raise_its_limit(ctx: RunContext) -> No
         assert api.get("/v2/accounts/top", "top").status_code == 200
 
 
+def test_every_answer_says_what_is_left_of_the_limit(ctx: RunContext) -> None:
+    with serving(ctx, serve_requests_per_second=0.3) as api:
+        answers = [api.get("/v2/accounts/self") for _ in range(4)]
+        assert [answer.headers["RateLimit-Policy"] for answer in answers] == ['"account";q=3;w=10'] * 4
+        assert [answer.headers["RateLimit"].partition(";t=")[0] for answer in answers] == [
+            f'"account";r={left}' for left in (2, 1, 0, 0)
+        ]
+
+
 def test_no_limit_is_no_limit() -> None:
     rates = Rates(0.0, 1, Clock())
     for _ in range(1_000):
-        rates.take("t")
+        rates.take(request_from("192.0.2.1"), "t")
         rates.note_failure(request_from("192.0.2.1"))
     rates.require_unsuspected(request_from("192.0.2.1"), "any")

@@ -552,3 +552,37 @@ def test_the_tree_shows_accounts_above_as_far_as_the_token_reaches(api: Served) 
     assert api.get("/v2/accounts/child/tree", "top").json()["data"] == above
     assert api.get("/v2/accounts/child/tree", "self").json()["data"] == above[1:]
     assert api.get("/v2/accounts/child/tree", "child").json()["data"] == []
+
+
+def test_lists_in_documents_are_filtered_by_what_they_share(ctx: RunContext) -> None:
+    """``filter_array_intersect_*``, for keys without a column and for the recordings, which have one."""
+    with serving(ctx) as api:
+        names = ({"media_names": ["a", "b"]}, {"media_names": ["b"]}, {"media_names": "a"}, {})
+        store(
+            ctx,
+            "self",
+            *({"extra_source": json.dumps({"custom_channel_vars": item})} for item in names),
+            {"media_recordings": '["a","b"]'},
+        )
+        for key, counts in (("media_names", (1, 2, 3)), ("media_recordings", (1, 1, 4))):
+            for share, count in zip(("all", "any", "none"), counts, strict=True):
+                asked = {f"filter_array_intersect_{share}_custom_channel_vars.{key}": '["a","b"]'}
+                assert len(api.get(LIST, **asked, **PERIOD).json()["data"]) == count, (key, share)
+
+
+def test_a_list_has_only_the_columns_that_were_asked_for(api: Served) -> None:
+    for more in ({}, {"paginate": "false"}):
+        rows = api.get(LIST, fields="call_id, id", **more, **PERIOD).json()["data"]
+        assert rows
+        assert all(list(row) == ["id", "call_id"] for row in rows)
+    text = api.get(LIST, fields='["id"]', headers={"Accept": "text/csv"}, **PERIOD).text
+    assert text.splitlines()[0] == "id"
+    assert api.get(LIST, fields="id,pvt_cost", **PERIOD).status_code == 400
+
+
+def test_a_list_is_also_given_as_json_lines(api: Served) -> None:
+    answer = api.get(LIST, headers={"Accept": "application/x-ndjson"}, **PERIOD)
+    assert answer.headers["Content-Type"] == "application/x-ndjson"
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert rows == api.get(LIST, paginate="false", **PERIOD).json()["data"] != []
+    assert api.get("/v2/accounts/self/days", headers={"Accept": "application/x-ndjson"}).status_code == 406

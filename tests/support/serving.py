@@ -154,6 +154,8 @@ def gregorian(moment: datetime) -> str:
 
 def _typed(name: str, value: Any) -> Any:
     """Numbers of records are exact."""
+    if name not in BY_NAME:
+        return value
     return Decimal(value) if isinstance(value, str) and BY_NAME[name].kind in (Kind.SECONDS, Kind.MONEY) else value
 
 

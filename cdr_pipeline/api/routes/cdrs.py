@@ -12,6 +12,7 @@ from cdr_pipeline.api.answers import (
     csv_stream,
     json_answer,
     json_stream,
+    lines_stream,
     request_id,
     response_type,
 )
@@ -21,11 +22,19 @@ from cdr_pipeline.api.documentation import DETAIL, INTERACTIONS, LEGS, LIST, SUM
 from cdr_pipeline.api.envelope import listed
 from cdr_pipeline.api.filters import MOST_PARAMETERS, conditions_of, known_names, unknown_in
 from cdr_pipeline.api.negotiation import form_of
-from cdr_pipeline.api.parameters import LARGEST_PAGE, ListQuery, page_size_fault, parameters_of, refuse_unknown
+from cdr_pipeline.api.parameters import (
+    LARGEST_PAGE,
+    ColumnsQuery,
+    ListQuery,
+    page_size_fault,
+    parameters_of,
+    refuse_unknown,
+)
 from cdr_pipeline.api.refusals import invalid, no_such
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.api.times import span_of
 from cdr_pipeline.core.records.search import Clock, Compare, Condition, InstantRange, Operator, Search
+from cdr_pipeline.warehouse.records.list_columns import INTERACTION_NAMES, NAMES
 
 router = APIRouter(tags=["records"])
 Reader = Annotated[Caller, Depends(reader)]
@@ -33,7 +42,7 @@ Reader = Annotated[Caller, Depends(reader)]
 _PERIOD: Final = frozenset(("created_from", "created_to"))
 _ORDER: Final = frozenset(("ascending", "descending"))
 _PAGING: Final = frozenset(("page_size", "start_key", "paginate", "is_chunked", "chunk_size"))
-_CONTROLS: Final = COMMON_PARAMETERS | _PERIOD | _ORDER | _PAGING | {"utc_offset"}
+_CONTROLS: Final = COMMON_PARAMETERS | _PERIOD | _ORDER | _PAGING | {"utc_offset", "fields"}
 _CDR_ID_PREFIX: Final = 6
 
 
@@ -109,7 +118,7 @@ async def detail(request: Request, caller: Reader, cdr_id: str) -> Response:
 async def _list(
     request: Request, caller: Caller, clock: Clock, *, user_id: str | None = None, interactions: bool = False
 ) -> Response:
-    media = response_type(request, None)
+    media = response_type(request, None, lines=True)
     records = service_of(request).records
     query = parameters_of(ListQuery, request)
     complete = request.url.path.startswith("/v1/") or not query.paginate
@@ -118,6 +127,8 @@ async def _list(
     search = _search(request, caller, clock, user_id=user_id, interactions=interactions)
     if form_of(media) == "csv":
         return await csv_stream(request, media, records.csv_rows(search), "cdrs")
+    if form_of(media) == "json_lines":
+        return await lines_stream(records.json_rows(search))
     if complete:
         return await json_stream(request, records.json_rows(search))
     return await _page(request, caller, search, query.page_size)
@@ -176,4 +187,13 @@ def _search(
         ascending=controls.ascending or not controls.descending,
         interactions=interactions,
         utc_offset=controls.utc_offset,
+        columns=_columns(parameters_of(ColumnsQuery, request).fields, interactions=interactions),
     )
+
+
+def _columns(fields: tuple[str, ...], *, interactions: bool) -> tuple[str, ...]:
+    """Columns of the list by name. Raises RequestRefused: 400, a list has no such column."""
+    known = INTERACTION_NAMES if interactions else NAMES
+    if not set(fields) <= set(known):
+        raise invalid("fields", "allowed", f"must be columns of the list: {', '.join(known)}")
+    return fields

@@ -42,7 +42,7 @@ async def api_auth(request: Request) -> Response:
         service.rates.note_failure(request)
         raise no_such("bad identifier", ["api_key"]) if grant is None else unauthorized()
     request.state.token_id = grant.token.token_id
-    service.rates.take(grant.token.account_id, _COST)
+    service.rates.take(request, grant.token.account_id, _COST)
     token = await run_in_threadpool(issue_token, grant.token, min(now + _LIFE, grant.token.expires_at), service.ctx)
     data = LoginBody(account_id=grant.token.account_id, scope=grant.token.scope)
     body = success(data.model_dump(), request_id(request), auth_token=token)

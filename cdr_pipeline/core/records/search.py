@@ -59,6 +59,24 @@ class PathEquals:
     negated: bool = False
 
 
+Share = Literal["all", "any", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class PathIntersects:
+    """Kazoo's ``filter_array_intersect_*_KEY``: how many of the values are in the list at a path of the document.
+
+    Attributes:
+        path: keys from the outside in, as ``known_path`` returns them.
+        values: texts to look for in the list.
+        share: the list has all, any or none of the values. A key without a list has no items.
+    """
+
+    path: tuple[str, ...]
+    values: tuple[str, ...]
+    share: Share
+
+
 Presence = Literal["has_key", "key_missing", "has_value", "value_missing"]
 
 
@@ -70,7 +88,7 @@ class PathPresence:
     presence: Presence
 
 
-Condition = Compare | AnyOf | PathEquals | PathPresence
+Condition = Compare | AnyOf | PathEquals | PathIntersects | PathPresence
 Clock = Literal["saved_at", "started_at"]
 
 
@@ -106,6 +124,7 @@ class Search:
         known_at: leave out records that were loaded after this instant, so that the pages of one listing are
             consistent. None for no limit.
         utc_offset: seconds to add to the column ``datetime``; other columns stay in UTC.
+        columns: names of the columns of the list to return; empty for all.
     """
 
     accounts: tuple[str, ...]
@@ -115,6 +134,7 @@ class Search:
     interactions: bool = False
     known_at: datetime | None = None
     utc_offset: int = 0
+    columns: tuple[str, ...] = ()
 
     @property
     def clock(self) -> Clock:

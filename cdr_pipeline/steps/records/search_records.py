@@ -136,7 +136,7 @@ class RecordSearch:
             return await find_ancestors(connection, account_id, top)
 
     async def json_rows(self, search: Search) -> Stream:
-        """All list rows as JSON, separated by commas, in pieces. Raises WarehouseTimeout, WarehouseUnavailable."""
+        """All list rows as JSON, one a line, in pieces. Raises WarehouseTimeout, WarehouseUnavailable."""
         async with (
             self._downloading(search.accounts) as connection,
             aclosing(stream_json(connection, search)) as pieces,

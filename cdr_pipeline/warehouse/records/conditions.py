@@ -6,11 +6,22 @@ Values are bound as parameters; column names come from the field dictionary.
 from datetime import date, datetime
 from typing import Any, Final, LiteralString, assert_never
 
+import orjson
 from psycopg import sql
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
 from cdr_pipeline.core.records.document import BY_PATH, TIMESTAMP
-from cdr_pipeline.core.records.search import AnyOf, Compare, Condition, Operator, PathEquals, PathPresence, Presence
+from cdr_pipeline.core.records.search import (
+    AnyOf,
+    Compare,
+    Condition,
+    Operator,
+    PathEquals,
+    PathIntersects,
+    PathPresence,
+    Presence,
+    Share,
+)
 
 _GREGORIAN: Final = sql.SQL(
     "(extract(epoch FROM date_trunc('second', coalesce(record.ended_at, record.started_at)))::bigint"
@@ -21,6 +32,17 @@ _PRESENCE: Final[dict[Presence, LiteralString]] = {
     "key_missing": "{0} IS NULL",
     "has_value": "coalesce({0}, '') NOT IN ('', '[]', '{{}}', 'null')",
     "value_missing": "coalesce({0}, '') IN ('', '[]', '{{}}', 'null')",
+}
+_SHARES: Final[dict[Share, LiteralString]] = {
+    "all": "coalesce({list} ?& {values}, false)",
+    "any": "coalesce({list} ?| {values}, false)",
+    "none": "NOT coalesce({list} ?| {values}, false)",
+}
+# A column has a list as its JSON text, in which each item is quoted.
+_SHARES_OF_TEXT: Final[dict[Share, LiteralString]] = {
+    "all": "coalesce({list} LIKE '[%%' AND {list} LIKE ALL({values}), false)",
+    "any": "coalesce({list} LIKE '[%%' AND {list} LIKE ANY({values}), false)",
+    "none": "NOT coalesce({list} LIKE '[%%' AND {list} LIKE ANY({values}), false)",
 }
 _ORDERED: Final[dict[Operator, LiteralString]] = {
     Operator.AT_LEAST: "{} >= {}",
@@ -50,6 +72,8 @@ def condition_sql(condition: Condition, bound: BoundValues) -> sql.Composable:
             return _either([_compare(part, bound) for part in condition.parts])
         case PathEquals():
             return _path_equals(condition, bound)
+        case PathIntersects():
+            return _path_intersects(condition, bound)
         case PathPresence():
             return sql.SQL(_PRESENCE[condition.presence]).format(_path_text(condition.path, bound))
         case _:
@@ -120,6 +144,18 @@ def _path_text(path: tuple[str, ...], bound: BoundValues) -> sql.Composable:
     if field.kind in (Kind.SECONDS, Kind.MONEY):
         return sql.SQL("trim_scale({})::text").format(name)
     return name if field.kind is Kind.TEXT else sql.SQL("{}::text").format(name)
+
+
+def _path_intersects(condition: PathIntersects, bound: BoundValues) -> sql.Composable:
+    if condition.path in BY_PATH or condition.path == TIMESTAMP:
+        items = [f"%{_escaped(orjson.dumps(value).decode())}%" for value in condition.values]
+        text = sql.SQL("({})::text").format(_path_text(condition.path, bound))
+        return sql.SQL(_SHARES_OF_TEXT[condition.share]).format(list=text, values=bound.add(items))
+    keys = bound.add(list(condition.path))
+    found = sql.SQL("CASE WHEN jsonb_typeof(record.extra #> {keys}) = 'array' THEN record.extra #> {keys} END")
+    return sql.SQL(_SHARES[condition.share]).format(
+        list=sql.SQL("({})").format(found.format(keys=keys)), values=bound.add(list(condition.values))
+    )
 
 
 def _either(parts: list[sql.Composable]) -> sql.Composable:

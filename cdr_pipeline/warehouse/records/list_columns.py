@@ -5,7 +5,7 @@ come first, in their order. Columns of the Kazoo CDR API (2017 page) that Kazoo 
 origin, the currency and the business date.
 """
 
-from functools import cache
+from functools import lru_cache
 from typing import Final, LiteralString, cast
 
 from psycopg import sql
@@ -88,27 +88,34 @@ _INCEPTION: Final[tuple[LiteralString, LiteralString]] = (
 )
 
 NAMES: Final = tuple(name for name, _ in _COLUMNS)
+INTERACTION_NAMES: Final = (*NAMES, _INCEPTION[0])
 
 
-@cache
-def list_columns(*, as_json: bool, interactions: bool = False) -> sql.SQL:
+@lru_cache(256)
+def list_columns(*, as_json: bool, interactions: bool = False, only: tuple[str, ...] = ()) -> sql.SQL:
     """The select list over ``record``, a row of the merged view; needs the parameter ``utc_offset``.
 
-    The result is cached, since every request needs the same text.
+    The result is cached, since most requests need the same text.
+
+    Args:
+        as_json: the form of the columns for JSON instead of CSV.
+        interactions: with the column that only lists of interactions have.
+        only: names of the columns; empty for all. Their order is always that of the list.
     """
     composed = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(sql.SQL(_JSON.get(name, text) if as_json else text), sql.Identifier(name))
-        for name, text in _listed(interactions=interactions)
+        for name, text in _listed(interactions, only)
     )
     return sql.SQL(cast("LiteralString", composed.as_string(None)))
 
 
-@cache
-def list_names(*, interactions: bool = False) -> sql.SQL:
+@lru_cache(256)
+def list_names(*, interactions: bool = False, only: tuple[str, ...] = ()) -> sql.SQL:
     """Names of the columns of ``list_columns``, as columns of a subquery ``page``."""
-    composed = sql.SQL(", ").join(sql.Identifier("page", name) for name, _ in _listed(interactions=interactions))
+    composed = sql.SQL(", ").join(sql.Identifier("page", name) for name, _ in _listed(interactions, only))
     return sql.SQL(cast("LiteralString", composed.as_string(None)))
 
 
-def _listed(*, interactions: bool) -> tuple[tuple[LiteralString, LiteralString], ...]:
-    return (*_COLUMNS, _INCEPTION) if interactions else _COLUMNS
+def _listed(interactions: bool, only: tuple[str, ...]) -> tuple[tuple[LiteralString, LiteralString], ...]:  # noqa: FBT001
+    columns = (*_COLUMNS, _INCEPTION) if interactions else _COLUMNS
+    return tuple(column for column in columns if column[0] in only) if only else columns

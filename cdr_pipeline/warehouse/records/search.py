@@ -62,13 +62,10 @@ async def find_page(connection: AsyncConnection[Any], search: Search, *, size: i
 
 
 async def stream_json(connection: AsyncConnection[Any], search: Search) -> AsyncGenerator[bytes]:
-    """All legs of a search as JSON objects separated by commas, in pieces of bounded size."""
-    first = True
+    """All legs of a search as JSON objects, one a line, in pieces of bounded size."""
     async for piece in _copied(connection, "records/stream_json", search, as_json=True):
         # COPY doubles backslashes and ends each row with a line break; the JSON texts have no line breaks.
-        text = piece.replace(b"\\\\", b"\\")[:-1].replace(b"\n", b",")
-        yield text if first else b"," + text
-        first = False
+        yield piece.replace(b"\\\\", b"\\")
 
 
 async def stream_csv(connection: AsyncConnection[Any], search: Search) -> AsyncGenerator[bytes]:
@@ -147,12 +144,12 @@ def _composed(name: str, search: Search, start: PageKey | None, *, as_json: bool
         for column in (search.clock, "record_id", "origin")
     )
     parts: dict[str, sql.Composable] = {
-        "columns": list_columns(as_json=as_json, interactions=search.interactions),
+        "columns": list_columns(as_json=as_json, interactions=search.interactions, only=search.columns),
         "conditions": conditions,
         "order": order,
     }
     if name == "records/page":
-        parts |= {"clock": clock, "names": list_names(interactions=search.interactions)}
+        parts |= {"clock": clock, "names": list_names(interactions=search.interactions, only=search.columns)}
     return named(name, **parts), bound
 
 
