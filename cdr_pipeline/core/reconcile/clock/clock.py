@@ -21,6 +21,8 @@ _REACH_MS: Final = 15 * 3_600_000
 _BIN_MS: Final = 1_000
 _AROUND_MS: Final = 30_000
 _LEAST_PAIRS: Final = 30
+# A side with more rows is sampled: a million calls determine the clock.
+_SAMPLE: Final = 1_000_000
 _CLEAR_RATIO: Final = 5
 _QUARTER_MS: Final = 900_000
 _MINUTE_MS: Final = 60_000
@@ -154,20 +156,37 @@ def _unique_call_lags(switch: Calls, carrier: Calls, *, with_caller: bool) -> tu
     usable = [calls.billable & (calls.dialled != 0) for calls in (switch, carrier)]
     if with_caller:
         usable = [rows & ~calls.withheld for rows, calls in zip(usable, (switch, carrier), strict=True)]
+    share = -(-max(switch.count, carrier.count) // _SAMPLE)
+    if share > 1:
+        # The same sample of the keys on both sides.
+        limit = np.uint64(2**64 // share)
+        usable = [rows & (keys <= limit) for rows, keys in zip(usable, (of_switch, of_carrier), strict=True)]
     rows_a, rows_b = _single(of_switch, usable[0]), _single(of_carrier, usable[1])
-    _, in_a, in_b = np.intersect1d(of_switch[rows_a], of_carrier[rows_b], assume_unique=True, return_indices=True)
-    times = carrier.start_ms[rows_b[in_b]]
-    lags = times - switch.start_ms[rows_a[in_a]]
+    rows_a, rows_b = _of_equal_keys(of_switch, rows_a, of_carrier, rows_b)
+    times = carrier.start_ms[rows_b]
+    lags = times - switch.start_ms[rows_a]
     near = np.abs(lags) <= _REACH_MS
     times, lags = times[near], lags[near]
     by_time = np.lexsort((lags, times))
     return times[by_time], lags[by_time]
 
 
+def _of_equal_keys(
+    keys_a: Hashes, rows_a: npt.NDArray[np.int64], keys_b: Hashes, rows_b: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Pairs of rows with equal keys; both are in the order of their keys, which are unique."""
+    if not (len(rows_a) and len(rows_b)):
+        return rows_a[:0], rows_b[:0]
+    wanted, among = keys_a[rows_a], keys_b[rows_b]
+    place = np.minimum(np.searchsorted(among, wanted), len(among) - 1)
+    equal = among[place] == wanted
+    return rows_a[equal], rows_b[place[equal]]
+
+
 def _single(keys: Hashes, usable: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Usable rows whose key is unique among them."""
+    """Usable rows whose key is unique among them, in the order of their keys."""
     rows = np.flatnonzero(usable)
-    rows = rows[np.argsort(keys[rows], kind="stable")]
+    rows = rows[np.argsort(keys[rows])]
     ordered = keys[rows]
     new = np.ones(len(rows) + 1, np.bool_)
     new[1:-1] = ordered[1:] != ordered[:-1]

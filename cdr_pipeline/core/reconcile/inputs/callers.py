@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Hashes, Rows
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Rows, is_among
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
 
 _LEAST_CALLS: Final = 5
@@ -51,9 +51,9 @@ def comparable_callers(switch: Calls, carrier: Calls, rules: Rules) -> CallerRea
     rare_fail = of_rare.sum() >= _LEAST_CALLS and agrees[of_rare].mean() < _LEAST_AGREEING
     failing = values[(~rare & (share < _LEAST_AGREEING)) | (rare & rare_fail)]
     common = values[~rare & (share >= _LEAST_AGREEING)]
-    silent = _is_in(carrier.caller, failing)
+    silent = is_among(carrier.caller, failing)
     if rare_fail:
-        silent |= ~_is_in(carrier.caller, common)
+        silent |= ~is_among(carrier.caller, common)
     silent &= ~carrier.withheld
     if not silent.any():
         return nothing
@@ -81,7 +81,3 @@ def _single(calls: Calls) -> Rows:
     rows = np.flatnonzero(calls.billable & (calls.dialled != 0) & (calls.dialled <= limit))
     _, first, counts = np.unique(calls.dialled[rows], return_index=True, return_counts=True)
     return rows[first[counts == 1]].astype(np.int32)
-
-
-def _is_in(values: Hashes, few: Hashes) -> Flags:
-    return np.isin(values, few)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from cdr_pipeline.core.reconcile.inputs.columns import RINGING_SCHEMA
 from cdr_pipeline.core.reconcile.inputs.notation import Notation, canonical
 from cdr_pipeline.core.reconcile.inputs.presented import presented_caller
 from cdr_pipeline.core.reconcile.inputs.rates import Integers
+from cdr_pipeline.core.reconcile.inputs.row_order import order_of_ids
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.sides import currency_of
 from cdr_pipeline.errors import InvalidSide
@@ -19,6 +20,7 @@ from cdr_pipeline.errors import InvalidSide
 Hashes = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int32]
+_Value = TypeVar("_Value", bound=np.generic)
 
 # Seeds of two independent hashes: one finds candidates, the other confirms them. Results do not depend on the seeds.
 _FIND: Final = 1
@@ -115,6 +117,11 @@ def combine_hashes(one: Hashes, other: Hashes) -> Hashes:
     return (blended ^ (blended >> _SHIFT)) * _MIX
 
 
+def is_among(values: Hashes, few: Hashes) -> Flags:
+    """Whether each value is one of ``few``."""
+    return pl.Series(values).is_in(pl.Series(few).unique().implode()).to_numpy()
+
+
 def read_calls(
     name: str, side: pl.LazyFrame, currencies: Sequence[str], rules: Rules, notation: Notation | None = None
 ) -> Calls:
@@ -132,50 +139,48 @@ def read_calls(
     """
     plan = rules.switch_plan if name == "switch" else rules.carrier_plan
     ids = side.select("row_id").collect()["row_id"]
-    order = None if ids.is_sorted() else ids.arg_sort().cast(pl.Int32).to_numpy()
+    order = None if ids.is_sorted() else order_of_ids(ids).astype(np.int32)
     _require_unique(ids if order is None else ids.gather(order), name)
     del ids
     reading = notation or Notation()
     callee = reading.read(name, "callee", canonical("callee", plan))
     caller = reading.read(name, "caller", presented_caller(canonical("caller", plan), names=name == "switch"))
-    dialled = _ordered(side, order, callee)
-    calling = _ordered(side, order, caller)
-    no_callee = (dialled == "").to_numpy()
-    find, confirm = dialled.hash(seed=_FIND).to_numpy().copy(), dialled.hash(seed=_CONFIRM).to_numpy()
-    find[no_callee] = 0
-    answered = _ordered(side, order, pl.col("answered")).to_numpy()
-    length = _ordered(side, order, pl.col("duration_ms")).to_numpy()
-    price = _ordered(side, order, pl.col("amount"))
-    amount = price.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
-    codes = {currency: code for code, currency in enumerate(currencies)}
-    default = currency_of(pl.col("currency"), rules.currency)
-    currency = _ordered(side, order, default.replace_strict(codes, return_dtype=pl.UInt8)).to_numpy()
+    dialled, dialled_check, no_callee = _hashed(side, order, callee)
+    dialled = np.where(no_callee, np.uint64(0), dialled)
+    calling, calling_check, withheld = _hashed(side, order, caller)
+    answered = _values(side, order, pl.col("answered"))
+    length = _values(side, order, pl.col("duration_ms"))
+    price = side.select("amount").collect()["amount"]
+    priced = _in_order(price.is_not_null().to_numpy(), order)
+    amount = _in_order(price.to_physical().cast(pl.Int64).fill_null(0).to_numpy(), order)
+    del price
+    currency = _currency_codes(side, order, currencies, rules.currency)
     # Every charge of a carrier must be explained; an amount that the switch writes for an attempt is not a charge.
     charged = amount > 0 if name == "carrier" else np.zeros(len(amount), np.bool_)
     billable = (answered & (length > 0)) | charged
     if rules.free_destinations:
         free = pl.col("destination").is_in(sorted(rules.free_destinations)).fill_null(value=False)
-        billable &= ~_ordered(side, order, free).to_numpy() | charged
+        billable &= ~_values(side, order, free) | charged
     ringing = invited = None
     if RINGING_SCHEMA.keys() <= set(side.collect_schema()):
-        ringing = _ordered(side, order, pl.col("ringing_ms").fill_null(0)).to_numpy()
-        invited = _ordered(side, order, pl.coalesce("invited_at", "started_at").dt.epoch("ms")).to_numpy()
+        ringing = _values(side, order, pl.col("ringing_ms").fill_null(0))
+        invited = _values(side, order, pl.coalesce("invited_at", "started_at").dt.epoch("ms"))
     return Calls(
         name=name,
         source=side,
         order=order,
-        start_ms=_ordered(side, order, pl.col("started_at").dt.epoch("ms")).to_numpy(),
+        start_ms=_values(side, order, pl.col("started_at").dt.epoch("ms")),
         duration_ms=length,
         amount=amount,
-        priced=price.is_not_null().to_numpy(),
+        priced=priced,
         currency=currency,
         billable=billable,
         answered=answered,
-        dialled=find,
-        dialled_check=confirm,
-        caller=calling.hash(seed=_FIND).to_numpy(),
-        caller_check=calling.hash(seed=_CONFIRM).to_numpy(),
-        withheld=calling.is_null().to_numpy(),
+        dialled=dialled,
+        dialled_check=dialled_check,
+        caller=calling,
+        caller_check=calling_check,
+        withheld=withheld,
         ringing_ms=ringing,
         invited_ms=invited,
     )
@@ -187,9 +192,8 @@ def currencies_of(sides: Sequence[pl.LazyFrame], rules: Rules) -> list[str]:
     if rules.rate_card is not None:
         currencies |= {rate.currency for rate in rules.rate_card.rates if rate.currency}
     for side in sides:
-        currencies |= set(
-            side.select(pl.col("currency").str.to_uppercase().unique()).collect()["currency"].drop_nulls()
-        )
+        named = side.select(pl.col("currency").unique()).collect()["currency"].drop_nulls()
+        currencies |= set(named.str.to_uppercase())
     return sorted(currencies)
 
 
@@ -200,4 +204,35 @@ def _require_unique(ordered_ids: pl.Series, name: str) -> None:
 
 def _ordered(side: pl.LazyFrame, order: Rows | None, column: pl.Expr) -> pl.Series:
     values = side.select(column.alias("value")).collect()["value"]
-    return values if order is None else values.gather(order)
+    # Nulls have no order, and a column that nothing fills is common.
+    return values if order is None or values.null_count() == len(values) else values.gather(order)
+
+
+def _values(side: pl.LazyFrame, order: Rows | None, column: pl.Expr) -> npt.NDArray[Any]:
+    return _in_order(side.select(column.alias("value")).collect()["value"].to_numpy(), order)
+
+
+def _in_order(values: npt.NDArray[_Value], order: Rows | None) -> npt.NDArray[_Value]:
+    return values if order is None else np.take(values, order)
+
+
+def _hashed(side: pl.LazyFrame, order: Rows | None, number: pl.Expr) -> tuple[Hashes, Hashes, Flags]:
+    """Both hashes of a number, and whether there is none. Texts are hashed where they are; only hashes are moved."""
+    texts = side.select(number.alias("value")).collect()["value"]
+    absent = (texts.is_null() | (texts == "").fill_null(value=False)).to_numpy()
+    find, confirm = (texts.hash(seed=seed).to_numpy() for seed in (_FIND, _CONFIRM))
+    return _in_order(find, order), _in_order(confirm, order), _in_order(absent, order)
+
+
+def _currency_codes(
+    side: pl.LazyFrame, order: Rows | None, currencies: Sequence[str], default: str
+) -> npt.NDArray[np.uint8]:
+    """Code of the currency of each row; few texts are distinct."""
+    codes = {currency: code for code, currency in enumerate(currencies)}
+    written = side.select("currency").collect()["currency"]
+    texts = written.unique()
+    of_texts = pl.select(currency_of(pl.lit(texts), default)).to_series().replace_strict(codes, return_dtype=pl.UInt8)
+    if len(texts) == 1:
+        return np.full(len(written), of_texts.item(), np.uint8)
+    by_row = written.replace_strict(texts.drop_nulls(), of_texts.filter(texts.is_not_null()), default=codes[default])
+    return _in_order(by_row.cast(pl.UInt8).to_numpy(), order)

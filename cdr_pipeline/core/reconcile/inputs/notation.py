@@ -86,10 +86,10 @@ def notation_of(switch: pl.LazyFrame, carrier: pl.LazyFrame, rules: Rules) -> No
 
 def _texts(side: pl.LazyFrame, name: str, plan: NumberPlan | None) -> pl.Series:
     """Distinct numbers of the carrier that are not in E.164."""
-    number = canonical(name, plan)
+    texts = side.select(canonical(name, plan).alias("text")).filter(~pl.col("text").str.starts_with("+")).unique()
     if name == "caller":
-        number = presented_caller(number)
-    return side.select(number.alias("text")).filter(~pl.col("text").str.starts_with("+")).unique().collect()["text"]
+        texts = texts.select(presented_caller(pl.col("text"))).drop_nulls().unique()
+    return texts.collect()["text"]
 
 
 def _translations(texts: pl.Series, switch: pl.LazyFrame, name: str, plan: NumberPlan | None) -> pl.DataFrame:
@@ -121,7 +121,10 @@ def _masked(carrier: pl.LazyFrame, called: pl.Series, rules: Rules) -> Notation 
     """The notation if most called numbers are masked at their end or beginning."""
     masked = called.filter(called.str.contains(r"[xX*]"))
     shown = canonical("callee", rules.carrier_plan)
-    ending = carrier.select(shown.str.contains(_MASKED_END).sum(), total=pl.len()).collect().row(0)
+    # A number is read much faster than a pattern is matched.
+    other = shown.str.strip_prefix("+").cast(pl.Int64, strict=False).is_null()
+    matching = shown.filter(other).str.contains(_MASKED_END).sum()
+    ending = carrier.select(matching, total=pl.len()).collect().row(0)
     if not len(masked) and not ending[0]:
         return None
     if ending[0] and ending[0] >= _MOST * ending[1]:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from cdr_pipeline.core.reconcile.inputs.callers import comparable_callers
-from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, currencies_of, read_calls
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, currencies_of, is_among, read_calls
 from cdr_pipeline.core.reconcile.inputs.notation import masked_example, notation_of
 from cdr_pipeline.core.reconcile.inputs.rules import Rules
 
@@ -56,11 +56,8 @@ def _foreign_numbers(switch: Calls, carrier: Calls) -> str:
     rows = np.flatnonzero(carrier.billable & (carrier.dialled != 0))[:_SAMPLE]
     if len(rows) < _LEAST_ROWS or not switch.billable.any():
         return ""
-    # Only the few numbers of the sample are sorted, not those of the whole side.
-    few = np.unique(carrier.dialled[rows])
-    place = np.minimum(np.searchsorted(few, switch.dialled), len(few) - 1)
-    occurring = few[place][few[place] == switch.dialled]
-    fitting = np.isin(carrier.dialled[rows], occurring).mean()
+    occurring = switch.dialled[is_among(switch.dialled, carrier.dialled[rows])]
+    fitting = is_among(carrier.dialled[rows], occurring).mean()
     if fitting >= _FITTING:
         return ""
     examples = [masked_example(_examples(side)) for side in (carrier, switch)]

@@ -39,6 +39,7 @@ def paired_by_call_id(comparison: Comparison, first_a: Flags, first_b: Flags) ->
 
 
 def _unique_ids(calls: Calls, first: Flags) -> pl.DataFrame:
-    ids = pl.DataFrame([calls.column("call_id"), pl.Series("row", np.arange(calls.count, dtype=np.int32))])
-    ids_of_first = ids.filter(pl.col("value").is_not_null() & pl.Series(first)).rename({"value": "call_id"})
+    texts = calls.column("call_id")
+    rows = np.flatnonzero(first & texts.is_not_null().to_numpy()).astype(np.int32)
+    ids_of_first = pl.DataFrame({"call_id": texts.gather(rows), "row": rows})
     return ids_of_first.filter(pl.col("call_id").is_unique())

@@ -5,9 +5,10 @@ from typing import Final
 
 import numpy as np
 
-from cdr_pipeline.core.reconcile.inputs.calls import Flags, Hashes, Rows
+from cdr_pipeline.core.reconcile.inputs.calls import Flags, Hashes, Rows, combine_hashes
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
 from cdr_pipeline.core.reconcile.inputs.rates import Integers
+from cdr_pipeline.core.reconcile.inputs.row_order import stable_order
 
 _SIGN_FREE_BITS: Final = 63
 # Number of nearest rows before and after a time that are examined; busy numbers have more within the window.
@@ -60,22 +61,17 @@ def candidates(
     )
 
 
-def is_among(values: Hashes, few: Hashes) -> Flags:
-    """Whether each value is one of ``few``; sorts only ``few``."""
-    sorted_few = np.unique(few)
-    if not len(sorted_few):
-        return np.zeros(len(values), np.bool_)
-    return sorted_few[np.minimum(np.searchsorted(sorted_few, values), len(sorted_few) - 1)] == values
-
-
 def _joined(comparison: Comparison, window_ms: int, usable_a: Flags, usable_b: Flags, *, with_caller: bool) -> Edges:
     switch, carrier = comparison.switch, comparison.carrier
     rows_a, rows_b = np.flatnonzero(usable_a).astype(np.int32), np.flatnonzero(usable_b).astype(np.int32)
     if not (len(rows_a) and len(rows_b)):
         return Edges(rows_a[:0], rows_b[:0])
-    blocks = [(calls.block() if with_caller else calls.dialled) for calls in (switch, carrier)]
+    blocks = [
+        combine_hashes(calls.dialled[rows], calls.caller[rows]) if with_caller else calls.dialled[rows]
+        for calls, rows in ((switch, rows_a), (carrier, rows_b))
+    ]
     keys_a, keys_b = _keys(
-        (blocks[0][rows_a], switch.start_ms[rows_a]), (blocks[1][rows_b], comparison.carrier_start[rows_b]), window_ms
+        (blocks[0], switch.start_ms[rows_a]), (blocks[1], comparison.carrier_start[rows_b]), window_ms
     )
     del blocks
     near_a, near_b, narrowed = _near(keys_a, keys_b, window_ms)
@@ -98,7 +94,7 @@ def _keys(a: tuple[Hashes, Integers], b: tuple[Hashes, Integers], window_ms: int
 
 def _near(keys_a: Hashes, keys_b: Hashes, window_ms: int) -> tuple[Rows, Rows, int]:
     """Index pairs whose keys differ by at most the window; for crowded keys only the nearest by rank."""
-    order_a, order_b = np.argsort(keys_a, kind="stable"), np.argsort(keys_b, kind="stable")
+    order_a, order_b = stable_order(keys_a), stable_order(keys_b)
     sorted_a, sorted_b = keys_a[order_a], keys_b[order_b]
     window = np.uint64(window_ms)
     low = np.searchsorted(sorted_b, sorted_a - window).astype(np.int32)
@@ -113,11 +109,13 @@ def _near(keys_a: Hashes, keys_b: Hashes, window_ms: int) -> tuple[Rows, Rows, i
     index_a = np.repeat(np.arange(len(low), dtype=np.int32), counts)
     shift = low - (np.cumsum(counts, dtype=np.int64) - counts)
     index_b = (np.arange(len(index_a)) + np.repeat(shift, counts)).astype(np.int32)
-    crowded_b = (
-        np.searchsorted(sorted_a, sorted_b + window, "right") - np.searchsorted(sorted_a, sorted_b - window) > 2 * _HALF
-    )
-    if crowded_b.any():
+    if narrowed or (len(index_b) and np.bincount(index_b).max() > 2 * _HALF):
         # The same bound for the other side, so that swapping the sides returns the same pairs.
+        first, last = (
+            np.searchsorted(sorted_a, sorted_b - window),
+            np.searchsorted(sorted_a, sorted_b + window, "right"),
+        )
+        crowded_b = last - first > 2 * _HALF
         middle = _ranks_among(sorted_b, sorted_a)[index_b]
         in_reach = ~crowded_b[index_b] | ((index_a >= middle - _HALF) & (index_a < middle + _HALF))
         index_a, index_b = index_a[in_reach], index_b[in_reach]

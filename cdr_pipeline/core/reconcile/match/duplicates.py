@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Hashes, combine_hashes
+from cdr_pipeline.core.reconcile.inputs.row_order import stable_order
 
 _ID_SEED: Final = 3
 
@@ -30,7 +31,7 @@ def twin_keys(calls: Calls) -> Hashes:
 
 def later_twins(keys: Hashes) -> tuple[Flags, Flags]:
     """Rows with an equal row before them, and rows with an equal row anywhere."""
-    order = np.argsort(keys, kind="stable")
+    order = stable_order(keys)
     ordered = keys[order]
     equals_previous = ordered[1:] == ordered[:-1]
     later = np.zeros(len(keys), np.bool_)

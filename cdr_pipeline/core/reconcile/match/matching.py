@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Rows
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Rows, is_among
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
 from cdr_pipeline.core.reconcile.match.assignment import Pairing, assign
 from cdr_pipeline.core.reconcile.match.call_ids import paired_by_call_id
-from cdr_pipeline.core.reconcile.match.candidates import Edges, candidates, is_among
+from cdr_pipeline.core.reconcile.match.candidates import Edges, candidates
 from cdr_pipeline.core.reconcile.match.cost import pair_weights, time_cost, withheld_cost
 from cdr_pipeline.core.reconcile.match.duplicates import later_twins, repeats, twin_keys
 from cdr_pipeline.core.reconcile.match.lengths import length_gap

@@ -12,9 +12,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Hashes, Rows, combine_hashes
+from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags, Hashes, Rows, combine_hashes, is_among
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
 from cdr_pipeline.core.reconcile.inputs.rates import Integers
+from cdr_pipeline.core.reconcile.inputs.row_order import stable_order
 from cdr_pipeline.core.reconcile.match.lengths import length_gap
 
 _ABUT_MS: Final = 2_000
@@ -86,7 +87,7 @@ def _credited(carrier: Calls, amount: Integers, of_call: Rows) -> Flags:
     call = combine_hashes(combine_hashes(carrier.block(), carrier.block_check()), carrier.duration_ms.view(np.uint64))
     at = combine_hashes(call, carrier.start_ms.view(np.uint64))
     for key in (at, call):
-        groups = _groups(key, np.flatnonzero(np.isin(key, key[negative]) & ~credited & carrier.priced))
+        groups = _groups(key, np.flatnonzero(is_among(key, key[negative]) & ~credited & carrier.priced))
         for rows in groups.values():
             charge = _cancel(rows, carrier.amount, amount, credited)
             of_call[[row for row in rows if credited[row]]] = charge
@@ -141,7 +142,7 @@ def _split_calls(comparison: Comparison, credited: Flags) -> list[list[int]]:
     if not len(crowded):
         return []
     records = _groups(block, crowded)
-    wanted = np.isin(switch.block(), block[crowded]) & switch.billable
+    wanted = is_among(switch.block(), block[crowded]) & switch.billable
     of_switch = _groups(switch.block(), np.flatnonzero(wanted))
     calls: list[list[int]] = []
     for key, of_numbers in records.items():
@@ -177,7 +178,7 @@ def _with_a_part(comparison: Comparison, rows: npt.NDArray[np.int64], block: Has
     most = (starts[rows] + lengths[rows]).max() + _ABUT_MS
     bits = np.uint64(int(most - least).bit_length())
     keys = (block[rows] >> bits) << bits | (starts[rows] - least).astype(np.uint64)
-    order = np.argsort(keys)
+    order = stable_order(keys)
     rows, keys = rows[order], keys[order]
     same = block[rows][1:] == block[rows][:-1]
     several = np.r_[same, False] | np.r_[False, same]
@@ -189,7 +190,7 @@ def _with_a_part(comparison: Comparison, rows: npt.NDArray[np.int64], block: Has
     # A record shorter than the tolerance finds itself.
     itself = (lengths[rows] <= _ABUT_MS).astype(np.int64)
     continued = last - first > itself
-    return rows[np.isin(block[rows], block[rows[continued]])]
+    return rows[is_among(block[rows], block[rows[continued]])]
 
 
 def _chains(comparison: Comparison, rows: list[int]) -> list[list[int]]:

@@ -38,8 +38,9 @@ def pairs_frame(
 ) -> pl.DataFrame:
     """``PAIR_SCHEMA`` of the pairs whose switch row is counted; ids are in the order of the arrays."""
     # Rows are in the order of their ids, and so are the pairs.
-    order = np.argsort(matches.switch, kind="stable")
-    order = order[counted[matches.switch[order]]]
+    pair_of_row = np.full(len(switch_ids), -1, np.int32)
+    pair_of_row[matches.switch] = np.arange(len(matches.switch), dtype=np.int32)
+    order = pair_of_row[(pair_of_row >= 0) & counted]
     difference = _money(outcome.amount_difference[order])
     known = pl.Series(outcome.amount_known[order])
     return pl.DataFrame(
