@@ -242,6 +242,10 @@ def test_cucm_counts_seconds_in_utc_and_zero_is_no_connection() -> None:
     assert column("cucm", "answered_at") == ["2026-03-02 09:00:05.000", None]
 
 
+def test_the_cause_of_cucm_is_that_of_the_side_that_cleared_the_call() -> None:
+    assert column("cucm", "hangup_cause") == ["NORMAL_CLEARING", "NORMAL_CLEARING"]
+
+
 def test_rows_of_one_avaya_call_are_one_record() -> None:
     rows, rejects, read = normalized(FILES["avaya_smdr"], load_profile("avaya_smdr"))
     assert read == 4

@@ -160,6 +160,35 @@ def test_fixed_width_text_with_page_headers_and_swapped_numbers(tmp_path: Path) 
     ]
 
 
+PBX = "start,{way},extension,number,duration\n" + "".join(
+    f"2026-11-25T1{row}:00:00Z,{{{row}}},10{row},+4930222222,5\n" for row in range(2)
+)
+SIDES = ("caller_id_number", "callee_id_number", "call_direction")
+
+
+def test_the_direction_tells_caller_from_callee_next_to_an_extension(tmp_path: Path) -> None:
+    assert merged(tmp_path, PBX.format("In", "Out", way="direction"), *SIDES) == [
+        ("+4930222222", "100", "inbound"),
+        ("101", "+4930222222", "outbound"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "first"), [("1", ("+4930222222", "100", "inbound")), ("none", ("100", "+4930222222", None))]
+)
+def test_codes_of_inbound_calls_are_asked(tmp_path: Path, answer: str, first: tuple[object, ...]) -> None:
+    text = PBX.format("1", "2", way="type")
+    assert asked(drafted(tmp_path, text)) == {"inbound"}
+    assert merged(tmp_path, text, *SIDES, inbound=answer)[0] == first
+
+
+def test_causes_of_both_sides_are_drafted_as_one(tmp_path: Path) -> None:
+    text = "start,from,to,duration,origCause_value,destCause_value\n" + "".join(
+        f"2026-11-25T10:00:0{row}Z,+4930111111,+4930222222,5,{codes}\n" for row, codes in enumerate(("0,16", "17,0"))
+    )
+    assert merged(tmp_path, text, "hangup_cause") == [("NORMAL_CLEARING",), ("USER_BUSY",)]
+
+
 def test_nested_json_under_any_key_is_mapped_by_paths(tmp_path: Path) -> None:
     text = (
         '{"uri": "/log", "records": [{"callId": "r1", "startTime": "2026-11-25T10:00:00Z", "duration": 90, "from":'

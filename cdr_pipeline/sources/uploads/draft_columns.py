@@ -315,6 +315,9 @@ class Contents:
             return 1.0 if self.is_identity else 0.6 * (not self.words and not self.is_time)
         if role in _NAMES:
             return 0.0 if self.is_time else 1.0
+        if role in ("hangup_cause", "interaction_id") and self.epoch:
+            # Codes of vendors may be as large as an epoch, and ids of Asterisk begin with one.
+            return 0.5
         return 0.0 if self.is_time else 0.8
 
 

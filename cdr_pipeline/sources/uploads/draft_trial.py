@@ -34,7 +34,7 @@ _SHAPES: Final = {
     "call_direction": r"^(?i:inbound|outbound)$",
     "caller_id_number": r"(?i)^[+*#0-9(][0-9 ()./*#-]*|@|<.*>$|anonymous|unknown|^[a-z0-9._-]+$",
     "disposition": r"^[A-Za-z][A-Za-z _-]+$",
-    "hangup_cause": r"^(?:[A-Z][A-Z_]+|[0-9]{1,3}|[A-Za-z ]+)$",
+    "hangup_cause": r"^(?:[A-Z][A-Z_]+|[0-9]{1,10}|[A-Za-z ]+)$",
 }
 
 

@@ -106,8 +106,8 @@ _PHRASES: Final[dict[str, str]] = {
     "hangup_cause": (
         "hangup cause, cause, release cause, disconnect cause, termination cause, cause code, disconnect reason,"
         "hangup reason, release reason, end reason, sip code, sip response, response code, orig cause value,"
-        "cause value, release code, failure code, disconnect code, q850, reason terminated, trennungsgrund, motif,"
-        "causa, motivo, oorzaak, ursache"
+        "dest cause value, cause value, release code, failure code, disconnect code, q850, reason terminated,"
+        "trennungsgrund, motif, causa, motivo, oorzaak, ursache"
     ),
     "cost_currency": "currency, cost currency, currency code, price unit, wahrung, devise, moneda, moeda, valuta, munt",
     "rate": (
@@ -126,7 +126,9 @@ _PHRASES: Final[dict[str, str]] = {
         "transaction id, guid, referenz, anruf id, identifiant, reference appel, identificador, referencia, id chamada,"
         "id chiamata, riferimento, gesprek id, kenmerk, acct id, variables uuid"
     ),
-    "trunk": "trunk, gateway, trunk group, route, trunk name, gw, leitung, peer, carrier trunk",
+    "interaction_id": "interaction id, linked id, linkedid, global call id call id, correlation id",
+    "username": "calling party unicode login user id, login user id, login name, login user",
+    "trunk": "dest device name, trunk, gateway, trunk group, route, trunk name, gw, leitung, peer, carrier trunk",
     ZONE: "time zone, timezone, zone, tz, utc offset, zeitzone, fuseau horaire, zona horaria, fuso orario, tijdzone",
     KIND: (
         "type, call type, record type, service, service type, usage type, event type, traffic type, typ, dienst,"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from cdr_pipeline.core.normalize.causes import CauseCodes, cause_names
 from cdr_pipeline.errors import InvalidProfile, UnreadableUpload
 from cdr_pipeline.sources.uploads.draft_columns import (
     CLOCK_2,
@@ -30,7 +31,7 @@ from cdr_pipeline.sources.uploads.draft_events import Events, events_of
 from cdr_pipeline.sources.uploads.draft_sheet import Sheet, read_sheet
 from cdr_pipeline.sources.uploads.draft_times import has_seconds, hours_from_epoch, proven_order
 from cdr_pipeline.sources.uploads.draft_trial import Trial, fitting_profiles, try_profile
-from cdr_pipeline.sources.uploads.draft_words import DATE, KIND, TIME_OF_DAY, ZONE, currency_of, words_of
+from cdr_pipeline.sources.uploads.draft_words import DATE, KIND, TIME_OF_DAY, ZONE, currency_of, meanings_of, words_of
 from cdr_pipeline.sources.uploads.profiles import read_profile
 
 UNKNOWN_ZONE: Final = "FILL IN, such as Europe/Berlin"
@@ -39,7 +40,8 @@ UNKNOWN_FORMAT: Final = "FILL IN: %d/%m/%Y %H:%M:%S or %m/%d/%Y %H:%M:%S"
 _FIELDS: Final = (
     "call_id", "caller_id_number", "caller_id_name", "callee_id_number", "callee_id_name", "dialed_number",
     "call_direction", "started_at", "answered_at", "ended_at", "duration_seconds", "billing_seconds",
-    "ringing_seconds", "disposition", "hangup_cause", "cost", "cost_currency", "rate", "trunk",
+    "ringing_seconds", "disposition", "hangup_cause", "cost", "cost_currency", "rate", "trunk", "username",
+    "interaction_id",
 )  # fmt: skip
 _DURATIONS: Final = {"m:ss": "hh:mm:ss", "h:mm": "hh:mm"}
 _UNITS: Final = ("seconds", "centiseconds", "milliseconds", "minutes", "hh:mm:ss", "hh:mm", "text")
@@ -49,6 +51,18 @@ _GROUPS: Final = re.compile(r"[1-9][0-9]{0,2}([.,])[0-9]{3}")
 _BY_PARTS: Final = re.compile(r"[^0-9.,]")
 _INBOUND_MARK: Final = re.compile(r"^(?:<I>|<IN>|\[I\]|\(I\))")
 _MOST_WORDS: Final = 20
+_MOST_KINDS: Final = 8
+# Names of ids of rows and of calls, without marks between their words.
+_ROW_IDS: Final = frozenset({"id", "acctid", "cdrid", "recordid", "rowid", "pkid"})
+_CALL_IDS: Final = frozenset({"uniqueid", "callid", "calluuid", "callreference", "sessionid"})
+# Words of a column of own numbers, in calls of both directions.
+_OWN: Final = frozenset(
+    [
+        "own", "eigene", "extension", "ext", "station", "nebenstelle", "agent", "internal", "interne", "interno",
+        "anexo", "ramal", "toestel",
+    ]
+)  # fmt: skip
+_SIDES: Final = ("caller_id_number", "callee_id_number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +161,22 @@ class _Composer:
         self.choices = choose(sheet, self.contents)
         self.events: Events | None = None
         self.derived: list[str] = []
-        self.swapped: dict[str, str | list[str]] = {}
-        self.marked = ""
+        # Fields that derived columns hold.
+        self.made: dict[str, str | list[str]] = {}
+        self.marked: list[str] = []
+        self.record_id = ""
         self._answer_fields()
 
     def draft(self) -> Draft:
         self._refuse_others()
         self.events = events_of(self.sheet, self.contents, self.choices)
         self._swap()
+        self._separate_ids()
         head = [f"description = {_quoted(f'Files such as {self.path.name}')}"]
         head += self._identity()
         head += self._durations()
         head += self._money()
-        head += [f"cause_codes = {_quoted(self.events.codes)}"] if self.events and self.events.codes else []
+        head += self._causes()
         not_calls = self._not_calls()
         time = self._time()
         combine = self._combine()
@@ -247,31 +264,129 @@ class _Composer:
             self.choices["billing_seconds"] = Choice(
                 choice.columns, "likely", "without the ringing, which has its own column"
             )
-        number, own = self._column("callee_id_number"), self._column("caller_id_number")
-        if number is None or own is None:
+        own, number = map(self._column, _SIDES)
+        if number is None or own is None or any(side in self.answers for side in _SIDES):
+            return
+        if self._swap_by_direction(own, number):
             return
         marks = {mark for value in self.contents[number].filled for mark in _INBOUND_MARK.findall(value)}
         if len(marks) != 1 or len(marks) == len(self.contents[number].filled):
             return
-        mark = re.escape(next(iter(marks)))
-        self.swapped = {
+        mark = next(iter(marks))
+        pattern = f"^{re.escape(mark)}"
+        self._swap_where({number: pattern}, own, number, inbound=f"match = {_quoted(f'{pattern}(.*)$')}")
+        self.made["call_direction"] = "marked_direction"
+        self.derived.append(
+            f"[derive.marked_direction]\nsource = {_quoted(number)}\nmatch = {_quoted(f'^({re.escape(mark)})')}\n"
+            'default = "outbound"'
+        )
+        self.marked = [mark]
+        self.result.decided.append(f"{mark} before a number marks inbound calls: caller and callee are swapped there")
+
+    def _swap_where(self, inbound_rows: Mapping[str, str], own: str, number: str, *, inbound: str = "") -> None:
+        """Makes the outside number the caller of inbound calls, and the callee of all others."""
+        rows = "{ " + ", ".join(f"{_key(name)} = {_quoted(text)}" for name, text in inbound_rows.items()) + " }"
+        self.made |= {
             "caller_id_number": ["inbound_caller", "outbound_caller"],
             "callee_id_number": ["outbound_callee", "inbound_callee"],
-            "call_direction": "marked_direction",
         }
-        outbound = 'default = "outbound"'
-        inbound = f"{{ {_key(number)} = {_quoted(f'^{mark}')} }}"
         self.derived += [
-            f"[derive.inbound_caller]\nsource = {_quoted(number)}\nmatch = {_quoted(f'^{mark}(.*)$')}",
-            f"[derive.outbound_caller]\nsource = {_quoted(own)}\nunless = {inbound}",
-            f"[derive.outbound_callee]\nsource = {_quoted(number)}\nunless = {inbound}",
-            f"[derive.inbound_callee]\nsource = {_quoted(own)}\nwhen = {inbound}",
-            f"[derive.marked_direction]\nsource = {_quoted(number)}\nmatch = {_quoted(f'^({mark})')}\n{outbound}",
+            f"[derive.inbound_caller]\nsource = {_quoted(number)}\n{inbound or f'when = {rows}'}",
+            f"[derive.outbound_caller]\nsource = {_quoted(own)}\nunless = {rows}",
+            f"[derive.outbound_callee]\nsource = {_quoted(number)}\nunless = {rows}",
+            f"[derive.inbound_callee]\nsource = {_quoted(own)}\nwhen = {rows}",
         ]
-        self.marked = next(iter(marks))
+
+    def _swap_by_direction(self, own: str, number: str) -> bool:
+        """Whether one column is the own side of every call; then the direction tells caller from callee."""
+        if not _OWN & set(self.words[own].tokens) or "place" not in self.choices["callee_id_number"].because:
+            return False
+        name = self._column("call_direction")
+        words = [word for word in self.contents[name].distinct if word.lower() in INBOUND] if name else []
+        kind = self._column(KIND)
+        if name is None and kind is None:
+            candidates = (column for column in self.sheet.names if KIND in meanings_of(self.words[column].tokens))
+            kind = next((column for column in candidates if self._has_few_codes(column)), None)
+        if name is None and kind:
+            counted = Counter(self.contents[kind].filled)
+            listed = ", ".join(f"{word} ({count})" for word, count in counted.most_common(_MOST_KINDS))
+            answer = self._ask(
+                "inbound",
+                f"which values of {kind} mark inbound calls, whose caller is {number}: {listed}",
+                (next(iter(counted)), "none"),
+                "none",
+            )
+            words = [] if answer in (None, "none") else [word.strip() for word in str(answer).split(",")]
+            unknown = [word for word in words if word not in counted]
+            if unknown:
+                raise UnreadableUpload(
+                    f"answer inbound: {kind} has no value {', '.join(unknown)}",
+                    hint=f"choose from: none, {', '.join(counted)}",
+                )
+            name = kind
+            if words:
+                self.made["call_direction"] = "stated_direction"
+                self.marked = words
+                self.derived.append(
+                    f"[derive.stated_direction]\nsource = {_quoted(name)}\n"
+                    f'match = {_quoted("^(" + "|".join(map(re.escape, words)) + ")$")}\ndefault = "outbound"'
+                )
+        if not words or name is None:
+            return False
+        self._swap_where({name: f"(?i)^(?:{'|'.join(map(re.escape, words))})$"}, own, number)
         self.result.decided.append(
-            f"{self.marked} before a number marks inbound calls: caller and callee are swapped there"
+            f"{own} is the own side of every call: in rows with {name} {' or '.join(words)}, {number} is the caller"
         )
+        return True
+
+    def _has_few_codes(self, column: str) -> bool:
+        return bool(self.contents[column].filled) and len(self.contents[column].distinct) <= _MOST_KINDS
+
+    def _separate_ids(self) -> None:
+        """Tells the id of a row (Asterisk's acctid) from the id of its call, if both are there."""
+        choice = self.choices.get("call_id")
+        if choice is None or "call_id" in self.answers or self.events:
+            return
+        name = choice.columns[0]
+        calls = [other for other in choice.others if "".join(self.words[other].tokens) in _CALL_IDS]
+        if "".join(self.words[name].tokens) in _ROW_IDS and self.contents[name].is_identity and calls:
+            self.record_id = name
+            self.choices["call_id"] = Choice(calls[:1], "certain", f"name and values; {name} is the id of the row")
+
+    def _causes(self) -> list[str]:
+        """Notation of numeric causes, and the one that counts of two: each side has 0 if the other one hung up."""
+        if self.events:
+            return [f"cause_codes = {_quoted(self.events.codes)}"] if self.events.codes else []
+        name = self._column("hangup_cause")
+        if name is None or "hangup_cause" in self.answers:
+            return []
+        columns = [
+            other
+            for other in (name, *self.choices["hangup_cause"].others)
+            if self.contents[other].filled and all(value.isdecimal() for value in self.contents[other].distinct)
+        ]
+        codes = {value for column in columns for value in self.contents[column].distinct} - {"0"}
+        if name not in columns or not codes:
+            return []
+        both = zip(*(self.contents[column].values for column in columns[:2]), strict=True)
+        sides = columns[:2] if all(sum(value not in ("", "0") for value in row) < 2 for row in both) else [name]  # noqa: PLR2004 - both sides
+        if len(sides) > 1 or "0" in self.contents[name].distinct:
+            made = [f"{column}_code" for column in sides]
+            self.made["hangup_cause"] = made if len(made) > 1 else made[0]
+            self.derived += [
+                f'[derive.{_key(new)}]\nsource = {_quoted(column)}\nnothing = ["0"]'
+                for new, column in zip(made, sides, strict=True)
+            ]
+            self.result.decided.append(f"the cause is in {' or '.join(sides)}; 0 means no cause")
+        notations: tuple[CauseCodes, ...] = ("q850", "sip")
+        notation = max(notations, key=lambda kind: len(codes & cause_names(kind).keys()))
+        others = sorted(codes - cause_names(notation).keys())
+        if others:
+            self.result.unknown.append(f"what these causes in {' and '.join(sides)} mean: {', '.join(others[:5])}")
+        if len(others) == len(codes):
+            return []
+        self.result.decided.append(f"causes are codes of {'Q.850' if notation == 'q850' else 'SIP'}")
+        return [f"cause_codes = {_quoted(notation)}"]
 
     def _column(self, role: str) -> str | None:
         return self.choices[role].columns[0] if role in self.choices else None
@@ -288,7 +403,7 @@ class _Composer:
         if answer is not None:
             columns = [] if answer == "none" else [column.strip().lower() for column in answer.split(",")]
             return [f"native_id = {_toml(columns)}"] if columns else []
-        name = self._column("call_id")
+        name = self.record_id or self._column("call_id")
         if name is None or not self.contents[name].is_identity or self.events:
             self.result.unknown.append(
                 "which column identifies a record: none was found, so the import uses a fingerprint of the row"
@@ -626,11 +741,11 @@ class _Composer:
             fields["started_at"] = self._start_columns()[0]
         if self.events:
             fields |= self.events.fields
-        fields |= self.swapped
+        fields |= self.made
         for role in (*_FIELDS, *(role for role in fields if role not in _FIELDS)):
             if role not in fields:
                 continue
-            choice = None if role in self.swapped else self.choices.get(role)
+            choice = None if role in self.made else self.choices.get(role)
             note = ""
             if choice is not None:
                 note = f"  # {choice.confidence}: {choice.because}"
@@ -645,7 +760,7 @@ class _Composer:
             start = self.choices["started_at"]
             others = f", or {', '.join(start.others)}" if start.others else ""
             self.result.unknown.append(f"which column is the start of a call: {start.columns[0]} is used{others}")
-        used = {column for choice in self.choices.values() for column in choice.columns}
+        used = {column for choice in self.choices.values() for column in choice.columns} | {self.record_id}
         rest = [name for name in self.sheet.names if name not in used]
         if rest:
             lines.append(f"# not used, kept with the record: {', '.join(rest)}")
@@ -655,7 +770,7 @@ class _Composer:
     def _values(self) -> list[str]:
         lines: list[str] = []
         if self.marked:
-            lines += ["", "[values.call_direction]", f'{_key(self.marked)} = "inbound"']
+            lines += ["", "[values.call_direction]", *(f'{_key(word)} = "inbound"' for word in self.marked)]
         elif "call_direction" in self.choices:
             known = {
                 word: "inbound" if word.lower() in INBOUND else "outbound"
