@@ -68,13 +68,21 @@ def test_a_server_that_is_too_old_is_refused(warehouse_url: str, monkeypatch: py
         pass
 
 
+def _create_role(admin: psycopg.Connection[Any], name: str) -> None:
+    """A role whose rights a user that is no superuser can take."""
+    role = sql.Identifier(name)
+    admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))
+    admin.execute(sql.SQL("CREATE ROLE {}").format(role))
+    admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+
+
 @pytest.fixture
 def ordinary_url(warehouse_url: str) -> Iterator[str]:
     """URL of the same database for a user without rights, whose search path is an empty schema."""
     with psycopg.connect(warehouse_url, autocommit=True) as admin:
         admin.execute("DROP SCHEMA public CASCADE")
         admin.execute("CREATE SCHEMA public")
-        admin.execute("CREATE ROLE cdr_without_rights")
+        _create_role(admin, "cdr_without_rights")
     yield make_conninfo(warehouse_url, options="-c role=cdr_without_rights")
     with psycopg.connect(warehouse_url, autocommit=True) as admin:
         admin.execute("DROP OWNED BY cdr_without_rights")
@@ -96,7 +104,7 @@ def test_migrate_without_a_usable_schema_names_the_right(ordinary_url: str) -> N
 
 def test_a_migration_of_tables_of_another_user_is_one_error(warehouse_url: str) -> None:
     with psycopg.connect(warehouse_url, autocommit=True) as admin:
-        admin.execute("CREATE ROLE cdr_other_owner")
+        _create_role(admin, "cdr_other_owner")
         admin.execute("GRANT ALL ON SCHEMA public TO cdr_other_owner")
         admin.execute("GRANT ALL ON alembic_version, migration_checksums TO cdr_other_owner")
         admin.execute("UPDATE alembic_version SET version_num = '0020'")

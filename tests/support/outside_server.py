@@ -15,6 +15,8 @@ from cdr_pipeline.warehouse.server.migrate import upgrade
 
 # Read when the tests are collected, because each test runs without the variables of the developer.
 OUTSIDE_URL: Final = os.environ.get("CDR_TEST_WAREHOUSE_URL")
+# Columns of the tables of this version, by the URL of the database.
+_SHAPES: Final[dict[str, list[tuple[Any, ...]]]] = {}
 # Written by migrations, not by the product.
 _KEPT: Final = ("alembic_version", "migration_checksums", "api_secrets")
 
@@ -33,17 +35,21 @@ def outside_database(url: str, worker: str) -> Generator[str]:
     except psycopg.OperationalError:
         with psycopg.connect(url, autocommit=True) as admin:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{parts.path[1:]}_{worker}")))
-    upgrade(own)
-    with connect(own) as connection:
-        if is_cluster(connection):
-            distribute(connection)
+    _build(own)
     yield own
 
 
 def emptied(url: str) -> str:
-    """Empties every table of the product and drops the partitions of its months; returns the same URL."""
+    """Empties every table of the product and drops the partitions of its months; returns the same URL.
+
+    A test of migrations may have left tables of another version: they are built again.
+    """
     with psycopg.connect(url, autocommit=True) as connection:
         _end_other_sessions(connection)
+        changed = _SHAPES.get(url) != _shape(connection)
+    if changed:
+        _build(url)
+    with psycopg.connect(url, autocommit=True) as connection:
         for (partition,) in connection.execute(
             "SELECT inhrelid::regclass::text FROM pg_inherits INNER JOIN pg_class ON pg_class.oid = inhparent"
             " WHERE pg_class.relkind = 'p' AND pg_class.relnamespace = current_schema()::regnamespace"
@@ -59,6 +65,29 @@ def emptied(url: str) -> str:
             sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(sql.Identifier(table) for (table,) in tables))
         )
     return url
+
+
+def _build(url: str) -> None:
+    """Creates this version's tables in a database, which loses all others."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    upgrade(url)
+    with connect(url) as connection:
+        if is_cluster(connection):
+            distribute(connection)
+    with psycopg.connect(url) as connection:
+        _SHAPES[url] = _shape(connection)
+
+
+def _shape(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    """Columns of all tables but the partitions of months."""
+    return connection.execute(
+        "SELECT relname, attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " INNER JOIN pg_class ON pg_class.oid = attrelid AND relkind IN ('r', 'p', 'v') AND NOT relispartition"
+        " WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped"
+        " ORDER BY relname, attnum"
+    ).fetchall()
 
 
 def _end_other_sessions(connection: psycopg.Connection[Any]) -> None:
