@@ -168,7 +168,7 @@ def group_of(pid: int) -> int | None:
 
 def ended(services: Services) -> list[str]:
     """States of all runs, after the last one has ended and no other follows."""
-    deadline, quiet = time.monotonic() + 15 * 60, 0
+    deadline, quiet = time.monotonic() + 60 * 60, 0
     while time.monotonic() < deadline:
         states = [row[0] for row in services.events("SELECT status FROM runs ORDER BY id")]
         if states and states[-1] == "SUCCESS" and set(states) <= set(ENDED):
@@ -225,3 +225,35 @@ def test_a_night_ends_whose_broker_daemon_and_coordinator_are_killed(
     note("runs:", states)
     assert states[-1] == "SUCCESS"
     require_as_alone(place, embedded_server, tmp_path, place.settings)
+
+
+def test_a_night_ends_whose_broker_forgets_its_tasks(
+    services: Services, place: RunContext, embedded_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    services.kill("broker")
+    services.start_broker(keep=False)
+    for name in ("one", "two"):
+        services.start_worker(name, wait=False)
+    services.start_code_and_daemon()
+    launch(services)
+    worker_of(place, services, "api_pages")
+    services.kill("broker")
+    note("killed the broker with its tasks")
+    services.start_broker(keep=False)
+    states = ended(services)
+    note("runs:", states)
+    assert states == ["FAILURE", "SUCCESS"]
+    require_as_alone(place, embedded_server, tmp_path, place.settings)
+    deadline = time.monotonic() + PATIENCE
+    while coordinators(services) and time.monotonic() < deadline:
+        time.sleep(1)
+    assert coordinators(services) == 0
+
+
+def coordinators(services: Services) -> int:
+    """Number of processes that coordinate runs: children of the code server that execute one."""
+    group = services.running["code"].pid
+    lines = [
+        path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if group_of(int(path.parts[2])) == group
+    ]
+    return sum(b"spawn_main" in line for line in lines)

@@ -107,6 +107,8 @@ class Services:
             "PYTHONPATH": os.pathsep.join(sys.path),
             "DAGSTER_HOME": str(self.home),
             "DAGSTER_STORAGE_URL": self.storage_url,
+            # A busy machine starts the process of a run slowly.
+            "DAGSTER_GRPC_TIMEOUT_SECONDS": str(PATIENCE),
             "DAGSTER_CELERY_BROKER_URL": f"redis://127.0.0.1:{self._broker}/0",
             "DAGSTER_CELERY_BACKEND_URL": f"redis://127.0.0.1:{self._broker}/1",
             "CDR_EXECUTOR": "celery",
@@ -121,20 +123,11 @@ class Services:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def start_broker(self) -> None:
-        """Redis that keeps its tasks over a restart, as the configuration advises."""
-        command = [
-            "redis-server",
-            "--port",
-            str(self._broker),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "yes",
-        ]
-        self._start("broker", "broker", *command, "--dir", str(self.folder))
+    def start_broker(self, *, keep: bool = True) -> None:
+        """Redis; by default it keeps its tasks over a restart, as the configuration advises."""
+        command = ["redis-server", "--port", str(self._broker), "--bind", "127.0.0.1", "--save", ""]
+        appended = ["--appendonly", "yes" if keep else "no"]
+        self._start("broker", "broker", *command, *appended, "--dir", str(self.folder))
 
     def start_worker(self, name: str, *, wait: bool = True) -> None:
         """A worker with one process and a temporary disk of its own."""
