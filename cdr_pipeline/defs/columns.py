@@ -36,12 +36,12 @@ def page_columns() -> dg.TableSchema:
 
 def record_columns() -> dg.TableSchema:
     """Columns of the table ``cdr``."""
-    return dg.TableSchema(columns=[_column(field) for field in FIELDS])
+    return dg.TableSchema(columns=[_column(field, _source(field)) for field in FIELDS])
 
 
 def file_columns() -> dg.TableSchema:
     """Columns of a daily file."""
-    return dg.TableSchema(columns=[_column(field) for field in FIELDS if field.exported])
+    return dg.TableSchema(columns=[_column(field, f"{_RECORDS}.{field.name}") for field in FIELDS if field.exported])
 
 
 def reject_columns() -> dg.TableSchema:
@@ -77,9 +77,16 @@ def file_lineage() -> dg.TableColumnLineage:
     )
 
 
-def _column(field: Field) -> dg.TableColumn:
+def _column(field: Field, source: str) -> dg.TableColumn:
+    """A column whose description names its source, because Dagster's open UI does not draw the lineage of columns."""
     constraints = dg.TableColumnConstraints(nullable=not field.required, other=list(field.allowed))
-    return dg.TableColumn(field.name, field.kind.value, description=field.description, constraints=constraints)
+    description = f"{field.description} From {source}." if source else field.description
+    return dg.TableColumn(field.name, field.kind.value, description=description, constraints=constraints)
+
+
+def _source(field: Field) -> str:
+    name = _delivered_as(field)
+    return f"{_PAGES}.{name}" if name else ""
 
 
 def _delivered_as(field: Field) -> str:

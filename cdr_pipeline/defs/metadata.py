@@ -1,6 +1,7 @@
 """Results of steps as Dagster metadata. Metadata never contains phone numbers, names of callers or tokens."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -9,7 +10,7 @@ import dagster as dg
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.failure import AccountFailure
-from cdr_pipeline.steps.operations.night_page import markdown_table
+from cdr_pipeline.steps.operations.night_page import chart_image, markdown_table
 from cdr_pipeline.steps.run_context import RunContext
 
 # Ids of the failed accounts, for programs.
@@ -17,6 +18,8 @@ FAILED_IDS: Final = "failed_account_ids"
 # Number of accounts by cause, for alerts and tags of runs.
 CAUSES: Final = "causes"
 _LISTED: Final = 200
+# A chart with more columns than this cannot be read.
+_COLUMNS: Final = 31
 
 
 def counts_metadata(counts: BatchCounts) -> dict[str, dg.MetadataValue]:
@@ -41,6 +44,56 @@ def scope_metadata(accounts: list[str] | None) -> dict[str, dg.MetadataValue]:
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> dg.MetadataValue:
     """A Markdown table."""
     return dg.MetadataValue.md(markdown_table(header, rows))
+
+
+def plot(
+    title: str, rows: Sequence[tuple[str, Mapping[str, float | None]]], most: int = _COLUMNS
+) -> dict[str, dg.MetadataValue]:
+    """The key ``plot``: a chart of stacked columns; empty without data.
+
+    Dagster plots numeric metadata by partition itself; this chart shows what one materialization consists of.
+
+    Args:
+        title: title of the chart, with the unit.
+        rows: label of each column and its value in each series.
+        most: number of columns that are shown; the chart names how many more there are.
+    """
+    if not rows:
+        return {}
+    names = list(dict.fromkeys(name for _, values in rows for name in values))
+    more = f" ({most} of {len(rows)})" if len(rows) > most else ""
+    series = {name: [values.get(name, 0.0) for _, values in rows[:most]] for name in names}
+    return {"plot": dg.MetadataValue.md(chart_image(title + more, [label for label, _ in rows[:most]], series))}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTitles:
+    """Accounts in tables: by name, with links to the console if ``CDR_PUBLIC_URL`` is set.
+
+    Attributes:
+        names: display names by account id.
+        settings: settings, for the address of the console.
+    """
+
+    names: Mapping[str, str]
+    settings: Settings
+
+    @classmethod
+    def of(cls, ctx: RunContext) -> "AccountTitles":
+        """The accounts of the warehouse."""
+        return cls(account_names(ctx), ctx.settings)
+
+    def name(self, account_id: str) -> str:
+        """Name of an account; its id if it has none."""
+        return self.names.get(account_id) or account_id
+
+    def day(self, account_id: str, business_date: date) -> str:
+        """Name of an account, linked to its day."""
+        return linked_account(account_id, self.names.get(account_id, ""), business_date, self.settings)
+
+    def link(self, title: object, path: str) -> str:
+        """A title, linked to a page of the console."""
+        return linked(str(title), path, self.settings)
 
 
 def reasons_metadata(reasons: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
@@ -92,10 +145,17 @@ def console_link(settings: Settings, path: str) -> dict[str, dg.MetadataValue]:
 
 def linked_account(account_id: str, name: str, business_date: date, settings: Settings) -> str:
     """Name of an account, as a link to its day in the console if ``CDR_PUBLIC_URL`` is set."""
-    title = name or account_id
-    if settings.public_url is None:
-        return title
-    return f"[{title}]({settings.public_url}/days/{account_id}/{business_date})"
+    return linked(name or account_id, f"/days/{account_id}/{business_date}", settings)
+
+
+def linked(title: str, path: str, settings: Settings) -> str:
+    """A title, as a Markdown link to a page of the console if ``CDR_PUBLIC_URL`` is set."""
+    return title if settings.public_url is None else f"[{title}]({settings.public_url}{path})"
+
+
+def folder_metadata(settings: Settings, path: str, folder: str) -> dict[str, dg.MetadataValue]:
+    """Where the files of an asset are: a page of the console if ``CDR_PUBLIC_URL`` is set, and the folder."""
+    return {**console_link(settings, path), "folder": dg.MetadataValue.path(folder)}
 
 
 def account_names(ctx: RunContext) -> dict[str, str]:

@@ -75,9 +75,18 @@ def tag_outcome(context: dg.AssetExecutionContext, accounts: int, red: Sequence[
     context.instance.add_run_tags(context.run.run_id, tags)
 
 
-def tag_verdict(context: dg.AssetExecutionContext, *, good: bool, rejected_rows: int) -> None:
-    """Tags the run with the verdict on its nights, and with the rows that were rejected and are in no file."""
-    tags = {VERDICT_TAG: "good" if good else "not good", REJECTED_TAG: str(rejected_rows)}
+def tag_verdict(context: dg.AssetExecutionContext, *, faults: Sequence[str], red: bool, rejected_rows: int) -> None:
+    """Tags the run with the verdict on its nights, and with the rows that were rejected and are in no file.
+
+    Args:
+        context: context of the last step.
+        faults: verdicts on the nights that are not good.
+        red: whether a check of severity ERROR failed. Then ``tag_outcome`` has tagged the cause.
+        rejected_rows: rows of the nights that were rejected and are in no file.
+    """
+    tags = {VERDICT_TAG: "not good" if faults or red else "good", REJECTED_TAG: str(rejected_rows)}
+    if faults and not red:
+        tags[CAUSE_TAG] = "; ".join(dict.fromkeys(faults))[:_CAUSE_LENGTH]
     context.instance.add_run_tags(context.run.run_id, tags)
 
 

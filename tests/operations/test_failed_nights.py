@@ -12,7 +12,7 @@ from cdr_pipeline.defs.dagster_private import asset_partitions
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.metadata import failures_metadata
 from cdr_pipeline.defs.operations.night import run_night
-from cdr_pipeline.defs.outcome import DONE_TAG, FAILED_TAG
+from cdr_pipeline.defs.outcome import CAUSE_TAG, DONE_TAG, FAILED_TAG, REJECTED_TAG, VERDICT_TAG
 from cdr_pipeline.defs.partitions import business_days
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.settings import Settings
@@ -27,6 +27,7 @@ DAY = (datetime.now(UTC) - timedelta(days=3)).date()
 NEXT = DAY + timedelta(days=1)
 REPORT, FILES = dg.AssetKey("night_report"), dg.AssetKey("daily_files")
 ANSWERED = dg.AssetCheckKey(dg.AssetKey("api_pages"), "every_account_answered")
+GOOD = dg.AssetCheckKey(REPORT, "night_is_good")
 
 
 @pytest.fixture
@@ -59,8 +60,10 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> set[tuple[date, str]]:
     return pairs
 
 
-def evaluation_of(instance: dg.DagsterInstance, day: date) -> dg.AssetCheckEvaluation:
-    records = instance.event_log_storage.get_asset_check_execution_history(ANSWERED, limit=20)
+def evaluation_of(
+    instance: dg.DagsterInstance, day: date, check: dg.AssetCheckKey = ANSWERED
+) -> dg.AssetCheckEvaluation:
+    records = instance.event_log_storage.get_asset_check_execution_history(check, limit=20)
     record = next(record for record in records if record.partition == str(day))
     assert record.evaluation is not None
     return record.evaluation
@@ -101,6 +104,25 @@ def test_one_failed_day_of_a_backfill_is_the_only_failed_partition(
         assert not run_job(played, instance, None, days).success
         assert asset_partitions(instance, REPORT, business_days(played)) == ({str(NEXT)}, {str(DAY)})
         assert [evaluation_of(instance, day).passed for day in (DAY, NEXT)] == [False, True]
+        assert str(evaluation_of(instance, DAY, GOOD).description).startswith("Not good: ")
+
+
+def test_a_night_with_rejected_rows_succeeds_and_is_shown_as_not_good(
+    played: Settings, switch: SimulatedSwitch
+) -> None:
+    folder = played.upload_dir / switch.accounts[0].account_id / "generic"
+    folder.mkdir(parents=True)
+    (folder / "calls.csv").write_text(f"id,start_time,caller,callee,duration\nx,{DAY} 12:00:00,a,b,long\n")
+    with open_instance(played) as instance:
+        result = run_job(played, instance, DAY)
+        run = instance.get_run_by_id(result.run_id)
+        shown = evaluation_of(instance, DAY, GOOD)
+    assert result.success
+    assert run is not None
+    assert (run.tags[VERDICT_TAG], run.tags[REJECTED_TAG]) == ("not good", "1")
+    assert "1 row(s) were rejected and are in no file" in run.tags[CAUSE_TAG]
+    assert not shown.passed
+    assert shown.description == shown.metadata[str(DAY)].value
 
 
 def test_a_failed_account_is_listed_with_its_name_and_cause() -> None:

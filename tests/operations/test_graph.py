@@ -9,7 +9,7 @@ import pytest
 import cdr_pipeline
 from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.defs.build import build_definitions
-from cdr_pipeline.defs.columns import file_lineage, page_columns, record_columns, record_lineage
+from cdr_pipeline.defs.columns import file_columns, file_lineage, page_columns, record_columns, record_lineage
 from cdr_pipeline.settings import Settings
 from tests.support.graph_text import APPROVED, graph_text
 
@@ -45,8 +45,16 @@ def test_every_check_job_schedule_and_sensor_explains_itself(definitions: dg.Def
 
 
 def test_columns_are_documented_by_the_field_dictionary() -> None:
-    documented = {column.name: column.description for column in record_columns().columns}
-    assert documented == {field.name: field.description for field in FIELDS}
+    documented = {column.name: column.description or "" for column in record_columns().columns}
+    assert documented.keys() == {field.name for field in FIELDS}
+    assert all(documented[field.name].startswith(field.description) for field in FIELDS)
+
+
+def test_columns_name_what_they_come_from_for_a_ui_without_their_lineage() -> None:
+    records = {column.name: column.description or "" for column in record_columns().columns}
+    files = {column.name: column.description or "" for column in file_columns().columns}
+    assert records["hangup_cause"].endswith(" From api_pages.hangup_cause.")
+    assert files["hangup_cause"].endswith(" From cdr.hangup_cause.")
 
 
 def test_column_lineage_leads_from_files_to_the_switchs_keys() -> None:

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.defs.metadata import AccountTitles
 from cdr_pipeline.defs.records.cdr_results import COMPLETE, cdr_result
+from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.operations.health import Problem, find_problems
@@ -75,7 +77,7 @@ def test_a_day_that_has_not_ended_is_incomplete_everywhere(ctx: RunContext) -> N
     (found,) = [item for item in find_problems(place) if item.code == "day_not_ended"]
     assert found.what.startswith(f"{today} has not ended for {account.account_id}: what is collected is incomplete")
     assert found.command == f"cdr-pipeline nightly --date {today} --account {account.account_id}"
-    results = cdr_result([loaded], LoadedUploads((), ()), None, {}, {}).checks([today])
+    results = cdr_result([loaded], LoadedUploads((), ()), None, {}, AccountTitles({}, Settings())).checks([today])
     complete = next(check for check in results if check.check_name == COMPLETE)
     assert not complete.passed
     assert str(complete.metadata["causes"].value).startswith(f"1 account: {today} ends at ")

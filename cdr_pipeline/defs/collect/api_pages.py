@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from cdr_pipeline.defs.columns import page_columns
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.failure import retry_policy
-from cdr_pipeline.defs.metadata import account_names, failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.metadata import AccountTitles, failures_metadata, plot, scope_metadata, table
 from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.collect.collect_account import AccountCollected
@@ -99,11 +99,12 @@ def _failed(failures: Sequence[AccountFailure], run: DayRun) -> list[CollectedDa
 def _result(collected: list[CollectedDay], run: DayRun) -> DayResult:
     parts = [account for day in collected for account in day.accounts]
     failures = [failure for day in collected for failure in day.failures]
-    names = account_names(run.ctx)
+    titles = AccountTitles.of(run.ctx)
+    names = titles.names
     per_account = [
         (
             day.business_date,
-            part.account_id,
+            titles.day(part.account_id, day.business_date),
             part.windows,
             part.pages,
             part.rows,
@@ -124,10 +125,25 @@ def _result(collected: list[CollectedDay], run: DayRun) -> DayResult:
             "dagster/row_count": sum(part.rows for part in parts),
             "bytes": sum(part.bytes for part in parts),
             "per_account": table(("day", "account", "windows", "pages", "rows", "outcome"), per_account[:200]),
+            **plot("Rows that the switch delivered, by account", _rows_by_account(parts, titles)),
             **failures_metadata(failures, names),
         },
         checks=lambda dates: [_answered([day for day in collected if day.business_date in dates], names)],
     )
+
+
+def _rows_by_account(
+    parts: Sequence[AccountCollected], titles: AccountTitles
+) -> list[tuple[str, Mapping[str, float | None]]]:
+    """Rows by account, the largest first. An account that failed is a gap."""
+    rows: dict[str, float] = {}
+    for part in parts:
+        rows[part.account_id] = rows.get(part.account_id, 0.0) + part.rows
+    failed = {part.account_id for part in parts if part.failure is not None}
+    return [
+        (titles.name(account_id), {"rows": None if account_id in failed else count})
+        for account_id, count in sorted(rows.items(), key=lambda item: -item[1])
+    ]
 
 
 def _answered(collected: list[CollectedDay], names: Mapping[str, str]) -> dg.AssetCheckResult:

@@ -11,7 +11,14 @@ from pydantic import TypeAdapter
 
 from cdr_pipeline.defs.columns import file_columns, file_lineage
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
-from cdr_pipeline.defs.metadata import account_names, failures_metadata, linked_account, scope_metadata, table
+from cdr_pipeline.defs.metadata import (
+    AccountTitles,
+    failures_metadata,
+    folder_metadata,
+    plot,
+    scope_metadata,
+    table,
+)
 from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.exports.verify import verify_file
 from cdr_pipeline.settings import Settings
@@ -82,7 +89,8 @@ def _failed(failures: Sequence[AccountFailure], run: DayRun) -> WrittenDays:
 
 
 def _result(exported: list[ExportedDay], broken: AbstractSet[Path], run: DayRun) -> DayResult:
-    export_dir, names = run.ctx.settings.export_dir, account_names(run.ctx)
+    export_dir, titles = run.ctx.settings.export_dir, AccountTitles.of(run.ctx)
+    names = titles.names
     written = [file for item in exported for file in item.files if file.changed]
     failures = [item.failure for item in exported if item.failure is not None]
     header = ("day", "account", "state", "version", "rows", "bytes", "sha256", "outcome", "file")
@@ -97,10 +105,14 @@ def _result(exported: list[ExportedDay], broken: AbstractSet[Path], run: DayRun)
             "dagster/row_count": sum(item.file.rows for item in exported if item.file),
             "bytes": sum(item.file.size for item in exported if item.file),
             "dagster/column_lineage": file_lineage(),
-            "folder": dg.MetadataValue.path(str(export_dir)),
+            **folder_metadata(run.ctx.settings, f"/calendar?month={max(run.dates):%Y-%m}", str(export_dir)),
+            **plot(
+                "Rows in the files of the requested days, by account",
+                [(titles.name(item.account_id), {"rows": _rows(item)}) for item in exported if item.asked],
+            ),
             "days_failed": len(failures),
             **failures_metadata(failures, names),
-            "per_day": table(header, [_line(item, export_dir, _title(item, names, run)) for item in exported[:200]]),
+            "per_day": table(header, [_line(item, export_dir, titles) for item in exported[:200]]),
         },
         checks=lambda dates: [_matching([item for item in exported if _concerns(item, dates, run)], broken, names)],
     )
@@ -131,13 +143,13 @@ def _matching(exported: list[ExportedDay], broken: AbstractSet[Path], names: Map
     )
 
 
-def _title(item: ExportedDay, names: Mapping[str, str], run: DayRun) -> str:
-    """Name of the account, linked to its day in the console if there is one."""
-    return linked_account(item.account_id, names.get(item.account_id, ""), item.business_date, run.ctx.settings)
+def _rows(item: ExportedDay) -> float | None:
+    return None if item.file is None else float(item.file.rows)
 
 
-def _line(item: ExportedDay, export_dir: Path, account: str) -> tuple[object, ...]:
-    """State, version, rows and path of the file of one day."""
+def _line(item: ExportedDay, export_dir: Path, titles: AccountTitles) -> tuple[object, ...]:
+    """State, version, rows and path of the file of one day. The page of the day has the file and its manifest."""
+    account = titles.day(item.account_id, item.business_date)
     if item.file is None:
         code = item.failure.code if item.failure else ""
         return (item.business_date, account, "failed", "", "", "", "", code, "")
@@ -150,10 +162,10 @@ def _line(item: ExportedDay, export_dir: Path, account: str) -> tuple[object, ..
         item.business_date,
         account,
         manifest.state,
-        manifest.version,
+        titles.link(manifest.version, f"/days/{item.account_id}/{item.business_date}/versions/{manifest.version}"),
         item.file.rows,
         item.file.size,
         item.file.sha256[:12],
         outcome,
-        item.file.path.relative_to(export_dir),
+        titles.link(item.file.path.relative_to(export_dir), f"/days/{item.account_id}/{item.business_date}"),
     )

@@ -1,14 +1,14 @@
 """The asset ``delivered_files``: delivery of sealed files to their targets."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import dagster as dg
 from pydantic import TypeAdapter
 
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
-from cdr_pipeline.defs.metadata import scope_metadata, table
+from cdr_pipeline.defs.metadata import console_link, plot, scope_metadata, table
 from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.deliver_files import DeliveredFile, DeliverRequest, deliver_files
@@ -39,7 +39,7 @@ def delivered_files_asset(days: dg.PartitionsDefinition[str], settings: Settings
     )
     work = AccountWork(
         work=delivered_files,
-        results=lambda files, run: [_result(files, run.accounts)],
+        results=lambda files, run: [_result(files, run)],
         join=_joined,
         fail=_failed,
         kind=TypeAdapter(list[DeliveredFile]),
@@ -58,7 +58,7 @@ def _failed(failures: Sequence[AccountFailure], _run: DayRun) -> list[DeliveredF
     ]
 
 
-def _result(files: list[DeliveredFile], accounts: list[str] | None) -> DayResult:
+def _result(files: list[DeliveredFile], run: DayRun) -> DayResult:
     outcomes = Counter(file.outcome for file in files)
     missing = [file for file in files if file.outcome != "delivered"]
     rows = [
@@ -67,7 +67,9 @@ def _result(files: list[DeliveredFile], accounts: list[str] | None) -> DayResult
     ]
     return DayResult(
         metadata={
-            **scope_metadata(accounts),
+            **scope_metadata(run.accounts),
+            **console_link(run.ctx.settings, "/deliveries"),
+            **plot("Files by target", _by_target(files)),
             "files_delivered": outcomes["delivered"],
             "files_pending": outcomes["pending"],
             "files_refused": outcomes["refused"],
@@ -85,3 +87,11 @@ def _result(files: list[DeliveredFile], accounts: list[str] | None) -> DayResult
             )
         ],
     )
+
+
+def _by_target(files: Sequence[DeliveredFile]) -> list[tuple[str, Mapping[str, float | None]]]:
+    counts = Counter((file.target, file.outcome) for file in files)
+    return [
+        (target, {outcome: float(counts[target, outcome]) for outcome in ("delivered", "pending", "refused")})
+        for target in sorted({file.target for file in files})
+    ]

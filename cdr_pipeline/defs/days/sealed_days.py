@@ -1,13 +1,13 @@
 """The asset ``sealed_days``: seals due days and checks sealed files."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from pydantic import TypeAdapter
 
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
-from cdr_pipeline.defs.metadata import failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.metadata import AccountTitles, console_link, failures_metadata, plot, scope_metadata, table
 from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.seal_days import SealedDay, SealRequest, seal_days
@@ -31,7 +31,7 @@ def sealed_days_asset(days: dg.PartitionsDefinition[str], settings: Settings) ->
         return seal_days(SealRequest(accounts=run.accounts), run.ctx)
 
     def results(sealed: list[SealedDay], run: DayRun) -> list[DayResult]:
-        return [_result(sealed, check_sealed_files(run.ctx, hash_bytes=HASHED_A_NIGHT), run.accounts)]
+        return [_result(sealed, check_sealed_files(run.ctx, hash_bytes=HASHED_A_NIGHT), run)]
 
     asset = DayAsset(
         days,
@@ -64,22 +64,30 @@ def _failed(failures: Sequence[AccountFailure], run: DayRun) -> list[SealedDay]:
     return [SealedDay(failure.account_id, day, "failed", failure=failure) for day in run.dates for failure in failures]
 
 
-def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | None) -> DayResult:
+def _result(days: list[SealedDay], sealed: SealedCheck, run: DayRun) -> DayResult:
+    titles = AccountTitles.of(run.ctx)
     outcomes = Counter(day.outcome for day in days)
     waiting = [day for day in days if day.outcome in ("refused", "failed")]
     obstacles = Counter(obstacle.value for day in waiting for obstacle in day.obstacles)
     rows = [
-        (day.business_date, day.account_id, day.outcome, ", ".join(obstacle.value for obstacle in day.obstacles) or "-")
+        (
+            day.business_date,
+            titles.day(day.account_id, day.business_date),
+            day.outcome,
+            ", ".join(obstacle.value for obstacle in day.obstacles) or "-",
+        )
         for day in (*waiting, *(day for day in days if day not in waiting))
     ]
     return DayResult(
         metadata={
-            **scope_metadata(accounts),
+            **scope_metadata(run.accounts),
+            **console_link(titles.settings, f"/calendar?month={max(run.dates):%Y-%m}"),
             "days_sealed": outcomes["sealed"],
             "days_kept_open": len(waiting),
+            **plot("Due days by outcome", _by_day(days)),
             **({"days": table(("day", "account", "outcome", "in the way"), rows[:_LISTED])} if rows else {}),
             **({"in_the_way": table(("obstacle", "days"), sorted(obstacles.items()))} if obstacles else {}),
-            **failures_metadata(day.failure for day in days if day.failure is not None),
+            **failures_metadata((day.failure for day in days if day.failure is not None), titles.names),
         },
         checks=lambda _dates: [
             dg.AssetCheckResult(
@@ -114,3 +122,13 @@ def _result(days: list[SealedDay], sealed: SealedCheck, accounts: list[str] | No
             ),
         ],
     )
+
+
+def _by_day(days: Sequence[SealedDay]) -> list[tuple[str, Mapping[str, float | None]]]:
+    """Number of accounts by outcome for each due day, oldest first."""
+    outcomes = sorted({day.outcome for day in days})
+    counts = Counter((day.business_date, day.outcome) for day in days)
+    return [
+        (f"{date:%d.%m.}", {outcome: float(counts[date, outcome]) for outcome in outcomes})
+        for date in sorted({day.business_date for day in days})
+    ]

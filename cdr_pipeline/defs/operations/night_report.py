@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from cdr_pipeline.defs.day_asset import DayRun, code_reference
+from cdr_pipeline.defs.dagster_private import record_evaluation
+from cdr_pipeline.defs.day_asset import DayCheck, DayRun, check_specs, code_reference
 from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.jobs import STANDING_CHECK
 from cdr_pipeline.defs.metadata import console_link
@@ -21,6 +22,12 @@ from cdr_pipeline.steps.operations.night_page import broken_markdown, night_mark
 from cdr_pipeline.steps.operations.night_report import NightReport, night_report
 
 KEY = "night_report"
+GOOD = "night_is_good"
+_GOOD_CHECK = DayCheck(
+    GOOD,
+    "The verdict on the night is good: every account is collected whole and has its files, no row is rejected, and "
+    "nothing needs action. As of the run: run the day again after a correction.",
+)
 
 
 def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -34,6 +41,7 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         group_name="finance",
         kinds={"markdown", "file"},
         metadata={"dagster/code_references": code_reference(night_report)},
+        check_specs=check_specs(days, KEY, [_GOOD_CHECK]),
     )
     def report(
         context: dg.AssetExecutionContext, run_contexts: dg.ResourceParam[RunContexts], scope: Scope
@@ -43,7 +51,8 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         Computed from the ledger and the warehouse. The page is also the file `reports/night_{date}.md` and the output
         of `cdr-pipeline status --night`. If a check of severity ERROR failed in the run, the run fails after the page
         is written: a failed day has an observation with the page instead of a materialization, so that a backfill of
-        failed and missing partitions repeats it.
+        failed and missing partitions repeats it. A run that did all its work succeeds, also if the night is not
+        good because rows were rejected or something needs action: its tags and the check `night_is_good` show it.
         """
         with classified_failures(context), DayRun.open(context, run_contexts, scope) as run:
             reports = [night_report(day, run.ctx) for day in run.dates]
@@ -52,11 +61,16 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
             tag_outcome(context, _accounts_of(run, reports), red)
             tag_verdict(
                 context,
-                good=not red and all(item.good for item in reports),
+                faults=[item.verdict for item in reports if not item.good],
+                red=bool(red),
                 rejected_rows=sum(item.rejected_rows for item in reports),
             )
+        for item in reports if len(reports) > 1 or red else ():
+            record_evaluation(context, _evaluation(item))
         if not red:
-            yield dg.MaterializeResult(metadata=_metadata(reports[-1], pages[-1], run.ctx.settings))
+            yield dg.MaterializeResult(
+                metadata=_metadata(reports[-1], pages[-1], run.ctx.settings), check_results=[_result(reports)]
+            )
             return
         for item, page in zip(reports, pages, strict=True):
             context.log_event(_outcome_of_day(item, page, red, run.ctx.settings, several=len(reports) > 1))
@@ -77,7 +91,33 @@ def _outcome_of_day(
     # In a run of several days, checks without a day repeat those of the days.
     failed = any(check.day == day for check in red) or not several
     event = dg.AssetObservation if failed else dg.AssetMaterialization
-    return event(KEY, partition=day, metadata=_metadata(report, page, settings))
+    return event(KEY, partition=day, description=report.verdict, metadata=_metadata(report, page, settings))
+
+
+def _result(reports: Sequence[NightReport]) -> dg.AssetCheckResult:
+    """The check ``night_is_good`` of all nights of the run."""
+    faults = {str(item.business_date): item.verdict for item in reports if not item.good}
+    return dg.AssetCheckResult(
+        check_name=GOOD,
+        passed=not faults,
+        # A night that is not good is no failed run: running it again does not correct a row.
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(dict.fromkeys(faults.values())) or None,
+        metadata={**faults, **({"what_to_do": "cdr-pipeline doctor"} if faults else {})},
+    )
+
+
+def _evaluation(report: NightReport) -> dg.AssetCheckEvaluation:
+    result = _result([report])
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(KEY),
+        check_name=GOOD,
+        passed=result.passed,
+        metadata=dict(result.metadata),
+        severity=result.severity,
+        description=result.description,
+        partition=str(report.business_date),
+    )
 
 
 def _metadata(report: NightReport, page: str, settings: Settings) -> dict[str, Any]:

@@ -5,13 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import dagster as dg
 from pydantic import TypeAdapter
 
 from cdr_pipeline.core.reconcile.result.controls import ControlName, DayControl
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
-from cdr_pipeline.defs.metadata import account_names, failures_metadata, scope_metadata, table
+from cdr_pipeline.defs.metadata import (
+    AccountTitles,
+    failures_metadata,
+    folder_metadata,
+    plot,
+    scope_metadata,
+    table,
+)
 from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.errors import UnbalancedReconciliation
 from cdr_pipeline.settings import Settings
@@ -117,7 +125,8 @@ def _result(
 ) -> DayResult:
     carriers = [item for day in reconciled.values() for item in day.carriers]
     failures = [failure for day in reconciled.values() for failure in day.failures]
-    names = account_names(run.ctx)
+    titles = AccountTitles.of(run.ctx)
+    names = titles.names
     classes: Counter[str] = Counter()
     for item in carriers:
         for total in item.kept.version.totals:
@@ -131,25 +140,27 @@ def _result(
             **_exposures(carriers),
             "versions_written": sum(item.kept.fresh for item in carriers),
             "earlier_days_done_again": sum(not item.asked for item in carriers),
-            "folder": dg.MetadataValue.path(str(run.ctx.settings.reconciliation_dir)),
+            **folder_metadata(run.ctx.settings, "/breaks", str(run.ctx.settings.reconciliation_dir)),
             "per_carrier": table(
                 (
                     "day", "account", "carrier", "light", "status", "legs", "records", "breaks", "at risk", "offset ms",
                     "version", "page",
                 ),
-                [_line(item) for item in carriers[:_MOST]],
+                [_line(item, titles) for item in carriers[:_MOST]],
             ),
+            **plot("Calls and charges of carriers, by day", _by_day(carriers)),
             **({"breaks_by_class": table(("class", "breaks"), sorted(classes.items()))} if classes else {}),
             **failures_metadata(failures, names),
         },
         checks=lambda dates: [
-            *_reconciled({day: reconciled[day] for day in dates}, names),
-            *(_control(name, [control for day in dates for control in controls[day]]) for name in ControlName),
+            *_reconciled({day: reconciled[day] for day in dates}, titles),
+            *(_control(name, [control for day in dates for control in controls[day]], titles) for name in ControlName),
         ],
     )  # fmt: skip
 
 
-def _reconciled(reconciled: Mapping[date, ReconciledDay], names: Mapping[str, str]) -> Sequence[dg.AssetCheckResult]:
+def _reconciled(reconciled: Mapping[date, ReconciledDay], titles: AccountTitles) -> Sequence[dg.AssetCheckResult]:
+    names = titles.names
     carriers = [item for day in reconciled.values() for item in day.carriers]
     failures = [failure for day in reconciled.values() for failure in day.failures]
     unbalanced = [failure for failure in failures if failure.code == UnbalancedReconciliation.code]
@@ -177,7 +188,7 @@ def _reconciled(reconciled: Mapping[date, ReconciledDay], names: Mapping[str, st
                 **remedy,
             },
         ),
-        tolerated(carriers),
+        tolerated(carriers, names),
     ]
 
 
@@ -195,22 +206,43 @@ def _exposures(carriers: Sequence[ReconciledCarrier]) -> dict[str, float]:
     return {f"exposure_{currency or 'unknown'}": float(amount) for currency, amount in sorted(amounts.items())}
 
 
-def _line(item: ReconciledCarrier) -> tuple[object, ...]:
+def _by_day(carriers: Sequence[ReconciledCarrier]) -> list[tuple[str, Mapping[str, float | None]]]:
+    """Calls that match and breaks of each day, oldest first. A break is counted as in ``breaks_by_class``."""
+    matched, breaks = Counter[date](), Counter[date]()
+    for item in carriers:
+        for total in item.kept.version.totals:
+            counts = breaks if total["is_break"] else matched
+            counts[item.kept.day.business_date] += max(total["switch_rows"], total["carrier_rows"])
+    return [
+        (f"{day:%d.%m.}", {"no break": float(matched[day]), "breaks": float(breaks[day])})
+        for day in sorted(matched.keys() | breaks.keys())
+    ]
+
+
+def _line(item: ReconciledCarrier, titles: AccountTitles) -> tuple[object, ...]:
     stored, version = item.kept, item.kept.version
+    day = stored.day
+    query = {"account": day.account_id, "carrier": day.carrier, "first": day.business_date, "last": day.business_date}
+    breaks = titles.link(version.breaks, f"/breaks?{urlencode(query)}")
     return (
-        stored.day.business_date, stored.day.account_id, stored.day.carrier, item.light, version.status,
-        version.switch_rows, version.carrier_rows, version.breaks, f"{version.exposure:.4f} {version.currency}",
+        day.business_date, titles.day(day.account_id, day.business_date), day.carrier, item.light, version.status,
+        version.switch_rows, version.carrier_rows, breaks, f"{version.exposure:.4f} {version.currency}",
         version.offset_ms, stored.number, item.report.name,
     )  # fmt: skip
 
 
-def tolerated(carriers: Sequence[ReconciledCarrier]) -> dg.AssetCheckResult:
+def tolerated(carriers: Sequence[ReconciledCarrier], names: Mapping[str, str] | None = None) -> dg.AssetCheckResult:
     """The check of breaks: fails if a final day is red. A day all of whose breaks are decided is settled."""
     # Breaks of a day that is not final do not count, because records may be missing; the table of carriers shows them.
     red = [item for item in carriers if (item.light, item.kept.version.status) == ("red", "final")]
     days = sorted({item.kept.day.business_date for item in red})
     findings = [
-        (item.kept.day.business_date, item.kept.day.account_id, item.kept.day.carrier, finding)
+        (
+            item.kept.day.business_date,
+            (names or {}).get(item.kept.day.account_id) or item.kept.day.account_id,
+            item.kept.day.carrier,
+            finding,
+        )
         for item in red
         for finding in item.kept.version.findings
     ]
@@ -247,10 +279,13 @@ def _remedies(day: date, red: Sequence[ReconciledCarrier]) -> list[str]:
     return commands or [f"cdr-pipeline reconcile --date {day}"]
 
 
-def _control(name: ControlName, controls: Sequence[DayControl]) -> dg.AssetCheckResult:
+def _control(name: ControlName, controls: Sequence[DayControl], titles: AccountTitles) -> dg.AssetCheckResult:
     results = [control for control in controls if control.name is name]
     failed = [control for control in results if not control.passed]
-    evidence = [(item.account_id, item.source, item.value, item.threshold, item.evidence) for item in failed or results]
+    evidence = [
+        (titles.name(item.account_id), item.source, item.value, item.threshold, item.evidence)
+        for item in failed or results
+    ]
     return dg.AssetCheckResult(
         check_name=name.value,
         passed=not failed,

@@ -11,7 +11,7 @@ from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.defs.columns import record_columns, reject_columns
 from cdr_pipeline.defs.day_asset import DayCheck, DayResult, DayRun, check_specs, code_reference
 from cdr_pipeline.defs.failure import retry_policy
-from cdr_pipeline.defs.metadata import account_names
+from cdr_pipeline.defs.metadata import AccountTitles
 from cdr_pipeline.defs.records.cdr_results import (
     BALANCE,
     COMPLETE,
@@ -124,8 +124,8 @@ def _load(run: DayRun) -> LoadedDays:
 def _results(loads: LoadedDays, run: DayRun) -> list[DayResult]:
     loaded, uploads = loads.days, loads.uploads
     summary = warehouse_summary(run.dates, touched_days(loaded, uploads), run.accounts, loads.started_at, run.ctx)
-    names = account_names(run.ctx)
-    return [cdr_result(loaded, uploads, run.accounts, summary, names), rejects_result(loaded, uploads)]
+    titles = AccountTitles.of(run.ctx)
+    return [cdr_result(loaded, uploads, run.accounts, summary, titles), rejects_result(loaded, uploads, titles)]
 
 
 def _joined(shards: Sequence[LoadedDays], run: DayRun) -> LoadedDays:

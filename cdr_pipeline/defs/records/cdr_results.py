@@ -13,8 +13,11 @@ from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
 from cdr_pipeline.defs.day_asset import DayResult
 from cdr_pipeline.defs.metadata import (
     FAILED_IDS,
+    AccountTitles,
+    console_link,
     counts_metadata,
     failures_metadata,
+    plot,
     reasons_metadata,
     scope_metadata,
     table,
@@ -44,7 +47,7 @@ def cdr_result(
     uploads: LoadedUploads,
     accounts: list[str] | None,
     summary: dict[str, dg.MetadataValue],
-    names: Mapping[str, str],
+    titles: AccountTitles,
 ) -> DayResult:
     """Metadata and check results of the table ``cdr``.
 
@@ -53,22 +56,25 @@ def cdr_result(
         uploads: loaded files.
         accounts: accounts of the run; None for all.
         summary: metadata computed from the warehouse after the load.
-        names: display names by account id.
+        titles: names and links of accounts.
     """
+    names = titles.names
     counts = _total(loaded, uploads)
     failures = [failure for day in loaded for failure in day.failures]
     touched = touched_days(loaded, uploads)
     per_account = [
         (
             day.business_date,
-            part.account_id,
+            titles.day(part.account_id, day.business_date),
             *_classes(part.counts),
             "complete" if part.complete else "incomplete",
         )
         for day in loaded
         for part in day.accounts
     ]
-    per_file = [(item.file_name, item.account_id, *_classes(item.counts), "loaded") for item in uploads.files]
+    per_file = [
+        (item.file_name, titles.name(item.account_id), *_classes(item.counts), "loaded") for item in uploads.files
+    ]
     header = (
         "day or file",
         "account",
@@ -99,7 +105,7 @@ def cdr_result(
                 metadata={"rows_read": counts.read, "rows_accounted_for": counts.accounted},
             ),
             _complete_result(_of(loaded, dates), uploads, names),
-            _volume_result(_of(loaded, dates)),
+            _volume_result(_of(loaded, dates), titles),
         ],
     )
 
@@ -137,7 +143,7 @@ def _complete_result(loaded: list[LoadedDay], uploads: LoadedUploads, names: Map
     )
 
 
-def _volume_result(loaded: list[LoadedDay]) -> dg.AssetCheckResult:
+def _volume_result(loaded: list[LoadedDay], titles: AccountTitles) -> dg.AssetCheckResult:
     judged = [
         (day.business_date, part.account_id, part.volume)
         for day in loaded
@@ -145,7 +151,7 @@ def _volume_result(loaded: list[LoadedDay]) -> dg.AssetCheckResult:
         if part.volume is not None
     ]
     suspicious = [
-        (day, account_id, volume.rows, volume.usual_rows, volume.verdict)
+        (day, titles.day(account_id, day), volume.rows, volume.usual_rows, volume.verdict)
         for day, account_id, volume in judged
         if volume.suspicious
     ]
@@ -169,9 +175,9 @@ def _volume_result(loaded: list[LoadedDay]) -> dg.AssetCheckResult:
     )
 
 
-def _foreign_result(loaded: list[LoadedDay]) -> dg.AssetCheckResult:
+def _foreign_result(loaded: list[LoadedDay], titles: AccountTitles) -> dg.AssetCheckResult:
     foreign = [
-        (day.business_date, part.account_id, part.foreign_rows)
+        (day.business_date, titles.name(part.account_id), part.foreign_rows)
         for day in loaded
         for part in day.accounts
         if part.foreign_rows
@@ -206,7 +212,7 @@ def _classes(counts: BatchCounts) -> tuple[int, ...]:
     )
 
 
-def rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> DayResult:
+def rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads, titles: AccountTitles) -> DayResult:
     """Metadata and check results of the table ``rejects``."""
     reasons: Counter[str] = Counter(uploads.reject_reasons)
     for day in loaded:
@@ -217,9 +223,11 @@ def rejects_result(loaded: list[LoadedDay], uploads: LoadedUploads) -> DayResult
         metadata={
             "dagster/row_count": reasons.total(),
             **reasons_metadata(dict(sorted(reasons.items()))),
+            **console_link(titles.settings, "/uploads"),
+            **plot("Rejected rows by reason", [(name, {"rows": count}) for name, count, _ in explained]),
             **({"what_they_mean": table(("reason", "rows", "meaning"), explained)} if explained else {}),
         },
-        checks=lambda dates: [_foreign_result(_of(loaded, dates)), _valid_result(_of(loaded, dates), uploads)],
+        checks=lambda dates: [_foreign_result(_of(loaded, dates), titles), _valid_result(_of(loaded, dates), uploads)],
     )
 
 

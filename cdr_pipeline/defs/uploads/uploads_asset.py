@@ -1,11 +1,12 @@
 """The asset ``uploads``: registers the files of the drop folder."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
-from cdr_pipeline.defs.metadata import table
+from cdr_pipeline.defs.metadata import AccountTitles, console_link, plot, table
 from cdr_pipeline.steps.uploads.decide_uploads import count_held_uploads
 from cdr_pipeline.steps.uploads.register_uploads import RegisteredFiles, register_dropped_files
 from cdr_pipeline.steps.uploads.upload_series import FileSeries, upload_series
@@ -26,7 +27,7 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         """
         registered = register_dropped_files(run.ctx, run.accounts)
         series = upload_series(run.ctx, run.accounts)
-        return _result(registered, series, count_held_uploads(run.ctx, run.accounts))
+        return _result(registered, series, count_held_uploads(run.ctx, run.accounts), AccountTitles.of(run.ctx))
 
     return DayAsset(
         days,
@@ -42,11 +43,18 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     ).of(uploads)
 
 
-def _result(registered: RegisteredFiles, series: Sequence[FileSeries], held: int) -> DayResult:
-    files = [(item.file_name, item.account_id, item.profile, item.size, item.sha256[:12]) for item in registered.files]
+def _result(registered: RegisteredFiles, series: Sequence[FileSeries], held: int, titles: AccountTitles) -> DayResult:
+    files = [
+        (item.file_name, titles.name(item.account_id), item.profile, item.size, item.sha256[:12])
+        for item in registered.files
+    ]
     refused = [(item.place, item.code, item.message) for item in registered.refused]
     gaps = [
-        (item.account_id, item.profile, item.fault or ", ".join(map(str, [*item.missing_days, *item.missing_numbers])))
+        (
+            titles.name(item.account_id),
+            item.profile,
+            item.fault or ", ".join(map(str, [*item.missing_days, *item.missing_numbers])),
+        )
         for item in series
         if not item.whole
     ]
@@ -58,6 +66,8 @@ def _result(registered: RegisteredFiles, series: Sequence[FileSeries], held: int
             "files_held": held,
             "files_late": sum(len(item.late_files) for item in series),
             "bytes": sum(item.size for item in registered.files),
+            **console_link(titles.settings, "/uploads"),
+            **plot("Files by profile", _by_profile(registered)),
             **({"files": table(("file", "account", "profile", "bytes", "sha256"), files)} if files else {}),
             **({"refused": table(("place", "code", "what happened"), refused)} if refused else {}),
             **({"missing": table(("account", "profile", "missing days and numbers"), gaps)} if gaps else {}),
@@ -78,6 +88,15 @@ def _result(registered: RegisteredFiles, series: Sequence[FileSeries], held: int
             _warning(SERIES_CHECK, passed=not gaps, series_with_gaps=len(gaps)),
         ],
     )
+
+
+def _by_profile(registered: RegisteredFiles) -> list[tuple[str, Mapping[str, float | None]]]:
+    new = Counter(item.profile for item in registered.files if not item.known)
+    known = Counter(item.profile for item in registered.files if item.known)
+    return [
+        (profile, {"new": float(new[profile]), "known before": float(known[profile])})
+        for profile in sorted(new.keys() | known.keys())
+    ]
 
 
 def _warning(name: str, *, passed: bool, **metadata: int) -> dg.AssetCheckResult:

@@ -1,7 +1,7 @@
 """The report of a night as Markdown with charts, for the Dagster UI and as a file."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
@@ -58,7 +58,7 @@ def night_markdown(report: NightReport) -> str:
             traffic_image(report.traffic, report.business_date),
             trend_image(report.trend, report.business_date),
             "## Accounts",
-            _accounts(report.accounts),
+            _accounts(report.accounts, report.names),
         ]
     )
 
@@ -101,6 +101,19 @@ def trend_image(trend: dict[date, int], last: date, days: int = 28) -> str:
     return _image(title, columns_svg(title, [f"{day:%d.%m.}" for day in shown], [ChartSeries("rows", values)]))
 
 
+def chart_image(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float | None]]) -> str:
+    """A chart of stacked columns as a Markdown image.
+
+    Args:
+        title: title of the chart, with the unit.
+        labels: labels below the columns.
+        series: for each name in the legend, one value for each label.
+    """
+    return _image(
+        title, columns_svg(title, labels, [ChartSeries(name, tuple(values)) for name, values in series.items()])
+    )
+
+
 def markdown_table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A Markdown table. Vertical bars in cells are escaped."""
     header = list(header)
@@ -121,14 +134,14 @@ def _completeness(account: NightAccount) -> str:
     return f"{account.complete_through:%Y-%m-%d %H:%M}" if account.complete_through else "no"
 
 
-def _accounts(accounts: Sequence[NightAccount]) -> str:
+def _accounts(accounts: Sequence[NightAccount], names: Mapping[str, str]) -> str:
     def needs_attention(account: NightAccount) -> bool:
         return not account.whole or account.path is None or account.volume in ("thin", "empty")
 
     ordered = sorted(accounts, key=lambda account: (not needs_attention(account), account.account_id))
     rows = [
         (
-            account.account_id,
+            names.get(account.account_id) or account.account_id,
             account.state or "nothing yet",
             _completeness(account),
             account.volume or "",

@@ -1,6 +1,7 @@
 """Data of the night report, read from the ledger and the warehouse: the same for UI, file and CLI."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -40,6 +41,7 @@ class NightReport:
         broken: current problems, of this night and of others.
         refused_files: number of files in the drop folder that cannot be registered.
         rejected_rows: number of the day's rejected rows that are neither corrected nor dismissed.
+        names: display names by account id.
     """
 
     business_date: date
@@ -52,6 +54,7 @@ class NightReport:
     broken: tuple[Problem, ...]
     refused_files: int = 0
     rejected_rows: int = 0
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def incomplete(self) -> tuple[str, ...]:
@@ -107,7 +110,8 @@ def night_report(business_date: date, ctx: RunContext) -> NightReport:
     check_sealed_files(ctx)
     broken = tuple(find_problems(ctx))
     with ctx.ledger() as ledger:
-        account_ids = [account.account_id for account in ledger.accounts.active()]
+        active = ledger.accounts.active()
+        account_ids = [account.account_id for account in active]
         traffic = ledger.health.day_traffic(account_ids, [business_date])
         return NightReport(
             business_date,
@@ -120,6 +124,7 @@ def night_report(business_date: date, ctx: RunContext) -> NightReport:
             broken,
             sum(drop.state == "refused" for drop in waiting_drops(ledger, ctx, account_ids)),
             sum(item.row_count for item in ledger.health.open_rejects(account_ids, business_date=business_date)),
+            {account.account_id: account.name for account in active},
         )
 
 
