@@ -251,3 +251,15 @@ def test_the_parts_of_the_money_add_up_to_what_is_charged() -> None:
     assert row["accrued"] == sum(price(leg["duration_ms"] // 1_000) for leg in legs[6:])
     parts = ("agreed", "overcharged", "unpriced", "credited", "other_charges", "not_compared", "rejected")
     assert row["charged"] == sum(row[name] for name in parts) - row["undercharged"]
+
+
+def test_overlapping_calls_are_told_apart_by_the_steps_of_the_file() -> None:
+    # 61 seconds are written as two minutes, so that the record of the next call has their length by chance.
+    again = {"callee": "+49309999999", "amount": None}
+    legs = [*calls(), {"at": 7, "duration_ms": 61_000, **again}, {"at": 16, "duration_ms": 11_000, **again}]
+    records = [charged(call, 60 * -(-call["duration_ms"] // 60_000)) for call in legs]
+    records[-1]["at"] = 14
+    pairs = compared(legs, records).pairs
+    assert [own.removeprefix("a") for own in pairs["switch_row_id"]] == [
+        other.removeprefix("b") for other in pairs["carrier_row_id"]
+    ]

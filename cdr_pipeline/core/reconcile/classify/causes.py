@@ -17,11 +17,8 @@ from cdr_pipeline.core.reconcile.inputs.calls import Flags, Rows
 from cdr_pipeline.core.reconcile.inputs.comparison import Comparison
 from cdr_pipeline.core.reconcile.inputs.rates import Integers, RateCard, RoundingMode, billed_seconds, price
 from cdr_pipeline.core.reconcile.inputs.tariff import Tariff
+from cdr_pipeline.core.reconcile.match.written_steps import COMMON_STEPS, writes
 
-_INCREMENTS: Final = (
-    (1, 1), (6, 6), (10, 10), (12, 6), (15, 15), (18, 6), (20, 10), (30, 1), (30, 6), (30, 30), (60, 1), (60, 6),
-    (60, 30), (60, 60), (120, 60), (180, 60),
-)  # fmt: skip
 _PLACES: Final = range(2, 9)
 _MODES: Final[tuple[RoundingMode, ...]] = ("half_up", "up", "down")
 # A misread rate is a multiple of one of these units of 1e-8: prices per minute have two to six decimals.
@@ -69,8 +66,8 @@ def length_causes(comparison: Comparison, rows_a: Rows, rows_b: Rows, other: Fla
         return None
     switch_ms, carrier_ms = comparison.switch.duration_ms[rows_a], comparison.carrier.duration_ms[rows_b]
     best, hits = (0, 0), 0
-    for steps in _INCREMENTS:
-        explains = _writes(switch_ms[wrong], carrier_ms[wrong], steps)
+    for steps in COMMON_STEPS:
+        explains = writes(switch_ms[wrong], carrier_ms[wrong], steps)
         if explains.sum() >= hits and len(np.unique(switch_ms[wrong][explains])) >= _LEAST_CALLS:
             best, hits = steps, int(explains.sum())
     if not hits or 2 * hits < len(wrong):
@@ -79,17 +76,8 @@ def length_causes(comparison: Comparison, rows_a: Rows, rows_b: Rows, other: Fla
     agreed = f"{int(np.asarray(first).flat[0])}/{int(np.asarray(following).flat[0])}"
     explained = np.zeros(len(rows_a), np.bool_)
     everywhere = np.flatnonzero(other)
-    explained[everywhere] = _writes(switch_ms[everywhere], carrier_ms[everywhere], best)
+    explained[everywhere] = writes(switch_ms[everywhere], carrier_ms[everywhere], best)
     return OtherSteps(explained, f"{best[0]}/{best[1]} instead of {agreed}")
-
-
-def _writes(switch_ms: Integers, carrier_ms: Integers, steps: tuple[int, int]) -> Flags:
-    return np.logical_or.reduce(
-        [
-            billed_seconds(np.maximum(switch_ms + off, 1), *steps) * _MILLISECONDS == carrier_ms
-            for off in (0, -_MILLISECONDS, _MILLISECONDS)
-        ]
-    )
 
 
 def money_causes(comparison: Comparison, rows_a: Rows, rows_b: Rows) -> Explained:
@@ -165,7 +153,7 @@ class _Prices:
             for rounding in _MODES:
                 text = f"{decimals} decimals, {rounding} instead of {places} decimals, {mode}".replace("_", " ")
                 yield Cause.ROUNDING, text, equals(billed, self.per_minute, self.fee, decimals, rounding)
-        for first, following in _INCREMENTS:
+        for first, following in COMMON_STEPS:
             other = [billed_seconds(length, first, following) for length in lengths]
             text = f"{first}/{following} instead of {self.steps[0]}/{self.steps[1]}"
             yield Cause.INCREMENT, text, equals(other, self.per_minute, self.fee, places, mode)

@@ -20,6 +20,7 @@ class Comparison:
         clock: difference between the two clocks, and its spread.
         tariff: prices of the switch's rows.
         rules: windows, weights and tolerances.
+        written_steps: billing steps by which the file has its lengths, seconds; None if they are the agreed ones.
     """
 
     switch: Calls
@@ -28,3 +29,4 @@ class Comparison:
     clock: Clock
     tariff: Tariff
     rules: Rules
+    written_steps: tuple[int, int] | None = None

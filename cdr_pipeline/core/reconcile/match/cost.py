@@ -38,7 +38,10 @@ def pair_weights(comparison: Comparison, edges: Edges) -> Weighted:
     weights = rules.weights
     cost = time_cost(comparison, edges)
     lengths = switch.duration_ms[edges.switch], carrier.duration_ms[edges.carrier]
-    cost += _length_cost(*lengths, comparison.tariff.steps(edges.switch), rules)
+    of_lengths = _length_cost(*lengths, comparison.tariff.steps(edges.switch), rules)
+    if comparison.written_steps:
+        of_lengths = np.minimum(of_lengths, _length_cost(*lengths, comparison.written_steps, rules))
+    cost += of_lengths
     cost += withheld_cost(comparison, edges)
     if rules.compare_amounts and rules.rate_card is None:
         both_priced = switch.priced[edges.switch] & carrier.priced[edges.carrier]

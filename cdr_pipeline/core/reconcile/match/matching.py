@@ -16,6 +16,7 @@ from cdr_pipeline.core.reconcile.match.duplicates import later_twins, repeats, t
 from cdr_pipeline.core.reconcile.match.lengths import length_gap
 from cdr_pipeline.core.reconcile.match.moved import moved_edges
 from cdr_pipeline.core.reconcile.match.passes import Pass
+from cdr_pipeline.core.reconcile.match.written_steps import written_steps
 
 _ROW_BITS: Final = 32
 # How near calls with different callers must be, how long they must last, and how many calls their number may have.
@@ -85,20 +86,26 @@ def match(comparison: Comparison) -> Matches:
     state.free_a &= switch.billable
     state.free_b &= carrier.billable
 
-    def within(window_ms: int) -> Pairing:
+    def near(window_ms: int) -> Edges:
         edges = candidates(comparison, window_ms, state.free_a, state.free_b)
         state.narrowed += edges.narrowed
+        return edges
+
+    def best(edges: Edges) -> Pairing:
         weight = pair_weights(comparison, edges)
         return assign(edges.switch, edges.carrier, weight, switch.start_ms, comparison.carrier_start)
 
     slack = comparison.clock.slack_ms
-    state.add(within(rules.window_ms + slack), Pass.WINDOW)
+    edges = near(rules.window_ms + slack)
+    comparison = replace(comparison, written_steps=written_steps(comparison, edges))
+    state.add(best(edges), Pass.WINDOW)
+    del edges
     if switch.ringing_ms is not None:
         state.add(_from_invite(comparison, state), Pass.RINGING)
     # Equal rows without any partner are not duplicates yet: the wider window may find a partner for each.
     state.free_a &= ~repeats(keys_a, twins_a, ~state.free_a, none_paired=False)
     state.free_b &= ~repeats(keys_b, twins_b, ~state.free_b, none_paired=False)
-    state.add(within(rules.fallback_window_ms + slack), Pass.FALLBACK)
+    state.add(best(near(rules.fallback_window_ms + slack)), Pass.FALLBACK)
     paired_a, paired_b = state.rows()
     repeated_a = repeats(keys_a, twins_a, paired_a | ~switch.billable, none_paired=True)
     repeated_b = repeats(keys_b, twins_b, paired_b | ~carrier.billable, none_paired=True)
