@@ -13,7 +13,9 @@ from cdr_pipeline.defs.days.late_data_sensor import late_data_sensor
 from cdr_pipeline.defs.days.sealed_days import sealed_days_asset
 from cdr_pipeline.defs.executors import executor_for
 from cdr_pipeline.defs.graph import with_shared_attributes
-from cdr_pipeline.defs.jobs import check_up_job, nightly_job, upload_job
+from cdr_pipeline.defs.inbound.inbound_asset import inbound_asset
+from cdr_pipeline.defs.inbound.inbound_sensor import inbound_sensor
+from cdr_pipeline.defs.jobs import check_up_job, inbound_job, nightly_job, upload_job
 from cdr_pipeline.defs.operations.alerts import failed_run_alert, red_alert
 from cdr_pipeline.defs.operations.dead_runs_sensor import dead_runs_sensor
 from cdr_pipeline.defs.operations.missed_nights import missed_nights_sensor
@@ -43,8 +45,10 @@ def build_definitions(settings: Settings, *, contexts: RunContexts | None = None
         warnings.simplefilter("ignore", dg.BetaWarning)
         days = business_days(settings)
         nightly, imports, check_up = nightly_job(), upload_job(), check_up_job()
+        inbound = inbound_job()
         assets = [
             api_pages_asset(days, settings),
+            inbound_asset(days),
             uploads_asset(days),
             cdr_assets(days, settings),
             reconciliation_asset(days, settings),
@@ -57,10 +61,11 @@ def build_definitions(settings: Settings, *, contexts: RunContexts | None = None
         return dg.Definitions(
             assets=with_shared_attributes(assets, settings),
             asset_checks=[standing_check()],
-            jobs=[nightly, imports, check_up, late_data_job()],
+            jobs=[nightly, imports, inbound, check_up, late_data_job()],
             schedules=[nightly_schedule(settings, days, nightly), check_up_schedule(settings, check_up)],
             sensors=[
                 upload_sensor(days, imports, run_contexts),
+                inbound_sensor(days, inbound, run_contexts),
                 missed_nights_sensor(days, nightly, run_contexts),
                 late_data_sensor(run_contexts),
                 dead_runs_sensor(settings, run_contexts),

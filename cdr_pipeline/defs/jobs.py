@@ -29,6 +29,15 @@ def upload_job() -> "AssetJob":
     )
 
 
+def inbound_job() -> "AssetJob":
+    """Fetches new files from the places of inbound.toml and imports them."""
+    return dg.define_asset_job(
+        "fetch_inbound",
+        selection=dg.AssetSelection.assets("inbound_files", "uploads", "cdr", "rejects", "daily_files"),
+        description="New files at carriers' places: fetch, import, merge, export the days that changed.",
+    )
+
+
 def check_up_job() -> "AssetJob":
     """Evaluates only the check ``nothing_is_broken``."""
     return dg.define_asset_job(

@@ -20,7 +20,7 @@ VERDICT_TAG: Final = "cdr/night"
 REJECTED_TAG: Final = "cdr/rejected_rows"
 # The daily assets in their order. The last one in a run decides how the run ends.
 _ORDER: Final = (
-    "api_pages", "uploads", "load", "reconciliation", "daily_files", "sealed_days", "retained_records",
+    "api_pages", "inbound_files", "uploads", "load", "reconciliation", "daily_files", "sealed_days", "retained_records",
     "delivered_files", "night_report",
 )  # fmt: skip
 _LISTED: Final = 20

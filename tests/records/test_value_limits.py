@@ -37,7 +37,8 @@ LARGEST_ENTRY: Final = 2_600
 # Bytes of columns that are in an index and no field of a record; what bounds each of them.
 BOUNDED: Final = {
     "file_name": 4 * 255,  # register_uploads.display_name, characters of four bytes
-    "path": 512,  # export files: folders and names made of an account id, dates and a dialect
+    "path": 512,  # export files: folders and names made of an account id, dates and a dialect; unsafe_path
+    "stamp": 128,  # core/uploads/inbound_files: size, time and a tag of at most 64 characters
     "target": 64,  # exports/delivery/targets
     "sha256": 64, "digest": 64, "key_digest": 64, "call_digest": 64, "reject_id": 32, "outcome_id": 64, "token_id": 64,
     "dialect": 16, "field": 64, "name": 64, "revision": 32, "version_num": 32,

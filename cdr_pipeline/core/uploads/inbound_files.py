@@ -14,7 +14,9 @@ from cdr_pipeline.core.uploads.inbound_pattern import MatchedName, NamePattern
 Whole = Literal["stable", "marker", "manifest", "at_once"]
 Decision = Literal["fetch", "known", "growing", "no_marker", "no_manifest", "refused", "unmatched", "companion"]
 _LONGEST_NAME: Final = 255
-_LONGEST_PATH: Final = 1_000
+# Bytes: place, path and stamp are a key of the ledger.
+_LONGEST_PATH: Final = 512
+_LONGEST_TAG: Final = 64
 _DIGESTS: Final = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]+")
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -47,7 +49,8 @@ class RemoteFile:
     def stamp(self) -> str:
         """Size, time and tag: differs after the file has changed."""
         changed = self.modified_at.isoformat() if self.modified_at else ""
-        return f"{'' if self.size is None else self.size}|{changed}|{self.tag}"
+        tag = self.tag if len(self.tag) <= _LONGEST_TAG else hashlib.sha256(self.tag.encode()).hexdigest()
+        return f"{'' if self.size is None else self.size}|{changed}|{tag}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ def unsafe_path(path: str) -> str:
         return "its name has control characters or a backslash"
     if path.startswith("/") or any(part in ("", ".", "..") for part in parts):
         return "its name leads out of the folder"
-    if len(path) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
+    if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
         return "its name is too long"
     return ""
 

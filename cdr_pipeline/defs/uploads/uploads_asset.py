@@ -33,6 +33,7 @@ def uploads_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         days,
         "landing",
         {"csv", "file"},
+        deps=("inbound_files",),
         checks=(
             DayCheck(CHECK, "Every waiting file is in a folder of a registered account and profile and can be opened."),
             DayCheck(

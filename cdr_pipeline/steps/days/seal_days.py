@@ -13,6 +13,7 @@ from cdr_pipeline.exports.manifest import encode_manifest, utc_text
 from cdr_pipeline.steps.days.export_days import record_file, write_version
 from cdr_pipeline.steps.days.publish_days import publish_day, publish_pending
 from cdr_pipeline.steps.failure import AccountFailure, contained
+from cdr_pipeline.steps.inbound.expected_files import days_awaited
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import accounts_with_drops
@@ -32,12 +33,26 @@ class Obstacle(StrEnum):
     INCOMPLETE = "not_collected_whole"
     VOLUME = "volume_suspicious"
     UPLOAD = "upload_waits"
+    EXPECTED = "file_expected"
     RECONCILIATION = "reconciliation_red"
     COLLECTING = "being_collected"
     LOADING = "being_loaded"
 
 
 _PASSING: Final = frozenset({Obstacle.COLLECTING, Obstacle.LOADING})
+
+
+@dataclass(frozen=True, slots=True)
+class _WaitingFiles:
+    """Files outside the warehouse: accounts with files in the drop folder; accounts and days that expect a file."""
+
+    dropped: frozenset[str]
+    awaited: frozenset[tuple[str, date]]
+
+    @classmethod
+    def of(cls, accounts: Sequence[str], days: Collection[date], ledger: Ledger, ctx: RunContext) -> "_WaitingFiles":
+        """What waits for some accounts and days."""
+        return cls(accounts_with_drops(accounts, ledger, ctx), days_awaited(accounts, days, ctx))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,7 @@ def seal_days(request: SealRequest, ctx: RunContext) -> list[SealedDay]:
         AccountNotFound: a requested account is not registered.
         DayNotSealable: the override lacks a name or a reason.
         ClockDisagrees: this machine's clock differs from the warehouse's or the switch's; nothing was sealed.
+        ConfigurationError: inbound.toml is invalid, so it is not known which files are expected; nothing was sealed.
     """
     if request.override is not None and not (request.override.actor.strip() and request.override.reason.strip()):
         raise DayNotSealable("an override needs the name of who answers for it, and a reason")
@@ -107,11 +123,11 @@ def seal_days(request: SealRequest, ctx: RunContext) -> list[SealedDay]:
             for day in publish_pending(list(accounts), ledger, ctx)
         ]
         due_days = [(accounts[account_id], day) for account_id, day in _due_days(request, accounts, ledger, ctx)]
-        dropped = accounts_with_drops(list(accounts), ledger, ctx)
+        waiting = _WaitingFiles.of(list(accounts), {day for _, day in due_days}, ledger, ctx)
     writers = min(_WRITERS, len(due_days)) or 1
     with ThreadPoolExecutor(writers, thread_name_prefix="seal_days") as pool:
         shares = list(
-            pool.map(lambda first: _seal_share(due_days[first::writers], request, dropped, ctx), range(writers))
+            pool.map(lambda first: _seal_share(due_days[first::writers], request, waiting, ctx), range(writers))
         )
     return unpublished + [shares[number % writers][number // writers] for number in range(len(due_days))]
 
@@ -119,20 +135,17 @@ def seal_days(request: SealRequest, ctx: RunContext) -> list[SealedDay]:
 def day_obstacles(account: Account, business_date: date, ctx: RunContext) -> list[Obstacle]:
     """What blocks sealing of an open day now, in the order of ``Obstacle``."""
     with ctx.ledger() as ledger:
-        dropped = account.account_id in accounts_with_drops([account.account_id], ledger, ctx)
+        waiting = _WaitingFiles.of([account.account_id], [business_date], ledger, ctx)
         record = ledger.days.find(account.account_id, business_date)
-        return _obstacles(account, business_date, record, ledger, ctx, dropped=dropped)
+        return _obstacles(account, business_date, record, waiting, ledger=ledger, ctx=ctx)
 
 
 def _seal_share(
-    days: Sequence[tuple[Account, date]], request: SealRequest, dropped: Collection[str], ctx: RunContext
+    days: Sequence[tuple[Account, date]], request: SealRequest, waiting: _WaitingFiles, ctx: RunContext
 ) -> list[SealedDay]:
     """Seals the share of one thread over its own connection."""
     with ctx.ledger() as ledger:
-        return [
-            _seal_day(account, day, request.override, ledger, ctx, dropped=account.account_id in dropped)
-            for account, day in days
-        ]
+        return [_seal_day(account, day, request.override, waiting, ledger=ledger, ctx=ctx) for account, day in days]
 
 
 def _due_days(
@@ -145,7 +158,13 @@ def _due_days(
 
 
 def _seal_day(
-    account: Account, business_date: date, override: Override | None, ledger: Ledger, ctx: RunContext, *, dropped: bool
+    account: Account,
+    business_date: date,
+    override: Override | None,
+    waiting: _WaitingFiles,
+    *,
+    ledger: Ledger,
+    ctx: RunContext,
 ) -> SealedDay:
     day = SealedDay(account.account_id, business_date, "refused")
     try:
@@ -153,7 +172,7 @@ def _seal_day(
             record = ledger.days.find(account.account_id, business_date)
             if record.state != "open":
                 return replace(day, outcome="already")
-            blocking = _obstacles(account, business_date, record, ledger, ctx, dropped=dropped)
+            blocking = _obstacles(account, business_date, record, waiting, ledger=ledger, ctx=ctx)
             obstacles = (*blocking, *(() if no_loads else (Obstacle.LOADING,)))
             if obstacles and (override is None or _PASSING & set(obstacles)):
                 return replace(day, obstacles=obstacles)
@@ -201,16 +220,17 @@ def _seal(
 
 
 def _obstacles(
-    account: Account, business_date: date, record: DayRecord, ledger: Ledger, ctx: RunContext, *, dropped: bool
+    account: Account, business_date: date, record: DayRecord, waiting: _WaitingFiles, *, ledger: Ledger, ctx: RunContext
 ) -> list[Obstacle]:
-    """Obstacles of a day in the order of ``Obstacle``. ``dropped``: a file in the drop folder may change the day."""
+    """Obstacles of a day in the order of ``Obstacle``."""
     counts = ledger.day_states.obstacles(account.account_id, business_date)
     reconciled = ledger.reconciliations.of_day(account.account_id, business_date)
     checks = {
         Obstacle.GRACE: _in_grace(account, business_date, ctx),
         Obstacle.INCOMPLETE: record.complete_through is None or counts.open_windows > 0,
         Obstacle.VOLUME: record.volume in ("thin", "empty"),
-        Obstacle.UPLOAD: dropped or counts.waiting_uploads > 0,
+        Obstacle.UPLOAD: account.account_id in waiting.dropped or counts.waiting_uploads > 0,
+        Obstacle.EXPECTED: (account.account_id, business_date) in waiting.awaited,
         Obstacle.RECONCILIATION: reconciled.status == "red",
         Obstacle.COLLECTING: counts.collecting > 0,
     }

@@ -20,6 +20,7 @@ from cdr_pipeline.core.uploads.inbound_files import (
     WholeRule,
     plan,
     stated_content,
+    unsafe_path,
 )
 from cdr_pipeline.errors import (
     AccountNotFound,
@@ -83,6 +84,7 @@ class FileResult:
         uploads: uploads of a fetched file, one for each account.
         resumed: whether a part of an earlier attempt was continued.
         cleared: ``moved`` or ``deleted`` at the place by this call.
+        stamp: differs after the file has changed there.
         code, message, hint: why it was not fetched, and what to do.
     """
 
@@ -96,6 +98,7 @@ class FileResult:
     uploads: tuple[RegisteredFile, ...] = ()
     resumed: bool = False
     cleared: str = ""
+    stamp: str = ""
     code: str = ""
     message: str = ""
     hint: str = ""
@@ -231,13 +234,13 @@ def _first_look(visit: _Visit) -> float:
 def _second_look(visit: _Visit) -> None:
     """Looks at a place, and fetches, registers and clears its files; continues over a new connection if one breaks."""
     with _contained(visit):
-        for attempt in _attempts():
+        for attempt in _attempts(1 if visit.dry_run else _ATTEMPTS):
             with attempt:
                 _fetch_all(visit)
 
 
-def _attempts() -> Iterator[stamina.Attempt]:
-    return iter(stamina.retry_context(on=_is_retryable, attempts=_ATTEMPTS, wait_initial=1.0, wait_max=10.0))
+def _attempts(most: int = _ATTEMPTS) -> Iterator[stamina.Attempt]:
+    return iter(stamina.retry_context(on=_is_retryable, attempts=most, wait_initial=1.0, wait_max=10.0))
 
 
 def _is_retryable(error: Exception) -> bool:
@@ -322,19 +325,19 @@ def _planned(
 
 
 def _known(place: Place, paths: Sequence[str], ledger: Ledger) -> dict[tuple[str, str], InboundFile]:
-    storable = [path for path in paths if "\x00" not in path]
+    storable = [path for path in paths if not unsafe_path(path)]
     return {(item.path, item.stamp): item for item in ledger.inbound.of_place(place.name, storable)}
 
 
 def _record_seen(planned: Sequence[PlannedFile], place: Place, ledger: Ledger, ctx: RunContext) -> None:
-    shown = [item.file for item in planned if item.rule is not None and "\x00" not in item.file.path]
+    shown = [item.file for item in planned if item.rule is not None and not unsafe_path(item.file.path)]
     ledger.inbound.record_seen(place.name, shown, now=ctx.clock())
 
 
 def _handled(item: PlannedFile, visit: _Visit, connection: PlaceConnection, ledger: Ledger) -> FileResult:
     """Fetches a file if it is to be fetched, and records the outcome."""
     place, file = visit.place, item.file
-    result = FileResult(place.name, display_name(file.path), "known", size=file.size)
+    result = FileResult(place.name, display_name(file.path), "known", size=file.size, stamp=file.stamp)
     if item.decision == "unmatched":
         return replace(result, outcome="unmatched")
     assert item.rule is not None  # noqa: S101 - every decision but unmatched and companion has a rule
@@ -372,7 +375,7 @@ def _handled(item: PlannedFile, visit: _Visit, connection: PlaceConnection, ledg
 def _not_fetched(error: CdrError, result: FileResult, item: PlannedFile, visit: _Visit, ledger: Ledger) -> FileResult:
     if isinstance(error, WarehouseUnavailable):
         raise error
-    if not visit.dry_run and "\x00" not in item.file.path:
+    if not visit.dry_run and not unsafe_path(item.file.path):
         ledger.inbound.record_not_fetched(
             visit.place.name,
             item.file,

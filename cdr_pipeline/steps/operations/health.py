@@ -1,6 +1,7 @@
 """Current problems, each with its start and the command that fixes it, read from the ledger."""
 
 import shlex
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 from cdr_pipeline.errors import (
     CallTooLong,
     ClockDisagrees,
+    ConfigurationError,
     DayNotEnded,
     DialectChanged,
     ReplicaUnusable,
@@ -19,8 +21,10 @@ from cdr_pipeline.errors import (
     WindowOutdated,
     WindowTooHeavy,
 )
+from cdr_pipeline.sources.inbound.places import load_places
 from cdr_pipeline.sources.uploads.profiles import broken_profiles
 from cdr_pipeline.steps.days.sealed_files import FileFault
+from cdr_pipeline.steps.inbound.expected_files import LateFile, late_files
 from cdr_pipeline.steps.operations.clocks import clock_differences
 from cdr_pipeline.steps.operations.disk import disk_forecasts
 from cdr_pipeline.steps.operations.due_nights import DueNight, UnfinishedDay, due_nights, unfinished_days
@@ -29,6 +33,7 @@ from cdr_pipeline.steps.retention.retain_records import due_months, months_after
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 from cdr_pipeline.steps.uploads.upload_series import upload_series
+from cdr_pipeline.warehouse.inbound.inbound_files import InboundFile
 from cdr_pipeline.warehouse.ledger import Account, Ledger, OpenRejects, SealedFile
 from cdr_pipeline.warehouse.server.replica import replica_state
 
@@ -36,6 +41,8 @@ from cdr_pipeline.warehouse.server.replica import replica_state
 _FORGOTTEN = timedelta(hours=6)
 # A day with an unusual volume is reported for one week.
 _LOOKED_AT = timedelta(days=7)
+# Longer than a look at a place with large files takes.
+_A_LOOK = timedelta(hours=2)
 # Longer than the time from one night to the end of the next.
 _A_NIGHT = timedelta(days=2)
 # A file that is missing in its series is reported for five weeks, until the month has been invoiced.
@@ -123,6 +130,7 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> lis
             *_profiles(ctx),
             *_series(ctx, names),
             *_drops(ledger, account_ids, ctx),
+            *_inbound(ledger, names, ctx),
             *_sealed_files(ledger),
             *_files(ledger, account_ids, ctx.clock()),
             *_late_days(ledger, account_ids, ctx.clock() - late_after),
@@ -306,6 +314,62 @@ def _drops(ledger: Ledger, account_ids: list[str], ctx: RunContext) -> Iterator[
             yield Problem(f"{where} has been unfinished since it last changed", drop.code, drop.since, _LIST_UPLOADS)
         elif drop.state == "waiting" and ctx.clock() - drop.since > _A_NIGHT:
             yield Problem(f"{where} still waits for its import", drop.code, drop.since, _LIST_UPLOADS)
+
+
+def _inbound(ledger: Ledger, names: Mapping[str, str], ctx: RunContext) -> Iterator[Problem]:
+    """Places that fail, files there that are refused or stay incomplete, and expected files that are late."""
+    now = ctx.clock()
+    try:
+        places = {place.name for place in load_places(ctx.settings.inbound_file)}
+    except ConfigurationError as error:
+        yield Problem(error.message, error.code, now, "cdr-pipeline inbound check", "inbound.toml")
+        return
+    if not places:
+        return
+    looked = {item.place: item for item in ledger.inbound.places() if item.place in places}
+    for place in looked.values():
+        if place.failed_since is not None:
+            yield Problem(
+                place.error_message or f"place {place.place} failed",
+                place.error_code or "inbound",
+                place.failed_since,
+                f"cdr-pipeline inbound check {place.place}",
+                f"place {place.place}",
+            )
+    by_place = defaultdict[tuple[str, str], list[InboundFile]](list)
+    for file in ledger.inbound.list_all(["refused", "seen"], since=now - _LOOKED_AT):
+        latest = looked.get(file.place)
+        # Versions that a later look no longer shows have been replaced or are gone.
+        if latest is None or file.seen_at < latest.looked_at - _A_LOOK:
+            continue
+        if file.state == "refused" or now - file.first_seen_at > _FORGOTTEN:
+            code = file.error_code or "inbound_file_unfinished"
+            by_place[file.place, code].append(file)
+    for (name, code), files in by_place.items():
+        why = files[0].error_message or f"place {name}: {files[0].path} is not complete yet"
+        more = f"; {len(files) - 1} more file(s) there" if len(files) > 1 else ""
+        since = min(file.first_seen_at for file in files)
+        yield Problem(f"{why}{more}", code, since, f"cdr-pipeline inbound check {name}", f"place {name}")
+    yield from _late_files(names, ctx)
+
+
+def _late_files(names: Mapping[str, str], ctx: RunContext) -> Iterator[Problem]:
+    """Files that inbound.toml expects and that are late."""
+    late: dict[tuple[str, str, str], list[LateFile]] = {}
+    for item in late_files(ctx, names):
+        late.setdefault((item.place, item.pattern, item.account_id), []).append(item)
+    for (name, pattern, account_id), missing in late.items():
+        days = ", ".join(str(item.day) for item in missing[:_NAMED])
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        yield Problem(
+            f"account {_titled(account_id, names)}: no file {pattern} at place {name} for {days}{more}; import an "
+            "empty file of that name if there were no calls",
+            "inbound_file_late",
+            missing[0].due_at.astimezone(UTC),
+            f"cdr-pipeline inbound fetch {name}",
+            f"{name} {pattern} {account_id}",
+            datetime.combine(missing[-1].day, time(), tzinfo=UTC) + _EXPECTED,
+        )
 
 
 def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Problem]:

@@ -49,7 +49,6 @@ def upgrade() -> None:
         )
         """
     )
-    op.execute("CREATE INDEX inbound_files_dates ON inbound_files (profile, file_date) WHERE state = 'fetched'")
 
 
 def downgrade() -> None:
