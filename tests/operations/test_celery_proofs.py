@@ -84,6 +84,8 @@ def services(place: RunContext, embedded_server: EmbeddedServer, tmp_path: Path)
         "CDR_NIGHT_SHARDS": "8",
         "CDR_COLLECT_REREAD_DAYS": "0",
         "CDR_STEP_RETRY_SECONDS": "5",
+        # No other night is due meanwhile, at any time of the day.
+        "CDR_NIGHTLY_GRACE_MINUTES": "720",
     }
     (tmp_path / "services").mkdir()
     with dagster_storage(embedded_server) as url, Services(tmp_path / "services", url, settings) as made:
