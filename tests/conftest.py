@@ -23,7 +23,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.migrate import upgrade
 from tests.support.canaries import leaks_in, leaks_in_log
-from tests.support.databases import copied_database, stop_flushing
+from tests.support.databases import ReusedDatabases, stop_flushing
 from tests.support.forked_commands import CommandRunner
 from tests.support.nights import playing
 from tests.support.outside_server import OUTSIDE_URL, emptied, outside_database
@@ -127,6 +127,12 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
 
 
 @pytest.fixture(scope="session")
+def embedded_databases(embedded_server: EmbeddedServer) -> ReusedDatabases:
+    """Databases on the server, emptied after each test."""
+    return ReusedDatabases(embedded_server)
+
+
+@pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandRunner]:
     """Starts commands and programs that are killed; each is forked from a process that has imported everything."""
     with CommandRunner(tmp_path_factory.mktemp("programs")) as runner:
@@ -149,7 +155,8 @@ def warehouse_url(outside_url: str | None, request: pytest.FixtureRequest) -> It
     if outside_url is not None:
         yield emptied(outside_url)
         return
-    with copied_database(request.getfixturevalue("embedded_server")) as url:
+    databases: ReusedDatabases = request.getfixturevalue("embedded_databases")
+    with databases.empty() as url:
         yield url
 
 

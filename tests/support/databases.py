@@ -1,8 +1,13 @@
-"""Databases for tests: copies of a migrated template on a server that does not wait for the disk."""
+"""Databases for tests: copies of a migrated template on a server that does not wait for the disk.
+
+A copy takes ten times as long as deleting the few rows of a test, so a copy is emptied and used again, unless the test
+has changed more than rows.
+"""
 
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
@@ -31,3 +36,125 @@ def copied_database(server: EmbeddedServer, prefix: str = "test") -> Iterator[st
     yield server.url_of(name)
     with psycopg.connect(server.url_of("postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL(drop).format(sql.Identifier(name)))
+
+
+# Tests that use a database one after the other: rows that were deleted slow it down a little.
+_MOST_USES: Final = 60
+# A test with more bytes in a table than this leaves no database to empty.
+_MOST_BYTES: Final = 4 * 1024**2
+# Everything in a database that is not a row: relations, columns, code, rules and settings.
+_SHAPE: Final = """
+SELECT md5(string_agg(part, chr(10) ORDER BY part))
+FROM (
+    SELECT concat_ws(' ', 'relation', oid::regclass, relkind, relrowsecurity, relforcerowsecurity, reloptions, relacl)
+    FROM pg_class WHERE relnamespace NOT IN ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)
+    UNION ALL
+    SELECT concat_ws(' ', 'column', attrelid::regclass, attname, atttypid::regtype, attnotnull, attnum)
+    FROM pg_attribute INNER JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace NOT IN ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)
+    UNION ALL
+    SELECT concat_ws(' ', 'function', oid::regprocedure, md5(prosrc), proacl) FROM pg_proc WHERE oid >= 16384
+    UNION ALL
+    SELECT concat_ws(' ', 'trigger', tgrelid::regclass, tgname, tgenabled) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL
+    SELECT concat_ws(' ', 'policy', polrelid::regclass, polname, pg_get_expr(polqual, polrelid)) FROM pg_policy
+    UNION ALL
+    SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, convalidated) FROM pg_constraint WHERE oid >= 16384
+    UNION ALL
+    SELECT concat_ws(' ', 'setting', setrole, setconfig) FROM pg_db_role_setting
+    WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+    UNION ALL
+    SELECT concat_ws(' ', 'prepared', gid) FROM pg_prepared_xacts WHERE database = current_database()
+    UNION ALL
+    SELECT concat_ws(' ', 'schema', nspname, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_'
+    UNION ALL
+    SELECT concat_ws(' ', 'extension', extname) FROM pg_extension
+) AS shape (part)
+"""
+_MONTHS: Final = "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND relname <> ALL(%s)"
+_OTHERS: Final = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+class ReusedDatabases:
+    """Databases of one server that are emptied after each test.
+
+    Args:
+        server: its database ``cdr`` is the template.
+    """
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self._server = server
+        self._free: list[tuple[str, int]] = []
+        with psycopg.connect(server.url, autocommit=True) as template:
+            self._shape = _value(template, _SHAPE)
+            self._months = [name for (name,) in template.execute(_MONTHS, [[]]).fetchall()]
+            tables = template.execute(
+                "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+                " AND relnamespace = current_schema()::regnamespace ORDER BY relname"
+            ).fetchall()
+            self._tables = [name for (name,) in tables]
+            # What migrations write is never emptied.
+            self._kept = _with_rows(template, self._tables)
+            self._contents = self._contents_of(template)
+
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """URL of a warehouse without records, in the revision of the code."""
+        name, uses = self._free.pop() if self._free else (self._copy(), 0)
+        yield self._server.url_of(name)
+        if uses + 1 < _MOST_USES and self._emptied(name):
+            self._free.append((name, uses + 1))
+        else:
+            self._drop(name)
+
+    def _copy(self) -> str:
+        name = f"reused_{secrets.token_hex(6)}"
+        with psycopg.connect(self._server.url_of("postgres"), autocommit=True) as admin:
+            copy = "CREATE DATABASE {} TEMPLATE cdr STRATEGY file_copy"
+            admin.execute(sql.SQL(copy).format(sql.Identifier(name)))
+        return name
+
+    def _drop(self, name: str) -> None:
+        with psycopg.connect(self._server.url_of("postgres"), autocommit=True) as admin:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def _emptied(self, name: str) -> bool:
+        """Deletes all rows of a test; False if the database then differs from the template."""
+        with psycopg.connect(self._server.url_of(name), autocommit=True) as connection:
+            for (pid,) in connection.execute(_OTHERS).fetchall():
+                connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+            connection.execute("SET session_replication_role = replica")
+            for (month,) in connection.execute(_MONTHS, [self._months]).fetchall():
+                connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(month)))
+            if _value(connection, _SHAPE) != self._shape or self._contents_of(connection) != self._contents:
+                return False
+            return self._without_rows(connection)
+
+    def _without_rows(self, connection: psycopg.Connection[Any]) -> bool:
+        tables = [name for name in _with_rows(connection, self._tables) if name not in self._kept]
+        largest = "SELECT coalesce(max(pg_relation_size(name::regclass)), 0) FROM unnest(%s::text[]) AS name"
+        if _value(connection, largest, tables) > _MOST_BYTES:
+            return False
+        for table in tables:
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        used = connection.execute("SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL").fetchall()
+        for (name,) in used:
+            connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART").format(sql.Identifier(name)))
+        return True
+
+    def _contents_of(self, connection: psycopg.Connection[Any]) -> list[object]:
+        text = "SELECT md5(string_agg(kept::text, ' ' ORDER BY kept::text)) FROM {} AS kept"
+        return [_value(connection, sql.SQL(text).format(sql.Identifier(name))) for name in self._kept]
+
+
+def _with_rows(connection: psycopg.Connection[Any], tables: list[str]) -> list[str]:
+    looks = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT {} WHERE EXISTS (SELECT 1 FROM {})").format(sql.Literal(name), sql.Identifier(name))
+        for name in tables
+    )
+    return [name for (name,) in connection.execute(looks).fetchall()]
+
+
+def _value(connection: psycopg.Connection[Any], query: Any, *parameters: object) -> Any:
+    row = connection.execute(query, parameters or None).fetchone()
+    return None if row is None else row[0]
