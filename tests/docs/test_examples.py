@@ -61,4 +61,6 @@ def test_the_targets_are_one_of_each_kind(tmp_path: Path) -> None:
 def test_the_places_are_one_of_each_kind(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "inbound.toml", tmp_path)
     (tmp_path / "inbound.toml").chmod(0o600)
-    assert sorted(place.kind for place in load_places(tmp_path / "inbound.toml")) == ["folder", "sftp"]
+    assert sorted(place.kind for place in load_places(tmp_path / "inbound.toml")) == [
+        "folder", "ftps", "https", "imap", "s3", "sftp",
+    ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Opens places, and converts the errors of their libraries: they say whether a retry can help."""
 
+import ftplib
 import imaplib
 import ssl
 from collections.abc import Callable, Generator
@@ -7,19 +8,40 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 import asyncssh
+import httpx2
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from fsspec.exceptions import FSTimeoutError
 
 from cdr_pipeline.errors import InboundError, InboundRefused, InboundUnavailable
 from cdr_pipeline.sources.inbound.connection import PlaceConnection
 from cdr_pipeline.sources.inbound.folder_place import FolderConnection
+from cdr_pipeline.sources.inbound.ftps_place import FtpsConnection
+from cdr_pipeline.sources.inbound.https_place import HttpsConnection
+from cdr_pipeline.sources.inbound.imap_place import ImapConnection
 from cdr_pipeline.sources.inbound.places import Kind, Place
+from cdr_pipeline.sources.inbound.s3_place import S3Connection
 from cdr_pipeline.sources.inbound.sftp_place import SftpConnection
 
 _CONNECTIONS: Final[dict[Kind, Callable[[Place], PlaceConnection]]] = {
     "folder": FolderConnection,
     "sftp": SftpConnection,
+    "ftps": FtpsConnection,
+    "s3": S3Connection,
+    "https": HttpsConnection,
+    "imap": ImapConnection,
 }
+
+_ERRORS: Final = (
+    OSError, EOFError, ValueError, asyncssh.Error, BotoCoreError, ClientError, FSTimeoutError, ftplib.Error,
+    httpx2.HTTPError, imaplib.IMAP4.error,
+)  # fmt: skip
+_LOGIN: Final = (
+    PermissionError, asyncssh.PermissionDenied, asyncssh.SFTPPermissionDenied, NoCredentialsError, ftplib.error_perm,
+)  # fmt: skip
+_MISSING: Final = (FileNotFoundError, NotADirectoryError, asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
+_FTP_LOGIN: Final = ("530", "532")
+# Errors of a library are wrapped so many times at most.
+_CAUSES: Final = 5
 
 
 @contextmanager
@@ -51,33 +73,44 @@ def as_inbound_error(place: Place) -> Generator[None]:
         yield
     except InboundError:
         raise
-    except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
-        raise InboundRefused(
+    except _ERRORS as error:
+        raise _converted(place, error) from None
+
+
+def _converted(place: Place, error: Exception) -> InboundError:
+    if isinstance(error, asyncssh.HostKeyNotVerifiable | asyncssh.KeyExchangeFailed):
+        return InboundRefused(
             f"place {place.name}: the host's key is unknown or has changed; nothing was fetched",
             hint="ask the owner of the host for its key, then correct the known_hosts file of the place",
-        ) from None
-    except ssl.SSLCertVerificationError as error:
-        raise InboundRefused(
-            f"place {place.name}: the server's certificate is not valid: {error.verify_message}",
+        )
+    if _is_untrusted(error):
+        return InboundRefused(
+            f"place {place.name}: the server's certificate is expired or not valid",
             hint="ask the owner of the server to renew it; for an authority of its own, set ca_file in inbound.toml",
-        ) from None
-    except (asyncssh.PermissionDenied, asyncssh.SFTPPermissionDenied, PermissionError, NoCredentialsError):
-        raise _refused(place) from None
-    except (FileNotFoundError, NotADirectoryError, asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
-        raise InboundRefused(
-            f"place {place.name}: the folder does not exist",
-            hint="correct url in inbound.toml, or mount the share",
-        ) from None
-    except (
-        OSError, EOFError, asyncssh.Error, BotoCoreError, ClientError, FSTimeoutError, imaplib.IMAP4.error, ValueError,
-    ) as error:  # fmt: skip
-        raise InboundUnavailable(
-            f"place {place.name}: cannot be reached or broke off ({type(error).__name__})",
-            hint=f"'cdr-pipeline inbound check {place.name}' tries it again; the next run continues where it stopped",
-        ) from None
-
-
-def _refused(place: Place) -> InboundRefused:
-    return InboundRefused(
-        f"place {place.name}: user, password, key or folder was refused", hint="correct them in inbound.toml"
+        )
+    if isinstance(error, ftplib.error_perm) and not str(error).startswith(_FTP_LOGIN):
+        return InboundRefused(
+            f"place {place.name}: the server refuses a command (FTP {str(error)[:3]})",
+            hint="correct the folder in url; the server must offer AUTH TLS, PROT P and MLSD",
+        )
+    if isinstance(error, _LOGIN):
+        return InboundRefused(
+            f"place {place.name}: user, password, key or folder was refused", hint="correct them in inbound.toml"
+        )
+    if isinstance(error, _MISSING):
+        return InboundRefused(
+            f"place {place.name}: the folder does not exist", hint="correct url in inbound.toml, or mount the share"
+        )
+    return InboundUnavailable(
+        f"place {place.name}: cannot be reached or broke off ({type(error).__name__})",
+        hint=f"'cdr-pipeline inbound check {place.name}' tries it again; the next run continues where it stopped",
     )
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Whether an error, or one that it comes from, is about a certificate."""
+    for _ in range(_CAUSES):
+        if error is None or isinstance(error, ssl.SSLCertVerificationError):
+            break
+        error = error.__cause__ or error.__context__
+    return isinstance(error, ssl.SSLCertVerificationError)

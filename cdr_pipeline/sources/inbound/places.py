@@ -30,7 +30,9 @@ Kind = Literal["folder", "sftp", "ftps", "s3", "https", "imap"]
 _KNOWN_KEYS: Final = ConfigDict(extra="forbid")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _HIDDEN: Final = frozenset({"password", "key", "secret", "token"})
-_SCHEMES: Final[Mapping[str, Kind]] = {"": "folder", "sftp": "sftp"}
+_SCHEMES: Final[Mapping[str, Kind]] = {
+    "": "folder", "sftp": "sftp", "ftps": "ftps", "s3": "s3", "https": "https", "imaps": "imap",
+}  # fmt: skip
 _PORTS: Final = {"sftp": 22, "ftps": 21, "s3": 443, "https": 443, "imap": 993, "folder": 0}
 # Value of ``account``: the column of the file that the profile names.
 COLUMN: Final = "column"
@@ -124,7 +126,6 @@ class Place:
         token: HTTPS: bearer token.
         endpoint_url, key, secret: S3: address of the service and credentials; by default those of the machine.
         ca_file: FTPS, HTTPS, IMAP: certificates of authorities to trust; those of the machine by default.
-        implicit: FTPS: whether the connection begins encrypted (port 990) instead of by AUTH TLS.
         urls: HTTPS: addresses of files, with codes of a date; instead of the links of an index page.
         days_back: HTTPS with ``urls``, and IMAP: days that are looked at.
         senders: IMAP: addresses or domains whose mails count; all if empty.
@@ -153,7 +154,6 @@ class Place:
     key: SecretStr | None = None
     secret: SecretStr | None = None
     ca_file: Path | None = None
-    implicit: bool = False
     urls: tuple[str, ...] = ()
     days_back: Annotated[int, Field(ge=1, le=366)] = 30
     senders: tuple[str, ...] = ()
@@ -197,6 +197,9 @@ class Place:
     @property
     def patterns(self) -> tuple[NamePattern, ...]:
         """Patterns of the rules, ready to match."""
+        if self.kind == "imap":
+            # Mail and section are the folder of an attachment.
+            return tuple(name_pattern(f"*/{rule.pattern}") for rule in self.files)
         return tuple(rule.compiled for rule in self.files)
 
     @property
@@ -279,7 +282,7 @@ def _require_consistent(place: Place, file: Path) -> None:
     parts = urlsplit(place.url)
     if parts.scheme not in _SCHEMES or parts.password:
         raise ConfigurationError(
-            f"{where}: url must begin with sftp:// or /, and contain no password",
+            f"{where}: url must begin with sftp://, ftps://, s3://, https://, imaps:// or /, and contain no password",
             hint='write password = "..." below it',
         )
     faults = {

@@ -266,14 +266,17 @@ def _fetch_all(visit: _Visit) -> None:
                 done += 1
                 ctx.progress(f"{place.name}: file {done} of {waiting}")
             result = _handled(item, visit, connection, ledger)
-            if not visit.dry_run and result.outcome in ("known", "fetched"):
-                earlier = known.get((item.file.path, item.file.stamp))
-                fetched_at = earlier.fetched_at if earlier and earlier.fetched_at else ctx.clock()
-                result = _cleared(result, item.file, visit, connection, ledger, due=ctx.clock() - fetched_at)
             before = visit.files.get(item.file.path)
             # Fetched by this call before the connection broke.
             if not (before is not None and before.outcome == "fetched" and result.outcome == "known"):
                 visit.files[item.file.path] = result
+        for item in planned:
+            result = visit.files.get(item.file.path)
+            if result is not None and not visit.dry_run and result.outcome in ("known", "fetched"):
+                earlier = known.get((item.file.path, item.file.stamp))
+                fetched_at = earlier.fetched_at if earlier and earlier.fetched_at else ctx.clock()
+                age = ctx.clock() - fetched_at
+                visit.files[item.file.path] = _cleared(result, item.file, visit, connection, ledger, due=age)
 
 
 class _contained:  # noqa: N801 - a context manager
