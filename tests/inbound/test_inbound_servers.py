@@ -1,6 +1,7 @@
 """Files are fetched from web, FTP and mail servers and object stores; wrong logins and certificates are named."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ def mails(trust: Trust) -> Iterator[MailServer]:
 
 @pytest.fixture
 def ftp(trust: Trust, tmp_path: Path) -> Iterator[FtpServer]:
-    pytest.importorskip("pyftpdlib")
+    if find_spec("pyftpdlib") is None:
+        pytest.skip("pyftpdlib is not installed")
     (tmp_path / "ftp" / "out").mkdir(parents=True)
     with ftps_server(tmp_path / "ftp", trust.pem()) as server:
         yield server

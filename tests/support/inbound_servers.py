@@ -8,6 +8,7 @@ import re
 import socketserver
 import ssl
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -259,9 +260,12 @@ class FtpServer:
 @contextmanager
 def ftps_server(folder: Path, certificate: Path) -> Iterator[FtpServer]:
     """An FTP server that requires TLS for commands and data."""
-    from pyftpdlib.authorizers import DummyAuthorizer  # noqa: PLC0415 - only where it is used
-    from pyftpdlib.handlers import TLS_FTPHandler  # noqa: PLC0415 - only where it is used
-    from pyftpdlib.servers import ThreadedFTPServer  # noqa: PLC0415 - only where it is used
+    with warnings.catch_warnings():
+        # It uses asyncore of the standard library where that still exists.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from pyftpdlib.authorizers import DummyAuthorizer  # noqa: PLC0415 - only where it is used
+        from pyftpdlib.handlers import TLS_FTPHandler  # noqa: PLC0415
+        from pyftpdlib.servers import FTPServer  # noqa: PLC0415
 
     authorizer = DummyAuthorizer()
     authorizer.add_user(USER, PASSWORD, str(folder), perm="elradfmwMT")
@@ -273,9 +277,16 @@ def ftps_server(folder: Path, certificate: Path) -> Iterator[FtpServer]:
             "tls_data_required": True,
         },
     )  # fmt: skip
-    server = ThreadedFTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"timeout": 0.05, "handle_exit": False}, daemon=True)
+    server = FTPServer(("127.0.0.1", 0), handler)
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            server.serve_forever(timeout=0.05, blocking=False, handle_exit=False)
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     yield FtpServer(server.address[1], folder)
-    server.close_all()
+    ended.set()
     thread.join(10)
+    server.close_all()

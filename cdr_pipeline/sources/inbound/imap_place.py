@@ -4,6 +4,7 @@ import email
 import email.policy
 import imaplib
 import re
+import time
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
@@ -153,7 +154,8 @@ class ImapConnection:
         if start is None or not self._is_from_known(sender):
             return
         moment = imaplib.Internaldate2tuple(about)
-        received = None if moment is None else datetime(*moment[:6], tzinfo=UTC)
+        # The library returns local time.
+        received = None if moment is None else datetime.fromtimestamp(time.mktime(moment), UTC)
         for section, part in _sections(_tree(about[start.end() :])):
             name = _file_name(part)
             octets = str(part[_OCTETS])
