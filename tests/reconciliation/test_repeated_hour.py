@@ -89,7 +89,7 @@ def test_a_whole_repeated_hour_is_paired() -> None:
     ],
     ids=["set during the day", "two gateways", "a small gateway"],
 )
-@pytest.mark.parametrize("seconds", [47, 400, 7_321])
+@pytest.mark.parametrize("seconds", [47, 400, 7_321, -400, -7_321])
 def test_two_clocks_of_a_file_are_named_and_their_calls_paired(
     shifted: Callable[[int], bool], finding: str, seconds: int
 ) -> None:

@@ -90,7 +90,7 @@ def judge(
     reasons_provisional = {
         "the day has not been completely collected from the switch yet": not complete,
         "no record of the carrier for this day has come yet": not carrier_totals.rows and bool(calls),
-        f"{uncovered} records are at times that the other side's records do not cover": bool(
+        f"{records_of(uncovered)} at times that the other side's records do not cover": bool(
             carrier_totals.rows and uncovered
         ),
     }
@@ -223,13 +223,18 @@ def _without_call(outcomes: pl.DataFrame) -> list[str]:
     ):
         of_class = outcomes.filter(pl.col("class") == item.value)
         if of_class.height:
-            findings.append(f"{words}: {of_class.height} records, {money_of(of_class)} in all")
+            findings.append(f"{words}: {records_of(of_class.height)}, {money_of(of_class)} in all")
     return findings
 
 
 def calls_of(count: int) -> str:
     """A number of calls in words."""
     return f"{count} call{'' if count == 1 else 's'}"
+
+
+def records_of(count: int) -> str:
+    """A number of records in words."""
+    return f"{count} record{'' if count == 1 else 's'}"
 
 
 def money_of(outcomes: pl.DataFrame) -> str:
