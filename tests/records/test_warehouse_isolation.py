@@ -130,7 +130,9 @@ def test_an_unknown_account_has_no_scope(connection: Connection) -> None:
 
 def test_a_role_that_sees_everything_is_not_used(connection: Connection) -> None:
     connection.execute("CREATE TABLE owned_by_reader (n int)")
+    connection.execute("GRANT CREATE ON SCHEMA public TO cdr_reader")
     connection.execute("ALTER TABLE owned_by_reader OWNER TO cdr_reader")
+    connection.execute("REVOKE CREATE ON SCHEMA public FROM cdr_reader")
     with pytest.raises(ReaderNotAdmitted, match="outside its scope"):
         with scoped(connection, "leaf"):
             pass

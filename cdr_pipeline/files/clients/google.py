@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from cdr_pipeline.files.clients.client import (
+    ATTEMPTS,
     CONNECT_SECONDS,
     READ_SECONDS,
     Failure,
@@ -28,10 +29,21 @@ class GoogleClient(StoreClient):
         """Finds the credentials, and connects when the first object is asked for."""
         import aiohttp  # noqa: PLC0415
         from gcsfs.core import GCSFileSystem  # noqa: PLC0415 - most installations never need it
+        from gcsfs.retry import retry_request  # noqa: PLC0415
 
         # The library logs every failed request with its URL and the store's text.
         logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
-        return GCSFileSystem(
+
+        library: Any = GCSFileSystem
+        again: Any = retry_request
+
+        class Files(GCSFileSystem):
+            """Gives an unavailable store up after five seconds; the library tries for half a minute."""
+
+            _request = again(retries=ATTEMPTS)(library._request.__wrapped__)  # noqa: SLF001
+            _get_file_request = again(retries=ATTEMPTS)(library._get_file_request.__wrapped__)  # noqa: SLF001
+
+        return Files(
             # The library's last resort would be a request without credentials.
             token="google_default",  # noqa: S106 - the kind of credentials
             use_listings_cache=False,
