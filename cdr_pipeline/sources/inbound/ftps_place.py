@@ -14,7 +14,7 @@ from cdr_pipeline.sources.inbound.places import Place
 from cdr_pipeline.sources.inbound.trust import tls_context
 
 _FACTS: Final = ["type", "size", "modify"]
-_NO_FILE: Final = "550"
+_NO_FOLDER: Final = ("550", "501")
 
 
 class _Session(ftplib.FTP_TLS):
@@ -54,7 +54,8 @@ class FtpsConnection:
         try:
             entries = dict(self._session.mlsd(self._path(folder), _FACTS))
         except ftplib.error_perm as error:
-            if str(error).startswith(_NO_FILE):
+            # Servers answer 550 or 501 where there is no such folder.
+            if str(error).startswith(_NO_FOLDER):
                 return None
             raise
         facts = entries.get(name)
