@@ -13,6 +13,9 @@ from cdr_pipeline.sources.uploads.opening import text_pieces
 from cdr_pipeline.sources.uploads.profiles import read_profile
 from tests.support.uploads import normalized
 
+# An empty first sheet, and a second one with a title, an empty row, HEADER and ROWS.
+OLD = Path(__file__).parents[1] / "golden" / "calls.xls"
+
 HEADER = ["Call date", "From", "To", "Duration", "Price (EUR)"]
 ROWS: list[list[Any]] = [
     [datetime(2026, 3, 2, 9, 0, 5), 49305550101, "+442055501012", timedelta(minutes=1, seconds=30), 0.125],  # noqa: DTZ001
@@ -61,12 +64,17 @@ def test_a_workbook_is_drafted_and_read(tmp_path: Path) -> None:
     assert rows["started_at"].dt.strftime("%d %H:%M:%S").to_list() == ["02 08:00:05", "13 09:00:00"]
 
 
-def test_damaged_and_old_workbooks_are_refused(tmp_path: Path) -> None:
+def test_an_old_workbook_is_read_as_a_new_one(tmp_path: Path) -> None:
+    new = book(tmp_path / "b.xlsx", ["Calls of March"], [], HEADER, *ROWS)
+    assert text_of(OLD) == text_of(new)
+
+
+def test_damaged_workbooks_are_refused(tmp_path: Path) -> None:
     whole = book(tmp_path / "b.xlsx", HEADER, *ROWS).read_bytes()
     # Without this sheet, a reader that skips missing ones would find no calls.
     (tmp_path / "cut.xlsx").write_bytes(whole.replace(b"xl/worksheets/sheet2.xml", b"xl/worksheets/sheet9.xml"))
-    (tmp_path / "old.xls").write_bytes(b"\xd0\xcf\x11\xe0" + bytes(100))
+    (tmp_path / "old.xls").write_bytes(OLD.read_bytes()[:3000])
     with pytest.raises(UnreadableUpload, match="damaged Excel workbook"):
         text_of(tmp_path / "cut.xlsx")
-    with pytest.raises(UnreadableUpload, match=r"old form \(xls\)"):
+    with pytest.raises(UnreadableUpload, match="damaged Excel workbook, or has a password"):
         text_of(tmp_path / "old.xls")

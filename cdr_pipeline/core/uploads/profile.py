@@ -37,7 +37,7 @@ class Layout:
     Attributes:
         format: delimited text, fixed-width text, JSON (a document, a list, an envelope with ``data``, or one document a
             line), or XML. Columns of nested JSON and XML are paths such as ``variables.uuid`` or ``legs.0.number``. An
-            Excel workbook (xlsx) is delimited text: the rows of its first sheet with commas.
+            Excel workbook (xlsx, xls) is delimited text: the rows of its first sheet with commas.
         records: path to the list of records within a JSON document, "" for the document itself or its ``data``; path
             to the element of a record in XML, such as ``broadworkscdr.cdrdata``.
         percent_encoded: values of XML are percent-encoded, such as %40 for @ (FreeSWITCH).

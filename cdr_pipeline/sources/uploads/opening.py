@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, cast
 
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.files.store import StorePath, download
-from cdr_pipeline.sources.uploads.workbooks import OLD_WORKBOOK, is_workbook, workbook_pieces
+from cdr_pipeline.sources.uploads.workbooks import OLD_WORKBOOK, is_workbook, old_workbook_pieces, workbook_pieces
 
 # A file may be larger than memory; text that is read in one piece may not.
 MAX_BYTES: Final = 64 * 1024**3
@@ -98,7 +98,7 @@ def text_pieces(path: Path, encoding: str) -> Iterator[str]:
     """Yields the text of a file, decompressed and decoded, without byte order mark, some megabytes at a time.
 
     Args:
-        path: regular file: plain, gzip, a zip with one file in it, or an Excel workbook, which is read as CSV.
+        path: regular file: plain, gzip, a zip with one file in it, or an Excel workbook (xlsx or xls), read as CSV.
         encoding: encoding of the text if it has no byte order mark.
 
     Raises:
@@ -109,9 +109,8 @@ def text_pieces(path: Path, encoding: str) -> Iterator[str]:
         start = source.read(4)
         source.seek(0)
         if start == OLD_WORKBOOK:
-            raise UnreadableUpload(
-                f"{path.name} is an Excel workbook of the old form (xls)", hint="save it as xlsx or CSV"
-            )
+            yield from old_workbook_pieces(source, path)
+            return
         if start == _ZIP and is_workbook(source):
             yield from workbook_pieces(source, path)
             return

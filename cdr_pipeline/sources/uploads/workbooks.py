@@ -1,5 +1,6 @@
-"""Reads the first sheet of an Excel workbook (xlsx) as lines of comma-separated text, row by row in constant memory.
+"""Reads the first sheet of an Excel workbook as lines of comma-separated text: xlsx row by row in constant memory.
 
+xls has at most 65,536 rows a sheet and is read at once, by a reader in Python: a damaged file raises an exception.
 The number of a line is the number of its row. Times are written as ISO 8601, so that a date in a cell leaves no order
 of day and month to guess. Numbers are written as Excel stores them, not as it shows them.
 """
@@ -9,7 +10,9 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 from xml.etree.ElementTree import ParseError
@@ -29,6 +32,7 @@ _MOST_COLUMNS: Final = 2_000
 # Excel stores times as days with an error of up to a millisecond.
 _ERROR: Final = timedelta(milliseconds=2)
 _INTEGER_DIGITS: Final = 15
+_MOST_OLD_BYTES: Final = 128 * 1024**2
 
 
 def is_workbook(source: BinaryIO) -> bool:
@@ -70,6 +74,64 @@ def workbook_pieces(source: BinaryIO, path: Path) -> Iterator[str]:
         raise UnreadableUpload(
             f"{path.name} is a damaged Excel workbook", hint="open it and save it again, or export CSV"
         ) from None
+
+
+def old_workbook_pieces(source: BinaryIO, path: Path) -> Iterator[str]:
+    """Yields the rows of the first sheet of an xls workbook that has any, as comma-separated text.
+
+    Raises:
+        UnreadableUpload: the workbook is damaged, needs a password, or is larger than the limit.
+    """
+    xlrd: Any = import_module("xlrd")
+    content = source.read(_MOST_OLD_BYTES + 1)
+    if len(content) > _MOST_OLD_BYTES:
+        raise UnreadableUpload(
+            f"{path.name} holds more than {_MOST_OLD_BYTES // 1024**2} MiB", hint="save it as xlsx or CSV"
+        )
+    try:
+        book = xlrd.open_workbook(file_contents=content, formatting_info=True, logfile=io.StringIO())
+        for sheet in book.sheets():
+            rows = ([_old_cell(book, cell) for cell in sheet.row(number)] for number in range(sheet.nrows))
+            text = "".join(_pieces(rows))
+            if text.strip():
+                yield text
+                return
+    except Exception:  # noqa: BLE001 - xlrd has no common class of errors for damaged files
+        raise UnreadableUpload(
+            f"{path.name} is a damaged Excel workbook, or has a password", hint="open it and save it as xlsx or CSV"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _OldCell:
+    """A cell of xls, as ``_text`` reads it."""
+
+    value: object
+    number_format: str
+
+
+def _old_cell(book: Any, cell: Any) -> _OldCell:  # noqa: ANN401 - xlrd has no types
+    layout = str(book.format_map[book.xf_list[cell.xf_index].format_key].format_str)
+    value: object = None
+    # Kinds of cells: 1 text, 2 number, 3 date, 4 boolean; others are empty or errors such as #REF!.
+    match cell.ctype:
+        case 1 | 2:
+            value = cell.value
+        case 3 if "[h" in layout.lower() or cell.value < 1:
+            value = timedelta(days=cell.value) if "[h" in layout.lower() else _time_of_day(cell.value)
+        case 3:
+            xldate: Any = import_module("xlrd.xldate")
+            value = xldate.xldate_as_datetime(cell.value, book.datemode)
+        case 4:
+            value = bool(cell.value)
+        case _:
+            pass
+    return _OldCell(value, layout)
+
+
+def _time_of_day(days: float) -> time:
+    minutes, second = divmod(round(days * 86_400), 60)
+    return time(minutes // 60 % 24, minutes % 60, second)
 
 
 def _require_sound(source: BinaryIO, path: Path) -> None:
