@@ -25,6 +25,7 @@ from cdr_pipeline.console.screens import (
     documentation,
     installation,
     profiles,
+    rules,
     search,
     sign_in,
     today,
@@ -39,7 +40,7 @@ from cdr_pipeline.steps.run_context import RunContext
 
 _log = logging.getLogger(__name__)
 SCREENS: Final = (
-    sign_in, today, calendar, day, breaks, carriers, uploads, profiles, search, installation, audit, users,
+    sign_in, today, calendar, day, breaks, rules, carriers, uploads, profiles, search, installation, audit, users,
     documentation,
 )  # fmt: skip
 
@@ -108,7 +109,15 @@ async def _failed(request: Request, error: Exception) -> Response:
     """An error of a step: what happened and what to do next."""
     assert isinstance(error, CdrError)  # noqa: S101
     status = max(error.http_status, 400)
-    return page(request, "error.html", status=status, kind="failed", message=error.message, hint=error.hint or "")
+    return page(
+        request,
+        "error.html",
+        status=status,
+        kind="failed",
+        code=error.code,
+        message=error.message,
+        hint=error.hint or "",
+    )
 
 
 async def _fault(request: Request, error: Exception) -> Response:

@@ -16,9 +16,12 @@ from babel.dates import format_date, format_datetime
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
+from cdr_pipeline.core.charts.composed_text import ComposedText
+
 LANGUAGES: Final = ("en", "de")
 _NONE: Final = "\N{EN DASH}"
 _DATES: Final = {"en": "EEE d MMM y", "de": "EEE, d. MMM y"}
+_SHORT_DATES: Final = {"en": "d MMM", "de": "d.M."}
 _TIMES: Final = {"en": "d MMM y HH:mm", "de": "dd.MM.y HH:mm"}
 
 
@@ -39,6 +42,26 @@ class Language:
         translated = self.texts.get(english) or english
         return translated.format(**values) if values else translated
 
+    def composed(self, text: str) -> str:
+        """The translation of a text; of a composed one with its values as the language writes them."""
+        if not isinstance(text, ComposedText):
+            return self.text(text)
+        template = self.texts.get(text.template) or text.template
+        return (
+            template.format(**{name: self._value(value) for name, value in text.values.items()})
+            if text.values
+            else template
+        )
+
+    def _value(self, value: object) -> str:
+        if isinstance(value, ComposedText):
+            return self.composed(value)
+        if isinstance(value, Decimal):
+            return self.amount(value)
+        if isinstance(value, int):
+            return self.number(value)
+        return self.day(value) if isinstance(value, date) else str(value)
+
     def number(self, value: Decimal | float | None) -> str:
         """A number with separators of thousands; a dash for None."""
         return _NONE if value is None else format_decimal(value, locale=self.code)
@@ -54,6 +77,14 @@ class Language:
     def day(self, value: date | None) -> str:
         """A date with its weekday; a dash for None."""
         return _NONE if value is None else format_date(value, _DATES[self.code], locale=self.code)
+
+    def month(self, value: date) -> str:
+        """A month with its year."""
+        return format_date(value, "LLLL y", locale=self.code)
+
+    def short_day(self, value: date) -> str:
+        """Day and month for narrow columns."""
+        return format_date(value, _SHORT_DATES[self.code], locale=self.code)
 
     def time(self, value: datetime | None, zone: str) -> str:
         """A time in a time zone; a dash for None."""

@@ -1,9 +1,9 @@
 """Renders the templates with escaping, the language of the browser, and the user of the request."""
 
 from collections.abc import Callable
-from datetime import date, datetime
-from decimal import Decimal
-from functools import cache
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache, partial
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -14,7 +14,10 @@ from markupsafe import Markup
 
 from cdr_pipeline import __version__
 from cdr_pipeline.console.catalog import Language, preferred_language
+from cdr_pipeline.console.links import signed_link
+from cdr_pipeline.console.meanings import Words, screen_of
 from cdr_pipeline.console.sessions import csrf_token, user_of
+from cdr_pipeline.core.charts.composed_text import ComposedText
 from cdr_pipeline.steps.accounts.users import Permission
 
 # Texts of notices that a redirect can name; anything else in the address is ignored.
@@ -35,6 +38,9 @@ NOTICES: Final = {
     "released": "The file is released and loaded.",
     "discarded": "The file is discarded.",
     "changed": "The user is changed.",
+    "rule": "The rule is added, and has decided the open breaks that it covers.",
+    "rule_ended": "The rule has ended. Its decisions stay.",
+    "run": "The run has started.",
     "signed_out": "You are signed out.",
 }
 
@@ -49,16 +55,25 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         .render(
             **values,
             _=spoken.text,
+            say=spoken.composed,
+            words=Words(spoken),
+            screen_of=screen_of,
+            is_composed=lambda text: isinstance(text, ComposedText),
             language=spoken,
             number=spoken.number,
             amount=spoken.amount,
             day=spoken.day,
             time=spoken.time,
+            month_name=spoken.month,
+            short_day=spoken.short_day,
+            as_number=_as_number,
+            as_instant=_as_instant,
             user=user,
             may={item.value: user is not None and user.may(item) for item in Permission},
             csrf=csrf_token(request) if user else "",
             path=request.url.path,
             here=_here(request),
+            signed=partial(signed_link, request),
             notice=NOTICES.get(request.query_params.get("notice", "")),
             version=__version__,
         )
@@ -82,6 +97,23 @@ def _here(request: Request) -> Callable[..., str]:
 def language_of(request: Request) -> Language:
     """The language of the browser."""
     return preferred_language(request.headers.get("accept-language", ""))
+
+
+def _as_number(text: object) -> Decimal | None:
+    """The number of a text of a record; None for a text without one."""
+    try:
+        return Decimal(str(text))
+    except InvalidOperation:
+        return None
+
+
+def _as_instant(text: object) -> datetime | None:
+    """The time of a text such as 2026-03-02T08:00:00Z; None for another text."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @cache

@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeVar
 from fastapi import Request
 from fastapi.responses import Response
 
+from cdr_pipeline.console.links import require_signed
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.exports.screen_tables import Cell, TableFormat, table_file
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
@@ -32,7 +33,8 @@ class TableExport(Generic[_Item]):
         self._private = frozenset(private)
 
     def file(self, request: Request, user: SignedIn, rows: Iterable[_Item]) -> Response:
-        """The file that the request asks for; the download is recorded."""
+        """The file that the request, a link of a page, asks for; the download is recorded."""
+        require_signed(request)
         kind = wanted_format(request)
         assert kind is not None  # noqa: S101 - the caller has asked
         hidden = frozenset[str]() if user.may(Permission.EXACT_FILES) else self._private

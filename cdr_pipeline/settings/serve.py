@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -23,6 +24,16 @@ def _public(url: str | None) -> str | None:
     if url is not None and not _ORIGIN.fullmatch(url.rstrip("/")):
         raise ValueError("must be scheme and host such as https://cdr.example, or with a port")
     return None if url is None else url.rstrip("/")
+
+
+def _issuer(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not parts.hostname or parts.query or parts.fragment or (parts.scheme != "https" and not local):
+        raise ValueError("must be an https address such as https://login.example")
+    return url
 
 
 class ServeSettings(SettingsSection):
@@ -68,6 +79,23 @@ class ServeSettings(SettingsSection):
     public_url: Annotated[str | None, AfterValidator(_public)] = Field(
         default=None,
         description="address of the console as users open it, such as https://cdr.example; pages of Dagster link to it",
+    )
+    oidc_issuer: Annotated[str | None, AfterValidator(_issuer)] = Field(
+        default=None,
+        description="console: address of the OpenID Connect provider with which invited users sign in, such as"
+        " https://login.example; needs the extra oidc",
+    )
+    oidc_client_id: str | None = Field(default=None, description="console: id of this client at CDR_OIDC_ISSUER")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="console: secret of this client at CDR_OIDC_ISSUER; empty for a public client"
+    )
+    oidc_name_claim: str = Field(
+        default="email",
+        description="console: claim of the provider that is the name of the invited user; email must be verified",
+    )
+    password_sign_in: bool = Field(
+        default=True,
+        description="console: users can sign in by password; false: only with CDR_OIDC_ISSUER and one-time links",
     )
     serve_docs: bool = Field(default=True, description="API: serve /docs and /openapi.json")
     serve_origins: Annotated[str, AfterValidator(_origins)] = Field(

@@ -47,6 +47,24 @@ SET
     disabled_at = %(disabled_at)s
 WHERE user_id = %(user_id)s
 
+-- Name:        user_of_identity
+-- Purpose:     the user who is bound to a person of an identity provider.
+-- Parameters:  issuer, subject.   Grain: one row or none.   Locks: none.
+SELECT user_id
+FROM console_users
+WHERE identity_issuer = %(issuer)s AND identity_subject = %(subject)s
+
+-- Name:        bind_identity
+-- Purpose:     bind a user to a person of an identity provider, unless the user is bound to another one.
+-- Parameters:  user_id, issuer, subject.   Grain: user_id.   Locks: the row.   Idempotent: yes.
+UPDATE console_users
+SET
+    identity_issuer = %(issuer)s,
+    identity_subject = %(subject)s
+WHERE
+    user_id = %(user_id)s
+    AND (identity_subject IS NULL OR (identity_issuer = %(issuer)s AND identity_subject = %(subject)s))
+
 -- Name:        add_link
 -- Purpose:     add a one-time link; only its hash is stored.
 -- Parameters:  digest, user_id, purpose, now, expires_at.   Grain: digest.   Locks: none.   Idempotent: no.

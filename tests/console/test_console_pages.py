@@ -1,15 +1,20 @@
 """What pages say and send: headers, languages, previews of files, searches, verification."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from cdr_pipeline.console import meanings
 from cdr_pipeline.console.catalog import LANGUAGES, language, preferred_language
 from cdr_pipeline.console.rendering import NOTICES
 from cdr_pipeline.console.screens.search import condition_of
 from cdr_pipeline.core.records.search import Compare, Operator
+from cdr_pipeline.errors import CdrError
+from cdr_pipeline.exports.reconciliation_words import CAUSES
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 from tests.support.console import DAY, Person, ServedConsole, red_day
 from tests.support.serving import store
@@ -31,6 +36,48 @@ def texts_of_templates() -> set[str]:
         for match in re.finditer(r"""_\(\s*(?:"([^"]*)"|'([^']*)')""", path.read_text(encoding="utf-8")):
             found.add(match[1] or match[2])
     return found
+
+
+def composed_texts() -> set[str]:
+    """English templates of the composed texts of steps, written at the call or in a name or table of the module."""
+    found: set[str] = set()
+    for path in (CONSOLE.parent / "steps", CONSOLE.parent / "core"):
+        for file in path.rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            if "ComposedText(" not in text or file.name == "composed_text.py":
+                continue
+            tree = ast.parse(text)
+            calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+            used = [node.args[0] for node in calls if node.func.id in ("ComposedText", "_money")]
+            names = {part.id for node in used for part in ast.walk(node) if isinstance(part, ast.Name)}
+            used += [
+                node.value
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+                and {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & names
+                and not any(isinstance(part, ast.Call | ast.JoinedStr) for part in ast.walk(node.value))
+            ]  # fmt: skip
+            found |= {
+                part.value
+                for node in used
+                for part in _values(node)
+                if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value
+            }
+    return found
+
+
+def _values(node: ast.AST) -> Iterator[ast.AST]:
+    """Parts of an expression without the keys of tables and the conditions of choices."""
+    if isinstance(node, ast.Dict):
+        for value in node.values:
+            yield from _values(value)
+    elif isinstance(node, ast.IfExp):
+        yield from _values(node.body)
+        yield from _values(node.orelse)
+    elif isinstance(node, ast.Subscript):
+        return
+    else:
+        yield node
 
 
 def sent(person: Person, content: bytes, name: str = "carrier.csv", profile: str = "generic") -> str:
@@ -62,8 +109,12 @@ def test_a_template_has_no_inline_script_style_or_foreign_address(template: Path
 
 @pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
 def test_every_text_is_translated(code: str) -> None:
-    wanted = texts_of_templates() | set(NOTICES.values())
-    assert len(wanted) > 200
+    wanted = texts_of_templates() | set(NOTICES.values()) | composed_texts()
+    for words in (meanings.ERRORS, meanings.ACTIONS, meanings.ROLES, meanings.UPLOAD_STATES, meanings.ORIGINS):
+        wanted |= set(words.values())
+    for words in (meanings.REJECTS, meanings.CLASS_NAMES, meanings.CLASS_MEANINGS, CAUSES):
+        wanted |= set(words.values())
+    assert len(wanted) > 500
     assert wanted - set(language(code).texts) == set()
 
 
@@ -75,6 +126,16 @@ def test_a_translation_has_the_same_values(code: str) -> None:
         if sorted(re.findall(r"\{\w+\}", english)) != sorted(re.findall(r"\{\w+\}", translated))
     ]
     assert differing == []
+
+
+def test_every_error_has_a_meaning_in_plain_words() -> None:
+    pending, codes = [CdrError], set[str]()
+    while pending:
+        error = pending.pop()
+        pending += error.__subclasses__()
+        if error is not CdrError and error.__module__.startswith("cdr_pipeline.errors"):
+            codes.add(error.code)
+    assert codes - set(meanings.ERRORS) == set()
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,20 @@
 """What each role may do, on which accounts, and that no other site can make a user do it."""
 
+import re
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
 from typing import Any, Final
 
 import pytest
 from fastapi.routing import APIRoute
 
 from cdr_pipeline.console.app import SCREENS
+from cdr_pipeline.serving.app import ServedApp
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
-from tests.support.console import DAY, ServedConsole, red_day
-from tests.support.serving import store
+from tests.support.console import DAY, Person, ServedConsole, red_day
+from tests.support.serving import listening, store
 
 _UPLOAD: Final = "0" * 64
 # Every form: path, fields, and the least role whose users get further than 403.
@@ -29,6 +34,10 @@ FORMS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
         {"account": "self", "carrier": "bell", "number": "1", "first": str(DAY), "last": str(DAY)},
         "finance",
     ),
+    "dismiss": (f"/days/self/{DAY}/dismiss", {"reason": "no calls"}, "finance"),
+    "rule": ("/rules", {"carrier": "bell"}, "finance"),
+    "end rule": ("/rules/end", {"rule": "0" * 8, "account": "self", "reason": "new prices"}, "finance"),
+    "run": ("/operations/run", {"date": "2999-01-01"}, "operator"),
     "load": ("/uploads/load", {"key": "0" * 64}, "finance"),
     "release": ("/uploads/decide", {"account": "self", "upload": _UPLOAD, "decision": "release"}, "operator"),
     "discard": ("/uploads/decide", {"account": "self", "upload": _UPLOAD, "decision": "discard"}, "operator"),
@@ -37,7 +46,9 @@ FORMS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
 }
 ROLES: Final = ("viewer", "finance", "approver", "operator")
 # Paths that a browser without a session may open.
-OPEN: Final = {"/sign-in", "/invitation/{secret}", "/link/{secret}", "/static"}
+OPEN: Final = {
+    "/sign-in", "/sign-in/provider", "/sign-in/provider/answer", "/invitation/{secret}", "/link/{secret}", "/static",
+}  # fmt: skip
 # Pages that name an account, and the paths for which a user of another account must get "not found".
 FOREIGN: Final = [
     f"/days/stranger/{DAY}",
@@ -63,9 +74,9 @@ def routes() -> list[APIRoute]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_form_is_open_from_its_least_role_on(console: ServedConsole, form: str) -> None:
+def test_a_form_is_open_from_its_least_role_on(shared_console: ServedConsole, form: str) -> None:
     path, fields, least = FORMS[form]
-    refused = [role for role in ROLES if console.person(role).send(path, **fields).status_code == 403]
+    refused = [role for role in ROLES if shared_console.person(role).send(path, **fields).status_code == 403]
     assert refused == list(ROLES[: ROLES.index(least)])
 
 
@@ -79,9 +90,9 @@ def test_every_form_is_in_the_matrix() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_form_without_the_token_of_the_session_changes_nothing(console: ServedConsole, form: str) -> None:
+def test_a_form_without_the_token_of_the_session_changes_nothing(shared_console: ServedConsole, form: str) -> None:
     path, fields, _ = FORMS[form]
-    person = console.person("operator")
+    person = shared_console.person("operator")
     assert person.client.post(path, data=fields).status_code == 403
     assert person.client.post(path, data=fields | {"csrf": "0" * 64}).status_code == 403
 
@@ -170,13 +181,39 @@ def test_a_user_cannot_change_the_own_role(console: ServedConsole) -> None:
     assert person.get("/users").status_code == 200
 
 
+def file_link(person: Person, path: str, page: str = f"/days/self/{DAY}") -> str:
+    """The signed link of a page that begins with a path."""
+    links = re.findall(rf'href="({re.escape(path)}[^"]*signature=[^"]*)"', person.get(page).text)
+    return unescape(links[0])
+
+
 def test_viewers_download_only_redacted_files(console: ServedConsole) -> None:
     ctx = console.ctx
     store(ctx, "self", {})
     seal_days(SealRequest([DAY], ["self"], Override("A. Controller", "checked")), ctx)
     path = f"/days/self/{DAY}/files/{DAY}_v1_exact"
     assert console.person("viewer").get(path).status_code == 403
-    assert console.person("finance").get(path).status_code == 200
+    assert path not in console.person("viewer").get(f"/days/self/{DAY}").text
+    finance = console.person("finance")
+    assert console.person("finance").get(file_link(finance, path)).status_code == 403
+    assert finance.get(file_link(finance, path)).status_code == 200
+
+
+@pytest.mark.parametrize("change", [("signature=", "signature=0"), ("until=", "until=9"), ("account=self", "account=")])
+def test_a_changed_link_downloads_nothing(shared_console: ServedConsole, change: tuple[str, str]) -> None:
+    person = shared_console.person("finance")
+    link = file_link(person, "/breaks", "/breaks?account=self&state=all")
+    assert person.get(link).status_code == 200
+    refused = person.get(link.replace(*change))
+    assert (refused.status_code, "This link has expired" in refused.text) == (403, True)
+
+
+def test_a_link_that_downloads_expires(shared_console: ServedConsole) -> None:
+    person = shared_console.person("finance")
+    link = file_link(person, "/breaks", "/breaks?account=self&state=all")
+    later = replace(shared_console.ctx, clock=lambda: shared_console.ctx.clock() + timedelta(minutes=16))
+    with listening(ServedApp(later)) as url:
+        assert person.client.get(url + link).status_code == 403
 
 
 def test_the_actor_is_the_signed_in_user(console: ServedConsole) -> None:

@@ -39,6 +39,14 @@ class Person:
             self.get("/")
         return self.client.post(path, data={"csrf": self.csrf} | form)
 
+    def download(self, path: str, **query: Any) -> httpx2.Response:
+        """Follows the link of a page that downloads its table in the ``format`` of the query."""
+        kind = query.pop("format")
+        page = self.get(path, **query).text
+        links = re.findall(r'href="([^"]+)" download', page)
+        (link,) = [unescape(item) for item in links if f"format={kind}" in item and "signature=" in item][:1]
+        return self.client.get(link)
+
     def text(self, path: str, **query: Any) -> str:
         """Visible text of a page."""
         response = self.get(path, **query)

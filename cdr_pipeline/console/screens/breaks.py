@@ -13,13 +13,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
+from cdr_pipeline.console.links import require_signed
 from cdr_pipeline.console.query import date_of, decimal_of, whole_number
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, NotVisible, OwnForm, require, visible_account, visible_accounts
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
-from cdr_pipeline.exports.reconciliation_words import cause_words, class_meaning, class_name
 from cdr_pipeline.steps.accounts.users import Permission, record_event
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, PackRequest, export_breaks, list_breaks
 from cdr_pipeline.steps.reconciliation.decisions import decide_listed
@@ -116,9 +116,6 @@ def show_breaks(request: Request, user: CurrentUser) -> Response:
         count=len(breaks),
         groups=_groups(breaks),
         filters=filters | {"state": state if state in _STATES else "all"},
-        class_name=class_name,
-        class_meaning=class_meaning,
-        cause_words=cause_words,
     )
 
 
@@ -174,6 +171,7 @@ def pack(request: Request, user: CurrentUser, account_id: str, business_date: da
     """The workbook of a carrier's day: what is claimed from the carrier, or everything for internal use."""
     require(user, Permission.EXACT_FILES)
     account = visible_account(user, account_id)
+    require_signed(request)
     query = request.query_params
     ctx = service_of(request).ctx
     with tempfile.TemporaryDirectory(prefix="cdr_pack_") as folder:

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
+from cdr_pipeline.console.catalog import Language
 from cdr_pipeline.console.query import date_of
-from cdr_pipeline.console.rendering import page
+from cdr_pipeline.console.rendering import language_of, page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, NotVisible, OwnForm, require, visible_account, visible_accounts
 from cdr_pipeline.console.staged_files import forget, stage
@@ -245,7 +246,7 @@ def _show_month(
         is_month=wanted.first_date.day == 1
         and wanted.last_date == (wanted.first_date + timedelta(days=31)).replace(day=1) - timedelta(days=1),
         compared=compared,
-        trends=_trends(compared.months) if compared else [],
+        trends=_trends(compared.months, language_of(request)) if compared else [],
         invoices=_invoices(wanted.carrier, user, ctx),
         most=_ROWS,
         refusal=refusal,
@@ -260,14 +261,14 @@ def _invoices(carrier: str, user: SignedIn, ctx: RunContext) -> list[Invoice]:
     )
 
 
-def _trends(months: Sequence[MonthOfCarrier]) -> list[Trend]:
+def _trends(months: Sequence[MonthOfCarrier], language: Language) -> list[Trend]:
     by_currency: dict[str, list[MonthOfCarrier]] = {}
     for month in months:
         by_currency.setdefault(month.currency, []).append(month)
-    return [Trend(currency, listed, _chart(currency, listed)) for currency, listed in by_currency.items()]
+    return [Trend(currency, listed, _chart(currency, listed, language)) for currency, listed in by_currency.items()]
 
 
-def _chart(currency: str, months: list[MonthOfCarrier]) -> str:
+def _chart(currency: str, months: list[MonthOfCarrier], language: Language) -> str:
     """Columns of what was charged: at risk, and the rest."""
 
     def height(value: Decimal | None) -> float | None:
@@ -278,8 +279,9 @@ def _chart(currency: str, months: list[MonthOfCarrier]) -> str:
         None if month.charged is None else max(0.0, float(month.charged - max(month.at_risk or Decimal(0), Decimal(0))))
         for month in months
     )
-    series = [ChartSeries("not at risk", rest), ChartSeries("at risk", at_risk)]
-    return columns_svg(f"Charged by month, {currency}", [f"{month.month:%Y-%m}" for month in months], series)
+    title = language.text("Charged by month, {currency}", currency=currency)
+    series = [ChartSeries(language.text("not at risk"), rest), ChartSeries(language.text("at risk"), at_risk)]
+    return columns_svg(title, [language.month(month.month) for month in months], series, language.number)
 
 
 def _months_before(day: date, months: int) -> date:

@@ -7,7 +7,10 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
-from cdr_pipeline.console.rendering import page
+from cdr_pipeline.console.catalog import Language
+from cdr_pipeline.console.links import require_signed
+from cdr_pipeline.console.meanings import Words
+from cdr_pipeline.console.rendering import language_of, page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import (
     CurrentUser,
@@ -33,6 +36,7 @@ from cdr_pipeline.steps.days.second_person import (
     waiting_requests,
 )
 from cdr_pipeline.steps.days.version_difference import version_difference
+from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
 
 router = APIRouter()
 _PUBLIC_DIALECT = "redacted"
@@ -123,6 +127,32 @@ def restate(
     return _back(account_id, business_date, result.outcome)
 
 
+@router.post("/days/{account_id}/{business_date}/dismiss", dependencies=[OwnForm])
+def dismiss(
+    request: Request,
+    user: CurrentUser,
+    account_id: str,
+    business_date: date,
+    reason: Annotated[str, Form(min_length=1, max_length=1_000)],
+) -> Response:
+    """Dismisses the day's rejected lines of both origins with a reason."""
+    require(user, Permission.UPLOAD)
+    account = visible_account(user, account_id)
+    ctx = service_of(request).ctx
+    request_ = DismissRequest(user.name, reason.strip(), business_date=business_date, accounts=[account.account_id])
+    rows = dismiss_rejects(request_, ctx).rows
+    record_event(
+        user,
+        "dismiss rejects",
+        ctx,
+        account_id=account_id,
+        business_date=business_date,
+        subject=f"{rows} line(s)",
+        reason=reason.strip(),
+    )
+    return _back(account_id, business_date, "dismissed")
+
+
 @router.post("/days/{account_id}/{business_date}/confirm", dependencies=[OwnForm])
 def confirm(
     request: Request,
@@ -164,6 +194,7 @@ def download_file(request: Request, user: CurrentUser, account_id: str, business
         raise NotVisible
     if not file_id.endswith(f"_{_PUBLIC_DIALECT}"):
         require(user, Permission.EXACT_FILES)
+    require_signed(request)
     ctx = service_of(request).ctx
     file = find_file(account.account_id, file_id, ctx)
     if file is None:
@@ -202,7 +233,7 @@ def _show(
         details=details,
         verified=verified,
         refused=refused,
-        plot=_plot(details),
+        plot=_plot(details, language_of(request)),
         waiting=waiting_requests([account_id], ctx, business_date=business_date),
         events=[event for event in list_events(user, ctx, business_date=business_date)
                 if event.account_id == account_id],
@@ -210,11 +241,13 @@ def _show(
     )  # fmt: skip
 
 
-def _plot(details: DayDetails) -> str:
+def _plot(details: DayDetails, language: Language) -> str:
     series = [
-        ChartSeries(origin, tuple(float(value) for value in values)) for origin, values in details.traffic.items()
+        ChartSeries(Words(language).origin(origin), tuple(float(value) for value in values))
+        for origin, values in details.traffic.items()
     ]
-    return columns_svg("Records by hour (UTC)", [f"{hour:02d}" for hour in range(24)], series) if series else ""
+    title, hours = language.text("Records by hour (UTC)"), [f"{hour:02d}" for hour in range(24)]
+    return columns_svg(title, hours, series, language.number) if series else ""
 
 
 def _back(account_id: str, business_date: date, notice: str) -> Response:

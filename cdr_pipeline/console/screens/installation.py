@@ -2,17 +2,20 @@
 
 from collections import Counter, defaultdict
 from datetime import date, timedelta
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
 
+from cdr_pipeline.console.query import date_of
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
-from cdr_pipeline.console.sessions import CurrentUser, require, visible_accounts
+from cdr_pipeline.console.sessions import CurrentUser, OwnForm, require, visible_account, visible_accounts
 from cdr_pipeline.console.tables import TableExport, wanted_format
-from cdr_pipeline.steps.accounts.users import Permission
+from cdr_pipeline.errors import CdrError, DecisionConflict
+from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
 from cdr_pipeline.steps.days.calendar import calendar
+from cdr_pipeline.steps.operations.day_runs import day_runs, start_day_run
 from cdr_pipeline.warehouse.ledger import Account, Delivery
 
 router = APIRouter()
@@ -104,7 +107,32 @@ def show_accounts(request: Request, user: CurrentUser) -> Response:
 
 @router.get("/operations")
 def show_operations(request: Request, user: CurrentUser) -> Response:
-    """The last nights: what each left undone, and why."""
+    """The last nights: what each left undone, and why; and runs that people have started."""
+    return _operations(request, user)
+
+
+@router.post("/operations/run", dependencies=[OwnForm])
+def run_day(
+    request: Request,
+    user: CurrentUser,
+    business_date: Annotated[date, Form(alias="date")],
+    account: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Starts the nightly job for a day of one account, or of all accounts that the user sees."""
+    require(user, Permission.OPERATE)
+    accounts = [visible_account(user, account).account_id] if account else []
+    if not account and not user.everything:
+        accounts = [item.account_id for item in user.visible.values() if item.active]
+    ctx = service_of(request).ctx
+    try:
+        start_day_run(business_date, accounts, ctx, started_by=user.name)
+    except CdrError as error:
+        return _operations(request, user, refusal=error, status=409 if isinstance(error, DecisionConflict) else 400)
+    record_event(user, "run a day", ctx, account_id=account or None, business_date=business_date)
+    return RedirectResponse("/operations?notice=run#run", status_code=303)
+
+
+def _operations(request: Request, user: SignedIn, *, refusal: CdrError | None = None, status: int = 200) -> Response:
     require(user, Permission.OPERATE)
     ctx = service_of(request).ctx
     last = ctx.clock().date()
@@ -120,8 +148,18 @@ def show_operations(request: Request, user: CurrentUser) -> Response:
     return page(
         request,
         "operations.html",
+        status=status,
         nights=sorted({*marks, *causes}, reverse=True)[: _NIGHTS + 1],
         marks=marks,
         causes=causes,
-        everything=user.everything,
+        accounts=visible_accounts(user),
+        runs=[
+            run
+            for run in day_runs(ctx)
+            if user.everything or (run.accounts and set(run.accounts) <= set(user.accounts))
+        ],
+        date=date_of(request.query_params.get("date", ""), last - timedelta(days=1)),
+        latest=last - timedelta(days=1),
+        account_id=request.query_params.get("account", ""),
+        refusal=refusal,
     )

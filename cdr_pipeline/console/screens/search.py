@@ -2,7 +2,8 @@
 
 import ipaddress
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -12,13 +13,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from cdr_pipeline.console.catalog import Language
 from cdr_pipeline.console.query import date_of
-from cdr_pipeline.console.rendering import page
+from cdr_pipeline.console.rendering import language_of, page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, NotVisible, visible_account, visible_accounts
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
 from cdr_pipeline.core.records.search import Compare, Condition, InstantRange, Operator, Search
+from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET
 from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
@@ -86,6 +89,7 @@ async def search(request: Request, user: CurrentUser) -> Response:
         last=last,
         rows=rows,
         most=_ROWS,
+        started=partial(_started, accounts.get(account_id), language_of(request)),
     )
 
 
@@ -143,6 +147,15 @@ def condition_of(text: str, country_code: str) -> Condition:
         notations = [bare, f"+{bare.removeprefix('+')}", *([str(national)] if national else [])]
         return Compare(_NUMBERS, Operator.EQUALS, tuple(dict.fromkeys(notations)))
     return Compare(_TEXT, Operator.CONTAINS, (text,))
+
+
+def _started(account: Account | None, language: Language, row: dict[str, Any]) -> str:
+    """Start of a call in the zone of its account; its id without one."""
+    seconds = str(row.get("timestamp", ""))
+    if account is None or not seconds.isdigit():
+        return str(row.get("id", ""))
+    started = datetime.fromtimestamp(int(seconds) - GREGORIAN_UNIX_OFFSET, UTC)
+    return language.time(started, account.time_zone)
 
 
 def _places(account_id: str, record_id: str, ctx: RunContext) -> list[Any]:

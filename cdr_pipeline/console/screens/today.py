@@ -12,7 +12,7 @@ from cdr_pipeline.console.sessions import CurrentUser, visible_accounts
 from cdr_pipeline.steps.accounts.users import Permission
 from cdr_pipeline.steps.days.calendar import NEEDS_ACTION, MarkedDay, calendar
 from cdr_pipeline.steps.days.second_person import waiting_requests
-from cdr_pipeline.steps.operations.health import find_problems
+from cdr_pipeline.steps.operations.health import Problem, find_problems
 from cdr_pipeline.steps.operations.waiting_work import waiting_work
 
 router = APIRouter()
@@ -21,6 +21,8 @@ _NIGHTS: Final = 14
 _LOOKED_BACK: Final = timedelta(days=35)
 # More rows than this do not fit a page that is read in a minute; the calendar and the lists have all of them.
 _SHOWN: Final = 50
+# Kinds of problems that the list of work shows one by one.
+_WORK: Final = ("upload", "rejects", "drop", "late_days", "breaks")
 
 
 @router.get("/")
@@ -32,7 +34,9 @@ def today(request: Request, user: CurrentUser) -> Response:
     marked = calendar(list(accounts), last - _LOOKED_BACK, last + timedelta(days=1), ctx)
     work = waiting_work(list(accounts), marked, ctx, unowned=user.everything)
     waiting = waiting_requests(None if user.everything else user.accounts, ctx) if user.may(Permission.OVERRIDE) else []
-    problems = find_problems(ctx) if user.everything and user.role == "operator" else []
+    problems = (
+        _not_listed(find_problems(ctx), last - _LOOKED_BACK) if user.everything and user.role == "operator" else []
+    )
     return page(
         request,
         "today.html",
@@ -44,6 +48,17 @@ def today(request: Request, user: CurrentUser) -> Response:
         nights=_nights(marked, last),
         problems=problems,
     )
+
+
+def _not_listed(problems: list[Problem], first: date) -> list[Problem]:
+    """Problems that the list of work, which has days from ``first`` on, does not show one by one."""
+    return [
+        item
+        for item in problems
+        if item.subject.kind not in _WORK
+        or (item.subject.kind == "drop" and item.subject.name != "refused")
+        or (item.subject.business_date is not None and item.subject.business_date < first)
+    ]
 
 
 def _nights(marked: list[MarkedDay], last: date) -> list[tuple[date, int, int]]:

@@ -20,7 +20,6 @@ from cdr_pipeline.console.sessions import (
 )
 from cdr_pipeline.console.staged_files import StagedFile, find_staged, forget, stage, with_profile
 from cdr_pipeline.console.tables import TableExport, wanted_format
-from cdr_pipeline.core.records.reasons import EXPLANATIONS, Reject
 from cdr_pipeline.errors import CdrError, DecisionConflict
 from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
@@ -115,7 +114,7 @@ def _preview(request: Request, user: SignedIn, staged: StagedFile) -> Response:
         preview = preview_upload(_request_of(staged), service_of(request).ctx)
     except CdrError as error:
         forget(staged)
-        return _show(request, user, refusal=error.message, hint=error.hint or "", status=400)
+        return _show(request, user, refusal=error, status=400)
     return page(
         request,
         "upload_preview.html",
@@ -249,14 +248,9 @@ def _show_rejects(
         account=owner,
         upload=table.upload,
         table=table,
-        explained=_explained,
         refusal=refusal,
         most=_LINES,
     )
-
-
-def _explained(reason: str) -> str:
-    return EXPLANATIONS.get(Reject(reason), reason) if reason in set(Reject) else reason
 
 
 def _request_of(staged: StagedFile) -> UploadRequest:
@@ -267,7 +261,7 @@ def _refused_lines(preview: PreviewedUpload) -> list[dict[str, Any]]:
     return preview.lines.filter(preview.lines["class"] == "rejected").head(_LINES).to_dicts()
 
 
-def _show(request: Request, user: SignedIn, *, refusal: str = "", hint: str = "", status: int = 200) -> Response:
+def _show(request: Request, user: SignedIn, *, refusal: str | CdrError = "", status: int = 200) -> Response:
     ctx = service_of(request).ctx
     accounts = visible_accounts(user)
     query = request.query_params
@@ -297,5 +291,4 @@ def _show(request: Request, user: SignedIn, *, refusal: str = "", hint: str = ""
         drops=[drop for drop in drops if user.everything or drop.account_id is not None],
         profiles=sorted(list_profiles(ctx.settings.profile_dir)),
         refusal=refusal,
-        hint=hint,
     )

@@ -1,1 +1,1 @@
-"""Charts: columns as SVG, and the bars of the four weeks before a day."""
+"""Charts as SVG, and texts that pages show in other languages."""

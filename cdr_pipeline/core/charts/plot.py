@@ -1,6 +1,6 @@
 """Small stacked column charts as SVG text, with a scale, a legend and labels. Needs no drawing library."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -28,7 +28,13 @@ class ChartSeries:
     values: tuple[float | None, ...]
 
 
-def columns_svg(title: str, labels: Sequence[str], series: Sequence[ChartSeries]) -> str:
+def _english(value: float) -> str:
+    return f"{value:,.10g}"
+
+
+def columns_svg(
+    title: str, labels: Sequence[str], series: Sequence[ChartSeries], written: Callable[[float], str] = _english
+) -> str:
     """Stacked columns of one or more series, one column for each label.
 
     Args:
@@ -36,10 +42,11 @@ def columns_svg(title: str, labels: Sequence[str], series: Sequence[ChartSeries]
         labels: labels below the columns. When there are many, only some are shown.
         series: at least one series; each has one value for each label, and no value is negative. A label without a
             value has a gap; a zero is a line on the axis.
+        written: writes a number of the scale.
     """
     heights = [sum(item.values[index] or 0.0 for item in series) for index in range(len(labels))]
     top = _scale_top(max(heights, default=0))
-    parts = [_head(title), *_scale(top), *_legend(series)]
+    parts = [_head(title), *_scale(top, written), *_legend(series)]
     step = (_WIDTH - _LEFT - 8) / max(1, len(labels))
     every = -(-len(labels) // _MOST_LABELS)
     for index, label in enumerate(labels):
@@ -69,13 +76,13 @@ def _head(title: str) -> str:
     )
 
 
-def _scale(top: float) -> list[str]:
+def _scale(top: float, written: Callable[[float], str]) -> list[str]:
     parts: list[str] = []
     for share in (0.0, 0.5, 1.0):
         height = _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
         parts += [
             f'<line x1="{_LEFT}" y1="{height:.1f}" x2="{_WIDTH - 8}" y2="{height:.1f}" stroke="#cccccc"/>',
-            _text(_LEFT - 6, height + 4, f"{top * share:,.10g}", anchor="end"),
+            _text(_LEFT - 6, height + 4, written(top * share), anchor="end"),
         ]
     return parts
 

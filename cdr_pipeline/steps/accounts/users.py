@@ -177,8 +177,9 @@ def accept_invitation(secret: str, password: str, ctx: RunContext) -> str:
     """Sets the password of an invited user, ends all other sessions, and returns the secret of a new session.
 
     Raises:
-        SignInRefused: the link is unknown, used or expired, or the password is too short.
+        SignInRefused: the link is unknown, used or expired, the password is too short, or passwords are switched off.
     """
+    _require_passwords(ctx)
     if not SHORTEST_PASSWORD <= len(password) <= _LONGEST_PASSWORD:
         raise SignInRefused(f"a password has at least {SHORTEST_PASSWORD} characters")
     hashed = _hasher().hash(password)
@@ -189,7 +190,7 @@ def accept_invitation(secret: str, password: str, ctx: RunContext) -> str:
             raise SignInRefused("this link was used before or has expired", hint="ask an operator for a new one")
         ledger.users.set_password(link.user_id, hashed)
         ledger.users.end_sessions(link.user_id, now=now)
-        return _start_session(link.user_id, ledger, now)
+        return start_session(link.user_id, ledger, now)
 
 
 def follow_sign_in_link(secret: str, ctx: RunContext) -> str:
@@ -199,7 +200,7 @@ def follow_sign_in_link(secret: str, ctx: RunContext) -> str:
         link = ledger.users.find_link(secret, now=now)
         if link is None or link.purpose != "sign_in" or not ledger.users.use_link(secret, now=now):
             raise SignInRefused("this link was used before or has expired", hint="create a new link")
-        return _start_session(link.user_id, ledger, now)
+        return start_session(link.user_id, ledger, now)
 
 
 def sign_in(name: str, password: str, ctx: RunContext) -> str:
@@ -208,8 +209,9 @@ def sign_in(name: str, password: str, ctx: RunContext) -> str:
     Takes as long for an unknown name as for a known one.
 
     Raises:
-        SignInRefused: name or password is wrong; the message does not say which.
+        SignInRefused: name or password is wrong; the message does not say which. Or passwords are switched off.
     """
+    _require_passwords(ctx)
     now = ctx.clock()
     with ctx.ledger() as ledger:
         user = ledger.users.find(name=name)
@@ -221,10 +223,16 @@ def sign_in(name: str, password: str, ctx: RunContext) -> str:
         with ledger.transaction():
             if renewed is not None:
                 ledger.users.set_password(user.user_id, renewed)
-            return _start_session(user.user_id, ledger, now)
+            return start_session(user.user_id, ledger, now)
 
 
-def _start_session(user_id: str, ledger: Ledger, now: datetime) -> str:
+def _require_passwords(ctx: RunContext) -> None:
+    if not ctx.settings.password_sign_in:
+        raise SignInRefused("sign-in by password is switched off", hint="sign in with the identity provider")
+
+
+def start_session(user_id: str, ledger: Ledger, now: datetime) -> str:
+    """Secret of a new session of a user whose identity has been checked."""
     ledger.users.forget_sessions(before=now - _INVITATION)
     return ledger.users.add_session(user_id, now=now, expires_at=now + _SESSION)
 

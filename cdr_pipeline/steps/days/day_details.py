@@ -11,7 +11,7 @@ from cdr_pipeline.steps.days.seal_days import Obstacle, day_obstacles
 from cdr_pipeline.steps.operations.night_report import OriginTotals, rows_by_hour, totals_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.days.export_files import PublishedFile
-from cdr_pipeline.warehouse.ledger import Account, DayBatch, DayEvent, DayLine, DayReconciliation
+from cdr_pipeline.warehouse.ledger import Account, DayBatch, DayEvent, DayLine, DayReconciliation, OpenRejects
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class DayDetails:
         files: daily files of all versions.
         batches: loads that changed the day.
         events: seals and restatements, oldest first.
+        rejects: rejected lines of both origins that are neither corrected nor dismissed.
     """
 
     line: DayLine | None
@@ -39,6 +40,7 @@ class DayDetails:
     files: Sequence[PublishedFile]
     batches: Sequence[DayBatch]
     events: Sequence[DayEvent]
+    rejects: Sequence[OpenRejects] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def day_details(account: Account, business_date: date, ctx: RunContext) -> DayDe
             ledger.files.published_files(account_id, business_date, business_date),
             ledger.day_states.batches(account_id, business_date),
             ledger.day_states.events(account_id, business_date),
+            ledger.health.open_rejects([account_id], business_date=business_date),
         )
     if details.line is None or details.line.state != "open":
         return details

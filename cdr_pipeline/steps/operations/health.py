@@ -3,11 +3,14 @@
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import PurePosixPath
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from cdr_pipeline.core.charts.composed_text import ComposedText
 from cdr_pipeline.errors import (
     CallTooLong,
     ClockDisagrees,
@@ -48,6 +51,7 @@ _A_NIGHT = timedelta(days=2)
 # A file that is missing in its series is reported for five weeks, until the month has been invoiced.
 _EXPECTED = timedelta(days=35)
 _NAMED = 3
+_CENT = Decimal("0.01")
 # An alert that a channel has not accepted within this time is a problem of the channel.
 _UNHEARD = timedelta(minutes=10)
 _SEALED_FAULTS: dict[str, str] = {
@@ -77,16 +81,39 @@ _WORDS_OF_CODES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What a problem is about, for a page that leads to it.
+
+    Attributes:
+        kind: kind of the thing; empty if no page shows it.
+        account_id: account that owns it; empty for several accounts or none.
+        business_date: its day; None without one.
+        name: id of an upload, name of a profile or of a delivery target; otherwise empty.
+    """
+
+    kind: Literal[
+        "", "night", "day", "upload", "rejects", "drop", "profile", "series", "breaks", "delivery", "late_days"
+    ] = ""
+    account_id: str = ""
+    business_date: date | None = None
+    name: str = ""
+
+
+_NO_PAGE: Final = Subject()
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A problem that needs action.
 
     Attributes:
-        what: description without personal data.
+        what: description without personal data; a ``ComposedText`` where a page shows it in other languages.
         code: stable identifier of its kind or cause.
         since: start of the problem, UTC.
         command: command that fixes the problem or shows its details.
         about: what the problem is about, without counts that change while it lasts; empty if ``what`` has none.
         watched_until: instant after which the problem is not looked for any more; None if it always is.
+        subject: what a page shows about it.
     """
 
     what: str
@@ -95,6 +122,7 @@ class Problem:
     command: str
     about: str = ""
     watched_until: datetime | None = None
+    subject: Subject = field(default=_NO_PAGE, compare=False)
 
     @property
     def key(self) -> str:
@@ -155,7 +183,11 @@ def clocks_broken(ledger: Ledger, ctx: RunContext, *, ask_switch: bool = False) 
     """
     for difference in clock_differences(ledger, ctx, ask_switch=ask_switch):
         yield Problem(
-            f"{difference.message}, more than {ctx.settings.clock_tolerance_seconds:g} s",
+            ComposedText(
+                "{difference}, more than {limit} s",
+                difference=difference.message,
+                limit=f"{ctx.settings.clock_tolerance_seconds:g}",
+            ),
             ClockDisagrees.code,
             ctx.clock(),
             "timedatectl set-ntp true",
@@ -173,13 +205,22 @@ def _nights(nights: list[DueNight], ctx: RunContext) -> Iterator[Problem]:
             time.fromisoformat(settings.nightly_at),
             tzinfo=ZoneInfo(settings.time_zone),
         )
-        who = "no account" if night.everybody else f"not {_some(night.accounts)}"
+        text = (
+            ComposedText("night of {day}: no account has been collected whole", day=night.business_date)
+            if night.everybody
+            else ComposedText(
+                "night of {day}: not {accounts} has been collected whole",
+                day=night.business_date,
+                accounts=_some(night.accounts),
+            )
+        )
         yield Problem(
-            f"night of {night.business_date}: {who} has been collected whole",
+            text,
             "night_missing" if night.everybody else "night_incomplete",
             began.astimezone(ctx.clock().tzinfo),
             f"cdr-pipeline nightly --date {night.business_date}",
             str(night.business_date),
+            subject=Subject("night", business_date=night.business_date),
         )
 
 
@@ -212,24 +253,34 @@ def _collections(ledger: Ledger, active: Sequence[Account]) -> Iterator[Problem]
         text, before = _WORDS_OF_CODES.get(code, _NOT_ASKED)
         only = "".join(f" --account {account_id}" for account_id in accounts) if len(accounts) <= _NAMED else ""
         titles = _some([_titled(item, names) for item in accounts])
-        first, command = _access(accounts, len(names), roots) if code == UpstreamAuthError.code else ("", "")
+        first, command = (
+            _access(accounts, len(names), roots) if code == UpstreamAuthError.code else (ComposedText(""), "")
+        )
         yield Problem(
-            f"{business_date}: {_grouped(len(accounts), cause)}{text} {titles}{first}",
+            ComposedText(
+                "{day}: {cause}{text} {accounts}{first}",
+                day=business_date,
+                cause=_grouped(len(accounts), cause),
+                text=ComposedText(text),
+                accounts=titles,
+                first=first,
+            ),
             code,
             min(since for _, since in parts),
             f"{command}{before}cdr-pipeline nightly --date {business_date}{only}",
             f"{business_date} {cause}",
+            subject=Subject("night", accounts[0] if len(accounts) == 1 else "", business_date),
         )
 
 
-def _access(accounts: list[str], registered: int, roots: list[str]) -> tuple[str, str]:
+def _access(accounts: list[str], registered: int, roots: list[str]) -> tuple[ComposedText, str]:
     """What to do first about refused credentials, and the command that tries them before the night is run again."""
     if len(accounts) == registered:
         # A token does not show its account, so the root of the tree is named.
         tried = f"cdr-pipeline accounts sync --root {roots[0]} && " if len(roots) == 1 else ""
-        return "; first correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN", tried
-    stop = f"'cdr-pipeline accounts add {accounts[0]} --inactive'"
-    return f"; first let the switch's operator give these credentials access to it, or stop collecting it: {stop}", ""
+        return ComposedText("; first correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN"), tried
+    text = "; first let the switch's operator give these credentials access to it, or stop collecting it: {command}"
+    return ComposedText(text, command=f"'cdr-pipeline accounts add {accounts[0]} --inactive'"), ""
 
 
 def _uploads(ledger: Ledger, names: Mapping[str, str]) -> Iterator[Problem]:
@@ -237,11 +288,17 @@ def _uploads(ledger: Ledger, names: Mapping[str, str]) -> Iterator[Problem]:
         short = upload.sha256[:12]
         held = upload.state == "held"
         yield Problem(
-            f"upload {short} of account {_titled(upload.account_id, names)} "
-            + ("repeats another file and waits for a decision" if held else "could not be read"),
+            ComposedText(
+                "upload {upload} of account {account} repeats another file and waits for a decision"
+                if held
+                else "upload {upload} of account {account} could not be read",
+                upload=short,
+                account=_titled(upload.account_id, names),
+            ),
             upload.error_code or upload.state,
             upload.since,
             f"cdr-pipeline uploads release {short} --by NAME" if held else _LIST_UPLOADS,
+            subject=Subject("upload", upload.account_id, name="held" if held else "unreadable"),
         )
 
 
@@ -254,9 +311,16 @@ def _rejects(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[
     for (account_id, origin, source), parts in by_source.items():
         rows, reasons = sum(part.row_count for part in parts), sorted({code for part in parts for code in part.reasons})
         of_file = origin == "imported" and parts[0].sha256 is not None
-        where = f"upload {source[:12]}" if of_file else f"the switch's records of {source}"
         yield Problem(
-            f"{rows} row(s) of {where}, account {account_id}, were rejected: {', '.join(reasons)}",
+            ComposedText(
+                "{rows} row(s) of upload {source}, account {account}, were rejected: {reasons}"
+                if of_file
+                else "{rows} row(s) of the switch's records of {source}, account {account}, were rejected: {reasons}",
+                rows=rows,
+                source=source[:12],
+                account=account_id,
+                reasons=", ".join(reasons),
+            ),
             ROWS_REJECTED,
             min(part.since for part in parts),
             _correction(source[:12], account_id)
@@ -264,6 +328,7 @@ def _rejects(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[
             else f"cdr-pipeline rejects dismiss --date {source} --account {account_id} --by NAME --reason WHY",
             f"{account_id} {source}",
             max(part.since for part in parts) + _LOOKED_AT,
+            Subject("rejects", account_id, parts[0].business_date, parts[0].sha256 or "" if of_file else ""),
         )
 
 
@@ -281,7 +346,13 @@ def _profiles(ctx: RunContext) -> Iterator[Problem]:
     for name, profile in broken_profiles(ctx.settings.profile_dir).items():
         path = ctx.settings.profile_dir / f"{name}.toml"
         command = f"cdr-pipeline profiles check {shlex.quote(str(path))}"
-        yield Problem(profile.error.message, profile.error.code, profile.changed_at, command)
+        yield Problem(
+            profile.error.message,
+            profile.error.code,
+            profile.changed_at,
+            command,
+            subject=Subject("profile", name=name),
+        )
 
 
 def _series(ctx: RunContext, names: Mapping[str, str]) -> Iterator[Problem]:
@@ -290,30 +361,43 @@ def _series(ctx: RunContext, names: Mapping[str, str]) -> Iterator[Problem]:
     for series in upload_series(ctx, list(names)):
         days = [day for day in series.missing_days if day >= (now - _EXPECTED).date()]
         if days:
-            named = ", ".join(map(str, days[:_NAMED])) + (
-                f" and {len(days) - _NAMED} more" if len(days) > _NAMED else ""
-            )
+            named = _some([str(day) for day in days])
             yield Problem(
-                f"account {_titled(series.account_id, names)}: no file of profile {series.profile} for {named}; "
-                "import an empty file of that name if there were no calls",
+                ComposedText(
+                    "account {account}: no file of profile {profile} for {days}; "
+                    "import an empty file of that name if there were no calls",
+                    account=_titled(series.account_id, names),
+                    profile=series.profile,
+                    days=named,
+                ),
                 "file_missing",
                 datetime.combine(days[0] + timedelta(days=1), time(), tzinfo=UTC),
                 f"cdr-pipeline import FILE --account {series.account_id} --profile {series.profile}",
                 f"{series.account_id} {series.profile}",
                 datetime.combine(days[-1], time(), tzinfo=UTC) + _EXPECTED,
+                Subject("series", series.account_id),
             )
 
 
 def _drops(ledger: Ledger, account_ids: list[str], ctx: RunContext) -> Iterator[Problem]:
     """Files in the drop folder that cannot be registered, and files that should have been registered earlier."""
     for drop in waiting_drops(ledger, ctx, account_ids):
-        where = f"dropped file {drop.place}"
+        template = None
         if drop.state == "refused":
-            yield Problem(f"{where} cannot be imported: {drop.message}", drop.code, drop.since, _LIST_UPLOADS)
+            template = "dropped file {place} cannot be imported: {cause}"
         elif drop.state == "arriving" and ctx.clock() - drop.since > _FORGOTTEN:
-            yield Problem(f"{where} has been unfinished since it last changed", drop.code, drop.since, _LIST_UPLOADS)
+            template = "dropped file {place} has been unfinished since it last changed"
         elif drop.state == "waiting" and ctx.clock() - drop.since > _A_NIGHT:
-            yield Problem(f"{where} still waits for its import", drop.code, drop.since, _LIST_UPLOADS)
+            template = "dropped file {place} still waits for its import"
+        if template is not None:
+            text = ComposedText(template, place=drop.place, cause=drop.message)
+            yield Problem(
+                text,
+                drop.code,
+                drop.since,
+                _LIST_UPLOADS,
+                subject=Subject("drop", drop.account_id or "", name=drop.state),
+            )
 
 
 def _inbound(ledger: Ledger, names: Mapping[str, str], ctx: RunContext) -> Iterator[Problem]:
@@ -376,11 +460,16 @@ def _files(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterator[Pr
     for files in ledger.health.outdated_files(account_ids, before=now - _FORGOTTEN):
         if files.still_open:
             yield Problem(
-                f"{files.business_date}: the files of {files.accounts} account(s) do not show their latest records",
+                ComposedText(
+                    "{day}: the files of {accounts} account(s) do not show their latest records",
+                    day=files.business_date,
+                    accounts=files.accounts,
+                ),
                 "file_outdated",
                 files.since,
                 f"cdr-pipeline export --date {files.business_date}",
                 str(files.business_date),
+                subject=Subject("night", business_date=files.business_date),
             )
 
 
@@ -389,12 +478,17 @@ def _late_days(ledger: Ledger, account_ids: list[str], before: datetime) -> Iter
     for files in ledger.health.outdated_files(account_ids, before=before):
         if not files.still_open:
             yield Problem(
-                f"{files.business_date}: {files.accounts} account(s) are late_pending: records arrived or changed "
-                "after the day was sealed",
+                ComposedText(
+                    "{day}: {accounts} account(s) are late_pending: records arrived or changed"
+                    " after the day was sealed",
+                    day=files.business_date,
+                    accounts=files.accounts,
+                ),
                 "restatement_due",
                 files.since,
                 f"cdr-pipeline days restate --by NAME --reason WHY --date {files.business_date}",
                 str(files.business_date),
+                subject=Subject("late_days", business_date=files.business_date),
             )
 
 
@@ -405,13 +499,19 @@ def _sealed_files(ledger: Ledger) -> Iterator[Problem]:
         by_fault.setdefault((file.account_id, file.fault or ""), []).append(file)
     for (account_id, fault), files in by_fault.items():
         first = files[0]
-        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        more = ComposedText(" and {count} more", count=len(files) - 1) if len(files) > 1 else ""
         if fault == FileFault.RECORDS_DIFFER:
             command = f"cdr-pipeline collect --replay --date {first.business_date} --account {account_id}"
         else:
             command = f"cdr-pipeline days repair --account {account_id}"
         yield Problem(
-            f"account {account_id}: {PurePosixPath(first.path).name}{more}, sealed: {_SEALED_FAULTS[fault]}",
+            ComposedText(
+                "account {account}: {file}{more}, sealed: {fault}",
+                account=account_id,
+                file=PurePosixPath(first.path).name,
+                more=more,
+                fault=ComposedText(_SEALED_FAULTS[fault]),
+            ),
             f"sealed_{fault}",
             min(file.fault_since for file in files if file.fault_since is not None),
             command,
@@ -428,24 +528,31 @@ def _deliveries(ledger: Ledger, account_ids: list[str], now: datetime) -> Iterat
     for (target, state, code), due in by_target.items():
         again = " --again" if state == "refused" else ""
         yield Problem(
-            f"{len(due)} file(s) have not arrived at {target}",
+            ComposedText("{files} file(s) have not arrived at {target}", files=len(due), target=target),
             code,
             min(due),
             f"cdr-pipeline deliver --target {target}{again}",
             f"{target} {state}",
+            subject=Subject("delivery", name=state),
         )
 
 
 def _volumes(ledger: Ledger, names: Mapping[str, str], now: datetime) -> Iterator[Problem]:
     for day in ledger.health.suspicious_days(list(names), first_date=(now - _LOOKED_AT).date()):
         yield Problem(
-            f"{day.business_date}: account {_titled(day.account_id, names)} is {day.volume}; "
-            f"{day.usual_rows} rows are usual",
+            ComposedText(
+                "{day}: account {account} is {volume}; {usual} rows are usual",
+                day=day.business_date,
+                volume=ComposedText(day.volume),
+                account=_titled(day.account_id, names),
+                usual=day.usual_rows,
+            ),
             "volume_unusual",
             day.since,
             f"cdr-pipeline nightly --date {day.business_date} --account {day.account_id}",
             f"{day.business_date} {day.account_id}",
             _last_look(day.business_date),
+            Subject("day", day.account_id, day.business_date),
         )
 
 
@@ -456,32 +563,50 @@ def _reconciliations(ledger: Ledger, account_ids: list[str], ctx: RunContext) ->
         settle = settle_command(day.business_date)
         if limit is not None and day.exposure > limit:
             yield Problem(
-                f"{day.business_date}: {day.breaks} breaks leave {day.exposure:.2f} {day.currency} open, "
-                f"more than {limit}",
+                ComposedText(
+                    "{day}: {breaks} breaks leave {exposure} {currency} open, more than {limit}",
+                    day=day.business_date,
+                    breaks=day.breaks,
+                    exposure=day.exposure.quantize(_CENT),
+                    currency=day.currency,
+                    limit=limit,
+                ),
                 "exposure",
                 ended,
                 settle,
                 f"{day.business_date} {day.currency}",
                 _last_look(day.business_date),
+                Subject("breaks", business_date=day.business_date),
             )
         elif day.red:
             yield Problem(
-                f"{day.business_date}: {day.red} reconciliation(s) are red, {day.breaks} break(s) are undecided",
+                ComposedText(
+                    "{day}: {red} reconciliation(s) are red, {breaks} break(s) are undecided",
+                    day=day.business_date,
+                    red=day.red,
+                    breaks=day.breaks,
+                ),
                 "reconciliation_red",
                 ended,
                 settle,
                 f"{day.business_date} {day.currency}",
                 _last_look(day.business_date),
+                Subject("breaks", business_date=day.business_date),
             )
         if day.unverified:
             yield Problem(
-                f"{day.business_date}: nothing verifies the charges of {day.unverified} reconciliation(s); give the"
-                " profile a rate_card, or set compare_amounts = false",
+                ComposedText(
+                    "{day}: nothing verifies the charges of {count} reconciliation(s); give the profile a rate_card, or"
+                    " set compare_amounts = false",
+                    day=day.business_date,
+                    count=day.unverified,
+                ),
                 "charges_unverified",
                 ended,
                 f"cdr-pipeline reconcile --date {day.business_date}",
                 f"{day.business_date} {day.currency}",
                 _last_look(day.business_date),
+                Subject("profile"),
             )
 
 
@@ -493,7 +618,12 @@ def _retention(ledger: Ledger, now: datetime) -> Iterator[Problem]:
             continue
         first = datetime.combine(months_after(due[0], policy.keep_months + 1), time(), tzinfo=UTC)
         yield Problem(
-            f"account {policy.account_id}: {len(due)} month(s) from {due[0]:%Y-%m} on should have been removed",
+            ComposedText(
+                "account {account}: {months} month(s) from {first} on should have been removed",
+                account=policy.account_id,
+                months=len(due),
+                first=f"{due[0]:%Y-%m}",
+            ),
             "retention_due",
             max(first, policy.set_at),
             "cdr-pipeline warehouse retention run",
@@ -509,13 +639,17 @@ def _replica(ctx: RunContext) -> Iterator[Problem]:
     try:
         state = replica_state(ctx.url, url.get_secret_value())
     except WarehouseError as error:
-        text = f"the replica is not used: {error.message}"
+        text = ComposedText("the replica is not used: {cause}", cause=error.message)
         yield Problem(text, ReplicaUnusable.code, now, "cdr-pipeline warehouse status", "replica")
         return
     since = state.replayed_at or now
     if state.bytes_behind and (now - since).total_seconds() > limit:
         yield Problem(
-            f"the replica is {state.bytes_behind / 1e6:.1f} MB behind, its last transaction is older than {limit:g} s",
+            ComposedText(
+                "the replica is {size} MB behind, its last transaction is older than {limit} s",
+                size=f"{state.bytes_behind / 1e6:.1f}",
+                limit=f"{limit:g}",
+            ),
             "replica_behind",
             since,
             "cdr-pipeline warehouse status",
@@ -528,7 +662,12 @@ def _alerts(ledger: Ledger, now: datetime) -> Iterator[Problem]:
     for waiting in ledger.alerts.waiting():
         if now - waiting.since > _UNHEARD:
             yield Problem(
-                f"{waiting.alerts} alert(s) wait for the channel {waiting.channel}: {waiting.error or 'not yet sent'}",
+                ComposedText(
+                    "{alerts} alert(s) wait for the channel {channel}: {cause}",
+                    alerts=waiting.alerts,
+                    channel=waiting.channel,
+                    cause=waiting.error or ComposedText("not yet sent"),
+                ),
                 "alert_waiting",
                 waiting.since,
                 "cdr-pipeline alerts retry",
@@ -555,9 +694,13 @@ def _last_look(day: date) -> datetime:
     return datetime.combine(day, time(), tzinfo=UTC) + _LOOKED_AT
 
 
-def _grouped(accounts: int, cause: str) -> str:
+def _grouped(accounts: int, cause: str) -> ComposedText:
     """Number of accounts and what they have in common, such as ``12 accounts: connection refused by host; ``."""
-    return f"{accounts} account{'s' if accounts > 1 else ''}: {cause}; " if cause else ""
+    if not cause:
+        return ComposedText("")
+    return ComposedText(
+        "{count} account: {cause}; " if accounts == 1 else "{count} accounts: {cause}; ", count=accounts, cause=cause
+    )
 
 
 def _titled(account_id: str, names: Mapping[str, str]) -> str:
@@ -566,7 +709,11 @@ def _titled(account_id: str, names: Mapping[str, str]) -> str:
     return f"{name} ({account_id})" if name and name != account_id else account_id
 
 
-def _some(accounts: "tuple[str, ...] | list[str]") -> str:
+def _some(accounts: "tuple[str, ...] | list[str]") -> ComposedText:
     named = ", ".join(accounts[:_NAMED])
     more = len(accounts) - _NAMED
-    return f"{named} and {more} more" if more > 0 else named
+    return (
+        ComposedText("{names} and {count} more", names=named, count=more)
+        if more > 0
+        else ComposedText("{names}", names=named)
+    )

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Literal
+from datetime import date, datetime, timedelta
+from typing import Final, Literal
 
 from cdr_pipeline.steps.days.calendar import MarkedDay
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
+from cdr_pipeline.warehouse.ledger import OpenRejects
 
-Kind = Literal["missing", "incomplete", "red", "late", "held", "unreadable", "refused_drop"]
+Kind = Literal["missing", "incomplete", "red", "late", "held", "unreadable", "refused_drop", "rejects"]
+# Rejected lines wait for a correction for a week, as in ``find_problems``.
+_REJECTS_WAIT: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +20,13 @@ class WaitingWork:
     """One thing to do.
 
     Attributes:
-        kind: what waits: a day that is missing, incomplete, red or late; a file that is held, unreadable or refused.
+        kind: what waits: a day that is missing, incomplete, red or late; a file that is held, unreadable or refused;
+            rejected lines of a file or of the switch.
         account_id: account that owns it.
-        business_date: day; None for a file.
+        business_date: day; None for a file and for rejected lines without a day.
         subject: id of the upload, or place of the dropped file; empty for a day.
         breaks: number of undecided breaks of a red day.
+        count: number of rejected lines.
         since: since when it waits; None if only its day is known.
         code: error code of the cause, if any.
     """
@@ -31,6 +36,7 @@ class WaitingWork:
     business_date: date | None
     subject: str = ""
     breaks: int = 0
+    count: int = 0
     since: datetime | None = None
     code: str | None = None
 
@@ -47,6 +53,7 @@ def waiting_work(
         unowned: whether to include dropped files that belong to no registered account.
     """
     with ctx.ledger() as ledger:
+        rejects = ledger.health.open_rejects(accounts, since=ctx.clock() - _REJECTS_WAIT)
         stuck = ledger.health.stuck_uploads(accounts)
         causes = {(day.account_id, day.business_date): day for day in ledger.health.failed_days(accounts)}
         drops = [
@@ -69,6 +76,7 @@ def waiting_work(
         WaitingWork("refused_drop", drop.account_id or "", None, subject=drop.place, since=drop.since, code=drop.code)
         for drop in drops
     ]
+    files += _rejected(rejects)
     days: list[WaitingWork] = []
     for item in marked:
         kind = _kind(item)
@@ -87,6 +95,26 @@ def waiting_work(
         )
     days.sort(key=lambda work: (work.business_date or date.min, work.account_id))
     return [*files, *days]
+
+
+def _rejected(rejects: Sequence[OpenRejects]) -> list[WaitingWork]:
+    """Rejected lines by file, and those of the switch by day."""
+    parts: dict[tuple[str, str, date | None], list[OpenRejects]] = {}
+    for item in rejects:
+        of_file = item.sha256 if item.origin == "imported" and item.sha256 else ""
+        parts.setdefault((item.account_id, of_file, None if of_file else item.business_date), []).append(item)
+    return [
+        WaitingWork(
+            "rejects",
+            account_id,
+            business_date,
+            subject=sha256,
+            count=sum(item.row_count for item in listed),
+            since=min(item.since for item in listed),
+        )
+        for (account_id, sha256, business_date), listed in parts.items()
+        if sha256 or business_date
+    ]
 
 
 def _kind(item: MarkedDay) -> Kind | None:

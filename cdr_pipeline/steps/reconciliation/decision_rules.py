@@ -1,6 +1,7 @@
 """Rules that decide breaks: now, and at every reconciliation."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 from uuid import uuid4
 
 from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
@@ -10,6 +11,9 @@ from cdr_pipeline.steps.reconciliation.decisions import SHOWN_ID, DecidedBreaks,
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay
+
+# Rules cover unpriced charges only if they name this class.
+_UNPRICED: Final = "unpriced"
 
 
 def add_rule(
@@ -41,11 +45,7 @@ def add_rule(
     require_person(reason, created_by)
     if decision == "credited":
         raise InvalidDecision("a rule accepts or disputes", hint="'cdr-pipeline breaks credit' records a credit note")
-    if criteria.is_empty:
-        raise InvalidDecision(
-            "a rule without a criterion would decide every break",
-            hint="give --carrier, --class, --cause, --destination, --below or --at-least",
-        )
+    _require_criterion(criteria)
     with ctx.ledger() as ledger:
         now = ctx.clock()
         rules = [
@@ -75,21 +75,53 @@ def list_rules(ctx: RunContext, accounts: Sequence[str] | None = None, *, ended:
     return [rule for rule in rules if ended or rule.ended_at is None]
 
 
-def end_rule(rule_id: str, ctx: RunContext, *, ended_by: str, reason: str) -> None:
+def preview_rule(criteria: BreakCriteria, ctx: RunContext, accounts: Sequence[str] | None = None) -> list[Break]:
+    """Open breaks that a rule with these criteria would decide now, the largest amount at risk first.
+
+    Raises:
+        AccountNotFound: an account is not registered.
+        InvalidDecision: the rule covers everything.
+    """
+    _require_criterion(criteria)
+    with ctx.ledger() as ledger:
+        account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
+        found = ledger.reconciliations.breaks(account_ids, criteria=criteria, states=["open"])
+    return [item for item in found if item.match_class != _UNPRICED or _UNPRICED in criteria.classes]
+
+
+def end_rule(
+    rule_id: str, ctx: RunContext, *, ended_by: str, reason: str, accounts: Sequence[str] | None = None
+) -> None:
     """Ends a rule. Its decisions stay; withdraw them with ``decide_selected`` and ``open``.
+
+    Args:
+        rule_id: id of the rule.
+        ctx: settings, warehouse, clock and progress callback.
+        ended_by: person responsible.
+        reason: why.
+        accounts: accounts among which the rule is looked for; all when omitted.
 
     Raises:
         InvalidDecision: no rule in force has the id, or reason or person is missing.
     """
     require_person(reason, ended_by)
     with ctx.ledger() as ledger:
-        account_ids = [account.account_id for account in ledger.accounts.all()]
+        known = [account.account_id for account in ledger.accounts.all()]
+        account_ids = known if accounts is None else [item for item in known if item in set(accounts)]
         if not ledger.decisions.end_rule(
             account_ids, rule_id, ended_by=ended_by.strip(), reason=reason.strip(), now=ctx.clock()
         ):
             raise InvalidDecision(
                 f"no rule in force has the id {rule_id!r}", hint="'cdr-pipeline breaks rules list' shows the ids"
             )
+
+
+def _require_criterion(criteria: BreakCriteria) -> None:
+    if criteria.is_empty:
+        raise InvalidDecision(
+            "a rule without a criterion would decide every break",
+            hint="give --carrier, --class, --cause, --destination, --below or --at-least",
+        )
 
 
 def apply_rules(day: CarrierDay, ledger: Ledger, ctx: RunContext) -> int:

@@ -110,6 +110,15 @@ class UserTable(LedgerTables):
             return None
         return next(iter(self.statements.records(User, "accounts/users", user_id=user_id, name=name)), None)
 
+    def find_by_identity(self, issuer: str, subject: str) -> User | None:
+        """The user who is bound to a person of an identity provider."""
+        rows = self.statements.rows("accounts/user_of_identity", issuer=issuer, subject=subject)
+        return self.find(user_id=rows[0]["user_id"]) if rows else None
+
+    def bind_identity(self, user_id: str, issuer: str, subject: str) -> bool:
+        """Binds a user to a person of an identity provider; False if the user is bound to another one."""
+        return bool(self.statements.execute("accounts/bind_identity", user_id=user_id, issuer=issuer, subject=subject))
+
     def change(self, user: User) -> None:
         """Changes role, account and access of a user."""
         self.statements.execute(

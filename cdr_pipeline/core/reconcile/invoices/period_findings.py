@@ -2,10 +2,19 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 
+from cdr_pipeline.core.charts.composed_text import ComposedText
 from cdr_pipeline.core.reconcile.invoices.currency_comparison import CurrencyComparison
 from cdr_pipeline.core.reconcile.invoices.invoice import Invoice
 from cdr_pipeline.core.reconcile.invoices.later_changes import ChangeSinceInvoice, ReceivedCredit
+
+_PLACES: Final = Decimal("0.0001")
+_CHANGES: Final = {
+    "new": "since the invoice, {calls} records came with later files: {sign}{amount} {unit}",
+    "corrected": "since the invoice, {calls} records were corrected: {sign}{amount} {unit}",
+    "decided": "since the invoice, {calls} breaks were decided: {sign}{amount} {unit}",
+}
 
 
 def period_findings(
@@ -14,7 +23,7 @@ def period_findings(
     overlapping: Sequence[Invoice],
     changes: Sequence[ChangeSinceInvoice],
     notes: Sequence[ReceivedCredit],
-) -> list[str]:
+) -> list[ComposedText]:
     """What a person should know about the invoices of a period, as text.
 
     Args:
@@ -24,11 +33,18 @@ def period_findings(
         changes: what came after the newest invoice.
         notes: credit notes of the carrier.
     """
-    findings: list[str] = []
+    findings: list[ComposedText] = []
     if not inside:
-        findings.append("no invoice of this period was entered; what is payable follows from the carrier's records")
+        findings.append(
+            ComposedText("no invoice of this period was entered; what is payable follows from the carrier's records")
+        )
     findings += [
-        f"invoice {item.number} covers {item.first_date} to {item.last_date} and is not compared here"
+        ComposedText(
+            "invoice {number} covers {first} to {last} and is not compared here",
+            number=item.number,
+            first=item.first_date,
+            last=item.last_date,
+        )
         for item in overlapping
     ]
     for number, item in enumerate(inside):
@@ -40,61 +56,79 @@ def period_findings(
                 and is_one_account
                 and max(item.first_date, other.first_date) <= min(item.last_date, other.last_date)
             ):
-                findings.append(f"invoices {item.number} and {other.number} both bill calls of the same days")
+                text = "invoices {first} and {second} both bill calls of the same days"
+                findings.append(ComposedText(text, first=item.number, second=other.number))
     for item in compared:
         if inside and not item.has_invoice:
-            findings.append(f"charged in {item.currency} and on no invoice: {item.parts.charged:.4f} {item.currency}")
+            findings.append(_money("charged in {unit} and on no invoice: {amount} {unit}", item, item.parts.charged))
         findings += _findings_in(item)
     findings += _changes_in_words(changes)
     findings += [
-        f"credit note {note.number}: {note.unused:.4f} of {note.amount:.4f} {note.currency} close no break"
+        ComposedText(
+            "credit note {number}: {unused} of {amount} {unit} close no break",
+            number=note.number,
+            unused=note.unused.quantize(_PLACES),
+            amount=note.amount.quantize(_PLACES),
+            unit=note.currency,
+        )
         for note in notes
         if note.unused
     ]
     return findings
 
 
-def _changes_in_words(changes: Sequence[ChangeSinceInvoice]) -> list[str]:
+def _changes_in_words(changes: Sequence[ChangeSinceInvoice]) -> list[ComposedText]:
     """One finding per kind of change and currency."""
-    words = {"new": "came with later files", "corrected": "were corrected", "decided": "were decided"}
     sums: dict[tuple[str, str], tuple[int, Decimal]] = {}
     for change in changes:
         calls, amount = sums.get((change.kind, change.currency), (0, Decimal(0)))
         sums[change.kind, change.currency] = (calls + change.calls, amount + change.difference)
     return [
-        f"since the invoice, {calls} {'breaks' if kind == 'decided' else 'records'} {words[kind]}: {amount:+.4f} {unit}"
+        ComposedText(
+            _CHANGES[kind],
+            calls=calls,
+            sign="-" if amount < 0 else "+",
+            amount=abs(amount).quantize(_PLACES),
+            unit=unit,
+        )
         for (kind, unit), (calls, amount) in sums.items()
     ]
 
 
-def _findings_in(item: CurrencyComparison) -> list[str]:
-    unit, parts = item.currency, item.claimed
-    findings: list[str] = []
+def _money(template: str, item: CurrencyComparison, amount: Decimal, **values: object) -> ComposedText:
+    """A finding about an amount in a currency."""
+    return ComposedText(template, amount=amount.quantize(_PLACES), unit=item.currency, **values)
+
+
+def _findings_in(item: CurrencyComparison) -> list[ComposedText]:
+    parts = item.claimed
+    findings: list[ComposedText] = []
     unknown = [row.name for row in item.rows if row.invoiced and not row.records and not row.legs]
     if unknown:
-        findings.append(
-            f"{len(unknown)} destination(s) of the invoice are in no record: {', '.join(unknown[:5])}; if the names"
-            " differ, use the names of the rate card"
+        text = (
+            "{count} destination(s) of the invoice are in no record: {names}; if the names differ, use the names of the"
+            " rate card"
         )
+        findings.append(ComposedText(text, count=len(unknown), names=", ".join(unknown[:5])))
     if item.invoiced_too_much:
-        findings.append(f"invoiced beyond the records: {item.invoiced_too_much:.4f} {unit}")
+        findings.append(_money("invoiced beyond the records: {amount} {unit}", item, item.invoiced_too_much))
     if item.invoiced_too_little:
         withheld = parts.disputed + parts.undecided
-        findings.append(
-            f"in the records and not invoiced: {item.invoiced_too_little:.4f} {unit}"
-            + (f"; the invoice may leave out some of the {withheld:.4f} {unit} in dispute" if withheld else "")
+        text = (
+            "in the records and not invoiced: {amount} {unit}; the invoice may leave out some of the {withheld} {unit}"
+            " in dispute"
+            if withheld
+            else "in the records and not invoiced: {amount} {unit}"
         )
+        findings.append(_money(text, item, item.invoiced_too_little, withheld=withheld.quantize(_PLACES)))
     if item.late_records:
-        findings.append(
-            f"billed late: {item.late_records} calls of earlier periods, {item.late_charged:.4f} {unit}, count here"
-        )
+        text = "billed late: {calls} calls of earlier periods, {amount} {unit}, count here"
+        findings.append(_money(text, item, item.late_charged, calls=item.late_records))
     if item.later_records:
-        findings.append(
-            f"{item.later_records} calls of this period, {item.later_charged:.4f} {unit}, came with later files and"
-            " count in a later period"
-        )
+        text = "{calls} calls of this period, {amount} {unit}, came with later files and count in a later period"
+        findings.append(_money(text, item, item.later_charged, calls=item.later_records))
     if parts.unpriced:
-        findings.append(f"without an agreed price: {parts.unpriced:.4f} {unit}")
+        findings.append(_money("without an agreed price: {amount} {unit}", item, parts.unpriced))
     if parts.not_charged:
-        findings.append(f"not charged yet: {parts.not_charged:.4f} {unit} by the agreed prices")
+        findings.append(_money("not charged yet: {amount} {unit} by the agreed prices", item, parts.not_charged))
     return findings

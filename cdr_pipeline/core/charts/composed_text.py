@@ -1,0 +1,25 @@
+"""English texts that keep their template and values, so that a page can show them in another language."""
+
+from collections.abc import Mapping
+from typing import Self
+
+
+class ComposedText(str):
+    """An English text made of a template and values.
+
+    It is a plain string everywhere else. A page in another language translates the template and formats the values.
+
+    Args:
+        template: text with ``{name}`` for each value.
+        values: values by name; their ``str`` is shown in English.
+    """
+
+    __slots__ = ("template", "values")
+    template: str
+    values: Mapping[str, object]
+
+    def __new__(cls, template: str, /, **values: object) -> Self:
+        """Composes the text. Without values, the template is the text."""
+        composed = super().__new__(cls, template.format(**values) if values else template)
+        composed.template, composed.values = template, values
+        return composed

@@ -1,0 +1,1 @@
+"""Identity providers with which users of the console sign in."""
