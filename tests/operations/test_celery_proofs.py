@@ -169,10 +169,12 @@ def group_of(pid: int) -> int | None:
 
 
 def ended(services: Services) -> list[str]:
-    """States of all runs, after the last one has ended and no other follows."""
+    """States of all nights, after the last one has ended and no other follows."""
     deadline, quiet = time.monotonic() + 60 * 60, 0
     while time.monotonic() < deadline:
-        states = [row[0] for row in services.events("SELECT status FROM runs ORDER BY id")]
+        states = [
+            row[0] for row in services.events("SELECT status FROM runs WHERE pipeline_name = 'nightly' ORDER BY id")
+        ]
         if states and states[-1] == "SUCCESS" and set(states) <= set(ENDED):
             return states
         quiet = quiet + 1 if states and set(states) <= set(ENDED) else 0
