@@ -1,6 +1,5 @@
 """The command line: ``cdr-pipeline``. Thin: parse, call a step, print; exit codes are those of the errors."""
 
-import errno
 import signal
 import sys
 from typing import Final, NoReturn
@@ -10,11 +9,9 @@ from rich.console import Console
 
 from cdr_pipeline import __version__
 from cdr_pipeline.cli.grouped_help import GroupedCommands
-from cdr_pipeline.errors import CdrError, ConfigurationError
+from cdr_pipeline.errors import CdrError
 from cdr_pipeline.privacy.redaction import redact
 
-# A folder that cannot be written: not an error of the program.
-_FOLDER_FAULTS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR})
 # Exit code after Ctrl-C, as of a shell.
 _INTERRUPTED: Final = 130
 
@@ -66,14 +63,12 @@ def main() -> None:
     except CdrError as error:
         _fail(error)
     except OSError as error:
-        if error.errno not in _FOLDER_FAULTS:
+        from cdr_pipeline.steps.failure import folder_fault
+
+        folder = folder_fault(error)
+        if folder is None:
             raise
-        _fail(
-            ConfigurationError(
-                f"cannot write {error.filename or 'a file'}: {error.strerror}",
-                hint="make the folder writable and free some space, or name another folder in CDR_DATA_DIR",
-            )
-        )
+        _fail(folder)
 
 
 def _stop() -> NoReturn:

@@ -16,7 +16,7 @@ import dagster as dg
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.failure import FAULT, error_summary
+from cdr_pipeline.steps.failure import FAULT, error_summary, folder_fault
 
 MAX_RUN_RETRIES: Final = "dagster/max_retries"
 FAILURE_TAG: Final = "cdr/failure"
@@ -36,7 +36,8 @@ def classified_failures(context: dg.AssetExecutionContext | dg.OpExecutionContex
         Failure: the block raised an error. If the error is permanent, the run is tagged as well.
     """
     try:
-        yield
+        with _known_folder_faults():
+            yield
     except CdrError as error:
         if not error.retryable:
             stop_run_retries(context, error.code)
@@ -54,6 +55,15 @@ def classified_failures(context: dg.AssetExecutionContext | dg.OpExecutionContex
             metadata={"code": FAULT, "where": dg.MetadataValue.md(_frames(error))},
             allow_retries=False,
         ) from None
+
+
+@contextmanager
+def _known_folder_faults() -> Generator[None]:
+    """Names a full or read-only folder instead of a fault of the program."""
+    try:
+        yield
+    except OSError as error:
+        raise folder_fault(error) or error from None
 
 
 def stop_run_retries(context: dg.AssetExecutionContext | dg.OpExecutionContext, code: str) -> None:

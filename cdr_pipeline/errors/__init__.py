@@ -71,6 +71,7 @@ token, a phone number or a name.
     ├── DayNotEnded                 9   the day has not ended in the account's time zone (retryable)
     ├── BackupError                     8   a backup could not be written, or is incomplete or damaged
     ├── ProblemsFound                   11  a check-up found problems that need manual action
+    ├── FolderNotWritable           2   a folder is full or cannot be written (retryable)
     ├── StoreError                      14  the object store of CDR_DATA_DIR failed
     │   ├── StoreUnavailable                it cannot be reached or is overloaded (retryable)
     │   └── StoreRefused                    it rejects the credentials, or the bucket does not exist
@@ -108,7 +109,7 @@ from cdr_pipeline.errors.days import (
     SealedFileDamaged,
     SealedFileExists,
 )
-from cdr_pipeline.errors.files import StoreError, StoreRefused, StoreUnavailable
+from cdr_pipeline.errors.files import FolderNotWritable, StoreError, StoreRefused, StoreUnavailable
 from cdr_pipeline.errors.inbound import (
     InboundError,
     InboundFileChanged,
@@ -192,6 +193,7 @@ __all__ = [
     "DeliveryRefused",
     "DialectChanged",
     "ExportError",
+    "FolderNotWritable",
     "InboundError",
     "InboundFileChanged",
     "InboundFileRefused",

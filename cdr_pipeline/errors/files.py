@@ -1,6 +1,14 @@
-"""Errors of the object store that holds the data."""
+"""Errors of the folder or the object store that holds the data."""
 
 from cdr_pipeline.errors.base import CdrError
+
+
+class FolderNotWritable(CdrError):
+    """A folder is full or cannot be written. The same work succeeds once it can."""
+
+    code = "folder_not_writable"
+    exit_code = 2
+    retryable = True
 
 
 class StoreError(CdrError):

@@ -163,6 +163,8 @@ def _account(switch: SimulatedSwitch, account_id: str, request: Request) -> Simu
         raise Refusal(404, "bad_identifier", {"cause": account_id, "message": "bad identifier"})
     if request.method != "GET":
         raise Refusal(405, "invalid_method", {"message": "method not allowed"})
+    if account_id in switch.forbidden:
+        raise Refusal(403, "forbidden", {"message": "forbidden"})
     if account_id in switch.failing:
         raise Refusal(503, "datastore_unreachable", {"message": "datastore timeout"})
     return account

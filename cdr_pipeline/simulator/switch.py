@@ -32,6 +32,7 @@ class SimulatedSwitch:
         seed, calls_per_day: parameters of the generated traffic.
         stored: documents of a file by account; None for generated traffic.
         failing: ids of accounts for which the switch answers 503.
+        forbidden: ids of accounts for which it answers 403.
         faults: names of active faults, see ``simulator.faults.catalogue``.
     """
 
@@ -43,6 +44,7 @@ class SimulatedSwitch:
     calls_per_day: int = 200
     stored: dict[str, list[Document]] | None = None
     failing: frozenset[str] = field(default_factory=frozenset[str])
+    forbidden: frozenset[str] = field(default_factory=frozenset[str])
     faults: tuple[str, ...] = ()
 
     @property

@@ -1,14 +1,18 @@
 """Failures of one account, day or file. Steps collect them and continue with the next item."""
 
+import errno
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cdr_pipeline.errors import CdrError, WarehouseContended, WarehouseUnavailable
+from cdr_pipeline.errors import CdrError, FolderNotWritable, WarehouseContended, WarehouseUnavailable
+from cdr_pipeline.privacy.redaction import redact
 
 # Code of an unexpected exception, which is a bug of the program.
 FAULT: Final = "fault_of_the_program"
+# A folder that cannot be written: not an error of the program.
+_FOLDER_FAULTS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,10 @@ class AccountFailure:
 
     @classmethod
     def of_fault(cls, account_id: str, work: str, error: Exception) -> "AccountFailure":
-        """Returns the failure of an account for an unexpected exception during ``work``."""
+        """Returns the failure of an account for an exception during ``work`` that is not one of ours."""
+        folder = folder_fault(error)
+        if folder is not None:
+            return cls.of(account_id, folder)
         return cls(account_id, FAULT, retryable=False, message=f"{work}: {error_summary(error)}")
 
 
@@ -42,6 +49,16 @@ def contained(account_id: str, work: str, error: Exception) -> AccountFailure:
     if isinstance(error, CdrError):
         return AccountFailure.of(account_id, error)
     return AccountFailure.of_fault(account_id, work, error)
+
+
+def folder_fault(error: Exception) -> FolderNotWritable | None:
+    """The error of a folder that is full or cannot be written; None for any other exception."""
+    if not isinstance(error, OSError) or error.errno not in _FOLDER_FAULTS:
+        return None
+    return FolderNotWritable(
+        redact(f"cannot write {error.filename or 'a file'}: {error.strerror}"),
+        hint="make the folder writable and free some space, or name another folder in CDR_DATA_DIR",
+    )
 
 
 def error_summary(error: Exception) -> str:

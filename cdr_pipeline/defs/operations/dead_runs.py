@@ -20,7 +20,7 @@ from cdr_pipeline.warehouse.operations.leases import ExpiredLease
 _BEFORE_START: Final = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
 _ACTIVE: Final = [*_BEFORE_START, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 # A run whose steps have processes of their own writes no event for a few seconds between two steps.
-QUIET: Final = timedelta(minutes=1)
+QUIET: Final = timedelta(seconds=10)
 # A run without a process tag can still be starting for this long.
 _STARTING: Final = timedelta(minutes=15)
 _RETRY_NUMBER: Final = "dagster/retry_number"

@@ -45,14 +45,14 @@ class CheckUp:
     lost: tuple[Problem, ...] = ()
 
 
-def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: timedelta = QUIET) -> CheckUp:
+def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: timedelta | None = None) -> CheckUp:
     """Looks for problems; with ``fix`` ends the dead runs.
 
     Args:
         settings: settings of this process.
         fix: whether to end dead runs; otherwise the check-up changes nothing.
         clock: returns the current time in UTC.
-        quiet: time without an event after which the process of a run is checked.
+        quiet: time without an event after which the process of a run is checked; None for ``QUIET``.
 
     Raises:
         WarehouseError: the warehouse cannot be used.
@@ -61,7 +61,7 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
     dg.Definitions.validate_loadable(build_definitions(settings))
     check_place(settings)
     ctx = RunContext.open(settings, clock=clock)
-    gone, orchestration = _runs_and_daemon(ctx, fix=fix, quiet=quiet)
+    gone, orchestration = _runs_and_daemon(ctx, fix=fix, quiet=QUIET if quiet is None else quiet)
     lost = tuple(map(_lost_file, check_sealed_files(ctx).lost))
     with ctx.ledger() as ledger:
         # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.

@@ -19,7 +19,7 @@ from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
 from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.run_context import Progress
+from cdr_pipeline.steps.run_context import Progress, RunContext
 
 if TYPE_CHECKING:
     from cdr_pipeline.defs.dagster_private import StepFailureData
@@ -84,6 +84,7 @@ def run_night(
 
     Raises:
         ConfigurationError: no switch is configured, or the date has no partition. No run is started.
+        WarehouseError: the warehouse cannot be used. No run is started.
     """
     key = business_date.isoformat()
     if not business_days(settings).has_partition_key(key):
@@ -96,6 +97,8 @@ def run_night(
             "CDR_API_URL is not set: there is no switch to collect from",
             hint="set it and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; see 'cdr-pipeline config check'",
         )
+    # A warehouse that cannot be used is an error of its own, and leaves no failed run behind.
+    RunContext.open(settings)
     tags = {PROCESS_TAG: own_process()} | ({ACCOUNTS_TAG: ",".join(accounts)} if accounts else {})
     if replay:
         tags[REPLAY_TAG] = "true"

@@ -56,7 +56,6 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         """
         with classified_failures(context), DayRun.open(context, run_contexts, scope) as run:
             reports = [night_report(day, run.ctx) for day in run.dates]
-            pages = [str(write_night_page(item, run.ctx)) for item in reports]
             red = red_checks(context)
             tag_outcome(context, _accounts_of(run, reports), red)
             tag_verdict(
@@ -65,6 +64,8 @@ def night_report_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
                 red=bool(red),
                 rejected_rows=sum(item.rejected_rows for item in reports),
             )
+            # After the tags: on a full disk the run still names the accounts that failed and why.
+            pages = [str(write_night_page(item, run.ctx)) for item in reports]
         for item in reports if len(reports) > 1 or red else ():
             record_evaluation(context, _evaluation(item))
         if not red:

@@ -35,8 +35,7 @@ def calendar(accounts: Sequence[str], first: date, last: date, ctx: RunContext) 
             time_zone=ctx.settings.time_zone,
         )
     marked = {(day.account_id, day.business_date): _marked(day) for day in days}
-    for gap in missing:
-        key = (gap.account_id, gap.business_date)
+    for key in ((account_id, gap.business_date) for gap in missing for account_id in gap.account_ids):
         if key not in marked:
             marked[key] = MarkedDay(*key, "missing")
     return [marked[key] for key in sorted(marked)]

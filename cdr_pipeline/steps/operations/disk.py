@@ -48,7 +48,11 @@ class DiskForecast:
 
     def text(self) -> str:
         """The forecast in one sentence."""
-        text = f"disk of {self.folder} ({', '.join(self.holds)}): {self.free_bytes / 1e9:,.1f} GB free"
+        gigabytes, megabytes = self.free_bytes / 1e9, self.free_bytes / 1e6
+        free = f"{gigabytes:,.1f} GB" if gigabytes >= 1 else f"{megabytes:,.0f} MB"
+        text = f"disk of {self.folder} ({', '.join(self.holds)}): {free} free"
+        if self.free_bytes < LEAST_FREE_BYTES:
+            return f"{text}, less than {LEAST_FREE_BYTES / 1e6:,.0f} MB: the next night may fill it"
         left = self.days_left
         if left is None:
             return f"{text}; no day shows its growth yet"

@@ -1,7 +1,8 @@
 """Nights that were missed, and incomplete nights for which a retry may help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from cdr_pipeline import errors
@@ -9,6 +10,7 @@ from cdr_pipeline.errors import CdrError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account, Ledger
+from cdr_pipeline.warehouse.operations.health import MissingDay
 
 # A day that has begun somewhere and has not ended everywhere is at most this far from the current one in UTC.
 _DAY_ANYWHERE = timedelta(days=1)
@@ -77,10 +79,13 @@ def unfinished_days(ledger: Ledger, ctx: RunContext) -> list[UnfinishedDay]:
     )
     by_date: dict[date, dict[str, datetime]] = {}
     for day in missing:
-        _, end = accounts[day.account_id].zones.bounds(day.business_date)
-        if day.attempted and day.error_code is None and end > now:
-            by_date.setdefault(day.business_date, {})[day.account_id] = end
-    return [UnfinishedDay(day, tuple(ends), max(ends.values())) for day, ends in sorted(by_date.items())]
+        if not day.attempted or day.error_code is not None:
+            continue
+        for account_id in day.account_ids:
+            _, end = accounts[account_id].zones.bounds(day.business_date)
+            if end > now:
+                by_date.setdefault(day.business_date, {})[account_id] = end
+    return [UnfinishedDay(day, tuple(sorted(ends)), max(ends.values())) for day, ends in sorted(by_date.items())]
 
 
 def _due_nights(ledger: Ledger, ctx: RunContext) -> list[DueNight]:
@@ -93,21 +98,25 @@ def _due_nights(ledger: Ledger, ctx: RunContext) -> list[DueNight]:
         time_zone=settings.time_zone,
     )
     latest = now - timedelta(minutes=settings.nightly_grace_minutes)
-    by_date: dict[date, list[tuple[str, bool, str | None]]] = {}
+    by_date: dict[date, list[MissingDay]] = {}
     for day in missing:
-        if _has_ended(accounts[day.account_id], day.business_date, latest):
-            by_date.setdefault(day.business_date, []).append((day.account_id, day.attempted, day.error_code))
+        ended = day.account_ids
+        # Older days have ended everywhere.
+        if day.business_date >= latest.date() - _DAY_ANYWHERE:
+            ended = [item for item in ended if _has_ended(accounts[item], day.business_date, latest)]
+        if ended:
+            by_date.setdefault(day.business_date, []).append(replace(day, account_ids=ended))
     return [_night(day, parts, len(accounts)) for day, parts in sorted(by_date.items())]
 
 
-def _night(day: date, parts: list[tuple[str, bool, str | None]], accounts: int) -> DueNight:
-    hopeless = tuple(account_id for account_id, _, code in parts if code is not None and not is_transient(code))
-    return DueNight(
-        day,
-        tuple(account_id for account_id, _, _ in parts if account_id not in hopeless),
-        hopeless,
-        everybody=len(parts) == accounts and not any(attempted for _, attempted, _ in parts),
-    )
+def _night(day: date, parts: list[MissingDay], accounts: int) -> DueNight:
+    retried, hopeless = list[str](), list[str]()
+    for part in parts:
+        retry = part.error_code is None or is_transient(part.error_code)
+        (retried if retry else hopeless).extend(part.account_ids)
+    untouched = not any(part.attempted for part in parts)
+    everybody = untouched and len(retried) + len(hopeless) == accounts
+    return DueNight(day, tuple(sorted(retried)), tuple(sorted(hopeless)), everybody)
 
 
 def _has_ended(account: Account, business_date: date, now: datetime) -> bool:
@@ -117,9 +126,13 @@ def _has_ended(account: Account, business_date: date, now: datetime) -> bool:
 
 def is_transient(code: str) -> bool:
     """Whether a retry may help after a failure with this code."""
-    retryable = {
+    return _retryable_codes().get(code, False)
+
+
+@cache
+def _retryable_codes() -> dict[str, bool]:
+    return {
         kind.code: kind.retryable
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, CdrError)
     }
-    return retryable.get(code, False)

@@ -148,9 +148,10 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = _FORGOTTEN) -> lis
         active = ledger.accounts.active()
         account_ids = [account.account_id for account in active]
         names = {account.account_id: account.name for account in active}
+        failed = {(day.account_id, day.business_date) for day in ledger.health.failed_days(account_ids)}
         problems = [
             *clocks_broken(ledger, ctx),
-            *_nights(nights, ctx),
+            *_nights(nights, failed, ctx),
             *_unfinished(unfinished_days(ledger, ctx), names, ctx),
             *_collections(ledger, active),
             *_uploads(ledger, names),
@@ -195,10 +196,11 @@ def clocks_broken(ledger: Ledger, ctx: RunContext, *, ask_switch: bool = False) 
         )
 
 
-def _nights(nights: list[DueNight], ctx: RunContext) -> Iterator[Problem]:
+def _nights(nights: list[DueNight], failed: set[tuple[str, date]], ctx: RunContext) -> Iterator[Problem]:
     settings = ctx.settings
     for night in nights:
-        if not night.accounts:
+        # A day that could not be collected is a problem of its own.
+        if all((item, night.business_date) in failed for item in night.accounts):
             continue
         began = datetime.combine(
             night.business_date + timedelta(days=1),

@@ -8,6 +8,7 @@ from cdr_pipeline.errors import (
     CallTooLong,
     ClockDisagrees,
     DialectChanged,
+    FolderNotWritable,
     UnbalancedReconciliation,
     UpstreamAccountNotFound,
     UpstreamAuthError,
@@ -26,6 +27,7 @@ _FIRST: Final = {
     UpstreamAuthError.code: "correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN "
     "(test: cdr-pipeline accounts sync --root ACCOUNT)",
     UpstreamAccountNotFound.code: "check the id with 'cdr-pipeline accounts sync'",
+    FolderNotWritable.code: "free space on the disk or make the folder writable",
     ClockDisagrees.code: "set the clock: timedatectl set-ntp true",
     UnbalancedReconciliation.code: "report the run id to the developers",
     FAULT: "report the file and line to the developers",

@@ -11,12 +11,12 @@ from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 @dataclass(frozen=True, slots=True)
 class MissingDay:
-    """An account's day that should be complete and is not; ``error_code`` is set if its collection failed."""
+    """Accounts whose day should be complete and is not; ``error_code`` is set if its collection failed."""
 
-    account_id: str
     business_date: date
     attempted: bool
     error_code: str | None
+    account_ids: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class HealthTable(LedgerTables):
     def missing_days(
         self, account_ids: Sequence[str], first_date: date, last_date: date, *, time_zone: str
     ) -> list[MissingDay]:
-        """Account-days that should be complete and are not, oldest first."""
+        """Days that should be complete and are not, oldest first, by cause."""
         return self.statements.records(
             MissingDay,
             "days/missing_days",

@@ -4,13 +4,15 @@ Records that were loaded before the limits existed stay as they are. A new deliv
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-import sqlalchemy
 
 from cdr_pipeline.core.fields.dictionary import FIELDS
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class LongValues:
     longest: int
 
 
-def record_long_values(connection: sqlalchemy.Connection) -> None:
+def record_long_values(connection: "sqlalchemy.Connection") -> None:
     """Checks all records, in one pass, and stores the result. For the migration."""
     limits = {field.name: field.longest for field in FIELDS if field.longest is not None}
     stored = set(

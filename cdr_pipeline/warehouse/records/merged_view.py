@@ -3,12 +3,13 @@
 The view has one row per leg. Which record each value comes from is defined in ``core/records/links.py``.
 """
 
-from typing import Final
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Final
 
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.core.records.links import COST_LEAD, LEG_ONLY, TOGETHER
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _RECORD_TABLES: Final = ("cdr", "cdr_history", "cdr_stage")
 # Columns of the view that are no fields. ``saved_at`` is a CASE because PostgreSQL does not consider COALESCE
@@ -59,7 +60,7 @@ _JOINS: Final = """
 """
 
 
-def add_field(connection: Connection, name: str, sql_type: str) -> None:
+def add_field(connection: "Connection", name: str, sql_type: str) -> None:
     """Adds the column of a field to the tables of records and to the view; stored records have no value in it.
 
     PostgreSQL adds a column at the end of a table or view, so the order of columns there is not that of the dictionary.
@@ -76,7 +77,7 @@ def add_field(connection: Connection, name: str, sql_type: str) -> None:
     replace_merged_view(connection)
 
 
-def drop_field(connection: Connection, name: str) -> None:
+def drop_field(connection: "Connection", name: str) -> None:
     """Drops the column of a field from the view and the tables; for the downgrade of ``add_field``."""
     view = [column for column in _columns(connection, "cdr_merged") if column != name]
     grants = connection.exec_driver_sql(_GRANTS).scalars().all()
@@ -88,7 +89,7 @@ def drop_field(connection: Connection, name: str) -> None:
         connection.exec_driver_sql(grant)
 
 
-def replace_merged_view(connection: Connection) -> None:
+def replace_merged_view(connection: "Connection") -> None:
     """Defines the view again by the rules of this version, with all fields of the dictionary that the tables have.
 
     Columns that the view has keep their position, because views and grants of other users depend on them.
@@ -98,7 +99,7 @@ def replace_merged_view(connection: Connection) -> None:
     connection.exec_driver_sql(_definition([*view, *added]))
 
 
-def _columns(connection: Connection, relation: str) -> list[str]:
+def _columns(connection: "Connection", relation: str) -> list[str]:
     return list(connection.exec_driver_sql(_COLUMNS_OF.format(relation)).scalars())
 
 

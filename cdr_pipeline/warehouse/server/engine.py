@@ -4,12 +4,11 @@ import re
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg import sql
 from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, SerializationFailure
-from sqlalchemy import Engine, create_engine
 
 from cdr_pipeline.errors import (
     ValueNotStorable,
@@ -24,6 +23,9 @@ from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.pooling import is_pooled, require_own_sessions
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 # Session settings, so that the text of instants does not depend on the configuration of the server.
 SESSION: Final = {
@@ -219,9 +221,11 @@ def _login_hint(message: str) -> str | None:
     return next((hint for text, hint in _LOGIN_HINTS if re.search(text, message)), None)
 
 
-def engine(url: str) -> Engine:
+def engine(url: str) -> "Engine":
     """A SQLAlchemy engine over psycopg 3, for migrations."""
     _, _, rest = url.partition("://")
+    from sqlalchemy import create_engine  # noqa: PLC0415 - slow to import, and only migrations need it
+
     return create_engine(f"postgresql+psycopg://{rest}")
 
 

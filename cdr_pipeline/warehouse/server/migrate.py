@@ -8,11 +8,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg import Connection
-from sqlalchemy.exc import DBAPIError
 
 from cdr_pipeline.errors import (
     MigrationEdited,
@@ -25,6 +24,9 @@ from cdr_pipeline.errors import (
 from cdr_pipeline.settings import bundled
 from cdr_pipeline.warehouse.server.engine import connect, engine, safe_message
 from cdr_pipeline.warehouse.server.rights import require_rights
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import DBAPIError
 
 _LOCK: Final = 7_230_114_226_001
 _READ_ONLY: Final = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
@@ -201,6 +203,7 @@ def _require_unedited(connection: Connection[Any], folder: Path) -> None:
 def _run(url: str, folder: Path) -> None:
     from alembic import command  # noqa: PLC0415 - slow to import and only needed when there is something to do
     from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
@@ -215,7 +218,7 @@ def _run(url: str, folder: Path) -> None:
         database.dispose()
 
 
-def _migration_failed(failed: DBAPIError) -> WarehouseError:
+def _migration_failed(failed: "DBAPIError") -> WarehouseError:
     cause = failed.orig
     message = safe_message(cause) if isinstance(cause, psycopg.Error) else type(cause).__name__
     if isinstance(cause, psycopg.errors.InsufficientPrivilege):
