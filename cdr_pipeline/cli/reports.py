@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cdr_pipeline.cli.listings import ACCOUNT, Listing, json_rows, plain, rendered
+from cdr_pipeline.cli.listing_json import json_rows, plain
+from cdr_pipeline.cli.listing_layout import rendered
+from cdr_pipeline.cli.listings import ACCOUNT, Listing
 from cdr_pipeline.errors import CdrError
 
 if TYPE_CHECKING:

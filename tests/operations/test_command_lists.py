@@ -13,7 +13,9 @@ from rich.cells import cell_len
 
 from cdr_pipeline.cli.account_options import complete_account
 from cdr_pipeline.cli.dates import complete_day, parse_any_day, parse_day, parse_month
-from cdr_pipeline.cli.listings import Cell, json_rows, listing, rendered
+from cdr_pipeline.cli.listing_json import json_rows
+from cdr_pipeline.cli.listing_layout import rendered
+from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reports import SCHEMA, listings_of
 from cdr_pipeline.cli.uploads.profiles import complete_profile
 from cdr_pipeline.errors import ConfigurationError

@@ -38,7 +38,8 @@ def print_trial(trial: "Trial", assumed: Mapping[str, str]) -> None:
 
 def value_table(title: str, rows: Sequence[Mapping[str, Any]], width: int) -> "Text":
     """Rows with line and text, and the values with which they would be merged."""
-    from cdr_pipeline.cli.listings import listing, rendered
+    from cdr_pipeline.cli.listing_layout import rendered
+    from cdr_pipeline.cli.listings import listing
 
     shown = listing(
         "rows", title, "line", "text", "start", "seconds", "billed", "answered", "from", "to", "direction", "result",
