@@ -37,12 +37,16 @@ class FtpsConnection:
         parts = urlsplit(place.url)
         self._root = unquote(parts.path).rstrip("/")
         self._session = _Session(context=tls_context(place), timeout=place.timeout_seconds, encoding="utf-8")
-        self._session.connect(parts.hostname or "", parts.port or 21)
-        self._session.auth()
-        self._session.login(
-            unquote(parts.username or ""), place.password.get_secret_value() if place.password else "", secure=False
-        )
-        self._session.prot_p()
+        try:
+            self._session.connect(parts.hostname or "", parts.port or 21)
+            self._session.auth()
+            self._session.login(
+                unquote(parts.username or ""), place.password.get_secret_value() if place.password else "", secure=False
+            )
+            self._session.prot_p()
+        except BaseException:
+            self._session.close()
+            raise
 
     def files(self, wanted: Wanted) -> Iterator[RemoteFile]:  # noqa: ARG002 - the listing has size and time
         """Yields the files down to the depth of the patterns."""

@@ -62,6 +62,7 @@ class ImapConnection:
         except imaplib.IMAP4.abort:
             raise
         except imaplib.IMAP4.error:
+            self._client.shutdown()
             raise InboundRefused(
                 f"place {place.name}: user or password was refused", hint="correct them in inbound.toml"
             ) from None
