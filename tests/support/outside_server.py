@@ -11,7 +11,7 @@ from psycopg import sql
 
 from cdr_pipeline.warehouse.server.cluster import distribute, is_cluster
 from cdr_pipeline.warehouse.server.engine import connect
-from cdr_pipeline.warehouse.server.migrate import upgrade
+from cdr_pipeline.warehouse.server.migrate import current, head, scripts, upgrade
 
 # Read when the tests are collected, because each test runs without the variables of the developer.
 OUTSIDE_URL: Final = os.environ.get("CDR_TEST_WAREHOUSE_URL")
@@ -47,7 +47,7 @@ def emptied(url: str) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         _end_other_sessions(connection)
         changed = _SHAPES.get(url) != _shape(connection)
-    if changed:
+    if changed or current(url) != head(scripts())[0]:
         _build(url)
     with psycopg.connect(url, autocommit=True) as connection:
         for (partition,) in connection.execute(
