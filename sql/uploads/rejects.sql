@@ -1,3 +1,51 @@
+-- Name:        broken_calls
+-- Purpose:     rejected rows of calls that other uploads of a profile begin or end, open or completed by this upload.
+-- Parameters:  account_id, source (of the upload that is loaded), profile, since.
+-- Grain:       account_id, reject_id.   Locks: none; the caller holds the account's advisory lock.
+SELECT
+    rejects.source,
+    rejects.line,
+    rejects.raw,
+    uploads.landing_path
+FROM rejects
+INNER JOIN uploads ON uploads.account_id = rejects.account_id AND uploads.sha256 = rejects.source
+WHERE
+    rejects.account_id = %(account_id)s
+    AND rejects.origin = 'imported'
+    AND rejects.reason = 'broken_call'
+    AND rejects.source <> %(source)s
+    AND rejects.rejected_at >= %(since)s
+    AND (rejects.state = 'open' OR (rejects.state = 'corrected' AND rejects.corrected_by = %(source)s))
+    AND uploads.profile = %(profile)s
+    AND uploads.state = 'loaded'
+    AND uploads.corrects IS NULL
+ORDER BY rejects.rejected_at, rejects.source, rejects.line
+
+-- Name:        close_broken_calls
+-- Purpose:     close rejected rows of calls that this upload completes.
+-- Parameters:  account_id, source (of this upload), sources and lines (arrays of the same length).
+-- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
+UPDATE rejects SET state = 'corrected', corrected_by = %(source)s
+FROM unnest(%(sources)s::text [], %(lines)s::bigint []) AS completed (source, line)
+WHERE
+    rejects.account_id = %(account_id)s
+    AND rejects.source = completed.source
+    AND rejects.line = completed.line
+    AND rejects.reason = 'broken_call'
+    AND rejects.state = 'open'
+
+-- Name:        reopen_broken_calls
+-- Purpose:     open rejected rows of calls again that withdrawn uploads completed.
+-- Parameters:  account_id, uploads (array).
+-- Grain:       account_id, reject_id.   Locks: those rows.   Idempotent: yes.
+UPDATE rejects SET state = 'open', corrected_by = NULL
+WHERE
+    account_id = %(account_id)s
+    AND reason = 'broken_call'
+    AND state = 'corrected'
+    AND corrected_by = any(%(uploads)s::text [])
+    AND source <> all(%(uploads)s::text [])
+
 -- Name:        close_corrected_rejects
 -- Purpose:     close rejected lines of an upload that were imported again, here and under earlier corrections of the
 --              upload; lines that are still wrong are open under the present correction.

@@ -1,7 +1,10 @@
-"""Joins the rows of calls that a source splits into several rows, such as Avaya's continuation rows."""
+"""Joins the rows of calls that a source splits into several rows, such as Avaya's continuation rows.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+A call that begins in one file and ends in the next is joined when the second of the two files is read, in any order.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -14,6 +17,7 @@ _KEY = "__call"
 _NUMBER = "__number"
 _MORE = "__more"
 _BEGIN, _ANSWER, _END = "__begin", "__answer", "__end"
+_LINES = "__lines"
 _CLOCK = r"^(?:([0-9]{1,6}):)?([0-9]{1,2}):([0-9]{2})$"
 _COUNT = r"^[0-9]{1,12}$"
 _AMOUNT = r"^-?[0-9]{1,12}(?:[.,][0-9]{1,12})?$"
@@ -28,14 +32,18 @@ class JoinedSegments:
         rows: one row per call.
         rejects: rows of calls whose last row is missing, in ``REJECT_SCHEMA``.
         joined: line numbers of rows that were joined to the first row of their call.
+        completed: positions of earlier rows that are part of a call now.
     """
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
     joined: pl.Series
+    completed: tuple[int, ...] = ()
 
 
-def join_segments(records: pl.DataFrame, profile: Profile) -> JoinedSegments:
+def join_segments(
+    records: pl.DataFrame, profile: Profile, earlier: Callable[[], pl.DataFrame] | None = None
+) -> JoinedSegments:
     """Joins the rows of each call into one row, with the line of the first row and the raw text of all rows.
 
     The rows of a call have the same key. The call ends with the row that states that no more rows follow. A later row
@@ -45,12 +53,15 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> JoinedSegments:
     Args:
         records: ``line``, ``raw`` and text columns of the whole file, in the order of the file.
         profile: import profile; its section ``segments`` defines how rows belong together.
+        earlier: returns rows of other files whose calls are not complete; asked if calls of this file are not.
     """
     segments = profile.segments
     if not segments.key or records.is_empty():
         return JoinedSegments(records, no_rejects(), records[LINE].clear())
     if segments.begin:
-        return _join_events(records, segments)
+        calls, rejects, joined = _join_events(records, segments)
+        result = JoinedSegments(calls.drop(_LINES), rejects, joined)
+        return result if earlier is None or rejects.is_empty() else _with_earlier(result, records, segments, earlier())
     has_more = (pl.col(segments.continued) == segments.more).fill_null(value=False)
     numbered = records.with_columns(
         pl.concat_str([pl.col(column).fill_null("") for column in segments.key], separator="\x1f").alias(_KEY),
@@ -71,21 +82,13 @@ def join_segments(records: pl.DataFrame, profile: Profile) -> JoinedSegments:
     return JoinedSegments(calls.select(records.columns).sort(LINE), split.rejects, joined)
 
 
-def _join_events(records: pl.DataFrame, segments: Segments) -> JoinedSegments:
+def _join_events(records: pl.DataFrame, segments: Segments) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:
     """Joins rows that begin, answer and end a call. A call that is not ended in the file is rejected.
 
     A call is the first row that begins it, the first answer and the first end after it. Rows that repeat one of these,
     as after a second INVITE in a call, belong to the call and change nothing. So do rows between its begin and its end
     that are none of these; such rows without a call, and ends without a begin, are rejected.
     """
-
-    def is_a(patterns: Mapping[str, str]) -> pl.Expr:
-        if not patterns:
-            return pl.lit(value=False)
-        return pl.all_horizontal(pl.col(name).str.contains(pattern) for name, pattern in patterns.items()).fill_null(
-            value=False
-        )
-
     records = records.with_columns(
         pl.lit(None, pl.String).alias(name)
         for patterns in (segments.begin, segments.answer, segments.end, segments.alone)
@@ -94,9 +97,9 @@ def _join_events(records: pl.DataFrame, segments: Segments) -> JoinedSegments:
     )
     marked = records.with_columns(
         pl.concat_str([pl.col(column).fill_null("") for column in segments.key], separator="\x1f").alias(_KEY),
-        is_a(segments.begin).alias(_BEGIN),
-        is_a(segments.answer).alias(_ANSWER),
-        (is_a(segments.end) | (is_a(segments.begin) & is_a(segments.alone))).alias(_END),
+        _is_a(segments.begin).alias(_BEGIN),
+        _is_a(segments.answer).alias(_ANSWER),
+        (_is_a(segments.end) | (_is_a(segments.begin) & _is_a(segments.alone))).alias(_END),
     )
     # An ended call, or a failed attempt, closes its key: the next begin with this key is another call.
     closes = pl.col(_END)
@@ -111,7 +114,8 @@ def _join_events(records: pl.DataFrame, segments: Segments) -> JoinedSegments:
     first = [column for column in records.columns if column not in (LINE, RAW, *segments.sums, *segments.last, *new)]
     begins = pl.col(_BEGIN)
     calls = split.rows.group_by(call, maintain_order=True).agg(
-        pl.col(LINE).filter(begins).first(),
+        pl.coalesce(pl.col(LINE).filter(begins).first(), pl.col(LINE).first()),
+        pl.col(LINE).alias(_LINES),
         pl.col(RAW).str.join("\n"),
         *(pl.col(column).filter(begins).first() for column in first),
         *(pl.col(column).last() for column in segments.last),
@@ -120,8 +124,44 @@ def _join_events(records: pl.DataFrame, segments: Segments) -> JoinedSegments:
         *(pl.col(column).filter(pl.col(_END)).first().alias(name) for name, column in segments.from_end.items()),
     )
     joined = split.rows[LINE].filter(~split.rows[LINE].is_in(calls[LINE].implode()))
-    columns = [*(column for column in records.columns if column not in new), *new]
-    return JoinedSegments(calls.select(columns).sort(LINE), split.rejects, joined)
+    columns = [*(column for column in records.columns if column not in new), *new, _LINES]
+    return calls.select(columns).sort(LINE), split.rejects, joined
+
+
+def _is_a(patterns: Mapping[str, str]) -> pl.Expr:
+    if not patterns:
+        return pl.lit(value=False)
+    return pl.all_horizontal(pl.col(name).str.contains(pattern) for name, pattern in patterns.items()).fill_null(
+        value=False
+    )
+
+
+def _with_earlier(
+    result: JoinedSegments, records: pl.DataFrame, segments: Segments, earlier: pl.DataFrame
+) -> JoinedSegments:
+    """Completes calls of this file with rows of other files. Such a call has the line of its first row in this file."""
+    if earlier.is_empty():
+        return result
+    broken = records.filter(pl.col(LINE).is_in(result.rejects[LINE].implode()))
+    # Rows of other files have numbers below zero. Their ends belong after the rows of this file, the others before.
+    others = earlier.with_columns(-pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE)).with_columns(
+        pl.lit(None, pl.String).alias(name) for name in segments.end if name not in earlier.columns
+    )
+    ends = others.select(_is_a(segments.end)).to_series()
+    rows = pl.concat([others.filter(~ends), broken, others.filter(ends)], how="diagonal")
+    calls, *_ = _join_events(rows, segments)
+    own = pl.col(_LINES).list.eval(pl.element().filter(pl.element() > 0))
+    calls = calls.filter(own.list.len() > 0).with_columns(own.list.min().alias(LINE))
+    lines = calls[_LINES].explode()
+    mine, used = lines.filter(lines > 0), lines.filter(lines < 0)
+    columns = [name for name in calls.columns if name in result.rows.columns]
+    return replace(
+        result,
+        rows=pl.concat([result.rows, calls.select(columns)], how="diagonal").sort(LINE),
+        rejects=result.rejects.filter(~pl.col(LINE).is_in(mine.implode())),
+        joined=pl.concat([result.joined, mine.filter(~mine.is_in(calls[LINE].implode()))]),
+        completed=tuple(-number - 1 for number in used.to_list()),
+    )
 
 
 def _total(column: str) -> pl.Expr:

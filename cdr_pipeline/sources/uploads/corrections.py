@@ -5,7 +5,7 @@ them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,7 +14,7 @@ import orjson
 import polars as pl
 
 from cdr_pipeline.core.fields.schemas import LINE, RAW
-from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.uploads.profile import Layout, Profile
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.documents import json_records
 from cdr_pipeline.sources.uploads.lines import logical_lines
@@ -78,8 +78,30 @@ def read_correction(path: Path, profile: Profile) -> Correction:
     return _read_json(text, profile) if profile.layout.format in _DOCUMENTS else _read_lines(text, profile)
 
 
+def rows_of_lines(source: Path, profile: Profile, lines: Sequence[str]) -> pl.DataFrame:
+    """Rows of some lines of an upload, with ``line``, ``raw`` and one text column per source column.
+
+    Args:
+        source: the upload in landing, whose header names the columns.
+        profile: import profile of the upload.
+        lines: their texts as they were rejected.
+
+    Raises:
+        UnreadableUpload: the upload cannot be read.
+    """
+    if profile.layout.format in _DOCUMENTS:
+        return json_records("\n".join(lines) + "\n", replace(profile.layout, records=""), profile.columns).frame
+    named = profile.layout.format == "delimited" and profile.layout.header
+    text = "\n".join([*([_header(source, profile)] if named else []), *lines]) + "\n"
+    return delimited_records(text, _without_titles(profile)).frame
+
+
+def _without_titles(profile: Profile) -> Layout:
+    return replace(profile.layout, preamble=0, type_rows=0, footer=(), skip=())
+
+
 def _read_lines(text: str, profile: Profile) -> Correction:
-    layout = replace(profile.layout, preamble=0, type_rows=0, footer=(), skip=())
+    layout = _without_titles(profile)
     mark = re.escape(_mark(profile))
     ending = (
         rf'(?s)^(.*?){mark}"?([0-9a-f]{{{_UPLOAD_DIGITS}}})"?{mark}"?([0-9]+)"?{mark}"?[a-z_]+(?::[a-z_0-9]*)?"?\s*$'

@@ -19,6 +19,7 @@ from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.sources.uploads.records import RawRecords
 from cdr_pipeline.sources.uploads.reject_reasons import RejectReasons
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.earlier_rows import EarlierRows
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.records.loading import BatchLoad
 
@@ -81,7 +82,10 @@ class UploadBatch:
 
     def add(self, records: RawRecords) -> None:
         """Stages one block."""
-        joined = join_segments(records.frame, self.profile)
+        earlier = EarlierRows(self.load, self.profile, self.ctx) if self.corrects is None else None
+        joined = join_segments(records.frame, self.profile, earlier and earlier.rows)
+        if earlier is not None:
+            earlier.close(joined.completed)
         normalized = normalize_imported(
             joined.rows,
             self.profile,

@@ -281,7 +281,7 @@ class BatchLoad:
         self._closed += self._statements.execute("uploads/close_fixed_rejects")
 
     def close_withdrawn_rejects(self, uploads: Sequence[str], decided_by: str | None) -> None:
-        """Closes the open rejects of uploads that are withdrawn.
+        """Closes the open rejects of uploads that are withdrawn; opens those of other files that they completed.
 
         Args:
             uploads: ids of the uploads.
@@ -289,6 +289,27 @@ class BatchLoad:
         """
         self._closed += self._statements.execute(
             "uploads/close_withdrawn_rejects", uploads=list(uploads), decided_by=decided_by
+        )
+        self._closed += self._statements.execute("uploads/reopen_broken_calls", uploads=list(uploads))
+
+    def broken_calls(self, profile: str, since: datetime) -> pl.DataFrame:
+        """Rejected rows of calls that other uploads of a profile begin or end.
+
+        Args:
+            profile: name of the import profile.
+            since: instant from which they were rejected.
+
+        Returns:
+            ``source, line, raw, landing_path``.
+        """
+        rows = self._statements.tuples("uploads/broken_calls", profile=profile, since=since)
+        schema = {"source": pl.String, LINE: pl.Int64, RAW: pl.String, "landing_path": pl.String}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def close_broken_calls(self, rows: pl.DataFrame) -> None:
+        """Closes rejected rows, given as ``source, line``, whose calls this load completes."""
+        self._closed += self._statements.execute(
+            "uploads/close_broken_calls", sources=rows["source"].to_list(), lines=rows[LINE].to_list()
         )
 
     def withdraw(self, uploads: Sequence[str]) -> None:
