@@ -69,11 +69,12 @@ class Operator:
         for text in texts:
             self.page.get_by_text(text).first.wait_for()
 
-    def materialize(self, days: str, *, again: bool = False) -> None:
+    def materialize(self, days: str, *, tag: tuple[str, str] | None = None, again: bool = False) -> None:
         """Starts the job ``nightly`` from its page.
 
         Args:
             days: day or range, as it is typed.
+            tag: tag of the run.
             again: only failed and missing days.
         """
         self.open("/locations/cdr_pipeline/jobs/nightly")
@@ -86,6 +87,14 @@ class Operator:
         chosen.fill(days)
         chosen.press("Enter")
         dialog.get_by_text("3 partitions" if "..." in days and not again else "1 partition").first.wait_for()
+        if tag is not None:
+            dialog.get_by_text("Tags", exact=True).click()
+            dialog.get_by_role("button", name="Add tags").click()
+            tags = self.page.get_by_role("dialog").last
+            tags.get_by_placeholder("Tag Key").fill(tag[0])
+            tags.get_by_placeholder("Tag Value").fill(tag[1])
+            tags.get_by_role("button", name="Apply").click()
+            dialog.get_by_text(f"{tag[0]}: {tag[1]}").wait_for()
         if again:
             dialog.get_by_text("Backfill only failed and missing partitions").click()
         launch.click()
@@ -230,6 +239,14 @@ def test_a_failed_night_is_told_and_repeated_by_failed_and_missing(operator: Ope
     assert runs[0].status is dg.DagsterRunStatus.SUCCESS
     assert set(records_of(operator.ctx, day)) == truth_of(operator.switch, day)
     assert "verdict" in operator.materialized("night_report", day)
+
+
+def test_a_night_of_one_account_is_chosen_by_tag(operator: Operator) -> None:
+    day, account = DAYS[5], operator.switch.accounts[0].account_id
+    with operator.one_run() as runs:
+        operator.materialize(str(day), tag=("cdr/accounts", account))
+    assert runs[0].tags["cdr/accounts_done"] == "1"
+    assert set(records_of(operator.ctx, day)) == {item for item in truth_of(operator.switch, day) if item[0] == account}
 
 
 def _first(taken: Taken) -> Any:
