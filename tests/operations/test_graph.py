@@ -66,13 +66,13 @@ def test_column_lineage_leads_from_files_to_the_switchs_keys() -> None:
     assert [dep.column_name for dep in records["hangup_cause"]] == ["hangup_cause"]
 
 
-def test_pools_are_one_for_the_switchs_host_and_one_for_the_warehouse(definitions: dg.Definitions) -> None:
+def test_pools_are_of_the_switchs_host_inbound_and_the_warehouse(definitions: dg.Definitions) -> None:
     pools = {
         pool
         for key in definitions.get_repository_def().asset_graph.materializable_asset_keys
         for pool in definitions.get_repository_def().asset_graph.get(key).pools or ()
     }
-    assert pools == {"switch/switch.example", "warehouse"}
+    assert pools == {"switch/switch.example", "inbound", "warehouse"}
 
 
 def test_only_one_module_imports_private_names_of_dagster() -> None:
