@@ -13,6 +13,7 @@ from cdr_pipeline.steps.operations.health import Subject
 ERRORS: Final[Mapping[str, str]] = {
     "configuration": "A setting or a value is missing or wrong",
     "clock_disagrees": "Clocks differ too much",
+    "folder_not_writable": "A folder is full or cannot be written",
     "warehouse": "The warehouse failed",
     "warehouse_unavailable": "The warehouse cannot be reached",
     "warehouse_contended": "The warehouse is busy; try again",

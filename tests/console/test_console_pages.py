@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -13,9 +13,11 @@ from cdr_pipeline.console.catalog import LANGUAGES, language, preferred_language
 from cdr_pipeline.console.rendering import NOTICES
 from cdr_pipeline.console.screens.search import condition_of
 from cdr_pipeline.core.records.search import Compare, Operator
-from cdr_pipeline.errors import CdrError
+from cdr_pipeline.errors import BreakNotFound, CdrError
 from cdr_pipeline.exports.reconciliation_words import CAUSES
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
+from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
+from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
 from tests.support.console import DAY, Person, ServedConsole, red_day
 from tests.support.serving import store
 
@@ -181,7 +183,7 @@ def test_deciding_records_person_and_reason(console: ServedConsole) -> None:
     red_day(console.ctx, calls=12)
     person = console.person("finance")
     page = person.get("/breaks", account="self", state="open")
-    ids = re.findall(r'name="break" value="(\w+:0)"', page.text)
+    ids = re.findall(r'name="break" value="(\w+:\w+:0)"', page.text)
     assert len(ids) == 12
     answer = person.send("/breaks/decide", decision="disputed", reason="twice the price", **{"break": ids})
     assert answer.status_code == 303
@@ -191,10 +193,28 @@ def test_deciding_records_person_and_reason(console: ServedConsole) -> None:
     assert "No breaks match" in person.text("/breaks", account="self", state="open")
 
 
+def test_breaks_of_two_accounts_with_one_id_are_decided_apart(console: ServedConsole) -> None:
+    for account_id in ("self", "stranger"):
+        red_day(console.ctx, account_id, calls=12)
+    listed = list_breaks(BreakFilter(), console.ctx)
+    assert len({item.outcome_id for item in listed}) == 12 == len(listed) // 2
+    person = console.person("finance")
+    ids = re.findall(r'name="break" value="(self:\w+:0)"', person.get("/breaks").text)
+    assert person.send("/breaks/decide", decision="accepted", reason="small", **{"break": ids}).status_code == 303
+    states = {(item.account_id, item.state) for item in list_breaks(BreakFilter(), console.ctx)}
+    assert states == {("self", "accepted"), ("stranger", "open")}
+    one = [listed[0].outcome_id]
+    chosen: dict[str, Any] = {"decision": "disputed", "reason": "rate", "decided_by": "ada"}
+    with pytest.raises(BreakNotFound, match="2 accounts have a break") as refused:
+        decide_breaks(one, console.ctx, **chosen)
+    assert refused.value.hint == "add --account: self, stranger"
+    assert len(decide_breaks(one, console.ctx, accounts=["stranger"], **chosen).breaks) == 1
+
+
 def test_a_break_decided_meanwhile_is_not_decided_again(console: ServedConsole) -> None:
     red_day(console.ctx, calls=12)
     first, second = console.person("finance"), console.person("approver")
-    seen = re.findall(r'name="break" value="(\w+:0)"', first.get("/breaks", account="self").text)
+    seen = re.findall(r'name="break" value="(\w+:\w+:0)"', first.get("/breaks", account="self").text)
     assert second.send("/breaks/decide", decision="accepted", reason="small", **{"break": seen[:1]}).status_code == 303
     refused = first.send("/breaks/decide", decision="disputed", reason="too much", **{"break": seen})
     assert refused.status_code == 409

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cdr_pipeline.cli.account_options import Owner
+from cdr_pipeline.cli.account_options import Accounts, Owner
 from cdr_pipeline.cli.dates import day_option
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reconciliation import break_options as options
@@ -107,13 +107,16 @@ def list_breaks(
 
 @breaks_app.command("show")
 @reports(_BREAK, _DECISIONS, _NOTES)
-def show_one(id_: Annotated[str, typer.Argument(metavar="ID", help="Id of a break or its first characters.")]) -> None:
+def show_one(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of a break or its first characters.")],
+    account: Accounts = None,
+) -> None:
     """Show a break with every decision and note about it."""
     from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.steps.reconciliation.decisions import break_history
 
     with run_context("reading") as ctx:
-        history = break_history(id_, ctx)
+        history = break_history(id_, ctx, account)
     item = history.item
     found = (
         item.outcome_id,

@@ -97,7 +97,8 @@ def decide(
         at_least=at_least,
         currency=currency,
     )
-    filtered = bool(first or last or account or state or not chosen.is_empty)
+    # With ids or a file, --account says whose breaks they are: those of two accounts can have one id.
+    filtered = bool(first or last or state or not chosen.is_empty or (account and not ids and file is None))
     if sum((bool(ids), filtered, file is not None)) != 1:
         raise InvalidDecision(
             "choose breaks by id, by a filter, or from a file, and by one of them only",
@@ -108,7 +109,7 @@ def decide(
     wanted = options.break_filter(chosen, first=first, last=last, accounts=account, states=state or ["open"])
     with run_context("deciding") as ctx:
         if file is not None:
-            result = decide_from_file(file, ctx, decided_by=by, reason=reason)
+            result = decide_from_file(file, ctx, decided_by=by, reason=reason, accounts=wanted.accounts)
         elif dry_run and filtered:
             _print_sums("would be decided", list_breaks(wanted, ctx))
             return
@@ -124,6 +125,7 @@ def decide(
                 reason=reason,
                 decided_by=by,
                 expected=expected,
+                accounts=wanted.accounts,
             )
     _print(f"{'decided' if decision is None else decision.value}", result)
 
@@ -135,13 +137,14 @@ def note(
     by: options.By,
     text: Annotated[str | None, typer.Option(help="The note.")] = None,
     assign: Annotated[str | None, typer.Option(metavar="NAME", help="Person in charge from now on.")] = None,
+    account: Accounts = None,
 ) -> None:
     """Add a note to breaks, or put a person in charge of them. Both are in the page and in the internal pack."""
     from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.reconciliation.decisions import note_breaks
 
     with run_context("noting") as ctx:
-        result = note_breaks(ids, ctx, noted_by=by, note=text, assignee=assign)
+        result = note_breaks(ids, ctx, noted_by=by, note=text, assignee=assign, accounts=account)
     out.print(f"noted for {len(result.breaks)} break(s)", markup=False)
 
 

@@ -119,14 +119,15 @@ def show_breaks(request: Request, user: CurrentUser) -> Response:
     )
 
 
-ListedBreak = Annotated[str, Field(pattern=r"^\w{6,100}:\d{1,6}$")]
+ListedBreak = Annotated[str, Field(pattern=r"^[^:]{1,200}:\w{6,100}:\d{1,6}$")]
 
 
 class DecisionForm(BaseModel):
     """Form of a decision.
 
     Attributes:
-        breaks: selected breaks as ``outcome_id:decision_no``, with the number of decisions that the page showed.
+        breaks: selected breaks as ``account_id:outcome_id:decision_no``, with the number of decisions that the page
+            showed.
         back: query of the page that the form was sent from.
     """
 
@@ -136,10 +137,10 @@ class DecisionForm(BaseModel):
     back: Annotated[str, Field(max_length=4_000)] = ""
 
     @property
-    def listed(self) -> dict[str, int]:
-        """Number of decisions that the page showed, by id of the break."""
-        parts = [item.partition(":") for item in self.breaks]
-        return {outcome_id: int(number) for outcome_id, _, number in parts}
+    def listed(self) -> dict[tuple[str, str], int]:
+        """Number of decisions that the page showed, by account and id of the break."""
+        parts = [item.split(":") for item in self.breaks]
+        return {(account_id, outcome_id): int(number) for account_id, outcome_id, number in parts}
 
 
 @router.post("/breaks/decide", dependencies=[OwnForm])

@@ -71,7 +71,14 @@ class BreakHistory:
 
 
 def decide_breaks(
-    ids: Sequence[str], ctx: RunContext, *, decision: Choice, reason: str, decided_by: str, expected: int = 0
+    ids: Sequence[str],
+    ctx: RunContext,
+    *,
+    decision: Choice,
+    reason: str,
+    decided_by: str,
+    expected: int = 0,
+    accounts: Sequence[str] | None = None,
 ) -> DecidedBreaks:
     """Records a decision about breaks in one transaction, or nothing.
 
@@ -84,6 +91,7 @@ def decide_breaks(
         reason: stored with the decision.
         decided_by: person who decides.
         expected: number of decisions about each break that the person knows of.
+        accounts: accounts of the breaks; all when omitted. Breaks of two accounts can have one id.
 
     Raises:
         BreakNotFound: an id matches no break of the newest versions, or more than one.
@@ -91,13 +99,13 @@ def decide_breaks(
         InvalidDecision: reason or person is missing.
     """
     with ctx.ledger() as ledger:
-        breaks = _found(ids, ledger)
+        breaks = _found(ids, ledger, accounts)
         decisions = [Intent(item, expected, decision, reason) for item in breaks]
         return decide(decisions, ledger, ctx, decided_by=decided_by)
 
 
 def decide_listed(
-    listed: Mapping[str, int],
+    listed: Mapping[tuple[str, str], int],
     ctx: RunContext,
     *,
     accounts: Sequence[str],
@@ -108,7 +116,7 @@ def decide_listed(
     """Records a decision about breaks as a person saw them in a list, in one transaction, or nothing.
 
     Args:
-        listed: number of decisions about each break that the list showed, by id of the break.
+        listed: number of decisions about each break that the list showed, by account and id of the break.
         ctx: settings, warehouse, clock and progress callback.
         accounts: accounts that the person sees; breaks of others are not found.
         decision: the decision; ``open`` withdraws the one before.
@@ -121,8 +129,13 @@ def decide_listed(
         InvalidDecision: reason or person is missing.
     """
     with ctx.ledger() as ledger:
-        breaks = _found(listed, ledger, accounts)
-        decisions = [Intent(item, listed.get(item.outcome_id, 0), decision, reason) for item in breaks]
+        seen = frozenset(accounts)
+        breaks = [
+            item
+            for account_id, outcome_id in listed
+            for item in _found([outcome_id], ledger, [account_id] if account_id in seen else [])
+        ]
+        decisions = [Intent(item, listed[item.account_id, item.outcome_id], decision, reason) for item in breaks]
         return decide(decisions, ledger, ctx, decided_by=decided_by)
 
 
@@ -142,7 +155,9 @@ def decide_selected(
         return decide(decisions, ledger, ctx, decided_by=decided_by)
 
 
-def decide_from_file(path: Path, ctx: RunContext, *, decided_by: str, reason: str = "") -> DecidedBreaks:
+def decide_from_file(
+    path: Path, ctx: RunContext, *, decided_by: str, reason: str = "", accounts: Sequence[str] | None = None
+) -> DecidedBreaks:
     """Records the decisions of a CSV file in one transaction, or nothing. Rows without a decision are skipped.
 
     Columns: ``outcome_id`` and ``decision``; optionally ``decision_reason``, and ``decisions``, the number of decisions
@@ -153,6 +168,7 @@ def decide_from_file(path: Path, ctx: RunContext, *, decided_by: str, reason: st
         ctx: settings, warehouse, clock and progress callback.
         decided_by: person who decides.
         reason: reason of rows that have none.
+        accounts: accounts of the breaks; all when omitted. Breaks of two accounts can have one id.
 
     Raises:
         BreakNotFound: an id matches no break of the newest versions.
@@ -161,7 +177,7 @@ def decide_from_file(path: Path, ctx: RunContext, *, decided_by: str, reason: st
     """
     rows = read_decisions(path, reason)
     with ctx.ledger() as ledger:
-        breaks = _found([row.outcome_id for row in rows], ledger)
+        breaks = _found([row.outcome_id for row in rows], ledger, accounts)
         by_id = {item.outcome_id: item for item in breaks}
         decisions = [
             Intent(item, row.expected, row.decision, row.reason)
@@ -172,10 +188,10 @@ def decide_from_file(path: Path, ctx: RunContext, *, decided_by: str, reason: st
         return decide(decisions, ledger, ctx, decided_by=decided_by)
 
 
-def break_history(id_: str, ctx: RunContext) -> BreakHistory:
-    """A break with all decisions and notes. Raises BreakNotFound."""
+def break_history(id_: str, ctx: RunContext, accounts: Sequence[str] | None = None) -> BreakHistory:
+    """A break with all decisions and notes, of these accounts or of all. Raises BreakNotFound."""
     with ctx.ledger() as ledger:
-        item = _found([id_], ledger)[0]
+        item = _found([id_], ledger, accounts)[0]
         ids = [item.outcome_id]
         return BreakHistory(
             item, ledger.decisions.of(item.account_id, ids), ledger.decisions.notes(item.account_id, ids)
@@ -183,9 +199,15 @@ def break_history(id_: str, ctx: RunContext) -> BreakHistory:
 
 
 def note_breaks(
-    ids: Sequence[str], ctx: RunContext, *, noted_by: str, note: str | None = None, assignee: str | None = None
+    ids: Sequence[str],
+    ctx: RunContext,
+    *,
+    noted_by: str,
+    note: str | None = None,
+    assignee: str | None = None,
+    accounts: Sequence[str] | None = None,
 ) -> DecidedBreaks:
-    """Adds a note to breaks, or puts a person in charge of them.
+    """Adds a note to breaks of these accounts or of all, or puts a person in charge of them.
 
     Raises:
         BreakNotFound: an id matches no break of the newest versions, or more than one.
@@ -197,7 +219,7 @@ def note_breaks(
             "a note needs a text or a person in charge, and its author", hint="give --text or --assign"
         )
     with ctx.ledger() as ledger:
-        breaks = _found(ids, ledger)
+        breaks = _found(ids, ledger, accounts)
         with ledger.transaction():
             for account_id, outcome_id in sorted({(item.account_id, item.outcome_id) for item in breaks}):
                 ledger.decisions.add_note(
@@ -326,7 +348,13 @@ def _found(ids: Iterable[str], ledger: Ledger, accounts: Sequence[str] | None = 
             if len(wanted) >= _SHORTEST_ID
             else []
         )
-        if len({(item.account_id, item.outcome_id) for item in matches}) != 1:
+        found = {(item.account_id, item.outcome_id) for item in matches}
+        if len(found) > 1 and len({outcome_id for _, outcome_id in found}) == 1:
+            raise BreakNotFound(
+                f"{len(found)} accounts have a break {wanted!r}; nothing was decided",
+                hint=f"add --account: {', '.join(sorted(account_id for account_id, _ in found))}",
+            )
+        if len(found) != 1:
             raise BreakNotFound(
                 f"{len(matches) or 'no'} break(s) have an id that begins with {wanted!r}; nothing was decided",
                 hint=f"'cdr-pipeline breaks list' shows ids; give at least {_SHORTEST_ID} characters",
