@@ -22,6 +22,7 @@ from cdr_pipeline.defs.operations.missed_nights import missed_nights_sensor
 from cdr_pipeline.defs.operations.night_report import night_report_asset, standing_check
 from cdr_pipeline.defs.operations.schedules import check_up_schedule, nightly_schedule
 from cdr_pipeline.defs.partitions import business_days
+from cdr_pipeline.defs.reconciliation.decided_days import decided_days_job, decided_days_sensor
 from cdr_pipeline.defs.reconciliation.reconciliation import reconciliation_asset
 from cdr_pipeline.defs.records.cdr import cdr_assets
 from cdr_pipeline.defs.resources import RunContexts
@@ -61,13 +62,14 @@ def build_definitions(settings: Settings, *, contexts: RunContexts | None = None
         return dg.Definitions(
             assets=with_shared_attributes(assets, settings),
             asset_checks=[standing_check()],
-            jobs=[nightly, imports, inbound, check_up, late_data_job()],
+            jobs=[nightly, imports, inbound, check_up, late_data_job(), decided_days_job()],
             schedules=[nightly_schedule(settings, days, nightly), check_up_schedule(settings, check_up)],
             sensors=[
                 upload_sensor(days, imports, run_contexts),
                 inbound_sensor(days, inbound, run_contexts),
                 missed_nights_sensor(days, nightly, run_contexts),
                 late_data_sensor(run_contexts),
+                decided_days_sensor(days, run_contexts),
                 dead_runs_sensor(settings, run_contexts),
                 failed_run_alert(run_contexts),
                 red_alert(run_contexts),

@@ -5,6 +5,7 @@ from typing import Any, cast
 import dagster as dg
 from dagster._config import process_config, validate_config
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.execution.context.system import PlanOrchestrationContext as PlanContext
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.execution.plan.plan import ExecutionPlan
@@ -28,6 +29,7 @@ __all__ = [
     "StepDependencyConfig",
     "StepFailureData",
     "asset_partitions",
+    "latest_result",
     "process_config",
     "record_evaluation",
     "unpack_value",
@@ -35,9 +37,24 @@ __all__ = [
 ]
 
 
-def record_evaluation(context: dg.AssetExecutionContext, evaluation: dg.AssetCheckEvaluation) -> None:
+def record_evaluation(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, evaluation: dg.AssetCheckEvaluation
+) -> None:
     """Records the result of a check for one partition. Dagster accepts the event, its type hints do not name it."""
     context.log_event(cast("Any", evaluation))
+
+
+def latest_result(instance: dg.DagsterInstance, check: dg.AssetCheckKey, partition: str) -> tuple[str, bool] | None:
+    """Run of the latest result of a check for a partition, and whether it passed; None without a result."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        check,
+        limit=1,
+        status={AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED},
+        partition_filter=PartitionKeyFilter(key=partition),
+    )
+    if not records:
+        return None
+    return records[0].run_id, records[0].status is AssetCheckExecutionRecordStatus.SUCCEEDED
 
 
 def asset_partitions(

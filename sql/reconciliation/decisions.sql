@@ -107,6 +107,24 @@ WHERE
     )
 ON CONFLICT DO NOTHING
 
+-- Name:        days_changed_since
+-- Purpose:     days of whose breaks some were decided, or that were reconciled, since a time.
+-- Parameters:  account_ids (array), since.   Grain: business_date.   Locks: none.
+SELECT calls.business_date
+FROM break_decisions AS decided
+INNER JOIN reconciled_calls AS calls
+    ON calls.account_id = decided.account_id AND calls.outcome_id = decided.outcome_id
+WHERE
+    decided.account_id = any(%(account_ids)s)
+    AND decided.decided_at >= %(since)s
+    AND calls.is_break
+    AND calls.until_version IS NULL
+UNION
+SELECT business_date
+FROM reconciliations
+WHERE account_id = any(%(account_ids)s) AND reconciled_at >= %(since)s
+ORDER BY business_date
+
 -- Name:        decision_sums
 -- Purpose:     breaks of the newest version of each carrier's day by decision and currency; too much and too little
 --              are not netted.

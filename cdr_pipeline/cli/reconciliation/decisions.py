@@ -285,7 +285,6 @@ def _rule_words(rule: "DecisionRule") -> str:
 def _print(decided: str, result: "DecidedBreaks") -> None:
     """What was decided, and what that means for the days."""
     from cdr_pipeline.cli.terminal import err, out
-    from cdr_pipeline.steps.operations.remedies import nightly_command
 
     for item in result.breaks[:_MOST_SHOWN]:
         out.print(f"{item.outcome_id[:SHOWN_ID]} {item.match_class}: {decided}", markup=False)
@@ -301,8 +300,8 @@ def _print(decided: str, result: "DecidedBreaks") -> None:
     for (day, account_id), lights in by_account_day.items():
         if "settled" in lights and "red" not in lights:
             out.print(
-                f"{day}: settled, every break of account {account_id} is decided. The day can be sealed; the check in"
-                f" Dagster is green after its next run:\n  {nightly_command([account_id], [day])}",
+                f"{day}: settled, every break of account {account_id} is decided. The day can be sealed. If"
+                " 'cdr-pipeline up' runs, Dagster's check shows it within a minute.",
                 soft_wrap=True,
                 markup=False,
             )

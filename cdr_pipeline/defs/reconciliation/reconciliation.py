@@ -85,8 +85,8 @@ def reconciliation_asset(days: dg.PartitionsDefinition[str], settings: Settings)
             DayCheck(DONE, "No carrier's reconciliation failed."),
             DayCheck(
                 TOLERATED,
-                "Every carrier's breaks and money at risk are tolerated by its profile, or are decided. Decisions made"
-                " since show here after the next run of the day; `breaks list` and the console have them at once.",
+                "Every carrier's breaks and money at risk are tolerated by its profile, or are decided. The sensor"
+                " `decided_days` evaluates it again within a minute of a decision.",
             ),
             *(DayCheck(name.value, _DESCRIPTIONS[name]) for name in ControlName),
         ),

@@ -120,6 +120,16 @@ class ReconciliationTable(LedgerTables):
             sum((row["exposure"] for row in carriers), Decimal(0)),
         )
 
+    def reconciled_carriers(self, account_id: str, business_date: date) -> list[str]:
+        """Carriers that have a reconciliation of an account's day."""
+        rows = self.statements.rows("reconciliation/day_verdict", account_id=account_id, business_date=business_date)
+        return [row["carrier"] for row in rows]
+
+    def days_changed_since(self, account_ids: Sequence[str], since: datetime) -> list[date]:
+        """Business dates with decisions about breaks, or with new versions, since a time; oldest first."""
+        rows = self.statements.rows("reconciliation/days_changed_since", account_ids=list(account_ids), since=since)
+        return [row["business_date"] for row in rows]
+
     def carriers_of_day(self, account_id: str, business_date: date) -> list[CarrierOfDay]:
         """Carriers that have records around the day or were reconciled in the four weeks before it.
 
