@@ -105,7 +105,7 @@ def test_the_sensor_ends_a_lost_run_with_every_executor(celery: Settings, instan
     assert "1 run(s) ended" in str(sensor(dg.build_sensor_context(instance=instance)))
     status, tags = state(instance, run_id)
     assert status is dg.DagsterRunStatus.FAILURE
-    assert (tags["dagster/max_retries"], tags["dagster/retry_strategy"]) == ("1", "FROM_FAILURE")
+    assert (tags["dagster/max_retries"], tags["dagster/retry_strategy"]) == ("1", "ALL_STEPS")
     assert "every run has its process" in str(sensor(dg.build_sensor_context(instance=instance)))
 
 

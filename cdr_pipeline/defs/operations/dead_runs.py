@@ -74,16 +74,16 @@ def dead_steps(instance: dg.DagsterInstance, leases: Sequence[ExpiredLease]) -> 
 
 
 def allow_reexecution(instance: dg.DagsterInstance, record: RunRecord) -> None:
-    """Lets Dagster's run retries repeat the failed and missing steps of a run, if the instance enables them.
+    """Lets Dagster's run retries repeat a run, if the instance enables them.
 
-    A run that a permanent failure has stopped is not repeated, nor one that was repeated often enough.
+    All steps are repeated, which costs little where nothing is new. From failed steps on, Dagster would leave out the
+    shards that were submitted and never began. A run that a permanent failure has stopped is not repeated, nor one that
+    was repeated often enough.
     """
     tags = record.dagster_run.tags
     repeated = int(tags.get(_RETRY_NUMBER, "0"))
     if FAILURE_TAG not in tags and repeated < _MOST_REPEATED:
-        instance.add_run_tags(
-            record.dagster_run.run_id, {MAX_RUN_RETRIES: str(repeated + 1), _STRATEGY: "FROM_FAILURE"}
-        )
+        instance.add_run_tags(record.dagster_run.run_id, {MAX_RUN_RETRIES: str(repeated + 1), _STRATEGY: "ALL_STEPS"})
 
 
 def end_run(instance: dg.DagsterInstance, record: RunRecord) -> None:
