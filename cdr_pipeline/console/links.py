@@ -1,6 +1,6 @@
 """Links that download: signed for the session that has opened the page, and valid for some minutes.
 
-A link is of no use in another session, so it can stand in a history or a log.
+Other sessions cannot use a link, so histories and logs may contain it.
 """
 
 import hashlib

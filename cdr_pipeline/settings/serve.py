@@ -26,9 +26,14 @@ def _public(url: str | None) -> str | None:
     return None if url is None else url.rstrip("/")
 
 
+_LONGEST_ISSUER: Final = 512
+
+
 def _issuer(url: str | None) -> str | None:
     if url is None:
         return None
+    if len(url.encode()) > _LONGEST_ISSUER:
+        raise ValueError(f"must have at most {_LONGEST_ISSUER} bytes")
     parts = urlsplit(url)
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if not parts.hostname or parts.query or parts.fragment or (parts.scheme != "https" and not local):

@@ -56,7 +56,7 @@ def test_two_lines_are_corrected_and_the_day_changes(shared_console: ServedConso
     assert "The changed lines are imported." in text
     assert "No line is rejected any more." in text
     assert "imported 3" in person.text("/days/self/2026-03-05")
-    assert "correct rejects" in person.text("/audit")
+    assert "corrected rejected lines" in person.text("/audit")
 
 
 def test_a_line_that_is_still_wrong_stays_in_the_table(shared_console: ServedConsole) -> None:

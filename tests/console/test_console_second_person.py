@@ -78,7 +78,7 @@ def test_a_day_is_sealed_and_restated_by_two_people(strict_console: ServedConsol
     assert second.send(f"{PAGE}/confirm", decision="approve").headers["location"].endswith("notice=restated")
     assert day_state(strict_console) == "restated"
     text = visible_text(second.get("/audit").text)
-    assert "ask to restate" in text
+    assert "asked to restate the day" in text
     assert "asked for by approver of all" in text
     difference = second.text(f"{PAGE}/versions/2")
     assert "added 1" in difference

@@ -47,6 +47,7 @@ BOUNDED: Final = {
     "number": 4 * 100, "credit_note": 4 * 100,  # steps: 100 characters of four bytes
     "topic": LONGEST_TOPIC, "channel": 64,  # steps/operations/alert and alert_channels
     "step": 255,  # name of a step of a job
+    "identity_issuer": 512, "identity_subject": 255,  # settings; sources/identity/oidc
     "place": 300,  # a host name, or an account of it
 }  # fmt: skip
 FIXED: Final = 32

@@ -24,6 +24,8 @@ from cdr_pipeline.sources.identity.identity import Identity, OidcClient, Pending
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 _SCOPE: Final = "openid profile email"
 _TIMEOUT_SECONDS: Final = 10.0
+# Of the id of a person (OpenID Connect Core 1.0, section 2).
+_LONGEST_SUBJECT: Final = 255
 # Difference of the clocks of provider and this machine that an ID token may show.
 _LEEWAY_SECONDS: Final = 60
 # Asymmetric algorithms: a token that is signed with the client secret, or not at all, is refused.
@@ -57,7 +59,10 @@ def finish_sign_in(client: OidcClient, pending: PendingSignIn, *, state: str, co
     configuration = _configuration(client)
     token = _token(client, str(configuration["token_endpoint"]), code, pending.verifier)
     claims = _claims(client, token, _json(str(configuration["jwks_uri"])), pending.nonce, now)
-    return Identity(client.issuer, str(claims["sub"]), claims)
+    subject = str(claims["sub"])
+    if len(subject.encode()) > _LONGEST_SUBJECT:
+        raise SignInRefused("the identity provider's id of the person is too long", hint="ask its administrator")
+    return Identity(client.issuer, subject, claims)
 
 
 def _configuration(client: OidcClient) -> dict[str, Any]:
