@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from cdr_pipeline.core.reconcile import MatchClass
+from cdr_pipeline.core.reconcile.classify.classes import MatchClass
 from cdr_pipeline.core.reconcile.result.breaks import Break
 from cdr_pipeline.exports.break_tables import BreakTable, Cell, Line, WrittenPack, added, file_part, write_table
 from cdr_pipeline.exports.reconciliation_words import CAUSES, claim_words

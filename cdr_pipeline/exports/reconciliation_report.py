@@ -16,7 +16,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from cdr_pipeline.core.charts.day_bars import Bars, bars_of
-from cdr_pipeline.core.reconcile import MatchClass
+from cdr_pipeline.core.reconcile.classify.classes import MatchClass
 from cdr_pipeline.core.reconcile.result.breaks import Break, CauseSum, OpenBreaks, TrendDay
 from cdr_pipeline.core.reconcile.result.decisions import DecisionSum
 from cdr_pipeline.core.reconcile.result.verdict import VerdictTotals

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import polars as pl
 from measuring import Measured, measured
 
-from cdr_pipeline.core.reconcile import reconcile
+from cdr_pipeline.core.reconcile.reconcile import reconcile
 from tests.support.grading import grade, grade_pairs, tied_rows
 from tests.support.known_habits import HABITS, MIXED_HABITS, day_with_habit
 from tests.support.known_truth import HELD_OUT, MIXED, SCENARIOS, Faults, KnownTruth, calls_of_a_day

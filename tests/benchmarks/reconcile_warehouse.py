@@ -116,9 +116,10 @@ def compared(folder: str) -> tuple[int, float]:
 
 def alone(folder: str) -> tuple[int, float]:
     """The limit: reading aside, the matcher on the same records."""
-    from cdr_pipeline.core.reconcile import Increment, reconcile  # noqa: PLC0415
     from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules, matching_rules  # noqa: PLC0415 - only here
+    from cdr_pipeline.core.reconcile.inputs.rates import Increment  # noqa: PLC0415
     from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side  # noqa: PLC0415
+    from cdr_pipeline.core.reconcile.reconcile import reconcile  # noqa: PLC0415
     from cdr_pipeline.warehouse.reconciliation.versions import CarrierDay, TimeRange  # noqa: PLC0415
 
     far = timedelta(days=2)

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cdr_pipeline.core.reconcile import Increment, RateCard
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules, billing_steps, is_compared, matching_rules
+from cdr_pipeline.core.reconcile.inputs.rates import Increment, RateCard
 from cdr_pipeline.errors import InvalidProfile, InvalidRateCard
 from cdr_pipeline.sources.rate_cards import read_rate_card
 from cdr_pipeline.sources.uploads.profiles import check_profile, list_profiles

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cdr_pipeline.core.reconcile import MatchClass
+from cdr_pipeline.core.reconcile.classify.classes import MatchClass
 from cdr_pipeline.core.reconcile.result.breaks import Break, claims_of
 from cdr_pipeline.exports.break_tables import WrittenPack
 from cdr_pipeline.exports.dispute_pack import write_dispute_pack

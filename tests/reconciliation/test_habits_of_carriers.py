@@ -7,9 +7,12 @@ import polars as pl
 import pytest
 
 from cdr_pipeline.core.normalize.segments import join_segments
-from cdr_pipeline.core.reconcile import SIDE_SCHEMA, Increment, Rate, RateCard, Reconciled, Rules, reconcile
-from cdr_pipeline.core.reconcile.inputs.columns import RINGING_SCHEMA
+from cdr_pipeline.core.reconcile.inputs.columns import RINGING_SCHEMA, SIDE_SCHEMA
+from cdr_pipeline.core.reconcile.inputs.rates import Increment, Rate, RateCard
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
+from cdr_pipeline.core.reconcile.reconcile import reconcile
 from cdr_pipeline.core.reconcile.result.money_totals import MONEY_TOTALS, money_totals
+from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 from cdr_pipeline.core.uploads.profile import Profile, Segments
 from tests.support.sides import NOON, classes_of, exposure_of, side
 

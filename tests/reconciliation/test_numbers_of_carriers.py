@@ -8,9 +8,11 @@ import polars as pl
 import pytest
 
 from cdr_pipeline.core.normalize.numbers import NumberPlan
-from cdr_pipeline.core.reconcile import Reconciled, Rules, reconcile
 from cdr_pipeline.core.reconcile.inputs.presented import presented_caller
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.sides import NumberRules, carrier_side
+from cdr_pipeline.core.reconcile.reconcile import reconcile
+from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 from tests.support.records import rows
 from tests.support.sides import classes_of, pairs_of, side
 

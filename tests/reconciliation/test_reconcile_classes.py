@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cdr_pipeline.core.reconcile import Increment, Rate, RateCard, Reconciled, Rules, reconcile
 from cdr_pipeline.core.reconcile.inputs.calls import currencies_of, read_calls
-from cdr_pipeline.core.reconcile.inputs.rates import billed_seconds
+from cdr_pipeline.core.reconcile.inputs.rates import Increment, Rate, RateCard, billed_seconds
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
+from cdr_pipeline.core.reconcile.reconcile import reconcile
+from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 from cdr_pipeline.core.reconcile.result.totals import require_balance
 from cdr_pipeline.errors import InvalidSide, UnbalancedReconciliation
 from tests.support.sides import NOON, classes_of, exposure_of, pairs_of, side

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdr_pipeline.core.reconcile import Reconciled, Rules, reconcile
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
+from cdr_pipeline.core.reconcile.reconcile import reconcile
+from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 from tests.support.examples import examples
 from tests.support.grading import grade
 from tests.support.known_habits import HABITS, MIXED_HABITS, day_with_habit

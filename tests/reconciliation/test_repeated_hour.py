@@ -7,8 +7,9 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from cdr_pipeline.core.reconcile import Rules, reconcile
 from cdr_pipeline.core.reconcile.clock.repeated_hour import settle_repeated_hour
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
+from cdr_pipeline.core.reconcile.reconcile import reconcile
 from cdr_pipeline.core.time.local_time import instant
 from tests.support.sides import classes_of, side
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from cdr_pipeline.core.reconcile import Increment, Rate, RateCard, Reconciled, Rules, reconcile
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
+from cdr_pipeline.core.reconcile.inputs.rates import Increment, Rate, RateCard
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
+from cdr_pipeline.core.reconcile.reconcile import reconcile
 from cdr_pipeline.core.reconcile.result.controls import judge_prices
 from cdr_pipeline.core.reconcile.result.outcomes import PLACE_SCHEMA, outcomes_of
+from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 from cdr_pipeline.core.reconcile.result.verdict import Verdict, judge
 from tests.support.sides import NOON, classes_of, exposure_of, side
 

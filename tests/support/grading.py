@@ -8,7 +8,7 @@ import polars as pl
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cdr_pipeline.core.reconcile import Reconciled
+from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 from tests.support.known_truth import MIDNIGHT, Faults, KnownTruth, billed
 
 

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from cdr_pipeline.core.reconcile import SIDE_SCHEMA, Increment
 from cdr_pipeline.core.reconcile.clock.repeated_hour import settle_repeated_hour
-from cdr_pipeline.core.reconcile.inputs.columns import RINGING_SCHEMA
+from cdr_pipeline.core.reconcile.inputs.columns import RINGING_SCHEMA, SIDE_SCHEMA
+from cdr_pipeline.core.reconcile.inputs.rates import Increment
 from tests.support.known_truth import Faults, KnownTruth, calls_of_a_day, card, priced
 
 # Of the records with one last digit: one in a hundred of all.

@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 
 from cdr_pipeline.core.normalize.numbers import NumberPlan
-from cdr_pipeline.core.reconcile import SIDE_SCHEMA, Increment, Rate, RateCard, Rules
+from cdr_pipeline.core.reconcile.inputs.columns import SIDE_SCHEMA
+from cdr_pipeline.core.reconcile.inputs.rates import Increment, Rate, RateCard
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
 
 MIDNIGHT: Final = round(datetime(2026, 3, 2, tzinfo=UTC).timestamp() * 1_000)
 DAY_MS: Final = 86_400_000

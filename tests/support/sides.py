@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from cdr_pipeline.core.reconcile import SIDE_SCHEMA, Reconciled
+from cdr_pipeline.core.reconcile.inputs.columns import SIDE_SCHEMA
+from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -12,10 +12,11 @@ import polars as pl
 
 from cdr_pipeline import __version__
 from cdr_pipeline.core.normalize.numbers import NumberPlan
-from cdr_pipeline.core.reconcile import Rules, reconcile
 from cdr_pipeline.core.reconcile.clock.repeated_hour import settle_repeated_hour
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, is_compared, matching_rules, number_rules
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.sides import carrier_side, switch_side
+from cdr_pipeline.core.reconcile.reconcile import reconcile
 from cdr_pipeline.core.reconcile.result.money_totals import (
     RejectedCharges,
     finding_of_rejected,

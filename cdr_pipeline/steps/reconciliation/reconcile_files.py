@@ -7,21 +7,29 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from cdr_pipeline.core.fields.schemas import LINE
-from cdr_pipeline.core.reconcile import RateCard, Reconciled, Rules, reconcile
 from cdr_pipeline.core.reconcile.classify.classes import CLASS_TYPE, SIDE_TYPE, MatchClass
 from cdr_pipeline.core.reconcile.clock.clock_choice import choose_start_clock
 from cdr_pipeline.core.reconcile.clock.repeated_hour import settle_repeated_hour
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import billing_steps, matching_rules, number_rules
 from cdr_pipeline.core.reconcile.inputs.legs import Direction, LegRule, is_billable_leg
+from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.inputs.sides import currency_of
+from cdr_pipeline.core.reconcile.reconcile import reconcile
 from cdr_pipeline.core.reconcile.result.money_totals import money_totals
 from cdr_pipeline.core.reconcile.result.outcomes import outcomes_of
-from cdr_pipeline.core.reconcile.result.reconciled import CURRENCY_TYPE, DESTINATION_TYPE, MONEY, ROW_SCHEMA, SECONDS
+from cdr_pipeline.core.reconcile.result.reconciled import (
+    CURRENCY_TYPE,
+    DESTINATION_TYPE,
+    MONEY,
+    ROW_SCHEMA,
+    SECONDS,
+    Reconciled,
+)
 from cdr_pipeline.core.reconcile.result.totals import totals_of
 from cdr_pipeline.core.reconcile.result.verdict import Verdict, judge
 from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile
@@ -36,6 +44,9 @@ from cdr_pipeline.steps.reconciliation.read_loose_file import (
     read_carrier_file,
     read_switch_file,
 )
+
+if TYPE_CHECKING:
+    from cdr_pipeline.core.reconcile.inputs.rates import RateCard
 
 PAIRS: Final = "pairs.csv"
 CLASSES: Final = "classes.csv"
