@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import polars as pl
@@ -87,7 +88,7 @@ def test_every_screen_opens(console: ServedConsole) -> None:
 def test_the_day_page_sends_the_bytes_of_the_store(console: ServedConsole, store: FaultyStore) -> None:
     person = console.person("finance")
     links = [part.split('"')[0] for part in person.get(f"/days/{ACCOUNT}/{DAY}").text.split('href="')]
-    files = [person.get(link).content for link in links if "/files/" in link]
+    files = [person.get(unescape(link)).content for link in links if "/files/" in link]
     assert objects(store)[EXACT] in files
 
 
