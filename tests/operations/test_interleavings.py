@@ -15,7 +15,7 @@ from tests.support.forked_commands import CommandRunner
 from tests.support.interleavings import Outcome, Round
 
 Play = Callable[..., Outcome]
-# Operations of a round in CI, and of each round of the exhaustive test.
+# Operations of a short round, and of each round of the test that runs for minutes.
 _FEW = 30
 _MANY = 70
 _DEFAULT_MINUTES = 2.0
@@ -39,12 +39,9 @@ def play(embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFacto
         yield played
 
 
+@pytest.mark.exhaustive
 @pytest.mark.fault("R701")
-@pytest.mark.parametrize(
-    "kills",
-    [pytest.param(False, marks=pytest.mark.exhaustive), pytest.param(True, marks=pytest.mark.slow)],
-    ids=["undisturbed", "killed"],
-)
+@pytest.mark.parametrize("kills", [False, True], ids=["undisturbed", "killed"])
 def test_interleaved_processes_leave_what_a_serial_run_leaves(
     play: Play, request: pytest.FixtureRequest, *, kills: bool
 ) -> None:
