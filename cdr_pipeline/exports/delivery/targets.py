@@ -11,7 +11,6 @@ endpoint_url = "https://s3.example.com"            # S3: if not AWS; key = "..."
 
 import re
 import stat
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -21,7 +20,7 @@ from pydantic import AfterValidator, ConfigDict, SecretStr, TypeAdapter, Validat
 
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.exports.dialects.registry import NAMES
-from cdr_pipeline.files.store import StorePath
+from cdr_pipeline.files.toml_tables import path_from, read_tables
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _HIDDEN: Final = frozenset({"password", "key", "secret"})
@@ -81,12 +80,7 @@ class Target:
         Raises:
             ConfigurationError: the path is relative, and the TOML file is in an object store.
         """
-        if isinstance(self.folder, StorePath) and not path.is_absolute():
-            raise ConfigurationError(
-                f"target {self.name}: {path} must be an absolute path, because targets.toml is in an object store",
-                hint="write the absolute path of the file on this machine",
-            )
-        return path if path.is_absolute() else self.folder / path
+        return path_from(self.folder, path, f"target {self.name}", "targets.toml")
 
 
 _STRICT: Final = TypeAdapter(Target)
@@ -98,16 +92,7 @@ def load_targets(file: Path) -> list[Target]:
     Raises:
         ConfigurationError: the file cannot be read, other users may read its secrets, or a target is invalid.
     """
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ConfigurationError(f"{file.name} cannot be read: {error.strerror}") from None
-    try:
-        tables = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file.name} is not a TOML file", hint=_position_hint(error)) from None
+    tables = read_tables(file)
     targets = [_target(name, table, file) for name, table in sorted(tables.items())]
     secret = any(_HIDDEN & table.keys() for table in tables.values())
     if secret and stat.S_IMODE(file.stat().st_mode) & 0o077:
@@ -139,9 +124,3 @@ def _target(name: str, table: object, file: Path) -> Target:
             hint="create the file with ssh-keyscan, and compare its keys with those from the owner of the host",
         )
     return target
-
-
-def _position_hint(error: Exception) -> str:
-    """Hint with line and column, without the text, which may be a secret."""
-    match = re.search(r"line \d+, column \d+", str(error))
-    return f"see {match[0]}" if match else "save it as UTF-8"

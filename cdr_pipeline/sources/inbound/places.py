@@ -11,7 +11,6 @@ profile = "mycarrier"                              # or {profile} in the pattern
 
 import re
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, time
@@ -24,7 +23,7 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr, TypeAdapter, 
 from cdr_pipeline.core.uploads.inbound_files import Expected, Limits, Whole, WholeRule
 from cdr_pipeline.core.uploads.inbound_pattern import NamePattern, name_pattern
 from cdr_pipeline.errors import ConfigurationError
-from cdr_pipeline.files.store import StorePath
+from cdr_pipeline.files.toml_tables import path_from, read_tables
 
 Kind = Literal["folder", "sftp", "ftps", "s3", "https", "imap"]
 _KNOWN_KEYS: Final = ConfigDict(extra="forbid")
@@ -213,12 +212,7 @@ class Place:
         Raises:
             ConfigurationError: the path is relative, and the TOML file is in an object store.
         """
-        if isinstance(self.folder, StorePath) and not path.is_absolute():
-            raise ConfigurationError(
-                f"place {self.name}: {path} must be an absolute path, because inbound.toml is in an object store",
-                hint="write the absolute path of the file on this machine",
-            )
-        return path if path.is_absolute() else self.folder / path
+        return path_from(self.folder, path, f"place {self.name}", "inbound.toml")
 
 
 _STRICT: Final = TypeAdapter(Place)
@@ -230,16 +224,7 @@ def load_places(file: Path) -> list[Place]:
     Raises:
         ConfigurationError: the file cannot be read, other users may read its secrets, or a place is invalid.
     """
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ConfigurationError(f"{file.name} cannot be read: {error.strerror}") from None
-    try:
-        tables = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file.name} is not a TOML file", hint=_position_hint(error)) from None
+    tables = read_tables(file)
     places = [_place(name, table, file) for name, table in sorted(tables.items())]
     secret = any(_HIDDEN & table.keys() for table in tables.values()) or any(place.urls for place in places)
     if secret and stat.S_IMODE(file.stat().st_mode) & 0o077:
@@ -315,9 +300,3 @@ def _require_consistent(place: Place, file: Path) -> None:
             raise ConfigurationError(
                 f"{where}: {fault}", hint="'cdr-pipeline docs inbound' has an example of each kind"
             )
-
-
-def _position_hint(error: Exception) -> str:
-    """Hint with line and column, without the text, which may be a secret."""
-    match = re.search(r"line \d+, column \d+", str(error))
-    return f"see {match[0]}" if match else "save it as UTF-8"
