@@ -69,7 +69,7 @@ def test_a_server_that_is_too_old_is_refused(warehouse_url: str, monkeypatch: py
 
 
 def _create_role(admin: psycopg.Connection[Any], name: str) -> None:
-    """A role whose rights a user that is no superuser can take."""
+    """A role whose rights an ordinary user can take."""
     role = sql.Identifier(name)
     admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))
     admin.execute(sql.SQL("CREATE ROLE {}").format(role))

@@ -155,7 +155,7 @@ def test_a_made_case_comes_out_as_described(samples: Path, name: str) -> None:
     answers, columns, expected = CASES[name]
     path = samples.parent / "cases" / "import" / name
     if not path.exists():
-        pytest.skip("the folder of made cases is not beside this checkout")
+        pytest.skip("the folder of made cases is not next to this checkout")
     rows, rejects = drafted(path, answers)
     times = [column for column in columns if column.endswith("_at")]
     shown = rows.select(columns).with_columns(

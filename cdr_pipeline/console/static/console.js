@@ -41,7 +41,7 @@ window.addEventListener("pageshow", () => {
 // On this machine, the one-time link signs in without another click.
 document.querySelector("form[data-at-once]")?.requestSubmit();
 
-// Shows the progress of what runs, while nobody types.
+// Shows the progress of what runs, unless a person types.
 for (const place of document.querySelectorAll("[data-again]")) {
   setTimeout(() => { if (!document.activeElement?.closest("form")) location.reload(); }, place.dataset.again * 1000);
 }

@@ -101,7 +101,7 @@ def _result(reports: Sequence[NightReport]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=GOOD,
         passed=not faults,
-        # A night that is not good is no failed run: running it again does not correct a row.
+        # The run has done its work: running it again does not correct a row.
         severity=dg.AssetCheckSeverity.WARN,
         description="; ".join(dict.fromkeys(faults.values())) or None,
         metadata={**faults, **({"what_to_do": "cdr-pipeline doctor"} if faults else {})},

@@ -133,7 +133,7 @@ class HttpsConnection:
         return content.decode(response.encoding or "utf-8", errors="replace")
 
     def _require(self, response: httpx2.Response) -> None:
-        """Raises InboundRefused or InboundUnavailable for a status that is no success."""
+        """Raises InboundRefused or InboundUnavailable for a status other than success."""
         status = response.status_code
         name = self._place.name
         if status in _REFUSED:
