@@ -5,6 +5,7 @@ from typing import Final, Literal
 from cdr_pipeline.api.refusals import not_acceptable, unsupported
 
 Form = Literal["json", "csv", "json_lines"]
+BodyForm = Literal["json", "csv"]
 
 CSV_TYPES: Final = ("text/csv", "application/octet-stream", "text/comma-separated-values", "application/csv")
 JSON_TYPES: Final = ("application/json", "application/x-json")
@@ -55,7 +56,7 @@ def form_of(media: str) -> Form:
     return "csv" if media in CSV_TYPES else "json"
 
 
-def body_form(content_type: str | None) -> Form:
+def body_form(content_type: str | None) -> BodyForm:
     """Form of a request body: CSV or JSON.
 
     Raises:

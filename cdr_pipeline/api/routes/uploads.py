@@ -16,7 +16,7 @@ from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader, uploader
 from cdr_pipeline.api.bodies import read_small, save_body
 from cdr_pipeline.api.documentation import DECISION, REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS, described
-from cdr_pipeline.api.negotiation import Form, body_form
+from cdr_pipeline.api.negotiation import BodyForm, body_form
 from cdr_pipeline.api.parameters import UploadQuery, parameters_of
 from cdr_pipeline.api.refusals import (
     conflict,
@@ -154,7 +154,7 @@ def _response(request: Request, media: str, reply: UploadReply) -> Response:
     return response
 
 
-def _received_file(request: Request, caller: Caller, form: Form, path: Path) -> ReceivedFile:
+def _received_file(request: Request, caller: Caller, form: BodyForm, path: Path) -> ReceivedFile:
     """The file with the options of the request. Raises RequestRefused: 400."""
     options = parameters_of(UploadQuery, request)
     key = request.headers.get("idempotency-key")
@@ -174,7 +174,7 @@ def _folder(ctx: RunContext) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _file_name(request: Request, form: Form) -> str:
+def _file_name(request: Request, form: BodyForm) -> str:
     """The display name of the file, reduced to safe characters; it cannot contain a path."""
     text = request.headers.get("x-file-name") or request.query_params.get("file_name") or ""
     return _FILE_NAME.sub("_", text).strip("._")[:_LONGEST_NAME] or f"upload.{form}"
