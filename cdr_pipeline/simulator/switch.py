@@ -98,7 +98,7 @@ class SimulatedSwitch:
         account = self.account(account_id)
         if account is None:
             return []
-        return _made(account, day, self.seed, self.calls_per_day, not self.dialect.hides_month_edges)
+        return _made(account, day, *self._traffic)
 
     def saved_between(self, account_id: str, first: int, last: int) -> list[Document]:
         """The account's documents saved in an interval of Gregorian seconds, both ends included."""
@@ -115,27 +115,36 @@ class SimulatedSwitch:
 
     def document(self, account_id: str, record_id: str) -> Document | None:
         """The account's document with this id, None if there is none."""
-        for day in self._days_of(record_id):
-            for document in self.documents(account_id, day):
-                if document["_id"] == record_id:
-                    return document
-        for document in (self.stored or {}).get(account_id, []):
-            if document["_id"] == record_id:
-                return document
-        return None
+        if self.stored is not None:
+            return next((made for made in self.stored.get(account_id, []) if made["_id"] == record_id), None)
+        account = self.account(account_id)
+        if account is None:
+            return None
+        of_days = (_made_by_id(account, day, *self._traffic) for day in _days_of(record_id))
+        return next((by_id[record_id] for by_id in of_days if record_id in by_id), None)
 
-    def _days_of(self, record_id: str) -> list[date]:
-        """Days on which a call with this id may have begun: its month, and the last day of the previous month."""
-        month = record_id[:6]
-        if self.stored is not None or not month.isdigit():
-            return []
-        first = date(int(month[:4]), int(month[4:]), 1)
-        return [first + timedelta(days=number) for number in range(-1, 31)]
+    @property
+    def _traffic(self) -> tuple[int, int, bool]:
+        return self.seed, self.calls_per_day, not self.dialect.hides_month_edges
+
+
+def _days_of(record_id: str) -> list[date]:
+    """Days on which a call with this id may have begun: its month, and the last day of the previous month."""
+    try:
+        first = date(int(record_id[:4]), int(record_id[4:6]), 1)
+    except ValueError:
+        return []
+    return [first + timedelta(days=number) for number in range(-1, 31)]
 
 
 @lru_cache(maxsize=512)
 def _made(account: SimulatedAccount, day: date, seed: int, calls: int, month_of_hangup: bool) -> list[Document]:  # noqa: FBT001
     return documents_of_day(account, day, seed=seed, calls=calls, month_of_hangup=month_of_hangup)
+
+
+@lru_cache(maxsize=512)
+def _made_by_id(account: SimulatedAccount, day: date, *traffic: *tuple[int, int, bool]) -> dict[str, Document]:
+    return {document["_id"]: document for document in reversed(_made(account, day, *traffic))}
 
 
 def _hex(seed: int, purpose: str) -> str:
