@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cdr_pipeline.errors import InvalidProfile, UnreadableUpload
+from cdr_pipeline.sources.uploads import drafting
 from cdr_pipeline.sources.uploads.drafting import draft_profile
 from cdr_pipeline.sources.uploads.profiles import check_profile
 
@@ -18,6 +19,13 @@ SAMPLES = {
     "kazoo_couch_fixture_cdr.json": ([], "JSON", "which column is the start"),
     "pbxware_asterisk_cdr_NULL_strings.csv": (["freepbx", "pbxware"], "a header line", "the zone"),
 }
+
+
+@pytest.fixture(autouse=True)
+def compared_where_it_matters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built-in profiles are compared with real files only; the comparison takes most of the time of a draft."""
+    if "samples" not in request.fixturenames:
+        monkeypatch.setattr(drafting, "fitting_profiles", lambda *_: [])
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -112,3 +120,25 @@ def test_a_running_row_number_is_no_identity_without_a_question(tmp_path: Path, 
 def test_ids_that_do_not_count_the_rows_raise_no_question(tmp_path: Path) -> None:
     rows = "".join(f"{id_},2026-03-02T09:00:00Z\n" for id_ in ("7401", "7402", "7404"))
     assert not any("identifies a record" in text for text in drafted(tmp_path, f"id,start\n{rows}")[2])
+
+
+def test_a_date_with_dots_is_no_time_of_day(tmp_path: Path) -> None:
+    rows = "".join(f"x-{day}a;0{day}.03.26;11:36:1{day};00:19:29;+4930000000{day}\n" for day in range(1, 8))
+    text, decided, _ = drafted(tmp_path, rows + "x-9a;14.03.26;09:00:00;00:01:00;+49300000009\n")
+    assert 'call_start = ["column_2", "column_3"]' in text
+    assert "times are written %d.%m.%y %H:%M:%S" in decided
+
+
+def test_a_length_between_date_and_time_of_day_raises_a_question(tmp_path: Path) -> None:
+    rows = "x-1a;14.03.26;00:19:29;11:36:12\nx-2a;15.03.26;00:09:29;09:36:12\n"
+    text, _, unknown = drafted(tmp_path, rows)
+    assert "which column is the time of day at which a call starts: column_3 or column_4" in unknown
+    assert 'call_start = ["column_2", "FILL IN: column_3 or column_4"]' in text
+    answered = draft_profile(tmp_path / "f.csv", answers={"time_of_day": "column_4"}).text
+    assert 'call_start = ["column_2", "column_4"]' in answered
+    assert 'duration_seconds = "column_3"' in answered
+
+
+def test_an_own_number_needs_to_know_which_calls_are_inbound(tmp_path: Path) -> None:
+    rows = "Typ;Datum;Rufnummer;Eigene Rufnummer;Dauer\n1;14.03.26 09:00;030111111;555123;0:03:00\n"
+    assert 'call_direction = "FILL IN: answer which values of typ mark inbound calls"' in drafted(tmp_path, rows)[0]

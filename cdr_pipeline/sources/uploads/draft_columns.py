@@ -44,6 +44,7 @@ _NUMBER_WORDS: Final = frozenset(
         "msisdn",
     ]
 )
+_EXTENSIONS: Final = frozenset({"extension", "ext"})
 _INTEGER: Final = re.compile(r"[0-9]{1,18}")
 _DECIMAL: Final = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
 _MONEY: Final = re.compile(
@@ -205,6 +206,14 @@ class Contents:
             else clock_formats(self.distinct)
         )
 
+    @cached_property
+    def clock_minutes(self) -> list[int]:
+        """Minutes of the day of a column of times of day, to compare columns; none for other columns."""
+        if not self.clocks:
+            return []
+        read = read_times([f"2026-11-25 {value}" for value in self.filled], "", [f"%Y-%m-%d {self.clocks[0]}"])
+        return [moment.hour * 60 + moment.minute for moment in read if moment]
+
     @property
     def is_time(self) -> bool:
         """Whether the column holds instants."""
@@ -365,6 +374,8 @@ def _by_names(  # noqa: C901 - one pass over the candidates, best first
             choice.others.append(name)
     for choice in choices.values():
         choice.others = [name for name in choice.others if name not in taken]
+        # Of a telephone number and an extension, the number counts if a later file has both.
+        choice.columns.sort(key=lambda name: bool(set(words[name].tokens) & _EXTENSIONS))
     plain = [
         name
         for name in sheet.names
@@ -449,10 +460,7 @@ def _by_contents(  # noqa: C901, PLR0912 - one rule after the other; later ones 
         if instants:
             _take_times(instants, sheet, contents, choices, take)
         else:
-            dates, clocks = free("dates"), free("clocks")
-            if dates and clocks:
-                take(DATE, dates[0], "a column of dates")
-                take(TIME_OF_DAY, clocks[0], "a column of times of day")
+            _take_date_and_clock(free, sheet, contents, choices, take)
     if sheet.has_header:
         return
     for name in sheet.names:
@@ -511,6 +519,28 @@ def _by_contents(  # noqa: C901, PLR0912 - one rule after the other; later ones 
     ]
     if money and "cost" not in choices:
         take("cost", money[-1], "amounts with decimals", "guess")
+
+
+def _take_date_and_clock(
+    free: Callable[[str], list[str]],
+    sheet: Sheet,
+    contents: Mapping[str, Contents],
+    choices: dict[str, Choice],
+    take: Callable[..., None],
+) -> None:
+    """The start of a call as a date and a time of day; durations written as clocks have earlier hours."""
+    dates, clocks = free("dates"), free("clocks")
+    if DATE not in choices and dates and set(clocks) - {dates[0]}:
+        take(DATE, dates[0], "a column of dates")
+    clocks = [name for name in clocks if DATE in choices and name != choices[DATE].columns[0]]
+    if not clocks or TIME_OF_DAY in choices:
+        return
+    date = sheet.names.index(choices[DATE].columns[0])
+    nearest = min(clocks, key=lambda name: abs(sheet.names.index(name) - date))
+    latest = max(clocks, key=lambda name: max(contents[name].clock_minutes, default=0))
+    is_certain = contents[nearest].clock_minutes == contents[latest].clock_minutes
+    take(TIME_OF_DAY, nearest, "a column of times of day", "likely" if is_certain else "guess")
+    choices[TIME_OF_DAY].others = [name for name in clocks if name != nearest]
 
 
 def _take_words(

@@ -23,12 +23,14 @@ class Events:
         derived: tables of derived columns.
         fields: fields that come from the rows of answer and end.
         codes: notation of the causes; "" for none.
+        decided: sentence about what the file shows.
     """
 
     segments: list[str]
     derived: list[str]
     fields: dict[str, str]
     codes: str
+    decided: str
 
 
 def events_of(sheet: Sheet, contents: Mapping[str, Contents], choices: dict[str, Choice]) -> Events | None:
@@ -85,7 +87,7 @@ def events_of(sheet: Sheet, contents: Mapping[str, Contents], choices: dict[str,
         ("caller_id_number", "callee_id_number"), [name for name in numbers if name != status], strict=False
     ):
         choices[role] = Choice([name], "likely", "a number in the rows that begin a call, by its place")
-    sheet.decided.append(f"{method} tells the row that begins a call from the one that ends it; {key} joins them")
+    decided = f"{method} tells the row that begins a call from the one that ends it; {key} joins them"
     segments = [
         f'key = ["{key}"]',
         f'begin = {{ {method} = "^(?:{"|".join(begins)})$" }}',
@@ -99,7 +101,7 @@ def events_of(sheet: Sheet, contents: Mapping[str, Contents], choices: dict[str,
         segments.insert(2, f'alone = {{ {status} = "^[3-6]" }}')
         derived.append(f'[derive.call_answer]\nsource = "{start.columns[0]}"\nwhen = {{ {status} = "^2" }}')
         fields["answered_at"] = "call_answer"
-    return Events(segments, derived, fields, "sip" if status else "")
+    return Events(segments, derived, fields, "sip" if status else "", decided)
 
 
 def _joins(values: list[str], rows: list[tuple[str, int]], ends: list[str]) -> bool:

@@ -164,12 +164,15 @@ class _Composer:
         # Fields that derived columns hold.
         self.made: dict[str, str | list[str]] = {}
         self.marked: list[str] = []
-        self.record_id = ""
+        self.record_id = self.open_clock = ""
         self._answer_fields()
 
     def draft(self) -> Draft:
         self._refuse_others()
+        self._settle_clock()
         self.events = events_of(self.sheet, self.contents, self.choices)
+        if self.events:
+            self.result.decided.append(self.events.decided)
         self._swap()
         self._separate_ids()
         head = [f"description = {_quoted(f'Files such as {self.path.name}')}"]
@@ -251,6 +254,26 @@ class _Composer:
                 hint="check that it is no error message",
             )
 
+    def _settle_clock(self) -> None:
+        """Asks which of two columns of clocks is the time of day, if place and values disagree."""
+        choice = self.choices.get(TIME_OF_DAY)
+        if choice is None or choice.confidence != "guess" or not choice.others:
+            return
+        columns = [*choice.columns, *choice.others]
+        text = f"which column is the time of day at which a call starts: {' or '.join(columns)}"
+        answer = self._ask("time_of_day", text, columns, columns[0])
+        if answer is not None and answer not in columns:
+            raise UnreadableUpload(
+                f"answer time_of_day: {answer} is no column of times of day", hint=f"choose from: {', '.join(columns)}"
+            )
+        if answer is None:
+            self.open_clock = f"FILL IN: {' or '.join(columns)}"
+            return
+        self.choices[TIME_OF_DAY] = Choice([answer], "certain", "answered")
+        length = self.choices.get("duration_seconds")
+        if length and answer in length.columns:
+            self.choices["duration_seconds"] = Choice([columns[0]], "likely", "the other column of clocks")
+
     def _swap(self) -> None:
         """Settles numbers: callers marked <I> among the dialled numbers, and a lone dialled number as the callee."""
         if "callee_id_number" not in self.choices and "dialed_number" in self.choices:
@@ -316,6 +339,8 @@ class _Composer:
                 (next(iter(counted)), "none"),
                 "none",
             )
+            if answer is None:
+                self.made["call_direction"] = f"FILL IN: answer which values of {kind} mark inbound calls"
             words = [] if answer in (None, "none") else [word.strip() for word in str(answer).split(",")]
             unknown = [word for word in words if word not in counted]
             if unknown:
@@ -709,7 +734,7 @@ class _Composer:
         if "started_at" in self.choices or len(columns) < 2:  # noqa: PLR2004 - date and time of day
             return []
         self.result.decided.append(f"the start of a call is {columns[0]} and {columns[1]} together")
-        return ["", "[combine]", f"call_start = {_toml(columns)}"]
+        return ["", "[combine]", f"call_start = {_toml([columns[0], self.open_clock or columns[1]])}"]
 
     def _not_calls(self) -> list[str]:
         name = self._column(KIND)
