@@ -145,7 +145,7 @@ WHERE
         SELECT 1
         FROM rejects
         WHERE
-            rejects.account_id = newest.account_id
+            rejects.account_id = %(account_id)s
             AND rejects.business_date = newest.business_date
             AND rejects.origin = 'imported'
             AND coalesce(nullif(rejects.carrier, ''), newest.profile) = newest.carrier

@@ -20,6 +20,19 @@ _SHAPES: Final[dict[str, list[tuple[Any, ...]]]] = {}
 # Written by migrations, not by the product.
 _KEPT: Final = ("alembic_version", "migration_checksums", "api_secrets")
 
+# Tables, views and functions of the schema. The schema itself cannot be dropped: extensions are in it as well.
+_OWN_OBJECTS: Final = """
+    SELECT CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, oid::regclass::text
+    FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+        AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+    UNION ALL
+    SELECT 'FUNCTION', oid::regprocedure::text
+    FROM pg_proc
+    WHERE pronamespace = 'public'::regnamespace
+        AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    """
+
 
 @contextmanager
 def outside_database(url: str, worker: str) -> Generator[str]:
@@ -70,8 +83,8 @@ def emptied(url: str) -> str:
 def _build(url: str) -> None:
     """Creates this version's tables in a database, which loses all others."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
+        for kind, name in connection.execute(_OWN_OBJECTS).fetchall():
+            connection.execute(sql.SQL("DROP {} IF EXISTS {} CASCADE").format(sql.SQL(kind), sql.SQL(name)))
     upgrade(url)
     with connect(url) as connection:
         if is_cluster(connection):

@@ -128,6 +128,43 @@ def _everywhere(statement: Node) -> Iterator[str]:
             yield "a policy with a subquery"
         if _is(node, ast.AlterTableCmd) and getattr(node.def_, "concurrent", False):
             yield "concurrent detaching"
+        if (
+            _is(node, ast.SelectStmt)
+            and node.fromClause
+            and all(map(_is_computed, map(_first, node.fromClause)))
+            and any(map(_reads_other_accounts, _kept_subqueries(node)))
+        ):
+            yield "a subquery of several accounts for each computed row"
+
+
+def _first(item: Node) -> Node:
+    """The leftmost item of joined ones."""
+    while _is(item, ast.JoinExpr):
+        item = item.larg
+    return item
+
+
+def _is_computed(item: Node) -> bool:
+    """Whether an item of FROM is planned before the nodes are asked: it is no part of each account's rows."""
+    if not _is(item, ast.RangeSubselect):
+        return _is(item, ast.RangeFunction)
+    query = item.subquery
+    grouping = (*(query.groupClause or ()), *(query.distinctClause or ()))
+    return _is_limited(query) or (bool(grouping) and "account_id" not in map(_last, grouping))
+
+
+def _kept_subqueries(query: Node) -> Iterator[Node]:
+    """Subqueries that PostgreSQL does not turn into joins: those in the result, and those below OR."""
+    for part in query.targetList or ():
+        yield from (node.subselect for node in _walk(part) if _is(node, ast.SubLink))
+    for either in _walk(query.whereClause):
+        if _is(either, ast.BoolExpr) and either.boolop is BoolExprType.OR_EXPR:
+            yield from (node.subselect for node in _walk(either) if _is(node, ast.SubLink))
+
+
+def _reads_other_accounts(query: Node) -> bool:
+    reads = any(_is(node, ast.RangeVar) and node.relname in DISTRIBUTED for node in _walk(query))
+    return reads and not _binds_account(query)
 
 
 def _scopes(statement: Node) -> Iterator[_Scope]:
@@ -190,16 +227,16 @@ def _tables_of(node: Node) -> set[str]:
 
 
 def _is_table(name: str) -> bool:
-    return name in REFERENCE | LOCAL | _DISTRIBUTED or bool(_CATALOGUE.match(name))
+    return name in REFERENCE | LOCAL | DISTRIBUTED or bool(_CATALOGUE.match(name))
 
 
-_DISTRIBUTED: Final = frozenset(
+DISTRIBUTED: Final = frozenset(
     {
         "batches", "break_decisions", "break_notes", "cdr", "cdr_history", "cdr_keys", "cdr_link_stage", "cdr_links",
         "cdr_merged", "cdr_stage", "credit_notes", "day_events", "days", "decision_rules", "deliveries",
-        "erased_records", "erasures", "export_files", "invoice_lines", "invoices", "reconciled_calls",
-        "reconciliations", "rejects", "removed_months", "removed_records", "retained_totals", "retention_policies",
-        "upload_names", "uploads", "windows",
+        "erased_records", "erasures", "export_files", "invoice_lines", "invoices", "long_values", "reconciled_calls",
+        "reconciliations", "rejects", "removed_calls", "removed_months", "removed_records", "retained_totals",
+        "retention_policies", "upload_names", "uploads", "windows",
     }
 )  # fmt: skip
 
