@@ -32,7 +32,8 @@ def encode(records: pl.DataFrame) -> bytes:
         ExportError: a column is missing or of another type. Instants in another zone and decimals of another scale
             would be written as wrong values.
     """
-    invalid = [name for name in names(exported_only=True) if records.schema.get(name) != BY_NAME[name].kind.dtype]
+    schema = records.schema
+    invalid = [name for name in names(exported_only=True) if schema.get(name) != BY_NAME[name].kind.dtype]
     if invalid:
         raise ExportError(f"not the columns of a daily file: {', '.join(invalid)} missing or of another type")
     return lines(to_text(records, names(exported_only=True)))

@@ -88,13 +88,11 @@ def _contains_nul(rows: pl.DataFrame) -> bool:
 
 def _schema(rows: pl.DataFrame, latest: datetime) -> pa.DataFrameSchema:
     """The rules for these rows. Columns of the right type without a rule are left out to save time."""
-    check_nul, too_long = _contains_nul(rows), _too_long(rows)
+    check_nul, too_long, schema = _contains_nul(rows), _too_long(rows), rows.schema
     columns = {
         field.name: _column(field, latest, check_nul=check_nul, is_long=field.name in too_long)
         for field in FIELDS
-        if _has_rule(field, check_nul=check_nul)
-        or field.name in too_long
-        or rows.schema.get(field.name) != field.kind.dtype
+        if _has_rule(field, check_nul=check_nul) or field.name in too_long or schema.get(field.name) != field.kind.dtype
     }
     return pa.DataFrameSchema(
         columns,

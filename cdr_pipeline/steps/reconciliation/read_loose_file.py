@@ -141,8 +141,9 @@ def _exported(path: Path, kind: str) -> LooseFile:
     else:
         frame = pl.concat([records.frame for records in read_upload(path, _JSON)], how="diagonal")
     frame = frame.rename({name: name.strip().lower() for name in frame.columns}).drop(LINE, RAW, strict=False)
+    schema = frame.schema
     typed = frame.select(
-        _typed(name, frame.schema.get(name)).alias(name) for name in canonical_schema() if BY_NAME[name].exported
+        _typed(name, schema.get(name)).alias(name) for name in canonical_schema() if BY_NAME[name].exported
     )
     missing = {name: pl.lit(None, dtype) for name, dtype in canonical_schema().items() if name not in typed.columns}
     rows = typed.with_columns(**missing).with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64))
