@@ -23,6 +23,7 @@ from cdr_pipeline.console.screens import (
     carriers,
     day,
     documentation,
+    inbound,
     installation,
     profiles,
     rules,
@@ -40,8 +41,8 @@ from cdr_pipeline.steps.run_context import RunContext
 
 _log = logging.getLogger(__name__)
 SCREENS: Final = (
-    sign_in, today, calendar, day, breaks, rules, carriers, uploads, profiles, search, installation, audit, users,
-    documentation,
+    sign_in, today, calendar, day, breaks, rules, carriers, uploads, inbound, profiles, search, installation, audit,
+    users, documentation,
 )  # fmt: skip
 
 

@@ -211,6 +211,7 @@ _SCREENS: Final[Mapping[str, Callable[[Subject], str]]] = {
     "upload": lambda subject: _page("/uploads", subject, state=subject.name),
     "drop": lambda subject: _page("/uploads", subject),
     "series": lambda subject: _page("/uploads", subject),
+    "place": lambda subject: f"/inbound?{urlencode({'place': subject.name})}" if subject.name else "/inbound",
     "profile": lambda subject: _page("/profiles/edit" if subject.name else "/profiles", subject, name=subject.name),
     "breaks": lambda subject: _page(
         "/breaks", subject, first=subject.business_date, last=subject.business_date, state="open"

@@ -4,7 +4,15 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from fastapi import Request
+
 _LONGEST: Final = 30
+_LONGEST_NAME: Final = 200
+
+
+def text_of(request: Request, name: str) -> str:
+    """The value of a query, without blanks around it and not longer than a name; empty if it is not given."""
+    return request.query_params.get(name, "").strip()[:_LONGEST_NAME]
 
 
 def date_of(text: str, default: date) -> date:

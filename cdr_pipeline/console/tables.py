@@ -49,6 +49,11 @@ class TableExport(Generic[_Item]):
         )
 
 
+def wanted_table(request: Request) -> str:
+    """Name of the table that the address asks for as a file, on a page with several; empty for the page."""
+    return request.query_params.get("table", "") if wanted_format(request) else ""
+
+
 def wanted_format(request: Request) -> TableFormat | None:
     """The format that the address asks for; None for the page."""
     return next((kind for kind in _TYPES if request.query_params.get("format") == kind), None)

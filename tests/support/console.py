@@ -42,10 +42,13 @@ class Person:
     def download(self, path: str, **query: Any) -> httpx2.Response:
         """Follows the link of a page that downloads its table in the ``format`` of the query."""
         kind = query.pop("format")
-        page = self.get(path, **query).text
-        links = re.findall(r'href="([^"]+)" download', page)
-        (link,) = [unescape(item) for item in links if f"format={kind}" in item and "signature=" in item][:1]
+        (link,) = [item for item in self.links(path, **query) if f"format={kind}" in item][:1]
         return self.client.get(link)
+
+    def links(self, path: str, **query: Any) -> list[str]:
+        """Links of a page that download something."""
+        found = re.findall(r'href="([^"]+)" download', self.get(path, **query).text)
+        return [unescape(link) for link in found if "signature=" in link]
 
     def text(self, path: str, **query: Any) -> str:
         """Visible text of a page."""

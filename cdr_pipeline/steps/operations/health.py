@@ -88,11 +88,22 @@ class Subject:
         kind: kind of the thing; empty if no page shows it.
         account_id: account that owns it; empty for several accounts or none.
         business_date: its day; None without one.
-        name: id of an upload, name of a profile or of a delivery target; otherwise empty.
+        name: id of an upload, name of a profile, a delivery target or an inbound place; otherwise empty.
     """
 
     kind: Literal[
-        "", "night", "day", "upload", "rejects", "drop", "profile", "series", "breaks", "delivery", "late_days"
+        "",
+        "night",
+        "day",
+        "upload",
+        "rejects",
+        "drop",
+        "profile",
+        "series",
+        "breaks",
+        "delivery",
+        "late_days",
+        "place",
     ] = ""
     account_id: str = ""
     business_date: date | None = None
@@ -408,7 +419,9 @@ def _inbound(ledger: Ledger, names: Mapping[str, str], ctx: RunContext) -> Itera
     try:
         places = {place.name for place in load_places(ctx.settings.inbound_file)}
     except ConfigurationError as error:
-        yield Problem(error.message, error.code, now, "cdr-pipeline inbound check", "inbound.toml")
+        yield Problem(
+            error.message, error.code, now, "cdr-pipeline inbound check", "inbound.toml", subject=Subject("place")
+        )
         return
     if not places:
         return
@@ -421,6 +434,7 @@ def _inbound(ledger: Ledger, names: Mapping[str, str], ctx: RunContext) -> Itera
                 place.failed_since,
                 f"cdr-pipeline inbound check {place.place}",
                 f"place {place.place}",
+                subject=Subject("place", name=place.place),
             )
     by_place = defaultdict[tuple[str, str], list[InboundFile]](list)
     for file in ledger.inbound.list_all(["refused", "seen"], since=now - _LOOKED_AT):
@@ -432,10 +446,20 @@ def _inbound(ledger: Ledger, names: Mapping[str, str], ctx: RunContext) -> Itera
             code = file.error_code or "inbound_file_unfinished"
             by_place[file.place, code].append(file)
     for (name, code), files in by_place.items():
-        why = files[0].error_message or f"place {name}: {files[0].path} is not complete yet"
-        more = f"; {len(files) - 1} more file(s) there" if len(files) > 1 else ""
+        why: str = files[0].error_message or ComposedText(
+            "place {place}: {path} is not complete yet", place=name, path=files[0].path
+        )
+        if len(files) > 1:
+            why = ComposedText("{first}; {count} more file(s) there", first=why, count=len(files) - 1)
         since = min(file.first_seen_at for file in files)
-        yield Problem(f"{why}{more}", code, since, f"cdr-pipeline inbound check {name}", f"place {name}")
+        yield Problem(
+            why,
+            code,
+            since,
+            f"cdr-pipeline inbound check {name}",
+            f"place {name}",
+            subject=Subject("place", name=name),
+        )
     yield from _late_files(names, ctx)
 
 
@@ -445,16 +469,21 @@ def _late_files(names: Mapping[str, str], ctx: RunContext) -> Iterator[Problem]:
     for item in late_files(ctx, names):
         late.setdefault((item.place, item.pattern, item.account_id), []).append(item)
     for (name, pattern, account_id), missing in late.items():
-        days = ", ".join(str(item.day) for item in missing[:_NAMED])
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         yield Problem(
-            f"account {_titled(account_id, names)}: no file {pattern} at place {name} for {days}{more}; import an "
-            "empty file of that name if there were no calls",
+            ComposedText(
+                "account {account}: no file {pattern} at place {place} for {days}; "
+                "import an empty file of that name if there were no calls",
+                account=_titled(account_id, names),
+                pattern=pattern,
+                place=name,
+                days=_some([str(item.day) for item in missing]),
+            ),
             "inbound_file_late",
             missing[0].due_at.astimezone(UTC),
             f"cdr-pipeline inbound fetch {name}",
             f"{name} {pattern} {account_id}",
             datetime.combine(missing[-1].day, time(), tzinfo=UTC) + _EXPECTED,
+            Subject("place", account_id, name=name),
         )
 
 

@@ -1,7 +1,7 @@
 """Places where carriers put files, and the files that were seen and fetched there."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, Literal
 
@@ -63,6 +63,11 @@ class InboundFile:
     cleared_at: datetime | None
     error_code: str | None
     error_message: str | None
+
+    def of_accounts(self, accounts: Container[str]) -> "InboundFile":
+        """The file with only these of its accounts, and their uploads."""
+        kept = [pair for pair in zip(self.account_ids, self.upload_ids, strict=True) if pair[0] in accounts]
+        return replace(self, account_ids=[pair[0] for pair in kept], upload_ids=[pair[1] for pair in kept])
 
 
 @dataclass(frozen=True, slots=True)
