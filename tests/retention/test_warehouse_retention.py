@@ -149,6 +149,31 @@ def test_a_run_that_dies_removes_nothing_and_the_next_one_converges(place: RunCo
     assert query(place, "SELECT sum(legs)::int FROM retained_totals") == [(2,)]
 
 
+def test_a_run_killed_between_two_months_leaves_one_to_the_next(
+    place: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(place, NEXT)
+    seal(place)
+    seal(place, day=NEXT)
+    policy(place, keep=6)
+    remove, removed = MonthRemoval.remove, list[date]()
+
+    def killed(removal: MonthRemoval, **values: Any) -> int:
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(removal.month)
+        return remove(removal, **values)
+
+    monkeypatch.setattr(MonthRemoval, "remove", killed)
+    with pytest.raises(KeyboardInterrupt):
+        retain_records(place)
+    monkeypatch.undo()
+    assert counts(place) == {"cdr": 1, "cdr_history": 0, "cdr_keys": 1, "cdr_links": 0}
+    assert [(done.month, done.outcome) for done in retain_records(place).months] == [(NEXT, "removed")]
+    assert query(place, "SELECT month, records FROM removed_months ORDER BY 1") == [(MARCH, 3), (NEXT, 1)]
+    assert counts(place)["cdr"] == 0
+
+
 def test_records_missing_from_the_table_stop_the_removal(place: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     seal(place)
     policy(place, keep=7)

@@ -55,6 +55,7 @@ _LATER_WEIGHTS: Final = {
     "import": 4, "erase": 2, "repeat": 3, "again": 5, "collect": 6, "export": 3, "seal": 6, "restate": 5,
     "reconcile": 3, "retention": 6, "backup": 2, "restore": 2, "audit": 3,
 }  # fmt: skip
+RETENTION: Final = ("warehouse", "retention", "run")
 # What must not run together with a restore: a person does not finalise days while the warehouse is being replaced.
 # A later file of a series must not be loaded into a warehouse that has lost the earlier one.
 _FINAL: Final = {"seal", "restate", "retention"}
@@ -314,7 +315,7 @@ class Round:
         """Old months go only when everything that belongs to them has come, as after months it has."""
         if not self._everything_came() or self._reconciled != set(DAYS):
             return False
-        self._start("retention", ("warehouse", "retention", "run"))
+        self._start("retention", RETENTION)
         return True
 
     def _plan_backup(self) -> bool:
@@ -530,11 +531,17 @@ class Round:
         self._collected.update({(account.account_id, day): 0 for account in ACCOUNTS for day in DAYS})
 
     def _settle(self) -> None:
-        """What a night does, and a person on the day after it."""
+        """What a night does, and a person on the day after it.
+
+        A run of retention may have been killed between two accounts, or have found a month with a day that was sealed
+        only later. The next one removes what is left, so the last one runs when every day has its final state.
+        """
         restate = ("days", "restate", "--by", "A. Controller", "--reason", "late")
         again = map(self._import_arguments, self._inputs.again)
         final = [*again, *_final_commands(self._erase_arguments), restate, ("export", "--date", str(DAYS[-1]))]
-        self._all_acknowledged("settle", final)
+        with self._connect() as connection:
+            removed = connection.execute("SELECT 1 FROM removed_months").fetchall()
+        self._all_acknowledged("settle", [*final, *([RETENTION] if removed else [])])
         self._sealed.watch()
 
     def _all_acknowledged(self, kind: str, commands: Sequence[Sequence[str]]) -> None:
@@ -591,7 +598,7 @@ class Round:
             *(("collect", "--date", str(day)) for day in DAYS),
             *_final_commands(self._erase_arguments),
             *(("days", "seal", "--date", str(day), "--account", account_id, *by) for account_id, day in sealed),
-            *([("warehouse", "retention", "run")] if removed else []),
+            *([RETENTION] if removed else []),
         ]
         self._all_acknowledged("model", commands)
         self._environment = product
