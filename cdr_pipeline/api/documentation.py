@@ -17,6 +17,7 @@ from cdr_pipeline.api.parameters import (
 from cdr_pipeline.api.responses import (
     DECISION_SCHEMA,
     LOGIN_SCHEMA,
+    USER_LOGIN_SCHEMA,
     AccountAbove,
     AccountBody,
     AccountNode,
@@ -209,11 +210,22 @@ ACCOUNTS: Final = Group(
     enveloped("Accounts", list[AccountNode], PagedEnvelope), [_ACCEPT, *documented(StartQuery)], example=[{"id": "a1"}]
 )
 TREE: Final = Group(enveloped("AccountTree", list[AccountAbove]), [_ACCEPT], example=[{"id": "a1", "name": "Reseller"}])
+NOTHING: Final = Group(enveloped("EmptyList", list[dict[str, Any]]), [_ACCEPT], example=[])
 TOKEN: Final = Group(enveloped("TokenDetail", TokenBody), [_ACCEPT], example={"account_id": "a1", "scope": "read"})
+_LOGIN: Final = {
+    "account_id": "a1",
+    "account_name": "Example",
+    "scope": "read",
+    "owner_id": None,
+    "reseller_id": "a1",
+    "is_reseller": False,
+    "language": "en-us",
+    "apps": [],
+}
 LOGIN: Final = Group(
     enveloped("Login", LoginBody, LoginEnvelope),
     [],
-    example={"account_id": "a1"},
+    example=_LOGIN,
     codes=(408, 413, 415),
     status=201,
     csv=False,
@@ -225,6 +237,26 @@ LOGIN: Final = Group(
                 "application/json": {
                     "schema": LOGIN_SCHEMA,
                     "example": {"data": {"api_key": "0123456789abcdef"}},
+                }
+            },
+        },
+    },
+)
+USER_LOGIN: Final = Group(
+    enveloped("UserLogin", LoginBody, LoginEnvelope),
+    [],
+    example=_LOGIN,
+    codes=(408, 413, 415),
+    status=201,
+    csv=False,
+    extra={
+        "security": [],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": USER_LOGIN_SCHEMA,
+                    "example": {"data": {"credentials": "5f4dcc3b5aa765d61d8327deb882cf99", "account_name": "Example"}},
                 }
             },
         },

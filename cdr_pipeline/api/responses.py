@@ -125,10 +125,16 @@ class TokenBody(Body):
 
 
 class LoginBody(Body):
-    """Account and scope of a new token."""
+    """Account and scope of a new token, and the keys that clients of a switch read."""
 
     account_id: str
+    account_name: str
     scope: str
+    owner_id: str | None
+    reseller_id: str
+    is_reseller: bool
+    language: str = "en-us"
+    apps: list[str] = []
 
 
 class LoginEnvelope(Envelope):
@@ -149,9 +155,32 @@ class LoginRequest(BaseModel):
     data: LoginKey
 
 
+class UserLogin(BaseModel):
+    """Name and password as one digest, and name or realm of the account."""
+
+    credentials: str = Field(
+        pattern="^([0-9a-fA-F]{32}|[0-9a-fA-F]{40})$",
+        description='MD5 or SHA-1 of "name:password", in hexadecimal digits',
+    )
+    account_name: str | None = Field(default=None, max_length=300)
+    account_realm: str | None = Field(default=None, max_length=300)
+    realm: str | None = Field(default=None, max_length=300, description="the same as account_realm")
+    method: Literal["md5", "sha"] | None = None
+
+
+class UserLoginRequest(BaseModel):
+    """Body of a login with name and password."""
+
+    data: UserLogin
+
+
 # Schema without references, so that it needs no component of its own.
 LOGIN_SCHEMA: Final = LoginRequest.model_json_schema() | {"properties": {"data": LoginKey.model_json_schema()}}
 LOGIN_SCHEMA.pop("$defs")
+USER_LOGIN_SCHEMA: Final = UserLoginRequest.model_json_schema() | {
+    "properties": {"data": UserLogin.model_json_schema()}
+}
+USER_LOGIN_SCHEMA.pop("$defs")
 
 
 class CountsBody(Body):

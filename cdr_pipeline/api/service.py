@@ -14,6 +14,8 @@ from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
 
+# Logins by password at a time; each needs memory and time of its own.
+_LOGINS: Final = 2
 # Seconds that a request waits for a free connection; longer waits only lengthen the queue of a busy warehouse.
 _WAIT_SECONDS: Final = 5.0
 _Result = TypeVar("_Result")
@@ -28,12 +30,14 @@ class Service:
         records: search over the merged records.
         rates: rate limits of the clients.
         uploads: queue of the files that are loaded.
+        logins: limits logins by password.
     """
 
     ctx: RunContext
     records: RecordSearch
     rates: Rates
     uploads: UploadQueue = field(default_factory=UploadQueue)
+    logins: Semaphore = field(default_factory=lambda: Semaphore(_LOGINS))
     _reads: Semaphore = field(init=False)
     _threads: CapacityLimiter = field(init=False)
 

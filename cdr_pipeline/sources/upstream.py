@@ -135,12 +135,14 @@ class UpstreamAccount:
         name: display name, "" if the upstream has none.
         parent_id: account above it; None if the upstream does not name it.
         time_zone: IANA name; "" if the account has none; None if the list does not contain time zones.
+        realm: SIP realm, "" if the upstream has none.
     """
 
     account_id: str
     name: str = ""
     parent_id: str | None = None
     time_zone: str | None = None
+    realm: str = ""
 
 
 class UpstreamClient(Protocol):

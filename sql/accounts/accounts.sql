@@ -31,6 +31,7 @@ SELECT
     accounts.dialect,
     accounts.dialect_seen_at,
     accounts.active,
+    accounts.realm,
     coalesce(before.zones, ARRAY[]::text []) AS zones,
     coalesce(before.dates, ARRAY[]::date []) AS dates
 FROM accounts
@@ -49,8 +50,10 @@ ORDER BY accounts.account_id
 -- Name:        add_account
 -- Purpose:     add an account; do nothing if an account of that id exists.
 -- Parameters:  as named.   Grain: account_id.   Locks: the row.   Idempotent: yes.
-INSERT INTO accounts (account_id, name, parent_id, time_zone, country_code, active, added_at)
-VALUES (%(account_id)s, %(name)s, %(parent_id)s, %(time_zone)s, %(country_code)s, %(active)s, %(now)s)
+INSERT INTO accounts (account_id, name, parent_id, time_zone, country_code, active, realm, added_at)
+VALUES (
+    %(account_id)s, %(name)s, %(parent_id)s, %(time_zone)s, %(country_code)s, %(active)s, %(realm)s, %(now)s
+)
 ON CONFLICT (account_id) DO NOTHING
 
 -- Name:        add_earlier_zone
@@ -121,7 +124,8 @@ SELECT
     target.name AS target_name,
     target.parent_id AS target_parent_id,
     target.time_zone AS target_time_zone,
-    target.country_code AS target_country_code
+    target.country_code AS target_country_code,
+    target.realm AS target_realm
 FROM token
 LEFT JOIN accounts AS target
     ON
@@ -193,6 +197,7 @@ SELECT
     name,
     parent_id,
     time_zone,
+    realm,
     tree
 FROM below
 WHERE account_id > %(after)s
@@ -204,6 +209,20 @@ LIMIT %(row_limit)s
 -- Parameters:  account_id.   Grain: account_id.   Locks: the row.   Idempotent: yes.
 UPDATE accounts SET active = FALSE
 WHERE account_id = %(account_id)s
+
+-- Name:        named_accounts
+-- Purpose:     accounts of a name, compared by its letters and digits, or of a realm.
+-- Parameters:  name, realm: null for none.   Grain: account_id.   Locks: none.
+SELECT account_id
+FROM accounts
+WHERE
+    (
+        lower(name) = lower(%(name)s::text)
+        OR nullif(regexp_replace(lower(name), '[^a-z0-9]', '', 'g'), '')
+        = regexp_replace(lower(%(name)s::text), '[^a-z0-9]', '', 'g')
+    )
+    OR (realm <> '' AND lower(realm) = lower(%(realm)s::text))
+ORDER BY account_id
 
 -- Name:        reader_state
 -- Purpose:     whether the reading role exists, is safe to use, and may be used by this user. Not part of account_scope,
@@ -229,9 +248,10 @@ SELECT
     ) AS may_become_reader
 
 -- Name:        set_name_and_parent
--- Purpose:     change an account's name and parent, which the switch decides.
+-- Purpose:     change an account's name, parent and realm, which the switch decides.
 -- Parameters:  as named.   Grain: account_id.   Locks: the row.   Idempotent: yes.
 UPDATE accounts SET
     name = %(name)s,
-    parent_id = %(parent_id)s
+    parent_id = %(parent_id)s,
+    realm = %(realm)s
 WHERE account_id = %(account_id)s

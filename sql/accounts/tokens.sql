@@ -1,10 +1,20 @@
 -- Name:        add_token
 -- Purpose:     add an API token; only its hash is stored.
--- Parameters:  account_id, token_id, parent_token_id, digest, scope, label, now, expires_at.
+-- Parameters:  account_id, token_id, parent_token_id, user_id, digest, scope, label, now, expires_at.
 -- Grain:       account_id, token_id.   Locks: none.   Idempotent: no.
-INSERT INTO api_tokens (account_id, token_id, parent_token_id, digest, scope, label, created_at, expires_at)
+INSERT INTO api_tokens (
+    account_id, token_id, parent_token_id, user_id, digest, scope, label, created_at, expires_at
+)
 VALUES (
-    %(account_id)s, %(token_id)s, %(parent_token_id)s, %(digest)s, %(scope)s, %(label)s, %(now)s, %(expires_at)s
+    %(account_id)s,
+    %(token_id)s,
+    %(parent_token_id)s,
+    %(user_id)s,
+    %(digest)s,
+    %(scope)s,
+    %(label)s,
+    %(now)s,
+    %(expires_at)s
 )
 
 -- Name:        cursor_secret
@@ -14,10 +24,10 @@ FROM api_secrets
 WHERE account_id = '' AND name = 'cursors'
 
 -- Name:        forget_expired_tokens
--- Purpose:     delete expired tokens that were requested with an API key.
+-- Purpose:     delete expired tokens that were requested with an API key or a password.
 -- Parameters:  now.   Grain: account_id, token_id.   Locks: the rows.   Idempotent: yes.
 DELETE FROM api_tokens
-WHERE parent_token_id IS NOT NULL AND expires_at < %(now)s
+WHERE (parent_token_id IS NOT NULL OR user_id IS NOT NULL) AND expires_at < %(now)s
 
 -- Name:        revoke_token
 -- Purpose:     revoke a token; tokens that were requested with it become invalid too.
@@ -25,6 +35,13 @@ WHERE parent_token_id IS NOT NULL AND expires_at < %(now)s
 UPDATE api_tokens
 SET revoked_at = %(now)s
 WHERE token_id = %(token_id)s AND revoked_at IS NULL
+
+-- Name:        revoke_user_tokens
+-- Purpose:     revoke the tokens that a user requested with a password.
+-- Parameters:  user_id, now.   Grain: account_id, token_id.   Locks: the rows.   Idempotent: yes.
+UPDATE api_tokens
+SET revoked_at = %(now)s
+WHERE user_id = %(user_id)s AND revoked_at IS NULL
 
 -- Name:        tokens
 -- Purpose:     tokens that an operator created.   Parameters: none.   Grain: account_id, token_id.   Locks: none.
@@ -37,5 +54,5 @@ SELECT
     expires_at,
     revoked_at
 FROM api_tokens
-WHERE parent_token_id IS NULL
+WHERE parent_token_id IS NULL AND user_id IS NULL
 ORDER BY account_id, created_at, token_id

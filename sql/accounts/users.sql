@@ -30,11 +30,27 @@ SELECT password_hash
 FROM console_users
 WHERE user_id = %(user_id)s
 
+-- Name:        lacks_api_credentials
+-- Purpose:     whether a user's password was stored without the hashes that logins over the API are compared with.
+-- Parameters:  user_id.   Grain: one row or none.   Locks: none.
+SELECT api_credentials = ARRAY[]::text [] AS lacks
+FROM console_users
+WHERE user_id = %(user_id)s
+
+-- Name:        user_of_api_credentials
+-- Purpose:     the active user whose name and password have this hash.
+-- Parameters:  credentials.   Grain: one row or none.   Locks: none.
+SELECT user_id
+FROM console_users
+WHERE %(credentials)s = any(api_credentials) AND disabled_at IS NULL
+
 -- Name:        set_password
--- Purpose:     store the hash of a new password.
--- Parameters:  user_id, password_hash.   Grain: user_id.   Locks: the row.   Idempotent: yes.
+-- Purpose:     store the hashes of a new password.
+-- Parameters:  user_id, password_hash, api_credentials.   Grain: user_id.   Locks: the row.   Idempotent: yes.
 UPDATE console_users
-SET password_hash = %(password_hash)s
+SET
+    password_hash = %(password_hash)s,
+    api_credentials = %(api_credentials)s
 WHERE user_id = %(user_id)s
 
 -- Name:        change_user

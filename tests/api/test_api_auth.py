@@ -145,8 +145,8 @@ def test_an_api_key_buys_an_hours_token_that_ends_with_it(ctx: RunContext) -> No
 WHO = {"self": True, "top": True, "child": False, "sibling": False, "stranger": False}
 ROUTES = [
     "", "/children", "/descendants", "/tree", "/cdrs", "/cdrs/202603-call1", "/cdrs/interaction",
-    "/cdrs/legs/202603-call1", "/cdrs/summary", "/users/u1/cdrs", "/users/u1/cdrs/interaction", "/uploads", "/days",
-    "/exports",
+    "/cdrs/legs/202603-call1", "/cdrs/summary", "/users", "/devices", "/users/u1/cdrs",
+    "/users/u1/cdrs/interaction", "/uploads", "/days", "/exports",
 ]  # fmt: skip
 
 

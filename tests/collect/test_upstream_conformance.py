@@ -105,7 +105,7 @@ def installed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         return
     switch = SimulatedSwitch.build(accounts=3, calls_per_day=8)
     accounts = tuple(
-        UpstreamAccount(account.account_id, account.name, account.parent_id, account.time_zone)
+        UpstreamAccount(account.account_id, account.name, account.parent_id, account.time_zone, account.realm)
         for account in switch.accounts
     )
     truth = {(account_id, call_id, began, int(seconds)) for account_id, call_id, began, seconds, _ in truth_of(switch)}

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, json_answer, request_id, response_type
 from cdr_pipeline.api.auth import Caller, reader
-from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, TREE, described
+from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, NOTHING, TREE, described
 from cdr_pipeline.api.envelope import success
 from cdr_pipeline.api.negotiation import form_of
 from cdr_pipeline.api.refusals import bad_cursor
@@ -26,7 +26,7 @@ _KNOWN: Final = COMMON_PARAMETERS | {"start_key", "paginate"}
 async def account(request: Request, caller: Reader) -> Response:
     """Name and time zone of an account."""
     item = caller.account
-    body = AccountBody(id=item.account_id, name=item.name, timezone=item.time_zone)
+    body = AccountBody(id=item.account_id, name=item.name, realm=item.realm, timezone=item.time_zone)
     return answer(request, response_type(request), body.model_dump(), name="account")
 
 
@@ -50,6 +50,22 @@ async def tree(request: Request, caller: Reader) -> Response:
     return answer(request, response_type(request), rows, name="tree")
 
 
+@router.get("/accounts/{account_id}/users", summary="Users", dependencies=[Depends(reader)], **described(NOTHING))
+async def users(request: Request) -> Response:
+    """An empty list: users of the switch are not collected."""
+    return _nothing(request)
+
+
+@router.get("/accounts/{account_id}/devices", summary="Devices", dependencies=[Depends(reader)], **described(NOTHING))
+async def devices(request: Request) -> Response:
+    """An empty list: devices of the switch are not collected."""
+    return _nothing(request)
+
+
+def _nothing(request: Request) -> Response:
+    return answer(request, response_type(request, None), [], name="list")
+
+
 async def _below(request: Request, caller: Caller, *, deep: bool) -> Response:
     media = response_type(request, _KNOWN)
     complete = request.url.path.startswith("/v1/") or request.query_params.get("paginate") == "false"
@@ -62,7 +78,9 @@ async def _below(request: Request, caller: Caller, *, deep: bool) -> Response:
         caller.account.account_id, deep=deep, after=after, limit=limit + 1
     )
     rows = [
-        AccountNode(id=row["account_id"], name=row["name"], tree=row["tree"], timezone=row["time_zone"]).model_dump()
+        AccountNode(
+            id=row["account_id"], name=row["name"], realm=row["realm"], tree=row["tree"], timezone=row["time_zone"]
+        ).model_dump()
         for row in accounts[:limit]
     ]
     if form_of(media) == "csv":

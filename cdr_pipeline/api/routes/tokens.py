@@ -1,28 +1,28 @@
 """Routes of tokens: request one with an API key, inspect it, revoke it."""
 
-from datetime import timedelta
+from dataclasses import asdict
 from typing import Any, Final, cast
 
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
+from pydantic import ValidationError
 
 from cdr_pipeline.api.answers import answer, request_id, response_type
 from cdr_pipeline.api.auth import authenticate
 from cdr_pipeline.api.bodies import read_small
-from cdr_pipeline.api.documentation import LOGIN, TOKEN, described
+from cdr_pipeline.api.documentation import LOGIN, TOKEN, USER_LOGIN, described
 from cdr_pipeline.api.envelope import JSON, success
 from cdr_pipeline.api.negotiation import BODY_JSON, body_form
-from cdr_pipeline.api.refusals import no_such, parse_error, unauthorized, unsupported
-from cdr_pipeline.api.responses import LoginBody, TokenBody
+from cdr_pipeline.api.refusals import invalid, invalid_request, no_such, parse_error, unauthorized, unsupported
+from cdr_pipeline.api.responses import LoginBody, TokenBody, UserLogin, UserLoginRequest
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.accounts.api_tokens import issue_token, revoke_token
+from cdr_pipeline.steps.accounts.user_logins import TOKEN_LIFE, LoggedIn, PasswordLogin, log_in
 from cdr_pipeline.warehouse.accounts.tokens import Token
 
 router = APIRouter(tags=["tokens"])
-# Lifetime of a token, as on the switch.
-_LIFE: Final = timedelta(hours=1)
 _LONGEST_KEY: Final = 4_096
 # A login counts as several requests, as on the switch, to slow down attempts to guess keys.
 _COST: Final = 5.0
@@ -43,9 +43,37 @@ async def api_auth(request: Request) -> Response:
         raise no_such("bad identifier", ["api_key"]) if grant is None else unauthorized()
     request.state.token_id = grant.token.token_id
     service.rates.take(request, grant.token.account_id, _COST)
-    token = await run_in_threadpool(issue_token, grant.token, min(now + _LIFE, grant.token.expires_at), service.ctx)
-    data = LoginBody(account_id=grant.token.account_id, scope=grant.token.scope)
-    body = success(data.model_dump(), request_id(request), auth_token=token)
+    expires_at = min(now + TOKEN_LIFE, grant.token.expires_at)
+    return _login_answer(request, await run_in_threadpool(issue_token, grant.token, expires_at, service.ctx))
+
+
+@router.put("/user_auth", status_code=201, summary="Request a token with name and password", **described(USER_LOGIN))
+async def user_auth(request: Request) -> Response:
+    """Exchanges name and password of a user of the console for a token of an account, valid for one hour.
+
+    ``credentials`` is the MD5 or SHA-1 digest of "name:password", as clients of a switch send it.
+    """
+    service = service_of(request)
+    if body_form(request.headers.get("content-type")) != "json":
+        raise unsupported(BODY_JSON)
+    login = _user_login_of(await read_small(request))
+    credentials = login.credentials.lower()
+    service.rates.require_unsuspected(request, credentials)
+    wanted = PasswordLogin(credentials, login.account_name, login.account_realm or login.realm)
+    async with service.logins:
+        logged_in = await run_in_threadpool(log_in, wanted, service.ctx)
+    if logged_in is None:
+        service.rates.note_failure(request)
+        raise unauthorized()
+    service.rates.note_success(credentials)
+    service.rates.take(request, logged_in.account_id, _COST)
+    return _login_answer(request, logged_in)
+
+
+def _login_answer(request: Request, logged_in: LoggedIn) -> Response:
+    values = asdict(logged_in)
+    token = values.pop("token")
+    body = success(LoginBody(**values).model_dump(), request_id(request), auth_token=token)
     return Response(body, 201, media_type=JSON)
 
 
@@ -72,6 +100,20 @@ def _description(token: Token) -> dict[str, Any]:
         account_id=token.account_id, token_id=token.token_id, scope=token.scope, expires_at=token.expires_at
     )
     return body.model_dump() | {"expires_at": token.expires_at.isoformat()}
+
+
+def _user_login_of(body: bytes) -> UserLogin:
+    """The login of a body. Raises RequestRefused: 400, which names the fields and repeats no value."""
+    try:
+        login = UserLoginRequest.model_validate_json(body).data
+    except ValidationError as error:
+        if any(fault["type"] == "json_invalid" for fault in error.errors()):
+            raise parse_error() from None
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        raise invalid_request([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
+    if not (login.account_name or login.account_realm or login.realm):
+        raise invalid("data.account_name", "required", "must have account_name or account_realm")
+    return login
 
 
 def _key_of(body: bytes) -> str:

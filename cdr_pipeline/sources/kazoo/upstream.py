@@ -1,7 +1,7 @@
 """Kazoo as an upstream: the protocol's methods in terms of the client, the windows and the pages of this package."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
@@ -168,7 +168,7 @@ class _KazooUpstreamClient:
         version = SwitchDialect(dialect).version
         top = _account(self.client.account(root, version=version))
         below = [_account(row) for row in self.client.descendants(root, version=version)]
-        return [UpstreamAccount(top.account_id or root, top.name, top.parent_id, top.time_zone), *below]
+        return [replace(top, account_id=top.account_id or root), *below]
 
     def time_zone(self, account_id: str, dialect: str) -> str:
         document = self.client.account(account_id, version=SwitchDialect(dialect).version)
@@ -183,6 +183,7 @@ def _account(row: dict[str, Any]) -> UpstreamAccount:
         str(row.get("name") or ""),
         str(tree[-1]) if isinstance(tree, list) and tree else None,
         str(row["timezone"] or "") if "timezone" in row else None,
+        str(row.get("realm") or ""),
     )
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, get_args
 
 from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.steps.accounts.user_logins import LoggedIn, logged_in
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.accounts.tokens import Scope, Token
 
@@ -59,7 +60,7 @@ def create_token(request: TokenRequest, ctx: RunContext) -> CreatedToken:
     return CreatedToken(token, token_id, expires_at)
 
 
-def issue_token(key: Token, expires_at: datetime, ctx: RunContext) -> str:
+def issue_token(key: Token, expires_at: datetime, ctx: RunContext) -> LoggedIn:
     """Creates a short-lived token with the account and scope of its key. Revoking the key ends it too."""
     with ctx.ledger() as ledger:
         tokens = ledger.tokens
@@ -72,7 +73,7 @@ def issue_token(key: Token, expires_at: datetime, ctx: RunContext) -> str:
             expires_at=expires_at,
             parent_token_id=key.token_id,
         )
-    return token
+        return logged_in(token, key.account_id, key.scope, ledger)
 
 
 def list_tokens(ctx: RunContext) -> list[Token]:

@@ -38,7 +38,7 @@ class SyncedAccounts:
     Attributes:
         root: top account of the tree.
         added: newly registered accounts, all active.
-        changed: accounts with a new name or parent; time zone, country code and activity keep their values.
+        changed: accounts with a new name, parent or realm; time zone, country code and activity keep their values.
         unchanged: accounts without a change.
         missing: accounts registered below the root that are no longer on the switch.
         refused: invalid ids, each with the reason.
@@ -134,15 +134,17 @@ class _Walk:
         )
 
     def _record(self, account: Account, ledger: Ledger) -> str:
-        """Adds the account, or writes its name and parent if they changed."""
+        """Adds the account, or writes its name, parent and realm if they changed."""
         before = self.registered.get(account.account_id)
         if before is None:
             ledger.accounts.add(account, now=self.ctx.clock())
             return "added"
         if before == account:
             return "unchanged"
-        # Reading the tree takes a while. Only name and parent are written, so that other changes are kept.
-        ledger.accounts.set_name_and_parent(account.account_id, name=account.name, parent_id=account.parent_id)
+        # Reading the tree takes a while. Only what the switch decides is written, so that other changes are kept.
+        ledger.accounts.set_name_and_parent(
+            account.account_id, name=account.name, parent_id=account.parent_id, realm=account.realm
+        )
         return "changed"
 
     def _account(self, item: UpstreamAccount) -> Account:
@@ -151,6 +153,7 @@ class _Walk:
         return replace(
             account,
             name=item.name or account.name,
+            realm=item.realm or account.realm,
             parent_id=account.parent_id if item.account_id == self.root else item.parent_id or self.root,
         )
 

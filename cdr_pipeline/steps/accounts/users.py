@@ -10,6 +10,7 @@ from typing import Final
 from pwdlib import PasswordHash
 
 from cdr_pipeline.errors import ConfigurationError, SignInRefused
+from cdr_pipeline.steps.accounts.user_logins import api_credentials
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.accounts.users import ROLES, ConsoleEvent, Role, SessionUser, User
 from cdr_pipeline.warehouse.ledger import Account, Ledger
@@ -188,7 +189,9 @@ def accept_invitation(secret: str, password: str, ctx: RunContext) -> str:
         link = ledger.users.find_link(secret, now=now)
         if link is None or link.purpose != "invitation" or not ledger.users.use_link(secret, now=now):
             raise SignInRefused("this link was used before or has expired", hint="ask an operator for a new one")
-        ledger.users.set_password(link.user_id, hashed)
+        user = ledger.users.find(user_id=link.user_id)
+        assert user is not None  # noqa: S101 - users are never deleted
+        ledger.users.set_password(user.user_id, hashed, api_credentials(user.name, password, ledger))
         ledger.users.end_sessions(link.user_id, now=now)
         return start_session(link.user_id, ledger, now)
 
@@ -221,8 +224,9 @@ def sign_in(name: str, password: str, ctx: RunContext) -> str:
         if user is None or known_hash is None or not valid:
             raise SignInRefused("name or password is wrong")
         with ledger.transaction():
-            if renewed is not None:
-                ledger.users.set_password(user.user_id, renewed)
+            if renewed is not None or ledger.users.lacks_api_credentials(user.user_id):
+                hashes = api_credentials(user.name, password, ledger)
+                ledger.users.set_password(user.user_id, renewed or known_hash, hashes)
             return start_session(user.user_id, ledger, now)
 
 

@@ -28,6 +28,7 @@ class Account:
         dialect_seen_at: when the switch last answered in this dialect.
         active: whether the nightly run collects the account.
         earlier_zones: time zones that applied to earlier days, oldest first.
+        realm: SIP realm of the account on the switch; "" if it is unknown.
     """
 
     account_id: str
@@ -39,6 +40,7 @@ class Account:
     dialect_seen_at: datetime | None = None
     active: bool = True
     earlier_zones: tuple[EarlierZone, ...] = ()
+    realm: str = ""
 
     @property
     def zones(self) -> AccountZones:
@@ -66,6 +68,7 @@ class AccountTable(LedgerTables):
             time_zone=account.time_zone,
             country_code=account.country_code,
             active=account.active,
+            realm=account.realm,
             now=now,
         )
 
@@ -81,9 +84,11 @@ class AccountTable(LedgerTables):
             active=account.active,
         )
 
-    def set_name_and_parent(self, account_id: str, *, name: str, parent_id: str | None) -> None:
-        """Changes the two values that the switch decides: name and parent account."""
-        self.statements.execute("accounts/set_name_and_parent", account_id=account_id, name=name, parent_id=parent_id)
+    def set_name_and_parent(self, account_id: str, *, name: str, parent_id: str | None, realm: str = "") -> None:
+        """Changes the values that the switch decides: name, parent account and realm."""
+        self.statements.execute(
+            "accounts/set_name_and_parent", account_id=account_id, name=name, parent_id=parent_id, realm=realm
+        )
 
     def deactivate_account(self, account_id: str) -> None:
         """Stops the nightly collection of an account."""
@@ -96,6 +101,10 @@ class AccountTable(LedgerTables):
     def find_account(self, account_id: str) -> Account | None:
         """Current state of an account; None if no account has this id."""
         return next(iter(self._accounts(account_id)), None)
+
+    def named(self, *, name: str | None = None, realm: str | None = None) -> list[str]:
+        """Ids of the accounts of a name, compared by its letters and digits, or of a realm."""
+        return [row["account_id"] for row in self.statements.rows("accounts/named_accounts", name=name, realm=realm)]
 
     def reread_account(self, account: Account) -> Account:
         """Current state of the account. A load rereads it after locking the account, so the time zone cannot change."""

@@ -77,6 +77,7 @@ class TokenTable(LedgerTables):
         now: datetime,
         expires_at: datetime,
         parent_token_id: str | None = None,
+        user_id: str | None = None,
     ) -> tuple[str, str]:
         """Creates a token and returns it with its id; the token cannot be read again later.
 
@@ -87,6 +88,7 @@ class TokenTable(LedgerTables):
             now: time of creation.
             expires_at: time of expiry.
             parent_token_id: API key that requested this token; revoking the key revokes the token too.
+            user_id: user who requested this token with a password.
         """
         token, token_id = new_token(), secrets.token_hex(8)
         self.statements.execute(
@@ -94,6 +96,7 @@ class TokenTable(LedgerTables):
             account_id=account_id,
             token_id=token_id,
             parent_token_id=parent_token_id,
+            user_id=user_id,
             digest=digest_of(token),
             scope=scope,
             label=label,
@@ -103,11 +106,16 @@ class TokenTable(LedgerTables):
         return token, token_id
 
     def tokens(self) -> list[Token]:
-        """Tokens that an operator created, by account and age; tokens requested with an API key are left out."""
+        """Tokens that an operator created, by account and age; tokens requested with a key or password are left out."""
         return self.statements.records(Token, "accounts/tokens")
 
+    def secret(self) -> bytes:
+        """A key that only this warehouse has."""
+        (row,) = self.statements.rows("accounts/cursor_secret")
+        return bytes.fromhex(row["secret"])
+
     def forget_expired(self, *, now: datetime) -> None:
-        """Deletes expired tokens that were requested with an API key; tokens that an operator created stay."""
+        """Deletes expired tokens that were requested with a key or password; tokens that an operator created stay."""
         self.statements.execute("accounts/forget_expired_tokens", now=now)
 
     def revoke(self, token_id: str, *, now: datetime) -> bool:
@@ -135,6 +143,7 @@ async def authorize(connection: AsyncConnection[Any], token: str, account_id: st
             row["target_parent_id"],
             row["target_time_zone"],
             row["target_country_code"],
+            realm=row["target_realm"],
         )
     return Authorized(Token(**values, revoked_at=row["revoked_at"]), account)
 
@@ -149,7 +158,7 @@ async def find_ancestors(connection: AsyncConnection[Any], account_id: str, top:
 async def find_children(
     connection: AsyncConnection[Any], account_id: str, *, deep: bool, after: str, limit: int
 ) -> list[dict[str, Any]]:
-    """Accounts below an account, as rows of ``account_id, name, parent_id, time_zone, tree``, by id.
+    """Accounts below an account, as rows of ``account_id, name, parent_id, time_zone, realm, tree``, by id.
 
     Args:
         connection: to the warehouse.

@@ -134,9 +134,30 @@ class UserTable(LedgerTables):
         rows = self.statements.rows("accounts/password_hash", user_id=user_id)
         return rows[0]["password_hash"] if rows else None
 
-    def set_password(self, user_id: str, password_hash: str) -> None:
-        """Replaces the hash of the user's password."""
-        self.statements.execute("accounts/set_password", user_id=user_id, password_hash=password_hash)
+    def lacks_api_credentials(self, user_id: str) -> bool:
+        """Whether the password was stored without the hashes that logins over the API are compared with."""
+        rows = self.statements.rows("accounts/lacks_api_credentials", user_id=user_id)
+        return bool(rows and rows[0]["lacks"])
+
+    def find_by_api_credentials(self, credentials: str) -> User | None:
+        """The active user whose name and password have a hash of ``set_password``."""
+        rows = self.statements.rows("accounts/user_of_api_credentials", credentials=credentials)
+        return self.find(user_id=rows[0]["user_id"]) if rows else None
+
+    def set_password(self, user_id: str, password_hash: str, api_credentials: Sequence[str]) -> None:
+        """Replaces the hashes of the user's password.
+
+        Args:
+            user_id: id of the user.
+            password_hash: hash of the password.
+            api_credentials: hashes of name and password as clients of the API send them.
+        """
+        self.statements.execute(
+            "accounts/set_password",
+            user_id=user_id,
+            password_hash=password_hash,
+            api_credentials=list(api_credentials),
+        )
 
     def add_link(self, user_id: str, purpose: LinkPurpose, *, now: datetime, expires_at: datetime) -> str:
         """Creates a one-time link and returns its secret. Earlier unused links of the user become invalid."""
@@ -186,9 +207,10 @@ class UserTable(LedgerTables):
         self.statements.execute("accounts/end_session", digest=_digest(secret), now=now)
 
     def end_sessions(self, user_id: str, *, now: datetime) -> None:
-        """Ends all sessions of a user and makes unused links invalid."""
+        """Ends all sessions and tokens of a user and makes unused links invalid."""
         self.statements.execute("accounts/end_sessions", user_id=user_id, now=now)
         self.statements.execute("accounts/cancel_links", user_id=user_id, now=now)
+        self.statements.execute("accounts/revoke_user_tokens", user_id=user_id, now=now)
 
     def forget_sessions(self, *, before: datetime) -> None:
         """Deletes sessions and links that expired before an instant."""
