@@ -1,11 +1,13 @@
 """The ledger: one object that gives access to the tables of accounts, windows, uploads, days and files.
 
 The ledger is the only record of the work that was done; Dagster's own database can be lost. The table classes are in
-the topic folders of this package.
+the topic folders of this package. Tables that work with frames are imported when they are used: many commands
+need none of them.
 """
 
 from contextlib import AbstractContextManager
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from psycopg import Connection, Transaction
 
@@ -35,20 +37,12 @@ from cdr_pipeline.warehouse.days.days import DayRecord, DayStatus, DayTable
 from cdr_pipeline.warehouse.days.deliveries import Delivery, DeliveryTable, DueFile
 from cdr_pipeline.warehouse.days.export_files import FileTable
 from cdr_pipeline.warehouse.days.sealed_files import SealedFile, SealedFileTable
-from cdr_pipeline.warehouse.inbound.inbound_files import InboundTable
-from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable
 from cdr_pipeline.warehouse.operations.alerts import AlertDelivery, AlertTable
 from cdr_pipeline.warehouse.operations.disk import DiskTable
 from cdr_pipeline.warehouse.operations.health import HealthTable, HourOfTraffic, LateDay, NightAccount, OpenRejects
 from cdr_pipeline.warehouse.operations.identity import IdentityTable
 from cdr_pipeline.warehouse.operations.leases import LeaseTable
 from cdr_pipeline.warehouse.operations.shards import ShardTable
-from cdr_pipeline.warehouse.reconciliation.decisions import DecisionTable
-from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation, ReconciliationTable
-from cdr_pipeline.warehouse.reconciliation.versions import VersionTable
-from cdr_pipeline.warehouse.records.records import RecordTable
-from cdr_pipeline.warehouse.retention.erasures import ErasureTable, ShownFile
-from cdr_pipeline.warehouse.retention.policies import MonthRemoval, RetentionPolicy, RetentionTable
 from cdr_pipeline.warehouse.uploads.idempotent_responses import IdempotentResponses
 from cdr_pipeline.warehouse.uploads.uploads import (
     UPLOAD_STATES,
@@ -58,6 +52,16 @@ from cdr_pipeline.warehouse.uploads.uploads import (
     UploadRecord,
     UploadTable,
 )
+
+if TYPE_CHECKING:
+    from cdr_pipeline.warehouse.inbound.inbound_files import InboundTable
+    from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable
+    from cdr_pipeline.warehouse.reconciliation.decisions import DecisionTable
+    from cdr_pipeline.warehouse.reconciliation.reconciliations import ReconciliationTable
+    from cdr_pipeline.warehouse.reconciliation.versions import VersionTable
+    from cdr_pipeline.warehouse.records.records import RecordTable
+    from cdr_pipeline.warehouse.retention.erasures import ErasureTable
+    from cdr_pipeline.warehouse.retention.policies import RetentionTable
 
 __all__ = [
     "UPLOAD_STATES",
@@ -70,7 +74,6 @@ __all__ = [
     "DayEvent",
     "DayLine",
     "DayObstacles",
-    "DayReconciliation",
     "DayRecord",
     "DayStatus",
     "Delivery",
@@ -81,16 +84,13 @@ __all__ = [
     "LandedWindow",
     "LateDay",
     "Ledger",
-    "MonthRemoval",
     "NewUpload",
     "NightAccount",
     "OpenRejects",
     "OpenWindow",
     "RecordLocation",
     "RecordedWindow",
-    "RetentionPolicy",
     "SealedFile",
-    "ShownFile",
     "UploadLine",
     "UploadRecord",
 ]
@@ -108,26 +108,18 @@ class Ledger:
         calendar: days of many accounts at a glance.
         days: business days and their daily files.
         day_states: locks, seals and restatements of days.
-        decisions: decisions about breaks, rules, notes and credit notes.
         deliveries: deliveries of daily files to targets.
         disk: read-only queries about used space.
-        erasures: numbers erased on request.
         files: published daily files.
         health: read-only queries about nights and problems.
         identity: id that links the warehouse to its data folder.
-        inbound: places where carriers put files, and the files that were fetched there.
-        invoices: invoices of carriers, and the charges that they are compared with.
         pace: limits of requests that all processes share.
         leases: leases of running steps.
-        reconciliations: reconciliations, breaks and decisions.
-        records: loads of batches and lines of daily files.
         responses: stored responses to upload requests.
-        retention: retention policies, removed months and masks.
         sealed_files: announced files of sealed days and their checks.
         shards: shards of nights and their results.
         tokens: API tokens.
         users: users of the console, their sessions, and the log of what they did.
-        versions: records to compare and versions of reconciliations.
     """
 
     def __init__(self, connection: Connection[Any]) -> None:
@@ -139,26 +131,74 @@ class Ledger:
         self.calendar = CalendarTable(connection)
         self.days = DayTable(connection)
         self.day_states = DayStateTable(connection)
-        self.decisions = DecisionTable(connection)
         self.deliveries = DeliveryTable(connection)
         self.disk = DiskTable(connection)
-        self.erasures = ErasureTable(connection)
         self.files = FileTable(connection)
         self.health = HealthTable(connection)
         self.identity = IdentityTable(connection)
-        self.inbound = InboundTable(connection)
-        self.invoices = InvoiceTable(connection)
-        self.reconciliations = ReconciliationTable(connection)
-        self.records = RecordTable(connection)
         self.responses = IdempotentResponses(connection)
-        self.retention = RetentionTable(connection)
         self.sealed_files = SealedFileTable(connection)
         self.pace = SharedPace(connection)
         self.leases = LeaseTable(connection)
         self.shards = ShardTable(connection)
         self.tokens = TokenTable(connection)
         self.users = UserTable(connection)
-        self.versions = VersionTable(connection)
+
+    @cached_property
+    def decisions(self) -> "DecisionTable":
+        """Decisions about breaks, rules, notes and credit notes."""
+        from cdr_pipeline.warehouse.reconciliation.decisions import DecisionTable  # noqa: PLC0415
+
+        return DecisionTable(self.connection)
+
+    @cached_property
+    def erasures(self) -> "ErasureTable":
+        """Numbers erased on request."""
+        from cdr_pipeline.warehouse.retention.erasures import ErasureTable  # noqa: PLC0415
+
+        return ErasureTable(self.connection)
+
+    @cached_property
+    def inbound(self) -> "InboundTable":
+        """Places where carriers put files, and the files that were fetched there."""
+        from cdr_pipeline.warehouse.inbound.inbound_files import InboundTable  # noqa: PLC0415
+
+        return InboundTable(self.connection)
+
+    @cached_property
+    def invoices(self) -> "InvoiceTable":
+        """Invoices of carriers, and the charges that they are compared with."""
+        from cdr_pipeline.warehouse.invoices.invoices import InvoiceTable  # noqa: PLC0415
+
+        return InvoiceTable(self.connection)
+
+    @cached_property
+    def reconciliations(self) -> "ReconciliationTable":
+        """Reconciliations, breaks and decisions."""
+        from cdr_pipeline.warehouse.reconciliation.reconciliations import ReconciliationTable  # noqa: PLC0415
+
+        return ReconciliationTable(self.connection)
+
+    @cached_property
+    def records(self) -> "RecordTable":
+        """Loads of batches and lines of daily files."""
+        from cdr_pipeline.warehouse.records.records import RecordTable  # noqa: PLC0415
+
+        return RecordTable(self.connection)
+
+    @cached_property
+    def retention(self) -> "RetentionTable":
+        """Retention policies, removed months and masks."""
+        from cdr_pipeline.warehouse.retention.policies import RetentionTable  # noqa: PLC0415
+
+        return RetentionTable(self.connection)
+
+    @cached_property
+    def versions(self) -> "VersionTable":
+        """Records to compare and versions of reconciliations."""
+        from cdr_pipeline.warehouse.reconciliation.versions import VersionTable  # noqa: PLC0415
+
+        return VersionTable(self.connection)
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Opens a transaction; calls in its block are one unit."""

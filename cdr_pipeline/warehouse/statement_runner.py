@@ -6,13 +6,15 @@ statements, and each would need two more round trips.
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import polars as pl
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import class_row, dict_row
 
-from cdr_pipeline.warehouse.statements import statement
+from cdr_pipeline.warehouse.statements import named, statement
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _Record = TypeVar("_Record")
 
@@ -53,7 +55,7 @@ class StatementRunner:
             cursor.execute(statement(name), self.common | parameters)
             return cursor.fetchall()
 
-    def frame(self, name: str, columns: Sequence[str], /, **parameters: object) -> pl.DataFrame:
+    def frame(self, name: str, columns: Sequence[str], /, **parameters: object) -> "pl.DataFrame":
         """Rows of a COPY ... TO STDOUT statement in CSV as a frame of texts.
 
         Args:
@@ -61,17 +63,26 @@ class StatementRunner:
             columns: names of the columns, in the order of the statement.
             parameters: parameters of the statement.
         """
+        import polars as pl  # noqa: PLC0415 - slow to import, and most statements do not need it
+
         with self.connection.cursor() as cursor, cursor.copy(statement(name), self.common | parameters) as copy:
             content = b"".join(copy)
         if not content:
             return pl.DataFrame(schema=dict.fromkeys(columns, pl.String()))
         return pl.read_csv(BytesIO(content), has_header=False, new_columns=list(columns), infer_schema=False)
 
-    def copy(self, name: str, rows: pl.DataFrame, /) -> None:
-        """Writes a frame by a COPY ... FROM STDIN statement in CSV; its columns are those of the statement."""
+    def copy(self, name: str, rows: "pl.DataFrame", /, **parts: sql.Composable) -> None:
+        """Writes a frame by a COPY ... FROM STDIN statement in CSV.
+
+        Args:
+            name: topic and name of the statement.
+            rows: frame with the columns of the statement, in its order.
+            parts: SQL for each placeholder that the statement leaves to its caller.
+        """
         content = BytesIO()
         rows.write_csv(content, include_header=False)
-        with self.connection.cursor() as cursor, cursor.copy(statement(name)) as copy:
+        query = named(name, **parts) if parts else statement(name)
+        with self.connection.cursor() as cursor, cursor.copy(query) as copy:
             copy.write(content.getbuffer())
 
 

@@ -6,14 +6,14 @@ the field dictionary.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Final, LiteralString, cast
 
 from psycopg import sql
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, EMPTIED, MASKED, SEARCHED_FOR_ERASURE, Kind, names
-from cdr_pipeline.core.reconcile.inputs.columns import COMPARED_COLUMNS
-from cdr_pipeline.core.reconcile.result.outcomes import STORED_COLUMNS
+from cdr_pipeline.core.reconcile.inputs.compared_columns import COMPARED_COLUMNS
 from cdr_pipeline.settings import bundled
 
 _NAME_LINE: Final = re.compile(r"^-- Name: +(\w+)\n", re.MULTILINE)
@@ -78,7 +78,8 @@ def _template(name: str) -> sql.SQL:
     return sql.SQL(cast("LiteralString", statement_texts()[name]))
 
 
-def _identifiers(columns: tuple[str, ...], table: str | None = None) -> sql.Composed:
+def identifiers(columns: Sequence[str], table: str | None = None) -> sql.Composed:
+    """Column names, separated by commas, for a statement."""
     parts = (sql.Identifier(column) if table is None else sql.Identifier(table, column) for column in columns)
     return sql.SQL(", ").join(parts)
 
@@ -151,14 +152,14 @@ def _masking(table: str) -> dict[str, sql.Composable]:
         "assignments": sql.SQL(",\n    ").join(
             sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in masks.items()
         ),
-        "before": _identifiers(tuple(masks)),
+        "before": identifiers(tuple(masks)),
         "after": sql.SQL(", ").join(masks.values()),
     }
 
 
 MASKED_TABLES: Final = (_masking("cdr"), _masking("cdr_history"))
 # Text that an erasure searches, one column per line so that a match cannot span two columns.
-_SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(_identifiers(SEARCHED_FOR_ERASURE))
+_SEARCHED: Final = sql.SQL("concat_ws(E'\\n', {}, extra::text)").format(identifiers(SEARCHED_FOR_ERASURE))
 _RECORD: Final = (*names(), *BOOKKEEPING)
 # Columns of the class SealedFile, over "files" (export_files) and "days".
 _SEALED_FILE: Final = sql.SQL(
@@ -180,19 +181,14 @@ _SEALED_FILE: Final = sql.SQL(
 )
 _PARTS: Final[dict[str, dict[str, sql.Composable]]] = {
     "retention/find_records": {"searched": _SEARCHED},
-    "records/copy_stage_keys": {"columns": _identifiers(BELIEVED_EQUAL)},
-    "records/copy_stage": {"columns": _identifiers((*names(), *STAGED))},
-    "records/insert_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
-    "records/insert_withdrawn_history": {"columns": _identifiers(_RECORD), "present": _identifiers(_RECORD, "present")},
-    "records/insert_records": {"columns": _identifiers(_RECORD), "values": _inserted()},
+    "records/copy_stage_keys": {"columns": identifiers(BELIEVED_EQUAL)},
+    "records/copy_stage": {"columns": identifiers((*names(), *STAGED))},
+    "records/insert_history": {"columns": identifiers(_RECORD), "present": identifiers(_RECORD, "present")},
+    "records/insert_withdrawn_history": {"columns": identifiers(_RECORD), "present": identifiers(_RECORD, "present")},
+    "records/insert_records": {"columns": identifiers(_RECORD), "values": _inserted()},
     "records/update_records": {"assignments": _assignments()},
-    "reconciliation/copy_switch_records": {"columns": _identifiers(COMPARED_COLUMNS)},
-    "reconciliation/copy_carrier_records": {"columns": _identifiers(COMPARED_COLUMNS, "cdr")},
-    "reconciliation/copy_outcomes": {
-        "columns": _identifiers(
-            ("account_id", "carrier", "business_date", "since_version", "found_at", *STORED_COLUMNS)
-        )
-    },
+    "reconciliation/copy_switch_records": {"columns": identifiers(COMPARED_COLUMNS)},
+    "reconciliation/copy_carrier_records": {"columns": identifiers(COMPARED_COLUMNS, "cdr")},
     "retention/copy_month": {"cells": sql.SQL(",\n        ").join(_cell(name) for name in names())},
     "days/faulty_files": {"columns": _SEALED_FILE},
     "days/files_to_hash": {"columns": _SEALED_FILE},

@@ -34,7 +34,7 @@ COPY (
 -- Purpose:     bulk-load the outcomes that are new in a version.
 -- Parameters:  columns in the order of the CSV that follows.   Grain: outcome_id.   Locks: none beyond the rows written.
 -- Idempotent:  no; the version's transaction is.
-COPY reconciled_calls ({columns}) FROM STDIN (FORMAT csv)
+COPY reconciled_calls ({stored}) FROM STDIN (FORMAT csv)
 
 -- Name:        day_verdict
 -- Purpose:     result of the newest reconciliation of each carrier for an account's day, with the undecided breaks.

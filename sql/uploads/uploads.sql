@@ -233,6 +233,15 @@ FROM uploads
 WHERE account_id = %(account_id)s AND (sha256 = %(sha256)s OR corrects = %(sha256)s)
 ORDER BY sha256
 
+-- Name:        series_exist
+-- Purpose:     whether the name of any file has a date or a number, so that files of a series may be missing.
+-- Parameters:  account_ids (array).   Grain: one row.   Locks: none.
+SELECT exists(
+    SELECT 1
+    FROM upload_names
+    WHERE account_id = any(%(account_ids)s) AND (file_date IS NOT NULL OR file_sequence IS NOT NULL)
+)
+
 -- Name:        upload_names
 -- Purpose:     names of files that were not refused or discarded and are not corrections.
 -- Parameters:  account_ids (array), profiles (array).   Grain: account_id, sha256, file_name.   Locks: none.

@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import httpx2
 import psycopg
@@ -202,6 +204,33 @@ def test_what_stands_in_the_socket_folders_place_is_refused(server: EmbeddedServ
             server.ensure_running()
     finally:
         server.socket.unlink()
+
+
+def test_a_full_disk_is_named_when_the_server_cannot_start(server: EmbeddedServer) -> None:
+    # Not below the test's folder, which the server's user may not enter.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        for name in ("postgres", "initdb"):
+            program = Path(folder, name)
+            program.write_text("#!/bin/sh\necho 'FATAL: could not write init file: No space left on device'\nexit 1\n")
+            program.chmod(0o755)
+        with pytest.raises(WarehouseUnavailable, match="is full, so the warehouse cannot start") as raised:
+            EmbeddedServer(server.home, Path(folder)).ensure_running()
+    assert "free some space" in raised.value.hint
+
+
+def test_a_server_that_refuses_its_first_connection_is_unavailable(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise psycopg.OperationalError("FATAL:  could not write init file")
+
+    monkeypatch.setattr(server, "_answers", lambda: False)
+    for part in ("_initialise", "_start"):
+        monkeypatch.setattr(server, part, lambda: None)
+    monkeypatch.setattr(server, "_connect", refuse)
+    with pytest.raises(WarehouseUnavailable, match="accepts no connection: FATAL:  could not write init file"):
+        server.ensure_running()
 
 
 def test_the_log_holds_no_values_of_rows(server: EmbeddedServer) -> None:

@@ -28,8 +28,7 @@ from cdr_pipeline.steps.retention.retain_records import (
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
-from cdr_pipeline.warehouse.ledger import MonthRemoval
-from cdr_pipeline.warehouse.retention.policies import RetentionTable
+from cdr_pipeline.warehouse.retention.policies import MonthRemoval, RetentionTable
 from cdr_pipeline.warehouse.server.engine import connect
 from tests.support.days import ACCOUNT, DAY, PERSON, collected, deliver, files, later, seal
 from tests.support.uploads import carrier_row, carrier_text

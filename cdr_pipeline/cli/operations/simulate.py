@@ -1,9 +1,11 @@
 """``cdr-pipeline simulate``: a switch to try things on."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+_HOST: Final = "127.0.0.1"
 
 
 def simulate(
@@ -23,10 +25,12 @@ def simulate(
     ] = None,
 ) -> None:
     """Serve the Kazoo CDR API from generated traffic, or from a file of real documents. Ctrl-C stops it."""
+    from cdr_pipeline.cli.operations.ports import require_free
     from cdr_pipeline.cli.terminal import out
     from cdr_pipeline.simulator.server import serve
     from cdr_pipeline.simulator.switch import SimulatedSwitch
 
+    require_free(_HOST, port, "--port")
     switch = SimulatedSwitch.build(
         seed=seed,
         accounts=accounts,
@@ -35,8 +39,8 @@ def simulate(
         documents=documents,
         faults=fault or (),
     )
-    out.print(f"CDR_API_URL=http://127.0.0.1:{port}")
+    out.print(f"CDR_API_URL=http://{_HOST}:{port}")
     out.print(f"CDR_API_TOKEN={switch.token}")
     for account in switch.accounts:
         out.print(f"cdr-pipeline accounts add {account.account_id} --time-zone {account.time_zone}", soft_wrap=True)
-    serve(switch, host="127.0.0.1", port=port)
+    serve(switch, host=_HOST, port=port)

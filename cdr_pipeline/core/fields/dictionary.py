@@ -9,9 +9,11 @@ fields at the end: the order here is the order of the columns in the daily files
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Kind(StrEnum):
@@ -26,20 +28,24 @@ class Kind(StrEnum):
     PORT = "integer"
 
     @property
-    def dtype(self) -> pl.DataType:
+    def dtype(self) -> "pl.DataType":
         """Polars type in the canonical frame."""
-        return _DTYPES[self]
+        return _dtypes()[self]
 
 
-_DTYPES: Final[dict[Kind, pl.DataType]] = {
-    Kind.TEXT: pl.String(),
-    Kind.SECONDS: pl.Decimal(12, 3),
-    Kind.MONEY: pl.Decimal(18, 8),
-    Kind.INSTANT: pl.Datetime("us", "UTC"),
-    Kind.DATE: pl.Date(),
-    Kind.FLAG: pl.Boolean(),
-    Kind.PORT: pl.Int32(),
-}
+@cache
+def _dtypes() -> "dict[Kind, pl.DataType]":
+    import polars as pl  # noqa: PLC0415 - slow to import, and names and privacy classes do not need it
+
+    return {
+        Kind.TEXT: pl.String(),
+        Kind.SECONDS: pl.Decimal(12, 3),
+        Kind.MONEY: pl.Decimal(18, 8),
+        Kind.INSTANT: pl.Datetime("us", "UTC"),
+        Kind.DATE: pl.Date(),
+        Kind.FLAG: pl.Boolean(),
+        Kind.PORT: pl.Int32(),
+    }
 
 
 class Privacy(StrEnum):
@@ -798,7 +804,7 @@ def names(*, exported_only: bool = False) -> tuple[str, ...]:
     return tuple(field.name for field in FIELDS if field.exported or not exported_only)
 
 
-def canonical_schema() -> dict[str, pl.DataType]:
+def canonical_schema() -> "dict[str, pl.DataType]":
     """Columns and types of the canonical frame, in the order of the dictionary. The frame has one row per record."""
     return {field.name: field.kind.dtype for field in FIELDS}
 

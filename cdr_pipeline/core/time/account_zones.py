@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from cdr_pipeline.core.time.business_day import day_bounds
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,10 @@ class AccountZones:
         # An account that moves across the date line may skip a day; that day is empty.
         return first, max(first, end)
 
-    def business_date(self, moment: pl.Expr) -> pl.Expr:
+    def business_date(self, moment: "pl.Expr") -> "pl.Expr":
         """Business date of an instant."""
+        import polars as pl  # noqa: PLC0415 - slow to import, and lists of accounts do not need it
+
         day = _date_in(moment, self.time_zone)
         for zone in reversed(self.earlier):
             changed_at, _ = day_bounds(zone.until, self.on(zone.until))
@@ -61,5 +65,5 @@ class AccountZones:
         return day
 
 
-def _date_in(moment: pl.Expr, time_zone: str) -> pl.Expr:
+def _date_in(moment: "pl.Expr", time_zone: str) -> "pl.Expr":
     return moment.dt.convert_time_zone(time_zone).dt.date()

@@ -4,9 +4,11 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cdr_pipeline.core.uploads.profile import FileControl
+if TYPE_CHECKING:
+    from cdr_pipeline.core.uploads.profile import FileControl
+
 
 _DATE: Final = "%Y%m%d"
 # Limit of reported files: a series that was reset or renamed would otherwise report millions of missing files.
@@ -26,7 +28,7 @@ class SeriesPosition:
     sequence: int | None = None
 
 
-def series_position(file_name: str, control: FileControl) -> SeriesPosition:
+def series_position(file_name: str, control: "FileControl") -> SeriesPosition:
     """Reads the date and the sequence number from a file's name.
 
     Args:

@@ -11,7 +11,8 @@ from cdr_pipeline.steps.days.seal_days import Obstacle, day_obstacles
 from cdr_pipeline.steps.operations.night_report import OriginTotals, rows_by_hour, totals_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.days.export_files import PublishedFile
-from cdr_pipeline.warehouse.ledger import Account, DayBatch, DayEvent, DayLine, DayReconciliation, OpenRejects
+from cdr_pipeline.warehouse.ledger import Account, DayBatch, DayEvent, DayLine, OpenRejects
+from cdr_pipeline.warehouse.reconciliation.reconciliations import DayReconciliation
 
 
 @dataclass(frozen=True, slots=True)

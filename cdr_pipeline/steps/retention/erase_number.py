@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cdr_pipeline.core.records.erasure import number_pattern
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import ShownFile
+from cdr_pipeline.warehouse.retention.erasures import ShownFile
 
 
 @dataclass(frozen=True, slots=True)

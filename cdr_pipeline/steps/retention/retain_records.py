@@ -11,7 +11,8 @@ from cdr_pipeline.exports.archive import ArchivedFile, write_archive
 from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import Ledger, MonthRemoval, RetentionPolicy
+from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.retention.policies import MonthRemoval, RetentionPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from cdr_pipeline.errors import AccountNotFound, CdrError, InvalidProfile, MisplacedFile, UnreadableUpload
-from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.waiting import DroppedFile, display_name, dropped_files
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
@@ -82,6 +81,8 @@ def _fault(
 
 
 def _profile_fault(profile: str, ctx: RunContext) -> CdrError | None:
+    from cdr_pipeline.sources.uploads.profiles import load_profile  # noqa: PLC0415 - slow to import
+
     try:
         load_profile(profile, folder=ctx.settings.profile_dir)
     except InvalidProfile as error:

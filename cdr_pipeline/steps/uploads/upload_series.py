@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from cdr_pipeline.core.uploads.series import missing_days, missing_numbers
-from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.uploads.uploads import UploadName
 
@@ -45,12 +44,18 @@ def upload_series(ctx: RunContext, accounts: Sequence[str] | None = None) -> lis
 
     The dated or numbered files of an invalid profile are a series too, of which only its files and fault are known.
     """
+    with ctx.ledger() as ledger:
+        account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
+        if not ledger.uploads.series_exist(account_ids):
+            return []
+    # Profiles are slow to import, and many installations have no series.
+    from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles  # noqa: PLC0415
+
     profiles = {
         name: profile for name, profile in list_profiles(ctx.settings.profile_dir).items() if profile.control.name
     }
     broken = broken_profiles(ctx.settings.profile_dir)
     with ctx.ledger() as ledger:
-        account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
         names = ledger.uploads.names(account_ids, [*profiles, *broken])
     groups = defaultdict[tuple[str, str], list[UploadName]](list)
     for name in names:

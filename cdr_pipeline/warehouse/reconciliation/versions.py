@@ -13,7 +13,7 @@ import polars as pl
 from psycopg import Connection
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
-from cdr_pipeline.core.reconcile.inputs.columns import COMPARED_COLUMNS
+from cdr_pipeline.core.reconcile.inputs.compared_columns import COMPARED_COLUMNS
 from cdr_pipeline.core.reconcile.result.money_totals import RejectedCharges
 from cdr_pipeline.core.reconcile.result.outcomes import (
     LINKED_CLASSES,
@@ -24,7 +24,7 @@ from cdr_pipeline.core.reconcile.result.outcomes import (
 )
 from cdr_pipeline.warehouse.records.links import Link, set_links, set_parts, withdraw_links, withdraw_parts
 from cdr_pipeline.warehouse.statement_runner import LedgerTables, StatementRunner
-from cdr_pipeline.warehouse.statements import statement
+from cdr_pipeline.warehouse.statements import identifiers, statement
 
 _CURRENT: Final = ("outcome_id", "class", "is_break", "switch_record_id", "carrier_record_id", "part_of")
 
@@ -241,7 +241,7 @@ def _insert(connection: Connection[Any], day: CarrierDay, number: int, added: pl
             for name in STORED_COLUMNS
         ),
     )
-    StatementRunner(connection).copy("reconciliation/copy_outcomes", rows)
+    StatementRunner(connection).copy("reconciliation/copy_outcomes", rows, stored=identifiers(rows.columns))
 
 
 def _link(

@@ -31,6 +31,7 @@ _START_SECONDS: Final = 60
 _BUILTIN_LOCALES: Final = 17
 _STOP_SECONDS: Final = 15
 _SHUTTING_DOWN: Final = "shutting down"
+_DISK_FULL: Final = "No space left on device"
 # Messages of a server that will soon accept connections or end.
 _TRANSIENT_STATES: Final = ("starting up", "not yet accepting", "in recovery mode", _SHUTTING_DOWN)
 _SETTINGS: Final = """\
@@ -296,9 +297,16 @@ class EmbeddedServer:
                 ) from None
 
     def _create_database(self) -> None:
-        with self._connect("postgres") as connection:
-            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE]).fetchone() is None:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE)))
+        try:
+            with self._connect("postgres") as connection:
+                if connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE]).fetchone() is None:
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE)))
+        except psycopg.OperationalError as error:
+            message = str(error).strip()
+            self._require_space(message)
+            raise WarehouseUnavailable(
+                f"the warehouse accepts no connection: {message[-500:]}", hint=f"see {self.log}"
+            ) from None
 
     def _postmaster(self) -> int | None:
         """Process id of the server that runs on this cluster; None if there is none, despite a stale pid file."""
@@ -336,10 +344,23 @@ class EmbeddedServer:
                 return
             output.seek(0)
             message = output.read().decode(errors="replace").strip()
+        self._require_space(f"{message}\n{self._log_tail()}")
         raise WarehouseUnavailable(
             f"{program} failed: {message[-500:]}\n{self._log_tail()}".strip(),
             hint=f"see {self.log}; usual causes are a full disk or a folder that belongs to another user",
         )
+
+    def _require_space(self, message: str) -> None:
+        """Requires that a message of the server does not name a full disk.
+
+        Raises:
+            WarehouseUnavailable: it does.
+        """
+        if _DISK_FULL in message:
+            raise WarehouseUnavailable(
+                f"the disk of {self.cluster.parent} is full, so the warehouse cannot start",
+                hint="free some space on this disk, then run the same command again",
+            )
 
     def _log_tail(self) -> str:
         try:

@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any, Final
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Final
 
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
+
+if TYPE_CHECKING:
+    import polars as pl
 
 UPLOAD_STATES: Final = ("landed", "held", "loaded", "refused", "discarded")
 
@@ -239,6 +240,10 @@ class UploadTable(LedgerTables):
             now=now,
         )
 
+    def series_exist(self, account_ids: list[str]) -> bool:
+        """Whether the name of any file has a date or a number, so that files of a series may be missing."""
+        return bool(self.statements.tuples("uploads/series_exist", account_ids=account_ids)[0][0])
+
     def names(self, account_ids: list[str], profiles: list[str]) -> list[UploadName]:
         """Names of files of these profiles, newest first; without refused and discarded files and corrections."""
         return self.statements.records(UploadName, "uploads/upload_names", account_ids=account_ids, profiles=profiles)
@@ -292,8 +297,10 @@ class UploadTable(LedgerTables):
             )
         )
 
-    def rejects(self, account_id: str, source: str, *, state: str = "open") -> pl.DataFrame:
+    def rejects(self, account_id: str, source: str, *, state: str = "open") -> "pl.DataFrame":
         """Rejected rows of a source as ``line, field, reason, raw, detail``, by line."""
+        import polars as pl  # noqa: PLC0415 - slow to import, and lists of uploads do not need it
+
         rows = self.statements.rows("uploads/rejects", account_id=account_id, source=source, state=state)
         schema = {"line": pl.Int64, "field": pl.String, "reason": pl.String, "raw": pl.String, "detail": pl.String}
         return pl.DataFrame(rows, schema=schema)

@@ -1,4 +1,4 @@
-"""Columns of a reconciliation: those of a side, and those of the records that a side is built from."""
+"""Columns of a side of a reconciliation."""
 
 from typing import Final
 
@@ -30,13 +30,6 @@ SIDE_SCHEMA: Final[dict[str, pl.DataType]] = {
 }
 # Optional columns of the switch's side: when the call was sent to the carrier, and how long it rang.
 RINGING_SCHEMA: Final[dict[str, pl.DataType]] = {"invited_at": pl.Datetime("us", "UTC"), "ringing_ms": pl.Int64()}
-# Columns that a comparison reads from the warehouse; ``sides`` builds both sides from them.
-COMPARED_COLUMNS: Final = (
-    "record_id", "business_date", "call_id", "other_leg_call_id", "bridge_id", "call_direction", "started_at",
-    "answered_at", "duration_seconds", "billing_seconds", "ringing_seconds", "answered", "disposition",
-    "caller_id_number", "caller_e164", "callee_id_number", "callee_e164", "dialed_number", "authorizing_id",
-    "resource_id", "cost", "cost_currency", "rate_name", "trunk", "row_digest",
-)  # fmt: skip
 _NEVER_NULL: Final = ("row_id", "callee", "started_at", "duration_ms", "answered")
 
 
