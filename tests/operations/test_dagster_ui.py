@@ -20,7 +20,13 @@ from pydantic import SecretStr
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.steps.collect.collect_day import CollectRequest, collect_day
+from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
+from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
+from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.load_uploads import import_upload
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.warehouse.ledger import Account
 from tests.support.canaries import leaks_in
 from tests.support.databases import copied_database
@@ -69,12 +75,15 @@ class Operator:
         for text in texts:
             self.page.get_by_text(text).first.wait_for()
 
-    def materialize(self, days: str, *, tag: tuple[str, str] | None = None, again: bool = False) -> None:
+    def materialize(
+        self, days: str, *, tag: tuple[str, str] | None = None, config: str = "", again: bool = False
+    ) -> None:
         """Starts the job ``nightly`` from its page.
 
         Args:
             days: day or range, as it is typed.
             tag: tag of the run.
+            config: config of the run.
             again: only failed and missing days.
         """
         self.open("/locations/cdr_pipeline/jobs/nightly")
@@ -95,6 +104,14 @@ class Operator:
             tags.get_by_placeholder("Tag Value").fill(tag[1])
             tags.get_by_role("button", name="Apply").click()
             dialog.get_by_text(f"{tag[0]}: {tag[1]}").wait_for()
+        if config:
+            dialog.get_by_text("Config", exact=True).click()
+            dialog.get_by_role("button", name="Add config").click()
+            editor = self.page.get_by_role("dialog").last
+            editor.locator(".CodeMirror").first.click()
+            self.page.keyboard.insert_text(config)
+            editor.get_by_role("button", name="Save config").click()
+            dialog.get_by_text("Config saved").wait_for()
         if again:
             dialog.get_by_text("Backfill only failed and missing partitions").click()
         launch.click()
@@ -243,12 +260,37 @@ def test_a_failed_night_is_told_and_repeated_by_failed_and_missing(operator: Ope
     assert "verdict" in operator.materialized("night_report", day)
 
 
-def test_a_night_of_one_account_is_chosen_by_tag(operator: Operator) -> None:
-    day, account = DAYS[5], operator.switch.accounts[0].account_id
+@pytest.mark.parametrize(("number", "how"), [(5, "tag"), (6, "config")], ids=["tag", "config"])
+def test_a_night_of_one_account_is_chosen_by(operator: Operator, number: int, how: str) -> None:
+    day, account = DAYS[number], operator.switch.accounts[0].account_id
     with operator.one_run() as runs:
-        operator.materialize(str(day), tag=("cdr/accounts", account))
+        if how == "tag":
+            operator.materialize(str(day), tag=("cdr/accounts", account))
+        else:
+            operator.materialize(str(day), config=f"resources: {{scope: {{config: {{accounts: [{account}]}}}}}}")
     assert runs[0].tags["cdr/accounts_done"] == "1"
+    assert {record[0] for record in records_of(operator.ctx, day)} == {account}
     assert set(records_of(operator.ctx, day)) == {item for item in truth_of(operator.switch, day) if item[0] == account}
+
+
+def test_a_sealed_day_is_restated_from_the_page_of_late_data(operator: Operator, tmp_path: Path) -> None:
+    day, account, ctx = DAYS[7], operator.switch.accounts[0].account_id, operator.ctx
+    collect_day(CollectRequest(day), ctx)
+    load_day(LoadRequest(day), ctx)
+    export_days(ExportRequest([day]), ctx)
+    seal_days(SealRequest([day], override=Override("a person", "for the test")), ctx)
+    late = tmp_path / "late.csv"
+    late.write_text(f"id,start_time,caller,callee,duration\nx,{day} 12:00:00,a,b,5\n")
+    import_upload(UploadRequest(late, account, "generic", "UTC"), ctx)
+    with operator.one_run() as runs:
+        operator.open("/locations/cdr_pipeline/jobs/late_data/playground")
+        operator.page.get_by_role("button", name="Launch run").first.click()
+    assert runs[0].status is dg.DagsterRunStatus.SUCCESS
+    versions = {path.name for path in ctx.settings.export_dir.rglob(f"*{day}*.csv") if account in str(path)}
+    assert any("_v1" in name for name in versions)
+    assert any("_v2" in name for name in versions)
+    operator.open("/runs")
+    operator.see("late_data", "Success")
 
 
 def _first(taken: Taken) -> Any:
