@@ -46,6 +46,7 @@ verdicts AS MATERIALIZED (
                 AND newest.light = 'red'
                 AND (newest.unverified OR newest.breaks = 0 OR undecided.breaks > 0)
         ) AS red,
+        count(*) FILTER (WHERE newest.status = 'final' AND newest.light = 'red') AS final_red,
         count(*) FILTER (WHERE newest.status = 'provisional') AS provisional,
         count(*) AS carriers,
         coalesce(sum(undecided.breaks), 0)::bigint AS breaks
@@ -84,6 +85,7 @@ SELECT
     coalesce(failed.failed_windows, 0) AS failed_windows,
     coalesce(verdicts.carriers, 0) AS carriers,
     coalesce(verdicts.red, 0) AS red,
+    coalesce(verdicts.final_red - verdicts.red, 0) AS settled,
     coalesce(verdicts.provisional, 0) AS provisional,
     coalesce(verdicts.breaks, 0) AS breaks
 FROM days

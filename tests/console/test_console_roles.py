@@ -24,6 +24,7 @@ FORMS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
     "seal in spite of obstacles": (f"/days/self/{DAY}/seal", {"reason": "checked"}, "approver"),
     "restate": (f"/days/self/{DAY}/restate", {"reason": "late record"}, "approver"),
     "confirm": (f"/days/self/{DAY}/confirm", {"decision": "approve"}, "approver"),
+    "range": ("/calendar", {"account": "self", "act": "seal", "first": str(DAY), "last": str(DAY)}, "finance"),
     "decide": (
         "/breaks/decide",
         {"decision": "accepted", "reason": "small", "break": "self:" + "0" * 16 + ":0"},

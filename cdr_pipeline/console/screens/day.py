@@ -7,7 +7,9 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
+from cdr_pipeline.console import day_acts
 from cdr_pipeline.console.catalog import Language
+from cdr_pipeline.console.day_acts import DayResult
 from cdr_pipeline.console.links import require_signed
 from cdr_pipeline.console.meanings import Words
 from cdr_pipeline.console.rendering import language_of, page
@@ -26,22 +28,17 @@ from cdr_pipeline.files.store import StorePath, download
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, list_events, record_event
 from cdr_pipeline.steps.days.day_details import DayDetails, VerifiedFile, day_details, verify_day
 from cdr_pipeline.steps.days.published_files import find_file
-from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
-from cdr_pipeline.steps.days.seal_days import Obstacle, Override, SealRequest, seal_days
-from cdr_pipeline.steps.days.second_person import (
-    approve,
-    ask_second_person,
-    needs_second_person,
-    turn_down,
-    waiting_requests,
-)
+from cdr_pipeline.steps.days.seal_days import Obstacle
+from cdr_pipeline.steps.days.second_person import approve, turn_down, waiting_requests
 from cdr_pipeline.steps.days.version_difference import version_difference
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
 
 router = APIRouter()
 _PUBLIC_DIALECT = "redacted"
 _ROWS: Final = 200
 _MOST_EXPORTED: Final = 1_000_000
+_NOT_LATE: Final = "the day is not late, or a load of the account is running"
 _DIFFERENCE: Final = TableExport[dict[str, str | None]](
     "version_difference",
     {
@@ -82,25 +79,13 @@ def seal(
     reason: Annotated[str, Form(max_length=1_000)] = "",
 ) -> Response:
     """Seals the day; in spite of obstacles only with a reason, by an approver."""
-    require(user, Permission.DECIDE)
-    account = visible_account(user, account_id)
-    ctx = service_of(request).ctx
-    override = None
+    days, ctx = _day_of_form(request, user, Permission.DECIDE, account_id, business_date)
     if reason.strip():
         require(user, Permission.OVERRIDE)
-        if needs_second_person("seal", account_id, business_date, ctx):
-            ask_second_person("seal", user, account_id, business_date, ctx, reason=reason.strip())
-            return _back(account_id, business_date, "asked")
-        override = Override(user.name, reason.strip())
-    days = seal_days(SealRequest([business_date], [account.account_id], override), ctx)
-    result = next((day for day in days if (day.account_id, day.business_date) == (account_id, business_date)), None)
-    if result is None or result.outcome == "failed":
-        failure = result.failure if result else None
-        raise DayNotSealable(failure.message if failure else "the day could not be sealed")
+    result = _single(day_acts.seal(user, days, ctx, reason=reason.strip()), "the day could not be sealed")
     if result.outcome == "refused":
         return _show(request, user, account_id, business_date, refused=result.obstacles, status=409)
-    record_event(user, "seal", ctx, account_id=account_id, business_date=business_date, reason=reason.strip())
-    return _back(account_id, business_date, "sealed")
+    return _back(account_id, business_date, "sealed" if result.outcome == "already" else result.outcome)
 
 
 @router.post("/days/{account_id}/{business_date}/restate", dependencies=[OwnForm])
@@ -112,18 +97,10 @@ def restate(
     reason: Annotated[str, Form(min_length=1, max_length=1_000)],
 ) -> Response:
     """Restates a late day with a reason."""
-    require(user, Permission.OVERRIDE)
-    account = visible_account(user, account_id)
-    ctx = service_of(request).ctx
-    if needs_second_person("restate", account_id, business_date, ctx):
-        ask_second_person("restate", user, account_id, business_date, ctx, reason=reason.strip())
-        return _back(account_id, business_date, "asked")
-    days = restate_days(RestateRequest(user.name, reason.strip(), [business_date], [account.account_id]), ctx)
-    result = next((day for day in days if (day.account_id, day.business_date) == (account_id, business_date)), None)
-    if result is None or result.outcome in ("failed", "refused"):
-        failure = result.failure if result else None
-        raise DayNotSealable(failure.message if failure else "the day is not late, or a load of the account is running")
-    record_event(user, "restate", ctx, account_id=account_id, business_date=business_date, reason=reason.strip())
+    days, ctx = _day_of_form(request, user, Permission.OVERRIDE, account_id, business_date)
+    result = _single(day_acts.restate(user, days, ctx, reason=reason.strip()), _NOT_LATE)
+    if result.outcome == "refused":
+        raise DayNotSealable(_NOT_LATE)
     return _back(account_id, business_date, result.outcome)
 
 
@@ -136,10 +113,8 @@ def dismiss(
     reason: Annotated[str, Form(min_length=1, max_length=1_000)],
 ) -> Response:
     """Dismisses the day's rejected lines of both origins with a reason."""
-    require(user, Permission.UPLOAD)
-    account = visible_account(user, account_id)
-    ctx = service_of(request).ctx
-    request_ = DismissRequest(user.name, reason.strip(), business_date=business_date, accounts=[account.account_id])
+    days, ctx = _day_of_form(request, user, Permission.UPLOAD, account_id, business_date)
+    request_ = DismissRequest(user.name, reason.strip(), business_date=business_date, accounts=list(days))
     rows = dismiss_rejects(request_, ctx).rows
     record_event(
         user,
@@ -162,9 +137,7 @@ def confirm(
     decision: Annotated[str, Form(pattern="^(approve|turn_down)$")],
 ) -> Response:
     """Carries out what another approver has asked for, or turns it down."""
-    require(user, Permission.OVERRIDE)
-    visible_account(user, account_id)
-    ctx = service_of(request).ctx
+    _, ctx = _day_of_form(request, user, Permission.OVERRIDE, account_id, business_date)
     if decision == "turn_down":
         turn_down(user, account_id, business_date, ctx)
         return _back(account_id, business_date, "turned_down")
@@ -209,6 +182,23 @@ def download_file(request: Request, user: CurrentUser, account_id: str, business
         headers={"X-Content-SHA256": file.sha256},
         background=BackgroundTask(local.unlink, missing_ok=True) if stored else None,
     )
+
+
+def _day_of_form(
+    request: Request, user: SignedIn, permission: Permission, account_id: str, business_date: date
+) -> tuple[dict[str, list[date]], RunContext]:
+    """The day that a form changes, with the context. Raises NotAllowed or NotVisible."""
+    require(user, permission)
+    return {visible_account(user, account_id).account_id: [business_date]}, service_of(request).ctx
+
+
+def _single(results: list[DayResult], otherwise: str) -> DayResult:
+    """The result of a form of one day. Raises its error."""
+    if not results:
+        raise DayNotSealable(otherwise)
+    if results[0].error is not None:
+        raise results[0].error
+    return results[0]
 
 
 def _show(

@@ -9,7 +9,7 @@ from cdr_pipeline.steps.operations.due_nights import last_due_date
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import CalendarDay
 
-Mark = Literal["missing", "late", "red", "incomplete", "provisional", "open", "sealed", "restated"]
+Mark = Literal["missing", "late", "red", "incomplete", "provisional", "settled", "open", "sealed", "restated"]
 # Marks of days that need action.
 NEEDS_ACTION: frozenset[Mark] = frozenset({"missing", "late", "red", "incomplete"})
 
@@ -55,4 +55,6 @@ def _mark(day: CalendarDay) -> Mark:
         return "incomplete"
     if day.red:
         return "red"
-    return "provisional" if day.provisional else "open"
+    if day.provisional:
+        return "provisional"
+    return "settled" if day.settled else "open"

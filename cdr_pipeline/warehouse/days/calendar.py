@@ -19,7 +19,8 @@ class CalendarDay:
         volume: verdict on the number of records; None before the day is collected.
         failed_windows: windows that could not be collected.
         carriers: number of reconciled carriers.
-        red, provisional: number of them with a red final result that no decisions settle, and with a provisional one.
+        red, settled, provisional: number of them with a red final result that no decisions settle, with a settled one,
+            and with a provisional one.
         breaks: undecided breaks of all carriers.
     """
 
@@ -32,6 +33,7 @@ class CalendarDay:
     failed_windows: int
     carriers: int
     red: int
+    settled: int
     provisional: int
     breaks: int
 
