@@ -11,8 +11,20 @@ ON CONFLICT (run_id, step) DO UPDATE SET
 -- Name:        renew_lease
 -- Purpose:     record that a step is still running; changes no row if another process runs it now.
 -- Parameters:  run_id, step, process.   Grain: run_id, step.   Locks: the row.   Idempotent: yes.
-UPDATE step_leases SET renewed_at = clock_timestamp()
-WHERE run_id = %(run_id)s AND step = %(step)s AND process = %(process)s
+-- A lease that is missing, after a restore for example, or awaited, is opened again.
+INSERT INTO step_leases (run_id, step, process, started_at, renewed_at)
+VALUES (%(run_id)s, %(step)s, %(process)s, clock_timestamp(), clock_timestamp())
+ON CONFLICT (run_id, step) DO UPDATE SET
+    process = excluded.process,
+    renewed_at = excluded.renewed_at
+WHERE step_leases.process IN (excluded.process, '')
+
+-- Name:        await_lease
+-- Purpose:     enter a lease without a process, which expires unless a process renews it.
+-- Parameters:  run_id, step.   Grain: run_id, step.   Locks: the row.   Idempotent: yes.
+INSERT INTO step_leases (run_id, step, process, started_at, renewed_at)
+VALUES (%(run_id)s, %(step)s, '', clock_timestamp(), clock_timestamp())
+ON CONFLICT (run_id, step) DO NOTHING
 
 -- Name:        close_lease
 -- Purpose:     remove the lease of a step that has ended.

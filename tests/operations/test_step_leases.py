@@ -110,6 +110,29 @@ def test_the_sensor_ends_a_lost_run_with_every_executor(celery: Settings, instan
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_run_whose_coordinator_never_had_a_lease_is_ended(
+    celery: Settings, instance: dg.DagsterInstance, warehouse_url: str
+) -> None:
+    job = build_definitions(celery).resolve_job_def("nightly")
+    lost, living = (instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED).run_id for _ in range(2))
+    sensor = build_definitions(celery, contexts=RunContexts(celery)).resolve_sensor_def("dead_runs")
+    assert "every run has its process" in str(sensor(dg.build_sensor_context(instance=instance)))
+    # The warehouse answers again, and the coordinator that lives opens its lease and keeps it.
+    with RunContext.open(celery).ledger() as ledger:
+        ledger.leases.renew(RunningStep(living, COORDINATOR, ELSEWHERE))
+    with psycopg.connect(warehouse_url, autocommit=True) as connection:
+        later = "CASE process WHEN '' THEN interval '-1 hour' ELSE interval '1 hour' END"
+        connection.execute(f"UPDATE step_leases SET renewed_at = renewed_at + {later}")
+    (found,) = [item for item in check_up(celery, fix=False).problems if item.code == "run_without_process"]
+    assert lost in found.what
+    assert "its coordinator gives no sign of life" in found.what
+    assert "1 run(s) ended" in str(sensor(dg.build_sensor_context(instance=instance)))
+    status, tags = state(instance, lost)
+    assert (status, tags["dagster/max_retries"]) == (dg.DagsterRunStatus.FAILURE, "1")
+    assert state(instance, living)[0] is dg.DagsterRunStatus.STARTED
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_run_that_was_repeated_twice_is_not_repeated_again(celery: Settings, instance: dg.DagsterInstance) -> None:
     run_id = lost_run(celery, instance, {"dagster/retry_number": "2"})
     sensor = build_definitions(celery, contexts=RunContexts(celery)).resolve_sensor_def("dead_runs")

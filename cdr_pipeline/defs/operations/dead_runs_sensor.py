@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from cdr_pipeline.defs.coordinator import COORDINATOR
 from cdr_pipeline.defs.operations.dead_runs import QUIET, allow_reexecution, dead_runs, dead_steps, end_run
 from cdr_pipeline.defs.operations.stalled_runs import stalled_runs
 from cdr_pipeline.defs.process import PROCESS_TAG
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.operations.step_leases import expired_leases, forget_leases
+from cdr_pipeline.steps.operations.step_leases import expect_lease, expired_leases, forget_leases
 
 if TYPE_CHECKING:
     from cdr_pipeline.defs.resources import RunContexts
@@ -38,6 +39,9 @@ def dead_runs_sensor(settings: Settings, run_contexts: "RunContexts") -> dg.Sens
             end_run(context.instance, record)
         for run_id in {lease.run_id for lease in leases}:
             forget_leases(run_id, ctx)
+        # A coordinator that died before it could open its lease has none that expires.
+        for run in context.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+            expect_lease(run.run_id, COORDINATOR, ctx)
         # The processes of other executors end with each step, so that only leases tell dead runs from waiting ones.
         # A run without the tag may be waiting for a slot in a pool.
         dead = [

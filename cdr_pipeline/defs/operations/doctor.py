@@ -126,7 +126,7 @@ def _dead_run_problem(record: RunRecord) -> Problem:
 
 def _dead_step_problem(step: DeadStep) -> Problem:
     return Problem(
-        f"{_name_of_run(step.record)}: its {_name_of(step.lease)} on {step.lease.host} gives no sign of life",
+        f"{_name_of_run(step.record)}: its {_name_of(step.lease)} gives no sign of life",
         "run_without_process",
         step.lease.renewed_at.astimezone(UTC),
         _FIX,
@@ -170,7 +170,8 @@ def _name_of_run(record: RunRecord) -> str:
 
 
 def _name_of(lease: ExpiredLease) -> str:
-    return lease.step if lease.step == COORDINATOR else f"step {lease.step}"
+    name = lease.step if lease.step == COORDINATOR else f"step {lease.step}"
+    return f"{name} on {lease.host}" if lease.host else name
 
 
 def _daemon_problem(instance: dg.DagsterInstance, now: datetime) -> Iterator[Problem]:

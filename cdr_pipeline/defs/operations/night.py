@@ -2,6 +2,7 @@
 
 import re
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 from cdr_pipeline.defs.build import build_definitions
+from cdr_pipeline.defs.coordinator import COORDINATOR
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.outcome import CAUSE_TAG
@@ -19,7 +21,9 @@ from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.errors import ConfigurationError, IncompleteNight
 from cdr_pipeline.privacy.redaction import redact
 from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.operations.step_leases import kept_run_lease
 from cdr_pipeline.steps.run_context import Progress, RunContext
+from cdr_pipeline.warehouse.operations.leases import RunningStep
 
 if TYPE_CHECKING:
     from cdr_pipeline.defs.dagster_private import StepFailureData
@@ -110,9 +114,12 @@ def run_night(
     with open_instance(settings) as instance:
         if progress:
             progress("collect, import, merge, export")
-        result = job.execute_in_process(
-            instance=instance, partition_key=key, tags=tags, raise_on_error=False, run_config=_QUIET
-        )
+        run_id = str(uuid.uuid4())
+        # Other machines see that this process lives, also between two steps.
+        with kept_run_lease(RunningStep(run_id, COORDINATOR, own_process()), lambda: RunContext.open(settings)):
+            result = job.execute_in_process(
+                instance=instance, partition_key=key, tags=tags, raise_on_error=False, run_config=_QUIET, run_id=run_id
+            )
         run = instance.get_run_by_id(result.run_id)
     return Night(
         run_id=result.run_id,

@@ -72,6 +72,12 @@ def expired_leases(ctx: RunContext) -> list[ExpiredLease]:
         return ledger.leases.expired(EXPIRED_SECONDS)
 
 
+def expect_lease(run_id: str, step: str, ctx: RunContext) -> None:
+    """Lets a step that has no lease be taken for dead in two minutes, unless its process opens one by then."""
+    with ctx.ledger() as ledger:
+        ledger.leases.expect(run_id, step)
+
+
 def forget_leases(run_id: str, ctx: RunContext) -> None:
     """Removes the leases of a run that has ended."""
     with ctx.ledger() as ledger:

@@ -21,7 +21,7 @@ class RunningStep:
 
 @dataclass(frozen=True, slots=True)
 class ExpiredLease:
-    """A step whose process has not renewed its lease since ``renewed_at``."""
+    """A step whose process has not renewed its lease since ``renewed_at``; "" for a process that never did."""
 
     run_id: str
     step: str
@@ -30,7 +30,7 @@ class ExpiredLease:
 
     @property
     def host(self) -> str:
-        """Machine of the process."""
+        """Machine of the process; "" if it is unknown."""
         return self.process.rsplit(":", 2)[0]
 
 
@@ -44,6 +44,10 @@ class LeaseTable(LedgerTables):
     def renew(self, step: RunningStep) -> None:
         """Records that the step is still running."""
         self.statements.execute("operations/renew_lease", run_id=step.run_id, step=step.step, process=step.process)
+
+    def expect(self, run_id: str, step: str) -> None:
+        """Enters a lease that expires unless a process renews it; changes nothing if there is a lease."""
+        self.statements.execute("operations/await_lease", run_id=run_id, step=step)
 
     def close(self, step: RunningStep) -> None:
         """Removes the lease of a step that has ended."""
