@@ -27,15 +27,21 @@ class BrokerState:
         error: why the broker cannot be used, without its address; "" if it can.
         up_seconds: time since it started.
         tasks: contents of its tasks, of those too that a worker has taken and not ended.
+        task_ids: ids of these tasks.
     """
 
     error: str = ""
     up_seconds: float = 0.0
     tasks: tuple[str, ...] = ()
+    task_ids: frozenset[str] = frozenset()
 
     def has_task_of(self, run_id: str) -> bool:
         """Whether a step of a run waits or is being executed."""
         return any(run_id in task for task in self.tasks)
+
+    def has_task(self, task_id: str) -> bool:
+        """Whether a task waits or is being executed."""
+        return task_id in self.task_ids
 
 
 def broker_state(settings: Settings) -> BrokerState | None:
@@ -65,7 +71,9 @@ def broker_state(settings: Settings) -> BrokerState | None:
             uptime = float(client.info("server")["uptime_in_seconds"])
     except Exception as error:  # noqa: BLE001 - messages of clients can contain the password
         return BrokerState(error=type(error).__name__)
-    return BrokerState("", uptime, tuple(map(_content, [*waiting, *taken])))
+    messages: list[dict[str, Any]] = [*waiting, *taken]
+    ids = frozenset(str(message.get("headers", {}).get("id", "")) for message in messages)
+    return BrokerState("", uptime, tuple(map(_content, messages)), ids)
 
 
 def _content(message: dict[str, Any]) -> str:

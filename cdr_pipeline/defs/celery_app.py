@@ -4,7 +4,7 @@
 
 A broker delivers a task again if it is not acknowledged for some minutes: the worker may have died before it began. A
 step that takes longer is delivered again although it is running. Its lease shows that, and the copy is dropped. If the
-worker has died in mid-step, the sensor ``dead_runs`` ends the run and lets Dagster repeat it.
+worker has died in mid-step, the coordinator of the run submits the same task again; see ``celery_run``.
 """
 
 import logging
@@ -37,8 +37,7 @@ def _execute_once(execute_step_args_packed: dict[str, Any], executable_dict: dic
     arguments = unpack_value(execute_step_args_packed, as_type=ExecuteStepArgs)
     step = (arguments.step_keys_to_execute or [""])[0]
     request = _task.request
-    again = bool((request.delivery_info or {}).get("redelivered"))
-    if again and _task.AsyncResult(request.id).ready():
+    if request.id and _task.AsyncResult(request.id).ready():
         _log.warning("step %s of run %s has ended; its task was delivered again", step, arguments.run_id)
         raise Ignore
     if is_running_elsewhere(arguments.run_id, step):

@@ -39,7 +39,7 @@ class _LeasedExecutor(dg.Executor):
 
     def __init__(self, executor: dg.Executor, name: str, run_contexts: RunContexts) -> None:
         self._executor = executor
-        self._execute = execute_until_ended if name == "celery" else executor.execute
+        self._distributed = name == "celery"
         self._run_contexts = run_contexts
 
     def __getattr__(self, name: str) -> object:
@@ -57,4 +57,7 @@ class _LeasedExecutor(dg.Executor):
     def execute(self, plan_context: PlanContext, execution_plan: ExecutionPlan) -> Iterator[dg.DagsterEvent]:
         step = RunningStep(plan_context.run_id, COORDINATOR, own_process())
         with kept_run_lease(step, self._run_contexts.open_without_run):
-            yield from self._execute(plan_context, execution_plan)
+            if self._distributed:
+                yield from execute_until_ended(plan_context, execution_plan, self._run_contexts.open_without_run)
+            else:
+                yield from self._executor.execute(plan_context, execution_plan)

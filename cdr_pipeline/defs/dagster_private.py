@@ -15,7 +15,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES, RunRecord
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._grpc.types import ExecuteStepArgs
-from dagster._serdes import unpack_value
+from dagster._serdes import pack_value, unpack_value
 
 __all__ = [
     "NOT_FINISHED_STATUSES",
@@ -30,6 +30,7 @@ __all__ = [
     "StepFailureData",
     "asset_partitions",
     "latest_result",
+    "pack_value",
     "process_config",
     "record_evaluation",
     "unpack_value",

@@ -54,6 +54,15 @@ SELECT
 FROM step_leases
 WHERE renewed_at >= clock_timestamp() - make_interval(secs => %(seconds)s)
 
+-- Name:        leases_of_run
+-- Purpose:     the steps of a run that have a lease, and their processes.
+-- Parameters:  run_id.   Grain: step.   Locks: none.
+SELECT
+    step,
+    process
+FROM step_leases
+WHERE run_id = %(run_id)s
+
 -- Name:        expired_leases
 -- Purpose:     steps that have not renewed their lease for some time, oldest first.
 -- Parameters:  seconds.   Grain: run_id, step.   Locks: none.

@@ -2,15 +2,16 @@
 
 import shutil
 import subprocess
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
+import psycopg
 import pytest
 
 from cdr_pipeline.defs import celery_run
@@ -23,6 +24,7 @@ from cdr_pipeline.defs.operations.doctor import check_up
 from cdr_pipeline.defs.process import own_process
 from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.settings import Settings
+from cdr_pipeline.steps.operations import step_leases
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.operations.leases import RunningStep
 from tests.support.services import free_port
@@ -86,14 +88,16 @@ def waiting_run(settings: Settings, instance: dg.DagsterInstance) -> str:
     return run.run_id
 
 
-def submit(redis: Redis, run_id: str) -> None:
-    """Puts a task of the run into the broker as Dagster does."""
+def submit(redis: Redis, run_id: str) -> str:
+    """Puts a task of the run into the broker as Dagster does; its id."""
     from dagster_celery.make_app import make_app  # noqa: PLC0415 - an optional extra
 
     app: Any = make_app({"broker": redis.url, "backend": redis.url})
     arguments = {"execute_step_args_packed": {"run_id": run_id}, "executable_dict": {}}
-    app.send_task("execute_plan", kwargs=arguments, queue="dagster", routing_key="dagster.execute_plan", priority=5)
+    name = "execute_plan"
+    task = app.send_task(name, kwargs=arguments, queue="dagster", routing_key=f"dagster.{name}", priority=5)
     app.close()
+    return task.id
 
 
 def problems(settings: Settings, *, fix: bool = False) -> list[tuple[str, str]]:
@@ -156,28 +160,89 @@ def test_a_broker_that_has_just_started_has_lost_nothing(
         assert state.up_seconds < 100
 
 
-def test_a_coordinator_does_not_wait_for_the_steps_of_an_ended_run(
+class Task:
+    """A task that has no result yet; each time it is sent it keeps its id."""
+
+    def __init__(self) -> None:
+        self.id = "a-task"
+        self.sent: list[str | None] = []
+        self.done = False
+
+    def send(self, task_id: str | None) -> "Task":
+        self.sent.append(task_id)
+        return self
+
+    def ready(self) -> bool:
+        return self.done
+
+    def get(self) -> object:
+        return "events"
+
+    def revoke(self) -> None: ...
+
+
+@pytest.fixture
+def submitted(
     celery: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, Task, celery_run.SubmittedStep]:
+    """A step of a run whose coordinator looks each time that it is called."""
+    monkeypatch.setattr(celery_run, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(celery_run, "LOST_SECONDS", 0.0)
+    run_id, task = waiting_run(celery, instance), Task()
+    context: Any = SimpleNamespace(instance=instance, run_id=run_id, dagster_run=instance.get_run_by_id(run_id))
+    watch = celery_run.RunWatch(context, lambda: RunContext.open(celery))
+    return run_id, task, celery_run.SubmittedStep(STEP, task.send, watch)
+
+
+def test_a_coordinator_does_not_wait_for_the_steps_of_an_ended_run(
+    instance: dg.DagsterInstance, submitted: tuple[str, Task, celery_run.SubmittedStep]
 ) -> None:
-    monkeypatch.setattr(celery_run, "LOOK_SECONDS", 0.05)
-    run_id = waiting_run(celery, instance)
-
-    class Lost:
-        def ready(self) -> bool:
-            return False
-
-        def get(self) -> object:
-            raise AssertionError("waits for ever")
-
-        def revoke(self) -> None: ...
-
-    result = celery_run._Result(Lost(), celery_run._Run(instance, run_id))
-    time.sleep(0.1)
-    assert not result.ready()
+    run_id, _, step = submitted
+    assert not step.ready()
     run = instance.get_run_by_id(run_id)
     assert run is not None
     instance.report_run_failed(run)
-    time.sleep(0.1)
-    assert result.ready()
+    assert step.ready()
     with pytest.raises(RuntimeError, match="ended from outside"):
-        result.get()
+        step.get()
+
+
+def test_the_step_of_a_dead_worker_is_submitted_again_alone(
+    celery: Settings,
+    instance: dg.DagsterInstance,
+    warehouse_url: str,
+    submitted: tuple[str, Task, celery_run.SubmittedStep],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(step_leases, "EXPIRED_SECONDS", 0.1)
+    run_id, task, step = submitted
+    sensor = build_definitions(celery, contexts=RunContexts(celery)).resolve_sensor_def("dead_runs")
+    with RunContext.open(celery).ledger() as ledger:
+        ledger.leases.open(RunningStep(run_id, STEP, "other.example:17:4711"))
+    with psycopg.connect(warehouse_url, autocommit=True) as connection:
+        renewed = "CASE step WHEN %s THEN interval '-60 s' ELSE interval '1 hour' END"
+        connection.execute(f"UPDATE step_leases SET renewed_at = renewed_at + {renewed}", [STEP])
+    # The coordinator lives: the sensor leaves the run to it.
+    assert "every run has its process" in str(sensor(dg.build_sensor_context(instance=instance)))
+    assert (step.ready(), task.sent) == (False, [None, task.id])
+    assert [lease.step for lease in step_leases.leases_of_run(run_id, RunContext.open(celery))] == [COORDINATOR]
+    events = [entry.user_message or entry.message for entry in instance.all_logs(run_id)]
+    assert f"step {STEP} is submitted again: its process on other.example gives no sign of life" in events[-1]
+    task.done = True
+    assert (step.ready(), step.get()) == (True, "events")
+
+
+def test_a_step_that_the_broker_forgot_is_submitted_again_twice(
+    redis: Redis, submitted: tuple[str, Task, celery_run.SubmittedStep]
+) -> None:
+    run_id, task, step = submitted
+    with redis.running():
+        task.id = submit(redis, run_id)
+        assert [step.ready() for _ in range(3)] == [False] * 3
+        assert task.sent == [None]
+    # A broker that is down has forgotten nothing.
+    assert not step.ready()
+    assert task.sent == [None]
+    with redis.running():
+        assert [step.ready() for _ in range(9)] == [False] * 9
+    assert task.sent == [None, task.id, task.id]

@@ -208,7 +208,8 @@ def test_a_step_that_is_running_elsewhere_is_not_executed_again(
     monkeypatch.setattr(celery_app, "unpack_value", lambda *_, **__: arguments)
     monkeypatch.setattr(celery_app, "_execute", lambda *_: "executed")
     # As Dagster submits it.
-    run: Any = partial(celery_app.execute_plan.run, execute_step_args_packed={}, executable_dict={})
+    task: Any = celery_app.execute_plan
+    run: Any = partial(task.run, execute_step_args_packed={}, executable_dict={})
     assert run() == "executed"
     with kept_lease(RunningStep("a-run", SHARD, ELSEWHERE), ctx), pytest.raises(Ignore):
         run()

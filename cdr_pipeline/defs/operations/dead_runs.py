@@ -12,9 +12,12 @@ from typing import Final
 
 import dagster as dg
 
+from cdr_pipeline.defs.coordinator import COORDINATOR
 from cdr_pipeline.defs.dagster_private import RunRecord
 from cdr_pipeline.defs.failure import FAILURE_TAG, MAX_RUN_RETRIES
 from cdr_pipeline.defs.process import PROCESS_TAG, has_ended
+from cdr_pipeline.steps.operations.step_leases import forget_leases, overdue_leases, running_steps
+from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.operations.leases import ExpiredLease
 
 _BEFORE_START: Final = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
@@ -63,14 +66,29 @@ class DeadStep:
     lease: ExpiredLease
 
 
-def dead_steps(instance: dg.DagsterInstance, leases: Sequence[ExpiredLease]) -> list[DeadStep]:
-    """The active runs among those with expired leases, each with the step that has been silent for longest."""
+def dead_steps(instance: dg.DagsterInstance, leases: Sequence[ExpiredLease], ctx: RunContext) -> list[DeadStep]:
+    """The active runs among those with expired leases, each with the step that has been silent for longest.
+
+    With Celery a living coordinator submits the step of a dead worker again; such a run is not dead.
+    """
+    if ctx.settings.executor == "celery":
+        coordinated = {run_id for run_id, step in running_steps(ctx) if step == COORDINATOR}
+        overdue = overdue_leases(ctx)
+        leases = [lease for lease in leases if lease.run_id not in coordinated or (lease.run_id, lease.step) in overdue]
     dead: dict[str, DeadStep] = {}
     for lease in leases:
         record = instance.get_run_record_by_id(lease.run_id)
         if record is not None and record.dagster_run.status in _ACTIVE:
             dead.setdefault(lease.run_id, DeadStep(record, lease))
     return list(dead.values())
+
+
+def forget_ended(instance: dg.DagsterInstance, leases: Sequence[ExpiredLease], ctx: RunContext) -> None:
+    """Removes the leases of runs that have ended."""
+    for run_id in {lease.run_id for lease in leases}:
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            forget_leases(run_id, ctx)
 
 
 def allow_reexecution(instance: dg.DagsterInstance, record: RunRecord) -> None:

@@ -81,7 +81,7 @@ def _runs_and_daemon(ctx: RunContext, *, fix: bool, quiet: timedelta) -> tuple[l
     settings = ctx.settings
     try:
         with open_instance(settings) as instance:
-            silent = dead_steps(instance, expired_leases(ctx))
+            silent = dead_steps(instance, expired_leases(ctx), ctx)
             known = {step.record.dagster_run.run_id for step in silent}
             dead = [
                 run

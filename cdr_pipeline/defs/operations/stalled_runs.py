@@ -17,7 +17,8 @@ from cdr_pipeline.defs.dagster_private import RunRecord
 from cdr_pipeline.steps.operations.step_leases import running_steps
 from cdr_pipeline.steps.run_context import RunContext
 
-# A run of which no step runs writes an event within this time, unless it has stalled.
+# A run of which no step runs writes an event within this time, unless it has stalled. A coordinator that lives submits
+# lost steps again before.
 STALLED: Final = timedelta(minutes=3)
 # A step waits this long for a worker before that is reported.
 UNTAKEN: Final = timedelta(minutes=10)

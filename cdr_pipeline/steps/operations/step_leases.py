@@ -7,11 +7,13 @@ from typing import Final
 
 from cdr_pipeline.errors import WarehouseError
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.operations.leases import ExpiredLease, RunningStep
+from cdr_pipeline.warehouse.operations.leases import ExpiredLease, LeaseOfRun, RunningStep
 
 RENEW_SECONDS: Final = 20.0
 # A step is taken for dead after it has missed this much time.
 EXPIRED_SECONDS: Final = 120.0
+# A living coordinator hands a dead step to another worker within this time; its run is not ended meanwhile.
+HANDED_OVER_SECONDS: Final = 120.0
 _AFTER_FAILURE_SECONDS: Final = 5.0
 
 
@@ -70,6 +72,25 @@ def expired_leases(ctx: RunContext) -> list[ExpiredLease]:
     """Steps on any machine that have not renewed their lease for two minutes."""
     with ctx.ledger() as ledger:
         return ledger.leases.expired(EXPIRED_SECONDS)
+
+
+def leases_of_run(run_id: str, ctx: RunContext) -> list[LeaseOfRun]:
+    """Leases of the steps of a run, also of those that have not been renewed for two minutes."""
+    with ctx.ledger() as ledger:
+        return ledger.leases.of_run(run_id, EXPIRED_SECONDS)
+
+
+def overdue_leases(ctx: RunContext) -> set[tuple[str, str]]:
+    """Run and name of dead steps that no coordinator has handed over in time."""
+    with ctx.ledger() as ledger:
+        leases = ledger.leases.expired(EXPIRED_SECONDS + HANDED_OVER_SECONDS)
+        return {(lease.run_id, lease.step) for lease in leases}
+
+
+def close_lease(step: RunningStep, ctx: RunContext) -> None:
+    """Removes the lease of a step, if the process still holds it."""
+    with ctx.ledger() as ledger:
+        ledger.leases.close(step)
 
 
 def expect_lease(run_id: str, step: str, ctx: RunContext) -> None:

@@ -34,6 +34,29 @@ class ExpiredLease:
         return self.process.rsplit(":", 2)[0]
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseOfRun:
+    """Lease of a step of a run.
+
+    Attributes:
+        running: step and process.
+        expired: whether the process has not renewed it for some time.
+    """
+
+    running: RunningStep
+    expired: bool
+
+    @property
+    def step(self) -> str:
+        """Name of the step."""
+        return self.running.step
+
+    @property
+    def host(self) -> str:
+        """Machine of the process."""
+        return self.running.process.rsplit(":", 2)[0]
+
+
 class LeaseTable(LedgerTables):
     """Leases of running steps. All times are those of the warehouse's clock."""
 
@@ -66,6 +89,14 @@ class LeaseTable(LedgerTables):
         """Run and name of the steps that have renewed their lease within some seconds."""
         rows = self.statements.rows("operations/live_leases", seconds=seconds)
         return {(row["run_id"], row["step"]) for row in rows}
+
+    def of_run(self, run_id: str, seconds: float) -> list[LeaseOfRun]:
+        """Leases of the steps of a run. Those that were not renewed for some seconds have expired."""
+        dead = {(lease.run_id, lease.step) for lease in self.expired(seconds)}
+        rows = self.statements.rows("operations/leases_of_run", run_id=run_id)
+        return [
+            LeaseOfRun(RunningStep(run_id, row["step"], row["process"]), (run_id, row["step"]) in dead) for row in rows
+        ]
 
     def expired(self, seconds: float) -> list[ExpiredLease]:
         """Steps that have not renewed their lease for some seconds, oldest first."""
