@@ -132,11 +132,14 @@ def graded(folder: Path) -> tuple[float, float]:
 
 
 def judged(folder: Path, faults: Faults) -> str:
-    """The class with the smallest F1; rows and money that are in another class than in truth, and how many are tied."""
+    """The class with the smallest F1; rows and money that are in another class than in truth.
+
+    Tied rows are those that nothing in the files could tell; flagged ones are ambiguous in the result.
+    """
     truth = pl.read_parquet(folder / "classes.parquet")
     both = (
         pl.read_parquet(folder / "found_rows.parquet")
-        .select("row_id", said=pl.col("class").cast(pl.String))
+        .select("row_id", "ambiguous", said=pl.col("class").cast(pl.String))
         .join(truth, on="row_id")
     )
     counts = both.group_by("said", "class").agg(pl.len())
@@ -155,9 +158,11 @@ def judged(folder: Path, faults: Faults) -> str:
         tied_rows(found, pairs, places[0], places[1], faults), on="row_id", how="left"
     )
     tied = elsewhere.filter(pl.col("tied").fill_null(value=False))
+    neither = elsewhere.filter(~pl.col("tied").fill_null(value=False) & ~pl.col("ambiguous"))
     return (
         f"worst F1 {scores[worst]:.5f} ({worst}); in another class {elsewhere.height} rows of "
-        f"{elsewhere['amount'].sum() or 0:.2f}, of these tied {tied.height} of {tied['amount'].sum() or 0:.2f}"
+        f"{elsewhere['amount'].sum() or 0:.2f}, of these tied {tied.height} of {tied['amount'].sum() or 0:.2f}, flagged"
+        f" {elsewhere['ambiguous'].sum()}, neither {neither.height}; {both['ambiguous'].sum():,} rows flagged in all"
     )
 
 

@@ -15,7 +15,7 @@ from cdr_pipeline.core.reconcile.inputs.rules import Rules
 from cdr_pipeline.core.reconcile.reconcile import reconcile
 from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 from tests.support.examples import examples
-from tests.support.grading import grade
+from tests.support.grading import grade, tied_rows
 from tests.support.known_habits import HABITS, MIXED_HABITS, day_with_habit
 from tests.support.known_truth import DAY_MS, MIDNIGHT, MIXED, SCENARIOS, calls_of_a_day
 from tests.support.sides import NOON, side
@@ -36,6 +36,22 @@ def test_a_fault_is_seen_for_what_it_is(name: str) -> None:
     drift = round(DAY_MS / 2 * faults.drift_ppm * 1e-6)
     assert abs(result.offset["offset_ms"].item() - base - drift) <= 1_000
     assert result.offset["drift_ppm"].item() == pytest.approx(faults.drift_ppm, abs=5)
+
+
+@pytest.mark.fault("D08")
+def test_a_row_in_a_wrong_class_is_flagged_or_nothing_could_tell() -> None:
+    truth = calls_of_a_day(20_000, replace(MIXED, redials=0.3, missing_at_carrier=0.05, missing_in_switch=0.05), seed=7)
+    result = reconcile(truth.switch, truth.carrier, truth.rules)
+    given = [frame.select("row_id", "started_at", "duration_ms") for frame in (truth.switch, truth.carrier)]
+    wrong = (
+        result.rows.join(truth.classes.select("row_id", true="class"), on="row_id")
+        .filter(pl.col("class").cast(pl.String) != pl.col("true"))
+        .join(tied_rows(result.pairs, truth.pairs, *given, MIXED), on="row_id", how="left")
+    )
+    flagged = wrong.filter("ambiguous").height
+    assert flagged >= 10
+    assert wrong.filter(~pl.col("ambiguous") & ~pl.col("tied").fill_null(value=False)).height == 0
+    assert result.rows["ambiguous"].mean() < 0.05
 
 
 @pytest.mark.parametrize("name", [*HABITS, MIXED_HABITS])

@@ -246,7 +246,7 @@ def _class_lines(result: Reconciled, excluded: Sequence[pl.DataFrame]) -> pl.Dat
         .rename({"row_id": "id", "amount": "charged_amount"})
         .with_columns(amount="charged_amount")
         .with_columns(pl.when(pl.col("side") == "carrier").then(pl.col("charged_amount", "amount_difference")))
-        .select("side", "id", "class", "seconds", "amount", "exposure", *_MONEY_COLUMNS)
+        .select("side", "id", "class", "seconds", "amount", "exposure", *_MONEY_COLUMNS, "ambiguous")
     )
 
 
@@ -292,6 +292,7 @@ def _set_aside(rows: pl.DataFrame, side: str, item: MatchClass, currency: str) -
         pl.col("cost").cast(MONEY).alias("amount"),
         charged.cast(MONEY).alias("exposure"),
         pl.lit("").cast(DESTINATION_TYPE).alias("destination"),
+        pl.lit(value=False).alias("ambiguous"),
     )
 
 
@@ -308,7 +309,7 @@ def _rejected(files: JoinedFiles, side: str, currency: str) -> pl.DataFrame:
         .alias("currency"),
     )
     missing = [name for name in ROW_SCHEMA if name not in rows.columns]
-    plain = {"destination": ""}
+    plain = {"destination": "", "ambiguous": False}
     values = [pl.lit(plain.get(name, 0)).alias(name) for name in missing]
     return rows.with_columns(values).select(pl.col(name).cast(dtype) for name, dtype in ROW_SCHEMA.items())
 

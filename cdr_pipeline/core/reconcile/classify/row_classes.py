@@ -177,11 +177,19 @@ def _causes(
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """One value per row of a side: code of its class, exposure in units of 1e-8, index of its pair or -1."""
+    """One value per row of a side.
+
+    Attributes:
+        classes: codes of the classes.
+        exposure: units of 1e-8.
+        pair: index of the pair, -1 for none.
+        ambiguous: whether the pair is ambiguous, or the row without partner may belong to one of the other side.
+    """
 
     classes: Codes
     exposure: Integers
     pair: npt.NDArray[np.int32]
+    ambiguous: Flags
 
 
 def row_outcomes(
@@ -223,7 +231,16 @@ def row_outcomes(
     risk_b = np.where(charged, carrier.amount, 0)
     risk_b[parts.without_call] = np.maximum(carrier.amount[parts.without_call], 0)
     risk_b[matches.carrier] = pairs.exposure
-    return RowOutcome(a, risk_a, pair_a), RowOutcome(b, risk_b, pair_b)
+    unsure_a = _ambiguous(matches, pair_a, matches.undecided_a & (a == code_of(MatchClass.MISSING_AT_CARRIER)))
+    unsure_b = _ambiguous(matches, pair_b, matches.undecided_b & (b == code_of(MatchClass.MISSING_IN_SWITCH)))
+    return RowOutcome(a, risk_a, pair_a, unsure_a), RowOutcome(b, risk_b, pair_b, unsure_b)
+
+
+def _ambiguous(matches: Matches, pair: npt.NDArray[np.int32], undecided: Flags) -> Flags:
+    ambiguous = undecided.copy()
+    paired = np.flatnonzero(pair >= 0)
+    ambiguous[paired] = matches.ambiguous[pair[paired]]
+    return ambiguous
 
 
 def _pair_of(rows: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int32]:

@@ -27,6 +27,8 @@ class Weights:
         very_other_length: added to that for each doubling or halving of the length, at most one and a half of them.
         other_amount: amounts differ; without a rate card only.
         answered_once: only one of the two sides bills the call.
+        doubtful: a pair of less weight than this is hardly more likely than two rows without partner; two rows of at
+            least minus this are hardly less likely a pair.
     """
 
     cut: int = 12_000
@@ -39,6 +41,7 @@ class Weights:
     very_other_length: int = 1_000
     other_amount: int = 500
     answered_once: int = 2_500
+    doubtful: int = 3_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ class Pairing:
     Attributes:
         switch: rows of the switch.
         carrier: their partners.
-        ambiguous: whether a pairing that is as good, within ``AMBIGUOUS``, does not contain the pair.
+        ambiguous: whether a pairing that is as good, within ``AMBIGUOUS``, does not contain the pair, or the pair is
+            doubtful.
     """
 
     switch: Rows
@@ -36,6 +37,8 @@ def assign(
     weight: npt.NDArray[np.int32],
     order_a: npt.NDArray[np.int64],
     order_b: npt.NDArray[np.int64],
+    *,
+    doubtful: int = 0,
 ) -> Pairing:
     """The pairing of greatest weight. Candidates with a weight of 0 or less are ignored.
 
@@ -45,29 +48,30 @@ def assign(
         weight: weight of the candidate, thousandths of a nat.
         order_a: time of every row of the switch; with the row number it breaks ties.
         order_b: time of every row of the carrier.
+        doubtful: pairs of less weight are ambiguous, with or without an alternative.
     """
     positive = weight > 0
     if not positive.all():
         switch, carrier, weight = switch[positive], carrier[positive], weight[positive]
-    certain: list[tuple[Rows, Rows]] = []
+    certain: list[tuple[Rows, Rows, Flags]] = []
     degree_a = np.bincount(switch, minlength=len(order_a))
     degree_b = np.bincount(carrier, minlength=len(order_b))
     only_candidate = (degree_a[switch] == 1) & (degree_b[carrier] == 1)
-    certain.append((switch[only_candidate], carrier[only_candidate]))
+    certain.append((switch[only_candidate], carrier[only_candidate], weight[only_candidate] < doubtful))
     switch, carrier, weight = switch[~only_candidate], carrier[~only_candidate], weight[~only_candidate]
     while len(switch):
         dominant = _dominant(switch, carrier, weight)
         if not dominant.any():
             break
-        certain.append((switch[dominant], carrier[dominant]))
+        certain.append((switch[dominant], carrier[dominant], weight[dominant] < doubtful))
         free = ~(
             _uses_taken_row(switch, switch[dominant], len(order_a))
             | _uses_taken_row(carrier, carrier[dominant], len(order_b))
         )
         switch, carrier, weight = switch[free], carrier[free], weight[free]
-    parts = [Pairing(one, other, np.zeros(len(one), np.bool_)) for one, other in certain]
+    parts = [Pairing(*pairs) for pairs in certain]
     if len(switch):
-        parts.append(_assigned_components(switch, carrier, weight, order_a, order_b))
+        parts.append(_assigned_components(switch, carrier, weight, order_a, order_b, doubtful=doubtful))
     return Pairing(
         np.concatenate([part.switch for part in parts]),
         np.concatenate([part.carrier for part in parts]),
@@ -110,6 +114,8 @@ def _assigned_components(
     weight: npt.NDArray[np.int32],
     order_a: npt.NDArray[np.int64],
     order_b: npt.NDArray[np.int64],
+    *,
+    doubtful: int,
 ) -> Pairing:
     """Solves the remaining candidates component by component; rows are numbered by time."""
     rows_a, local_a = np.unique(switch, return_inverse=True)
@@ -123,7 +129,7 @@ def _assigned_components(
     _, label = scipy.sparse.csgraph.connected_components(graph, directed=False)
     components = ConflictComponents(rank_a[local_a], rank_b[local_b], weight, label[local_a])
     taken, ambiguous = solve_components(components)
-    return Pairing(switch[taken], carrier[taken], ambiguous)
+    return Pairing(switch[taken], carrier[taken], ambiguous | (weight[taken] < doubtful))
 
 
 def _ranks(rows: npt.NDArray[np.int32], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

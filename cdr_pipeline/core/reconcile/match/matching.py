@@ -32,10 +32,12 @@ class Matches:
     Attributes:
         switch: row of the switch.
         carrier: row of the carrier.
-        ambiguous: whether another pairing is as good.
+        ambiguous: whether another pairing is as good, or two calls are hardly less likely than one.
         pass_codes: ``Pass`` that paired the rows.
         repeated_a: unpaired rows of the switch that repeat another row.
         repeated_b: unpaired rows of the carrier that repeat another row.
+        undecided_a: unpaired rows of the switch that a row of the carrier may belong to.
+        undecided_b: unpaired rows of the carrier that may belong to a row of the switch.
         narrowed: number of rows with more candidates than were examined.
     """
 
@@ -45,6 +47,8 @@ class Matches:
     pass_codes: npt.NDArray[np.int8]
     repeated_a: Flags
     repeated_b: Flags
+    undecided_a: Flags
+    undecided_b: Flags
     narrowed: int
 
 
@@ -92,8 +96,9 @@ def match(comparison: Comparison) -> Matches:
         return edges
 
     def best(edges: Edges) -> Pairing:
-        weight = pair_weights(comparison, edges)
-        return assign(edges.switch, edges.carrier, weight, switch.start_ms, comparison.carrier_start)
+        weight, doubtful = pair_weights(comparison, edges), rules.weights.doubtful
+        times = switch.start_ms, comparison.carrier_start
+        return assign(edges.switch, edges.carrier, weight, *times, doubtful=doubtful)
 
     slack = comparison.clock.slack_ms
     edges = near(rules.window_ms + slack)
@@ -118,15 +123,44 @@ def match(comparison: Comparison) -> Matches:
     edges, weight, pass_codes = moved_edges(comparison, state.free_a, state.free_b)
     moved = assign(edges.switch, edges.carrier, weight, switch.start_ms, comparison.carrier_start)
     state.add(moved, _pass_codes_of(moved, edges, pass_codes))
+    paired = Pairing(
+        np.concatenate([some.switch for some, _ in state.parts]),
+        np.concatenate([some.carrier for some, _ in state.parts]),
+        np.concatenate([some.ambiguous for some, _ in state.parts]),
+    )
+    undecided_a, undecided_b = _undecided(comparison, paired, ~repeated_a, ~repeated_b)
     return Matches(
-        np.concatenate([paired.switch for paired, _ in state.parts]),
-        np.concatenate([paired.carrier for paired, _ in state.parts]),
-        np.concatenate([paired.ambiguous for paired, _ in state.parts]),
+        paired.switch,
+        paired.carrier,
+        paired.ambiguous,
         np.concatenate([codes for _, codes in state.parts]),
         repeated_a,
         repeated_b,
+        undecided_a,
+        undecided_b,
         state.narrowed,
     )
+
+
+def _undecided(comparison: Comparison, paired: Pairing, single_a: Flags, single_b: Flags) -> tuple[Flags, Flags]:
+    """Unpaired rows that are not much less likely to belong to another unpaired row, or to one of an ambiguous pair."""
+    switch, carrier, rules = comparison.switch, comparison.carrier, comparison.rules
+    alone_a = switch.billable & single_a & ~_flagged(paired.switch, switch.count)
+    alone_b = carrier.billable & single_b & ~_flagged(paired.carrier, carrier.count)
+    open_a = alone_a | _flagged(paired.switch[paired.ambiguous], switch.count)
+    open_b = alone_b | _flagged(paired.carrier[paired.ambiguous], carrier.count)
+    edges = candidates(comparison, rules.fallback_window_ms + comparison.clock.slack_ms, open_a, open_b)
+    likely = pair_weights(comparison, edges) > -rules.weights.doubtful
+    return (
+        alone_a & _flagged(edges.switch[likely], switch.count),
+        alone_b & _flagged(edges.carrier[likely], carrier.count),
+    )
+
+
+def _flagged(rows: Rows, count: int) -> Flags:
+    flags = np.zeros(count, np.bool_)
+    flags[rows] = True
+    return flags
 
 
 def _while_ringing(comparison: Comparison, edges: Edges) -> Edges:

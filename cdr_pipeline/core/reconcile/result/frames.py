@@ -141,6 +141,7 @@ def rows_frame(side: SideOutcome, currencies: Sequence[str]) -> pl.DataFrame:
             "amount": _amounts(calls, rows),
             "exposure": _money(_chosen(outcome.exposure, rows)),
             "destination": (side.destination if rows is None else side.destination.gather(rows)).fill_null(""),
+            "ambiguous": _chosen(outcome.ambiguous, rows),
         },
         schema=ROW_SCHEMA,
     )

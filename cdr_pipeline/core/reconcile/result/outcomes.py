@@ -94,7 +94,6 @@ def outcomes_of(reconciled: Reconciled, switch: pl.DataFrame, carrier: pl.DataFr
     pairs = reconciled.pairs.select(
         pl.col("switch_row_id").alias("switch_record_id"),
         pl.col("carrier_row_id").alias("carrier_record_id"),
-        "ambiguous",
         "delta_ms",
         pl.col("cause", "agreed_rate", "detail").cast(pl.String),
         "expected_amount",
@@ -116,15 +115,12 @@ def outcomes_of(reconciled: Reconciled, switch: pl.DataFrame, carrier: pl.DataFr
     outcomes = pl.concat(
         [
             paired.with_columns((pl.col("exposure") + pl.col("exposure_carrier")).alias("exposure")).drop(
-                "started_at_carrier", "destination_carrier", "exposure_carrier", "class_carrier"
+                "started_at_carrier", "destination_carrier", "exposure_carrier", "class_carrier", "ambiguous_carrier"
             ),
             unpaired,
         ],
         how="diagonal",
-    ).with_columns(
-        pl.col("ambiguous").fill_null(value=False),
-        pl.col("class").is_in(_BREAKS).alias("is_break"),
-    )
+    ).with_columns(pl.col("class").is_in(_BREAKS).alias("is_break"))
     text = [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in _FINGERPRINTED]
     # Ids of outcomes that are no part are those of earlier versions.
     of_call = (
@@ -151,6 +147,7 @@ def _side(reconciled: Reconciled, side: str, places: pl.DataFrame, *, shift_ms: 
             pl.col("seconds").alias(f"{side}_seconds"),
             pl.col("amount").alias(f"{side}_amount"),
             "exposure",
+            "ambiguous",
             pl.col("currency").cast(pl.String).alias(f"{side}_currency"),
         )
     )

@@ -44,6 +44,7 @@ ROW_SCHEMA: Final[dict[str, pl.DataType]] = {
     "amount": MONEY,
     "exposure": MONEY,
     "destination": DESTINATION_TYPE,
+    "ambiguous": pl.Boolean(),
 }
 TOTAL_SCHEMA: Final[dict[str, pl.DataType]] = {
     "destination": pl.String(),
@@ -75,7 +76,7 @@ class Reconciled:
 
     Attributes:
         pairs: ``PAIR_SCHEMA``, one row per pair, ordered by ``switch_row_id``; no row is in two pairs.
-            ``ambiguous``: another pairing is as good.
+            ``ambiguous``: another pairing is as good, or two calls are hardly less likely than one.
             ``delta_ms``: carrier's start minus the switch's after the clock offset is removed.
             ``duration_difference_ms``: carrier's length minus the switch's measured or billed length, the nearer one.
             ``amount_difference``: charge minus expected amount; null if they are not comparable.
@@ -85,6 +86,7 @@ class Reconciled:
         rows: ``ROW_SCHEMA``, one row per row of either side, the switch's first, each side ordered by ``row_id``.
             ``exposure`` is in the row of the charge: negative if the carrier charges too little.
             ``currency`` is that of the row's amount and exposure; the default one if the row names none.
+            ``ambiguous`` is that of the row's pair; a row without partner is ambiguous if it may belong to another one.
         totals: ``TOTAL_SCHEMA``, one row per destination, class, side and currency that occurs, in that order; amounts
             of different currencies are never added.
         offset: ``OFFSET_SCHEMA``, one row: the carrier's clock minus the switch's. Status is ``found``, ``given`` or
