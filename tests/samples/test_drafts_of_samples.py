@@ -51,6 +51,13 @@ def test_a_draft_has_the_values_of_the_built_in_profile(samples: Path, name: str
 def test_what_says_nothing_about_a_call_is_no_draft(samples: Path) -> None:
     with pytest.raises(UnreadableUpload, match="holds no calls"):
         draft_profile(samples / "kazoo_error_401.json")
-    # A document without start, length and callee: the time it was stored is offered, and named as a guess.
-    unknown = draft_profile(samples / "kazoo_couch_fixture_cdr.json").unknown
-    assert any(text.startswith("which column is the start of a call: pvt_created") for text in unknown)
+    # A document without start, length and callee: which time is the start is a question, not a guess.
+    draft = draft_profile(samples / "kazoo_couch_fixture_cdr.json")
+    assert [(question.key, question.choices) for question in draft.questions] == [
+        ("started_at", ("pvt_created", "pvt_modified"))
+    ]
+    assert 'started_at = "FILL IN: pvt_created or pvt_modified"' in draft.text
+    assert (
+        'started_at = "pvt_created"'
+        in draft_profile(samples / "kazoo_couch_fixture_cdr.json", answers={"started_at": "pvt_created"}).text
+    )

@@ -134,6 +134,7 @@ NOT_CALLS: Final = re.compile(
     r"(?i)sms|mms|data|gprs|text|message|internet|messaging|fax|cmr|daten|nachricht|donnees|datos|dados|dati|gegevens"
 )
 _CAUSE: Final = re.compile(r"[A-Z]{2,}(?:_[A-Z0-9]+)+")
+FIRST_TIMES: Final = "the first column of times"
 _FEW_WORDS: Final = 12
 _SHORT, _LONG = 2, 5
 _MOST_SECONDS: Final = 172_800
@@ -577,7 +578,7 @@ def _take_times(
     named = [name for name in instants if re.search(r"creat|start|begin", name)] if sheet.has_header else []
     start = (named or instants)[0]
     confidence = "likely" if len(instants) == 1 or not sheet.has_header else "guess"
-    take("started_at", start, "the first column of times", confidence)
+    take("started_at", start, FIRST_TIMES, confidence)
     if sheet.has_header:
         choices["started_at"].others = [name for name in instants if name != start]
         return

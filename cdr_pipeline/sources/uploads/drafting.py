@@ -14,6 +14,7 @@ from cdr_pipeline.core.normalize.causes import CauseCodes, cause_names
 from cdr_pipeline.errors import InvalidProfile, UnreadableUpload
 from cdr_pipeline.sources.uploads.draft_columns import (
     CLOCK_2,
+    FIRST_TIMES,
     INBOUND,
     LENGTHS,
     MONEY,
@@ -775,22 +776,30 @@ class _Composer:
             if choice is not None:
                 note = f"  # {choice.confidence}: {choice.because}"
                 note += f"; or {', '.join(choice.others[:3])}" if choice.others else ""
+            if role == "started_at" and choice is not None and self._is_guessed_start(choice):
+                lines.append(f'started_at = "FILL IN: {" or ".join([*choice.columns, *choice.others])}"')
+                continue
             lines.append(f"{role} = {_toml(fields[role])}{note}")
         if "started_at" not in fields:
             self.result.questions.append(
                 Question("started_at", "which column is the start of a call", tuple(self.sheet.names[:5]), "")
             )
             lines.append('started_at = "FILL IN"')
-        elif "started_at" in self.choices and self.choices["started_at"].confidence == "guess":
-            start = self.choices["started_at"]
-            others = f", or {', '.join(start.others)}" if start.others else ""
-            self.result.unknown.append(f"which column is the start of a call: {start.columns[0]} is used{others}")
         used = {column for choice in self.choices.values() for column in choice.columns} | {self.record_id}
         rest = [name for name in self.sheet.names if name not in used]
         if rest:
             lines.append(f"# not used, kept with the record: {', '.join(rest)}")
             self.result.unknown.append(f"what these columns mean: {', '.join(rest)}")
         return lines
+
+    def _is_guessed_start(self, choice: Choice) -> bool:
+        """Whether the start is only a column of times whose name does not say what it is; then it is asked."""
+        if choice.confidence != "guess" or choice.because != FIRST_TIMES:
+            return False
+        columns = [*choice.columns, *choice.others]
+        text = f"which column is the start of a call: no name says so; columns of times are {', '.join(columns)}"
+        self._ask("started_at", text, columns, columns[0])
+        return True
 
     def _values(self) -> list[str]:
         lines: list[str] = []
