@@ -1,11 +1,12 @@
 """Benchmark ``import_file``: a carrier's CSV from bytes to merged rows, beside dlt and beside the limit of COPY.
 
-    python tests/benchmarks/import_file.py [--rows 2000000] [--peer-rows 50000] [--shape plain|wide|nested]
+    python tests/benchmarks/import_file.py [--rows 2000000] [--peer-rows 50000] [--shape plain|wide|nested|all]
 
-The shape is a file of 16 columns, one of 60 columns, or nested JSON as FreeSWITCH writes it, one document a line.
-All three write into the same embedded PostgreSQL. The limit copies the very rows that the import stages, already as
-CSV text, into an unlogged table of the columns of ``cdr``, without an index: what any program must at least do that
-brings these rows into this database. dlt (extra ``bench``) reads the file with the csv module, in the way of its own
+The shape is a file of 16 columns, one of 60 columns, or nested JSON as FreeSWITCH writes it, one document a line; by
+default one after the other, each with its own limit. Limit and import write into the same embedded PostgreSQL, whose
+start is not measured. The limit copies the very rows that the import stages, already as CSV text, into an unlogged
+table of the columns of ``cdr``, ``extra`` included, without an index: what any program must at least do that brings
+these rows into this database. dlt (extra ``bench``) reads the file with the csv module, in the way of its own
 documentation, and merges on the record's id; without ``--peer-rows``, the length of its file, it is left out.
 """
 
@@ -27,11 +28,12 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from cdr_pipeline.core.fields.dictionary import names
+from cdr_pipeline.core.fields.schemas import EXTRA
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.records.identity import with_record_ids
 from cdr_pipeline.core.records.validate import validate
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.sources.uploads.parse import read_upload
+from cdr_pipeline.sources.uploads.parse import read_ahead
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
@@ -123,6 +125,12 @@ def workplace(folder: str) -> RunContext:
     return ctx
 
 
+def started(folder: str) -> str:
+    """The folder, with a running warehouse."""
+    workplace(folder)
+    return folder
+
+
 def import_it(folder: str, file: str, profile: str) -> int:
     """The step."""
     loaded = import_upload(UploadRequest(Path(file), ACCOUNT, profile), workplace(folder))
@@ -133,7 +141,7 @@ def import_it(folder: str, file: str, profile: str) -> int:
 def frames_of(file: str, profile: str) -> Iterator[pl.DataFrame]:
     """Accepted rows, as the import stages them."""
     spoken = load_profile(profile)
-    for records in read_upload(Path(file), spoken):
+    for records in read_ahead(Path(file), spoken):
         sifted = normalize_imported(
             records.frame, spoken, account_id=ACCOUNT, account_time_zone="Europe/Berlin", account_country_code="49"
         )
@@ -150,7 +158,7 @@ def prepare_limit(file: str, profile: str, target: str) -> int:
     rows = 0
     with Path(target).open("wb") as out:
         for frame in frames_of(file, profile):
-            frame.select(names()).write_csv(out, include_header=False)
+            frame.select(*names(), EXTRA).write_csv(out, include_header=False)
             rows += frame.height
     return rows
 
@@ -158,7 +166,7 @@ def prepare_limit(file: str, profile: str, target: str) -> int:
 def copy_it(folder: str, target: str) -> int:
     """The limit: one COPY of ready text into an unlogged table of the canonical columns."""
     ctx = workplace(folder)
-    columns = sql.SQL(", ").join(map(sql.Identifier, names()))
+    columns = sql.SQL(", ").join(map(sql.Identifier, (*names(), "extra")))
     with psycopg.connect(ctx.url) as connection, connection.cursor() as cursor:
         cursor.execute(sql.SQL("CREATE UNLOGGED TABLE bare AS SELECT {} FROM cdr WITH NO DATA").format(columns))
         with cursor.copy("COPY bare FROM STDIN (FORMAT csv)") as copy, Path(target).open("rb") as source:
@@ -212,31 +220,35 @@ def with_server(part: Measured, folder: str) -> Measured:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints a table for each shape."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--peer-rows", type=int, default=0)
-    parser.add_argument("--shape", choices=list(SHAPES), default="plain")
+    parser.add_argument("--shape", choices=[*SHAPES, "all"], default="all")
     asked = parser.parse_args()
-    write, profile = SHAPES[asked.shape]
+    for shape in SHAPES if asked.shape == "all" else [asked.shape]:
+        compare(shape, asked.rows, asked.peer_rows if shape == "plain" else 0)
+
+
+def compare(shape: str, rows: int, peer_rows: int) -> None:
+    """Prints the table of one shape."""
+    write, profile = SHAPES[shape]
     with tempfile.TemporaryDirectory() as scratch:
         file, ready = f"{scratch}/calls.csv", f"{scratch}/ready.csv"
-        write(Path(file), asked.rows)
-        print(
-            f"{asked.rows:,} lines, {Path(file).stat().st_size / 1e6:,.0f} MB, shape {asked.shape}, profile {profile}"
-        )
+        write(Path(file), rows)
+        print(f"{rows:,} lines, {Path(file).stat().st_size / 1e6:,.0f} MB, shape {shape}, profile {profile}")
         measured(prepare_limit, file, profile, ready)
-        limit = with_server(measured(copy_it, f"{scratch}/limit", ready), f"{scratch}/limit")
+        limit = with_server(measured(copy_it, started(f"{scratch}/limit"), ready), f"{scratch}/limit")
         Path(ready).unlink()
         best = limit.result / limit.seconds
         print(line("limit: COPY into an unlogged bare table", limit.result, limit, best), flush=True)
         parsed = measured(parse_it, file, profile)
         print(line("bytes to validated frames", parsed.result, parsed, best), flush=True)
-        ours = with_server(measured(import_it, f"{scratch}/ours", file, profile), f"{scratch}/ours")
+        ours = with_server(measured(import_it, started(f"{scratch}/ours"), file, profile), f"{scratch}/ours")
         print(line("import: bytes to merged rows", ours.result, ours, best), flush=True)
-        if asked.peer_rows:
-            write_file(Path(file), asked.peer_rows)
-            peer = with_server(measured(peer_it, f"{scratch}/peer", file), f"{scratch}/peer")
+        if peer_rows:
+            write_file(Path(file), peer_rows)
+            peer = with_server(measured(peer_it, started(f"{scratch}/peer"), file), f"{scratch}/peer")
             print(line("dlt, merge on the id", peer.result, peer, best), flush=True)
             ratio = (ours.result / ours.seconds) / (peer.result / peer.seconds)
             print(f"import is {ratio:.1f} times as fast as dlt")

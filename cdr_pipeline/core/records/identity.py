@@ -53,11 +53,12 @@ def with_record_ids(rows: pl.DataFrame, source: str, *, corrects: str | None = N
     else:
         kind = _CORRECTED
         generated = pl.concat_str(pl.lit(corrects[:_LENGTH]), pl.col(LINE).cast(pl.String), separator="-")
+    named = pl.lit(f"{source}:{_NATIVE}:") + pl.col("record_id")
+    if not rows["record_id"].null_count():
+        # The usual file: every row has an id, so no occurrences are counted.
+        return rows.with_columns(named.alias("record_id"), _text_digest().alias(FINGERPRINT))
     return rows.with_columns(
-        pl.coalesce(
-            pl.lit(f"{source}:{_NATIVE}:") + pl.col("record_id"),
-            pl.lit(f"{source}:{kind}:") + generated,
-        ).alias("record_id"),
+        pl.coalesce(named, pl.lit(f"{source}:{kind}:") + generated).alias("record_id"),
         pl.when(pl.col("record_id").is_not_null()).then(_text_digest()).alias(FINGERPRINT),
     )
 

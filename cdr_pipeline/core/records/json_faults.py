@@ -53,9 +53,12 @@ def json_faults(rows: pl.DataFrame) -> list[RowFault]:
 
 def _reasons(texts: pl.Series) -> dict[str, Reject]:
     """Texts that cannot be stored, with the reason. Only the few suspicious texts are parsed."""
-    openings = texts.str.count_matches("[", literal=True) + texts.str.count_matches("{", literal=True)
-    is_suspicious = texts.str.contains(_SUSPICIOUS) | (openings > _DEEPEST) | (texts.str.len_bytes() > _LONG)
-    suspicious = texts.filter(is_suspicious.fill_null(value=False))
+    lengths = texts.str.len_bytes()
+    suspicious = texts.filter((texts.str.contains(_SUSPICIOUS) | (lengths > _LONG)).fill_null(value=False))
+    # A text that nests deeper than the limit is longer than the limit; most texts are short.
+    nesting = texts.filter((lengths > _DEEPEST).fill_null(value=False))
+    openings = nesting.str.count_matches("[", literal=True) + nesting.str.count_matches("{", literal=True)
+    suspicious = pl.concat([suspicious, nesting.filter(openings > _DEEPEST)])
     reasons = {text: _fault_of(text) for text in suspicious.unique() if len(text) <= LONGEST_EXTRA}
     return {text: reason for text, reason in reasons.items() if reason is not None}
 

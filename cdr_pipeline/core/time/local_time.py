@@ -127,6 +127,9 @@ def _parse(texts: pl.Series, notation: TimeNotation, formats: Sequence[str], zon
 
 def _by_form(texts: pl.Series, parsers: Mapping[str, Parser], parse_rest: Parser) -> pl.Series:
     """Parses each text with the parser of the first pattern that it matches. Most files have one form, a fast one."""
+    first, parse_first = next(iter(parsers.items()))
+    if texts.str.contains(first).all():
+        return parse_first(texts)
     instants = pl.Series("t", [None], _INSTANT).new_from_index(0, len(texts))
     unread = texts.is_not_null().arg_true()
     for pattern, parse in (*parsers.items(), ("", parse_rest)):
@@ -149,8 +152,15 @@ def _iso_parsers(zone: str) -> dict[str, Parser]:
 
 
 def _seconds_of(texts: pl.Series) -> pl.Series:
-    normal = texts.str.replace(" ", "T", literal=True)
-    return normal.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False, exact=True)
+    times = _with_t(texts)
+    # Most files separate date and time with T.
+    if times.null_count() > texts.null_count():
+        times = _with_t(texts.str.replace(" ", "T", literal=True))
+    return times
+
+
+def _with_t(texts: pl.Series) -> pl.Series:
+    return texts.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False, exact=True)
 
 
 def _iso(texts: pl.Series, zone: str) -> pl.Series:

@@ -87,7 +87,10 @@ def split_line(lines: pl.DataFrame, layout: Layout) -> pl.DataFrame:
 
 def blank_as_null(text: pl.Expr, layout: Layout) -> pl.Expr:
     """A value without blanks around it; "" and the profile's ``nulls`` become null."""
-    value = text.str.strip_chars(_BLANKS)
+    return _nothing_as_null(text.str.strip_chars(_BLANKS), layout)
+
+
+def _nothing_as_null(value: pl.Expr, layout: Layout) -> pl.Expr:
     empty = value == ""
     return pl.when(~(empty | value.is_in(layout.nulls) if layout.nulls else empty)).then(value)
 
@@ -102,22 +105,30 @@ def _regular(lines: pl.DataFrame, names: Sequence[str], layout: Layout) -> pl.Da
     """Rows of the lines that are regular and have exactly these columns."""
     mark = escaped(layout.delimiter)
     raw = lines[RAW]
-    odd = raw.str.contains("\x00", literal=True) | raw.str.contains(_END, literal=True)
+    text = raw.str.join("\n").item()
+    # The text is searched as a whole first: few files have any of these characters.
+    odd = pl.Series([False]).new_from_index(0, len(raw))
+    for character in ("\x00", _END):
+        if character in text:
+            odd |= raw.str.contains(character, literal=True)
     if layout.quoted:
-        field = rf'(?:"[^"]*(?:""[^"]*)*"|[^{mark}"]*)'
-        quoted = raw.str.contains('"', literal=True)
-        if quoted.any():
-            odd |= quoted & ~raw.str.contains(rf"^{field}(?:{mark}{field})*$")
-        odd |= raw.str.contains("\n", literal=True)
-    sound = lines.filter(~odd) if odd.any() else lines
-    if sound.is_empty():
-        return sound
-    text = (sound[RAW] + f"{layout.delimiter}{_END}").str.join("\n").item()
+        if '"' in text:
+            field = rf'(?:"[^"]*(?:""[^"]*)*"|[^{mark}"]*)'
+            odd |= raw.str.contains('"', literal=True) & ~raw.str.contains(rf"^{field}(?:{mark}{field})*$")
+        if text.count("\n") >= len(raw):
+            odd |= raw.str.contains("\n", literal=True)
+    sound = lines
+    if odd.any():
+        sound = lines.filter(~odd)
+        if sound.is_empty():
+            return sound
+        text = sound[RAW].str.join("\n").item()
     # The reader takes the number of columns from the first line, so a generated one comes first.
     first = layout.delimiter * len(names) + _END + "\n"
+    last = layout.delimiter + _END
     columns = [*(f"c{number}" for number in range(len(names))), _END]
     table = pl.read_csv(
-        io.BytesIO((first + text).encode()),
+        io.BytesIO((first + text.replace("\n", last + "\n") + last).encode()),
         has_header=False,
         separator=layout.delimiter,
         quote_char='"' if layout.quoted else None,
@@ -128,8 +139,12 @@ def _regular(lines: pl.DataFrame, names: Sequence[str], layout: Layout) -> pl.Da
         # Not known to occur. The regular expression handles all lines.
         return sound.clear()
     complete = (table[_END] == _END).fill_null(value=False)
-    values = (blank_as_null(pl.col(f"c{n}"), layout).alias(name) for n, name in enumerate(names))
-    rows = pl.concat([sound.select(LINE, RAW), table.select(values)], how="horizontal")
+    # In two steps, because one expression would strip each value once for every use of the result.
+    stripped = table.select(
+        pl.col(f"c{number}").str.strip_chars(_BLANKS).alias(name) for number, name in enumerate(names)
+    )
+    values = stripped.select(_nothing_as_null(pl.col(name), layout) for name in names)
+    rows = pl.concat([sound.select(LINE, RAW), values], how="horizontal")
     return rows if complete.all() else rows.filter(complete)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Final, cast
 
 import orjson
@@ -20,6 +21,8 @@ from cdr_pipeline.sources.uploads.records import ASIDE_SCHEMA, RawRecords, filte
 # Every call record has at least one of these keys; an error envelope or a settings file has none.
 _RECORD_KEYS: Final = frozenset({"call_id", "callid", "id", "_id", "uniqueid", "uuid", "sid"})
 _UNREADABLE: Final = object()
+# Sets of keys that are remembered while items are told from other documents.
+_MOST_SHAPES: Final = 10_000
 
 
 def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozenset()) -> RawRecords:
@@ -176,8 +179,9 @@ def framed_items(
     values = pl.read_ndjson(objects, schema=dict.fromkeys(keys, pl.String)) if keys else pl.DataFrame()
     texts = values.select(pl.when(~pl.col(keys).is_in(["", *layout.nulls])).then(pl.col(keys)).name.keep())
     texts = texts.rename(_names(keys))
-    nested = _nested(items, sorted(path for path in record_keys if "." in path and path not in texts.columns), layout)
-    kinds = pl.Series("__kind", [_kind(item, record_keys) for item in items])
+    found = _nested_values(items, sorted(path for path in record_keys if "." in path))
+    nested = pl.DataFrame([_texts(path, values, layout) for path, values in found.items() if path not in texts.columns])
+    kinds = pl.Series("__kind", _kinds(items, list(found.values()), record_keys))
     frame = pl.concat([lines, texts, nested, kinds.to_frame()], how="horizontal")
     sifted = split_rejects(
         frame,
@@ -191,15 +195,69 @@ def framed_items(
     return RawRecords(sifted.rows.drop("__kind"), sifted.rejects, aside, frame.height)
 
 
-def _nested(items: Sequence[object], paths: Sequence[str], layout: Layout) -> pl.DataFrame:
-    """One text column for each path into the items; a nested object or list becomes JSON text."""
-    nothing = {"", *layout.nulls}
-    columns = {}
+class _Level:
+    """Values at one path of all items."""
+
+    def __init__(self, values: Sequence[object]) -> None:
+        self.values = values
+
+    @cached_property
+    def _keys(self) -> dict[str, list[str]]:
+        """Spellings of each key of the objects, by the key in lower case."""
+        spellings: dict[str, list[str]] = {}
+        for key in frozenset[str]().union(*(value for value in self.values if isinstance(value, dict))):
+            spellings.setdefault(key.lower(), []).append(key)
+        return spellings
+
+    def below(self, part: str) -> "_Level":
+        """Values one step further; as ``nested_value``, but keys are looked up once for all items."""
+        spellings = self._keys.get(part, [])
+        if part.isdecimal() or len(spellings) > 1:
+            return _Level([nested_value(value, [part]) for value in self.values])
+        if not spellings:
+            return _Level([None] * len(self.values))
+        (key,) = spellings
+        return _Level([value.get(key) if isinstance(value, dict) else None for value in self.values])
+
+
+def _nested_values(items: Sequence[object], paths: Sequence[str]) -> dict[str, Sequence[object]]:
+    """Values of all items at each path. Paths with the same beginning share its steps."""
+    levels: dict[tuple[str, ...], _Level] = {(): _Level(items)}
+    values: dict[str, Sequence[object]] = {}
     for path in paths:
-        parts = path.split(".")
-        texts = [_text(nested_value(item, parts)) for item in items]
-        columns[path] = pl.Series(path, [None if text in nothing else text for text in texts], pl.String)
-    return pl.DataFrame(list(columns.values()))
+        parts = tuple(path.split("."))
+        for length in range(1, len(parts) + 1):
+            if parts[:length] not in levels:
+                levels[parts[:length]] = levels[parts[: length - 1]].below(parts[length - 1])
+        values[path] = levels[parts].values
+    return values
+
+
+def _texts(path: str, values: Sequence[object], layout: Layout) -> pl.Series:
+    """A text column of the values at a path; a nested object or list becomes JSON text."""
+    if not any(value is not None for value in values):
+        return pl.Series(path, [None], pl.String).new_from_index(0, len(values))
+    texts = pl.Series(path, [value if type(value) is str else _text(value) for value in values], pl.String)
+    return texts.to_frame().select(pl.when(~pl.col(path).is_in(["", *layout.nulls])).then(pl.col(path))).to_series()
+
+
+def _kinds(items: Sequence[object], nested: Sequence[Sequence[object]], record_keys: frozenset[str]) -> list[str]:
+    """Whether each item is a record, is no record, or could not be read."""
+    keys = _RECORD_KEYS | record_keys
+    known: dict[tuple[str, ...], bool] = {}
+    kinds: list[str] = []
+    for row, item in enumerate(items):
+        if not isinstance(item, dict):
+            kinds.append("unreadable" if item is _UNREADABLE else "other")
+            continue
+        shape = tuple(cast("dict[str, object]", item))
+        if shape not in known:
+            if len(known) > _MOST_SHAPES:
+                known.clear()
+            known[shape] = any(column_name(key) in keys for key in shape)
+        is_record = known[shape] or any(values[row] is not None for values in nested)
+        kinds.append("record" if is_record else "other")
+    return kinds
 
 
 def nested_value(value: object, parts: Sequence[str]) -> object:
@@ -223,12 +281,6 @@ def _text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return orjson.dumps(value).decode()
-
-
-def _kind(item: object, record_keys: frozenset[str]) -> str:
-    if item is _UNREADABLE:
-        return "unreadable"
-    return "record" if _is_record(item, record_keys) else "other"
 
 
 def _names(keys: Sequence[str]) -> dict[str, str]:

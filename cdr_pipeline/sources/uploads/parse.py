@@ -1,6 +1,7 @@
 """Reads an uploaded file to raw rows, block by block, so that a file may be larger than memory."""
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator
         parts = (_without_others(part, profile) for part in parts)
     # The rows of one call may be in two blocks.
     yield from [_joined(parts)] if profile.segments.key else parts
+
+
+def read_ahead(path: Path, profile: Profile) -> Iterator[RawRecords]:
+    """Yields what ``read_upload`` yields; a thread reads the next block while the caller works on the current one."""
+    blocks = read_upload(path, profile)
+    with ThreadPoolExecutor(1, thread_name_prefix="read_upload") as reader:
+        following = reader.submit(next, blocks, None)
+        while (records := following.result()) is not None:
+            following = reader.submit(next, blocks, None)
+            yield records
 
 
 def _without_excluded(records: RawRecords, profile: Profile, path: Path) -> RawRecords:

@@ -11,7 +11,7 @@ from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import CdrError, UnreadableUpload, UploadHeld, ValueNotStorable
 from cdr_pipeline.sources.uploads.corrections import read_correction
 from cdr_pipeline.sources.uploads.date_order import with_date_order
-from cdr_pipeline.sources.uploads.parse import read_upload
+from cdr_pipeline.sources.uploads.parse import read_ahead, read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.reject_reasons import RejectReason
 from cdr_pipeline.steps.failure import AccountFailure
@@ -196,7 +196,7 @@ def stage_upload(upload: LandedUpload, batch: UploadBatch) -> None:
     path = batch.ctx.settings.landing_dir / upload.landing_path
     if upload.corrects is None:
         profile = batch.profile = with_date_order(path, batch.profile)
-        batch.add_all(read_upload(path, profile))
+        batch.add_all(read_ahead(path, profile))
         batch.settle(lambda: read_upload(path, profile))
         return
     correction = read_correction(path, batch.profile)

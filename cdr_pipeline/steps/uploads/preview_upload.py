@@ -11,7 +11,7 @@ from cdr_pipeline.core.fields.schemas import DETAIL, LINE
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import UploadError, UploadHeld
 from cdr_pipeline.sources.uploads.date_order import with_date_order
-from cdr_pipeline.sources.uploads.parse import read_upload
+from cdr_pipeline.sources.uploads.parse import read_ahead, read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.reject_reasons import RejectReason
 from cdr_pipeline.sources.uploads.waiting import display_name
@@ -63,7 +63,7 @@ def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
         header = BatchHeader(account.account_id, uuid4(), "upload", "preview", ctx.clock())
         with ledger.records.load_batch(header, keep=False) as load:
             batch = UploadBatch(ledger.accounts.reread_account(account), profile, load, ctx, keep_lines=True)
-            batch.add_all(read_upload(request.path, profile))
+            batch.add_all(read_ahead(request.path, profile))
             batch.settle(lambda: read_upload(request.path, profile))
             overlap = load.overlap()
             refusal = _refusal(request, batch, ledger)
