@@ -242,7 +242,7 @@ def _texts(path: str, values: Sequence[object], layout: Layout) -> pl.Series:
 
 
 def _kinds(items: Sequence[object], nested: Sequence[Sequence[object]], record_keys: frozenset[str]) -> list[str]:
-    """Whether each item is a record, is no record, or could not be read."""
+    """Kind of each item: record, other or unreadable."""
     keys = _RECORD_KEYS | record_keys
     known: dict[tuple[str, ...], bool] = {}
     kinds: list[str] = []

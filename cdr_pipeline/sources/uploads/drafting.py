@@ -797,7 +797,7 @@ class _Composer:
         if choice.confidence != "guess" or choice.because != FIRST_TIMES:
             return False
         columns = [*choice.columns, *choice.others]
-        text = f"which column is the start of a call: no name says so; columns of times are {', '.join(columns)}"
+        text = f"which column is the start of a call: no name states it; columns of times are {', '.join(columns)}"
         self._ask("started_at", text, columns, columns[0])
         return True
 
