@@ -1,8 +1,11 @@
 """What commands print and return for wrong arguments and folders: a code, a hint, never a traceback."""
 
 import errno
+import signal
 import socket
+import subprocess
 import sys
+import tomllib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -41,15 +44,17 @@ def test_doctor_on_an_empty_folder_says_what_to_do_first(
     assert not empty_folder.exists()
 
 
-def test_serve_on_a_taken_port_names_the_port_and_the_option(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("command", "option"), [("serve", "--port"), ("simulate", "--port"), ("up", "--api-port")])
+def test_a_taken_port_is_named_with_its_option(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, option: str
 ) -> None:
+    others = ("--port", "0") if command == "up" else ()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert run(monkeypatch, "serve", "--port", port) == 2
+        assert run(monkeypatch, command, *others, option, port) == 2
     shown = capsys.readouterr().err
     assert f"127.0.0.1:{port} cannot be listened on" in shown
-    assert "--port" in shown
+    assert f"with {option}" in shown
 
 
 def test_importing_a_folder_is_a_wrong_argument(
@@ -111,3 +116,26 @@ def test_ctrl_c_exits_130_and_says_how_to_go_on(
     shown = capsys.readouterr().err
     assert "nothing is half done" in shown
     assert "Traceback" not in shown
+
+
+def test_ctrl_c_during_the_start_ends_without_a_traceback() -> None:
+    program = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from cdr_pipeline.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_the_program_starts_where_ctrl_c_is_handled() -> None:
+    project = tomllib.loads((Path(cli.__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    assert project["project"]["scripts"] == {"cdr-pipeline": "cdr_pipeline.__main__:main"}
