@@ -1,12 +1,16 @@
 """Names that Dagster does not export. Only this module imports from ``dagster._*``; a new version is checked here."""
 
-from typing import Any, cast
+import time
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import Any, Final, cast
 
 import dagster as dg
 from dagster._config import process_config, validate_config
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.execution.context.system import PlanOrchestrationContext as PlanContext
+from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
@@ -16,6 +20,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES, RunRecord
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._grpc.types import ExecuteStepArgs
 from dagster._serdes import pack_value, unpack_value
+from dagster._utils.interrupts import check_captured_interrupt
 
 __all__ = [
     "NOT_FINISHED_STATUSES",
@@ -29,13 +34,19 @@ __all__ = [
     "StepDependencyConfig",
     "StepFailureData",
     "asset_partitions",
+    "interruptible_waits",
     "latest_result",
     "pack_value",
     "process_config",
     "record_evaluation",
     "unpack_value",
     "validate_config",
+    "was_interrupted",
 ]
+
+# Time after which a wait looks for Ctrl-C.
+_LOOK_SECONDS: Final = 0.2
+_INTERRUPTIONS: Final = frozenset({dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__})
 
 
 def record_evaluation(
@@ -68,3 +79,28 @@ def asset_partitions(
     materialized = value.deserialize_materialized_partition_subsets(days)
     failed = value.deserialize_failed_partition_subsets(days)
     return set(materialized.get_partition_keys()), set(failed.get_partition_keys())
+
+
+@contextmanager
+def interruptible_waits() -> Generator[None]:
+    """While the block runs, Ctrl-C ends the wait before a step is retried; Dagster would wait to its end."""
+
+    def wait(execution: ActiveExecution) -> None:
+        end = time.monotonic() + execution.sleep_interval()
+        while (left := end - time.monotonic()) > 0:
+            if check_captured_interrupt():
+                raise dg.DagsterExecutionInterruptedError
+            time.sleep(min(_LOOK_SECONDS, left))
+
+    of_dagster = ActiveExecution.sleep_til_ready
+    ActiveExecution.sleep_til_ready = wait
+    try:
+        yield
+    finally:
+        ActiveExecution.sleep_til_ready = of_dagster
+
+
+def was_interrupted(events: Iterable[dg.DagsterEvent]) -> bool:
+    """Whether Ctrl-C or SIGTERM ended the run of these events."""
+    errors = (getattr(event.event_specific_data, "error", None) for event in events)
+    return any(error is not None and error.cls_name in _INTERRUPTIONS for error in errors)

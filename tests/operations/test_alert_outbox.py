@@ -276,7 +276,7 @@ def test_an_alert_that_waits_is_a_problem_with_its_age(settings: Settings, clock
     clock.wait(minutes=11)
     problems = find_problems(RunContext.open(made, clock=clock))
     (problem,) = (item for item in problems if item.code == "alert_waiting")
-    assert problem.what == "1 alert(s) wait for the channel webhook: connection refused"
+    assert problem.what == "1 alert not yet accepted by the channel webhook: connection refused"
     assert (problem.since, problem.command) == (NOON, "cdr-pipeline alerts retry")
 
 

@@ -15,7 +15,7 @@ from tests.support.reference_pages import commands
 
 PACKAGE = Path(cdr_pipeline.__file__).parent
 # Modules whose texts are commands to run as they are, with names in capitals to fill in.
-REMEDIES = ("steps/operations/health.py", "steps/operations/remedies.py")
+REMEDIES = ("steps/operations/health/*.py", "steps/operations/remedies.py")
 _WORDS = re.compile(r"'cdr-pipeline ([^'\n]+)'")
 _VALUES = {"date": "2026-03-02", "day": "2026-03-02", "source": "2026-03-02", "path": __file__, "before": ""}
 
@@ -55,8 +55,8 @@ def parsed(command: str) -> tuple[str, Any]:
 
 def remedies() -> list[str]:
     found = set[str]()
-    for name in REMEDIES:
-        for text in texts(PACKAGE / name):
+    for path in (path for pattern in REMEDIES for path in PACKAGE.glob(pattern)):
+        for text in texts(path):
             parts = [part.strip() for part in text.split("&&")]
             found |= {part[part.index("cdr-pipeline ") :] for part in parts if part.startswith(("cdr-pipeline ", "x"))
                       and "cdr-pipeline " in part}  # fmt: skip

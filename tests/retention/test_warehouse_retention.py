@@ -289,7 +289,7 @@ def test_a_month_that_a_night_cannot_remove_is_red_until_removed(place: RunConte
     assert [check.passed for check in applied(place).get_asset_check_evaluations()] == [False]
     assert overdue(place) == []
     third_day = later(place, days=2)
-    assert overdue(third_day) == [f"account {ACCOUNT}: 1 month(s) from 2026-03 on should have been removed"]
+    assert overdue(third_day) == [f"account {ACCOUNT}: 1 month from 2026-03 on should have been removed"]
     seal(third_day)
     applied(third_day)
     assert overdue(third_day) == []

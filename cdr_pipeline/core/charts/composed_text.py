@@ -23,3 +23,14 @@ class ComposedText(str):
         composed = super().__new__(cls, template.format(**values) if values else template)
         composed.template, composed.values = template, values
         return composed
+
+
+def counted(count: int, one: str, several: str) -> ComposedText:
+    """A number with its noun, such as ``1 row`` or ``2 rows``.
+
+    Args:
+        count: the number.
+        one: template for 1, with ``{count}``.
+        several: template for every other number, with ``{count}``.
+    """
+    return ComposedText(one if count == 1 else several, count=count)

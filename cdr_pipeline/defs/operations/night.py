@@ -12,6 +12,7 @@ import dagster as dg
 
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.coordinator import COORDINATOR
+from cdr_pipeline.defs.dagster_private import interruptible_waits, was_interrupted
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.outcome import CAUSE_TAG
@@ -89,6 +90,7 @@ def run_night(
     Raises:
         ConfigurationError: no switch is configured, or the date has no partition. No run is started.
         WarehouseError: the warehouse cannot be used. No run is started.
+        KeyboardInterrupt: Ctrl-C ended the run, which is then a failed one.
     """
     key = business_date.isoformat()
     if not business_days(settings).has_partition_key(key):
@@ -116,10 +118,13 @@ def run_night(
             progress("collect, import, merge, export")
         run_id = str(uuid.uuid4())
         # Other machines see that this process lives, also between two steps.
-        with kept_run_lease(RunningStep(run_id, COORDINATOR, own_process()), lambda: RunContext.open(settings)):
+        lease = kept_run_lease(RunningStep(run_id, COORDINATOR, own_process()), lambda: RunContext.open(settings))
+        with lease, interruptible_waits():
             result = job.execute_in_process(
                 instance=instance, partition_key=key, tags=tags, raise_on_error=False, run_config=_QUIET, run_id=run_id
             )
+        if was_interrupted(result.all_events):
+            raise KeyboardInterrupt
         run = instance.get_run_by_id(result.run_id)
     return Night(
         run_id=result.run_id,
