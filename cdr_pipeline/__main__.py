@@ -1,6 +1,11 @@
 """Entry point of ``cdr-pipeline`` and of ``python -m cdr_pipeline``."""
 
 import signal
+import sys
+import threading
+
+# Long enough for Python to have left the destructor that swallowed Ctrl-C.
+_AGAIN_SECONDS = 0.05
 
 
 def main() -> None:
@@ -12,7 +17,20 @@ def main() -> None:
 
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = interrupt_again
     run()
+
+
+def interrupt_again(ignored: "sys.UnraisableHookArgs", /) -> None:
+    """Sends Ctrl-C again if it came during a destructor or a callback of one, where Python ignores all errors."""
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        # To the main thread, so that it ends its wait, if it waits.
+        main_thread = threading.main_thread().ident or 0
+        timer = threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, [main_thread, signal.SIGINT])
+        timer.daemon = True
+        timer.start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import tomllib
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cdr_pipeline import cli
+from cdr_pipeline.__main__ import interrupt_again
 from cdr_pipeline.settings import load_settings
 
 
@@ -134,6 +136,22 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_ctrl_c_that_a_destructor_swallows_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    received = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: received.set())
+    try:
+        monkeypatch.setattr(sys, "unraisablehook", interrupt_again)
+        thing = Interrupted()
+        del thing
+        assert received.wait(60)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_program_starts_where_ctrl_c_is_handled() -> None:
