@@ -85,8 +85,8 @@ def asset_partitions(
 def interruptible_waits() -> Generator[None]:
     """While the block runs, Ctrl-C ends the wait before a step is retried; Dagster would wait to its end."""
 
-    def wait(execution: ActiveExecution) -> None:
-        end = time.monotonic() + execution.sleep_interval()
+    def wait(self: ActiveExecution) -> None:
+        end = time.monotonic() + self.sleep_interval()
         while (left := end - time.monotonic()) > 0:
             if check_captured_interrupt():
                 raise dg.DagsterExecutionInterruptedError
