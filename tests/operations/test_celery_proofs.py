@@ -1,14 +1,19 @@
-"""Several Celery workers make a night shorter, and a night ends well whichever process is killed in it."""
+"""A night of two Celery workers ends well whichever process is killed in it: as one process would have ended it."""
 
 import json
+import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -35,10 +40,10 @@ pytestmark = [
     pytest.mark.skipif(find_spec("dagster_celery") is None, reason="the extra celery is not installed"),
     pytest.mark.skipif(find_spec("dagster_postgres") is None, reason="the extra postgres is not installed"),
 ]
-LATENCY = 2.0
-ACCOUNTS = 8
+LATENCY = 1.0
+ACCOUNTS = SHARDS = 4
 PHASES = ("api_pages", "load", "reconciliation", "daily_files", "sealed_days", "delivered_files")
-ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
 def note(*words: object) -> None:
@@ -46,14 +51,151 @@ def note(*words: object) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {' '.join(map(str, words))}\n")
 
 
-@pytest.fixture
-def switch() -> SimulatedSwitch:
-    return SimulatedSwitch.build(calls_per_day=20, accounts=ACCOUNTS)
+def result_of(settings: Settings) -> tuple[list[Any], dict[str, str]]:
+    """Records of the warehouse, and the sha256 of each daily file, which the file on the disk has."""
+    files = hashes(settings)
+    found = {sha256(path.read_bytes()).hexdigest() for path in settings.exports_dir.rglob("*") if path.is_file()}
+    assert files
+    assert set(files.values()) <= found
+    return table_of_records(settings), files
 
 
-@pytest.fixture
-def late(switch: SimulatedSwitch, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """URL of a switch that takes two seconds to answer for records."""
+@dataclass
+class Alone:
+    """The same nights in one process, in a place of its own."""
+
+    settings: Settings
+
+    def after(self, day: date) -> tuple[list[Any], dict[str, str]]:
+        """Records and files after one more night."""
+        run_night(day, self.settings).require_whole()
+        return result_of(self.settings)
+
+
+@dataclass
+class Cluster:
+    """Broker, two workers, code server and daemon, and the switch that they collect from."""
+
+    place: RunContext
+    services: Services
+    alone: Alone
+    started: int = 0
+
+    def start_worker(self) -> None:
+        """One more worker."""
+        self.started += 1
+        self.services.start_worker(f"worker{self.started}", wait=False)
+
+    def launch(self, day: date) -> None:
+        """Queues the night; the daemon starts it."""
+        tags, name = json.dumps({"dagster/partition": day.isoformat()}), f"launch_{day}"
+        workspace = str(self.services.home / "workspace.yaml")
+        command = ["dagster", "job", "launch", "-w", workspace, "-j", "nightly", "--tags", tags]
+        log = self.services.log(name)
+        assert self.services.run(name, *command).wait(PATIENCE) == 0, log.read_text(errors="replace")
+
+    def interrupt(self, phase: str, kill: Callable[[str], None]) -> None:
+        """Stops a worker in the middle of a shard of a phase and calls ``kill`` with its name."""
+        deadline = time.monotonic() + 4 * PATIENCE
+        with psycopg.connect(self.place.url, autocommit=True) as connection:
+            steps = partial(
+                connection.execute, "SELECT step, process FROM step_leases WHERE step LIKE %s", [f"{phase}.%_shard%"]
+            )
+            while time.monotonic() < deadline:
+                for step, process in steps().fetchall():
+                    name = self._worker(process)
+                    if name is None:
+                        continue
+                    group = self.services.running[name].pid
+                    os.killpg(group, signal.SIGSTOP)
+                    # Stopped in mid-step if it still has its lease.
+                    if (step, process) in steps().fetchall():
+                        kill(name)
+                        note(f"{kill.__name__}: {name} in {step}")
+                        return
+                    os.killpg(group, signal.SIGCONT)
+                time.sleep(0.02)
+        raise AssertionError(f"no worker came to {phase}")
+
+    def worker_dies(self, name: str) -> None:
+        """Kills a worker; two minutes pass for its leases; another one is started."""
+        processes = [f"%:{pid}:%" for pid in members(self.services.running[name].pid)]
+        self.services.kill(name)
+        self._pass_time(processes)
+        self.start_worker()
+
+    def broker_dies(self, name: str, *, keep: bool = True) -> None:
+        """Kills the broker while a worker is in mid-step."""
+        self.services.kill("broker")
+        os.killpg(self.services.running[name].pid, signal.SIGCONT)
+        self.services.start_broker(keep=keep)
+
+    def broker_forgets(self, name: str) -> None:
+        """Kills a broker that keeps neither tasks nor results."""
+        self.broker_dies(name, keep=False)
+
+    def daemon_dies(self, name: str) -> None:
+        """Kills the daemon and starts it again."""
+        self.services.kill("daemon")
+        os.killpg(self.services.running[name].pid, signal.SIGCONT)
+        self.services.start_daemon()
+
+    def coordinator_dies(self, name: str) -> None:
+        """Kills the code server with the process that coordinates the run."""
+        processes = [f"%:{pid}:%" for pid in members(self.services.running["code"].pid)]
+        self.services.kill("code")
+        os.killpg(self.services.running[name].pid, signal.SIGCONT)
+        self._pass_time(processes)
+        self.services.start_code()
+
+    def states(self, day: date) -> list[str]:
+        """States of all runs of the night, after the last one has ended and no other follows."""
+        query = (
+            "SELECT status FROM runs INNER JOIN run_tags USING (run_id) WHERE pipeline_name = 'nightly'"
+            f" AND key = 'dagster/partition' AND value = '{day}' ORDER BY runs.id"
+        )
+        deadline, quiet = time.monotonic() + 40 * 60, 0
+        while time.monotonic() < deadline:
+            states = [row[0] for row in self.services.events(query)]
+            if states and states[-1] == "SUCCESS" and set(states) <= ENDED:
+                note("runs:", states)
+                return states
+            quiet = quiet + 1 if states and set(states) <= ENDED else 0
+            # Run retries are started within a minute.
+            assert quiet < 150, (states, self.services.log("daemon").read_text(errors="replace")[-3000:])
+            time.sleep(2)
+        raise AssertionError("the night does not end")
+
+    def _pass_time(self, processes: list[str]) -> None:
+        with psycopg.connect(self.place.url, autocommit=True) as connection:
+            passed = connection.execute(
+                "UPDATE step_leases SET renewed_at = renewed_at - interval '130 s' WHERE process LIKE ANY(%s)",
+                [processes],
+            )
+        assert passed.rowcount
+
+    def _worker(self, process: str) -> str | None:
+        group = group_of(int(process.split(":")[1]))
+        return next((name for name, running in self.services.running.items() if running.pid == group), None)
+
+
+def group_of(pid: int) -> int | None:
+    """Group of a process; None if it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[2])
+    except FileNotFoundError:
+        return None
+
+
+def members(group: int) -> list[int]:
+    """Processes of a group."""
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if group_of(int(path.name)) == group]
+
+
+@pytest.fixture(scope="module")
+def switch() -> Iterator[tuple[SimulatedSwitch, str]]:
+    """A switch that takes a second to answer for records, and its URL."""
+    built = SimulatedSwitch.build(calls_per_day=20, accounts=ACCOUNTS)
     config = simulator_running.config
 
     def slowed(of: SimulatedSwitch, host: str, port: int) -> uvicorn.Config:
@@ -61,203 +203,71 @@ def late(switch: SimulatedSwitch, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
         made.app = answering_late(made.app, LATENCY)
         return made
 
-    monkeypatch.setattr(simulator_running, "config", slowed)
-    with run_switch(switch) as running:
-        yield running.url
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(simulator_running, "config", slowed)
+        with run_switch(built) as running:
+            yield built, running.url
 
 
-@pytest.fixture
-def place(ctx: RunContext, switch: SimulatedSwitch, late: str) -> RunContext:
-    # The accounts are known since now: the daemon has no earlier night to repeat.
-    return playing(replace(ctx, clock=utc_now), switch, late, collect_reread_days=0)
+@pytest.fixture(scope="module")
+def cluster(
+    switch: tuple[SimulatedSwitch, str], embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
 
+    def place(url: str, name: str) -> RunContext:
+        made = Settings(data_dir=folder / name, warehouse_url=SecretStr(url), DAGSTER_HOME=folder / f"{name}_home")
+        # The accounts are known since now: the daemon has no earlier night to repeat.
+        return playing(RunContext.open(made, clock=utc_now), *switch, collect_reread_days=0)
 
-@pytest.fixture
-def services(place: RunContext, embedded_server: EmbeddedServer, tmp_path: Path) -> Iterator[Services]:
-    settings = {
-        "CDR_DATA_DIR": str(place.settings.data_dir),
-        "CDR_WAREHOUSE_URL": place.url,
-        "CDR_API_URL": place.settings.api_url or "",
-        "CDR_API_TOKEN": place.settings.api_token.get_secret_value() if place.settings.api_token else "",
-        "CDR_API_REQUESTS_PER_SECOND": "100",
-        "CDR_API_HOST_REQUESTS_PER_SECOND": "1000",
-        "CDR_NIGHT_SHARDS": "8",
-        "CDR_COLLECT_REREAD_DAYS": "0",
-        "CDR_STEP_RETRY_SECONDS": "5",
-        # No other night is due meanwhile, at any time of the day.
-        "CDR_NIGHTLY_GRACE_MINUTES": "720",
-    }
-    (tmp_path / "services").mkdir()
-    with dagster_storage(embedded_server) as url, Services(tmp_path / "services", url, settings) as made:
-        made.start_broker()
-        yield made
-
-
-def collection_seconds(services: Services, day: str) -> float:
-    """Time from the start of the first shard's collection to the end of the last one's."""
-    name = f"collect_{day}"
-    done = services.run(
-        name, "dagster", "asset", "materialize", "--select", "api_pages", "-m", "cdr_pipeline.definitions",
-        "--partition", day,
-    )  # fmt: skip
-    assert done.wait(4 * PATIENCE) == 0, services.log(name).read_text(errors="replace")[-3000:]
-    ((seconds,),) = services.events(
-        "SELECT extract(epoch FROM max(timestamp) - min(timestamp)) FROM event_logs"
-        " WHERE dagster_event_type IN ('STEP_START', 'STEP_SUCCESS') AND step_key LIKE 'api_pages.%_shard[%'"
-        " AND run_id = (SELECT run_id FROM runs ORDER BY id DESC LIMIT 1)"
-    )
-    return float(seconds)
-
-
-def test_collection_is_faster_with_two_and_four_workers(services: Services) -> None:
-    seconds: dict[int, float] = {}
-    for number, name in enumerate(("one", "two", "three", "four"), start=1):
-        services.start_worker(name)
-        if number != 3:
-            seconds[number] = collection_seconds(services, str(DAY + timedelta(days=number)))
-    note("collection by number of workers:", seconds)
-    assert seconds[2] < 0.7 * seconds[1]
-    assert seconds[4] < 0.7 * seconds[2]
-
-
-def alone(place: RunContext, server: EmbeddedServer, folder: Path) -> tuple[object, object]:
-    """Records and files of the same night in one process."""
-    with copied_database(server) as url:
-        update = {
-            "night_shards": 1,
-            "warehouse_url": SecretStr(url),
-            "data_dir": folder / "alone",
-            "dagster_home": folder / "alone_home",
+    with copied_database(embedded_server) as url, copied_database(embedded_server) as other:
+        shared, alone = place(url, "data"), place(other, "alone")
+        settings = {
+            "CDR_DATA_DIR": str(shared.settings.data_dir),
+            "CDR_WAREHOUSE_URL": url,
+            "CDR_API_URL": switch[1],
+            "CDR_API_TOKEN": switch[0].token,
+            "CDR_API_REQUESTS_PER_SECOND": "100",
+            "CDR_API_HOST_REQUESTS_PER_SECOND": "1000",
+            "CDR_NIGHT_SHARDS": str(SHARDS),
+            "CDR_COLLECT_REREAD_DAYS": "0",
+            "CDR_STEP_RETRY_SECONDS": "5",
+            # No other night is due meanwhile, at any time of the day.
+            "CDR_NIGHTLY_GRACE_MINUTES": "720",
         }
-        settings = place.settings.model_copy(update=update)
-        with place.ledger() as ledger, RunContext.open(settings).ledger() as other:
-            for account in ledger.accounts.all():
-                other.accounts.add(account, now=place.clock())
-        run_night(DAY, settings).require_whole()
-        return table_of_records(settings), hashes(settings)
+        (folder / "services").mkdir()
+        with dagster_storage(embedded_server) as storage, Services(folder / "services", storage, settings) as services:
+            services.start_broker()
+            made = Cluster(shared, services, Alone(alone.settings))
+            made.start_worker()
+            made.start_worker()
+            services.start_code()
+            services.start_daemon()
+            yield made
 
 
-def launch(services: Services) -> None:
-    """Queues the night; the daemon starts it."""
-    tags = json.dumps({"dagster/partition": DAY.isoformat()})
-    command = ["dagster", "job", "launch", "-w", str(services.home / "workspace.yaml"), "-j", "nightly", "--tags", tags]
-    assert services.run("launch", *command).wait(PATIENCE) == 0, services.log("launch").read_text(errors="replace")
+def test_a_night_ends_in_which_a_worker_dies_in_each_phase(cluster: Cluster) -> None:
+    cluster.launch(DAY)
+    for phase in PHASES:
+        if phase == "load":
+            cluster.interrupt(phase, cluster.broker_dies)
+        if phase == "reconciliation":
+            cluster.interrupt(phase, cluster.daemon_dies)
+        cluster.interrupt(phase, cluster.worker_dies)
+    # Each shard is repeated alone: the run itself is the first one.
+    assert cluster.states(DAY) == ["SUCCESS"]
+    require_sound(cluster.place)
+    assert result_of(cluster.place.settings) == cluster.alone.after(DAY)
 
 
-def worker_of(place: RunContext, services: Services, phase: str) -> str:
-    """Name of a worker that is doing the work of a phase."""
-    deadline = time.monotonic() + 4 * PATIENCE
-    names = [name for name in services.running if (services.folder / f"scratch_{name}").exists()]
-    with psycopg.connect(place.url, autocommit=True) as connection:
-        while time.monotonic() < deadline:
-            for (holder,) in connection.execute(
-                "SELECT process FROM step_leases WHERE step LIKE %s", [f"{phase}.{phase}_shard%"]
-            ).fetchall():
-                pid = int(holder.split(":")[1])
-                for name in names:
-                    if group_of(pid) == services.running[name].pid:
-                        return name
-            time.sleep(0.02)
-    raise AssertionError(f"no worker came to {phase}")
-
-
-def group_of(pid: int) -> int | None:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[2])
-    except FileNotFoundError:
-        return None
-
-
-def ended(services: Services) -> list[str]:
-    """States of all nights, after the last one has ended and no other follows."""
-    deadline, quiet = time.monotonic() + 60 * 60, 0
-    while time.monotonic() < deadline:
-        states = [
-            row[0] for row in services.events("SELECT status FROM runs WHERE pipeline_name = 'nightly' ORDER BY id")
-        ]
-        if states and states[-1] == "SUCCESS" and set(states) <= set(ENDED):
-            return states
-        quiet = quiet + 1 if states and set(states) <= set(ENDED) else 0
-        # Run retries are started within a minute.
-        assert quiet < 60, (states, services.log("daemon").read_text(errors="replace")[-3000:])
-        time.sleep(2)
-    raise AssertionError("the night does not end")
-
-
-def require_as_alone(place: RunContext, server: EmbeddedServer, folder: Path, settings: Settings) -> None:
-    require_sound(place)
-    assert (table_of_records(settings), hashes(settings)) == alone(place, server, folder)
-
-
-@pytest.mark.parametrize("phases", [PHASES[:2], PHASES[2:4], PHASES[4:]], ids="-".join)
-def test_a_night_ends_whose_workers_are_killed(
-    services: Services, place: RunContext, embedded_server: EmbeddedServer, tmp_path: Path, phases: tuple[str, ...]
-) -> None:
-    for name in ("one", "two"):
-        services.start_worker(name, wait=False)
-    services.start_code_and_daemon()
-    launch(services)
-    for number, phase in enumerate(phases):
-        name = worker_of(place, services, phase)
-        services.kill(name)
-        note(f"killed {name} in {phase}")
-        services.start_worker(f"{name}{number}", wait=False)
-    states = ended(services)
-    note("runs:", states)
-    assert states[-1] == "SUCCESS"
-    require_as_alone(place, embedded_server, tmp_path, place.settings)
-
-
-def test_a_night_ends_whose_broker_daemon_and_coordinator_are_killed(
-    services: Services, place: RunContext, embedded_server: EmbeddedServer, tmp_path: Path
-) -> None:
-    for name in ("one", "two"):
-        services.start_worker(name, wait=False)
-    services.start_code_and_daemon()
-    launch(services)
-    worker_of(place, services, "api_pages")
-    services.kill("broker")
-    services.kill("daemon")
-    note("killed broker and daemon")
-    time.sleep(5)
-    services.start_broker()
-    worker_of(place, services, "load")
-    services.kill("code")
-    note("killed the code server with the coordinator of the run")
-    services.start_code_and_daemon()
-    states = ended(services)
-    note("runs:", states)
-    assert states[-1] == "SUCCESS"
-    require_as_alone(place, embedded_server, tmp_path, place.settings)
-
-
-def test_a_night_ends_whose_broker_forgets_its_tasks(
-    services: Services, place: RunContext, embedded_server: EmbeddedServer, tmp_path: Path
-) -> None:
-    services.kill("broker")
-    services.start_broker(keep=False)
-    for name in ("one", "two"):
-        services.start_worker(name, wait=False)
-    services.start_code_and_daemon()
-    launch(services)
-    worker_of(place, services, "api_pages")
-    services.kill("broker")
-    note("killed the broker with its tasks")
-    services.start_broker(keep=False)
-    states = ended(services)
-    note("runs:", states)
-    assert states == ["FAILURE", "SUCCESS"]
-    require_as_alone(place, embedded_server, tmp_path, place.settings)
-    deadline = time.monotonic() + PATIENCE
-    while coordinators(services) and time.monotonic() < deadline:
-        time.sleep(1)
-    assert coordinators(services) == 0
-
-
-def coordinators(services: Services) -> int:
-    """Number of processes that coordinate runs: children of the code server that execute one."""
-    group = services.running["code"].pid
-    lines = [
-        path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if group_of(int(path.parts[2])) == group
-    ]
-    return sum(b"spawn_main" in line for line in lines)
+def test_a_night_ends_whose_broker_forgets_and_whose_coordinator_dies(cluster: Cluster) -> None:
+    day = DAY + timedelta(days=1)
+    before = result_of(cluster.place.settings)
+    cluster.launch(day)
+    cluster.interrupt("api_pages", cluster.broker_forgets)
+    cluster.interrupt("reconciliation", cluster.coordinator_dies)
+    assert cluster.states(day) == ["FAILURE", "SUCCESS"]
+    require_sound(cluster.place)
+    after = result_of(cluster.place.settings)
+    assert before[1].items() <= after[1].items()
+    assert after == cluster.alone.after(day)

@@ -136,10 +136,13 @@ class Services:
         command = [word.replace("%i", name) for word in self.unit("cdr-worker@.service")]
         self._start("worker", name, *command, "--", "--concurrency", "1", TMPDIR=str(scratch), wait=wait)
 
-    def start_code_and_daemon(self) -> None:
-        """The code server and the daemon."""
+    def start_code(self) -> None:
+        """The code server."""
         code = [word.replace("4266", str(self._code)) for word in self.unit("cdr-code.service")]
         self._start("code", "code", *code)
+
+    def start_daemon(self) -> None:
+        """The daemon."""
         self._start("daemon", "daemon", *self.unit("cdr-daemon.service"))
 
     def await_worker(self, name: str) -> None:
