@@ -15,6 +15,9 @@ from cdr_pipeline.api import cursors
 from cdr_pipeline.api.refusals import RequestRefused
 from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.instance import open_instance
+from cdr_pipeline.defs.jobs import NIGHTLY
+from cdr_pipeline.defs.lease import step_key
+from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.errors import ExportError
 from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.manifest import read_manifest
@@ -27,8 +30,11 @@ from cdr_pipeline.sources.landing import LandingDamaged, LandingFile, LandingWri
 from cdr_pipeline.sources.upstream import Window
 from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.server.migrate import upgrade
+from cdr_pipeline.warehouse.server.engine import warehouse_url as warehouse_url_of
+from cdr_pipeline.warehouse.server.migrate import current, upgrade
+from tests.support import played
 from tests.support.daily_files import records, write
+from tests.support.nights import truth_of
 from tests.support.old_versions import first_version_at
 
 DAY = date(2026, 3, 2)
@@ -55,6 +61,46 @@ def change_index(path: Path, change: dict[str, object]) -> None:
     for entry in found["entries"]:
         del entry["keys"]
     index.write_bytes(orjson.dumps(found | change))
+
+
+class UpgradedInMidNight(RunContexts):
+    """Before the load opens its context, another process migrates the warehouse to a later version."""
+
+    def open(self, context: dg.AssetExecutionContext | dg.OpExecutionContext) -> RunContext:
+        if step_key(context) == "load":
+            stamp(self.settings(), "9999")
+        return super().open(context)
+
+
+def stamp(settings: Settings, revision: str) -> str:
+    """Sets the revision of the warehouse; the one before."""
+    with psycopg.connect(warehouse_url_of(settings), autocommit=True) as connection:
+        ((before,),) = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+    return before
+
+
+@pytest.mark.slow
+def test_a_night_that_an_upgrade_cuts_is_completed_after_it(settings: Settings) -> None:
+    switch, day = SimulatedSwitch.build(accounts=2, calls_per_day=20), played.DAY
+    with played.playing(settings, switch, collect_reread_days=0) as made, open_instance(made) as instance:
+        known = current(warehouse_url_of(made))
+        job = build_definitions(made, contexts=UpgradedInMidNight(made)).resolve_job_def(NIGHTLY)
+        cut = job.execute_in_process(
+            instance=instance, partition_key=str(day), raise_on_error=False, run_config=played.QUIET
+        )
+        failures = {event.step_key: str(event.step_failure_data) for event in cut.all_events if event.is_step_failure}
+        # The old version collected, and does nothing in tables that it does not know.
+        assert not cut.success
+        assert "warehouse_newer_than_code" in failures["load"]
+        stamp(made, str(known))
+        assert played.hashes(made) == {}
+        assert played.table_of_records(made) == []
+        assert played.run_job(made, instance, day).success
+        assert {(row[0], row[2]) for row in played.table_of_records(made) if row[3] == day} == {
+            (leg[0], leg[1]) for leg in truth_of(switch, day)
+        }
+        assert sum(str(day) in path for path in played.hashes(made)) == len(switch.accounts)
 
 
 @pytest.mark.fault("G10")
