@@ -215,7 +215,7 @@ def test_a_filter_decides_exactly_what_it_lists(place: RunContext, command: Comm
     deliver(place, line(50, MORNING + timedelta(hours=9), id_="extra", cost="0.30"), name="late.csv")
     one(place)
     shown = command(f"decide --from {DAY} --to {DAY} --at-least 0.2 --as disputed --by Ada --reason why --dry-run")
-    assert "1 break(s) would be decided: 0.3 USD too much" in shown
+    assert "1 break would be decided: 0.3 USD too much" in shown
     assert set(states(place)) == {"open"}
     command(f"decide --from {DAY} --to {DAY} --at-least 0.2 --as disputed --by Ada --reason why")
     assert {item.match_class for item in list_breaks(BreakFilter(states=["disputed"]), place)} == {"missing_in_switch"}
@@ -341,7 +341,7 @@ def test_a_credit_note_of_the_disputed_sum_closes_the_disputes(place: RunContext
 def test_a_credit_note_of_another_amount_closes_nothing_unless_partial(place: RunContext) -> None:
     red_day(place)
     decide_all(place, "disputed")
-    with pytest.raises(InvalidDecision, match=r"0\.25 USD, the 4 disputed"):
+    with pytest.raises(InvalidDecision, match=r"0\.25 USD, 4 disputed breaks"):
         credit(place, "0.25")
     assert states(place) == ["disputed"] * 4
     assert credit(place, "0.25", partial=True) == Decimal("0.20")

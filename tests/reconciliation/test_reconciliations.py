@@ -28,6 +28,8 @@ from tests.support.carriers import reconciled
 from tests.support.nights import warehouse
 from tests.support.two_sides import DAY, MORNING, classes, deliver, legs, line, number, one, starts
 
+EMPTY_HOURS = "the carrier has no call in these hours, UTC:"
+
 
 def test_equal_sides_are_green_and_every_pair_counts_once(place: RunContext) -> None:
     legs(place, starts(40))
@@ -150,7 +152,8 @@ def test_a_carrier_whose_files_have_stopped_is_missed(place: RunContext) -> None
     legs(place, [start + timedelta(days=7) for start in starts(40)], prefix="t")
     version = one(place, DAY + timedelta(days=7)).kept.version
     assert (version.status, version.switch_rows, version.carrier_rows) == ("provisional", 40, 0)
-    assert "no record of the carrier for this day has come yet" in version.findings
+    owed = "no record of the carrier for this day has come yet: 40 calls, 4.0000 USD to accrue"
+    assert owed in version.findings
 
 
 def test_records_of_a_day_that_the_switch_does_not_have_are_all_at_risk(place: RunContext) -> None:
@@ -232,7 +235,7 @@ def test_breaks_export_writes_the_internal_pack_by_command(
     asked.append("--internal")
     done = CliRunner().invoke(breaks_app, asked)
     assert done.exit_code == 0, done.output
-    assert "2 break(s)" in done.output
+    assert "2 breaks" in done.output
     with (tmp_path / "pack" / f"breaks_bell_acct_{DAY}.csv").open(newline="") as file:
         found = {row["class"]: (row["charged_too_much"], row["carrier_record_id"]) for row in csv.DictReader(file)}
     assert found == {"cost_mismatch": ("0.10000000", "c3"), "missing_in_switch": ("0.10000000", "extra")}
@@ -402,7 +405,15 @@ def test_hours_that_the_carriers_file_lacks_are_named(place: RunContext) -> None
     legs(place, times)
     deliver(place, *(line(i, start) for i, start in enumerate(times) if start.hour != 9))
     findings = one(place).kept.version.findings
-    assert "the carrier has no call in these hours, UTC: 03-02 09:00 to 10:00 (20 calls)" in findings
+    assert f"{EMPTY_HOURS} 03-02 09:00 to 10:00 (20 calls, 2.0000 USD to accrue)" in findings
+
+
+def test_an_hour_with_one_call_that_the_file_lacks_is_named_as_well(place: RunContext) -> None:
+    night = datetime(2026, 3, 2, 3, 10, tzinfo=UTC)
+    legs(place, [*starts(5), night])
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(5))))
+    findings = one(place).kept.version.findings
+    assert f"{EMPTY_HOURS} 03-02 03:00 to 04:00 (1 call, 0.1000 USD to accrue)" in findings
 
 
 def test_a_broken_rate_card_fails_its_carrier_and_leaves_the_others_done(place: RunContext) -> None:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from cdr_pipeline.core.reconcile.result.counted import counted
 from cdr_pipeline.errors import InvalidDecision
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 from cdr_pipeline.steps.reconciliation.decisions import DecidedBreaks, Intent, decide, require_person
@@ -45,8 +46,8 @@ def record_credit_note(
     total = sum((item.exposure for item in disputed), Decimal(0))
     if note.amount != total and not partial:
         raise InvalidDecision(
-            f"the credit note is of {_plain(note.amount)} {note.currency}, the {len(disputed)} disputed break(s) are"
-            f" {_plain(total)} {note.currency}; nothing was recorded",
+            f"the credit note is of {_plain(note.amount)} {note.currency}, {counted(len(disputed), 'disputed break')}"
+            f" of {_plain(total)} {note.currency}; nothing was recorded",
             hint="choose other days with --from and --to, or close what it covers, oldest first, with --partial",
         )
     covered: list[Break] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from cdr_pipeline.core.reconcile.result.breaks import Break
+from cdr_pipeline.core.reconcile.result.counted import counted
 from cdr_pipeline.core.reconcile.result.decisions import (
     Choice,
     DecisionSum,
@@ -356,7 +357,7 @@ def _found(ids: Iterable[str], ledger: Ledger, accounts: Sequence[str] | None = 
             )
         if len(found) != 1:
             raise BreakNotFound(
-                f"{len(matches) or 'no'} break(s) have an id that begins with {wanted!r}; nothing was decided",
+                f"{counted(len(matches), 'break')} with an id that begins with {wanted!r}; nothing was decided",
                 hint=f"'cdr-pipeline breaks list' shows ids; give at least {_SHORTEST_ID} characters",
             )
         breaks += matches

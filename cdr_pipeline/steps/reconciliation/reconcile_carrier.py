@@ -92,7 +92,7 @@ def reconcile_carrier(
         .otherwise((pl.col("started_at") >= starts_at) & (pl.col("started_at") < ends_at))
     )
     currency = _currency(profile, records, legs)
-    named = pl.col("switch_currency", "carrier_currency").replace("", currency)
+    named = pl.col("switch_currency", "carrier_currency", "agreed_currency").replace("", currency)
     outcomes = outcomes.filter(of_the_day).with_columns(named)
     require_every_leg(
         outcomes,

@@ -69,6 +69,8 @@ _AGREED: Final = frozenset(
         MatchClass.UNBILLABLE,
     }
 )  # fmt: skip
+# Classes of the switch's calls that we will owe: the carrier's records do not have them, or not yet.
+NOT_CHARGED: Final = (MatchClass.MISSING_AT_CARRIER, MatchClass.OUT_OF_INTERVAL)
 CLASSES: Final = tuple(MatchClass)
 CAUSES: Final = tuple(Cause)
 # An Enum column takes one byte per row, a text column sixteen.

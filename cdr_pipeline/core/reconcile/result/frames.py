@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cdr_pipeline.core.reconcile.classify.classes import CAUSE_TYPE, CLASS_TYPE, SIDE_TYPE, MatchClass, code_of
+from cdr_pipeline.core.reconcile.classify.classes import (
+    CAUSE_TYPE,
+    CLASS_TYPE,
+    NOT_CHARGED,
+    SIDE_TYPE,
+    MatchClass,
+    code_of,
+)
 from cdr_pipeline.core.reconcile.classify.row_classes import Codes, PairOutcome, RowOutcome
 from cdr_pipeline.core.reconcile.clock.clock import Clock
 from cdr_pipeline.core.reconcile.inputs.calls import Calls, Flags
@@ -73,7 +80,7 @@ def parts_frame(
 
 
 def accruals_frame(side: "SideOutcome", currencies: Sequence[str], *, compare_amounts: bool) -> pl.DataFrame:
-    """``ACCRUAL_SCHEMA`` of the counted legs that the carrier has not charged.
+    """``ACCRUAL_SCHEMA`` of the counted legs that the carrier has not charged, or whose time its records do not cover.
 
     Args:
         side: the switch's side.
@@ -81,8 +88,8 @@ def accruals_frame(side: "SideOutcome", currencies: Sequence[str], *, compare_am
         compare_amounts: without a rate card, whether the switch's prices are what the carrier should charge.
     """
     calls, tariff = side.calls, side.tariff
-    missing = side.counted & (side.outcome.classes == code_of(MatchClass.MISSING_AT_CARRIER))
-    rows = np.flatnonzero(missing).astype(np.int32)
+    not_charged = np.isin(side.outcome.classes, [code_of(item) for item in NOT_CHARGED])
+    rows = np.flatnonzero(side.counted & not_charged).astype(np.int32)
     if tariff.card is not None:
         known, expected = tariff.rated(rows), tariff.price(rows, calls.duration_ms[rows])
         codes = tariff.currency[tariff.rate[rows]] if tariff.rate is not None else calls.currency[rows]

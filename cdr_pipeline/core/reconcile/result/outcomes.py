@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 import polars_hash as plh
 
-from cdr_pipeline.core.reconcile.classify.classes import MatchClass
+from cdr_pipeline.core.reconcile.classify.classes import NOT_CHARGED, MatchClass
 from cdr_pipeline.core.reconcile.result.reconciled import Reconciled
 from cdr_pipeline.errors import UnbalancedReconciliation
 
@@ -20,6 +20,7 @@ _NOTHING: Final = "\x00"
 #   outcome_id   fingerprint of class, records, lengths and amounts; a change of any of them makes another outcome
 #   agreed_rate, expected_amount  of a pair, or of a call that the carrier has not charged; null without an agreed price
 #   exposure     in the currency of the carrier's record, otherwise of the switch's
+#   agreed_currency  of the expected amount of a call that the carrier has not charged
 #   part_of      record of the switch whose call has this further record of the carrier; the pair has its amount
 #   started_at   the switch's time of the call, otherwise the carrier's after the clock offset is removed
 OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -45,6 +46,7 @@ OUTCOME_SCHEMA: Final[dict[str, pl.DataType]] = {
     "detail": pl.String(),
     "switch_currency": pl.String(),
     "carrier_currency": pl.String(),
+    "agreed_currency": pl.String(),
     "part_of": pl.String(),
 }
 # Columns of an outcome that the warehouse stores; ``currency`` is that of its exposure.
@@ -99,8 +101,10 @@ def outcomes_of(reconciled: Reconciled, switch: pl.DataFrame, carrier: pl.DataFr
         "expected_amount",
     )
     accruals = reconciled.accruals.select(
-        pl.col("switch_row_id").alias("switch_record_id"), pl.col("agreed_rate").cast(pl.String), "expected_amount"
-    )
+        pl.col("switch_row_id").alias("switch_record_id"),
+        pl.col("agreed_rate", "currency").cast(pl.String),
+        "expected_amount",
+    ).rename({"currency": "agreed_currency"})
     paired = pairs.join(ours, on="switch_record_id").join(theirs, on="carrier_record_id", suffix="_carrier")
     further = reconciled.parts.select(
         pl.col("carrier_row_id").alias("carrier_record_id"), pl.col("switch_row_id").alias("part_of")
@@ -165,7 +169,7 @@ def totals_of(outcomes: pl.DataFrame) -> pl.DataFrame:
         that are charged too little are not deducted. Accrued is the price of calls that are not charged yet.
     """
     key = ("destination", "class", "is_break", "currency")
-    not_charged = pl.col("class") == MatchClass.MISSING_AT_CARRIER.value
+    not_charged = pl.col("class").is_in([item.value for item in NOT_CHARGED])
     whole = outcomes.with_columns(
         currency=currency_of_outcome(),
         exposure=at_risk(),
@@ -192,8 +196,8 @@ def totals_of(outcomes: pl.DataFrame) -> pl.DataFrame:
 
 
 def currency_of_outcome() -> pl.Expr:
-    """Currency of an outcome's exposure, "" if neither side names one."""
-    return pl.coalesce("carrier_currency", "switch_currency").fill_null("")
+    """Currency of an outcome's exposure, or of what we will owe for it; "" if neither side names one."""
+    return pl.coalesce("carrier_currency", "agreed_currency", "switch_currency").fill_null("")
 
 
 def at_risk() -> pl.Expr:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
 
-from cdr_pipeline.core.reconcile.classify.classes import Cause, MatchClass
+from cdr_pipeline.core.reconcile.classify.classes import NOT_CHARGED, Cause, MatchClass
 from cdr_pipeline.core.reconcile.inputs.carrier_rules import CarrierRules
 from cdr_pipeline.core.reconcile.result.outcomes import at_risk, currency_of_outcome
 
@@ -17,7 +17,6 @@ _OTHER_PRICE: Final = [MatchClass.COST_MISMATCH.value, MatchClass.BOTH_MISMATCH.
 # Fewest calls for a statement about most of them.
 _ENOUGH_CALLS: Final = 20
 _MOST_NAMED: Final = 10
-_LEAST_MISSING: Final = 3
 _HOUR: Final = timedelta(hours=1)
 _UNPRICED: Final = {
     Cause.NO_PRICE: "no price in the rate card",
@@ -89,7 +88,8 @@ def judge(
     calls = outcomes.height - outcomes.filter(pl.col("class") == MatchClass.UNBILLABLE.value).height
     reasons_provisional = {
         "the day has not been completely collected from the switch yet": not complete,
-        "no record of the carrier for this day has come yet": not carrier_totals.rows and bool(calls),
+        f"no record of the carrier for this day has come yet: {_owed(outcomes)}": not carrier_totals.rows
+        and bool(calls),
         f"{records_of(uncovered)} at times that the other side's records do not cover": bool(
             carrier_totals.rows and uncovered
         ),
@@ -186,32 +186,42 @@ def _explained(outcomes: pl.DataFrame) -> list[str]:
 
 
 def _empty_hours(outcomes: pl.DataFrame) -> list[str]:
-    """Hours in which the carrier has none of several calls of the switch: records of these hours are missing."""
-    lacking = pl.col("class").is_in([MatchClass.MISSING_AT_CARRIER.value, MatchClass.OUT_OF_INTERVAL.value])
+    """Hours in which the carrier has none of the switch's calls, and what we will owe for them."""
     hours = (
         outcomes.filter(pl.col("class") != MatchClass.UNBILLABLE.value)
         .group_by(pl.col("started_at").dt.truncate("1h").alias("hour"))
         .agg(
-            calls=(lacking & pl.col("switch_record_id").is_not_null()).sum(),
             charged=pl.col("carrier_record_id").count(),
         )
         .sort("hour")
     )
-    empty = hours.filter(pl.col("charged") == 0)
-    if not hours["charged"].sum() or empty["calls"].sum() < _LEAST_MISSING:
+    if not hours["charged"].sum():
         return []
-    ranges: list[list[Any]] = []
-    for hour, calls, _ in empty.rows():
+    ranges: list[list[datetime]] = []
+    for (hour,) in hours.filter(pl.col("charged") == 0).select("hour").rows():
         if ranges and hour - ranges[-1][1] <= _HOUR:
-            ranges[-1][1], ranges[-1][2] = hour, ranges[-1][2] + calls
+            ranges[-1][1] = hour
         else:
-            ranges.append([hour, hour, calls])
+            ranges.append([hour, hour])
+    started = pl.col("started_at")
     named = [
-        f"{begin:%m-%d %H:%M} to {last + _HOUR:%H:%M} ({calls_of(calls)})"
-        for begin, last, calls in ranges
-        if calls >= _LEAST_MISSING
+        f"{begin:%m-%d %H:%M} to {last + _HOUR:%H:%M}"
+        f" ({_owed(outcomes.filter(started.is_between(begin, last + _HOUR, closed='left')))})"
+        for begin, last in ranges
     ]
     return [f"the carrier has no call in these hours, UTC: {', '.join(named)}"] if named else []
+
+
+def _owed(outcomes: pl.DataFrame) -> str:
+    """The switch's calls that the carrier has not charged, and their agreed price by currency."""
+    calls = outcomes.filter(
+        pl.col("class").is_in([item.value for item in NOT_CHARGED]), pl.col("switch_record_id").is_not_null()
+    )
+    priced = calls.drop_nulls("expected_amount")
+    sums = priced.group_by(currency_of_outcome().alias("unit")).agg(pl.col("expected_amount").sum()).sort("unit")
+    parts = [calls_of(calls.height), *(f"{amount:.4f} {unit} to accrue" for unit, amount in sums.rows())]
+    unknown = calls.height - priced.height
+    return ", ".join([*parts, *([f"{unknown if parts[1:] else 'all'} without an agreed price"] if unknown else [])])
 
 
 def _without_call(outcomes: pl.DataFrame) -> list[str]:
