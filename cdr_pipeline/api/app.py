@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from cdr_pipeline import __version__
-from cdr_pipeline.api.documentation import SECURITY
+from cdr_pipeline.api.documentation import SECURITY, TAGS
 from cdr_pipeline.api.envelope import error_response
 from cdr_pipeline.api.gate import RequestGuard
 from cdr_pipeline.api.metrics import Metrics
@@ -64,6 +64,10 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
         title="CDR API",
         description="Call detail records of a switch and of carriers' files, one row a leg.",
         version=__version__,
+        servers=[{"url": "/", "description": "this server"}],
+        contact={"name": "cdr_pipeline"},
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        openapi_tags=TAGS,
         lifespan=running,
         docs_url=None,
         redoc_url=None,
@@ -162,12 +166,39 @@ async def _refuse_fault(request: Request, error: Exception) -> Response:
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schema.setdefault("components", {})["securitySchemes"] = SECURITY
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+            servers=app.servers,
+            contact=app.contact,
+            license_info=app.license_info,
+        )
+        components = schema.setdefault("components", {})
+        components["securitySchemes"] = SECURITY
+        # The application replaces the framework's response to an invalid parameter.
+        for name in ("HTTPValidationError", "ValidationError"):
+            components.get("schemas", {}).pop(name, None)
         for path in schema["paths"].values():
             for operation in path.values():
-                # The application replaces the framework's response to an invalid parameter.
                 if operation.get("responses", {}).get("422", {}).get("description") == "Validation Error":
                     del operation["responses"]["422"]
+            if "get" in path:
+                path["head"] = _head_of(path["get"])
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _head_of(operation: dict[str, Any]) -> dict[str, Any]:
+    """The operation HEAD of a GET: the same responses without their bodies."""
+    bare = {
+        status: {key: value for key, value in response.items() if key != "content"}
+        for status, response in operation["responses"].items()
+    }
+    return operation | {
+        "operationId": f"head_{operation['operationId']}",
+        "summary": f"{operation['summary']}, headers only",
+        "responses": bare,
+    }

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from cdr_pipeline.api import examples
 from cdr_pipeline.api.filters import FILTERS
 from cdr_pipeline.api.negotiation import CSV_TYPES, JSON_LINES
 from cdr_pipeline.api.parameters import (
@@ -62,15 +63,18 @@ ERRORS: Final[dict[int, str]] = {
     503: "the warehouse is not available; Retry-After has the seconds to wait",
     504: "the search took too long",
 }
+# Errors that say when to try again.
+_RETRIED: Final = (409, 429, 503)
+_RETRY_AFTER: Final[Schema] = {
+    "description": "seconds to wait before the next attempt; 409 has it only for a request in progress",
+    "schema": {"type": "integer", "minimum": 1},
+}
 _EXAMPLE_ERROR: Final = {
     "data": {"created_from": {"date_range": {"message": "created_to 63 is prior to created_from 64", "cause": 64}}},
     "error": "400",
     "message": "validation error",
     "status": "error",
-    "request_id": "0f2a",
-    "node": "cdr_pipeline",
-    "version": "4.3.0",
-    "timestamp": "2026-11-24T10:00:00Z",
+    **{key: value for key, value in examples.ENVELOPE.items() if key != "status"},
 }
 
 
@@ -128,7 +132,15 @@ SECURITY: Final[Schema] = {
         "description": "deprecated: URLs end up in logs and histories",
     },
 }
-_ANY_TOKEN: Final = [{"token": []}, {"bearer": []}]
+TAGS: Final[list[Schema]] = [
+    {"name": "tokens", "description": "Logins, and the token of a request."},
+    {"name": "records", "description": "Call detail records: lists, details, legs, summaries."},
+    {"name": "uploads", "description": "Files of records from other systems."},
+    {"name": "days and files", "description": "Days with their state, and daily files."},
+    {"name": "accounts", "description": "The tree of accounts."},
+    {"name": "health", "description": "The state of the server."},
+]
+_ANY_TOKEN: Final = [{"token": []}, {"bearer": []}, {"query": []}]
 
 
 class Group:
@@ -138,6 +150,7 @@ class Group:
         model: model of a successful response; None for a file.
         parameters: parameters of the routes.
         example: example of the data.
+        more: example of further keys of the envelope.
         codes: status codes of further errors.
         status: status code of a successful response.
         csv: whether the routes can respond with CSV.
@@ -151,6 +164,7 @@ class Group:
         parameters: list[Schema],
         *,
         example: object,
+        more: Schema | None = None,
         codes: tuple[int, ...] = (),
         status: int = 200,
         csv: bool = True,
@@ -158,7 +172,7 @@ class Group:
         extra: Schema | None = None,
     ) -> None:
         self.status = status
-        content: Schema = {"application/json": {"example": {"data": example}}}
+        content: Schema = {"application/json": {"example": {"data": example} | examples.ENVELOPE | (more or {})}}
         if csv:
             content |= {media: {"schema": _TEXT} for media in CSV_TYPES}
         if lines:
@@ -172,6 +186,8 @@ class Group:
                 "model": ErrorBody,
                 "content": {"application/json": {"example": _EXAMPLE_ERROR}},
             }
+            if code in _RETRIED:
+                self.responses[code]["headers"] = {"Retry-After": _RETRY_AFTER}
         self.extra: Schema = {"parameters": parameters, "security": _ANY_TOKEN} | (extra or {})
 
 
@@ -183,13 +199,13 @@ def described(group: Group) -> dict[str, Any]:
 LIST: Final = Group(
     enveloped("Records", list[RecordRow], PagedEnvelope),
     [*_PERIOD, *_PAGING, *_OURS, *_KAZOO],
-    example=[{"id": "202611-call", "duration_seconds": 61}],
+    example=[examples.ROW],
     lines=True,
 )
 INTERACTIONS: Final = Group(
     enveloped("Interactions", list[InteractionRow], PagedEnvelope),
     LIST.extra["parameters"],
-    example=[{"id": "202611-call", "interaction_id": "63946000061-1f", "inception_direction": "origination"}],
+    example=[examples.INTERACTION],
     lines=True,
 )
 SUMMARY: Final = Group(
@@ -197,35 +213,20 @@ SUMMARY: Final = Group(
     [*_PERIOD, _ACCEPT, *_OURS, *_KAZOO],
     example={"inbound": {"pbx0.example": {"did_us": {"total": 61}}}},
 )
-DETAIL: Final = Group(
-    enveloped("RecordDetail", RecordDocument), [_ACCEPT], example={"id": "202611-call", "timestamp": 63946000061}
-)
-LEGS: Final = Group(
-    enveloped("Legs", list[RecordDocument]), [_ACCEPT], example=[{"id": "202611-call", "timestamp": 63946000061}]
-)
-ACCOUNT: Final = Group(
-    enveloped("AccountDetail", AccountBody), [_ACCEPT], example={"id": "a1", "timezone": "Europe/Berlin"}
-)
+DETAIL: Final = Group(enveloped("RecordDetail", RecordDocument), [_ACCEPT], example=examples.DOCUMENT)
+LEGS: Final = Group(enveloped("Legs", list[RecordDocument]), [_ACCEPT], example=[examples.DOCUMENT])
+ACCOUNT: Final = Group(enveloped("AccountDetail", AccountBody), [_ACCEPT], example=examples.ACCOUNT)
 ACCOUNTS: Final = Group(
-    enveloped("Accounts", list[AccountNode], PagedEnvelope), [_ACCEPT, *documented(StartQuery)], example=[{"id": "a1"}]
+    enveloped("Accounts", list[AccountNode], PagedEnvelope), [_ACCEPT, *documented(StartQuery)], example=[examples.NODE]
 )
 TREE: Final = Group(enveloped("AccountTree", list[AccountAbove]), [_ACCEPT], example=[{"id": "a1", "name": "Reseller"}])
 NOTHING: Final = Group(enveloped("EmptyList", list[dict[str, Any]]), [_ACCEPT], example=[])
-TOKEN: Final = Group(enveloped("TokenDetail", TokenBody), [_ACCEPT], example={"account_id": "a1", "scope": "read"})
-_LOGIN: Final = {
-    "account_id": "a1",
-    "account_name": "Example",
-    "scope": "read",
-    "owner_id": None,
-    "reseller_id": "a1",
-    "is_reseller": False,
-    "language": "en-us",
-    "apps": [],
-}
+TOKEN: Final = Group(enveloped("TokenDetail", TokenBody), [_ACCEPT], example=examples.TOKEN)
 LOGIN: Final = Group(
     enveloped("Login", LoginBody, LoginEnvelope),
     [],
-    example=_LOGIN,
+    example=examples.LOGIN,
+    more=examples.NEW_TOKEN,
     codes=(408, 413, 415),
     status=201,
     csv=False,
@@ -245,7 +246,8 @@ LOGIN: Final = Group(
 USER_LOGIN: Final = Group(
     enveloped("UserLogin", LoginBody, LoginEnvelope),
     [],
-    example=_LOGIN,
+    example=examples.LOGIN,
+    more=examples.NEW_TOKEN,
     codes=(408, 413, 415),
     status=201,
     csv=False,
@@ -276,7 +278,7 @@ UPLOAD: Final = Group(
             "example": "2026-11-23-carrier-1",
         },
     ],
-    example={"upload_id": "9f86d081", "state": "loaded", "counts": {"read": 2, "inserted": 1, "filtered": 1}},
+    example=examples.UPLOADED,
     codes=(403, 408, 409, 413, 415, 422),
     status=201,
     extra={
@@ -293,13 +295,12 @@ UPLOAD: Final = Group(
     },
 )
 UPLOAD.responses[200] = UPLOAD.responses[201] | {"description": "the file was imported before, or a dry run"}
-_UPLOAD: Final = {"upload_id": "9f86d081", "state": "loaded"}
-UPLOADS: Final = Group(enveloped("Uploads", list[UploadState]), [_ACCEPT], example=[_UPLOAD])
-UPLOAD_STATE: Final = Group(enveloped("UploadDetail", UploadState), [_ACCEPT], example=_UPLOAD)
+UPLOADS: Final = Group(enveloped("Uploads", list[UploadState]), [_ACCEPT], example=[examples.UPLOAD])
+UPLOAD_STATE: Final = Group(enveloped("UploadDetail", UploadState), [_ACCEPT], example=examples.UPLOAD)
 DECISION: Final = Group(
     enveloped("UploadDecided", UploadState),
     [_ACCEPT],
-    example={"upload_id": "9f86d081", "state": "loaded"},
+    example=examples.UPLOAD,
     codes=(403, 408, 409, 413),
     extra={
         "requestBody": {
@@ -311,15 +312,12 @@ DECISION: Final = Group(
 REJECTS: Final = Group(
     enveloped("Rejects", list[RejectedLine]),
     [_ACCEPT],
-    example=[{"line": 7, "field": "call_id", "reason": "too_long", "raw": "...", "detail": "900 bytes, at most 512"}],
+    example=[examples.REJECT],
 )
-_DAY: Final = {"business_date": "2026-11-23", "state": "sealed"}
 _DATES: Final = documented(DaysQuery)
-DAYS: Final = Group(enveloped("Days", list[DayBody]), [*_DATES, _ACCEPT], example=[_DAY])
-DAY: Final = Group(enveloped("DayDetail", DayBody), [_ACCEPT], example=_DAY)
-EXPORTS: Final = Group(
-    enveloped("Exports", list[DailyFileBody]), [*_DATES, _ACCEPT], example=[{"id": "2026-11-23_v1_exact", "version": 1}]
-)
+DAYS: Final = Group(enveloped("Days", list[DayBody]), [*_DATES, _ACCEPT], example=[examples.DAY])
+DAY: Final = Group(enveloped("DayDetail", DayBody), [_ACCEPT], example=examples.DAY)
+EXPORTS: Final = Group(enveloped("Exports", list[DailyFileBody]), [*_DATES, _ACCEPT], example=[examples.FILE])
 FILE: Final = Group(None, [], example=None, csv=False)
 FILE.responses[200] = {
     "description": "the file",

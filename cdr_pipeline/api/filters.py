@@ -336,7 +336,11 @@ def _search(name: str, values: Values, _account: Account) -> Condition:
 
 _FLAG: Final[dict[str, Any]] = {"type": "string", "enum": ["true", "false"]}
 _WHOLE: Final[dict[str, Any]] = {"type": "string", "pattern": "^[0-9]{1,8}$"}
-_ADDRESS: Final[dict[str, Any]] = {"type": "string", "format": "ipv4"}
+_BYTE: Final = "(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+_ADDRESS: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": rf"^({_BYTE}\.){{3}}{_BYTE}(/(3[0-2]|[12]?[0-9]))?$",
+}
 _NUMBER: Final[dict[str, Any]] = {"type": "string", "pattern": r"^\+?[0-9]{1,15}\*?$"}
 FILTERS: Final[dict[str, Filter]] = {
     "customer": Filter(

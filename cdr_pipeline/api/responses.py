@@ -6,12 +6,14 @@ The envelope module writes bodies. Rows of records come from the warehouse as JS
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from cdr_pipeline.warehouse.records.list_columns import NAMES
 
 _NUMBERS: Final = frozenset(("duration_seconds", "billing_seconds", "ringing_seconds"))
-_Seconds = Annotated[float, Field(ge=0)] | Literal[""]
+# An enumeration instead of a constant, which generated clients require in every value of a union.
+_SECONDS: Final[dict[str, Any]] = {"anyOf": [{"type": "string", "enum": [""]}, {"type": "number", "minimum": 0}]}
+_Seconds = Annotated[Literal[""] | Annotated[float, Field(ge=0)], WithJsonSchema(_SECONDS)]
 
 
 class Body(BaseModel):
@@ -87,6 +89,12 @@ class RecordDocument(BaseModel):
 
     id: str
     timestamp: int
+
+
+class Readiness(BaseModel):
+    """State of the server: ok, or the code of the error."""
+
+    status: str
 
 
 class AccountBody(Body):

@@ -79,6 +79,30 @@ def test_every_response_of_the_document_names_a_model(api: Served) -> None:
                 assert schema.get("$ref", "").startswith("#/components/schemas/"), (method, path, status)
 
 
+@pytest.mark.parametrize("name", [name for name, item in vars(documentation).items() if isinstance(item, Group)])
+def test_examples_are_what_the_models_accept(name: str) -> None:
+    for response in vars(documentation)[name].responses.values():
+        if "model" in response:
+            response["model"].model_validate(response["content"]["application/json"]["example"])
+
+
+def test_every_get_of_the_document_has_a_head_without_bodies(api: Served) -> None:
+    document = api.get("/openapi.json").json()
+    reads = [methods for methods in document["paths"].values() if "get" in methods]
+    assert len(reads) > 30
+    assert all(set(item["head"]["responses"]) == set(item["get"]["responses"]) for item in reads)
+    assert not any("content" in response for item in reads for response in item["head"]["responses"].values())
+
+
+def test_responses_that_can_be_retried_say_when(api: Served) -> None:
+    document = api.get("/openapi.json").json()
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for status in ("429", "503"):
+                if "model" in operation["responses"].get(status, {}):
+                    assert "Retry-After" in operation["responses"][status]["headers"]
+
+
 def test_lists_of_the_document_state_their_items(api: Served) -> None:
     schemas = api.get("/openapi.json").json()["components"]["schemas"]
     assert schemas["Records"]["properties"]["data"]["items"] == {"$ref": "#/components/schemas/RecordRow"}

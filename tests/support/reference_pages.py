@@ -373,6 +373,7 @@ def _api() -> str:
         for path, methods in document["paths"].items()
         if not path.startswith("/v1/")
         for method, operation in methods.items()
+        if method != "head"
     ]
     filters = _filters_of(operations)
     parts = [

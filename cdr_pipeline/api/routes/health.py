@@ -1,12 +1,14 @@
 """Liveness, readiness and Prometheus metrics. Unauthenticated; contain no account data."""
 
 import hmac
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from cdr_pipeline.api.documentation import ERRORS
 from cdr_pipeline.api.metrics import CONTENT_TYPE, figures_text
+from cdr_pipeline.api.responses import ErrorBody, Readiness
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.errors import CdrError
 from cdr_pipeline.steps.operations.figures import Figure, figures
@@ -15,16 +17,25 @@ _UP: Final = "whether the warehouse can be used"
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", summary="Alive")
-async def healthz() -> dict[str, str]:
+_TOO_LONG: Final[dict[int | str, dict[str, Any]]] = {414: {"model": ErrorBody, "description": ERRORS[414]}}
+_NO_TOKEN: Final[dict[str, Any]] = {"security": []}
+
+
+@router.get("/healthz", summary="Alive", openapi_extra=_NO_TOKEN, responses=_TOO_LONG)
+async def healthz() -> Readiness:
     """The process responds."""
-    return {"status": "ok"}
+    return Readiness(status="ok")
 
 
 @router.get(
     "/readyz",
     summary="Ready",
-    responses={503: {"description": "the warehouse is not available, or its tables are of another version"}},
+    response_model=Readiness,
+    openapi_extra=_NO_TOKEN,
+    responses=_TOO_LONG
+    | {
+        503: {"model": Readiness, "description": "the warehouse is not available, or its tables are of another version"}
+    },
 )
 async def readyz(request: Request) -> JSONResponse:
     """The warehouse responds and has the tables of this version."""
@@ -39,7 +50,11 @@ async def readyz(request: Request) -> JSONResponse:
     "/metrics",
     summary="Prometheus metrics",
     response_class=Response,
-    responses={401: {"description": "the bearer token is not that of CDR_METRICS_TOKEN"}},
+    openapi_extra={"security": [{}, {"bearer": []}]},
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        401: {"description": "the bearer token is not that of CDR_METRICS_TOKEN"},
+    },
 )
 async def metrics(request: Request) -> Response:
     """Number and duration of requests by route. With the token of CDR_METRICS_TOKEN, also figures of the installation.
