@@ -19,7 +19,7 @@ DaysOfAccounts = Mapping[str, Sequence[date]]
 
 
 @dataclass(frozen=True, slots=True)
-class DayResult:
+class ActResult:
     """Result for one account's day.
 
     Attributes:
@@ -36,25 +36,25 @@ class DayResult:
     error: CdrError | None = None
 
 
-def seal(user: SignedIn, days: DaysOfAccounts, ctx: RunContext, *, reason: str = "") -> list[DayResult]:
+def seal(user: SignedIn, days: DaysOfAccounts, ctx: RunContext, *, reason: str = "") -> list[ActResult]:
     """Seals days of accounts; with a reason, in spite of obstacles."""
     override = Override(user.name, reason) if reason else None
     results, rest = _asked("seal", user, days, ctx, reason) if override else ([], days)
     for dates, accounts in _by_dates(rest):
         results += [
-            DayResult(day.account_id, day.business_date, day.outcome, day.obstacles, _error(day.failure))
+            ActResult(day.account_id, day.business_date, day.outcome, day.obstacles, _error(day.failure))
             for day in seal_days(SealRequest(dates, accounts, override), ctx)
             if day.business_date in rest.get(day.account_id, ())
         ]
     return _recorded(user, "seal", results, ctx, reason)
 
 
-def restate(user: SignedIn, days: DaysOfAccounts, ctx: RunContext, *, reason: str) -> list[DayResult]:
+def restate(user: SignedIn, days: DaysOfAccounts, ctx: RunContext, *, reason: str) -> list[ActResult]:
     """Restates those of the days that are late; the others have no result."""
     results, rest = _asked("restate", user, days, ctx, reason)
     for dates, accounts in _by_dates(rest):
         results += [
-            DayResult(day.account_id, day.business_date, day.outcome, error=_error(day.failure))
+            ActResult(day.account_id, day.business_date, day.outcome, error=_error(day.failure))
             for day in restate_days(RestateRequest(user.name, reason, dates, accounts), ctx)
             if day.business_date in rest.get(day.account_id, ())
         ]
@@ -63,9 +63,9 @@ def restate(user: SignedIn, days: DaysOfAccounts, ctx: RunContext, *, reason: st
 
 def _asked(
     act: Act, user: SignedIn, days: DaysOfAccounts, ctx: RunContext, reason: str
-) -> tuple[list[DayResult], dict[str, list[date]]]:
+) -> tuple[list[ActResult], dict[str, list[date]]]:
     """Asks a second person about the days that need one; returns these results and the other days."""
-    results: list[DayResult] = []
+    results: list[ActResult] = []
     rest: dict[str, list[date]] = defaultdict(list)
     for account_id, day in ((account_id, day) for account_id, dates in days.items() for day in dates):
         if not needs_second_person(act, account_id, day, ctx):
@@ -74,9 +74,9 @@ def _asked(
         try:
             ask_second_person(act, user, account_id, day, ctx, reason=reason)
         except CdrError as error:
-            results.append(DayResult(account_id, day, "failed", error=error))
+            results.append(ActResult(account_id, day, "failed", error=error))
         else:
-            results.append(DayResult(account_id, day, "asked"))
+            results.append(ActResult(account_id, day, "asked"))
     return results, rest
 
 
@@ -92,7 +92,7 @@ def _error(failure: AccountFailure | None) -> CdrError | None:
     return DayNotSealable(failure.message) if failure else None
 
 
-def _recorded(user: SignedIn, act: Act, results: list[DayResult], ctx: RunContext, reason: str) -> list[DayResult]:
+def _recorded(user: SignedIn, act: Act, results: list[ActResult], ctx: RunContext, reason: str) -> list[ActResult]:
     for day in results:
         if day.outcome in ("sealed", "restated", "unchanged"):
             record_event(user, act, ctx, account_id=day.account_id, business_date=day.business_date, reason=reason)

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from cdr_pipeline.console import day_acts
-from cdr_pipeline.console.day_acts import DayResult
+from cdr_pipeline.console.day_acts import ActResult
 from cdr_pipeline.console.query import date_of
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
@@ -90,7 +90,7 @@ def _show(
     request: Request,
     user: SignedIn,
     *,
-    results: Sequence[DayResult] | None = None,
+    results: Sequence[ActResult] | None = None,
     refusal: str = "",
     status: int = 200,
 ) -> Response:

@@ -9,7 +9,7 @@ from starlette.background import BackgroundTask
 
 from cdr_pipeline.console import day_acts
 from cdr_pipeline.console.catalog import Language
-from cdr_pipeline.console.day_acts import DayResult
+from cdr_pipeline.console.day_acts import ActResult
 from cdr_pipeline.console.links import require_signed
 from cdr_pipeline.console.meanings import Words
 from cdr_pipeline.console.rendering import language_of, page
@@ -192,7 +192,7 @@ def _day_of_form(
     return {visible_account(user, account_id).account_id: [business_date]}, service_of(request).ctx
 
 
-def _single(results: list[DayResult], otherwise: str) -> DayResult:
+def _single(results: list[ActResult], otherwise: str) -> ActResult:
     """The result of a form of one day. Raises its error."""
     if not results:
         raise DayNotSealable(otherwise)
