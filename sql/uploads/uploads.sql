@@ -138,6 +138,37 @@ UPDATE uploads SET
     error_message = NULL
 WHERE account_id = %(account_id)s AND sha256 = %(sha256)s AND state = 'held'
 
+-- Name:        completing_uploads
+-- Purpose:     loaded uploads whose calls are complete only with rejected rows of these uploads.
+-- Parameters:  account_id, uploads (array): ids.   Grain: account_id, sha256.   Locks: none.
+SELECT
+    other.account_id,
+    other.sha256,
+    other.content_sha256,
+    other.profile,
+    other.time_zone,
+    other.file_name,
+    other.landing_path,
+    other.corrects,
+    true AS released
+FROM uploads AS other
+WHERE
+    other.account_id = %(account_id)s
+    AND other.state = 'loaded'
+    AND other.sha256 <> all(%(uploads)s::text [])
+    AND EXISTS (
+        SELECT 1
+        FROM rejects
+        WHERE
+            rejects.account_id = %(account_id)s
+            AND rejects.origin = 'imported'
+            AND rejects.source = any(%(uploads)s::text [])
+            AND rejects.reason = 'broken_call'
+            AND rejects.state = 'corrected'
+            AND rejects.corrected_by = other.sha256
+    )
+ORDER BY other.loaded_at, other.sha256
+
 -- Name:        repeating_uploads
 -- Purpose:     loaded uploads of the same profile whose files may have records of these uploads too: those that found
 --              stored records, and those whose records these uploads have changed. Later ones decide.

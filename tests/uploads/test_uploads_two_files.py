@@ -71,3 +71,22 @@ def test_a_discarded_file_leaves_the_half_of_its_call_open(place: RunContext, tm
     discard_upload(second.sha256, place, decided_by="controller")
     assert calls(place) == CALLS[:1]
     assert open_rejects(place) == [("c2", 3)]
+
+
+@pytest.mark.parametrize("act", ["discard", "replay"])
+def test_without_the_first_file_its_half_of_a_call_is_missing(place: RunContext, tmp_path: Path, act: str) -> None:
+    first = fed(place, tmp_path / "f.txt", FIRST, "proxy")
+    fed(place, tmp_path / "f.txt", SECOND, "proxy")
+    if act == "discard":
+        discard_upload(first.sha256, place, decided_by="controller")
+        assert calls(place) == CALLS[2:]
+    else:
+        # The other profile takes the end of a call from no row, so the first file has no call any more.
+        own_profile(place, "other", PROFILE.replace("^INVITE$", "^OTHER$"))
+        with place.ledger() as ledger:
+            line = find_upload(ledger, first.sha256)
+        replay_upload(ReplayRequest(line, "other", decided_by="controller"), place)
+        assert calls(place) == CALLS[2:]
+    # The second file has the end of one call and the begin of another.
+    second = warehouse(place, "SELECT line FROM rejects WHERE state = 'open' AND raw LIKE 'c%' ORDER BY line")
+    assert [line for (line,) in second] == [2, 4]

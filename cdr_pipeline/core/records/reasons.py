@@ -62,7 +62,10 @@ EXPLANATIONS: dict[Reject, str] = {
     Reject.BILLING_EXCEEDS_DURATION: "more seconds are billed than the call lasted",
     Reject.SCIENTIFIC_NOTATION: "an identifier such as 1.23E+15: a spreadsheet has damaged the file",
     Reject.UNKNOWN_ZONE: "the row's time zone is not an IANA name, an offset, or an abbreviation in the profile",
-    Reject.BROKEN_CALL: "one of several rows of a call whose last row is not in the file",
+    Reject.BROKEN_CALL: (
+        "one of several rows of a call whose other rows are not in the file; another file of the profile that has them"
+        " completes the call and closes the reject"
+    ),
     Reject.MONTH_REMOVED: "the account's retention policy removed the month of its leg; only the record's id is kept",
     Reject.TOO_LONG: "the text has more bytes than the field may hold; 'cdr-pipeline fields' lists the limits",
     Reject.TOO_PRECISE: "an amount of more than 8 decimals, which cannot be kept without a loss",

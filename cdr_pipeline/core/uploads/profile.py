@@ -103,14 +103,14 @@ class Segments:
     Rows are either continued (``continued``), or they begin, answer and end a call (``begin``, ``end``).
 
     Attributes:
-        key: columns that all rows of a call share.
+        key: columns that all rows of a call share, in one file or in two files of the same profile within 31 days.
         continued: column that states whether more rows of the call follow.
         more: value of that column when more rows follow.
         sums: columns that are summed over the rows of a call.
         last: columns whose value comes from the last row; all others come from the first.
         begin: of rows that begin a call, column to the regular expression that its value matches.
         answer: of rows that answer a call, as ``begin``.
-        end: of rows that end a call, as ``begin``.
+        end: of rows that end a call, as ``begin``; a call without such a row is rejected until a file delivers it.
         alone: of rows that begin a call and are all of it, such as a failed attempt, as ``begin``.
         from_answer: new column to the column of the row that answers the call.
         from_end: new column to the column of the row that ends the call.

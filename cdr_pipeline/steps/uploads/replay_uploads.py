@@ -116,9 +116,12 @@ def _withdraw(
         with ledger.records.load_batch(header) as load:
             uploads = ledger.uploads.with_corrections(account.account_id, upload.sha256)
             repeating = ledger.uploads.repeating(account.account_id, uploads)
+            completing = ledger.uploads.completing(account.account_id, uploads)
             load.withdraw(uploads)
             load.close_withdrawn_rejects(uploads, decided_by)
             touched = load.finish(read=0).touched
+        _discard(upload, ledger, ctx, decided_by=decided_by, message=None)
+        touched |= _read_completing(completing, account, ledger, ctx)
         sealed = ledger.accounts.final_days(account.account_id, sorted(touched))
         if sealed:
             days = ", ".join(map(str, sorted(sealed)[:5])) + (", ..." if len(sealed) > 5 else "")  # noqa: PLR2004
@@ -127,7 +130,6 @@ def _withdraw(
                 hint=f"'cdr-pipeline uploads replay {upload.sha256[:12]} --profile PROFILE' reads the file with another"
                 " profile; sealed days are then late and can be restated",
             )
-        _discard(upload, ledger, ctx, decided_by=decided_by, message=None)
         _read_repeating(repeating if load.withdrawn else [], account, ledger, ctx)
     return touched
 
@@ -182,6 +184,7 @@ def _read_anew(
     profile = load_profile(landed.profile, folder=ctx.settings.profile_dir)
     position = series_position(first.file_name, profile.control)
     repeating: Sequence[LandedUpload] = []
+    completing: Sequence[LandedUpload] = []
     with ledger.transaction():
         ledger.uploads.record_reading(first, landed, now=ctx.clock())
         ledger.uploads.record_name(
@@ -197,6 +200,7 @@ def _read_anew(
             if landed.sha256 != first.sha256:
                 uploads = ledger.uploads.with_corrections(account.account_id, first.sha256)
                 repeating = ledger.uploads.repeating(account.account_id, uploads)
+                completing = ledger.uploads.completing(account.account_id, uploads)
                 batch.load.withdraw(uploads)
                 batch.load.close_withdrawn_rejects(uploads, request.decided_by)
                 message = f"read again with profile {landed.profile}, as upload {landed.sha256[:12]}"
@@ -213,6 +217,7 @@ def _read_anew(
                     f" the file with --profile {landed.profile} and release it",
                 ) from None
             loaded = batch.load.finish(read=batch.read, filtered=batch.filtered.total())
+        _read_completing(completing, account, ledger, ctx)
         _read_repeating(repeating if batch.load.withdrawn else [], account, ledger, ctx)
     return batch, loaded
 
@@ -231,3 +236,21 @@ def _read_repeating(uploads: Sequence[LandedUpload], account: Account, ledger: L
         with upload_batch(replace(upload, released=True), account, ledger, ctx) as batch:
             stage_upload(upload, batch)
             batch.load.finish(read=batch.read, filtered=batch.filtered.total())
+
+
+def _read_completing(
+    uploads: Sequence[LandedUpload], account: Account, ledger: Ledger, ctx: RunContext
+) -> frozenset[date]:
+    """Reads files again that completed calls of withdrawn files: such calls are withdrawn, their rows are rejected.
+
+    Returns:
+        Business dates whose legs changed.
+    """
+    touched = frozenset[date]()
+    for upload in uploads:
+        with upload_batch(replace(upload, released=True), account, ledger, ctx) as batch:
+            stage_upload(upload, batch)
+            batch.load.close_replayed_rejects()
+            batch.load.withdraw([upload.sha256])
+            touched |= batch.load.finish(read=batch.read, filtered=batch.filtered.total()).touched
+    return touched

@@ -196,6 +196,12 @@ class UploadTable(LedgerTables):
             LandedUpload, "uploads/repeating_uploads", account_id=account_id, uploads=list(uploads)
         )
 
+    def completing(self, account_id: str, uploads: Sequence[str]) -> list[LandedUpload]:
+        """Loaded uploads whose calls are complete only with rows of these uploads, oldest first."""
+        return self.statements.records(
+            LandedUpload, "uploads/completing_uploads", account_id=account_id, uploads=list(uploads)
+        )
+
     def discard(
         self, *, account_id: str, sha256: str, decided_by: str | None, message: str | None, now: datetime
     ) -> None:
