@@ -23,7 +23,7 @@ SELECT
         SELECT count(*)
         FROM cdr
         WHERE
-            cdr.account_id = days.account_id
+            cdr.account_id = %(account_id)s
             AND cdr.business_date = days.business_date
             AND cdr.origin = 'api'
     ) AS row_count

