@@ -85,6 +85,13 @@ def test_a_statement_runs_on_a_cluster_too(name: str) -> None:
             "a subquery of several accounts for each computed row",
         ),
         (
+            (
+                "DELETE FROM cdr_history AS past WHERE past.account_id = %(account_id)s AND (past.version = 1"
+                " OR EXISTS (SELECT 1 FROM days WHERE days.account_id = past.account_id))"
+            ),
+            "a subquery that asks every node",
+        ),
+        (
             "ALTER POLICY within_scope ON cdr USING (account_id = ANY((SELECT current_setting('scope'))::text []))",
             "a policy with a subquery",
         ),

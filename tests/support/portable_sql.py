@@ -136,6 +136,8 @@ def _everywhere(statement: Node) -> Iterator[str]:
             and any(map(_reads_other_accounts, _kept_subqueries(node)))
         ):
             yield "a subquery of several accounts for each computed row"
+        if _binds_account(node) and any(map(_reads_other_accounts, _kept_subqueries(node))):
+            yield "a subquery that asks every node, in a statement of one account"
 
 
 def _first(item: Node) -> Node:
@@ -156,7 +158,7 @@ def _is_computed(item: Node) -> bool:
 
 def _kept_subqueries(query: Node) -> Iterator[Node]:
     """Subqueries that PostgreSQL does not turn into joins: those in the result, and those below OR."""
-    for part in query.targetList or ():
+    for part in getattr(query, "targetList", None) or ():
         yield from (node.subselect for node in _walk(part) if _is(node, ast.SubLink))
     for either in _walk(query.whereClause):
         if _is(either, ast.BoolExpr) and either.boolop is BoolExprType.OR_EXPR:
