@@ -1,4 +1,4 @@
-"""The demo's carrier: a profile, a rate card, and a file a day that shows the habits and faults of real carriers."""
+"""The demo's carrier: a profile, a rate card, and a file a day, right or with the faults of real carriers."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ carrier = "{CARRIER}"
 increments = "6/6"
 rate_card = "{_CARD}"
 """
-# Prefix, destination and price of a minute; France has no price on purpose.
+# Prefix, destination and price of a minute; France is what is left.
 _PRICES: Final = (
     ("1", "USA and Canada", "0.0051"),
     ("447", "UK mobile", "0.0252"),
@@ -54,7 +54,7 @@ _PRICES: Final = (
     ("61", "Australia mobile", "0.0306"),
     ("49", "Germany mobile", "0.0234"),
 )
-_UNPRICED: Final = ("33", "France mobile", "0.0384")
+_OTHERS: Final = ("33", "France mobile", "0.0384")
 _PLACES: Final = Decimal("0.0001")
 _TAX: Final = Decimal("1.19")
 _HEADER: Final = ("id", "answered", "caller", "callee", "destination", "seconds", "amount")
@@ -69,7 +69,7 @@ _KINDS: Final = {
     "tax": "calls to Germany with 19 % tax on the agreed price",
     "split": "calls charged in two parts, which is right",
     "credit": "calls charged twice too high, credited and charged again, which is right",
-    "unpriced": "calls to France without an agreed price",
+    "unpriced": "calls to France without an amount",
     "fee": "fees without a call",
     "rejected": "lines that cannot be read",
 }
@@ -89,13 +89,14 @@ class DemoFile:
 
     @property
     def content(self) -> bytes:
-        """The file as CSV, with two lines that cannot be read."""
+        """The file as CSV; one with faults ends in two lines that cannot be read."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow(_HEADER)
         writer.writerows(self.rows)
-        text.write("this line is cut o\r\n")
-        writer.writerow(["bad-time", "not a time", "+12125550100", "+12125550101", "USA and Canada", 1, "0.0100"])
+        if self.planted[_KINDS["rejected"]]:
+            text.write("this line is cut o\r\n")
+            writer.writerow(["bad-time", "not a time", "+12125550100", "+12125550101", "USA and Canada", 1, "0.0100"])
         return text.getvalue().encode()
 
 
@@ -103,13 +104,22 @@ def write_demo_profile(folder: Path) -> None:
     """Writes the profile and its rate card into the folder of the profiles."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{PROFILE}.toml").write_text(_PROFILE_TEXT, "utf-8")
-    lines = [f"{prefix},{name},{rate},USD" for prefix, name, rate in _PRICES]
+    lines = [f"{prefix},{name},{rate},USD" for prefix, name, rate in (*_PRICES, _OTHERS)]
     (folder / _CARD).write_text("\n".join(["prefix,destination,rate,currency", *lines, ""]), "utf-8")
 
 
-def demo_file(documents: list[Document], *, account_id: str, day: str) -> DemoFile:
-    """The file for the answered legs of a day; the same account, day and documents result in the same file."""
+def demo_file(documents: list[Document], *, account_id: str, day: str, faults: bool = True) -> DemoFile:
+    """The file for the answered legs of a day; the same arguments result in the same file.
+
+    Args:
+        documents: the switch's documents of the day.
+        account_id: account that owns the calls.
+        day: business date, written as in ISO 8601.
+        faults: whether the file shows each kind of difference; otherwise it has every call with its agreed price.
+    """
     billed = [document for document in documents if document.get("billing_seconds") and cost_units(document)]
+    if not faults:
+        return DemoFile([_row(document["call_id"], document) for document in billed])
     chance = random.Random(f"demo/{account_id}/{day}")
     kinds = _chosen(billed, chance)
     file = DemoFile()
@@ -154,6 +164,8 @@ def _charge(file: DemoFile, document: Document, kind: str) -> None:
             rows = [_row(call_id, document, seconds + ringing, after=-ringing)]
         case "increment":
             rows = [_row(call_id, document, seconds, step=60)]
+        case "unpriced":
+            rows[0][-1] = ""
         case "tax":
             rows = [_row(call_id, document, factor=_TAX)]
         case "split":
@@ -177,7 +189,7 @@ def _charge(file: DemoFile, document: Document, kind: str) -> None:
 
 def _price(document: Document) -> tuple[str, str, str]:
     digits = str(document["callee_id_number"]).removeprefix("+")
-    return next((price for price in _PRICES if digits.startswith(price[0])), _UNPRICED)
+    return next((price for price in _PRICES if digits.startswith(price[0])), _OTHERS)
 
 
 def _row(

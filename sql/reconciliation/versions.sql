@@ -86,8 +86,8 @@ LIMIT 1
 
 -- Name:        open_exposure
 -- Purpose:     undecided breaks and their exposure in the newest reconciliations, by day and currency; red ones that
---              decisions settle, and red ones because charges are not verified. Days with rejected lines are problems of
---              their own (uploads/open_rejects).
+--              decisions settle, and red ones because charges are not verified. Rejected lines are problems of their own
+--              (uploads/open_rejects); the breaks of their days are counted here.
 -- Parameters:  account_ids (array), first_date.   Grain: business_date, currency.   Locks: none.
 SELECT
     newest.business_date,
@@ -98,8 +98,10 @@ SELECT
         WHERE
             newest.light = 'red'
             AND newest.status = 'final'
-            AND NOT newest.unverified
-            AND (undecided.breaks > 0 OR newest.breaks = 0)
+            AND (
+                (undecided.breaks > 0 AND (NOT newest.unverified OR newest.has_rejects))
+                OR (newest.breaks = 0 AND NOT newest.unverified)
+            )
     ) AS red,
     count(*) FILTER (
         WHERE newest.light = 'red'

@@ -19,8 +19,10 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest, collect_day
 from cdr_pipeline.steps.failure import AccountFailure
+from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.remedies import remedy_of
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.ledger import Account
 from tests.support.played import playing, run_job
 
 DAY = (datetime.now(UTC) - timedelta(days=3)).date()
@@ -144,3 +146,36 @@ def test_a_night_without_a_switch_names_the_setting_and_starts_no_run(settings: 
         run_night(DAY, without)
     with open_instance(without) as instance:
         assert instance.get_runs_count() == 0
+
+
+def test_a_night_without_accounts_is_refused_and_starts_no_run(ctx: RunContext) -> None:
+    made = ctx.settings.model_copy(update={"api_url": "http://127.0.0.1:9"})
+    with pytest.raises(ConfigurationError, match="no account is registered") as refused:
+        run_night(DAY, made)
+    assert "accounts sync" in (refused.value.hint or "")
+    with open_instance(made) as instance:
+        assert instance.get_runs_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "failing", "first"),
+    [
+        ("upstream_transient", 2, "first start the switch, or correct CDR_API_URL"),
+        ("upstream_account_not_found", 1, "stop collecting it: 'cdr-pipeline accounts add a0 --inactive'"),
+        ("upstream_account_not_found", 2, "first correct CDR_API_URL or the ids of the accounts"),
+        ("upstream_auth", 1, "let the switch's operator give these credentials access"),
+    ],
+)
+def test_a_failed_day_says_what_to_do_before_its_command(ctx: RunContext, code: str, failing: int, first: str) -> None:
+    with ctx.ledger() as ledger:
+        for number in range(2):
+            ledger.accounts.add(Account(f"a{number}", f"Name {number}", time_zone="UTC"), now=ctx.clock())
+        for number in range(failing):
+            ledger.connection.execute(
+                "INSERT INTO windows (account_id, business_date, starts_at, ends_at, state, attempted_at, error_code)"
+                " VALUES (%s, %s, %s::date, %s::date + 1, 'failed', now(), %s)",
+                [f"a{number}", DAY, DAY, DAY, code],
+            )
+    (found,) = [item for item in find_problems(ctx) if item.code == code]
+    assert first in found.what
+    assert "Name 0 (a0)" in found.what

@@ -91,7 +91,7 @@ def test_a_draft_is_no_profile_until_its_questions_are_answered(ctx: RunContext,
     (tmp_path / "f.csv").write_text(
         "ref;from;to;start;seconds\n1;a;b;03/04/2026 09:00:00;60\n2;a;b;04/03/2026 09:00:00;5\n"
     )
-    ctx.settings.profile_dir.mkdir(parents=True)
+    # The command makes the folder.
     target = ctx.settings.profile_dir / "drafted.toml"
     said = run("profiles", "new", "f.csv", "--out", str(target)).stderr
     assert "decided: 5 columns, delimiter ';'" in said

@@ -9,11 +9,12 @@ from cdr_pipeline.cli.reports import show
 
 if TYPE_CHECKING:
     from collections import Counter
-    from datetime import date
+    from datetime import date, datetime
 
     from cdr_pipeline.defs.operations.night import Night
     from cdr_pipeline.settings import Settings
     from cdr_pipeline.simulator.switch import SimulatedSwitch
+    from cdr_pipeline.simulator.traffic import SimulatedAccount
     from cdr_pipeline.steps.run_context import Progress, RunContext
 
 _HOST = "127.0.0.1"
@@ -82,12 +83,14 @@ def demo(
         ctx = RunContext.open(played, progress=report)
         ready = time.monotonic() - started_at
         _add_accounts(switch, ctx)
-        dates = _last_days(days)
+        dates = _last_days(days, switch, ctx.clock())
         write_demo_profile(settings.profile_dir)
+        # One file shows what carriers do wrong, the same when the demo runs again tomorrow. All others are right.
+        wrong = switch.accounts[0], next(day for day in dates if day.toordinal() % days == 0)
         planted: Counter[str] = Counter()
-        nights = {day: _run_night(day, switch, ctx, report, planted) for day in dates}
+        nights = {day: _run_night(day, switch, ctx, report, wrong=wrong, planted=planted) for day in dates}
     _print_result(nights, ctx, ready)
-    _print_planted(planted, dates)
+    _print_planted(planted, *wrong)
     out.print(f"\n{days} nights in {time.monotonic() - started_at:.1f} s. Look at them:  cdr-pipeline ui")
     out.print("List what is in the warehouse:            cdr-pipeline status")
     if not serves:
@@ -105,7 +108,7 @@ def _serve(settings: "Settings", port: int) -> None:
     from cdr_pipeline.serving.server import serve as serve_all
     from cdr_pipeline.steps.run_context import RunContext
 
-    out.print("\nThe console runs until Ctrl-C: see why the days are red, decide breaks, download files.")
+    out.print("\nThe console runs until Ctrl-C: see why a day is red, decide its breaks, download files.")
     show_sign_in_link(_HOST, port, RunContext.open(settings))
     serve_all(settings, host=_HOST, port=port, workers=1)
 
@@ -122,12 +125,12 @@ def _require_no_real_settings(settings: "Settings") -> None:
         )
 
 
-def _last_days(days: int) -> "list[date]":
-    """Days that have ended everywhere: an account west of the operator would still be in its last one."""
-    from datetime import datetime, timedelta
+def _last_days(days: int, switch: "SimulatedSwitch", now: "datetime") -> "list[date]":
+    """The newest days that have ended for each account."""
+    from datetime import timedelta
     from zoneinfo import ZoneInfo
 
-    today = datetime.now(ZoneInfo("Etc/GMT+12")).date()
+    today = min(now.astimezone(ZoneInfo(account.time_zone)).date() for account in switch.accounts)
     return [today - timedelta(days=number) for number in range(days, 0, -1)]
 
 
@@ -157,7 +160,13 @@ def _add_accounts(switch: "SimulatedSwitch", ctx: "RunContext") -> None:
 
 
 def _run_night(
-    day: "date", switch: "SimulatedSwitch", ctx: "RunContext", report: "Progress", planted: "Counter[str]"
+    day: "date",
+    switch: "SimulatedSwitch",
+    ctx: "RunContext",
+    report: "Progress",
+    *,
+    wrong: "tuple[SimulatedAccount, date]",
+    planted: "Counter[str]",
 ) -> "Night":
     """Drops the carriers' files of the day and runs its night."""
     from cdr_pipeline.defs.operations.night import run_night
@@ -169,29 +178,31 @@ def _run_night(
         folder = ctx.settings.upload_dir / account.account_id / PROFILE
         folder.mkdir(parents=True, exist_ok=True)
         documents = documents_of_business_day(switch, account, day)
-        file = demo_file(documents, account_id=account.account_id, day=str(day))
+        file = demo_file(documents, account_id=account.account_id, day=str(day), faults=(account, day) == wrong)
         planted.update(file.planted)
         (folder / f"carrier_{day}.csv").write_bytes(file.content)
     return run_night(day, ctx.settings, progress=lambda text: report(f"{day}: {text}"))
 
 
-def _print_planted(planted: "Counter[str]", dates: "list[date]") -> None:
-    """Names what the carriers' files contain on purpose, so that red days are no surprise."""
+def _print_planted(planted: "Counter[str]", account: "SimulatedAccount", day: "date") -> None:
+    """Names what one carrier's file contains on purpose, and the commands that explain and decide it."""
     from cdr_pipeline.cli.terminal import out
     from cdr_pipeline.simulator.demo_carrier import CARRIER
+    from cdr_pipeline.steps.operations.remedies import settle_command
 
-    first, last = f"{dates[0]:%Y-%m-%d}", f"{dates[-1]:%Y-%m-%d}"
     out.print(
-        f"\nThe carriers' files differ from the switch on purpose, on every day: red days, breaks and what 'doctor'"
-        f" names from {first} to {last} are these",
+        f"\nOne file differs from the switch on purpose, that of {account.name} of {day:%Y-%m-%d}. Its day is red, and "
+        "'doctor' names the red day and the lines that cannot be read. The file has",
         soft_wrap=True,
     )
     for words, count in planted.most_common():
         out.print(f"  {count:>4} {words}")
+    of_day = f"--from {day:%Y-%m-%d} --to {day:%Y-%m-%d}"
+    out.print(f"Every difference:             cdr-pipeline breaks list {of_day}", soft_wrap=True)
     out.print(
-        f"What is owed to the carrier:  cdr-pipeline invoices compare --carrier {CARRIER} --from {first} --to {last}"
+        f"What is owed to the carrier:  cdr-pipeline invoices compare --carrier {CARRIER} {of_day}", soft_wrap=True
     )
-    out.print(f"Every difference:             cdr-pipeline breaks list --from {first} --to {last}")
+    out.print(f"Decide them:                  {settle_command(day)}", markup=False, soft_wrap=True)
 
 
 def _print_result(nights: "dict[date, Night]", ctx: "RunContext", ready: float) -> None:

@@ -140,6 +140,7 @@ def new(
     if target is None:
         sys.stdout.write(draft.text)
         return
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(draft.text, "utf-8")
     left = f"answer the questions, or fill in what is missing in {target}, then" if draft.questions else "next"
     err.print(f"written to {target}; {left}: cdr-pipeline profiles check {shlex.quote(str(target))}", markup=False)

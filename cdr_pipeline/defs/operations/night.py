@@ -88,7 +88,8 @@ def run_night(
     """Runs the job ``nightly`` for one business date.
 
     Raises:
-        ConfigurationError: no switch is configured, or the date has no partition. No run is started.
+        ConfigurationError: no switch is configured, no account is registered, or the date has no partition. No run is
+            started.
         WarehouseError: the warehouse cannot be used. No run is started.
         KeyboardInterrupt: Ctrl-C ended the run, which is then a failed one.
     """
@@ -104,7 +105,12 @@ def run_night(
             hint="set it and CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN; see 'cdr-pipeline config check'",
         )
     # A warehouse that cannot be used is an error of its own, and leaves no failed run behind.
-    RunContext.open(settings)
+    with RunContext.open(settings).ledger() as ledger:
+        if not ledger.accounts.active():
+            raise ConfigurationError(
+                "no account is registered: there is nothing to collect",
+                hint="'cdr-pipeline accounts sync' reads them from the switch, 'cdr-pipeline accounts add ID' adds one",
+            )
     tags = {PROCESS_TAG: own_process()} | ({ACCOUNTS_TAG: ",".join(accounts)} if accounts else {})
     if replay:
         tags[REPLAY_TAG] = "true"

@@ -150,7 +150,7 @@ def _collect_account(
             collected = collected.plus(collect_account_day(account, earlier, client, ledger, ctx, again=True))
             if collected.failure is not None:
                 break
-    ctx.progress(f"collected {account.account_id}")
+    ctx.progress(f"{'collected' if collected.failure is None else 'could not collect'} {account.account_id}")
     return collected
 
 

@@ -201,7 +201,7 @@ def _load_account(account: Account, request: LoadRequest, ledger: Ledger, ctx: R
             account.account_id,
             loaded_account.foreign_rows,
         )
-    ctx.progress(f"loaded {account.account_id}")
+    ctx.progress(f"{'loaded' if failure is None else 'could not load'} {account.account_id}")
     return loaded_account
 
 

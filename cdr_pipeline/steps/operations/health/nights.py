@@ -9,6 +9,8 @@ from cdr_pipeline.errors import (
     CallTooLong,
     DayNotEnded,
     DialectChanged,
+    TransientUpstreamError,
+    UpstreamAccountNotFound,
     UpstreamAuthError,
     WindowOutdated,
     WindowTooHeavy,
@@ -101,9 +103,7 @@ def collection_problems(ledger: Ledger, active: Sequence[Account]) -> Iterator[P
         text, before = _WORDS_OF_CODES.get(code, _NOT_ASKED)
         only = "".join(f" --account {account_id}" for account_id in accounts) if len(accounts) <= NAMED else ""
         titles = some([titled(item, names) for item in accounts])
-        first, command = (
-            _access(accounts, len(names), roots) if code == UpstreamAuthError.code else (ComposedText(""), "")
-        )
+        first, command = _first_step(code, accounts, len(names), roots)
         yield Problem(
             ComposedText(
                 "{day}: {cause}{text} {accounts}{first}",
@@ -121,14 +121,30 @@ def collection_problems(ledger: Ledger, active: Sequence[Account]) -> Iterator[P
         )
 
 
-def _access(accounts: list[str], registered: int, roots: list[str]) -> tuple[ComposedText, str]:
-    """What to do first about refused credentials, and the command that tries them before the night is run again."""
-    if len(accounts) == registered:
-        # A token does not show its account, so the root of the tree is named.
-        tried = f"cdr-pipeline accounts sync --root {roots[0]} && " if len(roots) == 1 else ""
-        return ComposedText("; first correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN"), tried
+def _first_step(code: str, accounts: list[str], registered: int, roots: list[str]) -> tuple[ComposedText, str]:
+    """What to do before the night is run again, and the command that tries it first."""
+    everybody = len(accounts) == registered
+    stop = f"'cdr-pipeline accounts add {accounts[0]} --inactive'"
+    match code:
+        case UpstreamAuthError.code if everybody:
+            # A token does not show its account, so the root of the tree is named.
+            tried = f"cdr-pipeline accounts sync --root {roots[0]} && " if len(roots) == 1 else ""
+            return ComposedText("; first correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN"), tried
+        case UpstreamAuthError.code:
+            return _no_access(stop), ""
+        case UpstreamAccountNotFound.code if everybody:
+            return ComposedText("; first correct CDR_API_URL or the ids of the accounts"), ""
+        case UpstreamAccountNotFound.code:
+            return ComposedText("; if it no longer exists there, stop collecting it: {command}", command=stop), ""
+        case TransientUpstreamError.code if everybody:
+            return ComposedText("; first start the switch, or correct CDR_API_URL"), ""
+        case _:
+            return ComposedText(""), ""
+
+
+def _no_access(stop: str) -> ComposedText:
     text = "; first let the switch's operator give these credentials access to it, or stop collecting it: {command}"
-    return ComposedText(text, command=f"'cdr-pipeline accounts add {accounts[0]} --inactive'"), ""
+    return ComposedText(text, command=stop)
 
 
 def _grouped(accounts: int, cause: str) -> ComposedText:
