@@ -163,6 +163,9 @@ class LoginRequest(BaseModel):
     data: LoginKey
 
 
+_NAME: Final = r"^[^\x00]{1,300}$"
+
+
 class UserLogin(BaseModel):
     """Name and password as one digest, and name or realm of the account."""
 
@@ -170,9 +173,9 @@ class UserLogin(BaseModel):
         pattern="^([0-9a-fA-F]{32}|[0-9a-fA-F]{40})$",
         description='MD5 or SHA-1 of "name:password", in hexadecimal digits',
     )
-    account_name: str | None = Field(default=None, max_length=300)
-    account_realm: str | None = Field(default=None, max_length=300)
-    realm: str | None = Field(default=None, max_length=300, description="the same as account_realm")
+    account_name: str = Field(default="", pattern=_NAME)
+    account_realm: str = Field(default="", pattern=_NAME)
+    realm: str = Field(default="", pattern=_NAME, description="the same as account_realm")
     method: Literal["md5", "sha"] | None = None
 
 
@@ -185,8 +188,9 @@ class UserLoginRequest(BaseModel):
 # Schema without references, so that it needs no component of its own.
 LOGIN_SCHEMA: Final = LoginRequest.model_json_schema() | {"properties": {"data": LoginKey.model_json_schema()}}
 LOGIN_SCHEMA.pop("$defs")
+_NAMED: Final = [{"required": [name]} for name in ("account_name", "account_realm", "realm")]
 USER_LOGIN_SCHEMA: Final = UserLoginRequest.model_json_schema() | {
-    "properties": {"data": UserLogin.model_json_schema()}
+    "properties": {"data": UserLogin.model_json_schema() | {"anyOf": _NAMED}}
 }
 USER_LOGIN_SCHEMA.pop("$defs")
 

@@ -105,6 +105,7 @@ def test_the_token_opens_the_named_account_and_those_below(api: Served) -> None:
         {"data": {"credentials": "short", "account_name": "a"}},
         {"data": {"credentials": digest("ann")}},
         {"data": {"account_name": "a"}},
+        {"data": {"credentials": digest("ann"), "account_name": "a\0"}},
         {},
     ],
 )

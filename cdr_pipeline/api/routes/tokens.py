@@ -59,7 +59,7 @@ async def user_auth(request: Request) -> Response:
     login = _user_login_of(await read_small(request))
     credentials = login.credentials.lower()
     service.rates.require_unsuspected(request, credentials)
-    wanted = PasswordLogin(credentials, login.account_name, login.account_realm or login.realm)
+    wanted = PasswordLogin(credentials, login.account_name or None, login.account_realm or login.realm or None)
     async with service.logins:
         logged_in = await run_in_threadpool(log_in, wanted, service.ctx)
     if logged_in is None:
