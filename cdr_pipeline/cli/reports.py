@@ -98,6 +98,12 @@ def account_names(ctx: "RunContext") -> Mapping[str, str]:
         return {account.account_id: account.name for account in ledger.accounts.all()}
 
 
+def titles(account_ids: Iterable[str], ctx: "RunContext") -> str:
+    """Accounts by name and id, for a message."""
+    names = account_names(ctx)
+    return ", ".join(f"{names[item]} ({item})" if names.get(item) else item for item in account_ids)
+
+
 def _run_as_json(command: Callable[[], None], listings: tuple[Listing, ...]) -> None:
     from cdr_pipeline.cli.terminal import out
     from cdr_pipeline.privacy.redaction import redact

@@ -117,7 +117,7 @@ def test_an_edge_window_that_is_not_covered_leaves_the_day_incomplete(ctx: RunCo
         report = night_report(EDGE_DAY, place)
         assert not report.good
         assert report.incomplete == (account_id,)
-        assert "no: 1 window(s) failed" in night_markdown(report)
+        assert "no: 1 window failed" in night_markdown(report)
         assert "upstream_window_too_heavy" in {item.code for item in find_problems(place)}
         (sealed,) = seal_days(SealRequest([EDGE_DAY]), place)
         assert (sealed.outcome, sealed.obstacles) == ("refused", (Obstacle.INCOMPLETE,))

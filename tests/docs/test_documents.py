@@ -159,7 +159,7 @@ def test_help_is_quick_enough_to_be_used(tmp_path: Path) -> None:
         ({"CDR_TIME_ZONE": "Mars"}, ["status"], 2, "CDR_TIME_ZONE"),
         ({"CDR_WAREHOUSE_URL": "postgresql://nobody:CANARY@127.0.0.1:9/x"}, ["status"], 3, "warehouse_unavailable"),
         ({"CDR_API_URL": "https://x.example"}, ["demo"], 2, "CDR_API_URL"),
-        ({}, ["verify-export", "{tmp}"], 0, "0 file(s) checked"),
+        ({}, ["verify-export", "{tmp}"], 0, "0 files checked"),
         ({}, ["config", "check"], 0, "all settings are valid"),
         ({}, ["fields"], 0, "| account_id |"),
     ],

@@ -122,7 +122,7 @@ def test_a_night_with_rejected_rows_succeeds_and_is_shown_as_not_good(
     assert result.success
     assert run is not None
     assert (run.tags[VERDICT_TAG], run.tags[REJECTED_TAG]) == ("not good", "1")
-    assert "1 row(s) were rejected and are in no file" in run.tags[CAUSE_TAG]
+    assert "1 row rejected and in no file" in run.tags[CAUSE_TAG]
     assert not shown.passed
     assert shown.description == shown.metadata[str(DAY)].value
 

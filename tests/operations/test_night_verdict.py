@@ -42,16 +42,14 @@ def test_a_page_with_problems_never_says_good(report: NightReport) -> None:
     broken = replace(report, broken=(PROBLEM,))
     assert not broken.good
     page = night_markdown(broken)
-    assert (
-        "**Not good: all 1 accounts are collected whole and have their files, but 1 problem(s) need action.**" in page
-    )
+    assert "**Not good: all 1 accounts are collected whole and have their files, but 1 problem needs action.**" in page
     assert "## Broken now: 1" in page
     assert "Good:" not in page
 
 
 def test_a_verdict_names_only_what_is_wrong(report: NightReport) -> None:
     wrong = replace(report, accounts=(replace(ACCOUNT, path=None),), broken=(PROBLEM,))
-    assert wrong.verdict == "Not good: 1 of 1 accounts have no file, 1 problem(s) need action."
+    assert wrong.verdict == "Not good: 1 of 1 accounts have no file, 1 problem needs action."
 
 
 def test_a_late_day_is_named_at_once_with_the_command_that_restates_it(ctx: RunContext) -> None:

@@ -60,7 +60,7 @@ def test_exit_codes_tell_pending_from_blocked_and_done(
         with pytest.raises(ProblemsFound):
             upgrade_command()
         assert current(warehouse_url) == "0001"
-    assert "1 connection(s) of 'cdr_pipeline api'" in capsys.readouterr().out
+    assert "1 connection of 'cdr_pipeline api'" in capsys.readouterr().out
     upgrade_command()
     assert current(warehouse_url) == head(scripts())[0]
     upgrade_command(check=True)

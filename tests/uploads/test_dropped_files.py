@@ -165,7 +165,7 @@ def test_a_file_without_a_place_is_named_everywhere_and_keeps_days_open(
     assert code in what_is_broken_codes(place)
     report = night_report(DAY, place)
     assert not report.good
-    assert "1 file(s) in the drop folder are refused" in report.verdict
+    assert "1 file refused in the drop folder" in report.verdict
     sealed = seal(place)
     assert (sealed.outcome, sealed.obstacles) == ("refused", ("upload_waits",))
     assert state(place) == "open"

@@ -167,7 +167,7 @@ def test_an_import_with_rejected_rows_stores_the_others_and_exits_13(ctx: RunCon
     (tmp_path / "a.csv").write_text(carrier_text(1) + carrier_row(2, start="never"))
     done = run("import", "a.csv", "--account", "acct", "--profile", "generic", code=13)
     assert "[rows_rejected] 1 row(s) of a.csv were rejected; the others are stored" in done.stderr
-    assert "1 daily file(s) written" in done.stdout
+    assert "1 daily file written" in done.stdout
     assert stored(ctx) == [("generic:id:c1",)]
     run("import", "a.csv", "--account", "acct", "--profile", "generic", code=13)
     upload = done.stdout.split("rejects export ")[1].split()[0]
@@ -189,12 +189,12 @@ def test_replayed_and_released_rows_reach_the_daily_file(ctx: RunContext, run: R
     assert calls() == 2
     run("rejects", "export", said.split("rejects export ")[1].split()[0], "--out", "r.csv")
     (tmp_path / "r.csv").write_text((tmp_path / "r.csv").read_text().replace("never", "2026-03-02T10:00:00Z"))
-    assert "1 daily file(s) written" in run("rejects", "replay", "r.csv").stdout
+    assert "1 daily file written" in run("rejects", "replay", "r.csv").stdout
     assert calls() == 3
     (tmp_path / "b.csv").write_text(carrier_text(1, 2, 4))
     run("import", "b.csv", "--account", "acct", "--profile", "generic", code=5)
     upload = uploads(run, "--state", "held")["b.csv"]
-    assert "1 daily file(s) written" in run("uploads", "release", upload, "--by", "controller").stdout
+    assert "1 daily file written" in run("uploads", "release", upload, "--by", "controller").stdout
     assert calls() == 4
 
 

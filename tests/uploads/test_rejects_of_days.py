@@ -84,7 +84,7 @@ def test_a_night_with_rejected_rows_is_not_good(place: RunContext, tmp_path: Pat
     manifest(place)
     report = night_report(DAY, place)
     assert not report.good
-    assert "1 row(s) were rejected and are in no file" in report.verdict
+    assert "1 row rejected and in no file" in report.verdict
     (problem,) = rejects_named(place)
     assert "ragged_row" in problem.what
     assert problem.command.startswith("cdr-pipeline rejects export ")

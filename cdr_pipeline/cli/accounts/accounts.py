@@ -8,7 +8,8 @@ import typer
 from cdr_pipeline.cli.account_options import argument, several
 from cdr_pipeline.cli.dates import day_option, parse_any_day
 from cdr_pipeline.cli.listings import Cell, listing
-from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.cli.reports import reports, show, titles
+from cdr_pipeline.errors.counts import count_of
 
 accounts_app = typer.Typer(help="Accounts whose calls are collected and imported.", no_args_is_help=True)
 _SYNCED: Final = listing(
@@ -108,7 +109,7 @@ def sync(
     failed = [account_id for account_id, _ in synced.refused] + [failure.account_id for failure in synced.failures]
     if failed:
         raise IncompleteNight(
-            f"{len(failed)} account(s) failed: {', '.join(sorted(failed))}",
+            f"{count_of(len(failed), 'account')} failed: {titles(sorted(failed), ctx)}",
             hint="the others are done; fix the cause and run 'cdr-pipeline accounts sync' again",
         )
 
@@ -178,6 +179,8 @@ def dialect(
         ctx,
     )
     if forgotten:
-        out.print(f"{len(forgotten)} dialect(s) forgotten: 'cdr-pipeline nightly --date YYYY-MM-DD' finds them anew")
+        out.print(
+            f"{count_of(len(forgotten), 'dialect')} forgotten: 'cdr-pipeline nightly --date YYYY-MM-DD' finds them anew"
+        )
     if any(item.configured for item in dialects):
         out.print("CDR_API_DIALECT is set and wins over what was found; 'auto' lets the switch say it")

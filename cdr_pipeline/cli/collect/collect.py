@@ -7,7 +7,8 @@ import typer
 from cdr_pipeline.cli.account_options import Accounts
 from cdr_pipeline.cli.dates import Day
 from cdr_pipeline.cli.listings import Cell, listing
-from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.cli.reports import reports, show, titles
+from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
     from cdr_pipeline.steps.collect.load_day import AccountLoaded
@@ -71,12 +72,13 @@ def collect(
     )
     if failed:
         raise IncompleteNight(
-            f"{len(failed)} account(s) failed: {', '.join(sorted(failed))}",
+            f"{count_of(len(failed), 'account')} failed: {titles(sorted(failed), ctx)}",
             hint="the others are done; run it again for these with --account",
         )
     if loaded.incomplete:
         raise IncompleteNight(
-            f"{len(loaded.incomplete)} account(s) are incomplete: {', '.join(loaded.incomplete)}",
+            f"{count_of(len(loaded.incomplete), 'account is', 'accounts are')} incomplete: "
+            f"{titles(loaded.incomplete, ctx)}",
             hint="a day is complete when it has ended and every window of it is loaded; "
             f"run 'cdr-pipeline collect --date {day}' again then",
         )

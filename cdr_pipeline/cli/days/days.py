@@ -9,10 +9,12 @@ from cdr_pipeline.cli.account_options import Accounts
 from cdr_pipeline.cli.dates import Days, First, Last, day_option, require_order
 from cdr_pipeline.cli.days.adopted import ADOPTED, print_adopted
 from cdr_pipeline.cli.listings import Cell, listing
-from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.cli.reports import account_names, reports, show
+from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Iterable
 
     from cdr_pipeline.steps.run_context import RunContext
 
@@ -126,7 +128,8 @@ def seal(
     failed = [day for day in results if day.outcome == "failed"]
     if failed:
         raise ExportError(
-            f"{len(failed)} day(s) failed: {', '.join(f'{day.account_id} {day.business_date}' for day in failed)}",
+            f"{count_of(len(failed), 'day')} failed: "
+            f"{_named(((day.account_id, day.business_date) for day in failed), ctx)}",
             hint="the list has the cause of each; fix it, then run the same command again",
         )
     refused = [day for day in results if day.outcome == "refused"]
@@ -134,7 +137,7 @@ def seal(
         red = [day for day in refused if Obstacle.RECONCILIATION in day.obstacles]
         first = settle_command(red[0].business_date, red[0].account_id) if red else ""
         raise DayNotSealable(
-            f"{len(refused)} day(s) stay open",
+            f"{count_of(len(refused), 'day stays', 'days stay')} open",
             hint=f"{f'decide the breaks: {first}; ' if red else ''}remove what is in the way, or seal with --override"
             " --by NAME --reason TEXT",
         )
@@ -180,8 +183,11 @@ def restate(
     )
     failed = [day for day in results if day.outcome in ("refused", "failed")]
     if failed:
-        named = ", ".join(f"{day.account_id} {day.business_date}" for day in failed)
-        raise DayNotSealable(f"{len(failed)} day(s) were not restated: {named}", hint="see the list; then try again")
+        named = _named(((day.account_id, day.business_date) for day in failed), ctx)
+        raise DayNotSealable(
+            f"{count_of(len(failed), 'day was', 'days were')} not restated: {named}",
+            hint="see the list; then try again",
+        )
 
 
 @days_app.command("adopt")
@@ -207,7 +213,9 @@ def adopt(
         out.print("nothing to do: the ledger knows every final file")
     problems = sum(bool(day.problems) for day in results)
     if problems:
-        raise ExportError(f"{problems} day(s) need a person", hint="the list above says what to do for each")
+        raise ExportError(
+            f"{count_of(problems, 'day needs', 'days need')} a person", hint="the list above says what to do for each"
+        )
 
 
 @days_app.command("repair")
@@ -242,7 +250,10 @@ def repair(
         out.print("nothing to repair")
     lost = sum(file.outcome == "lost" for file in results)
     if lost:
-        raise SealedFileDamaged(f"{lost} sealed file(s) are lost", hint="the list above says what to do for each")
+        raise SealedFileDamaged(
+            f"{count_of(lost, 'sealed file is', 'sealed files are')} lost",
+            hint="the list above says what to do for each",
+        )
 
 
 @days_app.command("why")
@@ -314,6 +325,17 @@ def _show_story(account_id: str, day: "dt.date", ctx: "RunContext") -> None:
             for event in events
         ),
         ctx,
+    )
+
+
+def _named(days: "Iterable[tuple[str, dt.date]]", ctx: "RunContext") -> str:
+    """Days of accounts for a message, with the names of the accounts."""
+    names = account_names(ctx)
+    return ", ".join(
+        f"{names[account_id]} ({account_id}) {business_date}"
+        if names.get(account_id)
+        else f"{account_id} {business_date}"
+        for account_id, business_date in days
     )
 
 

@@ -7,6 +7,7 @@ import typer
 from cdr_pipeline.cli.account_options import Accounts
 from cdr_pipeline.cli.listings import listing
 from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.errors.counts import count_of
 
 deliveries_app = typer.Typer(help="Deliveries that are due, and receipts.", no_args_is_help=True)
 _SENT: Final = listing(
@@ -57,7 +58,8 @@ def deliver(
     if missing:
         named = ", ".join(f"{item.path} at {item.target}" for item in missing)
         raise DeliveryError(
-            f"{len(missing)} file(s) did not arrive: {named}", hint="'cdr-pipeline deliveries list' shows what waits"
+            f"{count_of(len(missing), 'file')} did not arrive: {named}",
+            hint="'cdr-pipeline deliveries list' shows what waits",
         )
 
 

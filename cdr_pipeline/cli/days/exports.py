@@ -9,7 +9,8 @@ import typer
 from cdr_pipeline.cli.account_options import Accounts
 from cdr_pipeline.cli.dates import Day, parse_month
 from cdr_pipeline.cli.listings import Cell, listing
-from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.cli.reports import reports, show, titles
+from cdr_pipeline.errors.counts import count_of
 
 _FILES: Final = listing(
     "files", "Daily files", "account", "day", "state", "rows", "file", "changed", "failure", numbers=("rows",),
@@ -92,7 +93,8 @@ def export_month(
     show(_MONTHS, rows, ctx)
     if failed:
         raise ExportError(
-            f"{len(failed)} account(s) have no files of the month: {', '.join(item.account_id for item in failed)}",
+            f"{count_of(len(failed), 'account has', 'accounts have')} no files of the month: "
+            f"{titles((item.account_id for item in failed), ctx)}",
             hint="the list has the cause of each; fix it, then run the same command again",
         )
 
@@ -138,7 +140,7 @@ def verify_export(
             _VERIFIED,
             ((file, text) for file, differences in sorted(differences_by_file.items()) for text in differences),
         )
-    out.print(f"{len(differences_by_file)} file(s) checked, {broken} differ from their manifest")
+    out.print(f"{count_of(len(differences_by_file), 'file')} checked, {broken} differ from their manifest")
     if broken:
         hints = ["fetch them again; on the machine that wrote them, 'cdr-pipeline days repair'"] * (broken > lost)
         if lost:
@@ -146,4 +148,6 @@ def verify_export(
                 "the version that replaces a lost file is complete; if a copy of the lost file turns up, put it back "
                 "and run 'cdr-pipeline days repair --date DATE'"
             )
-        raise ExportError(f"{broken} file(s) differ from their manifest", hint="; ".join(hints))
+        raise ExportError(
+            f"{count_of(broken, 'file differs', 'files differ')} from the manifest", hint="; ".join(hints)
+        )

@@ -6,6 +6,7 @@ import typer
 
 from cdr_pipeline.cli.listings import listing
 from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,19 +109,19 @@ def fetch(
         )  # fmt: skip
     written = sum(item.file is not None for item in imported.exported)
     if written:
-        out.print(f"{written} daily file(s) written below {ctx.settings.export_dir}")
+        out.print(f"{count_of(written, 'daily file')} written below {ctx.settings.export_dir}")
     require_exported(imported.exported)
     _require_good(results)
     waiting = [*loaded.failures, *loaded.held]
     if waiting:
         raise UploadError(
-            f"{len(waiting)} file(s) were fetched and are not merged: "
+            f"fetched and not merged: {count_of(len(waiting), 'file')}: "
             + "; ".join(f"[{item.code}] {item.message}" for item in waiting),
             hint="'cdr-pipeline uploads list' shows them; 'uploads release' or 'uploads discard' decides a held one",
         )
     if loaded.counts.rejected:
         raise RowsRejected(
-            f"{loaded.counts.rejected} row(s) were rejected; the others are stored",
+            f"{count_of(loaded.counts.rejected, 'row was', 'rows were')} rejected; the others are stored",
             hint="'cdr-pipeline rejects list' shows them",
         )
 
@@ -191,7 +192,8 @@ def list_files(
     if late or failing:
         raise InboundError(
             "; ".join(
-                [f"{len(late)} expected file(s) are late"] * bool(late) + [f"place {name} fails" for name in failing]
+                [f"{count_of(len(late), 'expected file is', 'expected files are')} late"] * bool(late)
+                + [f"place {name} fails" for name in failing]
             ),
             hint="'cdr-pipeline inbound check' tries the places",
         )

@@ -10,7 +10,7 @@ from cdr_pipeline.cli.account_options import Accounts, several
 from cdr_pipeline.cli.dates import day_option, parse_any_day, parse_month
 from cdr_pipeline.cli.listings import Cell, Listing, listing
 from cdr_pipeline.cli.reports import add_content, is_json, reports, show
-from cdr_pipeline.core.reconcile.result.counted import counted
+from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
     from cdr_pipeline.core.reconcile.invoices.currency_comparison import CurrencyComparison
@@ -219,10 +219,10 @@ def compare(
         out.print(f"  {finding}", markup=False, soft_wrap=True)
     if compared.missing_days:
         days = f"{compared.missing_days[0]} to {compared.missing_days[-1]}"
-        missing = counted(len(compared.missing_days), "day")
+        missing = count_of(len(compared.missing_days), "day")
         out.print(f"  {missing} of the period without a reconciliation, {days}", markup=False)
     if compared.red_days:
-        out.print(f"  {counted(len(compared.red_days), 'day')} of the period red or provisional", markup=False)
+        out.print(f"  {count_of(len(compared.red_days), 'day')} of the period red or provisional", markup=False)
     out.print(f"page: {compared.page}", soft_wrap=True, markup=False)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.errors.counts import count_of
 
 config_app = typer.Typer(help="Settings: environment variables CDR_* and an optional .env.", no_args_is_help=True)
 _SETTINGS: Final = listing(
@@ -42,7 +43,9 @@ def check() -> None:
     )
     wrong = [item.variable for item in inspected if item.problem]
     if wrong:
-        raise ConfigurationError(f"{len(wrong)} setting(s) wrong: {', '.join(wrong)}", hint="see the column 'problem'")
+        raise ConfigurationError(
+            f"{count_of(len(wrong), 'wrong setting')}: {', '.join(wrong)}", hint="see the column 'problem'"
+        )
     if settings is not None:
         require_upstream(settings)
         if tried := check_place(settings):

@@ -6,6 +6,7 @@ import typer
 
 from cdr_pipeline.cli.operations.problems import problem_listing, problem_rows
 from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
     from cdr_pipeline.settings import Settings
@@ -46,7 +47,10 @@ def doctor(
         if problems:
             show(listed, problem_rows(problems))
     if result.problems:
-        raise ProblemsFound(f"{len(result.problems)} thing(s) are broken", hint="the list has the command for each")
+        raise ProblemsFound(
+            f"{count_of(len(result.problems), 'thing is', 'things are')} broken",
+            hint="the list has the command for each",
+        )
     out.print("nothing is broken")
 
 

@@ -46,6 +46,6 @@ def nightly(
         rejected = open_rejects_of_day(ctx, date.date(), account)
     if rejected:
         raise RowsRejected(
-            f"the night is done, but {rejected} row(s) of {date:%Y-%m-%d} were rejected and are in no file",
+            f"the night is done, but rows of {date:%Y-%m-%d} were rejected and are in no file: {rejected}",
             hint="'cdr-pipeline rejects list' shows the reasons, 'cdr-pipeline doctor' the command for each file",
         )

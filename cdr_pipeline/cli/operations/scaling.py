@@ -6,6 +6,7 @@ import typer
 
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reports import is_json, reports, show
+from cdr_pipeline.errors.counts import count_of
 
 _PHASES: Final = listing("phases", "One process on two cores, everything new", "phase", "seconds", numbers=("seconds",))
 _PLAN: Final = listing(
@@ -40,8 +41,8 @@ def scaling(
         show(_PLAN, [(*predicted, result.core_hours)])
     if workers > 1 or nodes:
         out.print(
-            f"{workers} worker(s), {nodes or 'no'} Citus node(s): {_duration(result.seconds)} if the warehouse"
-            f" keeps up, {_duration(result.most_seconds)} if it does not get faster",
+            f"{count_of(workers, 'worker')}, {count_of(nodes or 0, 'Citus node')}: {_duration(result.seconds)} if the"
+            f" warehouse keeps up, {_duration(result.most_seconds)} if it does not get faster",
             soft_wrap=True,
         )
     disk = result.warehouse_bytes + result.file_bytes * keep_days

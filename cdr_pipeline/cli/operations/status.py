@@ -11,6 +11,7 @@ from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.operations.problems import problem_listing, problem_rows
 from cdr_pipeline.cli.reports import is_json, reports, show
 from cdr_pipeline.cli.uploads.drops import DROPS, print_drops
+from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +107,7 @@ def _day_row(day: "DayStatus") -> tuple[object, ...]:
         Cell(round(float(day.api_minutes), 1), f"{day.api_minutes:.1f}"),
         through,
         Cell(day.row_count, None if day.row_count is not None else "no file"),
-        Cell(day.failed_windows, f"{day.failed_windows} window(s)" if day.failed_windows else "", "red"),
+        Cell(day.failed_windows, f"{count_of(day.failed_windows, 'window')}" if day.failed_windows else "", "red"),
         Cell(day.volume, day.volume if unusual else "", "red"),
         Cell(day.usual_rows, f"{day.usual_rows} rows" if unusual else "", "red"),
     )

@@ -7,6 +7,7 @@ import typer
 
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reports import is_json, reports, show
+from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
     from cdr_pipeline.steps.operations.upgrade_check import UpgradeCheck
@@ -48,7 +49,7 @@ def upgrade(
     _print(found)
     if found.obstacles:
         raise ProblemsFound(
-            f"{len(found.obstacles)} thing(s) must be done before the upgrade",
+            f"{count_of(len(found.obstacles), 'thing')} must be done before the upgrade",
             hint="the lines above name each; then run 'cdr-pipeline upgrade --check' again",
         )
     if found.old_server is not None and not check:
@@ -62,8 +63,8 @@ def upgrade(
         )
     elif found.pending:
         raise WarehouseNotMigrated(
-            f"{len(found.pending)} migration(s) are pending: the warehouse is at revision {found.revision}, "
-            f"this version needs {found.newest}",
+            f"{count_of(len(found.pending), 'migration is', 'migrations are')} pending: "
+            f"the warehouse is at revision {found.revision}, this version needs {found.newest}",
             hint="make a backup with 'cdr-pipeline backup FILE', then run 'cdr-pipeline upgrade'",
         )
     else:

@@ -10,6 +10,7 @@ from cdr_pipeline.cli.listings import listing
 from cdr_pipeline.cli.reports import is_json, reports, show
 from cdr_pipeline.cli.retention.erase import erase
 from cdr_pipeline.cli.retention.retention import retention_app
+from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,8 +133,9 @@ def migrate() -> None:
         out.print(f"migrated from {result.before or 'an empty database'} to revision {result.after}")
     for item in long_values:
         out.print(
-            f"account {item.account_id}: when its limit was introduced, {item.records} record(s) had a {item.field} of"
-            f" up to {item.longest} bytes, {item.most_bytes} are allowed. They stay; delivered again they are rejected",
+            f"account {item.account_id}: when its limit was introduced, {count_of(item.records, 'record')} had a"
+            f" {item.field} of up to {item.longest} bytes, {item.most_bytes} are allowed. They stay;"
+            " delivered again they are rejected",
             soft_wrap=True,
             markup=False,
         )
@@ -196,7 +198,7 @@ def restore(
     refused_days = [day for day in restored.adopted if day.problems]
     if refused_days:
         raise ExportError(
-            f"restored, but {len(refused_days)} day(s) with final files need a person",
+            f"restored, but a person is needed for {count_of(len(refused_days), 'day')} with final files",
             hint="the list above says what to do for each",
         )
 

@@ -11,7 +11,7 @@ from cdr_pipeline.cli.dates import day_option
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reconciliation import break_options as options
 from cdr_pipeline.cli.reports import reports, show
-from cdr_pipeline.core.reconcile.result.counted import counted
+from cdr_pipeline.errors.counts import count_of
 
 breaks_app = typer.Typer(help="Differences between switch and carriers: list, decide, export.", no_args_is_help=True)
 SHOWN_ID = 10
@@ -177,15 +177,17 @@ def export(
     with run_context("exporting") as ctx:
         exported = export_breaks(request, ctx)
     pack = exported.pack
-    out.print(f"{counted(pack.breaks, 'break')}: {pack.workbook}", soft_wrap=True, markup=False)
+    out.print(f"{count_of(pack.breaks, 'break')}: {pack.workbook}", soft_wrap=True, markup=False)
     out.print(f"the same as CSV: {pack.csv_file}", soft_wrap=True, markup=False)
     if internal:
         out.print("internal: contains names and decisions; do not send it to the carrier", markup=False)
     if exported.left_out:
-        out.print(f"{counted(exported.left_out, 'disputed break')} left out: nothing is charged too much", markup=False)
+        out.print(
+            f"{count_of(exported.left_out, 'disputed break')} left out: nothing is charged too much", markup=False
+        )
     if exported.open:
         out.print(
-            f"{counted(exported.open, 'break')} without a decision left out; list them with:\n"
+            f"{count_of(exported.open, 'break')} without a decision left out; list them with:\n"
             f"  cdr-pipeline breaks list --from {business_date:%Y-%m-%d} --to {business_date:%Y-%m-%d}"
             f" --account {account} --carrier {carrier} --state open",
             soft_wrap=True,

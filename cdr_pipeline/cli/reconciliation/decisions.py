@@ -13,7 +13,7 @@ from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reconciliation import break_options as options
 from cdr_pipeline.cli.reconciliation.breaks import SHOWN_ID, breaks_app
 from cdr_pipeline.cli.reports import reports, show
-from cdr_pipeline.core.reconcile.result.counted import counted
+from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +146,7 @@ def note(
 
     with run_context("noting") as ctx:
         result = note_breaks(ids, ctx, noted_by=by, note=text, assignee=assign, accounts=account)
-    out.print(f"noted for {counted(len(result.breaks), 'break')}", markup=False)
+    out.print(f"noted for {count_of(len(result.breaks), 'break')}", markup=False)
 
 
 @breaks_app.command("credit")
@@ -314,7 +314,7 @@ def _remedy(day: "SettledDay") -> str:
 
     if day.open_breaks:
         command = settle_command(day.day.business_date, day.day.account_id)
-        return f"{counted(day.open_breaks, 'break')} without a decision:\n  {command}"
+        return f"{count_of(day.open_breaks, 'break')} without a decision:\n  {command}"
     return (
         "nothing verifies the charges: give the profile a rate_card, or set compare_amounts = false, then:\n"
         f"  cdr-pipeline reconcile --date {day.day.business_date}"
@@ -332,4 +332,4 @@ def _print_sums(words: str, breaks: "Sequence[Break]") -> None:
         f"{much.normalize():f} {unit} too much" + (f", {little.normalize():f} {unit} too little" if little else "")
         for unit, (much, little) in sorted(money.items())
     )
-    out.print(f"{counted(len(breaks), 'break')} {words}{': ' + sums if sums else ''}", markup=False)
+    out.print(f"{count_of(len(breaks), 'break')} {words}{': ' + sums if sums else ''}", markup=False)

@@ -7,7 +7,7 @@ import typer
 from cdr_pipeline.cli.account_options import several
 from cdr_pipeline.cli.listings import listing
 from cdr_pipeline.cli.reports import is_json, reports, show
-from cdr_pipeline.core.reconcile.result.counted import counted
+from cdr_pipeline.errors.counts import count_of
 
 _ERASED: Final = listing("erasures", "Erased", "account", "records", "rejects", "days", "dry_run")
 _FILES: Final = listing("files", "Files that show it or may", "account", "kind", "path", "where")
@@ -44,7 +44,7 @@ def erase(
     for item in erasures:
         out.print(
             f"{item.account_id}: {item.records} records and {item.rejects} refused rows "
-            f"{'would be ' if dry_run else ''}masked, files of {counted(item.days, 'day')} due again",
+            f"{'would be ' if dry_run else ''}masked, files of {count_of(item.days, 'day')} due again",
             soft_wrap=True,
         )
         if is_json():

@@ -9,6 +9,7 @@ from cdr_pipeline.cli.account_options import Owner
 from cdr_pipeline.cli.listings import listing
 from cdr_pipeline.cli.reports import is_json, reports, show
 from cdr_pipeline.cli.uploads.profiles import complete_profile
+from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +84,8 @@ def import_file(
             raise preview.refusal
         if preview.counts.rejected:
             raise RowsRejected(
-                f"{preview.counts.rejected} row(s) of {file.name} would be rejected; the others would be stored",
+                f"{count_of(preview.counts.rejected, 'row')} of {file.name} would be rejected; "
+                "the others would be stored",
                 hint="correct the file, or import it and correct its rejects",
             )
         return
@@ -94,7 +96,7 @@ def import_file(
     if loaded.known:
         out.print("these bytes were imported before; the counts are those of the first import")
     elif loaded.counts.updated:
-        out.print(f"{loaded.counts.updated} record(s) changed since an earlier file; their history is kept")
+        out.print(f"{count_of(loaded.counts.updated, 'record')} changed since an earlier file; their history is kept")
     _print_reasons(loaded.reject_reasons, loaded.filtered_reasons, loaded.details)
     if loaded.reject_reasons:
         out.print(f"to correct them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")

@@ -10,6 +10,7 @@ from cdr_pipeline.cli.account_options import Accounts, OneAccount
 from cdr_pipeline.cli.dates import day_option
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.errors.counts import count_of
 
 rejects_app = typer.Typer(help="Rejected rows: list, export, correct and replay them.", no_args_is_help=True)
 _REJECTS: Final = listing(
@@ -82,7 +83,7 @@ def export(
             for line in rejects.lines:
                 fresh.write(line.encode())
             fresh.place()
-    err.print(f"{rejects.rows} rejected row(s) of {rejects.upload.file_name}", markup=False)
+    err.print(f"{count_of(rejects.rows, 'rejected row')} of {rejects.upload.file_name}", markup=False)
 
 
 @rejects_app.command("replay")
@@ -136,5 +137,5 @@ def dismiss(
 
     with run_context("dismissing") as ctx:
         dismissed = dismiss_rejects(DismissRequest(by, reason, upload, date.date() if date else None, account), ctx)
-    out.print(f"{dismissed.rows} rejected row(s) dismissed")
+    out.print(f"{count_of(dismissed.rows, 'rejected row')} dismissed")
     show_reconciled(dismissed.reconciled)

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from cdr_pipeline.errors.counts import count_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,7 +26,7 @@ def finish_upload(loaded: "LoadedUpload", exported: "Sequence[ExportedDay]", ctx
 
     written = sum(item.file is not None for item in exported)
     if written:
-        out.print(f"{written} daily file(s) written below {ctx.settings.export_dir}")
+        out.print(f"{count_of(written, 'daily file')} written below {ctx.settings.export_dir}")
     require_exported(exported)
     require_no_rejects(loaded)
 

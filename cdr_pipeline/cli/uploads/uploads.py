@@ -8,6 +8,7 @@ from cdr_pipeline.cli.account_options import Accounts, OneAccount
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reports import reports, show
 from cdr_pipeline.cli.uploads.drops import DROPS, print_drops
+from cdr_pipeline.errors.counts import count_of
 
 uploads_app = typer.Typer(help="Imported files, and files that wait for a decision.", no_args_is_help=True)
 _UPLOAD = typer.Argument(help="Id of the upload or its first characters; see 'uploads list'.")
@@ -148,5 +149,5 @@ def replay(
     for reason in replayed.upload.details:
         out.print(f"  rejected: {reason.text}", markup=False)
     if replayed.withdrawn:
-        out.print(f"{replayed.withdrawn} record(s) of the earlier reading withdrawn; their history is kept")
+        out.print(f"{count_of(replayed.withdrawn, 'record')} of the earlier reading withdrawn; their history is kept")
     finish_upload(replayed.upload, exported, ctx)

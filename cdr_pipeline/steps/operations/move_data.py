@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cdr_pipeline.errors import ConfigurationError, ProblemsFound
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.exports.atomic import SEALED_MODE
 from cdr_pipeline.files import durable
 from cdr_pipeline.files.store import StorePath, as_local_file, parse_url, sha256_of, store
@@ -45,7 +46,7 @@ class DataCopy:
         if self.wrong:
             named = ", ".join(self.wrong[:_NAMED])
             raise ProblemsFound(
-                f"{len(self.wrong)} of {self.files} file(s) are missing or differ: {named}",
+                f"{len(self.wrong)} of {count_of(self.files, 'file')} missing or different: {named}",
                 hint="stop everything that writes, then run 'cdr-pipeline data move' again",
             )
 

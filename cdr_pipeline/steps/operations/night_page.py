@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.exports.atomic import new_file, sole_writer
 from cdr_pipeline.steps.operations.health import Problem
 from cdr_pipeline.steps.operations.night_report import NightReport, OriginTotals
@@ -130,7 +131,7 @@ def _image(title: str, svg: str) -> str:
 
 def _completeness(account: NightAccount) -> str:
     if account.failed_windows:
-        return f"no: {account.failed_windows} window(s) failed"
+        return f"no: {count_of(account.failed_windows, 'window')} failed"
     return f"{account.complete_through:%Y-%m-%d %H:%M}" if account.complete_through else "no"
 
 

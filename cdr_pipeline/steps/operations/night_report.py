@@ -7,6 +7,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from cdr_pipeline.core.records.accounting import BatchCounts
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
 from cdr_pipeline.steps.operations.health import SEALED_CODES, Problem, find_problems
 from cdr_pipeline.steps.run_context import RunContext
@@ -85,8 +86,8 @@ class NightReport:
             f"{len(self.incomplete)} of {total} accounts are not collected whole": len(self.incomplete),
             f"{len(self.without_file)} of {total} accounts have no file": len(self.without_file),
             f"{thin} of {total} accounts are suspiciously empty": thin,
-            f"{self.refused_files} file(s) in the drop folder are refused": self.refused_files,
-            f"{self.rejected_rows} row(s) were rejected and are in no file": self.rejected_rows,
+            f"{count_of(self.refused_files, 'file')} refused in the drop folder": self.refused_files,
+            f"{count_of(self.rejected_rows, 'row')} rejected and in no file": self.rejected_rows,
             "sealed files are missing or damaged": self.damaged,
         }
         return [text for text, number in texts.items() if number]
@@ -99,7 +100,7 @@ class NightReport:
         whole = f"all {len(self.accounts)} accounts are collected whole and have their files"
         if self.good:
             return f"Good: {whole}."
-        broken = f"{len(self.broken)} problem(s) need action" if self.broken else ""
+        broken = f"{count_of(len(self.broken), 'problem needs', 'problems need')} action" if self.broken else ""
         if not self._faults:
             return f"Not good: {whole}, but {broken}."
         return "Not good: " + ", ".join([*self._faults, *filter(None, [broken])]) + "."

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from cdr_pipeline.errors import NewerThanBackup, WarehouseError
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.adopt_files import AdoptedDay, adopt_files
 from cdr_pipeline.steps.operations.data_folder import ID_FILE, bind_folder, read_folder_id
@@ -83,7 +84,8 @@ def restore_warehouse(
 def _require_nothing_newer(newer: tuple[NewerItems, ...]) -> None:
     if newer:
         raise RestoreRefused(
-            f"{sum(item.count for item in newer)} thing(s) are newer than the backup; nothing was restored",
+            f"{count_of(sum(item.count for item in newer), 'thing is', 'things are')} newer than the backup; "
+            "nothing was restored",
             newer=newer,
             hint="make a backup of the present warehouse, then repeat the command with --discard-newer",
         )

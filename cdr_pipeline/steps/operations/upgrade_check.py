@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdr_pipeline import __version__
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.files.lock import sole_lock
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
@@ -52,7 +53,8 @@ class UpgradeCheck:
         if self.up_runs:
             found.append("'cdr-pipeline up' runs: stop it (Ctrl-C, or 'systemctl stop' of its unit)")
         found += [
-            f"{item.sessions} connection(s) of '{item.program}': stop serve, ui, Dagster and commands that run"
+            f"{count_of(item.sessions, 'connection')} of '{item.program}': "
+            "stop serve, ui, Dagster and commands that run"
             for item in self.sessions
         ]
         if self.free_bytes is not None and self.free_bytes < self.needed_bytes:

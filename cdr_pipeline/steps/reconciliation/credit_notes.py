@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from cdr_pipeline.core.reconcile.result.counted import counted
 from cdr_pipeline.errors import InvalidDecision
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 from cdr_pipeline.steps.reconciliation.decisions import DecidedBreaks, Intent, decide, require_person
 from cdr_pipeline.steps.run_context import RunContext
@@ -46,7 +46,7 @@ def record_credit_note(
     total = sum((item.exposure for item in disputed), Decimal(0))
     if note.amount != total and not partial:
         raise InvalidDecision(
-            f"the credit note is of {_plain(note.amount)} {note.currency}, {counted(len(disputed), 'disputed break')}"
+            f"the credit note is of {_plain(note.amount)} {note.currency}, {count_of(len(disputed), 'disputed break')}"
             f" of {_plain(total)} {note.currency}; nothing was recorded",
             hint="choose other days with --from and --to, or close what it covers, oldest first, with --partial",
         )

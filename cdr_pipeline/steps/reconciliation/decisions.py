@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from cdr_pipeline.core.reconcile.result.breaks import Break
-from cdr_pipeline.core.reconcile.result.counted import counted
 from cdr_pipeline.core.reconcile.result.decisions import (
     Choice,
     DecisionSum,
@@ -16,6 +15,7 @@ from cdr_pipeline.core.reconcile.result.decisions import (
     undecided,
 )
 from cdr_pipeline.errors import BreakNotFound, DecisionConflict, InvalidDecision
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 from cdr_pipeline.steps.reconciliation.decision_file import read_decisions
@@ -357,7 +357,7 @@ def _found(ids: Iterable[str], ledger: Ledger, accounts: Sequence[str] | None = 
             )
         if len(found) != 1:
             raise BreakNotFound(
-                f"{counted(len(matches), 'break')} with an id that begins with {wanted!r}; nothing was decided",
+                f"{count_of(len(matches), 'break')} with an id that begins with {wanted!r}; nothing was decided",
                 hint=f"'cdr-pipeline breaks list' shows ids; give at least {_SHORTEST_ID} characters",
             )
         breaks += matches
