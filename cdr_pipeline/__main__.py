@@ -6,6 +6,8 @@ import threading
 
 # Long enough for Python to have left the destructor that swallowed Ctrl-C.
 _AGAIN_SECONDS = 0.05
+# By name: Dagster, which replaces Ctrl-C by an error of its own during a run, is slow to import.
+_INTERRUPTIONS = frozenset({"KeyboardInterrupt", "DagsterExecutionInterruptedError"})
 
 
 def main() -> None:
@@ -23,7 +25,7 @@ def main() -> None:
 
 def interrupt_again(ignored: "sys.UnraisableHookArgs", /) -> None:
     """Sends Ctrl-C again if it came during a destructor or a callback of one, where Python ignores all errors."""
-    if issubclass(ignored.exc_type, KeyboardInterrupt):
+    if ignored.exc_type.__name__ in _INTERRUPTIONS:
         # To the main thread, so that it ends its wait, if it waits.
         main_thread = threading.main_thread().ident or 0
         timer = threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, [main_thread, signal.SIGINT])

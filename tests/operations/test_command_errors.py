@@ -13,6 +13,7 @@ from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 import pytest
+from dagster import DagsterExecutionInterruptedError
 
 from cdr_pipeline import cli
 from cdr_pipeline.__main__ import interrupt_again
@@ -138,10 +139,13 @@ main()
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
-def test_ctrl_c_that_a_destructor_swallows_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt, DagsterExecutionInterruptedError])
+def test_ctrl_c_that_a_destructor_swallows_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
     class Interrupted:
         def __del__(self) -> None:
-            raise KeyboardInterrupt
+            raise error
 
     received = threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: received.set())
