@@ -20,6 +20,8 @@ from cdr_pipeline.console.sessions import csrf_token, user_of
 from cdr_pipeline.core.charts.composed_text import ComposedText
 from cdr_pipeline.steps.accounts.users import Permission
 
+# Of more accounts, a field takes the name of one; a list of all would make pages large.
+_MOST_CHOICES: Final = 100
 # Texts of notices that a redirect can name; anything else in the address is ignored.
 NOTICES: Final = {
     "decided": "The decision is recorded.",
@@ -126,6 +128,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    templates.globals["most_choices"] = _MOST_CHOICES
     templates.filters["query"] = _query
     templates.filters["segment"] = lambda text: quote(str(text), safe="")
     templates.filters["svg"] = _svg

@@ -65,6 +65,17 @@ def visible_account(user: SignedIn, account_id: str) -> Account:
     return account
 
 
+def chosen_account(user: SignedIn, text: str) -> str:
+    """Id of the account that a filter or form names by its id or its name; empty for none. Raises NotVisible."""
+    wanted = text.strip()
+    if not wanted or wanted in user.visible:
+        return wanted
+    named = [item.account_id for item in user.visible.values() if item.name.lower() == wanted.lower()]
+    if len(named) != 1:
+        raise NotVisible
+    return named[0]
+
+
 def visible_accounts(user: SignedIn) -> dict[str, Account]:
     """The accounts that the user sees, by id, in the order of their names."""
     ordered = sorted(user.visible.values(), key=lambda item: (item.name.lower(), item.account_id))

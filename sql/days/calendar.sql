@@ -1,6 +1,7 @@
 -- Name:        calendar
 -- Purpose:     days with their state, collection and reconciliation, without counting records.
--- Parameters:  account_ids (array), first_date, last_date.   Grain: account_id, business_date.   Locks: none.
+-- Parameters:  account_ids (array), first_date, last_date; only_action: without days that are in order.
+-- Grain:       account_id, business_date.   Locks: none.
 -- Each table is read on its own first: a cluster joins aggregates of distributed tables in fewer ways than one server.
 WITH newest AS MATERIALIZED (
     SELECT DISTINCT ON (account_id, carrier, business_date)
@@ -94,4 +95,26 @@ LEFT JOIN failed ON failed.account_id = days.account_id AND failed.business_date
 WHERE
     days.account_id = any(%(account_ids)s)
     AND days.business_date BETWEEN %(first_date)s AND %(last_date)s
+    AND (
+        NOT %(only_action)s
+        OR CASE
+            WHEN days.state <> 'open' THEN days.exported_changes < days.changes
+            ELSE
+                days.collected_at IS NULL
+                OR days.volume IN ('thin', 'empty')
+                OR failed.failed_windows > 0
+                OR verdicts.red > 0
+        END
+    )
 ORDER BY days.account_id, days.business_date
+
+-- Name:        day_counts
+-- Purpose:     number of days by date and state, late ones with those whose files have changed.
+-- Parameters:  account_ids (array), first_date, last_date.   Grain: business_date, state.   Locks: none.
+SELECT
+    business_date,
+    state,
+    count(*) AS days
+FROM days
+WHERE account_id = any(%(account_ids)s) AND business_date BETWEEN %(first_date)s AND %(last_date)s
+GROUP BY business_date, state

@@ -1,6 +1,7 @@
 -- Name:        deliveries
 -- Purpose:     deliveries in the given states, the longest waiting first.
--- Parameters:  account_ids (array), states (array).   Grain: account_id, target, path.   Locks: none.
+-- Parameters:  account_ids (array), states (array), most: rows, null for all.
+-- Grain:       account_id, target, path.   Locks: none.
 SELECT
     account_id,
     target,
@@ -18,6 +19,7 @@ SELECT
 FROM deliveries
 WHERE account_id = any(%(account_ids)s) AND state = any(%(states)s)
 ORDER BY state DESC, due_at, account_id, target, path
+LIMIT %(most)s
 
 -- Name:        lock_delivery
 -- Purpose:     lock a delivery to send its file; no row if another process holds it or the file is not due.

@@ -169,6 +169,7 @@ LIMIT 1
 -- Name:        record_locations
 -- Purpose:     the day and file that contain a record. An imported record may be shown in the row of the API record
 --              linked to it. An id without source, as in files and earlier versions, matches the ids of all sources.
+--              The key of the record comes from an index first, as in record.
 -- Parameters:  account_ids (array), record_id.   Grain: account_id, origin, record_id.   Locks: none.
 WITH wanted AS (
     SELECT %(record_id)s AS record_id
@@ -204,19 +205,27 @@ LEFT JOIN export_files
         AND export_files.dialect = 'exact'
 WHERE
     cdr_merged.account_id = any(%(account_ids)s)
-    AND (
-        cdr_merged.record_id IN (SELECT wanted.record_id FROM wanted)
-        OR cdr_merged.linked_record_id IN (SELECT wanted.record_id FROM wanted)
-        OR (cdr_merged.account_id, cdr_merged.record_id) IN (
-            SELECT
-                part.account_id,
-                part.api_record_id
-            FROM cdr_links AS part
-            WHERE
-                part.account_id = any(%(account_ids)s)
-                AND part.part_no > 0
-                AND part.imported_record_id IN (SELECT wanted.record_id FROM wanted)
-        )
+    AND (cdr_merged.account_id, cdr_merged.leg_origin, cdr_merged.record_id, cdr_merged.business_date) IN (
+        SELECT
+            found.account_id,
+            found.origin,
+            found.record_id,
+            found.business_date
+        FROM cdr_keys AS found
+        WHERE
+            found.account_id = any(%(account_ids)s)
+            AND found.origin IN ('api', 'imported')
+            AND found.record_id IN (SELECT wanted.record_id FROM wanted)
+        UNION ALL
+        SELECT
+            link.account_id,
+            'api' AS origin,
+            link.api_record_id,
+            link.api_business_date
+        FROM cdr_links AS link
+        WHERE
+            link.account_id = any(%(account_ids)s)
+            AND link.imported_record_id IN (SELECT wanted.record_id FROM wanted)
     )
 ORDER BY cdr_merged.account_id, cdr_merged.business_date, cdr_merged.origin
 

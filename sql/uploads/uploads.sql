@@ -295,7 +295,8 @@ ORDER BY named.received_at DESC, named.account_id, named.file_name
 
 -- Name:        uploads
 -- Purpose:     uploads with their counts, newest first.
--- Parameters:  account_ids (array), sha256_prefix, states (array).   Grain: account_id, sha256.   Locks: none.
+-- Parameters:  account_ids (array), sha256_prefix, states (array), most: rows, null for all.
+-- Grain:       account_id, sha256.   Locks: none.
 SELECT
     uploads.account_id,
     uploads.sha256,
@@ -324,3 +325,4 @@ WHERE
     AND left(uploads.sha256, length(%(sha256_prefix)s)) = %(sha256_prefix)s
     AND uploads.state = any(%(states)s)
 ORDER BY uploads.received_at DESC, uploads.account_id, uploads.sha256
+LIMIT %(most)s

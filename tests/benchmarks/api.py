@@ -26,7 +26,7 @@ from uuid import uuid4
 import httpx2
 import psutil
 import psycopg
-from filled_warehouse import ACCOUNTS, DAYS, FIRST, LARGE, fill, workplace_of
+from filled_warehouse import ACCOUNTS, DAYS, FIRST, LARGE, Filling, fill, workplace_of
 from measuring import measured
 from psycopg import sql
 
@@ -64,7 +64,7 @@ def main() -> None:
         folder = (asked.use or asked.keep or Path(scratch)).absolute()
         if asked.use is None:
             begun = time.perf_counter()
-            fill(folder, asked.rows)
+            fill(folder, Filling(asked.rows))
             print(f"{asked.rows:,} rows made in {time.perf_counter() - begun:.0f} s")
         server, ctx = workplace_of(folder)
         try:

@@ -1,6 +1,8 @@
 """A warehouse filled on the server's side, for benchmarks of reading: partitions are made apart, indexes at the end."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,14 +54,15 @@ SELECT
     CASE WHEN n = leg THEN (63000000000 + leg / 2)::text END, '{{}}', false, md5(n::text), md5(n::text),
     gen_random_uuid(), n, '2026-04-01'
 FROM (
-    SELECT *, CASE WHEN place %% 2 = 0 THEN %(large)s ELSE 'a' || place / 2 %% %(accounts)s END AS account_id,
+    SELECT *, CASE WHEN place %% 2 = 0 THEN %(large)s ELSE %(prefix)s || place / 2 %% %(accounts)s END AS account_id,
         'pbx' || chance %% %(accounts)s || '.example' AS realm, chance %% 600 AS duration
     FROM (
         SELECT *, hashint4(leg)::bigint + 2147483648 AS chance,
             hashint4(-leg)::bigint + 2147483648 AS place, md5(leg::text) AS name,
             %(first)s::timestamptz + leg * make_interval(secs => %(step)s) AS started
         FROM (
-            SELECT n, n - CASE WHEN n %% 20 = 19 THEN 1 ELSE 0 END AS leg FROM generate_series(%(from)s, %(to)s) AS n
+            SELECT n, n - CASE WHEN n %% 20 = 19 THEN 1 ELSE 0 END AS leg
+            FROM generate_series(%(from)s::int, %(to)s::int) AS n
         ) AS numbered
     ) AS timed
     WHERE started >= %(month)s AND started < %(end)s
@@ -96,21 +99,45 @@ def workplace_of(folder: Path) -> tuple[EmbeddedServer, RunContext]:
     )
 
 
-def fill(folder: Path, rows: int) -> None:
-    """Records of the accounts, spread evenly over the days, with their keys and links."""
+@dataclass(frozen=True)
+class Filling:
+    """What a warehouse is filled with.
+
+    Attributes:
+        rows: number of records, spread evenly over the days; half of the legs are of the account with number 7.
+        accounts: number of accounts; their ids are the prefix and a number, and number 0 is the parent of all others.
+        first, days: period of the records.
+    """
+
+    rows: int
+    accounts: int = ACCOUNTS
+    prefix: str = "a"
+    first: date = FIRST
+    days: int = DAYS
+
+    def months(self) -> Iterator[date]:
+        """First days of the months of the period."""
+        month = self.first.replace(day=1)
+        while month <= self.first + timedelta(self.days):
+            yield month
+            month = next_month(month)
+
+
+def fill(folder: Path, filling: Filling) -> None:
+    """Records of the accounts with their keys and links."""
     server, ctx = workplace_of(folder)
+    root = f"{filling.prefix}0"
     with ctx.ledger() as ledger:
-        for number in range(ACCOUNTS):
-            ledger.accounts.add(Account(f"a{number}", parent_id=None if number == 0 else "a0"), now=ctx.clock())
+        for number in range(filling.accounts):
+            account = Account(f"{filling.prefix}{number}", f"Account {number}", None if number == 0 else root)
+            ledger.accounts.add(account, now=ctx.clock())
     with psycopg.connect(server.url, autocommit=True) as connection:
         for name, value in _FILLING.items():
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
     server.stop()
     server.ensure_running()
-    last = FIRST + timedelta(DAYS)
-    months = [month for month in (date(FIRST.year, number, 1) for number in range(1, 13)) if month <= last]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda month: _fill_month(server.url, rows, month), months))
+        list(pool.map(lambda month: _fill_month(server.url, filling, month), filling.months()))
     with _filling(server.url) as connection:
         with connection.transaction():
             for statement in _KEYS:
@@ -120,13 +147,14 @@ def fill(folder: Path, rows: int) -> None:
     server.stop()
 
 
-def _fill_month(url: str, rows: int, month: date) -> None:
-    step = DAYS * 86_400 / rows
+def _fill_month(url: str, filling: Filling, month: date) -> None:
+    step = filling.days * 86_400 / filling.rows
     end = next_month(month)
-    numbers = [int((day - FIRST).days * 86_400 / step) for day in (month, end)]
+    numbers = [int((day - filling.first).days * 86_400 / step) for day in (month, end)]
     bound = {
-        "large": LARGE, "accounts": ACCOUNTS, "first": FIRST, "step": step, "month": month, "end": end,
-        "from": max(1, numbers[0] - 20), "to": min(rows, numbers[1] + 20),
+        "large": f"{filling.prefix}7", "prefix": filling.prefix, "accounts": filling.accounts, "first": filling.first,
+        "step": step, "month": month, "end": end, "from": max(1, numbers[0] - 20),
+        "to": min(filling.rows, numbers[1] + 20),
     }  # fmt: skip
     bounds = {"first_day": sql.Literal(month), "end_day": sql.Literal(end)}
     # A table that is new to the transaction needs no log.

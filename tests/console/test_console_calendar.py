@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from cdr_pipeline.console.rendering import _templates
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
 from tests.support.console import DAY, ServedConsole, red_day, visible_text
@@ -70,3 +71,19 @@ def test_a_range_needs_role_account_and_reason(
 def test_a_range_of_another_account_does_not_exist(shared_console: ServedConsole) -> None:
     person = shared_console.person("operator", "self")
     assert person.send("/calendar", account="stranger", act="seal", **RANGE).status_code == 404
+
+
+def test_a_filter_names_an_account_by_its_name_or_id(shared_console: ServedConsole) -> None:
+    person = shared_console.person("viewer")
+    by_name, by_id = (person.get("/breaks", account=text, state="all") for text in ("Name of self", "self"))
+    assert by_name.text.count("data-row") == by_id.text.count("data-row") > 0
+    assert person.get("/breaks", account="name of nobody").status_code == 404
+
+
+def test_many_accounts_are_typed_and_suggested(shared_console: ServedConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = shared_console.person("viewer", "top")
+    assert person.get("/accounts/names", q="S").json() == ["name of self", "name of sibling"]
+    monkeypatch.setitem(_templates().globals, "most_choices", 2)
+    page = person.get("/breaks", account="self").text
+    assert 'value="name of self"' in page
+    assert 'data-suggest="/accounts/names"' in page

@@ -17,7 +17,14 @@ from cdr_pipeline.console.links import require_signed
 from cdr_pipeline.console.query import date_of, decimal_of, whole_number
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
-from cdr_pipeline.console.sessions import CurrentUser, NotVisible, OwnForm, require, visible_account, visible_accounts
+from cdr_pipeline.console.sessions import (
+    CurrentUser,
+    OwnForm,
+    chosen_account,
+    require,
+    visible_account,
+    visible_accounts,
+)
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
 from cdr_pipeline.steps.accounts.users import Permission, record_event
@@ -85,9 +92,7 @@ def show_breaks(request: Request, user: CurrentUser) -> Response:
     """The worklist; all filters are in the URL."""
     accounts = visible_accounts(user)
     query = request.query_params
-    account_id = query.get("account", "")
-    if account_id and account_id not in accounts:
-        raise NotVisible
+    account_id = chosen_account(user, query.get("account", ""))
     state = query.get("state", "open")
     breaks = list_breaks(
         BreakFilter(
@@ -106,7 +111,7 @@ def show_breaks(request: Request, user: CurrentUser) -> Response:
     )
     if wanted_format(request):
         return _EXPORT.file(request, user, breaks)
-    filters = {name: query.get(name, "") for name in _FILTERS}
+    filters = {name: query.get(name, "") for name in _FILTERS} | {"account": account_id}
     return page(
         request,
         "breaks.html",

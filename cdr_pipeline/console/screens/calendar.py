@@ -19,7 +19,7 @@ from cdr_pipeline.console.sessions import CurrentUser, OwnForm, require, visible
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn
-from cdr_pipeline.steps.days.calendar import NEEDS_ACTION, MarkedDay, calendar
+from cdr_pipeline.steps.days.calendar import MarkedDay, calendar
 
 router = APIRouter()
 # So many rows fit a page of 100 kB, each with the links of 31 days.
@@ -107,14 +107,13 @@ def _show(
     }
     number = _page_number(query.get("page", ""))
     only_action = "action" in query
-    # Without the filter by state, only the accounts of the page are looked at.
-    listed = list(accounts) if only_action or wanted_format(request) else _part(list(accounts), number)
-    marked = calendar(listed, first, last, ctx)
     if only_action:
-        wanted = {item.account_id for item in marked if item.mark in NEEDS_ACTION}
+        wanted = {item.account_id for item in calendar(list(accounts), first, last, ctx, only_action=True)}
         accounts = {account_id: account for account_id, account in accounts.items() if account_id in wanted}
     if wanted_format(request):
-        return _DAYS.file(request, user, [item for item in marked if item.account_id in accounts])
+        return _DAYS.file(request, user, calendar(list(accounts), first, last, ctx))
+    shown = _part(list(accounts), number)
+    marked = calendar(shown, first, last, ctx)
     cells: dict[str, dict[date, MarkedDay]] = defaultdict(dict)
     for item in marked:
         cells[item.account_id][item.business_date] = item
@@ -124,7 +123,7 @@ def _show(
         status=status,
         accounts=visible_accounts(user),
         count=len(accounts),
-        shown=_part(list(accounts), number),
+        shown=shown,
         days=[first.replace(day=number) for number in range(1, last.day + 1)],
         cells=cells,
         month=first,

@@ -15,7 +15,15 @@ from cdr_pipeline.console.catalog import Language
 from cdr_pipeline.console.query import date_of
 from cdr_pipeline.console.rendering import language_of, page
 from cdr_pipeline.console.service import service_of
-from cdr_pipeline.console.sessions import CurrentUser, NotVisible, OwnForm, require, visible_account, visible_accounts
+from cdr_pipeline.console.sessions import (
+    CurrentUser,
+    NotVisible,
+    OwnForm,
+    chosen_account,
+    require,
+    visible_account,
+    visible_accounts,
+)
 from cdr_pipeline.console.staged_files import forget, stage
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
@@ -141,7 +149,7 @@ def enter_invoice(
 ) -> Response:
     """Stores an invoice. With a reason, it corrects a stored one of the same number."""
     require(user, Permission.DECIDE)
-    owner = visible_account(user, form.account)
+    owner = visible_account(user, chosen_account(user, form.account))
     ctx = service_of(request).ctx
     staged = None
     if file is not None and file.filename:
@@ -166,7 +174,7 @@ def enter_invoice(
             ctx,
         )
     except CdrError as error:
-        wanted = PeriodRequest(form.carrier, form.first, max(form.first, form.last), _root(user, form.account))
+        wanted = PeriodRequest(form.carrier, form.first, max(form.first, form.last), _root(user, owner.account_id))
         return _show_month(request, user, wanted, refusal=error, status=400)
     finally:
         if staged is not None:
@@ -206,8 +214,8 @@ def show_one(request: Request, user: CurrentUser) -> Response:
 
 def _wanted(request: Request, user: SignedIn) -> PeriodRequest:
     query = request.query_params
-    carrier, account_id = query.get("carrier", ""), query.get("account", "")
-    if not carrier or (account_id and account_id not in user.visible):
+    carrier, account_id = query.get("carrier", ""), chosen_account(user, query.get("account", ""))
+    if not carrier:
         raise NotVisible
     today = service_of(request).ctx.clock().date()
     if "first" in query or "last" in query:
@@ -239,7 +247,7 @@ def _show_month(
         "carrier_month.html",
         status=status,
         accounts=visible_accounts(user),
-        account_id=request.query_params.get("account", ""),
+        account_id=chosen_account(user, request.query_params.get("account", "")),
         carrier=wanted.carrier,
         first=wanted.first_date,
         last=wanted.last_date,

@@ -5,16 +5,22 @@ from datetime import date, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from cdr_pipeline.console.query import date_of
+from cdr_pipeline.console.query import date_of, text_of
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
-from cdr_pipeline.console.sessions import CurrentUser, OwnForm, require, visible_account, visible_accounts
+from cdr_pipeline.console.sessions import (
+    CurrentUser,
+    OwnForm,
+    chosen_account,
+    require,
+    visible_accounts,
+)
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.errors import CdrError, DecisionConflict
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
-from cdr_pipeline.steps.days.calendar import calendar
+from cdr_pipeline.steps.days.calendar import calendar, night_summaries
 from cdr_pipeline.steps.operations.day_runs import day_runs, start_day_run
 from cdr_pipeline.warehouse.ledger import Account, Delivery
 
@@ -22,6 +28,7 @@ router = APIRouter()
 _STATES: Final = ("pending", "refused", "delivered")
 _SHOWN: Final = 200
 _NIGHTS: Final = 14
+_SUGGESTED: Final = 20
 _LOOKED_BACK: Final = timedelta(days=62)
 _DELIVERIES: Final = TableExport[Delivery](
     "deliveries",
@@ -60,7 +67,11 @@ def show_deliveries(request: Request, user: CurrentUser) -> Response:
     ctx = service_of(request).ctx
     state = request.query_params.get("state", "")
     with ctx.ledger() as ledger:
-        found = ledger.deliveries.list_all(user.accounts, [state] if state in _STATES else _STATES)
+        found = ledger.deliveries.list_all(
+            user.accounts,
+            [state] if state in _STATES else _STATES,
+            most=None if wanted_format(request) else _SHOWN + 1,
+        )
     if wanted_format(request):
         return _DELIVERIES.file(request, user, found)
     return page(
@@ -105,6 +116,15 @@ def show_accounts(request: Request, user: CurrentUser) -> Response:
     )
 
 
+@router.get("/accounts/names")
+def name_accounts(request: Request, user: CurrentUser) -> JSONResponse:
+    """Names of accounts that contain a text, for fields that suggest accounts while a person types."""
+    words = text_of(request, "q").lower()
+    named = [account.name or account_id for account_id, account in visible_accounts(user).items()
+             if words in account.name.lower() or words in account_id]  # fmt: skip
+    return JSONResponse(named[:_SUGGESTED])
+
+
 @router.get("/operations")
 def show_operations(request: Request, user: CurrentUser) -> Response:
     """The last nights: what each left undone, and why; and runs that people have started."""
@@ -120,15 +140,16 @@ def run_day(
 ) -> Response:
     """Starts the nightly job for a day of one account, or of all accounts that the user sees."""
     require(user, Permission.OPERATE)
-    accounts = [visible_account(user, account).account_id] if account else []
-    if not account and not user.everything:
+    chosen = chosen_account(user, account)
+    accounts = [chosen] if chosen else []
+    if not chosen and not user.everything:
         accounts = [item.account_id for item in user.visible.values() if item.active]
     ctx = service_of(request).ctx
     try:
         start_day_run(business_date, accounts, ctx, started_by=user.name)
     except CdrError as error:
         return _operations(request, user, refusal=error, status=409 if isinstance(error, DecisionConflict) else 400)
-    record_event(user, "run a day", ctx, account_id=account or None, business_date=business_date)
+    record_event(user, "run a day", ctx, account_id=chosen or None, business_date=business_date)
     return RedirectResponse("/operations?notice=run#run", status_code=303)
 
 
@@ -136,12 +157,11 @@ def _operations(request: Request, user: SignedIn, *, refusal: CdrError | None = 
     require(user, Permission.OPERATE)
     ctx = service_of(request).ctx
     last = ctx.clock().date()
-    marked = calendar(user.accounts, last - timedelta(days=_NIGHTS), last, ctx)
+    first = last - timedelta(days=_NIGHTS)
+    marked = calendar(user.accounts, first, last, ctx, only_action=True)
+    marks = {item.business_date: item.marks for item in night_summaries(user.accounts, first, last, marked, ctx)}
     with ctx.ledger() as ledger:
         failed = ledger.health.failed_days(user.accounts)
-    marks: dict[date, Counter[str]] = defaultdict(Counter)
-    for item in marked:
-        marks[item.business_date][item.mark] += 1
     causes: dict[date, Counter[tuple[str, str]]] = defaultdict(Counter)
     for item in failed:
         causes[item.business_date][item.error_code or "", item.cause or ""] += 1

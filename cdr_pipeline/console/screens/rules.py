@@ -11,7 +11,14 @@ from pydantic import BaseModel, Field
 from cdr_pipeline.console.query import decimal_of
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
-from cdr_pipeline.console.sessions import CurrentUser, OwnForm, require, visible_account, visible_accounts
+from cdr_pipeline.console.sessions import (
+    CurrentUser,
+    OwnForm,
+    chosen_account,
+    require,
+    visible_account,
+    visible_accounts,
+)
 from cdr_pipeline.core.reconcile.result.breaks import Break
 from cdr_pipeline.core.reconcile.result.decisions import BreakCriteria
 from cdr_pipeline.exports.reconciliation_words import CAUSES, CLASSES
@@ -100,8 +107,8 @@ def end(
 
 
 def _accounts(user: SignedIn, form: RuleForm) -> list[str]:
-    if form.account:
-        return [visible_account(user, form.account).account_id]
+    if account_id := chosen_account(user, form.account):
+        return [account_id]
     return [item.account_id for item in user.visible.values() if item.active]
 
 

@@ -17,7 +17,7 @@ from cdr_pipeline.console.catalog import Language
 from cdr_pipeline.console.query import date_of
 from cdr_pipeline.console.rendering import language_of, page
 from cdr_pipeline.console.service import service_of
-from cdr_pipeline.console.sessions import CurrentUser, NotVisible, visible_account, visible_accounts
+from cdr_pipeline.console.sessions import CurrentUser, NotVisible, chosen_account, visible_account, visible_accounts
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
 from cdr_pipeline.core.records.search import Compare, Condition, InstantRange, Operator, Search
@@ -66,9 +66,7 @@ async def search(request: Request, user: CurrentUser) -> Response:
     service = service_of(request)
     accounts = visible_accounts(user)
     query = request.query_params
-    account_id = query.get("account") or next(iter(accounts), "")
-    if account_id and account_id not in accounts:
-        raise NotVisible
+    account_id = chosen_account(user, query.get("account", "")) or next(iter(accounts), "")
     text = query.get("q", "").strip()[:200]
     today = service.ctx.clock().date()
     last = date_of(query.get("last", ""), today)

@@ -10,10 +10,11 @@ from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, visible_accounts
 from cdr_pipeline.steps.accounts.users import Permission
-from cdr_pipeline.steps.days.calendar import NEEDS_ACTION, MarkedDay, calendar
+from cdr_pipeline.steps.days.calendar import MarkedDay, calendar, night_summaries
 from cdr_pipeline.steps.days.second_person import waiting_requests
 from cdr_pipeline.steps.operations.health import Problem, find_problems
 from cdr_pipeline.steps.operations.waiting_work import waiting_work
+from cdr_pipeline.steps.run_context import RunContext
 
 router = APIRouter()
 _NIGHTS: Final = 14
@@ -31,8 +32,9 @@ def today(request: Request, user: CurrentUser) -> Response:
     ctx = service_of(request).ctx
     accounts = visible_accounts(user)
     last = ctx.clock().date()
-    marked = calendar(list(accounts), last - _LOOKED_BACK, last + timedelta(days=1), ctx)
-    work = waiting_work(list(accounts), marked, ctx, unowned=user.everything)
+    ids = list(accounts)
+    marked = calendar(ids, last - _LOOKED_BACK, last + timedelta(days=1), ctx, only_action=True)
+    work = waiting_work(ids, marked, ctx, unowned=user.everything)
     waiting = waiting_requests(None if user.everything else user.accounts, ctx) if user.may(Permission.OVERRIDE) else []
     problems = (
         _not_listed(find_problems(ctx), last - _LOOKED_BACK) if user.everything and user.role == "operator" else []
@@ -45,7 +47,7 @@ def today(request: Request, user: CurrentUser) -> Response:
         more=max(0, len(work) - _SHOWN),
         count=len(work) + len(waiting),
         waiting=waiting,
-        nights=_nights(marked, last),
+        nights=_nights(ids, marked, last, ctx),
         problems=problems,
     )
 
@@ -61,12 +63,8 @@ def _not_listed(problems: list[Problem], first: date) -> list[Problem]:
     ]
 
 
-def _nights(marked: list[MarkedDay], last: date) -> list[tuple[date, int, int]]:
+def _nights(accounts: list[str], marked: list[MarkedDay], last: date, ctx: RunContext) -> list[tuple[date, int, int]]:
     """Each of the last days with its accounts, and how many of them need action."""
-    days: dict[date, list[MarkedDay]] = {}
-    for item in marked:
-        days.setdefault(item.business_date, []).append(item)
     dates = [last - timedelta(days=number) for number in range(_NIGHTS, 0, -1)]
-    return [
-        (day, len(days.get(day, ())), sum(item.mark in NEEDS_ACTION for item in days.get(day, ()))) for day in dates
-    ]
+    found = {item.business_date: item for item in night_summaries(accounts, dates[0], dates[-1], marked, ctx)}
+    return [(day, found[day].total, found[day].action) if day in found else (day, 0, 0) for day in dates]

@@ -14,6 +14,7 @@ from cdr_pipeline.console.sessions import (
     CurrentUser,
     NotVisible,
     OwnForm,
+    chosen_account,
     require,
     visible_account,
     visible_accounts,
@@ -34,7 +35,8 @@ from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
 from cdr_pipeline.warehouse.ledger import UPLOAD_STATES, UploadLine
 
 router = APIRouter()
-_SHOWN: Final = 200
+# So many rows fit a page of 100 kB.
+_SHOWN: Final = 100
 _LINES: Final = 200
 # Cells of a page, and some fields.
 _MOST_CELLS: Final = 100_000
@@ -84,7 +86,7 @@ def try_file(
 ) -> Response:
     """Reads the file without loading it and shows what would happen to each line; without a profile, proposes one."""
     require(user, Permission.UPLOAD)
-    owner = visible_account(user, account)
+    owner = visible_account(user, chosen_account(user, account))
     if not file.filename:
         return _show(request, user, refusal="Choose a file.", status=400)
     staged = stage(
@@ -265,15 +267,14 @@ def _show(request: Request, user: SignedIn, *, refusal: str | CdrError = "", sta
     ctx = service_of(request).ctx
     accounts = visible_accounts(user)
     query = request.query_params
-    account_id = query.get("account", "")
-    if account_id and account_id not in accounts:
-        raise NotVisible
+    account_id = chosen_account(user, query.get("account", ""))
     wanted = query.get("state", "")
     chosen = {"unreadable": "refused"}.get(wanted, wanted)
     with ctx.ledger() as ledger:
         uploads = ledger.uploads.list_all(
             [account_id] if account_id else list(accounts),
             states=(chosen,) if chosen in UPLOAD_STATES else UPLOAD_STATES,
+            most=None if wanted_format(request) else _SHOWN,
         )
         drops = waiting_drops(ledger, ctx, list(accounts))
     if wanted_format(request) and request.method == "GET":
@@ -286,7 +287,7 @@ def _show(request: Request, user: SignedIn, *, refusal: str | CdrError = "", sta
         account_id=account_id,
         state=chosen,
         states=UPLOAD_STATES,
-        uploads=uploads[:_SHOWN],
+        uploads=uploads,
         most=_SHOWN,
         drops=[drop for drop in drops if user.everything or drop.account_id is not None],
         profiles=sorted(list_profiles(ctx.settings.profile_dir)),

@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
-from cdr_pipeline.console.sessions import CurrentUser, NotAllowed, OwnForm, require, visible_accounts
+from cdr_pipeline.console.sessions import CurrentUser, NotAllowed, OwnForm, chosen_account, require, visible_accounts
 from cdr_pipeline.errors import AccountNotFound, ConfigurationError
 from cdr_pipeline.steps.accounts.users import (
     Invitation,
@@ -42,11 +42,12 @@ def invite(
     """Invites a user and shows the link once."""
     _require_operator(user)
     ctx = service_of(request).ctx
+    chosen = chosen_account(user, account) or None
     try:
-        invitation = invite_user(UserRequest(name, role, account or None), ctx)
+        invitation = invite_user(UserRequest(name, role, chosen), ctx)
     except (ConfigurationError, AccountNotFound) as error:
         return _show(request, user, refusal=error.message, status=400)
-    record_event(user, "invite", ctx, account_id=account or None, subject=f"{invitation.user.name}: {role}")
+    record_event(user, "invite", ctx, account_id=chosen, subject=f"{invitation.user.name}: {role}")
     return _show(request, user, invitation=invitation)
 
 

@@ -45,3 +45,15 @@ document.querySelector("form[data-at-once]")?.requestSubmit();
 for (const place of document.querySelectorAll("[data-again]")) {
   setTimeout(() => { if (!document.activeElement?.closest("form")) location.reload(); }, place.dataset.again * 1000);
 }
+
+// Fields that name an account suggest those that contain what was typed.
+for (const field of document.querySelectorAll("input[data-suggest]")) {
+  let asked = 0;
+  field.addEventListener("input", async () => {
+    const turn = (asked += 1);
+    const answer = await fetch(`${field.dataset.suggest}?q=${encodeURIComponent(field.value)}`);
+    const names = answer.ok ? await answer.json() : [];
+    if (turn !== asked) return;
+    field.list.replaceChildren(...names.map((name) => Object.assign(document.createElement("option"), { value: name })));
+  });
+}

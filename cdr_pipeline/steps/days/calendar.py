@@ -1,6 +1,7 @@
 """States of the days of many accounts, including days that should exist and do not."""
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -13,6 +14,8 @@ Mark = Literal["missing", "late", "red", "incomplete", "provisional", "settled",
 # Marks of days that need action.
 NEEDS_ACTION: frozenset[Mark] = frozenset({"missing", "late", "red", "incomplete"})
 
+_STATES: Mapping[str, Mark] = {"open": "open", "sealed": "sealed", "restated": "restated"}
+
 
 @dataclass(frozen=True, slots=True)
 class MarkedDay:
@@ -24,10 +27,20 @@ class MarkedDay:
     day: CalendarDay | None = None
 
 
-def calendar(accounts: Sequence[str], first: date, last: date, ctx: RunContext) -> list[MarkedDay]:
-    """Days of the accounts between two dates, by account and date. Days before an account's first are left out."""
+def calendar(
+    accounts: Sequence[str], first: date, last: date, ctx: RunContext, *, only_action: bool = False
+) -> list[MarkedDay]:
+    """Days of the accounts between two dates, by account and date. Days before an account's first are left out.
+
+    Args:
+        accounts: ids of accounts.
+        first: first business date.
+        last: last business date.
+        ctx: settings, warehouse, clock and progress callback.
+        only_action: whether to leave out days that need no action.
+    """
     with ctx.ledger() as ledger:
-        days = ledger.calendar.days(accounts, first, last)
+        days = ledger.calendar.days(accounts, first, last, only_action=only_action)
         missing = ledger.health.missing_days(
             accounts,
             max(first, date.fromisoformat(ctx.settings.first_date)),
@@ -38,7 +51,52 @@ def calendar(accounts: Sequence[str], first: date, last: date, ctx: RunContext) 
     for key in ((account_id, gap.business_date) for gap in missing for account_id in gap.account_ids):
         if key not in marked:
             marked[key] = MarkedDay(*key, "missing")
-    return [marked[key] for key in sorted(marked)]
+    listed = [marked[key] for key in sorted(marked)]
+    return [item for item in listed if item.mark in NEEDS_ACTION] if only_action else listed
+
+
+@dataclass(frozen=True, slots=True)
+class NightSummary:
+    """Accounts of a date by mark; days in order have the mark of their state."""
+
+    business_date: date
+    marks: Mapping[Mark, int]
+
+    @property
+    def total(self) -> int:
+        """Number of accounts with a day, collected or missing."""
+        return sum(self.marks.values())
+
+    @property
+    def action(self) -> int:
+        """Number of accounts whose day needs action."""
+        return sum(count for mark, count in self.marks.items() if mark in NEEDS_ACTION)
+
+
+def night_summaries(
+    accounts: Sequence[str], first: date, last: date, needing_action: Sequence[MarkedDay], ctx: RunContext
+) -> list[NightSummary]:
+    """Accounts by mark for each date that has any, the oldest first.
+
+    Args:
+        accounts: ids of accounts.
+        first: first business date.
+        last: last business date.
+        needing_action: days of these accounts that need action, from ``calendar``.
+        ctx: settings, warehouse, clock and progress callback.
+    """
+    marks: dict[date, Counter[Mark]] = defaultdict(Counter)
+    with ctx.ledger() as ledger:
+        for item in ledger.calendar.counts(accounts, first, last):
+            marks[item.business_date][_STATES[item.state]] += item.days
+    for item in needing_action:
+        if first <= item.business_date <= last:
+            marks[item.business_date][item.mark] += 1
+            if item.day is not None:
+                # The ledger counts a late day as sealed or restated.
+                state = item.day.state
+                marks[item.business_date]["sealed" if state == "late_pending" else _STATES[state]] -= 1
+    return [NightSummary(day, {mark: count for mark, count in marks[day].items() if count}) for day in sorted(marks)]
 
 
 def _marked(day: CalendarDay) -> MarkedDay:

@@ -38,11 +38,33 @@ class CalendarDay:
     breaks: int
 
 
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """Number of days of a date with a state: open, sealed or restated, whether or not they have late changes."""
+
+    business_date: date
+    state: str
+    days: int
+
+
 class CalendarTable(LedgerTables):
     """Days by account and date, for display."""
 
-    def days(self, account_ids: Sequence[str], first_date: date, last_date: date) -> list[CalendarDay]:
-        """Days that have a ledger entry, by account and date."""
+    def days(
+        self, account_ids: Sequence[str], first_date: date, last_date: date, *, only_action: bool = False
+    ) -> list[CalendarDay]:
+        """Days that have a ledger entry, by account and date; ``only_action`` leaves out those that are in order."""
         return self.statements.records(
-            CalendarDay, "days/calendar", account_ids=list(account_ids), first_date=first_date, last_date=last_date
+            CalendarDay,
+            "days/calendar",
+            account_ids=list(account_ids),
+            first_date=first_date,
+            last_date=last_date,
+            only_action=only_action,
+        )
+
+    def counts(self, account_ids: Sequence[str], first_date: date, last_date: date) -> list[DayCount]:
+        """Number of days by date and state."""
+        return self.statements.records(
+            DayCount, "days/day_counts", account_ids=list(account_ids), first_date=first_date, last_date=last_date
         )

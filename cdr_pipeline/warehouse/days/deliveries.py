@@ -55,9 +55,11 @@ class DeliveryTable(LedgerTables):
             now=now,
         )
 
-    def list_all(self, account_ids: Sequence[str], states: Sequence[str]) -> list[Delivery]:
-        """Deliveries in these states, the longest waiting first."""
-        return self.statements.records(Delivery, "days/deliveries", account_ids=list(account_ids), states=list(states))
+    def list_all(self, account_ids: Sequence[str], states: Sequence[str], *, most: int | None = None) -> list[Delivery]:
+        """Deliveries in these states, the longest waiting first; ``most`` is the largest number of them."""
+        return self.statements.records(
+            Delivery, "days/deliveries", account_ids=list(account_ids), states=list(states), most=most
+        )
 
     @contextmanager
     def lock(self, delivery: Delivery, states: Sequence[str]) -> Generator[DueFile | None]:

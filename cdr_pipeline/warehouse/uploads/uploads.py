@@ -255,11 +255,21 @@ class UploadTable(LedgerTables):
         return self.statements.records(UploadName, "uploads/upload_names", account_ids=account_ids, profiles=profiles)
 
     def list_all(
-        self, account_ids: list[str], *, sha256_prefix: str = "", states: Sequence[str] = UPLOAD_STATES
+        self,
+        account_ids: list[str],
+        *,
+        sha256_prefix: str = "",
+        states: Sequence[str] = UPLOAD_STATES,
+        most: int | None = None,
     ) -> list[UploadLine]:
-        """Uploads of these accounts in these states, newest first."""
+        """Uploads of these accounts in these states, newest first; ``most`` is the largest number of them."""
         return self.statements.records(
-            UploadLine, "uploads/uploads", account_ids=account_ids, sha256_prefix=sha256_prefix, states=list(states)
+            UploadLine,
+            "uploads/uploads",
+            account_ids=account_ids,
+            sha256_prefix=sha256_prefix,
+            states=list(states),
+            most=most,
         )
 
     def record_held(
