@@ -78,6 +78,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
             signed=partial(signed_link, request),
             notice=NOTICES.get(request.query_params.get("notice", "")),
             version=__version__,
+            most_choices=_MOST_CHOICES,
         )
     )
     response = HTMLResponse(html, status_code=status)
@@ -128,7 +129,6 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    templates.globals["most_choices"] = _MOST_CHOICES
     templates.filters["query"] = _query
     templates.filters["segment"] = lambda text: quote(str(text), safe="")
     templates.filters["svg"] = _svg

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from cdr_pipeline.console.rendering import _templates
+from cdr_pipeline.console import rendering
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
 from tests.support.console import DAY, ServedConsole, red_day, visible_text
@@ -83,7 +83,7 @@ def test_a_filter_names_an_account_by_its_name_or_id(shared_console: ServedConso
 def test_many_accounts_are_typed_and_suggested(shared_console: ServedConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     person = shared_console.person("viewer", "top")
     assert person.get("/accounts/names", q="S").json() == ["name of self", "name of sibling"]
-    monkeypatch.setitem(_templates().globals, "most_choices", 2)
+    monkeypatch.setattr(rendering, "_MOST_CHOICES", 2)
     page = person.get("/breaks", account="self").text
     assert 'value="name of self"' in page
     assert 'data-suggest="/accounts/names"' in page
