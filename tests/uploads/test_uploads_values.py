@@ -17,6 +17,27 @@ from tests.support.uploads import HEADER, carrier_row, carrier_text, fed, opened
 
 BOTH_ORDERS = '[time]\nformats = ["%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S"]\n[fields]\nstarted_at = "start"\n'
 BOTH_AND_ENDS = BOTH_ORDERS.replace("[time]", '[time]\nnotation = "any"') + 'ended_at = "end"\n'
+# A zone between the time of day and the date, as session border controllers write it.
+WITHIN = """
+[time]
+formats = ["%H:%M:%S%.f %b %d %Y"]
+zone_column = "zone"
+[time.zones]
+PST = "-08:00"
+[derive.clock]
+source = "start"
+match = "^([0-9:.]+)"
+[derive.zone]
+source = "start"
+match = " ([A-Z]{3,4}) "
+[derive.day]
+source = "start"
+match = "([A-Z]{3} [0-9]{1,2} [0-9]{4})$"
+[combine]
+moment = ["clock", "day"]
+[fields]
+started_at = "moment"
+"""
 DAYS = "start\n03/04/2026 10:00:00\n"
 
 
@@ -158,6 +179,14 @@ def test_a_row_may_name_its_zone_and_a_word_that_is_none_is_rejected(place: RunC
     text = "start,tz\n2026-03-02 09:00:00,PST\n2026-03-02 09:00:00,Asia/Tokyo\n2026-03-02 09:00:00,MARS\n"
     assert fed(place, tmp_path / "f.csv", text, "zones").reject_reasons == {"unknown_zone": 1}
     assert stored(place, "started_at::text") == [("2026-03-02 00:00:00+00",), ("2026-03-02 17:00:00+00",)]
+
+
+@pytest.mark.fault("B17")
+def test_an_abbreviation_within_a_time_is_the_zone_of_its_row(place: RunContext, tmp_path: Path) -> None:
+    own_profile(place, "within", WITHIN)
+    text = "start\n15:54:56.868 PST DEC 18 2025\n15:54:56.868 CET DEC 18 2025\n15:54:56.868 MARS DEC 18 2025\n"
+    assert fed(place, tmp_path / "f.csv", text, "within").reject_reasons == {"unknown_zone": 1}
+    assert stored(place, "started_at::text") == [("2025-12-18 14:54:56.868+00",), ("2025-12-18 23:54:56.868+00",)]
 
 
 # B18, B19

@@ -67,11 +67,19 @@ def show_one(
 @profiles_app.command("check")
 def check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Profile (TOML file).")]) -> None:
     """Check a profile of your own and report what is wrong. Exits with 5 if anything is."""
-    from cdr_pipeline.cli.terminal import out
+    from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.sources.uploads.profiles import check_profile
 
     profile = check_profile(file)
-    out.print(f"{profile.name}: {len(profile.fields)} fields; copy it to the folder profiles/ in CDR_DATA_DIR")
+    folder = ready_settings().profile_dir
+    out.print(f"{profile.name}: valid, {len(profile.fields)} fields", markup=False)
+    if file.resolve().parent != folder.resolve():
+        place = shlex.quote(str(folder))
+        command = f"mkdir -p {place} && cp {shlex.quote(str(file))} {place}"
+        out.print(
+            f"to import files with it, copy it to the folder of profiles: {command}", markup=False, soft_wrap=True
+        )
+    out.print(f"then: cdr-pipeline import FILE --account ACCOUNT --profile {shlex.quote(profile.name)}", markup=False)
 
 
 @profiles_app.command("schema")
