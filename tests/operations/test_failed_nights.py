@@ -1,20 +1,25 @@
 """A night in which an account failed is a failed run, a failed partition and a red check of its own day."""
 
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from cdr_pipeline import cli
 from cdr_pipeline.defs.collect import api_pages
 from cdr_pipeline.defs.dagster_private import asset_partitions
 from cdr_pipeline.defs.instance import open_instance
 from cdr_pipeline.defs.metadata import failures_metadata
+from cdr_pipeline.defs.operations import night
 from cdr_pipeline.defs.operations.night import run_night
 from cdr_pipeline.defs.outcome import CAUSE_TAG, DONE_TAG, FAILED_TAG, REJECTED_TAG, VERDICT_TAG
 from cdr_pipeline.defs.partitions import business_days
-from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.errors import ConfigurationError, UploadHeld
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest, collect_day
@@ -22,6 +27,8 @@ from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.remedies import remedy_of
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.load_uploads import import_upload
+from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.warehouse.ledger import Account
 from tests.support.played import playing, run_job
 
@@ -179,3 +186,24 @@ def test_a_failed_day_says_what_to_do_before_its_command(ctx: RunContext, code: 
     (found,) = [item for item in find_problems(ctx) if item.code == code]
     assert first in found.what
     assert "Name 0 (a0)" in found.what
+
+
+def test_a_night_with_a_held_file_is_not_good_and_exits_with_11(
+    ctx: RunContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with ctx.ledger() as ledger:
+        ledger.accounts.add(Account("acc1", "Bakery", time_zone="UTC"), now=ctx.clock())
+    for name, end in (("first.csv", ""), ("again.csv", "\n")):
+        file = tmp_path / name
+        file.write_text(f"id,start_time,caller,callee,duration\nx1,2026-11-10 10:00:00,a,b,5\n{end}")
+        with suppress(UploadHeld):
+            import_upload(UploadRequest(file, "acc1", "generic", "UTC"), ctx)
+    assert "upload_held" in {item.code for item in find_problems(ctx)}
+    monkeypatch.setenv("CDR_DATA_DIR", str(ctx.settings.data_dir))
+    monkeypatch.setenv("CDR_WAREHOUSE_URL", ctx.url)
+    monkeypatch.setattr(night, "run_night", lambda *_, **__: night.Night("run1", True, (), 1.0, {}, {}))
+    monkeypatch.setattr(sys, "argv", ["cdr-pipeline", "nightly", "--date", str(DAY)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 11
+    assert "not good: upload" in capsys.readouterr().err
