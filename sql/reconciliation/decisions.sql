@@ -31,6 +31,7 @@ SELECT
 FROM unnest(%(outcome_ids)s::text [], %(expected)s::integer [], %(decisions)s::text [], %(reasons)s::text [])
     AS wanted (outcome_id, expected, decision, reason)
 ON CONFLICT DO NOTHING
+RETURNING outcome_id
 
 -- Name:        add_note
 -- Purpose:     add a note about a break, or the person who is in charge of it; earlier notes stay.

@@ -94,7 +94,7 @@ class DecisionTable(LedgerTables):
                 )
                 if replaced < len(again):
                     return written
-            written += self.statements.execute(
+            added = self.statements.tuples(
                 "reconciliation/add_decisions",
                 account_id=account_id,
                 outcome_ids=[item.outcome_id for item in items],
@@ -106,6 +106,8 @@ class DecisionTable(LedgerTables):
                 credit_note=credit_note,
                 now=now,
             )
+            # A cluster counts the rows of the SELECT, also those that it does not insert.
+            written += len(added)
         return written
 
     def of(self, account_id: str, outcome_ids: Sequence[str]) -> list[PastDecision]:
