@@ -16,7 +16,7 @@ SCREENS: Final = (
     "/", "/calendar?month=2026-03", f"/days/self/{DAY}/versions/2", "/breaks?account=self",
     "/rules",
     "/carriers", "/carriers/month?carrier=bell&month=2026-03", "/uploads", "/deliveries", "/accounts", "/operations",
-    "/audit", "/users", "/profiles",
+    "/audit", "/users", "/profiles", "/inbound",
 )  # fmt: skip
 # Texts that are the same in every language: ids, names of files, code, English details, and values of forms.
 EXACT: Final = re.compile(
