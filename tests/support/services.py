@@ -162,6 +162,11 @@ class Services:
         os.killpg(self.running[name].pid, signal.SIGKILL)
         self.running[name].wait(30)
 
+    def stop(self, name: str) -> None:
+        """Stops a service as systemd does; a worker ends its step first."""
+        self.running[name].terminate()
+        assert self.running[name].wait(PATIENCE) == 0
+
     def log(self, name: str) -> Path:
         """File with the output of a service."""
         return self.folder / f"{name}.log"
