@@ -106,7 +106,8 @@ WHERE account_id = %(account_id)s AND business_date = any(%(near_dates)s)
 
 -- Name:        due_days
 -- Purpose:     reconciled days whose records, or those around them, have changed since, and days with lines of the
---              carrier that were rejected or dismissed since.
+--              carrier that were rejected or dismissed since. Of the month before: days for which no record of the
+--              carrier had come when they were reconciled.
 -- Parameters:  account_id, first_date, last_date.   Grain: business_date.   Locks: none.
 SELECT DISTINCT newest.business_date
 FROM (
@@ -115,10 +116,15 @@ FROM (
         carrier,
         profile,
         business_date,
+        status,
+        switch_rows,
+        carrier_rows,
         seen_changes,
         reconciled_at
     FROM reconciliations
-    WHERE account_id = %(account_id)s AND business_date BETWEEN %(first_date)s AND %(last_date)s
+    WHERE
+        account_id = %(account_id)s
+        AND business_date BETWEEN %(first_date)s::date - 31 AND %(last_date)s
     ORDER BY carrier, business_date, version DESC
 ) AS newest
 LEFT JOIN (
@@ -141,15 +147,24 @@ LEFT JOIN (
         AND seen.business_date = newest.business_date
 WHERE
     seen.changes > newest.seen_changes
-    OR EXISTS (
-        SELECT 1
-        FROM rejects
-        WHERE
-            rejects.account_id = %(account_id)s
-            AND rejects.business_date = newest.business_date
-            AND rejects.origin = 'imported'
-            AND coalesce(nullif(rejects.carrier, ''), newest.profile) = newest.carrier
-            AND greatest(rejects.rejected_at, rejects.decided_at) > newest.reconciled_at
+    OR (
+        newest.business_date < %(first_date)s
+        AND newest.status = 'provisional'
+        AND newest.switch_rows > 0
+        AND newest.carrier_rows = 0
+    )
+    OR (
+        newest.business_date >= %(first_date)s
+        AND EXISTS (
+            SELECT 1
+            FROM rejects
+            WHERE
+                rejects.account_id = %(account_id)s
+                AND rejects.business_date = newest.business_date
+                AND rejects.origin = 'imported'
+                AND coalesce(nullif(rejects.carrier, ''), newest.profile) = newest.carrier
+                AND greatest(rejects.rejected_at, rejects.decided_at) > newest.reconciled_at
+        )
     )
 ORDER BY newest.business_date
 

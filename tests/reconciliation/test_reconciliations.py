@@ -2,6 +2,7 @@
 
 import csv
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -136,13 +137,21 @@ def test_a_call_at_midnight_belongs_to_the_day_of_its_leg_and_to_no_other(place:
     assert [(item.kept.version.switch_rows, item.kept.version.carrier_rows) for item in after.carriers] == [(0, 0)]
 
 
-def test_a_day_whose_file_has_not_come_is_provisional(place: RunContext) -> None:
+def test_a_day_whose_file_has_not_come_is_red_after_a_week(place: RunContext) -> None:
     legs(place, starts(40))
     deliver(place, *(line(100 + i, start - timedelta(days=1)) for i, start in enumerate(starts(40))))
-    item = one(place)
-    assert item.kept.version.status == "provisional"
+    soon, later = (replace(place, clock=lambda day=day: MORNING + timedelta(days=day)) for day in (7, 9))
+    assert one(soon).kept.version.status == "provisional"
     with place.ledger() as ledger:
         assert ledger.reconciliations.of_day("acct", DAY).status == "provisional"
+    night = ReconcileRequest(DAY + timedelta(days=8), changed_days=True)
+    ended = {item.kept.day.business_date: item.kept for item in reconcile_day(night, later).carriers}[DAY]
+    assert (ended.number, ended.version.status, ended.version.light) == (2, "final", "red")
+    owed = "no record of the carrier for this day has come in 7 days: 40 calls, 4.0000 USD to accrue"
+    assert owed in ended.version.findings
+    assert not [item for item in reconcile_day(night, later).carriers if item.kept.day.business_date == DAY]
+    deliver(place, *(line(i, start) for i, start in enumerate(starts(40))), name="at-last.csv")
+    assert (one(later).kept.version.status, one(later).kept.version.light) == ("final", "green")
 
 
 def test_a_carrier_whose_files_have_stopped_is_missed(place: RunContext) -> None:
@@ -152,7 +161,7 @@ def test_a_carrier_whose_files_have_stopped_is_missed(place: RunContext) -> None
     legs(place, [start + timedelta(days=7) for start in starts(40)], prefix="t")
     version = one(place, DAY + timedelta(days=7)).kept.version
     assert (version.status, version.switch_rows, version.carrier_rows) == ("provisional", 40, 0)
-    owed = "no record of the carrier for this day has come yet: 40 calls, 4.0000 USD to accrue"
+    owed = "no record of the carrier for this day has come in 7 days: 40 calls, 4.0000 USD to accrue"
     assert owed in version.findings
 
 
@@ -348,7 +357,7 @@ def test_a_carrier_with_rejected_lines_only_is_reconciled(place: RunContext) -> 
     legs(place, starts(40))
     deliver(place, *(line(i, start).replace(",60,60,", ",60,sixty,") for i, start in enumerate(starts(40))))
     item = one(place)
-    assert (item.light, item.kept.version.status, item.rejected_lines) == ("red", "provisional", 40)
+    assert (item.light, item.kept.version.status, item.rejected_lines) == ("red", "final", 40)
 
 
 def test_a_charge_without_a_price_is_listed_first_and_named_by_a_control(place: RunContext) -> None:

@@ -66,8 +66,12 @@ def reconcile_carrier(
     legs, records = ledger.versions.compared_records(day, _span(day, account, profile))
     legs = legs.filter(is_compared(profile.reconcile))
     rejected = ledger.versions.rejected_charges(day)
+    late = ctx.clock() - ends_at > timedelta(days=profile.reconcile.lateness_days)
+    overdue = late and not (records["business_date"] == day.business_date).any()
     basis = InputHashes(
-        _hash_of(legs, records, rejected, complete=complete), _hash_of_rules(rules, profile), __version__
+        _hash_of(legs, records, rejected, complete=complete, overdue=overdue),
+        _hash_of_rules(rules, profile),
+        __version__,
     )
     before = ledger.versions.newest(day)
     if before is not None and before.version.basis == basis:
@@ -108,6 +112,7 @@ def reconcile_carrier(
         offset=offset,
         findings=reconciled.findings,
         rejected=finding_of_rejected(rejected, currency),
+        overdue=overdue,
     )
     version = _version(verdict, basis, outcomes, offset)
     version["totals"] += totals_of_rejected(rejected, currency)
@@ -161,13 +166,17 @@ def _with_destinations(side: pl.DataFrame) -> pl.DataFrame:
     return side.with_columns(pl.coalesce("destination", prefix).alias("destination"))
 
 
-def _hash_of(legs: pl.DataFrame, records: pl.DataFrame, rejected: Sequence[RejectedCharges], *, complete: bool) -> str:
+def _hash_of(
+    legs: pl.DataFrame, records: pl.DataFrame, rejected: Sequence[RejectedCharges], *, complete: bool, overdue: bool
+) -> str:
     """One hash of all compared records, ordered by id, of rejected lines, and of whether the day is complete."""
     digest = hashlib.sha256(b"complete" if complete else b"incomplete")
     for frame in (legs, records):
         digest.update(frame.select("record_id", "row_digest").write_csv().encode())
     for item in rejected:
         digest.update(f"{item.currency} {item.line_count} {item.priced_count} {item.amount:f}\n".encode())
+    if overdue:
+        digest.update(b"overdue")
     return digest.hexdigest()
 
 

@@ -67,6 +67,7 @@ def judge(
     offset: Mapping[str, Any],
     findings: Sequence[str] = (),
     rejected: Sequence[str] = (),
+    overdue: bool = False,
 ) -> Verdict:
     """Judges a day.
 
@@ -79,6 +80,7 @@ def judge(
         findings: ``Reconciled.findings``.
         rejected: findings about lines that cannot be read. Their calls and charges are unknown: no decision about a
             break settles the day.
+        overdue: whether the time in which late records of the carrier may arrive has passed: a day without any is red.
     """
     switch_totals, carrier_totals = _side(outcomes, "switch", currency), _side(outcomes, "carrier", currency)
     breaks = int(outcomes["is_break"].sum())
@@ -86,10 +88,10 @@ def judge(
     exposure = at_stake[currency][0]
     uncovered = outcomes.filter(pl.col("class") == MatchClass.OUT_OF_INTERVAL.value).height
     calls = outcomes.height - outcomes.filter(pl.col("class") == MatchClass.UNBILLABLE.value).height
+    no_record = not carrier_totals.rows and bool(calls)
     reasons_provisional = {
         "the day has not been completely collected from the switch yet": not complete,
-        f"no record of the carrier for this day has come yet: {_owed(outcomes)}": not carrier_totals.rows
-        and bool(calls),
+        f"no record of the carrier for this day has come yet: {_owed(outcomes)}": no_record and not overdue,
         f"{records_of(uncovered)} at times that the other side's records do not cover": bool(
             carrier_totals.rows and uncovered
         ),
@@ -102,6 +104,9 @@ def judge(
         for unit, (risk, charged) in at_stake.items()
     }
     reasons_red |= {
+        f"no record of the carrier for this day has come in {_days(rules.lateness_days)}: {_owed(outcomes)}": (
+            no_record and overdue
+        ),
         f"breaks are {_share(Decimal(breaks), Decimal(calls)):.2f} % of the calls; "
         f"the limit is {rules.tolerated_break_share * _PER_CENT:.2f} %": (
             _share(Decimal(breaks), Decimal(calls)) > rules.tolerated_break_share * _PER_CENT
@@ -240,6 +245,11 @@ def _without_call(outcomes: pl.DataFrame) -> list[str]:
 def calls_of(count: int) -> str:
     """A number of calls in words."""
     return f"{count} call{'' if count == 1 else 's'}"
+
+
+def _days(count: int) -> str:
+    """A number of days in words."""
+    return f"{count} day{'' if count == 1 else 's'}"
 
 
 def records_of(count: int) -> str:
