@@ -29,6 +29,22 @@ WHERE
     AND first.parts_cost IS DISTINCT FROM whole.cost
 RETURNING first.imported_business_date, first.api_business_date
 
+-- Name:        calls_of_changed_parts
+-- Purpose:     calls of several records of which a batch has changed or withdrawn one: their stored cost is out of date.
+-- Parameters:  account_id, batch_id; dates (array): days of the earlier versions.   Grain: api_record_id.   Locks: none.
+SELECT DISTINCT link.api_record_id
+FROM cdr_history AS past
+INNER JOIN cdr_links AS link
+    ON
+        link.account_id = past.account_id
+        AND link.imported_record_id = past.record_id
+WHERE
+    past.account_id = %(account_id)s
+    AND past.replaced_by = %(batch_id)s
+    AND past.origin = 'imported'
+    AND past.business_date = any(%(dates)s::date [])
+    AND (link.part_no > 0 OR link.parts_cost IS NOT NULL)
+
 -- Name:        copy_days_of_records
 -- Purpose:     business dates of records of one origin.
 -- Parameters:  account_id, origin, record_ids (array).   Grain: record_id; none for a record that is not stored.

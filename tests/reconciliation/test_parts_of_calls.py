@@ -45,6 +45,7 @@ def test_all_records_of_a_call_in_parts_are_linked_to_it(place: RunContext) -> N
     assert differences(place) == []
     assert found(place, "generic:id:p3600") == ("long", ["generic:id:p1800", "generic:id:p3600"])
     deliver(place, parts[2].replace("0.05", "0.06"), name="corrected.csv")
+    assert warehouse(place, shown.format(number(39))) == [("long", "generic:id:p0", Decimal("0.66"))]
     one(place)
     assert warehouse(place, shown.format(number(39))) == [("long", "generic:id:p0", Decimal("0.66"))]
     legs(place, starts(40), last={"record_id": "long", "billing_seconds": Decimal(1_800)})

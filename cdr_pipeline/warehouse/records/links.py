@@ -6,7 +6,7 @@ one link. An API record has one link to the record that it is shown with, number
 several records of one call.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -134,6 +134,34 @@ def withdraw_parts(
         days |= _days(connection, "records/add_up_parts", parameters)
         _touch(connection, account_id, days, now)
     return frozenset(days)
+
+
+def calls_of_changed_parts(
+    connection: Connection[Any], parameters: dict[str, Any], dates: Collection[date]
+) -> list[str]:
+    """API records of calls of several records of which a batch has changed or withdrawn one.
+
+    Args:
+        connection: connection to the warehouse.
+        parameters: statement parameters of the batch.
+        dates: days of the earlier versions of these records.
+    """
+    rows = connection.execute(statement("records/calls_of_changed_parts"), parameters | {"dates": sorted(dates)})
+    return [api_record_id for (api_record_id,) in rows]
+
+
+def add_up_parts(connection: Connection[Any], account_id: str, calls: Sequence[str]) -> frozenset[date]:
+    """Stores the cost of all records of calls again; returns days of calls whose cost has changed.
+
+    Args:
+        connection: connection to the warehouse.
+        account_id: account that owns the records.
+        calls: API records of the calls.
+    """
+    if not calls:
+        return frozenset()
+    parameters = {"account_id": account_id, "api_ids": list(calls)}
+    return frozenset(_days(connection, "records/add_up_parts", parameters))
 
 
 def reconciled_links(

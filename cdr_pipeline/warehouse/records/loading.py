@@ -20,6 +20,7 @@ from cdr_pipeline.core.fields.dictionary import KNOWN_DETAIL_KEYS, KNOWN_LIST_KE
 from cdr_pipeline.core.fields.schemas import DAY, DETAIL, LINE, RAW, no_rejects
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import WarehouseContended
+from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_parts
 from cdr_pipeline.warehouse.records.merging import NOTHING_MERGED, merge_staged
 from cdr_pipeline.warehouse.records.staging import open_stage, stage_rows
 from cdr_pipeline.warehouse.retention.removed_months import reject_removed_months, removed_months
@@ -326,9 +327,11 @@ class BatchLoad:
         if not self.withdrawn:
             return
         days = {day for (day,) in self._statements.tuples("records/withdrawn_days")}
+        calls = calls_of_changed_parts(self.connection, self._statements.common, days)
         linked = {day for row in self._statements.tuples("records/delete_withdrawn_links") for day in row}
         self._statements.execute("records/delete_withdrawn_keys")
         self._statements.execute("records/delete_withdrawn_records", dates=sorted(days))
+        linked |= add_up_parts(self.connection, self.header.account_id, calls)
         self._withdrawn_days = frozenset(days | linked)
 
     def finish(self, *, read: int, filtered: int = 0, record: bool = True, rules: str | None = None) -> LoadedBatch:

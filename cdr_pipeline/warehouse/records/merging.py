@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from psycopg import Connection, sql
 
+from cdr_pipeline.core.records.links import IMPORTED
 from cdr_pipeline.errors import UnbalancedBatch
-from cdr_pipeline.warehouse.records.links import link_batch
+from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_parts, link_batch
 from cdr_pipeline.warehouse.records.partitions import missing_partitions, partition_name
 from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
@@ -77,6 +78,9 @@ def merge_staged(
     # An erased record stays masked when it is delivered again, even in another form.
     mask_erased(connection, parameters["account_id"])
     touched = new_days | old_days | withdrawn
+    if old_days and parameters["origin"] == IMPORTED:
+        calls = calls_of_changed_parts(connection, parameters, old_days)
+        touched |= add_up_parts(connection, parameters["account_id"], calls)
     touched |= link_batch(connection, parameters, new_days, old_days | withdrawn)
     statements.execute("records/touch_days", dates=sorted(touched))
     return MergeCounts(inserted, updated, frozenset(touched))
