@@ -13,8 +13,16 @@ _STOP_SECONDS: Final = 30
 _START_SECONDS: Final = 120
 
 
-def config(app: ASGIApp | str, *, host: str, port: int, workers: int = 1) -> uvicorn.Config:
-    """The uvicorn configuration. The request guard writes the access log; no Server header is sent."""
+def config(app: ASGIApp | str, *, host: str, port: int, workers: int = 1, proxies: str = "") -> uvicorn.Config:
+    """The uvicorn configuration. The request guard writes the access log; no Server header is sent.
+
+    Args:
+        app: the application, or where its factory is.
+        host: address to listen on.
+        port: TCP port to listen on.
+        workers: number of processes.
+        proxies: addresses and networks whose X-Forwarded-For is believed, separated by commas.
+    """
     return uvicorn.Config(
         app,
         host=host,
@@ -23,6 +31,9 @@ def config(app: ASGIApp | str, *, host: str, port: int, workers: int = 1) -> uvi
         factory=isinstance(app, str),
         http=BoundedProtocol,
         ws="none",
+        proxy_headers=bool(proxies),
+        # Without a value, uvicorn believes 127.0.0.1 or what FORWARDED_ALLOW_IPS names.
+        forwarded_allow_ips=proxies,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -27,13 +27,14 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """
     configure_logging(settings.log_level, private_fields=UNLOGGED)
     if workers == 1:
-        uvicorn.Server(config(ServedApp(RunContext.open(settings)), host=host, port=port)).run()
+        app = ServedApp(RunContext.open(settings))
+        uvicorn.Server(config(app, host=host, port=port, proxies=settings.serve_proxies)).run()
         return
     folder = settings.local_dir / "serve" / "metrics"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     share_metrics(folder, workers)
-    server_config = config(_WORKER, host=host, port=port, workers=workers)
+    server_config = config(_WORKER, host=host, port=port, workers=workers, proxies=settings.serve_proxies)
     listener = server_config.bind_socket()
     Multiprocess(server_config, [listener]).run()
 

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -17,6 +18,13 @@ def _origins(text: str) -> str:
     wrong = [origin for origin in listed if origin != "*" and not _ORIGIN.fullmatch(origin)]
     if wrong:
         raise ValueError(f"{', '.join(wrong)}: must be scheme and host such as https://portal.example, or *")
+    return ",".join(listed)
+
+
+def _proxies(text: str) -> str:
+    listed = [address.strip() for address in text.split(",") if address.strip()]
+    for address in listed:
+        ip_network(address)
     return ",".join(listed)
 
 
@@ -108,7 +116,11 @@ class ServeSettings(SettingsSection):
         description="API: web origins whose pages may call it (CORS), separated by commas, such as"
         " https://portal.example; *: any; empty: none",
     )
-
+    serve_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
+        default="",
+        description="API and console: addresses or networks of proxies whose X-Forwarded-For names the client,"
+        " separated by commas, such as 127.0.0.1,10.0.0.0/8; empty: none is believed",
+    )
     serve_unknown_parameters: Literal["refuse", "ignore"] = Field(
         default="refuse",
         description="API: query parameters that it does not know are refused, or ignored as Kazoo does and named in the"

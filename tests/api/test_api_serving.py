@@ -9,9 +9,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from cdr_pipeline.steps.run_context import RunContext
-from tests.support.serving import know, serving, store, token_for
+from tests.support.serving import know, listening, serving, store, token_for
 
 CALL = "from cdr_pipeline.cli import main; main()"
 
@@ -30,6 +32,18 @@ def test_tables_of_another_version_are_not_ready(ctx: RunContext, revision: str,
         assert (answer.status_code, answer.json()) == (503, {"status": code})
         assert answer.headers["Retry-After"] == "5"
         assert httpx2.get(f"{api.url}/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"),
+    [("", "127.0.0.1"), ("10.0.0.1", "127.0.0.1"), ("127.0.0.1", "192.0.2.7"), ("127.0.0.0/8", "192.0.2.7")],
+)
+def test_an_address_that_a_proxy_forwards_is_believed_by_setting(proxies: str, seen: str) -> None:
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        await PlainTextResponse(scope["client"][0])(scope, _, send)
+
+    with listening(app, proxies) as url:
+        assert httpx2.get(url, headers={"X-Forwarded-For": "192.0.2.7"}).text == seen
 
 
 @pytest.mark.slow

@@ -118,11 +118,11 @@ def token_for(ctx: RunContext, account_id: str, scope: str = "read", days: int =
 
 
 @contextmanager
-def listening(app: ASGIApp) -> Iterator[str]:
+def listening(app: ASGIApp, proxies: str = "") -> Iterator[str]:
     """URL of an application that is served on a free loopback port while the block runs."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = uvicorn.Server(config(app, host="127.0.0.1", port=port))
+    server = uvicorn.Server(config(app, host="127.0.0.1", port=port, proxies=proxies))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="served", daemon=True)
     thread.start()
     try:
