@@ -1,6 +1,6 @@
 """``cdr-pipeline status``: what is in the warehouse."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -147,7 +147,7 @@ def _show_night(day: date | None) -> None:
     from cdr_pipeline.steps.operations.night_report import last_night, night_report
 
     with run_context("reading") as ctx:
-        report = night_report(day or last_night(ctx), ctx)
+        report = night_report(day or last_night(ctx), ctx, late_after=timedelta())
     if is_json():
         show(_NIGHT, [(report.business_date, report.good, report.verdict, report.written_at)])
     out.print(f"Night of {report.business_date}: {report.verdict}", markup=False)

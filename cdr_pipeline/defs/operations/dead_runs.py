@@ -73,7 +73,7 @@ def dead_steps(instance: dg.DagsterInstance, leases: Sequence[ExpiredLease], ctx
     """
     if ctx.settings.executor == "celery":
         coordinated = {run_id for run_id, step in running_steps(ctx) if step == COORDINATOR}
-        overdue = overdue_leases(ctx)
+        overdue = {(lease.run_id, lease.step) for lease in overdue_leases(ctx)}
         leases = [lease for lease in leases if lease.run_id not in coordinated or (lease.run_id, lease.step) in overdue]
     dead: dict[str, DeadStep] = {}
     for lease in leases:

@@ -19,14 +19,19 @@ from cdr_pipeline.errors import DagsterStorageError
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
 from cdr_pipeline.steps.operations.data_folder import check_place
-from cdr_pipeline.steps.operations.health import Problem, clocks_broken, find_problems
+from cdr_pipeline.steps.operations.health import (
+    END_DEAD_RUNS,
+    RUN_WITHOUT_PROCESS,
+    Problem,
+    clocks_broken,
+    find_problems,
+)
 from cdr_pipeline.steps.operations.step_leases import expired_leases, forget_leases
 from cdr_pipeline.steps.run_context import Clock, RunContext, utc_now
 from cdr_pipeline.warehouse.ledger import SealedFile
 from cdr_pipeline.warehouse.operations.leases import ExpiredLease
 
 _HEARTBEAT: Final = timedelta(minutes=3)
-_FIX: Final = "cdr-pipeline doctor --fix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,8 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
         # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.
         no_accounts = [] if ledger.accounts.active() else [_no_accounts(settings, clock())]
         switch_clock = [item for item in clocks_broken(ledger, ctx, ask_switch=True) if "switch" in item.what]
-    problems = [*no_accounts, *switch_clock, *find_problems(ctx, late_after=timedelta()), *orchestration]
+    found = find_problems(ctx, late_after=timedelta(), runs=False)
+    problems = [*no_accounts, *switch_clock, *found, *orchestration]
     if not fix:
         return CheckUp((*gone, *problems), (), lost)
     return CheckUp(tuple(problems), tuple(gone), lost)
@@ -118,18 +124,18 @@ def _lost_file(file: SealedFile) -> Problem:
 def _dead_run_problem(record: RunRecord) -> Problem:
     return Problem(
         f"{_name_of_run(record)} is listed as {record.dagster_run.status.value.lower()}, but its process is gone",
-        "run_without_process",
+        RUN_WITHOUT_PROCESS,
         record.update_timestamp.astimezone(UTC),
-        _FIX,
+        END_DEAD_RUNS,
     )
 
 
 def _dead_step_problem(step: DeadStep) -> Problem:
     return Problem(
         f"{_name_of_run(step.record)}: its {_name_of(step.lease)} gives no sign of life",
-        "run_without_process",
+        RUN_WITHOUT_PROCESS,
         step.lease.renewed_at.astimezone(UTC),
-        _FIX,
+        END_DEAD_RUNS,
     )
 
 
@@ -139,7 +145,7 @@ def _lost_task(run: StalledRun) -> Problem:
         "runs it; was Redis restarted without 'appendonly yes'?",
         "run_without_task",
         run.since,
-        _FIX,
+        END_DEAD_RUNS,
     )
 
 

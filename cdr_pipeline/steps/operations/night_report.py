@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
-from cdr_pipeline.steps.operations.health import SEALED_CODES, Problem, find_problems
+from cdr_pipeline.steps.operations.health import FORGOTTEN, SEALED_CODES, Problem, find_problems
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
 from cdr_pipeline.warehouse.ledger import HourOfTraffic, NightAccount
@@ -97,7 +97,11 @@ class NightReport:
         """The result in one sentence."""
         if not self.accounts:
             return "There are no accounts yet: nothing was collected."
-        whole = f"all {len(self.accounts)} accounts are collected whole and have their files"
+        whole = (
+            "the account is collected whole and has its file"
+            if len(self.accounts) == 1
+            else f"all {len(self.accounts)} accounts are collected whole and have their files"
+        )
         if self.good:
             return f"Good: {whole}."
         broken = f"{count_of(len(self.broken), 'problem needs', 'problems need')} action" if self.broken else ""
@@ -106,10 +110,16 @@ class NightReport:
         return "Not good: " + ", ".join([*self._faults, *filter(None, [broken])]) + "."
 
 
-def night_report(business_date: date, ctx: RunContext) -> NightReport:
-    """Reads the current result of the night of a business date. Checks sealed files first."""
+def night_report(business_date: date, ctx: RunContext, *, late_after: timedelta = FORGOTTEN) -> NightReport:
+    """Reads the current result of the night of a business date. Checks sealed files first.
+
+    Args:
+        business_date: date of the night.
+        ctx: settings, warehouse, clock and progress callback.
+        late_after: time after which a sealed day with late records is a problem; see ``find_problems``.
+    """
     check_sealed_files(ctx)
-    broken = tuple(find_problems(ctx))
+    broken = tuple(find_problems(ctx, late_after=late_after))
     with ctx.ledger() as ledger:
         active = ledger.accounts.active()
         account_ids = [account.account_id for account in active]

@@ -80,11 +80,10 @@ def leases_of_run(run_id: str, ctx: RunContext) -> list[LeaseOfRun]:
         return ledger.leases.of_run(run_id, EXPIRED_SECONDS)
 
 
-def overdue_leases(ctx: RunContext) -> set[tuple[str, str]]:
-    """Run and name of dead steps that no coordinator has handed over in time."""
+def overdue_leases(ctx: RunContext) -> list[ExpiredLease]:
+    """Dead steps that no coordinator has handed over in time, and dead coordinators, oldest first."""
     with ctx.ledger() as ledger:
-        leases = ledger.leases.expired(EXPIRED_SECONDS + HANDED_OVER_SECONDS)
-        return {(lease.run_id, lease.step) for lease in leases}
+        return ledger.leases.expired(EXPIRED_SECONDS + HANDED_OVER_SECONDS)
 
 
 def close_lease(step: RunningStep, ctx: RunContext) -> None:

@@ -37,18 +37,30 @@ from cdr_pipeline.steps.operations.health.received_files import (
     upload_problems,
 )
 from cdr_pipeline.steps.operations.health.reconciliations import reconciliation_problems
+from cdr_pipeline.steps.operations.health.runs import END_DEAD_RUNS, RUN_WITHOUT_PROCESS, run_problems
 from cdr_pipeline.steps.run_context import RunContext
 
-__all__ = ["ROWS_REJECTED", "SEALED_CODES", "Problem", "Subject", "clocks_broken", "find_problems"]
+__all__ = [
+    "END_DEAD_RUNS",
+    "FORGOTTEN",
+    "ROWS_REJECTED",
+    "RUN_WITHOUT_PROCESS",
+    "SEALED_CODES",
+    "Problem",
+    "Subject",
+    "clocks_broken",
+    "find_problems",
+]
 
 
-def find_problems(ctx: RunContext, *, late_after: timedelta = FORGOTTEN) -> list[Problem]:
+def find_problems(ctx: RunContext, *, late_after: timedelta = FORGOTTEN, runs: bool = True) -> list[Problem]:
     """All current problems, oldest first.
 
     Args:
         ctx: settings, warehouse, clock and progress callback.
         late_after: time after which a sealed day with late records is a problem; the sensor ``late_data`` usually
             restates it sooner.
+        runs: whether to look for runs whose process has died; False where Dagster itself is asked.
     """
     nights = due_nights(ctx)
     with ctx.ledger() as ledger:
@@ -77,5 +89,6 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = FORGOTTEN) -> list
             *replica_problems(ctx),
             *alert_problems(ledger, ctx.clock()),
             *disk_problems(ledger, ctx),
+            *(run_problems(ctx) if runs else ()),
         ]
     return sorted(problems, key=lambda item: (item.since, item.key))
