@@ -212,7 +212,7 @@ def measure(url: str, session: str, seconds: float, scratch: Path) -> bool:
     request = scratch / "crowd.json"
     request.write_text(json.dumps({"session": session, "paths": paths}))
     program = [sys.executable, __file__, "--crowd", str(seconds), str(request)]
-    done = subprocess.run(program, check=True, capture_output=True, text=True)
+    done = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True)
     times: dict[str, list[float]] = json.loads(done.stdout)
     columns = "".join(f" {title:>8s}" for title in ("alone", "p50", "p95", "aim", "kB"))
     print(f"\n{f'{USERS} users, first byte in ms':40s}{columns} {'n':>5s}")
@@ -241,7 +241,12 @@ def crowd(seconds: float, request: dict[str, Any]) -> dict[str, list[float]]:
         while time.perf_counter() < end or min(map(len, times.values())) < 2:
             time.sleep(chance.uniform(*PAUSE_SECONDS))
             name = min(chance.sample(sorted(times), 3), key=lambda item: len(times[item]))
-            times[name].append(opened(connection, request["paths"][name], request["session"])[0])
+            try:
+                times[name].append(opened(connection, request["paths"][name], request["session"])[0])
+            except (OSError, http.client.HTTPException, AssertionError) as error:
+                print(f"{name}: {error!r}", file=sys.stderr, flush=True)
+                times[name].append(float("inf"))
+                connection = connected()
 
     with ThreadPoolExecutor(USERS) as pool:
         list(pool.map(work, range(USERS)))
