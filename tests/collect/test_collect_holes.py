@@ -123,7 +123,7 @@ def test_an_edge_window_that_is_not_covered_leaves_the_day_incomplete(ctx: RunCo
         assert (sealed.outcome, sealed.obstacles) == ("refused", (Obstacle.INCOMPLETE,))
         done = command(place, "collect", "--date", str(EDGE_DAY))
         assert done.returncode == 9
-        assert "1 window(s)" in command(place, "status").stdout
+        assert "1 window" in command(place, "status").stdout
     with run_switch(replace(switch, faults=())) as running:
         place = by(playing(ctx, switch, running.url), datetime(2026, 4, 8, tzinfo=UTC))
         collected, loaded = night(place, EDGE_DAY)

@@ -49,5 +49,5 @@ def test_the_command_prints_time_storage_and_cost() -> None:
         "scaling", "--accounts", "1000", "--calls-per-day", "1000000", "--workers", "4", "--core-hour-price", "0.05"
     )
     assert done.returncode == 0
-    for text in ("load", "4 worker(s)", "108.0 GB", "a month:"):
+    for text in ("load", "4 workers", "108.0 GB", "a month:"):
         assert text in done.stdout
