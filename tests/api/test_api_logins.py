@@ -1,6 +1,7 @@
 """Logins over the API with name and password, as clients of a switch send them; such clients unchanged."""
 
 import hashlib
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -162,7 +163,10 @@ def test_what_is_not_collected_is_an_empty_list(api: Served, path: str) -> None:
 @pytest.fixture(scope="module")
 def sdk() -> Any:
     """The package kazoo-sdk, unchanged. The package kazoo (a client of ZooKeeper) has the same module name."""
+    decoder = json._default_decoder  # type: ignore[attr-defined]
     package = pytest.importorskip("kazoo", reason="the package kazoo-sdk is not installed")
+    # The package replaces it for the whole process: objects with their keys in another order would differ.
+    json._default_decoder = decoder  # type: ignore[attr-defined]
     if not hasattr(package, "Client"):
         pytest.skip("another package with the module kazoo is installed")
     return package

@@ -22,6 +22,7 @@ _TAKE_IN = "take-in"
 _SCRIPT = "script"
 # Exit code of an import that is done, and of which some rows were rejected.
 ROWS_REJECTED = 13
+_LEFT_TO_A_PERSON = 11
 _PROGRAM = "program"
 _SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 
@@ -206,8 +207,8 @@ def _exit_code(arguments: list[str]) -> int:
     from cdr_pipeline import cli  # noqa: PLC0415
 
     if arguments[0] == _SCRIPT:
-        # An import that rejects rows is done.
-        return next((code for code in map(_exit_code, json.loads(arguments[1])) if code not in (0, ROWS_REJECTED)), 0)
+        commands: list[list[str]] = json.loads(arguments[1])
+        return next((code for command in commands if not _is_done(command, code := _exit_code(command))), 0)
     if arguments[0] == _PROGRAM:
         return _program_code(arguments[1:])
     # The commands are registered once, in the parent.
@@ -216,6 +217,11 @@ def _exit_code(arguments: list[str]) -> int:
         cli.app = _take_in_and_load
     sys.argv = ["cdr-pipeline", *arguments]
     return _code_of(cli.main)
+
+
+def _is_done(command: list[str], code: int) -> bool:
+    """Whether it did all its work: an import may reject rows, and a night may leave something to a person."""
+    return code in (0, ROWS_REJECTED) or (command[0] == "nightly" and code == _LEFT_TO_A_PERSON)
 
 
 def _program_code(arguments: list[str]) -> int:

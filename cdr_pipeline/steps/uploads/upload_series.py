@@ -46,9 +46,10 @@ def upload_series(ctx: RunContext, accounts: Sequence[str] | None = None) -> lis
     """
     with ctx.ledger() as ledger:
         account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
-        if not ledger.uploads.series_exist(account_ids):
-            return []
-    # Profiles are slow to import, and many installations have no series.
+        dated = ledger.uploads.series_exist(account_ids)
+    # Profiles are slow to import, and many installations have no series: no built-in profile has one.
+    if not dated and not any(ctx.settings.profile_dir.glob("*.toml")):
+        return []
     from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles  # noqa: PLC0415
 
     profiles = {
