@@ -8,6 +8,7 @@ import dagster as dg
 
 from cdr_pipeline.defs.failure import FAILURE_TAG, stop_run_retries
 from cdr_pipeline.defs.metadata import CAUSES, FAILED_IDS
+from cdr_pipeline.errors.counts import count_of
 
 DONE_TAG: Final = "cdr/accounts_done"
 FAILED_TAG: Final = "cdr/accounts_failed"
@@ -109,7 +110,7 @@ def failure_of(context: dg.AssetExecutionContext, red: Sequence[RedCheck]) -> dg
     accounts = sorted({account for check in red for account in check.accounts})
     if FAILURE_TAG not in context.run.tags:
         stop_run_retries(context, "incomplete_night")
-    text = f"{len(accounts)} account(s) failed; all others are done. " if accounts else ""
+    text = f"{count_of(len(accounts), 'account')} failed; all others are done. " if accounts else ""
     return dg.Failure(
         f"[incomplete_night] {text}Failed checks: {', '.join(names[:_LISTED])}",
         metadata={

@@ -129,7 +129,7 @@ def measure(home: Path, server: EmbeddedServer, switch: SimulatedSwitch, url: st
             del names[workers:]
             phase, together, count = collected(services, DAY + timedelta(days=number))
             print(
-                f"{workers} worker(s): {phase:6.1f} s; {count} shards took {together:6.1f} s together,"
+                f"workers {workers}: {phase:6.1f} s; {count} shards took {together:6.1f} s together,"
                 f" {together / phase:4.2f} at a time",
                 flush=True,
             )

@@ -163,7 +163,7 @@ def play(accounts: int, rows: int) -> None:
             for shards in SHARDS:
                 parts = [measured(night, folder, url, shards) for _ in range(REPEATED)]
                 least = min(parts, key=lambda part: part.processor_seconds)
-                table(f"{accounts} accounts, job again, {shards} shard(s)", rows, least)
+                table(f"{accounts} accounts, job again, shards: {shards}", rows, least)
 
 
 def grow(accounts: int, rows: int) -> None:

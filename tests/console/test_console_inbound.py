@@ -44,7 +44,7 @@ def german(person: Person) -> Person:
 
 def test_places_show_the_last_fetch_and_what_is_missing(places: ServedConsole) -> None:
     text = places.person("operator").text("/inbound")
-    assert "1 place(s) cannot be used. 1 expected file(s) are missing." in text
+    assert "1 place cannot be used. 1 expected file is missing." in text
     assert "share folder reached 10 Mar 2026 12:00 10 Mar 2026 12:00 1 1" in text
     assert "Mon 9 Mar 2026" in text
     assert "calls_20260308.csv" in text
@@ -56,7 +56,7 @@ def test_inbound_problems_lead_to_their_place_in_german(places: ServedConsole) -
     assert 'href="/inbound?place=gone"' in first
     assert "keine Datei calls_%Y%m%d.csv am Ort share für 2026-03-09" in first
     assert "inbound check" not in first
-    assert "1 erwartete Datei(en) fehlen." in page.text("/inbound")
+    assert "1 erwartete Datei fehlt." in page.text("/inbound")
 
 
 def test_a_user_sees_only_places_with_own_files(places: ServedConsole) -> None:

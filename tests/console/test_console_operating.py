@@ -29,7 +29,7 @@ def states(console: ServedConsole) -> set[str]:
 def test_a_rule_is_previewed_added_and_ended(shared_console: ServedConsole) -> None:
     person = shared_console.person("finance", "self")
     page = person.send("/rules", **RULE, action="preview").text
-    assert "It would decide 12 open break(s) now." in page
+    assert "It would decide 12 open breaks now." in page
     assert states(shared_console) == {"open"}
     assert person.send("/rules", **RULE, action="add").status_code == 303
     assert states(shared_console) == {"disputed"}

@@ -175,7 +175,7 @@ billing_seconds = "seconds"
     (folder / "cdr_20260303.csv").write_text(header + rows[0] + rows[1].replace("C-2", "C-9"))
     (_, refused) = fetched(place).files
     assert (refused.outcome, refused.code) == ("refused", "inbound_file_refused")
-    assert "1 row(s) from line 3" in refused.message
+    assert "1 row from line 3" in refused.message
 
 
 def test_a_dry_run_says_what_would_be_fetched_and_changes_nothing(place: RunContext, tmp_path: Path) -> None:

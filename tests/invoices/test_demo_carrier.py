@@ -9,7 +9,10 @@ from cdr_pipeline.simulator.carrier_file import documents_of_business_day
 from cdr_pipeline.simulator.demo_carrier import PROFILE, demo_file, write_demo_profile
 from cdr_pipeline.simulator.switch import SimulatedSwitch
 from cdr_pipeline.steps.operations.health import find_problems
+from cdr_pipeline.steps.reconciliation.breaks import BreakFilter
+from cdr_pipeline.steps.reconciliation.decisions import decide_selected
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
 from tests.support.carriers import drop, reconciled
 from tests.support.nights import DAY, night, warehouse
 
@@ -31,6 +34,13 @@ def test_the_demos_carrier_shows_the_kinds_that_were_planted(place: RunContext, 
     # The breaks of a day with rejected lines are named too.
     next_day = replace(place, clock=lambda: datetime.combine(DAY, time(), UTC) + timedelta(days=2))
     assert {item.code for item in find_problems(next_day)} >= {"reconciliation_red", "rows_rejected"}
+    # What the demo says last ends both.
+    decided = decide_selected(
+        BreakFilter(states=["open"]), place, decision="accepted", reason="planted", decided_by="demo"
+    )
+    assert [(day.light, day.open_breaks, day.rejected_lines) for day in decided.days] == [("red", 0, 2)]
+    dismiss_rejects(DismissRequest("demo", "planted", business_date=DAY), place)
+    assert not {item.code for item in find_problems(next_day)} & {"reconciliation_red", "rows_rejected"}
     counts = dict(warehouse(place, "SELECT class, count(*) FROM reconciled_calls WHERE class <> 'matched' GROUP BY 1"))
     causes = dict(warehouse(place, "SELECT cause, count(*) FROM reconciled_calls WHERE cause IS NOT NULL GROUP BY 1"))
     planted = {words.split(",")[0]: count for words, count in file.planted.items()}

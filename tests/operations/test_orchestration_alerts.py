@@ -133,7 +133,7 @@ def test_what_turns_red_is_told_once_by_the_sensor(settings: Settings) -> None:
         definitions = build_definitions(made, contexts=RunContexts(made))
         with open_instance(made) as instance:
             said = [look(definitions, instance) for _ in range(2)]
-    assert said == ["1 new alert(s); accepted by webhook", "nothing new"]
+    assert said == ["1 new alert; accepted by webhook", "nothing new"]
     (body,) = taken.bodies
     assert "night of" in body["text"]
     assert "cdr-pipeline nightly --date" in body["text"]

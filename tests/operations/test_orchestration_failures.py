@@ -200,7 +200,7 @@ def test_the_daemon_ends_a_run_killed_by_sigkill_and_frees_its_pool_slot(
         os.kill(running.pid, signal.SIGKILL)
         running.wait()
         assert instance.event_log_storage.get_concurrency_run_ids() == {run.run_id}
-        assert "1 run(s) ended" in str(sensor(dg.build_sensor_context(instance=instance)))
+        assert "1 run ended" in str(sensor(dg.build_sensor_context(instance=instance)))
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
         assert instance.event_log_storage.get_concurrency_run_ids() == set()
     run_night(DAY, played).require_whole()

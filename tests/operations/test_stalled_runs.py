@@ -136,7 +136,7 @@ def test_the_sensor_repeats_a_run_whose_tasks_are_lost(
         submit(redis, waiting)
         with RunContext.open(celery).ledger() as ledger:
             ledger.leases.open(RunningStep(running, STEP, "other.example:17:4711"))
-        assert "1 run(s) ended" in str(sensor(dg.build_sensor_context(instance=instance)))
+        assert "1 run ended" in str(sensor(dg.build_sensor_context(instance=instance)))
     ended = instance.get_run_by_id(lost)
     assert ended is not None
     assert (ended.status, ended.tags["dagster/max_retries"]) == (dg.DagsterRunStatus.FAILURE, "1")

@@ -102,7 +102,7 @@ def test_doctor_names_the_lost_step_and_its_machine(
 def test_the_sensor_ends_a_lost_run_with_every_executor(celery: Settings, instance: dg.DagsterInstance) -> None:
     run_id = lost_run(celery, instance)
     sensor = build_definitions(celery, contexts=RunContexts(celery)).resolve_sensor_def("dead_runs")
-    assert "1 run(s) ended" in str(sensor(dg.build_sensor_context(instance=instance)))
+    assert "1 run ended" in str(sensor(dg.build_sensor_context(instance=instance)))
     status, tags = state(instance, run_id)
     assert status is dg.DagsterRunStatus.FAILURE
     assert (tags["dagster/max_retries"], tags["dagster/retry_strategy"]) == ("1", "ALL_STEPS")
@@ -126,7 +126,7 @@ def test_a_run_whose_coordinator_never_had_a_lease_is_ended(
     (found,) = [item for item in check_up(celery, fix=False).problems if item.code == "run_without_process"]
     assert lost in found.what
     assert "its coordinator gives no sign of life" in found.what
-    assert "1 run(s) ended" in str(sensor(dg.build_sensor_context(instance=instance)))
+    assert "1 run ended" in str(sensor(dg.build_sensor_context(instance=instance)))
     status, tags = state(instance, lost)
     assert (status, tags["dagster/max_retries"]) == (dg.DagsterRunStatus.FAILURE, "1")
     assert state(instance, living)[0] is dg.DagsterRunStatus.STARTED

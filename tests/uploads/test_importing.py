@@ -166,7 +166,7 @@ def test_a_dry_run_exits_as_the_import_would(run: Run, tmp_path: Path) -> None:
 def test_an_import_with_rejected_rows_stores_the_others_and_exits_13(ctx: RunContext, run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(carrier_text(1) + carrier_row(2, start="never"))
     done = run("import", "a.csv", "--account", "acct", "--profile", "generic", code=13)
-    assert "[rows_rejected] 1 row(s) of a.csv were rejected; the others are stored" in done.stderr
+    assert "[rows_rejected] 1 row of a.csv rejected; the others are stored" in done.stderr
     assert "1 daily file written" in done.stdout
     assert stored(ctx) == [("generic:id:c1",)]
     run("import", "a.csv", "--account", "acct", "--profile", "generic", code=13)

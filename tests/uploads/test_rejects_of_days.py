@@ -88,6 +88,8 @@ def test_a_night_with_rejected_rows_is_not_good(place: RunContext, tmp_path: Pat
     (problem,) = rejects_named(place)
     assert "ragged_row" in problem.what
     assert problem.command.startswith("cdr-pipeline rejects export ")
+    # Lines that are no calls cannot be corrected.
+    assert problem.otherwise.startswith("cdr-pipeline rejects dismiss ")
 
 
 def test_dismissed_rows_are_no_problem_and_stay_in_the_manifest(place: RunContext, tmp_path: Path) -> None:

@@ -187,8 +187,8 @@ def _run_night(
 def _print_planted(planted: "Counter[str]", account: "SimulatedAccount", day: "date") -> None:
     """Names what one carrier's file contains on purpose, and the commands that explain and decide it."""
     from cdr_pipeline.cli.terminal import out
+    from cdr_pipeline.errors.counts import count_of
     from cdr_pipeline.simulator.demo_carrier import CARRIER
-    from cdr_pipeline.steps.operations.remedies import settle_command
 
     out.print(
         f"\nOne file differs from the switch on purpose, that of {account.name} of {day:%Y-%m-%d}. Its day is red, and "
@@ -196,13 +196,17 @@ def _print_planted(planted: "Counter[str]", account: "SimulatedAccount", day: "d
         soft_wrap=True,
     )
     for words, count in planted.most_common():
-        out.print(f"  {count:>4} {words}")
-    of_day = f"--from {day:%Y-%m-%d} --to {day:%Y-%m-%d}"
-    out.print(f"Every difference:             cdr-pipeline breaks list {of_day}", soft_wrap=True)
-    out.print(
-        f"What is owed to the carrier:  cdr-pipeline invoices compare --carrier {CARRIER} {of_day}", soft_wrap=True
-    )
-    out.print(f"Decide them:                  {settle_command(day)}", markup=False, soft_wrap=True)
+        noun, _, rest = words.partition(" ")
+        out.print(f"  {count_of(count, f'{noun[:-1]} {rest}', words)}")
+    period = f"--from {day:%Y-%m-%d} --to {day:%Y-%m-%d}"
+    for purpose, command in (
+        ("Every difference", f"breaks list {period}"),
+        ("What is owed to the carrier", f"invoices compare --carrier {CARRIER} {period}"),
+        ("Accept the differences", f"breaks decide {period} --as accepted --by demo --reason planted"),
+        ("Close the lines", f"rejects dismiss --date {day:%Y-%m-%d} --by demo --reason planted"),
+    ):
+        out.print(f"{purpose + ':':<29} cdr-pipeline {command}", markup=False, soft_wrap=True)
+    out.print("After the last two 'doctor' finds nothing broken.")
 
 
 def _print_result(nights: "dict[date, Night]", ctx: "RunContext", ready: float) -> None:

@@ -9,14 +9,16 @@ if TYPE_CHECKING:
 
     from cdr_pipeline.steps.operations.health import Problem
 
-_COLUMNS: Final = ("what", "code", "since", "fix")
+_COLUMNS: Final = ("what", "code", "since", "fix", "otherwise")
 
 
 def problem_listing(key: str, title: str, fix: str = "fixed by") -> Listing:
     """A list of problems in blocks, so that commands can be copied."""
-    return listing(key, title, *_COLUMNS, titles={"since": "since (UTC)", "fix": fix}, blocks=True)
+    return listing(
+        key, title, *_COLUMNS, titles={"since": "since (UTC)", "fix": fix, "otherwise": "or else"}, blocks=True
+    )
 
 
 def problem_rows(problems: "Iterable[Problem]") -> list[tuple[object, ...]]:
     """Rows of ``problem_listing``."""
-    return [(item.what, item.code, item.since, item.command) for item in problems]
+    return [(item.what, item.code, item.since, item.command, item.otherwise or None) for item in problems]

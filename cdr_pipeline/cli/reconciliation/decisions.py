@@ -310,14 +310,19 @@ def _print(decided: str, result: "DecidedBreaks") -> None:
 
 def _remedy(day: "SettledDay") -> str:
     """What settles a red day."""
-    from cdr_pipeline.steps.operations.remedies import settle_command
+    from cdr_pipeline.steps.operations.remedies import dismiss_command, settle_command
 
+    date, account = day.day.business_date, day.day.account_id
     if day.open_breaks:
-        command = settle_command(day.day.business_date, day.day.account_id)
-        return f"{count_of(day.open_breaks, 'break')} without a decision:\n  {command}"
+        return f"{count_of(day.open_breaks, 'break')} without a decision:\n  {settle_command(date, account)}"
+    if day.rejected_lines:
+        return (
+            f"{count_of(day.rejected_lines, 'line')} of the carrier's files cannot be read; correct them ('cdr-pipeline"
+            f" rejects list') or close them:\n  {dismiss_command(date, account)}"
+        )
     return (
         "nothing verifies the charges: give the profile a rate_card, or set compare_amounts = false, then:\n"
-        f"  cdr-pipeline reconcile --date {day.day.business_date}"
+        f"  cdr-pipeline reconcile --date {date}"
     )
 
 

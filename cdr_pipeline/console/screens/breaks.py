@@ -27,6 +27,7 @@ from cdr_pipeline.console.sessions import (
 )
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.reconcile.result.breaks import Break, Decision
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.accounts.users import Permission, record_event
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, PackRequest, export_breaks, list_breaks
 from cdr_pipeline.steps.reconciliation.decisions import decide_listed
@@ -165,7 +166,7 @@ def decide(request: Request, user: CurrentUser, form: Annotated[DecisionForm, Fo
             ctx,
             account_id=account_id,
             business_date=business_date,
-            subject=f"{count} break(s)",
+            subject=count_of(count, "break"),
             reason=reason,
         )
     query = form.back if form.back.isprintable() else ""
@@ -200,7 +201,7 @@ def pack(request: Request, user: CurrentUser, account_id: str, business_date: da
         ctx,
         account_id=account_id,
         business_date=business_date,
-        subject=f"{written.breaks} break(s)",
+        subject=count_of(written.breaks, "break"),
     )
     return Response(
         content,

@@ -24,6 +24,7 @@ from cdr_pipeline.console.sessions import (
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
 from cdr_pipeline.errors import DayNotSealable
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.files.store import StorePath, download
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, list_events, record_event
 from cdr_pipeline.steps.days.day_details import DayDetails, VerifiedFile, day_details, verify_day
@@ -122,7 +123,7 @@ def dismiss(
         ctx,
         account_id=account_id,
         business_date=business_date,
-        subject=f"{rows} line(s)",
+        subject=count_of(rows, "line"),
         reason=reason.strip(),
     )
     return _back(account_id, business_date, "dismissed")

@@ -21,6 +21,7 @@ from cdr_pipeline.console.sessions import (
 )
 from cdr_pipeline.core.reconcile.result.breaks import Break
 from cdr_pipeline.core.reconcile.result.decisions import BreakCriteria
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.exports.reconciliation_words import CAUSES, CLASSES
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
 from cdr_pipeline.steps.reconciliation.decision_rules import add_rule, end_rule, list_rules, preview_rule
@@ -83,7 +84,7 @@ def preview_or_add(request: Request, user: CurrentUser, form: Annotated[RuleForm
             "add rule",
             ctx,
             account_id=rule.account_id,
-            subject=f"rule {rule.rule_id}: {form.decision}, {counts[rule.account_id]} break(s)",
+            subject=f"rule {rule.rule_id}: {form.decision}, {count_of(counts[rule.account_id], 'break')}",
             reason=form.reason.strip(),
         )
     return RedirectResponse("/rules?notice=rule", status_code=303)

@@ -22,6 +22,7 @@ from cdr_pipeline.console.sessions import (
 from cdr_pipeline.console.staged_files import StagedFile, find_staged, forget, stage, with_profile
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.errors import CdrError, DecisionConflict
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
 from cdr_pipeline.steps.uploads.corrected_rejects import RejectedRow, RejectTable, correct_rejects, reject_table
@@ -192,13 +193,13 @@ def _correct(request: Request, user: SignedIn, account_id: str, upload_id: str, 
         if "dismiss" in fields:
             request_ = DismissRequest(user.name, fields.get("reason", ""), upload_id, accounts=[account_id])
             closed = dismiss_rejects(request_, ctx).rows
-            action, subject, notice, shown = "dismiss rejects", f"{closed} line(s)", "dismissed", upload_id
+            action, subject, notice, shown = "dismiss rejects", count_of(closed, "line"), "dismissed", upload_id
         else:
             table = reject_table(account_id, upload_id, ctx, most=_LINES)
             loaded = correct_rejects(account_id, upload_id, _changed(table, fields), ctx).loaded
             counts = loaded.counts
             action, notice = "correct rejects", "still_rejected" if counts.rejected else "corrected"
-            subject = f"{counts.read} line(s), {counts.rejected} rejected again"
+            subject = f"{count_of(counts.read, 'line')}, {counts.rejected} rejected again"
             # Lines that are rejected again belong to the correction.
             shown = loaded.sha256 if counts.rejected else upload_id
     except CdrError as error:

@@ -10,6 +10,7 @@ from cdr_pipeline.defs.lease import leased_context
 from cdr_pipeline.defs.metadata import table
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG
 from cdr_pipeline.defs.resources import RunContexts
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
 from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
@@ -56,7 +57,7 @@ def late_data_job() -> dg.JobDefinition:
             )
             if failed:
                 raise dg.Failure(
-                    f"{len(failed)} day(s) could not be exported or restated; the others were",
+                    f"{count_of(len(failed), 'day')} could not be exported or restated; the others were",
                     metadata={"failed": table(("account", "code"), ((item.account_id, item.code) for item in failed))},
                     allow_retries=any(item.retryable for item in failed),
                 )

@@ -10,6 +10,7 @@ from cdr_pipeline.defs.dagster_private import NOT_FINISHED_STATUSES
 from cdr_pipeline.defs.days.late_data import LATE_DATA
 from cdr_pipeline.defs.partitions import TRIGGER_TAG
 from cdr_pipeline.defs.resources import RunContexts
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.days.late_days import LateDay, late_days
 
 # A run in progress exports its own changes: the sensor ignores changes that are more recent than this.
@@ -35,7 +36,7 @@ def late_data_sensor(run_contexts: RunContexts) -> dg.SensorDefinition:
         if not waiting:
             return dg.SkipReason("every file shows its day's latest records")
         if context.instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES), limit=1):
-            return dg.SkipReason(f"{len(waiting)} day(s) wait for an active run to end")
+            return dg.SkipReason(f"{count_of(len(waiting), 'day waits', 'days wait')} for an active run to end")
         return dg.RunRequest(run_key=_state(waiting), tags={TRIGGER_TAG: "late_data", "cdr/days": str(len(waiting))})
 
     return late

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from cdr_pipeline.defs.partitions import TRIGGER_TAG
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.settings import load_settings
 from cdr_pipeline.sources.inbound.places import load_places
 from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, fetch_files
@@ -55,8 +56,8 @@ def inbound_sensor(
         day = days.get_last_partition_key()
         if not new or day is None:
             context.update_cursor(cursor)
-            reason = f"{len(shown)} file(s) were requested before" if shown else "no new file"
-            return dg.SkipReason(reason + (f"; {len(failed)} place(s) failed" if failed else ""))
+            reason = f"{count_of(len(shown), 'file was', 'files were')} requested before" if shown else "no new file"
+            return dg.SkipReason(reason + (f"; {count_of(len(failed), 'place')} failed" if failed else ""))
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(

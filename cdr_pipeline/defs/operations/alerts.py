@@ -11,6 +11,7 @@ from cdr_pipeline.defs.jobs import NIGHTLY, STANDING_CHECK
 from cdr_pipeline.defs.outcome import CAUSE_TAG
 from cdr_pipeline.defs.partitions import PARTITION_TAG
 from cdr_pipeline.defs.resources import RunContexts
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.operations.alert import Incident
 from cdr_pipeline.steps.operations.alert_channels import alert_channels
 from cdr_pipeline.steps.operations.alert_outbox import Outcome
@@ -97,7 +98,7 @@ def red_alert(run_contexts: RunContexts) -> dg.SensorDefinition:
 
 def outcome_text(outcome: Outcome) -> str:
     """What was raised and which channels wait, in one line."""
-    parts = [f"{outcome.raised} new alert(s)" if outcome.raised else "nothing new"]
+    parts = [count_of(outcome.raised, "new alert") if outcome.raised else "nothing new"]
     if outcome.accepted:
         parts.append(f"accepted by {', '.join(outcome.accepted)}")
     parts += [

@@ -15,6 +15,7 @@ from cdr_pipeline.defs.operations.dead_runs import (
 )
 from cdr_pipeline.defs.operations.stalled_runs import stalled_runs
 from cdr_pipeline.defs.process import PROCESS_TAG
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.operations.step_leases import expect_lease, expired_leases
 
@@ -61,6 +62,6 @@ def dead_runs_sensor(settings: Settings, run_contexts: "RunContexts") -> dg.Sens
         for record in dead:
             end_run(context.instance, record)
         number = len(silent) + len(dead)
-        return dg.SkipReason(f"{number} run(s) ended" if number else "every run has its process")
+        return dg.SkipReason(f"{count_of(number, 'run')} ended" if number else "every run has its process")
 
     return ended

@@ -8,6 +8,7 @@ import dagster as dg
 from cdr_pipeline.defs.dagster_private import NOT_FINISHED_STATUSES
 from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, DUE_TAG, PARTITION_TAG, TRIGGER_TAG
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.operations.due_nights import DueNight, due_nights
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def missed_nights_sensor(
             if attempts < _ATTEMPTS and (last is None or ctx.clock() - last >= _PAUSE):
                 return _request(night, attempts)
         return dg.SkipReason(
-            f"{len(nights)} night(s) are incomplete; each was tried and waits for its next attempt or manual action"
+            f"{count_of(len(nights), 'night is', 'nights are')} incomplete; each was tried and waits for its next "
+            f"attempt or manual action"
         )
 
     return missed_nights

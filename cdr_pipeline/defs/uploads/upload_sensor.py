@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, TRIGGER_TAG
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.settings import load_settings
 from cdr_pipeline.sources.uploads.waiting import DroppedFile, waiting_files
 
@@ -42,7 +43,9 @@ def upload_sensor(
         seen = _seen(context.cursor)
         new = [file for file in files if file.stamp not in seen]
         if not new:
-            return dg.SkipReason(f"{len(files)} file(s) were seen before: a run imports them, or they were refused")
+            return dg.SkipReason(
+                f"{count_of(len(files), 'file was', 'files were')} seen before: a run imports them or they were refused"
+            )
         day = days.get_last_partition_key()
         if day is None:
             return dg.SkipReason("no business date has ended yet")

@@ -10,6 +10,7 @@ from cdr_pipeline.core.fields.schemas import LINE, RAW
 from cdr_pipeline.core.records.reasons import Filtered
 from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.errors import InboundFileRefused
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.sources.uploads.lines import line_blocks
 from cdr_pipeline.sources.uploads.opening import text_pieces
 from cdr_pipeline.sources.uploads.records import LineRecords
@@ -101,8 +102,8 @@ def _named_lines(path: Path, profile: Profile) -> "list[tuple[pl.DataFrame, pl.D
         unknown = owners.filter(pl.col(_ACCOUNT).is_null() | (pl.col(_ACCOUNT) == ""))
         if not unknown.is_empty():
             raise InboundFileRefused(
-                f"{path.name}: {unknown.height} row(s) from line {unknown[LINE].min()} on name no account that profile "
-                f"{profile.name} knows",
+                f"{path.name}: {count_of(unknown.height, 'row')} from line {unknown[LINE].min()} on without an account "
+                f"that profile {profile.name} knows",
                 hint=_HINT,
             )
         shared = records.aside.filter(pl.col("kind") != Filtered.BLANK.value)[LINE]

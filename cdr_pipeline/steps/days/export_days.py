@@ -11,6 +11,7 @@ from typing import Final, Literal
 import orjson
 
 from cdr_pipeline.errors import ExportError
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, require_bytes, write_daily_file
 from cdr_pipeline.exports.dialects.registry import EXACT, SELECTABLE
 from cdr_pipeline.exports.file_names import manifest_path
@@ -214,7 +215,7 @@ def require_exported(days: Sequence[ExportedDay]) -> None:
             f"{day.account_id} {day.business_date}: {day.failure.message}" for day in failed if day.failure
         )
         raise ExportError(
-            f"{len(failed)} day(s) were not exported; the others were. {named}",
+            f"{count_of(len(failed), 'day was', 'days were')} not exported; the others were. {named}",
             hint="fix the cause, then run the same command again",
         )
 

@@ -31,6 +31,7 @@ from cdr_pipeline.errors import (
     InboundUnavailable,
     WarehouseUnavailable,
 )
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.sources.inbound.by_account import AccountPart, split_by_account
 from cdr_pipeline.sources.inbound.connection import PlaceConnection
 from cdr_pipeline.sources.inbound.download import DownloadedFile, delete_stale_parts, download, read_manifest
@@ -433,8 +434,8 @@ def _parts(arrived: DownloadedFile, result: FileResult, rule: FileRule, visit: _
     unknown = sorted({part.account_id for part in parts} - visit.registered)
     if unknown:
         raise AccountNotFound(
-            f"place {visit.place.name}: {result.path} has records of {len(unknown)} account(s) that are not registered "
-            "or not active",
+            f"place {visit.place.name}: {result.path} has records of {count_of(len(unknown), 'account')} not "
+            "registered or not active",
             hint=f"register them, or correct [account_names] of the profile {profile.name}",
         )
     return parts

@@ -68,9 +68,14 @@ def broken_markdown(broken: Sequence[Problem]) -> str:
     """Table of problems, their start and the commands that fix them."""
     if not broken:
         return "Nothing is broken."
-    rows = [(item.what, f"`{item.code}`", f"{item.since:%Y-%m-%d %H:%M}", f"`{item.command}`") for item in broken]
+    rows = [(item.what, f"`{item.code}`", f"{item.since:%Y-%m-%d %H:%M}", _commands(item)) for item in broken]
     listed = markdown_table(("what is broken", "code", "since (UTC)", "command that fixes it"), rows[:_LISTED])
     return f"## Broken now: {len(rows)}\n\n{listed}"
+
+
+def _commands(problem: Problem) -> str:
+    """The command that fixes a problem, and the one for where it cannot."""
+    return f"`{problem.command}`" + (f" or else `{problem.otherwise}`" if problem.otherwise else "")
 
 
 def totals_markdown(totals: Sequence[OriginTotals]) -> str:

@@ -55,9 +55,10 @@ def settle_command(day: date, account_id: str = "") -> str:
     return f"cdr-pipeline breaks decide --from {day} --to {day}{only} --as DECISION --by NAME --reason TEXT"
 
 
-def dismiss_command(day: date) -> str:
+def dismiss_command(day: date, account_id: str = "") -> str:
     """The command that closes a day's rejected lines that are no calls, and reconciles the day again."""
-    return f"cdr-pipeline rejects dismiss --date {day} --by NAME --reason TEXT"
+    only = f" --account {account_id}" if account_id else ""
+    return f"cdr-pipeline rejects dismiss --date {day}{only} --by NAME --reason TEXT"
 
 
 def first_step(code: str) -> str:

@@ -40,11 +40,13 @@ class SettledDay:
         day: account, carrier and business date.
         open_breaks: breaks without a decision.
         light: green, red or settled.
+        rejected_lines: lines of the carrier's files that cannot be read.
     """
 
     day: CarrierDay
     open_breaks: int
     light: str
+    rejected_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +332,7 @@ def settled_day(day: CarrierDay, ledger: Ledger) -> SettledDay:
         return SettledDay(day, open_breaks, "green")
     version = stored.version
     light = day_light(version.light, breaks=version.breaks, open_breaks=open_breaks, unverified=version.unverified)
-    return SettledDay(day, open_breaks, light)
+    return SettledDay(day, open_breaks, light, version.rejected_lines)
 
 
 def day_sums(account_id: str, business_date: date, ctx: RunContext, carrier: str | None = None) -> list[DecisionSum]:

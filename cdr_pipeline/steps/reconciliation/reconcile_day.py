@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from cdr_pipeline.core.reconcile.classify.classes import MatchClass
 from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.errors import InvalidProfile, UnknownProfile, UploadError
 from cdr_pipeline.sources.uploads.profiles import BrokenProfile, broken_profiles, list_profiles
@@ -59,8 +58,7 @@ class ReconciledCarrier:
     @property
     def rejected_lines(self) -> int:
         """Number of rejected lines of the carrier's files on the day."""
-        totals = self.kept.version.totals
-        return sum(row["carrier_rows"] for row in totals if row["class"] == MatchClass.REJECTED.value)
+        return self.kept.version.rejected_lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Writes the daily files of days that an upload may have changed, and raises what its result leaves open."""
 
 from cdr_pipeline.errors import RowsRejected
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.days.export_days import ExportedDay, ExportRequest, export_days
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload
@@ -20,8 +21,9 @@ def require_no_rejects(loaded: LoadedUpload) -> None:
     """Raises RowsRejected when rows of the upload were rejected and are still to be corrected."""
     rejected = loaded.open_rejects
     if rejected:
+        upload = f"{loaded.sha256[:12]} --account {loaded.account_id}"
         raise RowsRejected(
-            f"{rejected} row(s) of {loaded.file_name} were rejected; the others are stored",
-            hint=f"cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE --account {loaded.account_id}; "
-            "correct FILE, then: cdr-pipeline rejects replay FILE",
+            f"{count_of(rejected, 'row')} of {loaded.file_name} rejected; the others are stored",
+            hint=f"cdr-pipeline rejects export {upload} --out FILE; correct FILE, then: cdr-pipeline rejects replay "
+            f"FILE; lines that are no calls: cdr-pipeline rejects dismiss {upload} --by NAME --reason WHY",
         )

@@ -12,6 +12,7 @@ from uuid import uuid4
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.core.uploads.series import series_position
 from cdr_pipeline.errors import UnreadableUpload, UploadHeld, UploadSealed
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.held_uploads import require_new
@@ -126,7 +127,8 @@ def _withdraw(
         if sealed:
             days = ", ".join(map(str, sorted(sealed)[:5])) + (", ..." if len(sealed) > 5 else "")  # noqa: PLR2004
             raise UploadSealed(
-                f"{upload.file_name} cannot be discarded: {len(sealed)} sealed day(s) have records of it: {days}",
+                f"{upload.file_name} cannot be discarded: "
+                f"{count_of(len(sealed), 'sealed day has', 'sealed days have')} records of it: {days}",
                 hint=f"'cdr-pipeline uploads replay {upload.sha256[:12]} --profile PROFILE' reads the file with another"
                 " profile; sealed days are then late and can be restated",
             )

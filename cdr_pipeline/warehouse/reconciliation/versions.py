@@ -13,6 +13,7 @@ import polars as pl
 from psycopg import Connection
 
 from cdr_pipeline.core.fields.dictionary import BY_NAME, Kind
+from cdr_pipeline.core.reconcile.classify.classes import MatchClass
 from cdr_pipeline.core.reconcile.inputs.compared_columns import COMPARED_COLUMNS
 from cdr_pipeline.core.reconcile.result.money_totals import RejectedCharges
 from cdr_pipeline.core.reconcile.result.outcomes import (
@@ -100,6 +101,11 @@ class ReconciliationVersion:
     def basis(self) -> InputHashes:
         """Hashes of the inputs."""
         return InputHashes(self.inputs_hash, self.rules_hash, self.code_version)
+
+    @property
+    def rejected_lines(self) -> int:
+        """Number of lines of the carrier's files of the day that cannot be read."""
+        return sum(row["carrier_rows"] for row in self.totals if row["class"] == MatchClass.REJECTED.value)
 
 
 @dataclass(frozen=True, slots=True)

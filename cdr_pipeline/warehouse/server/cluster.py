@@ -7,6 +7,7 @@ from psycopg import Connection, sql
 from psycopg.errors import InsufficientPrivilege
 
 from cdr_pipeline.errors import WarehouseError, WarehouseNotMigrated, WarehouseUnavailable
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.warehouse.accounts.tenancy import READER
 from cdr_pipeline.warehouse.statements import named, statement
 
@@ -57,7 +58,8 @@ def require_ready(connection: Connection[Any]) -> None:
         return
     if waiting := _undistributed_tables(connection):
         raise WarehouseNotMigrated(
-            f"{len(waiting)} table(s) are not distributed over the cluster: {', '.join(waiting)}",
+            f"{count_of(len(waiting), 'table is', 'tables are')} not distributed over the cluster: "
+            f"{', '.join(waiting)}",
             hint="run 'cdr-pipeline warehouse distribute'",
         )
     in_doubt = _prepared(connection)
@@ -68,7 +70,7 @@ def require_ready(connection: Connection[Any]) -> None:
         in_doubt &= _prepared(connection)
     if in_doubt:
         raise WarehouseUnavailable(
-            f"{len(in_doubt)} transaction(s) of the cluster are in doubt",
+            f"{count_of(len(in_doubt), 'transaction')} of the cluster in doubt",
             hint="as an administrator on the coordinator: SELECT recover_prepared_transactions(); then try again",
         )
 

@@ -11,6 +11,7 @@ from typing import IO, Final
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cdr_pipeline.errors import WarehouseError
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.server.rights import require_rights
 from cdr_pipeline.warehouse.server.unprivileged import binaries, server_user
@@ -37,7 +38,7 @@ def fill_server(url: str, source: Path) -> None:
         (tables,) = connection.execute(_TABLES).fetchone() or (0,)
         if tables:
             raise WarehouseError(
-                f"the database of CDR_WAREHOUSE_URL has {tables} table(s) already; nothing was changed",
+                f"the database of CDR_WAREHOUSE_URL has {count_of(tables, 'table')} already; nothing was changed",
                 hint="restore into an empty database; backups of a server are restored with its own pg_restore",
             )
         require_rights(connection)

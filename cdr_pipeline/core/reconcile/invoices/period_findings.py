@@ -106,7 +106,10 @@ def _findings_in(item: CurrencyComparison) -> list[ComposedText]:
     unknown = [row.name for row in item.rows if row.invoiced and not row.records and not row.legs]
     if unknown:
         text = (
-            "{count} destination(s) of the invoice are in no record: {names}; if the names differ, use the names of the"
+            "{count} destination of the invoice is in no record: {names}; if the name differs, use that of the rate"
+            " card"
+            if len(unknown) == 1
+            else "{count} destinations of the invoice are in no record: {names}; if the names differ, use those of the"
             " rate card"
         )
         findings.append(ComposedText(text, count=len(unknown), names=", ".join(unknown[:5])))

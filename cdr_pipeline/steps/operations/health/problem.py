@@ -62,6 +62,7 @@ class Problem:
         about: what the problem is about, without counts that change while it lasts; empty if ``what`` has none.
         watched_until: instant after which the problem is not looked for any more; None if it always is.
         subject: what a page shows about it.
+        otherwise: command that closes the problem where ``command`` cannot fix it; empty without one.
     """
 
     what: str
@@ -71,6 +72,7 @@ class Problem:
     about: str = ""
     watched_until: datetime | None = None
     subject: Subject = field(default=_NO_PAGE, compare=False)
+    otherwise: str = ""
 
     @property
     def key(self) -> str:

@@ -47,6 +47,7 @@ def upload_problems(ledger: Ledger, names: Mapping[str, str]) -> Iterator[Proble
             upload.since,
             f"cdr-pipeline uploads release {short} --by NAME" if held else LIST_UPLOADS,
             subject=Subject("upload", upload.account_id, name="held" if held else "unreadable"),
+            otherwise=f"cdr-pipeline uploads discard {short} --by NAME",
         )
 
 
@@ -77,6 +78,9 @@ def reject_problems(ledger: Ledger, names: Mapping[str, str], now: datetime) -> 
             f"{account_id} {source}",
             max(part.since for part in parts) + A_WEEK,
             Subject("rejects", account_id, parts[0].business_date, parts[0].sha256 or "" if of_file else ""),
+            f"cdr-pipeline rejects dismiss {source[:12]} --account {account_id} --by NAME --reason WHY"
+            if of_file
+            else "",
         )
 
 
