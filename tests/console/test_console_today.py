@@ -52,7 +52,7 @@ def test_problems_that_pages_solve_have_no_command(shared_console: ServedConsole
 def test_the_german_first_page_has_no_english_problem(shared_console: ServedConsole) -> None:
     page = german(shared_console, "operator").get("/").text
     text = visible_text(re.sub(r'<(\w+) lang="en">.*?</\1>', "", page))
-    assert "1 Zeile(n) wurden abgelehnt" in text
+    assert "1 Zeile wurde abgelehnt" in text
     assert "Nacht von" in text
     assert not re.search(r"\b(night of|were rejected|is red|could not)\b", text)
 
