@@ -13,12 +13,15 @@ import httpcore2
 import hypothesis
 import pytest
 import stamina
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.running import run_switch
 from cdr_pipeline.simulator.switch import SimulatedSwitch
+from cdr_pipeline.steps.accounts import user_logins, users
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.migrate import upgrade
@@ -60,6 +63,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--interleave-minutes", type=float, help="play rounds of new seeds for so long; with -m exhaustive"
     )
     parser.addoption("--interleave-seed", type=int, help="first seed of the rounds; random when omitted")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_are_hashed_fast() -> Iterator[None]:
+    """The hashes of one password take 400 milliseconds on purpose; a few hundred tests sign users in."""
+    fast = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(users, "_hasher", lambda: fast)
+        patch.setattr(user_logins, "_COST", 2)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
