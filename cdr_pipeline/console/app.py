@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -56,8 +57,12 @@ def create_console(ctx: RunContext) -> ConsoleGuard:
     records = RecordSearch(
         ctx, settings.serve_connections, settings.serve_search_seconds, settings.serve_download_seconds
     )
-
-    reading = ctx.with_kept_connections(settings.serve_connections)
+    # Each request waits in a thread of its own. Without a limit, a table that is locked for long would use up the
+    # threads of all users, and the end of the server would wait for them.
+    acting = replace(ctx, statement_seconds=settings.serve_download_seconds)
+    reading = replace(ctx, statement_seconds=settings.serve_search_seconds).with_kept_connections(
+        settings.serve_connections
+    )
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncGenerator[None]:
@@ -68,7 +73,7 @@ def create_console(ctx: RunContext) -> ConsoleGuard:
         await records.close()
 
     app = FastAPI(title="cdr_pipeline", lifespan=running, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.service = ConsoleService(ctx, records, Attempts(time.monotonic), reading)
+    app.state.service = ConsoleService(acting, records, Attempts(time.monotonic), reading)
     for screen in SCREENS:
         app.include_router(screen.router)
     app.mount("/static", StaticFiles(packages=[("cdr_pipeline.console", "static")]), name="static")

@@ -24,7 +24,7 @@ ERRORS: Final[Mapping[str, str]] = {
     "warehouse_right_missing": "A right in the warehouse is missing",
     "replica_unusable": "The replica cannot be used",
     "warehouse_read_only": "The warehouse can only be read",
-    "warehouse_timeout": "The search takes too long; narrow it",
+    "warehouse_timeout": "The warehouse takes too long: it is busy, or the search is too wide",
     "warehouse_newer_than_code": "The warehouse was migrated by a later version",
     "warehouse_not_migrated": "The warehouse must be migrated first",
     "warehouse_of_another_folder": "The warehouse belongs to another data folder",

@@ -1,6 +1,6 @@
 """One ASGI application of the API and the console, by path."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -22,9 +22,10 @@ class ServedApp:
     Args:
         ctx: settings, warehouse, clock and progress callback.
         workers: number of processes that serve.
+        stopped: called when both applications have stopped.
     """
 
-    def __init__(self, ctx: RunContext, *, workers: int = 1) -> None:
+    def __init__(self, ctx: RunContext, *, workers: int = 1, stopped: Callable[[], None] | None = None) -> None:
         self._api = create_app(ctx, workers=workers)
         self._console = create_console(ctx)
 
@@ -32,6 +33,8 @@ class ServedApp:
         async def running(_: Starlette) -> AsyncGenerator[None]:
             async with self._api.running(), self._console.running():
                 yield
+            if stopped:
+                stopped()
 
         self._lifespan = Router(lifespan=running)
 

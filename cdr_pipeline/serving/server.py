@@ -1,6 +1,8 @@
 """Runs the API and the console on uvicorn, in one process or several."""
 
+import os
 import shutil
+import threading
 from typing import Final
 
 import uvicorn
@@ -13,6 +15,7 @@ from cdr_pipeline.serving.app import ServedApp
 from cdr_pipeline.settings import Settings, load_settings, share_metrics, worker_count
 from cdr_pipeline.steps.run_context import RunContext
 
+_END_SECONDS: Final = 5.0
 _WORKER: Final = "cdr_pipeline.serving.server:worker_app"
 
 
@@ -27,7 +30,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """
     configure_logging(settings.log_level, private_fields=UNLOGGED)
     if workers == 1:
-        app = ServedApp(RunContext.open(settings))
+        app = ServedApp(RunContext.open(settings), stopped=_end_soon)
         uvicorn.Server(config(app, host=host, port=port, proxies=settings.serve_proxies)).run()
         return
     folder = settings.local_dir / "serve" / "metrics"
@@ -43,4 +46,12 @@ def worker_app() -> ServedApp:
     """The application of one of several workers; reads its settings from the environment."""
     settings = load_settings()
     configure_logging(settings.log_level, private_fields=UNLOGGED)
-    return ServedApp(RunContext.open(settings), workers=worker_count())
+    return ServedApp(RunContext.open(settings), workers=worker_count(), stopped=_end_soon)
+
+
+def _end_soon() -> None:
+    """Ends this process although threads still wait for the warehouse, which rolls their transactions back."""
+    # Requests have had uvicorn's time to finish. Python would wait for their threads as long as their statements run.
+    end = threading.Timer(_END_SECONDS, os._exit, [0])
+    end.daemon = True
+    end.start()

@@ -55,8 +55,15 @@ class ServeSettings(SettingsSection):
     serve_connections: int = Field(
         default=8, ge=2, le=200, description="API: connections to the warehouse per worker process"
     )
-    serve_search_seconds: float = Field(default=15.0, gt=0, le=600, description="API: timeout of a search; then 504")
-    serve_download_seconds: float = Field(default=900.0, gt=0, le=86_400, description="API: timeout of a download")
+    serve_search_seconds: float = Field(
+        default=15.0,
+        gt=0,
+        le=600,
+        description="API and console: timeout of each statement of a search or page; then 504",
+    )
+    serve_download_seconds: float = Field(
+        default=900.0, gt=0, le=86_400, description="API: timeout of a download; console: of each statement of an act"
+    )
     serve_replica_seconds: float = Field(
         default=60.0,
         gt=0,
