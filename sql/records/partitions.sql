@@ -33,3 +33,17 @@ WHERE
             AND pg_class.relname = 'cdr_y' || to_char(wanted.month, 'YYYY"m"MM')
     )
 ORDER BY wanted.month
+
+-- Name:        unanalyzed_tables
+-- Purpose:     tables of records and links that have rows and were never analyzed. Without statistics the planner expects
+--              one record a day and joins a day's records row by row with their links: 400 records take 8 s, not 4 ms.
+-- Parameters:  none.   Grain: table.   Locks: none.
+SELECT relations.relname AS name
+FROM pg_class AS relations
+LEFT JOIN pg_inherits ON pg_inherits.inhrelid = relations.oid
+WHERE
+    relations.relkind = 'r'
+    AND relations.reltuples < 0
+    AND (pg_inherits.inhparent = 'cdr'::regclass OR relations.oid = 'cdr_links'::regclass)
+    AND pg_relation_size(relations.oid) > 0
+ORDER BY relations.relname

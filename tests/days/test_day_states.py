@@ -325,3 +325,9 @@ def test_a_restatement_that_died_is_no_version_or_a_whole_one(
     assert [day.outcome for day in again] == ([] if point == "publish_day" else ["restated"])
     assert (state(place), len(events(place))) == ("restated", 2)
     whole(place)
+
+
+def test_the_first_files_are_read_with_statistics(place: RunContext) -> None:
+    export(place)
+    with place.ledger() as ledger:
+        assert ledger.records.statements.rows("records/unanalyzed_tables") == []

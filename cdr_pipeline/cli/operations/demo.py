@@ -33,7 +33,7 @@ _SECONDS: Final = listing("seconds", "Seconds", "day", *_STAGES, numbers=_STAGES
 def demo(
     *,
     days: Annotated[int, typer.Option(min=1, max=31, help="Number of nights; the last one is for yesterday.")] = 3,
-    calls_per_day: Annotated[int, typer.Option(min=1, help="Calls per account on a working day.")] = 200,
+    calls_per_day: Annotated[int, typer.Option(min=1, help="Calls per account on a working day.")] = 80,
     serve: Annotated[
         bool | None,
         typer.Option(

@@ -88,6 +88,7 @@ def export_days(request: ExportRequest, ctx: RunContext) -> list[ExportedDay]:
         WarehouseUnavailable: the warehouse is down.
     """
     with ctx.ledger() as ledger:
+        ledger.records.analyze_new_tables()
         accounts = {account.account_id: account for account in ledger.accounts.active(request.accounts)}
         asked = [(account_id, day) for day in request.business_dates for account_id in accounts]
         changed = set(ledger.days.to_export(list(accounts))) if request.changed_days else set[tuple[str, date]]()

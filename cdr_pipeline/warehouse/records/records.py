@@ -4,6 +4,8 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 
+from psycopg import sql
+
 from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, LoadedBatch, batch_load, record_unchanged
 from cdr_pipeline.warehouse.records.reading import day_lines
 from cdr_pipeline.warehouse.retention.removed_months import removed_months
@@ -26,6 +28,14 @@ class RecordTable(LedgerTables):
     def removed_months(self, account_id: str) -> frozenset[date]:
         """First days of the months that retention has removed."""
         return removed_months(self.connection, account_id)
+
+    def analyze_new_tables(self) -> None:
+        """Gives the planner statistics of tables that autovacuum has not looked at yet, such as those of a new month.
+
+        A table that another process analyzes is skipped.
+        """
+        for row in self.statements.rows("records/unanalyzed_tables"):
+            self.connection.execute(sql.SQL("ANALYZE (SKIP_LOCKED) {}").format(sql.Identifier(row["name"])))
 
     def day_lines(self, account_id: str, business_date: date) -> Generator[bytes]:
         """Legs of an account on a business date as lines of the daily file; see ``day_lines``."""
