@@ -5,6 +5,7 @@ from typing import Final
 
 import dagster as dg
 
+from cdr_pipeline.defs.pools import create_pools
 from cdr_pipeline.errors import DagsterStorageError
 from cdr_pipeline.files.lock import file_lock
 from cdr_pipeline.privacy.redaction import redact
@@ -41,6 +42,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
             instance.get_runs_count()
             instance.event_log_storage.has_asset_key(dg.AssetKey("night_report"))
             instance.all_instigator_state()
+            create_pools(instance, settings)
         except Exception as error:  # noqa: BLE001 - each kind of storage raises errors of its own
             raise DagsterStorageError(
                 f"Dagster's storage in {settings.dagster_home} cannot be used: {_storage_cause(error)}", hint=_HINT

@@ -144,5 +144,11 @@ def test_a_fresh_home_opened_by_many_at_once_is_made_once(settings: Settings) ->
     with ThreadPoolExecutor(8) as threads:
         instances = list(threads.map(lambda _: open_instance(settings), range(16)))
     assert {instance.get_runs_count() for instance in instances} == {0}
+    assert set(instances[0].event_log_storage.get_concurrency_keys()) == _pools_in_use(settings)
     for instance in instances:
         instance.dispose()
+
+
+def _pools_in_use(settings: Settings) -> set[str]:
+    assets = build_definitions(settings).resolve_asset_graph().assets_defs
+    return {asset.op.pool for asset in assets if asset.is_executable and asset.op.pool}

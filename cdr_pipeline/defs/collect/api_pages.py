@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 import dagster as dg
 from pydantic import TypeAdapter
@@ -11,6 +10,7 @@ from cdr_pipeline.defs.columns import page_columns
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.failure import retry_policy
 from cdr_pipeline.defs.metadata import AccountTitles, failures_metadata, plot, scope_metadata, table
+from cdr_pipeline.defs.pools import switch_pool
 from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.collect.collect_account import AccountCollected
@@ -56,11 +56,6 @@ def api_pages_asset(days: dg.PartitionsDefinition[str], settings: Settings) -> d
         pool=switch_pool(settings),
     )
     return day_asset(asset, work, settings)
-
-
-def switch_pool(settings: Settings) -> str:
-    """Concurrency pool of the steps that send requests to this switch; its limit applies per host."""
-    return f"switch/{urlsplit(settings.api_url or '').hostname or 'none'}"
 
 
 def _retry_if_switch_is_down(run: DayRun, collected: list[CollectedDay], policy: dg.RetryPolicy) -> None:

@@ -9,6 +9,7 @@ from cdr_pipeline.defs.failure import classified_failures
 from cdr_pipeline.defs.lease import leased_context
 from cdr_pipeline.defs.metadata import table
 from cdr_pipeline.defs.partitions import ACCOUNTS_TAG
+from cdr_pipeline.defs.pools import WAREHOUSE
 from cdr_pipeline.defs.resources import RunContexts
 from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
@@ -31,7 +32,7 @@ def late_data_job() -> dg.JobDefinition:
     @dg.op(
         name="export_and_restate",
         description="Exports changed open days; writes and delivers the next version of sealed ones.",
-        pool="warehouse",
+        pool=WAREHOUSE,
     )
     def export_and_restate(context: dg.OpExecutionContext, run_contexts: dg.ResourceParam[RunContexts]) -> None:
         with classified_failures(context), leased_context(context, run_contexts) as ctx:

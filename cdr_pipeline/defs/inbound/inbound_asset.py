@@ -8,6 +8,7 @@ import dagster as dg
 
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.metadata import table
+from cdr_pipeline.defs.pools import INBOUND
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.steps.inbound.expected_files import LateFile, late_files
 from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, PlaceResult, fetch_files
@@ -41,7 +42,7 @@ def inbound_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             DayCheck(CHECK, "Every place of inbound.toml was reached, and no file there was refused."),
             DayCheck(LATE_CHECK, 'Every file that inbound.toml expects (every = "day") has arrived in time.'),
         ),
-        pool="inbound",
+        pool=INBOUND,
     ).of(inbound_files)
 
 

@@ -20,6 +20,7 @@ from cdr_pipeline.defs.metadata import (
     scope_metadata,
     table,
 )
+from cdr_pipeline.defs.pools import WAREHOUSE
 from cdr_pipeline.defs.shards import AccountWork, day_asset
 from cdr_pipeline.errors import UnbalancedReconciliation
 from cdr_pipeline.settings import Settings
@@ -97,7 +98,7 @@ def reconciliation_asset(days: dg.PartitionsDefinition[str], settings: Settings)
         join=_joined,
         fail=_failed,
         kind=TypeAdapter(ReconciledDays),
-        pool="warehouse",
+        pool=WAREHOUSE,
     )
     return day_asset(asset, work, settings)
 

@@ -12,6 +12,7 @@ from cdr_pipeline.defs.columns import record_columns, reject_columns
 from cdr_pipeline.defs.day_asset import DayCheck, DayResult, DayRun, check_specs, code_reference
 from cdr_pipeline.defs.failure import retry_policy
 from cdr_pipeline.defs.metadata import AccountTitles
+from cdr_pipeline.defs.pools import WAREHOUSE
 from cdr_pipeline.defs.records.cdr_results import (
     BALANCE,
     COMPLETE,
@@ -106,7 +107,7 @@ def cdr_assets(days: dg.PartitionsDefinition[str], settings: Settings) -> dg.Ass
         ],
     )
     work = AccountWork(
-        work=_load, results=_results, join=_joined, fail=_failed, kind=TypeAdapter(LoadedDays), pool="warehouse"
+        work=_load, results=_results, join=_joined, fail=_failed, kind=TypeAdapter(LoadedDays), pool=WAREHOUSE
     )
     return day_assets(step, work, settings)
 

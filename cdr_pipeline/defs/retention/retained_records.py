@@ -6,6 +6,7 @@ import dagster as dg
 
 from cdr_pipeline.defs.day_asset import DayAsset, DayCheck, DayResult, DayRun
 from cdr_pipeline.defs.metadata import AccountTitles, failures_metadata, plot, scope_metadata, table
+from cdr_pipeline.defs.pools import WAREHOUSE
 from cdr_pipeline.steps.retention.retain_records import RetentionResult, retain_records
 
 CHECK = "every_policy_is_applied"
@@ -28,7 +29,7 @@ def retained_records_asset(days: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
         {"postgres", "parquet"},
         deps=("sealed_days",),
         checks=(DayCheck(CHECK, "Every month that is older than the retention period of its account was removed."),),
-        pool="warehouse",
+        pool=WAREHOUSE,
     ).of(retained_records)
 
 
