@@ -142,6 +142,21 @@ SELECT
     )), 0)::bigint AS bytes
 FROM unnest(%(tables)s::text []) AS wanted (name)
 
+-- Name:        size_on_nodes
+-- Purpose:     bytes of distributed tables on all nodes of a cluster, as size_of_tables; there the tables are empty.
+-- Parameters:  tables (array of names).   Grain: one row.   Locks: none.
+SELECT coalesce(sum(citus_total_relation_size(pg_dist_partition.logicalrelid, false)), 0)::bigint AS bytes
+FROM pg_dist_partition
+WHERE
+    pg_dist_partition.logicalrelid IN (
+        SELECT tree.relid
+        FROM unnest(%(tables)s::text []) AS wanted (name)
+        CROSS JOIN LATERAL pg_partition_tree(to_regclass(wanted.name)) AS tree
+        UNION ALL
+        SELECT to_regclass(wanted.name)
+        FROM unnest(%(tables)s::text []) AS wanted (name)
+    )
+
 -- Name:        undistributed_tables
 -- Purpose:     tables of a Citus database, without partitions, that are on the coordinator only.
 -- Parameters:  none.   Grain: table.   Locks: none.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from psycopg import Connection
 
+from cdr_pipeline.warehouse.server.cluster import is_cluster
 from cdr_pipeline.warehouse.server.migrate import head, migration_of, scripts
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 
@@ -93,5 +94,6 @@ def _needed_bytes(connection: Connection[Any], revision: str) -> int:
     if revision not in REWRITES:
         return 0
     tables, share = REWRITES[revision]
-    (size,) = StatementRunner(connection).tuples("operations/size_of_tables", tables=list(tables))[0]
-    return int(size * share)
+    runner = StatementRunner(connection)
+    places = ["operations/size_of_tables", *(["operations/size_on_nodes"] if is_cluster(connection) else [])]
+    return int(sum(runner.tuples(place, tables=list(tables))[0][0] for place in places) * share)
