@@ -144,3 +144,24 @@ def test_columns_without_a_value_are_no_part_of_what_else_the_source_sent() -> N
     assert split_rejects(colour=None).rows["extra_source"].item() is None
     kept = split_rejects(colour=None, shape='a "round"\none', size="2").rows["extra_source"].item()
     assert json.loads(kept) == {"shape": 'a "round"\none', "size": "2"}
+
+
+def test_absent_members_are_left_out_wherever_they_are() -> None:
+    columns = {
+        "a": ["1", None, None, '"b":null,'],
+        "b": [None, "2", None, None],
+        "c": ["\\", None, None, '"c":null}'],
+    }
+    frame = pl.DataFrame({"line": range(4), "raw": ["r"] * 4, "start": ["2026-03-02 10:00:00"] * 4, **columns})
+    rows = normalize_imported(frame, PROFILE, account_id="acct", account_time_zone="UTC").rows
+    assert [text and json.loads(text) for text in rows["extra_source"]] == [
+        {"a": "1", "c": "\\"},
+        {"b": "2"},
+        None,
+        {"a": '"b":null,', "c": '"c":null}'},
+    ]
+
+
+def test_columns_with_quotes_in_their_names_are_kept() -> None:
+    kept = split_rejects(**{'x"shape': None, 'y"shape': "round", "shape": None}).rows["extra_source"].item()
+    assert json.loads(kept) == {'y"shape': "round"}

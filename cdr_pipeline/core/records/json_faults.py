@@ -18,8 +18,9 @@ from cdr_pipeline.core.records.rejection import RowFault, too_many_bytes
 _DETAIL: Final = "detail_source"
 # Field of the rejects: the column of the warehouse that would hold the text.
 _FIELD: Final = "extra"
-# An escaped NUL or surrogate, or a number with a large exponent. Texts that match are parsed.
-_SUSPICIOUS: Final = r"\\u(?:0000|[dD][89a-fA-F])|[0-9][eE][+-]?[0-9]{4}"
+# An escaped NUL or surrogate, or a number with a large exponent. Texts that match are parsed. A number follows a
+# bracket, a colon, a comma or a blank. Many ids look like one, but follow a quote.
+_SUSPICIOUS: Final = r"\\u(?:0000|[dD][89a-fA-F])|(?:^|[\[:,\s])-?[0-9.]+[eE][+-]?[0-9]{4}"
 _DEEPEST: Final = 200
 _LARGEST_EXPONENT: Final = 4_999
 _MOST_DIGITS: Final = 5_000

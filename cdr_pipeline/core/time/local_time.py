@@ -21,6 +21,7 @@ _ISO_PLAIN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}$
 _ISO_ZULU: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}[Zz]$"
 _INSTANT: Final = pl.Datetime("us", "UTC")
 _COUNT: Final = r"^[0-9]+(?:\.[0-9]+)?$"
+_WHOLE_COUNT: Final = r"^[0-9]{1,18}$"
 # Plausible call times: a year such as 0026 or 20260 is an error in the file.
 _EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2150, 1, 1, tzinfo=UTC)
@@ -224,6 +225,9 @@ def _is_repetition(every: pl.Series, repeated: pl.Series) -> pl.Series:
 def _from_count(texts: pl.Series) -> pl.Series:
     """Instants of counted seconds with an optional fraction. The magnitude tells Unix from Gregorian seconds."""
     text = pl.col("t")
+    if texts.str.contains(_WHOLE_COUNT).all():
+        counts = text.cast(pl.Int64)
+        return texts.to_frame("t").select(instant_of(pl.when(counts > 0).then(counts)).cast(_INSTANT)).to_series()
     fraction = (pl.lit("0.") + text.str.extract(r"\.(\d{1,6})\d*$", 1)).cast(pl.Float64).fill_null(0.0)
     result = instant_of(_integer_part(text)) + pl.duration(microseconds=(fraction * 1_000_000).round().cast(pl.Int64))
     return texts.to_frame("t").select(result).to_series()

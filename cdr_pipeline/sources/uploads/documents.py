@@ -1,8 +1,8 @@
 """Reads JSON text to raw rows: a document, a list, an envelope with ``data``, or one document a line."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, cast
 
 import orjson
@@ -14,6 +14,7 @@ from cdr_pipeline.core.records.rejection import RowFault, split_rejects
 from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.core.uploads.profile_values import column_name
 from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.sources.uploads.json_paths import PathTree, nested_value
 from cdr_pipeline.sources.uploads.lines import BLOCK, LONGEST_LINE, line_blocks, physical_lines
 from cdr_pipeline.sources.uploads.opening import MAX_WHOLE_BYTES
 from cdr_pipeline.sources.uploads.records import ASIDE_SCHEMA, RawRecords, filtered_lines, rejected_lines
@@ -23,6 +24,8 @@ _RECORD_KEYS: Final = frozenset({"call_id", "callid", "id", "_id", "uniqueid", "
 _UNREADABLE: Final = object()
 # Sets of keys that are remembered while items are told from other documents.
 _MOST_SHAPES: Final = 10_000
+# Items that are read at once.
+_SOME: Final = 500
 
 
 def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozenset()) -> RawRecords:
@@ -136,7 +139,7 @@ def _line_records(lines: pl.DataFrame, layout: Layout, record_keys: frozenset[st
     if written.is_empty():
         frame = pl.DataFrame(schema={LINE: pl.Int64, RAW: pl.String})
         return RawRecords(frame, pl.DataFrame(schema=REJECT_SCHEMA), aside, lines.height)
-    records = framed_items(written, [_value(line) for line in written[RAW]], layout, record_keys)
+    records = framed_items(written, map(_value, written[RAW].to_list()), layout, record_keys)
     return RawRecords(records.frame, records.rejects, aside, lines.height)
 
 
@@ -171,110 +174,91 @@ def _is_record(item: object, record_keys: frozenset[str]) -> bool:
 
 
 def framed_items(
-    lines: pl.DataFrame, items: Sequence[object], layout: Layout, record_keys: frozenset[str]
+    lines: pl.DataFrame, items: Iterable[object], layout: Layout, record_keys: frozenset[str]
 ) -> RawRecords:
-    """Rows of the items; ``lines`` holds ``line`` and ``raw`` of each item."""
-    keys = sorted(frozenset[str]().union(*(item.keys() for item in items if isinstance(item, dict))))
-    objects = b"\n".join(orjson.dumps(item if isinstance(item, dict) else {}) for item in items)
-    values = pl.read_ndjson(objects, schema=dict.fromkeys(keys, pl.String)) if keys else pl.DataFrame()
-    texts = values.select(pl.when(~pl.col(keys).is_in(["", *layout.nulls])).then(pl.col(keys)).name.keep())
-    texts = texts.rename(_names(keys))
-    found = _nested_values(items, sorted(path for path in record_keys if "." in path))
-    nested = pl.DataFrame([_texts(path, values, layout) for path, values in found.items() if path not in texts.columns])
-    kinds = pl.Series("__kind", _kinds(items, list(found.values()), record_keys))
-    frame = pl.concat([lines, texts, nested, kinds.to_frame()], how="horizontal")
-    sifted = split_rejects(
-        frame,
-        [
-            RowFault("", Reject.INVALID_JSON, pl.col("__kind") == "unreadable"),
-            RowFault("", Reject.NOT_A_RECORD, pl.col("__kind") == "other"),
-            RowFault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains(r"\x00|(^|[^\\])(\\\\)*\\u0000")),
-        ],
-    )
+    """Rows of the items; ``lines`` holds ``line`` and ``raw`` of each item. No item is kept, so a generator is best."""
+    read = _read_items(items, record_keys)
+    values = pl.read_ndjson(read.objects, schema=dict.fromkeys(read.keys, pl.String)) if read.keys else pl.DataFrame()
+    nested = read.nested.select(sorted(set(read.nested.columns) - set(_names(read.keys).values())))
+    texts = pl.concat([values.rename(_names(read.keys)), nested], how="horizontal")
+    texts = texts.select(pl.when(~pl.col(name).is_in(["", *layout.nulls])).then(pl.col(name)) for name in texts.columns)
+    frame = pl.concat([lines, texts], how="horizontal")
+    faults = [
+        RowFault("", Reject.INVALID_JSON, pl.col(LINE).is_in(lines[LINE].gather(read.unreadable).implode())),
+        RowFault("", Reject.NOT_A_RECORD, pl.col(LINE).is_in(lines[LINE].gather(read.others).implode())),
+        RowFault("", Reject.NUL_CHARACTER, pl.col(RAW).str.contains(r"\x00|(^|[^\\])(\\\\)*\\u0000")),
+    ]
+    # The slow expression runs only if one of its two texts occurs.
+    is_sound = not read.unreadable and not read.others and not lines[RAW].str.contains_any(["\x00", r"\u0000"]).any()
+    sifted = split_rejects(frame, [] if is_sound else faults)
     aside = pl.DataFrame(schema=ASIDE_SCHEMA)
-    return RawRecords(sifted.rows.drop("__kind"), sifted.rejects, aside, frame.height)
+    return RawRecords(sifted.rows, sifted.rejects, aside, frame.height)
 
 
-class _Level:
-    """Values at one path of all items."""
+@dataclass(slots=True)
+class _ReadItems:
+    """What one pass over items finds.
 
-    def __init__(self, values: Sequence[object]) -> None:
-        self.values = values
+    Attributes:
+        keys: keys of all objects, sorted.
+        objects: the objects as JSON, one a line; an item that is none is an empty one.
+        nested: text of the values of all items at each path.
+        unreadable: rows of texts that are not JSON.
+        others: rows of items that are no records.
+    """
 
-    @cached_property
-    def _keys(self) -> dict[str, list[str]]:
-        """Spellings of each key of the objects, by the key in lower case."""
-        spellings: dict[str, list[str]] = {}
-        for key in frozenset[str]().union(*(value for value in self.values if isinstance(value, dict))):
-            spellings.setdefault(key.lower(), []).append(key)
-        return spellings
-
-    def below(self, part: str) -> "_Level":
-        """Values one step further; as ``nested_value``, but keys are looked up once for all items."""
-        spellings = self._keys.get(part, [])
-        if part.isdecimal() or len(spellings) > 1:
-            return _Level([nested_value(value, [part]) for value in self.values])
-        if not spellings:
-            return _Level([None] * len(self.values))
-        (key,) = spellings
-        return _Level([value.get(key) if isinstance(value, dict) else None for value in self.values])
+    keys: list[str]
+    objects: bytes
+    nested: pl.DataFrame
+    unreadable: list[int]
+    others: list[int]
 
 
-def _nested_values(items: Sequence[object], paths: Sequence[str]) -> dict[str, Sequence[object]]:
-    """Values of all items at each path. Paths with the same beginning share its steps."""
-    levels: dict[tuple[str, ...], _Level] = {(): _Level(items)}
-    values: dict[str, Sequence[object]] = {}
-    for path in paths:
-        parts = tuple(path.split("."))
-        for length in range(1, len(parts) + 1):
-            if parts[:length] not in levels:
-                levels[parts[:length]] = levels[parts[: length - 1]].below(parts[length - 1])
-        values[path] = levels[parts].values
-    return values
-
-
-def _texts(path: str, values: Sequence[object], layout: Layout) -> pl.Series:
-    """A text column of the values at a path; a nested object or list becomes JSON text."""
-    if not any(value is not None for value in values):
-        return pl.Series(path, [None], pl.String).new_from_index(0, len(values))
-    texts = pl.Series(path, [value if type(value) is str else _text(value) for value in values], pl.String)
-    return texts.to_frame().select(pl.when(~pl.col(path).is_in(["", *layout.nulls])).then(pl.col(path))).to_series()
-
-
-def _kinds(items: Sequence[object], nested: Sequence[Sequence[object]], record_keys: frozenset[str]) -> list[str]:
-    """Kind of each item: record, other or unreadable."""
-    keys = _RECORD_KEYS | record_keys
+def _read_items(items: Iterable[object], record_keys: frozenset[str]) -> _ReadItems:
+    tree = PathTree([path for path in record_keys if "." in path])
+    nothing: list[object] = [None] * len(tree.paths)
+    known_keys = _RECORD_KEYS | record_keys
+    keys: set[str] = set()
     known: dict[tuple[str, ...], bool] = {}
-    kinds: list[str] = []
-    for row, item in enumerate(items):
-        if not isinstance(item, dict):
-            kinds.append("unreadable" if item is _UNREADABLE else "other")
-            continue
-        shape = tuple(cast("dict[str, object]", item))
-        if shape not in known:
-            if len(known) > _MOST_SHAPES:
-                known.clear()
-            known[shape] = any(column_name(key) in keys for key in shape)
-        is_record = known[shape] or any(values[row] is not None for values in nested)
-        kinds.append("record" if is_record else "other")
-    return kinds
+    objects: list[bytes] = []
+    nested: list[pl.DataFrame] = []
+    unreadable: list[int] = []
+    others: list[int] = []
+    items, first = iter(items), 0
+    # Some items at a time, so that their values are still in the processor's cache when they become columns.
+    while some := list(islice(items, _SOME)):
+        # The values of one item after the other: a list for each would be slow to collect as garbage.
+        found: list[object] = []
+        for row, item in enumerate(some, start=first):
+            if not isinstance(item, dict):
+                (unreadable if item is _UNREADABLE else others).append(row)
+                objects.append(b"{}")
+                found += nothing
+                continue
+            shape = tuple(cast("dict[str, object]", item))
+            if shape not in known:
+                if len(known) > _MOST_SHAPES:
+                    known.clear()
+                known[shape] = any(column_name(key) in known_keys for key in shape)
+                keys.update(shape)
+            objects.append(orjson.dumps(item))
+            values = tree.values(cast("object", item))
+            found += values
+            if not known[shape] and not any(value is not None for value in values):
+                others.append(row)
+        first += len(some)
+        nested.append(pl.DataFrame([_texts(path, found[at :: len(nothing)]) for at, path in enumerate(tree.paths)]))
+    return _ReadItems(
+        sorted(keys), b"\n".join(objects), pl.concat(nested or [pl.DataFrame()], rechunk=True), unreadable, others
+    )
 
 
-def nested_value(value: object, parts: Sequence[str]) -> object:
-    """Value at a path of keys in lower case, and positions in lists from 0; None if there is none."""
-    for part in parts:
-        if isinstance(value, dict):
-            found = cast("dict[str, object]", value)
-            value = found[part] if part in found else _folded(found, part)
-        elif isinstance(value, list) and part.isdecimal() and int(part) < len(cast("list[object]", value)):
-            value = cast("list[object]", value)[int(part)]
-        else:
-            return None
-    return value
-
-
-def _folded(found: dict[str, object], part: str) -> object:
-    return next((item for key, item in found.items() if key.lower() == part), None)
+def _texts(path: str, values: Sequence[object]) -> pl.Series:
+    """A text column of the values at a path; a nested object or list becomes JSON text."""
+    try:
+        return pl.Series(path, values, pl.String)
+    except TypeError:
+        return pl.Series(path, map(_text, values), pl.String)
 
 
 def _text(value: object) -> str | None:
