@@ -52,7 +52,7 @@ def main() -> None:
     try:
         from cdr_pipeline.cli.registry import register
 
-        register(app)
+        register(app, sys.argv[1:])
         app()
     except KeyboardInterrupt:
         _stop()

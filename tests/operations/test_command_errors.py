@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_setting(
         raise OSError(errno.EROFS, "Read-only file system", "exports")
 
     monkeypatch.setattr(cli, "app", refuse)
-    monkeypatch.setattr("cdr_pipeline.cli.registry.register", lambda _: None)
+    monkeypatch.setattr("cdr_pipeline.cli.registry.register", lambda *_: None)
     assert run(monkeypatch, "status") == 2
     shown = capsys.readouterr().err
     assert "cannot write exports: Read-only file system" in shown
@@ -113,7 +113,7 @@ def test_ctrl_c_exits_130_and_says_how_to_go_on(
         raise stop
 
     monkeypatch.setattr(cli, "app", interrupted)
-    monkeypatch.setattr("cdr_pipeline.cli.registry.register", lambda _: None)
+    monkeypatch.setattr("cdr_pipeline.cli.registry.register", lambda *_: None)
     monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
     assert run(monkeypatch, "status") == 130
     shown = capsys.readouterr().err

@@ -36,7 +36,7 @@ def run_command(*arguments: str, environment: Mapping[str, str] | None = None) -
         for name, value in (environment or {}).items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["cdr-pipeline", *arguments])
-        patch.setattr(registry, "register", _register_once)
+        patch.setattr(registry, "register", lambda app, _: _register_once(app))
         try:
             cli.main()
         except SystemExit as ended:

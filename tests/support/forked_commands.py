@@ -212,7 +212,7 @@ def _exit_code(arguments: list[str]) -> int:
     if arguments[0] == _PROGRAM:
         return _program_code(arguments[1:])
     # The commands are registered once, in the parent.
-    cli.registry.register = lambda _: None  # type: ignore[attr-defined]
+    cli.registry.register = lambda *_: None  # type: ignore[attr-defined]
     if arguments == [_TAKE_IN]:
         cli.app = _take_in_and_load
     sys.argv = ["cdr-pipeline", *arguments]

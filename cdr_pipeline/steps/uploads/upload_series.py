@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
 from cdr_pipeline.core.uploads.series import missing_days, missing_numbers
 from cdr_pipeline.steps.run_context import RunContext
@@ -48,7 +49,7 @@ def upload_series(ctx: RunContext, accounts: Sequence[str] | None = None) -> lis
         account_ids = [account.account_id for account in ledger.accounts.active(accounts)]
         dated = ledger.uploads.series_exist(account_ids)
     # Profiles are slow to import, and many installations have no series: no built-in profile has one.
-    if not dated and not any(ctx.settings.profile_dir.glob("*.toml")):
+    if not dated and not any(map(_may_have_a_series, ctx.settings.profile_dir.glob("*.toml"))):
         return []
     from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles  # noqa: PLC0415
 
@@ -90,3 +91,11 @@ def upload_series(ctx: RunContext, accounts: Sequence[str] | None = None) -> lis
             )
         )
     return series
+
+
+def _may_have_a_series(profile: Path) -> bool:
+    """Whether a profile has a table ``control``, or cannot be read."""
+    try:
+        return b"control" in profile.read_bytes()
+    except OSError:
+        return True
