@@ -4,7 +4,6 @@ Most lines are regular. Polars' CSV reader parses them, with a mark at the end o
 width. A regular expression splits the remaining lines.
 """
 
-import io
 from collections.abc import Sequence
 from typing import Final
 
@@ -105,30 +104,25 @@ def _regular(lines: pl.DataFrame, names: Sequence[str], layout: Layout) -> pl.Da
     """Rows of the lines that are regular and have exactly these columns."""
     mark = escaped(layout.delimiter)
     raw = lines[RAW]
-    text = raw.str.join("\n").item()
-    # The text is searched as a whole first: few files have any of these characters.
-    odd = pl.Series([False]).new_from_index(0, len(raw))
-    for character in ("\x00", _END):
-        if character in text:
-            odd |= raw.str.contains(character, literal=True)
+    odd = raw.str.contains_any(["\x00", _END])
     if layout.quoted:
-        if '"' in text:
+        quotes = raw.str.contains('"', literal=True)
+        if quotes.any():
             field = rf'(?:"[^"]*(?:""[^"]*)*"|[^{mark}"]*)'
-            odd |= raw.str.contains('"', literal=True) & ~raw.str.contains(rf"^{field}(?:{mark}{field})*$")
-        if text.count("\n") >= len(raw):
-            odd |= raw.str.contains("\n", literal=True)
+            odd |= quotes & ~raw.str.contains(rf"^{field}(?:{mark}{field})*$")
+        odd |= raw.str.contains("\n", literal=True)
     sound = lines
     if odd.any():
         sound = lines.filter(~odd)
         if sound.is_empty():
             return sound
-        text = sound[RAW].str.join("\n").item()
     # The reader takes the number of columns from the first line, so a generated one comes first.
     first = layout.delimiter * len(names) + _END + "\n"
     last = layout.delimiter + _END
+    text = first + sound[RAW].str.join(last + "\n").item() + last
     columns = [*(f"c{number}" for number in range(len(names))), _END]
     table = pl.read_csv(
-        io.BytesIO((first + text.replace("\n", last + "\n") + last).encode()),
+        text.encode(),
         has_header=False,
         separator=layout.delimiter,
         quote_char='"' if layout.quoted else None,
@@ -140,12 +134,20 @@ def _regular(lines: pl.DataFrame, names: Sequence[str], layout: Layout) -> pl.Da
         return sound.clear()
     complete = (table[_END] == _END).fill_null(value=False)
     # In two steps, because one expression would strip each value once for every use of the result.
-    stripped = table.select(
-        pl.col(f"c{number}").str.strip_chars(_BLANKS).alias(name) for number, name in enumerate(names)
-    )
+    stripped = _stripped(table.select(columns[:-1]).rename(dict(zip(columns[:-1], names, strict=True))), sound[RAW])
     values = stripped.select(_nothing_as_null(pl.col(name), layout) for name in names)
     rows = pl.concat([sound.select(LINE, RAW), values], how="horizontal")
     return rows if complete.all() else rows.filter(complete)
+
+
+def _stripped(table: pl.DataFrame, raw: pl.Series) -> pl.DataFrame:
+    """The values without blanks around them. Few columns have any, and to look for them is faster than to strip."""
+    if raw.str.contains_any(["\t", "\r"]).any():
+        return table.select(pl.all().str.strip_chars(_BLANKS))
+    padded = table.select((pl.all().str.starts_with(" ") | pl.all().str.ends_with(" ")).any()).row(0)
+    return table.with_columns(
+        column.str.strip_chars(_BLANKS) for column, has_blanks in zip(table, padded, strict=True) if has_blanks
+    )
 
 
 def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -224,12 +224,14 @@ def _read_items(items: Iterable[object], record_keys: frozenset[str]) -> _ReadIt
     nested: list[pl.DataFrame] = []
     unreadable: list[int] = []
     others: list[int] = []
-    items, first = iter(items), 0
-    # Some items at a time, so that their values are still in the processor's cache when they become columns.
-    while some := list(islice(items, _SOME)):
-        # The values of one item after the other: a list for each would be slow to collect as garbage.
+    numbered = enumerate(items)
+    width = len(nothing)
+    # Some items at a time, so that their values are still in the processor's cache when they become columns. No item is
+    # kept, and their values are in one list: many objects would be slow to collect as garbage.
+    while True:
         found: list[object] = []
-        for row, item in enumerate(some, start=first):
+        rows = len(objects)
+        for row, item in islice(numbered, _SOME):
             if not isinstance(item, dict):
                 (unreadable if item is _UNREADABLE else others).append(row)
                 objects.append(b"{}")
@@ -246,8 +248,9 @@ def _read_items(items: Iterable[object], record_keys: frozenset[str]) -> _ReadIt
             found += values
             if not known[shape] and not any(value is not None for value in values):
                 others.append(row)
-        first += len(some)
-        nested.append(pl.DataFrame([_texts(path, found[at :: len(nothing)]) for at, path in enumerate(tree.paths)]))
+        if len(objects) == rows:
+            break
+        nested.append(pl.DataFrame([_texts(path, found[at::width]) for at, path in enumerate(tree.paths)]))
     return _ReadItems(
         sorted(keys), b"\n".join(objects), pl.concat(nested or [pl.DataFrame()], rechunk=True), unreadable, others
     )
