@@ -8,6 +8,7 @@ from cdr_pipeline.api.negotiation import CSV_TYPES, JSON_LINES
 from cdr_pipeline.api.parameters import (
     MOMENT,
     AcceptQuery,
+    ChangesQuery,
     DaysQuery,
     ListQuery,
     PeriodQuery,
@@ -22,6 +23,8 @@ from cdr_pipeline.api.responses import (
     AccountAbove,
     AccountBody,
     AccountNode,
+    ChangeBody,
+    ChangesEnvelope,
     DailyFileBody,
     DayBody,
     Envelope,
@@ -53,6 +56,7 @@ ERRORS: Final[dict[int, str]] = {
     406: "the client accepts none of the supported media types",
     408: "the body was sent too slowly",
     409: "conflict: the file is held, or a request with the same Idempotency-Key is in progress",
+    410: "changes after the known one are not kept any more",
     413: "the body is too long",
     414: "the URL is too long",
     415: "the media type of the body is not supported",
@@ -318,6 +322,13 @@ _DATES: Final = documented(DaysQuery)
 DAYS: Final = Group(enveloped("Days", list[DayBody]), [*_DATES, _ACCEPT], example=[examples.DAY])
 DAY: Final = Group(enveloped("DayDetail", DayBody), [_ACCEPT], example=examples.DAY)
 EXPORTS: Final = Group(enveloped("Exports", list[DailyFileBody]), [*_DATES, _ACCEPT], example=[examples.FILE])
+CHANGES: Final = Group(
+    enveloped("Changes", list[ChangeBody], ChangesEnvelope),
+    [*documented(ChangesQuery), _ACCEPT],
+    example=[examples.CHANGE],
+    more={"newest": 43},
+    codes=(410,),
+)
 FILE: Final = Group(None, [], example=None, csv=False)
 FILE.responses[200] = {
     "description": "the file",

@@ -102,6 +102,13 @@ DAY: Final[Example] = {
     "failed_windows": 0,
     "reconciliation": {"status": "green", "breaks": 2, "exposure": "0.42"},
 }
+CHANGE: Final[Example] = {
+    "change": 43,
+    "kind": "sealed",
+    "business_date": "2026-11-23",
+    "happened_at": "2026-11-26T02:01:00Z",
+    "details": {"version": 1, "sha256": _UPLOAD_ID},
+}
 FILE: Final[Example] = {
     "id": "2026-11-23_v1_exact",
     "business_date": "2026-11-23",

@@ -24,6 +24,7 @@ ANY_PAGE: Final = 999_999_999
 _LARGEST_OFFSET: Final = 86_400
 _LARGEST_CHUNK: Final = 50
 _PAGE_SIZE: Final = re.compile(r"[0-9]{1,9}")
+_CHANGE: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 _PROFILE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # Formats of a time in a query, as JSON Schema.
 MOMENT: Final[dict[str, Any]] = {
@@ -57,6 +58,12 @@ def _chunk_size(text: object) -> object:
     if isinstance(text, str) and not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _LARGEST_CHUNK):
         raise PydanticCustomError("range", "must be a whole number from 1 to 50")
     return int(text)  # type: ignore[call-overload]
+
+
+def _change(text: object) -> object:
+    if not isinstance(text, str) or not _CHANGE.fullmatch(text):
+        raise PydanticCustomError("number", "must be the number of a change, or 0 for all that are kept")
+    return int(text)
 
 
 def _offset(text: object) -> object:
@@ -104,6 +111,9 @@ ChunkSize = Annotated[
     int, BeforeValidator(_chunk_size), WithJsonSchema({"type": "string", "pattern": "^([1-9]|[1-4][0-9]|50)$"})
 ]
 Offset = Annotated[int, BeforeValidator(_offset), WithJsonSchema({"type": "string", "pattern": "^-?[0-9]{1,4}$"})]
+Change = Annotated[
+    int | None, BeforeValidator(_change), WithJsonSchema({"type": "string", "pattern": "^(0|[1-9][0-9]{0,17})$"})
+]
 Day = Annotated[date | None, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Text = Annotated[str | None, WithJsonSchema({"type": "string"})]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
@@ -197,6 +207,19 @@ class DaysQuery(BaseModel):
 
     from_date: Day = Field(default=None, description="first business date", examples=["2026-11-01"])
     to_date: Day = Field(default=None, description="last business date", examples=["2026-11-23"])
+
+
+class ChangesQuery(BaseModel):
+    """Position in the changes of an account."""
+
+    model_config = ConfigDict(frozen=True)
+
+    after: Change = Field(
+        default=None,
+        description="number of the last change that is known; omitted: from the oldest that is kept",
+        examples=["42"],
+    )
+    page_size: PageSize = Field(default=DEFAULT_PAGE, le=LARGEST_PAGE, description="changes of a page", examples=["50"])
 
 
 def refuse_unknown(request: Request, names: Collection[str], known: Collection[str]) -> None:

@@ -46,6 +46,12 @@ class PagedEnvelope(Envelope):
     page_size: int | str | None = None
 
 
+class ChangesEnvelope(Envelope):
+    """A successful response with changes, and the number of the account's newest change."""
+
+    newest: int
+
+
 class ErrorBody(About):
     """An error: its status code, its title, and details in ``data``."""
 
@@ -302,6 +308,16 @@ class DayBody(Body):
     volume: str | None
     failed_windows: int
     reconciliation: ReconciliationOfDay
+
+
+class ChangeBody(Body):
+    """What happened to a day of an account; ``details`` depend on the kind."""
+
+    change: int
+    kind: Literal["records", "sealed", "restated", "reconciled", "decided"]
+    business_date: date | None
+    happened_at: datetime
+    details: dict[str, Any]
 
 
 class DailyFileBody(Body):

@@ -50,6 +50,7 @@ token, a phone number or a name.
     │   ├── UploadHeld                      the file repeats records of another file; an operator decides
     │   └── UploadSealed                    a sealed day depends on the upload, so it cannot be discarded
     ├── AccountNotFound                 6   the account is not registered
+    ├── ChangesGone                 2   changes after the one that a client knows are not kept any more
     ├── SignInRefused               2   name, password or link of a user of the console is not valid
     ├── ClaimLost                       4   the lease expired and another process took over (retryable)
     ├── UnbalancedBatch                 7   rows were not all accounted for; nothing was merged
@@ -85,7 +86,7 @@ token, a phone number or a name.
     └── RequestRefused                  1   the API refused a request (see api/refusals.py)
 """
 
-from cdr_pipeline.errors.accounts import AccountNotFound, SignInRefused
+from cdr_pipeline.errors.accounts import AccountNotFound, ChangesGone, SignInRefused
 from cdr_pipeline.errors.base import CdrError
 from cdr_pipeline.errors.collect import (
     CallTooLong,
@@ -180,6 +181,7 @@ __all__ = [
     "BreakNotFound",
     "CallTooLong",
     "CdrError",
+    "ChangesGone",
     "ClaimLost",
     "ClockDisagrees",
     "ConfigurationError",

@@ -17,3 +17,11 @@ class SignInRefused(CdrError):
     code = "sign_in_refused"
     exit_code = 2
     http_status = 401
+
+
+class ChangesGone(CdrError):
+    """Changes after the one that a client knows are not kept any more, or its number is unknown."""
+
+    code = "changes_gone"
+    exit_code = 2
+    http_status = 410

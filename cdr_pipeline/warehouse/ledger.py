@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import Connection, Transaction
 
 from cdr_pipeline.warehouse.accounts.accounts import Account, AccountTable
+from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.accounts.tokens import TokenTable
 from cdr_pipeline.warehouse.accounts.users import UserTable
 from cdr_pipeline.warehouse.collect.pace import SharedPace
@@ -106,6 +107,7 @@ class Ledger:
         windows: windows of the switch's API and the claims on collecting them.
         uploads: imported files and rejected rows.
         calendar: days of many accounts at a glance.
+        changes: what happened to the days of accounts, in order.
         days: business days and their daily files.
         day_states: locks, seals and restatements of days.
         deliveries: deliveries of daily files to targets.
@@ -129,6 +131,7 @@ class Ledger:
         self.windows = WindowTable(connection)
         self.uploads = UploadTable(connection)
         self.calendar = CalendarTable(connection)
+        self.changes = ChangeTable(connection)
         self.days = DayTable(connection)
         self.day_states = DayStateTable(connection)
         self.deliveries = DeliveryTable(connection)

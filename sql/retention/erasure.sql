@@ -187,6 +187,13 @@ WHERE account_id = %(account_id)s AND erasure_id = %(erasure_id)s
 HAVING count(*) > 0 OR %(rejects)s > 0
 RETURNING records
 
+-- Name:        erased_days
+-- Purpose:     days of the records of an erasure.
+-- Parameters:  account_id, erasure_id.   Grain: business_date.   Locks: none.
+SELECT DISTINCT business_date
+FROM erased_records
+WHERE account_id = %(account_id)s AND erasure_id = %(erasure_id)s
+
 -- Name:        touch_erased_days
 -- Purpose:     mark the days of an erasure as changed: open days for the next export, final days for a restatement if
 --              requested. Days of removed months have no legs and are skipped.

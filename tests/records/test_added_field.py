@@ -19,7 +19,7 @@ from cdr_pipeline.settings import bundled
 from cdr_pipeline.warehouse.records.merged_view import add_field, drop_field
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import engine
-from cdr_pipeline.warehouse.server.migrate import head, scripts
+from cdr_pipeline.warehouse.server.migrate import SHARD_BY_SHARD, head, scripts
 from tests.support import added_field
 from tests.support.days import collected, deliver
 
@@ -121,6 +121,7 @@ def test_a_dropped_field_leaves_view_and_grants_as_before(warehouse_url: str) ->
     )
     database = engine(warehouse_url)
     with database.begin() as connection:
+        connection.exec_driver_sql(SHARD_BY_SHARD)
         before = connection.exec_driver_sql(query).one()
         add_field(connection, "added_email", "text")
         drop_field(connection, "added_email")

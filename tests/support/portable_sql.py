@@ -235,7 +235,8 @@ def _is_table(name: str) -> bool:
 
 DISTRIBUTED: Final = frozenset(
     {
-        "batches", "break_decisions", "break_notes", "cdr", "cdr_history", "cdr_keys", "cdr_link_stage", "cdr_links",
+        "account_changes", "batches", "break_decisions", "break_notes", "cdr", "cdr_history", "cdr_keys",
+        "cdr_link_stage", "cdr_links",
         "cdr_merged", "cdr_stage", "credit_notes", "day_events", "days", "decision_rules", "deliveries",
         "erased_records", "erasures", "export_files", "invoice_lines", "invoices", "long_values", "reconciled_calls",
         "reconciliations", "rejects", "removed_calls", "removed_months", "removed_records", "retained_totals",

@@ -63,7 +63,9 @@ def add_rule(
         with ledger.transaction():
             for rule in rules:
                 ledger.decisions.add_rule(rule)
-                ledger.decisions.apply(rule, now=now)
+                if decided := ledger.decisions.apply(rule, now=now):
+                    details = {"rule_id": rule.rule_id, "breaks": decided}
+                    ledger.changes.add(rule.account_id, "decided", [None], now=now, details=details)
         after = _newest_by_rule(rules, before, ledger)
         return rules, changed_days(after, ledger, ctx)
 
@@ -127,7 +129,19 @@ def _require_criterion(criteria: BreakCriteria) -> None:
 def apply_rules(day: CarrierDay, ledger: Ledger, ctx: RunContext) -> int:
     """Applies the rules in force to the open breaks of a carrier's day. Returns the number of breaks decided."""
     rules = [rule for rule in ledger.decisions.rules([day.account_id]) if rule.ended_at is None]
-    return sum(ledger.decisions.apply(rule, now=ctx.clock(), day=day) for rule in rules)
+    if not rules:
+        return 0
+    with ledger.transaction():
+        decided = sum(ledger.decisions.apply(rule, now=ctx.clock(), day=day) for rule in rules)
+        if decided:
+            ledger.changes.add(
+                day.account_id,
+                "decided",
+                [day.business_date],
+                now=ctx.clock(),
+                details={"carrier": day.carrier, "breaks": decided},
+            )
+    return decided
 
 
 def _newest_by_rule(

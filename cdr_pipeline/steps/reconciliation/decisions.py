@@ -1,6 +1,6 @@
 """Decides breaks: by id, by filter and from a file. Writes their pages again."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -273,6 +273,12 @@ def decide(
             number = credit_note.credit_note if credit_note else None
             if ledger.decisions.add(decisions, decided_by=actor, now=now, credit_note=number) < len(decisions):
                 raise _ChangedMeanwhile  # noqa: TRY301 - rolls the transaction back
+            decided = Counter(
+                (intent.item.account_id, intent.item.business_date, intent.item.carrier) for intent in unique.values()
+            )
+            for (account_id, day, carrier), breaks in sorted(decided.items()):
+                details = {"carrier": carrier, "breaks": breaks}
+                ledger.changes.add(account_id, "decided", [day], now=now, details=details)
     except _ChangedMeanwhile:
         raise _conflict(decisions, ledger) from None
     return changed_days([intent.item for intent in intents], ledger, ctx)

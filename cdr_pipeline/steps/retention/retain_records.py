@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
-from typing import Literal
+from typing import Final, Literal
 
 from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.exports.archive import ArchivedFile, write_archive
@@ -13,6 +13,9 @@ from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.retention.policies import MonthRemoval, RetentionPolicy
+
+# A program that follows an account and stops for longer reads its days again.
+CHANGES_KEPT: Final = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ def retain_records(ctx: RunContext, *, accounts: Sequence[str] | None = None, dr
                 except Exception as error:  # noqa: BLE001 - one account's failure is that account's
                     unmasked.append(contained(policy.account_id, "masking", error))
         dropped = () if dry_run else ledger.retention.drop_empty_partitions()
+        if not dry_run:
+            ledger.changes.forget(before=ctx.clock() - CHANGES_KEPT)
     return RetentionResult(tuple(months), masked, dropped, tuple(unmasked))
 
 

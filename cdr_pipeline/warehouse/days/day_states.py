@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID, uuid4
 
+from cdr_pipeline.warehouse.accounts.changes import add_changes
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 _FIRST = date(1990, 1, 1)
@@ -179,6 +180,14 @@ class DayStateTable(LedgerTables):
                 before_sha256=event.before_sha256,
                 after_sha256=event.after_sha256,
                 run_id=event.run_id,
+            )
+            add_changes(
+                self.connection,
+                account_id,
+                event.event,
+                [business_date],
+                now=event.happened_at,
+                details={"version": event.version, "sha256": event.after_sha256},
             )
 
     def record_published(self, account_id: str, business_date: date, version: int, *, now: datetime) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from psycopg import Connection
 
+from cdr_pipeline.warehouse.accounts.changes import add_changes
 from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.statement_runner import LedgerTables, StatementRunner
@@ -60,7 +61,10 @@ class Erasure:
         Returns:
             Number of days.
         """
-        return self.statements.execute("retention/touch_erased_days", reissue=reissue)
+        touched = self.statements.execute("retention/touch_erased_days", reissue=reissue)
+        erased = [day for (day,) in self.statements.tuples("retention/erased_days")]
+        add_changes(self.connection, self.account_id, "records", erased, now=self.now)
+        return touched
 
     def record(self, *, actor: str, reason: str, rejects: int) -> int:
         """Records an erasure that matched records or rejected rows.

@@ -28,6 +28,9 @@ from cdr_pipeline.warehouse.server.rights import require_rights
 if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
 
+# A cluster changes a table and a view of it in one transaction only one shard after the other. Any other server accepts
+# the setting and does nothing with it.
+SHARD_BY_SHARD: Final = "SET citus.multi_shard_modify_mode = 'sequential'"
 _LOCK: Final = 7_230_114_226_001
 _READ_ONLY: Final = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
 _REVISION: Final = re.compile(r'^(?P<key>revision|down_revision) = (?:"(?P<value>\w+)"|None)', re.MULTILINE)
@@ -210,6 +213,7 @@ def _run(url: str, folder: Path) -> None:
     database = engine(url)
     try:
         with database.connect() as connection:
+            connection.exec_driver_sql(SHARD_BY_SHARD)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as failed:
