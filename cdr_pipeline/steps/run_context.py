@@ -4,7 +4,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from shutil import disk_usage
+from typing import Final
 
+from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.operations.data_folder import require_own_folder
 from cdr_pipeline.warehouse.ledger import Ledger
@@ -16,6 +19,9 @@ from cdr_pipeline.warehouse.server.migrate import require_current, upgrade
 
 Clock = Callable[[], datetime]
 Progress = Callable[[str], None]
+
+# A file of PostgreSQL's log. The server stops when the disk has no space for the next one.
+_LOG_BYTES: Final = 16 << 20
 
 
 def utc_now() -> datetime:
@@ -92,5 +98,15 @@ class RunContext:
     def ledger(self) -> Generator[Ledger]:
         """Opens a connection, or takes one of the pool, and yields the ledger over it."""
         kept = self.pool
-        with kept.connection() if kept else connect(self.url, statement_seconds=self.statement_seconds) as connection:
-            yield Ledger(connection)
+        opened = kept.connection() if kept else connect(self.url, statement_seconds=self.statement_seconds)
+        try:
+            with opened as connection:
+                yield Ledger(connection)
+        except WarehouseUnavailable:
+            folder = self.settings.warehouse_dir
+            if self.settings.warehouse_url is None and disk_usage(folder)[2] < _LOG_BYTES:
+                raise WarehouseUnavailable(
+                    f"the disk of {folder} is full, so the warehouse has stopped",
+                    hint="free some space on this disk; 'cdr-pipeline up' and 'serve' then start it again",
+                ) from None
+            raise

@@ -219,6 +219,16 @@ def test_a_full_disk_is_named_when_the_server_cannot_start(server: EmbeddedServe
     assert "free some space" in raised.value.hint
 
 
+def test_a_server_that_a_full_disk_stopped_is_named_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "warehouse").mkdir()
+    ctx = RunContext(Settings(data_dir=tmp_path, warehouse_url=None), "postgresql://cdr@127.0.0.1:9/cdr")
+    with pytest.raises(WarehouseUnavailable, match="cannot be reached"), ctx.ledger():
+        pass
+    monkeypatch.setattr("cdr_pipeline.steps.run_context.disk_usage", lambda _: (100, 99, 1))
+    with pytest.raises(WarehouseUnavailable, match="is full, so the warehouse has stopped"), ctx.ledger():
+        pass
+
+
 def test_a_server_that_refuses_its_first_connection_is_unavailable(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -315,7 +315,7 @@ def test_a_missing_file_is_a_problem_until_it_is_imported(place: RunContext, tmp
     for name, minute in (("cdr_20260302_1.csv", 0), ("cdr_20260304_3.csv", 1)):
         fed(then, tmp_path / name, f"start,billed\n2026-03-02 09:{minute:02d}:00,60\n", "series")
     (problem,) = (item for item in find_problems(then) if item.code == "file_missing")
-    assert "2026-03-03" in problem.what
+    assert "2026-03-03, expected: cdr_20260303_2.csv;" in problem.what
     command = shlex.split(problem.command.replace("FILE", "cdr_20260303_2.csv"))
     fed(then, tmp_path / command[2], "start,billed\n", command[6], command[4])
     assert "file_missing" not in {item.code for item in find_problems(then)}

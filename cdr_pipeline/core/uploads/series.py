@@ -64,3 +64,30 @@ def missing_numbers(received: Sequence[int]) -> list[int]:
     for low, high in zip(sorted(numbers), sorted(numbers)[1:], strict=False):
         missing += range(low + 1, min(high, low + 1 + _MOST_MISSING - len(missing)))
     return missing
+
+
+def expected_names(like: str, control: "FileControl", days: Sequence[date], numbers: Sequence[int]) -> list[str]:
+    """Names of missing files of a series.
+
+    Args:
+        like: name of a file that was received.
+        control: profile section whose ``name`` is the regular expression with the groups ``date`` and ``sequence``.
+        days: missing days.
+        numbers: missing sequence numbers; a name has ``*`` unless there is one for each day.
+    """
+    match = re.search(control.name, like) if control.name else None
+    if match is None or match.groupdict().get("date") is None:
+        return []
+    sequence = match.groupdict().get("sequence") or ""
+    named = [f"{number:0{len(sequence)}}" for number in numbers] if len(numbers) == len(days) else ["*"] * len(days)
+    return [
+        _with_parts(like, match, {"date": day.strftime(_DATE)} | ({"sequence": number} if sequence else {}))
+        for day, number in zip(days, named, strict=True)
+    ]
+
+
+def _with_parts(name: str, match: re.Match[str], parts: dict[str, str]) -> str:
+    """A name with other texts in the groups of a match."""
+    for group in sorted(parts, key=match.start, reverse=True):
+        name = name[: match.start(group)] + parts[group] + name[match.end(group) :]
+    return name

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from cdr_pipeline.core.uploads.series import missing_days, missing_numbers
+from cdr_pipeline.core.uploads.series import expected_names, missing_days, missing_numbers
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.uploads.uploads import UploadName
 
@@ -23,6 +23,7 @@ class FileSeries:
         missing_numbers: missing sequence numbers.
         late_files: names of files that arrived after their grace period.
         fault: why the series cannot be judged: its profile is not valid; empty otherwise.
+        expected: names of the files of the missing days; empty if names have no date.
     """
 
     account_id: str
@@ -33,6 +34,7 @@ class FileSeries:
     missing_numbers: tuple[int, ...]
     late_files: tuple[str, ...]
     fault: str = ""
+    expected: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -75,19 +77,22 @@ def upload_series(ctx: RunContext, accounts: Sequence[str] | None = None) -> lis
         dates = {file.file_date for file in files if file.file_date is not None}
         numbers = [file.file_sequence for file in files if file.file_sequence is not None]
         expected = ctx.clock().date() - timedelta(days=1) - grace
+        days = missing_days(dates, through=expected) if control.every == "day" else []
+        skipped = missing_numbers(numbers)
         series.append(
             FileSeries(
                 account_id,
                 name,
                 len(files),
                 max(dates, default=None),
-                tuple(missing_days(dates, through=expected) if control.every == "day" else ()),
-                tuple(missing_numbers(numbers)),
+                tuple(days),
+                tuple(skipped),
                 tuple(
                     file.file_name
                     for file in files
                     if file.file_date is not None and file.received_at.date() > file.file_date + timedelta(1) + grace
                 ),
+                expected=tuple(expected_names(files[-1].file_name, control, days, skipped)),
             )
         )
     return series

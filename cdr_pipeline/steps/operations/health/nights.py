@@ -79,12 +79,18 @@ def unfinished_problems(days: list[UnfinishedDay], names: Mapping[str, str], ctx
     for day in days:
         only = "".join(f" --account {item}" for item in day.accounts) if len(day.accounts) <= NAMED else ""
         yield Problem(
-            f"{day.business_date} has not ended for {some([titled(item, names) for item in day.accounts])}: what is "
-            f"collected is incomplete; run the night again after {day.ends_at:%Y-%m-%d %H:%M} UTC",
+            ComposedText(
+                "{day} has not ended for {accounts}: what is collected is incomplete; run the night again after {ends}"
+                " UTC",
+                day=day.business_date,
+                accounts=some([titled(item, names) for item in day.accounts]),
+                ends=f"{day.ends_at:%Y-%m-%d %H:%M}",
+            ),
             DayNotEnded.code,
             ctx.clock(),
             f"cdr-pipeline nightly --date {day.business_date}{only}",
             str(day.business_date),
+            subject=Subject("night", business_date=day.business_date),
         )
 
 
@@ -129,7 +135,9 @@ def _first_step(code: str, accounts: list[str], registered: int, roots: list[str
         case UpstreamAuthError.code if everybody:
             # A token does not show its account, so the root of the tree is named.
             tried = f"cdr-pipeline accounts sync --root {roots[0]} && " if len(roots) == 1 else ""
-            return ComposedText("; first correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN"), tried
+            return ComposedText(
+                "; first correct CDR_API_KEY, CDR_API_USER or CDR_API_TOKEN, and restart 'cdr-pipeline up' if it runs"
+            ), tried
         case UpstreamAuthError.code:
             return _no_access(stop), ""
         case UpstreamAccountNotFound.code if everybody:

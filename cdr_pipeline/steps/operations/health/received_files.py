@@ -113,14 +113,16 @@ def series_problems(ctx: RunContext, names: Mapping[str, str]) -> Iterator[Probl
     for series in upload_series(ctx, list(names)):
         days = [day for day in series.missing_days if day >= (now - _EXPECTED).date()]
         if days:
-            named = some([str(day) for day in days])
+            # In the order of the missing days, of which the oldest may be left out.
+            expected = series.expected[-len(days) :]
             yield Problem(
                 ComposedText(
-                    "account {account}: no file of profile {profile} for {days}; "
+                    "account {account}: no file of profile {profile} for {days}{expected}; "
                     "import an empty file of that name if there were no calls",
                     account=titled(series.account_id, names),
                     profile=series.profile,
-                    days=named,
+                    days=some([str(day) for day in days]),
+                    expected=ComposedText(", expected: {files}", files=some(expected)) if expected else "",
                 ),
                 "file_missing",
                 datetime.combine(days[0] + timedelta(days=1), time(), tzinfo=UTC),
