@@ -1,5 +1,7 @@
 """Files to import, and what must be true after any import."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from cdr_pipeline.warehouse.ledger import Account
 from tests.support.nights import require_sound, warehouse
 
 EXAMPLES = Path(__file__).parents[1] / "golden" / "uploads"
+# Example of each built-in profile. Some systems write the date only into the name of the file.
+EXAMPLE_FILES = {re.sub(r"_[0-9]{8}$", "", path.stem): path for path in sorted(EXAMPLES.iterdir())}
 HEADER = "id,caller,callee,start_time,duration_seconds,billing_seconds,cost,currency\n"
 
 
@@ -73,6 +77,7 @@ def stored(ctx: RunContext, columns: str = "record_id", where: str = "true") -> 
 
 def normalized(path: Path, profile: Profile, zone: str = "Europe/Berlin") -> tuple[pl.DataFrame, pl.DataFrame, int]:
     """Canonical rows of a file, all its rejects, and how many lines it has."""
+    profile = replace(profile, file_name=path.name)
     rows: list[pl.DataFrame] = []
     rejects: list[pl.DataFrame] = []
     read = 0

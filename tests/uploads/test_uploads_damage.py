@@ -17,9 +17,9 @@ from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from tests.support.examples import examples
-from tests.support.uploads import EXAMPLES
+from tests.support.uploads import EXAMPLE_FILES
 
-FILES = {path.stem: path for path in sorted(EXAMPLES.iterdir())}
+FILES = EXAMPLE_FILES
 LATEST = datetime(2030, 1, 1, tzinfo=UTC)
 WORDS = [
     "", "0", "-1", "NULL", "1e5", "1.23E+15", "9" * 40, "0.000000001", "99999999999.99999999", "24:00:00",

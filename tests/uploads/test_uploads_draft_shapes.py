@@ -24,10 +24,17 @@ LANGUAGES = {
     "German": ("Beginn", "Anrufer", "Zielrufnummer", "Dauer", "Preis", "Status", "ID"),
     "French": ("Date et heure", "Appelant", "Appelé", "Durée", "Coût", "Statut", "Identifiant"),
     "Spanish": ("Fecha y hora", "Origen", "Destino", "Duración", "Costo", "Estado", "ID"),
+    "Portuguese": ("Data e hora", "Origem", "Destino", "Duração", "Custo", "Estado", "Identificador"),
+    "Italian": ("Data e ora", "Chiamante", "Chiamato", "Durata", "Costo", "Stato", "ID chiamata"),
+    "Dutch": ("Begintijd", "Beller", "Gebeld nummer", "Duur", "Kosten", "Status", "Gesprek-ID"),
+    # Two columns of one name, as some portals write caller and callee.
+    "equal names": ("Date", "Number", "Number", "Duration", "Cost", "Status", "ID"),
 }
 APART = {
     "English": ("Date", "Time"), "technical": ("call_date", "call_time"), "German": ("Datum", "Uhrzeit"),
     "French": ("Date", "Heure"), "Spanish": ("Fecha", "Hora"),
+    "Portuguese": ("Data", "Hora"), "Italian": ("Data", "Ora"), "Dutch": ("Datum", "Tijd"),
+    "equal names": ("Date", "Time"),
 }  # fmt: skip
 TIMES: dict[str, Callable[[datetime], str]] = {
     name: (lambda moment, layout=name: moment.strftime(layout))
@@ -82,16 +89,25 @@ class Shape:
     footer: bool
     apart: bool
     quoted: bool
+    whole: bool
+    separator_line: bool
+    page: int
     line_end: str
     calls: tuple[Call, ...]
 
     def text(self) -> str:
         """The file."""
-        lines = ["Report of calls", "March 2026"][: self.titles]
+        lines = [f"sep={self.delimiter}"] if self.separator_line else []
+        lines += ["Report of calls", "March 2026"][: self.titles]
+        header = ""
         if self.language:
             start, *names = LANGUAGES[self.language]
-            lines.append(self._row([APART[self.language] if self.apart else (start,), *((name,) for name in names)]))
-        lines += [self._row(self._cells(number, call)) for number, call in enumerate(self.calls)]
+            header = self._row([APART[self.language] if self.apart else (start,), *((name,) for name in names)])
+            lines.append(header)
+        for number, call in enumerate(self.calls):
+            if self.page and number and number % self.page == 0:
+                lines.append(header)
+            lines.append(self._row(self._cells(number, call)))
         if self.footer:
             lines.append(self._line(["Total", *[""] * (len(self.order) - 2 + self.apart), str(len(self.calls))]))
         return self.line_end.join(lines) + self.line_end
@@ -106,7 +122,9 @@ class Shape:
         return self._line([cell for column in self.order for cell in cells[column]])
 
     def _line(self, cells: list[str]) -> str:
-        return self.delimiter.join(f'"{cell}"' if self.quoted or self.delimiter in cell else cell for cell in cells)
+        line = self.delimiter.join(f'"{cell}"' if self.quoted or self.delimiter in cell else cell for cell in cells)
+        # Some exports quote each line as if it were one value.
+        return '"' + line.replace('"', '""') + '"' if self.whole else line
 
 
 @st.composite
@@ -114,7 +132,7 @@ def shapes(draw: st.DrawFn) -> Shape:
     """Files that a person can read without a description."""
     language = draw(st.sampled_from([*LANGUAGES, ""]))
     # Without names only the places of caller and callee tell them apart.
-    order = draw(st.permutations(range(7))) if language else (6, 0, 1, 2, 3, 4, 5)
+    order = draw(st.permutations(range(7))) if language not in ("", "equal names") else (6, 0, 1, 2, 3, 4, 5)
     number = draw(st.integers(6, 12))
     calls = tuple(
         Call(
@@ -128,18 +146,25 @@ def shapes(draw: st.DrawFn) -> Shape:
         for row in range(number)
     )
     time = draw(st.sampled_from(list(TIMES)))
+    quoted = draw(st.booleans())
+    whole = not quoted and draw(st.integers(0, 5)) == 0
+    delimiter = draw(st.sampled_from([",", ";", "\t", "|"]))
+    amount = draw(st.sampled_from(list(AMOUNTS)))
     return Shape(
         language,
         tuple(order),
-        draw(st.sampled_from([",", ";", "\t", "|"])),
+        delimiter,
         time,
         draw(st.sampled_from(list(LENGTHS))),
-        draw(st.sampled_from(list(AMOUNTS))),
+        amount,
         draw(st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16"])),
         draw(st.integers(0, 2)) if language else 0,
         draw(st.booleans()),
         " " in time and draw(st.booleans()),
-        draw(st.booleans()),
+        quoted,
+        whole,
+        draw(st.integers(0, 4)) == 0,
+        draw(st.sampled_from([0, 0, 3])) if language else 0,
         draw(st.sampled_from(["\n", "\r\n"])),
         calls,
     )
@@ -217,6 +242,7 @@ def test_drafts_of_files_of_some_shapes_are_right(tmp_path: Path) -> None:
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(3_600)
 def test_nearly_all_drafts_of_files_of_many_shapes_are_right(tmp_path: Path) -> None:
     outcomes = drafted(tmp_path, 1_000)
     print(dict(outcomes))  # noqa: T201 - the figure of the run

@@ -142,3 +142,16 @@ def test_a_length_between_date_and_time_of_day_raises_a_question(tmp_path: Path)
 def test_an_own_number_needs_to_know_which_calls_are_inbound(tmp_path: Path) -> None:
     rows = "Typ;Datum;Rufnummer;Eigene Rufnummer;Dauer\n1;14.03.26 09:00;030111111;555123;0:03:00\n"
     assert 'call_direction = "FILL IN: answer which values of typ mark inbound calls"' in drafted(tmp_path, rows)[0]
+
+
+@pytest.mark.parametrize("before", ["", "sep=;\n", "Report of calls\nMarch 2026\n"])
+def test_lines_quoted_as_a_whole_are_unwrapped_below_titles(tmp_path: Path, before: str) -> None:
+    rows = "".join(f'"x-{day};2026-03-0{day} 09:00:00;+4930000000{day};60"\n' for day in range(1, 7))
+    text, decided, _ = drafted(tmp_path, before + '"ID;Start;Caller;Duration (s)"\n' + rows + "Total;6\n")
+    assert "every line is quoted as a whole" in decided
+    assert 'caller_id_number = "caller"' in text
+
+
+def test_a_delimiter_that_splits_no_line_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableUpload, match="';' splits no line into fields"):
+        drafted(tmp_path, "sep=;\nid,start\n1,2026-03-02 09:00:00\n")

@@ -56,6 +56,8 @@ def test_an_amount_in_another_notation_is_rejected(tmp_path: Path, text: str) ->
     ("unit", "text", "seconds"),
     [
         ("hh:mm", "0:03", "180"),
+        ("hmmt", "0015", "90"),
+        ("hmmt", "1307", "5442"),
         ("hh:mm", "1:12", "4320"),
         ("hh:mm:ss", "0:03", "3"),
         ("hh:mm:ss", "26:03:04", "93784"),
@@ -225,4 +227,38 @@ def test_causes_of_two_columns_become_the_names_of_the_switch(tmp_path: Path) ->
 def test_a_profile_that_cannot_work_is_named_with_its_key(tmp_path: Path, profile: str, said: str) -> None:
     (tmp_path / "mine.toml").write_text(profile)
     with pytest.raises(InvalidProfile, match=said.replace("(", r"\(")):
+        check_profile(tmp_path / "mine.toml")
+
+
+CLOCKS = """
+[time]
+formats = ["%Y%m%d %H:%M"]
+zone = "UTC"
+[derive.day]
+source = "file_name"
+match = "(20[0-9]{6})"
+[combine]
+start = ["day", "clock"]
+[fields]
+started_at = "start"
+"""
+
+
+def test_the_date_may_be_in_the_files_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(CLOCKS)
+    for name, starts, reasons in (
+        ("calls_20260302.csv", ["2026-03-02 09:30"], []),
+        ("calls.csv", [], ["missing_value"]),
+    ):
+        (tmp_path / name).write_text("clock,shape\n09:30,round\n")
+        rows, rejects, _ = normalized(tmp_path / name, check_profile(tmp_path / "mine.toml"))
+        assert [f"{start:%Y-%m-%d %H:%M}" for start in rows["started_at"]] == starts
+        assert rows["extra_source"].to_list() == ['{"shape":"round"}'] * len(starts)
+        assert rejects["reason"].to_list() == reasons
+
+
+def test_a_name_of_a_file_cannot_date_calls_of_several_files(tmp_path: Path) -> None:
+    segments = '[segments]\nkey = ["call"]\ncontinued = "more"\n'
+    (tmp_path / "mine.toml").write_text(CLOCKS + segments)
+    with pytest.raises(InvalidProfile, match="file_name cannot be used with segments"):
         check_profile(tmp_path / "mine.toml")

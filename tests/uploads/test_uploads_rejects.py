@@ -167,6 +167,14 @@ def test_fixed_width_lines_come_back_with_their_columns_where_they_were(place: R
     assert stored(place, "callee_e164, billing_seconds::int") == [("+442055501012", 60)] * 2
 
 
+def test_a_corrected_line_has_the_date_in_the_name_of_its_first_file(place: RunContext, tmp_path: Path) -> None:
+    row = "   0906{}7  9701   00442055501012000" + " " * 23
+    loaded = fed(place, tmp_path / "smdr_20260302.txt", row.format("0x15") + "\n", "avaya_cm")
+    text = exported(loaded, place, tmp_path / "rejects.txt")
+    assert replayed(tmp_path / "rejects.txt", text.replace("0x15", "0015"), place).counts.merged == 1
+    assert warehouse(place, "SELECT started_at::text FROM cdr") == [("2026-03-02 08:04:30+00",)]
+
+
 def test_a_call_of_two_rows_comes_back_as_two_rows(place: RunContext, tmp_path: Path) -> None:
     text = AVAYA.format("00:00:20", "1") + AVAYA.format("soon", "0")
     loaded = fed(place, tmp_path / "f.csv", text, "avaya_smdr")

@@ -13,14 +13,15 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from tests.support.nights import require_sound
-from tests.support.uploads import EXAMPLES, normalized, opened
+from tests.support.uploads import EXAMPLE_FILES, normalized, opened
 
-FILES = {path.stem: path for path in sorted(EXAMPLES.iterdir())}
+FILES = EXAMPLE_FILES
 # profile: lines, merged, rejected, filtered
 LINES = {
     "asterisk": (3, 3, 0, 0),
     "asterisk_custom": (2, 2, 0, 0),
     "audiocodes": (4, 2, 0, 2),
+    "avaya_cm": (4, 3, 0, 1),
     "avaya_smdr": (4, 2, 1, 1),
     "bandwidth": (1, 1, 0, 0),
     "broadsoft": (4, 2, 0, 2),
@@ -66,6 +67,11 @@ CALLS = {
     "audiocodes": [
         ("09:00:00", "65.15", "60", True, "+12125550100", "+442055501012", "inbound"),
         ("09:05:00", "2", "0", False, "+12125550101", "+442055501013", "inbound"),
+    ],
+    "avaya_cm": [
+        ("08:04:30", "90", "90", True, "12000", "004420555010", "outbound"),
+        ("07:59:42", "618", "618", True, "65550", "12010", "inbound"),
+        ("08:20:00", "0", "0", False, "65551", "12010", "inbound"),
     ],
     "didww": [
         ("09:00:00", "65", "60", True, "12125550199", "442055501012", "inbound"),

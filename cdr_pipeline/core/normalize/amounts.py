@@ -14,6 +14,7 @@ _EXACT: Final = pl.Decimal(38, 6)
 _SECONDS: Final = {"centiseconds": Decimal("0.01"), "milliseconds": Decimal("0.001"), "minutes": Decimal(60)}
 # [[days.]hours:]minutes:seconds, where days need hours.
 _CLOCK: Final = r"^(?:(?:([0-9]{1,4})\.)?([0-9]{1,4}):)?([0-5]?[0-9]):([0-5][0-9](?:\.[0-9]{1,6})?)$"
+_HOURS_MINUTES_TENTHS: Final = r"^([0-9]{1,2})([0-5][0-9])([0-9])$"
 _HOURS_MINUTES: Final = r"^([0-9]{1,4}):([0-5][0-9])$"
 # Three colons or a prime leave no doubt about the units. Two parts joined by a colon do, so they are not read as text.
 _FULL_CLOCK: Final = r"^(?:([0-9]{1,4})\.)?([0-9]{1,4}):([0-5]?[0-9]):([0-5][0-9](?:\.[0-9]{1,6})?)$"
@@ -78,6 +79,9 @@ def _by_unit(unit: DurationUnit, name: str, profile: Profile) -> pl.Expr:
         case "hh:mm":
             hours, minutes = _groups(text, _HOURS_MINUTES, 2)
             return (hours * 60 + minutes) * 60
+        case "hmmt":
+            hours, minutes, tenths = _groups(text, _HOURS_MINUTES_TENTHS, 3)
+            return (hours * 60 + minutes) * 60 + tenths * 6
         case "text":
             prime_hours, prime_minutes, prime_seconds = _groups(text, _PRIMES, 3)
             primes = (prime_hours.fill_null(0) * 60 + prime_minutes) * 60 + prime_seconds

@@ -20,7 +20,7 @@ from cdr_pipeline.core.records.rejection import RowFault, split_rejects
 from cdr_pipeline.core.time.account_zones import AccountZones, EarlierZone
 from cdr_pipeline.core.time.durations import duration_of
 from cdr_pipeline.core.time.local_time import instant, is_count, is_time, is_zone
-from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile, TimeNotation
+from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, FILE_NAME, Profile, TimeNotation
 
 _TIMES: Final = ("started_at", "answered_at", "ended_at")
 _IDENTIFIERS: Final = (
@@ -126,11 +126,13 @@ def combined(records: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     A joined column is null if one of its parts is null.
     """
     if profile.derive:
-        records = records.with_columns(
-            column.value(records.columns).alias(name)
+        added = [pl.lit(profile.file_name).alias(FILE_NAME)] if FILE_NAME not in records.columns else []
+        named = records.with_columns(added)
+        records = named.with_columns(
+            column.value(named.columns).alias(name)
             for name, column in profile.derive.items()
-            if column.default or column.columns & set(records.columns)
-        )
+            if column.default or column.columns & set(named.columns)
+        ).drop([FILE_NAME] if added else [])
     parts = {
         name: [pl.col(column).str.strip_chars() for column in columns]
         for name, columns in profile.combine.items()

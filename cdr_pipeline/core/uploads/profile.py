@@ -24,10 +24,12 @@ from cdr_pipeline.core.uploads.profile_values import (
 )
 
 ACCOUNT_ZONE = "account"
+# Column that derived columns may name as a source: the name of the file.
+FILE_NAME = "file_name"
 TimeNotation = Literal[
     "local", "iso8601", "rfc2822", "epoch_seconds", "epoch_milliseconds", "gregorian_seconds", "any"
 ]  # fmt: skip
-DurationUnit = Literal["seconds", "centiseconds", "milliseconds", "minutes", "hh:mm:ss", "hh:mm", "text"]
+DurationUnit = Literal["seconds", "centiseconds", "milliseconds", "minutes", "hh:mm:ss", "hh:mm", "hmmt", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,8 @@ class Profile:
         time_zone: IANA zone of local times; ``account`` for the account's own.
         zero_is_no_time: a time of 0 means that the event did not happen.
         duration_unit: unit of durations: seconds, centiseconds, milliseconds, minutes, hh:mm:ss (also mm:ss,
-            d.hh:mm:ss), hh:mm, or text that states its units (10s, 1m30s, PT1M30S, 00:01'30).
+            d.hh:mm:ss), hh:mm, hmmt (digits: hours, minutes, tenths of a minute), or text that states its units (10s,
+            1m30s, PT1M30S, 00:01'30).
         duration_units: canonical field to its own unit, where it differs (Avaya counts ringing in seconds).
         currency: ISO 4217 code of amounts, empty when the file has no amounts or names the currency itself.
         currency_marks: texts that are removed from amounts, such as $.
@@ -192,7 +195,8 @@ class Profile:
         cost_scale: decimal places by which cost is shifted: 4 for Kazoo's 1/10000.
         plan: notation of telephone numbers.
         values: canonical field to a mapping of the source's values, in lower case, to canonical ones; "" for no value.
-        derive: new column to the steps that make it from other columns; runs before ``combine``.
+        derive: new column to the steps that make it from other columns, or from the name of the file as column
+            ``file_name``; runs before ``combine``.
         not_calls: column to the regular expression of its values in rows that are no calls, such as SMS.
         combine: new column to the source columns that it joins with a space (a date and a time of day).
         zone_column: column with the zone of each row's times: IANA name, offset, or a key of ``zones``.
@@ -208,6 +212,7 @@ class Profile:
         control: stated totals, file names and series.
         rating: billing increments.
         reconcile: how reconciliation compares the source's records with those of the switch.
+        file_name: name of the file that is read; not a key of a profile.
     """
 
     name: str
@@ -245,6 +250,7 @@ class Profile:
     control: FileControl = field(default_factory=FileControl)
     rating: Rating = field(default_factory=Rating)
     reconcile: CarrierRules = field(default_factory=CarrierRules)
+    file_name: str = ""
 
     @property
     def columns(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ import polars as pl
 
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
 from cdr_pipeline.core.time.local_time import is_time_format, is_zone
-from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, Profile
+from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, FILE_NAME, Profile
 
 _CURRENCY: Final = re.compile(r"(?:[A-Z]{3})?")
 
@@ -48,6 +48,8 @@ def contradiction(profile: Profile) -> str:
         "a field or native_id names a column that layout.columns lacks": (
             layout.format == "delimited" and not layout.header and not profile.columns <= listed
         ),
+        "derive: file_name cannot be used with segments, whose rows may be in two files": bool(profile.segments.key)
+        and any(FILE_NAME in item.columns for item in profile.derive.values()),
         "derive needs columns in source": not all(item.source for item in profile.derive.values()),
         "derive: part counts from 1, or from -1 at the end": any(item.part == 0 for item in profile.derive.values()),
         "derive: match needs one group, such as ^00(.*)$": any(

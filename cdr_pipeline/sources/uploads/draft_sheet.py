@@ -141,10 +141,10 @@ def _read_lines(path: Path, lines: list[str], tail: list[str], sheet: Sheet) -> 
     if separator:
         titles, lines = 1, lines[1:]
         sheet.decided.append(f"the first line names the delimiter ({lines and separator[0].strip()}), and is skipped")
-    if len(lines) > 1 and all(_is_wrapped(line) for line in lines):
+    if _are_wrapped(lines):
         sheet.layout["unwrap"] = '^"(.*)"\\s*$'
-        lines = [line.strip()[1:-1] for line in lines]
-        tail = [line.strip()[1:-1] if _is_wrapped(line) else line for line in tail]
+        lines = [_without_wrap(line) for line in lines]
+        tail = [_without_wrap(line) for line in tail]
         sheet.decided.append("every line is quoted as a whole")
     delimiter = separator[1] if separator else _delimiter(lines)
     if not delimiter:
@@ -161,6 +161,11 @@ def _read_lines(path: Path, lines: list[str], tail: list[str], sheet: Sheet) -> 
 def _read_rows(rows: list[list[str]], tail: list[list[str]], titles: int, sheet: Sheet) -> None:
     """Finds titles, header, row of types, repeated headers and totals among rows of cells."""
     counts = Counter(len(row) for row in rows if len(row) > 1)
+    if not counts:
+        raise UnreadableUpload(
+            f"the delimiter {sheet.layout['delimiter']!r} splits no line into fields",
+            hint="if every line is quoted as a whole, set [layout] unwrap to a regular expression of its inner text",
+        )
     width = max(counts, key=lambda number: (counts[number], number))
     header = _header_index(rows, width)
     if header is None:
@@ -238,6 +243,22 @@ def _has_time(row: list[str]) -> bool:
 
 
 _ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]")
+
+
+def _are_wrapped(lines: Sequence[str]) -> bool:
+    """Whether every line is quoted as a whole, except for titles before them and totals after them."""
+    wrapped = [index for index, line in enumerate(lines) if _is_wrapped(line)]
+    if len(wrapped) < 2 or wrapped[-1] - wrapped[0] >= len(wrapped):  # noqa: PLR2004 - one line shows nothing
+        return False
+    titles, totals = lines[: wrapped[0]], lines[wrapped[-1] + 1 :]
+    delimiter = _delimiter([_without_wrap(lines[index]) for index in wrapped])
+    # A line before them that has the delimiter is a header, which would have to be quoted too.
+    is_header = any(delimiter and delimiter in title for title in titles)
+    return not is_header and len(titles) < _MOST_TITLES and len(totals) <= _MOST_FOOTERS
+
+
+def _without_wrap(line: str) -> str:
+    return line.strip()[1:-1] if _is_wrapped(line) else line
 
 
 def _is_wrapped(line: str) -> bool:

@@ -71,7 +71,7 @@ def _default(item: "Field[Any]", meaning: str) -> Any:  # noqa: ANN401 - as pyda
 TimeTable: Final = _model("TimeTable", TIME_KEYS)
 ProfileFile: Final = _model(
     "ProfileFile",
-    {item.name: item.name for item in fields(Profile) if item.name not in {"name", *TIME_KEYS.values()}},
+    {item.name: item.name for item in fields(Profile) if item.name not in {"name", "file_name", *TIME_KEYS.values()}},
     time=(
         TimeTable,
         ModelField(default_factory=TimeTable, description="notation, formats and zone of times"),

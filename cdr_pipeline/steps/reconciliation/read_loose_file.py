@@ -57,7 +57,7 @@ def read_carrier_file(path: Path, profile: Profile, reading: ReadingDefaults) ->
     Raises:
         UnreadableUpload: the file cannot be opened, or decoded by its profile.
     """
-    without_account = replace(profile, account_column="", plan=carrier_plan(profile, reading))
+    without_account = replace(profile, account_column="", plan=carrier_plan(profile, reading), file_name=path.name)
     rows: list[pl.DataFrame] = []
     rejects: list[pl.DataFrame] = []
     money: list[pl.DataFrame] = []

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from uuid import uuid4
 
@@ -185,7 +185,10 @@ def _load(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContex
 @contextmanager
 def upload_batch(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContext) -> Generator[UploadBatch]:
     """A batch for an upload, in one transaction, with the profile as it is now."""
-    profile = in_zone(load_profile(upload.profile, folder=ctx.settings.profile_dir), upload.time_zone)
+    zoned = in_zone(load_profile(upload.profile, folder=ctx.settings.profile_dir), upload.time_zone)
+    # Corrected lines have the date of the file in which they were rejected.
+    corrected = None if upload.corrects is None else ledger.uploads.find(account.account_id, upload.corrects)
+    profile = replace(zoned, file_name=upload.file_name if corrected is None else corrected.file_name)
     header = BatchHeader(account.account_id, uuid4(), "upload", upload.sha256, ctx.clock(), run_id=ctx.run_id)
     with ledger.records.load_batch(header) as load:
         yield UploadBatch(ledger.accounts.reread_account(account), profile, load, ctx, upload.corrects)

@@ -1,7 +1,7 @@
 """Previews an import line by line. The transaction is rolled back and the preview is not recorded."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -57,7 +57,7 @@ def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
         UnknownProfile, InvalidProfile, AccountNotFound, UnreadableUpload: as ``import_upload``.
     """
     zoned = in_zone(load_profile(request.profile, folder=ctx.settings.profile_dir), request.time_zone)
-    profile = with_date_order(request.path, zoned)
+    profile = with_date_order(request.path, replace(zoned, file_name=display_name(request.path.name)))
     with ctx.ledger() as ledger:
         (account,) = ledger.accounts.active([request.account_id])
         header = BatchHeader(account.account_id, uuid4(), "upload", "preview", ctx.clock())
