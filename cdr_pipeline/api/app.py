@@ -24,7 +24,7 @@ from cdr_pipeline.api.gate import RequestGuard
 from cdr_pipeline.api.metrics import Metrics
 from cdr_pipeline.api.rates import Rates
 from cdr_pipeline.api.refusals import invalid_request
-from cdr_pipeline.api.routes import accounts, cdrs, changes, days, health, tokens, uploads
+from cdr_pipeline.api.routes import accounts, cdrs, changes, days, decisions, health, tokens, uploads
 from cdr_pipeline.api.service import Service
 from cdr_pipeline.errors import CdrError, RequestRefused
 from cdr_pipeline.steps.records.search_records import RecordSearch
@@ -37,7 +37,15 @@ _log = logging.getLogger(__name__)
 # Messages of errors that the framework raises, by status.
 _HTTP_ERRORS: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
 # Order matters: "/cdrs/{id}" also matches the paths of more specific routes.
-_ROUTERS: Final = (tokens.router, uploads.router, days.router, changes.router, cdrs.router, accounts.router)
+_ROUTERS: Final = (
+    tokens.router,
+    uploads.router,
+    days.router,
+    changes.router,
+    decisions.router,
+    cdrs.router,
+    accounts.router,
+)
 
 
 def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:

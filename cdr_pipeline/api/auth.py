@@ -6,9 +6,10 @@ from typing import Final
 
 from fastapi import Request
 
-from cdr_pipeline.api.refusals import conflicting_tokens, forbidden, no_account, unauthorized
+from cdr_pipeline.api.refusals import conflicting_tokens, forbidden, no_account, no_person, role_required, unauthorized
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.errors import RequestRefused
+from cdr_pipeline.steps.accounts.users import Permission, SignedIn, user_of_token
 from cdr_pipeline.warehouse.accounts.tokens import Scope, Token
 from cdr_pipeline.warehouse.ledger import Account
 
@@ -88,6 +89,16 @@ async def reader(request: Request, account_id: str) -> Caller:
 async def uploader(request: Request, account_id: str) -> Caller:
     """Requires upload access to the account in the path. Raises RequestRefused: 401, 403, 404, 429."""
     return await _caller(request, account_id, "upload")
+
+
+async def person(request: Request, caller: Caller, permission: Permission) -> SignedIn:
+    """Requires that a user with this permission requested the token. Raises RequestRefused: 403."""
+    user = await service_of(request).read(user_of_token, caller.token)
+    if user is None or caller.account.account_id not in user.visible:
+        raise no_person()
+    if not user.may(permission):
+        raise role_required(permission.value)
+    return user
 
 
 async def _caller(request: Request, account_id: str, scope: Scope) -> Caller:

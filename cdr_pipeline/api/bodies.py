@@ -17,9 +17,9 @@ _GRACE_SECONDS: Final = 30.0
 _SLOWEST_BYTES_PER_SECOND: Final = 16 * 1024
 
 
-async def read_small(request: Request) -> bytes:
-    """A short JSON body. Raises RequestRefused: 408, 413."""
-    return b"".join([piece async for piece in _pieces(request, _SMALL)])
+async def read_small(request: Request, limit: int = _SMALL) -> bytes:
+    """A JSON body of at most so many bytes. Raises RequestRefused: 408, 413."""
+    return b"".join([piece async for piece in _pieces(request, limit)])
 
 
 async def save_body(request: Request, path: Path, limit: int) -> int:

@@ -8,6 +8,7 @@ from cdr_pipeline.api.negotiation import CSV_TYPES, JSON_LINES
 from cdr_pipeline.api.parameters import (
     MOMENT,
     AcceptQuery,
+    BreaksQuery,
     ChangesQuery,
     DaysQuery,
     ListQuery,
@@ -17,16 +18,21 @@ from cdr_pipeline.api.parameters import (
     documented,
 )
 from cdr_pipeline.api.responses import (
+    BREAK_DECISION_SCHEMA,
+    DAY_ACT_SCHEMA,
     DECISION_SCHEMA,
     LOGIN_SCHEMA,
     USER_LOGIN_SCHEMA,
     AccountAbove,
     AccountBody,
     AccountNode,
+    ActedDay,
+    BreakBody,
     ChangeBody,
     ChangesEnvelope,
     DailyFileBody,
     DayBody,
+    DecidedCarrierDay,
     Envelope,
     ErrorBody,
     InteractionRow,
@@ -141,6 +147,7 @@ TAGS: Final[list[Schema]] = [
     {"name": "records", "description": "Call detail records: lists, details, legs, summaries."},
     {"name": "uploads", "description": "Files of records from other systems."},
     {"name": "days and files", "description": "Days with their state, and daily files."},
+    {"name": "breaks and decisions", "description": "Differences with carriers, decisions, seals and restatements."},
     {"name": "accounts", "description": "The tree of accounts."},
     {"name": "health", "description": "The state of the server."},
 ]
@@ -193,6 +200,16 @@ class Group:
             if code in _RETRIED:
                 self.responses[code]["headers"] = {"Retry-After": _RETRY_AFTER}
         self.extra: Schema = {"parameters": parameters, "security": _ANY_TOKEN} | (extra or {})
+
+
+def _body_of(schema: Schema, data: object) -> Schema:
+    """A required JSON body with an example."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": {"data": data}}},
+        }
+    }
 
 
 def described(group: Group) -> dict[str, Any]:
@@ -322,6 +339,26 @@ _DATES: Final = documented(DaysQuery)
 DAYS: Final = Group(enveloped("Days", list[DayBody]), [*_DATES, _ACCEPT], example=[examples.DAY])
 DAY: Final = Group(enveloped("DayDetail", DayBody), [_ACCEPT], example=examples.DAY)
 EXPORTS: Final = Group(enveloped("Exports", list[DailyFileBody]), [*_DATES, _ACCEPT], example=[examples.FILE])
+BREAKS: Final = Group(
+    enveloped("Breaks", list[BreakBody]), [*_DATES, *documented(BreaksQuery), _ACCEPT], example=[examples.BREAK]
+)
+BREAK_DECISIONS: Final = Group(
+    enveloped("BreaksDecided", list[DecidedCarrierDay]),
+    [_ACCEPT],
+    example=[examples.DECIDED],
+    codes=(403, 408, 409, 413),
+    extra=_body_of(
+        BREAK_DECISION_SCHEMA,
+        {"decision": "accepted", "reason": "agreed", "breaks": [{"id": examples.BREAK["id"], "decisions": 0}]},
+    ),
+)
+ACT: Final = Group(
+    enveloped("DayActed", ActedDay),
+    [_ACCEPT],
+    example=examples.ACTED,
+    codes=(403, 408, 409, 413),
+    extra=_body_of(DAY_ACT_SCHEMA, {"reason": "checked by phone"}),
+)
 CHANGES: Final = Group(
     enveloped("Changes", list[ChangeBody], ChangesEnvelope),
     [*documented(ChangesQuery), _ACCEPT],

@@ -102,6 +102,35 @@ DAY: Final[Example] = {
     "failed_windows": 0,
     "reconciliation": {"status": "green", "breaks": 2, "exposure": "0.42"},
 }
+_SIDE: Final[Example] = {
+    "record_id": "202611-1f0c", "call_id": "1f0c", "started_at": "2026-11-23T10:00:00Z", "seconds": "61",
+    "amount": "0.42",
+}  # fmt: skip
+BREAK: Final[Example] = {
+    "id": "0123456789abcdef0123456789abcdef",
+    "business_date": "2026-11-23",
+    "carrier": "carrier-1",
+    "kind": "amount",
+    "cause": "increment",
+    "detail": "60/60 instead of 6/6",
+    "ambiguous": False,
+    "destination": "44",
+    "exposure": "0.21",
+    "currency": "USD",
+    "expected_amount": "0.21",
+    "state": "open",
+    "decisions": 0,
+    "decided_by": None,
+    "reason": None,
+    "credit_note": None,
+    "assignee": None,
+    "switch": _SIDE,
+    "carrier_side": _SIDE,
+}
+DECIDED: Final[Example] = {
+    "business_date": "2026-11-23", "carrier": "carrier-1", "open_breaks": 0, "light": "settled",
+}  # fmt: skip
+ACTED: Final[Example] = {"account_id": "a1", "business_date": "2026-11-23", "outcome": "sealed"}
 CHANGE: Final[Example] = {
     "change": 43,
     "kind": "sealed",

@@ -6,21 +6,23 @@ bounds depend on each other.
 
 import re
 from collections.abc import Collection
-from datetime import date
-from typing import Annotated, Any, Final, TypeVar
+from datetime import date, timedelta
+from typing import Annotated, Any, Final, Literal, TypeVar
 from zoneinfo import available_timezones
 
 from fastapi import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from cdr_pipeline.api.refusals import invalid_request, no_such, unknown_parameters
+from cdr_pipeline.api.refusals import invalid, invalid_request, no_such, unknown_parameters
 from cdr_pipeline.api.service import service_of
+from cdr_pipeline.steps.days.published_files import MOST_DAYS
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 10_000
 # Complete lists accept a page size of any value and ignore it, as on the switch.
 ANY_PAGE: Final = 999_999_999
+_MONTH: Final = timedelta(days=31)
 _LARGEST_OFFSET: Final = 86_400
 _LARGEST_CHUNK: Final = 50
 _PAGE_SIZE: Final = re.compile(r"[0-9]{1,9}")
@@ -117,6 +119,13 @@ Change = Annotated[
 Day = Annotated[date | None, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Text = Annotated[str | None, WithJsonSchema({"type": "string"})]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+States = Annotated[
+    tuple[Literal["open", "accepted", "disputed", "credited"], ...],
+    BeforeValidator(_names),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^(open|accepted|disputed|credited)(,(open|accepted|disputed|credited)){0,3}$"}
+    ),
+]
 Moment = Annotated[str | None, WithJsonSchema(MOMENT)]
 MediaType = Annotated[
     str | None, WithJsonSchema({"type": "string", "enum": ["json", "csv", "application/json", "text/csv"]})
@@ -209,6 +218,19 @@ class DaysQuery(BaseModel):
     to_date: Day = Field(default=None, description="last business date", examples=["2026-11-23"])
 
 
+class BreaksQuery(BaseModel):
+    """Which breaks are listed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    carrier: Text = Field(default=None, description="only breaks of this carrier", examples=["carrier-1"])
+    state: States = Field(
+        default=(),
+        description="open, accepted, disputed or credited; several separated by commas; default: all",
+        examples=["open"],
+    )
+
+
 class ChangesQuery(BaseModel):
     """Position in the changes of an account."""
 
@@ -253,6 +275,17 @@ def parameters_of(model: type[Query], request: Request) -> Query:
             # As Kazoo 4.3 does.
             raise no_such("utc_offset must be a number") from None
         raise invalid_request([{**fault, "loc": ("query", *fault["loc"])} for fault in faults]) from None
+
+
+def dates_of(request: Request) -> tuple[date, date]:
+    """``from_date`` and ``to_date``, both inclusive; default: the last month. Raises RequestRefused: 400."""
+    today = service_of(request).ctx.clock().date()
+    span = parameters_of(DaysQuery, request)
+    last = span.to_date or today + timedelta(days=1)
+    first = span.from_date or max(date.min + _MONTH, last) - _MONTH
+    if not 0 <= (last - first).days < MOST_DAYS:
+        raise invalid("from_date", "date_range", f"must be no later than to_date and less than {MOST_DAYS} days before")
+    return first, last
 
 
 def documented(*models: type[BaseModel]) -> list[dict[str, Any]]:

@@ -69,6 +69,20 @@ def forbidden(scope: str) -> RequestRefused:
     return RequestRefused(403, "forbidden", {"message": f"the token's scope does not include {scope}"})
 
 
+def no_person() -> RequestRefused:
+    """403: the act needs a person, and the token names none."""
+    return RequestRefused(
+        403,
+        "person_required",
+        {"message": "a decision needs a person: request the token with name and password (PUT /v2/user_auth)"},
+    )
+
+
+def role_required(permission: str) -> RequestRefused:
+    """403: the role of the user does not include the permission."""
+    return RequestRefused(403, "forbidden", {"message": f"the role of the user does not include {permission}"})
+
+
 def no_account(account_id: str) -> RequestRefused:
     """404: the account does not exist or is not in the token's subtree. The response does not distinguish the two."""
     return RequestRefused(404, "bad_identifier", {"cause": account_id, "message": "bad identifier"})

@@ -310,6 +310,109 @@ class DayBody(Body):
     reconciliation: ReconciliationOfDay
 
 
+class BreakSide(Body):
+    """One side of a break as it was delivered; amounts and seconds are exact text."""
+
+    record_id: str
+    call_id: str | None
+    started_at: datetime | None
+    seconds: str | None
+    amount: str | None
+
+
+class BreakBody(Body):
+    """A difference between switch and carrier. ``exposure`` is what the carrier charges too much; exact text.
+
+    ``decisions`` is the number of decisions so far, which a new decision repeats.
+    """
+
+    id: str
+    business_date: date
+    carrier: str
+    kind: str
+    cause: str | None
+    detail: str | None
+    ambiguous: bool
+    destination: str
+    exposure: str
+    currency: str
+    expected_amount: str | None
+    state: str
+    decisions: int
+    decided_by: str | None
+    reason: str | None
+    credit_note: str | None
+    assignee: str | None
+    switch: BreakSide | None
+    carrier_side: BreakSide | None
+
+
+class ListedBreak(BaseModel):
+    """A break as the client knows it."""
+
+    id: str = Field(pattern="^[0-9a-f]{10,64}$")
+    decisions: int = Field(ge=0, le=1_000_000)
+
+
+class BreakDecision(BaseModel):
+    """A decision about breaks, all or none."""
+
+    decision: Literal["accepted", "disputed", "open"]
+    reason: str = Field(min_length=1, max_length=1_000)
+    breaks: list[ListedBreak] = Field(min_length=1, max_length=10_000)
+
+
+class BreakDecisionRequest(BaseModel):
+    """Body of a request that decides breaks."""
+
+    data: BreakDecision
+
+
+class DayAct(BaseModel):
+    """Why a day is sealed in spite of obstacles, or restated."""
+
+    reason: str = Field(default="", max_length=1_000)
+
+
+class DayActRequest(BaseModel):
+    """Body of a request that seals or restates a day."""
+
+    data: DayAct
+
+
+# Schemas without references, as that of a login.
+BREAK_DECISION_SCHEMA: Final = BreakDecisionRequest.model_json_schema() | {
+    "properties": {
+        "data": BreakDecision.model_json_schema()
+        | {
+            "properties": BreakDecision.model_json_schema()["properties"]
+            | {"breaks": {"type": "array", "minItems": 1, "maxItems": 10_000, "items": ListedBreak.model_json_schema()}}
+        }
+    }
+}
+BREAK_DECISION_SCHEMA.pop("$defs")
+BREAK_DECISION_SCHEMA["properties"]["data"].pop("$defs")
+DAY_ACT_SCHEMA: Final = DayActRequest.model_json_schema() | {"properties": {"data": DayAct.model_json_schema()}}
+DAY_ACT_SCHEMA.pop("$defs")
+
+
+class ActedDay(Body):
+    """A day after a seal or a restatement; ``asked``: a second person must confirm it in the console."""
+
+    account_id: str
+    business_date: date
+    outcome: Literal["sealed", "already", "restated", "unchanged", "asked"]
+
+
+class DecidedCarrierDay(Body):
+    """A carrier's day after decisions."""
+
+    business_date: date
+    carrier: str
+    open_breaks: int
+    light: str
+
+
 class ChangeBody(Body):
     """What happened to a day of an account; ``details`` depend on the kind."""
 

@@ -14,6 +14,8 @@ from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
 
+# Acts of users at a time, such as seals.
+_ACTS: Final = 2
 # Logins by password at a time; each needs memory and time of its own.
 _LOGINS: Final = 2
 # Seconds that a request waits for a free connection; longer waits only lengthen the queue of a busy warehouse.
@@ -40,6 +42,7 @@ class Service:
     logins: Semaphore = field(default_factory=lambda: Semaphore(_LOGINS))
     _reads: Semaphore = field(init=False)
     _threads: CapacityLimiter = field(init=False)
+    _acts: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_ACTS))
 
     def __post_init__(self) -> None:
         connections = self.ctx.settings.serve_connections
@@ -67,6 +70,16 @@ class Service:
             return await to_thread.run_sync(partial(step, *args, ctx), limiter=self._threads)
         finally:
             self._reads.release()
+
+    async def act(self, step: Callable[..., _Result], *args: object) -> _Result:
+        """Runs a step that changes something, with the time limit of a download; two at a time.
+
+        Args:
+            step: function that takes ``args`` and, last, a run context.
+            args: its arguments without the run context.
+        """
+        ctx = replace(self.ctx, statement_seconds=self.ctx.settings.serve_download_seconds)
+        return await to_thread.run_sync(partial(step, *args, ctx), limiter=self._acts)
 
 
 def service_of(request: Request) -> Service:

@@ -56,3 +56,10 @@ SELECT
 FROM api_tokens
 WHERE parent_token_id IS NULL AND user_id IS NULL
 ORDER BY account_id, created_at, token_id
+
+-- Name:        user_of_token
+-- Purpose:     the user who requested a token with a password; null for other tokens.
+-- Parameters:  account_id, token_id.   Grain: one row.   Locks: none.
+SELECT user_id
+FROM api_tokens
+WHERE account_id = %(account_id)s AND token_id = %(token_id)s

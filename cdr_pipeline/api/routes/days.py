@@ -1,6 +1,6 @@
 """Routes of days and files: state and reconciliation of each day, daily files with their manifests."""
 
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,22 +13,21 @@ from starlette.types import Receive, Scope, Send
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.documentation import DAY, DAYS, EXPORTS, FILE, described
-from cdr_pipeline.api.parameters import DaysQuery, parameters_of
-from cdr_pipeline.api.refusals import invalid, no_such
+from cdr_pipeline.api.parameters import dates_of
+from cdr_pipeline.api.refusals import no_such
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.files.store import StorePath, download
-from cdr_pipeline.steps.days.published_files import MOST_DAYS, find_file, list_days, list_files
+from cdr_pipeline.steps.days.published_files import find_file, list_days, list_files
 
 router = APIRouter(tags=["days and files"])
 Reader = Annotated[Caller, Depends(reader)]
 _KNOWN: Final = COMMON_PARAMETERS | {"from_date", "to_date"}
-_MONTH: Final = timedelta(days=31)
 
 
 @router.get("/accounts/{account_id}/days", summary="States of days", **described(DAYS))
 async def days(request: Request, caller: Reader) -> Response:
     """State, records by origin, and reconciliation of each day."""
-    media, (first, last) = response_type(request, _KNOWN), _span(request)
+    media, (first, last) = response_type(request, _KNOWN), dates_of(request)
     states = await service_of(request).read(list_days, caller.account.account_id, first, last)
     return answer(request, media, states, name="days")
 
@@ -50,7 +49,7 @@ async def day(request: Request, caller: Reader, business_date: str) -> Response:
 @router.get("/accounts/{account_id}/exports", summary="List daily files", **described(EXPORTS))
 async def exports(request: Request, caller: Reader) -> Response:
     """Daily files with their manifests."""
-    media, (first, last) = response_type(request, _KNOWN), _span(request)
+    media, (first, last) = response_type(request, _KNOWN), dates_of(request)
     files = await service_of(request).read(list_files, caller.account.account_id, first, last)
     return answer(request, media, files, name="exports")
 
@@ -88,14 +87,3 @@ class _DownloadedFile(FileResponse):
 
 def _local(path: Path) -> Path:
     return download(path) if isinstance(path, StorePath) else path
-
-
-def _span(request: Request) -> tuple[date, date]:
-    """``from_date`` and ``to_date``, both inclusive; default: the last month. Raises RequestRefused: 400."""
-    today = service_of(request).ctx.clock().date()
-    span = parameters_of(DaysQuery, request)
-    last = span.to_date or today + timedelta(days=1)
-    first = span.from_date or max(date.min + _MONTH, last) - _MONTH
-    if not 0 <= (last - first).days < MOST_DAYS:
-        raise invalid("from_date", "date_range", f"must be no later than to_date and less than {MOST_DAYS} days before")
-    return first, last

@@ -10,8 +10,6 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from cdr_pipeline.console import day_acts
-from cdr_pipeline.console.day_acts import ActResult
 from cdr_pipeline.console.query import date_of
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
@@ -19,7 +17,9 @@ from cdr_pipeline.console.sessions import CurrentUser, OwnForm, require, visible
 from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn
+from cdr_pipeline.steps.days import day_acts
 from cdr_pipeline.steps.days.calendar import MarkedDay, calendar
+from cdr_pipeline.steps.days.day_acts import ActResult
 
 router = APIRouter()
 # So many rows fit a page of 100 kB, each with the links of 31 days.

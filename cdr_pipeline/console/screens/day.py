@@ -7,9 +7,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
-from cdr_pipeline.console import day_acts
 from cdr_pipeline.console.catalog import Language
-from cdr_pipeline.console.day_acts import ActResult
 from cdr_pipeline.console.links import require_signed
 from cdr_pipeline.console.meanings import Words
 from cdr_pipeline.console.rendering import language_of, page
@@ -27,6 +25,8 @@ from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.files.store import StorePath, download
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, list_events, record_event
+from cdr_pipeline.steps.days import day_acts
+from cdr_pipeline.steps.days.day_acts import ActResult
 from cdr_pipeline.steps.days.day_details import DayDetails, VerifiedFile, day_details, verify_day
 from cdr_pipeline.steps.days.published_files import find_file
 from cdr_pipeline.steps.days.seal_days import Obstacle

@@ -12,6 +12,7 @@ from pwdlib import PasswordHash
 from cdr_pipeline.errors import ConfigurationError, SignInRefused
 from cdr_pipeline.steps.accounts.user_logins import api_credentials
 from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.accounts.tokens import Token
 from cdr_pipeline.warehouse.accounts.users import ROLES, ConsoleEvent, Role, SessionUser, User
 from cdr_pipeline.warehouse.ledger import Account, Ledger
 
@@ -251,6 +252,23 @@ def signed_in(secret: str, ctx: RunContext) -> SignedIn | None:
         if now - session.last_used_at > _TOUCHED_EVERY:
             ledger.users.touch_session(secret, now=now)
         return _with_accounts(session, ledger)
+
+
+def user_of_token(token: Token, ctx: RunContext) -> SignedIn | None:
+    """User who requested a token with a password, and the accounts of the token that the user sees now.
+
+    Returns:
+        None for a token that names no user, or whose user has no access any more.
+    """
+    with ctx.ledger() as ledger:
+        user_id = ledger.tokens.user_of(token)
+        user = ledger.users.find(user_id=user_id) if user_id else None
+        if user is None or user.disabled_at is not None:
+            return None
+        signed = _with_accounts(SessionUser(user.user_id, user.name, user.role, user.account_id, ctx.clock()), ledger)
+        below = set(ledger.accounts.subtree(token.account_id))
+    visible = {account_id: account for account_id, account in signed.visible.items() if account_id in below}
+    return replace(signed, accounts=tuple(visible), everything=False, visible=visible)
 
 
 def _with_accounts(session: SessionUser, ledger: Ledger) -> SignedIn:

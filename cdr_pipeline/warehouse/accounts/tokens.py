@@ -114,6 +114,11 @@ class TokenTable(LedgerTables):
         (row,) = self.statements.rows("accounts/cursor_secret")
         return bytes.fromhex(row["secret"])
 
+    def user_of(self, token: Token) -> str | None:
+        """Id of the user who requested a token with a password; None for other tokens."""
+        rows = self.statements.tuples("accounts/user_of_token", account_id=token.account_id, token_id=token.token_id)
+        return rows[0][0] if rows else None
+
     def forget_expired(self, *, now: datetime) -> None:
         """Deletes expired tokens that were requested with a key or password; tokens that an operator created stay."""
         self.statements.execute("accounts/forget_expired_tokens", now=now)

@@ -1,4 +1,4 @@
-"""Seals and restatements by users of the console: of one day or many, with a second person where one is needed."""
+"""Seals and restatements by users of console and API: of one day or many, with a second person where one is needed."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
