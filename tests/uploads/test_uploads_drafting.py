@@ -8,6 +8,7 @@ from cdr_pipeline.errors import InvalidProfile, UnreadableUpload
 from cdr_pipeline.sources.uploads import drafting
 from cdr_pipeline.sources.uploads.drafting import draft_profile
 from cdr_pipeline.sources.uploads.profiles import check_profile
+from tests.support.uploads import normalized
 
 # sample: profiles that it resembles, what is decided, what is not known
 SAMPLES = {
@@ -150,6 +151,16 @@ def test_lines_quoted_as_a_whole_are_unwrapped_below_titles(tmp_path: Path, befo
     text, decided, _ = drafted(tmp_path, before + '"ID;Start;Caller;Duration (s)"\n' + rows + "Total;6\n")
     assert "every line is quoted as a whole" in decided
     assert 'caller_id_number = "caller"' in text
+
+
+def test_quotes_within_lines_quoted_as_a_whole_are_single_ones(tmp_path: Path) -> None:
+    rows = "".join(f'"x-{day},2026-03-0{day} 09:00:00,+4930000000{day},""0,5{day}"""\n' for day in range(1, 7))
+    (tmp_path / "f.csv").write_text('"ID,Start,Caller,Cost"\n' + rows)
+    answers = {"zone": "UTC", "currency": "EUR"}
+    (tmp_path / "mine.toml").write_text(draft_profile(tmp_path / "f.csv", answers=answers).text)
+    read, rejects, _ = normalized(tmp_path / "f.csv", check_profile(tmp_path / "mine.toml"))
+    assert [str(cost.normalize()) for cost in read["cost"]] == ["0.51", "0.52", "0.53", "0.54", "0.55", "0.56"]
+    assert rejects.is_empty()
 
 
 def test_a_delimiter_that_splits_no_line_is_refused(tmp_path: Path) -> None:

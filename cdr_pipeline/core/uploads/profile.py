@@ -55,6 +55,7 @@ class Layout:
         skip_space: ignore spaces after a delimiter (FreeSWITCH's template "snom").
         escape: character that escapes a delimiter within a value (Broadsoft), "" for none.
         unwrap: regular expression whose first group is the row within its line (an SQL INSERT), "" for none.
+        doubled: quotes within the row that ``unwrap`` takes are doubled, because the line is one quoted value.
         widths: of fixed-width text, column to first character (from 1) and number of characters.
         shortest: of fixed-width text, fewest characters of a line; 0 for lines that reach the last column.
         preamble: lines before the header that are titles.
@@ -86,6 +87,7 @@ class Layout:
     skip_space: bool = False
     escape: str = ""
     unwrap: str = ""
+    doubled: bool = False
     widths: Mapping[ColumnName, Position] = field(default_factory=dict[str, tuple[int, int]])
     shortest: int = 0
     preamble: int = 0

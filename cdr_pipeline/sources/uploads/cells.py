@@ -75,6 +75,8 @@ def split_line(lines: pl.DataFrame, layout: Layout) -> pl.DataFrame:
         else rf"{mark}(?:{literal}[^{mark}{escape}])*"
     )
     inner = pl.col(RAW).str.extract(layout.unwrap, 1).fill_null("") if layout.unwrap else pl.col(RAW)
+    if layout.doubled:
+        inner = inner.str.replace_all('""', '"', literal=True)
     if layout.squeeze:
         inner = inner.str.strip_chars(f"{layout.delimiter} \t").str.replace_all(f"(?:{mark})+", layout.delimiter)
     text = pl.lit(layout.delimiter) + inner

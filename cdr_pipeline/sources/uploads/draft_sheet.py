@@ -143,6 +143,8 @@ def _read_lines(path: Path, lines: list[str], tail: list[str], sheet: Sheet) -> 
         sheet.decided.append(f"the first line names the delimiter ({lines and separator[0].strip()}), and is skipped")
     if _are_wrapped(lines):
         sheet.layout["unwrap"] = '^"(.*)"\\s*$'
+        if any('""' in line for line in lines):
+            sheet.layout["doubled"] = True
         lines = [_without_wrap(line) for line in lines]
         tail = [_without_wrap(line) for line in tail]
         sheet.decided.append("every line is quoted as a whole")
@@ -258,12 +260,12 @@ def _are_wrapped(lines: Sequence[str]) -> bool:
 
 
 def _without_wrap(line: str) -> str:
-    return line.strip()[1:-1] if _is_wrapped(line) else line
+    return line.strip()[1:-1].replace('""', '"') if _is_wrapped(line) else line
 
 
 def _is_wrapped(line: str) -> bool:
     text = line.strip()
-    return len(text) > 2 and text[0] == text[-1] == '"' and '"' not in text[1:-1]  # noqa: PLR2004 - two quotes
+    return len(text) > 2 and text[0] == text[-1] == '"' and '"' not in text[1:-1].replace('""', "")  # noqa: PLR2004 - two quotes
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
