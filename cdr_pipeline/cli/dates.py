@@ -84,6 +84,24 @@ def require_order(first: datetime | None, last: datetime | None) -> None:
         raise ConfigurationError(f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}", hint="swap the two days")
 
 
+def chosen_range(
+    first: datetime | None, last: datetime | None, day: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    """First and last day of ``--from`` and ``--to``, or of ``--date``, which is both.
+
+    Raises:
+        ConfigurationError: the first day is after the last one, or both ways are used.
+    """
+    from cdr_pipeline.errors import ConfigurationError
+
+    if day is not None:
+        if first is not None or last is not None:
+            raise ConfigurationError("--date is one day, --from and --to are a range", hint="give one or the other")
+        return day, day
+    require_order(first, last)
+    return first, last
+
+
 def day_option(text: str, *names: str, parser: Callable[[str], datetime] = parse_day) -> Any:  # noqa: ANN401 - as typer.Option
     """An option that takes a day; the forms of days are added to its help."""
     return typer.Option(
@@ -99,6 +117,7 @@ Day = Annotated[datetime, day_option("Business date")]
 Days = Annotated[list[datetime] | None, day_option("Business date; repeat for several")]
 First = Annotated[datetime | None, day_option("First day", "--from")]
 Last = Annotated[datetime | None, day_option("Last day", "--to")]
+Only = Annotated[datetime | None, day_option("Only this day", "--date")]
 
 
 def _days_from_today(days: int) -> datetime:

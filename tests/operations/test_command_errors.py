@@ -91,6 +91,14 @@ def test_a_date_may_be_relative_to_today(
     assert f"--from {day} is after" in capsys.readouterr().err
 
 
+def test_one_day_and_a_range_of_days_exclude_each_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (["status"], ["days", "list"], ["breaks", "list"]):
+        assert run(monkeypatch, *command, "--date", "yesterday", "--to", "yesterday") == 2
+        assert "--date is one day" in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_written_is_named_with_its_setting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

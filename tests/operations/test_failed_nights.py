@@ -14,11 +14,13 @@ from cdr_pipeline import cli
 from cdr_pipeline.defs.collect import api_pages
 from cdr_pipeline.defs.dagster_private import asset_partitions
 from cdr_pipeline.defs.instance import open_instance
+from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.metadata import failures_metadata
 from cdr_pipeline.defs.operations import night
+from cdr_pipeline.defs.operations.doctor import failed_nights
 from cdr_pipeline.defs.operations.night import run_night
 from cdr_pipeline.defs.outcome import CAUSE_TAG, DONE_TAG, FAILED_TAG, REJECTED_TAG, VERDICT_TAG
-from cdr_pipeline.defs.partitions import business_days
+from cdr_pipeline.defs.partitions import PARTITION_TAG, business_days
 from cdr_pipeline.errors import ConfigurationError, UploadHeld
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.simulator.switch import SimulatedSwitch
@@ -26,7 +28,7 @@ from cdr_pipeline.steps.collect.collect_day import CollectedDay, CollectRequest,
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.operations.remedies import remedy_of
-from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.steps.run_context import RunContext, utc_now
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.warehouse.ledger import Account
@@ -186,6 +188,22 @@ def test_a_failed_day_says_what_to_do_before_its_command(ctx: RunContext, code: 
     (found,) = [item for item in find_problems(ctx) if item.code == code]
     assert first in found.what
     assert "Name 0 (a0)" in found.what
+
+
+def test_a_night_that_was_cut_off_is_named_until_its_day_is_collected(ctx: RunContext) -> None:
+    @dg.job(name=NIGHTLY)
+    def job() -> None:
+        """A night that ends before it collects anything."""
+
+    with ctx.ledger() as ledger, dg.DagsterInstance.ephemeral() as instance:
+        ledger.accounts.add(Account("acc1", "Bakery", time_zone="UTC"), now=ctx.clock())
+        tags = {PARTITION_TAG: "2026-02-10"}
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.FAILURE, tags=tags)
+        (problem,) = failed_nights(instance, replace(ctx, clock=utc_now))
+        assert problem.command == "cdr-pipeline nightly --date 2026-02-10"
+        assert "1 account is not collected" in problem.what
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS, tags=tags)
+        assert list(failed_nights(instance, replace(ctx, clock=utc_now))) == []
 
 
 def test_a_night_with_a_held_file_is_not_good_and_exits_with_11(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cdr_pipeline.cli.account_options import Accounts
-from cdr_pipeline.cli.dates import Days, First, Last, day_option, require_order
+from cdr_pipeline.cli.dates import Days, First, Last, Only, chosen_range, day_option
 from cdr_pipeline.cli.days.adopted import ADOPTED, print_adopted
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reports import account_names, reports, show
@@ -55,6 +55,7 @@ def list_days(
     *,
     first: First = None,
     last: Last = None,
+    day: Only = None,
     account: Accounts = None,
     state: Annotated[str | None, typer.Option(help="Only open, sealed, restated or late_pending.")] = None,
 ) -> None:
@@ -63,7 +64,7 @@ def list_days(
 
     from cdr_pipeline.cli.terminal import out, run_context
 
-    require_order(first, last)
+    first, last = chosen_range(first, last, day)
     with run_context("reading") as ctx, ctx.ledger() as ledger:
         end = last.date() if last else ctx.clock().date()
         begin = first.date() if first else end - timedelta(days=_DAYS_SHOWN)

@@ -1,12 +1,12 @@
 """``cdr-pipeline status``: what is in the warehouse."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from cdr_pipeline.cli.account_options import Accounts
-from cdr_pipeline.cli.dates import First, Last, require_order
+from cdr_pipeline.cli.dates import First, Last, chosen_range, day_option
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.operations.problems import problem_listing, problem_rows
 from cdr_pipeline.cli.reports import is_json, reports, show
@@ -52,11 +52,12 @@ def status(
     *,
     first: First = None,
     last: Last = None,
+    day: Annotated[datetime | None, day_option("Only this day; with --night, its night")] = None,
     account: Accounts = None,
     night: Annotated[
         bool,
         typer.Option(
-            "--night", help="Show one page instead: was last night (or that of --to) good? Exits with 9 if not."
+            "--night", help="Show one page instead: was last night (or that of --date) good? Exits with 9 if not."
         ),
     ] = False,
 ) -> None:
@@ -66,7 +67,7 @@ def status(
     from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
     from cdr_pipeline.steps.uploads.upload_series import upload_series
 
-    require_order(first, last)
+    first, last = chosen_range(first, last, day)
     if night:
         _show_night(last.date() if last else None)
         return

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from cdr_pipeline.cli.account_options import Accounts, Owner
-from cdr_pipeline.cli.dates import day_option
+from cdr_pipeline.cli.dates import Only, chosen_range, day_option
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reconciliation import break_options as options
 from cdr_pipeline.cli.reports import reports, show
@@ -46,6 +46,7 @@ def list_breaks(
     *,
     first: options.First = None,
     last: options.Last = None,
+    day: Only = None,
     account: options.Accounts = None,
     carrier: options.Carrier = None,
     match_class: options.Classes = None,
@@ -63,6 +64,7 @@ def list_breaks(
     from cdr_pipeline.cli.terminal import out, run_context
     from cdr_pipeline.steps.reconciliation.breaks import list_breaks
 
+    first, last = chosen_range(first, last, day)
     chosen = options.criteria(
         carrier=carrier,
         classes=match_class,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -12,10 +12,12 @@ from cdr_pipeline.defs.build import build_definitions
 from cdr_pipeline.defs.coordinator import COORDINATOR
 from cdr_pipeline.defs.dagster_private import RunRecord
 from cdr_pipeline.defs.instance import open_instance
+from cdr_pipeline.defs.jobs import NIGHTLY
 from cdr_pipeline.defs.operations.dead_runs import QUIET, DeadStep, dead_runs, dead_steps, end_run
 from cdr_pipeline.defs.operations.stalled_runs import Stalled, StalledRun, stalled_runs
-from cdr_pipeline.defs.partitions import PARTITION_TAG
+from cdr_pipeline.defs.partitions import ACCOUNTS_TAG, PARTITION_TAG
 from cdr_pipeline.errors import DagsterStorageError
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.days.sealed_files import check_sealed_files
 from cdr_pipeline.steps.operations.data_folder import check_place
@@ -26,12 +28,16 @@ from cdr_pipeline.steps.operations.health import (
     clocks_broken,
     find_problems,
 )
+from cdr_pipeline.steps.operations.health.problem import A_WEEK, Subject
 from cdr_pipeline.steps.operations.step_leases import expired_leases, forget_leases
 from cdr_pipeline.steps.run_context import Clock, RunContext, utc_now
 from cdr_pipeline.warehouse.ledger import SealedFile
 from cdr_pipeline.warehouse.operations.leases import ExpiredLease
 
 _HEARTBEAT: Final = timedelta(minutes=3)
+_FAILED: Final = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+# Runs of nights that are looked at.
+_MOST_RUNS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +72,25 @@ def check_up(settings: Settings, *, fix: bool, clock: Clock = utc_now, quiet: ti
     dg.Definitions.validate_loadable(build_definitions(settings))
     check_place(settings)
     ctx = RunContext.open(settings, clock=clock)
-    gone, orchestration = _runs_and_daemon(ctx, fix=fix, quiet=QUIET if quiet is None else quiet)
+    gone, failed, orchestration = _runs_and_daemon(ctx, fix=fix, quiet=QUIET if quiet is None else quiet)
     lost = tuple(map(_lost_file, check_sealed_files(ctx).lost))
     with ctx.ledger() as ledger:
         # Only the check-up requests the clock of the switch; find_problems compares the clock of the warehouse.
         no_accounts = [] if ledger.accounts.active() else [_no_accounts(settings, clock())]
         switch_clock = [item for item in clocks_broken(ledger, ctx, ask_switch=True) if "switch" in item.what]
     found = find_problems(ctx, late_after=timedelta(), runs=False)
-    problems = [*no_accounts, *switch_clock, *found, *orchestration]
+    named = {item.subject.business_date for item in found if item.subject.kind == "night"}
+    cut = [item for item in failed if item.subject.business_date not in named]
+    problems = [*no_accounts, *switch_clock, *found, *cut, *orchestration]
     if not fix:
         return CheckUp((*gone, *problems), (), lost)
     return CheckUp(tuple(problems), tuple(gone), lost)
 
 
-def _runs_and_daemon(ctx: RunContext, *, fix: bool, quiet: timedelta) -> tuple[list[Problem], list[Problem]]:
-    """Runs that never end by themselves, which ``fix`` ends, and problems of Dagster itself.
+def _runs_and_daemon(
+    ctx: RunContext, *, fix: bool, quiet: timedelta
+) -> tuple[list[Problem], list[Problem], list[Problem]]:
+    """Runs that never end by themselves, which ``fix`` ends, nights that failed, and problems of Dagster itself.
 
     The rest is checked even if the storage of Dagster cannot be used.
     """
@@ -100,10 +110,44 @@ def _runs_and_daemon(ctx: RunContext, *, fix: bool, quiet: timedelta) -> tuple[l
                     end_run(instance, record)
                     forget_leases(record.dagster_run.run_id, ctx)
             gone = [*map(_dead_run_problem, dead), *map(_dead_step_problem, silent), *map(_lost_task, stalled.lost)]
-            return gone, [*_workers_problems(stalled, ctx), *_daemon_problem(instance, ctx.clock())]
+            failed = list(failed_nights(instance, ctx))
+            return gone, failed, [*_workers_problems(stalled, ctx), *_daemon_problem(instance, ctx.clock())]
     except DagsterStorageError as error:
         command = f"mkdir DAMAGED && mv {settings.dagster_home}/history {settings.dagster_home}/schedules DAMAGED"
-        return [], [Problem(error.message, error.code, ctx.clock(), command)]
+        return [], [], [Problem(error.message, error.code, ctx.clock(), command)]
+
+
+def failed_nights(instance: dg.DagsterInstance, ctx: RunContext) -> Iterator[Problem]:
+    """Nights of the last week whose newest run failed before every account was collected.
+
+    The warehouse knows nothing of a run that was killed, or found a full disk, before it began to collect.
+    """
+    records = instance.get_run_records(
+        dg.RunsFilter(job_name=NIGHTLY, created_after=ctx.clock() - A_WEEK), limit=_MOST_RUNS
+    )
+    newest: dict[date, RunRecord] = {}
+    for record in records:
+        if day := record.dagster_run.tags.get(PARTITION_TAG):
+            newest.setdefault(date.fromisoformat(day), record)
+    for day, record in sorted(newest.items()):
+        if record.dagster_run.status not in _FAILED:
+            continue
+        only = [item for item in record.dagster_run.tags.get(ACCOUNTS_TAG, "").split(",") if item]
+        with ctx.ledger() as ledger:
+            accounts = [
+                account.account_id for account in ledger.accounts.active() if account.account_id in only or not only
+            ]
+            whole = {item.account_id for item in ledger.days.status(accounts, day, day) if item.complete_through}
+        if missing := set(accounts) - whole:
+            left = count_of(len(missing), "account is", "accounts are")
+            yield Problem(
+                f"night of {day}: its last run failed, and {left} not collected",
+                "night_incomplete",
+                record.create_timestamp.astimezone(UTC),
+                f"cdr-pipeline nightly --date {day}" + "".join(f" --account {item}" for item in only),
+                str(day),
+                subject=Subject("night", business_date=day),
+            )
 
 
 def _no_accounts(settings: Settings, now: datetime) -> Problem:
