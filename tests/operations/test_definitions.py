@@ -140,6 +140,26 @@ def test_a_fresh_home_gets_the_shipped_configuration(settings: Settings) -> None
     assert "telemetry" in (settings.dagster_home / "dagster.yaml").read_text()
 
 
+def test_runs_print_no_debug_lines_and_the_page_has_all_events(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @dg.op
+    def step(context: dg.OpExecutionContext) -> None:
+        context.log.info("collected one account")
+
+    @dg.job
+    def small() -> None:
+        step()
+
+    with open_instance(settings) as instance:
+        result = small.execute_in_process(instance=instance)
+        events = [entry.dagster_event_type for entry in instance.all_logs(result.run_id) if entry.is_dagster_event]
+    shown = capfd.readouterr().err
+    assert "collected one account" in shown
+    assert "DEBUG" not in shown
+    assert dg.DagsterEventType.STEP_SUCCESS in events
+
+
 def test_a_fresh_home_opened_by_many_at_once_is_made_once(settings: Settings) -> None:
     with ThreadPoolExecutor(8) as threads:
         instances = list(threads.map(lambda _: open_instance(settings), range(16)))
