@@ -77,7 +77,7 @@ def uploads(run: Run, *options: str) -> dict[str, str]:
 def test_a_new_carriers_file_takes_one_toml_file_and_no_code(ctx: RunContext, run: Run, tmp_path: Path) -> None:
     (tmp_path / "march.csv").write_bytes(NEW_CARRIER.encode("cp1252"))
     own_profile(ctx, "gespraeche", ONE_FILE)
-    run("profiles", "check", str(ctx.settings.profile_dir / "gespraeche.toml"))
+    run("profiles", "check", "gespraeche")
     assert "your own" in run("profiles", "list").stdout
     said = run("import", "march.csv", "--account", "acct", "--profile", "gespraeche").stdout
     assert "filtered: 1 preamble" in said

@@ -65,13 +65,20 @@ def show_one(
 
 
 @profiles_app.command("check")
-def check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Profile (TOML file).")]) -> None:
+def check(
+    file: Annotated[Path, typer.Argument(help="Profile: a TOML file, or the name of one in the folder of profiles.")],
+) -> None:
     """Check a profile of your own and report what is wrong. Exits with 5 if anything is."""
     from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.sources.uploads.profiles import check_profile
 
-    profile = check_profile(file)
     folder = ready_settings().profile_dir
+    if not file.is_file():
+        own = folder / f"{file}.toml"
+        if not own.is_file():
+            raise typer.BadParameter(f"neither {file} nor {own} exists")
+        file = own
+    profile = check_profile(file)
     out.print(f"{profile.name}: valid, {len(profile.fields)} fields", markup=False)
     if file.resolve().parent != folder.resolve():
         place = shlex.quote(str(folder))

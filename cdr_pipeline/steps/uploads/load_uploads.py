@@ -5,6 +5,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from uuid import uuid4
 
 from cdr_pipeline.core.records.accounting import BatchCounts
@@ -197,15 +198,27 @@ def upload_batch(upload: LandedUpload, account: Account, ledger: Ledger, ctx: Ru
 def stage_upload(upload: LandedUpload, batch: UploadBatch) -> None:
     """Reads an upload from landing and stages its records."""
     path = batch.ctx.settings.landing_dir / upload.landing_path
-    if upload.corrects is None:
-        profile = batch.profile = with_date_order(path, batch.profile)
-        batch.add_all(read_ahead(path, profile))
-        batch.settle(lambda: read_upload(path, profile))
-        return
-    correction = read_correction(path, batch.profile)
-    batch.add(correction.records)
-    batch.settle(lambda: [correction.records])
-    batch.load.close_corrected(upload.corrects, correction.lines)
+    with _errors_name(upload.file_name, path):
+        if upload.corrects is None:
+            profile = batch.profile = with_date_order(path, batch.profile)
+            batch.add_all(read_ahead(path, profile))
+            batch.settle(lambda: read_upload(path, profile))
+            return
+        correction = read_correction(path, batch.profile)
+        batch.add(correction.records)
+        batch.settle(lambda: [correction.records])
+        batch.load.close_corrected(upload.corrects, correction.lines)
+
+
+@contextmanager
+def _errors_name(file_name: str, path: Path) -> Generator[None]:
+    """Errors name the file as it was received, not as landing stores it, where it has a hash as its name."""
+    try:
+        yield
+    except UnreadableUpload as error:
+        error.message = error.message.replace(path.name, file_name)
+        error.args = (error.message,)
+        raise
 
 
 def loaded_upload(upload: LandedUpload, batch: UploadBatch, loaded: LoadedBatch) -> LoadedUpload:
