@@ -1,5 +1,6 @@
 """Files are fetched from a folder: each version once, whole, for the right account, and named when it is not."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -176,6 +177,31 @@ billing_seconds = "seconds"
     (_, refused) = fetched(place).files
     assert (refused.outcome, refused.code) == ("refused", "inbound_file_refused")
     assert "1 row from line 3" in refused.message
+
+
+@pytest.mark.parametrize("shape", ["one a line", "list"])
+def test_json_of_several_accounts_is_split_by_a_path(place: RunContext, tmp_path: Path, shape: str) -> None:
+    profile = """description = "calls of several customers"
+account_column = "customer.id"
+native_id = ["call_id"]
+[layout]
+format = "json"
+[time]
+notation = "epoch_seconds"
+[fields]
+started_at = "start"
+duration_seconds = "seconds"
+"""
+    own_profile(place, "many", profile)
+    folder = configured(place, tmp_path, 'account = "column"\nprofile = "many"\n')
+    calls = [
+        {"call_id": f"c{number}", "start": 1772442000, "seconds": 60, "customer": {"id": account}}
+        for number, account in enumerate(["acct", "other", "acct"])
+    ]
+    text = json.dumps(calls) if shape == "list" else "".join(json.dumps(call) + "\n" for call in calls)
+    (folder / "cdr_20260302.csv").write_text(text)
+    imported = import_fetched([fetched(place)], place).loaded
+    assert {file.account_id: file.counts.merged for file in imported.files} == {"acct": 2, "other": 1}
 
 
 def test_a_dry_run_says_what_would_be_fetched_and_changes_nothing(place: RunContext, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Splits a file with records of several accounts: one file for each account that the profile's account_column names."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,9 +12,10 @@ from cdr_pipeline.core.records.reasons import Filtered
 from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.errors import InboundFileRefused
 from cdr_pipeline.errors.counts import count_of
+from cdr_pipeline.sources.uploads.documents import json_lines
 from cdr_pipeline.sources.uploads.lines import line_blocks
 from cdr_pipeline.sources.uploads.opening import text_pieces
-from cdr_pipeline.sources.uploads.records import LineRecords
+from cdr_pipeline.sources.uploads.records import LineRecords, RawRecords
 
 _ACCOUNT: Final = "__account"
 _HINT: Final = "add the missing texts to [account_names] of the profile; the next run fetches the file again"
@@ -62,8 +64,7 @@ def split_by_account(path: Path, profile: Profile) -> list[AccountPart]:
 def _require_splittable(profile: Profile, name: str) -> None:
     faults = {
         f"profile {profile.name} has no account_column": not profile.account_column,
-        f"files of profile {profile.name} are {profile.layout.format}, which cannot be split": profile.layout.format
-        not in ("delimited", "fixed"),
+        f"files of profile {profile.name} are XML, which cannot be split": profile.layout.format == "xml",
         f"profile {profile.name} compares totals of whole files": bool(profile.control.line),
     }
     for fault, applies in faults.items():
@@ -80,13 +81,22 @@ def _accounts(path: Path, profile: Profile) -> list[str]:
     return list(accounts)
 
 
+def _blocks(path: Path, profile: Profile) -> Iterator[tuple[pl.DataFrame, RawRecords]]:
+    """Lines of the file, block by block, with the records on them. A list of JSON becomes one document a line."""
+    layout = profile.layout
+    if layout.format == "json":
+        yield from json_lines(lambda: text_pieces(path, layout.encoding), layout, profile.columns)
+        return
+    reader = LineRecords(layout)
+    for lines in line_blocks(text_pieces(path, layout.encoding), layout):
+        yield lines, reader.block(lines)
+
+
 def _named_lines(path: Path, profile: Profile) -> "list[tuple[pl.DataFrame, pl.DataFrame]]":
     """Blocks of lines, each with the accounts of its lines: ``line``, account (null if none), ``shared`` by all."""
-    reader = LineRecords(profile.layout)
     blocks: list[tuple[pl.DataFrame, pl.DataFrame]] = []
     names = profile.account_names
-    for lines in line_blocks(text_pieces(path, profile.layout.encoding), profile.layout):
-        records = reader.block(lines)
+    for lines, records in _blocks(path, profile):
         frame = records.frame
         if profile.account_column not in frame.columns and not frame.is_empty():
             raise InboundFileRefused(

@@ -75,11 +75,25 @@ def json_blocks(
     Raises:
         UnreadableUpload: one value is larger than the limit.
     """
+    for _, records in json_lines(pieces, layout, record_keys, block=block):
+        yield records
+
+
+def json_lines(
+    pieces: Callable[[], Iterable[str]],
+    layout: Layout,
+    record_keys: frozenset[str] = frozenset(),
+    *,
+    block: int = BLOCK,
+) -> Iterator[tuple[pl.DataFrame, RawRecords]]:
+    """As ``json_blocks``, with the lines of each block: ``line`` and ``raw``, one document each."""
     if _is_one_a_line(pieces()):
         for lines in line_blocks(pieces(), replace(layout, quoted=False), block=block):
-            yield _line_records(lines, layout, record_keys)
+            yield lines, _line_records(lines, layout, record_keys)
         return
-    yield json_records(_whole(pieces()), layout, record_keys)
+    records = json_records(_whole(pieces()), layout, record_keys)
+    documents = pl.concat([records.frame.select(LINE, RAW), records.rejects.select(LINE, RAW)])
+    yield documents.sort(LINE), records
 
 
 def require_json(pieces: Callable[[], Iterable[str]]) -> None:
