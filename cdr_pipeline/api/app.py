@@ -66,6 +66,7 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
         keeper = asyncio.create_task(_keep_warehouse(ctx))
         yield
         keeper.cancel()
+        await app.state.service.uploads.close()
         await records.close()
 
     app = FastAPI(

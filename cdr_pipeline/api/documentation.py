@@ -316,6 +316,13 @@ UPLOAD: Final = Group(
     },
 )
 UPLOAD.responses[200] = UPLOAD.responses[201] | {"description": "the file was imported before, or a dry run"}
+UPLOAD.responses[202] = UPLOAD.responses[201] | {
+    "description": "the file is landed and loaded in the background; Location has its state",
+    "headers": {
+        "Location": {"description": "path of the state of the upload", "schema": _TEXT},
+        "Retry-After": _RETRY_AFTER,
+    },
+}
 UPLOADS: Final = Group(enveloped("Uploads", list[UploadState]), [_ACCEPT], example=[examples.UPLOAD])
 UPLOAD_STATE: Final = Group(enveloped("UploadDetail", UploadState), [_ACCEPT], example=examples.UPLOAD)
 DECISION: Final = Group(
@@ -329,6 +336,9 @@ DECISION: Final = Group(
             "content": {"application/json": {"schema": DECISION_SCHEMA, "example": {"data": {"decision": "release"}}}},
         }
     },
+)
+CANCELLED: Final = Group(
+    enveloped("UploadCancelled", UploadState), [_ACCEPT], example=examples.UPLOAD, codes=(403, 409)
 )
 REJECTS: Final = Group(
     enveloped("Rejects", list[RejectedLine]),

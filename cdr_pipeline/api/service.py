@@ -71,14 +71,15 @@ class Service:
         finally:
             self._reads.release()
 
-    async def act(self, step: Callable[..., _Result], *args: object) -> _Result:
-        """Runs a step that changes something, with the time limit of a download; two at a time.
+    async def act(self, step: Callable[..., _Result], *args: object, seconds: float | None = None) -> _Result:
+        """Runs a step that changes something; two at a time.
 
         Args:
             step: function that takes ``args`` and, last, a run context.
             args: its arguments without the run context.
+            seconds: time limit of each statement; that of a download when omitted.
         """
-        ctx = replace(self.ctx, statement_seconds=self.ctx.settings.serve_download_seconds)
+        ctx = replace(self.ctx, statement_seconds=seconds or self.ctx.settings.serve_download_seconds)
         return await to_thread.run_sync(partial(step, *args, ctx), limiter=self._acts)
 
 

@@ -24,6 +24,7 @@ ERRORS: Final[Mapping[str, str]] = {
     "warehouse_right_missing": "A right in the warehouse is missing",
     "replica_unusable": "The replica cannot be used",
     "warehouse_read_only": "The warehouse can only be read",
+    "upload_discarded": "The file was discarded before it was loaded",
     "changes_gone": "Older changes are not kept any more",
     "warehouse_timeout": "The warehouse takes too long: it is busy, or the search is too wide",
     "warehouse_newer_than_code": "The warehouse was migrated by a later version",

@@ -45,7 +45,8 @@ token, a phone number or a name.
     │   ├── MisplacedFile                   a dropped file is outside the folders of accounts and profiles
     │   ├── UnreadableUpload                a file does not have the format of its profile
     │   │   ├── ControlTotalsDiffer             the totals stated in the file differ from its records
-    │   │   └── AmbiguousDates                  the dates fit both day-first and month-first order
+    │   │   ├── AmbiguousDates                  the dates fit both day-first and month-first order
+    │   │   └── UploadDiscarded                 the file was discarded while it waited to be loaded
     │   ├── RowsRejected                13  some rows of a file were rejected; the others are stored
     │   ├── UploadHeld                      the file repeats records of another file; an operator decides
     │   └── UploadSealed                    a sealed day depends on the upload, so it cannot be discarded
@@ -148,6 +149,7 @@ from cdr_pipeline.errors.uploads import (
     RowsRejected,
     UnknownProfile,
     UnreadableUpload,
+    UploadDiscarded,
     UploadError,
     UploadHeld,
     UploadSealed,
@@ -231,6 +233,7 @@ __all__ = [
     "UnbalancedReconciliation",
     "UnknownProfile",
     "UnreadableUpload",
+    "UploadDiscarded",
     "UploadError",
     "UploadHeld",
     "UploadSealed",

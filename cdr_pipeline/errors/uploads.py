@@ -78,6 +78,12 @@ class UploadHeld(UploadError):
         self.other_calls = other_calls
 
 
+class UploadDiscarded(UnreadableUpload):
+    """The file was discarded while it waited to be loaded; nothing of it was loaded."""
+
+    code = "upload_discarded"
+
+
 class UploadSealed(UploadError):
     """A sealed day has records of the upload, so it cannot be discarded."""
 

@@ -79,6 +79,15 @@ class ServeSettings(SettingsSection):
     serve_upload_bytes: int = Field(
         default=256 * 1024**2, ge=1024, le=64 * 1024**3, description="API: largest upload in bytes"
     )
+    serve_upload_wait_bytes: int = Field(
+        default=16 * 1024**2,
+        ge=0,
+        description="API: longest body in bytes that is loaded before the response; longer ones get 202 and are loaded"
+        " in the background",
+    )
+    serve_upload_seconds: float = Field(
+        default=900.0, gt=0, le=86_400, description="API: processor time of the load of one file, in seconds"
+    )
     second_person_amount: Decimal | None = Field(
         default=None,
         ge=0,

@@ -5,9 +5,11 @@ import secrets
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
@@ -15,7 +17,7 @@ from pydantic import ValidationError
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader, uploader
 from cdr_pipeline.api.bodies import read_small, save_body
-from cdr_pipeline.api.documentation import DECISION, REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS, described
+from cdr_pipeline.api.documentation import CANCELLED, DECISION, REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS, described
 from cdr_pipeline.api.negotiation import BodyForm, body_form
 from cdr_pipeline.api.parameters import UploadQuery, parameters_of
 from cdr_pipeline.api.refusals import (
@@ -32,6 +34,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.receive_upload import (
     ReceivedFile,
     UploadReply,
+    cancel_received_upload,
     decide_received_upload,
     receive_upload,
     rejects_of,
@@ -49,7 +52,7 @@ _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME: Final = 100
 # Seconds after which a client asks again for the response to a request that is running.
 _RETRY_SECONDS: Final = 5
-_STATUS: Final = {"created": 201, "known": 200, "previewed": 200}
+_STATUS: Final = {"created": 201, "accepted": 202, "known": 200, "previewed": 200}
 
 
 @router.put("/accounts/{account_id}/cdrs", status_code=201, summary="Upload records", **described(UPLOAD))
@@ -80,6 +83,23 @@ async def upload_state(request: Request, caller: Reader, upload_id: str) -> Resp
     if not uploads:
         raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
     return answer(request, media, uploads[0], name="upload")
+
+
+@router.delete("/accounts/{account_id}/uploads/{upload_id}", summary="Cancel an upload", **described(CANCELLED))
+async def cancel_upload(request: Request, caller: Uploader, upload_id: str) -> Response:
+    """Stops the load of an upload that is not loaded yet and discards it. A loaded upload stays: 409."""
+    media, upload = response_type(request), _id(upload_id)
+    service, account_id = service_of(request), caller.account.account_id
+    found = await service.read(uploads_of, account_id, upload)
+    if not found:
+        raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
+    await service.uploads.cancel(account_id, upload)
+    by, seconds = f"token {caller.token.token_id}", service.ctx.settings.serve_search_seconds
+    state = await service.act(cancel_received_upload, account_id, upload, by, seconds=seconds)
+    if state != "discarded":
+        raise conflict("upload_not_waiting", "only an upload that waits can be cancelled", state=state)
+    cancelled = await service.read(uploads_of, account_id, upload)
+    return answer(request, media, cancelled[0], name="upload")
 
 
 @router.get("/accounts/{account_id}/uploads/{upload_id}/rejects", summary="Rejected lines", **described(REJECTS))
@@ -131,10 +151,24 @@ async def _upload(request: Request, caller: Caller) -> Response:
     with _folder(ctx) as folder:
         path = folder / _file_name(request, form)
         file = _received_file(request, caller, form, path)
-        if not await save_body(request, path, ctx.settings.serve_upload_bytes):
+        size = await save_body(request, path, ctx.settings.serve_upload_bytes)
+        if not size:
             raise invalid("body", "empty", "the body is empty: send the file itself")
-        reply = await service_of(request).uploads.run(caller.token.account_id, receive_upload, file, ctx)
+        queue, owner = service_of(request).uploads, caller.token.account_id
+        if not file.dry_run and (size > ctx.settings.serve_upload_wait_bytes or _prefers_not_to_wait(request)):
+            queue.require_room(owner)
+            reply = await to_thread.run_sync(receive_upload, replace(file, later=True), ctx)
+            if reply.registered is not None:
+                queue.start(owner, reply.registered, ctx)
+        else:
+            reply = await queue.run(owner, receive_upload, file, ctx)
     return _response(request, media, reply)
+
+
+def _prefers_not_to_wait(request: Request) -> bool:
+    """Whether the client asks for 202 at once (RFC 7240)."""
+    preferences = ",".join(request.headers.getlist("prefer")).split(",")
+    return any(preference.strip().lower() == "respond-async" for preference in preferences)
 
 
 def _response(request: Request, media: str, reply: UploadReply) -> Response:
@@ -149,6 +183,9 @@ def _response(request: Request, media: str, reply: UploadReply) -> Response:
             **reply.data,
         )
     response = answer(request, media, reply.data, status=_STATUS[reply.outcome], name="upload")
+    if reply.outcome == "accepted":
+        response.headers["Location"] = f"{request.url.path.removesuffix('/cdrs')}/uploads/{reply.data['upload_id']}"
+        response.headers["Retry-After"] = str(_RETRY_SECONDS)
     if reply.repeated:
         response.headers["Idempotent-Replayed"] = "true"
     return response

@@ -36,11 +36,15 @@ def discard_upload(upload: str, ctx: RunContext, *, decided_by: str, account_id:
                 f"{line.file_name} (upload {line.sha256[:12]}) is discarded already",
                 hint="'cdr-pipeline uploads list' shows who discarded it",
             )
-        if line.state != "loaded":
-            ledger.uploads.discard(
-                account_id=line.account_id, sha256=line.sha256, decided_by=decided_by, message=None, now=ctx.clock()
-            )
-            return line
+        with ledger.transaction():
+            # A load of the file that is running ends first; its records are then withdrawn.
+            ledger.uploads.lock_out_loads(line.account_id)
+            line = find_upload(ledger, line.sha256, line.account_id)
+            if line.state != "loaded":
+                ledger.uploads.discard(
+                    account_id=line.account_id, sha256=line.sha256, decided_by=decided_by, message=None, now=ctx.clock()
+                )
+                return line
     withdraw_upload(line, ctx, decided_by=decided_by)
     return line
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from cdr_pipeline.core.records.accounting import BatchCounts
-from cdr_pipeline.errors import CdrError, UnreadableUpload, UploadHeld, ValueNotStorable
+from cdr_pipeline.errors import CdrError, UnreadableUpload, UploadDiscarded, UploadHeld, ValueNotStorable
 from cdr_pipeline.sources.uploads.corrections import read_correction
 from cdr_pipeline.sources.uploads.date_order import with_date_order
 from cdr_pipeline.sources.uploads.parse import read_ahead, read_upload
@@ -103,6 +103,8 @@ def load_uploads(ctx: RunContext, accounts: Sequence[str] | None = None) -> Load
         for upload in ledger.uploads.landed(list(registered)):
             try:
                 files.append(retried_load(_load, upload, registered[upload.account_id], ledger, ctx))
+            except UploadDiscarded:
+                continue
             except UploadHeld as error:
                 held.append(AccountFailure.of(upload.account_id, error))
             except CdrError as error:
@@ -157,10 +159,14 @@ def _load(upload: LandedUpload, account: Account, ledger: Ledger, ctx: RunContex
             before = ledger.uploads.find(account.account_id, upload.sha256)
             if before is not None and before.state == "loaded":
                 return _as_before(account, upload.sha256, ledger)
+            if before is not None and before.state == "discarded":
+                raise UploadDiscarded(f"{upload.file_name} was discarded")  # noqa: TRY301 - rolls the batch back
             stage_upload(upload, batch)
             if upload.corrects is None:
                 require_new(upload, batch, ledger)
             loaded = batch.load.finish(read=batch.read, filtered=batch.filtered.total())
+    except UploadDiscarded:
+        raise
     except UploadHeld as error:
         ledger.uploads.record_held(
             account_id=account.account_id,

@@ -16,7 +16,7 @@ from cdr_pipeline.steps.uploads.decide_uploads import discard_upload, release_up
 from cdr_pipeline.steps.uploads.exported_upload import export_upload
 from cdr_pipeline.steps.uploads.load_uploads import load_registered
 from cdr_pipeline.steps.uploads.preview_upload import preview_upload
-from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
+from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, register_upload
 from cdr_pipeline.warehouse.ledger import UploadLine
 from cdr_pipeline.warehouse.uploads.idempotent_responses import StoredResponse
 
@@ -36,6 +36,7 @@ class ReceivedFile:
         time_zone: IANA zone of local times; the profile's, else the account's, when omitted.
         dry_run: whether to return a preview without loading the file.
         key: Idempotency-Key of the client; None without one.
+        later: whether the file is only landed, to be loaded by the caller in the background.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class ReceivedFile:
     time_zone: str | None = None
     dry_run: bool = False
     key: str | None = None
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +54,18 @@ class UploadReply:
     """Response to the client.
 
     Attributes:
-        outcome: ``created``; ``known`` (the same bytes were loaded before); ``previewed``; ``held`` (needs a
-            decision); ``working`` (a request with the same key is running); ``other`` (the key was used for another
-            request).
+        outcome: ``created``; ``accepted`` (landed, not loaded yet); ``known`` (the same bytes were loaded before);
+            ``previewed``; ``held`` (needs a decision); ``working`` (a request with the same key is running);
+            ``other`` (the key was used for another request).
         data: counts by class, reasons, touched days, and the upload's id.
         repeated: whether this is the stored response to the same key.
+        registered: the file of an accepted upload, to be loaded.
     """
 
-    outcome: Literal["created", "known", "previewed", "held", "working", "other"]
+    outcome: Literal["created", "accepted", "known", "previewed", "held", "working", "other"]
     data: dict[str, Any]
     repeated: bool = False
+    registered: RegisteredFile | None = None
 
 
 def receive_upload(received: ReceivedFile, ctx: RunContext) -> UploadReply:
@@ -106,6 +110,19 @@ def decide_received_upload(
     export_upload(release_upload(upload_id, ctx, decided_by=decided_by, account_id=account_id), ctx)
 
 
+def cancel_received_upload(account_id: str, upload_id: str, decided_by: str, ctx: RunContext) -> str:
+    """Discards an upload that is landed and not loaded. Returns its state after that."""
+    with ctx.ledger() as ledger, ledger.transaction():
+        ledger.uploads.lock_out_loads(account_id)
+        (upload,) = ledger.uploads.list_all([account_id], sha256_prefix=upload_id)
+        if upload.state != "landed":
+            return upload.state
+        ledger.uploads.discard(
+            account_id=account_id, sha256=upload_id, decided_by=decided_by, message=None, now=ctx.clock()
+        )
+    return "discarded"
+
+
 def uploads_of(account_id: str, upload_id: str, ctx: RunContext) -> list[dict[str, Any]]:
     """Uploads of an account for the API, newest first, filtered by the beginning of their id."""
     with ctx.ledger() as ledger:
@@ -140,6 +157,8 @@ def _loaded(received: ReceivedFile, profile: str, ctx: RunContext) -> UploadRepl
         "profile": profile,
         "bytes": registered.size,
     }
+    if received.later and not registered.known:
+        return UploadReply("accepted", upload | {"state": "landed"}, registered=registered)
     try:
         loaded = load_registered(registered, ctx)
     except UploadHeld as error:

@@ -202,6 +202,10 @@ class UploadTable(LedgerTables):
             LandedUpload, "uploads/completing_uploads", account_id=account_id, uploads=list(uploads)
         )
 
+    def lock_out_loads(self, account_id: str) -> None:
+        """Waits for loads of the account and blocks others until the transaction of the caller ends."""
+        self.statements.rows("records/lock_account", account_id=account_id)
+
     def discard(
         self, *, account_id: str, sha256: str, decided_by: str | None, message: str | None, now: datetime
     ) -> None:
