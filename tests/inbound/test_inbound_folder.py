@@ -9,8 +9,9 @@ import pytest
 
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.steps.inbound.expected_files import late_files
-from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, PlaceResult, fetch_files
+from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, fetch_files
 from cdr_pipeline.steps.inbound.import_fetched import import_fetched
+from cdr_pipeline.steps.inbound.place_results import PlaceResult
 from cdr_pipeline.steps.run_context import RunContext
 from tests.support.uploads import HEADER, carrier_row, carrier_text, opened, own_profile, stored
 

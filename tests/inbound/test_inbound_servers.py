@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import stamina
 
-from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, PlaceResult, fetch_files
+from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, fetch_files
+from cdr_pipeline.steps.inbound.place_results import PlaceResult
 from cdr_pipeline.steps.run_context import RunContext
 from tests.support.inbound_servers import (
     PASSWORD,

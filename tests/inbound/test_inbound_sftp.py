@@ -10,7 +10,8 @@ from cdr_pipeline.core.uploads.inbound_files import RemoteFile
 from cdr_pipeline.sources.inbound.download import download
 from cdr_pipeline.sources.inbound.opening import open_place
 from cdr_pipeline.sources.inbound.places import load_places
-from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, PlaceResult, fetch_files
+from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, fetch_files
+from cdr_pipeline.steps.inbound.place_results import PlaceResult
 from cdr_pipeline.steps.run_context import RunContext
 from tests.support.delivery_servers import SftpServer, sftp_server
 from tests.support.uploads import carrier_text, opened

@@ -11,7 +11,7 @@ from cdr_pipeline.errors.counts import count_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cdr_pipeline.steps.inbound.fetch_files import PlaceResult
+    from cdr_pipeline.steps.inbound.place_results import PlaceResult
     from cdr_pipeline.steps.run_context import RunContext
 
 inbound_app = typer.Typer(help="Files that are fetched from the places in inbound.toml.", no_args_is_help=True)

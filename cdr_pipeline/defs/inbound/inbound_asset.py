@@ -11,7 +11,8 @@ from cdr_pipeline.defs.metadata import table
 from cdr_pipeline.defs.pools import INBOUND
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.steps.inbound.expected_files import LateFile, late_files
-from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, PlaceResult, fetch_files
+from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, fetch_files
+from cdr_pipeline.steps.inbound.place_results import PlaceResult
 
 CHECK: Final = "every_place_was_fetched"
 LATE_CHECK: Final = "no_expected_file_is_late"

@@ -4,10 +4,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import stamina
 
@@ -16,10 +15,8 @@ from cdr_pipeline.core.uploads.inbound_files import (
     PlannedFile,
     RemoteFile,
     SeenFile,
-    StatedContent,
     WholeRule,
     plan,
-    stated_content,
     unsafe_path,
 )
 from cdr_pipeline.errors import (
@@ -31,29 +28,26 @@ from cdr_pipeline.errors import (
     InboundUnavailable,
     WarehouseUnavailable,
 )
-from cdr_pipeline.errors.counts import count_of
-from cdr_pipeline.sources.inbound.by_account import AccountPart, split_by_account
 from cdr_pipeline.sources.inbound.connection import PlaceConnection
-from cdr_pipeline.sources.inbound.download import DownloadedFile, delete_stale_parts, download, read_manifest
-from cdr_pipeline.sources.inbound.opening import as_inbound_error, open_place
+from cdr_pipeline.sources.inbound.download import delete_stale_parts
+from cdr_pipeline.sources.inbound.opening import open_place
 from cdr_pipeline.sources.inbound.places import COLUMN, FileRule, Place, load_places
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.waiting import display_name
 from cdr_pipeline.steps.failure import error_summary
+from cdr_pipeline.steps.inbound.clear_files import clear
+from cdr_pipeline.steps.inbound.download_and_register import download_and_register, parts_folder
+from cdr_pipeline.steps.inbound.place_results import FileResult, Outcome, PlaceResult
+from cdr_pipeline.steps.inbound.place_visit import PlaceVisit
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile, UploadRequest, register_upload
-from cdr_pipeline.warehouse.inbound.inbound_files import FetchedFile, InboundFile
+from cdr_pipeline.warehouse.inbound.inbound_files import InboundFile
 from cdr_pipeline.warehouse.ledger import Ledger
 from cdr_pipeline.warehouse.server.locks import named_lock
 
-Outcome = Literal[
-    "fetched", "would_fetch", "known", "growing", "no_marker", "no_manifest", "refused", "failed", "unmatched",
-]  # fmt: skip
 Sleep = Callable[[float], None]
 # Hosts that are worked on at the same time; one connection each.
 _HOSTS: Final = 4
 _ATTEMPTS: Final = 3
-_PROGRESS_BYTES: Final = 32 << 20
 # Decisions about entries that are no files of their own.
 _UNLISTED: Final = frozenset({"companion"})
 
@@ -69,86 +63,6 @@ class FetchRequest:
 
     places: Sequence[str] | None = None
     dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FileResult:
-    """Result for one file at a place.
-
-    Attributes:
-        place, path: place and path below its folder, for display.
-        outcome: ``fetched``; ``would_fetch``; ``known``, fetched before; ``growing``, it changes or was seen only once;
-            ``no_marker``, ``no_manifest`` yet; ``refused``, a person must act; ``failed``, the next run tries again;
-            ``unmatched`` by any pattern.
-        account_ids, profile, file_date: accounts, profile and day of its calls, as far as they are known.
-        size: bytes.
-        uploads: uploads of a fetched file, one for each account.
-        resumed: whether a part of an earlier attempt was continued.
-        cleared: ``moved`` or ``deleted`` at the place by this call.
-        stamp: differs after the file has changed there.
-        code, message, hint: why it was not fetched, and what to do.
-    """
-
-    place: str
-    path: str
-    outcome: Outcome
-    account_ids: tuple[str, ...] = ()
-    profile: str = ""
-    file_date: date | None = None
-    size: int | None = None
-    uploads: tuple[RegisteredFile, ...] = ()
-    resumed: bool = False
-    cleared: str = ""
-    stamp: str = ""
-    code: str = ""
-    message: str = ""
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceResult:
-    """Result for one place: its files, and why it failed as a whole.
-
-    Attributes:
-        place, kind: name and protocol.
-        files: results by path.
-        code, message, hint: why the place could not be looked at, or broke off; empty if it did not.
-        retryable: whether a retry may help.
-    """
-
-    place: str
-    kind: str
-    files: tuple[FileResult, ...] = ()
-    code: str = ""
-    message: str = ""
-    hint: str = ""
-    retryable: bool = False
-
-    @property
-    def good(self) -> bool:
-        """Whether the place was reached and no file was refused or failed."""
-        return not self.code and not any(file.outcome in ("refused", "failed") for file in self.files)
-
-
-@dataclass(slots=True)
-class _Visit:
-    """One place during a call: its connection, and what the looks have shown."""
-
-    place: Place
-    ctx: RunContext
-    dry_run: bool
-    registered: frozenset[str]
-    files: dict[str, FileResult] = field(default_factory=dict[str, FileResult])
-    failure: CdrError | None = None
-
-    def result(self) -> PlaceResult:
-        """Result of the place."""
-        error, files = self.failure, tuple(self.files.values())
-        if error is None:
-            return PlaceResult(self.place.name, self.place.kind, files)
-        return PlaceResult(
-            self.place.name, self.place.kind, files, error.code, error.message, error.hint, retryable=error.retryable
-        )
 
 
 def fetch_files(request: FetchRequest, ctx: RunContext, *, sleep: Sleep = time.sleep) -> list[PlaceResult]:
@@ -173,10 +87,10 @@ def fetch_files(request: FetchRequest, ctx: RunContext, *, sleep: Sleep = time.s
     for place in places:
         by_host[place.host].append(place)
     if not request.dry_run:
-        delete_stale_parts(_parts_folder(ctx))
+        delete_stale_parts(parts_folder(ctx))
 
     def visit_host(host: str) -> list[PlaceResult]:
-        visits = [_Visit(place, ctx, request.dry_run, registered) for place in by_host[host]]
+        visits = [PlaceVisit(place, ctx, request.dry_run, registered) for place in by_host[host]]
         if request.dry_run:
             _visit_all(visits, sleep)
         else:
@@ -208,7 +122,7 @@ def wanted_places(names: Sequence[str] | None, ctx: RunContext) -> list[Place]:
     return [places[name] for name in (names or places)]
 
 
-def _visit_all(visits: Sequence[_Visit], sleep: Sleep) -> None:
+def _visit_all(visits: Sequence[PlaceVisit], sleep: Sleep) -> None:
     """Looks at the places of a host, waits once if a file needs a second look, and fetches."""
     wait = max((_first_look(visit) for visit in visits), default=0.0)
     if wait > 0:
@@ -218,7 +132,7 @@ def _visit_all(visits: Sequence[_Visit], sleep: Sleep) -> None:
             _second_look(visit)
 
 
-def _first_look(visit: _Visit) -> float:
+def _first_look(visit: PlaceVisit) -> float:
     """Records what a place shows. Returns the seconds until files that were new can be looked at again."""
     place = visit.place
     if visit.dry_run or place.whole_rule.how != "stable":
@@ -232,7 +146,7 @@ def _first_look(visit: _Visit) -> float:
     return place.stable_seconds if any(item.decision == "growing" for item in planned) else 0.0
 
 
-def _second_look(visit: _Visit) -> None:
+def _second_look(visit: PlaceVisit) -> None:
     """Looks at a place, and fetches, registers and clears its files; continues over a new connection if one breaks."""
     with _contained(visit):
         for attempt in _attempts(1 if visit.dry_run else _ATTEMPTS):
@@ -248,7 +162,7 @@ def _is_retryable(error: Exception) -> bool:
     return isinstance(error, InboundUnavailable)
 
 
-def _fetch_all(visit: _Visit) -> None:
+def _fetch_all(visit: PlaceVisit) -> None:
     place, ctx = visit.place, visit.ctx
     with open_place(place) as connection, ctx.ledger() as ledger:
         files = _listed(connection, place)
@@ -277,13 +191,13 @@ def _fetch_all(visit: _Visit) -> None:
                 earlier = known.get((item.file.path, item.file.stamp))
                 fetched_at = earlier.fetched_at if earlier and earlier.fetched_at else ctx.clock()
                 age = ctx.clock() - fetched_at
-                visit.files[item.file.path] = _cleared(result, item.file, visit, connection, ledger, due=age)
+                visit.files[item.file.path] = clear(result, item.file, visit, connection, ledger, due=age)
 
 
 class _contained:  # noqa: N801 - a context manager
     """Keeps the failure of a place from the others, and records it."""
 
-    def __init__(self, visit: _Visit) -> None:
+    def __init__(self, visit: PlaceVisit) -> None:
         self._visit = visit
 
     def __enter__(self) -> None:
@@ -338,7 +252,7 @@ def _record_seen(planned: Sequence[PlannedFile], place: Place, ledger: Ledger, c
     ledger.inbound.record_seen(place.name, shown, now=ctx.clock())
 
 
-def _handled(item: PlannedFile, visit: _Visit, connection: PlaceConnection, ledger: Ledger) -> FileResult:
+def _handled(item: PlannedFile, visit: PlaceVisit, connection: PlaceConnection, ledger: Ledger) -> FileResult:
     """Fetches a file if it is to be fetched, and records the outcome."""
     place, file = visit.place, item.file
     result = FileResult(place.name, display_name(file.path), "known", size=file.size, stamp=file.stamp)
@@ -367,7 +281,7 @@ def _handled(item: PlannedFile, visit: _Visit, connection: PlaceConnection, ledg
         load_profile(profile, folder=visit.ctx.settings.profile_dir)
         if visit.dry_run:
             return replace(result, outcome="would_fetch")
-        return _fetched(item, result, rule, visit=visit, connection=connection, ledger=ledger)
+        return download_and_register(item, result, rule, visit=visit, connection=connection, ledger=ledger)
     except CdrError as error:
         result = _not_fetched(error, result, item, visit, ledger)
         if isinstance(error, InboundUnavailable) and not isinstance(error, InboundFileChanged):
@@ -376,7 +290,9 @@ def _handled(item: PlannedFile, visit: _Visit, connection: PlaceConnection, ledg
         return result
 
 
-def _not_fetched(error: CdrError, result: FileResult, item: PlannedFile, visit: _Visit, ledger: Ledger) -> FileResult:
+def _not_fetched(
+    error: CdrError, result: FileResult, item: PlannedFile, visit: PlaceVisit, ledger: Ledger
+) -> FileResult:
     if isinstance(error, WarehouseUnavailable):
         raise error
     if not visit.dry_run and not unsafe_path(item.file.path):
@@ -391,132 +307,6 @@ def _not_fetched(error: CdrError, result: FileResult, item: PlannedFile, visit: 
     return replace(result, outcome=outcome, code=error.code, message=error.message, hint=error.hint)
 
 
-def _fetched(
-    item: PlannedFile, result: FileResult, rule: FileRule, *, visit: _Visit, connection: PlaceConnection, ledger: Ledger
-) -> FileResult:
-    """Downloads a file, registers it for its accounts, and records it."""
-    place, file, ctx = visit.place, item.file, visit.ctx
-    with as_inbound_error(place):
-        stated = _stated(file, place, connection)
-        arrived = download(
-            connection, place, file, _parts_folder(ctx), stated=stated, progress=_progress(place, file, ctx)
-        )
-    try:
-        parts = _parts(arrived, result, rule, visit)
-        uploads = [
-            register_upload(UploadRequest(part.path, part.account_id, result.profile, rule.time_zone), ctx)
-            for part in parts
-        ]
-    finally:
-        arrived.discard()
-    accounts = [upload.account_id for upload in uploads]
-    fetched = FetchedFile(
-        accounts, [upload.sha256 for upload in uploads], result.profile, result.file_date, arrived.sha256
-    )
-    ledger.inbound.record_fetched(place.name, file, fetched, now=ctx.clock())
-    ctx.progress(f"fetched {display_name(file.name)} from {place.name}")
-    return replace(
-        result,
-        outcome="fetched",
-        account_ids=tuple(accounts),
-        size=arrived.size,
-        uploads=tuple(uploads),
-        resumed=arrived.resumed,
-    )
-
-
-def _parts(arrived: DownloadedFile, result: FileResult, rule: FileRule, visit: _Visit) -> list[AccountPart]:
-    """The file for its account, or one part for each account that its column names."""
-    if rule.account != COLUMN:
-        return [AccountPart(result.account_ids[0], arrived.path)]
-    profile = load_profile(result.profile, folder=visit.ctx.settings.profile_dir)
-    parts = split_by_account(arrived.path, profile)
-    unknown = sorted({part.account_id for part in parts} - visit.registered)
-    if unknown:
-        raise AccountNotFound(
-            f"place {visit.place.name}: {result.path} has records of {count_of(len(unknown), 'account')} not "
-            "registered or not active",
-            hint=f"register them, or correct [account_names] of the profile {profile.name}",
-        )
-    return parts
-
-
-def _stated(file: RemoteFile, place: Place, connection: PlaceConnection) -> StatedContent | None:
-    """What the manifest of a file states; None without manifests."""
-    if place.whole_rule.how != "manifest":
-        return None
-    path = place.whole_rule.companion_of(file.path)
-    stated = stated_content(read_manifest(connection, place, path), file.name)
-    if stated is None:
-        raise InboundFileRefused(
-            f"place {place.name}: the manifest does not name {display_name(file.name)}",
-            hint="ask the carrier, or correct manifest in inbound.toml",
-        )
-    return stated
-
-
-def _cleared(
-    result: FileResult, file: RemoteFile, visit: _Visit, connection: PlaceConnection, ledger: Ledger, *, due: timedelta
-) -> FileResult:
-    """Moves or deletes a file at its place, with its marker or manifest, ``due`` after it was fetched."""
-    place = visit.place
-    if place.after == "leave" or (place.after == "delete" and due < timedelta(days=place.delete_after_days)):
-        return result
-    rule = place.whole_rule
-    try:
-        with as_inbound_error(place):
-            now = connection.look(file.path)
-            if now is None or now.stamp != file.stamp:
-                return result
-            companion = rule.companion_of(file.path) if "{" in rule.companion else ""
-            paths = [file.path, *([companion] if companion and connection.look(companion) else [])]
-            for path in paths:
-                if place.after == "delete":
-                    connection.delete(path)
-                else:
-                    _move(path, place, connection, visit.ctx)
-    except CdrError as error:
-        return replace(
-            result,
-            outcome="failed",
-            code=error.code,
-            message=f"{error.message}; the file was fetched and is still at the place",
-            hint=error.hint,
-        )
-    cleared: Literal["moved", "deleted"] = "deleted" if place.after == "delete" else "moved"
-    ledger.inbound.record_cleared(place.name, file, cleared, visit.ctx.clock())
-    return replace(result, cleared=cleared)
-
-
-def _move(path: str, place: Place, connection: PlaceConnection, ctx: RunContext) -> None:
-    """Moves a file to ``move_to``; a file of the same name there stays, and the new one gets the time in its name."""
-    if place.kind == "imap":
-        connection.move(path, place.move_to)
-        return
-    target = f"{place.move_to.strip('/')}/{path}"
-    if connection.look(target) is not None:
-        target = f"{target}.{ctx.clock():%Y%m%dT%H%M%S%f}"
-    connection.move(path, target)
-
-
 def _day(item: PlannedFile, rule: FileRule) -> date | None:
     day = item.matched.file_date
     return None if day is None else day + timedelta(days=rule.day_offset)
-
-
-def _progress(place: Place, file: RemoteFile, ctx: RunContext) -> Callable[[int], None]:
-    """Reports the bytes of a large file now and then."""
-    shown, name = 0, display_name(file.name)
-
-    def report(received: int) -> None:
-        nonlocal shown
-        if received - shown >= _PROGRESS_BYTES:
-            shown = received
-            total = f" of {file.size / 1e6:.0f}" if file.size else ""
-            ctx.progress(f"{place.name}: {name}, {received / 1e6:.0f}{total} MB")
-
-    return report
-
-
-def _parts_folder(ctx: RunContext) -> Path:
-    return ctx.settings.local_dir / "inbound"

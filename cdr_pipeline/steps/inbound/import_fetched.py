@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cdr_pipeline.steps.days.export_days import ExportedDay
-from cdr_pipeline.steps.inbound.fetch_files import FileResult, PlaceResult
+from cdr_pipeline.steps.inbound.place_results import FileResult, PlaceResult
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.exported_upload import export_account
 from cdr_pipeline.steps.uploads.load_uploads import LoadedUploads, load_uploads
