@@ -202,6 +202,6 @@ def test_the_number_can_come_from_standard_input_and_is_not_shown(
     monkeypatch.setenv("CDR_DATA_DIR", str(place.settings.data_dir))
     done = CliRunner().invoke(warehouse_app, ["erase", "-", "--by", "A. Controller", "--reason", "r"], input=NUMBER)
     assert done.exit_code == 0
-    assert "3 records and 0 refused rows masked" in done.output
+    assert "3 records and 0 rejected rows masked" in done.output
     assert "123456" not in done.output
     assert shown(place) == []

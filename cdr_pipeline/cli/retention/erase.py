@@ -5,8 +5,9 @@ from typing import Annotated, Final
 import typer
 
 from cdr_pipeline.cli.account_options import several
+from cdr_pipeline.cli.listing_layout import account_title
 from cdr_pipeline.cli.listings import listing
-from cdr_pipeline.cli.reports import is_json, reports, show
+from cdr_pipeline.cli.reports import account_names, is_json, reports, show
 from cdr_pipeline.errors.counts import count_of
 
 _ERASED: Final = listing("erasures", "Erased", "account", "records", "rejects", "days", "dry_run")
@@ -41,10 +42,13 @@ def erase(
     phone_number = typer.get_text_stream("stdin").readline().strip() if number == "-" else number
     with run_context("erasing") as ctx:
         erasures = erase_number(EraseRequest(phone_number, by, reason, account, reissue, dry_run), ctx)
+    names = account_names(ctx)
     for item in erasures:
         out.print(
-            f"{item.account_id}: {item.records} records and {item.rejects} refused rows "
-            f"{'would be ' if dry_run else ''}masked, files of {count_of(item.days, 'day')} due again",
+            f"{account_title(item.account_id, names)}: {count_of(item.records, 'record')} and "
+            f"{count_of(item.rejects, 'rejected row')} {'would be ' if dry_run else ''}masked, files of "
+            f"{count_of(item.days, 'day')} due again",
+            markup=False,
             soft_wrap=True,
         )
         if is_json():

