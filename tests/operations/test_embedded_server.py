@@ -13,11 +13,13 @@ from typing import NoReturn
 import httpx2
 import psycopg
 import pytest
+from psycopg import sql
 
 from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
+from cdr_pipeline.warehouse.server.machine import usable_memory
 from tests.support.serving import serving
 
 
@@ -265,3 +267,29 @@ def test_no_other_user_can_log_in(server: EmbeddedServer) -> None:
         check=False,
     )
     assert "PermissionError" in tried.stderr
+
+
+def _shown(server: EmbeddedServer, name: str) -> str:
+    with psycopg.connect(server.ensure_running()) as connection:
+        row = connection.execute(sql.SQL("SHOW {}").format(sql.Identifier(name))).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_the_log_is_minimal_unless_it_is_copied_or_archived(server: EmbeddedServer) -> None:
+    assert _shown(server, "wal_level") == "minimal"
+    assert _shown(server, "fsync") == _shown(server, "synchronous_commit") == _shown(server, "full_page_writes") == "on"
+    config = server.cluster / "postgresql.conf"
+    text = config.read_text("utf-8")
+    for setting in ("archive_mode = on", "max_wal_senders = 3", "include_if_exists 'mine.conf'"):
+        server.stop()
+        config.write_text(f"{text}\n{setting}\n", "utf-8")
+        assert _shown(server, "wal_level") == "replica", setting
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_the_limit_of_a_container_counts_as_its_memory(tmp_path: Path, name: str) -> None:
+    assert usable_memory(tmp_path) > 64 * 1024**2
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("67108864\n")
+    assert usable_memory(tmp_path) == 64 * 1024**2

@@ -7,6 +7,7 @@ after the server was killed. This module connects to the server first and checks
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -23,11 +24,12 @@ from psycopg import sql
 from cdr_pipeline.errors import WarehouseOfOtherServer, WarehouseUnavailable
 from cdr_pipeline.files import durable
 from cdr_pipeline.files.lock import file_lock
+from cdr_pipeline.warehouse.server.machine import usable_memory
 from cdr_pipeline.warehouse.server.unprivileged import ServerUser, binaries, cluster_folder, server_user
 
 _ROLE: Final = "cdr"
 _DATABASE: Final = "cdr"
-_START_SECONDS: Final = 60
+_START_SECONDS: Final = 120
 _BUILTIN_LOCALES: Final = 17
 _STOP_SECONDS: Final = 15
 _SHUTTING_DOWN: Final = "shutting down"
@@ -41,9 +43,12 @@ unix_socket_directories = '{socket}'
 unix_socket_permissions = 0700
 cluster_name = 'cdr_pipeline'
 max_connections = 100
-shared_buffers = 128MB
-max_wal_size = 2GB
-jit = off
+shared_buffers = {shared_buffers}MB
+maintenance_work_mem = {maintenance_work_mem}MB
+# A page that changes for the first time after a checkpoint is written to the log whole: few checkpoints, little log.
+max_wal_size = {max_wal_size}MB
+checkpoint_timeout = '15min'
+{wal_level}jit = off
 # A client that died must not keep its locks: its server process notices within seconds.
 client_connection_check_interval = '5s'
 timezone = 'UTC'
@@ -55,6 +60,19 @@ log_error_verbosity = terse
 log_parameter_max_length = 0
 log_parameter_max_length_on_error = 0
 """
+
+
+# Without copies of the server or an archive of its log, a month that is created and filled in one transaction is
+# written once: to its files, which are flushed before the transaction is committed, instead of to the log as well.
+_NOT_REPLICATED: Final = "wal_level = minimal\nmax_wal_senders = 0\n"
+# Settings with which an administrator replicates or archives the server, or files that may have them; initdb writes
+# them as comments.
+_REPLICATION: Final = re.compile(
+    r"^\s*(?:(?:wal_level|archive_mode|max_wal_senders|summarize_wal|primary_conninfo)\b"
+    r"|include\w*\s*=?\s*'(?!cdr_pipeline\.conf'))",
+    re.MULTILINE | re.IGNORECASE,
+)
+_MEGABYTE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +194,8 @@ class EmbeddedServer:
         """Whether the database accepts connections; waits while the server starts, recovers or shuts down.
 
         Raises:
-            WarehouseUnavailable: the server is still recovering after a minute; it continues and must not be stopped.
+            WarehouseUnavailable: the server is still recovering after two minutes; it continues and must not be
+                stopped.
         """
         deadline = time.monotonic() + _START_SECONDS
         while True:
@@ -236,7 +255,16 @@ class EmbeddedServer:
 
     def _write_settings(self, cluster: Path) -> None:
         config = cluster / "cdr_pipeline.conf"
-        config.write_text(_SETTINGS.format(socket=str(self.socket).replace("'", "''")), "utf-8")
+        memory = usable_memory() // _MEGABYTE
+        disk = shutil.disk_usage(cluster).total // _MEGABYTE
+        settings = _SETTINGS.format(
+            socket=str(self.socket).replace("'", "''"),
+            shared_buffers=_between(128, memory // 32, 512),
+            maintenance_work_mem=_between(64, memory // 64, 256),
+            max_wal_size=_between(1024, disk // 20, 4 * 1024),
+            wal_level="" if _is_replicated(cluster) else _NOT_REPLICATED,
+        )
+        config.write_text(settings, "utf-8")
         self.user.owns(config)
 
     def _start(self) -> None:
@@ -367,6 +395,18 @@ class EmbeddedServer:
             return "\n".join(self.log.read_text("utf-8", errors="replace").splitlines()[-5:])
         except OSError:
             return ""
+
+
+def _between(least: int, value: int, most: int) -> int:
+    return max(least, min(value, most))
+
+
+def _is_replicated(cluster: Path) -> bool:
+    """Whether an administrator has set the server up to be copied, archived, or to follow another one."""
+    if (cluster / "standby.signal").exists() or any((cluster / "pg_replslot").glob("*")):
+        return True
+    files = [cluster / name for name in ("postgresql.conf", "postgresql.auto.conf")]
+    return any(_REPLICATION.search(file.read_text("utf-8", errors="replace")) for file in files if file.exists())
 
 
 def _process(pid: int) -> str:
