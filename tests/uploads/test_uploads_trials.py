@@ -223,7 +223,7 @@ def test_words_are_translated_and_unknown_ones_are_ready_to_paste(tmp_path: Path
     draft = drafted(tmp_path, text)
     assert 'Incoming = "inbound"' in draft.text
     assert 'Missed = "NO ANSWER"' in draft.text
-    assert '# Odd = ""  # 1 row(s)' in draft.text
+    assert '# Odd = ""  # 1 row;' in draft.text
 
 
 def test_rows_of_other_types_are_set_aside(tmp_path: Path) -> None:

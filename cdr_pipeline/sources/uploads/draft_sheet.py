@@ -13,6 +13,7 @@ import orjson
 
 from cdr_pipeline.core.uploads.profile_values import column_name
 from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.sources.uploads.draft_times import date_formats, date_time_formats, epoch_notation
 from cdr_pipeline.sources.uploads.draft_words import meanings_of, words_of
 from cdr_pipeline.sources.uploads.opening import text_pieces
@@ -204,7 +205,8 @@ def _read_rows(rows: list[list[str]], tail: list[list[str]], titles: int, sheet:
             sheet.decided.append("the header comes again within the file; such lines are skipped")
     if titles:
         sheet.layout["preamble"] = titles
-        sheet.decided.append(f"{titles} line(s) before the {'records' if header is None else 'header'} are skipped")
+        skipped = count_of(titles, "line")
+        sheet.decided.append(f"skipped: {skipped} before the {'records' if header is None else 'header'}")
     records = [row for row in records if not _RULER.fullmatch("".join(row))]
     complete = _without_footers(records, tail, width, sheet)
     sheet.columns = {name: [row[index].strip() for row in complete] for index, name in enumerate(sheet.names)}
@@ -225,7 +227,7 @@ def _without_footers(records: list[list[str]], tail: list[list[str]], width: int
         patterns = dict.fromkeys(_footer_pattern(row) for row in found)
         sheet.layout["footer"] = list(patterns)
         sheet.footers = found[::-1]
-        sheet.decided.append(f"{len(found)} line(s) at the end are totals or end marks, and are skipped")
+        sheet.decided.append(f"skipped: {count_of(len(found), 'line')} at the end, with totals or end marks")
     return [row for row in records if len(row) == width and row not in found]
 
 

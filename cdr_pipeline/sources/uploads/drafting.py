@@ -12,6 +12,7 @@ import orjson
 
 from cdr_pipeline.core.normalize.causes import CauseCodes, cause_names
 from cdr_pipeline.errors import InvalidProfile, UnreadableUpload
+from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.sources.uploads.draft_columns import (
     CLOCK_2,
     FIRST_TIMES,
@@ -833,7 +834,7 @@ class _Composer:
             listed = ", ".join(f"{word} ({counted[word]})" for word in unknown)
             self.result.unknown.append(f"what these words of {role} mean: {listed}")
         lines = ["", f"[values.{role}]", *(f"{_key(word)} = {_quoted(meaning)}" for word, meaning in changed.items())]
-        return [*lines, *(f'# {_key(word)} = ""  # {counted[word]} row(s); {choices}' for word in unknown)]
+        return [*lines, *(f'# {_key(word)} = ""  # {count_of(counted[word], "row")}; {choices}' for word in unknown)]
 
     def _control(self) -> list[str]:
         """``[control]`` if the last line states totals that are those of the rows."""
