@@ -24,7 +24,17 @@ from cdr_pipeline.api.gate import RequestGuard
 from cdr_pipeline.api.metrics import Metrics
 from cdr_pipeline.api.rates import Rates
 from cdr_pipeline.api.refusals import invalid_request
-from cdr_pipeline.api.routes import accounts, cdrs, changes, days, decisions, health, tokens, uploads
+from cdr_pipeline.api.routes import (
+    accounts,
+    cdrs,
+    changes,
+    days,
+    decisions,
+    health,
+    managed_tokens,
+    tokens,
+    uploads,
+)
 from cdr_pipeline.api.service import Service
 from cdr_pipeline.errors import CdrError, RequestRefused
 from cdr_pipeline.steps.records.search_records import RecordSearch
@@ -33,12 +43,15 @@ from cdr_pipeline.warehouse.server.engine import restart_crashed
 
 # Seconds between two looks at the process of the embedded warehouse.
 _LOOK_SECONDS: Final = 2.0
+# Seconds between two records of the last use of tokens.
+_USE_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
 # Messages of errors that the framework raises, by status.
 _HTTP_ERRORS: Final = {404: ("not_found", "not found"), 405: ("invalid_method", "method not allowed")}
 # Order matters: "/cdrs/{id}" also matches the paths of more specific routes.
 _ROUTERS: Final = (
     tokens.router,
+    managed_tokens.router,
     uploads.router,
     days.router,
     changes.router,
@@ -64,8 +77,11 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
     async def running(_: FastAPI) -> AsyncGenerator[None]:
         await records.open()
         keeper = asyncio.create_task(_keep_warehouse(ctx))
+        recorder = asyncio.create_task(_record_use(app.state.service))
         yield
         keeper.cancel()
+        recorder.cancel()
+        await app.state.service.record_use_of_tokens()
         await app.state.service.uploads.close()
         await records.close()
 
@@ -122,6 +138,13 @@ async def _keep_warehouse(ctx: RunContext) -> None:
                 _log.warning("the embedded warehouse was killed and has been restarted")
         except (CdrError, OSError):
             _log.exception("the embedded warehouse was killed and cannot be restarted; trying again")
+
+
+async def _record_use(service: Service) -> None:
+    """Records once a minute which tokens were used."""
+    while True:
+        await asyncio.sleep(_USE_SECONDS)
+        await service.record_use_of_tokens()
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -77,6 +77,7 @@ async def authenticate(request: Request, account_id: str | None = None) -> tuple
         raise
     service.rates.note_success(token)
     request.state.token_id = grant.token.token_id
+    service.used_tokens.add(grant.token.token_id)
     service.rates.take(request, grant.token.account_id)
     return grant.token, grant.account
 
@@ -99,6 +100,11 @@ async def person(request: Request, caller: Caller, permission: Permission) -> Si
     if not user.may(permission):
         raise role_required(permission.value)
     return user
+
+
+async def administrator(request: Request, account_id: str) -> Caller:
+    """Requires a token that manages tokens. Raises RequestRefused: 401, 403, 404, 429."""
+    return await _caller(request, account_id, "admin")
 
 
 async def _caller(request: Request, account_id: str, scope: Scope) -> Caller:

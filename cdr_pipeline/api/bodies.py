@@ -4,13 +4,15 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 
-from cdr_pipeline.api.refusals import parse_error, too_large
+from cdr_pipeline.api.refusals import invalid_request, parse_error, too_large
 from cdr_pipeline.errors import RequestRefused
 
+_Body = TypeVar("_Body", bound=BaseModel)
 _SMALL: Final = 16 * 1024
 # After the grace period a body must arrive at this rate at least; the server cuts off slower clients.
 _GRACE_SECONDS: Final = 30.0
@@ -66,3 +68,12 @@ async def _pieces(request: Request, limit: int) -> AsyncGenerator[bytes]:
         if size > limit:
             raise too_large(limit)
         yield piece
+
+
+def parsed(model: type[_Body], body: bytes) -> _Body:
+    """The request of a JSON body. Raises RequestRefused: 400, which names the fields and repeats no value."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        raise invalid_request([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None

@@ -22,6 +22,8 @@ from cdr_pipeline.api.responses import (
     DAY_ACT_SCHEMA,
     DECISION_SCHEMA,
     LOGIN_SCHEMA,
+    ROTATION_SCHEMA,
+    TOKEN_SCHEMA,
     USER_LOGIN_SCHEMA,
     AccountAbove,
     AccountBody,
@@ -38,6 +40,8 @@ from cdr_pipeline.api.responses import (
     InteractionRow,
     LoginBody,
     LoginEnvelope,
+    ManagedToken,
+    NewToken,
     PagedEnvelope,
     RecordDocument,
     RecordRow,
@@ -243,6 +247,30 @@ ACCOUNTS: Final = Group(
 TREE: Final = Group(enveloped("AccountTree", list[AccountAbove]), [_ACCEPT], example=[{"id": "a1", "name": "Reseller"}])
 NOTHING: Final = Group(enveloped("EmptyList", list[dict[str, Any]]), [_ACCEPT], example=[])
 TOKEN: Final = Group(enveloped("TokenDetail", TokenBody), [_ACCEPT], example=examples.TOKEN)
+TOKENS: Final = Group(
+    enveloped("ManagedTokens", list[ManagedToken]), [_ACCEPT], example=[examples.MANAGED_TOKEN], codes=(403,)
+)
+NEW_TOKEN: Final = Group(
+    enveloped("TokenCreated", NewToken),
+    [],
+    example=examples.CREATED_TOKEN,
+    codes=(403, 408, 413),
+    status=201,
+    csv=False,
+    extra=_body_of(TOKEN_SCHEMA, {"scope": "read", "label": "billing", "days": 365}),
+)
+ROTATED_TOKEN: Final = Group(
+    enveloped("TokenRotated", NewToken),
+    [],
+    example=examples.CREATED_TOKEN,
+    codes=(403, 408, 413),
+    status=201,
+    csv=False,
+    extra=_body_of(ROTATION_SCHEMA, {"overlap_hours": 24}),
+)
+REVOKED_TOKEN: Final = Group(
+    enveloped("TokenRevoked", ManagedToken), [_ACCEPT], example=examples.MANAGED_TOKEN, codes=(403,)
+)
 LOGIN: Final = Group(
     enveloped("Login", LoginBody, LoginEnvelope),
     [],

@@ -46,6 +46,19 @@ NODE: Final[Example] = ACCOUNT | {"tree": ["a0"]}
 TOKEN: Final[Example] = {
     "account_id": "a1", "token_id": "0123456789abcdef", "scope": "read", "expires_at": "2027-11-24T10:00:00Z",
 }  # fmt: skip
+MANAGED_TOKEN: Final[Example] = {
+    "account_id": "a1",
+    "token_id": "0123456789abcdef",
+    "scope": "read",
+    "label": "billing",
+    "created_at": "2026-11-24T10:00:00Z",
+    "expires_at": "2027-11-24T10:00:00Z",
+    "revoked_at": None,
+    "last_used_at": "2026-11-25T10:00:00Z",
+}
+CREATED_TOKEN: Final[Example] = {
+    "token": "8c6976e5b5410415bde908bd4dee15df", "token_id": "0123456789abcdef", "expires_at": "2027-11-24T10:00:00Z",
+}  # fmt: skip
 LOGIN: Final[Example] = {
     "account_id": "a1",
     "account_name": "Example",

@@ -1,5 +1,6 @@
 """Objects that all routes share: run context, record search, rate limits. Built once per process."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,10 +11,12 @@ from fastapi import Request
 
 from cdr_pipeline.api.rates import Rates
 from cdr_pipeline.api.upload_queue import UploadQueue
-from cdr_pipeline.errors import WarehouseUnavailable
+from cdr_pipeline.errors import CdrError, WarehouseUnavailable
+from cdr_pipeline.steps.accounts.api_tokens import record_use
 from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
 
+_log = logging.getLogger(__name__)
 # Acts of users at a time, such as seals.
 _ACTS: Final = 2
 # Logins by password at a time; each needs memory and time of its own.
@@ -31,6 +34,7 @@ class Service:
         ctx: settings, warehouse, clock and progress callback.
         records: search over the merged records.
         rates: rate limits of the clients.
+        used_tokens: ids of tokens that were used since their use was last recorded.
         uploads: queue of the files that are loaded.
         logins: limits logins by password.
     """
@@ -38,6 +42,7 @@ class Service:
     ctx: RunContext
     records: RecordSearch
     rates: Rates
+    used_tokens: set[str] = field(default_factory=set[str])
     uploads: UploadQueue = field(default_factory=UploadQueue)
     logins: Semaphore = field(default_factory=lambda: Semaphore(_LOGINS))
     _reads: Semaphore = field(init=False)
@@ -70,6 +75,16 @@ class Service:
             return await to_thread.run_sync(partial(step, *args, ctx), limiter=self._threads)
         finally:
             self._reads.release()
+
+    async def record_use_of_tokens(self) -> None:
+        """Records the tokens that were used since the last time; a failure is made up for by the next time."""
+        used, self.used_tokens = self.used_tokens, set()
+        if used:
+            try:
+                await to_thread.run_sync(record_use, used, self.ctx)
+            except CdrError as error:
+                _log.warning("the last use of tokens could not be recorded: %s", error.code)
+                self.used_tokens |= used
 
     async def act(self, step: Callable[..., _Result], *args: object, seconds: float | None = None) -> _Result:
         """Runs a step that changes something; two at a time.

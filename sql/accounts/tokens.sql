@@ -52,10 +52,38 @@ SELECT
     label,
     created_at,
     expires_at,
-    revoked_at
+    revoked_at,
+    last_used_at
 FROM api_tokens
 WHERE parent_token_id IS NULL AND user_id IS NULL
 ORDER BY account_id, created_at, token_id
+
+-- Name:        record_use_of_tokens
+-- Purpose:     record when tokens were used last; the use of a requested token is that of its key too.
+-- Parameters:  token_ids (array), now.   Grain: account_id, token_id.   Locks: the rows, in one order.   Idempotent: yes.
+UPDATE api_tokens
+SET last_used_at = %(now)s
+WHERE
+    token_id IN (
+        SELECT used.token_id
+        FROM api_tokens AS used
+        WHERE
+            used.token_id = any(%(token_ids)s)
+            OR used.token_id IN (
+                SELECT requested.parent_token_id
+                FROM api_tokens AS requested
+                WHERE requested.token_id = any(%(token_ids)s)
+            )
+        ORDER BY used.token_id
+        FOR UPDATE
+    )
+
+-- Name:        shorten_token
+-- Purpose:     let a token expire earlier, as when another one takes its place.
+-- Parameters:  token_id, expires_at.   Grain: account_id, token_id.   Locks: the row.   Idempotent: yes.
+UPDATE api_tokens
+SET expires_at = least(expires_at, %(expires_at)s)
+WHERE token_id = %(token_id)s AND revoked_at IS NULL
 
 -- Name:        user_of_token
 -- Purpose:     the user who requested a token with a password; null for other tokens.

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ValidationError
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, person, reader
-from cdr_pipeline.api.bodies import read_small
+from cdr_pipeline.api.bodies import parsed, read_small
 from cdr_pipeline.api.documentation import ACT, BREAK_DECISIONS, BREAKS, described
 from cdr_pipeline.api.parameters import BreaksQuery, dates_of, parameters_of
 from cdr_pipeline.api.refusals import conflict, invalid_request, no_such
@@ -39,7 +38,6 @@ Reader = Annotated[Caller, Depends(reader)]
 _KNOWN: Final = COMMON_PARAMETERS | {"from_date", "to_date", "carrier", "state"}
 # Breaks of a request that decides, with their ids.
 _LARGEST_BODY: Final = 2 * 1024 * 1024
-_Body = TypeVar("_Body", bound=BaseModel)
 
 
 @router.get("/accounts/{account_id}/breaks", summary="List breaks", **described(BREAKS))
@@ -57,7 +55,7 @@ async def decide(request: Request, caller: Reader) -> Response:
     """Records a decision about breaks, all or none. Refused if one has been decided since it was listed."""
     media = response_type(request)
     user = await person(request, caller, Permission.DECIDE)
-    wanted = _of_body(BreakDecisionRequest, await read_small(request, _LARGEST_BODY)).data
+    wanted = parsed(BreakDecisionRequest, await read_small(request, _LARGEST_BODY)).data
     decided = await service_of(request).act(_decide, user, caller.account.account_id, wanted)
     days = [
         DecidedCarrierDay(
@@ -75,7 +73,7 @@ async def decide(request: Request, caller: Reader) -> Response:
 async def seal(request: Request, caller: Reader, business_date: str) -> Response:
     """Makes the files of a day final; with a reason, in spite of obstacles. 409 names the obstacles."""
     media, day = response_type(request), _day(business_date)
-    reason = _of_body(DayActRequest, await read_small(request)).data.reason.strip()
+    reason = parsed(DayActRequest, await read_small(request)).data.reason.strip()
     user = await person(request, caller, Permission.OVERRIDE if reason else Permission.DECIDE)
     results = await service_of(request).act(_seal, user, caller.account.account_id, day, reason)
     return _acted(request, media, results)
@@ -85,7 +83,7 @@ async def seal(request: Request, caller: Reader, business_date: str) -> Response
 async def restate(request: Request, caller: Reader, business_date: str) -> Response:
     """Writes a new version of a sealed day whose records have changed. Needs a reason."""
     media, day = response_type(request), _day(business_date)
-    reason = _of_body(DayActRequest, await read_small(request)).data.reason.strip()
+    reason = parsed(DayActRequest, await read_small(request)).data.reason.strip()
     if not reason:
         raise invalid_request([{"loc": ("body", "data", "reason"), "type": "required", "msg": "must be given"}])
     user = await person(request, caller, Permission.OVERRIDE)
@@ -180,12 +178,3 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise no_such("bad_identifier", {"message": "bad identifier"}) from None
-
-
-def _of_body(model: type[_Body], body: bytes) -> _Body:
-    """The request of a body. Raises RequestRefused: 400, which names the fields and repeats no value."""
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        raise invalid_request([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None

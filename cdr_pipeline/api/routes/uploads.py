@@ -12,11 +12,10 @@ from typing import Annotated, Final
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader, uploader
-from cdr_pipeline.api.bodies import read_small, save_body
+from cdr_pipeline.api.bodies import parsed, read_small, save_body
 from cdr_pipeline.api.documentation import CANCELLED, DECISION, REJECTS, UPLOAD, UPLOAD_STATE, UPLOADS, described
 from cdr_pipeline.api.negotiation import BodyForm, body_form
 from cdr_pipeline.api.parameters import UploadQuery, parameters_of
@@ -24,11 +23,10 @@ from cdr_pipeline.api.refusals import (
     conflict,
     in_flight,
     invalid,
-    invalid_request,
     no_such,
     other_request,
 )
-from cdr_pipeline.api.responses import Decision, DecisionRequest
+from cdr_pipeline.api.responses import DecisionRequest
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.receive_upload import (
@@ -121,7 +119,7 @@ async def decide_upload(request: Request, caller: Uploader, upload_id: str) -> R
     """Releases a held upload, whose records are then loaded, or discards it permanently."""
     media, upload = response_type(request), _id(upload_id)
     service, account_id = service_of(request), caller.account.account_id
-    decision = _decision_of(await read_small(request))
+    decision = parsed(DecisionRequest, await read_small(request)).data.decision
     found = await service.read(uploads_of, account_id, upload)
     if not found:
         raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
@@ -133,15 +131,6 @@ async def decide_upload(request: Request, caller: Uploader, upload_id: str) -> R
     )
     decided = await service.read(uploads_of, account_id, upload)
     return answer(request, media, decided[0], name="upload")
-
-
-def _decision_of(body: bytes) -> Decision:
-    """The decision of a body. Raises RequestRefused: 400."""
-    try:
-        return DecisionRequest.model_validate_json(body).data.decision
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        raise invalid_request([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
 
 
 async def _upload(request: Request, caller: Caller) -> Response:

@@ -10,8 +10,8 @@ from cdr_pipeline.cli.reports import reports, show
 
 tokens_app = typer.Typer(help="API tokens and their accounts.", no_args_is_help=True)
 _TOKENS: Final = listing(
-    "tokens", "Tokens", "id", "account", "scope", "label", "created_at", "expires_at", "state",
-    titles={"created_at": "made", "expires_at": "until"},
+    "tokens", "Tokens", "id", "account", "scope", "label", "created_at", "expires_at", "last_used_at", "state",
+    titles={"created_at": "made", "expires_at": "until", "last_used_at": "used"},
 )  # fmt: skip
 
 
@@ -57,6 +57,7 @@ def list_all() -> None:
                 token.label,
                 Cell(token.created_at, f"{token.created_at:%Y-%m-%d}"),
                 Cell(token.expires_at, f"{token.expires_at:%Y-%m-%d}"),
+                Cell(token.last_used_at, f"{token.last_used_at:%Y-%m-%d}" if token.last_used_at else ""),
                 "alive" if token.alive(now) else "revoked" if token.revoked_at else "expired",
             )
             for token in tokens

@@ -1,5 +1,6 @@
 """Tokens of the API: keys that operators create and revoke, and short-lived tokens that clients request with a key."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, get_args
@@ -80,6 +81,37 @@ def list_tokens(ctx: RunContext) -> list[Token]:
     """Tokens created by operators, ordered by account and age, without their secrets."""
     with ctx.ledger() as ledger:
         return ledger.tokens.tokens()
+
+
+def tokens_below(account_id: str, ctx: RunContext) -> list[Token]:
+    """Tokens that operators or programs created for an account and those below it, by account and age."""
+    with ctx.ledger() as ledger:
+        below = set(ledger.accounts.subtree(account_id))
+        return [token for token in ledger.tokens.tokens() if token.account_id in below]
+
+
+def rotate_token(token: Token, overlap: timedelta, ctx: RunContext) -> CreatedToken:
+    """Creates a token like another one, which then expires after the overlap, so that clients can change over.
+
+    Args:
+        token: the token to replace.
+        overlap: time for which both are valid.
+        ctx: settings, warehouse and clock.
+    """
+    now = ctx.clock()
+    with ctx.ledger() as ledger, ledger.transaction():
+        expires_at = now + (token.expires_at - token.created_at)
+        new, token_id = ledger.tokens.create(
+            account_id=token.account_id, scope=token.scope, label=token.label, now=now, expires_at=expires_at
+        )
+        ledger.tokens.shorten(token.token_id, expires_at=now + overlap)
+    return CreatedToken(new, token_id, expires_at)
+
+
+def record_use(token_ids: Collection[str], ctx: RunContext) -> None:
+    """Records that tokens were used just now."""
+    with ctx.ledger() as ledger:
+        ledger.tokens.record_use(token_ids, now=ctx.clock())
 
 
 def revoke_token(token_id: str, ctx: RunContext) -> bool:

@@ -6,6 +6,7 @@ The warehouse stores only the hash of a token.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -32,6 +33,7 @@ class Token:
         scope: read; upload, which includes read; or admin, which includes both and can create tokens.
         label: display name, such as the person or system that uses the token.
         created_at, expires_at, revoked_at: times of creation, expiry and revocation.
+        last_used_at: time of the last use, to the minute; only in lists.
     """
 
     account_id: str
@@ -41,6 +43,7 @@ class Token:
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
 
     def alive(self, now: datetime) -> bool:
         """Whether the token is valid at ``now``: neither revoked nor expired."""
@@ -113,6 +116,15 @@ class TokenTable(LedgerTables):
         """A key that only this warehouse has."""
         (row,) = self.statements.rows("accounts/cursor_secret")
         return bytes.fromhex(row["secret"])
+
+    def record_use(self, token_ids: Collection[str], *, now: datetime) -> None:
+        """Records that tokens were used."""
+        if token_ids:
+            self.statements.execute("accounts/record_use_of_tokens", token_ids=sorted(token_ids), now=now)
+
+    def shorten(self, token_id: str, *, expires_at: datetime) -> bool:
+        """Lets a valid token expire at a time if it would be later. Returns whether there is one."""
+        return bool(self.statements.execute("accounts/shorten_token", token_id=token_id, expires_at=expires_at))
 
     def user_of(self, token: Token) -> str | None:
         """Id of the user who requested a token with a password; None for other tokens."""
