@@ -8,7 +8,6 @@ import re
 from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
-from zoneinfo import available_timezones
 
 from fastapi import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -16,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from cdr_pipeline.api.refusals import invalid, invalid_request, no_such, unknown_parameters
 from cdr_pipeline.api.service import service_of
+from cdr_pipeline.core.time.local_time import zone_names
 from cdr_pipeline.steps.days.published_files import MOST_DAYS
 
 DEFAULT_PAGE: Final = 50
@@ -92,7 +92,7 @@ def _profile(name: str) -> str:
 
 
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in zone_names():
         raise PydanticCustomError("zone", "must be an IANA time zone such as Europe/Berlin")
     return name
 

@@ -41,16 +41,20 @@ def processor_seconds() -> float:
 
 
 def run(name: str, version: Path, benchmark: str, arguments: list[str]) -> float:
-    """Runs a benchmark of one version, prints its lines, and returns its processor seconds.
+    """Runs a benchmark with one version, prints its lines, and returns its processor seconds.
+
+    A benchmark that the version does not have is this version's.
 
     Raises:
         CalledProcessError: the benchmark failed.
     """
     already = processor_seconds()
     script = version / "tests" / "benchmarks" / f"{benchmark}.py"
+    if not script.exists():
+        script = ROOT / "tests" / "benchmarks" / script.name
     environment = os.environ | {"PYTHONPATH": str(version)}
     with subprocess.Popen(
-        [sys.executable, str(script), *arguments], cwd=version, env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script), *arguments], cwd=script.parent, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         for text in process.stdout:

@@ -7,6 +7,7 @@ the file: times run on, so the second hour begins where they fall back. A single
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 from zoneinfo import available_timezones
 
@@ -90,9 +91,15 @@ def is_time_format(layout: str) -> bool:
     return instant is not None and instant.date() == _EXAMPLE.date()
 
 
+@cache
+def zone_names() -> frozenset[str]:
+    """Names of all IANA zones. Python searches folders for them at every call, which takes 40 ms."""
+    return frozenset(available_timezones())
+
+
 def is_zone(name: str) -> bool:
     """Whether a name is an IANA zone or an offset such as +02:00."""
-    return _OFFSET.fullmatch(name) is not None or name in available_timezones()
+    return _OFFSET.fullmatch(name) is not None or name in zone_names()
 
 
 def _instants(texts: pl.Series, notation: TimeNotation, formats: Sequence[str], zone: str) -> pl.Series:

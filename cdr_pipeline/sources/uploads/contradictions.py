@@ -2,13 +2,13 @@
 
 import codecs
 import re
+from functools import lru_cache
 from typing import Final
-from zoneinfo import available_timezones
 
 import polars as pl
 
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
-from cdr_pipeline.core.time.local_time import is_time_format, is_zone
+from cdr_pipeline.core.time.local_time import is_time_format, is_zone, zone_names
 from cdr_pipeline.core.uploads.profile import ACCOUNT_ZONE, FILE_NAME, Profile
 
 _CURRENCY: Final = re.compile(r"(?:[A-Z]{3})?")
@@ -64,7 +64,7 @@ def contradiction(profile: Profile) -> str:
         ),
         "currency must be an ISO 4217 code such as EUR": not _CURRENCY.fullmatch(profile.currency),
         "layout.encoding is not a supported encoding": not _is_encoding(layout.encoding),
-        "time.zone must be account or an IANA time zone": zone != ACCOUNT_ZONE and zone not in available_timezones(),
+        "time.zone must be account or an IANA time zone": zone != ACCOUNT_ZONE and zone not in zone_names(),
         "reconcile.increments must be first/next in seconds, such as 60/6": not re.fullmatch(
             r"|[1-9]\d*/[1-9]\d*", profile.reconcile.increments
         ),
@@ -96,6 +96,7 @@ def _expressions(profile: Profile) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=1024)
 def _is_expression(text: str) -> bool:
     """Whether both the standard library and Polars can compile it."""
     try:
