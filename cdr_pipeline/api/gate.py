@@ -6,11 +6,13 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from datetime import datetime
+from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +26,8 @@ from cdr_pipeline.privacy.redaction import MASK
 
 _log = logging.getLogger("cdr_pipeline.api")
 _LONGEST_URL: Final = 16 * 1024
+# Bytes of a response to HTTP/1.0 that wait in memory, not on disk.
+_IN_MEMORY: Final = 1024 * 1024
 _LONGEST_HEADERS: Final = 32 * 1024
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Header Deprecation (RFC 9745) for tokens in URLs, which the API has discouraged since its first version.
@@ -75,10 +79,17 @@ class RequestGuard:
         return self._inner.router.lifespan_context(self._inner)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request. An uncaught error becomes a 500 response that contains only the request id."""
+        """Serves one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
+        elif scope["http_version"] == "1.0":
+            with closing(_WholeResponse(send)) as whole:
+                await self._serve(scope, receive, whole.send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request. An uncaught error becomes a 500 response that contains only the request id."""
         headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id", b""))
         state: dict[str, Any] = scope.setdefault("state", {})
@@ -155,6 +166,38 @@ def _without_body(send: Send) -> tuple[Receive, Send]:
             await send({"type": "http.response.body", "body": b""})
 
     return disconnected, send_headers
+
+
+class _WholeResponse:
+    """Sends a stream with its length, to a client that does not know chunks (HTTP/1.0).
+
+    Without a length, such a client takes a stream that breaks off for a complete one. Long streams wait on disk.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message = {}
+        self._body = SpooledTemporaryFile[bytes](_IN_MEMORY)
+
+    async def send(self, message: Message) -> None:
+        """Keeps a part of the response; sends all with the last one."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        await to_thread.run_sync(self._body.write, message.get("body", b""))
+        if message.get("more_body"):
+            return
+        length = str(self._body.tell()).encode()
+        headers = [(name, value) for name, value in self._start["headers"] if name.lower() != b"content-length"]
+        await self._send(dict(self._start, headers=[*headers, (b"content-length", length)]))
+        self._body.seek(0)
+        while piece := await to_thread.run_sync(self._body.read, _IN_MEMORY):
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    def close(self) -> None:
+        """Removes what waits."""
+        self._body.close()
 
 
 def masked_query(query: bytes) -> str:
