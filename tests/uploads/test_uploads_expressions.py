@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cdr_pipeline.errors import InvalidProfile
+from cdr_pipeline.errors import InvalidProfile, UnreadableUpload
 from cdr_pipeline.sources.uploads.profiles import check_profile
 from tests.support.uploads import normalized
 
@@ -246,15 +246,13 @@ started_at = "start"
 
 def test_the_date_may_be_in_the_files_name(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(CLOCKS)
-    for name, starts, reasons in (
-        ("calls_20260302.csv", ["2026-03-02 09:30"], []),
-        ("calls.csv", [], ["missing_value"]),
-    ):
+    for name in ("calls_20260302.csv", "calls.csv"):
         (tmp_path / name).write_text("clock,shape\n09:30,round\n")
-        rows, rejects, _ = normalized(tmp_path / name, check_profile(tmp_path / "mine.toml"))
-        assert [f"{start:%Y-%m-%d %H:%M}" for start in rows["started_at"]] == starts
-        assert rows["extra_source"].to_list() == ['{"shape":"round"}'] * len(starts)
-        assert rejects["reason"].to_list() == reasons
+    rows, _, _ = normalized(tmp_path / "calls_20260302.csv", check_profile(tmp_path / "mine.toml"))
+    assert f"{rows['started_at'].item():%Y-%m-%d %H:%M}" == "2026-03-02 09:30"
+    assert rows["extra_source"].item() == '{"shape":"round"}'
+    with pytest.raises(UnreadableUpload, match=r"calls\.csv has a name without .*, from which profile mine takes day"):
+        normalized(tmp_path / "calls.csv", check_profile(tmp_path / "mine.toml"))
 
 
 def test_a_name_of_a_file_cannot_date_calls_of_several_files(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Reads an uploaded file to raw rows, block by block, so that a file may be larger than memory."""
 
+import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from cdr_pipeline.core.records.reasons import Filtered
-from cdr_pipeline.core.uploads.profile import Profile
+from cdr_pipeline.core.uploads.profile import FILE_NAME, Profile
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.documents import json_blocks
 from cdr_pipeline.sources.uploads.lines import BLOCK, line_blocks
@@ -28,8 +29,9 @@ def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator
     Raises:
         UnreadableUpload: the file cannot be opened, unpacked or decoded with the profile, or its header lacks a
             required column or a column for the start of a call. In that case it comes from another source, or its
-            first line is a record.
+            first line is a record. Or its name lacks what the profile takes from it.
     """
+    _require_name(profile)
     layout = profile.layout
     if layout.format == "json":
         blocks = json_blocks(lambda: text_pieces(path, layout.encoding), layout, profile.columns, block=block)
@@ -95,6 +97,20 @@ def _joined(parts: Iterable[RawRecords]) -> RawRecords:
         sum(part.read for part in blocks),
         {name: text for part in blocks for name, text in part.stated.items()},
     )
+
+
+def _require_name(profile: Profile) -> None:
+    """Checks that the name of the file has what derived columns take from it, such as the date of its calls."""
+    if not profile.file_name:
+        return
+    for column, derived in profile.derive.items():
+        is_taken = derived.source == (FILE_NAME,) and derived.match and not derived.default
+        if is_taken and not re.search(derived.match, profile.file_name):
+            raise UnreadableUpload(
+                f"{profile.file_name} has a name without {derived.match}, from which profile {profile.name} "
+                f"takes {column}",
+                hint="rename the file, such as calls_20260302.txt, and import it again",
+            )
 
 
 def _require_columns(names: tuple[str, ...], profile: Profile, path: Path) -> None:
