@@ -261,7 +261,7 @@ class EmbeddedServer:
             socket=str(self.socket).replace("'", "''"),
             shared_buffers=_between(128, memory // 32, 512),
             maintenance_work_mem=_between(64, memory // 64, 256),
-            max_wal_size=_between(1024, disk // 20, 4 * 1024),
+            max_wal_size=_between(2 * 1024, disk // 20, 4 * 1024),
             wal_level="" if _is_replicated(cluster) else _NOT_REPLICATED,
         )
         config.write_text(settings, "utf-8")
