@@ -175,6 +175,14 @@ def test_a_corrected_line_has_the_date_in_the_name_of_its_first_file(place: RunC
     assert warehouse(place, "SELECT started_at::text FROM cdr") == [("2026-03-02 08:04:30+00",)]
 
 
+def test_equal_rows_of_files_dated_by_their_names_are_two_calls(place: RunContext, tmp_path: Path) -> None:
+    row = "   090600157  9701   00442055501012000" + " " * 23 + "\n"
+    for day, more in (("20260302", ""), ("20260303", row.replace("0906", "0907"))):
+        fed(place, tmp_path / f"smdr_{day}.txt", row + more, "avaya_cm")
+    starts = [("2026-03-02 08:04:30+00",), ("2026-03-03 08:04:30+00",), ("2026-03-03 08:05:30+00",)]
+    assert warehouse(place, "SELECT started_at::text FROM cdr ORDER BY 1") == starts
+
+
 def test_a_call_of_two_rows_comes_back_as_two_rows(place: RunContext, tmp_path: Path) -> None:
     text = AVAYA.format("00:00:20", "1") + AVAYA.format("soon", "0")
     loaded = fed(place, tmp_path / "f.csv", text, "avaya_smdr")

@@ -31,7 +31,7 @@ def source_of(profile: str) -> str:
     return profile.replace("~", "~7e").replace(":", "~3a")
 
 
-def with_record_ids(rows: pl.DataFrame, source: str, *, corrects: str | None = None) -> pl.DataFrame:
+def with_record_ids(rows: pl.DataFrame, source: str, *, corrects: str | None = None, context: str = "") -> pl.DataFrame:
     """Sets the warehouse's record ids of imported records: ``source:kind:id``.
 
     The kind is ``id`` for the source's own id, and ``fp`` for a fingerprint of the row's text with its occurrence (see
@@ -44,12 +44,13 @@ def with_record_ids(rows: pl.DataFrame, source: str, *, corrects: str | None = N
         source: source of the records, see ``source_of``.
         corrects: sha256 of the first upload when the rows correct its rejected lines; ``line`` is then the line in the
             first upload. None otherwise.
+        context: what identifies a row besides its text, such as the date in the name of its file; "" for nothing.
 
     Returns:
         The same rows with ``record_id`` never null, and ``fingerprint`` where the source delivers an id.
     """
     if corrects is None:
-        kind, generated = _FINGERPRINT, _fingerprint()
+        kind, generated = _FINGERPRINT, _fingerprint(context)
     else:
         kind = _CORRECTED
         generated = pl.concat_str(pl.lit(corrects[:_LENGTH]), pl.col(LINE).cast(pl.String), separator="-")
@@ -76,11 +77,18 @@ def with_fingerprints(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.coalesce(pl.col("record_id"), _fingerprint()).alias("record_id"))
 
 
-def _fingerprint() -> pl.Expr:
-    return pl.concat_str(_text_digest(), pl.col(LINE).cum_count().over(RAW).cast(pl.String), separator="-")
+def _fingerprint(context: str = "") -> pl.Expr:
+    return pl.concat_str(_text_digest(context), pl.col(LINE).cum_count().over(RAW).cast(pl.String), separator="-")
 
 
-def _text_digest() -> pl.Expr:
+def _text_digest(context: str = "") -> pl.Expr:
+    if context:
+        # The hash takes a column, not an expression of several.
+        return pl.col(RAW).map_batches(
+            lambda texts: (context + _SEPARATOR + texts).to_frame(RAW).select(_text_digest()).to_series(),
+            return_dtype=pl.String,
+            is_elementwise=True,
+        )
     return plh.col(RAW).chash.sha2_256().str.head(_LENGTH)
 
 

@@ -1,5 +1,6 @@
 """Import profiles: the format of each source's files. Only data; ``sources.uploads.profiles`` reads them from TOML."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -253,6 +254,16 @@ class Profile:
     rating: Rating = field(default_factory=Rating)
     reconcile: CarrierRules = field(default_factory=CarrierRules)
     file_name: str = ""
+
+    @property
+    def name_values(self) -> str:
+        """What derived columns take from the file's name. Equal rows of two files may differ in it."""
+        found = [
+            re.search(derived.match, self.file_name)
+            for derived in self.derive.values()
+            if derived.source == (FILE_NAME,) and derived.match
+        ]
+        return "/".join(match[1] for match in found if match)
 
     @property
     def columns(self) -> frozenset[str]:

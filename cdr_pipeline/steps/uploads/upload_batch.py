@@ -94,7 +94,12 @@ class UploadBatch:
             account_country_code=self.account.country_code,
             earlier_zones=self.account.earlier_zones,
         )
-        identified = with_record_ids(normalized.rows, source_of(self.profile.name), corrects=self.corrects)
+        identified = with_record_ids(
+            normalized.rows,
+            source_of(self.profile.name),
+            corrects=self.corrects,
+            context=self.profile.name_values,
+        )
         accepted = validate(identified, latest=self.ctx.clock() + _LEAD)
         rejects = pl.concat([records.rejects, joined.rejects, normalized.rejects, accepted.rejects])
         self.load.reject(rejects, self._charges(rejects, [records.frame, joined.rows]))
