@@ -4,6 +4,12 @@
 -- Locks:       none that a reader or writer of the parent would wait for.   Idempotent: yes.
 CREATE TABLE IF NOT EXISTS {partition} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
 
+-- Name:        analyze_partition
+-- Purpose:     give a table that a batch has filled its first statistics, those of its indexes' expressions included.
+-- Parameters:  partition: name of the table.
+-- Locks:       SHARE UPDATE EXCLUSIVE on a table that no other session sees yet.   Idempotent: yes.
+ANALYZE {partition}
+
 -- Name:        attach_partition
 -- Purpose:     attach a table as the partition of a month; it gets the parent's key and indexes.
 -- Parameters:  table, partition: names; first_day, end_day: the month's first day and the next one's.

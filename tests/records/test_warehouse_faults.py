@@ -288,6 +288,8 @@ def test_a_new_month_that_was_filled_in_vain_leaves_nothing(warehouse_url: str) 
         with batch_load(connection, header, keep=False) as load:
             load.stage(rows(*({"account_id": "acct"} | record for record in many)))
             assert load.finish(read=len(many)).counts.inserted == len(many)
+            counted = connection.execute("SELECT reltuples FROM pg_class WHERE relname = 'cdr_y2026m04'").fetchone()
+            assert counted == (len(many),), "the planner has statistics before the next load"
         tables = connection.execute("SELECT to_regclass('cdr_y2026m04'), to_regclass('cdr_history_y2026m04')")
         assert tables.fetchone() == (None, None)
     assert _load(warehouse_url, *many).counts.inserted == len(many)

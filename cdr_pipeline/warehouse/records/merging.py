@@ -71,6 +71,9 @@ def merge_staged(
         # A record that moves into a new month needs an attached partition; a batch of new records can fill it first.
         if own_stage and not old_days:
             filled = _fill(connection, parameters, new_months, new_rows)
+    for month in filled:
+        # Without statistics, the next load may compare each of its records with all of the month, for minutes.
+        connection.execute(named("records/analyze_partition", partition=sql.Identifier(partition_name("cdr", month))))
     updated = _update(statements, parameters["account_id"], affected) if old_days else 0
     inserted = sum(filled.values())
     if elsewhere := [day for day in new_rows if day.replace(day=1) not in filled]:
