@@ -141,3 +141,13 @@ def test_each_node_without_the_rights_is_named_with_its_command() -> None:
     )
     assert "GRANT USAGE, CREATE ON SCHEMA public TO cdr;" in refused.value.hint
     assert "create the role cdr" in refused.value.hint
+
+
+def test_a_network_that_is_cut_off_is_noticed_in_two_minutes(warehouse_url: str) -> None:
+    with connect(warehouse_url) as connection:
+        options = connection.info.get_parameters()
+    assert {name: options[name] for name in options if name.startswith(("keepalives_", "tcp_"))} == {
+        "keepalives_idle": "60", "keepalives_interval": "15", "keepalives_count": "4", "tcp_user_timeout": "120000",
+    }  # fmt: skip
+    with connect(make_conninfo(warehouse_url, keepalives_idle=7)) as connection:
+        assert connection.info.get_parameters()["keepalives_idle"] == "7"

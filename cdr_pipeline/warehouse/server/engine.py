@@ -50,6 +50,8 @@ _SESSION_SET: Final = sql.SQL("SELECT {}").format(
     )
 )
 OLDEST_VERSION: Final = 15
+# libpq's options: seconds of silence before the first probe, between probes, lost probes; milliseconds for sent data.
+_ALIVE: Final = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4, "tcp_user_timeout": 120_000}
 _QUOTED: Final = re.compile(r'"[^"]*"')
 # The part of CONTEXT in which a cluster names the node that rejected a statement.
 _NODE: Final = re.compile(r"while executing command on ([\w.:-]+)")
@@ -202,7 +204,9 @@ def _opened(url: str) -> psycopg.Connection[Any]:
     deadline = time.monotonic() + _FREE_CONNECTION_SECONDS
     while True:
         try:
-            return psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="cdr_pipeline")
+            return psycopg.connect(
+                url, autocommit=True, connect_timeout=10, application_name="cdr_pipeline", **alive_options(url)
+            )
         except psycopg.Error as error:
             message = safe_message(error)
             if any(text in message for text in _ALL_TAKEN) and time.monotonic() < deadline:
@@ -214,6 +218,14 @@ def _opened(url: str) -> psycopg.Connection[Any]:
                 f"the warehouse cannot be reached: {message}",
                 hint="'cdr-pipeline warehouse status' shows whether it runs, 'cdr-pipeline config check' its settings",
             ) from None
+
+
+def alive_options(url: str) -> dict[str, Any]:
+    """Options of a connection that the URL does not have, so that a network that is cut off is noticed in two minutes.
+
+    The time limits of statements are the server's: without these, a client that gets no answer waits for hours.
+    """
+    return {name: value for name, value in _ALIVE.items() if f"{name}=" not in url}
 
 
 def _login_hint(message: str) -> str | None:

@@ -15,7 +15,13 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cdr_pipeline.errors import WarehouseError, WarehouseTimeout, WarehouseUnavailable
 from cdr_pipeline.warehouse.accounts.tenancy import begin_scoped
-from cdr_pipeline.warehouse.server.engine import SESSION, is_about_a_value, safe_message, value_not_storable
+from cdr_pipeline.warehouse.server.engine import (
+    SESSION,
+    alive_options,
+    is_about_a_value,
+    safe_message,
+    value_not_storable,
+)
 from cdr_pipeline.warehouse.statements import statement
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
@@ -50,7 +56,7 @@ def read_pool(url: str, *, connections: int, seconds: float, wait_seconds: float
         reconnect_timeout=30,
         configure=configure,
         open=False,
-        kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "cdr_pipeline api"},
+        kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "cdr_pipeline api", **alive_options(url)},
     )
 
 
