@@ -21,6 +21,8 @@ from cdr_pipeline.steps.uploads.register_uploads import RegisteredFile
 _log = logging.getLogger(__name__)
 # Files that are loaded at a time; they compete for the same disks.
 _AT_A_TIME: Final = 4
+# Files that are loaded in the background at a time; they do not hold up the short ones of other accounts.
+_IN_BACKGROUND: Final = 2
 # Seconds that a request waits for its turn, and after which a refused one is sent again.
 _WAIT_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 30
@@ -47,6 +49,7 @@ class UploadQueue:
 
     def __init__(self) -> None:
         self._threads = CapacityLimiter(_AT_A_TIME)
+        self._background = CapacityLimiter(_IN_BACKGROUND)
         self._turns: dict[str, tuple[Lock, int]] = {}
         self._jobs: dict[tuple[str, str], _Job] = {}
 
@@ -100,7 +103,7 @@ class UploadQueue:
             await _stop(list(self._jobs.values()))
 
     async def _work(self, account_id: str, load: Callable[[], None], name: str, begun: Event) -> None:
-        async with self._turn(account_id, None), self._threads:
+        async with self._turn(account_id, None), self._background:
             begun.set()
             try:
                 await to_thread.run_sync(load, limiter=CapacityLimiter(1))

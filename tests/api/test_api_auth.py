@@ -180,6 +180,22 @@ def test_neither_do_uploads_files_and_days_answer_strangers(api: Served, who: st
 
 
 @pytest.mark.fault("E06")
+def test_every_operation_on_an_account_is_404_for_strangers(api: Served) -> None:
+    names = {"account_id": "self", "upload_id": NO_UPLOAD, "business_date": "2026-03-02"}
+    asked = 0
+    with api.client(token_for(api.ctx, "stranger", "admin")) as client:
+        for path, operations in client.get("/openapi.json").json()["paths"].items():
+            if "{account_id}" not in path:
+                continue
+            filled = re.sub(r"{(\w+)}", lambda name: names.get(name[1], "unknown"), path)
+            for method in operations:
+                answer = client.request(method.upper(), filled, json={"data": {}})
+                assert (method, path, answer.status_code) == (method, path, 404)
+                asked += 1
+    assert asked > 60
+
+
+@pytest.mark.fault("E06")
 def test_uploading_outside_the_subtree_is_404_too(api: Served) -> None:
     for who, may in WHO.items():
         with api.client(token_for(api.ctx, who, "upload")) as client:

@@ -29,8 +29,9 @@ pytestmark = [
 ]
 FLAGS = ("--no-sandbox", "--disable-gpu", "--headless", "--no-first-run", "--disable-background-networking")
 SCREENS: Final = (
-    "/", "/calendar?month=2026-03", f"/days/self/{DAY}", "/breaks?account=self&state=all", "/rules",
-    "/uploads", "/audit", "/users",
+    "/", "/calendar?month=2026-03", f"/days/self/{DAY}",
+    "/breaks?account=self&state=all", "/rules",
+    "/uploads", "/inbound", "/audit", "/users", "/sign-in",
     "/deliveries", "/accounts", "/operations", "/profiles", "/profiles/edit?name=generic",
     "/carriers", "/carriers/month?carrier=bell&month=2026-03",
     "/help",
