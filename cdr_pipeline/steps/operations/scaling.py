@@ -43,7 +43,7 @@ PHASES: Final[Mapping[str, Phase]] = MappingProxyType(
 # Phases whose work is mostly that of the warehouse; more workers alone do not shorten them.
 WAREHOUSE_PHASES: Final = frozenset({"load"})
 # Measured on a cluster whose nodes share the cores of one machine: the cost of distribution itself.
-CLUSTER_FACTOR: Final[Mapping[str, float]] = MappingProxyType({"load": 2.1, "files": 3.5, "reconcile": 6.3})
+CLUSTER_FACTOR: Final[Mapping[str, float]] = MappingProxyType({"load": 2.4, "files": 3.5, "reconcile": 1.3})
 # Bytes for each record: 20 million records are 24 GB with their indexes; a file of 2 million rows is 1.3 GB; loading
 # 2 million records with documents wrote 12.8 GB of log.
 WAREHOUSE_BYTES: Final = 1200
