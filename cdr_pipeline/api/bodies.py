@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from cdr_pipeline.api.refusals import invalid_request, parse_error, too_large
+from cdr_pipeline.api.refusals import invalid_model, parse_error, too_large
 from cdr_pipeline.errors import RequestRefused
 
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -75,5 +75,4 @@ def parsed(model: type[_Body], body: bytes) -> _Body:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        raise invalid_request([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
+        raise invalid_model(error, "body") from None

@@ -206,6 +206,9 @@ class Group:
         self.extra: Schema = {"parameters": parameters, "security": _ANY_TOKEN} | (extra or {})
 
 
+_OPEN: Final[Schema] = {"security": []}
+
+
 def _body_of(schema: Schema, data: object) -> Schema:
     """A required JSON body with an example."""
     return {
@@ -279,18 +282,7 @@ LOGIN: Final = Group(
     codes=(408, 413, 415),
     status=201,
     csv=False,
-    extra={
-        "security": [],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": LOGIN_SCHEMA,
-                    "example": {"data": {"api_key": "0123456789abcdef"}},
-                }
-            },
-        },
-    },
+    extra=_OPEN | _body_of(LOGIN_SCHEMA, {"api_key": "0123456789abcdef"}),
 )
 USER_LOGIN: Final = Group(
     enveloped("UserLogin", LoginBody, LoginEnvelope),
@@ -300,18 +292,8 @@ USER_LOGIN: Final = Group(
     codes=(408, 413, 415),
     status=201,
     csv=False,
-    extra={
-        "security": [],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": USER_LOGIN_SCHEMA,
-                    "example": {"data": {"credentials": "5f4dcc3b5aa765d61d8327deb882cf99", "account_name": "Example"}},
-                }
-            },
-        },
-    },
+    extra=_OPEN
+    | _body_of(USER_LOGIN_SCHEMA, {"credentials": "5f4dcc3b5aa765d61d8327deb882cf99", "account_name": "Example"}),
 )
 UPLOAD: Final = Group(
     enveloped("Uploaded", UploadResult),
@@ -358,12 +340,7 @@ DECISION: Final = Group(
     [_ACCEPT],
     example=examples.UPLOAD,
     codes=(403, 408, 409, 413),
-    extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": DECISION_SCHEMA, "example": {"data": {"decision": "release"}}}},
-        }
-    },
+    extra=_body_of(DECISION_SCHEMA, {"decision": "release"}),
 )
 CANCELLED: Final = Group(
     enveloped("UploadCancelled", UploadState), [_ACCEPT], example=examples.UPLOAD, codes=(403, 409)

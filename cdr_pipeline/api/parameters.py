@@ -13,7 +13,7 @@ from fastapi import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from cdr_pipeline.api.refusals import invalid, invalid_request, no_such, unknown_parameters
+from cdr_pipeline.api.refusals import invalid, invalid_model, no_such, unknown_parameters
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.core.time.local_time import zone_names
 from cdr_pipeline.steps.days.published_files import MOST_DAYS
@@ -64,7 +64,7 @@ def _chunk_size(text: object) -> object:
 
 def _change(text: object) -> object:
     if not isinstance(text, str) or not _CHANGE.fullmatch(text):
-        raise PydanticCustomError("number", "must be the number of a change, or 0 for all that are kept")
+        raise PydanticCustomError("number", "must be the number of a change, or 0")
     return int(text)
 
 
@@ -270,11 +270,10 @@ def parameters_of(model: type[Query], request: Request) -> Query:
     try:
         return model.model_validate({name: query[name] for name in model.model_fields if name in query})
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        if any(fault["loc"] == ("utc_offset",) and fault["type"] == "number" for fault in faults):
+        if any(fault["loc"] == ("utc_offset",) and fault["type"] == "number" for fault in error.errors()):
             # As Kazoo 4.3 does.
             raise no_such("utc_offset must be a number") from None
-        raise invalid_request([{**fault, "loc": ("query", *fault["loc"])} for fault in faults]) from None
+        raise invalid_model(error, "query") from None
 
 
 def dates_of(request: Request) -> tuple[date, date]:
@@ -286,6 +285,14 @@ def dates_of(request: Request) -> tuple[date, date]:
     if not 0 <= (last - first).days < MOST_DAYS:
         raise invalid("from_date", "date_range", f"must be no later than to_date and less than {MOST_DAYS} days before")
     return first, last
+
+
+def date_in_path(text: str) -> date:
+    """The business date that a path names. Raises RequestRefused: 404, as for any id that does not exist."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise no_such("bad_identifier", {"message": "bad identifier"}) from None
 
 
 def documented(*models: type[BaseModel]) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from cdr_pipeline.errors import RequestRefused
 
 
@@ -28,6 +30,12 @@ def invalid_request(faults: Sequence[Mapping[str, Any]]) -> RequestRefused:
         name = ".".join(where[1:] or where)
         data.setdefault(name, {})[fault["type"]] = {"message": fault["msg"]}
     return RequestRefused(400, "validation error", data)
+
+
+def invalid_model(error: ValidationError, where: str) -> RequestRefused:
+    """400: what does not fit a model; ``where`` is its part of the request. Names the fields and repeats no value."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    return invalid_request([{**fault, "loc": (where, *fault["loc"])} for fault in faults])
 
 
 def unknown_parameters(names: Sequence[str], known: Sequence[str]) -> RequestRefused:

@@ -122,7 +122,7 @@ def test_an_upload_leaves_the_queue_when_it_is_cancelled(ctx: RunContext) -> Non
     with uploading(ctx, serve_search_seconds=0.5) as api:
         with loads_wait(ctx):
             first, second = (api.send(file(name)).json()["data"]["upload_id"] for name in "ab")
-            # It is out of the queue at once; the ledger can only say so when the account's lock is free.
+            # It is out of the queue at once; the ledger records it when the account's lock is free.
             assert api.cancel(second).status_code == 504
         assert api.ended(first)["state"] == "loaded"
         assert api.state(second)["state"] == "landed"

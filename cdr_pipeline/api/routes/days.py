@@ -1,6 +1,5 @@
 """Routes of days and files: state and reconciliation of each day, daily files with their manifests."""
 
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.documentation import DAY, DAYS, EXPORTS, FILE, described
-from cdr_pipeline.api.parameters import dates_of
+from cdr_pipeline.api.parameters import date_in_path, dates_of
 from cdr_pipeline.api.refusals import no_such
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.files.store import StorePath, download
@@ -35,11 +34,7 @@ async def days(request: Request, caller: Reader) -> Response:
 @router.get("/accounts/{account_id}/days/{business_date}", summary="State of a day", **described(DAY))
 async def day(request: Request, caller: Reader, business_date: str) -> Response:
     """State, records by origin, and reconciliation of one day."""
-    media = response_type(request)
-    try:
-        day_date = date.fromisoformat(business_date)
-    except ValueError:
-        raise no_such("bad_identifier", {"message": "bad identifier"}) from None
+    media, day_date = response_type(request), date_in_path(business_date)
     states = await service_of(request).read(list_days, caller.account.account_id, day_date, day_date)
     if not states:
         raise no_such("bad_identifier", {"cause": business_date, "message": "bad identifier"})

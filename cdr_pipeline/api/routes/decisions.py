@@ -1,7 +1,7 @@
 """Routes of breaks and of acts on days: list and decide breaks, seal and restate days, as people do in the console."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
@@ -12,8 +12,8 @@ from cdr_pipeline.api.answers import COMMON_PARAMETERS, answer, response_type
 from cdr_pipeline.api.auth import Caller, person, reader
 from cdr_pipeline.api.bodies import parsed, read_small
 from cdr_pipeline.api.documentation import ACT, BREAK_DECISIONS, BREAKS, described
-from cdr_pipeline.api.parameters import BreaksQuery, dates_of, parameters_of
-from cdr_pipeline.api.refusals import conflict, invalid_request, no_such
+from cdr_pipeline.api.parameters import BreaksQuery, date_in_path, dates_of, parameters_of
+from cdr_pipeline.api.refusals import conflict, invalid_request
 from cdr_pipeline.api.responses import (
     ActedDay,
     BreakBody,
@@ -72,7 +72,7 @@ async def decide(request: Request, caller: Reader) -> Response:
 @router.put("/accounts/{account_id}/days/{business_date}/seal", summary="Seal a day", **described(ACT))
 async def seal(request: Request, caller: Reader, business_date: str) -> Response:
     """Makes the files of a day final; with a reason, in spite of obstacles. 409 names the obstacles."""
-    media, day = response_type(request), _day(business_date)
+    media, day = response_type(request), date_in_path(business_date)
     reason = parsed(DayActRequest, await read_small(request)).data.reason.strip()
     user = await person(request, caller, Permission.OVERRIDE if reason else Permission.DECIDE)
     results = await service_of(request).act(_seal, user, caller.account.account_id, day, reason)
@@ -82,7 +82,7 @@ async def seal(request: Request, caller: Reader, business_date: str) -> Response
 @router.put("/accounts/{account_id}/days/{business_date}/restate", summary="Restate a day", **described(ACT))
 async def restate(request: Request, caller: Reader, business_date: str) -> Response:
     """Writes a new version of a sealed day whose records have changed. Needs a reason."""
-    media, day = response_type(request), _day(business_date)
+    media, day = response_type(request), date_in_path(business_date)
     reason = parsed(DayActRequest, await read_small(request)).data.reason.strip()
     if not reason:
         raise invalid_request([{"loc": ("body", "data", "reason"), "type": "required", "msg": "must be given"}])
@@ -148,33 +148,33 @@ def _shown(item: Break) -> BreakBody:
         reason=item.reason,
         credit_note=item.credit_note,
         assignee=item.assignee,
-        switch=None
-        if item.switch_record_id is None
-        else BreakSide(
-            record_id=item.switch_record_id,
-            call_id=item.switch_call_id,
-            started_at=item.switch_started_at,
-            seconds=_text(item.switch_seconds),
-            amount=_text(item.switch_amount),
+        switch=_side(
+            item.switch_record_id, item.switch_call_id, item.switch_started_at, item.switch_seconds, item.switch_amount
         ),
-        carrier_side=None
-        if item.carrier_record_id is None
-        else BreakSide(
-            record_id=item.carrier_record_id,
-            call_id=item.carrier_call_id,
-            started_at=item.carrier_started_at,
-            seconds=_text(item.carrier_seconds),
-            amount=_text(item.carrier_amount),
+        carrier_side=_side(
+            item.carrier_record_id,
+            item.carrier_call_id,
+            item.carrier_started_at,
+            item.carrier_seconds,
+            item.carrier_amount,
         ),
+    )
+
+
+def _side(
+    record_id: str | None,
+    call_id: str | None,
+    started_at: datetime | None,
+    seconds: Decimal | None,
+    amount: Decimal | None,
+) -> BreakSide | None:
+    """One side of a break; None if it has no record."""
+    if record_id is None:
+        return None
+    return BreakSide(
+        record_id=record_id, call_id=call_id, started_at=started_at, seconds=_text(seconds), amount=_text(amount)
     )
 
 
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else format(value, "f")
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise no_such("bad_identifier", {"message": "bad identifier"}) from None

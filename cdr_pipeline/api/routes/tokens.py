@@ -15,7 +15,7 @@ from cdr_pipeline.api.bodies import read_small
 from cdr_pipeline.api.documentation import LOGIN, TOKEN, USER_LOGIN, described
 from cdr_pipeline.api.envelope import JSON, success
 from cdr_pipeline.api.negotiation import BODY_JSON, body_form
-from cdr_pipeline.api.refusals import invalid, invalid_request, no_such, parse_error, unauthorized, unsupported
+from cdr_pipeline.api.refusals import invalid, invalid_model, no_such, parse_error, unauthorized, unsupported
 from cdr_pipeline.api.responses import LoginBody, TokenBody, UserLogin, UserLoginRequest
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.steps.accounts.api_tokens import issue_token, revoke_token
@@ -109,8 +109,7 @@ def _user_login_of(body: bytes) -> UserLogin:
     except ValidationError as error:
         if any(fault["type"] == "json_invalid" for fault in error.errors()):
             raise parse_error() from None
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        raise invalid_request([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
+        raise invalid_model(error, "body") from None
     if not (login.account_name or login.account_realm or login.realm):
         raise invalid("data.account_name", "required", "must have account_name or account_realm")
     return login

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
@@ -77,10 +77,7 @@ async def list_uploads(request: Request, caller: Reader) -> Response:
 async def upload_state(request: Request, caller: Reader, upload_id: str) -> Response:
     """State and counts of an upload."""
     media = response_type(request)
-    uploads = await service_of(request).read(uploads_of, caller.account.account_id, _id(upload_id))
-    if not uploads:
-        raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
-    return answer(request, media, uploads[0], name="upload")
+    return answer(request, media, await _known_upload(request, caller, _id(upload_id)), name="upload")
 
 
 @router.delete("/accounts/{account_id}/uploads/{upload_id}", summary="Cancel an upload", **described(CANCELLED))
@@ -88,16 +85,13 @@ async def cancel_upload(request: Request, caller: Uploader, upload_id: str) -> R
     """Stops the load of an upload that is not loaded yet and discards it. A loaded upload stays: 409."""
     media, upload = response_type(request), _id(upload_id)
     service, account_id = service_of(request), caller.account.account_id
-    found = await service.read(uploads_of, account_id, upload)
-    if not found:
-        raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
+    await _known_upload(request, caller, upload)
     await service.uploads.cancel(account_id, upload)
     by, seconds = f"token {caller.token.token_id}", service.ctx.settings.serve_search_seconds
     state = await service.act(cancel_received_upload, account_id, upload, by, seconds=seconds)
     if state != "discarded":
         raise conflict("upload_not_waiting", "only an upload that waits can be cancelled", state=state)
-    cancelled = await service.read(uploads_of, account_id, upload)
-    return answer(request, media, cancelled[0], name="upload")
+    return answer(request, media, await _known_upload(request, caller, upload), name="upload")
 
 
 @router.get("/accounts/{account_id}/uploads/{upload_id}/rejects", summary="Rejected lines", **described(REJECTS))
@@ -120,17 +114,22 @@ async def decide_upload(request: Request, caller: Uploader, upload_id: str) -> R
     media, upload = response_type(request), _id(upload_id)
     service, account_id = service_of(request), caller.account.account_id
     decision = parsed(DecisionRequest, await read_small(request)).data.decision
-    found = await service.read(uploads_of, account_id, upload)
-    if not found:
-        raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
-    if found[0]["state"] != "held":
-        raise conflict("upload_not_held", "only a held upload needs a decision", state=found[0]["state"])
+    state = (await _known_upload(request, caller, upload))["state"]
+    if state != "held":
+        raise conflict("upload_not_held", "only a held upload needs a decision", state=state)
     by = f"token {caller.token.token_id}"
     await service.uploads.run(
         caller.token.account_id, decide_received_upload, account_id, upload, decision, by, service.ctx
     )
-    decided = await service.read(uploads_of, account_id, upload)
-    return answer(request, media, decided[0], name="upload")
+    return answer(request, media, await _known_upload(request, caller, upload), name="upload")
+
+
+async def _known_upload(request: Request, caller: Caller, upload_id: str) -> dict[str, Any]:
+    """The upload of an id. Raises RequestRefused: 404."""
+    found = await service_of(request).read(uploads_of, caller.account.account_id, upload_id)
+    if not found:
+        raise no_such("bad_identifier", {"cause": upload_id, "message": "bad identifier"})
+    return found[0]
 
 
 async def _upload(request: Request, caller: Caller) -> Response:

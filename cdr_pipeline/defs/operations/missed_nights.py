@@ -61,7 +61,7 @@ def missed_nights_sensor(
                 return _request(night, attempts)
         return dg.SkipReason(
             f"{count_of(len(nights), 'night is', 'nights are')} incomplete; each was tried and waits for its next "
-            f"attempt or manual action"
+            "attempt or manual action"
         )
 
     return missed_nights

@@ -6,9 +6,8 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 import orjson
-from psycopg import Connection
 
-from cdr_pipeline.warehouse.statement_runner import LedgerTables, StatementRunner
+from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 ChangeKind = Literal["records", "sealed", "restated", "reconciled", "decided"]
 
@@ -45,8 +44,19 @@ class ChangeTable(LedgerTables):
         now: datetime,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Adds a change of each date, as the last act of the caller's transaction."""
-        add_changes(self.connection, account_id, kind, dates, now=now, details=details)
+        """Adds a change of each date, near the end of a transaction: others of the account wait for its end."""
+        changed = sorted(dates, key=lambda day: day or date.min)
+        if not changed:
+            return
+        self.statements.rows("accounts/lock_changes", account_id=account_id)
+        self.statements.execute(
+            "accounts/add_changes",
+            account_id=account_id,
+            kind=kind,
+            dates=changed,
+            details=orjson.dumps(details or {}).decode(),
+            now=now,
+        )
 
     def after(self, account_id: str, change_no: int, *, most: int) -> list[AccountChange]:
         """Changes of an account after a number, oldest first."""
@@ -62,23 +72,3 @@ class ChangeTable(LedgerTables):
     def forget(self, *, before: datetime) -> int:
         """Removes changes that are older than an instant, except for each account's newest. Returns their number."""
         return self.statements.execute("accounts/forget_changes", before=before)
-
-
-def add_changes(
-    connection: Connection[Any],
-    account_id: str,
-    kind: ChangeKind,
-    dates: Iterable[date | None],
-    *,
-    now: datetime,
-    details: Mapping[str, Any] | None = None,
-) -> None:
-    """Adds a change of each date, as the last act of a transaction: others of the account wait for its end."""
-    changed = sorted(dates, key=lambda day: day or date.min)
-    if not changed:
-        return
-    statements = StatementRunner(connection, {"account_id": account_id})
-    statements.rows("accounts/lock_changes")
-    statements.execute(
-        "accounts/add_changes", kind=kind, dates=changed, details=orjson.dumps(details or {}).decode(), now=now
-    )

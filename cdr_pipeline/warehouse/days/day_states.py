@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID, uuid4
 
-from cdr_pipeline.warehouse.accounts.changes import add_changes
+from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.statement_runner import LedgerTables
 
 _FIRST = date(1990, 1, 1)
@@ -181,8 +181,7 @@ class DayStateTable(LedgerTables):
                 after_sha256=event.after_sha256,
                 run_id=event.run_id,
             )
-            add_changes(
-                self.connection,
+            ChangeTable(self.connection).add(
                 account_id,
                 event.event,
                 [business_date],

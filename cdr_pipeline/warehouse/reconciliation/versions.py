@@ -23,7 +23,7 @@ from cdr_pipeline.core.reconcile.result.outcomes import (
     changes_between,
     currency_of_outcome,
 )
-from cdr_pipeline.warehouse.accounts.changes import add_changes
+from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.records.links import Link, set_links, set_parts, withdraw_links, withdraw_parts
 from cdr_pipeline.warehouse.statement_runner import LedgerTables, StatementRunner
 from cdr_pipeline.warehouse.statements import identifiers, statement
@@ -206,8 +206,7 @@ class VersionTable(LedgerTables):
                     statement("reconciliation/record_version"),
                     key | values | counts | {"version": number, "run_id": run_id, "now": now},
                 )
-            add_changes(
-                self.connection,
+            ChangeTable(self.connection).add(
                 day.account_id,
                 "reconciled",
                 [day.business_date],

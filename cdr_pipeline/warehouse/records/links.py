@@ -15,7 +15,7 @@ import polars as pl
 from psycopg import Connection
 
 from cdr_pipeline.core.records.links import LEG_REACH_DAYS
-from cdr_pipeline.warehouse.accounts.changes import add_changes
+from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import statement
 
@@ -267,4 +267,4 @@ def _touch(connection: Connection[Any], account_id: str, days: set[date], now: d
         connection.execute(
             statement("records/touch_days"), {"account_id": account_id, "dates": sorted(days), "now": now}
         )
-        add_changes(connection, account_id, "records", days, now=now)
+        ChangeTable(connection).add(account_id, "records", days, now=now)

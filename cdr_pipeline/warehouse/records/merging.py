@@ -10,7 +10,7 @@ from psycopg import Connection, sql
 
 from cdr_pipeline.core.records.links import IMPORTED
 from cdr_pipeline.errors import UnbalancedBatch
-from cdr_pipeline.warehouse.accounts.changes import add_changes
+from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_parts, link_batch
 from cdr_pipeline.warehouse.records.partitions import missing_partitions, partition_name
 from cdr_pipeline.warehouse.retention.masking import mask_erased
@@ -87,7 +87,7 @@ def merge_staged(
         touched |= add_up_parts(connection, parameters["account_id"], calls)
     touched |= link_batch(connection, parameters, new_days, old_days | withdrawn)
     statements.execute("records/touch_days", dates=sorted(touched))
-    add_changes(connection, parameters["account_id"], "records", touched, now=parameters["now"])
+    ChangeTable(connection).add(parameters["account_id"], "records", touched, now=parameters["now"])
     return MergeCounts(inserted, updated, frozenset(touched))
 
 

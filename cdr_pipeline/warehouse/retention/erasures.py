@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from psycopg import Connection
 
-from cdr_pipeline.warehouse.accounts.changes import add_changes
+from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.statement_runner import LedgerTables, StatementRunner
@@ -63,7 +63,7 @@ class Erasure:
         """
         touched = self.statements.execute("retention/touch_erased_days", reissue=reissue)
         erased = [day for (day,) in self.statements.tuples("retention/erased_days")]
-        add_changes(self.connection, self.account_id, "records", erased, now=self.now)
+        ChangeTable(self.connection).add(self.account_id, "records", erased, now=self.now)
         return touched
 
     def record(self, *, actor: str, reason: str, rejects: int) -> int:
