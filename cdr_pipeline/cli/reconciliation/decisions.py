@@ -12,7 +12,7 @@ from cdr_pipeline.cli.account_options import Accounts, Owner, several
 from cdr_pipeline.cli.listings import Cell, listing
 from cdr_pipeline.cli.reconciliation import break_options as options
 from cdr_pipeline.cli.reconciliation.breaks import SHOWN_ID, breaks_app
-from cdr_pipeline.cli.reports import reports, show
+from cdr_pipeline.cli.reports import reports, show, titles
 from cdr_pipeline.errors.counts import count_of
 
 if TYPE_CHECKING:
@@ -226,7 +226,8 @@ def add_rule(
             chosen, ctx, decision=decision.value, reason=reason, created_by=by, accounts=account
         )
     for rule in rules:
-        out.print(f"rule {rule.rule_id}, account {rule.account_id}: {_rule_words(rule)}", soft_wrap=True, markup=False)
+        owner = titles([rule.account_id], ctx)
+        out.print(f"rule {rule.rule_id}, account {owner}: {_rule_words(rule)}", soft_wrap=True, markup=False)
     _print(decision.value, result)
 
 

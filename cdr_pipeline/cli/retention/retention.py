@@ -6,7 +6,8 @@ import typer
 
 from cdr_pipeline.cli.account_options import argument
 from cdr_pipeline.cli.listings import Cell, listing
-from cdr_pipeline.cli.reports import is_json, reports, show
+from cdr_pipeline.cli.reports import is_json, reports, show, titles
+from cdr_pipeline.errors.counts import count_of
 
 retention_app = typer.Typer(help="Retention of old records by account.", no_args_is_help=True)
 _POLICIES: Final = listing(
@@ -91,10 +92,12 @@ def run(
         show(_MASKED, result.masked.items(), ctx)
     for month in result.months:
         days = ", ".join(day.isoformat() for day in month.unfinished)
-        detail = f"days open or late: {days}" if days else f"{month.records} records"
-        out.print(f"{month.account_id} {month.month:%Y-%m} {month.outcome}: {detail}", soft_wrap=True)
+        detail = f"days open or late: {days}" if days else count_of(month.records, "record")
+        account = titles([month.account_id], ctx)
+        out.print(f"{account} {month.month:%Y-%m} {month.outcome}: {detail}", markup=False, soft_wrap=True)
     for account_id, records in result.masked.items():
-        out.print(f"{account_id} masked: {records} records and earlier versions")
+        text = f"{titles([account_id], ctx)} masked: {count_of(records, 'record')} and earlier versions"
+        out.print(text, markup=False, soft_wrap=True)
     if result.failures:
         raise IncompleteNight(
             "; ".join(f"{failure.account_id}: {failure.code}" for failure in result.failures),

@@ -112,7 +112,7 @@ def replay(
     for reason, number in loaded.reject_reasons.items():
         out.print(f"  rejected: {number} {reason}")
     finish_upload(loaded, exported, ctx)
-    show_reconciled(reconciled)
+    show_reconciled(reconciled, ctx)
 
 
 @rejects_app.command("dismiss")
@@ -138,4 +138,4 @@ def dismiss(
     with run_context("dismissing") as ctx:
         dismissed = dismiss_rejects(DismissRequest(by, reason, upload, date.date() if date else None, account), ctx)
     out.print(f"{count_of(dismissed.rows, 'rejected row')} dismissed")
-    show_reconciled(dismissed.reconciled)
+    show_reconciled(dismissed.reconciled, ctx)

@@ -31,18 +31,22 @@ def finish_upload(loaded: "LoadedUpload", exported: "Sequence[ExportedDay]", ctx
     require_no_rejects(loaded)
 
 
-def show_reconciled(days: "Sequence[ReconciledDay]") -> None:
+def show_reconciled(days: "Sequence[ReconciledDay]", ctx: "RunContext") -> None:
     """Prints the verdicts of days that were reconciled again.
 
     Raises:
         IncompleteNight: a carrier's day could not be reconciled.
     """
+    from cdr_pipeline.cli.reports import titles
     from cdr_pipeline.cli.terminal import out
     from cdr_pipeline.errors import IncompleteNight
 
     for item in (item for day in days for item in day.carriers):
         day = item.kept.day
-        out.print(f"reconciled again: {day.business_date} {day.account_id} {day.carrier}: {item.light}", markup=False)
+        account = titles([day.account_id], ctx)
+        out.print(
+            f"reconciled again: {day.business_date} {account} {day.carrier}: {item.light}", markup=False, soft_wrap=True
+        )
     failures = [failure for day in days for failure in day.failures]
     if failures:
         causes = "; ".join(f"{failure.account_id}: [{failure.code}] {failure.message}" for failure in failures)
