@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from tests.support.console import ServedConsole, red_day, serving_console
+from tests.support.console_browser import started_chromium
 from tests.support.databases import copied_database
 from tests.support.own_clock import by_own_clock
 
@@ -28,9 +30,19 @@ def shared_console(
     folder = tmp_path_factory.mktemp("console")
     with copied_database(embedded_server) as url:
         settings = Settings(
-            data_dir=folder / "data", warehouse_url=url, DAGSTER_HOME=folder / "dagster_home", upload_settle_seconds=0
+            data_dir=folder / "data",
+            warehouse_url=url,
+            DAGSTER_HOME=folder / "dagster_home",  # type: ignore[call-arg]
+            upload_settle_seconds=0,
         )
         ctx = RunContext.open(by_own_clock(settings), clock=lambda: datetime(2026, 3, 10, 12, tzinfo=UTC))
         with serving_console(ctx) as served:
             red_day(ctx, calls=12)
             yield served
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """The browser of the module."""
+    with started_chromium() as started:
+        yield started

@@ -4,72 +4,20 @@ The tests share a server and a browser. Each has an account of its own.
 """
 
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
-
-import pytest
 
 from cdr_pipeline.serving.app import ServedApp
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 from tests.support.console import DAY, ServedConsole, red_day
+from tests.support.console_browser import NEEDS_CHROMIUM, browser
 from tests.support.serving import listening, store
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra browser)")
-axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
-FLAGS = ("--no-sandbox", "--disable-gpu", "--headless", "--no-first-run", "--disable-background-networking")
-SCREENS: Final = (
-    "/", "/calendar?month=2026-03", f"/days/self/{DAY}",
-    "/breaks?account=self&state=all", "/rules",
-    "/uploads", "/inbound", "/audit", "/users", "/sign-in",
-    "/deliveries", "/accounts", "/operations", "/profiles", "/profiles/edit?name=generic",
-    "/carriers", "/carriers/month?carrier=bell&month=2026-03",
-    "/help",
-    "/help/how-to/finance", "/search?account=self&q=&first=2026-03-01&last=2026-03-05", "/records/self/202603-leg0",
-)  # fmt: skip
-# Elements that reach beyond the right edge, outside of regions that scroll.
-WIDER: Final = """[...document.querySelectorAll("main *")].filter(item => !item.closest(".scroll, .prose pre")
-    && item.getBoundingClientRect().right > document.documentElement.clientWidth)
-    .map(item => item.outerHTML.slice(0, 80))"""
-
-
+pytestmark = NEEDS_CHROMIUM
 HEADER: Final = "id,caller,callee,start_time,duration_seconds,billing_seconds,cost,currency"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """The browser of the module."""
-    with playwright.sync_playwright() as play:
-        started = play.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield started
-        started.close()
-
-
-@contextmanager
-def browser(
-    chromium: Any, console: ServedConsole, role: str, account_id: str | None = None, **options: Any
-) -> Iterator[Any]:
-    """A page of a user of this role, who is signed in; errors of scripts and of the policy fail the test."""
-    context = chromium.new_context(locale="en-GB", **options)
-    context.add_cookies([{"name": "cdr_session", "value": console.session(role, account_id), "url": console.url}])
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    assert errors == []
-    context.close()
 
 
 def breaks_of(console: ServedConsole, account_id: str) -> list[str]:
@@ -181,23 +129,3 @@ def test_two_people_restate_a_day(shared_console: ServedConsole, chromium: Any) 
             page.get_by_text("The day is restated.").wait_for()
             page.get_by_role("link", name="see the differences").click()
             page.get_by_text("202603-late").wait_for()
-
-
-def test_no_screen_has_an_accessibility_fault(shared_console: ServedConsole, chromium: Any) -> None:
-    console = shared_console
-    seal_days(SealRequest([DAY], ["self"], Override("A. Controller", "checked")), console.ctx)
-    store(console.ctx, "self", {"record_id": "202603-late", "call_id": "late"})
-    found: dict[tuple[str, int, str], list[str]] = {}
-    with browser(chromium, console, "operator") as page:
-        for path in SCREENS:
-            page.goto(console.url + path)
-            for width, scheme in ((400, "light"), (400, "dark"), (1280, "light"), (1280, "dark")):
-                page.set_viewport_size({"width": width, "height": 900})
-                page.emulate_media(color_scheme=scheme)
-                faults = [violation["id"] for violation in axe_playwright.Axe().run(page).response["violations"]]
-                wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                if wider > 0:
-                    faults.append(f"wider than the window by {wider} pixels: {page.evaluate(WIDER)}")
-                if faults:
-                    found[path, width, scheme] = faults
-    assert found == {}
