@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from cdr_pipeline.errors import UnreadableUpload
-from cdr_pipeline.sources.uploads import drafting
-from cdr_pipeline.sources.uploads.drafting import draft_profile
+from cdr_pipeline.sources.uploads.drafting import profile_draft
+from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
 from cdr_pipeline.sources.uploads.profiles import load_profile, read_profile
 from tests.support.uploads import normalized
 
@@ -27,7 +27,7 @@ IDENTITY = {"carrier", "record_id", "extra_source", "raw", "line"}
 @pytest.fixture(autouse=True)
 def without_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     """Built-in profiles are compared in other tests; here, that would take most of the time."""
-    monkeypatch.setattr(drafting, "fitting_profiles", lambda *_: [])
+    monkeypatch.setattr(profile_draft, "fitting_profiles", lambda *_: [])
 
 
 def drafted(path: Path, answers: dict[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -13,8 +13,9 @@ import pytest
 from cdr_pipeline.core.normalize.imported import normalize_imported
 from cdr_pipeline.core.normalize.segments import join_segments
 from cdr_pipeline.errors import UploadHeld
-from cdr_pipeline.sources.uploads import drafting
-from cdr_pipeline.sources.uploads.drafting import Draft, draft_profile
+from cdr_pipeline.sources.uploads.drafting import profile_draft
+from cdr_pipeline.sources.uploads.drafting.draft import Draft
+from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import read_profile
 from cdr_pipeline.steps.run_context import RunContext
@@ -206,7 +207,7 @@ def cases(samples: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = samples.parent / "cases" / "import"
     if not folder.is_dir():
         pytest.skip("the folder of made cases is not next to this checkout")
-    monkeypatch.setattr(drafting, "fitting_profiles", lambda *_: [])
+    monkeypatch.setattr(profile_draft, "fitting_profiles", lambda *_: [])
     return folder
 
 

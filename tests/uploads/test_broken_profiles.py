@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cdr_pipeline.errors import InvalidProfile
-from cdr_pipeline.sources.uploads.drafting import draft_profile
+from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
 from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles, load_profile, profile_text, shown_text
 from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.reconciliation.reconcile_day import ReconcileRequest, reconcile_day

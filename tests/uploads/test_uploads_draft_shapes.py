@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdr_pipeline.errors import UnreadableUpload
-from cdr_pipeline.sources.uploads import drafting
-from cdr_pipeline.sources.uploads.drafting import Draft, draft_profile
+from cdr_pipeline.sources.uploads.drafting import profile_draft
+from cdr_pipeline.sources.uploads.drafting.draft import Draft
+from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
 from cdr_pipeline.sources.uploads.profiles import read_profile
 from tests.support.uploads import normalized
 
@@ -212,7 +213,7 @@ def outcome(path: Path, shape: Shape) -> str:
 @pytest.fixture(autouse=True)
 def without_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     """Built-in profiles are compared in other tests; here, that would take most of the time."""
-    monkeypatch.setattr(drafting, "fitting_profiles", lambda *_: [])
+    monkeypatch.setattr(profile_draft, "fitting_profiles", lambda *_: [])
 
 
 def drafted(folder: Path, number: int) -> Counter[str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from cdr_pipeline.errors import InvalidProfile, UnreadableUpload
-from cdr_pipeline.sources.uploads import drafting
-from cdr_pipeline.sources.uploads.drafting import draft_profile
+from cdr_pipeline.sources.uploads.drafting import profile_draft
+from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
 from cdr_pipeline.sources.uploads.profiles import check_profile
 from tests.support.uploads import normalized
 
@@ -26,7 +26,7 @@ SAMPLES = {
 def compared_where_it_matters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Built-in profiles are compared with real files only; the comparison takes most of the time of a draft."""
     if "samples" not in request.fixturenames:
-        monkeypatch.setattr(drafting, "fitting_profiles", lambda *_: [])
+        monkeypatch.setattr(profile_draft, "fitting_profiles", lambda *_: [])
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from cdr_pipeline.cli.uploads.profiles import profiles_app
 from cdr_pipeline.errors import UnreadableUpload
-from cdr_pipeline.sources.uploads.drafting import Draft, draft_profile
+from cdr_pipeline.sources.uploads.drafting.draft import Draft
+from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
 from cdr_pipeline.sources.uploads.profiles import check_profile
 from tests.support.uploads import normalized
 

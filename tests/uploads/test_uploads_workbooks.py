@@ -8,7 +8,7 @@ import pytest
 from openpyxl import Workbook
 
 from cdr_pipeline.errors import UnreadableUpload
-from cdr_pipeline.sources.uploads.drafting import draft_profile
+from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
 from cdr_pipeline.sources.uploads.opening import text_pieces
 from cdr_pipeline.sources.uploads.profiles import read_profile
 from tests.support.uploads import normalized

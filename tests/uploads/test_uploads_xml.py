@@ -7,7 +7,7 @@ import pytest
 from cdr_pipeline.core.fields.schemas import LINE
 from cdr_pipeline.core.uploads.profile import Layout
 from cdr_pipeline.errors import UnreadableUpload
-from cdr_pipeline.sources.uploads.drafting import draft_profile
+from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
 from cdr_pipeline.sources.uploads.parse import read_upload
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.xml_documents import xml_blocks

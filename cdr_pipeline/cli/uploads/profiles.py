@@ -127,7 +127,7 @@ def new(
     from cdr_pipeline.cli.terminal import err, ready_settings
     from cdr_pipeline.cli.uploads.trials import print_trial
     from cdr_pipeline.errors import ConfigurationError
-    from cdr_pipeline.sources.uploads.drafting import draft_profile
+    from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
 
     given = dict[str, str]()
     for text in answers or []:

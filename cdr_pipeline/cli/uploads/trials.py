@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from cdr_pipeline.sources.uploads.draft_trial import Trial
+    from cdr_pipeline.sources.uploads.drafting.trial import Trial
 
 _LONGEST_RAW = 60
 _NUMBERS = ("line", "seconds", "billed", "cost")

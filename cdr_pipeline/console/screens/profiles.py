@@ -19,8 +19,8 @@ from cdr_pipeline.console.sessions import CurrentUser, NotAllowed, NotVisible, O
 from cdr_pipeline.console.staged_files import StagedFile, find_staged, forget, stage
 from cdr_pipeline.errors import CdrError, UnknownProfile
 from cdr_pipeline.files.durable import new_file
-from cdr_pipeline.sources.uploads.draft_trial import Trial, try_profile
-from cdr_pipeline.sources.uploads.drafting import draft_profile
+from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
+from cdr_pipeline.sources.uploads.drafting.trial import Trial, try_profile
 from cdr_pipeline.sources.uploads.profiles import broken_profiles, list_profiles, load_profile, read_profile, shown_text
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cdr_pipeline.sources.uploads.draft_columns import Choice, Contents
-from cdr_pipeline.sources.uploads.draft_sheet import Sheet
+from cdr_pipeline.sources.uploads.drafting.columns.contents import Contents
+from cdr_pipeline.sources.uploads.drafting.columns.roles import Choice
+from cdr_pipeline.sources.uploads.drafting.sheet.sheet import Sheet
 
 _BEGINS: Final = frozenset({"INVITE", "START", "SETUP", "BEGIN"})
 _ENDS: Final = frozenset({"BYE", "STOP", "RELEASE", "END", "HANGUP"})

@@ -1,0 +1,1 @@
+"""Columns of a sample: what they hold, and which field each one is."""

@@ -1,0 +1,1 @@
+"""Shapes of unknown files: delimited, fixed width, JSON, XML; header and footers."""

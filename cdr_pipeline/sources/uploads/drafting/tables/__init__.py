@@ -1,0 +1,1 @@
+"""Tables of a drafted profile, one subject a file."""
