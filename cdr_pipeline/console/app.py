@@ -81,7 +81,7 @@ def create_console(ctx: RunContext) -> ConsoleGuard:
     app.add_exception_handler(NotAllowed, _not_allowed)
     app.add_exception_handler(NotVisible, _not_found)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _not_found)
+    app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(CdrError, _failed)
     app.add_exception_handler(Exception, _fault)
     return ConsoleGuard(app, settings.serve_upload_bytes)
@@ -102,6 +102,15 @@ async def _not_allowed(request: Request, error: Exception) -> Response:
 
 async def _not_found(request: Request, _: Exception) -> Response:
     return page(request, "error.html", status=404, kind="not_found", message="", hint="")
+
+
+async def _not_valid(request: Request, error: Exception) -> Response:
+    """An address or a form with a value that cannot be read; of a form, the page names the fields."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    fields = [str(item["loc"][1]) for item in error.errors() if item["loc"][0] == "body" and len(item["loc"]) > 1]
+    if not fields:
+        return await _not_found(request, error)
+    return page(request, "error.html", status=400, kind="fields", message=", ".join(dict.fromkeys(fields)), hint="")
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

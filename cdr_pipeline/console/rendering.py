@@ -25,6 +25,7 @@ _MOST_CHOICES: Final = 100
 # Texts of notices that a redirect can name; anything else in the address is ignored.
 NOTICES: Final = {
     "decided": "The decision is recorded.",
+    "none_selected": "Nothing was decided: select at least one break.",
     "sealed": "The day is sealed.",
     "asked": "A second approver must confirm this. It waits on the page of the day and on the first page of approvers.",
     "turned_down": "The request is turned down.",

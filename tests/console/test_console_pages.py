@@ -18,7 +18,7 @@ from cdr_pipeline.exports.reconciliation_words import CAUSES
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 from cdr_pipeline.steps.reconciliation.breaks import BreakFilter, list_breaks
 from cdr_pipeline.steps.reconciliation.decisions import decide_breaks
-from tests.support.console import DAY, Person, ServedConsole, red_day
+from tests.support.console import DAY, Person, ServedConsole, red_day, visible_text
 from tests.support.serving import store
 
 CONSOLE: Final = Path(__file__).parents[2] / "cdr_pipeline" / "console"
@@ -49,8 +49,9 @@ def composed_texts() -> set[str]:
             if "ComposedText(" not in text or file.name == "composed_text.py":
                 continue
             tree = ast.parse(text)
-            calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-            used = [node.args[0] for node in calls if node.func.id in ("ComposedText", "_money")]
+            calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+            named = [(node.func.id, node.args[0]) for node in calls if isinstance(node.func, ast.Name) and node.args]
+            used = [first for name, first in named if name in ("ComposedText", "_money")]
             names = {part.id for node in used for part in ast.walk(node) if isinstance(part, ast.Name)}
             used += [
                 node.value
@@ -220,6 +221,19 @@ def test_a_break_decided_meanwhile_is_not_decided_again(console: ServedConsole) 
     assert refused.status_code == 409
     assert "nothing was decided" in refused.text
     assert "11 breaks" in first.text("/breaks", account="self")
+
+
+def test_a_decision_about_no_break_says_that_nothing_was_decided(console: ServedConsole) -> None:
+    person = console.person("finance")
+    answer = person.send("/breaks/decide", decision="disputed", reason="rate", back="account=self&state=open")
+    assert answer.headers["location"] == "/breaks?account=self&state=open&notice=none_selected"
+    assert "Nothing was decided: select at least one break." in person.text(answer.headers["location"])
+
+
+def test_a_form_that_lacks_a_value_names_it(console: ServedConsole) -> None:
+    answer = console.person("finance").send("/breaks/decide", decision="disputed", reason="")
+    assert answer.status_code == 400
+    assert "Nothing was changed. Go back and fill in, or correct: reason" in visible_text(answer.text)
 
 
 def test_over_and_undercharges_are_never_netted(console: ServedConsole) -> None:

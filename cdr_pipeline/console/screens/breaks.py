@@ -121,6 +121,7 @@ def show_breaks(request: Request, user: CurrentUser) -> Response:
         packs=_packs(breaks) if user.may(Permission.EXACT_FILES) else [],
         count=len(breaks),
         groups=_groups(breaks),
+        selected=query.get("selected") == "all",
         filters=filters | {"state": state if state in _STATES else "all"},
     )
 
@@ -139,7 +140,7 @@ class DecisionForm(BaseModel):
 
     decision: Decision
     reason: Annotated[str, Field(min_length=1, max_length=1_000)]
-    breaks: Annotated[list[ListedBreak], Field(alias="break", min_length=1, max_length=10_000)]
+    breaks: Annotated[list[ListedBreak], Field(alias="break", max_length=10_000)] = []
     back: Annotated[str, Field(max_length=4_000)] = ""
 
     @property
@@ -153,6 +154,8 @@ class DecisionForm(BaseModel):
 def decide(request: Request, user: CurrentUser, form: Annotated[DecisionForm, Form()]) -> Response:
     """Records one decision about all selected breaks, or about none of them."""
     require(user, Permission.DECIDE)
+    if not form.breaks:
+        return _back(form.back, "none_selected")
     ctx = service_of(request).ctx
     reason = form.reason.strip()
     decided = decide_listed(
@@ -169,8 +172,13 @@ def decide(request: Request, user: CurrentUser, form: Annotated[DecisionForm, Fo
             subject=count_of(count, "break"),
             reason=reason,
         )
-    query = form.back if form.back.isprintable() else ""
-    return RedirectResponse(f"/breaks?{query}&notice=decided" if query else "/breaks?notice=decided", status_code=303)
+    return _back(form.back, "decided")
+
+
+def _back(query: str, notice: str) -> Response:
+    """Leads to the page that the form was sent from."""
+    kept = f"{query}&" if query and query.isprintable() else ""
+    return RedirectResponse(f"/breaks?{kept}notice={notice}", status_code=303)
 
 
 @router.get("/breaks/pack/{account_id}/{business_date}")

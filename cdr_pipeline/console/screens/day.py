@@ -1,10 +1,11 @@
 """One account's day: state, obstacles, totals, files with their manifests, verification, seal and restatement."""
 
+from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated, BinaryIO, Final
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import FileResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 from starlette.background import BackgroundTask
 
 from cdr_pipeline.console.catalog import Language
@@ -28,6 +29,7 @@ from cdr_pipeline.steps.accounts.users import Permission, SignedIn, list_events,
 from cdr_pipeline.steps.days import day_acts
 from cdr_pipeline.steps.days.day_acts import ActResult
 from cdr_pipeline.steps.days.day_details import DayDetails, VerifiedFile, day_details, verify_day
+from cdr_pipeline.steps.days.made_files import REDACTED, make_file, makeable_files
 from cdr_pipeline.steps.days.published_files import find_file
 from cdr_pipeline.steps.days.seal_days import Obstacle
 from cdr_pipeline.steps.days.second_person import approve, turn_down, waiting_requests
@@ -36,9 +38,9 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
 
 router = APIRouter()
-_PUBLIC_DIALECT = "redacted"
 _ROWS: Final = 200
 _MOST_EXPORTED: Final = 1_000_000
+_CHUNK: Final = 1 << 20
 _NOT_LATE: Final = "the day is not late, or a load of the account is running"
 _DIFFERENCE: Final = TableExport[dict[str, str | None]](
     "version_difference",
@@ -162,18 +164,30 @@ def show_version(request: Request, user: CurrentUser, account_id: str, business_
 
 @router.get("/days/{account_id}/{business_date}/files/{file_id}")
 def download_file(request: Request, user: CurrentUser, account_id: str, business_date: date, file_id: str) -> Response:
-    """A daily file, byte for byte. Viewers get the redacted dialect only."""
+    """A daily file, byte for byte, or one in another dialect, made now. Viewers get the redacted dialect only."""
     account = visible_account(user, account_id)
     if not file_id.startswith(f"{business_date}_"):
         raise NotVisible
-    if not file_id.endswith(f"_{_PUBLIC_DIALECT}"):
+    if not file_id.endswith(f"_{REDACTED}"):
         require(user, Permission.EXACT_FILES)
     require_signed(request)
     ctx = service_of(request).ctx
     file = find_file(account.account_id, file_id, ctx)
-    if file is None:
+    made = make_file(account.account_id, file_id, ctx) if file is None else None
+    if file is None and made is None:
         raise NotVisible
     record_event(user, "download", ctx, account_id=account_id, business_date=business_date, subject=file_id)
+    if made is not None:
+        return StreamingResponse(
+            _chunks(made.content),
+            media_type="application/octet-stream",
+            headers={
+                "Content-Disposition": f'attachment; filename="{made.name}"',
+                "Content-Length": str(made.size),
+                "X-Content-SHA256": made.sha256,
+            },
+        )
+    assert file is not None  # noqa: S101 - one of both was found
     stored = isinstance(file.path, StorePath)
     local = download(file.path) if isinstance(file.path, StorePath) else file.path
     return FileResponse(
@@ -183,6 +197,12 @@ def download_file(request: Request, user: CurrentUser, account_id: str, business
         headers={"X-Content-SHA256": file.sha256},
         background=BackgroundTask(local.unlink, missing_ok=True) if stored else None,
     )
+
+
+def _chunks(content: BinaryIO) -> Iterator[bytes]:
+    with content:
+        while chunk := content.read(_CHUNK):
+            yield chunk
 
 
 def _day_of_form(
@@ -228,7 +248,8 @@ def _show(
         waiting=waiting_requests([account_id], ctx, business_date=business_date),
         events=[event for event in list_events(user, ctx, business_date=business_date)
                 if event.account_id == account_id],
-        public_dialect=_PUBLIC_DIALECT,
+        public_dialect=REDACTED,
+        makeable=makeable_files(details.files, ctx),
     )  # fmt: skip
 
 
