@@ -110,6 +110,21 @@ class LandedReply:
 
 
 @dataclass(frozen=True, slots=True)
+class SmallWindow:
+    """A landed window that is read together with others.
+
+    Attributes:
+        account_id: account that owns the records.
+        replies: its list pages; it has no detail documents.
+        rows: number of list rows.
+    """
+
+    account_id: str
+    replies: Iterable[LandedReply]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordOwner:
     """Account that owns the records.
 
@@ -237,6 +252,20 @@ class Upstream(Protocol):
 
         Only fields that are ``detail_only`` in the field dictionary may come from a detail document. A document is
         fetched once; when the window is read again, the list row alone must give the same other fields.
+        """
+        ...
+
+    def normalized_together(self, windows: Sequence[SmallWindow], owner: RecordOwner) -> CheckedRows:
+        """Canonical rows of several small windows in one frame, because a frame for each takes much longer.
+
+        Each row is as ``normalized`` returns it, except that ``line`` counts the list rows of all windows.
+
+        Args:
+            windows: windows that together fit into one frame.
+            owner: values that are the same for all of their accounts; its ``account_id`` has no meaning.
+
+        Raises:
+            ValueError: a window has another number of rows than expected.
         """
         ...
 

@@ -19,6 +19,7 @@ from cdr_pipeline.warehouse.collect.pace import SharedPace
 from cdr_pipeline.warehouse.collect.windows import (
     Claim,
     Collection,
+    DayWindow,
     LandedWindow,
     OpenWindow,
     RecordedWindow,
@@ -34,7 +35,7 @@ from cdr_pipeline.warehouse.days.day_states import (
     ExportFile,
     RecordLocation,
 )
-from cdr_pipeline.warehouse.days.days import DayRecord, DayStatus, DayTable
+from cdr_pipeline.warehouse.days.days import CompleteDay, DayRecord, DayStatus, DayTable
 from cdr_pipeline.warehouse.days.deliveries import Delivery, DeliveryTable, DueFile
 from cdr_pipeline.warehouse.days.export_files import FileTable
 from cdr_pipeline.warehouse.days.sealed_files import SealedFile, SealedFileTable
@@ -71,12 +72,14 @@ __all__ = [
     "CalendarDay",
     "Claim",
     "Collection",
+    "CompleteDay",
     "DayBatch",
     "DayEvent",
     "DayLine",
     "DayObstacles",
     "DayRecord",
     "DayStatus",
+    "DayWindow",
     "Delivery",
     "DueFile",
     "ExportFile",

@@ -35,13 +35,14 @@ BELIEVED_EQUAL: Final = (
 
 
 @cache
-def statement(name: str) -> sql.Composed:
-    """Returns a statement with its generated column lists filled in.
+def statement(name: str) -> bytes:
+    """Returns a statement with its generated column lists filled in, as psycopg sends it.
 
     Args:
         name: topic and name of the statement, such as ``records/insert_records``.
     """
-    return _template(name).format(**_PARTS.get(name, {}))
+    # Psycopg keeps what it has parsed by the text; a composed statement would be put together at each call.
+    return _template(name).format(**_PARTS.get(name, {})).as_bytes(None)
 
 
 def named(name: str, /, **parts: sql.Composable) -> sql.Composed:

@@ -20,8 +20,8 @@ SELECT array_agg(DISTINCT below.account_id) AS account_ids
 FROM below
 
 -- Name:        accounts
--- Purpose:     all accounts, or one of them, with their earlier time zones.
--- Parameters:  account_id: null for all.   Grain: account_id.   Locks: none.
+-- Purpose:     all accounts, or some of them, with their earlier time zones.
+-- Parameters:  account_ids (array): null for all.   Grain: account_id.   Locks: none.
 SELECT
     accounts.account_id,
     accounts.name,
@@ -44,7 +44,7 @@ LEFT JOIN (
     GROUP BY account_id
 ) AS before
     ON before.account_id = accounts.account_id
-WHERE %(account_id)s::text IS NULL OR accounts.account_id = %(account_id)s
+WHERE %(account_ids)s::text [] IS NULL OR accounts.account_id = any(%(account_ids)s)
 ORDER BY accounts.account_id
 
 -- Name:        add_account

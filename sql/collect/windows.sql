@@ -15,32 +15,25 @@ WHERE
     AND landing_path IS NOT NULL
 
 -- Name:        day_volumes
--- Purpose:     number of the switch's records of an account by day; only days that were collected completely.
--- Parameters:  account_id, business_dates (array).   Grain: business_date.   Locks: none.
+-- Purpose:     number of the switch's records of accounts by day; only days that were collected completely.
+-- Parameters:  account_ids, business_dates (arrays).   Grain: account_id, business_date.   Locks: none.
 SELECT
+    days.account_id,
     days.business_date,
     (
         SELECT count(*)
         FROM cdr
         WHERE
-            cdr.account_id = %(account_id)s
+            cdr.account_id = days.account_id
             AND cdr.business_date = days.business_date
             AND cdr.origin = 'api'
     ) AS row_count
 FROM days
 WHERE
-    days.account_id = %(account_id)s
+    days.account_id = any(%(account_ids)s)
     AND days.business_date = any(%(business_dates)s::date [])
     AND days.complete_through IS NOT NULL
-ORDER BY days.business_date
-
--- Name:        days_to_load
--- Purpose:     other business dates of an account with landed windows that are not loaded yet.
--- Parameters:  account_id, business_date.   Grain: business_date.   Locks: none.
-SELECT DISTINCT business_date
-FROM windows
-WHERE account_id = %(account_id)s AND business_date <> %(business_date)s AND state = 'landed'
-ORDER BY business_date
+ORDER BY days.account_id, days.business_date
 
 -- Name:        failed_windows
 -- Purpose:     account-days with windows that could not be collected, with the first error of each.
@@ -77,31 +70,6 @@ SELECT record_id
 FROM cdr_keys
 WHERE account_id = %(account_id)s AND origin = 'api' AND has_detail AND record_id = any(%(record_ids)s)
 
--- Name:        landed_windows
--- Purpose:     landed windows of a business date: those not loaded yet, or all of them for a replay.
--- Parameters:  account_id, business_date, replay.   Grain: account_id, starts_at, ends_at.   Locks: none.
-SELECT
-    starts_at,
-    ends_at,
-    dialect,
-    landing_path,
-    landed_at
-FROM windows
-WHERE
-    account_id = %(account_id)s
-    AND business_date = %(business_date)s
-    AND (state = 'landed' OR (%(replay)s AND landing_path IS NOT NULL))
-ORDER BY starts_at, ends_at
-
--- Name:        loaded_windows
--- Purpose:     loaded windows of a business date.
--- Parameters:  account_id, business_date.   Grain: account_id, starts_at, ends_at.   Locks: none.
-SELECT
-    starts_at,
-    ends_at
-FROM windows
-WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND state = 'loaded'
-
 -- Name:        mark_window_outdated
 -- Purpose:     mark a window to be fetched again because its request was wrong; until then its day is incomplete.
 -- Parameters:  as named.   Grain: account_id, starts_at, ends_at, business_date.   Locks: the row.   Idempotent: yes.
@@ -133,16 +101,32 @@ FROM windows
 WHERE account_id = %(account_id)s AND state = 'failed' AND error_code = %(error_code)s
 ORDER BY business_date DESC
 
--- Name:        record_collected_day
--- Purpose:     record that every window of a day is loaded: how far the switch's data is complete, and the verdict on
---              the day's volume.
--- Parameters:  as named.   Grain: account_id, business_date.   Locks: the row.   Idempotent: yes.
+-- Name:        record_collected_days
+-- Purpose:     record that every window of some days is loaded: how far the switch's data is complete, and the verdict
+--              on the volume of each.
+-- Parameters:  account_ids, business_dates, through, volumes, usual_rows (arrays of the same length), now.
+-- Grain:       account_id, business_date.   Locks: the rows.   Idempotent: yes.
 INSERT INTO days AS day (
     account_id, business_date, state, changes, exported_changes, collected_at, complete_through, volume, usual_rows
 )
-VALUES (
-    %(account_id)s, %(business_date)s, 'open', 0, 0, %(now)s, %(complete_through)s, %(volume)s, %(usual_rows)s
-)
+SELECT
+    complete.account_id,
+    complete.business_date,
+    'open',
+    0,
+    0,
+    %(now)s::timestamptz,
+    complete.complete_through,
+    complete.volume,
+    complete.usual_rows
+FROM unnest(
+    %(account_ids)s::text [],
+    %(business_dates)s::date [],
+    %(through)s::timestamptz [],
+    %(volumes)s::text [],
+    %(usual_rows)s::integer []
+) AS complete (account_id, business_date, complete_through, volume, usual_rows)
+ORDER BY complete.account_id, complete.business_date
 ON CONFLICT (account_id, business_date) DO UPDATE SET
     collected_at = excluded.collected_at,
     complete_through = greatest(excluded.complete_through, day.complete_through),
@@ -282,3 +266,38 @@ WHERE
     AND landing_path IS NOT NULL
     AND starts_at >= %(starts_at)s
     AND ends_at <= %(ends_at)s
+
+-- Name:        windows_of_days
+-- Purpose:     state of all windows of accounts on business dates.
+-- Parameters:  account_ids, business_dates (arrays).   Grain: account_id, starts_at, ends_at, business_date.   Locks: none.
+SELECT
+    account_id,
+    business_date,
+    starts_at,
+    ends_at,
+    state,
+    dialect
+FROM windows
+WHERE account_id = any(%(account_ids)s) AND business_date = any(%(business_dates)s::date [])
+ORDER BY account_id, business_date, starts_at, ends_at
+
+-- Name:        windows_to_load
+-- Purpose:     landed windows of a business date that are not loaded yet, and of other dates if these are wanted; all
+--              landed windows of the date for a replay.
+-- Parameters:  account_ids (array), business_date, others, replay.
+-- Grain:       account_id, starts_at, ends_at, business_date.   Locks: none.
+SELECT
+    account_id,
+    business_date,
+    starts_at,
+    ends_at,
+    dialect,
+    landing_path,
+    landed_at,
+    loaded_sha256 IS NOT NULL AS loaded_before
+FROM windows
+WHERE
+    account_id = any(%(account_ids)s)
+    AND (%(others)s OR business_date = %(business_date)s)
+    AND (state = 'landed' OR (%(replay)s AND landing_path IS NOT NULL))
+ORDER BY account_id, business_date, starts_at, ends_at

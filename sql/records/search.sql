@@ -1,9 +1,16 @@
 -- Name:        count_records
--- Purpose:     number of the switch's records of an account on a day.
--- Parameters:  account_id, business_date.   Grain: one row.   Locks: none.
-SELECT count(*) AS row_count
+-- Purpose:     number of the switch's records of accounts by day.
+-- Parameters:  account_ids, business_dates (arrays).   Grain: account_id, business_date.   Locks: none.
+SELECT
+    account_id,
+    business_date,
+    count(*) AS row_count
 FROM cdr
-WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND origin = 'api'
+WHERE
+    account_id = any(%(account_ids)s)
+    AND business_date = any(%(business_dates)s::date [])
+    AND origin = 'api'
+GROUP BY account_id, business_date
 
 -- Name:        legs
 -- Purpose:     all legs of an interaction, or of the interaction or bridge that a leg belongs to, oldest first.

@@ -52,7 +52,7 @@ def test_the_same_rows_are_recorded_as_unchanged_without_being_read(
         assert again == BatchCounts(read=3, unchanged=2, duplicate=1)
 
     with ctx.ledger() as ledger:
-        assert ledger.windows.landed("acct", DAY) == []
+        assert ledger.windows.to_load(["acct"], DAY) == {}
         kept = ledger.connection.execute("SELECT count(*), sum(rows_read) FROM batches").fetchone()
     assert kept == (3, 9)
 

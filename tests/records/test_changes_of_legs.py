@@ -13,7 +13,7 @@ from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.retention.erase_number import EraseRequest, erase_number
 from cdr_pipeline.steps.retention.retain_records import retain_records, set_policy
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.ledger import Account, CompleteDay
 from cdr_pipeline.warehouse.records.links import Link, set_links, withdraw_links
 from tests.support.days import ACCOUNT, PERSON, deliver, export, later, seal, state
 from tests.support.nights import warehouse
@@ -37,13 +37,9 @@ def place(ctx: RunContext) -> RunContext:
     with ctx.ledger() as ledger:
         ledger.accounts.add(Account(ACCOUNT), now=ctx.clock())
         for day in (DAY, NEXT, EDGE, OVER):
-            ledger.days.record_collected(
-                account_id=ACCOUNT,
-                business_date=day,
-                complete_through=datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=UTC),
-                volume=Volume(0, None, "usual"),
-                now=ctx.clock(),
-            )
+            through = datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=UTC)
+            complete = CompleteDay(ACCOUNT, day, through, Volume(0, None, "usual"))
+            ledger.days.record_collected([complete], now=ctx.clock())
     return ctx
 
 

@@ -29,7 +29,7 @@ from cdr_pipeline.warehouse.statements import MASKED_TABLES, statement
 cells = redacted(pl.DataFrame({"added_email": ["zoe@example.com"]}), "key")
 print(cells["added_email"].to_list())
 print("added_email" in MASKED_TABLES[0]["assignments"].as_string())
-print("added_email" in statement("retention/find_records").as_string())
+print("added_email" in statement("retention/find_records").decode())
 print("added_email" in module.UNLOGGED)
 """
 

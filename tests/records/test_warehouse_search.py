@@ -10,14 +10,19 @@ from uuid import uuid4
 import polars as pl
 import psycopg
 import pytest
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 
 from cdr_pipeline.core.records.search import Compare, InstantRange, Operator, PageKey, PathEquals, Search
 from cdr_pipeline.warehouse.accounts.tenancy import begin_scoped
 from cdr_pipeline.warehouse.records.candidates import SearchTerms, narrowed, network_terms, search_terms
 from cdr_pipeline.warehouse.records.conditions import BoundValues
-from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
-from cdr_pipeline.warehouse.records.search import _composed, find_legs, find_page, is_read_in_order
+from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchKind, batch_load
+from cdr_pipeline.warehouse.records.search import (
+    _composed,  # pyright: ignore[reportPrivateUsage]
+    find_legs,
+    find_page,
+    is_read_in_order,
+)
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 from cdr_pipeline.warehouse.server.engine import connect
 from cdr_pipeline.warehouse.server.migrate import upgrade
@@ -72,7 +77,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "INSERT INTO accounts (account_id, name, time_zone, active, added_at)"
             " VALUES ('acct', '', 'UTC', true, now())"
         )
-        for kind, origin, count in (("window", "api", RECORDS), ("upload", "imported", RECORDS // 10)):
+        loads: list[tuple[BatchKind, str, int]] = [("window", "api", RECORDS), ("upload", "imported", RECORDS // 10)]
+        for kind, origin, count in loads:
             with batch_load(connection, BatchHeader("acct", uuid4(), kind, "s", NOW, date(2026, 1, 1))) as load:
                 load.stage(_records(origin, count))
                 load.finish(read=count)
@@ -86,7 +92,7 @@ async def _plan_and_ids(url: str, search: Search, start: PageKey | None = None) 
         await begin_scoped(connection, search.accounts, in_order=is_read_in_order(search))
         query, bound = _composed("records/page", search, start, as_json=True)
         values: dict[str, Any] = bound.values | {"row_limit": 50, "utc_offset": 0}
-        explained = await connection.execute(psycopg.sql.SQL("EXPLAIN ANALYZE ") + query, values)
+        explained = await connection.execute(sql.SQL("EXPLAIN ANALYZE ") + query, values)
         plan = "\n".join(row[0] for row in await explained.fetchall())
         found = await connection.execute(query, values)
         return plan, {row[1] for row in await found.fetchall()}
@@ -198,9 +204,7 @@ def test_legs_of_a_call_are_found_by_an_index(filled: str, identity: str, expect
         async with await AsyncConnection.connect(filled, autocommit=True) as connection:
             await begin_scoped(connection, ["acct"])
             values = {"account_id": "acct", "identity": identity, "row_limit": 1000}
-            explained = await connection.execute(
-                psycopg.sql.SQL("EXPLAIN ANALYZE ") + statement("records/legs"), values
-            )
+            explained = await connection.execute(b"EXPLAIN ANALYZE " + statement("records/legs"), values)
             plan = "\n".join(row[0] for row in await explained.fetchall())
             return plan, {row["record_id"] for row in await find_legs(connection, "acct", identity)}
 

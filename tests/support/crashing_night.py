@@ -56,7 +56,7 @@ POINTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "before_release": (WindowTable, "release", lambda _: die),
     "after_stage": (BatchLoad, "stage", lambda wrapped: then(wrapped, die)),
     "before_commit": (BatchLoad, "finish", lambda wrapped: then(wrapped, die)),
-    "after_commit": (load_day, "_note_completeness", lambda _: die),
+    "after_commit": (load_day, "note_completeness", lambda _: die),
 }
 
 

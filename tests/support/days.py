@@ -17,7 +17,7 @@ from cdr_pipeline.steps.days.export_days import ExportedDay, ExportRequest, expo
 from cdr_pipeline.steps.days.restate_days import RestatedDay, RestateRequest, restate_days
 from cdr_pipeline.steps.days.seal_days import Override, SealedDay, SealRequest, seal_days
 from cdr_pipeline.steps.run_context import RunContext
-from cdr_pipeline.warehouse.ledger import Account
+from cdr_pipeline.warehouse.ledger import Account, CompleteDay
 from cdr_pipeline.warehouse.records.loading import BatchHeader, BatchLoad, batch_load
 from tests.support.records import rows
 
@@ -36,13 +36,8 @@ def collected(ctx: RunContext, day: date = DAY, *, volume: Literal["usual", "thi
     """The account is known, and its day was collected whole."""
     with ctx.ledger() as ledger:
         ledger.accounts.add(Account(ACCOUNT, time_zone="Europe/Berlin"), now=ctx.clock())
-        ledger.days.record_collected(
-            account_id=ACCOUNT,
-            business_date=day,
-            complete_through=day_bounds(day, "Europe/Berlin")[1],
-            volume=Volume(0, None, volume),
-            now=ctx.clock(),
-        )
+        complete = CompleteDay(ACCOUNT, day, day_bounds(day, "Europe/Berlin")[1], Volume(0, None, volume))
+        ledger.days.record_collected([complete], now=ctx.clock())
 
 
 @contextmanager

@@ -4,7 +4,7 @@ It has none of Kazoo's traits: no month edges, no JSON, no token. It shows what 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import TracebackType
@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import orjson
 import polars as pl
 
-from cdr_pipeline.core.fields.schemas import CheckedRows, no_rejects, working_schema
+from cdr_pipeline.core.fields.schemas import LINE, CheckedRows, no_rejects, working_schema
 from cdr_pipeline.core.time.account_zones import AccountZones
 from cdr_pipeline.errors import ConfigurationError, DialectChanged, UpstreamAccountNotFound, WindowTooHeavy
 from cdr_pipeline.settings import Settings
@@ -22,6 +22,7 @@ from cdr_pipeline.sources.upstream import (
     LighterWindows,
     ListReply,
     RecordOwner,
+    SmallWindow,
     Span,
     UpstreamAccount,
     Window,
@@ -140,6 +141,18 @@ class MemoryUpstream:
         schema = working_schema() | {"has_detail": pl.Boolean(), "detail_source": pl.String()}
         frame = pl.DataFrame(rows, schema=schema, orient="row")
         yield CheckedRows(frame.with_columns(business_date=zones.business_date(pl.col("started_at"))), no_rejects())
+
+    def normalized_together(self, windows: Sequence[SmallWindow], owner: RecordOwner) -> CheckedRows:
+        """The frames of the windows, one below the other."""
+        frames: list[pl.DataFrame] = []
+        before = 0
+        for window in windows:
+            (checked,) = self.normalized(window.replies, replace(owner, account_id=window.account_id))
+            if checked.rows.height != window.rows:
+                raise ValueError("a window has other rows than expected")
+            frames.append(checked.rows.with_columns(pl.col(LINE) + before))
+            before += window.rows
+        return CheckedRows(pl.concat(frames), no_rejects())
 
     def clock(self) -> datetime | None:
         """This process has the same clock."""

@@ -30,6 +30,7 @@ _ACCOUNT_KEY: Final = "account_id"
 INVALID_TEXT: Final = "__invalid_text"
 _UNREADABLE: Final = "unread"
 _DETAIL_ACCOUNT: Final = "__detail_account"
+_OWNER: Final = "__owner"
 # Kazoo's cost is in units of 1/10000 dollar. The rate in the same row is in dollars.
 _DOLLARS_PER_UNIT: Final = Decimal("0.0001")
 _UNIT_DECIMALS: Final = 4
@@ -53,7 +54,7 @@ class Rows:
 def normalize_list(
     rows: Rows,
     *,
-    account_id: str,
+    account_id: str | pl.Series,
     time_zone: str,
     plan: NumberPlan,
     first_line: int = 1,
@@ -64,8 +65,8 @@ def normalize_list(
     """Converts list rows to canonical rows, with fields from detail documents if these were fetched.
 
     Args:
-        rows: list rows of one account.
-        account_id: account that the request was for.
+        rows: list rows.
+        account_id: account that the request was for; a series with the account of each row if there were several.
         time_zone: IANA zone of the account; decides the business date.
         plan: number plan of the account.
         first_line: number of the first row within its window.
@@ -83,7 +84,10 @@ def normalize_list(
     frame = texts.with_row_index(LINE, offset=first_line).with_columns(
         pl.col(LINE).cast(pl.Int64),
         direction=pl.coalesce("direction", "call_direction"),
-        **{EXTRA: pl.col(RAW) if extra_keys else pl.lit(None, pl.String)},
+        **{
+            EXTRA: pl.col(RAW) if extra_keys else pl.lit(None, pl.String),
+            _OWNER: pl.lit(account_id) if isinstance(account_id, str) else account_id,
+        },
     )
     list_rows = frame.select(
         LINE,
@@ -91,13 +95,14 @@ def normalize_list(
         EXTRA,
         INVALID_TEXT,
         _ACCOUNT_KEY,
+        _OWNER,
         *(pl.col(field.list_key).alias(field.name) for field in FIELDS if field.list_key),
     )
     joined = list_rows.join(_documents(details), on="record_id", how="left", maintain_order="left")
-    typed, faults = _with_typed_columns(joined, account_id)
+    typed, faults = _with_typed_columns(joined)
     split = split_rejects(typed, faults)
     zones = AccountZones(time_zone, tuple(earlier_zones))
-    return CheckedRows(_with_derived_columns(split.rows, account_id, zones, plan, currency), split.rejects)
+    return CheckedRows(_with_derived_columns(split.rows, zones, plan, currency), split.rejects)
 
 
 def checked_schema() -> dict[str, pl.DataType]:
@@ -156,14 +161,14 @@ def _at_path(field: Field) -> pl.Expr:
     return pl.when(value != "").then(value)
 
 
-def _with_typed_columns(frame: pl.DataFrame, account_id: str) -> tuple[pl.DataFrame, list[RowFault]]:
+def _with_typed_columns(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[RowFault]]:
     """Typed columns, and the conditions of rejects. A value that cannot be cast rejects its row."""
     faults = [
         RowFault("record_id", Reject.INVALID_JSON, pl.col(INVALID_TEXT) == _UNREADABLE),
         RowFault("record_id", Reject.INVALID_TEXT, pl.col(INVALID_TEXT).is_not_null()),
         RowFault("record_id", Reject.NUL_CHARACTER, _contains_nul(frame)),
-        RowFault("account_id", Reject.OTHER_ACCOUNT, pl.col(_DETAIL_ACCOUNT) != account_id),
-        RowFault("account_id", Reject.OTHER_ACCOUNT, pl.col(_ACCOUNT_KEY) != account_id),
+        RowFault("account_id", Reject.OTHER_ACCOUNT, pl.col(_DETAIL_ACCOUNT) != pl.col(_OWNER)),
+        RowFault("account_id", Reject.OTHER_ACCOUNT, pl.col(_ACCOUNT_KEY) != pl.col(_OWNER)),
         RowFault("started_at", Reject.MISSING_VALUE, pl.col("__started_at").is_null()),
         RowFault("started_at", Reject.NOT_A_NUMBER, pl.col("__ticks").is_null()),
         RowFault("started_at", Reject.TIME_EPOCH, pl.col("started_at").is_null()),
@@ -198,9 +203,7 @@ def _contains_nul(frame: pl.DataFrame) -> pl.Expr:
     return pl.col(RAW).str.contains(r"(^|[^\\])(\\\\)*\\u0000")
 
 
-def _with_derived_columns(
-    frame: pl.DataFrame, account_id: str, zones: AccountZones, plan: NumberPlan, currency: str
-) -> pl.DataFrame:
+def _with_derived_columns(frame: pl.DataFrame, zones: AccountZones, plan: NumberPlan, currency: str) -> pl.DataFrame:
     """Adds the derived fields, and returns all columns in the order and types of the dictionary."""
     is_billed = pl.col("billing_seconds") > 0
     in_dollars = [
@@ -209,7 +212,7 @@ def _with_derived_columns(
     ]
     return (
         frame.with_columns(
-            pl.lit(account_id).alias("account_id"),
+            pl.col(_OWNER).alias("account_id"),
             pl.lit("api").alias("origin"),
             (pl.col("started_at") + duration_of(pl.col("duration_seconds"))).alias("ended_at"),
             *in_dollars,

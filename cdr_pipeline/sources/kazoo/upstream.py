@@ -6,7 +6,10 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
-from cdr_pipeline.core.fields.schemas import CheckedRows
+import polars as pl
+
+from cdr_pipeline.core.fields.dictionary import KNOWN_LIST_KEYS
+from cdr_pipeline.core.fields.schemas import EXTRA, LINE, CheckedRows
 from cdr_pipeline.core.normalize.kazoo import Rows, normalize_list
 from cdr_pipeline.core.time.timestamps import to_gregorian
 from cdr_pipeline.errors import CallTooLong, DialectChanged
@@ -30,6 +33,7 @@ from cdr_pipeline.sources.upstream import (
     LighterWindows,
     ListReply,
     RecordOwner,
+    SmallWindow,
     Span,
     UpstreamAccount,
     UpstreamClient,
@@ -93,6 +97,33 @@ class KazooUpstream:
             )
             read += checked.rows.height + checked.rejects.height
             yield checked
+
+    def normalized_together(self, windows: Sequence[SmallWindow], owner: RecordOwner) -> CheckedRows:
+        """Canonical rows of several windows in one frame."""
+        parts: list[Rows] = []
+        for window in windows:
+            ((rows, _),) = _frames(window.replies)
+            if window.rows != (rows.ndjson.count(b"\n") + 1 if rows.ndjson else 0):
+                raise ValueError(f"a window has other rows than the {window.rows} that landed")
+            parts.append(rows)
+        account_ids, plain = list[str](), list[bool]()
+        for window, rows in zip(windows, parts, strict=True):
+            account_ids += [window.account_id] * window.rows
+            plain += [not rows.keys - KNOWN_LIST_KEYS] * window.rows
+        together = normalize_list(
+            _joined([rows.ndjson for rows in parts], set[str]().union(*(rows.keys for rows in parts))),
+            account_id=pl.Series(account_ids, dtype=pl.String),
+            time_zone=owner.time_zone,
+            plan=owner.plan,
+            earlier_zones=owner.earlier_zones,
+            currency=self.settings.api_currency,
+        )
+        if not any(plain) or all(plain):
+            return together
+        # A window without unknown keys keeps no row as extra, whatever the other windows have.
+        without = pl.Series([line for line, is_plain in enumerate(plain, start=1) if is_plain], dtype=pl.Int64)
+        extra = pl.when(~pl.col(LINE).is_in(without.implode())).then(pl.col(EXTRA)).alias(EXTRA)
+        return replace(together, rows=together.rows.with_columns(extra))
 
     def clock(self) -> datetime | None:
         """The ``Date`` of a response of the switch; None without a URL or if the switch does not answer."""

@@ -2,12 +2,14 @@
 
 import hashlib
 import logging
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from uuid import uuid4
 
@@ -20,14 +22,14 @@ from cdr_pipeline.core.normalize.numbers import NumberPlan
 from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.core.records.reasons import Reject
 from cdr_pipeline.core.records.validate import validate
-from cdr_pipeline.core.records.volume import Volume, compared_days, judge_volume
-from cdr_pipeline.core.time.coverage import covered_through, not_covered
+from cdr_pipeline.core.records.volume import Volume
 from cdr_pipeline.errors import CdrError, DayNotEnded
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.landing import LandingFile
 from cdr_pipeline.sources.upstream import RecordOwner, Upstream
-from cdr_pipeline.sources.upstream_registry import upstream_named, upstream_of
-from cdr_pipeline.steps.collect.switch_dialects import known_dialect
+from cdr_pipeline.sources.upstream_registry import upstream_named
+from cdr_pipeline.steps.collect.complete_days import note_completeness
+from cdr_pipeline.steps.collect.small_windows import ReadWindow, read_small_windows
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
@@ -41,6 +43,8 @@ _LEAD = timedelta(days=1)
 # Accounts loaded in parallel, one connection each: while one waits for the warehouse, another prepares its rows. More
 # threads would only use more memory.
 _MOST_AT_ONCE = 4
+# Accounts of one thread whose states are read together, and whose small windows share a frame.
+_MOST_TOGETHER = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +147,10 @@ def load_day(request: LoadRequest, ctx: RunContext) -> LoadedDay:
     """
     free = SimpleQueue[Ledger]()
 
-    def load(account: Account) -> AccountLoaded:
+    def load(accounts: Sequence[Account]) -> list[AccountLoaded]:
         ledger = free.get()
         try:
-            return _load_account(account, request, ledger, ctx)
+            return _load_accounts(accounts, request, ledger, ctx)
         finally:
             free.put(ledger)
 
@@ -158,51 +162,95 @@ def load_day(request: LoadRequest, ctx: RunContext) -> LoadedDay:
         threads = max(1, min(_MOST_AT_ONCE, ctx.settings.collect_concurrency, len(accounts)))
         for _ in range(threads - 1):
             free.put(connections.enter_context(ctx.ledger()))
+        size = min(_MOST_TOGETHER, -(-len(accounts) // threads)) or 1
+        groups = [accounts[first : first + size] for first in range(0, len(accounts), size)]
         with ThreadPoolExecutor(threads, thread_name_prefix="load") as pool:
-            loaded = tuple(pool.map(load, accounts))
+            loaded = tuple(account for group in pool.map(load, groups) for account in group)
     return LoadedDay(request.business_date, loaded)
 
 
-def _load_account(account: Account, request: LoadRequest, ledger: Ledger, ctx: RunContext) -> AccountLoaded:
-    counts, reasons, touched = BatchCounts(), Counter[str](), frozenset[date]()
+@dataclass(slots=True)
+class _AccountLoad:
+    """Windows of an account that are to be loaded, by business date, and what has been loaded of them so far."""
+
+    account: Account
+    pending: dict[date, deque[LandedWindow]]
+    counts: BatchCounts = field(default_factory=BatchCounts)
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    touched: frozenset[date] = frozenset()
     failure: AccountFailure | None = None
-    days = [request.business_date]
-    if request.others and not request.replay:
-        days += ledger.windows.days_to_load(account.account_id, request.business_date)
-    volume: Volume | None = None
-    for day in days:
-        for window in ledger.windows.landed(account.account_id, day, replay=request.replay):
-            try:
-                loaded, rejected = retried_load(_load_window, account, day, window, ledger, ctx, replay=request.replay)
-            except CdrError as error:
-                failure = failure or AccountFailure.of(account.account_id, error)
-                break
-            except Exception as error:  # noqa: BLE001 - one account's failure must not stop the others
-                failure = AccountFailure.of_fault(account.account_id, f"window {window.landing_path}", error)
-                break
-            counts += loaded.counts
-            reasons.update(rejected)
-            touched |= loaded.touched
-        judged = _note_completeness(account, day, ledger, ctx)
-        volume = judged if day == request.business_date else volume
-    loaded_account = AccountLoaded(
+
+    def load(self, one: Callable[[date, LandedWindow], tuple[LoadedBatch, Counter[str]] | None]) -> None:
+        """Loads windows in order, as far as ``one`` does not return None. A failed window ends its day."""
+        for day, windows in self.pending.items():
+            while windows:
+                try:
+                    done = retried_load(one, day, windows[0])
+                except CdrError as error:
+                    self.failure = self.failure or AccountFailure.of(self.account.account_id, error)
+                    windows.clear()
+                except Exception as error:  # noqa: BLE001 - one account's failure must not stop the others
+                    place = f"window {windows[0].landing_path}"
+                    self.failure = AccountFailure.of_fault(self.account.account_id, place, error)
+                    windows.clear()
+                else:
+                    if done is None:
+                        return
+                    loaded, rejected = done
+                    windows.popleft()
+                    self.counts += loaded.counts
+                    self.reasons.update(rejected)
+                    self.touched |= loaded.touched
+
+
+def _load_accounts(
+    accounts: Sequence[Account], request: LoadRequest, ledger: Ledger, ctx: RunContext
+) -> list[AccountLoaded]:
+    """Loads some accounts: first the windows that have nothing new, then the others, small ones read together."""
+    day = request.business_date
+    landed = ledger.windows.to_load(
+        [account.account_id for account in accounts], day, others=request.others, replay=request.replay
+    )
+    loads: list[_AccountLoad] = []
+    for account in accounts:
+        windows = landed.get(account.account_id, {})
+        pending = {when: deque(windows.get(when, ())) for when in [day, *sorted(windows.keys() - {day})]}
+        loads.append(_AccountLoad(account, pending))
+    for load in loads:
+        load.load(partial(_load_unchanged, load.account, ledger=ledger, ctx=ctx, replay=request.replay))
+    to_read = [
+        (ctx.settings.landing_dir / window.landing_path, _owner(load.account, ctx))
+        for load in loads
+        for windows in load.pending.values()
+        for window in windows
+    ]
+    read = read_small_windows(to_read, ctx.settings, latest=ctx.clock() + _LEAD) if len(to_read) > 1 else {}
+    for load in loads:
+        load.load(partial(_load_window, load.account, ledger=ledger, ctx=ctx, read=read, replay=request.replay))
+    volumes = note_completeness([(load.account, when) for load in loads for when in load.pending], ledger, ctx)
+    return [_result(load, request, volumes.get((load.account.account_id, day)), ctx) for load in loads]
+
+
+def _result(load: _AccountLoad, request: LoadRequest, volume: Volume | None, ctx: RunContext) -> AccountLoaded:
+    account = load.account
+    loaded = AccountLoaded(
         account.account_id,
-        counts,
-        dict(sorted(reasons.items())),
-        touched,
+        load.counts,
+        dict(sorted(load.reasons.items())),
+        load.touched,
         complete=volume is not None,
         volume=volume,
         ends_at=_later_end(account, request.business_date, ctx) if volume is None else None,
-        failure=failure,
+        failure=load.failure,
     )
-    if loaded_account.foreign_rows:
+    if loaded.foreign_rows:
         _log.error(
             "account %s: the switch delivered %d rows of another account; they are rejected",
             account.account_id,
-            loaded_account.foreign_rows,
+            loaded.foreign_rows,
         )
-    ctx.progress(f"{'loaded' if failure is None else 'could not load'} {account.account_id}")
-    return loaded_account
+    ctx.progress(f"{'loaded' if load.failure is None else 'could not load'} {account.account_id}")
+    return loaded
 
 
 def _later_end(account: Account, business_date: date, ctx: RunContext) -> datetime | None:
@@ -211,78 +259,81 @@ def _later_end(account: Account, business_date: date, ctx: RunContext) -> dateti
     return end if end > ctx.clock() else None
 
 
-def _note_completeness(account: Account, business_date: date, ledger: Ledger, ctx: RunContext) -> Volume | None:
-    """Records how far loaded windows cover the day. Returns its volume when they cover it without a gap, else None.
+def _load_unchanged(
+    account: Account, business_date: date, window: LandedWindow, *, ledger: Ledger, ctx: RunContext, replay: bool
+) -> tuple[LoadedBatch, Counter[str]] | None:
+    """Records a window that landed again with the rows of its last load, without reading it; None for another one."""
+    if replay or not window.loaded_before:
+        return None
+    landing = LandingFile.open(ctx.settings.landing_dir / window.landing_path)
+    # Detail documents are not part of the hash of the rows.
+    if any(entry.part != "page" for entry in landing.entries):
+        return None
 
-    A month's end counts as covered only when a loaded window crosses it as far as planned. Without a stored dialect,
-    as after a reset, the plan is that of the dialect in which the windows were read. A window that failed since then
-    leaves the day incomplete.
-    """
-    first, end = ledger.accounts.reread_account(account).zones.bounds(business_date)
-    loaded = ledger.windows.loaded(account.account_id, business_date)
-    through = covered_through(first, loaded)
-    if through < end:
-        return None
-    if any(window.state == "failed" for window in ledger.windows.open(account.account_id, business_date)):
-        return None
-    dialect = known_dialect(account, ctx)
-    read_in = ledger.windows.dialects_of_day(account.account_id, business_date) if dialect is None else [dialect]
-    upstream = upstream_of(ctx.settings)
-    if any(
-        not_covered(upstream.needed_spans(first, end, name), loaded) for name in read_in if name in upstream.dialects
-    ):
-        return None
-    compared = compared_days(business_date)
-    volumes = ledger.days.volumes(account.account_id, compared)
-    rows = ledger.days.count_records(account.account_id, business_date)
-    volume = judge_volume(rows, [volumes[day] for day in compared if day in volumes])
-    ledger.days.record_collected(
-        account_id=account.account_id,
-        business_date=business_date,
-        complete_through=through,
-        volume=volume,
-        now=ctx.clock(),
-    )
-    return volume
+    def rules() -> str:
+        owner = ledger.accounts.reread_account(account)
+        return _rules(owner, landing.upstream, window.dialect, ledger.records.removed_months(owner.account_id), ctx)
+
+    header = _header(account, business_date, window, ctx)
+    unchanged = ledger.records.load_unchanged(header, (window.starts_at, window.ends_at), rules)
+    return None if unchanged is None else (unchanged, Counter())
 
 
 def _load_window(
-    account: Account, business_date: date, window: LandedWindow, ledger: Ledger, ctx: RunContext, *, replay: bool
+    account: Account,
+    business_date: date,
+    window: LandedWindow,
+    *,
+    ledger: Ledger,
+    ctx: RunContext,
+    read: Mapping[Path, ReadWindow],
+    replay: bool,
 ) -> tuple[LoadedBatch, Counter[str]]:
-    """Loads a window; one that landed again with the rows of its last load is recorded without reading it."""
+    """Loads a window, from its rows in ``read`` or from its landing file."""
+    unchanged = _load_unchanged(account, business_date, window, ledger=ledger, ctx=ctx, replay=replay)
+    if unchanged is not None:
+        return unchanged
     landing = LandingFile.open(ctx.settings.landing_dir / window.landing_path)
-    upstream = upstream_named(landing.upstream, ctx.settings)
-    now = ctx.clock()
-    header = BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, ctx.run_id)
-
-    def rules() -> str:
-        """Hash of everything besides the rows on which the load depends."""
-        owner = ledger.accounts.reread_account(account)
-        content = [
-            __version__,
-            landing.upstream,
-            window.dialect,
-            [owner.time_zone, *map(asdict, owner.earlier_zones)],
-            asdict(switch_plan(ctx.settings, owner)),
-            sorted(ledger.records.removed_months(owner.account_id)),
-        ]
-        return hashlib.sha256(orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-    # Detail documents are not part of the hash of the rows.
-    if not replay and all(entry.part == "page" for entry in landing.entries):
-        unchanged = ledger.records.load_unchanged(header, (window.starts_at, window.ends_at), rules)
-        if unchanged is not None:
-            return unchanged, Counter()
+    header = _header(account, business_date, window, ctx)
     reasons: Counter[str] = Counter()
     with ledger.records.load_batch(header) as load:
+        # The account is locked, so its time zone and number plan cannot change before the batch is recorded.
         owner = ledger.accounts.reread_account(account)
-        plan = switch_plan(ctx.settings, owner)
-        for chunk in normalized_chunks(landing, upstream, owner, plan, latest=now + _LEAD):
+        known = read.get(landing.path)
+        if known is not None and known.owner == _owner(owner, ctx):
+            chunks: Iterable[CheckedRows] = [known.checked]
+        else:
+            upstream, plan = upstream_named(landing.upstream, ctx.settings), switch_plan(ctx.settings, owner)
+            chunks = normalized_chunks(landing, upstream, owner, plan, latest=header.now + _LEAD)
+        for chunk in chunks:
             removed = load.stage(chunk.rows)
             load.reject(chunk.rejects)
             reasons.update(chunk.rejects["reason"].to_list() + removed["reason"].to_list())
-        loaded = load.finish(read=landing.rows, rules=rules())
+        rules = _rules(owner, landing.upstream, window.dialect, load.removed_months, ctx)
+        loaded = load.finish(read=landing.rows, rules=rules)
     return loaded, reasons
+
+
+def _header(account: Account, business_date: date, window: LandedWindow, ctx: RunContext) -> BatchHeader:
+    now = ctx.clock()
+    return BatchHeader(account.account_id, uuid4(), "window", window.landing_path, now, business_date, ctx.run_id)
+
+
+def _rules(owner: Account, upstream: str, dialect: str, removed: Collection[date], ctx: RunContext) -> str:
+    """Hash of everything besides the rows on which the load of a window depends."""
+    content = [
+        __version__,
+        upstream,
+        dialect,
+        [owner.time_zone, *map(asdict, owner.earlier_zones)],
+        asdict(switch_plan(ctx.settings, owner)),
+        sorted(removed),
+    ]
+    return hashlib.sha256(orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _owner(account: Account, ctx: RunContext) -> RecordOwner:
+    return RecordOwner(account.account_id, account.time_zone, switch_plan(ctx.settings, account), account.earlier_zones)
 
 
 def switch_plan(settings: Settings, account: Account) -> NumberPlan:

@@ -100,7 +100,11 @@ class AccountTable(LedgerTables):
 
     def find_account(self, account_id: str) -> Account | None:
         """Current state of an account; None if no account has this id."""
-        return next(iter(self._accounts(account_id)), None)
+        return next(iter(self._accounts([account_id])), None)
+
+    def find_accounts(self, account_ids: Sequence[str]) -> list[Account]:
+        """Current state of accounts, by id; ids of no account are left out."""
+        return self._accounts(list(account_ids))
 
     def named(self, *, name: str | None = None, realm: str | None = None) -> list[str]:
         """Ids of the accounts of a name, compared by its letters and digits, or of a realm."""
@@ -115,10 +119,10 @@ class AccountTable(LedgerTables):
         (row,) = self.statements.rows("accounts/account_scope", account_id=account_id)
         return tuple(row["account_ids"] or ())
 
-    def _accounts(self, account_id: str | None) -> list[Account]:
+    def _accounts(self, account_ids: list[str] | None) -> list[Account]:
         return [
             Account(**row, earlier_zones=tuple(map(EarlierZone, zones, dates)))
-            for row in self.statements.rows("accounts/accounts", account_id=account_id)
+            for row in self.statements.rows("accounts/accounts", account_ids=account_ids)
             for zones, dates in [(row.pop("zones"), row.pop("dates"))]
         ]
 

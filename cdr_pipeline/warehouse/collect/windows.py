@@ -15,13 +15,14 @@ _LAST: Final = datetime(2199, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class LandedWindow:
-    """A window whose pages have landed on disk."""
+    """A window whose pages have landed on disk; ``loaded_before`` is set if it was loaded from earlier pages."""
 
     starts_at: datetime
     ends_at: datetime
     dialect: str
     landing_path: str
     landed_at: datetime
+    loaded_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,16 @@ class RecordedWindow:
     state: str
     error_code: str | None
     content_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DayWindow:
+    """State of a window of a day, and the API dialect in which it was read; None if it never landed."""
+
+    starts_at: datetime
+    ends_at: datetime
+    state: str
+    dialect: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +228,6 @@ class WindowTable(LedgerTables):
             RecordedWindow, "collect/recorded_windows", account_id=account_id, business_date=business_date
         )
 
-    def dialects_of_day(self, account_id: str, business_date: date) -> list[str]:
-        """API dialects in which the day's windows were read."""
-        rows = self.statements.tuples("collect/dialects_of_day", account_id=account_id, business_date=business_date)
-        return [dialect for (dialect,) in rows]
-
     def windows_in_dialects(
         self, account_id: str, dialects: Sequence[str], *, since: datetime
     ) -> dict[date, list[tuple[datetime, datetime]]]:
@@ -260,11 +266,6 @@ class WindowTable(LedgerTables):
         rows = self.statements.rows("collect/outdated_windows", account_id=account_id, error_code=error_code)
         return [row["business_date"] for row in rows]
 
-    def days_to_load(self, account_id: str, business_date: date) -> list[date]:
-        """Other days of the account with landed windows that are not loaded yet, oldest first."""
-        rows = self.statements.rows("collect/days_to_load", account_id=account_id, business_date=business_date)
-        return [row["business_date"] for row in rows]
-
     def record_failed(
         self,
         *,
@@ -293,22 +294,38 @@ class WindowTable(LedgerTables):
                 now=now,
             )
 
-    def landed(self, account_id: str, business_date: date, *, replay: bool = False) -> list[LandedWindow]:
-        """Landed windows of the day that are not loaded yet; with ``replay`` all windows that have pages on disk."""
-        return self.statements.records(
-            LandedWindow, "collect/landed_windows", account_id=account_id, business_date=business_date, replay=replay
-        )
+    def to_load(
+        self, account_ids: list[str], business_date: date, *, others: bool = True, replay: bool = False
+    ) -> dict[str, dict[date, list[LandedWindow]]]:
+        """Landed windows to load, in order, by account and business date.
 
-    def open(self, account_id: str, business_date: date) -> list[OpenWindow]:
-        """Windows of the day that are not loaded yet; while there are any, the day is incomplete."""
-        return self.statements.records(
-            OpenWindow, "collect/open_windows", account_id=account_id, business_date=business_date
-        )
+        Args:
+            account_ids: ids of accounts.
+            business_date: day to load.
+            others: whether to return windows of other days too that are not loaded yet.
+            replay: whether to return all windows of the day that have pages on disk, and none of other days.
+        """
+        windows: dict[str, dict[date, list[LandedWindow]]] = {}
+        for account_id, day, *window in self.statements.tuples(
+            "collect/windows_to_load",
+            account_ids=account_ids,
+            business_date=business_date,
+            others=others and not replay,
+            replay=replay,
+        ):
+            windows.setdefault(account_id, {}).setdefault(day, []).append(LandedWindow(*window))
+        return windows
 
-    def loaded(self, account_id: str, business_date: date) -> list[tuple[datetime, datetime]]:
-        """Start and end of the day's loaded windows."""
-        rows = self.statements.rows("collect/loaded_windows", account_id=account_id, business_date=business_date)
-        return [(row["starts_at"], row["ends_at"]) for row in rows]
+    def of_days(
+        self, account_ids: Sequence[str], business_dates: Sequence[date]
+    ) -> dict[tuple[str, date], list[DayWindow]]:
+        """All windows of accounts on business dates, by account and date."""
+        windows: dict[tuple[str, date], list[DayWindow]] = {}
+        for account_id, day, *window in self.statements.tuples(
+            "collect/windows_of_days", account_ids=list(account_ids), business_dates=list(business_dates)
+        ):
+            windows.setdefault((account_id, day), []).append(DayWindow(*window))
+        return windows
 
     def known_details(self, account_id: str, record_ids: list[str]) -> set[str]:
         """Those of the given record ids whose detail document is already in the warehouse."""

@@ -1,5 +1,6 @@
 """Business days of accounts: collection, volume, changes, and the daily files written from them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
@@ -33,6 +34,16 @@ class DayRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CompleteDay:
+    """An account's day of which every window is loaded: how far the switch's data is complete, and its volume."""
+
+    account_id: str
+    business_date: date
+    complete_through: datetime
+    volume: Volume
+
+
+@dataclass(frozen=True, slots=True)
 class DayStatus:
     """One line of ``cdr-pipeline status``."""
 
@@ -55,27 +66,25 @@ class DayStatus:
 class DayTable(LedgerTables):
     """Days, by account and business date."""
 
-    def volumes(self, account_id: str, business_dates: list[date]) -> dict[date, int]:
-        """Number of the switch's records by day; only days that were collected completely."""
-        rows = self.statements.rows("collect/day_volumes", account_id=account_id, business_dates=business_dates)
-        return {row["business_date"]: row["row_count"] for row in rows}
+    def volumes(self, account_ids: list[str], business_dates: list[date]) -> dict[tuple[str, date], int]:
+        """Number of the switch's records by account and day; only days that were collected completely."""
+        rows = self.statements.tuples("collect/day_volumes", account_ids=account_ids, business_dates=business_dates)
+        return {(account_id, day): count for account_id, day, count in rows}
 
-    def count_records(self, account_id: str, business_date: date) -> int:
-        """Number of the switch's records of a day."""
-        (row,) = self.statements.rows("records/count_records", account_id=account_id, business_date=business_date)
-        return int(row["row_count"])
+    def count_records(self, account_ids: list[str], business_dates: list[date]) -> dict[tuple[str, date], int]:
+        """Number of the switch's records by account and day; days without records are left out."""
+        rows = self.statements.tuples("records/count_records", account_ids=account_ids, business_dates=business_dates)
+        return {(account_id, day): count for account_id, day, count in rows}
 
-    def record_collected(
-        self, *, account_id: str, business_date: date, complete_through: datetime, volume: Volume, now: datetime
-    ) -> None:
-        """Records that every window of the day is loaded, with the verdict on its volume."""
+    def record_collected(self, days: Sequence[CompleteDay], *, now: datetime) -> None:
+        """Records that every window of some days is loaded, with the verdict on the volume of each."""
         self.statements.execute(
-            "collect/record_collected_day",
-            account_id=account_id,
-            business_date=business_date,
-            complete_through=complete_through,
-            volume=volume.verdict,
-            usual_rows=volume.usual_rows,
+            "collect/record_collected_days",
+            account_ids=[day.account_id for day in days],
+            business_dates=[day.business_date for day in days],
+            through=[day.complete_through for day in days],
+            volumes=[day.volume.verdict for day in days],
+            usual_rows=[day.volume.usual_rows for day in days],
             now=now,
         )
 

@@ -142,6 +142,11 @@ class BatchLoad:
         self._removed = removed_months(self.connection, header.account_id)
         self._own_stage = open_stage(self.connection)
 
+    @property
+    def removed_months(self) -> frozenset[date]:
+        """First days of the account's months that retention has removed."""
+        return self._removed
+
     def stage(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Stages validated rows; rejects those of legs whose month was removed by policy.
 

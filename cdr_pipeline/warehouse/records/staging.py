@@ -37,7 +37,8 @@ def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict
 
     Args:
         connection: in the batch's transaction, which holds the account's lock, so stored records cannot change.
-        rows: frame of the working schema, plus ``has_detail`` and ``detail_source`` for the switch's records.
+        rows: frame of the working schema, plus ``has_detail`` and ``detail_source`` for the switch's records; its
+            digests are computed here unless it has them.
         parameters: account_id, origin and batch_id of the batch.
 
     Returns:
@@ -49,7 +50,7 @@ def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict
         )
     if FINGERPRINT not in rows.columns:
         rows = rows.with_columns(pl.lit(None, pl.String).alias(FINGERPRINT))
-    digested = with_digests(rows).with_columns(
+    digested = (rows if "list_digest" in rows.columns else with_digests(rows)).with_columns(
         pl.lit(str(parameters["batch_id"])).alias("batch_id"), pl.col(LINE).alias("source_line")
     )
     equal = _believed_equal(connection, digested, parameters)
