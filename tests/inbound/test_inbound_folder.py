@@ -282,3 +282,69 @@ def test_secrets_that_others_may_read_are_refused(ctx: RunContext) -> None:
     ctx.settings.inbound_file.chmod(0o644)
     with pytest.raises(ConfigurationError, match="others may read"):
         fetch_files(FetchRequest(), ctx)
+
+
+XML_OF_MANY = """description = "calls of several customers"
+account_column = "customer.@id"
+native_id = ["call_id"]
+[layout]
+format = "xml"
+records = "calls.call"
+[time]
+notation = "epoch_seconds"
+[fields]
+started_at = "start"
+duration_seconds = "seconds"
+caller_id_name = "name"
+"""
+
+
+def test_xml_of_several_accounts_is_split_by_a_path(place: RunContext, tmp_path: Path) -> None:
+    own_profile(place, "many", XML_OF_MANY.replace(".@id", ".id"))
+    folder = configured(place, tmp_path, 'account = "column"\nprofile = "many"\n')
+    calls = "".join(
+        f"<call><call_id>c{number}</call_id><start>1772442000</start><seconds>60</seconds>"
+        f'<customer id="{account}"/><name>A &amp; B &lt;{number}&gt;</name></call>\n'
+        for number, account in enumerate(["acct", "other", "acct"])
+    )
+    (folder / "cdr_20260302.csv").write_text(f'<?xml version="1.0" encoding="UTF-8"?>\n<Calls>{calls}</Calls>')
+    imported = import_fetched([fetched(place)], place).loaded
+    assert {file.account_id: file.counts.merged for file in imported.files} == {"acct": 2, "other": 1}
+    names = [name for (name,) in stored(place, "caller_id_name")]
+    assert sorted(names) == ["A & B <0>", "A & B <1>", "A & B <2>"]
+
+
+def test_rows_of_several_profiles_and_accounts_become_uploads_of_each(place: RunContext, tmp_path: Path) -> None:
+    reader = """description = "calls"
+native_id = ["call_id"]
+[time]
+notation = "epoch_seconds"
+[fields]
+started_at = "start"
+duration_seconds = "seconds"
+"""
+    own_profile(place, "first", reader)
+    own_profile(place, "second", reader + '[constants]\ncarrier = "second"\n')
+    divider = """description = "rows of two systems"
+profile_column = "system"
+account_column = "customer"
+[profile_names]
+A = "first"
+B = "second"
+"""
+    own_profile(place, "many", divider)
+    folder = configured(place, tmp_path, 'account = "column"\nprofile = "many"\n')
+    rows = [("acct", "A"), ("acct", "B"), ("other", "B"), ("acct", "B")]
+    lines = [f"c{at},1772442000,60,{account},{system}\n" for at, (account, system) in enumerate(rows)]
+    (folder / "cdr_20260302.csv").write_text("call_id,start,seconds,customer,system\n" + "".join(lines))
+    (file,) = fetched(place).files
+    assert (file.account_ids, len(file.uploads)) == (("acct", "other"), 3), file.message
+    loaded = import_fetched([replace(fetched(place), files=(file,))], place).loaded
+    counts = {(item.account_id, item.profile): item.counts.merged for item in loaded.files}
+    assert counts == {("acct", "first"): 1, ("acct", "second"): 2, ("other", "second"): 1}
+    assert outcomes(fetched(place)) == {"cdr_20260302.csv": "known"}
+    unknown = "".join([*lines, "c9,1772442000,60,acct,C\n"])
+    (folder / "cdr_20260303.csv").write_text("call_id,start,seconds,customer,system\n" + unknown)
+    (_, refused) = fetched(place).files
+    assert (refused.outcome, refused.code) == ("refused", "inbound_file_refused")
+    assert "1 row from line 6 on without a profile that profile many knows" in refused.message

@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cdr_pipeline.core.records.accounting import BatchCounts
+    from cdr_pipeline.errors import UploadError
     from cdr_pipeline.sources.uploads.reject_reasons import RejectReason
+    from cdr_pipeline.steps.run_context import RunContext
+    from cdr_pipeline.steps.uploads.load_uploads import LoadedUpload
+    from cdr_pipeline.steps.uploads.preview_upload import PreviewedUpload
+    from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 
 _LINES_SHOWN = 100
 _CLASSES: Final = ("read", "merged", "unchanged", "duplicate", "rejected", "filtered")
 _COUNTS: Final = listing("counts", "Counts", "file", "profile", *_CLASSES, numbers=_CLASSES, single=True)
+_PARTS: Final = listing("parts", "Counts by profile", "profile", *_CLASSES, numbers=_CLASSES)
 _LINES: Final = listing("lines", "Lines", "line", "class", "reason", "field", "detail", numbers=("line",))
 _REASONS: Final = listing("reasons", "Reasons", "class", "reason", "rows", numbers=("rows",))
 
 
-@reports(_COUNTS, _REASONS, _LINES)
+@reports(_COUNTS, _PARTS, _REASONS, _LINES)
 def import_file(
     file: Annotated[Path, typer.Argument(dir_okay=False, help="The carrier's file.")],
     *,
@@ -56,43 +62,94 @@ def import_file(
     """Import one file: every line ends up merged, unchanged, duplicate, rejected or filtered.
 
     Its records are tagged 'imported'. A file that repeats records of another file, or carries ids of other calls, is
-    held until 'uploads release' or 'uploads discard'. Exits with 5 if the file is held or cannot be read, and with 13
-    if rows were rejected. --dry-run exits with the same codes.
+    held until 'uploads release' or 'uploads discard'. A profile with profile_column makes one upload for each profile
+    of the rows. Exits with 5 if the file is held or cannot be read, and with 13 if rows were rejected. --dry-run exits
+    with the same codes.
     """
-    from cdr_pipeline.cli.terminal import out, run_context
+    from cdr_pipeline.cli.terminal import run_context
     from cdr_pipeline.cli.uploads.results import finish_upload
-    from cdr_pipeline.cli.uploads.trials import value_table
-    from cdr_pipeline.errors import RowsRejected, UploadHeld
+    from cdr_pipeline.errors import UploadError
     from cdr_pipeline.steps.uploads.exported_upload import export_upload
-    from cdr_pipeline.steps.uploads.load_uploads import import_upload
-    from cdr_pipeline.steps.uploads.preview_upload import preview_upload
     from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
+    from cdr_pipeline.steps.uploads.upload_parts import upload_parts
 
     request = UploadRequest(file, account, profile, time_zone)
     if dry_run:
-        with run_context("looking") as ctx:
-            preview = preview_upload(request, ctx)
-        out.print("nothing changed; this is what an import would do")
-        _show_counts(file.name, profile, preview.counts)
-        if preview.first_rows:
-            out.print(value_table("First rows as they would be merged", preview.first_rows, out.width), soft_wrap=True)
-        _print_reasons(preview.reject_reasons, preview.filtered_reasons, preview.details)
-        _print_lines(preview.lines, classes)
+        _look(request, classes)
+        return
+    with run_context("importing") as ctx, upload_parts(request, ctx) as parts:
+        # A part that is held or refused must not keep the others from being loaded.
+        results = [_loaded_or_error(part, ctx) for part in parts]
+        loaded = [result for result in results if not isinstance(result, UploadError)]
+        exported = export_upload(loaded[0], ctx) if loaded else []
+    _show_all_counts(file.name, profile, [(item.profile, item.counts) for item in loaded])
+    for item in loaded:
+        _show_loaded(item)
+    errors = [result for result in results if isinstance(result, UploadError)]
+    if errors:
+        raise errors[0]
+    for number, item in enumerate(loaded, start=1):
+        finish_upload(item, exported if number == 1 else (), ctx)
+
+
+def _look(request: "UploadRequest", classes: Path | None) -> None:
+    """Prints what an import would do, and raises the error that it would end with."""
+    import polars as pl
+
+    from cdr_pipeline.cli.terminal import out, run_context
+    from cdr_pipeline.errors import RowsRejected, UploadHeld
+    from cdr_pipeline.steps.uploads.preview_upload import preview_upload
+    from cdr_pipeline.steps.uploads.upload_parts import upload_parts
+
+    with run_context("looking") as ctx, upload_parts(request, ctx) as parts:
+        previews = [(part.profile, preview_upload(part, ctx)) for part in parts]
+    out.print("nothing changed; this is what an import would do")
+    _show_all_counts(request.path.name, request.profile, [(name, preview.counts) for name, preview in previews])
+    for name, preview in previews:
+        _show_preview(name, preview, out.width)
+        if len(previews) > 1 and classes is None:
+            out.print(f"lines of the part for profile {name}, counted within the part:")
+        if len(previews) == 1 or classes is None:
+            _print_lines(preview.lines, classes)
+    if len(previews) > 1 and classes is not None:
+        named = [preview.lines.with_columns(pl.lit(name).alias("profile")) for name, preview in previews]
+        _print_lines(pl.concat(named), classes)
+    for _, preview in previews:
         if preview.refusal is not None:
             held = "held" if isinstance(preview.refusal, UploadHeld) else "refused"
             out.print(f"it would be {held}: {preview.refusal.message}", markup=False)
             raise preview.refusal
-        if preview.counts.rejected:
-            raise RowsRejected(
-                f"{count_of(preview.counts.rejected, 'row')} of {file.name} would be rejected; "
-                "the others would be stored",
-                hint="correct the file, or import it and correct its rejects",
-            )
-        return
-    with run_context("importing") as ctx:
-        loaded = import_upload(request, ctx)
-        exported = export_upload(loaded, ctx)
-    _show_counts(loaded.file_name, profile, loaded.counts)
+    rejected = sum(preview.counts.rejected for _, preview in previews)
+    if rejected:
+        raise RowsRejected(
+            f"{count_of(rejected, 'row')} of {request.path.name} would be rejected; the others would be stored",
+            hint="correct the file, or import it and correct its rejects",
+        )
+
+
+def _loaded_or_error(part: "UploadRequest", ctx: "RunContext") -> "LoadedUpload | UploadError":
+    from cdr_pipeline.errors import UploadError
+    from cdr_pipeline.steps.uploads.load_uploads import import_upload
+
+    try:
+        return import_upload(part, ctx)
+    except UploadError as error:
+        return error
+
+
+def _show_preview(profile: str, preview: "PreviewedUpload", width: int) -> None:
+    from cdr_pipeline.cli.terminal import out
+    from cdr_pipeline.cli.uploads.trials import value_table
+
+    if preview.first_rows:
+        title = "First rows as they would be merged"
+        out.print(value_table(f"{title}, {profile}", preview.first_rows, width), soft_wrap=True)
+    _print_reasons(preview.reject_reasons, preview.filtered_reasons, preview.details)
+
+
+def _show_loaded(loaded: "LoadedUpload") -> None:
+    from cdr_pipeline.cli.terminal import out
+
     if loaded.known:
         out.print("these bytes were imported before; the counts are those of the first import")
     elif loaded.counts.updated:
@@ -100,7 +157,17 @@ def import_file(
     _print_reasons(loaded.reject_reasons, loaded.filtered_reasons, loaded.details)
     if loaded.reject_reasons:
         out.print(f"to correct them: cdr-pipeline rejects export {loaded.sha256[:12]} --out FILE")
-    finish_upload(loaded, exported, ctx)
+
+
+def _show_all_counts(file: str, profile: str, parts: "Sequence[tuple[str, BatchCounts]]") -> None:
+    """Counts of the file, and of each part if its rows belong to several profiles."""
+    from cdr_pipeline.core.records.accounting import BatchCounts
+
+    if not parts:
+        return
+    if [name for name, _ in parts] != [profile]:
+        show(_PARTS, [(name, *(getattr(counts, key) for key in _CLASSES)) for name, counts in parts])
+    _show_counts(file, profile, sum((counts for _, counts in parts), BatchCounts()))
 
 
 def _print_lines(lines: "pl.DataFrame", classes: Path | None) -> None:

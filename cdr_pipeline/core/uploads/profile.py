@@ -210,6 +210,9 @@ class Profile:
         decimal_mark: decimal separator of money and durations.
         account_column: column that names the account; a row of another one is rejected.
         account_names: the source's account names to our account ids.
+        profile_column: column whose value names the profile that reads a row; then the profile only divides files, by
+            its layout.
+        profile_names: values of that column to the names of profiles.
         overlap: a file that repeats records of another file is held for a decision (hold) or merged (merge).
         segments: how a call is split into several rows, if it is.
         control: stated totals, file names and series.
@@ -248,6 +251,8 @@ class Profile:
     decimal_mark: Literal[".", ","] = "."
     account_column: ColumnName = ""
     account_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    profile_column: ColumnName = ""
+    profile_names: Mapping[str, str] = field(default_factory=dict[str, str])
     overlap: Literal["hold", "merge"] = "hold"
     segments: Segments = field(default_factory=Segments)
     control: FileControl = field(default_factory=FileControl)
@@ -283,4 +288,4 @@ class Profile:
             *segments.alone,
         }
         named |= {*segments.from_answer.values(), *segments.from_end.values(), *segments.sums, *segments.last}
-        return frozenset(named | {self.zone_column, self.account_column}) - made - {""}
+        return frozenset(named | {self.zone_column, self.account_column, self.profile_column}) - made - {""}

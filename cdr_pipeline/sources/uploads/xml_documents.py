@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
 from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
 
 import orjson
 import polars as pl
@@ -50,14 +51,44 @@ def xml_blocks(
         UnreadableUpload: the text is not well-formed, has a document type definition, or holds no element at the path
             of the records.
     """
-    first, items, size = 1, list[dict[str, Any]](), 0
-    for item, length in xml_records(pieces, layout.records, percent_encoded=layout.percent_encoded):
-        items.append(item)
-        size += length
+    for _, records in xml_lines(pieces, layout, record_keys, block=block, with_text=False):
+        yield records
+
+
+def xml_lines(
+    pieces: Iterable[str],
+    layout: Layout,
+    record_keys: frozenset[str] = frozenset(),
+    *,
+    block: int = _BLOCK,
+    with_text: bool = True,
+) -> Iterator[tuple[pl.DataFrame, RawRecords]]:
+    """As ``xml_blocks``, with ``line`` and ``raw`` of the records of each block; ``raw`` is the XML of the record.
+
+    Args:
+        pieces: as in ``xml_blocks``.
+        layout: as in ``xml_blocks``.
+        record_keys: as in ``xml_blocks``.
+        block: as in ``xml_blocks``.
+        with_text: whether the XML is kept; otherwise ``raw`` is empty.
+
+    Raises:
+        UnreadableUpload: as ``xml_blocks``.
+    """
+    first, found, size = 1, list[_Record](), 0
+    for record in _records(pieces, layout.records, percent_encoded=layout.percent_encoded, with_text=with_text):
+        found.append(record)
+        size += record.length
         if size >= block:
-            yield _framed(items, first, layout, record_keys)
-            first, items, size = first + len(items), [], 0
-    yield _framed(items, first, layout, record_keys)
+            yield _block(found, first, layout, record_keys)
+            first, found, size = first + len(found), [], 0
+    yield _block(found, first, layout, record_keys)
+
+
+def around_records(layout: Layout) -> tuple[str, str]:
+    """Text before and after the records in a file of some of them; both empty for text that is not XML."""
+    names = layout.records.split(".")[:-1] if layout.format == "xml" else []
+    return "".join(f"<{name}>\n" for name in names), "".join(f"</{name}>\n" for name in reversed(names))
 
 
 def xml_records(
@@ -74,7 +105,23 @@ def xml_records(
     Raises:
         UnreadableUpload: as ``xml_blocks``.
     """
-    reader = _Reader(tuple(records.split(".")) if records else (), percent_encoded)
+    for record in _records(pieces, records, percent_encoded=percent_encoded, whole=whole):
+        yield record.values, record.length
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """Values of a record, its approximate length, and its XML if that is kept."""
+
+    values: dict[str, Any]
+    length: int
+    text: str
+
+
+def _records(
+    pieces: Iterable[str], records: str, *, percent_encoded: bool, whole: bool = True, with_text: bool = False
+) -> Iterator[_Record]:
+    reader = _Reader(tuple(records.split(".")) if records else (), percent_encoded, with_text)
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
@@ -139,16 +186,19 @@ class _Reader:
     Attributes:
         path: names of the elements down to a record; empty for each document.
         percent_encoded: whether values are percent-encoded.
+        with_text: whether the XML of the records is kept.
         found: whether the outermost element of the path was there.
     """
 
     path: tuple[str, ...]
     percent_encoded: bool
+    with_text: bool = False
     found: bool = False
     _names: list[str] = field(default_factory=list[str])
     _open: list[tuple[dict[str, Any], list[str]]] = field(default_factory=list[tuple[dict[str, Any], list[str]]])
-    _ready: list[tuple[dict[str, Any], int]] = field(default_factory=list[tuple[dict[str, Any], int]])
+    _ready: list[_Record] = field(default_factory=list[_Record])
     _length: int = 0
+    _texts: list[str] = field(default_factory=list[str])
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         plain = name.rpartition(":")[2]
@@ -164,11 +214,16 @@ class _Reader:
         if self._open or inner == self.path or (not self.path and len(inner) == 1):
             values = {key.rpartition(":")[2]: self._value(value) for key, value in attributes.items()}
             self._open.append((values, []))
+            if self.with_text:
+                written = "".join(f" {key}={quoteattr(value)}" for key, value in attributes.items())
+                self._texts.append(f"<{name}{written}>")
             self._grow(len(name) + sum(map(len, attributes.values())))
 
     def text(self, text: str) -> None:
         if self._open:
             self._open[-1][1].append(text)
+            if self.with_text:
+                self._texts.append(escape(text))
             self._grow(len(text))
 
     def end(self, name: str) -> None:
@@ -177,15 +232,18 @@ class _Reader:
             return
         values, texts = self._open.pop()
         text = self._value("".join(texts).strip())
+        if self.with_text:
+            self._texts.append(f"</{name}>")
         if not self._open:
-            self._ready.append((values, self._length))
+            self._ready.append(_Record(values, self._length, "".join(self._texts)))
             self._length = 0
+            self._texts.clear()
             return
         if values and text:
             values.setdefault(_TEXT, text)
         _add(self._open[-1][0], name.rpartition(":")[2], values or text)
 
-    def taken(self) -> list[tuple[dict[str, Any], int]]:
+    def taken(self) -> list[_Record]:
         """Records that are complete since the last call."""
         ready, self._ready = self._ready, []
         return ready
@@ -229,7 +287,11 @@ def _without_declarations(pieces: Iterable[str]) -> Iterator[str]:
     yield rest
 
 
-def _framed(items: Sequence[dict[str, Any]], first: int, layout: Layout, record_keys: frozenset[str]) -> RawRecords:
+def _block(
+    found: Sequence[_Record], first: int, layout: Layout, record_keys: frozenset[str]
+) -> tuple[pl.DataFrame, RawRecords]:
+    items = [record.values for record in found]
     raws = pl.Series(RAW, [orjson.dumps(item).decode() for item in items], pl.String)
     numbers = pl.int_range(first, first + len(items), dtype=pl.Int64, eager=True).alias(LINE)
-    return framed_items(pl.DataFrame([numbers, raws]), items, layout, record_keys)
+    lines = pl.DataFrame([numbers, pl.Series(RAW, [record.text for record in found], pl.String)])
+    return lines, framed_items(pl.DataFrame([numbers, raws]), items, layout, record_keys)

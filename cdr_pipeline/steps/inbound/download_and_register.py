@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import Final
 
 from cdr_pipeline.core.uploads.inbound_files import PlannedFile, RemoteFile, StatedContent, stated_content
-from cdr_pipeline.errors import AccountNotFound, InboundFileRefused
+from cdr_pipeline.errors import AccountNotFound, InboundFileRefused, UnreadableUpload
 from cdr_pipeline.errors.counts import count_of
-from cdr_pipeline.sources.inbound.by_account import AccountPart, split_by_account
 from cdr_pipeline.sources.inbound.connection import PlaceConnection
 from cdr_pipeline.sources.inbound.download import DownloadedFile, download, read_manifest
 from cdr_pipeline.sources.inbound.opening import as_inbound_error
 from cdr_pipeline.sources.inbound.places import COLUMN, FileRule, Place
+from cdr_pipeline.sources.uploads.file_parts import FilePart, split_file
 from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.waiting import display_name
 from cdr_pipeline.steps.inbound.place_results import FileResult
 from cdr_pipeline.steps.inbound.place_visit import PlaceVisit
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest, register_upload
+from cdr_pipeline.steps.uploads.upload_parts import require_readers
 from cdr_pipeline.warehouse.inbound.inbound_files import FetchedFile
 from cdr_pipeline.warehouse.ledger import Ledger
 
@@ -44,11 +45,12 @@ def download_and_register(
     try:
         parts = _parts(arrived, result, rule, visit)
         uploads = [
-            register_upload(UploadRequest(part.path, part.account_id, result.profile, rule.time_zone), ctx)
+            register_upload(UploadRequest(part.path, part.account_id, part.profile, rule.time_zone), ctx)
             for part in parts
         ]
     finally:
         arrived.discard()
+    # In the order of the uploads: an account with rows of several profiles has several.
     accounts = [upload.account_id for upload in uploads]
     fetched = FetchedFile(
         accounts, [upload.sha256 for upload in uploads], result.profile, result.file_date, arrived.sha256
@@ -58,19 +60,26 @@ def download_and_register(
     return replace(
         result,
         outcome="fetched",
-        account_ids=tuple(accounts),
+        account_ids=tuple(dict.fromkeys(accounts)),
         size=arrived.size,
         uploads=tuple(uploads),
         resumed=arrived.resumed,
     )
 
 
-def _parts(arrived: DownloadedFile, result: FileResult, rule: FileRule, visit: PlaceVisit) -> list[AccountPart]:
-    """The file for its account, or one part for each account that its column names."""
-    if rule.account != COLUMN:
-        return [AccountPart(result.account_ids[0], arrived.path)]
+def _parts(arrived: DownloadedFile, result: FileResult, rule: FileRule, visit: PlaceVisit) -> list[FilePart]:
+    """The file, or one part for each account and profile that its columns name."""
     profile = load_profile(result.profile, folder=visit.ctx.settings.profile_dir)
-    parts = split_by_account(arrived.path, profile)
+    by_account = rule.account == COLUMN
+    account = "" if by_account else result.account_ids[0]
+    if not by_account and not profile.profile_column:
+        return [FilePart(account, result.profile, arrived.path)]
+    require_readers(profile, visit.ctx)
+    try:
+        found = split_file(arrived.path, profile, arrived.path.parent, by_account=by_account)
+    except UnreadableUpload as error:
+        raise InboundFileRefused(error.message, hint=error.hint) from None
+    parts = [replace(part, account_id=part.account_id or account) for part in found]
     unknown = sorted({part.account_id for part in parts} - visit.registered)
     if unknown:
         raise AccountNotFound(
@@ -78,6 +87,9 @@ def _parts(arrived: DownloadedFile, result: FileResult, rule: FileRule, visit: P
             "registered or not active",
             hint=f"register them, or correct [account_names] of the profile {profile.name}",
         )
+    if not parts and profile.profile_column:
+        # A file without records is an upload of the first profile, so that it is accounted for.
+        return [FilePart(account, next(iter(profile.profile_names.values())), arrived.path)] if account else []
     return parts
 
 

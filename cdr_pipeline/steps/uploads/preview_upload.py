@@ -19,6 +19,7 @@ from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.held_uploads import discarded_before, require_new
 from cdr_pipeline.steps.uploads.register_uploads import UploadRequest
 from cdr_pipeline.steps.uploads.upload_batch import LINE_CLASSES, UploadBatch, in_zone
+from cdr_pipeline.steps.uploads.upload_parts import require_reader
 from cdr_pipeline.warehouse.ledger import LandedUpload, Ledger
 from cdr_pipeline.warehouse.records.loading import BatchHeader
 
@@ -56,7 +57,9 @@ def preview_upload(request: UploadRequest, ctx: RunContext) -> PreviewedUpload:
     Raises:
         UnknownProfile, InvalidProfile, AccountNotFound, UnreadableUpload: as ``import_upload``.
     """
-    zoned = in_zone(load_profile(request.profile, folder=ctx.settings.profile_dir), request.time_zone)
+    stated = load_profile(request.profile, folder=ctx.settings.profile_dir)
+    require_reader(stated)
+    zoned = in_zone(stated, request.time_zone)
     profile = with_date_order(request.path, replace(zoned, file_name=display_name(request.path.name)))
     with ctx.ledger() as ledger:
         (account,) = ledger.accounts.active([request.account_id])

@@ -11,6 +11,7 @@ from cdr_pipeline.sources.uploads.profiles import load_profile
 from cdr_pipeline.sources.uploads.waiting import display_name, sole_taker, taken_away, waiting_files
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
+from cdr_pipeline.steps.uploads.upload_parts import require_reader, upload_parts
 from cdr_pipeline.warehouse.ledger import Ledger, NewUpload
 
 
@@ -71,6 +72,7 @@ def register_upload(request: UploadRequest, ctx: RunContext) -> RegisteredFile:
         UnreadableUpload: it is not a regular file, is too large, or changed during reading.
     """
     profile = load_profile(request.profile, folder=ctx.settings.profile_dir)
+    require_reader(profile)
     name = display_name(request.path.name)
     position = series_position(name, profile.control)
     with ctx.ledger() as ledger:
@@ -130,7 +132,9 @@ def register_dropped_files(ctx: RunContext, accounts: Sequence[str] | None = Non
                 continue
             try:
                 with taken_away(file) as path:
-                    files.append(register_upload(UploadRequest(path, file.account_id, file.profile), ctx))
+                    request = UploadRequest(path, file.account_id, file.profile)
+                    with upload_parts(request, ctx) as parts:
+                        files += [register_upload(part, ctx) for part in parts]
             except InvalidProfile:
                 continue  # waiting_drops names it below
             except CdrError as error:
