@@ -43,6 +43,7 @@ LINES = {
     "kazoo_csv_3": (3, 2, 0, 1),
     "kazoo_detail": (1, 1, 0, 0),
     "kazoo_json": (1, 1, 0, 0),
+    "mitel_smdr": (5, 4, 0, 1),
     "opensips_acc": (3, 2, 0, 1),
     "panasonic_smdr": (5, 3, 0, 2),
     "pbxware": (3, 2, 0, 1),
@@ -102,6 +103,12 @@ CALLS = {
         ("08:00:05", "60", "60", True, "1001", "004420555010", None),
         ("08:00:30", "0", None, False, "1002", "0305550102", None),
     ],
+    "mitel_smdr": [
+        ("08:00:00", "90", None, None, "1200", "004420555010", "outbound"),
+        ("08:05:00", "41", None, None, "6465550103", "1201", "inbound"),
+        ("08:10:00", "0", None, None, "6465550104", "1202", "inbound"),
+        ("08:20:00", "360", None, None, "1203", "1204", None),
+    ],
     "opensips_acc": [
         ("08:00:00", None, "60", True, "1001", "004420555010", None),
         ("08:05:00", None, "0", False, "1002", "0305550102", None),
@@ -153,6 +160,7 @@ RESULTS = {
     "freeswitch_json": (["NORMAL_CLEARING", "USER_BUSY"], [None, None]),
     "fritzbox": (["ANSWERED", "NO ANSWER", None], [None] * 3),
     "kamailio_acc": (["NORMAL_CLEARING", "USER_BUSY"], [None, None]),
+    "mitel_smdr": (["ANSWERED", None, "BUSY", None], [None] * 4),
     "opensips_acc": (["NORMAL_CLEARING", "NO_USER_RESPONSE"], [None, None]),
     "panasonic_smdr": ([None, None, "NO ANSWER"], [None] * 3),
     "portaone": (["NORMAL_CLEARING", "USER_BUSY"], ["0.015", "0"]),
