@@ -23,6 +23,14 @@ def date_of(text: str, default: date) -> date:
         return default
 
 
+def optional_date(text: str) -> date | None:
+    """The date of a text such as 2026-03-02, otherwise None."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def whole_number(text: str, least: int, most: int) -> int:
     """The number of a text, within bounds; the lower bound for anything else."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < _LONGEST else least

@@ -184,8 +184,8 @@ VALUES (
 
 -- Name:        console_events
 -- Purpose:     what users did, newest first.
--- Parameters:  account_ids: null for all and for events without an account, business_date: null for any,
---              actions: null for any, most.
+-- Parameters:  account_ids: null for all and for events without an account; business_date, actions, user_name,
+--              from_time, to_time: null for any; most: null for all.
 -- Grain:       event_id.   Locks: none.
 SELECT
     console_events.happened_at,
@@ -201,5 +201,8 @@ WHERE
     (%(account_ids)s::text [] IS NULL OR console_events.account_id = any(%(account_ids)s))
     AND (%(business_date)s::date IS NULL OR console_events.business_date = %(business_date)s)
     AND (%(actions)s::text [] IS NULL OR console_events.action = any(%(actions)s))
+    AND (%(user_name)s::text IS NULL OR strpos(lower(console_users.name), lower(%(user_name)s)) > 0)
+    AND (%(from_time)s::timestamptz IS NULL OR console_events.happened_at >= %(from_time)s)
+    AND (%(to_time)s::timestamptz IS NULL OR console_events.happened_at < %(to_time)s)
 ORDER BY console_events.happened_at DESC, console_events.event_id
 LIMIT %(most)s

@@ -25,7 +25,7 @@ from cdr_pipeline.console.sessions import (
     visible_accounts,
 )
 from cdr_pipeline.console.staged_files import forget, stage
-from cdr_pipeline.console.tables import TableExport, wanted_format
+from cdr_pipeline.console.tables import TableExport, wanted_format, wanted_table
 from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
 from cdr_pipeline.core.reconcile.invoices.comparison import ComparedRow
 from cdr_pipeline.core.reconcile.invoices.invoice import Invoice, InvoiceLine
@@ -97,6 +97,34 @@ _LINES: Final = TableExport[InvoiceLine](
         "currency": lambda line: line.currency,
     },
 )
+_INVOICES: Final = TableExport[tuple[Invoice, str, Decimal]](
+    "invoices",
+    {
+        "number": lambda item: item[0].number,
+        "carrier": lambda item: item[0].carrier,
+        "account": lambda item: item[0].account_id,
+        "first_day": lambda item: item[0].first_date,
+        "last_day": lambda item: item[0].last_date,
+        "time_zone": lambda item: item[0].time_zone,
+        "total": lambda item: item[2],
+        "currency": lambda item: item[1],
+        "version": lambda item: item[0].version,
+        "entered_utc": lambda item: item[0].entered_at,
+        "entered_by": lambda item: item[0].entered_by,
+        "file": lambda item: item[0].file_name,
+        "reason": lambda item: item[0].reason,
+    },
+)
+_TREND: Final = TableExport[MonthOfCarrier](
+    "carrier_months",
+    {
+        "month": lambda item: f"{item.month:%Y-%m}",
+        "currency": lambda item: item.currency,
+        "charged": lambda item: item.charged,
+        "at_risk": lambda item: item.at_risk,
+        "invoiced": lambda item: item.invoiced,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +151,12 @@ def show_carriers(request: Request, user: CurrentUser) -> Response:
 def show_month(request: Request, user: CurrentUser) -> Response:
     """What is payable to a carrier for a month: charged, agreed, disputed, credited, and the invoices."""
     wanted = _wanted(request, user)
+    if wanted_table(request) == "invoices":
+        return _invoice_file(request, user, _invoices(wanted.carrier, user, service_of(request).ctx))
     if wanted_format(request):
         compared = period_page(wanted, service_of(request).ctx)
+        if wanted_table(request) == "months":
+            return _TREND.file(request, user, compared.months)
         rows = [_Destination(item.currency, row) for item in compared.comparison.currencies for row in item.rows]
         return _DESTINATIONS.file(request, user, rows)
     return _show_month(request, user, wanted)
@@ -207,9 +239,17 @@ def show_one(request: Request, user: CurrentUser) -> Response:
         )
     except InvoiceNotFound:
         raise NotVisible from None
+    if wanted_table(request) == "versions":
+        return _invoice_file(request, user, versions)
     if wanted_format(request):
         return _LINES.file(request, user, versions[-1].lines)
     return page(request, "invoice.html", account=owner, invoice=versions[-1], versions=versions, most=_ROWS)
+
+
+def _invoice_file(request: Request, user: SignedIn, invoices: Sequence[Invoice]) -> Response:
+    """A row for each invoice and currency."""
+    rows = [(item, unit, value) for item in invoices for unit, value in item.totals().items()]
+    return _INVOICES.file(request, user, rows)
 
 
 def _wanted(request: Request, user: SignedIn) -> PeriodRequest:

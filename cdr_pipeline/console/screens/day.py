@@ -20,12 +20,12 @@ from cdr_pipeline.console.sessions import (
     require,
     visible_account,
 )
-from cdr_pipeline.console.tables import TableExport, wanted_format
+from cdr_pipeline.console.tables import TableExport, wanted_format, wanted_table
 from cdr_pipeline.core.charts.plot import ChartSeries, columns_svg
 from cdr_pipeline.errors import DayNotSealable
 from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.files.store import StorePath, download
-from cdr_pipeline.steps.accounts.users import Permission, SignedIn, list_events, record_event
+from cdr_pipeline.steps.accounts.users import EventFilter, Permission, SignedIn, list_events, record_event
 from cdr_pipeline.steps.days import day_acts
 from cdr_pipeline.steps.days.day_acts import ActResult
 from cdr_pipeline.steps.days.day_details import DayDetails, VerifiedFile, day_details, verify_day
@@ -36,6 +36,8 @@ from cdr_pipeline.steps.days.second_person import approve, turn_down, waiting_re
 from cdr_pipeline.steps.days.version_difference import version_difference
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.rejects import DismissRequest, dismiss_rejects
+from cdr_pipeline.warehouse.days.export_files import PublishedFile
+from cdr_pipeline.warehouse.ledger import DayBatch, OpenRejects
 
 router = APIRouter()
 _ROWS: Final = 200
@@ -58,10 +60,50 @@ _DIFFERENCE: Final = TableExport[dict[str, str | None]](
     },
 )
 
+_FILES: Final = TableExport[PublishedFile](
+    "daily_files",
+    {
+        "file": lambda item: item.path.rpartition("/")[2],
+        "business_date": lambda item: item.business_date,
+        "version": lambda item: item.version,
+        "dialect": lambda item: item.dialect,
+        "rows": lambda item: item.row_count,
+        "bytes": lambda item: item.bytes,
+        "sha256": lambda item: item.sha256,
+        "written_utc": lambda item: item.written_at,
+    },
+)
+_LOADS: Final = TableExport[DayBatch](
+    "loads",
+    {
+        "time_utc": lambda item: item.loaded_at,
+        "source": lambda item: item.file_name or item.kind,
+        "profile": lambda item: item.profile,
+        "records": lambda item: item.records,
+        "replaced": lambda item: item.replaced,
+    },
+)
+_REJECTS: Final = TableExport[OpenRejects](
+    "rejected_lines",
+    {
+        "source": lambda item: item.file_name or item.origin,
+        "lines": lambda item: item.row_count,
+        "reasons": lambda item: ", ".join(item.reasons),
+        "since_utc": lambda item: item.since,
+    },
+)
+
 
 @router.get("/days/{account_id}/{business_date}")
 def show_day(request: Request, user: CurrentUser, account_id: str, business_date: date) -> Response:
     """The day."""
+    if table := wanted_table(request):
+        details = day_details(visible_account(user, account_id), business_date, service_of(request).ctx)
+        if table == "loads":
+            return _LOADS.file(request, user, details.batches)
+        if table == "rejects":
+            return _REJECTS.file(request, user, details.rejects)
+        return _FILES.file(request, user, details.files)
     return _show(request, user, account_id, business_date)
 
 
@@ -246,8 +288,7 @@ def _show(
         refused=refused,
         plot=_plot(details, language_of(request)),
         waiting=waiting_requests([account_id], ctx, business_date=business_date),
-        events=[event for event in list_events(user, ctx, business_date=business_date)
-                if event.account_id == account_id],
+        events=list_events(user, ctx, EventFilter(account_id=account_id, business_date=business_date)),
         public_dialect=REDACTED,
         makeable=makeable_files(details.files, ctx),
     )  # fmt: skip

@@ -1,6 +1,8 @@
 """Deliveries of files, accounts, and nights with their causes."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Final
 
@@ -17,11 +19,11 @@ from cdr_pipeline.console.sessions import (
     require,
     visible_accounts,
 )
-from cdr_pipeline.console.tables import TableExport, wanted_format
+from cdr_pipeline.console.tables import TableExport, wanted_format, wanted_table
 from cdr_pipeline.errors import CdrError, DecisionConflict
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
-from cdr_pipeline.steps.days.calendar import calendar, night_summaries
-from cdr_pipeline.steps.operations.day_runs import day_runs, start_day_run
+from cdr_pipeline.steps.days.calendar import Mark, calendar, night_summaries
+from cdr_pipeline.steps.operations.day_runs import StartedRun, day_runs, start_day_run
 from cdr_pipeline.warehouse.ledger import Account, Delivery
 
 router = APIRouter()
@@ -57,6 +59,40 @@ _ACCOUNTS: Final = TableExport[Account](
         "country_code": lambda item: item.country_code,
         "collected": lambda item: "yes" if item.active else "no",
         "api_dialect": lambda item: item.dialect,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _NightLine:
+    """Accounts of a night in one state, or with one cause."""
+
+    business_date: date
+    state: str
+    accounts: int
+    error: str = ""
+    cause: str = ""
+
+
+_NIGHTS_TABLE: Final = TableExport[_NightLine](
+    "nights",
+    {
+        "business_date": lambda item: item.business_date,
+        "state": lambda item: item.state,
+        "accounts": lambda item: item.accounts,
+        "error": lambda item: item.error,
+        "cause": lambda item: item.cause,
+    },
+)
+_RUNS: Final = TableExport[StartedRun](
+    "runs",
+    {
+        "business_date": lambda item: item.business_date,
+        "accounts": lambda item: ", ".join(item.accounts) or "all",
+        "started_by": lambda item: item.started_by,
+        "started_utc": lambda item: item.started_at,
+        "exit_code": lambda item: item.exit_code,
+        "last_line": lambda item: item.lines[-1] if item.lines else "",
     },
 )
 
@@ -165,21 +201,39 @@ def _operations(request: Request, user: SignedIn, *, refusal: CdrError | None = 
     causes: dict[date, Counter[tuple[str, str]]] = defaultdict(Counter)
     for item in failed:
         causes[item.business_date][item.error_code or "", item.cause or ""] += 1
+    nights = sorted({*marks, *causes}, reverse=True)[: _NIGHTS + 1]
+    runs = [
+        run for run in day_runs(ctx) if user.everything or (run.accounts and set(run.accounts) <= set(user.accounts))
+    ]
+    table = wanted_table(request)
+    if table == "runs":
+        return _RUNS.file(request, user, runs)
+    if table == "nights":
+        return _NIGHTS_TABLE.file(request, user, _night_lines(nights, marks, causes))
     return page(
         request,
         "operations.html",
         status=status,
-        nights=sorted({*marks, *causes}, reverse=True)[: _NIGHTS + 1],
+        nights=nights,
         marks=marks,
         causes=causes,
         accounts=visible_accounts(user),
-        runs=[
-            run
-            for run in day_runs(ctx)
-            if user.everything or (run.accounts and set(run.accounts) <= set(user.accounts))
-        ],
+        runs=runs,
         date=date_of(request.query_params.get("date", ""), last - timedelta(days=1)),
         latest=last - timedelta(days=1),
         account_id=request.query_params.get("account", ""),
         refusal=refusal,
     )
+
+
+def _night_lines(
+    nights: Sequence[date],
+    marks: Mapping[date, Mapping[Mark, int]],
+    causes: Mapping[date, Counter[tuple[str, str]]],
+) -> list[_NightLine]:
+    lines: list[_NightLine] = []
+    for day in nights:
+        lines += [_NightLine(day, mark, count) for mark, count in marks.get(day, {}).items()]
+        found = causes.get(day, Counter())
+        lines += [_NightLine(day, "failed", count, code, cause) for (code, cause), count in found.items()]
+    return lines

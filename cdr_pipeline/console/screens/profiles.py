@@ -17,6 +17,8 @@ from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, NotAllowed, NotVisible, OwnForm, require, visible_account
 from cdr_pipeline.console.staged_files import StagedFile, find_staged, forget, stage
+from cdr_pipeline.console.tables import TableExport, wanted_format
+from cdr_pipeline.core.uploads.profile import Profile
 from cdr_pipeline.errors import CdrError, UnknownProfile
 from cdr_pipeline.files.durable import new_file
 from cdr_pipeline.sources.uploads.drafting.profile_draft import draft_profile
@@ -29,17 +31,30 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _ANSWER: Final = "answer-"
 _GENERIC: Final = "generic"
 _LONGEST_TEXT: Final = 100_000
+_PROFILES: Final = TableExport[tuple[str, Profile, bool]](
+    "profiles",
+    {
+        "profile": lambda item: item[0],
+        "files_of": lambda item: item[1].description,
+        "format": lambda item: item[1].layout.format,
+        "from": lambda item: "your own" if item[2] else "built in",
+    },
+)
 
 
 @router.get("/profiles")
-def show_profiles(request: Request, user: CurrentUser) -> Response:  # noqa: ARG001 - every user may see formats
+def show_profiles(request: Request, user: CurrentUser) -> Response:
     """Every profile, and own ones that are not valid."""
     folder = service_of(request).ctx.settings.profile_dir
+    profiles = list_profiles(folder)
+    own = {path.stem for path in folder.glob("*.toml")} if folder.is_dir() else set[str]()
+    if wanted_format(request):
+        return _PROFILES.file(request, user, [(name, item, name in own) for name, item in profiles.items()])
     return page(
         request,
         "profiles.html",
-        profiles=list_profiles(folder),
-        own={path.stem for path in folder.glob("*.toml")} if folder.is_dir() else set[str](),
+        profiles=profiles,
+        own=own,
         broken=broken_profiles(folder),
     )
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -19,8 +19,9 @@ from cdr_pipeline.console.sessions import (
     visible_account,
     visible_accounts,
 )
+from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.reconcile.result.breaks import Break
-from cdr_pipeline.core.reconcile.result.decisions import BreakCriteria
+from cdr_pipeline.core.reconcile.result.decisions import BreakCriteria, DecisionRule
 from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.exports.reconciliation_words import CAUSES, CLASSES
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
@@ -59,9 +60,33 @@ class RuleForm(BaseModel):
         )
 
 
+_RULES: Final = TableExport[DecisionRule](
+    "decision_rules",
+    {
+        "account": lambda item: item.account_id,
+        "rule": lambda item: item.rule_id,
+        "carrier": lambda item: item.criteria.carrier,
+        "classes": lambda item: ", ".join(item.criteria.classes),
+        "causes": lambda item: ", ".join(item.criteria.causes),
+        "destination": lambda item: item.criteria.destination,
+        "difference_below": lambda item: item.criteria.below,
+        "charged_too_much_from": lambda item: item.criteria.at_least,
+        "currency": lambda item: item.criteria.currency,
+        "decision": lambda item: item.decision,
+        "reason": lambda item: item.reason,
+        "added_utc": lambda item: item.created_at,
+        "added_by": lambda item: item.created_by,
+    },
+)
+
+
 @router.get("/rules")
 def show_rules(request: Request, user: CurrentUser) -> Response:
     """The rules of the accounts that the user sees; the form is filled from the query."""
+    if wanted_format(request):
+        active = [item.account_id for item in visible_accounts(user).values() if item.active]
+        rules = list_rules(service_of(request).ctx, active) if active else []
+        return _RULES.file(request, user, rules)
     known = {name: request.query_params.get(name, "")[:60] for name in ("account", "carrier", "class", "cause")}
     return _show(request, user, RuleForm.model_validate(known))
 

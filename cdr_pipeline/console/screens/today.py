@@ -9,11 +9,12 @@ from fastapi.responses import Response
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, visible_accounts
+from cdr_pipeline.console.tables import TableExport, wanted_table
 from cdr_pipeline.steps.accounts.users import Permission
 from cdr_pipeline.steps.days.calendar import MarkedDay, calendar, night_summaries
 from cdr_pipeline.steps.days.second_person import waiting_requests
 from cdr_pipeline.steps.operations.health import Problem, find_problems
-from cdr_pipeline.steps.operations.waiting_work import waiting_work
+from cdr_pipeline.steps.operations.waiting_work import WaitingWork, waiting_work
 from cdr_pipeline.steps.run_context import RunContext
 
 router = APIRouter()
@@ -24,6 +25,29 @@ _LOOKED_BACK: Final = timedelta(days=35)
 _SHOWN: Final = 50
 # Kinds of problems that the list of work shows one by one.
 _WORK: Final = ("upload", "rejects", "drop", "late_days", "breaks")
+
+_WAITING_WORK: Final = TableExport[WaitingWork](
+    "what_waits",
+    {
+        "what": lambda item: item.kind,
+        "account": lambda item: item.account_id,
+        "business_date": lambda item: item.business_date,
+        "subject": lambda item: item.subject,
+        "undecided_breaks": lambda item: item.breaks,
+        "rejected_lines": lambda item: item.count,
+        "since_utc": lambda item: item.since,
+        "error": lambda item: item.code,
+    },
+)
+_PROBLEMS: Final = TableExport[Problem](
+    "problems",
+    {
+        "problem": lambda item: str(item.what),
+        "code": lambda item: item.code,
+        "since_utc": lambda item: item.since,
+        "command": lambda item: item.command,
+    },
+)
 
 
 @router.get("/")
@@ -39,6 +63,11 @@ def today(request: Request, user: CurrentUser) -> Response:
     problems = (
         _not_listed(find_problems(ctx), last - _LOOKED_BACK) if user.everything and user.role == "operator" else []
     )
+    table = wanted_table(request)
+    if table == "work":
+        return _WAITING_WORK.file(request, user, work)
+    if table == "problems":
+        return _PROBLEMS.file(request, user, problems)
     return page(
         request,
         "today.html",

@@ -20,14 +20,14 @@ from cdr_pipeline.console.sessions import (
     visible_accounts,
 )
 from cdr_pipeline.console.staged_files import StagedFile, find_staged, forget, stage, with_profile
-from cdr_pipeline.console.tables import TableExport, wanted_format
+from cdr_pipeline.console.tables import TableExport, wanted_format, wanted_table
 from cdr_pipeline.errors import CdrError, DecisionConflict
 from cdr_pipeline.errors.counts import count_of
 from cdr_pipeline.sources.uploads.profiles import list_profiles
 from cdr_pipeline.steps.accounts.users import Permission, SignedIn, record_event
 from cdr_pipeline.steps.uploads.corrected_rejects import RejectedRow, RejectTable, correct_rejects, reject_table
 from cdr_pipeline.steps.uploads.decide_uploads import discard_upload, release_upload
-from cdr_pipeline.steps.uploads.dropped_files import waiting_drops
+from cdr_pipeline.steps.uploads.dropped_files import WaitingDrop, waiting_drops
 from cdr_pipeline.steps.uploads.exported_upload import export_upload
 from cdr_pipeline.steps.uploads.load_uploads import import_upload
 from cdr_pipeline.steps.uploads.preview_upload import PreviewedUpload, preview_upload
@@ -67,6 +67,17 @@ _UPLOADS: Final = TableExport[UploadLine](
         "rejected": lambda item: item.rows_rejected,
         "error": lambda item: item.error_message,
         "decided_by": lambda item: item.decided_by,
+    },
+)
+
+_DROPS: Final = TableExport[WaitingDrop](
+    "drop_folder",
+    {
+        "file": lambda item: item.place,
+        "account": lambda item: item.account_id,
+        "state": lambda item: item.state,
+        "since_utc": lambda item: item.since,
+        "error": lambda item: item.message,
     },
 )
 
@@ -278,6 +289,8 @@ def _show(request: Request, user: SignedIn, *, refusal: str | CdrError = "", sta
             most=None if wanted_format(request) else _SHOWN,
         )
         drops = waiting_drops(ledger, ctx, list(accounts))
+    if wanted_table(request) == "drops" and request.method == "GET":
+        return _DROPS.file(request, user, [drop for drop in drops if user.everything or drop.account_id is not None])
     if wanted_format(request) and request.method == "GET":
         return _UPLOADS.file(request, user, uploads)
     return page(

@@ -1,6 +1,6 @@
 """Users of the console: invite, change role, end access. Operators of all accounts only."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, NotAllowed, OwnForm, chosen_account, require, visible_accounts
+from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.errors import AccountNotFound, ConfigurationError
 from cdr_pipeline.steps.accounts.users import (
     Invitation,
@@ -19,15 +20,29 @@ from cdr_pipeline.steps.accounts.users import (
     list_users,
     record_event,
 )
-from cdr_pipeline.warehouse.accounts.users import ROLES
+from cdr_pipeline.warehouse.accounts.users import ROLES, User
 
 router = APIRouter()
+_USERS: Final = TableExport[User](
+    "users",
+    {
+        "name": lambda item: item.name,
+        "role": lambda item: item.role,
+        "account": lambda item: item.account_id or "all",
+        "access": lambda item: "ended" if item.disabled_at else "active",
+        "created_utc": lambda item: item.created_at,
+        "last_sign_in_utc": lambda item: item.signed_in_at,
+        "access_ended_utc": lambda item: item.disabled_at,
+    },
+)
 
 
 @router.get("/users")
 def show_users(request: Request, user: CurrentUser) -> Response:
     """All users, and the form that invites another."""
     _require_operator(user)
+    if wanted_format(request):
+        return _USERS.file(request, user, list_users(service_of(request).ctx))
     return _show(request, user)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -350,10 +350,45 @@ def record_event(
         )
 
 
-def list_events(user: SignedIn, ctx: RunContext, *, business_date: date | None = None) -> list[ConsoleEvent]:
-    """The newest acts of users on the accounts that the user sees."""
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which acts to list.
+
+    Attributes:
+        account_id: account of the acts; empty for all that the user sees.
+        business_date: day that the acts are about; None for any.
+        user_name: part of the name of who acted; empty for any.
+        first_date, last_date: days (UTC) of the acts; None for any.
+    """
+
+    account_id: str = ""
+    business_date: date | None = None
+    user_name: str = ""
+    first_date: date | None = None
+    last_date: date | None = None
+
+
+def list_events(
+    user: SignedIn, ctx: RunContext, wanted: EventFilter | None = None, *, most: int | None = 200
+) -> list[ConsoleEvent]:
+    """The newest acts of users on the accounts that the user sees; at most ``most``, or all for None."""
+    wanted = wanted or EventFilter()
+    visible = None if user.everything else user.accounts
+    if wanted.account_id:
+        visible = [wanted.account_id] if wanted.account_id in user.visible else []
     with ctx.ledger() as ledger:
-        return ledger.users.events(None if user.everything else user.accounts, business_date=business_date)
+        return ledger.users.events(
+            visible,
+            business_date=wanted.business_date,
+            user_name=wanted.user_name or None,
+            from_time=_midnight(wanted.first_date),
+            to_time=_midnight(wanted.last_date and wanted.last_date + timedelta(days=1)),
+            most=most,
+        )
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return day and datetime.combine(day, time(), UTC)
 
 
 @lru_cache(1)

@@ -246,14 +246,30 @@ class UserTable(LedgerTables):
         *,
         business_date: date | None = None,
         actions: Sequence[str] | None = None,
-        most: int = 200,
+        user_name: str | None = None,
+        from_time: datetime | None = None,
+        to_time: datetime | None = None,
+        most: int | None = 200,
     ) -> list[ConsoleEvent]:
-        """What users did, newest first; ``account_ids`` None for all accounts, ``actions`` None for all actions."""
+        """What users did, newest first.
+
+        Args:
+            account_ids: accounts of the events; None for all, and for events without an account.
+            business_date: day of the events; None for any.
+            actions: actions of the events; None for any.
+            user_name: part of the user's name; None for any.
+            from_time: first instant of the events; None for any.
+            to_time: end of the events' times, exclusive; None for any.
+            most: maximum number of events; None for all.
+        """
         return self.statements.records(
             ConsoleEvent,
             "accounts/console_events",
             account_ids=None if account_ids is None else list(account_ids),
             business_date=business_date,
             actions=None if actions is None else list(actions),
+            user_name=user_name,
+            from_time=from_time,
+            to_time=to_time,
             most=most,
         )
