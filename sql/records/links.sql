@@ -263,9 +263,12 @@ RETURNING imported_business_date, api_business_date
 --              then by duration, then by id. Nothing but the records themselves decides, so the order in which they
 --              came does not matter. core/links.py says the same without a database.
 -- Parameters:  account_id, batch_id; near_dates (array): the days the batch changed and three to each side, because
---              a changed record decides over its neighbours within a day, and those over theirs.
+--              a changed record decides over its neighbours within a day, and those over theirs; first_date,
+--              last_date: the whole months of these days.
 -- Grain:       account_id, origin, record_id; partner_id is null for a record that has no partner.
 -- Locks:       the stage's rows of this batch.   Idempotent: no; the batch's transaction runs it once.
+-- Statistics do not know a day that is newer than they are: the planner would expect no record on it, and compare each of
+-- its records with each other one. COALESCE hides the days from the estimate.
 WITH changed AS (
     SELECT account_id, origin, record_id, business_date, call_id
     FROM cdr_stage
@@ -296,7 +299,10 @@ legs AS MATERIALIZED (
         cdr.duration_seconds
     FROM calls
     INNER JOIN cdr ON cdr.account_id = calls.account_id AND cdr.call_id = calls.call_id
-    WHERE cdr.account_id = %(account_id)s AND cdr.business_date = any(%(near_dates)s::date [])
+    WHERE
+        cdr.account_id = %(account_id)s
+        AND cdr.business_date BETWEEN %(first_date)s AND %(last_date)s
+        AND coalesce(cdr.business_date = any(%(near_dates)s::date []), false)
 ),
 
 pairs AS (

@@ -82,10 +82,12 @@ WHERE NOT EXISTS (
 
 -- Name:        insert_history
 -- Purpose:     copy the present version of every record that the merge will change to the history.
--- Parameters:  account_id, batch_id, now; present_dates (array): days that hold such records; columns all columns of
---              cdr.
+-- Parameters:  account_id, batch_id, now; first_date, last_date: whole months that hold such records; columns all
+--              columns of cdr.
 -- Grain:       account_id, origin, record_id, replaced_by.
 -- Locks:       none beyond the rows written.   Idempotent: yes, per batch.
+-- Whole months, not the days themselves: statistics do not know a day that is newer than they are, and the planner then
+-- expects no record on it and compares each of its records with each staged one.
 INSERT INTO cdr_history ({columns}, replaced_by, replaced_at)
 SELECT
     {present},
@@ -107,7 +109,7 @@ WHERE
     staged.account_id = %(account_id)s
     AND staged.batch_id = %(batch_id)s
     AND NOT staged.believed_equal
-    AND present.business_date = any(%(present_dates)s::date [])
+    AND present.business_date BETWEEN %(first_date)s AND %(last_date)s
     AND (
         staged.list_digest::uuid <> known.list_digest
         OR (staged.has_detail AND staged.row_digest::uuid <> known.row_digest)
@@ -191,9 +193,9 @@ ON CONFLICT (account_id, business_date) DO UPDATE SET
 -- Name:        update_records
 -- Purpose:     update changed records with their staged values; a record whose day changed moves to another partition.
 --              A load without detail documents never clears values of an earlier document.
--- Parameters:  account_id, batch_id, now; present_dates (array): days that hold records to change; known_list_keys,
---              known_detail_keys: keys that are columns already and need no copy in extra; assignments generated from
---              the field dictionary.
+-- Parameters:  account_id, batch_id, now; first_date, last_date: whole months that hold records to change, as in
+--              insert_history; known_list_keys, known_detail_keys: keys that are columns already and need no copy in
+--              extra; assignments generated from the field dictionary.
 -- Grain:       account_id, origin, record_id.
 -- Locks:       the rows changed; the caller holds the account's advisory lock.   Idempotent: yes.
 UPDATE cdr AS present SET
@@ -225,4 +227,4 @@ WHERE
     AND present.origin = staged.origin
     AND present.record_id = staged.record_id
     AND present.business_date = staged.present_date
-    AND present.business_date = any(%(present_dates)s::date [])
+    AND present.business_date BETWEEN %(first_date)s AND %(last_date)s

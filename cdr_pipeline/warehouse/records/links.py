@@ -16,6 +16,7 @@ from psycopg import Connection
 
 from cdr_pipeline.core.records.links import LEG_REACH_DAYS
 from cdr_pipeline.warehouse.accounts.changes import ChangeTable
+from cdr_pipeline.warehouse.records.partitions import whole_months
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import statement
 
@@ -190,7 +191,8 @@ def link_batch(
     before = set(old_days)
     changed = before | set(new_days)
     near = sorted({day + timedelta(days=off) for day in changed for off in range(-LEG_REACH_DAYS, LEG_REACH_DAYS + 1)})
-    parameters = parameters | {"near_dates": near, "counterpart": _COUNTERPART[parameters["origin"]]}
+    parameters = parameters | whole_months(near)
+    parameters |= {"near_dates": near, "counterpart": _COUNTERPART[parameters["origin"]]}
     days: set[date] = set()
     if before:
         moved = parameters | {"moved_from": sorted(before)}

@@ -117,6 +117,7 @@ class BatchLoad:
     _overlap: int = 0
     _duplicate: int | None = None
     _own_stage: bool = True
+    _stage_indexed: bool = False
     _removed: frozenset[date] = frozenset()
     _rows_by_day: Counter[date] = field(default_factory=Counter[date])
     _rows_by_carrier: Counter[str] = field(default_factory=Counter[str])
@@ -246,7 +247,10 @@ class BatchLoad:
         """
         moved = {"most_moved": MOST_MOVED}
         self._overlap, different = self._numbers("records/count_overlap")
-        renamed = self._statements.execute("records/separate_calls_in_warehouse", **moved) if different else 0
+        renamed = 0
+        if different:
+            self._index_stage()
+            renamed = self._statements.execute("records/separate_calls_in_warehouse", **moved)
         renamed += self._statements.execute("records/separate_calls_in_file", **moved) if repeated else 0
         if renamed:
             self.other_calls = self._number("records/count_other_calls")
@@ -328,6 +332,7 @@ class BatchLoad:
             uploads: ids of the uploads.
         """
         self.step = "withdraw"
+        self._index_stage()
         self.withdrawn = self._statements.execute("records/insert_withdrawn_history", uploads=list(uploads))
         if not self.withdrawn:
             return
@@ -374,6 +379,8 @@ class BatchLoad:
         counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
         if not self._own_stage:
             self._statements.execute("records/clear_stage")
+        elif self._stage_indexed or merged.updated:
+            self._statements.execute("records/drop_stage_index")
         self.loaded = LoadedBatch(counts, merged.touched | self._days_of_rejects())
         self.step = "record"
         if not record:
@@ -407,6 +414,11 @@ class BatchLoad:
             main_carrier = min(self._rows_by_carrier, key=lambda name: (-self._rows_by_carrier[name], name))
             self._statements.execute("uploads/place_rejects", main_day=main_day, main_carrier=main_carrier or None)
         return frozenset(day for (day,) in self._statements.tuples("uploads/touch_days_of_rejects"))
+
+    def _index_stage(self) -> None:
+        if self._own_stage:
+            self._statements.execute("records/index_stage")
+            self._stage_indexed = True
 
     def _number(self, name: str) -> int:
         return self._numbers(name)[0]

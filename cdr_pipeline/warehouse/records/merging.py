@@ -12,7 +12,7 @@ from cdr_pipeline.core.records.links import IMPORTED
 from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_parts, link_batch
-from cdr_pipeline.warehouse.records.partitions import missing_partitions, partition_name
+from cdr_pipeline.warehouse.records.partitions import missing_partitions, partition_name, whole_months
 from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import named
@@ -50,7 +50,8 @@ def merge_staged(
     Args:
         connection: in the batch's transaction, which holds the account's lock.
         parameters: statement parameters of the batch.
-        own_stage: whether the session has its own stage, as on a server without Citus.
+        own_stage: whether the session has its own stage, as on a server without Citus. It gets an index if the batch
+            changes records; the caller drops it.
         withdrawn: days of records that the batch has withdrawn.
 
     Raises:
@@ -74,6 +75,8 @@ def merge_staged(
     for month in filled:
         # Without statistics, the next load may compare each of its records with all of the month, for minutes.
         connection.execute(named("records/analyze_partition", partition=sql.Identifier(partition_name("cdr", month))))
+    if own_stage and old_days:
+        statements.execute("records/index_stage")
     updated = _update(statements, parameters["account_id"], affected) if old_days else 0
     inserted = sum(filled.values())
     if elsewhere := [day for day in new_rows if day.replace(day=1) not in filled]:
@@ -105,9 +108,9 @@ def _fill(
 
 def _update(statements: StatementRunner, account_id: str, affected: Sequence[tuple[Any, ...]]) -> int:
     """Updates changed records and keeps their earlier versions; rows of ``affected``: new day, day before, records."""
-    present = sorted({before for _, before, _ in affected if before is not None})
-    versions = statements.execute("records/insert_history", present_dates=present)
-    updated = statements.execute("records/update_records", present_dates=present)
+    months = whole_months({before for _, before, _ in affected if before is not None})
+    versions = statements.execute("records/insert_history", **months)
+    updated = statements.execute("records/update_records", **months)
     expected = sum(rows for _, before, rows in affected if before is not None)
     if not versions == updated == expected:
         raise UnbalancedBatch(

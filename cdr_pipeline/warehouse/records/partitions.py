@@ -1,8 +1,8 @@
 """Monthly partitions of the records and of their history, created when the first record of a month arrives."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 from psycopg import Connection, sql
@@ -52,6 +52,11 @@ def missing_partitions(connection: Connection[Any], business_dates: Iterable[dat
 def partition_name(table: str, month: date) -> str:
     """Name of the partition of a month."""
     return f"{table}_y{month:%Y}m{month:%m}"
+
+
+def whole_months(days: Collection[date]) -> dict[str, date]:
+    """``first_date`` and ``last_date`` of the months of some days, and of those in between."""
+    return {"first_date": min(days).replace(day=1), "last_date": next_month(max(days)) - timedelta(days=1)}
 
 
 def next_month(month: date) -> date:
