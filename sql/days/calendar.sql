@@ -4,19 +4,22 @@
 -- Grain:       account_id, business_date.   Locks: none.
 -- Each table is read on its own first: a cluster joins aggregates of distributed tables in fewer ways than one server.
 WITH newest AS MATERIALIZED (
-    SELECT DISTINCT ON (account_id, carrier, business_date)
-        account_id,
-        carrier,
-        business_date,
-        status,
-        light,
-        breaks,
-        unverified
-    FROM reconciliations
+    SELECT DISTINCT ON (run.account_id, run.carrier, run.business_date)
+        run.account_id,
+        run.carrier,
+        run.business_date,
+        run.status,
+        run.light,
+        run.breaks,
+        run.unverified
+    FROM reconciliations AS run
+    INNER JOIN days ON days.account_id = run.account_id AND days.business_date = run.business_date
     WHERE
-        account_id = any(%(account_ids)s)
-        AND business_date BETWEEN %(first_date)s AND %(last_date)s
-    ORDER BY account_id, carrier, business_date, version DESC
+        run.account_id = any(%(account_ids)s)
+        AND run.business_date BETWEEN %(first_date)s AND %(last_date)s
+        -- A reconciliation makes only an open day need action.
+        AND (NOT %(only_action)s OR days.state = 'open')
+    ORDER BY run.account_id, run.carrier, run.business_date, run.version DESC
 ),
 
 undecided AS MATERIALIZED (

@@ -274,23 +274,34 @@ INSERT INTO invoice_lines (
 )
 
 -- Name:        reconciled_days
--- Purpose:     newest reconciliations of a carrier: charge, money at risk and light of each day.
--- Parameters:  account_ids (array), carrier, first_date, last_date.   Grain: account_id, business_date.   Locks: none.
-SELECT DISTINCT ON (account_id, business_date)
-    account_id,
+-- Purpose:     newest reconciliations of a carrier: charge, money at risk and light of each day, over accounts.
+-- Parameters:  account_ids (array), carrier, first_date, last_date.   Grain: business_date, currency.   Locks: none.
+WITH newest AS MATERIALIZED (
+    SELECT DISTINCT ON (account_id, business_date)
+        business_date,
+        currency,
+        profile,
+        exposure,
+        light = 'green' AND status = 'final' AS is_green,
+        coalesce(carrier_amount, 0) AS charged
+    FROM reconciliations
+    WHERE
+        account_id = any(%(account_ids)s)
+        AND carrier = %(carrier)s
+        AND business_date BETWEEN %(first_date)s AND %(last_date)s
+    ORDER BY account_id, business_date, version DESC
+)
+
+SELECT
     business_date,
     currency,
-    status,
-    light,
-    profile,
-    coalesce(carrier_amount, 0) AS charged,
-    exposure
-FROM reconciliations
-WHERE
-    account_id = any(%(account_ids)s)
-    AND carrier = %(carrier)s
-    AND business_date BETWEEN %(first_date)s AND %(last_date)s
-ORDER BY account_id, business_date, version DESC
+    bool_and(is_green) AS is_green,
+    min(profile) AS profile,
+    sum(charged) AS charged,
+    sum(exposure) AS exposure
+FROM newest
+GROUP BY business_date, currency
+ORDER BY business_date, currency
 
 -- Name:        charged_months
 -- Purpose:     newest reconciliations, summed by carrier, month and currency over accounts.

@@ -190,7 +190,7 @@ def period_page(request: PeriodRequest, ctx: RunContext) -> PeriodPage:
         breaks = _breaks(request, owners, zone, ledger)
         trend = _trend(months, days, invoices)
     missing = _missing_days(request, in_period, ctx.clock().date())
-    red = sorted({day.business_date for day in in_period if (day.light, day.status) != ("green", "final")})
+    red = sorted({day.business_date for day in in_period if not day.is_green})
     return PeriodPage(
         carrier=request.carrier,
         account_name=_account_name(request, accounts),

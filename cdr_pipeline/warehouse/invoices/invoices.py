@@ -21,13 +21,18 @@ class NewestInvoice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReconciledCharge:
-    """Newest reconciliation of a carrier's day: what the carrier charges, and how much of it is at risk."""
+    """Newest reconciliations of a carrier's day in one currency: what is charged, and how much of it is at risk.
 
-    account_id: str
+    Attributes:
+        business_date, currency: day and currency.
+        is_green: whether the reconciliations of all accounts are final and green.
+        profile: profile of the carrier's files.
+        charged, exposure: amounts over all accounts.
+    """
+
     business_date: date
     currency: str
-    status: str
-    light: str
+    is_green: bool
     profile: str | None
     charged: Decimal
     exposure: Decimal
@@ -145,7 +150,7 @@ class InvoiceTable(LedgerTables):
     def reconciled_days(
         self, account_ids: Sequence[str], carrier: str, first_date: date, last_date: date
     ) -> list[ReconciledCharge]:
-        """Newest reconciliations of a carrier by account and day."""
+        """Newest reconciliations of a carrier by day and currency, summed over accounts."""
         return self.statements.records(
             ReconciledCharge,
             "invoices/reconciled_days",
