@@ -8,7 +8,6 @@ from uuid import uuid4
 import polars as pl
 import psycopg
 import pytest
-from psycopg import sql
 
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.records.partitions import whole_months
@@ -67,7 +66,7 @@ def _load(opened: psycopg.Connection[Any], frame: pl.DataFrame) -> dict[str, Any
         after = opened.execute(_READS).fetchone() or (0,)
         days = frame["business_date"].unique().to_list()
         parameters = {"account_id": "acct", "batch_id": header.batch_id, "near_dates": days} | whole_months(days)
-        explain = sql.SQL("EXPLAIN (FORMAT JSON) {}").format(statement("records/stage_links"))
+        explain = b"EXPLAIN (FORMAT JSON) " + statement("records/stage_links")
         (plan,) = opened.execute(explain, parameters).fetchone() or ([],)
     return {"counts": counts, "reads": after[0] - before[0], "plan": plan[0]["Plan"]}
 
