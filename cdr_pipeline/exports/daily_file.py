@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from cdr_pipeline import __version__
 from cdr_pipeline.core.fields.dictionary import names
@@ -67,6 +67,25 @@ class DailyFile:
         """
         name = file_name(self.account_id, self.business_date.isoformat(), self.version, dialect, self.compression)
         return month_folder(export_dir, self.account_id, self.business_date) / name
+
+
+class DescribedFile(Protocol):
+    """What a manifest says about the file itself."""
+
+    @property
+    def target(self) -> Path:
+        """Path of the file."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file, as hex digits."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Size of the file in bytes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +159,7 @@ def write_file(
         ExportError: the file cannot be written.
     """
     with sole_writer(path.parent), new_file(path) as writing:
-        _require_not_final(path, day)
+        require_not_final(path, day)
         manifest = produce(writing)
         if announce and _on_disk(path, manifest):
             return WrittenFile(path, read_manifest(manifest_path(path)), changed=False)
@@ -194,14 +213,18 @@ def is_final(path: Path) -> bool:
 def final_manifests(folder: Path, account_id: str, business_date: date) -> dict[int, list[Path]]:
     """Paths of the manifests of a day's final files on disk, by version."""
     manifests: dict[int, list[Path]] = {}
-    for path in folder.glob(f"cdrs_{account_id}_{business_date}_v*{MANIFEST_SUFFIX}"):
+    # A pattern of the day itself would be compiled for each day, which takes longer than looking at a month's names.
+    prefix = f"cdrs_{account_id}_{business_date}_v"
+    for path in folder.glob(f"cdrs_*{MANIFEST_SUFFIX}"):
+        if not path.name.startswith(prefix):
+            continue
         name_parts = day_of_name(path.name)
         if name_parts is not None and name_parts[:2] == (account_id, business_date) and is_final(path):
             manifests.setdefault(name_parts[2], []).append(path)
     return manifests
 
 
-def _require_not_final(path: Path, day: DailyFile) -> None:
+def require_not_final(path: Path, day: DailyFile) -> None:
     """Rejects writing a version that is final on disk, even if the ledger does not know it.
 
     A read-only file without a manifest counts as final: files become read-only when they are sealed.
@@ -252,7 +275,7 @@ def sealed_manifest(path: Path) -> Manifest:
         raise SealedFileDamaged(f"{error.message}; run 'cdr-pipeline days repair'", hint=_REPAIR) from None
 
 
-def manifest_of(day: DailyFile, dialect: str, writing: AtomicFile, content_sha256: str) -> Manifest:
+def manifest_of(day: DailyFile, dialect: str, writing: DescribedFile, content_sha256: str) -> Manifest:
     """Manifest of a file of the day, without rows and totals; the caller adds them."""
     start, _ = day_bounds(day.business_date, day.time_zone)
     _, end = day_bounds(day.business_date, day.next_time_zone or day.time_zone)

@@ -13,7 +13,8 @@ from cdr_pipeline.errors import ExportError
 
 # Key of the totals of all rows of a file; each row is one leg.
 ALL: Final = "all"
-_COUNTED: Final = ("answered", "duration_seconds", "billing_seconds", "cost", "cost_currency")
+# Columns that totals need, besides those that they are grouped by.
+COUNTED: Final = ("answered", "duration_seconds", "billing_seconds", "cost", "cost_currency")
 _ORDER: Final = ("started_at", "origin", "record_id")
 _NUMBERS: Final = (Kind.SECONDS, Kind.MONEY)
 
@@ -129,7 +130,7 @@ class ManifestTotals:
         """
         if not content:
             return
-        columns = [name for name in self.columns if name in {*self.totals.by, *_COUNTED, *_ORDER}]
+        columns = [name for name in self.columns if name in {*self.totals.by, *COUNTED, *_ORDER}]
         try:
             scan = pl.scan_csv(content, has_header=False, infer_schema=False, new_columns=list(self.columns))
             texts = scan.select(columns).collect()
@@ -162,7 +163,7 @@ def with_typed_values(texts: pl.DataFrame) -> pl.DataFrame:
     """
     return texts.with_columns(
         pl.col("answered") == "true",
-        *(pl.col(name).cast(BY_NAME[name].kind.dtype) for name in _COUNTED if BY_NAME[name].kind in _NUMBERS),
+        *(pl.col(name).cast(BY_NAME[name].kind.dtype) for name in COUNTED if BY_NAME[name].kind in _NUMBERS),
     )
 
 

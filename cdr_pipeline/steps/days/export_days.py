@@ -16,6 +16,7 @@ from cdr_pipeline.exports.daily_file import DailyFile, WrittenFile, require_byte
 from cdr_pipeline.exports.dialects.registry import EXACT, SELECTABLE
 from cdr_pipeline.exports.file_names import manifest_path
 from cdr_pipeline.exports.manifest import read_manifest
+from cdr_pipeline.exports.placed_files import placed_files
 from cdr_pipeline.exports.renditions import write_rendition
 from cdr_pipeline.steps.days.publish_days import publish_day
 from cdr_pipeline.steps.failure import AccountFailure, contained
@@ -113,7 +114,7 @@ def write_version(
     state: Literal["open", "restated"] = "open",
     superseded: dict[str, str] | None = None,
 ) -> list[WrittenFile]:
-    """Writes the files of a day in all dialects, the exact file first.
+    """Writes the files of a day in all dialects, the exact file first, unless an open day has them already.
 
     Args:
         account: account that owns the records.
@@ -128,26 +129,32 @@ def write_version(
     day = day_of(account, business_date, record, ledger, ctx, version=version, state=state)
     before = superseded or {}
     announce = state == "open"
+    recorded = {file.dialect: file for file in ledger.day_states.files(account.account_id, business_date, version)}
+    # Files in a dialect that is no longer configured are updated too, so that none stays provisional.
+    wanted = recorded.keys() | set(ctx.settings.export_dialects.split(","))
+    others = [dialect for dialect in SELECTABLE if dialect in wanted and dialect != EXACT]
+    # A dialect that the previous version lacks supersedes the exact file of that version.
+    days = {dialect: replace(day, supersedes=before.get(dialect, before.get(EXACT))) for dialect in (EXACT, *others)}
+    if announce and record.exported_changes == record.changes:
+        described = {name: (file.sha256, file.content_sha256, file.rows) for name, file in recorded.items()}
+        placed = placed_files(days, described, ctx.settings.export_dir)
+        if placed is not None:
+            return placed
     with closing(ledger.records.day_lines(account.account_id, business_date)) as contents:
         exact = write_daily_file(
             contents,
-            day=replace(day, supersedes=before.get(EXACT)),
+            day=days[EXACT],
             export_dir=ctx.settings.export_dir,
             announce=announce,
         )
     key = ctx.settings.redaction_key.get_secret_value() if ctx.settings.redaction_key else None
-    # Files in a dialect that is no longer configured are updated too, so that none stays provisional.
-    present = {file.dialect for file in ledger.day_states.files(account.account_id, business_date, version)}
-    wanted = present.union(ctx.settings.export_dialects.split(","))
-    others = (dialect for dialect in SELECTABLE if dialect in wanted and dialect != EXACT)
     return [
         exact,
         *(
             write_rendition(
                 dialect,
                 exact,
-                # A dialect that the previous version lacks supersedes the exact file of that version.
-                day=replace(day, supersedes=before.get(dialect, before.get(EXACT))),
+                day=days[dialect],
                 export_dir=ctx.settings.export_dir,
                 redaction_key=key,
                 announce=announce,
