@@ -7,7 +7,7 @@ the field dictionary.
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, LiteralString, cast
 
 from psycopg import sql
@@ -53,6 +53,18 @@ def named(name: str, /, **parts: sql.Composable) -> sql.Composed:
         parts: SQL for each placeholder of the statement.
     """
     return _template(name).format(**_PARTS.get(name, {}), **parts)
+
+
+@lru_cache(maxsize=512)
+def on_table(name: str, placeholder: str, *table: str) -> bytes:
+    """Returns a statement with the name of a table, as psycopg sends it.
+
+    Args:
+        name: topic and name of the statement.
+        placeholder: placeholder of the statement for the table.
+        table: name of the table, after its schema if that is given.
+    """
+    return named(name, **{placeholder: sql.Identifier(*table)}).as_bytes(None)
 
 
 @cache

@@ -50,10 +50,12 @@ FROM pg_stat_activity
 WHERE pid = pg_backend_pid()
 
 -- Name:        release_collection
--- Purpose:     release a claim, whether the collection succeeded or not.
+-- Purpose:     release a claim, whether the collection succeeded or not. The commit does not wait for the disk: a crash
+--              of the server ends the session, and the claim with it.
 -- Parameters:  account_id, business_date, fence.   Grain: account_id, business_date.   Locks: the row.   Idempotent: yes.
 UPDATE collections SET leased_until = '-infinity'
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND fence = %(fence)s
+RETURNING set_config('synchronous_commit', 'off', true)
 
 -- Name:        renew_collection
 -- Purpose:     renew the lease of a claim; changes no row if another process has claimed the day.

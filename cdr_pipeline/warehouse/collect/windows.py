@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any, Final
 
 from cdr_pipeline.errors import ClaimLost
@@ -98,6 +99,12 @@ class OpenWindow:
 class WindowTable(LedgerTables):
     """Windows by account and business date, and the claims on collecting them."""
 
+    @cached_property
+    def _session(self) -> dict[str, Any]:
+        """Process id and start of this connection's session of the server; it keeps its session."""
+        (own,) = self.statements.rows("collect/current_session")
+        return own
+
     def collections(self, account_ids: list[str], business_date: date) -> dict[str, Collection]:
         """State of the day's collection by account; accounts whose day was never claimed are left out."""
         rows = self.statements.rows("collect/collections", account_ids=account_ids, business_date=business_date)
@@ -120,10 +127,9 @@ class WindowTable(LedgerTables):
                     return None
             else:
                 fence = holder["fence"]
-            (own,) = self.statements.rows("collect/current_session")
             claim = Claim(account_id, business_date, fence + 1, lease_seconds)
             self.statements.execute(
-                "collect/claim_collection", **day, **own, fence=claim.fence, lease_seconds=lease_seconds
+                "collect/claim_collection", **day, **self._session, fence=claim.fence, lease_seconds=lease_seconds
             )
         return claim
 

@@ -15,7 +15,7 @@ from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_
 from cdr_pipeline.warehouse.records.partitions import missing_partitions, partition_name, whole_months
 from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
-from cdr_pipeline.warehouse.statements import named
+from cdr_pipeline.warehouse.statements import named, on_table
 
 # A new month with at least this many records is filled before its indexes are built; this reads the stage once more.
 WORTH_FILLING: Final = 5_000
@@ -121,7 +121,7 @@ def _update(statements: StatementRunner, account_id: str, affected: Sequence[tup
 
 
 def _insert(connection: Connection[Any], parameters: dict[str, Any], table: str, days: Sequence[date]) -> int:
-    insert = named("records/insert_records", table=sql.Identifier(table))
+    insert = on_table("records/insert_records", "table", table)
     with connection.cursor() as cursor:
         cursor.execute(insert, parameters | {"dates": sorted(days)})
         return cursor.rowcount

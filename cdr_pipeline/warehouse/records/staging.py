@@ -3,13 +3,13 @@
 from typing import Any, Final
 
 import polars as pl
-from psycopg import Connection, sql
+from psycopg import Connection
 
 from cdr_pipeline.core.fields.dictionary import FIELDS, Kind
 from cdr_pipeline.core.fields.schemas import FINGERPRINT, LINE
 from cdr_pipeline.core.records.identity import is_fingerprint, with_digests
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
-from cdr_pipeline.warehouse.statements import BELIEVED_EQUAL, STAGED, named, statement
+from cdr_pipeline.warehouse.statements import BELIEVED_EQUAL, STAGED, on_table, statement
 
 _STAGES: Final = ("cdr_stage", "cdr_link_stage")
 
@@ -26,9 +26,9 @@ def open_stage(connection: Connection[Any]) -> bool:
     if row is not None and row[0]:
         return False
     for stage in _STAGES:
-        connection.execute(named("records/open_stage", stage=sql.Identifier(stage)))
+        connection.execute(on_table("records/open_stage", "stage", stage))
     if row is None or not row[1]:
-        connection.execute(named("records/disable_stage_compression", stage=sql.Identifier("pg_temp", _STAGES[0])))
+        connection.execute(on_table("records/disable_stage_compression", "stage", "pg_temp", _STAGES[0]))
     return True
 
 
