@@ -30,6 +30,7 @@ from cdr_pipeline.console.screens import (
     rules,
     search,
     sign_in,
+    times,
     today,
     uploads,
     users,
@@ -43,7 +44,7 @@ from cdr_pipeline.steps.run_context import RunContext
 _log = logging.getLogger(__name__)
 SCREENS: Final = (
     sign_in, today, calendar, day, breaks, rules, carriers, uploads, inbound, profiles, search, installation, audit,
-    users, documentation,
+    users, times, documentation,
 )  # fmt: skip
 
 

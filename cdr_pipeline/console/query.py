@@ -44,3 +44,9 @@ def decimal_of(text: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number is not None and number.is_finite() else None
+
+
+def own_path(target: str) -> str:
+    """A path of this server; ``/`` for anything that a browser could read as another server."""
+    plain = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if plain and "\\" not in target else "/"

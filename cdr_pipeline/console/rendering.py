@@ -17,6 +17,7 @@ from cdr_pipeline.console.catalog import Language, preferred_language
 from cdr_pipeline.console.links import signed_link
 from cdr_pipeline.console.meanings import Words, screen_of
 from cdr_pipeline.console.sessions import csrf_token, user_of
+from cdr_pipeline.console.zones import chosen_zone
 from cdr_pipeline.core.charts.composed_text import ComposedText
 from cdr_pipeline.steps.accounts.users import Permission
 
@@ -52,6 +53,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
     """One page. ``values`` are the names that the template uses."""
     spoken = preferred_language(request.headers.get("accept-language", ""))
     user = user_of(request)
+    zone = chosen_zone(request)
     html = (
         _templates()
         .get_template(template)
@@ -66,7 +68,8 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
             number=spoken.number,
             amount=spoken.amount,
             day=spoken.day,
-            time=spoken.time,
+            time=lambda value, default: spoken.time(value, zone or default),
+            zone_of=lambda default: zone or default,
             month_name=spoken.month,
             short_day=spoken.short_day,
             as_number=_as_number,
@@ -79,6 +82,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
             signed=partial(signed_link, request),
             notice=NOTICES.get(request.query_params.get("notice", "")),
             version=__version__,
+            zone=zone,
             most_choices=_MOST_CHOICES,
         )
     )

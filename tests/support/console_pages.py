@@ -16,7 +16,7 @@ from cdr_pipeline.steps.accounts.users import UserRequest, invite_user, local_si
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, fetch_files
-from tests.support.console import DAY, Person, ServedConsole, red_day
+from tests.support.console import DAY, Person, ServedConsole, red_day, visible_text
 from tests.support.serving import store
 
 HEADER: Final = "id,caller,callee,start_time,duration_seconds,billing_seconds,cost,currency\n"
@@ -156,6 +156,7 @@ def all_pages(console: ServedConsole) -> AllPages:
             "/operations": [ConsolePage("/operations")],
             "/audit": [ConsolePage("/audit")],
             "/users": [ConsolePage("/users")],
+            "/times": [ConsolePage("/times?next=/calendar")],
             "/help": [ConsolePage("/help")],
             "/help/{topic:path}": [ConsolePage("/help/how-to/finance"), ConsolePage("/help/nothing", 404)],
         },
@@ -186,6 +187,7 @@ def all_pages(console: ServedConsole) -> AllPages:
                 ),
                 ConsolePage("/calendar", 400, {"act": "seal", "first": str(DAY), "last": str(DAY)}),
             ],
+            "/times": [ConsolePage("/times", 400, {"zone": "Europe/Nowhere"})],
             "/operations/run": [ConsolePage("/operations/run", 400, {"date": "2999-01-01"})],
             "/users": [ConsolePage("/users", 200, {"name": "D. Clerk", "role": "viewer"})],
         },
@@ -206,8 +208,8 @@ def _filled(console: ServedConsole, operator: Person) -> tuple[str, str]:
     with ctx.ledger() as ledger:
         ledger.connection.execute(
             "INSERT INTO deliveries (account_id, target, path, business_date, version, sha256, bytes, state, attempts,"
-            " due_at, error_code) SELECT 'self', 'finance', 'self/cdrs_' || state, %s, 1, repeat('a', 64), 9, state, 1,"
-            " %s, CASE state WHEN 'refused' THEN 'delivery_refused' END FROM unnest(%s::text[]) AS state",
+            " due_at, error_code) SELECT 'self', 'bookkeeper', 'self/cdrs_' || state, %s, 1, repeat('a', 64), 9, state,"
+            " 1, %s, CASE state WHEN 'refused' THEN 'delivery_refused' END FROM unnest(%s::text[]) AS state",
             [DAY, ctx.clock(), ["pending", "refused", "delivered"]],
         )
     lines = _line("f1") + _line("f2", start="never") + _line("f3", seconds="long")
@@ -250,3 +252,15 @@ def _toml(person: Person) -> str:
     )
     assert found is not None
     return unescape(found[1])
+
+
+def visited(person: Person, page: ConsolePage) -> str:
+    """HTML of the page, opened or sent by this person."""
+    if page.fields is None:
+        answer = person.get(page.path)
+    else:
+        person.get("/times")
+        files = {"file": (page.file[0], page.file[1].encode(), "text/csv")} if page.file else None
+        answer = person.client.post(page.path, data={"csrf": person.csrf, **page.fields}, files=files)
+    assert (page.name, answer.status_code) == (page.name, page.status), visible_text(answer.text)
+    return answer.text

@@ -3,7 +3,6 @@
 import ipaddress
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -13,9 +12,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from cdr_pipeline.console.catalog import Language
 from cdr_pipeline.console.query import date_of
-from cdr_pipeline.console.rendering import language_of, page
+from cdr_pipeline.console.rendering import page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import CurrentUser, NotVisible, chosen_account, visible_account, visible_accounts
 from cdr_pipeline.console.tables import TableExport, wanted_format
@@ -87,7 +85,7 @@ async def search(request: Request, user: CurrentUser) -> Response:
         last=last,
         rows=rows,
         most=_ROWS,
-        started=partial(_started, accounts.get(account_id), language_of(request)),
+        started=_started,
     )
 
 
@@ -147,13 +145,10 @@ def condition_of(text: str, country_code: str) -> Condition:
     return Compare(_TEXT, Operator.CONTAINS, (text,))
 
 
-def _started(account: Account | None, language: Language, row: dict[str, Any]) -> str:
-    """Start of a call in the zone of its account; its id without one."""
+def _started(row: dict[str, Any]) -> datetime | None:
+    """Start of a call; None if the record has none."""
     seconds = str(row.get("timestamp", ""))
-    if account is None or not seconds.isdigit():
-        return str(row.get("id", ""))
-    started = datetime.fromtimestamp(int(seconds) - GREGORIAN_UNIX_OFFSET, UTC)
-    return language.time(started, account.time_zone)
+    return datetime.fromtimestamp(int(seconds) - GREGORIAN_UNIX_OFFSET, UTC) if seconds.isdigit() else None
 
 
 def _places(account_id: str, record_id: str, ctx: RunContext) -> list[Any]:

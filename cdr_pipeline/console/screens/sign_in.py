@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from cdr_pipeline.console.query import own_path
 from cdr_pipeline.console.rendering import language_of, page
 from cdr_pipeline.console.service import service_of
 from cdr_pipeline.console.sessions import OwnForm, SameOrigin, clear_session, is_local, session_of, set_session
@@ -37,13 +38,13 @@ _REFUSALS: Final = {
 @router.get("/sign-in")
 def show_sign_in(request: Request) -> Response:
     """The form for name and password, and the button of the identity provider."""
-    return _form(request, target=_own_path(request.query_params.get("next", "/")))
+    return _form(request, target=own_path(request.query_params.get("next", "/")))
 
 
 @router.get("/sign-in/provider")
 def begin_with_provider(request: Request) -> Response:
     """Leads to the sign-in page of the identity provider."""
-    target = _own_path(request.query_params.get("next", "/"))
+    target = own_path(request.query_params.get("next", "/"))
     try:
         pending = begin_provider_sign_in(_redirect_url(request), service_of(request).ctx)
     except (ConfigurationError, SignInRefused) as error:
@@ -70,7 +71,7 @@ def finish_with_provider(request: Request) -> Response:
         return _refused_by_provider(request, None)
     except SignInRefused as error:
         return _refused_by_provider(request, error)
-    response = _start(request, secret, _own_path(target))
+    response = _start(request, secret, own_path(target))
     response.delete_cookie(_PENDING, path="/sign-in/provider", httponly=True, samesite="lax")
     return response
 
@@ -85,7 +86,7 @@ def submit_sign_in(
     """Signs in and leads to the requested page."""
     service, text = service_of(request), language_of(request).text
     address = request.client.host if request.client else ""
-    target = _own_path(next_page)
+    target = own_path(next_page)
     wait = service.attempts.wait_seconds(address, name)
     if wait > 0:
         refusal = text(_REFUSALS["wait"], seconds=round(wait + 0.5))
@@ -192,9 +193,3 @@ def _redirect_url(request: Request) -> str:
     path = "/sign-in/provider/answer"
     public = service_of(request).ctx.settings.public_url
     return f"{public}{path}" if public else f"{str(request.base_url).rstrip('/')}{path}"
-
-
-def _own_path(target: str) -> str:
-    """A path of this server; ``/`` for anything that a browser could read as another server."""
-    plain = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
-    return target if plain and "\\" not in target else "/"

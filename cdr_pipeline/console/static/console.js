@@ -57,3 +57,10 @@ for (const field of document.querySelectorAll("input[data-suggest]")) {
     field.list.replaceChildren(...names.map((name) => Object.assign(document.createElement("option"), { value: name })));
   });
 }
+
+// Offers the time zone of the browser.
+for (const button of document.querySelectorAll("button[data-own-zone]")) {
+  button.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+  button.append(button.value);
+  button.hidden = !button.value;
+}

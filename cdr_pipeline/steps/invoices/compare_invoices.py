@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from cdr_pipeline.core.charts.composed_text import ComposedText
 from cdr_pipeline.core.reconcile.invoices.compared_rows import ComparedRow
 from cdr_pipeline.core.reconcile.invoices.comparison import InvoiceComparison, compare_invoices
 from cdr_pipeline.core.reconcile.invoices.currency_comparison import CurrencyComparison
@@ -246,9 +247,11 @@ def _scope(account_id: str | None, ledger: Ledger) -> list[Account]:
 
 def _account_name(request: PeriodRequest, accounts: Sequence[Account]) -> str:
     if request.account_id is None and len(accounts) > 1:
-        return f"all {len(accounts)} accounts"
-    below = f" and {len(accounts) - 1} below it" if len(accounts) > 1 else ""
-    return f"{accounts[0].name or accounts[0].account_id}{below}"
+        return ComposedText("all {count} accounts", count=len(accounts))
+    name = accounts[0].name or accounts[0].account_id
+    return (
+        ComposedText("{name} and {count} below it", name=name, count=len(accounts) - 1) if len(accounts) > 1 else name
+    )
 
 
 def _customers_pay(days: Sequence[ReconciledCharge], ctx: RunContext) -> bool:
