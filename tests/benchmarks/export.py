@@ -1,6 +1,7 @@
-"""Daily files beside the server's own COPY of the same rows: one large account at three sizes, and many small ones.
+"""Daily files next to the server's own COPY of the same rows: one large account at three sizes, and many small ones.
 
-The sizes show whether memory grows; COPY runs before and after, and the better of both is the limit.
+The sizes show whether memory grows; COPY runs before and after, and the better of both is the limit. The smallest one
+is also exported in other dialects, and the days of the small accounts are sealed and delivered to a folder.
 
 Usage: python tests/benchmarks/export.py [--rows 2000000] [--accounts 1000] [--account-rows 2000]
 """
@@ -15,12 +16,16 @@ from psycopg import sql
 
 from cdr_pipeline.core.fields.dictionary import names
 from cdr_pipeline.settings import Settings
-from cdr_pipeline.steps.days.export_days import ExportRequest, export_days
+from cdr_pipeline.steps.days.deliver_files import DeliverRequest, deliver_files
+from cdr_pipeline.steps.days.export_days import ExportedDay, ExportRequest, export_days
+from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 from cdr_pipeline.warehouse.server.embedded import EmbeddedServer
 
 DAY = date(2026, 3, 2)
+SHARES = (16, 4, 1)
+DIALECTS = ("spreadsheet", "parquet", "xlsx")
 # A record of realistic width, made by the server: about 600 bytes a line.
 MADE = """
     INSERT INTO cdr_y2026m03 (
@@ -91,18 +96,48 @@ def server_alone(folder: str) -> int:
 
 def export(folder: str) -> int:
     """The step ``export_days``: files, hashes, totals, manifests, fsync; rows."""
-    return sum(day.file.rows for day in export_days(ExportRequest([DAY]), _place(folder)))
+    return _rows(export_days(ExportRequest([DAY]), _place(folder)))
 
 
-def _place(folder: str) -> RunContext:
+def _rows(days: list[ExportedDay]) -> int:
+    assert all(day.file for day in days), days[0].failure
+    return sum(day.file.rows for day in days if day.file)
+
+
+def export_with(dialect: str, folder: str) -> int:
+    """The same with files of another dialect; rows."""
+    return _rows(export_days(ExportRequest([DAY]), _place(folder, f"exact,{dialect}")))
+
+
+def seal(folder: str) -> int:
+    """Seals the exported days; days."""
+    sealed = seal_days(
+        SealRequest([DAY], override=Override("benchmark", "not collected, made by the server")), _place(folder)
+    )
+    assert {day.outcome for day in sealed} == {"sealed"}, sealed[0]
+    return len(sealed)
+
+
+def deliver(folder: str) -> int:
+    """Delivers the sealed files to a folder; files."""
+    ctx = _place(folder)
+    ctx.settings.targets_file.write_text(f'[finance]\nurl = "{folder}/delivered"\n')
+    delivered = deliver_files(DeliverRequest(), ctx)
+    assert {file.outcome for file in delivered} == {"delivered"}, delivered[0]
+    return len(delivered)
+
+
+def _place(folder: str, dialects: str = "exact") -> RunContext:
     return RunContext.open(
-        Settings(data_dir=Path(folder)).model_copy(update={"clock_tolerance_seconds": float("inf")}),
+        Settings(data_dir=Path(folder), export_dialects=dialects).model_copy(
+            update={"clock_tolerance_seconds": float("inf")}
+        ),
         clock=lambda: datetime(2026, 3, 4, tzinfo=UTC),
     )
 
 
-def compared(accounts: int, rows: int) -> None:
-    """Two lines of the table: the limit, and the step."""
+def compared(accounts: int, rows: int, *, dialects: bool = False, sealed: bool = False) -> None:
+    """Lines of the table: the limit, and the step; then other dialects, or the steps after it."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             filled(folder, accounts, rows)
@@ -113,6 +148,13 @@ def compared(accounts: int, rows: int) -> None:
             title = f"{accounts:,} x {rows:,}, {copied.result / 2**20:,.0f} MB"
             print(line(f"limit: COPY, {title}", accounts * rows, copied, best), flush=True)
             print(line(f"export_days, {title}", exported.result, exported, best), flush=True)
+            for dialect in DIALECTS if dialects else ():
+                written = measured(export_with, dialect, folder)
+                print(line(f"export_days with {dialect}", written.result, written, best), flush=True)
+            for step in (seal, deliver) if sealed else ():
+                done = measured(step, folder)
+                row = line(f"{step.__name__}, days of {accounts:,} accounts", done.result, done)
+                print(f"{row}  {done.processor_seconds:.2f} s", flush=True)
         finally:
             EmbeddedServer(Path(folder) / "warehouse").destroy()
 
@@ -124,9 +166,9 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=1_000)
     parser.add_argument("--account-rows", type=int, default=2_000)
     asked = parser.parse_args()
-    for share in (16, 4, 1):
-        compared(1, asked.rows // share)
-    compared(asked.accounts, asked.account_rows)
+    for share in SHARES:
+        compared(1, asked.rows // share, dialects=share == max(SHARES))
+    compared(asked.accounts, asked.account_rows, sealed=True)
 
 
 if __name__ == "__main__":

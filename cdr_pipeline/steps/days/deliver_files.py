@@ -1,9 +1,10 @@
 """Delivers files of sealed days to targets. A file that a target does not accept stays due; the day stays sealed."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from fsspec.spec import AbstractFileSystem
 
@@ -17,6 +18,11 @@ from cdr_pipeline.steps.failure import AccountFailure, contained
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Delivery, Ledger
 from cdr_pipeline.warehouse.server.engine import translated
+
+# Threads that send to a target: while one waits for the disk or the network, others read and send. An SFTP server may
+# limit what one client does at a time.
+_SENDERS: Final = 4
+_SENT_IN_PARALLEL: Final = frozenset({"folder", "s3"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,50 +95,74 @@ def _deliver_to(
     due.sort(key=lambda delivery: (delivery.business_date, delivery.account_id, delivery.version, delivery.path))
     try:
         with open_target(target) as (files, root):
-            return _send_all(due, target, files, root, states, ledger=ledger, ctx=ctx)
+            sending = _Sending(target, files, root, states, ctx)
+            accounts_due = sorted({delivery.account_id for delivery in due})
+            senders = min(_SENDERS if target.kind in _SENT_IN_PARALLEL else 1, len(accounts_due))
+            if senders == 1:
+                return sending.send_all(due, ledger)
+            # Files of an account are sent in their order, by one thread.
+            share_of = {account_id: number % senders for number, account_id in enumerate(accounts_due)}
+            shares = [[item for item in due if share_of[item.account_id] == number] for number in range(senders)]
+            with ThreadPoolExecutor(senders, thread_name_prefix="deliver_files") as pool:
+                sent = [file for part in pool.map(sending.send_share, shares) for file in part]
+            place = {(item.account_id, item.path): number for number, item in enumerate(due)}
+            return sorted(sent, key=lambda file: place[file.account_id, file.path])
     except DeliveryError as error:
         return [file for delivery in due for file in _failed(delivery, error, ledger, ctx)]
 
 
-def _send_all(
-    due: Sequence[Delivery],
-    target: Target,
-    files: AbstractFileSystem,
-    root: str,
-    states: Sequence[str],
-    *,
-    ledger: Ledger,
-    ctx: RunContext,
-) -> list[DeliveredFile]:
-    sent: list[DeliveredFile] = []
+@dataclass(slots=True)
+class _Sending:
+    """Sends files to one target; several threads may share it.
+
+    Attributes:
+        target, files, root: the target, its open file system, and its root folder.
+        states: states of deliveries that are due.
+        ctx: settings, warehouse, clock and progress callback.
+        down: failure of the target; no further file is sent.
+    """
+
+    target: Target
+    files: AbstractFileSystem
+    root: str
+    states: Sequence[str]
+    ctx: RunContext
     down: DeliveryError | None = None
-    for delivery in due:
-        if down is not None:
-            sent += _failed(delivery, down, ledger, ctx)
-            continue
+
+    def send_share(self, due: Sequence[Delivery]) -> list[DeliveredFile]:
+        """Sends the share of one thread over its own connection."""
+        with self.ctx.ledger() as ledger:
+            return self.send_all(due, ledger)
+
+    def send_all(self, due: Sequence[Delivery], ledger: Ledger) -> list[DeliveredFile]:
+        """Sends files in order."""
+        return [file for delivery in due for file in self._send(delivery, ledger)]
+
+    def _send(self, delivery: Delivery, ledger: Ledger) -> list[DeliveredFile]:
+        target, ctx = self.target, self.ctx
+        if self.down is not None:
+            return _failed(delivery, self.down, ledger, ctx)
         try:
-            with translated(), ledger.deliveries.lock(delivery, states) as file:
+            with translated(), ledger.deliveries.lock(delivery, self.states) as file:
                 if file is None:
-                    continue
+                    return []
                 parcel = PendingFile(
                     ctx.settings.export_dir / file.path, file.path, file.sha256, file.size, file.manifest.encode()
                 )
-                receipt = send(parcel, target, files, root)
+                receipt = send(parcel, target, self.files, self.root)
                 ledger.deliveries.record_delivered(delivery, receipt=receipt, now=ctx.clock())
         except DeliveryError as error:
-            down = error if error.retryable else None
-            sent += _failed(delivery, error, ledger, ctx)
+            self.down = error if error.retryable else self.down
+            return _failed(delivery, error, ledger, ctx)
         except CdrError as error:
-            sent += _failed(delivery, error, ledger, ctx)
+            return _failed(delivery, error, ledger, ctx)
         except Exception as error:  # noqa: BLE001 - a failure affects only its file
             failure = contained(delivery.account_id, delivery.path, error)
             age = delivery.age(ctx.clock())
-            sent.append(DeliveredFile(delivery.account_id, target.name, delivery.path, "pending", age, failure=failure))
-        else:
-            ctx.progress(f"delivered {file.path} to {target.name}")
-            age = ctx.clock() - delivery.due_at
-            sent.append(DeliveredFile(delivery.account_id, target.name, file.path, "delivered", age, receipt))
-    return sent
+            return [DeliveredFile(delivery.account_id, target.name, delivery.path, "pending", age, failure=failure)]
+        ctx.progress(f"delivered {file.path} to {target.name}")
+        age = ctx.clock() - delivery.due_at
+        return [DeliveredFile(delivery.account_id, target.name, file.path, "delivered", age, receipt)]
 
 
 def _unpublished_result(day: UnpublishedDay, target: Target) -> DeliveredFile:
