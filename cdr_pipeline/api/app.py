@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from cdr_pipeline import __version__
+from cdr_pipeline.api import error_pages
 from cdr_pipeline.api.documentation import SECURITY, TAGS
 from cdr_pipeline.api.envelope import error_response
 from cdr_pipeline.api.gate import RequestGuard
@@ -106,6 +107,7 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
         for router in _ROUTERS:
             app.include_router(router, prefix=version)
     app.include_router(health.router)
+    app.add_api_route(error_pages.PATH, error_pages.show_errors, include_in_schema=False)
     if settings.serve_docs:
         app.add_route("/docs", _show_docs, include_in_schema=False)
         # Scripts and styles of the page come from a package, not from another server.

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import orjson
 from fastapi.responses import Response
 
+from cdr_pipeline.api.error_pages import help_link
 from cdr_pipeline.errors import CdrError, RequestRefused
 from cdr_pipeline.privacy.redaction import redact
 
@@ -37,7 +38,10 @@ def listed(rows: list[str], request_id: str, *, keys: Mapping[str, str | None]) 
 
 
 def error_response(error: CdrError, request_id: str, version: str) -> Response:
-    """An error in the shape of the version. Where v2 has an object with a message, v1 has the text of the message."""
+    """An error in the shape of the version. Where v2 has an object with a message, v1 has the text of the message.
+
+    The header Link leads to the meaning of the error's code.
+    """
     status, title, data, headers = _parts(error)
     body = {
         "data": bare_messages(data) if version == "v1" else data,
@@ -45,7 +49,9 @@ def error_response(error: CdrError, request_id: str, version: str) -> Response:
         "message": title,
         "status": "error",
     } | _about(request_id)
-    return Response(orjson.dumps(body, default=str), status, dict(headers), media_type=JSON)
+    return Response(
+        orjson.dumps(body, default=str), status, {"Link": help_link(title)} | dict(headers), media_type=JSON
+    )
 
 
 def bare_messages(data: object) -> object:

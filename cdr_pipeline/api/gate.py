@@ -43,7 +43,7 @@ _LOGGED_NAMES: Final = frozenset((*FILTERS, *KAZOO_FILTERS)) | {
 
 # Response headers, besides those that browsers always show, that pages of allowed origins can read.
 _EXPOSED: Final = (
-    "Accept-Post", "Allow", "Content-Disposition", "Deprecation", "Idempotent-Replayed", "RateLimit",
+    "Accept-Post", "Allow", "Content-Disposition", "Deprecation", "Idempotent-Replayed", "Link", "RateLimit",
     "RateLimit-Policy", "Retry-After",
     "X-Content-SHA256", "X-Ignored-Parameters", "X-Records-As-Of", "X-Request-ID",
 )  # fmt: skip
