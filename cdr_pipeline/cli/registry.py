@@ -1,45 +1,60 @@
-"""Every command. Heavy imports stay inside the commands, so that ``--help`` is quick."""
+"""Every command, with the module that has it. Only the modules of the command that is called are imported.
 
-from collections.abc import Sequence
+Heavy imports stay inside the commands, so that ``--help`` is quick.
+"""
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Any, Final
 
 import typer
-from typer.models import CommandInfo
 
-from cdr_pipeline.cli.accounts.accounts import accounts_app
-from cdr_pipeline.cli.accounts.tokens import tokens_app
-from cdr_pipeline.cli.accounts.users import users_app
-from cdr_pipeline.cli.collect.collect import collect
-from cdr_pipeline.cli.days.days import days_app
-from cdr_pipeline.cli.days.deliver import deliver, deliveries_app
-from cdr_pipeline.cli.days.exports import export, export_month, verify_export
 from cdr_pipeline.cli.grouped_help import GroupedCommands
-from cdr_pipeline.cli.inbound.inbound import inbound_app
-from cdr_pipeline.cli.invoices.invoices import invoices_app
-from cdr_pipeline.cli.operations.alerts import alerts_app
-from cdr_pipeline.cli.operations.backup import backup, restore
-from cdr_pipeline.cli.operations.config import config_app
-from cdr_pipeline.cli.operations.data import data_app
-from cdr_pipeline.cli.operations.demo import demo
-from cdr_pipeline.cli.operations.deployment import deployment_app
-from cdr_pipeline.cli.operations.docs import docs
-from cdr_pipeline.cli.operations.doctor import doctor
-from cdr_pipeline.cli.operations.night import nightly
-from cdr_pipeline.cli.operations.scaling import scaling
-from cdr_pipeline.cli.operations.serve import serve
-from cdr_pipeline.cli.operations.simulate import simulate
-from cdr_pipeline.cli.operations.status import status
-from cdr_pipeline.cli.operations.ui import ui
-from cdr_pipeline.cli.operations.up import up
-from cdr_pipeline.cli.operations.upgrade import upgrade
-from cdr_pipeline.cli.operations.warehouse import warehouse_app
-from cdr_pipeline.cli.reconciliation.decisions import breaks_app
-from cdr_pipeline.cli.reconciliation.reconcile import reconcile
-from cdr_pipeline.cli.reconciliation.reconcile_files import reconcile_files
-from cdr_pipeline.cli.records.fields import fields
-from cdr_pipeline.cli.uploads.import_file import import_file
-from cdr_pipeline.cli.uploads.profiles import profiles_app
-from cdr_pipeline.cli.uploads.rejects import rejects_app
-from cdr_pipeline.cli.uploads.uploads import uploads_app
+
+# Name of the command, module below ``cdr_pipeline.cli``, and name of the function in it.
+_COMMANDS: Final = (
+    ("demo", "operations.demo", "demo"),
+    ("nightly", "operations.night", "nightly"),
+    ("collect", "collect.collect", "collect"),
+    ("status", "operations.status", "status"),
+    ("import", "uploads.import_file", "import_file"),
+    ("export", "days.exports", "export"),
+    ("export-month", "days.exports", "export_month"),
+    ("verify-export", "days.exports", "verify_export"),
+    ("reconcile-files", "reconciliation.reconcile_files", "reconcile_files"),
+    ("reconcile", "reconciliation.reconcile", "reconcile"),
+    ("deliver", "days.deliver", "deliver"),
+    ("doctor", "operations.doctor", "doctor"),
+    ("up", "operations.up", "up"),
+    ("upgrade", "operations.upgrade", "upgrade"),
+    ("backup", "operations.backup", "backup"),
+    ("restore", "operations.backup", "restore"),
+    ("ui", "operations.ui", "ui"),
+    ("serve", "operations.serve", "serve"),
+    ("simulate", "operations.simulate", "simulate"),
+    ("fields", "records.fields", "fields"),
+    ("docs", "operations.docs", "docs"),
+    ("scaling", "operations.scaling", "scaling"),
+)
+# Name of the group of commands, module below ``cdr_pipeline.cli``, and name of the app in it.
+_GROUPS: Final = (
+    ("accounts", "accounts.accounts", "accounts_app"),
+    ("days", "days.days", "days_app"),
+    ("deliveries", "days.deliver", "deliveries_app"),
+    ("inbound", "inbound.inbound", "inbound_app"),
+    ("uploads", "uploads.uploads", "uploads_app"),
+    ("rejects", "uploads.rejects", "rejects_app"),
+    ("breaks", "reconciliation.decisions", "breaks_app"),
+    ("invoices", "invoices.invoices", "invoices_app"),
+    ("profiles", "uploads.profiles", "profiles_app"),
+    ("tokens", "accounts.tokens", "tokens_app"),
+    ("users", "accounts.users", "users_app"),
+    ("alerts", "operations.alerts", "alerts_app"),
+    ("config", "operations.config", "config_app"),
+    ("data", "operations.data", "data_app"),
+    ("deployment", "operations.deployment", "deployment_app"),
+    ("warehouse", "operations.warehouse", "warehouse_app"),
+)
 
 
 def register(app: typer.Typer, arguments: Sequence[str] = ()) -> None:
@@ -47,59 +62,19 @@ def register(app: typer.Typer, arguments: Sequence[str] = ()) -> None:
 
     Args:
         app: the app.
-        arguments: arguments of the process. If the first one is the name of a command, only that one is added,
-            because building all commands takes 0.1 s.
+        arguments: arguments of the process. If the first one is the name of a command, only that one is added, because
+            importing and building all commands takes 0.2 s.
     """
-    added = typer.Typer()
-    _add_all(added)
     name = arguments[0] if arguments else ""
-    commands = [info for info in added.registered_commands if _name(info) == name]
-    groups = [info for info in added.registered_groups if info.name == name]
-    named = bool(commands or groups)
-    app.registered_commands += commands if named else added.registered_commands
-    app.registered_groups += groups if named else added.registered_groups
+    named = name in {entry[0] for entry in (*_COMMANDS, *_GROUPS)}
+    for command, function in _loaded(_COMMANDS, name if named else None):
+        app.command(command)(function)
+    for group, commands in _loaded(_GROUPS, name if named else None):
+        app.add_typer(commands, name=group, cls=GroupedCommands)
 
 
-def _add_all(app: typer.Typer) -> None:
-    app.command()(demo)
-    app.command()(nightly)
-    app.command()(collect)
-    app.command()(status)
-    app.command("import")(import_file)
-    app.command()(export)
-    app.command("export-month")(export_month)
-    app.command("verify-export")(verify_export)
-    app.command("reconcile-files")(reconcile_files)
-    app.command()(reconcile)
-    app.command()(deliver)
-    app.command()(doctor)
-    app.command()(up)
-    app.command()(upgrade)
-    app.command()(backup)
-    app.command()(restore)
-    app.command()(ui)
-    app.command()(serve)
-    app.command()(simulate)
-    app.command()(fields)
-    app.command()(docs)
-    app.command()(scaling)
-    app.add_typer(accounts_app, name="accounts", cls=GroupedCommands)
-    app.add_typer(days_app, name="days", cls=GroupedCommands)
-    app.add_typer(deliveries_app, name="deliveries", cls=GroupedCommands)
-    app.add_typer(inbound_app, name="inbound", cls=GroupedCommands)
-    app.add_typer(uploads_app, name="uploads", cls=GroupedCommands)
-    app.add_typer(rejects_app, name="rejects", cls=GroupedCommands)
-    app.add_typer(breaks_app, name="breaks", cls=GroupedCommands)
-    app.add_typer(invoices_app, name="invoices", cls=GroupedCommands)
-    app.add_typer(profiles_app, name="profiles", cls=GroupedCommands)
-    app.add_typer(tokens_app, name="tokens", cls=GroupedCommands)
-    app.add_typer(users_app, name="users", cls=GroupedCommands)
-    app.add_typer(alerts_app, name="alerts", cls=GroupedCommands)
-    app.add_typer(config_app, name="config", cls=GroupedCommands)
-    app.add_typer(data_app, name="data", cls=GroupedCommands)
-    app.add_typer(deployment_app, name="deployment", cls=GroupedCommands)
-    app.add_typer(warehouse_app, name="warehouse", cls=GroupedCommands)
-
-
-def _name(command: CommandInfo) -> str:
-    return command.name or (command.callback.__name__ if command.callback else "")
+def _loaded(entries: Iterable[tuple[str, str, str]], only: str | None) -> Iterable[tuple[str, Any]]:
+    """Commands or groups by name; ``only`` is the name of the only one, None for all."""
+    for name, module, attribute in entries:
+        if only in (None, name):
+            yield name, getattr(import_module(f"cdr_pipeline.cli.{module}"), attribute)

@@ -7,7 +7,6 @@ sign of it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from statistics import median
 from typing import Final, Literal
 
 Verdict = Literal["usual", "thin", "empty", "unknown"]
@@ -51,6 +50,8 @@ def judge_volume(rows: int, earlier: Sequence[int]) -> Volume:
         rows: number of records of the day.
         earlier: number of records of each compared day that was collected completely.
     """
+    from statistics import median  # noqa: PLC0415 - slow to import, and most users of this module judge nothing
+
     if not earlier:
         return Volume(rows, None, "unknown")
     usual = round(median(earlier))
