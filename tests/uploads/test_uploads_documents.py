@@ -83,13 +83,27 @@ def test_keys_are_lower_case_columns_and_none_is_lost() -> None:
         ("7", "7"),
         ("0.00000001", "0.00000001"),
         ("true", "true"),
-        ('{"a": [1]}', '{"a": [1]}'),
+        ('{"a": [1]}', '{"a":[1]}'),
+        (r'{"a": "\\ \" \n", "b": 1.0}', r'{"a":"\\ \" \n","b":1.0}'),
+        ("[]", "[]"),
         ("null", None),
         ('""', None),
     ],
 )
 def test_values_become_text(value: str, text: str | None) -> None:
     assert json_records(f'{{"id": 1, "value": {value}}}', JSON).frame["value"].to_list() == [text]
+
+
+@pytest.mark.parametrize("text", ['{{"id": 1, "a": {0}}}\n{{"id": 2}}\n', '[{{"id": 1, "a": {0}}}, {{"id": 2}}]'])
+def test_a_record_nested_too_deep_is_rejected_alone(text: str) -> None:
+    records = json_records(text.format("[" * 900 + "]" * 900), JSON)
+    assert records.rejects["reason"].to_list() == ["invalid_json"]
+    assert records.frame["id"].to_list() == ["2"]
+
+
+def test_objects_lists_and_plain_values_may_share_a_key() -> None:
+    records = json_records('{"id": 1, "a": {"b": 1}}\n{"id": 2, "a": "text"}\n{"id": 3}\n{"id": 4, "a": [2]}\n', JSON)
+    assert records.frame["a"].to_list() == ['{"b":1}', "text", None, "[2]"]
 
 
 def test_a_profile_may_name_another_key_that_makes_a_record() -> None:

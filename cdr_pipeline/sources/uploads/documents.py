@@ -1,7 +1,7 @@
 """Reads JSON text to raw rows: a document, a list, an envelope with ``data``, or one document a line."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final, cast
 
@@ -24,8 +24,10 @@ _RECORD_KEYS: Final = frozenset({"call_id", "callid", "id", "_id", "uniqueid", "
 _UNREADABLE: Final = object()
 # Sets of keys that are remembered while items are told from other documents.
 _MOST_SHAPES: Final = 10_000
+# Classes of values that are JSON within JSON.
+_INNER: Final = frozenset({dict, list})
 # Items that are read at once.
-_SOME: Final = 500
+_SOME: Final = 2_000
 
 
 def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozenset()) -> RawRecords:
@@ -52,7 +54,7 @@ def json_records(text: str, layout: Layout, record_keys: frozenset[str] = frozen
         return RawRecords(empty, no_rejects(), filtered_lines(empty, Filtered.BLANK), 0)
     if not any(_is_record(item, record_keys) for item in items):
         return rejected_lines(text, Reject.NOT_A_RECORD)
-    raws = pl.Series(RAW, [orjson.dumps(item).decode() for item in items])
+    raws = pl.Series(RAW, [_raw(item) for item in items])
     numbers = pl.int_range(1, len(items) + 1, dtype=pl.Int64, eager=True).alias(LINE)
     return framed_items(pl.DataFrame([numbers, raws]), items, layout, record_keys)
 
@@ -178,6 +180,14 @@ def _unwrapped(value: object, records: str) -> list[object]:
     return cast("list[object]", value) if isinstance(value, list) else [value]
 
 
+def _raw(item: object) -> str:
+    """An item as JSON; empty if it is nested so deep that it cannot be written, and is rejected."""
+    try:
+        return orjson.dumps(item).decode()
+    except TypeError:
+        return ""
+
+
 def _is_record(item: object, record_keys: frozenset[str]) -> bool:
     if not isinstance(item, dict):
         return False
@@ -193,6 +203,10 @@ def framed_items(
     """Rows of the items; ``lines`` holds ``line`` and ``raw`` of each item. No item is kept, so a generator is best."""
     read = _read_items(items, record_keys)
     values = pl.read_ndjson(read.objects, schema=dict.fromkeys(read.keys, pl.String)) if read.keys else pl.DataFrame()
+    inner = {name: texts.series(read.count) for name, texts in read.inner.items()}
+    values = values.with_columns(
+        (texts.fill_null(values[name]) if texts.null_count() else texts).alias(name) for name, texts in inner.items()
+    )
     nested = read.nested.select(sorted(set(read.nested.columns) - set(_names(read.keys).values())))
     texts = pl.concat([values.rename(_names(read.keys)), nested], how="horizontal")
     texts = texts.select(pl.when(~pl.col(name).is_in(["", *layout.nulls])).then(pl.col(name)) for name in texts.columns)
@@ -210,22 +224,42 @@ def framed_items(
 
 
 @dataclass(slots=True)
+class _InnerTexts:
+    """Objects and lists under one key, as JSON, with their rows."""
+
+    rows: list[int] = field(default_factory=list[int])
+    texts: list[bytes] = field(default_factory=list[bytes])
+
+    def series(self, count: int) -> pl.Series:
+        """Text of each of so many rows; null where there is none."""
+        texts = pl.Series(self.texts, dtype=pl.Binary).cast(pl.String)
+        if len(texts) == count:
+            return texts
+        return pl.Series([None], dtype=pl.String).new_from_index(0, count).scatter(self.rows, texts)
+
+
+@dataclass(slots=True)
 class _ReadItems:
     """What one pass over items finds.
 
     Attributes:
         keys: keys of all objects, sorted.
-        objects: the objects as JSON, one a line; an item that is none is an empty one.
+        objects: the objects as JSON, one a line, without the objects and lists within them; an item that is none is an
+            empty one.
+        inner: objects and lists within the objects as JSON, by key.
         nested: text of the values of all items at each path.
         unreadable: rows of texts that are not JSON.
         others: rows of items that are no records.
+        count: number of items.
     """
 
     keys: list[str]
     objects: bytes
+    inner: dict[str, _InnerTexts]
     nested: pl.DataFrame
     unreadable: list[int]
     others: list[int]
+    count: int
 
 
 def _read_items(items: Iterable[object], record_keys: frozenset[str]) -> _ReadItems:
@@ -235,6 +269,7 @@ def _read_items(items: Iterable[object], record_keys: frozenset[str]) -> _ReadIt
     keys: set[str] = set()
     known: dict[tuple[str, ...], bool] = {}
     objects: list[bytes] = []
+    inner: dict[str, _InnerTexts] = {}
     nested: list[pl.DataFrame] = []
     unreadable: list[int] = []
     others: list[int] = []
@@ -251,23 +286,42 @@ def _read_items(items: Iterable[object], record_keys: frozenset[str]) -> _ReadIt
                 objects.append(b"{}")
                 found += nothing
                 continue
-            shape = tuple(cast("dict[str, object]", item))
+            shape = tuple(item)
             if shape not in known:
                 if len(known) > _MOST_SHAPES:
                     known.clear()
                 known[shape] = any(column_name(key) in known_keys for key in shape)
                 keys.update(shape)
-            objects.append(orjson.dumps(item))
-            values = tree.values(cast("object", item))
-            found += values
-            if not known[shape] and not any(value is not None for value in values):
+            tree.collect(item, found)
+            if not known[shape] and not (width and any(value is not None for value in found[-width:])):
                 others.append(row)
+            try:
+                objects.append(_written(cast("dict[str, object]", item), row, inner))
+            except TypeError:
+                # Nested deeper than orjson writes, and nearly as deep as it reads.
+                unreadable.append(row)
+                objects.append(b"{}")
         if len(objects) == rows:
             break
         nested.append(pl.DataFrame([_texts(path, found[at::width]) for at, path in enumerate(tree.paths)]))
-    return _ReadItems(
-        sorted(keys), b"\n".join(objects), pl.concat(nested or [pl.DataFrame()], rechunk=True), unreadable, others
-    )
+    frame = pl.concat(nested or [pl.DataFrame()], rechunk=True)
+    return _ReadItems(sorted(keys), b"\n".join(objects), inner, frame, unreadable, others, len(objects))
+
+
+def _written(item: dict[str, object], row: int, inner: dict[str, _InnerTexts]) -> bytes:
+    """An item as JSON without the objects and lists in it, which are added to ``inner`` and taken out of the item.
+
+    Polars would write their texts without escaping what is within them. Raises TypeError if they are nested too deep.
+    """
+    for key in [key for key, value in item.items() if value.__class__ in _INNER]:
+        text = orjson.dumps(item[key])
+        texts = inner.get(key)
+        if texts is None:
+            texts = inner[key] = _InnerTexts()
+        texts.rows.append(row)
+        texts.texts.append(text)
+        item[key] = None
+    return orjson.dumps(item)
 
 
 def _texts(path: str, values: Sequence[object]) -> pl.Series:

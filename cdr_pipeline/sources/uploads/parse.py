@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import polars as pl
 from cdr_pipeline.core.records.reasons import Filtered
 from cdr_pipeline.core.uploads.profile import FILE_NAME, Profile
 from cdr_pipeline.errors import UnreadableUpload
+from cdr_pipeline.files.reused_memory import reused_memory
 from cdr_pipeline.sources.uploads.documents import json_blocks
 from cdr_pipeline.sources.uploads.lines import BLOCK, line_blocks
 from cdr_pipeline.sources.uploads.opening import text_pieces
@@ -49,7 +51,9 @@ def read_upload(path: Path, profile: Profile, *, block: int = BLOCK) -> Iterator
 def read_ahead(path: Path, profile: Profile) -> Iterator[RawRecords]:
     """Yields what ``read_upload`` yields; a thread reads the next block while the caller works on the current one."""
     blocks = read_upload(path, profile)
-    with ThreadPoolExecutor(1, thread_name_prefix="read_upload") as reader:
+    # Objects of Python need much memory that is free again after a block; columns are in memory of Polars.
+    reuses = reused_memory() if profile.layout.format in ("json", "xml") else nullcontext()
+    with reuses, ThreadPoolExecutor(1, thread_name_prefix="read_upload") as reader:
         following = reader.submit(next, blocks, None)
         while (records := following.result()) is not None:
             following = reader.submit(next, blocks, None)
