@@ -80,19 +80,6 @@ INSERT INTO windows (
 )
 ON CONFLICT (account_id, starts_at, ends_at, business_date) DO NOTHING
 
--- Name:        open_windows
--- Purpose:     windows of a business date that are not loaded yet; while there are any, the day is incomplete.
--- Parameters:  account_id, business_date.   Grain: account_id, starts_at, ends_at.   Locks: none.
-SELECT
-    starts_at,
-    ends_at,
-    state,
-    error_code,
-    error_message
-FROM windows
-WHERE account_id = %(account_id)s AND business_date = %(business_date)s AND state <> 'loaded'
-ORDER BY starts_at
-
 -- Name:        outdated_windows
 -- Purpose:     business dates with a window that is marked to be fetched again.
 -- Parameters:  account_id, error_code.   Grain: business_date.   Locks: none.

@@ -8,7 +8,7 @@ import pytest
 import cdr_pipeline
 from tests.support.serving import Served, token_for
 
-PAGE = (Path(cdr_pipeline.__file__).parent / "docs/reference/kazoo.md").read_text(encoding="utf-8")
+PAGE = (Path(cdr_pipeline.__file__).parent / "docs/explanation/kazoo.md").read_text(encoding="utf-8")
 # | situation | `METHOD path` | Kazoo | STATUS `message` and more | reason |
 ROW = re.compile(r"^\| ([^|]+) \| `([A-Z]+) ([^`]+)` \| [^|]* \| (\d+)(?: `([^`]+)`)?", re.MULTILINE)
 REQUESTS = {row[0]: row[1:] for row in ROW.findall(PAGE)}

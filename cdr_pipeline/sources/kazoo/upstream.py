@@ -120,7 +120,7 @@ class KazooUpstream:
         )
         if not any(plain) or all(plain):
             return together
-        # A window without unknown keys keeps no row as extra, whatever the other windows have.
+        # A window without unknown keys keeps no row as extra, even if other windows have some.
         without = pl.Series([line for line, is_plain in enumerate(plain, start=1) if is_plain], dtype=pl.Int64)
         extra = pl.when(~pl.col(LINE).is_in(without.implode())).then(pl.col(EXTRA)).alias(EXTRA)
         return replace(together, rows=together.rows.with_columns(extra))
