@@ -97,6 +97,24 @@ def test_names_of_seven_languages_are_known(tmp_path: Path, header: str, number:
     ]
 
 
+def test_zones_that_fit_are_proposed_and_another_answer_is_questioned(tmp_path: Path) -> None:
+    # 10:00 and 11:00 UTC, in summer and in winter.
+    text = (
+        "id,start,caller,callee,seconds\n"
+        "1784109600.1,2026-07-15 06:00:00,+12125550100,+12125550101,60\n"
+        "1795604400.2,2026-11-25 06:00:00,+12125550100,+12125550101,60\n"
+    )
+    open_draft = drafted(tmp_path, text)
+    (question,) = [question for question in open_draft.questions if question.key == "zone"]
+    assert question.assumed == "America/New_York"
+    assert question.choices == ("America/New_York", "account")
+    assert "at UTC -5 h or -4 h" in question.text
+    assert not any("why the times" in said for said in drafted(tmp_path, text, zone="America/New_York").unknown)
+    for zone in ("UTC", "America/Chicago", "America/Bogota"):
+        doubted = drafted(tmp_path, text, zone=zone).unknown
+        assert any(said.startswith(f"why the times are not those of {zone}: ") for said in doubted), zone
+
+
 def test_columns_without_a_header_are_told_apart_by_their_values(tmp_path: Path) -> None:
     rows = [
         '"A" <101>,101,0301234,2026-11-25 10:00:00,2026-11-25 10:00:05,2026-11-25 10:01:05,65,60,ANSWERED,1795600800.1',

@@ -106,7 +106,7 @@ def proven_order(layouts: Sequence[str], texts: Sequence[str], others: dict[str,
         return DayOrder(tuple(distinct))
     near: dict[str, list[str]] = {layout: [] for layout in distinct}
     for name, values in others.items():
-        epochs = [_epoch_in(value) for value in values]
+        epochs = [epoch_in(value) for value in values]
         rows = [(text, epoch) for text, epoch in zip(texts, epochs, strict=True) if text and epoch is not None]
         if len(rows) < max(1, len(texts) // 2):
             continue
@@ -122,25 +122,6 @@ def proven_order(layouts: Sequence[str], texts: Sequence[str], others: dict[str,
     if len(proven) == 1:
         return DayOrder((proven[0],), f"the epochs in {near[proven[0]][0]} are near these times")
     return DayOrder(tuple(distinct))
-
-
-def hours_from_epoch(layout: str, texts: Sequence[str], others: dict[str, list[str]]) -> str:
-    """Evidence for the zone: by how much local times differ from epochs in another column; "" without evidence."""
-    for name, values in others.items():
-        rows = [(text, _epoch_in(value)) for text, value in zip(texts, values, strict=True) if text]
-        known = [(text, epoch) for text, epoch in rows if epoch is not None]
-        if not known or len(known) < len(rows) * 0.9:
-            continue
-        read = _read([text for text, _ in known], layout)
-        offsets = {
-            round((time - epoch).total_seconds() / 900) / 4
-            for time, (_, epoch) in zip(read, known, strict=True)
-            if time is not None
-        }
-        if offsets and len(offsets) <= 2 and all(abs(hours) <= 14 for hours in offsets):  # noqa: PLR2004 - with summer time
-            listed = " or ".join(f"{hours:+g} h" for hours in sorted(offsets))
-            return f"compared with the epochs in {name}, the times are at UTC {listed}"
-    return ""
 
 
 def read_times(values: Sequence[str], notation: str, layouts: Sequence[str]) -> list[datetime | None]:
@@ -217,7 +198,8 @@ def _distinct(layouts: Sequence[str], texts: Sequence[str]) -> list[str]:
     return list(seen.values())
 
 
-def _epoch_in(value: str) -> datetime | None:
+def epoch_in(value: str) -> datetime | None:
+    """Time of the epoch in an id, UTC without a zone; None if there is none."""
     found = _EPOCH_IN_ID.search(value)
     if found is None:
         return None

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Final
 
+from cdr_pipeline.core.time.local_time import zone_names
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.uploads.drafting.columns.column_words import ZONE
 from cdr_pipeline.sources.uploads.drafting.columns.contents import Contents
 from cdr_pipeline.sources.uploads.drafting.columns.roles import TIMES
 from cdr_pipeline.sources.uploads.drafting.columns.time_formats import (
     has_seconds,
-    hours_from_epoch,
     proven_order,
 )
+from cdr_pipeline.sources.uploads.drafting.columns.zone_evidence import zone_evidence
 from cdr_pipeline.sources.uploads.drafting.state import DraftState
 from cdr_pipeline.sources.uploads.drafting.toml_text import quoted, toml_value
 
@@ -28,18 +29,27 @@ def time_lines(state: DraftState) -> list[str]:
     if zone_column:
         lines.append(f"zone_column = {quoted(zone_column)}")
         state.result.decided.append(f"the zone of the times is in {zone_column}")
-    texts = state.start_texts()
-    others = {name: values for name, values in state.sheet.columns.items() if name not in state.start_columns()}
-    evidence = hours_from_epoch(formats[0], texts, others) if formats else ""
-    text = "the zone of the times: the file does not state it" + (f"; {evidence}" if evidence else "")
     if zone_column:
         return lines
-    answer = state.ask("zone", text, ("Europe/Berlin", "America/New_York", "UTC", "account"), "UTC")
-    lines.append(f"zone = {quoted(answer or UNKNOWN_ZONE)}")
+    lines.append(f"zone = {quoted(_zone(state, formats) or UNKNOWN_ZONE)}")
     if formats and not all(has_seconds(layout) for layout in formats):
         lines.append('precision = "minute"')
         state.result.decided.append("times are precise to the minute")
     return lines
+
+
+def _zone(state: DraftState, formats: Sequence[str]) -> str | None:
+    """Zone that is answered; None if the question is open. An answer that the file contradicts is named."""
+    others = {name: values for name, values in state.sheet.columns.items() if name not in state.start_columns()}
+    evidence = zone_evidence(formats[0], state.start_texts(), others) if formats else None
+    fitting = evidence.zones if evidence else ()
+    text = "the zone of the times: the file does not state it" + (f"; {evidence.text}" if evidence else "")
+    choices = (*(fitting[:4] or ("Europe/Berlin", "America/New_York", "UTC")), "account")
+    answer = state.ask("zone", text, choices, fitting[0] if fitting else "UTC")
+    if evidence and answer in zone_names() and not evidence.fits(str(answer)):
+        usual = f", as in {' or '.join(fitting[:3])}" if fitting else ""
+        state.result.unknown.append(f"why the times are not those of {answer}: {evidence.text}{usual}")
+    return answer
 
 
 def _notation_lines(state: DraftState) -> tuple[list[str], list[str] | None]:  # noqa: C901 - one case for each notation
