@@ -125,7 +125,7 @@ UPLOAD_STATES: Final[Mapping[str, str]] = {
     "landed": "waits for its import", "loaded": "loaded", "held": "held", "refused": "not readable",
     "discarded": "discarded",
 }  # fmt: skip
-ORIGINS: Final[Mapping[str, str]] = {"api": "switch", "imported": "imported"}
+ORIGINS: Final[Mapping[str, str]] = {"api": "switch", "imported": "imported", "api+imported": "switch and imported"}
 
 
 REJECTS: Final[Mapping[str, str]] = {str(reason): text for reason, text in EXPLANATIONS.items()}

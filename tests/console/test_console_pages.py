@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any, Final
 
@@ -297,6 +298,27 @@ def test_a_call_shows_where_it_went(console: ServedConsole) -> None:
     text = console.person("viewer").text("/records/self/202603-call1")
     assert "Mon 2 Mar 2026 : open" in text
     assert "Legs of this call" in text
+
+
+def test_a_call_shows_its_file_line_and_decided_break(console: ServedConsole) -> None:
+    red_day(console.ctx, calls=2)
+    person = console.person("finance")
+    ids = re.findall(r'name="break" value="(\w+:\w+:0)"', person.get("/breaks", account="self").text)
+    person.send("/breaks/decide", decision="disputed", reason="twice the price", **{"break": ids[:1]})
+    links = re.findall(r'href="(/records/self/[^"]+)"', person.get("/breaks", account="self", state="disputed").text)
+    assert len(links) == 2
+    for link in links:
+        text = person.text(unescape(link))
+        assert re.search(r"imported ?: carrier\.csv ?, line [23]\b", text), text[:900]
+        assert "switch loaded" in text
+        assert "Other price , bell, 0.10 USD disputed finance of all: twice the price" in text
+    undecided = re.findall(r'href="(/records/self/[^"]+)"', person.get("/breaks", account="self").text)
+    assert "0.10 USD open" in person.text(unescape(undecided[0]))
+
+
+def test_a_call_without_a_break_says_so(console: ServedConsole) -> None:
+    store(console.ctx, "self", {})
+    assert "It is no break." in console.person("viewer").text("/records/self/202603-call1")
 
 
 @pytest.mark.parametrize("text", ["+1 212 555 0103", "(212) 555-0103", "212.555.0103", "12125550103"])

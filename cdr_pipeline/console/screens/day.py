@@ -31,7 +31,7 @@ from cdr_pipeline.steps.days.day_acts import ActResult
 from cdr_pipeline.steps.days.day_details import DayDetails, VerifiedFile, day_details, verify_day
 from cdr_pipeline.steps.days.made_files import REDACTED, make_file, makeable_files
 from cdr_pipeline.steps.days.published_files import find_file
-from cdr_pipeline.steps.days.seal_days import Obstacle
+from cdr_pipeline.steps.days.seal_days import Obstacle, grace_end
 from cdr_pipeline.steps.days.second_person import approve, turn_down, waiting_requests
 from cdr_pipeline.steps.days.version_difference import version_difference
 from cdr_pipeline.steps.run_context import RunContext
@@ -291,6 +291,7 @@ def _show(
         events=list_events(user, ctx, EventFilter(account_id=account_id, business_date=business_date)),
         public_dialect=REDACTED,
         makeable=makeable_files(details.files, ctx),
+        grace_ends=grace_end(account, business_date, ctx),
     )  # fmt: skip
 
 

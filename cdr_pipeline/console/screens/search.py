@@ -20,8 +20,8 @@ from cdr_pipeline.console.tables import TableExport, wanted_format
 from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
 from cdr_pipeline.core.records.search import Compare, Condition, InstantRange, Operator, Search
 from cdr_pipeline.core.time.timestamps import GREGORIAN_UNIX_OFFSET
+from cdr_pipeline.steps.records.call_history import call_history, full_record_id
 from cdr_pipeline.steps.records.search_records import RecordSearch
-from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.ledger import Account
 
 router = APIRouter()
@@ -96,10 +96,17 @@ async def record(request: Request, user: CurrentUser, account_id: str, record_id
     account = visible_account(user, account_id)
     document = await service.records.record(account_id, record_id)
     if document is None:
+        # Breaks and files have the ids of imported records without their source.
+        full = await run_in_threadpool(full_record_id, account_id, record_id, service.ctx)
+        document = await service.records.record(account_id, full) if full else None
+    if document is None:
         raise NotVisible
     identity = str(document.get("interaction_id") or document.get("id") or record_id)
     legs = await service.records.legs(account_id, identity)
-    places = await run_in_threadpool(_places, account_id, record_id, service.ctx)
+    own = document.get("cdr_pipeline")
+    linked = str(own.get("linked_record_id") or "") if isinstance(own, dict) else ""
+    related = [item for item in (str(document.get("id") or ""), linked) if item]
+    history = await run_in_threadpool(call_history, account_id, record_id, related, service.ctx)
     return await run_in_threadpool(
         page,
         request,
@@ -108,7 +115,7 @@ async def record(request: Request, user: CurrentUser, account_id: str, record_id
         record_id=record_id,
         fields=_flat(document),
         legs=legs,
-        places=places,
+        history=history,
     )
 
 
@@ -149,11 +156,6 @@ def _started(row: dict[str, Any]) -> datetime | None:
     """Start of a call; None if the record has none."""
     seconds = str(row.get("timestamp", ""))
     return datetime.fromtimestamp(int(seconds) - GREGORIAN_UNIX_OFFSET, UTC) if seconds.isdigit() else None
-
-
-def _places(account_id: str, record_id: str, ctx: RunContext) -> list[Any]:
-    with ctx.ledger() as ledger:
-        return list(ledger.day_states.record_locations([account_id], record_id))
 
 
 def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -64,3 +64,9 @@ for (const button of document.querySelectorAll("button[data-own-zone]")) {
   button.append(button.value);
   button.hidden = !button.value;
 }
+
+// A calendar that is wider than the window shows its newest days.
+for (const table of document.querySelectorAll(".scroll > table.grid")) {
+  const ends = [...table.querySelectorAll(".cell")].map((cell) => cell.offsetLeft + cell.offsetWidth);
+  table.parentElement.scrollLeft = Math.max(0, ...ends) + 8 - table.parentElement.clientWidth;
+}

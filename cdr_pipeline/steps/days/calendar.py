@@ -47,7 +47,8 @@ def calendar(
             min(last, last_due_date(ctx.settings, ctx.clock())),
             time_zone=ctx.settings.time_zone,
         )
-    marked = {(day.account_id, day.business_date): _marked(day) for day in days}
+    due = last_due_date(ctx.settings, ctx.clock())
+    marked = {(day.account_id, day.business_date): _marked(day, due) for day in days}
     for key in ((account_id, gap.business_date) for gap in missing for account_id in gap.account_ids):
         if key not in marked:
             marked[key] = MarkedDay(*key, "missing")
@@ -99,17 +100,17 @@ def night_summaries(
     return [NightSummary(day, {mark: count for mark, count in marks[day].items() if count}) for day in sorted(marks)]
 
 
-def _marked(day: CalendarDay) -> MarkedDay:
-    return MarkedDay(day.account_id, day.business_date, _mark(day), day)
+def _marked(day: CalendarDay, due: date) -> MarkedDay:
+    return MarkedDay(day.account_id, day.business_date, _mark(day, due), day)
 
 
-def _mark(day: CalendarDay) -> Mark:
-    """The first word that applies, the most urgent one first."""
+def _mark(day: CalendarDay, due: date) -> Mark:
+    """The first word that applies, the most urgent one first. A day after the last due one is not incomplete yet."""
     if day.state == "late_pending":
         return "late"
     if day.state in ("sealed", "restated"):
         return "restated" if day.state == "restated" else "sealed"
-    if day.failed_windows or not day.whole or day.volume in ("thin", "empty"):
+    if day.failed_windows or (not day.whole and day.business_date <= due) or day.volume in ("thin", "empty"):
         return "incomplete"
     if day.red:
         return "red"

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -237,6 +237,11 @@ def _obstacles(
     return [obstacle for obstacle, blocks in checks.items() if blocks]
 
 
-def _in_grace(account: Account, business_date: date, ctx: RunContext) -> bool:
+def grace_end(account: Account, business_date: date, ctx: RunContext) -> datetime:
+    """Instant until which a day stays open for late records."""
     _, end = account.zones.bounds(business_date)
-    return ctx.clock() < end + timedelta(days=ctx.settings.seal_after_days)
+    return end + timedelta(days=ctx.settings.seal_after_days)
+
+
+def _in_grace(account: Account, business_date: date, ctx: RunContext) -> bool:
+    return ctx.clock() < grace_end(account, business_date, ctx)

@@ -120,6 +120,27 @@ class RecordLocation:
     path: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class RecordSource:
+    """What delivered a record.
+
+    Attributes:
+        origin, record_id, business_date: the record.
+        source_line: line of the file, or position in the window.
+        loaded_at: time of the load; None for a load that is not on record.
+        file_name, profile, sha256: imported file; None for a record of the switch.
+    """
+
+    origin: str
+    record_id: str
+    business_date: date
+    source_line: int
+    loaded_at: datetime | None
+    file_name: str | None
+    profile: str | None
+    sha256: str | None
+
+
 class DayStateTable(LedgerTables):
     """States of days, by account and business date."""
 
@@ -263,6 +284,19 @@ class DayStateTable(LedgerTables):
     def batches(self, account_id: str, business_date: date) -> list[DayBatch]:
         """Loads that changed the day, oldest first."""
         return self.statements.records(DayBatch, "days/day_batches", account_id=account_id, business_date=business_date)
+
+    def record_sources(
+        self, account_id: str, record_ids: Sequence[str], first_date: date, last_date: date
+    ) -> list[RecordSource]:
+        """Loads of records, with file and line, between two business dates."""
+        return self.statements.records(
+            RecordSource,
+            "records/record_sources",
+            account_id=account_id,
+            record_ids=list(record_ids),
+            first_date=first_date,
+            last_date=last_date,
+        )
 
     def record_locations(self, account_ids: Sequence[str], record_id: str) -> list[RecordLocation]:
         """Days and files that contain a record of this id."""
