@@ -4,13 +4,16 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 import orjson
+from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
 from cdr_pipeline.api.csv_body import attachment, csv_of
 from cdr_pipeline.api.envelope import JSON, list_end, success
-from cdr_pipeline.api.negotiation import CSV_TYPES, JSON_LINES, media_type
+from cdr_pipeline.api.negotiation import CSV_TYPES, JSON_LINES, XLSX, media_type
 from cdr_pipeline.api.parameters import refuse_unknown
+from cdr_pipeline.api.refusals import too_many_rows
+from cdr_pipeline.exports.record_lists import MOST_SHEET_ROWS, ListWriter, TooManyRows
 
 # Query parameters that every route accepts. jQuery appends "_" with a new value to defeat caches; it means nothing.
 COMMON_PARAMETERS: Final = frozenset(("auth_token", "accept", "file_name", "pretty_print", "_"))
@@ -22,7 +25,7 @@ def response_type(request: Request, known: frozenset[str] | None = COMMON_PARAME
     Args:
         request: the request.
         known: parameters of the route, common ones included; None if the route checks them itself.
-        lines: whether the route also has JSON lines.
+        lines: whether the route is a list of records, which has more forms.
 
     Raises:
         RequestRefused: 406; 400, unknown parameters.
@@ -42,7 +45,7 @@ def request_id(request: Request) -> str:
 def answer(request: Request, media: str, data: object, *, status: int = 200, name: str = "cdr") -> Response:
     """A complete response with data as JSON or CSV."""
     if media in CSV_TYPES:
-        return Response(csv_of(data), status, _csv_headers(request, name), media_type=_typed(media))
+        return Response(csv_of(data), status, _file_headers(request, name), media_type=_typed(media))
     return json_answer(request, success(data, request_id(request)), status=status)
 
 
@@ -57,7 +60,7 @@ async def csv_stream(request: Request, media: str, pieces: AsyncGenerator[bytes]
     """A CSV download. Awaits the first piece before it sends headers, so that an early error gets its own status."""
     first = await anext(pieces, b"")
     return StreamingResponse(
-        _chained(first, pieces), headers=_csv_headers(request, name), media_type=_typed(media)
+        _chained(first, pieces), headers=_file_headers(request, name), media_type=_typed(media)
     )  # fmt: skip
 
 
@@ -84,6 +87,33 @@ async def lines_stream(pieces: AsyncGenerator[bytes]) -> Response:
     return StreamingResponse(_chained(first, pieces), media_type=JSON_LINES)
 
 
+async def written_stream(request: Request, media: str, writer: ListWriter, pieces: AsyncGenerator[bytes]) -> Response:
+    """A download that a writer makes of a list's CSV. A workbook is complete before its first byte is sent.
+
+    Raises:
+        RequestRefused: 413, the list has more rows than a workbook may have.
+    """
+    suffix = ".xlsx" if media == XLSX else ".arrow"
+    written = _written(writer, pieces)
+    try:
+        first = await anext(written, b"")
+    except TooManyRows:
+        raise too_many_rows(MOST_SHEET_ROWS) from None
+    return StreamingResponse(_chained(first, written), headers=_file_headers(request, "cdrs", suffix), media_type=media)
+
+
+async def _written(writer: ListWriter, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    try:
+        async for piece in _chained(b"", pieces):
+            if piece and (part := await to_thread.run_sync(writer.add, piece)):
+                yield part
+        rest = writer.end()
+        while part := await to_thread.run_sync(next, rest, b""):
+            yield part
+    finally:
+        writer.close()
+
+
 async def _chained(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     try:
         yield first
@@ -93,9 +123,9 @@ async def _chained(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[
         await rest.aclose()
 
 
-def _csv_headers(request: Request, name: str) -> dict[str, str]:
+def _file_headers(request: Request, name: str, suffix: str = ".csv") -> dict[str, str]:
     file_name = request.headers.get("x-file-name") or request.query_params.get("file_name")
-    return {"Content-Disposition": attachment(file_name, name)}
+    return {"Content-Disposition": attachment(file_name, name, suffix)}
 
 
 def _typed(media: str) -> str:

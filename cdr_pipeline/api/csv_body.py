@@ -22,11 +22,11 @@ def csv_of(data: object) -> bytes:
     return "".join(",".join(map(_cell, line)) + _END for line in lines).encode()
 
 
-def attachment(name: str | None, default: str) -> str:
+def attachment(name: str | None, default: str, suffix: str = ".csv") -> str:
     """A Content-Disposition header with a safe file name: ASCII letters, digits, dots, dashes and underscores."""
     safe = _NAME.sub("_", name or "").strip("._")[:_LONGEST_NAME] or default
-    if not safe.lower().endswith(".csv"):
-        safe += ".csv"
+    if not safe.lower().endswith(suffix):
+        safe += suffix
     return f'attachment; filename="{safe}"'
 
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from cdr_pipeline.api import examples
 from cdr_pipeline.api.filters import FILTERS
-from cdr_pipeline.api.negotiation import CSV_TYPES, JSON_LINES
+from cdr_pipeline.api.negotiation import ARROW, CSV_TYPES, JSON_LINES, XLSX
 from cdr_pipeline.api.parameters import (
     MOMENT,
     AcceptQuery,
@@ -169,7 +169,7 @@ class Group:
         codes: status codes of further errors.
         status: status code of a successful response.
         csv: whether the routes can respond with CSV.
-        lines: whether the routes can respond with JSON lines.
+        lines: whether the routes can respond with JSON lines, an Arrow stream or a workbook.
         extra: further keys of the operation.
     """
 
@@ -192,6 +192,8 @@ class Group:
             content |= {media: {"schema": _TEXT} for media in CSV_TYPES}
         if lines:
             content[JSON_LINES] = {"schema": _TEXT}
+            content |= {media: {"schema": {"type": "string", "format": "binary"}} for media in (ARROW, XLSX)}
+            codes = (*codes, 413)
         self.responses: dict[int | str, dict[str, Any]] = {status: {"description": "done", "content": content}}
         if model is not None:
             self.responses[status]["model"] = model

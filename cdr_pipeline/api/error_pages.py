@@ -70,6 +70,10 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Remove them, or seal with a reason as an approver.",
         ),
         "request_too_large": ("The body is longer than the limit that `data` names.", "Split or compress the file."),
+        "too_many_rows": (
+            "The list has more rows than a workbook may have.",
+            "Choose a shorter period, or CSV, JSON lines or Arrow.",
+        ),
         "uri_too_long": ("The URL is too long.", "Use fewer or shorter filters."),
         "headers_too_large": ("The headers are too large.", "Send fewer or smaller headers."),
         "unsupported_media_type": (

@@ -4,16 +4,22 @@ from typing import Final, Literal
 
 from cdr_pipeline.api.refusals import not_acceptable, unsupported
 
-Form = Literal["json", "csv", "json_lines"]
+Form = Literal["json", "csv", "json_lines", "arrow", "xlsx"]
 BodyForm = Literal["json", "csv"]
 
 CSV_TYPES: Final = ("text/csv", "application/octet-stream", "text/comma-separated-values", "application/csv")
 JSON_TYPES: Final = ("application/json", "application/x-json")
 JSON_LINES: Final = "application/x-ndjson"
+ARROW: Final = "application/vnd.apache.arrow.stream"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _EITHER: Final = (*JSON_TYPES, *CSV_TYPES)
 _WILD: Final = {"*/*": "application/json", "application/*": "application/json", "text/*": "text/csv"}
 # Short names that Kazoo allows in the parameter accept.
-_SHORT: Final = {"csv": "text/csv", "json": "application/json", "ndjson": JSON_LINES}
+_SHORT: Final = {
+    "csv": "text/csv", "json": "application/json", "ndjson": JSON_LINES, "arrow": ARROW, "xlsx": XLSX,
+}  # fmt: skip
+# Forms that only lists of records have, which they give without pages.
+_OF_LISTS: Final[dict[str, Form]] = {JSON_LINES: "json_lines", ARROW: "arrow", XLSX: "xlsx"}
 BODY_JSON: Final = ("application/json", JSON_LINES)
 BODY_CSV: Final = ("text/csv", "application/csv", "text/comma-separated-values", "application/octet-stream")
 _TYPES_READ: Final = (*BODY_CSV, *BODY_JSON)
@@ -27,12 +33,12 @@ def media_type(accept: str | None, parameter: str | None = None, *, lines: bool 
     Args:
         accept: header Accept; the first supported type of the highest quality is chosen.
         parameter: query parameter ``accept``, used only if the header admits JSON.
-        lines: whether JSON lines are among the supported types.
+        lines: whether the forms of lists of records are among the supported types.
 
     Raises:
         RequestRefused: 406, the client accepts none of the supported types.
     """
-    types = (*_EITHER, JSON_LINES) if lines else _EITHER
+    types = (*_EITHER, *_OF_LISTS) if lines else _EITHER
     best: tuple[float, str] | None = None
     for entry in (accept or "*/*").split(",")[:_MOST_ENTRIES]:
         name, quality = _entry(entry)
@@ -51,9 +57,7 @@ def media_type(accept: str | None, parameter: str | None = None, *, lines: bool 
 
 def form_of(media: str) -> Form:
     """Form of a media type of a response."""
-    if media == JSON_LINES:
-        return "json_lines"
-    return "csv" if media in CSV_TYPES else "json"
+    return _OF_LISTS.get(media) or ("csv" if media in CSV_TYPES else "json")
 
 
 def body_form(content_type: str | None) -> BodyForm:

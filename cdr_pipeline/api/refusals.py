@@ -124,6 +124,11 @@ def too_large(limit: int) -> RequestRefused:
     return RequestRefused(413, "request_too_large", {"message": f"a request may have at most {limit} bytes"})
 
 
+def too_many_rows(limit: int) -> RequestRefused:
+    """413: the list has more rows than a workbook may have."""
+    return RequestRefused(413, "too_many_rows", {"message": f"a workbook may have at most {limit} rows"})
+
+
 def unsupported(known: Sequence[str]) -> RequestRefused:
     """415: the media type of the body is not supported."""
     return RequestRefused(

@@ -1,6 +1,8 @@
 """Routes of records: lists, details, interactions, legs and summaries."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -15,6 +17,7 @@ from cdr_pipeline.api.answers import (
     lines_stream,
     request_id,
     response_type,
+    written_stream,
 )
 from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.cursors import Cursor, decode_cursor, encode_cursor, search_digest
@@ -34,6 +37,7 @@ from cdr_pipeline.api.refusals import invalid, no_such
 from cdr_pipeline.api.service import service_of
 from cdr_pipeline.api.times import span_of
 from cdr_pipeline.core.records.search import Clock, Compare, Condition, InstantRange, Operator, Search
+from cdr_pipeline.exports.record_lists import ArrowList, ListWriter, WorkbookList
 from cdr_pipeline.warehouse.records.list_columns import INTERACTION_NAMES, NAMES
 
 router = APIRouter(tags=["records"])
@@ -44,6 +48,7 @@ _ORDER: Final = frozenset(("ascending", "descending"))
 _PAGING: Final = frozenset(("page_size", "start_key", "paginate", "is_chunked", "chunk_size"))
 _CONTROLS: Final = COMMON_PARAMETERS | _PERIOD | _ORDER | _PAGING | {"utc_offset", "fields"}
 _CDR_ID_PREFIX: Final = 6
+_WRITERS: Final[Mapping[str, Callable[[], ListWriter]]] = MappingProxyType({"arrow": ArrowList, "xlsx": WorkbookList})
 
 
 @router.get("/accounts/{account_id}/cdrs", summary="List records", **described(LIST))
@@ -129,6 +134,8 @@ async def _list(
         return await csv_stream(request, media, records.csv_rows(search), "cdrs")
     if form_of(media) == "json_lines":
         return await lines_stream(records.json_rows(search))
+    if form_of(media) in _WRITERS:
+        return await written_stream(request, media, _WRITERS[form_of(media)](), records.csv_rows(search))
     if complete:
         return await json_stream(request, records.json_rows(search))
     return await _page(request, caller, search, query.page_size)
