@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from cdr_pipeline.cli.registry import register
-from cdr_pipeline.errors import InvalidProfile, RowsRejected, UnreadableUpload
+from cdr_pipeline.errors import InvalidProfile, RowsRejected, UnknownProfile, UnreadableUpload
 from cdr_pipeline.sources.uploads.profiles import load_profile, read_profile
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.load_uploads import import_upload, load_uploads
@@ -66,8 +66,7 @@ def test_import_loads_one_upload_for_each_profile(place: RunContext, tmp_path: P
             ("first", 2, 0),
             ("second", 1, 1),
         ]
-        counts = document["counts"]
-        assert (counts["profile"], counts["merged"], counts["rejected"]) == ("mixed", 3, 1)
+        assert document["counts"] is None
     assert [row[0] for row in stored(place, "split_part(record_id, ':', 1)")] == ["first", "second", "first"]
     again = CliRunner().invoke(COMMANDS, command)
     assert "these bytes were imported before" in again.stdout
@@ -97,6 +96,10 @@ def test_a_dividing_profile_reads_no_rows_itself(place: RunContext, tmp_path: Pa
     for step in (import_upload, preview_upload):
         with pytest.raises(InvalidProfile, match="only divides files by system"):
             step(request, place)
+    checked = CliRunner().invoke(COMMANDS, ["profiles", "check", "mixed"])
+    assert "mixed: valid, divides files among first, second" in checked.stdout
+    own_profile(place, "odd", DIVIDER.replace("second", "absent"))
+    assert isinstance(CliRunner().invoke(COMMANDS, ["profiles", "check", "odd"]).exception, UnknownProfile)
     own_profile(place, "second", DIVIDER.replace('"second"', '"first"'))
     with pytest.raises(InvalidProfile, match="names second, which divides files itself"), upload_parts(request, place):
         pass

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 _LINES_SHOWN = 100
 _CLASSES: Final = ("read", "merged", "unchanged", "duplicate", "rejected", "filtered")
 _COUNTS: Final = listing("counts", "Counts", "file", "profile", *_CLASSES, numbers=_CLASSES, single=True)
-_PARTS: Final = listing("parts", "Counts by profile", "profile", *_CLASSES, numbers=_CLASSES)
+_PARTS: Final = listing(
+    "parts", "Counts by profile; each part of the file has its header", "profile", *_CLASSES, numbers=_CLASSES
+)
 _LINES: Final = listing("lines", "Lines", "line", "class", "reason", "field", "detail", numbers=("line",))
 _REASONS: Final = listing("reasons", "Reasons", "class", "reason", "rows", numbers=("rows",))
 
@@ -160,14 +162,11 @@ def _show_loaded(loaded: "LoadedUpload") -> None:
 
 
 def _show_all_counts(file: str, profile: str, parts: "Sequence[tuple[str, BatchCounts]]") -> None:
-    """Counts of the file, and of each part if its rows belong to several profiles."""
-    from cdr_pipeline.core.records.accounting import BatchCounts
-
-    if not parts:
-        return
-    if [name for name, _ in parts] != [profile]:
+    """Counts of the file, or of each part if its rows belong to several profiles. Each part has the header."""
+    if [name for name, _ in parts] == [profile]:
+        _show_counts(file, profile, parts[0][1])
+    elif parts:
         show(_PARTS, [(name, *(getattr(counts, key) for key in _CLASSES)) for name, counts in parts])
-    _show_counts(file, profile, sum((counts for _, counts in parts), BatchCounts()))
 
 
 def _print_lines(lines: "pl.DataFrame", classes: Path | None) -> None:

@@ -71,6 +71,7 @@ def check(
     """Check a profile of your own and report what is wrong. Exits with 5 if anything is."""
     from cdr_pipeline.cli.terminal import out, ready_settings
     from cdr_pipeline.sources.uploads.profiles import check_profile
+    from cdr_pipeline.steps.uploads.upload_parts import require_readers
 
     folder = ready_settings().profile_dir
     if not file.is_file():
@@ -79,7 +80,10 @@ def check(
             raise typer.BadParameter(f"neither {file} nor {own} exists")
         file = own
     profile = check_profile(file)
-    out.print(f"{profile.name}: valid, {len(profile.fields)} fields", markup=False)
+    require_readers(profile, folder)
+    readers = sorted(set(profile.profile_names.values()))
+    what = f"divides files among {', '.join(readers)}" if readers else f"{len(profile.fields)} fields"
+    out.print(f"{profile.name}: valid, {what}", markup=False)
     if file.resolve().parent != folder.resolve():
         place = shlex.quote(str(folder))
         command = f"mkdir -p {place} && cp {shlex.quote(str(file))} {place}"

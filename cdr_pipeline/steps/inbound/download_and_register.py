@@ -74,7 +74,7 @@ def _parts(arrived: DownloadedFile, result: FileResult, rule: FileRule, visit: P
     account = "" if by_account else result.account_ids[0]
     if not by_account and not profile.profile_column:
         return [FilePart(account, result.profile, arrived.path)]
-    require_readers(profile, visit.ctx)
+    require_readers(profile, visit.ctx.settings.profile_dir)
     try:
         found = split_file(arrived.path, profile, arrived.path.parent, by_account=by_account)
     except UnreadableUpload as error:

@@ -32,7 +32,7 @@ def upload_parts(request: "UploadRequest", ctx: RunContext) -> "Generator[list[U
     if not profile.profile_column:
         yield [request]
         return
-    require_readers(profile, ctx)
+    require_readers(profile, ctx.settings.profile_dir)
     ctx.settings.local_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ctx.settings.local_dir, prefix="parts-") as scratch:
         parts = split_file(request.path, profile, Path(scratch), by_account=False)
@@ -50,14 +50,18 @@ def require_reader(profile: Profile) -> None:
         )
 
 
-def require_readers(profile: Profile, ctx: RunContext) -> None:
+def require_readers(profile: Profile, folder: Path) -> None:
     """Checks that the profiles that a profile names exist and read rows.
+
+    Args:
+        profile: profile that divides files.
+        folder: folder of the operator's own profiles.
 
     Raises:
         UnknownProfile, InvalidProfile: one does not.
     """
     for name in dict.fromkeys(profile.profile_names.values()):
-        if load_profile(name, folder=ctx.settings.profile_dir).profile_column:
+        if load_profile(name, folder=folder).profile_column:
             raise InvalidProfile(
                 f"profile {profile.name}: [profile_names] names {name}, which divides files itself",
                 hint="name profiles with [fields]",
