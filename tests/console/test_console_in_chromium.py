@@ -129,3 +129,15 @@ def test_two_people_restate_a_day(shared_console: ServedConsole, chromium: Any) 
             page.get_by_text("The day is restated.").wait_for()
             page.get_by_role("link", name="see the differences").click()
             page.get_by_text("202603-late").wait_for()
+
+
+def test_worklists_are_printed_without_their_controls(shared_console: ServedConsole, chromium: Any) -> None:
+    with browser(chromium, shared_console, "finance") as page:
+        page.emulate_media(media="print")
+        for path, cell in (
+            ("/breaks?account=self&state=all", "Other price"),
+            ("/calendar?month=2026-03", "name of self"),
+        ):
+            page.goto(shared_console.url + path)
+            assert page.get_by_role("row").filter(has_text=cell).last.is_visible()
+            assert page.locator("button:visible, input[type=checkbox]:visible, select:visible").count() == 0

@@ -103,7 +103,7 @@ def test_a_red_day_is_decided_sealed_downloaded_and_verified(
         keyboard.press("button", "Verify now")
         keyboard.shown("agrees")
         with page.expect_download() as download:
-            keyboard.press("link", "Excel")
+            keyboard.press("link", "Excel workbook")
         assert download.value.suggested_filename == f"cdrs_{account}_{DAY}_v1.xlsx"
         download.value.save_as(saved := tmp_path / "day.xlsx")
         assert zipfile.is_zipfile(saved)
