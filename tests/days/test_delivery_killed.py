@@ -1,5 +1,6 @@
 """A delivery to a folder or an SFTP server is killed: no half file has a final name, and the next one ends it."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,20 @@ def receipts(ctx: RunContext) -> list[tuple[str, bool]]:
     return [(row.state, row.receipt is not None) for row in found]
 
 
+def wait_for_the_end_of_its_session(ctx: RunContext) -> None:
+    """Waits until the server has noticed that the killed process is gone; until then its lock hides the file."""
+    with ctx.ledger() as ledger:
+        for _ in range(600):
+            row = ledger.connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'"
+            ).fetchone()
+            if row == (0,):
+                return
+            time.sleep(0.05)
+    pytest.fail("the session of the killed process did not end within 30 seconds")
+
+
 @pytest.mark.fault("D14")
 @pytest.mark.parametrize(("kind", "point"), CASES)
 def test_a_killed_delivery_shows_no_half_file_and_the_next_sends_it_once(
@@ -73,6 +88,7 @@ def test_a_killed_delivery_shows_no_half_file_and_the_next_sends_it_once(
     assert shown.items() <= sealed.items()
     assert NOTE not in shown or NAME in shown
     assert receipts(place) in ([], [("pending", False)])
+    wait_for_the_end_of_its_session(place)
     (sent,) = deliver_files(DeliverRequest(), later(place, hours=1))
     assert sent.outcome == "delivered"
     assert {name: (there / name).read_bytes() for name in sealed} == sealed
