@@ -3,6 +3,8 @@
 import csv
 import io
 import re
+from contextlib import closing
+from datetime import date
 from decimal import Decimal
 
 import openpyxl
@@ -11,6 +13,7 @@ import pytest
 
 from cdr_pipeline.console.query import decimal_of, whole_number
 from cdr_pipeline.exports.screen_tables import table_file
+from cdr_pipeline.steps.days.calendar import calendar
 from tests.support.console import Person, ServedConsole, visible_text
 
 MONTH = "/carriers/month?carrier=bell&month=2026-03"
@@ -163,3 +166,17 @@ def test_reads_use_open_connections_again_and_replace_ended_ones(shared_console:
     reading.pool.close()
     with pytest.raises(psycopg.OperationalError):
         kept.execute("SELECT 1")
+
+
+def test_statements_of_open_connections_are_planned_for_their_accounts(shared_console: ServedConsole) -> None:
+    reading = shared_console.ctx.with_kept_connections(1)
+    assert reading.pool
+    with closing(reading.pool):
+        for _ in range(15):
+            calendar(["self", "child"], date(2026, 3, 1), date(2026, 3, 9), reading, only_action=True)
+        with reading.ledger() as ledger:
+            plans = ledger.connection.execute(
+                "SELECT sum(generic_plans), sum(custom_plans) FROM pg_prepared_statements"
+            ).fetchone()
+    assert plans is not None
+    assert (plans[0], plans[1] > 5) == (0, True)
