@@ -114,6 +114,7 @@ def test_a_dividing_profile_reads_no_rows_itself(place: RunContext, tmp_path: Pa
     "text",
     [
         DIVIDER + '[fields]\nstarted_at = "start"\n',
+        DIVIDER + "[control]\nname = '(?P<date>[0-9]{8})'\n",
         DIVIDER.partition("[profile_names]")[0],
         DIVIDER.replace("second", "mixed"),
         DIVIDER.replace('profile_column = "system"\n', ""),

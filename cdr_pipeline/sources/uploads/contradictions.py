@@ -25,11 +25,11 @@ def contradiction(profile: Profile) -> str:
         "fields.started_at must name the column of the start of a call, or set ended_at and duration_seconds": (
             not profile.fields.get("started_at") and not ends and not profile.profile_column
         ),
-        "profile_column needs [profile_names] with the profiles of its values, and no [fields]; account_column is"
-        " another column": bool(profile.profile_column or profile.profile_names)
+        "profile_column needs [profile_names] with the profiles of its values, and no [fields] or [control];"
+        " account_column is another column": bool(profile.profile_column or profile.profile_names)
         and (
             not (profile.profile_column and profile.profile_names)
-            or bool(profile.fields)
+            or bool(profile.fields or profile.control.name or profile.control.line)
             or profile.profile_column == profile.account_column
             or profile.name in profile.profile_names.values()
         ),
