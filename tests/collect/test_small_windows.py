@@ -16,6 +16,7 @@ from cdr_pipeline.sources.landing import LandingFile, LandingWriter, window_path
 from cdr_pipeline.sources.upstream import RecordOwner, Window
 from cdr_pipeline.sources.upstream_registry import upstream_of
 from cdr_pipeline.steps.collect import load_day as loading
+from cdr_pipeline.steps.collect import small_windows
 from cdr_pipeline.steps.collect.load_day import LoadRequest, load_day, normalized_chunks, switch_plan
 from cdr_pipeline.steps.collect.small_windows import read_small_windows
 from cdr_pipeline.steps.run_context import RunContext
@@ -139,6 +140,16 @@ def test_another_time_zone_or_country_is_read_apart(ctx: RunContext) -> None:
     read = read_small_windows(windows, ctx.settings, latest=ctx.clock())
 
     assert {window.owner.account_id for window in read.values()} == {"utc1", "utc2"}
+
+
+def test_windows_that_would_fill_the_memory_are_read_alone(ctx: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(small_windows, "_MOST_WAITING", 5)
+    accounts = [Account(name, time_zone="UTC") for name in ("a", "b", "c")]
+    windows = [(_land(ctx, account, ROWS["plain"]), _owner(ctx, account)) for account in accounts]
+
+    read = read_small_windows(windows, ctx.settings, latest=ctx.clock())
+
+    assert {window.owner.account_id for window in read.values()} == {"a", "b"}
 
 
 def test_windows_with_detail_documents_are_read_alone(ctx: RunContext) -> None:

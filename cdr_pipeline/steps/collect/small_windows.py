@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 # List rows of the windows of one frame, and of the largest window that shares one.
 _MOST_ROWS: Final = 10_000
 _SMALL_ROWS: Final = 3_000
+# Rows that are in memory together, waiting to be merged; further windows are read alone.
+_MOST_WAITING: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,16 @@ def read_small_windows(
 def _groups(windows: Sequence[tuple[Path, RecordOwner]]) -> Iterator[tuple[str, list[tuple[LandingFile, RecordOwner]]]]:
     """Windows to read in one frame, with the name of their upstream."""
     alike: dict[tuple[str, RecordOwner], list[tuple[LandingFile, RecordOwner]]] = {}
+    waiting = 0
     for path, owner in windows:
         try:
             landing = LandingFile.open(path)
         except LandingDamaged:
             continue
-        if landing.rows <= _SMALL_ROWS and all(entry.part == "page" for entry in landing.entries):
+        if landing.rows > min(_SMALL_ROWS, _MOST_WAITING - waiting):
+            continue
+        if all(entry.part == "page" for entry in landing.entries):
+            waiting += landing.rows
             alike.setdefault((landing.upstream, replace(owner, account_id="")), []).append((landing, owner))
     for (upstream, _), members in alike.items():
         group: list[tuple[LandingFile, RecordOwner]] = []
