@@ -35,8 +35,10 @@ from cdr_pipeline.api.routes import (
     managed_tokens,
     tokens,
     uploads,
+    webhooks,
 )
 from cdr_pipeline.api.service import Service
+from cdr_pipeline.api.webhook_sender import WebhookSender
 from cdr_pipeline.errors import CdrError, RequestRefused
 from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
@@ -56,6 +58,7 @@ _ROUTERS: Final = (
     uploads.router,
     days.router,
     changes.router,
+    webhooks.router,
     decisions.router,
     cdrs.router,
     accounts.router,
@@ -79,9 +82,12 @@ def create_app(ctx: RunContext, *, workers: int = 1) -> RequestGuard:
         await records.open()
         keeper = asyncio.create_task(_keep_warehouse(ctx))
         recorder = asyncio.create_task(_record_use(app.state.service))
+        sender = WebhookSender(ctx)
+        sender.start()
         yield
         keeper.cancel()
         recorder.cancel()
+        await sender.stop()
         await app.state.service.record_use_of_tokens()
         await app.state.service.uploads.close()
         await records.close()

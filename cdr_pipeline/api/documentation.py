@@ -22,9 +22,11 @@ from cdr_pipeline.api.responses import (
     DAY_ACT_SCHEMA,
     DECISION_SCHEMA,
     LOGIN_SCHEMA,
+    REPLAY_SCHEMA,
     ROTATION_SCHEMA,
     TOKEN_SCHEMA,
     USER_LOGIN_SCHEMA,
+    WEBHOOK_SCHEMA,
     AccountAbove,
     AccountBody,
     AccountNode,
@@ -34,6 +36,7 @@ from cdr_pipeline.api.responses import (
     ChangesEnvelope,
     DailyFileBody,
     DayBody,
+    DeadLetterBody,
     DecidedCarrierDay,
     Envelope,
     ErrorBody,
@@ -42,6 +45,7 @@ from cdr_pipeline.api.responses import (
     LoginEnvelope,
     ManagedToken,
     NewToken,
+    NewWebhook,
     PagedEnvelope,
     RecordDocument,
     RecordRow,
@@ -50,6 +54,7 @@ from cdr_pipeline.api.responses import (
     TokenBody,
     UploadResult,
     UploadState,
+    WebhookBody,
     enveloped,
 )
 from cdr_pipeline.core.records.document import KNOWN_PATHS
@@ -152,6 +157,7 @@ TAGS: Final[list[Schema]] = [
     {"name": "uploads", "description": "Files of records from other systems."},
     {"name": "days and files", "description": "Days with their state, and daily files."},
     {"name": "breaks and decisions", "description": "Differences with carriers, decisions, seals and restatements."},
+    {"name": "webhooks", "description": "Addresses that changes of an account are sent to."},
     {"name": "accounts", "description": "The tree of accounts."},
     {"name": "health", "description": "The state of the server."},
 ]
@@ -275,6 +281,35 @@ ROTATED_TOKEN: Final = Group(
 )
 REVOKED_TOKEN: Final = Group(
     enveloped("TokenRevoked", ManagedToken), [_ACCEPT], example=examples.MANAGED_TOKEN, codes=(403,)
+)
+WEBHOOKS: Final = Group(enveloped("Webhooks", list[WebhookBody]), [_ACCEPT], example=[examples.WEBHOOK], codes=(403,))
+WEBHOOK: Final = Group(enveloped("WebhookDetail", WebhookBody), [_ACCEPT], example=examples.WEBHOOK, codes=(403,))
+NEW_WEBHOOK: Final = Group(
+    enveloped("WebhookCreated", NewWebhook),
+    [],
+    example=examples.NEW_WEBHOOK,
+    codes=(403, 408, 413),
+    status=201,
+    csv=False,
+    extra=_body_of(WEBHOOK_SCHEMA, {"url": "https://billing.example/cdr-changes", "kinds": ["sealed", "restated"]}),
+)
+ROTATED_WEBHOOK: Final = Group(
+    enveloped("WebhookRotated", NewWebhook),
+    [],
+    example=examples.NEW_WEBHOOK,
+    codes=(403, 408, 413),
+    csv=False,
+    extra=_body_of(ROTATION_SCHEMA, {"overlap_hours": 24}),
+)
+REPLAYED_WEBHOOK: Final = Group(
+    enveloped("WebhookReplayed", WebhookBody),
+    [_ACCEPT],
+    example=examples.WEBHOOK,
+    codes=(403, 408, 413),
+    extra=_body_of(REPLAY_SCHEMA, {"after": 40}),
+)
+DEAD_LETTERS: Final = Group(
+    enveloped("DeadLetters", list[DeadLetterBody]), [_ACCEPT], example=[examples.DEAD_LETTER], codes=(403,)
 )
 LOGIN: Final = Group(
     enveloped("Login", LoginBody, LoginEnvelope),

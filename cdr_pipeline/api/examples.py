@@ -59,6 +59,33 @@ MANAGED_TOKEN: Final[Example] = {
 CREATED_TOKEN: Final[Example] = {
     "token": "8c6976e5b5410415bde908bd4dee15df", "token_id": "0123456789abcdef", "expires_at": "2027-11-24T10:00:00Z",
 }  # fmt: skip
+WEBHOOK: Final[Example] = {
+    "webhook_id": "0123456789abcdef",
+    "account_id": "a1",
+    "url": "https://billing.example/cdr-changes",
+    "kinds": ["records", "sealed", "restated"],
+    "label": "billing",
+    "state": "working",
+    "position": 43,
+    "attempts": 0,
+    "dead_letters": 0,
+    "created_at": "2026-11-24T10:00:00Z",
+    "delivered_at": "2026-11-26T02:01:05Z",
+    "next_attempt_at": None,
+    "error": None,
+}
+NEW_WEBHOOK: Final[Example] = WEBHOOK | {"secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
+DEAD_LETTER: Final[Example] = {
+    "change": 43,
+    "body": {
+        "account_id": "a1", "webhook_id": "0123456789abcdef", "change": 43, "kind": "sealed",
+        "business_date": "2026-11-23", "happened_at": "2026-11-26T02:01:00Z", "details": {"version": 1},
+    },
+    "attempts": 10,
+    "error": "HTTP 500",
+    "failed_at": "2026-11-26T18:01:00Z",
+    "replay": False,
+}  # fmt: skip
 LOGIN: Final[Example] = {
     "account_id": "a1",
     "account_name": "Example",

@@ -11,7 +11,17 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Files in": ("import", "inbound", "uploads", "rejects", "profiles"),
     "Files out": ("export", "export-month", "verify-export", "days", "deliver", "deliveries", "fields"),
     "Reconciliation": ("reconcile", "reconcile-files", "breaks", "invoices"),
-    "Administration": ("backup", "restore", "upgrade", "users", "tokens", "warehouse", "data", "deployment"),
+    "Administration": (
+        "backup",
+        "restore",
+        "upgrade",
+        "users",
+        "tokens",
+        "webhooks",
+        "warehouse",
+        "data",
+        "deployment",
+    ),
 }
 # Group of commands that are in none.
 _OTHERS: Final = "Administration"

@@ -49,6 +49,7 @@ _GROUPS: Final = (
     ("profiles", "uploads.profiles", "profiles_app"),
     ("tokens", "accounts.tokens", "tokens_app"),
     ("users", "accounts.users", "users_app"),
+    ("webhooks", "accounts.webhooks", "webhooks_app"),
     ("alerts", "operations.alerts", "alerts_app"),
     ("config", "operations.config", "config_app"),
     ("data", "operations.data", "data_app"),

@@ -52,6 +52,8 @@ token, a phone number or a name.
     │   └── UploadSealed                    a sealed day depends on the upload, so it cannot be discarded
     ├── AccountNotFound                 6   the account is not registered
     ├── ChangesGone                 2   changes after the one that a client knows are not kept any more
+    ├── WebhookNotFound             2   the account has no webhook of this id
+    ├── WebhookNotDelivered         12  a webhook did not accept a change (retryable)
     ├── SignInRefused               2   name, password or link of a user of the console is not valid
     ├── ClaimLost                       4   the lease expired and another process took over (retryable)
     ├── UnbalancedBatch                 7   rows were not all accounted for; nothing was merged
@@ -87,7 +89,13 @@ token, a phone number or a name.
     └── RequestRefused                  1   the API refused a request (see api/refusals.py)
 """
 
-from cdr_pipeline.errors.accounts import AccountNotFound, ChangesGone, SignInRefused
+from cdr_pipeline.errors.accounts import (
+    AccountNotFound,
+    ChangesGone,
+    SignInRefused,
+    WebhookNotDelivered,
+    WebhookNotFound,
+)
 from cdr_pipeline.errors.base import CdrError
 from cdr_pipeline.errors.collect import (
     CallTooLong,
@@ -255,6 +263,8 @@ __all__ = [
     "WarehouseTimeout",
     "WarehouseTooOld",
     "WarehouseUnavailable",
+    "WebhookNotDelivered",
+    "WebhookNotFound",
     "WindowOutdated",
     "WindowTooHeavy",
 ]

@@ -25,3 +25,19 @@ class ChangesGone(CdrError):
     code = "changes_gone"
     exit_code = 2
     http_status = 410
+
+
+class WebhookNotFound(CdrError):
+    """The account has no webhook of this id."""
+
+    code = "webhook_not_found"
+    exit_code = 2
+    http_status = 404
+
+
+class WebhookNotDelivered(CdrError):
+    """A webhook did not accept a change; it is sent again, or is a dead letter."""
+
+    code = "webhook_not_delivered"
+    exit_code = 12
+    retryable = True

@@ -21,7 +21,7 @@ def _origins(text: str) -> str:
     return ",".join(listed)
 
 
-def _proxies(text: str) -> str:
+def _networks(text: str) -> str:
     listed = [address.strip() for address in text.split(",") if address.strip()]
     for address in listed:
         ip_network(address)
@@ -132,16 +132,32 @@ class ServeSettings(SettingsSection):
         description="API: web origins whose pages may call it (CORS), separated by commas, such as"
         " https://portal.example; *: any; empty: none",
     )
-    serve_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
+    serve_proxies: Annotated[str, AfterValidator(_networks)] = Field(
         default="",
         description="API and console: addresses or networks of proxies whose X-Forwarded-For names the client,"
         " separated by commas, such as 127.0.0.1,10.0.0.0/8; empty: none is believed",
+    )
+    webhook_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description="webhooks: networks of private addresses that they may be sent to, without TLS too, separated by"
+        " commas, such as 10.0.0.0/8; empty: only public addresses",
+    )
+    webhook_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=3600,
+        description="webhooks: pause between two looks of serve for changes to send; 0: only 'webhooks send' sends",
     )
     serve_unknown_parameters: Literal["refuse", "ignore"] = Field(
         default="refuse",
         description="API: query parameters that it does not know are refused, or ignored as Kazoo does and named in the"
         " header X-Ignored-Parameters",
     )
+
+    @property
+    def allowed_webhook_networks(self) -> tuple[str, ...]:
+        """Networks of private addresses that webhooks may be sent to."""
+        return tuple(self.webhook_networks.split(",")) if self.webhook_networks else ()
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:

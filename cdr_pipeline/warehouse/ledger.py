@@ -15,6 +15,7 @@ from cdr_pipeline.warehouse.accounts.accounts import Account, AccountTable
 from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.accounts.tokens import TokenTable
 from cdr_pipeline.warehouse.accounts.users import UserTable
+from cdr_pipeline.warehouse.accounts.webhooks import WebhookTable
 from cdr_pipeline.warehouse.collect.pace import SharedPace
 from cdr_pipeline.warehouse.collect.windows import (
     Claim,
@@ -125,6 +126,7 @@ class Ledger:
         shards: shards of nights and their results.
         tokens: API tokens.
         users: users of the console, their sessions, and the log of what they did.
+        webhooks: addresses that changes of accounts are sent to.
     """
 
     def __init__(self, connection: Connection[Any]) -> None:
@@ -149,6 +151,7 @@ class Ledger:
         self.shards = ShardTable(connection)
         self.tokens = TokenTable(connection)
         self.users = UserTable(connection)
+        self.webhooks = WebhookTable(connection)
 
     @cached_property
     def decisions(self) -> "DecisionTable":

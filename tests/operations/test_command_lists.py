@@ -35,6 +35,7 @@ SILENT = {
     "rejects export", "rejects replay", "rejects dismiss", "breaks decide", "breaks note", "breaks credit",
     "breaks export", "breaks rules add", "breaks rules end", "invoices add", "profiles show", "profiles check",
     "profiles schema", "profiles new", "tokens create", "tokens revoke", "users invite", "users link", "users change",
+    "webhooks add", "webhooks replay", "webhooks remove", "webhooks send",
     "alerts test", "alerts retry", "deployment write", "warehouse start", "warehouse stop", "warehouse url",
     "warehouse migrate", "warehouse backup", "warehouse link", "warehouse distribute", "warehouse retention set",
     "data move", "backup", "restore",

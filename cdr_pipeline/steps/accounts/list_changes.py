@@ -27,10 +27,11 @@ def list_changes(account_id: str, after: int | None, most: int, ctx: RunContext)
                 hint="read the days of the account again, then follow from the newest change",
             )
         changes = ledger.changes.after(account_id, after or 0, most=most)
-    return [_shown(change) for change in changes], last
+    return [shown_change(change) for change in changes], last
 
 
-def _shown(change: AccountChange) -> dict[str, Any]:
+def shown_change(change: AccountChange) -> dict[str, Any]:
+    """A change as JSON values."""
     return {
         "change": change.change_no,
         "kind": change.kind,

@@ -1,0 +1,387 @@
+"""Webhooks: signed changes of an account arrive at least once and in order, and failures are kept and repeated."""
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import re
+import socket
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from subprocess import CompletedProcess
+from typing import Any
+
+import httpx2
+import pytest
+
+from cdr_pipeline.steps.accounts.send_webhooks import DEAD_IN_A_ROW, PAUSES, SentWebhooks, send_webhooks
+from cdr_pipeline.steps.accounts.webhook_receiver import Message, Receiver, signatures
+from cdr_pipeline.steps.accounts.webhooks import WebhookRequest, register_webhook
+from cdr_pipeline.steps.run_context import RunContext
+from cdr_pipeline.warehouse.accounts.webhooks import Webhook
+from tests.support.commands import run_command
+from tests.support.console import DAY
+from tests.support.serving import Served, know, serving, token_for
+
+PATH = "/v2/accounts/self/webhooks"
+LOOPBACK = "127.0.0.0/8"
+
+
+@dataclass
+class Receiving:
+    """A receiver: its address, what arrived, and the statuses of its next responses (200 when there are none)."""
+
+    url: str = ""
+    messages: list[tuple[dict[str, str], bytes]] = field(default_factory=list[tuple[dict[str, str], bytes]])
+    statuses: list[int] = field(default_factory=list[int])
+
+    def changes(self) -> list[int]:
+        return [json.loads(body)["change"] for _, body in self.messages]
+
+
+@contextmanager
+def receiving() -> Generator[Receiving]:
+    """A receiver on a free loopback port while the block runs."""
+    state = Receiving()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            state.messages.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(state.statuses.pop(0) if state.statuses else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_request(self, code: object = "-", size: object = "-") -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    state.url = f"http://127.0.0.1:{server.server_port}/hook?key=secret-of-the-receiver"
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@dataclass
+class Time:
+    """A clock that tests move."""
+
+    now: datetime = datetime(2026, 3, 3, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def hours() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def allowed(ctx: RunContext, hours: Time) -> RunContext:
+    """A context that may send to loopback, with a clock that the test moves."""
+    know(ctx)
+    return replace(ctx, settings=ctx.settings.model_copy(update={"webhook_networks": LOOPBACK}), clock=hours)
+
+
+def change(ctx: RunContext, kind: Any = "records", count: int = 1) -> None:
+    with ctx.ledger() as ledger:
+        for _ in range(count):
+            ledger.changes.add("self", kind, [DAY], now=ctx.clock())
+
+
+def hook_of(ctx: RunContext, hook: Webhook) -> Webhook:
+    with ctx.ledger() as ledger:
+        return ledger.webhooks.webhooks(webhook_id=hook.webhook_id)[0]
+
+
+def call(api: Served, token: str, method: str, path: str = "", data: dict[str, Any] | None = None) -> httpx2.Response:
+    with api.client(token) as client:
+        return client.request(method, PATH + path, json=None if data is None else {"data": data})
+
+
+def test_a_running_server_sends_signed_changes_in_order(ctx: RunContext) -> None:
+    know(ctx)
+    with receiving() as receiver, serving(ctx, webhook_networks=LOOPBACK, webhook_seconds=0.2) as api:
+        admin = token_for(ctx, "self", "admin")
+        made = call(api, admin, "PUT", data={"url": receiver.url, "kinds": ["records", "sealed"]})
+        assert made.status_code == 201
+        hook = made.json()["data"]
+        change(ctx, count=3)
+        change(ctx, "decided")
+        change(ctx, "sealed")
+        deadline = time.monotonic() + 20
+        while len(receiver.messages) < 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert receiver.changes() == [1, 2, 3, 5]
+        for headers, body in receiver.messages:
+            signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+            key = base64.b64decode(hook["secret"].removeprefix("whsec_"))
+            expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+            assert headers["webhook-signature"] == f"v1,{expected}"
+            assert int(headers["webhook-timestamp"]) == int(ctx.clock().timestamp())
+            assert json.loads(body)["account_id"] == "self"
+        assert len({headers["webhook-id"] for headers, _ in receiver.messages}) == 4
+        shown = call(api, admin, "GET", f"/{hook['webhook_id']}").json()["data"]
+        assert (shown["state"], shown["position"], shown["dead_letters"]) == ("working", 5, 0)
+        assert hook["secret"] not in call(api, admin, "GET").text
+        assert call(api, admin, "DELETE", f"/{hook['webhook_id']}").status_code == 200
+        assert call(api, admin, "GET").json()["data"] == []
+        assert call(api, admin, "DELETE", f"/{hook['webhook_id']}").status_code == 404
+
+
+def test_the_library_of_standard_webhooks_verifies_the_signature() -> None:
+    webhooks = pytest.importorskip("standardwebhooks", reason="standardwebhooks (PyPI) is not installed")
+    secret = "whsec_" + base64.b64encode(b"k" * 32).decode()
+    headers = signatures(Message("id.1", b'{"change":1}'), [secret], datetime.now(UTC))
+    assert webhooks.Webhook(secret).verify(b'{"change":1}', headers) == {"change": 1}
+    with pytest.raises(webhooks.WebhookVerificationError):
+        webhooks.Webhook(secret).verify(b'{"change":2}', headers)
+
+
+def test_a_change_is_repeated_with_growing_pauses_and_later_ones_wait(allowed: RunContext, hours: Time) -> None:
+    with receiving() as receiver:
+        hook = register_webhook(WebhookRequest("self", receiver.url), allowed)
+        change(allowed, count=2)
+        receiver.statuses = [500, 503]
+        assert send_webhooks(allowed).failed == 1
+        assert send_webhooks(allowed) == SentWebhooks()
+        hours.now += timedelta(seconds=PAUSES[0])
+        assert send_webhooks(allowed).failed == 1
+        hours.now += timedelta(seconds=PAUSES[0])
+        assert send_webhooks(allowed) == SentWebhooks()
+        hours.now += timedelta(seconds=PAUSES[1])
+        assert send_webhooks(allowed) == SentWebhooks(accepted=2)
+        assert receiver.changes() == [1, 1, 1, 2]
+        # A receiver recognizes repetitions by their id; each attempt has its own time.
+        first, second, *_ = (headers for headers, _ in receiver.messages)
+        assert first["webhook-id"] == second["webhook-id"]
+        assert first["webhook-timestamp"] != second["webhook-timestamp"]
+        assert hook_of(allowed, hook).error is None
+
+
+def test_dead_letters_are_kept_stop_the_webhook_and_are_replayed(allowed: RunContext, hours: Time) -> None:
+    with receiving() as receiver:
+        hook = register_webhook(WebhookRequest("self", receiver.url), allowed)
+        change(allowed, count=DEAD_IN_A_ROW + 1)
+        receiver.statuses = [500] * (DEAD_IN_A_ROW * (len(PAUSES) + 1))
+        for _ in range(len(receiver.statuses)):
+            assert send_webhooks(allowed).failed == 1
+            hours.now += timedelta(seconds=max(PAUSES))
+        assert send_webhooks(allowed) == SentWebhooks()
+        stopped = hook_of(allowed, hook)
+        assert (stopped.dead_letters, stopped.position, stopped.stopped_at is None) == (3, 3, False)
+        with serving(allowed, webhook_seconds=0) as api:
+            admin = token_for(allowed, "self", "admin")
+            assert call(api, admin, "GET", f"/{hook.webhook_id}").json()["data"]["state"] == "stopped"
+            dead = call(api, admin, "GET", f"/{hook.webhook_id}/dead_letters").json()["data"]
+            assert [(letter["change"], letter["attempts"]) for letter in dead] == [(1, 10), (2, 10), (3, 10)]
+            receiver.messages.clear()
+            assert call(api, admin, "PUT", f"/{hook.webhook_id}/replay", {}).status_code == 200
+            assert send_webhooks(allowed) == SentWebhooks(accepted=4)
+            assert receiver.changes() == [1, 2, 3, 4]
+            assert call(api, admin, "PUT", f"/{hook.webhook_id}/replay", {"after": 2}).status_code == 200
+            assert send_webhooks(allowed) == SentWebhooks(accepted=2)
+            assert receiver.changes()[4:] == [3, 4]
+            assert call(api, admin, "GET", f"/{hook.webhook_id}").json()["data"]["state"] == "working"
+
+
+def test_a_killed_sender_is_replaced_and_its_change_is_sent_again(allowed: RunContext, hours: Time) -> None:
+    with receiving() as receiver:
+        hook = register_webhook(WebhookRequest("self", receiver.url), allowed)
+        change(allowed)
+        with allowed.ledger() as ledger:
+            assert ledger.webhooks.claim(
+                hook.webhook_id, "of a killed process", now=hours.now, until=hours.now + timedelta(minutes=1)
+            )
+        assert send_webhooks(allowed) == SentWebhooks()
+        hours.now += timedelta(minutes=1)
+        assert send_webhooks(allowed) == SentWebhooks(accepted=1)
+        # The killed process cannot move the position any more.
+        with allowed.ledger() as ledger:
+            assert not ledger.webhooks.advance(
+                hook.webhook_id, "of a killed process", before=1, position=9, delivered_at=None
+            )
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"],
+)
+def test_private_addresses_get_nothing_unless_a_setting_allows_them(ctx: RunContext, host: str) -> None:
+    know(ctx)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    register_webhook(WebhookRequest("self", f"https://{host}:{port}/"), ctx)
+    change(ctx)
+    assert send_webhooks(ctx).failed == 1
+    with ctx.ledger() as ledger:
+        (hook,) = ledger.webhooks.webhooks()
+    assert hook.error == "the address is private; CDR_WEBHOOK_NETWORKS does not allow it"
+    listener.settimeout(0.2)
+    with listener, pytest.raises(TimeoutError):
+        listener.accept()
+
+
+def test_redirects_are_failures_and_are_not_followed(allowed: RunContext) -> None:
+    with receiving() as receiver:
+        register_webhook(WebhookRequest("self", receiver.url), allowed)
+        change(allowed)
+        receiver.statuses = [307]
+        assert send_webhooks(allowed).failed == 1
+        assert len(receiver.messages) == 1
+
+
+def test_a_receiver_that_never_ends_its_headers_is_given_up(
+    allowed: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdr_pipeline.steps.accounts.webhook_receiver.SECONDS", 1.0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    ended = threading.Event()
+
+    def trickle() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            while not ended.wait(0.1):
+                try:
+                    connection.sendall(b"x: y\r\n")
+                except OSError:
+                    return
+
+    threading.Thread(target=trickle, daemon=True).start()
+    register_webhook(WebhookRequest("self", f"http://127.0.0.1:{listener.getsockname()[1]}/"), allowed)
+    change(allowed)
+    began = time.monotonic()
+    assert send_webhooks(allowed).failed == 1
+    assert time.monotonic() - began < 8
+    ended.set()
+    listener.close()
+
+
+def test_both_secrets_sign_while_they_overlap(allowed: RunContext, hours: Time) -> None:
+    with receiving() as receiver, serving(allowed, webhook_seconds=0) as api:
+        admin = token_for(allowed, "self", "admin")
+        old = call(api, admin, "PUT", data={"url": receiver.url}).json()["data"]
+        new = call(api, admin, "PUT", f"/{old['webhook_id']}/rotate", {"overlap_hours": 1}).json()["data"]
+        assert new["secret"] != old["secret"]
+        change(allowed)
+        send_webhooks(allowed)
+        hours.now += timedelta(hours=2)
+        change(allowed)
+        send_webhooks(allowed)
+        counts = [len(headers["webhook-signature"].split()) for headers, _ in receiver.messages]
+        assert counts == [2, 1]
+
+
+def test_only_scope_admin_of_the_account_manages_webhooks(ctx: RunContext) -> None:
+    know(ctx)
+    with serving(ctx, webhook_seconds=0) as api:
+        wish = {"url": "https://billing.example/hook"}
+        for scope in ("read", "upload"):
+            token = token_for(ctx, "self", scope)
+            assert call(api, token, "GET").status_code == 403
+            assert call(api, token, "PUT", data=wish).status_code == 403
+        own = token_for(ctx, "self", "admin")
+        made = call(api, own, "PUT", data=wish).json()["data"]["webhook_id"]
+        assert call(api, token_for(ctx, "top", "admin"), "GET").status_code == 200
+        for other in ("child", "sibling", "stranger"):
+            assert call(api, token_for(ctx, other, "admin"), "GET", f"/{made}").status_code == 404
+            with api.client(token_for(ctx, other, "admin")) as client:
+                assert client.delete(f"/v2/accounts/{other}/webhooks/{made}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://billing.example/",
+        "ftp://billing.example/",
+        "billing.example",
+        "https://",
+        "https://u:p@billing.example/",
+    ],
+)
+def test_an_address_that_nothing_may_be_sent_to_is_refused(ctx: RunContext, url: str) -> None:
+    know(ctx)
+    with serving(ctx, webhook_seconds=0) as api:
+        refused = call(api, token_for(ctx, "self", "admin"), "PUT", data={"url": url})
+        assert refused.status_code == 400
+        assert "data.url" in refused.json()["data"]
+        assert url not in refused.text
+
+
+def test_changes_that_are_not_kept_any_more_are_announced(allowed: RunContext, hours: Time) -> None:
+    with receiving() as receiver:
+        register_webhook(WebhookRequest("self", receiver.url), allowed)
+        change(allowed, count=2)
+        hours.now += timedelta(days=100)
+        change(allowed)
+        with allowed.ledger() as ledger:
+            ledger.changes.forget(before=hours.now - timedelta(days=90))
+        assert send_webhooks(allowed).accepted == 2
+        assert [json.loads(body)["kind"] for _, body in receiver.messages] == ["gone", "records"]
+
+
+def test_the_log_has_no_address_of_a_receiver(allowed: RunContext, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with receiving() as receiver:
+        hook = register_webhook(WebhookRequest("self", receiver.url), allowed)
+        change(allowed, count=2)
+        receiver.statuses = [500]
+        send_webhooks(allowed)
+    assert f"webhook {hook.webhook_id} did not accept change 1: HTTP 500" in caplog.text
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("cdr_pipeline")]
+    assert not any("secret-of-the-receiver" in text or hook.secret in text for text in ours)
+
+
+def test_a_name_is_looked_up_once_and_checked() -> None:
+    with Receiver("https://localhost:9/", ()) as receiver:
+        error = receiver.send(Message("m", b"{}"), ["whsec_AAAA"], datetime.now(UTC))
+    assert error == "the address is private; CDR_WEBHOOK_NETWORKS does not allow it"
+
+
+def test_the_commands_register_send_list_replay_and_remove(ctx: RunContext) -> None:
+    know(ctx)
+    assert ctx.settings.warehouse_url is not None
+    environment = {
+        "CDR_DATA_DIR": str(ctx.settings.data_dir),
+        "CDR_WAREHOUSE_URL": ctx.settings.warehouse_url.get_secret_value(),
+        "CDR_WEBHOOK_NETWORKS": LOOPBACK,
+    }
+
+    def run(*arguments: str) -> CompletedProcess[Any]:
+        return run_command("webhooks", *arguments, environment=environment)
+
+    with receiving() as receiver:
+        added = run("add", "self", receiver.url, "--kind", "sealed")
+        assert added.stdout.startswith("whsec_")
+        (hook_id,) = re.findall(r"id ([0-9a-f]{16})", added.stdout)
+        # The commands use the time of the machine.
+        live = replace(ctx, clock=lambda: datetime.now(UTC))
+        change(live, "records")
+        change(live, "sealed")
+        receiver.statuses = [500]
+        failed = run("send")
+        assert (failed.returncode, "webhook_not_delivered" in failed.stderr) == (12, True), failed.stderr
+        listed = run("list")
+        assert "failing" in listed.stdout
+        assert "secret-of-the-receiver" not in listed.stdout
+        assert run("replay", hook_id).returncode == 0
+        sent = run("send")
+        assert (sent.returncode, "accepted: 1 change" in sent.stdout) == (0, True), sent.stderr
+        assert receiver.changes() == [2, 2]
+        assert run("dead-letters", hook_id).returncode == 0
+        assert run("remove", hook_id).returncode == 0
+        assert run("remove", hook_id).returncode == 2
