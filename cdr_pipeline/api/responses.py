@@ -247,7 +247,7 @@ class Replay(BaseModel):
     )
 
 
-class ReplayRequest(BaseModel):
+class WebhookReplayRequest(BaseModel):
     """Body of a request that replays a webhook."""
 
     data: Replay = Replay()

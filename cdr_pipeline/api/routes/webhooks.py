@@ -23,9 +23,9 @@ from cdr_pipeline.api.refusals import invalid
 from cdr_pipeline.api.responses import (
     DeadLetterBody,
     NewWebhook,
-    ReplayRequest,
     RotationRequest,
     WebhookBody,
+    WebhookReplayRequest,
     WebhookWishRequest,
 )
 from cdr_pipeline.api.service import service_of
@@ -91,7 +91,7 @@ async def webhook_dead_letters(request: Request, caller: Administrator, webhook_
 async def replay(request: Request, caller: Administrator, webhook_id: str) -> Response:
     """Sends the dead letters again, or all changes after a number, and resumes a webhook that was stopped."""
     media = response_type(request)
-    after = parsed(ReplayRequest, await read_small(request)).data.after
+    after = parsed(WebhookReplayRequest, await read_small(request)).data.after
     hook = await service_of(request).act(replay_webhook, webhook_id, caller.account.account_id, after)
     return answer(request, media, _shown(hook), name="webhook")
 
