@@ -22,7 +22,8 @@ import pytest
 
 from cdr_pipeline.steps.accounts.send_webhooks import DEAD_IN_A_ROW, PAUSES, SentWebhooks, send_webhooks
 from cdr_pipeline.steps.accounts.webhook_receiver import Message, Receiver, signatures
-from cdr_pipeline.steps.accounts.webhooks import WebhookRequest, register_webhook
+from cdr_pipeline.steps.accounts.webhooks import WebhookRequest, register_webhook, replay_webhook
+from cdr_pipeline.steps.operations.health import find_problems
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.accounts.webhooks import Webhook
 from tests.support.commands import run_command
@@ -196,6 +197,36 @@ def test_dead_letters_are_kept_stop_the_webhook_and_are_replayed(allowed: RunCon
             assert send_webhooks(allowed) == SentWebhooks(accepted=2)
             assert receiver.changes()[4:] == [3, 4]
             assert call(api, admin, "GET", f"/{hook.webhook_id}").json()["data"]["state"] == "working"
+
+
+def _problems(ctx: RunContext) -> list[tuple[str, str]]:
+    """Code and command of the problems of webhooks."""
+    found = find_problems(ctx, runs=False)
+    return [(problem.code, problem.command) for problem in found if problem.code.startswith("webhook")]
+
+
+def test_changes_that_do_not_arrive_are_problems(allowed: RunContext, hours: Time) -> None:
+    with receiving() as receiver:
+        hook = register_webhook(WebhookRequest("self", receiver.url), allowed)
+        assert _problems(allowed) == []
+        change(allowed, count=DEAD_IN_A_ROW)
+        assert _problems(allowed) == []
+        # Without a sender they wait.
+        hours.now += timedelta(minutes=16)
+        assert _problems(allowed) == [("webhook_behind", "cdr-pipeline webhooks send")]
+        receiver.statuses = [500] * (DEAD_IN_A_ROW * (len(PAUSES) + 1))
+        while len(receiver.statuses) > 2 * (len(PAUSES) + 1):
+            send_webhooks(allowed)
+            hours.now += timedelta(seconds=max(PAUSES))
+        codes = {code for code, _ in _problems(allowed)}
+        assert codes == {"webhook_behind", "webhook_dead_letters"}
+        while receiver.statuses:
+            send_webhooks(allowed)
+            hours.now += timedelta(seconds=max(PAUSES))
+        assert _problems(allowed) == [("webhook_stopped", f"cdr-pipeline webhooks replay {hook.webhook_id}")]
+        replay_webhook(hook.webhook_id, None, None, allowed)
+        assert send_webhooks(allowed) == SentWebhooks(accepted=DEAD_IN_A_ROW)
+        assert _problems(allowed) == []
 
 
 def test_a_killed_sender_is_replaced_and_its_change_is_sent_again(allowed: RunContext, hours: Time) -> None:

@@ -38,6 +38,7 @@ from cdr_pipeline.steps.operations.health.received_files import (
 )
 from cdr_pipeline.steps.operations.health.reconciliations import reconciliation_problems
 from cdr_pipeline.steps.operations.health.runs import END_DEAD_RUNS, RUN_WITHOUT_PROCESS, run_problems
+from cdr_pipeline.steps.operations.health.webhooks import webhook_problems
 from cdr_pipeline.steps.run_context import RunContext
 
 __all__ = [
@@ -88,6 +89,7 @@ def find_problems(ctx: RunContext, *, late_after: timedelta = FORGOTTEN, runs: b
             *retention_problems(ledger, names, ctx.clock()),
             *replica_problems(ctx),
             *alert_problems(ledger, ctx.clock()),
+            *webhook_problems(ledger, names, ctx.clock()),
             *disk_problems(ledger, ctx),
             *(run_problems(ctx) if runs else ()),
         ]
