@@ -25,7 +25,7 @@ _REMEMBERED: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RateState:
-    """What is left of an account's limit, as in the IETF draft "RateLimit header fields for HTTP".
+    """What is left of a limit, as in the IETF draft "RateLimit header fields for HTTP".
 
     Attributes:
         policy: value of the header RateLimit-Policy: the quota and the seconds in which it is refilled.
@@ -43,10 +43,11 @@ class Buckets:
         rate: bucket tokens added per second.
         size: most bucket tokens that a bucket holds.
         clock: monotonic clock in seconds.
+        policy: name of the limit in the headers.
     """
 
-    def __init__(self, rate: float, size: float, clock: Callable[[], float]) -> None:
-        self._rate, self._size, self._clock = rate, size, clock
+    def __init__(self, rate: float, size: float, clock: Callable[[], float], policy: str) -> None:
+        self._rate, self._size, self._clock, self._policy = rate, size, clock, policy
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def wait_for(self, name: str, cost: float, *, take: bool) -> int:
@@ -74,7 +75,8 @@ class Buckets:
         left = max(0.0, self._buckets[name].level)
         full_in = math.ceil((self._size - left) / self._rate)
         window = math.ceil(self._size / self._rate)
-        return RateState(f'"account";q={int(self._size)};w={window}', f'"account";r={int(left)};t={full_in}')
+        name = self._policy
+        return RateState(f'"{name}";q={int(self._size)};w={window}', f'"{name}";r={int(left)};t={full_in}')
 
     def drain(self, name: str, cost: float) -> None:
         """Takes the cost; empties the bucket if it holds less."""
@@ -94,8 +96,8 @@ class Rates:
 
     def __init__(self, per_second: float, workers: int, clock: Callable[[], float]) -> None:
         share = per_second / workers
-        self._accounts = Buckets(share, max(1.0, share * _BURST_SECONDS), clock) if share > 0 else None
-        self._failures = Buckets(_FAILURES_PER_SECOND, _FAILURES, clock) if share > 0 else None
+        self._accounts = Buckets(share, max(1.0, share * _BURST_SECONDS), clock, "account") if share > 0 else None
+        self._failures = Buckets(_FAILURES_PER_SECOND, _FAILURES, clock, "failures") if share > 0 else None
         self._trusted: OrderedDict[int, None] = OrderedDict()
 
     def take(self, request: Request, account_id: str, cost: float = 1.0) -> None:
@@ -120,12 +122,14 @@ class Rates:
             return
         seconds = self._failures.wait_for(_address(request), 1.0, take=False)
         if seconds:
+            request.state.rate = self._failures.state_of(_address(request))
             raise too_many(seconds)
 
     def note_failure(self, request: Request) -> None:
-        """Counts an invalid token of the client's address."""
+        """Counts an invalid token of the client's address, and remembers for the response how many more may follow."""
         if self._failures is not None:
             self._failures.drain(_address(request), 1.0)
+            request.state.rate = self._failures.state_of(_address(request))
 
     def note_success(self, token: str) -> None:
         """Remembers that a token was valid. Stores only a hash that is specific to this process."""

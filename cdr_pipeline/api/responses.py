@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
-from cdr_pipeline.warehouse.records.list_columns import NAMES
+from cdr_pipeline.warehouse.records.list_columns import NAMES, RESELLER_NAMES
 
 _NUMBERS: Final = frozenset(("duration_seconds", "billing_seconds", "ringing_seconds"))
 # An enumeration instead of a constant, which generated clients require in every value of a union.
@@ -79,7 +79,10 @@ def _column(name: str) -> object:
     return list[str] | str if name == "media_recordings" else str
 
 
-_columns: dict[str, Any] = {name: (_column(name), ...) for name in NAMES}
+# Only tokens of an account above get the columns of resellers.
+_columns: dict[str, Any] = {
+    name: (_column(name), ... if name in NAMES else Field(default="")) for name in RESELLER_NAMES
+}
 # A row of a list of records; its columns are those of the list.
 RecordRow: Final = create_model("RecordRow", __base__=Body, **_columns)
 

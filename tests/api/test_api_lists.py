@@ -1,6 +1,7 @@
 """Lists, as clients of a Kazoo switch know them (4.3 and later; v1 whole, v2 in pages)."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -267,3 +268,20 @@ def test_linked_records_are_one_row_with_both_origins(ctx: RunContext) -> None:
     ]
     assert detail["id"] == "202603-call1"
     assert detail["cdr_pipeline"]["linked_record_id"] == "c-1"
+
+
+def test_only_the_account_above_sees_what_a_reseller_pays(ctx: RunContext) -> None:
+    more = ["reseller_cost", "reseller_call_type"]
+    with serving(ctx) as api:
+        store(ctx, "child", {"reseller_cost": Decimal("0.0123"), "reseller_call_type": "per_minute"})
+        path = "/v2/accounts/child/cdrs"
+        (above,) = api.get(path, account="self", **PERIOD).json()["data"]
+        (own,) = api.get(path, account="child", **PERIOD).json()["data"]
+        assert [above[name] for name in more] == ["123", "per_minute"]
+        assert [name for name in above if name not in more] == list(own)
+        assert list(above)[35:37] == more
+        assert api.get(path, account="self", accept="csv", **PERIOD).text.splitlines()[0].split(",")[35:37] == more
+        assert api.get(path, account="self", fields="reseller_cost", **PERIOD).json()["data"] == [{more[0]: "123"}]
+        assert api.get(path, account="child", fields="reseller_cost", **PERIOD).status_code == 400
+        (first,) = api.get(f"{path}/interaction", account="self", **PERIOD).json()["data"] or [{}]
+        assert not first or list(first)[-1] == "inception_direction"

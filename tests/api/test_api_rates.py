@@ -25,7 +25,7 @@ def request_from(address: str) -> Request:
 
 def test_a_bucket_fills_again_and_says_when_it_will_hold_enough() -> None:
     clock = Clock()
-    buckets = Buckets(2.0, 4.0, clock)
+    buckets = Buckets(2.0, 4.0, clock, "account")
     assert [buckets.wait_for("a", 1, take=True) for _ in range(5)] == [0, 0, 0, 0, 1]
     assert buckets.wait_for("b", 4, take=True) == 0
     clock.now = 1.0
@@ -75,3 +75,17 @@ def test_no_limit_is_no_limit() -> None:
         rates.take(request_from("192.0.2.1"), "t")
         rates.note_failure(request_from("192.0.2.1"))
     rates.require_unsuspected(request_from("192.0.2.1"), "any")
+
+
+def test_a_refused_token_is_told_how_many_more_may_fail(ctx: RunContext) -> None:
+    rates = Rates(10.0, 1, Clock())
+    left: list[str] = []
+    for _ in range(20):
+        request = request_from("192.0.2.1")
+        rates.note_failure(request)
+        left.append(request.state.rate.state)
+    assert left == [f'"failures";r={20 - failed};t={2 * failed}' for failed in range(1, 21)]
+    with serving(ctx) as api, api.client("wrong" * 10) as client:
+        answer = client.get("/v2/accounts/self")
+    assert answer.status_code == 401
+    assert answer.headers["RateLimit-Policy"] == '"failures";q=20;w=40'

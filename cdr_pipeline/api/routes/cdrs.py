@@ -38,7 +38,7 @@ from cdr_pipeline.api.service import service_of
 from cdr_pipeline.api.times import span_of
 from cdr_pipeline.core.records.search import Clock, Compare, Condition, InstantRange, Operator, Search
 from cdr_pipeline.exports.record_lists import ArrowList, ListWriter, WorkbookList
-from cdr_pipeline.warehouse.records.list_columns import INTERACTION_NAMES, NAMES
+from cdr_pipeline.warehouse.records.list_columns import INTERACTION_NAMES, NAMES, RESELLER_NAMES
 
 router = APIRouter(tags=["records"])
 Reader = Annotated[Caller, Depends(reader)]
@@ -194,13 +194,18 @@ def _search(
         ascending=controls.ascending or not controls.descending,
         interactions=interactions,
         utc_offset=controls.utc_offset,
-        columns=_columns(parameters_of(ColumnsQuery, request).fields, interactions=interactions),
+        columns=_columns(parameters_of(ColumnsQuery, request).fields, caller, interactions=interactions),
     )
 
 
-def _columns(fields: tuple[str, ...], *, interactions: bool) -> tuple[str, ...]:
-    """Columns of the list by name. Raises RequestRefused: 400, a list has no such column."""
-    known = INTERACTION_NAMES if interactions else NAMES
+def _columns(fields: tuple[str, ...], caller: Caller, *, interactions: bool) -> tuple[str, ...]:
+    """Columns of the list by name. A token of an account above also gets those of resellers, as in Kazoo.
+
+    Raises:
+        RequestRefused: 400, a list has no such column.
+    """
+    above = caller.token.account_id != caller.account.account_id
+    known = (*(RESELLER_NAMES if above else NAMES), *(INTERACTION_NAMES if interactions else ()))
     if not set(fields) <= set(known):
         raise invalid("fields", "allowed", f"must be columns of the list: {', '.join(known)}")
-    return fields
+    return fields or (known if above else ())

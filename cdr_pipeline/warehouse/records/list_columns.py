@@ -1,8 +1,8 @@
 """Columns of Kazoo's CDR list as SQL over a row of the merged view, with the names, order and texts of Kazoo 4.3.
 
 The columns exist in two forms, for JSON and for CSV; they differ where JSON has numbers and lists. Kazoo's 35 columns
-come first, in their order. Columns of the Kazoo CDR API (2017 page) that Kazoo itself leaves out follow, then the
-origin, the currency and the business date.
+come first, in their order, with two more for the reseller above the account. Columns of the Kazoo CDR API (2017 page)
+that Kazoo itself leaves out follow, then the origin, the currency and the business date.
 """
 
 from functools import lru_cache
@@ -56,6 +56,8 @@ _COLUMNS: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
     ("media_server", _text("media_server")),
     ("call_priority", _text("call_priority")),
     ("interaction_id", _text("interaction_id")),
+    ("reseller_cost", "coalesce(trim_scale(record.reseller_cost * 10000)::text, '0')"),
+    ("reseller_call_type", _text("reseller_call_type")),
     ("call_direction", _text("call_direction")),
     ("ringing_seconds", "coalesce(trim_scale(record.ringing_seconds)::text, '')"),
     ("digits_dialed", _text("digits_dialed")),
@@ -87,8 +89,11 @@ _INCEPTION: Final[tuple[LiteralString, LiteralString]] = (
     "CASE record.call_direction WHEN 'inbound' THEN 'termination' WHEN 'outbound' THEN 'origination' ELSE '' END",
 )
 
-NAMES: Final = tuple(name for name, _ in _COLUMNS)
-INTERACTION_NAMES: Final = (*NAMES, _INCEPTION[0])
+# What the account pays to the one above, which only that one sees.
+_OF_RESELLERS: Final = frozenset(("reseller_cost", "reseller_call_type"))
+RESELLER_NAMES: Final = tuple(name for name, _ in _COLUMNS)
+NAMES: Final = tuple(name for name in RESELLER_NAMES if name not in _OF_RESELLERS)
+INTERACTION_NAMES: Final = (_INCEPTION[0],)
 
 
 @lru_cache(256)
@@ -100,7 +105,7 @@ def list_columns(*, as_json: bool, interactions: bool = False, only: tuple[str, 
     Args:
         as_json: the form of the columns for JSON instead of CSV.
         interactions: with the column that only lists of interactions have.
-        only: names of the columns; empty for all. Their order is always that of the list.
+        only: names of the columns; empty for all but those of resellers. Their order is always that of the list.
     """
     composed = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(sql.SQL(_JSON.get(name, text) if as_json else text), sql.Identifier(name))
@@ -118,4 +123,4 @@ def list_names(*, interactions: bool = False, only: tuple[str, ...] = ()) -> sql
 
 def _listed(interactions: bool, only: tuple[str, ...]) -> tuple[tuple[LiteralString, LiteralString], ...]:  # noqa: FBT001
     columns = (*_COLUMNS, _INCEPTION) if interactions else _COLUMNS
-    return tuple(column for column in columns if column[0] in only) if only else columns
+    return tuple(column for column in columns if (column[0] in only if only else column[0] not in _OF_RESELLERS))
