@@ -94,8 +94,13 @@ class Service:
             args: its arguments without the run context.
             seconds: time limit of each statement; that of a download when omitted.
         """
-        ctx = replace(self.ctx, statement_seconds=seconds or self.ctx.settings.serve_download_seconds)
+        ctx = self.acting if seconds is None else replace(self.ctx, statement_seconds=seconds)
         return await to_thread.run_sync(partial(step, *args, ctx), limiter=self._acts)
+
+    @property
+    def acting(self) -> RunContext:
+        """The context of a step that changes something: each statement has the time limit of a download."""
+        return replace(self.ctx, statement_seconds=self.ctx.settings.serve_download_seconds)
 
 
 def service_of(request: Request) -> Service:

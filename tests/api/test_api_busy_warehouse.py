@@ -12,10 +12,11 @@ from cdr_pipeline.core.records.search import Search
 from cdr_pipeline.errors import WarehouseUnavailable
 from cdr_pipeline.steps.records.search_records import RecordSearch
 from cdr_pipeline.steps.run_context import RunContext
-from tests.support.serving import know, serving, store
+from tests.support.serving import know, serving, store, token_for
 
 DAY = {"from_date": "2026-03-02", "to_date": "2026-03-02"}
 RECORDS = {"business_date": "2026-03-02"}
+FILE = b"caller,callee,start_time,duration\r\n100,200,2026-03-02T10:00:00Z,60\r\n"
 
 
 @contextmanager
@@ -42,6 +43,17 @@ def test_a_locked_table_gives_504_and_others_are_served(hurried: RunContext, tab
             assert answers[0].json()["message"] == "warehouse_timeout"
             assert api.get("/v2/accounts/self/cdrs", **RECORDS).status_code == 200
         assert api.get(f"/v2/accounts/self/{path}", **query).status_code == 200
+
+
+def test_an_upload_to_a_locked_table_is_504_and_can_be_repeated(ctx: RunContext) -> None:
+    know(ctx)
+    store(ctx, "self", {})
+    settings = ctx.settings.model_copy(update={"serve_download_seconds": 0.5})
+    with serving(replace(ctx, settings=settings)) as api:
+        with api.client(token_for(ctx, "self", "upload"), **{"Content-Type": "text/csv"}) as client:
+            with _locked(ctx.url, "cdr"):
+                assert client.put("/v2/accounts/self/cdrs", content=FILE).status_code == 504
+            assert client.put("/v2/accounts/self/cdrs", content=FILE).status_code == 201
 
 
 def test_downloads_leave_connections_for_searches(hurried: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ async def decide_upload(request: Request, caller: Uploader, upload_id: str) -> R
         raise conflict("upload_not_held", "only a held upload needs a decision", state=state)
     by = f"token {caller.token.token_id}"
     await service.uploads.run(
-        caller.token.account_id, decide_received_upload, account_id, upload, decision, by, service.ctx
+        caller.token.account_id, decide_received_upload, account_id, upload, decision, by, service.acting
     )
     return answer(request, media, await _known_upload(request, caller, upload), name="upload")
 
@@ -149,7 +149,7 @@ async def _upload(request: Request, caller: Caller) -> Response:
             if reply.registered is not None:
                 queue.start(owner, reply.registered, ctx)
         else:
-            reply = await queue.run(owner, receive_upload, file, ctx)
+            reply = await queue.run(owner, receive_upload, file, service_of(request).acting)
     return _response(request, media, reply)
 
 

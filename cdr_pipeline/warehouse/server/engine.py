@@ -38,6 +38,7 @@ SESSION: Final = {
     "idle_in_transaction_session_timeout": "3600s",
 }
 # All settings in one round trip, because a night opens a connection per account.
+_TOO_LONG: Final = "the warehouse took too long"
 _SESSION_SET: Final = sql.SQL("SELECT {}").format(
     sql.SQL(", ").join(
         (
@@ -137,7 +138,7 @@ def connect(url: str, *, statement_seconds: float | None = None) -> Generator[ps
         try:
             yield connection
         except QueryCanceled:
-            raise WarehouseTimeout("the warehouse took too long", hint="try again later") from None
+            raise WarehouseTimeout(_TOO_LONG, hint="try again later") from None
 
 
 def _require_version(connection: psycopg.Connection[Any]) -> None:
@@ -159,6 +160,7 @@ def translated(work: Callable[[], str] | None = None) -> Generator[None]:
     Raises:
         WarehouseContended: the transaction was rolled back because of a conflict with another one.
         ValueNotStorable: a value exceeds the limits of a column or an index; a retry fails again.
+        WarehouseTimeout: a statement exceeded its time limit.
         WarehouseUnavailable: the connection broke, or the server ran out of a resource.
         WarehouseError: the database rejects a statement; values of rows are left out of the message.
     """
@@ -169,6 +171,9 @@ def translated(work: Callable[[], str] | None = None) -> Generator[None]:
     except psycopg.OperationalError as error:
         if is_about_a_value(error):
             raise value_not_storable(error, work) from None
+        # A statement that an administrator cancels has the same state, and may be repeated at once.
+        if isinstance(error, QueryCanceled) and "statement timeout" in str(error):
+            raise WarehouseTimeout(_TOO_LONG, hint="try again later") from None
         raise WarehouseUnavailable(f"the warehouse failed: {safe_message(error)}") from None
     except psycopg.Error as error:
         if is_about_a_value(error):

@@ -9,7 +9,7 @@ from cdr_pipeline.steps.operations.health.problem import Problem, titled
 from cdr_pipeline.warehouse.accounts.webhooks import Webhook
 from cdr_pipeline.warehouse.ledger import Ledger
 
-# A change that a receiver has not accepted for so long is a problem; the first attempts take less.
+# Age of a change that was not accepted from which it is a problem; the first four attempts take three minutes.
 _UNHEARD: Final = timedelta(minutes=15)
 
 
