@@ -122,7 +122,7 @@ class _Cluster:
     """A connection to a cluster of three nodes: one is complete, one lacks a right, one does not admit the user."""
 
     def execute(self, query: Any, _: Any = None) -> Any:
-        text = query.as_string()
+        text = query.decode() if isinstance(query, bytes) else query.as_string()
         if "is_cluster" in text:
             rows: list[tuple[Any, ...]] = [(True,)]
         elif "run_command_on_all_nodes" in text:
