@@ -17,7 +17,7 @@ import polars as pl
 from cdr_pipeline.api.parameters import MOMENT
 from cdr_pipeline.api.refusals import invalid
 from cdr_pipeline.api.times import instant
-from cdr_pipeline.core.normalize.numbers import NumberPlan, e164
+from cdr_pipeline.core.normalize.numbers import NumberPlan, country_of, e164
 from cdr_pipeline.core.records.document import KNOWN_PATHS, known_path
 from cdr_pipeline.core.records.search import (
     AnyOf,
@@ -208,7 +208,7 @@ def _number(*columns: str) -> Build:
         if numbers:
             parts.append(Compare(columns, Operator.EQUALS, _notations(numbers, account)))
         if prefixes:
-            parts.append(Compare(columns, Operator.PREFIX, prefixes))
+            parts.append(Compare(columns, Operator.PREFIX, _prefix_notations(prefixes, account)))
         if addresses:
             side = ("sip_to", "to_uri", "sip_request") if columns == _NUMBERS_TO else ("sip_from", "from_uri")
             parts.append(_address(side, addresses))
@@ -226,6 +226,25 @@ def _notations(numbers: Values, account: Account) -> Values:
     return tuple(dict.fromkeys(notations + national["number"].drop_nulls().to_list()))
 
 
+def _prefix_notations(prefixes: Values, account: Account) -> Values:
+    """First digits as they are, with + added, and in E.164 if they begin as callers in the account's country dial."""
+    country_code = account.country_code or _DEFAULT_COUNTRY
+    country = country_of(country_code)
+    notations = list(prefixes)
+    for prefix in prefixes:
+        if prefix.startswith("+"):
+            continue
+        notations.append(f"+{prefix}")
+        if prefix.startswith("00"):
+            notations.append(f"+{prefix[2:]}")
+        elif country is not None and country.trunk_prefix and not country.replacement:
+            national = re.sub(country.trunk_prefix, "", prefix, count=1)
+            if national not in ("", prefix):
+                notations.append(f"+{country_code}{national}")
+    # No E.164 number begins with 0.
+    return tuple(dict.fromkeys(item for item in notations if item != "+" and not item.startswith("+0")))
+
+
 def _address(columns: tuple[str, ...], addresses: Values) -> Compare:
     """Matches ``user@host`` with or without the scheme."""
     bare = [value.removeprefix("sip:") for value in addresses]
@@ -237,12 +256,12 @@ def _bare(value: str) -> str:
     return re.sub(r"[ ().\-/]", "", "+" + value[1:] if value.startswith(" ") else value)
 
 
-def _prefix(name: str, values: Values, _account: Account) -> Condition:
+def _prefix(name: str, values: Values, account: Account) -> Condition:
     prefixes = tuple(_bare(value) for value in values)
     if not all(re.fullmatch(r"\+?\d{1,15}", value) for value in prefixes):
         raise invalid(name, "number", "must be the first digits of a number, with + and country code for E.164")
     columns = (*_NUMBERS_FROM, *_NUMBERS_TO)
-    return Compare(columns, Operator.PREFIX, prefixes)
+    return Compare(columns, Operator.PREFIX, _prefix_notations(prefixes, account))
 
 
 def _area_code(name: str, values: Values, account: Account) -> Condition:

@@ -2,6 +2,9 @@
 
 import pytest
 
+from cdr_pipeline.api.filters import conditions_of
+from cdr_pipeline.core.records.search import AnyOf, Compare
+from cdr_pipeline.warehouse.ledger import Account
 from tests.support.serving import PERIOD, Served
 
 BOTH = ["202603-call2", "202603-call1"]
@@ -138,3 +141,25 @@ def test_an_unknown_filter_is_an_error_that_lists_the_known_ones(api: Served) ->
     said = answer.json()["data"]["area"]["unknown"]["message"]
     assert "area_code" in said
     assert "filter_KEY" in said
+
+
+@pytest.mark.parametrize(
+    ("country_code", "prefix", "found_by"),
+    [
+        ("49", "030", ("030", "+4930")),
+        ("49", "4930", ("4930", "+4930")),
+        ("49", "004930", ("004930", "+4930")),
+        ("49", "+4930", ("+4930",)),
+        ("49", "0", ("0",)),
+        ("1", "1212", ("1212", "+1212")),
+        ("44", "020", ("020", "+4420")),
+    ],
+)
+def test_first_digits_may_be_in_any_notation(country_code: str, prefix: str, found_by: tuple[str, ...]) -> None:
+    account = Account("self", country_code=country_code)
+    (condition,) = conditions_of([("prefix", prefix)], account, frozenset())
+    assert isinstance(condition, Compare)
+    assert condition.values == found_by
+    (condition,) = conditions_of([("to", f"{prefix}*")], account, frozenset())
+    assert isinstance(condition, AnyOf)
+    assert condition.parts[0].values == found_by
