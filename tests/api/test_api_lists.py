@@ -283,5 +283,8 @@ def test_only_the_account_above_sees_what_a_reseller_pays(ctx: RunContext) -> No
         assert api.get(path, account="self", accept="csv", **PERIOD).text.splitlines()[0].split(",")[35:37] == more
         assert api.get(path, account="self", fields="reseller_cost", **PERIOD).json()["data"] == [{more[0]: "123"}]
         assert api.get(path, account="child", fields="reseller_cost", **PERIOD).status_code == 400
-        (first,) = api.get(f"{path}/interaction", account="self", **PERIOD).json()["data"] or [{}]
-        assert not first or list(first)[-1] == "inception_direction"
+        store(ctx, "sibling", {"interaction_id": "i1"})
+        (first,) = api.get("/v2/accounts/sibling/cdrs/interaction", account="top", **PERIOD).json()["data"]
+        assert list(first)[-1] == "inception_direction"
+        # A cost that the source has not stated is not zero.
+        assert first["reseller_cost"] == ""

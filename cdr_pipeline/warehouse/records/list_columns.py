@@ -56,7 +56,7 @@ _COLUMNS: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
     ("media_server", _text("media_server")),
     ("call_priority", _text("call_priority")),
     ("interaction_id", _text("interaction_id")),
-    ("reseller_cost", "coalesce(trim_scale(record.reseller_cost * 10000)::text, '0')"),
+    ("reseller_cost", "coalesce(trim_scale(record.reseller_cost * 10000)::text, '')"),
     ("reseller_call_type", _text("reseller_call_type")),
     ("call_direction", _text("call_direction")),
     ("ringing_seconds", "coalesce(trim_scale(record.ringing_seconds)::text, '')"),
