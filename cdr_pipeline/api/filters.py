@@ -230,19 +230,20 @@ def _prefix_notations(prefixes: Values, account: Account) -> Values:
     """First digits as they are, with + added, and in E.164 if they begin as callers in the account's country dial."""
     country_code = account.country_code or _DEFAULT_COUNTRY
     country = country_of(country_code)
-    notations = list(prefixes)
+    international: list[str] = []
     for prefix in prefixes:
         if prefix.startswith("+"):
             continue
-        notations.append(f"+{prefix}")
+        international.append(prefix)
         if prefix.startswith("00"):
-            notations.append(f"+{prefix[2:]}")
+            international.append(prefix[2:])
         elif country is not None and country.trunk_prefix and not country.replacement:
             national = re.sub(country.trunk_prefix, "", prefix, count=1)
             if national not in ("", prefix):
-                notations.append(f"+{country_code}{national}")
+                international.append(f"{country_code}{national}")
     # No E.164 number begins with 0.
-    return tuple(dict.fromkeys(item for item in notations if item != "+" and not item.startswith("+0")))
+    added = [f"+{digits}" for digits in international if digits and not digits.startswith("0")]
+    return tuple(dict.fromkeys([*prefixes, *added]))
 
 
 def _address(columns: tuple[str, ...], addresses: Values) -> Compare:
