@@ -5,7 +5,7 @@ A batch is either stored completely, including its ledger entry, or not at all.
 
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
@@ -22,7 +22,7 @@ from cdr_pipeline.core.records.accounting import BatchCounts
 from cdr_pipeline.errors import WarehouseContended
 from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_parts
 from cdr_pipeline.warehouse.records.merging import NOTHING_MERGED, merge_staged
-from cdr_pipeline.warehouse.records.staging import open_stage, stage_rows
+from cdr_pipeline.warehouse.records.staging import indexed_stage, open_stage, stage_rows
 from cdr_pipeline.warehouse.retention.removed_months import reject_removed_months, removed_months
 from cdr_pipeline.warehouse.server.engine import translated
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
@@ -117,7 +117,6 @@ class BatchLoad:
     _overlap: int = 0
     _duplicate: int | None = None
     _own_stage: bool = True
-    _stage_indexed: bool = False
     _removed: frozenset[date] = frozenset()
     _rows_by_day: Counter[date] = field(default_factory=Counter[date])
     _rows_by_carrier: Counter[str] = field(default_factory=Counter[str])
@@ -249,8 +248,8 @@ class BatchLoad:
         self._overlap, different = self._numbers("records/count_overlap")
         renamed = 0
         if different:
-            self._index_stage()
-            renamed = self._statements.execute("records/separate_calls_in_warehouse", **moved)
+            with self._indexed_stage():
+                renamed = self._statements.execute("records/separate_calls_in_warehouse", **moved)
         renamed += self._statements.execute("records/separate_calls_in_file", **moved) if repeated else 0
         if renamed:
             self.other_calls = self._number("records/count_other_calls")
@@ -332,8 +331,8 @@ class BatchLoad:
             uploads: ids of the uploads.
         """
         self.step = "withdraw"
-        self._index_stage()
-        self.withdrawn = self._statements.execute("records/insert_withdrawn_history", uploads=list(uploads))
+        with self._indexed_stage():
+            self.withdrawn = self._statements.execute("records/insert_withdrawn_history", uploads=list(uploads))
         if not self.withdrawn:
             return
         days = {day for (day,) in self._statements.tuples("records/withdrawn_days")}
@@ -379,8 +378,6 @@ class BatchLoad:
         counts.require_balance(f"{self.header.kind} of account {self.header.account_id}")
         if not self._own_stage:
             self._statements.execute("records/clear_stage")
-        elif self._stage_indexed or merged.updated:
-            self._statements.execute("records/drop_stage_index")
         self.loaded = LoadedBatch(counts, merged.touched | self._days_of_rejects())
         self.step = "record"
         if not record:
@@ -415,10 +412,8 @@ class BatchLoad:
             self._statements.execute("uploads/place_rejects", main_day=main_day, main_carrier=main_carrier or None)
         return frozenset(day for (day,) in self._statements.tuples("uploads/touch_days_of_rejects"))
 
-    def _index_stage(self) -> None:
-        if self._own_stage:
-            self._statements.execute("records/index_stage")
-            self._stage_indexed = True
+    def _indexed_stage(self) -> AbstractContextManager[None]:
+        return indexed_stage(self._statements, own_stage=self._own_stage)
 
     def _number(self, name: str) -> int:
         return self._numbers(name)[0]

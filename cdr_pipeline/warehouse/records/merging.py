@@ -13,6 +13,7 @@ from cdr_pipeline.errors import UnbalancedBatch
 from cdr_pipeline.warehouse.accounts.changes import ChangeTable
 from cdr_pipeline.warehouse.records.links import add_up_parts, calls_of_changed_parts, link_batch
 from cdr_pipeline.warehouse.records.partitions import missing_partitions, partition_name, whole_months
+from cdr_pipeline.warehouse.records.staging import indexed_stage
 from cdr_pipeline.warehouse.retention.masking import mask_erased
 from cdr_pipeline.warehouse.statement_runner import StatementRunner
 from cdr_pipeline.warehouse.statements import named, on_table
@@ -50,8 +51,7 @@ def merge_staged(
     Args:
         connection: in the batch's transaction, which holds the account's lock.
         parameters: statement parameters of the batch.
-        own_stage: whether the session has its own stage, as on a server without Citus. It gets an index if the batch
-            changes records; the caller drops it.
+        own_stage: whether the session has its own stage, as on a server without Citus.
         withdrawn: days of records that the batch has withdrawn.
 
     Raises:
@@ -75,9 +75,10 @@ def merge_staged(
     for month in filled:
         # Without statistics, the next load may compare each of its records with all of the month, for minutes.
         connection.execute(named("records/analyze_partition", partition=sql.Identifier(partition_name("cdr", month))))
-    if own_stage and old_days:
-        statements.execute("records/index_stage")
-    updated = _update(statements, parameters["account_id"], affected) if old_days else 0
+    updated = 0
+    if old_days:
+        with indexed_stage(statements, own_stage=own_stage):
+            updated = _update(statements, parameters["account_id"], affected)
     inserted = sum(filled.values())
     if elsewhere := [day for day in new_rows if day.replace(day=1) not in filled]:
         inserted += _insert(connection, parameters, "cdr", elsewhere)

@@ -1,5 +1,7 @@
 """Stages rows with COPY: complete rows for new and changed records, only the keys of unchanged ones."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import polars as pl
@@ -30,6 +32,21 @@ def open_stage(connection: Connection[Any]) -> bool:
     if row is None or not row[1]:
         connection.execute(on_table("records/disable_stage_compression", "stage", "pg_temp", _STAGES[0]))
     return True
+
+
+@contextmanager
+def indexed_stage(statements: StatementRunner, *, own_stage: bool) -> Generator[None]:
+    """Gives the session's own stage an index while the block joins it with stored records.
+
+    Statistics do not know records of new days, and the planner then reads the whole stage for each of them. The index
+    is dropped, because it slows down the staging of the next batch.
+    """
+    if not own_stage:
+        yield
+        return
+    statements.execute("records/index_stage")
+    yield
+    statements.execute("records/drop_stage_index")
 
 
 def stage_rows(connection: Connection[Any], rows: pl.DataFrame, parameters: dict[str, Any]) -> int:
