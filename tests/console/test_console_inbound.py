@@ -2,37 +2,14 @@
 
 import pytest
 
-from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, fetch_files
 from tests.support.console import Person, ServedConsole
-from tests.support.uploads import HEADER
-
-_PLACES = """
-[share]
-url = "{folder}"
-pattern = "calls_%Y%m%d.csv"
-account = "self"
-profile = "generic"
-whole = "at_once"
-every = "day"
-due = "06:00"
-first_date = 2026-03-08
-
-[gone]
-url = "{folder}/away"
-pattern = "*.csv"
-account = "stranger"
-profile = "generic"
-"""
+from tests.support.console_pages import fetch_inbound
 
 
 @pytest.fixture(scope="module")
 def places(shared_console: ServedConsole) -> ServedConsole:
     """A place with one of two expected files, and one that does not exist."""
-    ctx = shared_console.ctx
-    (share := ctx.settings.inbound_file.parent / "carrier").mkdir()
-    (share / "calls_20260308.csv").write_text(HEADER)
-    ctx.settings.inbound_file.write_text(_PLACES.format(folder=share))
-    fetch_files(FetchRequest(), ctx)
+    fetch_inbound(shared_console.ctx)
     return shared_console
 
 

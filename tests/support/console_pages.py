@@ -16,6 +16,7 @@ from cdr_pipeline.steps.accounts.users import UserRequest, invite_user, local_si
 from cdr_pipeline.steps.days.restate_days import RestateRequest, restate_days
 from cdr_pipeline.steps.days.seal_days import Override, SealRequest, seal_days
 from cdr_pipeline.steps.inbound.fetch_files import FetchRequest, fetch_files
+from cdr_pipeline.steps.run_context import RunContext
 from tests.support.console import DAY, Person, ServedConsole, red_day, visible_text
 from tests.support.serving import store
 
@@ -30,7 +31,7 @@ NOT_PAGES: Final = frozenset(
         "/help/pictures/{name}",
     }
 )
-# Forms that lead to another page, whatever they were sent with.
+# Forms that lead to another page with any values.
 REDIRECTING: Final = frozenset(
     {"/breaks/decide", "/days/{account_id}/{business_date}/confirm", "/days/{account_id}/{business_date}/dismiss",
      "/days/{account_id}/{business_date}/restate", "/link/{secret}", "/rules/end", "/sign-out", "/uploads/decide",
@@ -53,6 +54,14 @@ pattern = "*.csv"
 account = "stranger"
 profile = "generic"
 """
+
+
+def fetch_inbound(ctx: RunContext) -> None:
+    """Fetches from a place with one of two expected files, and from one that does not exist."""
+    (share := ctx.settings.inbound_file.parent / "carrier").mkdir()
+    (share / "calls_20260308.csv").write_text(HEADER)
+    ctx.settings.inbound_file.write_text(_INBOUND.format(folder=share))
+    fetch_files(FetchRequest(), ctx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +228,7 @@ def _filled(console: ServedConsole, operator: Person) -> tuple[str, str]:
     form = {"account": "self", "carrier": "bell", "number": "R-1", "first": str(DAY), "last": str(DAY)}
     operator.send("/invoices", **form, total="3.00", currency="USD")
     operator.send("/rules", carrier="acme", reason="agreed", account="self", action="add")
-    (share := ctx.settings.inbound_file.parent / "carrier").mkdir()
-    (share / "calls_20260308.csv").write_text(HEADER)
-    ctx.settings.inbound_file.write_text(_INBOUND.format(folder=share))
-    fetch_files(FetchRequest(), ctx)
+    fetch_inbound(ctx)
     with ctx.ledger() as ledger:
         (rejected,) = (item.sha256 for item in ledger.uploads.list_all(["self"]) if item.rows_rejected)
     return rejected, _staged(operator, "staged.csv", HEADER + _line("s1"))
