@@ -26,7 +26,7 @@ ERRORS: Final[Mapping[str, str]] = {
     "warehouse_read_only": "The warehouse can only be read",
     "upload_discarded": "The file was discarded before it was loaded",
     "changes_gone": "Older changes are not kept any more",
-    "webhook_not_found": "There is no such webhook",
+    "webhook_not_found": "No webhook has this id",
     "webhook_not_delivered": "A webhook does not accept changes",
     "warehouse_timeout": "The warehouse takes too long: it is busy, or the search is too wide",
     "warehouse_newer_than_code": "The warehouse was migrated by a later version",

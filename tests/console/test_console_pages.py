@@ -318,7 +318,7 @@ def test_a_call_shows_its_file_line_and_decided_break(console: ServedConsole) ->
 
 def test_a_call_without_a_break_says_so(console: ServedConsole) -> None:
     store(console.ctx, "self", {})
-    assert "It is no break." in console.person("viewer").text("/records/self/202603-call1")
+    assert "It has no break." in console.person("viewer").text("/records/self/202603-call1")
 
 
 @pytest.mark.parametrize("text", ["+1 212 555 0103", "(212) 555-0103", "212.555.0103", "12125550103"])

@@ -112,7 +112,7 @@ def replay_webhook(webhook_id: str, account_id: str | None, after: int | None, c
         ctx: settings, warehouse and clock.
 
     Raises:
-        WebhookNotFound: there is no such webhook.
+        WebhookNotFound: no webhook has the id.
     """
     hook = webhook_of(webhook_id, account_id, ctx)
     position = None if after is None else min(after, hook.position)

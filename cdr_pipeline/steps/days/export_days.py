@@ -130,7 +130,7 @@ def write_version(
     before = superseded or {}
     announce = state == "open"
     recorded = {file.dialect: file for file in ledger.day_states.files(account.account_id, business_date, version)}
-    # Files in a dialect that is no longer configured are updated too, so that none stays provisional.
+    # Files in a dialect that has left the settings are updated too, so that none stays provisional.
     wanted = recorded.keys() | set(ctx.settings.export_dialects.split(","))
     others = [dialect for dialect in SELECTABLE if dialect in wanted and dialect != EXACT]
     # A dialect that the previous version lacks supersedes the exact file of that version.

@@ -53,7 +53,7 @@ def call_history(account_id: str, record_id: str, related: Collection[str], ctx:
 
 
 def full_record_id(account_id: str, record_id: str, ctx: RunContext) -> str | None:
-    """Id, with its source, of a record whose id is given without it; None if there is no such record."""
+    """Id, with its source, of a record whose id is given without it; None if no record has it."""
     with ctx.ledger() as ledger:
         found = ledger.day_states.record_locations([account_id], record_id)
     return found[0].record_id if found else None

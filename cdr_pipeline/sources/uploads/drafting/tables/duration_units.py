@@ -17,6 +17,6 @@ def unit_of(answer: str) -> str:
     unit = DURATIONS.get(answer, answer)
     if unit not in _UNITS:
         raise UnreadableUpload(
-            f"answer duration: {answer!r} is no unit", hint=f"choose from: {', '.join((*DURATIONS, *_UNITS))}"
+            f"answer duration: {answer!r} is not a unit", hint=f"choose from: {', '.join((*DURATIONS, *_UNITS))}"
         )
     return unit

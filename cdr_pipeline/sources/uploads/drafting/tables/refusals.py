@@ -36,7 +36,7 @@ def refuse_others(state: DraftState) -> None:
     if form in ("json", "xml") and not has_sides and not {"started_at", "call_id"} <= choices.keys():
         raise UnreadableUpload(
             f"{state.path.name} is {form.upper()}, but holds no calls: no key is a number and a time",
-            hint="check that it is no error message",
+            hint="check that it is not an error message",
         )
 
 

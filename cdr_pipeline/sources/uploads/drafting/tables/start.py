@@ -18,7 +18,7 @@ def settle_clock(state: DraftState) -> None:
     answer = state.ask("time_of_day", text, columns, columns[0])
     if answer is not None and answer not in columns:
         raise UnreadableUpload(
-            f"answer time_of_day: {answer} is no column of times of day", hint=f"choose from: {', '.join(columns)}"
+            f"answer time_of_day: {answer} is not a column of times of day", hint=f"choose from: {', '.join(columns)}"
         )
     if answer is None:
         state.open_clock = f"FILL IN: {' or '.join(columns)}"
