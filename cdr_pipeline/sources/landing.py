@@ -10,11 +10,11 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, Final, Self
 
 import orjson
 
@@ -66,12 +66,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Contents:
-    """Description of a reply: ``part``, ``rows`` and ``keys`` of its entry."""
+class _Reply:
+    """A reply to write: its body, ``part``, ``rows`` and ``keys`` of its entry, and the bytes of its list rows."""
 
+    body: bytes
     part: Part
-    rows: int
-    keys: tuple[str, ...] | None
+    rows: int = 0
+    keys: tuple[str, ...] | None = None
+    listed: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +99,16 @@ def _stamp(moment: datetime) -> str:
 class LandingWriter:
     """Context manager that writes one window. The file becomes visible only when the block ends without an error.
 
-    If the rows are the same as those that landed before, the file is discarded: reading a day again uses no disk space.
+    If the rows are the same as those that landed before, nothing is written: reading a day again uses no disk space.
+    Until that is known, replies are not compressed.
 
-    A background thread compresses, hashes and writes the replies in order while the next one is fetched. An error in
-    that thread is raised by a later call or at the end of the block.
+    From the second reply on, a background thread hashes, compresses and writes them in order while the next one is
+    fetched. An error in that thread is raised by a later call or at the end of the block.
 
     Args:
         path: file of the window.
         account_id, window, upstream, dialect: recorded in the index.
-        known_rows: ``rows_sha256`` of the window as it landed before; None keeps the file in any case.
+        known_rows: ``rows_sha256`` of the window as it landed before; None writes the file in any case.
 
     Attributes:
         rows, bytes: number of list rows and of bytes added so far.
@@ -127,6 +130,7 @@ class LandingWriter:
         self.rows_sha256 = ""
         self.unchanged = False
         self._known_rows = known_rows
+        self._packed = known_rows is None
         self._rows_hash = hashlib.sha256()
         self.rows = 0
         self.bytes = 0
@@ -141,70 +145,108 @@ class LandingWriter:
         }
         self._entries: list[Entry] = []
         self._fresh: durable.NewFile | None = None
-        self._handle: BinaryIO | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="land")
+        self._first: _Reply | None = None
+        self._thread: ThreadPoolExecutor | None = None
         self._waiting: deque[Future[None]] = deque()
+        self._open = False
 
     def __enter__(self) -> Self:
-        durable.make_folder(self.path.parent, levels=_WINDOW_LEVELS)
-        local, self._handle = durable.unplaced(self.path)
-        self._fresh = durable.NewFile(self.path, local, self._handle)
+        self._open = True
         return self
 
     def add_page(self, body: bytes, page: ListPage) -> None:
         """Appends a list page."""
         keys = tuple(sorted(page.keys)) if page.plain else None
-        self._add(body, part="page", rows=page.rows, keys=keys, listed=page.listed)
+        self._add(_Reply(body, "page", page.rows, keys, page.listed))
 
     def add_detail(self, body: bytes) -> None:
         """Appends a detail document."""
         self._known_rows = None
-        self._add(body, part="detail", rows=0, keys=None)
+        self._add(_Reply(body, "detail"))
 
-    def _add(self, body: bytes, *, part: Part, rows: int, keys: tuple[str, ...] | None, listed: bytes = b"") -> None:
-        if self._handle is None:
+    def _add(self, reply: _Reply) -> None:
+        if not self._open:
             raise ValueError("the landing file is not open")
+        self.rows += reply.rows
+        self.bytes += len(reply.body)
+        if self._first is None and self._thread is None:
+            self._first = reply
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="land")
         while len(self._waiting) >= _WAITING:
             self._waiting.popleft().result()
-        contents = _Contents(part, rows, keys)
-        self._waiting.append(self._thread.submit(self._write, self._handle, body, contents, listed))
-        self.rows += rows
-        self.bytes += len(body)
+        for waiting in filter(None, (self._first, reply)):
+            self._waiting.append(self._thread.submit(self._hash_and_write, waiting))
+        self._first = None
 
-    def _write(self, handle: BinaryIO, body: bytes, contents: _Contents, listed: bytes) -> None:
-        self._rows_hash.update(listed)
-        member = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
-        digest = hashlib.sha256(body).hexdigest()
-        self._entries.append(Entry(handle.tell(), len(member), digest, contents.rows, contents.part, contents.keys))
-        handle.write(member)
+    def _hash_and_write(self, reply: _Reply) -> None:
+        self._rows_hash.update(reply.listed)
+        self._write(reply)
+
+    def _write(self, reply: _Reply) -> None:
+        fresh = self._new_file()
+        content = gzip.compress(reply.body, compresslevel=_LEVEL, mtime=0) if self._packed else reply.body
+        digest = hashlib.sha256(reply.body).hexdigest()
+        self._entries.append(Entry(fresh.handle.tell(), len(content), digest, reply.rows, reply.part, reply.keys))
+        fresh.write(content)
+
+    def _new_file(self) -> durable.NewFile:
+        if self._fresh is None:
+            durable.make_folder(self.path.parent, levels=_WINDOW_LEVELS)
+            self._fresh = durable.NewFile(self.path, *durable.unplaced(self.path))
+        return self._fresh
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._fresh is None:
-            return
-        self._thread.shutdown(cancel_futures=kind is not None)
-        if kind is not None:
-            self._discard(self._fresh)
-            return
+        self._open = False
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=kind is not None)
         try:
-            for write in self._waiting:
-                write.result()
-            self.rows_sha256 = self._rows_hash.hexdigest()
-            if self.rows_sha256 == self._known_rows:
-                self.unchanged = True
-                self._discard(self._fresh)
-                return
-            self._fresh.place(replace=False)
-        except BaseException:
-            self._discard(self._fresh)
-            raise
-        index = self._about | {"rows": self.rows, "entries": [asdict(entry) for entry in self._entries]}
+            if kind is None:
+                self._finish()
+        finally:
+            self._discard()
+
+    def _finish(self) -> None:
+        """Places the file and its index, unless the rows are known."""
+        for write in self._waiting:
+            write.result()
+        if self._first is not None:
+            self._rows_hash.update(self._first.listed)
+        self.rows_sha256 = self._rows_hash.hexdigest()
+        if self.rows_sha256 == self._known_rows:
+            self.unchanged = True
+            return
+        if not self._packed:
+            self._pack()
+        if self._first is not None:
+            self._write(self._first)
+        self._new_file().place(replace=False)
+        index = self._about | {"rows": self.rows, "entries": self._entries}
         durable.write_file(_index_of(self.path), orjson.dumps(index), replace=False)
 
-    def _discard(self, fresh: durable.NewFile) -> None:
-        fresh.handle.close()
-        fresh.path.unlink(missing_ok=True)
+    def _pack(self) -> None:
+        """Compresses the replies that were written as they are, because their rows might have been known."""
+        self._packed = True
+        loose, entries = self._fresh, self._entries
+        if loose is None:
+            return
+        self._fresh, self._entries = None, []
+        loose.handle.close()
+        try:
+            with loose.path.open("rb") as replies:
+                for entry in entries:
+                    self._write(_Reply(replies.read(entry.length), entry.part, entry.rows, entry.keys))
+        finally:
+            loose.path.unlink()
+
+    def _discard(self) -> None:
+        """Deletes the hidden file; one that was placed has another name."""
+        if self._fresh is not None:
+            self._fresh.handle.close()
+            self._fresh.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

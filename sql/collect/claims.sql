@@ -20,26 +20,6 @@ FROM collections
 LEFT JOIN failed_windows ON failed_windows.account_id = collections.account_id
 WHERE collections.account_id = any(%(account_ids)s) AND collections.business_date = %(business_date)s
 
--- Name:        lock_collection
--- Purpose:     lock the claim on an account's day; its holder, and whether the lease still runs by the
---              warehouse's clock.
--- Parameters:  account_id, business_date.   Grain: one row.   Locks: the row, until the end of the transaction.
-SELECT
-    fence,
-    holder_pid,
-    holder_started,
-    leased_until > clock_timestamp() AS leased
-FROM collections
-WHERE account_id = %(account_id)s AND business_date = %(business_date)s
-FOR UPDATE
-
--- Name:        ensure_collection
--- Purpose:     create the row to lock for an account's day if it is missing; a new row has no holder.
--- Parameters:  account_id, business_date.   Grain: account_id, business_date.   Locks: the row.   Idempotent: yes.
-INSERT INTO collections (account_id, business_date, fence, leased_until)
-VALUES (%(account_id)s, %(business_date)s, 0, '-infinity')
-ON CONFLICT (account_id, business_date) DO NOTHING
-
 -- Name:        current_session
 -- Purpose:     process id and start of this session, as other sessions see them.
 -- Parameters:  none.   Grain: one row.   Locks: none.
@@ -74,12 +54,35 @@ SELECT EXISTS (
 ) AS alive
 
 -- Name:        claim_collection
--- Purpose:     assign the collection of an account's day to a process; the new fence invalidates all earlier claims.
--- Parameters:  account_id, business_date, fence, holder_pid, holder_started, lease_seconds.
--- Grain:       account_id, business_date.   Locks: the row; the caller holds it.   Idempotent: yes.
-UPDATE collections SET
-    fence = %(fence)s,
-    holder_pid = %(holder_pid)s,
-    holder_started = %(holder_started)s,
+-- Purpose:     assign the collection of an account's day to a process, unless another live process holds it; the new
+--              fence invalidates all earlier claims. A killed process loses its claim at once, one that hangs when its
+--              lease has expired by the warehouse's clock.
+-- Parameters:  account_id, business_date, holder_pid, holder_started, lease_seconds; after: fence of the last claim that
+--              the caller knows of, 0 if none, to claim only if there was no other since, or null.
+-- Grain:       account_id, business_date; none if it is not claimed.   Locks: the row.   Idempotent: no.
+-- The commit does not wait for the disk: a crash of the server ends the session, and the claim with it.
+INSERT INTO collections AS held (account_id, business_date, fence, holder_pid, holder_started, leased_until)
+VALUES (
+    %(account_id)s,
+    %(business_date)s,
+    1,
+    %(holder_pid)s,
+    %(holder_started)s,
+    clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+)
+ON CONFLICT (account_id, business_date) DO UPDATE SET
+    fence = held.fence + 1,
+    holder_pid = excluded.holder_pid,
+    holder_started = excluded.holder_started,
     leased_until = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
-WHERE account_id = %(account_id)s AND business_date = %(business_date)s
+WHERE
+    held.fence = coalesce(%(after)s::bigint, held.fence)
+    AND NOT (
+        held.leased_until > clock_timestamp()
+        AND EXISTS (
+            SELECT 1
+            FROM pg_stat_activity AS session
+            WHERE session.pid = held.holder_pid AND session.backend_start = held.holder_started
+        )
+    )
+RETURNING fence, set_config('synchronous_commit', 'off', true) AS commit_waits

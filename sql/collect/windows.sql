@@ -1,9 +1,10 @@
 -- Name:        confirm_window
 -- Purpose:     record that a window was fetched again without changes, and clear a failed attempt in between.
--- Parameters:  account_id, business_date, starts_at, ends_at, now.   Grain: account_id, starts_at, ends_at,
---              business_date.   Locks: the row.   Idempotent: yes.
+-- Parameters:  account_id, business_date, starts_at, ends_at, now; load: whether its pages have to be loaded again.
+-- Grain:       account_id, starts_at, ends_at, business_date.   Locks: the row.   Idempotent: yes.
 UPDATE windows SET
-    state = CASE WHEN batch_id IS NULL THEN 'landed' ELSE 'loaded' END,
+    state = CASE WHEN batch_id IS NULL OR %(load)s THEN 'landed' ELSE 'loaded' END,
+    batch_id = CASE WHEN %(load)s THEN NULL ELSE batch_id END,
     error_code = NULL,
     error_message = NULL,
     attempted_at = %(now)s
@@ -82,11 +83,13 @@ ON CONFLICT (account_id, starts_at, ends_at, business_date) DO NOTHING
 
 -- Name:        outdated_windows
 -- Purpose:     business dates with a window that is marked to be fetched again.
--- Parameters:  account_id, error_code.   Grain: business_date.   Locks: none.
-SELECT DISTINCT business_date
+-- Parameters:  account_ids (array), error_code.   Grain: account_id, business_date.   Locks: none.
+SELECT DISTINCT
+    account_id,
+    business_date
 FROM windows
-WHERE account_id = %(account_id)s AND state = 'failed' AND error_code = %(error_code)s
-ORDER BY business_date DESC
+WHERE account_id = any(%(account_ids)s) AND state = 'failed' AND error_code = %(error_code)s
+ORDER BY account_id, business_date DESC
 
 -- Name:        record_collected_days
 -- Purpose:     record that every window of some days is loaded: how far the switch's data is complete, and the verdict
@@ -233,7 +236,9 @@ SELECT
     ends_at,
     state,
     error_code,
-    content_sha256
+    content_sha256,
+    dialect,
+    landing_path
 FROM windows
 WHERE account_id = %(account_id)s AND business_date = %(business_date)s
 ORDER BY starts_at, ends_at

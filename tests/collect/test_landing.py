@@ -6,6 +6,7 @@ import pytest
 
 from cdr_pipeline.errors import UnreadableUpload
 from cdr_pipeline.sources.kazoo.dialects import SwitchDialect
+from cdr_pipeline.sources.kazoo.pages import Page
 from cdr_pipeline.sources.landing import LandingDamaged, LandingFile, LandingWriter, land_upload, window_path
 from cdr_pipeline.sources.upstream import Window
 
@@ -54,6 +55,44 @@ def test_a_reply_that_cannot_be_written_fails_the_window(
     with pytest.raises(OSError, match="no space left"):
         land(tmp_path, *[b"one"] * replies)
     assert [found for found in tmp_path.rglob("*") if found.is_file()] == []
+
+
+def _page(number: int) -> tuple[bytes, Page]:
+    rows = b'[{"id":"r%d"}]' % number
+    body = b'{"data":' + rows + b',"request_id":"%d"}' % number
+    return body, Page(rows, 1, frozenset({"id"}), None, frozenset())
+
+
+def _land_pages(folder: Path, numbers: list[int], known_rows: str | None = None) -> LandingWriter:
+    path = window_path(folder, "acct", WINDOW, NOW)
+    with LandingWriter(
+        path, account_id="acct", window=WINDOW, upstream="kazoo", dialect=SwitchDialect.K5, known_rows=known_rows
+    ) as writer:
+        for number in numbers:
+            writer.add_page(*_page(number))
+    return writer
+
+
+@pytest.mark.parametrize("pages", [0, 1, 2, 5])
+def test_rows_that_landed_before_leave_no_file(tmp_path: Path, pages: int) -> None:
+    numbers = list(range(pages))
+    known = _land_pages(tmp_path / "before", numbers).rows_sha256
+    again = _land_pages(tmp_path / "again", numbers, known)
+    assert again.unchanged
+    assert (again.rows, again.rows_sha256) == (pages, known)
+    assert [found for found in (tmp_path / "again").rglob("*") if found.is_file()] == []
+
+
+@pytest.mark.parametrize("pages", [0, 1, 2, 5])
+def test_other_rows_land_as_if_none_were_known(tmp_path: Path, pages: int) -> None:
+    numbers = list(range(pages))
+    fresh = _land_pages(tmp_path / "fresh", numbers)
+    changed = _land_pages(tmp_path / "changed", numbers, _land_pages(tmp_path / "before", [9]).rows_sha256)
+    assert not changed.unchanged
+    assert changed.rows_sha256 == fresh.rows_sha256
+    assert changed.path.read_bytes() == fresh.path.read_bytes()
+    assert LandingFile.open(changed.path).entries == LandingFile.open(fresh.path).entries
+    assert len([found for found in (tmp_path / "changed").rglob("*") if found.is_file()]) == 2
 
 
 def test_a_window_without_its_index_has_not_landed(tmp_path: Path) -> None:

@@ -15,11 +15,10 @@ from cdr_pipeline.errors import (
     DayNotBegun,
     DialectChanged,
     UpstreamAccountNotFound,
-    WindowOutdated,
     WindowTooHeavy,
 )
 from cdr_pipeline.sources.landing import LandingWriter, window_path
-from cdr_pipeline.sources.upstream import ListPage, UpstreamClient, Window
+from cdr_pipeline.sources.upstream import ListPage, Span, UpstreamClient, Window
 from cdr_pipeline.sources.upstream_registry import upstream_of
 from cdr_pipeline.steps.collect.switch_dialects import confirm_dialect, find_dialect, known_dialect
 from cdr_pipeline.steps.failure import AccountFailure
@@ -28,7 +27,7 @@ from cdr_pipeline.warehouse.ledger import Account, Claim, LandedWindow, Ledger, 
 
 # Longer than the retries of one request. After a killed process another one takes over at once; after a process that
 # hangs it waits until the lease ends.
-_LEASE_SECONDS: Final = 900.0
+LEASE_SECONDS: Final = 900.0
 _SECOND: Final = timedelta(seconds=1)
 # Maximum number of days with outdated windows that one night reads again: enough for the month ends of two years.
 _MOST_OUTDATED: Final = 60
@@ -88,7 +87,7 @@ def require_begun(account: Account, business_date: date, ctx: RunContext) -> Non
 
 
 def days_to_read_again(
-    account: Account, business_date: date, ledger: Ledger, ctx: RunContext, *, besides: Sequence[date]
+    account: Account, business_date: date, outdated: Sequence[date], ctx: RunContext, *, besides: Sequence[date]
 ) -> list[date]:
     """Earlier days to read again together with a day: the most recent days, and days with outdated windows.
 
@@ -98,7 +97,7 @@ def days_to_read_again(
     Args:
         account: account that owns the records.
         business_date: day that is collected.
-        ledger: ledger of the warehouse.
+        outdated: days with outdated windows, newest first.
         ctx: settings, warehouse, clock and progress callback.
         besides: other days that the same run collects.
     """
@@ -106,8 +105,8 @@ def days_to_read_again(
     oldest = ctx.clock() - timedelta(days=number + 1)
     trailing = [business_date - timedelta(days=days) for days in range(1, number + 1)]
     recent = [day for day in trailing if account.zones.bounds(day)[1] > oldest]
-    outdated = ledger.windows.outdated_days(account.account_id, WindowOutdated.code)[:_MOST_OUTDATED]
-    return [day for day in dict.fromkeys([*recent, *outdated]) if day != business_date and day not in besides]
+    again = dict.fromkeys([*recent, *outdated[:_MOST_OUTDATED]])
+    return [day for day in again if day != business_date and day not in besides]
 
 
 def collect_account_day(
@@ -118,6 +117,7 @@ def collect_account_day(
     ctx: RunContext,
     *,
     again: bool = False,
+    claim: Claim | None = None,
 ) -> AccountCollected:
     """Lands a day of an account, or skips it when another process is collecting it.
 
@@ -129,12 +129,13 @@ def collect_account_day(
         client: client of the switch.
         ledger: ledger over a connection that no other thread uses.
         ctx: settings, warehouse, clock and progress callback.
-        again: whether the day was collected before; windows with unchanged rows are not landed again.
+        again: whether an earlier day is read again; it is skipped if it was never collected.
+        claim: claim of this process on the day, if it has one already.
     """
     account_id = account.account_id
     if again and not ledger.windows.recorded_windows(account_id, business_date):
         return AccountCollected(account_id)
-    claim = ledger.windows.claim(account_id, business_date, lease_seconds=_LEASE_SECONDS)
+    claim = claim or ledger.windows.claim(account_id, business_date, lease_seconds=LEASE_SECONDS)
     if claim is None:
         ctx.progress(f"{account_id} is being collected by another process")
         return AccountCollected(account_id, elsewhere=True)
@@ -192,6 +193,21 @@ def _now(ctx: RunContext) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class _KnownRows:
+    """Windows of a day as they landed before.
+
+    Attributes:
+        sha256: hash of the rows by start and end; other windows are landed in any case.
+        load: whether windows that have not changed are loaded again.
+        failures: whether the day has failed windows.
+    """
+
+    sha256: Mapping[Span, str]
+    load: bool
+    failures: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _AccountCollector:
     """Lands the windows of one account and day over one connection to the ledger."""
 
@@ -204,24 +220,39 @@ class _AccountCollector:
     renewed_at: list[float] = field(default_factory=lambda: [time.monotonic()])
 
     def collect_day(self, *, again: bool) -> AccountCollected:
-        """Lands the day's windows; with ``again``, the recorded windows if they cover the day."""
-        if not again:
-            return self._collect_planned({})
+        """Lands the day's windows; with ``again``, the recorded windows if they cover the day.
+
+        Pages whose rows have not changed are not landed again. They are loaded again unless the day is an earlier one,
+        because the rules of the load may have changed.
+        """
         recorded = self.ledger.windows.recorded_windows(self.account.account_id, self.claim.business_date)
+        if again and (windows := self._recorded(recorded)):
+            known = {
+                (window.starts_at, window.ends_at): window.content_sha256
+                for window in recorded
+                if window.content_sha256
+            }
+            return self._collect(windows, _KnownRows(known, load=False, failures=False))
+        failures = any(window.state == "failed" for window in recorded)
         known = {
             (window.starts_at, window.ends_at): window.content_sha256
             for window in recorded
-            if window.state != "failed" and window.content_sha256
+            if window.content_sha256 and self._was_loaded(window)
         }
-        windows = self._recorded(recorded)
-        return self._collect(windows, known) if windows else self._collect_planned(known)
-
-    def _collect_planned(self, known: Mapping[tuple[datetime, datetime], str]) -> AccountCollected:
-        """Lands newly planned windows. On success, removes failures of windows from earlier plans."""
-        done = self._collect(self._planned(), known)
-        if done.failure is None:
+        done = self._collect(self._planned(), _KnownRows(known, load=True, failures=failures))
+        if failures and done.failure is None:
+            # Failures of windows of earlier plans.
             self.ledger.windows.forget_failures(self.claim)
         return done
+
+    def _was_loaded(self, window: RecordedWindow) -> bool:
+        """Whether a window is loaded from pages in the dialect of the switch that are still on disk."""
+        return (
+            window.state == "loaded"
+            and window.dialect == self.dialect
+            and window.landing_path is not None
+            and (self.ctx.settings.landing_dir / window.landing_path).exists()
+        )
 
     def _planned(self) -> tuple[Window, ...]:
         first, end = self.account.zones.bounds(self.claim.business_date)
@@ -239,7 +270,7 @@ class _AccountCollector:
             return ()
         return upstream.windows_again(spans)
 
-    def _collect(self, windows: Sequence[Window], known: Mapping[tuple[datetime, datetime], str]) -> AccountCollected:
+    def _collect(self, windows: Sequence[Window], known: _KnownRows) -> AccountCollected:
         """Lands windows in order and stops at the first failure. Windows landed before it stay."""
         done = AccountCollected(self.account.account_id)
         for window in windows:
@@ -267,7 +298,7 @@ class _AccountCollector:
             now=self.ctx.clock(),
         )
 
-    def _land(self, window: Window, known: Mapping[tuple[datetime, datetime], str]) -> Iterator[AccountCollected]:
+    def _land(self, window: Window, known: _KnownRows) -> Iterator[AccountCollected]:
         """Lands a window. If it is too heavy for the switch, lands lighter ones in its place.
 
         Raises:
@@ -284,12 +315,12 @@ class _AccountCollector:
             if lighter.missing:
                 raise type(error)(f"{error.message}: {lighter.missing}", hint=lighter.hint) from None
 
-    def _land_whole(self, window: Window, known: Mapping[tuple[datetime, datetime], str]) -> AccountCollected:
+    def _land_whole(self, window: Window, known: _KnownRows) -> AccountCollected:
         account_id, landing_dir = self.account.account_id, self.ctx.settings.landing_dir
         landed_at = self.ctx.clock()
         path = window_path(landing_dir, account_id, window, landed_at)
         pages, gap = 0, None
-        known_rows = known.get((window.starts_at, window.ends_at))
+        known_rows = known.sha256.get((window.starts_at, window.ends_at))
         with LandingWriter(
             path,
             account_id=account_id,
@@ -307,7 +338,7 @@ class _AccountCollector:
                     self._land_details(reply.page, writer)
         if writer.unchanged:
             self.ledger.windows.confirm_window(
-                claim=self.claim, starts_at=window.starts_at, ends_at=window.ends_at, now=landed_at
+                claim=self.claim, starts_at=window.starts_at, ends_at=window.ends_at, now=landed_at, load=known.load
             )
             landed = AccountCollected(account_id, unchanged=1)
         else:
@@ -322,6 +353,7 @@ class _AccountCollector:
                 ),
                 rows=writer.rows,
                 content_sha256=writer.rows_sha256,
+                failures=known.failures,
             )
             landed = AccountCollected(account_id, 1, pages, writer.rows, writer.bytes)
         if gap is not None:
@@ -340,6 +372,6 @@ class _AccountCollector:
     def _keep_claim(self) -> None:
         """Renews the lease before it ends. Raises ClaimLost when the process has hung past its lease."""
         now = time.monotonic()
-        if now - self.renewed_at[0] > _LEASE_SECONDS / 6:
+        if now - self.renewed_at[0] > LEASE_SECONDS / 6:
             self.ledger.windows.renew(self.claim)
             self.renewed_at[0] = now

@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import date
 from queue import SimpleQueue
 
-from cdr_pipeline.errors import ConfigurationError, DayNotBegun
+from cdr_pipeline.errors import ConfigurationError, DayNotBegun, WindowOutdated
 from cdr_pipeline.sources.upstream import UpstreamClient
 from cdr_pipeline.sources.upstream_registry import upstream_of
 from cdr_pipeline.steps.collect.collect_account import (
+    LEASE_SECONDS,
     AccountCollected,
     collect_account_day,
     days_to_read_again,
     require_begun,
 )
+from cdr_pipeline.steps.collect.switch_dialects import known_dialect
 from cdr_pipeline.steps.failure import AccountFailure
 from cdr_pipeline.steps.operations.clocks import require_clock
 from cdr_pipeline.steps.run_context import RunContext
@@ -86,7 +88,8 @@ def collect_day(request: CollectRequest, ctx: RunContext) -> CollectedDay:
         ledger = free.get()
         try:
             before = begun.get(account.account_id, _NEVER_CLAIMED)
-            return _collect_account(account, request, client, ledger, ctx, begun=before)
+            days = outdated.get(account.account_id, ())
+            return _collect_account(account, request, client, ledger, ctx, begun=before, outdated=days)
         finally:
             free.put(ledger)
 
@@ -94,7 +97,9 @@ def collect_day(request: CollectRequest, ctx: RunContext) -> CollectedDay:
         first = connections.enter_context(ctx.ledger())
         require_clock(first, ctx)
         accounts = first.accounts.active(request.accounts)
-        begun = first.windows.collections([account.account_id for account in accounts], day)
+        account_ids = [account.account_id for account in accounts]
+        begun = first.windows.collections(account_ids, day)
+        outdated = first.windows.outdated_days(account_ids, WindowOutdated.code)
         shared = connections.enter_context(ctx.ledger()).pace
         client = connections.enter_context(upstream.connect(wall_clock=ctx.clock, reserve=shared.reserve))
         free.put(first)
@@ -133,20 +138,37 @@ def _collect_account(
     ctx: RunContext,
     *,
     begun: Collection,
+    outdated: Sequence[date],
 ) -> AccountCollected:
-    """Collects the day, then reads earlier days again. If the day fails, the earlier days are skipped."""
-    day = request.business_date
+    """Collects the day, then reads earlier days again. If the day fails, the earlier days are skipped.
+
+    Args:
+        account: account that owns the records.
+        request: what to collect.
+        client: client of the switch.
+        ledger: ledger over a connection that no other thread uses.
+        ctx: settings, warehouse, clock and progress callback.
+        begun: state of the day's collection when this run started.
+        outdated: days with outdated windows, newest first.
+    """
+    day, windows = request.business_date, ledger.windows
     try:
         require_begun(account, day, ctx)
     except DayNotBegun as error:
         return AccountCollected(account.account_id, failure=AccountFailure.of(account.account_id, error))
-    if _done_meanwhile(ledger.windows.collections([account.account_id], day).get(account.account_id), begun):
+    claim = None
+    if begun.released_claim:
+        claim = windows.claim(account.account_id, day, lease_seconds=LEASE_SECONDS, after=begun.fence)
+    if claim is None and _done_meanwhile(windows.collections([account.account_id], day).get(account.account_id), begun):
         ctx.progress(f"{account.account_id} has been collected by another process meanwhile")
         return AccountCollected(account.account_id, elsewhere=True)
-    collected = collect_account_day(account, day, client, ledger, ctx)
+    collected = collect_account_day(account, day, client, ledger, ctx, claim=claim)
     if collected.failure is None and collected.dialect is not None:
+        if collected.dialect != known_dialect(account, ctx):
+            # Its detection may have marked windows as outdated.
+            outdated = windows.outdated_days([account.account_id], WindowOutdated.code).get(account.account_id, ())
         account = replace(account, dialect=collected.dialect, dialect_seen_at=ctx.clock())
-        for earlier in days_to_read_again(account, day, ledger, ctx, besides=request.besides):
+        for earlier in days_to_read_again(account, day, outdated, ctx, besides=request.besides):
             collected = collected.plus(collect_account_day(account, earlier, client, ledger, ctx, again=True))
             if collected.failure is not None:
                 break

@@ -87,16 +87,18 @@ def list_dialects(ctx: RunContext, accounts: Sequence[str] | None = None) -> lis
     """
     configured = ctx.settings.api_dialect != "auto"
     with ctx.ledger() as ledger:
-        return [
-            AccountDialect(
-                account.account_id,
-                ctx.settings.api_dialect if configured else account.dialect,
-                account.dialect_seen_at,
-                configured,
-                len(ledger.windows.outdated_days(account.account_id, WindowOutdated.code)),
-            )
-            for account in ledger.accounts.active(accounts)
-        ]
+        active = ledger.accounts.active(accounts)
+        outdated = ledger.windows.outdated_days([account.account_id for account in active], WindowOutdated.code)
+    return [
+        AccountDialect(
+            account.account_id,
+            ctx.settings.api_dialect if configured else account.dialect,
+            account.dialect_seen_at,
+            configured,
+            len(outdated.get(account.account_id, ())),
+        )
+        for account in active
+    ]
 
 
 def reset_dialects(ctx: RunContext, accounts: Sequence[str] | None = None) -> list[str]:

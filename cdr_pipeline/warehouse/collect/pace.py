@@ -17,7 +17,6 @@ class SharedPace(LedgerTables):
     def __init__(self, connection: Connection[Any]) -> None:
         super().__init__(connection)
         self._lock = threading.Lock()
-        self._seen: set[str] = set()
 
     def reserve(self, place: str, per_second: float, requests: int) -> float:
         """Reserves some requests.
@@ -31,9 +30,6 @@ class SharedPace(LedgerTables):
             Seconds until the first of them may be sent; 0 or less if that is now.
         """
         with self._lock:
-            if place not in self._seen:
-                self.statements.execute("collect/ensure_pace", place=place)
-                self._seen.add(place)
             (row,) = self.statements.rows(
                 "collect/reserve_requests", place=place, seconds=requests / per_second, burst_seconds=_BURST_SECONDS
             )

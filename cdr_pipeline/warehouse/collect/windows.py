@@ -35,6 +35,7 @@ class RecordedWindow:
         state: landed, loaded or failed.
         error_code: code of the error of a failed window.
         content_sha256: hash of the window's rows as they landed; None if it never landed.
+        dialect, landing_path: API dialect and file of the pages that landed last; None if it never landed.
     """
 
     starts_at: datetime
@@ -42,6 +43,8 @@ class RecordedWindow:
     state: str
     error_code: str | None
     content_sha256: str | None
+    dialect: str | None
+    landing_path: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,28 +113,30 @@ class WindowTable(LedgerTables):
         rows = self.statements.rows("collect/collections", account_ids=account_ids, business_date=business_date)
         return {row.pop("account_id"): Collection(**row) for row in rows}
 
-    def claim(self, account_id: str, business_date: date, *, lease_seconds: float) -> Claim | None:
+    def claim(
+        self, account_id: str, business_date: date, *, lease_seconds: float, after: int | None = None
+    ) -> Claim | None:
         """Claims the collection of an account's day; None while another live process holds it.
 
         A process is alive while its session is connected and its lease has not expired by the warehouse's clock. A
         process that hangs past its lease loses the claim: its fence is outdated and it cannot write.
+
+        Args:
+            account_id: account that owns the records.
+            business_date: day to collect.
+            lease_seconds: length of the lease in seconds.
+            after: fence of the last known claim, 0 if there was none; the day is then not claimed if another process
+                has claimed it since, even if that has released it.
         """
-        day: dict[str, Any] = {"account_id": account_id, "business_date": business_date}
-        with self.connection.transaction():
-            self.statements.execute("collect/ensure_collection", **day)
-            (holder,) = self.statements.rows("collect/lock_collection", **day)
-            if holder.pop("leased"):
-                fence = holder.pop("fence")
-                (session,) = self.statements.rows("collect/session_alive", **holder)
-                if session["alive"]:
-                    return None
-            else:
-                fence = holder["fence"]
-            claim = Claim(account_id, business_date, fence + 1, lease_seconds)
-            self.statements.execute(
-                "collect/claim_collection", **day, **self._session, fence=claim.fence, lease_seconds=lease_seconds
-            )
-        return claim
+        rows = self.statements.rows(
+            "collect/claim_collection",
+            account_id=account_id,
+            business_date=business_date,
+            **self._session,
+            lease_seconds=lease_seconds,
+            after=after,
+        )
+        return Claim(account_id, business_date, rows[0]["fence"], lease_seconds) if rows else None
 
     def renew(self, claim: Claim) -> None:
         """Renews the lease of a claim.
@@ -168,25 +173,30 @@ class WindowTable(LedgerTables):
         window: LandedWindow,
         rows: int,
         content_sha256: str,
+        failures: bool = True,
     ) -> None:
         """Records that all pages of a window are on disk, and clears failed attempts that the window covers.
+
+        Args:
+            claim: claim of this process on the day.
+            window: the window.
+            rows: number of list rows.
+            content_sha256: hash of the list rows.
+            failures: whether the day may have failed attempts.
 
         Raises:
             ClaimLost: another process collects the day.
         """
-        span: dict[str, Any] = {
-            "account_id": claim.account_id,
-            "business_date": claim.business_date,
-            "starts_at": window.starts_at,
-            "ends_at": window.ends_at,
-        }
         with self.connection.transaction():
             self.renew(claim)
-            self.statements.execute("collect/forget_failed_windows", **span)
-            self.statements.execute("collect/restore_failed_windows", **span)
+            if failures:
+                self._forget_failures(claim, window.starts_at, window.ends_at)
             self.statements.execute(
                 "collect/record_landed_window",
-                **span,
+                account_id=claim.account_id,
+                business_date=claim.business_date,
+                starts_at=window.starts_at,
+                ends_at=window.ends_at,
                 dialect=window.dialect,
                 landing_path=window.landing_path,
                 rows=rows,
@@ -200,19 +210,31 @@ class WindowTable(LedgerTables):
         Raises:
             ClaimLost: another process collects the day.
         """
+        with self.connection.transaction():
+            self.renew(claim)
+            self._forget_failures(claim, _FIRST, _LAST)
+
+    def _forget_failures(self, claim: Claim, starts_at: datetime, ends_at: datetime) -> None:
         span: dict[str, Any] = {
             "account_id": claim.account_id,
             "business_date": claim.business_date,
-            "starts_at": _FIRST,
-            "ends_at": _LAST,
+            "starts_at": starts_at,
+            "ends_at": ends_at,
         }
-        with self.connection.transaction():
-            self.renew(claim)
-            self.statements.execute("collect/forget_failed_windows", **span)
-            self.statements.execute("collect/restore_failed_windows", **span)
+        self.statements.execute("collect/forget_failed_windows", **span)
+        self.statements.execute("collect/restore_failed_windows", **span)
 
-    def confirm_window(self, *, claim: Claim, starts_at: datetime, ends_at: datetime, now: datetime) -> None:
+    def confirm_window(
+        self, *, claim: Claim, starts_at: datetime, ends_at: datetime, now: datetime, load: bool
+    ) -> None:
         """Records that a window was fetched again and has not changed.
+
+        Args:
+            claim: claim of this process on the day.
+            starts_at: start of the window.
+            ends_at: end of the window.
+            now: time of the request.
+            load: whether to load it again; its rules may have changed.
 
         Raises:
             ClaimLost: another process collects the day.
@@ -225,6 +247,7 @@ class WindowTable(LedgerTables):
                 business_date=claim.business_date,
                 starts_at=starts_at,
                 ends_at=ends_at,
+                load=load,
                 now=now,
             )
 
@@ -267,10 +290,14 @@ class WindowTable(LedgerTables):
             now=now,
         )
 
-    def outdated_days(self, account_id: str, error_code: str) -> list[date]:
-        """Days with a window that was marked to be fetched again with this error code, newest first."""
-        rows = self.statements.rows("collect/outdated_windows", account_id=account_id, error_code=error_code)
-        return [row["business_date"] for row in rows]
+    def outdated_days(self, account_ids: Sequence[str], error_code: str) -> dict[str, list[date]]:
+        """Days with a window that was marked to be fetched again with this error code, newest first, by account."""
+        days: dict[str, list[date]] = {}
+        for account_id, day in self.statements.tuples(
+            "collect/outdated_windows", account_ids=list(account_ids), error_code=error_code
+        ):
+            days.setdefault(account_id, []).append(day)
+        return days
 
     def record_failed(
         self,
