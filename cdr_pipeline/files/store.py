@@ -25,13 +25,13 @@ from urllib.parse import urlsplit
 
 from cdr_pipeline.errors import StoreUnavailable
 from cdr_pipeline.files.clients.client import ListedObject
+from cdr_pipeline.files.extras import missing_extra
 from cdr_pipeline.files.spool import new_spool_file
 from cdr_pipeline.files.store_client import (
     CLIENTS,
     UNAVAILABLE_HINT,
     client_of,
     file_system,
-    missing_library,
     translated,
 )
 
@@ -272,7 +272,7 @@ def parse_url(text: str) -> StorePath:
         raise ValueError(f"must name a {kind.bucket}: {form}")
     if any(part in (".", "..") for part in parts.path.split("/")):
         raise ValueError("must not contain . or .. as a folder")
-    if command := missing_library(parts.scheme):
+    if command := missing_extra(kind.extra):
         raise ValueError(f"{parts.scheme}:// needs another library: {command}")
     return StorePath(text)
 

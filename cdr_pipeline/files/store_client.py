@@ -5,7 +5,6 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,12 +35,6 @@ def client_of(path: Path) -> StoreClient:
 def file_system(path: Path) -> "AbstractFileSystem":
     """The file system of this process for the store of a path."""
     return client_of(path).files
-
-
-def missing_library(scheme: str) -> str:
-    """Command that installs the library of a kind of store, "" if it is installed."""
-    kind = CLIENTS[scheme]
-    return "" if find_spec(kind.module) else f'pip install "cdr-pipeline[{kind.extra}]"'
 
 
 @contextmanager

@@ -2,19 +2,20 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-import asyncssh
 import fsspec
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from fsspec.asyn import sync
 from fsspec.exceptions import FSTimeoutError
 from fsspec.spec import AbstractFileSystem
-from sshfs import SSHFileSystem
 
 from cdr_pipeline.errors import DeliveryError, DeliveryRefused
 from cdr_pipeline.exports.delivery.targets import Target
+from cdr_pipeline.files.protocol_errors import errors_of
+
+if TYPE_CHECKING:
+    from sshfs import SSHFileSystem
 
 _CONNECT_SECONDS: Final = 20
 _CLOSE_SECONDS: Final = 5
@@ -28,24 +29,21 @@ def open_target(target: Target) -> Generator[tuple[AbstractFileSystem, str]]:
         DeliveryRefused: the host's key is unknown or has changed, or the credentials are rejected.
         DeliveryError: the target cannot be reached.
     """
-    files, folder = _open_file_system(target)
-    try:
-        yield files, folder
-    finally:
-        if isinstance(files, SSHFileSystem):
-            _close_connection(files)
-
-
-def _open_file_system(target: Target) -> tuple[AbstractFileSystem, str]:
-    with as_delivery_error(target):
-        parts = urlsplit(target.url)
-        match target.kind:
-            case "sftp":
-                return SSHFileSystem(**_ssh_options(target)), unquote(parts.path)
-            case "s3":
-                return fsspec.filesystem("s3", **_s3_options(target)), f"{parts.netloc}{parts.path}".rstrip("/")
-            case "folder":
-                return fsspec.filesystem("file", auto_mkdir=True), target.url.rstrip("/")
+    parts = urlsplit(target.url)
+    match target.kind:
+        case "sftp":
+            with as_delivery_error(target):
+                files = _ssh_connection(target)
+            try:
+                yield files, unquote(parts.path)
+            finally:
+                _close_connection(files)
+        case "s3":
+            with as_delivery_error(target):
+                bucket = fsspec.filesystem("s3", **_s3_options(target))
+            yield bucket, f"{parts.netloc}{parts.path}".rstrip("/")
+        case "folder":
+            yield fsspec.filesystem("file", auto_mkdir=True), target.url.rstrip("/")
 
 
 @contextmanager
@@ -60,28 +58,39 @@ def as_delivery_error(target: Target) -> Generator[None]:
         yield
     except (DeliveryError, DeliveryRefused):
         raise
-    except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
-        raise DeliveryRefused(
+    # sshfs raises ValueError if a connected host opens no channel.
+    except (OSError, FSTimeoutError, ValueError, *errors_of(target.kind).any) as error:
+        raise _converted(target, error) from None
+
+
+def _converted(target: Target, error: Exception) -> DeliveryError | DeliveryRefused:
+    errors = errors_of(target.kind)
+    if isinstance(error, errors.unknown_host):
+        return DeliveryRefused(
             f"target {target.name}: the host's key is unknown or has changed; nothing was sent",
             hint="ask the owner of the host for its key, then correct the known_hosts file of the target",
-        ) from None
-    except (asyncssh.PermissionDenied, PermissionError, NoCredentialsError):
-        raise DeliveryRefused(
+        )
+    if isinstance(error, (PermissionError, *errors.refused)):
+        return DeliveryRefused(
             f"target {target.name}: user, key or folder was rejected", hint="correct them in targets.toml"
-        ) from None
-    # sshfs raises ValueError if a connected host opens no channel.
-    except (OSError, asyncssh.Error, BotoCoreError, ClientError, FSTimeoutError, ValueError) as error:
-        raise DeliveryError(f"target {target.name}: cannot be reached or failed ({type(error).__name__})") from None
+        )
+    return DeliveryError(f"target {target.name}: cannot be reached or failed ({type(error).__name__})")
 
 
-def _close_connection(files: SSHFileSystem) -> None:
+def _ssh_connection(target: Target) -> "SSHFileSystem":
+    from sshfs import SSHFileSystem  # noqa: PLC0415 - of an extra
+
+    return SSHFileSystem(**_ssh_options(target))
+
+
+def _close_connection(files: "SSHFileSystem") -> None:
     """Closes the connection now; the library closes it only at garbage collection."""
 
     async def close() -> None:
         files.client.close()
         await files.client.wait_closed()
 
-    with suppress(OSError, asyncssh.Error, FSTimeoutError):
+    with suppress(OSError, FSTimeoutError, *errors_of("sftp").any):
         sync(files.loop, close, timeout=_CLOSE_SECONDS)
 
 

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, ConfigDict, SecretStr, TypeAdapter, Validat
 
 from cdr_pipeline.errors import ConfigurationError
 from cdr_pipeline.exports.dialects.registry import NAMES
+from cdr_pipeline.files.extras import require_extra
 from cdr_pipeline.files.toml_tables import path_from, read_tables
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,40}")
@@ -123,4 +124,6 @@ def _target(name: str, table: object, file: Path) -> Target:
             f"{file.name}: target {name}: SFTP needs known_hosts to verify the host",
             hint="create the file with ssh-keyscan, and compare its keys with those from the owner of the host",
         )
+    if target.kind != "folder":
+        require_extra(target.kind, f"{file.name}: target {name}: {target.kind}://")
     return target

@@ -24,7 +24,6 @@ _RETRY_AFTER_SECONDS: Final = 1
 class AzureClient(StoreClient):
     """``abfs://CONTAINER/FOLDER``. A put with ``If-None-Match: *`` does not overwrite."""
 
-    module: ClassVar[str] = "adlfs"
     extra: ClassVar[str] = "azure"
     bucket: ClassVar[str] = "container"
     credentials: ClassVar[str] = (

@@ -49,12 +49,11 @@ class StoreClient(ABC):
     """Client of one kind of object store.
 
     Attributes:
-        module: library that is imported, and ``extra`` the extra of this package that installs it; "" if it always is.
+        extra: extra of this package that installs its library.
         bucket: the store's word for a bucket.
         credentials: where credentials come from, for hints.
     """
 
-    module: ClassVar[str]
     extra: ClassVar[str]
     bucket: ClassVar[str] = "bucket"
     credentials: ClassVar[str]

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 class GoogleClient(StoreClient):
     """``gs://BUCKET/FOLDER``. A put with ``ifGenerationMatch=0`` does not overwrite."""
 
-    module: ClassVar[str] = "gcsfs"
     extra: ClassVar[str] = "google"
     credentials: ClassVar[str] = "GOOGLE_APPLICATION_CREDENTIALS or the service account of the machine"
 

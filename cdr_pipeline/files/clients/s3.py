@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 class S3Client(StoreClient):
     """``s3://BUCKET/FOLDER``. A put with ``If-None-Match: *`` does not overwrite."""
 
-    module: ClassVar[str] = "s3fs"
-    extra: ClassVar[str] = ""
+    extra: ClassVar[str] = "s3"
     credentials: ClassVar[str] = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE or the role of the machine"
 
     def connect(self) -> "AbstractFileSystem":

@@ -3,42 +3,28 @@
 import ftplib
 import imaplib
 import ssl
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-import asyncssh
 import httpx2
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from fsspec.exceptions import FSTimeoutError
 
 from cdr_pipeline.errors import InboundError, InboundRefused, InboundUnavailable
+from cdr_pipeline.files.protocol_errors import errors_of
 from cdr_pipeline.sources.inbound.connection import PlaceConnection
 from cdr_pipeline.sources.inbound.folder_place import FolderConnection
 from cdr_pipeline.sources.inbound.ftps_place import FtpsConnection
 from cdr_pipeline.sources.inbound.https_place import HttpsConnection
 from cdr_pipeline.sources.inbound.imap_place import ImapConnection
-from cdr_pipeline.sources.inbound.places import Kind, Place
+from cdr_pipeline.sources.inbound.places import Place
 from cdr_pipeline.sources.inbound.s3_place import S3Connection
-from cdr_pipeline.sources.inbound.sftp_place import SftpConnection
-
-_CONNECTIONS: Final[dict[Kind, Callable[[Place], PlaceConnection]]] = {
-    "folder": FolderConnection,
-    "sftp": SftpConnection,
-    "ftps": FtpsConnection,
-    "s3": S3Connection,
-    "https": HttpsConnection,
-    "imap": ImapConnection,
-}
 
 _ERRORS: Final = (
-    OSError, EOFError, ValueError, asyncssh.Error, BotoCoreError, ClientError, FSTimeoutError, ftplib.Error,
-    httpx2.HTTPError, imaplib.IMAP4.error,
+    OSError, EOFError, ValueError, FSTimeoutError, ftplib.Error, httpx2.HTTPError, imaplib.IMAP4.error,
 )  # fmt: skip
-_LOGIN: Final = (
-    PermissionError, asyncssh.PermissionDenied, asyncssh.SFTPPermissionDenied, NoCredentialsError, ftplib.error_perm,
-)  # fmt: skip
-_MISSING: Final = (FileNotFoundError, NotADirectoryError, asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
+_LOGIN: Final = (PermissionError, ftplib.error_perm)
+_MISSING: Final = (FileNotFoundError, NotADirectoryError)
 _FTP_LOGIN: Final = ("530", "532")
 # Errors of a library are wrapped so many times at most.
 _CAUSES: Final = 5
@@ -53,7 +39,7 @@ def open_place(place: Place) -> Generator[PlaceConnection]:
         InboundUnavailable: the place cannot be reached or broke off.
     """
     with as_inbound_error(place):
-        connection = _CONNECTIONS[place.kind](place)
+        connection = _connection(place)
         try:
             yield connection
         finally:
@@ -73,12 +59,31 @@ def as_inbound_error(place: Place) -> Generator[None]:
         yield
     except InboundError:
         raise
-    except _ERRORS as error:
+    except (*_ERRORS, *errors_of(place.kind).any) as error:
         raise _converted(place, error) from None
 
 
+def _connection(place: Place) -> PlaceConnection:
+    match place.kind:
+        case "folder":
+            return FolderConnection(place)
+        case "ftps":
+            return FtpsConnection(place)
+        case "https":
+            return HttpsConnection(place)
+        case "imap":
+            return ImapConnection(place)
+        case "s3":
+            return S3Connection(place)
+        case "sftp":
+            from cdr_pipeline.sources.inbound.sftp_place import SftpConnection  # noqa: PLC0415 - of an extra
+
+            return SftpConnection(place)
+
+
 def _converted(place: Place, error: Exception) -> InboundError:
-    if isinstance(error, asyncssh.HostKeyNotVerifiable | asyncssh.KeyExchangeFailed):
+    errors = errors_of(place.kind)
+    if isinstance(error, errors.unknown_host):
         return InboundRefused(
             f"place {place.name}: the host's key is unknown or has changed; nothing was fetched",
             hint="ask the owner of the host for its key, then correct the known_hosts file of the place",
@@ -93,11 +98,11 @@ def _converted(place: Place, error: Exception) -> InboundError:
             f"place {place.name}: the server refuses a command (FTP {str(error)[:3]})",
             hint="correct the folder in url; the server must offer AUTH TLS, PROT P and MLSD",
         )
-    if isinstance(error, _LOGIN):
+    if isinstance(error, (*_LOGIN, *errors.refused)):
         return InboundRefused(
             f"place {place.name}: user, password, key or folder was refused", hint="correct them in inbound.toml"
         )
-    if isinstance(error, _MISSING):
+    if isinstance(error, (*_MISSING, *errors.missing)):
         return InboundRefused(
             f"place {place.name}: the folder does not exist", hint="correct url in inbound.toml, or mount the share"
         )

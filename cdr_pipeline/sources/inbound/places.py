@@ -23,6 +23,7 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr, TypeAdapter, 
 from cdr_pipeline.core.uploads.inbound_files import Expected, Limits, Whole, WholeRule
 from cdr_pipeline.core.uploads.inbound_pattern import NamePattern, name_pattern
 from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.files.extras import require_extra
 from cdr_pipeline.files.toml_tables import path_from, read_tables
 
 Kind = Literal["folder", "sftp", "ftps", "s3", "https", "imap"]
@@ -248,6 +249,8 @@ def _place(name: str, table: object, file: Path) -> Place:
         texts = sorted(f"{'.'.join(map(str, item['loc']))}: {_message(item)}" for item in error.errors())
         raise ConfigurationError(f"{file.name}: place {name}: {'; '.join(texts)}") from None
     _require_consistent(place, file)
+    if place.kind in ("s3", "sftp"):
+        require_extra(place.kind, f"{file.name}: place {place.name}: {place.kind}://")
     return replace(place, url=place.url.rstrip("/") if place.kind == "folder" and place.url != "/" else place.url)
 
 

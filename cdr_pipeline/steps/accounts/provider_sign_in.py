@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from cdr_pipeline.errors import ConfigurationError, SignInRefused
+from cdr_pipeline.files.extras import require_extra
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.sources.identity.identity import Identity, OidcClient, PendingSignIn
 from cdr_pipeline.steps.accounts.users import start_session
@@ -47,12 +48,8 @@ def finish_provider_sign_in(
 
 def _oidc() -> ModuleType:
     """The client of providers, which needs an optional package."""
-    try:
-        return importlib.import_module("cdr_pipeline.sources.identity.oidc")
-    except ImportError:
-        raise ConfigurationError(
-            "sign-in with an identity provider needs Authlib", hint="pip install 'cdr-pipeline[oidc]'"
-        ) from None
+    require_extra("oidc", "CDR_OIDC_ISSUER")
+    return importlib.import_module("cdr_pipeline.sources.identity.oidc")
 
 
 def _user_of(identity: Identity, claim: str, ledger: Ledger) -> User:

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import httpx2
 
 from cdr_pipeline.errors import ConfigurationError
+from cdr_pipeline.files.extras import require_extra
 from cdr_pipeline.privacy.redaction import RedactingFilter, hide
 from cdr_pipeline.settings import Settings
 from cdr_pipeline.steps.operations.alert import RECOVERED, Alert
@@ -60,7 +61,7 @@ def alert_channels(settings: Settings) -> tuple[Channel, ...]:
     """Configured channels: ``webhook``, ``mail``, and one per Apprise URL named after its service.
 
     Raises:
-        ConfigurationError: a mail recipient is set but no mail server, or Apprise does not know a URL.
+        ConfigurationError: a mail recipient is set but no mail server, or the extra of the services is not installed.
     """
     channels: list[Channel] = []
     if settings.alert_webhook_url is not None:
@@ -71,6 +72,8 @@ def alert_channels(settings: Settings) -> tuple[Channel, ...]:
                 "CDR_ALERT_MAIL_TO is set, CDR_ALERT_SMTP_URL is not", hint="set smtp://host:port of a mail server"
             )
         channels.append(_mail(settings.alert_smtp_url.get_secret_value(), settings))
+    if settings.alert_service_urls:
+        require_extra("alerts", "CDR_ALERT_URLS")
     names: Counter[str] = Counter()
     for url in settings.alert_service_urls:
         service = re.sub(r"[^a-z0-9]", "", urlsplit(url).scheme.lower()) or "service"
