@@ -128,6 +128,16 @@ def _nothing_leaks(tmp_path: Path, caplog: pytest.LogCaptureFixture, request: py
     assert leaks_in(tmp_path) + leaks_in_log(said) == []
 
 
+@pytest.fixture(autouse=True)
+def _no_server_is_left(tmp_path: Path) -> Iterator[None]:
+    """A command without CDR_WAREHOUSE_URL starts an embedded server, which outlives its test unless that stops it."""
+    yield
+    left = [server for home in tmp_path.rglob("warehouse") if (server := EmbeddedServer(home)).status().running]
+    for server in left:
+        server.destroy()
+    assert [str(server.home) for server in left] == []
+
+
 @pytest.fixture(scope="session")
 def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """One server for the session (and worker), with a migrated template database."""

@@ -201,7 +201,7 @@ def test_the_commands_enter_list_show_and_compare_an_invoice(ready: RunContext) 
     )  # fmt: skip
 
 
-def test_a_comparison_without_a_period_names_what_is_missing(tmp_path: Path) -> None:
-    environment = {"CDR_DATA_DIR": str(tmp_path / "data")}
+def test_a_comparison_without_a_period_names_what_is_missing(tmp_path: Path, warehouse_url: str) -> None:
+    environment = {"CDR_DATA_DIR": str(tmp_path / "data"), "CDR_WAREHOUSE_URL": warehouse_url}
     ended = run_command("invoices", "compare", "--carrier", "bell", environment=environment)
     assert (ended.returncode, "give --month" in ended.stderr) == (ConfigurationError.exit_code, True)

@@ -116,9 +116,10 @@ def test_a_day_that_has_not_ended_is_refused_with_the_reason(settings: Settings)
 
 
 def test_the_sensor_asks_once_for_a_set_of_files(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    settings: Settings, warehouse_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CDR_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("CDR_WAREHOUSE_URL", warehouse_url)
     monkeypatch.setenv("CDR_UPLOAD_SETTLE_SECONDS", "0")
     sensor = build_definitions(settings).resolve_sensor_def("upload_sensor")
     with open_instance(settings) as instance:
