@@ -57,8 +57,21 @@ def token_of(request: Request) -> str:
     return tokens[0]
 
 
-async def authenticate(request: Request, account_id: str | None = None) -> tuple[Token, Account | None]:
+async def authenticate_as(request: Request, text: str) -> Token:
+    """The valid token that a request has in its body or in a parameter of its own. Raises RequestRefused: 401, 429."""
+    token, _ = await authenticate(request, text=text)
+    return token
+
+
+async def authenticate(
+    request: Request, account_id: str | None = None, *, text: str | None = None
+) -> tuple[Token, Account | None]:
     """The valid token of a request, and the account if it is in the token's subtree.
+
+    Args:
+        request: the request.
+        account_id: the requested account.
+        text: the token; that of the request's headers or of ``auth_token`` when omitted.
 
     Raises:
         RequestRefused: 401, the token is missing or invalid; 429, too many requests or failures.
@@ -66,7 +79,7 @@ async def authenticate(request: Request, account_id: str | None = None) -> tuple
     """
     service = service_of(request)
     try:
-        token = token_of(request)
+        token = token_of(request) if text is None else text
         service.rates.require_unsuspected(request, token)
         grant = await service.records.authorize(token, account_id)
         if grant is None or not grant.token.alive(service.ctx.clock()):

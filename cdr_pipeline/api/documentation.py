@@ -24,6 +24,7 @@ from cdr_pipeline.api.responses import (
     LOGIN_SCHEMA,
     REPLAY_SCHEMA,
     ROTATION_SCHEMA,
+    TOKEN_INFO_SCHEMA,
     TOKEN_SCHEMA,
     USER_LOGIN_SCHEMA,
     WEBHOOK_SCHEMA,
@@ -47,6 +48,8 @@ from cdr_pipeline.api.responses import (
     NewToken,
     NewWebhook,
     PagedEnvelope,
+    PortalApp,
+    PortalUser,
     RecordDocument,
     RecordRow,
     RejectedLine,
@@ -257,6 +260,8 @@ ACCOUNTS: Final = Group(
 )
 TREE: Final = Group(enveloped("AccountTree", list[AccountAbove]), [_ACCEPT], example=[{"id": "a1", "name": "Reseller"}])
 NOTHING: Final = Group(enveloped("EmptyList", list[dict[str, Any]]), [_ACCEPT], example=[])
+PORTAL_USER: Final = Group(enveloped("OwnUser", PortalUser), [_ACCEPT], example=examples.PORTAL_USER)
+PORTAL_APPS: Final = Group(enveloped("PortalApps", list[PortalApp]), [_ACCEPT], example=[examples.PORTAL_APP])
 TOKEN: Final = Group(enveloped("TokenDetail", TokenBody), [_ACCEPT], example=examples.TOKEN)
 TOKENS: Final = Group(
     enveloped("ManagedTokens", list[ManagedToken]), [_ACCEPT], example=[examples.MANAGED_TOKEN], codes=(403,)
@@ -331,6 +336,28 @@ USER_LOGIN: Final = Group(
     csv=False,
     extra=_OPEN
     | _body_of(USER_LOGIN_SCHEMA, {"credentials": "5f4dcc3b5aa765d61d8327deb882cf99", "account_name": "Example"}),
+)
+TOKEN_INFO: Final = Group(
+    enveloped("TokenInfo", LoginBody, LoginEnvelope),
+    [
+        {
+            "name": "token", "in": "query", "required": True, "description": "the token",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 4_096}, "example": "8c6976e5b5410415",
+        }
+    ],
+    example=examples.LOGIN,
+    more=examples.NEW_TOKEN,
+    csv=False,
+    extra=_OPEN,
+)  # fmt: skip
+TOKEN_INFO_BODY: Final = Group(
+    enveloped("PostedTokenInfo", LoginBody, LoginEnvelope),
+    [],
+    example=examples.LOGIN,
+    more=examples.NEW_TOKEN,
+    codes=(408, 413),
+    csv=False,
+    extra=_OPEN | _body_of(TOKEN_INFO_SCHEMA, {"token": "8c6976e5b5410415"}),
 )
 UPLOAD: Final = Group(
     enveloped("Uploaded", UploadResult),

@@ -96,6 +96,17 @@ LOGIN: Final[Example] = {
     "language": "en-us",
     "apps": [],
 }
+PORTAL_USER: Final[Example] = {
+    "id": "5e6b0c", "username": "ann", "first_name": "ann", "last_name": "", "enabled": True, "priv_level": "user",
+    "timezone": "Europe/Berlin",
+}  # fmt: skip
+PORTAL_APP: Final[Example] = {
+    "id": "dt-calllogs",
+    "name": "dt-calllogs",
+    "i18n": {"en-US": {"label": "dt-calllogs", "description": ""}},
+    "allowed_users": "all",
+    "users": [],
+}
 NEW_TOKEN: Final[Example] = {"auth_token": "8c6976e5b5410415bde908bd4dee15df"}
 _UPLOAD_ID: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 UPLOADED: Final[Example] = {

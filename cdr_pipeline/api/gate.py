@@ -37,7 +37,7 @@ _ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"
 _LOGGED_NAMES: Final = frozenset((*FILTERS, *KAZOO_FILTERS)) | {
     "auth_token", "created_from", "created_to", "page_size", "start_key", "paginate", "accept", "ascending",
     "descending", "pretty_print", "_", "utc_offset", "fields", "file_name", "profile", "time_zone", "dry_run",
-    "from_date", "to_date",
+    "from_date", "to_date", "token",
 }  # fmt: skip
 
 
@@ -48,7 +48,8 @@ _EXPOSED: Final = (
     "X-Content-SHA256", "X-Ignored-Parameters", "X-Records-As-Of", "X-Request-ID",
 )  # fmt: skip
 _READING: Final = ("GET", "HEAD")
-_METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE")
+# PATCH is allowed so that a page can read that no route has it.
+_METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
 
 class RequestGuard:

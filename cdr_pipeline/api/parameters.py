@@ -145,8 +145,14 @@ class AcceptQuery(BaseModel):
 class StartQuery(BaseModel):
     """Position in a list of accounts."""
 
+    page_size: PageSize = Field(
+        default=DEFAULT_PAGE, le=LARGEST_PAGE, description="accounts of a page (v2)", examples=["50"]
+    )
     start_key: Text = Field(default=None, description="next_start_key of the previous page", examples=["g2wAAA"])
     paginate: Flag = Field(default=True, description="false: all accounts in one response", examples=["false"])
+    ascending: Flag = Field(
+        default=True, description="ignored; accounts are in the order of their ids", examples=["true"]
+    )
 
 
 class PeriodQuery(BaseModel):

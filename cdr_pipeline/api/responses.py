@@ -275,6 +275,40 @@ class LoginEnvelope(Envelope):
     auth_token: str
 
 
+class PortalUser(Body):
+    """The user of a token, with the keys that portals of a switch read."""
+
+    id: str
+    username: str
+    first_name: str
+    last_name: str
+    enabled: bool
+    priv_level: Literal["admin", "user"]
+    timezone: str
+
+
+class PortalApp(Body):
+    """An app of Monster UI."""
+
+    id: str
+    name: str
+    i18n: dict[str, dict[str, str]]
+    allowed_users: Literal["all"] = "all"
+    users: list[str] = []
+
+
+class KnownToken(BaseModel):
+    """A token."""
+
+    token: str = Field(min_length=1, max_length=4_096)
+
+
+class TokenInfoRequest(BaseModel):
+    """Body of a request about a token."""
+
+    data: KnownToken
+
+
 class LoginKey(BaseModel):
     """An API key."""
 
@@ -318,6 +352,9 @@ class UserLoginRequest(BaseModel):
 # Schema without references, so that it needs no component of its own.
 LOGIN_SCHEMA: Final = LoginRequest.model_json_schema() | {"properties": {"data": LoginKey.model_json_schema()}}
 LOGIN_SCHEMA.pop("$defs")
+TOKEN_INFO_SCHEMA: Final = {
+    "type": "object", "required": ["data"], "properties": {"data": KnownToken.model_json_schema()},
+}  # fmt: skip
 _NAMED: Final = [{"required": [name]} for name in ("account_name", "account_realm", "realm")]
 USER_LOGIN_SCHEMA: Final = UserLoginRequest.model_json_schema() | {
     "properties": {"data": UserLogin.model_json_schema() | {"anyOf": _NAMED}}

@@ -12,12 +12,22 @@ from cdr_pipeline.settings.section import SettingsSection
 
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 
+_APP: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
 
 def _origins(text: str) -> str:
     listed = [origin.strip() for origin in text.split(",") if origin.strip()]
     wrong = [origin for origin in listed if origin != "*" and not _ORIGIN.fullmatch(origin)]
     if wrong:
         raise ValueError(f"{', '.join(wrong)}: must be scheme and host such as https://portal.example, or *")
+    return ",".join(listed)
+
+
+def _app_names(text: str) -> str:
+    listed = [name.strip() for name in text.split(",") if name.strip()]
+    wrong = [name for name in listed if not _APP.fullmatch(name)]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}: must be names of apps such as dt-calllogs")
     return ",".join(listed)
 
 
@@ -148,11 +158,21 @@ class ServeSettings(SettingsSection):
         le=3600,
         description="webhooks: pause between two looks of serve for changes to send; 0: only 'webhooks send' sends",
     )
+    serve_portal_apps: Annotated[str, AfterValidator(_app_names)] = Field(
+        default="",
+        description="API: apps of Monster UI that users who log in there may open, separated by commas, such as"
+        " dt-calllogs; each must be installed there",
+    )
     serve_unknown_parameters: Literal["refuse", "ignore"] = Field(
         default="refuse",
         description="API: query parameters that it does not know are refused, or ignored as Kazoo does and named in the"
         " header X-Ignored-Parameters",
     )
+
+    @property
+    def portal_apps(self) -> tuple[str, ...]:
+        """Names of the apps of Monster UI that users may open."""
+        return tuple(self.serve_portal_apps.split(",")) if self.serve_portal_apps else ()
 
     @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:

@@ -10,16 +10,16 @@ from cdr_pipeline.api.auth import Caller, reader
 from cdr_pipeline.api.documentation import ACCOUNT, ACCOUNTS, NOTHING, TREE, described
 from cdr_pipeline.api.envelope import success
 from cdr_pipeline.api.negotiation import form_of
+from cdr_pipeline.api.parameters import StartQuery, parameters_of
 from cdr_pipeline.api.refusals import bad_cursor
 from cdr_pipeline.api.responses import AccountAbove, AccountBody, AccountNode
 from cdr_pipeline.api.service import service_of
 
 router = APIRouter(tags=["accounts"])
 Reader = Annotated[Caller, Depends(reader)]
-_PAGE: Final = 50
 _WHOLE: Final = 100_000
 _LONGEST_ID: Final = 64
-_KNOWN: Final = COMMON_PARAMETERS | {"start_key", "paginate"}
+_KNOWN: Final = COMMON_PARAMETERS | set(StartQuery.model_fields)
 
 
 @router.get("/accounts/{account_id}", summary="An account", **described(ACCOUNT))
@@ -68,12 +68,13 @@ def _nothing(request: Request) -> Response:
 
 async def _below(request: Request, caller: Caller, *, deep: bool) -> Response:
     media = response_type(request, _KNOWN)
-    complete = request.url.path.startswith("/v1/") or request.query_params.get("paginate") == "false"
+    wanted = parameters_of(StartQuery, request)
+    complete = request.url.path.startswith("/v1/") or not wanted.paginate
     paged = not complete and form_of(media) == "json"
-    after = request.query_params.get("start_key", "") if paged else ""
+    after = wanted.start_key or "" if paged else ""
     if len(after) > _LONGEST_ID or "\x00" in after:
         raise bad_cursor()
-    limit = _PAGE if paged else _WHOLE
+    limit = wanted.page_size if paged else _WHOLE
     accounts = await service_of(request).records.children(
         caller.account.account_id, deep=deep, after=after, limit=limit + 1
     )

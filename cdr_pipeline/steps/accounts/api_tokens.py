@@ -77,6 +77,12 @@ def issue_token(key: Token, expires_at: datetime, ctx: RunContext) -> LoggedIn:
         return logged_in(token, key.account_id, key.scope, ledger)
 
 
+def describe_token(token: Token, ctx: RunContext) -> LoggedIn:
+    """What the login answered that a token comes from, without the token."""
+    with ctx.ledger() as ledger:
+        return logged_in("", token.account_id, token.scope, ledger, owner_id=ledger.tokens.user_of(token))
+
+
 def list_tokens(ctx: RunContext) -> list[Token]:
     """Tokens created by operators, ordered by account and age, without their secrets."""
     with ctx.ledger() as ledger:

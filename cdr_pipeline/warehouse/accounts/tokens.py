@@ -3,8 +3,10 @@
 The warehouse stores only the hash of a token.
 """
 
+import base64
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -68,6 +70,19 @@ def new_token() -> str:
     return secrets.token_hex(_TOKEN_BYTES)
 
 
+def new_login_token(account_id: str, user_id: str | None, expires_at: datetime) -> str:
+    """Generates a token in the form of a JSON Web Token, which portals of a switch decode to read whose token it is.
+
+    Only the server can tell whether it is valid: its last part is as random as other tokens, not a signature.
+    """
+    claims = {"iss": "cdr_pipeline", "account_id": account_id, "exp": int(expires_at.timestamp())}
+    if user_id is not None:
+        claims["owner_id"] = user_id
+    parts = [json.dumps(part).encode() for part in ({"typ": "JWT", "alg": "HS256"}, claims)]
+    parts.append(secrets.token_bytes(_TOKEN_BYTES))
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+
 class TokenTable(LedgerTables):
     """API tokens, by account and token id."""
 
@@ -93,7 +108,9 @@ class TokenTable(LedgerTables):
             parent_token_id: API key that requested this token; revoking the key revokes the token too.
             user_id: user who requested this token with a password.
         """
-        token, token_id = new_token(), secrets.token_hex(8)
+        requested = parent_token_id is not None or user_id is not None
+        token = new_login_token(account_id, user_id, expires_at) if requested else new_token()
+        token_id = secrets.token_hex(8)
         self.statements.execute(
             "accounts/add_token",
             account_id=account_id,
