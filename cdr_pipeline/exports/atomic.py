@@ -12,6 +12,7 @@ from cdr_pipeline.errors import ExportError
 from cdr_pipeline.files import durable
 from cdr_pipeline.files.lock import folder_lock
 from cdr_pipeline.files.store import StorePath
+from cdr_pipeline.files.write_behind import WriteBehind
 
 FOLDER_MODE: Final = 0o750
 FILE_MODE: Final = 0o640
@@ -25,6 +26,10 @@ class AtomicFile(durable.NewFile):
     mode: int = FILE_MODE
     size: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
+    _behind: WriteBehind = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._behind = WriteBehind(self.handle)
 
     def write(self, content: bytes) -> int:
         """Appends bytes and returns their number.
@@ -34,9 +39,20 @@ class AtomicFile(durable.NewFile):
         """
         with _as_export_error(self.target, "written"):
             self.handle.write(content)
+            # Bytes for an object store are sent from the spool, which need not be on the disk.
+            if not isinstance(self.target, StorePath):
+                self._behind.wrote(len(content))
         self.digest.update(content)
         self.size += len(content)
         return len(content)
+
+    def discontinue(self) -> None:
+        """Ends the thread that flushes the file, if there is one; only then may the file be closed.
+
+        Raises:
+            OSError: a flush failed.
+        """
+        self._behind.finish()
 
     @property
     def sha256(self) -> str:
@@ -50,6 +66,7 @@ class AtomicFile(durable.NewFile):
             ExportError: it cannot be flushed or renamed.
         """
         with _as_export_error(self.target, "put in place"):
+            self._behind.finish()
             durable.NewFile.place(self, mode=self.mode if mode is None else mode, replace=replace)
 
 
@@ -66,15 +83,15 @@ def new_file(target: Path, *, mode: int = FILE_MODE) -> Generator[AtomicFile]:
     """
     with _as_export_error(target, "written"):
         hidden, handle = durable.unplaced(target)
+    writing = AtomicFile(target, hidden, handle, mode=mode)
     try:
-        yield AtomicFile(target, hidden, handle, mode=mode)
+        yield writing
     finally:
         # Closing may flush and fail like a write. A file that was not placed is removed in any case.
-        with _as_export_error(target, "closed"):
-            try:
-                handle.close()
-            finally:
-                hidden.unlink(missing_ok=True)
+        with _as_export_error(target, "closed"), ExitStack() as closing:
+            closing.callback(hidden.unlink, missing_ok=True)
+            closing.callback(handle.close)
+            closing.callback(writing.discontinue)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 -- Name:        day_lines
--- Purpose:     legs of an account on a business date, in the order and format of the daily file.
--- Parameters:  account_id, business_date; cells of the file.   Grain: leg.   Locks: none.
+-- Purpose:     legs of an account on a business date, in the order and format of the daily file. Without links, each
+--              record is a leg of its own: ``legs`` may be the table then, which is planned and read faster.
+-- Parameters:  account_id, business_date; cells of the file; legs: ``cdr_merged`` or ``cdr``.   Grain: leg.
+-- Locks:       none.
 COPY (
     SELECT {cells}
-    FROM cdr_merged
+    FROM {legs} AS legs
     WHERE account_id = %(account_id)s AND business_date = %(business_date)s
-    ORDER BY cdr_merged.started_at, cdr_merged.origin COLLATE "C", cdr_merged.record_id COLLATE "C"
+    ORDER BY legs.started_at, legs.origin COLLATE "C", legs.record_id COLLATE "C"
 ) TO STDOUT (FORMAT csv)
 
 -- Name:        export_files
@@ -55,6 +57,11 @@ WHERE
     AND (days.published_at IS NOT NULL OR files.version < days.version)
 ORDER BY
     coalesce(files.hashed_at, files.written_at), files.account_id, files.business_date, files.version, files.dialect
+
+-- Name:        has_links
+-- Purpose:     whether any two records of an account are linked as one leg.
+-- Parameters:  account_id.   Grain: one row.   Locks: none.
+SELECT EXISTS (SELECT 1 FROM cdr_links WHERE account_id = %(account_id)s) AS linked
 
 -- Name:        lost_files
 -- Purpose:     sealed files recorded as lost, which a newer version replaces.

@@ -16,6 +16,7 @@ from cdr_pipeline.exports.exact_csv import encode
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.warehouse.records.loading import BatchHeader, batch_load
 from cdr_pipeline.warehouse.records.reading import day_lines
+from cdr_pipeline.warehouse.statements import on_table
 from tests.support.examples import examples
 from tests.support.records import rows
 
@@ -59,6 +60,22 @@ def test_postgresql_and_polars_write_the_same_bytes(
             load.finish(read=made.height)
         written = b"".join(day_lines(ledger.connection, account, DAY, chunk_bytes=chunk_bytes))
     assert written == encode(made.select(COLUMNS).sort("started_at", "origin", "record_id"))
+
+
+def test_lines_without_links_are_those_of_the_merged_view(ctx: RunContext) -> None:
+    account = f"acct{next(NUMBER)}"
+    header = BatchHeader(account, uuid4(), "window", "made", ctx.clock(), DAY)
+    made = rows(*({"account_id": account, "record_id": f"r{number:02d}"} for number in range(20)))
+    with ctx.ledger() as ledger:
+        with batch_load(ledger.connection, header) as load:
+            load.stage(made)
+            load.finish(read=made.height)
+        unlinked = b"".join(day_lines(ledger.connection, account, DAY))
+        query = on_table("days/day_lines", "legs", "cdr_merged")
+        with ledger.connection.cursor().copy(query, {"account_id": account, "business_date": DAY}) as merged:
+            viewed = b"".join(map(bytes, merged))
+    assert unlinked.count(b"\r\n") == 20
+    assert unlinked == viewed.replace(b"\n", b"\r\n")
 
 
 def test_every_column_of_a_daily_file_is_compared() -> None:

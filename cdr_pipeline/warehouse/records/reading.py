@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 from psycopg import Connection
 
-from cdr_pipeline.warehouse.statements import statement
+from cdr_pipeline.warehouse.statements import on_table, statement
 
 # Small enough for the processor's cache, large enough that the cost per chunk does not matter.
 _CHUNK_BYTES: Final = 4 << 20
@@ -37,30 +37,33 @@ def day_lines(
         try:
             future = reader.submit(next, chunks, None)
             while (chunk := future.result()) is not None:
+                # The server waits while no one reads, so the thread does nothing but read.
                 future = reader.submit(next, chunks, None)
-                yield chunk
+                yield _with_own_line_ends(*chunk)
         finally:
             reader.submit(chunks.close).result()
 
 
-def _chunks(connection: Connection[Any], account_id: str, business_date: date, chunk_bytes: int) -> Generator[bytes]:
+def _chunks(
+    connection: Connection[Any], account_id: str, business_date: date, chunk_bytes: int
+) -> Generator[tuple[bytes, int]]:
+    """Rows as COPY writes them, in chunks, with the number of rows of each."""
     parameters = {"account_id": account_id, "business_date": business_date}
-    with (
-        connection.transaction(),
-        connection.cursor() as cursor,
-        cursor.copy(statement("days/day_lines"), parameters) as copy,
-    ):
-        # Rows are copied into one buffer immediately; collecting thousands of small ones costs more than everything
-        # else here.
-        chunk, rows = io.BytesIO(), 0
-        for row in copy:
-            chunk.write(row)
-            rows += 1
-            if chunk.tell() >= chunk_bytes:
-                yield _with_own_line_ends(chunk.getvalue(), rows)
-                chunk, rows = io.BytesIO(), 0
-        if rows:
-            yield _with_own_line_ends(chunk.getvalue(), rows)
+    with connection.transaction(), connection.cursor() as cursor:
+        linked = cursor.execute(statement("days/has_links"), parameters).fetchone() != (False,)
+        lines = on_table("days/day_lines", "legs", "cdr_merged" if linked else "cdr")
+        with cursor.copy(lines, parameters) as copy:
+            # Rows are copied into one buffer immediately; collecting thousands of small ones costs more than everything
+            # else here.
+            chunk, rows, size = io.BytesIO(), 0, 0
+            for row in copy:
+                size += chunk.write(row)
+                rows += 1
+                if size >= chunk_bytes:
+                    yield chunk.getvalue(), rows
+                    chunk, rows, size = io.BytesIO(), 0, 0
+            if rows:
+                yield chunk.getvalue(), rows
 
 
 def _with_own_line_ends(lines: bytes, rows: int) -> bytes:
