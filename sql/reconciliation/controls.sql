@@ -1,16 +1,17 @@
 -- Name:        absurd_values
 -- Purpose:     numbers of records of a day with implausible values, by source.
--- Parameters:  account_id, business_date, now.   Grain: source.   Locks: none.
+-- Parameters:  account_ids (array), business_date, now.   Grain: account_id, source.   Locks: none.
 SELECT
+    account_id,
     CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END AS source,
     count(*) FILTER (WHERE started_at > %(now)s OR ended_at > %(now)s) AS in_future,
     count(*) FILTER (WHERE duration_seconds > 86400) AS longer_than_a_day,
     count(*) FILTER (WHERE billing_seconds > duration_seconds + 120) AS billed_beyond_length,
     count(*) FILTER (WHERE abs(cost) > 10000) AS dear
 FROM cdr
-WHERE account_id = %(account_id)s AND business_date = %(business_date)s
-GROUP BY CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END
-ORDER BY source
+WHERE account_id = any(%(account_ids)s) AND business_date = %(business_date)s
+GROUP BY account_id, CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END
+ORDER BY account_id, source
 
 -- Name:        file_trend
 -- Purpose:     rows in the newest files of each day over all accounts, to show a trend.
@@ -36,34 +37,38 @@ ORDER BY newest.business_date
 
 -- Name:        source_hours
 -- Purpose:     calls and minutes of days by source and hour, to check whether a day is complete.
--- Parameters:  account_id; business_dates (array).   Grain: business_date, source, hour in UTC.   Locks: none.
+-- Parameters:  account_ids, business_dates (arrays).   Grain: account_id, business_date, source, hour in UTC.
+-- Locks:       none.
 SELECT
+    account_id,
     business_date,
     CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END AS source,
     extract(HOUR FROM started_at)::integer AS hour,
     count(*) AS row_count,
     coalesce(sum(billing_seconds), 0) / 60 AS minutes
 FROM cdr
-WHERE account_id = %(account_id)s AND business_date = any(%(business_dates)s)
+WHERE account_id = any(%(account_ids)s) AND business_date = any(%(business_dates)s)
 GROUP BY
+    account_id,
     business_date,
     CASE WHEN origin = 'api' THEN 'switch' ELSE coalesce(nullif(carrier, ''), 'without carrier') END,
     extract(HOUR FROM started_at)
-ORDER BY business_date, source, hour
+ORDER BY account_id, business_date, source, hour
 
 -- Name:        unpriced_charges
 -- Purpose:     charges of a day that nothing verifies, by carrier and beginning of the called number.
--- Parameters:  account_id, business_date.   Grain: carrier, destination.   Locks: none.
+-- Parameters:  account_ids (array), business_date.   Grain: account_id, carrier, destination.   Locks: none.
 SELECT
+    account_id,
     carrier,
     destination,
     count(*) AS call_count,
     coalesce(sum(carrier_amount), 0) AS amount
 FROM reconciled_calls
 WHERE
-    account_id = %(account_id)s
+    account_id = any(%(account_ids)s)
     AND business_date = %(business_date)s
     AND until_version IS NULL
     AND class = 'unpriced'
-GROUP BY carrier, destination
-ORDER BY carrier, count(*) DESC, destination
+GROUP BY account_id, carrier, destination
+ORDER BY account_id, carrier, count(*) DESC, destination

@@ -1,10 +1,11 @@
 """Controls of a day's sources: traffic and values of the switch and every carrier, and gaps in every file series."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Final, TypeVar
 
 from cdr_pipeline.core.reconcile.result.controls import (
     NO_CALLS,
@@ -18,7 +19,12 @@ from cdr_pipeline.core.reconcile.result.controls import (
 from cdr_pipeline.core.records.volume import compared_days
 from cdr_pipeline.steps.run_context import RunContext
 from cdr_pipeline.steps.uploads.upload_series import upload_series
-from cdr_pipeline.warehouse.reconciliation.reconciliations import SourceHour, UnpricedCharges
+from cdr_pipeline.warehouse.ledger import Ledger
+from cdr_pipeline.warehouse.reconciliation.reconciliations import AbsurdValues, SourceHour, UnpricedCharges
+
+# Accounts of one statement.
+_TOGETHER: Final = 200
+_OfAccount = TypeVar("_OfAccount", SourceHour, AbsurdValues, UnpricedCharges)
 
 
 def control_day(business_date: date, ctx: RunContext, accounts: Sequence[str] | None = None) -> list[DayControl]:
@@ -27,25 +33,44 @@ def control_day(business_date: date, ctx: RunContext, accounts: Sequence[str] | 
     Raises:
         AccountNotFound: a requested account is not registered.
     """
-    earlier = compared_days(business_date)
     results: list[DayControl] = []
     with ctx.ledger() as ledger:
-        for account in ledger.accounts.active(accounts):
-            days = _by_day(ledger.reconciliations.source_hours(account.account_id, [business_date, *earlier]))
-            for source in sorted({source for source, _ in days}):
-                before = [days[source, day] for day in earlier if (source, day) in days]
-                today = days.get((source, business_date), NO_CALLS)
-                results += judge_traffic(account.account_id, source, today, before)
-            for absurd in ledger.reconciliations.absurd_values(account.account_id, business_date, now=ctx.clock()):
-                counts = asdict(absurd)
-                results.append(judge_values(account.account_id, counts.pop("source"), counts))
-            results += _prices(
-                account.account_id, ledger.reconciliations.unpriced_charges(account.account_id, business_date)
-            )
+        ids = [account.account_id for account in ledger.accounts.active(accounts)]
+        for first in range(0, len(ids), _TOGETHER):
+            results += _control_accounts(ids[first : first + _TOGETHER], business_date, ledger, now=ctx.clock())
     # A series whose profile is not valid has no result; the profile is reported as a problem of its own.
     for series in (item for item in upload_series(ctx, accounts) if not item.fault):
         results.append(judge_series(series.account_id, series.profile, series.missing_days, series.missing_numbers))
     return results
+
+
+def _control_accounts(
+    account_ids: Sequence[str], business_date: date, ledger: Ledger, *, now: datetime
+) -> list[DayControl]:
+    """Traffic, values and prices of some accounts, in the order of the accounts."""
+    table, earlier = ledger.reconciliations, compared_days(business_date)
+    hours = _by_account(table.source_hours(account_ids, [business_date, *earlier]))
+    values = _by_account(table.absurd_values(account_ids, business_date, now=now))
+    charges = _by_account(table.unpriced_charges(account_ids, business_date))
+    results: list[DayControl] = []
+    for account_id in account_ids:
+        days = _by_day(hours[account_id])
+        for source in sorted({source for source, _ in days}):
+            before = [days[source, day] for day in earlier if (source, day) in days]
+            today = days.get((source, business_date), NO_CALLS)
+            results += judge_traffic(account_id, source, today, before)
+        for absurd in values[account_id]:
+            counts = asdict(absurd)
+            results.append(judge_values(counts.pop("account_id"), counts.pop("source"), counts))
+        results += _prices(account_id, charges[account_id])
+    return results
+
+
+def _by_account(items: Iterable[_OfAccount]) -> Mapping[str, list[_OfAccount]]:
+    grouped: dict[str, list[_OfAccount]] = defaultdict(list)
+    for item in items:
+        grouped[item.account_id].append(item)
+    return grouped
 
 
 def _prices(account_id: str, charges: Iterable[UnpricedCharges]) -> list[DayControl]:

@@ -80,7 +80,11 @@ def reconcile_day(request: ReconcileRequest, ctx: RunContext) -> ReconciledDay:
     done: list[ReconciledCarrier] = []
     failures: list[AccountFailure] = []
     with ctx.ledger() as ledger:
-        for account in ledger.accounts.active(request.accounts):
+        accounts = ledger.accounts.active(request.accounts)
+        with_carriers = ledger.reconciliations.accounts_of_carriers([account.account_id for account in accounts])
+        for account in accounts:
+            if account.account_id not in with_carriers:
+                continue
             compared: list[CarrierDay] = []
             for day in _days(request, account, profiles, ledger):
                 try:

@@ -65,6 +65,7 @@ class CarrierOfDay:
 class SourceHour:
     """Calls and minutes of one source in one hour (UTC) of a business date."""
 
+    account_id: str
     business_date: date
     source: str
     hour: int
@@ -76,6 +77,7 @@ class SourceHour:
 class AbsurdValues:
     """Numbers of records of a source with implausible values."""
 
+    account_id: str
     source: str
     in_future: int
     longer_than_a_day: int
@@ -87,6 +89,7 @@ class AbsurdValues:
 class UnpricedCharges:
     """Charges of a carrier to one destination that nothing verifies."""
 
+    account_id: str
     carrier: str
     destination: str
     call_count: int
@@ -248,23 +251,38 @@ class ReconciliationTable(LedgerTables):
         )
         return {_RecordKey(*(record.pop(part) for part in _RecordKey._fields)): record for record in records}
 
-    def source_hours(self, account_id: str, business_dates: Sequence[date]) -> list[SourceHour]:
-        """Calls and minutes by business date, source and hour."""
+    def source_hours(self, account_ids: Sequence[str], business_dates: Sequence[date]) -> list[SourceHour]:
+        """Calls and minutes by account, business date, source and hour."""
         return self.statements.records(
-            SourceHour, "reconciliation/source_hours", account_id=account_id, business_dates=list(business_dates)
+            SourceHour,
+            "reconciliation/source_hours",
+            account_ids=list(account_ids),
+            business_dates=list(business_dates),
         )
 
-    def unpriced_charges(self, account_id: str, business_date: date) -> list[UnpricedCharges]:
-        """Charges of a day that nothing verifies, by carrier and destination; most calls first."""
+    def unpriced_charges(self, account_ids: Sequence[str], business_date: date) -> list[UnpricedCharges]:
+        """Charges of a day that nothing verifies, by account, carrier and destination; most calls first."""
         return self.statements.records(
-            UnpricedCharges, "reconciliation/unpriced_charges", account_id=account_id, business_date=business_date
+            UnpricedCharges,
+            "reconciliation/unpriced_charges",
+            account_ids=list(account_ids),
+            business_date=business_date,
         )
 
-    def absurd_values(self, account_id: str, business_date: date, *, now: datetime) -> list[AbsurdValues]:
-        """Numbers of records of a day with implausible values, by source."""
+    def absurd_values(self, account_ids: Sequence[str], business_date: date, *, now: datetime) -> list[AbsurdValues]:
+        """Numbers of records of a day with implausible values, by account and source."""
         return self.statements.records(
-            AbsurdValues, "reconciliation/absurd_values", account_id=account_id, business_date=business_date, now=now
+            AbsurdValues,
+            "reconciliation/absurd_values",
+            account_ids=list(account_ids),
+            business_date=business_date,
+            now=now,
         )
+
+    def accounts_of_carriers(self, account_ids: Sequence[str]) -> frozenset[str]:
+        """Those of some accounts that have files of carriers, or were ever reconciled."""
+        rows = self.statements.tuples("reconciliation/accounts_of_carriers", account_ids=list(account_ids))
+        return frozenset(account_id for (account_id,) in rows)
 
 
 def _key(row: dict[str, Any], side: str) -> _RecordKey:
