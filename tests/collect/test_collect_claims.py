@@ -49,6 +49,7 @@ def _wait_for_its_session(place: RunContext) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("A36")
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_anywhere_the_next_run_converges(

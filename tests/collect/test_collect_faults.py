@@ -93,6 +93,7 @@ def test_an_account_that_is_gone_is_permanent_and_visible(ctx: RunContext) -> No
     assert warehouse(place, "SELECT account_id, state FROM windows") == [("gone", "failed")]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("A16")
 def test_a_bomb_does_not_fill_the_memory(ctx: RunContext) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

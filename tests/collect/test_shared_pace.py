@@ -48,6 +48,7 @@ def sent_by_two_processes(url: str, per_account: float, per_host: float, account
     return sum(int(process.communicate(timeout=60)[0]) for process in running)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("per_account", "per_host", "accounts"),
     [(1_000.0, 20.0, ("one", "two")), (20.0, 1_000.0, ("one", "one"))],

@@ -65,6 +65,7 @@ def assert_no_manifest_describes_another_file(folder: Path) -> None:
         assert verify_file(note.with_name(note.name.removesuffix(".manifest.json"))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.fault("D14")
 @pytest.mark.parametrize("was_there", [False, True], ids=["new", "changed"])
 def test_a_power_cut_at_any_point_leaves_nothing_that_lies(

@@ -346,6 +346,7 @@ def test_a_list_of_sums_that_was_edited_is_found(tmp_path: Path) -> None:
     assert verify_tree(tmp_path)[path] == ["cdrs_acct_2026-03-02_v1.csv: the list has another hash than the manifest"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("D18")
 @pytest.mark.parametrize(
     "odd",

@@ -20,7 +20,7 @@ def flushed_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_behind, "_STEP", 100)
 
 
-def fail(handle: int) -> None:
+def fail(_handle: int) -> None:
     """A flush on a disk that is full."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

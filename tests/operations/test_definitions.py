@@ -69,6 +69,7 @@ def test_dagsters_own_storage_holds_no_token_number_or_name(played: Settings, sw
             assert document["caller_id_number"].encode() not in stored
 
 
+@pytest.mark.slow
 def test_one_accounts_night_says_so_and_the_day_stays_red_for_the_others(
     played: Settings, switch: SimulatedSwitch
 ) -> None:
@@ -84,6 +85,7 @@ def test_one_accounts_night_says_so_and_the_day_stays_red_for_the_others(
         run_night(DAY, unreachable, accounts=[switch.accounts[1].account_id]).require_whole()
 
 
+@pytest.mark.slow
 def test_one_account_is_run_alone_by_run_config_over_several_days(played: Settings, switch: SimulatedSwitch) -> None:
     only = switch.accounts[1].account_id
     job = build_definitions(played, contexts=RunContexts(played)).resolve_job_def(NIGHTLY)

@@ -78,6 +78,7 @@ def test_stopped_and_started_again_it_has_its_rows(server: EmbeddedServer) -> No
     assert _kept(server) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole_family", [True, False], ids=["server and children", "server alone"])
 def test_killed_it_comes_back_with_every_committed_row(server: EmbeddedServer, whole_family: bool) -> None:
     _put(server)
@@ -102,6 +103,7 @@ def test_a_killed_server_is_restarted_and_a_stopped_one_is_not(server: EmbeddedS
     assert not server.status().running
 
 
+@pytest.mark.slow
 def test_the_api_is_ready_again_after_its_warehouse_was_killed(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data", warehouse_url=None)
     ctx = RunContext.open(settings)
@@ -129,6 +131,7 @@ def _until(done: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pause", [0.0, 0.05, 0.2])
 def test_a_killed_backend_is_survived(server: EmbeddedServer, pause: float) -> None:
     _put(server)
@@ -166,6 +169,7 @@ def test_a_stale_pid_file_with_a_living_stranger_is_not_believed(server: Embedde
     assert _kept(server) == 1
 
 
+@pytest.mark.slow
 def test_a_half_made_cluster_is_never_used(server: EmbeddedServer) -> None:
     half = server.cluster.with_name("cluster.new")
     half.mkdir(parents=True, exist_ok=True)
@@ -174,6 +178,7 @@ def test_a_half_made_cluster_is_never_used(server: EmbeddedServer) -> None:
     assert _kept(server) == 1
 
 
+@pytest.mark.slow
 def test_six_processes_at_once_get_one_server(server: EmbeddedServer) -> None:
     program = (
         "import sys, psycopg; from pathlib import Path;"
@@ -276,6 +281,7 @@ def _shown(server: EmbeddedServer, name: str) -> str:
     return str(row[0])
 
 
+@pytest.mark.slow
 def test_the_log_is_minimal_unless_it_is_copied_or_archived(server: EmbeddedServer) -> None:
     assert _shown(server, "wal_level") == "minimal"
     assert _shown(server, "fsync") == _shown(server, "synchronous_commit") == _shown(server, "full_page_writes") == "on"

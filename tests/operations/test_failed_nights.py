@@ -80,6 +80,7 @@ def evaluation_of(
     return record.evaluation
 
 
+@pytest.mark.slow
 def test_a_failed_account_fails_its_run_and_its_partition(
     played: Settings, switch: SimulatedSwitch, refused: set[tuple[date, str]]
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_failed_account_fails_its_run_and_its_partition(
         assert asset_partitions(instance, REPORT, business_days(played)) == ({str(DAY), str(NEXT)}, set())
 
 
+@pytest.mark.slow
 def test_one_failed_day_of_a_backfill_is_the_only_failed_partition(
     played: Settings, switch: SimulatedSwitch, refused: set[tuple[date, str]]
 ) -> None:

@@ -110,6 +110,7 @@ def test_a_night_in_shards_equals_a_night_in_one_step(
     assert checks_of(result) == checks_of(single)
 
 
+@pytest.mark.slow
 def test_one_account_of_a_night_in_shards_runs_in_one_shard(played: Settings, switch: SimulatedSwitch) -> None:
     account = switch.accounts[1].account_id
     with open_instance(played) as instance:
@@ -118,6 +119,7 @@ def test_one_account_of_a_night_in_shards_runs_in_one_shard(played: Settings, sw
     assert {row[0] for row in table_of_records(played)} == {account}
 
 
+@pytest.mark.slow
 def test_a_backfill_in_shards_records_the_checks_of_each_day(played: Settings) -> None:
     days = {str(DAY - timedelta(days=1)), str(DAY)}
     tags = {"dagster/asset_partition_range_start": min(days), "dagster/asset_partition_range_end": max(days)}
@@ -128,6 +130,7 @@ def test_a_backfill_in_shards_records_the_checks_of_each_day(played: Settings) -
     assert days <= {record.partition for record in records}
 
 
+@pytest.mark.slow
 def test_a_shard_that_fails_is_retried_alone(
     played: Settings, switch: SimulatedSwitch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +150,7 @@ def test_a_shard_that_fails_is_retried_alone(
     assert sorted(map(calls.count, map(list, {tuple(call) for call in calls}))) == [1, 1, 2]
 
 
+@pytest.mark.slow
 def test_a_shard_that_stays_broken_fails_its_accounts_only(
     played: Settings, switch: SimulatedSwitch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +173,7 @@ def test_a_shard_that_stays_broken_fails_its_accounts_only(
     assert len({row[0] for row in table_of_records(played)}) == done
 
 
+@pytest.mark.slow
 def test_in_one_process_only_a_failed_step_is_divided_into_shards(
     played: Settings, switch: SimulatedSwitch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

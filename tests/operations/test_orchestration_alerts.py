@@ -69,6 +69,7 @@ def test_a_run_that_failed_is_told_by_job_day_and_code(settings: Settings) -> No
     assert incident.command == "cdr-pipeline nightly --date 2026-03-02"
 
 
+@pytest.mark.slow
 def test_a_night_of_dead_accounts_is_one_alert_with_cause_and_names(settings: Settings) -> None:
     with webhook() as taken:
         made = hooked(settings, taken).model_copy(

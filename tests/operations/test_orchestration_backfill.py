@@ -62,6 +62,7 @@ def test_a_backfill_killed_at_random_and_resumed_ends_as_a_clean_one(
             assert len(hashes(clean)) >= days * len(switch.accounts)
 
 
+@pytest.mark.slow
 def test_a_backfill_over_a_sealed_day_changes_no_byte_of_it(settings: Settings) -> None:
     with playing(settings, SimulatedSwitch.build(calls_per_day=10)) as played, open_instance(played) as instance:
         assert run_job(played, instance, DAY).success

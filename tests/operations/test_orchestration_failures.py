@@ -73,6 +73,7 @@ def test_a_permanent_failure_is_tried_once_and_named_by_its_code(played: Setting
         assert not retried(instance, result.run_id)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("G05")
 def test_refused_credentials_are_not_retried_and_fail_the_check(played: Settings) -> None:
     from pydantic import SecretStr  # noqa: PLC0415 - only here
@@ -87,6 +88,7 @@ def test_refused_credentials_are_not_retried_and_fail_the_check(played: Settings
     assert found.command.startswith(f"cdr-pipeline nightly --date {DAY}")
 
 
+@pytest.mark.slow
 def test_a_switch_that_is_down_is_retried_and_the_night_goes_on(played: Settings) -> None:
     down = played.model_copy(
         update={"api_url": "http://127.0.0.1:9", "api_dialect": "v2_k43", "api_timeout_seconds": 1}
@@ -139,6 +141,7 @@ def test_one_account_that_fails_leaves_the_others_done_and_is_named(played: Sett
     assert "--account unknown-to-the-switch" in named.command
 
 
+@pytest.mark.slow
 @pytest.mark.fault("G06")
 def test_a_setting_that_is_wrong_is_named_before_anything_is_loaded(settings: Settings) -> None:
     environment = os.environ | {"CDR_NIGHTLY_AT": "25:99", "CDR_DATA_DIR": str(settings.data_dir)}
@@ -206,6 +209,7 @@ def test_the_daemon_ends_a_run_killed_by_sigkill_and_frees_its_pool_slot(
     run_night(DAY, played).require_whole()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("G04")
 def test_a_run_that_stands_still_is_alive_and_left_alone(
     played: Settings, nights: list["subprocess.Popen[bytes]"]

@@ -46,6 +46,7 @@ def quick_night(settings: Settings, day: date) -> None:
     export_days(ExportRequest([day]), ctx)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("G01")
 def test_each_missed_night_is_requested_once_oldest_first(played: Settings) -> None:
     ctx = RunContext.open(played)
@@ -67,6 +68,7 @@ def test_each_missed_night_is_requested_once_oldest_first(played: Settings) -> N
     assert asked == [str(day) for day in due]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("G01")
 def test_a_missed_night_runs_whole_and_alone(played: Settings) -> None:
     sensor = build_definitions(played, contexts=RunContexts(played)).resolve_sensor_def("missed_nights")
@@ -140,6 +142,7 @@ def test_a_night_started_three_times_at_once_is_collected_once(
     assert not collect_day(CollectRequest(DAY), ctx).elsewhere
 
 
+@pytest.mark.slow
 @pytest.mark.fault("G07")
 def test_a_lost_dagster_database_doubles_nothing(played: Settings) -> None:
     run_night(DAY, played).require_whole()

@@ -111,6 +111,7 @@ def examples() -> list[tuple[str, str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_country_agrees_with_libphonenumber() -> None:
     # Niue and Tokelau have numbers shorter than the eight digits that tell a public number from an extension.
     cases = [case for case in examples() if len(case[2]) > 8]

@@ -100,6 +100,7 @@ RECORD = st.tuples(
 STEP = st.one_of(LEG, RECORD.map(lambda line: ("record", line)), st.just(("reconcile",)))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("R202")
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.lists(STEP, min_size=3, max_size=9))

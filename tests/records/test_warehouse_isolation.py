@@ -156,6 +156,7 @@ def test_ids_with_quotes_and_braces_are_ids_and_nothing_else(connection: Connect
         assert _seen(connection, "accounts") == {odd}
 
 
+@pytest.mark.slow
 @pytest.mark.fault("C14")
 @pytest.mark.usefixtures("connection")
 def test_a_thousand_pooled_interleavings_show_each_account_its_own_rows(warehouse_url: str) -> None:

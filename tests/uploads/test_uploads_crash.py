@@ -31,6 +31,7 @@ def merged(ctx: RunContext) -> int:
     return len(stored(ctx))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("B21")
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_import_is_whole_or_nothing_and_the_next_run_converges(

@@ -73,6 +73,7 @@ def test_every_line_of_the_text_is_in_a_row_or_a_reject(text: str) -> None:
 CELLS = st.lists(st.sampled_from(["a", "é", "1", ",", ";", '"', " ", "\n", "\r\n"]), max_size=6).map("".join)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.lists(CELLS, min_size=2, max_size=2),

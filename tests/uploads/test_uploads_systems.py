@@ -190,6 +190,7 @@ def test_every_built_in_profile_has_an_example() -> None:
     assert list(FILES) == sorted(list_profiles()) == sorted(LINES)
 
 
+@pytest.mark.slow
 def test_every_line_of_every_example_is_accounted_for(ctx: RunContext) -> None:
     place = opened(ctx, *FILES)
     for name, path in FILES.items():
